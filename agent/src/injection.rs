@@ -12,6 +12,7 @@ mod prepared;
 mod traffic;
 
 pub use basis::{Basis, Boot};
+pub(crate) use called_off::CalledOff;
 pub use called_off::{call_off, is_called_off};
 pub use cgroup::{Cgroup, Service};
 pub use error::{InjectError, refuse};
@@ -21,8 +22,10 @@ pub use traffic::{IptablesChains, Packets, Peers, RuleEngine, ShapeEngine};
 
 use firedrill_wire::InjectionId;
 
+use crate::host::Host;
+
 /// Forgets an injection that is over. A later one with the same id begins anew.
-pub(crate) fn forget(id: &InjectionId) {
-    once::forget(id);
-    called_off::forget(id);
+pub(crate) fn forget(host: &Host, id: &InjectionId) {
+    once::forget(host, id);
+    called_off::forget(host, id);
 }

@@ -104,7 +104,7 @@ impl Supervisor {
         for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
             let id = one.intent.id().clone();
-            let mut entry = Entry::new(one.intent, 0, waker);
+            let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of());
             (entry.state, entry.journaled) = (State::Stuck, true);
             entry.trouble = one.detail;
             lock(&new.0.state).live.insert(id.clone(), entry);

@@ -206,7 +206,7 @@ impl Undo {
             }
             Self::ContinueProcess { pid, start_ticks } => process::apply(host, *pid, *start_ticks),
             #[cfg(test)]
-            Self::RemoveNullRules { injection } => Ok(null::apply(injection)),
+            Self::RemoveNullRules { injection } => Ok(null::apply(host, injection)),
         }
     }
 }

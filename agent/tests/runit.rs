@@ -136,7 +136,7 @@ fn a_stop_that_is_called_off_is_not_waited_for() {
         std::thread::scope(|scope| {
             let injecting = scope.spawn(|| stop.try_inject());
             until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
-            injection::call_off(&stop.live.ask.id);
+            injection::call_off(&host, &stop.live.ask.id);
             let error = injecting.join().expect("no panic").expect_err("it is not down").to_string();
             assert!(error.contains("called off"), "{error}");
         });

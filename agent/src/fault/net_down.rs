@@ -96,9 +96,9 @@ impl Inject for NetDown {
         })
     }
 
-    fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
         let failed = |error: &dyn std::fmt::Display| InjectError(error.to_string());
-        once::make(live, || {
+        once::make(host, live, || {
             let links = link::all().map_err(|error| failed(&error))?;
             let (index, name) = live.prepared.basis.interface()?;
             let link = at(index, &links)
@@ -120,9 +120,9 @@ impl Inject for NetDown {
         })
     }
 
-    fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
-        if once::before(live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left) {
             return seen(Seen::No, Seen::No, "it was down before the fault, by somebody else".to_owned());
         }
         let links = match link::all() {

@@ -22,8 +22,8 @@ impl Inject for ProcessKill {
         })
     }
 
-    fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || signal::send(live.prepared.basis.processes()?, self.signal, live.ask.hold))
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        once::make(host, live, || signal::send(live.prepared.basis.processes()?, self.signal, live.ask.hold))
     }
 
     fn evidence(&self, _host: &Host, live: &Live) -> Evidence {

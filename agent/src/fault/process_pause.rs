@@ -56,12 +56,12 @@ impl Inject for ProcessPause {
         })
     }
 
-    fn inject(&self, _host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || stop(live.prepared.basis.processes()?))
+    fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        once::make(host, live, || stop(live.prepared.basis.processes()?))
     }
 
-    fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
-        let made = once::before(live).map(|made| made.processes);
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let made = once::before(host, live).map(|made| made.processes);
         let ours: Vec<(Name, Option<u64>)> = match made {
             Some(stopped) => stopped.into_iter().map(|(name, ticks)| (name, Some(ticks))).collect(),
             None => match live.prepared.basis.processes() {

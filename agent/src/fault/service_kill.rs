@@ -49,7 +49,7 @@ impl Inject for ServiceKill {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || {
+        once::make(host, live, || {
             for &name in live.prepared.basis.processes()? {
                 if alive(name)
                     .map_err(|error| InjectError(format!("cannot look at process {name}: {error}")))?
@@ -67,7 +67,7 @@ impl Inject for ServiceKill {
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
-        let killed: Vec<Name> = match once::before(live) {
+        let killed: Vec<Name> = match once::before(host, live) {
             Some(made) => made.processes.into_iter().map(|(name, _)| name).collect(),
             None => match live.prepared.basis.processes() {
                 Ok(names) => names.to_vec(),

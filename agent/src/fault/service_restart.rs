@@ -46,7 +46,7 @@ impl Inject for ServiceRestart {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || {
+        once::make(host, live, || {
             let (manager, unit) = service::pick(host, self.manager, &self.service)
                 .map_err(|problem| InjectError(problem.title))?;
             // If somebody has stopped the service since `prepare`, a restart must not start it.

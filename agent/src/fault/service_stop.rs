@@ -56,7 +56,7 @@ impl Inject for ServiceStop {
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
-        once::make(live, || {
+        once::make(host, live, || {
             let units = live.prepared.basis.units()?;
             let Some((unit, others)) = units.split_first() else {
                 return Err(InjectError("nothing was prepared that could be stopped".into()));
@@ -78,10 +78,10 @@ impl Inject for ServiceStop {
                     fallen.push(one);
                 }
             }
-            fallen.iter().copied().chain([unit]).for_each(is_wanted_up);
+            fallen.iter().copied().chain([unit]).for_each(|one| is_wanted_up(host, one));
             let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
-                .stop(unit, live.ask.fault.ramp(live.ask.hold).into(), &|| is_called_off(&live.ask.id))
+                .stop(unit, live.ask.fault.ramp(live.ask.hold).into(), &|| is_called_off(host, &live.ask.id))
                 .map_err(|error| InjectError(error.to_string()))?;
             let mut undo = vec![start(unit, Some(down.mark))];
             for one in fallen {
@@ -98,7 +98,7 @@ impl Inject for ServiceStop {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen =
             |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
-        if once::before(live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left) {
             return seen(Seen::No, "it was down before the fault, by somebody else".into());
         }
         let unit = match live.prepared.basis.units() {

@@ -10,25 +10,51 @@ use std::{
 
 use firedrill_wire::InjectionId;
 
-static CALLED_OFF: Mutex<BTreeSet<InjectionId>> = Mutex::new(BTreeSet::new());
+use crate::host::Host;
 
-fn all() -> MutexGuard<'static, BTreeSet<InjectionId>> {
-    CALLED_OFF.lock().unwrap_or_else(PoisonError::into_inner)
+/// The injections of one host that were called off.
+#[derive(Debug, Default)]
+pub(crate) struct CalledOff(Mutex<BTreeSet<InjectionId>>);
+
+impl CalledOff {
+    fn all(&self) -> MutexGuard<'_, BTreeSet<InjectionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks one: its effect is no longer wanted.
+    pub(crate) fn add(&self, id: &InjectionId) {
+        self.all().insert(id.clone());
+    }
 }
 
 /// Marks an injection as called off: its effect is no longer wanted.
-pub fn call_off(id: &InjectionId) {
-    all().insert(id.clone());
+pub fn call_off(host: &Host, id: &InjectionId) {
+    host.kept.of::<CalledOff>().add(id);
 }
 
 /// Whether an injection was called off: its effect is no longer wanted. Any code in [`super::Inject::inject`] that
 /// waits for long must ask this again and again.
 #[must_use]
-pub fn is_called_off(id: &InjectionId) -> bool {
-    all().contains(id)
+pub fn is_called_off(host: &Host, id: &InjectionId) -> bool {
+    host.kept.of::<CalledOff>().all().contains(id)
 }
 
 /// Forgets an injection that is over. A later one with the same id begins anew.
-pub(super) fn forget(id: &InjectionId) {
-    all().remove(id);
+pub(super) fn forget(host: &Host, id: &InjectionId) {
+    host.kept.of::<CalledOff>().all().remove(id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_host_in_the_same_process_knows_nothing_of_it() {
+        let host = |name: &str| Host::new(name, crate::host::Paths::default(), 1, Vec::new());
+        let (one, other, id) = (host("one"), host("other"), "r-1-1".parse().unwrap());
+        call_off(&one, &id);
+        assert!(is_called_off(&one, &id) && !is_called_off(&other, &id));
+        forget(&one, &id);
+        assert!(!is_called_off(&one, &id));
+    }
 }

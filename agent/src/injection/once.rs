@@ -3,14 +3,22 @@
 //!
 //! They are kept until the injection is over, in memory only, because another process never tries an injection again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use firedrill_wire::InjectionId;
 
 use super::{basis::Basis, error::InjectError, inject::Injected, prepared::Live};
-use crate::host::process::Name;
+use crate::host::{Host, process::Name};
 
-static MADE: Mutex<Vec<(Key, Made)>> = Mutex::new(Vec::new());
+/// The effects that were made on one host.
+#[derive(Debug, Default)]
+struct Effects(Mutex<Vec<(Key, Made)>>);
+
+impl Effects {
+    fn all(&self) -> MutexGuard<'_, Vec<(Key, Made)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 type Key = (InjectionId, Basis);
 
@@ -40,29 +48,29 @@ fn key(live: &Live) -> Key {
 }
 
 /// Returns what this process made for an injection; `None` if it made nothing.
-pub(crate) fn before(live: &Live) -> Option<Made> {
+pub(crate) fn before(host: &Host, live: &Live) -> Option<Made> {
     let key = key(live);
-    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let effects = host.kept.of::<Effects>();
+    let made = effects.all();
     made.iter().find(|(one, _)| *one == key).map(|(_, made)| made.clone())
 }
 
 /// Forgets everything about an injection.
-pub(crate) fn forget(id: &InjectionId) {
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.retain(|((of, _), _)| of != id);
+pub(crate) fn forget(host: &Host, id: &InjectionId) {
+    host.kept.of::<Effects>().all().retain(|((of, _), _)| of != id);
 }
 
 /// Makes an effect, unless it is made already. A failure is not remembered.
 pub(crate) fn make(
+    host: &Host,
     live: &Live,
     effect: impl FnOnce() -> Result<Made, InjectError>,
 ) -> Result<Injected, InjectError> {
-    if let Some(made) = before(live) {
+    if let Some(made) = before(host, live) {
         return Ok(made.injected);
     }
     let new = effect()?;
     let injected = new.injected.clone();
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.push((key(live), new));
+    host.kept.of::<Effects>().all().push((key(live), new));
     Ok(injected)
 }

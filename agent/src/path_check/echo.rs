@@ -26,7 +26,8 @@ use crate::host::queue::ip::checksum;
 
 const LENGTH: usize = 40;
 
-/// Distinguishes checks of this process.
+/// Distinguishes checks of this process. One for all hosts of the process: they may share a network
+/// namespace, where every socket sees all answers.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// Sends all echoes.

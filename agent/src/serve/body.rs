@@ -18,7 +18,7 @@ pub(super) const SMALL: usize = 64 * 1024;
 /// A body above [`SMALL`] has at most one value per this many bytes of its limit, because each value takes more memory
 /// than its text.
 const BYTES_OF_VALUE: usize = 16;
-/// Bodies above [`SMALL`] are read one after the other.
+/// Bodies above [`SMALL`] are read one after the other. One for the whole process, whose memory it bounds.
 static LARGE_ONE: Semaphore = Semaphore::const_new(1);
 /// Maximum time for a body to arrive.
 const ARRIVE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@
 //!
 //! The time at which a unit last went down, and the id of its last run, show whether somebody else acted on a unit that
 //! we stopped. systemd forgets both when it unloads the unit, so it is asked to keep the unit in memory for as long as
-//! this process lives. If it has forgotten them (this process died, the bus was restarted), only disabling and masking
+//! the host's port lives. If it has forgotten them (this process died, the bus was restarted), only disabling and masking
 //! can be detected, and the unit is started. A second `systemctl stop` of a stopped unit leaves no trace at all.
 
 mod about;
@@ -16,7 +16,7 @@ mod unit;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +31,7 @@ use self::{
 };
 use super::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
 use crate::host::{
+    Host,
     dbus::Value,
     process::{Name, Stat},
 };
@@ -41,26 +42,27 @@ const LOOK: Duration = Duration::from_millis(30);
 const QUESTION: Duration = Duration::from_secs(10);
 
 /// The units that systemd keeps in memory for us.
-static PINS: Mutex<BTreeMap<String, Pin>> = Mutex::new(BTreeMap::new());
-
-fn pins() -> MutexGuard<'static, BTreeMap<String, Pin>> {
-    PINS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+#[derive(Debug, Default)]
+struct Pins(Mutex<BTreeMap<String, Pin>>);
 
 /// systemd, where the host was booted with it.
 pub(super) const DRIVER: Driver = Driver {
-    here: |_| Systemd::here().map(|systemd| Box::new(systemd) as Box<dyn Manager>),
+    here: |host| Systemd::here(host).map(|systemd| Box::new(systemd) as Box<dyn Manager>),
     start_by_hand: "systemctl start",
 };
 
 /// The systemd of this host.
-#[derive(Debug)]
-pub(super) struct Systemd(());
+#[derive(Debug, Default)]
+pub(super) struct Systemd(Arc<Pins>);
 
 impl Systemd {
     /// Returns systemd if this host was booted with it.
-    fn here() -> Option<Self> {
-        Path::new("/run/systemd/system").is_dir().then_some(Self(()))
+    fn here(host: &Host) -> Option<Self> {
+        Path::new("/run/systemd/system").is_dir().then(|| Self(host.kept.of()))
+    }
+
+    fn pins(&self) -> MutexGuard<'_, BTreeMap<String, Pin>> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,12 +200,12 @@ impl Manager for Systemd {
 
     fn remember(&self, unit: &Unit) -> Result<(), ServiceError> {
         let pin = Pin::new(&unit.id)?;
-        pins().insert(unit.id.clone(), pin);
+        self.pins().insert(unit.id.clone(), pin);
         Ok(())
     }
 
     fn forget(&self, unit: &Unit) {
-        pins().remove(&unit.id);
+        self.pins().remove(&unit.id);
     }
 
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {

@@ -282,7 +282,7 @@ impl Core {
         known.heard_boot_us = now;
         let renewals = known.renewals;
         for (intent, waker) in entries {
-            let mut entry = Entry::new(intent, renewals, waker);
+            let mut entry = Entry::new(intent, renewals, waker, self.host.kept.of());
             entry.allowed_by = asked.to_vec();
             state.live.insert(entry.intent.id().clone(), entry);
         }

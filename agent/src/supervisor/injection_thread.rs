@@ -46,7 +46,7 @@ pub(super) fn spawn(core: Arc<Core>, id: InjectionId, sleeper: Box<dyn Sleeper>)
         if gate.recv().is_ok() {
             let thread = InjectionThread { core: Arc::clone(&core), id, sleeper };
             thread.run();
-            forget(&thread.id);
+            forget(&core.host, &thread.id);
             core.rest();
         }
     })?;

@@ -17,7 +17,7 @@ use crate::{
     config::Rules,
     control::Caller,
     decide,
-    injection::call_off,
+    injection::CalledOff,
     journal::{Intent, Replayed, Tombstone, Tombstones},
     time::Waker,
 };
@@ -80,10 +80,17 @@ pub(super) struct Entry {
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
     waker: Arc<dyn Waker>,
+    /// Tells the code that makes the effect.
+    called_off: Arc<CalledOff>,
 }
 
 impl Entry {
-    pub(super) const fn new(intent: Intent, renewals_before: u64, waker: Arc<dyn Waker>) -> Self {
+    pub(super) const fn new(
+        intent: Intent,
+        renewals_before: u64,
+        waker: Arc<dyn Waker>,
+        called_off: Arc<CalledOff>,
+    ) -> Self {
         Self {
             intent,
             state: State::Armed,
@@ -101,6 +108,7 @@ impl Entry {
             foreign: Vec::new(),
             ended_wall_us: None,
             waker,
+            called_off,
         }
     }
 
@@ -112,7 +120,7 @@ impl Entry {
         }
         self.wanted.get_or_insert_with(|| reason.clone());
         if matches!(self.state, State::Armed | State::Injecting) && self.intent.live.ask.fault.reversible() {
-            call_off(self.intent.id());
+            self.called_off.add(self.intent.id());
             self.made_by = self.made_by.map(|by| decide::called_off_by(now, by));
         }
         self.waker.wake();

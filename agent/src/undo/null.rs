@@ -2,15 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use firedrill_wire::{InjectionId, Span};
 use ipnet::IpNet;
 
 use super::undone::Undone;
-
-static RULES: Mutex<BTreeMap<InjectionId, NullRules>> = Mutex::new(BTreeMap::new());
+use crate::host::Host;
 
 /// The rules of one injection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +20,28 @@ pub(crate) struct NullRules {
     pub(crate) lease: Option<Span>,
 }
 
-/// Returns all rules.
-pub(crate) fn rules() -> MutexGuard<'static, BTreeMap<InjectionId, NullRules>> {
-    RULES.lock().unwrap_or_else(PoisonError::into_inner)
+/// The rules of one host, by injection.
+#[derive(Debug, Default)]
+pub(crate) struct NullKernel(Mutex<BTreeMap<InjectionId, NullRules>>);
+
+impl NullKernel {
+    /// Returns that of a host.
+    pub(crate) fn of(host: &Host) -> Arc<Self> {
+        host.kept.of()
+    }
+
+    /// Returns all rules.
+    pub(crate) fn rules(&self) -> MutexGuard<'_, BTreeMap<InjectionId, NullRules>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Removes an injection's rules. Absent is success.
-pub(super) fn apply(injection: &InjectionId) -> Undone {
-    let how = if rules().remove(injection).is_some() { "were removed" } else { "were gone already" };
+pub(super) fn apply(host: &Host, injection: &InjectionId) -> Undone {
+    let how = if NullKernel::of(host).rules().remove(injection).is_some() {
+        "were removed"
+    } else {
+        "were gone already"
+    };
     Undone { detail: format!("null rules of {injection} {how}"), foreign: Vec::new() }
 }

@@ -17,19 +17,21 @@ use crate::{
 /// Maximum time that one try waits for the service to be up; the next try continues to wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The marks after our own starts that timed out, by service: the next try must not take these starts for somebody
-/// else's act.
-static TRIED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+/// What the tries of undos remember about services of this host, for the tries that follow.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    /// The marks after our own starts that timed out, by service: the next try must not take these starts for somebody
+    /// else's act.
+    tried: Mutex<BTreeMap<String, String>>,
+    /// The runs of a service that had been told to end when our tries found them, by service: none of them counts as the
+    /// restarted service.
+    told: Mutex<BTreeMap<String, String>>,
+    /// Services that undos left down because somebody else stopped them. A service that requires one of them would start
+    /// it, so it stays down as well. An entry counts only while its service is down.
+    left: Mutex<BTreeSet<String>>,
+}
 
-/// The runs of a service that had been told to end when our tries found them, by service: none of them counts as the
-/// restarted service.
-static TOLD: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-
-/// Services that undos left down because somebody else stopped them. A service that requires one of them would start
-/// it, so it stays down as well. An entry counts only while its service is down.
-static LEFT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-fn locked<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -53,11 +55,12 @@ pub fn apply(
             passing: true,
         });
     };
-    start_again(&*manager, &unit, stopped_mark)
+    start_again(&host.kept.of(), &*manager, &unit, stopped_mark)
 }
 
 /// [`apply`], through a given manager.
 pub(crate) fn start_again(
+    starts: &Starts,
     manager: &dyn Manager,
     unit: &Unit,
     stopped_mark: Option<&str>,
@@ -84,21 +87,21 @@ pub(crate) fn start_again(
     };
     let key = format!("{} {}", unit.id, stopped_mark.unwrap_or_default());
     if let Some(run) = state.run.clone().filter(|_| manager.is_leaving(&state)) {
-        locked(&TOLD).insert(key.clone(), run);
+        locked(&starts.told).insert(key.clone(), run);
     }
-    let told = locked(&TOLD).get(&key).cloned();
+    let told = locked(&starts.told).get(&key).cloned();
     // Without a mark our stop may still be in progress; a start that follows it is carried out after it.
     let may_stop_yet = stopped_mark.is_none() && manager.commands_lag();
     if state.is_back(told.as_deref()) && !may_stop_yet {
-        locked(&LEFT).remove(&unit.key());
-        locked(&TOLD).remove(&key);
+        locked(&starts.left).remove(&unit.key());
+        locked(&starts.told).remove(&key);
         return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
-    let ours = locked(&TRIED).get(&key).cloned();
+    let ours = locked(&starts.tried).get(&key).cloned();
     let mark = ours.as_deref().or(stopped_mark);
     let mut needed = None;
     for one in manager.needs(unit).map_err(failed)? {
-        if is_left_down(manager, &one).map_err(failed)? {
+        if is_left_down(starts, manager, &one).map_err(failed)? {
             needed = Some(one);
             break;
         }
@@ -107,7 +110,7 @@ pub(crate) fn start_again(
         .and_then(|mark| manager.acted_since(mark, &state))
         .or_else(|| needed.map(|one| format!("it needs {one}, which somebody else stopped")));
     if let Some(what) = theirs {
-        locked(&LEFT).insert(unit.key());
+        locked(&starts.left).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
         // Kept, because a repeated call must give the same answer.
         return Ok(Undone::left(&unit.key(), detail, &what));
@@ -121,7 +124,7 @@ pub(crate) fn start_again(
             None => mark.map(|mark| manager.mark_while_starting(mark)),
         };
         if let Some(after) = after {
-            locked(&TRIED).insert(key.clone(), after);
+            locked(&starts.tried).insert(key.clone(), after);
         }
         let stays = left.filter(|left| told.is_some() && left.run == told).and_then(|left| left.main);
         let mut failed = failed(error);
@@ -131,20 +134,21 @@ pub(crate) fn start_again(
         }
         failed
     })?;
-    locked(&LEFT).remove(&unit.key());
-    locked(&TRIED).remove(&key);
-    locked(&TOLD).remove(&key);
+    locked(&starts.left).remove(&unit.key());
+    locked(&starts.tried).remove(&key);
+    locked(&starts.told).remove(&key);
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
 /// Forgets that somebody else wants the service down: a fault is about to stop it, so it is up.
-pub(crate) fn is_wanted_up(unit: &Unit) {
-    locked(&LEFT).remove(&unit.key());
+pub(crate) fn is_wanted_up(host: &Host, unit: &Unit) {
+    let starts = host.kept.of::<Starts>();
+    locked(&starts.left).remove(&unit.key());
 }
 
 /// Whether somebody else stopped it and it is still down.
-fn is_left_down(manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError> {
-    if !locked(&LEFT).contains(&unit.key()) {
+fn is_left_down(starts: &Starts, manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError> {
+    if !locked(&starts.left).contains(&unit.key()) {
         return Ok(false);
     }
     let down = match manager.state(unit) {
@@ -154,7 +158,7 @@ fn is_left_down(manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError
         Err(error) => return Err(error),
     };
     if !down {
-        locked(&LEFT).remove(&unit.key());
+        locked(&starts.left).remove(&unit.key());
     }
     Ok(down)
 }

@@ -123,7 +123,7 @@ impl Inject for Files {
             }
             Some(how @ ("patient" | "gated")) => {
                 fs::write(path.with_extension("begun"), "").unwrap();
-                let called_off = || how == "patient" && is_called_off(&live.ask.id);
+                let called_off = || how == "patient" && is_called_off(host, &live.ask.id);
                 let end = Instant::now() + Duration::from_secs(10);
                 while !called_off() && !path.with_extension("gate").exists() && Instant::now() < end {
                     std::thread::sleep(Duration::from_millis(5));

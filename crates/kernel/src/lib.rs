@@ -6,6 +6,7 @@ pub mod followers;
 mod hash;
 pub mod ifb;
 pub mod iptables;
+pub mod kept;
 pub mod kinds;
 pub mod link;
 pub mod nft;
@@ -52,6 +53,8 @@ pub struct Host {
     pub packet_owners: packet_owner::PacketOwners,
     /// Connections that this process resets.
     pub resets: resets::Resets,
+    /// What users of this host keep in memory for it.
+    pub kept: kept::Kept,
 }
 
 impl Host {
@@ -72,6 +75,7 @@ impl Host {
             queue_numbers: queue_numbers::Numbers::default(),
             packet_owners: packet_owner::PacketOwners::default(),
             resets: resets::Resets::default(),
+            kept: kept::Kept::default(),
         }
     }
 }

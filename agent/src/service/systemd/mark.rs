@@ -67,7 +67,7 @@ mod tests {
             manager::{About, Manager, Phase, ServiceError, Unit},
             systemd::Systemd,
         },
-        undo::service::start_again,
+        undo::service::{Starts, start_again},
     };
 
     fn state(phase: Phase, wanted_up: bool, mark: &Mark) -> State {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_start_that_is_under_way_makes_no_mark_of_somebody_else() {
         let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
-        let pending = Systemd(()).mark_while_starting(&mark.text());
+        let pending = Systemd::default().mark_while_starting(&mark.text());
         let failed = Mark { run: "bb".into(), down_since: "29".into(), ..mark };
         assert_eq!(acted_since(&pending, &state(Phase::Failed, false, &failed)), None);
         let masked = Mark { file: "masked".into(), ..failed };
@@ -123,10 +123,10 @@ mod tests {
             error.map_or(Ok(state), Err)
         }
         fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
-            Systemd(()).acted_since(mark, now)
+            Systemd::default().acted_since(mark, now)
         }
         fn mark_while_starting(&self, mark: &str) -> String {
-            Systemd(()).mark_while_starting(mark)
+            Systemd::default().mark_while_starting(mark)
         }
         fn find(&self, _: &str) -> Result<Option<Unit>, ServiceError> {
             unreachable!()
@@ -180,7 +180,8 @@ mod tests {
             needs: RefCell::default(),
         };
         let unit = Unit { manager: ServiceManager::Systemd, id: "fd-late-start.service".into() };
-        let undo = || start_again(&fake, &unit, Some(&stopped.text()));
+        let starts = Starts::default();
+        let undo = || start_again(&starts, &fake, &unit, Some(&stopped.text()));
         assert!(undo().expect_err("late").passing);
         // The start that timed out comes and fails, while nobody looks.
         fake.now.replace(state(Phase::Failed, false, &mark("bb", "29")));
@@ -208,15 +209,17 @@ mod tests {
             starts: RefCell::new(VecDeque::from([(None, up.clone())])),
             needs: RefCell::default(),
         };
+        let starts = Starts::default();
         let leave_db = || {
-            let undone = start_again(&fake(down("18")), &db, Some(&mark("17").text())).expect("left");
+            let undone =
+                start_again(&starts, &fake(down("18")), &db, Some(&mark("17").text())).expect("left");
             assert_eq!(undone.foreign.len(), 1, "{undone:?}");
         };
         // The undo of the app while the database is in the same state.
         let undo_app = |db_is: State| {
             let fake = fake(down("27"));
             fake.needs.borrow_mut().insert(db.id.clone(), db_is);
-            start_again(&fake, &app, Some(&mark("27").text())).expect("an answer").foreign
+            start_again(&starts, &fake, &app, Some(&mark("27").text())).expect("an answer").foreign
         };
         leave_db();
         assert_eq!(undo_app(down("18")).len(), 1, "it would start the database");
@@ -227,7 +230,7 @@ mod tests {
         }
         // A start of ours ends it too.
         leave_db();
-        start_again(&fake(down("21")), &db, Some(&mark("21").text())).expect("it is started");
+        start_again(&starts, &fake(down("21")), &db, Some(&mark("21").text())).expect("it is started");
         assert_eq!(undo_app(down("25")), Vec::<String>::new());
     }
 }

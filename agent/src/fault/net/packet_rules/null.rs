@@ -12,7 +12,7 @@ use crate::{
     injection::{InjectError, Injected, Live, Peers, Prepared, RuleEngine},
     undo::{
         Undo,
-        null::{NullRules, rules},
+        null::{NullKernel, NullRules},
     },
 };
 
@@ -37,18 +37,19 @@ impl PacketRules for Null {
         })
     }
 
-    fn stage(&self, _host: &Host, live: &Live, rule: &PacketRule) -> Result<(), InjectError> {
+    fn stage(&self, host: &Host, live: &Live, rule: &PacketRule) -> Result<(), InjectError> {
         let closed = NullRules { peers: rule.selector.peers.clone(), lease: None };
-        rules().entry(live.ask.id.clone()).or_insert(closed);
+        NullKernel::of(host).rules().entry(live.ask.id.clone()).or_insert(closed);
         Ok(())
     }
 
     fn inject(&self, host: &Host, live: &Live, rule: &MakeRule<'_>) -> Result<Injected, InjectError> {
-        let staged = rules().contains_key(&live.ask.id);
+        let staged = NullKernel::of(host).rules().contains_key(&live.ask.id);
         if !staged {
             self.stage(host, live, &rule()?)?;
         }
-        let mut rules = rules();
+        let kernel = NullKernel::of(host);
+        let mut rules = kernel.rules();
         let found = rules.get_mut(&live.ask.id).ok_or_else(|| gone(live))?;
         found.lease.get_or_insert(live.lease);
         Ok(Injected { detail: "opened null rules".to_owned(), undo: None })
@@ -56,8 +57,9 @@ impl PacketRules for Null {
 
     fn follow(&self, _host: &Host, _live: &Live, _peers: &Peers) {}
 
-    fn evidence(&self, _host: &Host, live: &Live) -> Evidence {
-        let (in_force, detail) = match rules().get(&live.ask.id).map(|found| found.lease) {
+    fn evidence(&self, host: &Host, live: &Live) -> Evidence {
+        let (in_force, detail) = match NullKernel::of(host).rules().get(&live.ask.id).map(|found| found.lease)
+        {
             None => (Seen::No, "null rules are not there".to_owned()),
             Some(None) => (Seen::No, "null rules are closed".to_owned()),
             Some(Some(lease)) => (Seen::Yes, format!("null rules are open, lease {lease}")),
@@ -65,8 +67,9 @@ impl PacketRules for Null {
         Evidence { in_force, exercised: in_force, count: None, detail }
     }
 
-    fn renew(&self, _host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
-        let mut rules = rules();
+    fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {
+        let kernel = NullKernel::of(host);
+        let mut rules = kernel.rules();
         let open = rules.get_mut(&live.ask.id).and_then(|found| found.lease.as_mut());
         *open.ok_or_else(|| gone(live))? = lease;
         Ok(())

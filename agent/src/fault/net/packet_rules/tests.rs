@@ -9,7 +9,7 @@ use crate::{
     injection::{Ask, Inject, Live, RuleEngine},
     undo::{
         Undo,
-        null::{NullRules, rules},
+        null::{NullKernel, NullRules},
     },
 };
 
@@ -36,7 +36,7 @@ impl Life {
     }
 
     fn rules(&self) -> Option<NullRules> {
-        rules().get(&self.live.ask.id).cloned()
+        NullKernel::of(&self.host).rules().get(&self.live.ask.id).cloned()
     }
 
     fn lease(&self) -> Option<Span> {
