@@ -91,7 +91,7 @@ fn renewals_reach_the_kernels_own_switch() {
 
 #[test]
 fn what_was_not_renewed_after_arming_never_starts() {
-    let agent = Agent::new();
+    let agent = Agent::with("start_tolerance = \"50ms\"\n");
     let arm = agent.prepared(&a(), 50);
     agent.renew().unwrap();
     agent.arm(&arm).unwrap();
