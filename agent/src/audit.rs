@@ -11,14 +11,12 @@ mod store;
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{SyncSender, TrySendError, sync_channel},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use firedrill_wire::journal::{AgentEvent, What};
 use futures_util::StreamExt as _;
+use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 
 pub use self::{
     record::{Entry, Outcome, Request, undone},
@@ -26,7 +24,7 @@ pub use self::{
 };
 
 use self::{limit::Limit, sinks::Sinks, store::Store};
-use crate::control::Feed;
+use crate::{control::Feed, heap};
 
 /// Maximum number of entries that wait for the disk. Further entries go to the log only.
 const WAITING: usize = 1024;
@@ -35,8 +33,15 @@ const WAITING: usize = 1024;
 #[derive(Clone)]
 pub struct Audit(Arc<Inner>);
 
+/// The work of the thread that writes.
+enum Work {
+    Write(Entry),
+    /// Gives back its memory.
+    Rest,
+}
+
 struct Inner {
-    writer: Option<SyncSender<Entry>>,
+    writer: Option<Sender<Work>>,
     limit: Mutex<Limit>,
 }
 
@@ -48,11 +53,16 @@ impl Audit {
     }
 
     fn with(state: &Path, sinks: Sinks) -> Self {
-        let (sender, entries) = sync_channel::<Entry>(WAITING);
+        // It takes memory for what waits, and none in advance for what may wait.
+        let (sender, mut works) = channel::<Work>(WAITING);
         let mut store = Store::new(state);
         let thread =
             std::thread::Builder::new().name("audit".into()).stack_size(256 << 10).spawn(move || {
-                for entry in entries {
+                while let Some(work) = works.blocking_recv() {
+                    let Work::Write(entry) = work else {
+                        heap::rest();
+                        continue;
+                    };
                     if let Entry::Request(request) = &entry {
                         sinks.send(request);
                     }
@@ -73,9 +83,17 @@ impl Audit {
         }
     }
 
+    /// Gives back the memory of the thread that writes, now that nothing is to be written.
+    pub(crate) fn rest(&self) {
+        // If the queue is full, it has no rest yet.
+        if let Some(writer) = &self.0.writer {
+            drop(writer.try_send(Work::Rest));
+        }
+    }
+
     fn put(&self, entry: Entry) {
         let Some(writer) = &self.0.writer else { return };
-        if let Err(TrySendError::Full(entry)) = writer.try_send(entry) {
+        if let Err(TrySendError::Full(Work::Write(entry))) = writer.try_send(Work::Write(entry)) {
             tracing::warn!("the disk is slow, so this is not recorded in files: {entry}");
         }
     }

@@ -60,7 +60,7 @@ const LINGERS: Duration = Duration::from_secs(1);
 /// # Errors
 /// It could not begin: another agent runs, or there is no memory or process left.
 pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
-    crate::heap::few_heaps();
+    crate::heap::one_heap();
     let paths = config.paths();
     let lock = match Lock::take_over(&paths, Duration::from_secs(120)) {
         Ok(lock) => lock,

@@ -1,5 +1,33 @@
 //! Settings of the allocator: an agent is idle most of the time, and should use little memory meanwhile.
 
+/// Returns to the kernel what this thread keeps for itself and what all threads have left over. For threads that live as
+/// long as the process, and rest now.
+pub(crate) fn rest() {
+    release_kept();
+    trim();
+}
+
+/// Number of sizes of which the allocator keeps freed blocks for each thread, and how many of each.
+#[cfg(target_env = "gnu")]
+const KEPT: (usize, usize) = (64, 7);
+
+/// Returns the small blocks that this thread has freed to the heap. The allocator keeps hundreds for each thread until that
+/// ends, and each keeps a whole page in use.
+fn release_kept() {
+    #[cfg(target_env = "gnu")]
+    {
+        let (sizes, of_each) = KEPT;
+        let mut kept: Vec<Vec<u8>> = Vec::with_capacity(sizes * of_each);
+        for size in 0..sizes {
+            // The allocator rounds 8 bytes more up to a multiple of 16, and takes 32 at least.
+            kept.extend((0..of_each).map(|_| Vec::with_capacity(24 + 16 * size)));
+        }
+        // Freed by a thread that ends, they are kept for no thread.
+        let freed = std::thread::Builder::new().stack_size(64 << 10).spawn(move || drop(kept));
+        let _ = freed.map(std::thread::JoinHandle::join);
+    }
+}
+
 /// Returns unused memory to the kernel.
 pub(crate) fn trim() {
     #[cfg(target_env = "gnu")]
@@ -11,14 +39,16 @@ pub(crate) fn trim() {
 
 /// Blocks of this size or more, in bytes, are returned to the kernel as soon as they are freed.
 #[cfg(target_env = "gnu")]
-const MAPPED_FROM: libc::c_int = 64 * 1024;
+const MAPPED_FROM: libc::c_int = 32 * 1024;
 
-/// Limits the number of heaps, because each keeps memory that its threads once used.
-pub(crate) fn few_heaps() {
+/// Makes all threads share one heap, because each heap keeps memory that its threads once used: after a few drills a
+/// second one holds as much that is unused as the first. Threads keep small blocks of their own, so they seldom wait
+/// for each other.
+pub(crate) fn one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets numbers of the allocator, before there is a second thread.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
         // Fixed: otherwise it grows with the largest block that was ever freed, and smaller blocks stay in the heap
         // then.
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);

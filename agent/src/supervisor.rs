@@ -97,6 +97,7 @@ impl Supervisor {
             about_file: Mutex::new(None),
             stray: Mutex::new(stray::Bucket::full(wiring.time.awake_us())),
             stirred_boot_us: AtomicU64::new(wiring.time.boot_us()),
+            resting: tokio::sync::Notify::new(),
             lost: replayed.damage,
             published,
         };

@@ -1,7 +1,8 @@
 //! An agent's memory does not grow with use: after a hundred drills its three processes use no more than after ten.
 //!
 //! Has a harness of its own, because the agent forks. The coordinator runs inside the worker. Each drill is a run of
-//! its own, which is prepared, blocks a peer, is undone, and is compared with its snapshot.
+//! its own over a connection of its own, which is prepared, blocks a peer, is undone, is compared with its snapshot,
+//! and is recorded in the audit.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -22,8 +23,9 @@ use std::{
 
 use fakes::{alice, ask_arm, ask_prepare, config_text, ready};
 use firedrill_agent::{
+    audit::Request,
     built_in,
-    control::Control,
+    control::{Caller, Certificate, Control},
     host::process,
     testing::{Netns, skip, up},
     wiring::{ServerParts, Wiring},
@@ -84,22 +86,34 @@ async fn drills(parts: ServerParts) -> Result<(), String> {
     Ok(())
 }
 
+/// Returns the caller as a new connection brings it: with a copy of its own of the chain of certificates.
+fn connected() -> Caller {
+    let chain = (1..=2_u8).map(|byte| vec![byte; 1000].into()).collect();
+    let certificate = Arc::new(Certificate { serial: "4f01".to_owned(), chain });
+    Caller { certificate: Some(certificate), ..alice() }
+}
+
 fn drill(control: &dyn Control, number: u32) {
+    let caller = connected();
     let fault: Fault =
         serde_json::from_str(r#"{"net-block":{"to":["192.0.2.1"],"engine":"kernel"}}"#).unwrap();
     let (run, hold): (RunId, _) = (format!("run-{number}").parse().unwrap(), Span::secs(60));
     let id = format!("run-{number}-1-1");
-    let prepared = ready(control.prepare(&alice(), &run, &ask_prepare(&[(&id, fault)], hold)).unwrap());
-    control.arm(&alice(), &run, &ask_arm(&prepared, 0, hold, hold)).unwrap();
-    control.renew(&alice(), &run, &Renew { lease: hold }).unwrap();
+    let prepared = ready(control.prepare(&caller, &run, &ask_prepare(&[(&id, fault)], hold)).unwrap());
+    control.arm(&caller, &run, &ask_arm(&prepared, 0, hold, hold)).unwrap();
+    control.renew(&caller, &run, &Renew { lease: hold }).unwrap();
     let began = Instant::now();
     while !control.status().open.iter().any(|one| one.state == State::InForce) {
         assert!(began.elapsed() < Duration::from_secs(60), "drill {number} does not start");
         thread::sleep(Duration::from_millis(1));
     }
-    let answer = control.undo(&alice(), &Undo { scope: UndoScope::Run(run.clone()), halt: false });
+    let answer = control.undo(&caller, &Undo { scope: UndoScope::Run(run.clone()), halt: false });
     assert_eq!(answer.injections[0].state, State::Undone);
     assert_eq!(control.finish(&run).unwrap().state, HostState::Clean);
+    // As the server records what it answered.
+    for what in ["prepare", "arm", "renew", "undo"] {
+        control.audit(Request { run: run.to_string(), ..Request::by(&caller, what) });
+    }
 }
 
 /// Returns the memory of the three processes together, in KiB: private memory, and their parts of shared memory.

@@ -3,8 +3,11 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use ring::digest::{Context, SHA256};
 
 use super::record::{Outcome, Request};
 
@@ -12,8 +15,8 @@ use super::record::{Outcome, Request};
 const WINDOW: Duration = Duration::from_secs(60);
 /// The same for renewals, which come for as long as a run lasts.
 const WINDOW_OF_RENEWALS: Duration = Duration::from_secs(3600);
-/// Maximum number of kinds in memory.
-const KINDS_MOST: usize = 512;
+/// Maximum number of kinds in memory: as many as a table of 256 places takes before it is doubled.
+const KINDS_MOST: usize = 224;
 /// Maximum number of names that have a bucket of their own. All names beyond it share one bucket.
 const NAMES_MOST: usize = 32;
 /// Maximum number of requests of one name and outcome that are recorded at once.
@@ -21,14 +24,15 @@ const BURST: f64 = 600.0;
 /// Number of further requests that are recorded each second after that.
 const REFILL: f64 = 0.1;
 
-/// Name, request, run and result; requests that agree in all of them are of one kind.
-type Kind = (String, String, String, String);
+/// The digest of name, request, run and result; requests that agree in all of them are of one kind. A digest, because
+/// hundreds of kinds are kept.
+type Kind = [u8; 16];
 
 /// The callers that share a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Callers {
-    /// One name.
-    Name(String),
+    /// One name. The name is shared by its bucket and its kinds.
+    Name(Arc<str>),
     /// All whose certificates are not trusted: they have no name.
     Strangers,
     /// All names beyond the maximum.
@@ -42,8 +46,8 @@ type BucketKey = (Callers, bool);
 #[derive(Debug)]
 struct Seen {
     since: Instant,
-    /// The time for which others of the kind are only counted.
-    window: Duration,
+    /// Whether they are renewals, whose window is longer.
+    renewals: bool,
     /// Number of requests that were counted only.
     more: u64,
     /// The bucket that the recorded request took from.
@@ -52,7 +56,8 @@ struct Seen {
 
 impl Seen {
     fn is_over(&self, now: Instant) -> bool {
-        now.duration_since(self.since) >= self.window
+        let window = if self.renewals { WINDOW_OF_RENEWALS } else { WINDOW };
+        now.duration_since(self.since) >= window
     }
 }
 
@@ -118,11 +123,11 @@ impl Limit {
             return None;
         }
         request.more = std::mem::take(&mut bucket.more);
-        let window = if request.what == "renew" { WINDOW_OF_RENEWALS } else { WINDOW };
+        let renewals = request.what == "renew";
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= KINDS_MOST {
             self.forget(now);
         }
-        if let Some(before) = self.kinds.insert(kind, Seen { since: now, window, more: 0, bucket: key }) {
+        if let Some(before) = self.kinds.insert(kind, Seen { since: now, renewals, more: 0, bucket: key }) {
             request.more += before.more;
         }
         Some(request)
@@ -134,12 +139,15 @@ impl Limit {
         if request.who.is_empty() {
             return (Callers::Strangers, refused);
         }
-        let own = (Callers::Name(request.who.clone()), refused);
+        let own = (Callers::Name(request.who.as_str().into()), refused);
         let are_many = |buckets: &HashMap<BucketKey, Bucket>| {
             let named = |key: &&BucketKey| matches!(key, (Callers::Name(_), of) if *of == refused);
             buckets.keys().filter(named).count() >= NAMES_MOST
         };
-        if self.buckets.contains_key(&own) || !are_many(&self.buckets) {
+        if let Some((known, _)) = self.buckets.get_key_value(&own) {
+            return known.clone();
+        }
+        if !are_many(&self.buckets) {
             return own;
         }
         self.buckets.retain(|_, bucket| {
@@ -163,12 +171,19 @@ impl Limit {
 
 fn kind_of(request: &Request) -> Kind {
     // A caller who is refused can make up a run for each request.
-    let run = if request.outcome == Outcome::Accepted { request.run.clone() } else { String::new() };
+    let run = if request.outcome == Outcome::Accepted { request.run.as_str() } else { "" };
     let outcome = match request.outcome {
-        Outcome::Accepted => request.detail.clone(),
-        Outcome::Refused => request.code.clone(),
+        Outcome::Accepted => &request.detail,
+        Outcome::Refused => &request.code,
     };
-    (request.who.clone(), request.what.clone(), run, outcome)
+    let mut hash = Context::new(&SHA256);
+    for part in [&request.who, &request.what, run, outcome] {
+        hash.update(&part.len().to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut kind = Kind::default();
+    kind.copy_from_slice(&hash.finish().as_ref()[..16]);
+    kind
 }
 
 #[cfg(test)]
@@ -221,7 +236,7 @@ mod tests {
         assert_eq!(limit.take_at(of("", 1), now).map(|one| one.more), Some(0));
         // A bucket that is full again makes room for another name.
         assert!(limit.take_at(of("oscar", 1), now + Duration::from_secs(60)).is_some());
-        assert!(limit.buckets.contains_key(&(Callers::Name("oscar".to_owned()), false)));
+        assert!(limit.buckets.contains_key(&(Callers::Name("oscar".into()), false)));
     }
 
     #[test]

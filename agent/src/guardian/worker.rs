@@ -120,6 +120,7 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
             });
         }
         tokio::spawn(supervisor.clone().record_events());
+        tokio::spawn(supervisor.clone().rests());
         page.ready.store(1, SeqCst);
         page.bells().guardian.ring();
         tracing::info!("{} serves on {}", config.host, config.listen);

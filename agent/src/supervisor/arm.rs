@@ -137,13 +137,13 @@ impl Core {
     }
 
     /// Returns the faults and fingerprints that prepare answered for these ids.
-    fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<String>), Problem> {
+    fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<Arc<str>>), Problem> {
         let state = lock(&self.state);
         let again = "prepare again, then arm";
         let Some(known) = state.runs.get(run) else {
             return Err(refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), again));
         };
-        if known.plan_digest != arm.plan_digest {
+        if *known.plan_digest != *arm.plan_digest {
             return Err(refuse(
                 RefusalCode::OtherPlan,
                 format!("run {run} was prepared for another plan"),

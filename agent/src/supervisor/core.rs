@@ -58,6 +58,8 @@ pub(super) struct Core {
     pub(super) stray: Mutex<stray::Bucket>,
     /// Time of the last call that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that memory was given back.
     pub(super) stirred_boot_us: AtomicU64,
+    /// Told when that memory is given back.
+    pub(super) resting: tokio::sync::Notify,
     /// The damage that the journal had when this agent started, one sentence each.
     pub(super) lost: Vec<String>,
     pub(super) published: tokio::sync::watch::Receiver<u64>,

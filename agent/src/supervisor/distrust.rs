@@ -1,5 +1,7 @@
 //! Ends the runs of people whose certificates are no longer trusted.
 
+use std::sync::Arc;
+
 use firedrill_wire::{
     RunId,
     api::Problem,
@@ -19,11 +21,11 @@ use crate::{
 impl Core {
     /// Ends every run in which a person took part who is no longer trusted.
     pub(super) fn distrust(&self, trusted: Trusted<'_>) {
-        let held: Vec<(RunId, Vec<Caller>)> = lock(&self.state)
+        let held: Vec<(RunId, Arc<[Arc<Caller>]>)> = lock(&self.state)
             .runs
             .iter()
             .filter(|(_, run)| run.distrusted.is_none())
-            .map(|(id, run)| (id.clone(), run.held_by.clone()))
+            .map(|(id, run)| (id.clone(), Arc::clone(&run.held_by)))
             .collect();
         // Signatures are verified without the lock, for which others wait.
         for (run, callers) in held {

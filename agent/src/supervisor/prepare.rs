@@ -98,8 +98,8 @@ impl Core {
         let measured = self.prober.known();
         let mut state = lock(&self.state);
         let known = state.claim(run, caller)?;
-        known.plan_digest.clone_from(&ask.plan_digest);
-        known.environment.clone_from(&ask.environment);
+        known.plan_digest = ask.plan_digest.as_str().into();
+        known.environment = ask.environment.as_deref().map(Into::into);
         known.heard_boot_us = self.now();
         known.began_here |= began_here;
         known.taken_by(caller);

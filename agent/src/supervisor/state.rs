@@ -1,5 +1,6 @@
 //! The supervisor's state: live injections, runs and their leases, claims, tombstones, the halt. Data only.
 
+mod common;
 mod run;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
@@ -245,7 +246,7 @@ impl SupervisorState {
     /// It belongs to somebody else.
     pub(super) fn claim(&mut self, run: &RunId, caller: &Caller) -> Result<&mut Run, Problem> {
         let known = self.runs.entry(run.clone()).or_default();
-        caller.must_be(known.owner.get_or_insert_with(|| caller.name.clone()), run)?;
+        caller.must_be(known.owner.get_or_insert_with(|| caller.name.as_str().into()), run)?;
         Ok(known)
     }
 
@@ -279,6 +280,7 @@ impl SupervisorState {
             self.forgot_wall_us = self.forgot_wall_us.max(ended);
         }
         while self.runs.len() > RUNS_MOST && self.forget_run(measured, |_| 1, None) {}
+        self.share();
     }
 
     /// Forgets one idle run (nothing open, no probes): the oldest of the person with the most by `size`. With `but`,

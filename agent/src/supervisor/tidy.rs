@@ -15,6 +15,14 @@ use crate::{
 };
 
 impl Supervisor {
+    /// Gives the memory of the thread back that polls it, when no call came for some time. Never ends.
+    pub async fn rests(self) {
+        loop {
+            self.0.resting.notified().await;
+            heap::rest();
+        }
+    }
+
     /// Checks the journal's file and repairs it. A thread that may wait for a disk calls this every second.
     pub fn tidy(&self) {
         self.0.give_back();
@@ -36,7 +44,9 @@ impl Core {
         let open = lock(&self.state).live.values().any(|entry| entry.state.is_open());
         if stirred != 0 && !open && self.now().saturating_sub(stirred) > QUIET_US {
             let _ = self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed);
-            heap::trim();
+            self.audit.rest();
+            self.resting.notify_one();
+            heap::rest();
         }
     }
 

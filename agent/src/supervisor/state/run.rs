@@ -15,8 +15,8 @@ use crate::control::Caller;
 /// One run, from its first prepare on.
 #[derive(Default)]
 pub(in crate::supervisor) struct Run {
-    pub(in crate::supervisor) plan_digest: String,
-    pub(in crate::supervisor) environment: Option<String>,
+    pub(in crate::supervisor) plan_digest: Arc<str>,
+    pub(in crate::supervisor) environment: Option<Arc<str>>,
     pub(in crate::supervisor) asks: BTreeMap<InjectionId, Asked>,
     /// The bytes that the asks take.
     pub(super) asks_bytes: usize,
@@ -32,9 +32,9 @@ pub(in crate::supervisor) struct Run {
     pub(in crate::supervisor) began_here: bool,
     /// The owner: the first person who was allowed something in it. Only the owner may continue the run; anybody may
     /// end it.
-    pub(in crate::supervisor) owner: Option<String>,
+    pub(in crate::supervisor) owner: Option<Arc<str>>,
     /// The people who took part in it, one for each certificate.
-    pub(in crate::supervisor) held_by: Vec<Caller>,
+    pub(in crate::supervisor) held_by: Arc<[Arc<Caller>]>,
     /// The name of the person whose certificate is no longer trusted, if the run was ended for that.
     pub(in crate::supervisor) distrusted: Option<String>,
 }
@@ -44,7 +44,8 @@ impl Run {
     pub(in crate::supervisor) fn taken_by(&mut self, caller: &Caller) {
         let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
         if !known && caller.certificate.is_some() {
-            self.held_by.push(caller.clone());
+            let new = Arc::new(caller.clone());
+            self.held_by = self.held_by.iter().cloned().chain([new]).collect();
         }
     }
 }
@@ -68,11 +69,12 @@ impl Run {
         self.weigh();
     }
 
-    /// Forgets the faults that were asked, and frees their memory.
+    /// Forgets the faults that were asked, and frees their memory. Their lists of peers too, although injections of the
+    /// run may still hold them.
     pub(in crate::supervisor) fn forget_asks(&mut self) {
         self.asks = BTreeMap::new();
+        self.lists = HashSet::new();
         self.weigh();
-        self.lists.shrink_to_fit();
     }
 
     pub(super) fn weigh(&mut self) {

@@ -1,6 +1,7 @@
 use firedrill_wire::{Fault, fault::NetBlock};
 
 use super::*;
+use crate::caller::Certificate;
 
 /// Asks for net-blocks with a list of this many bytes each, at this time.
 fn asked(
@@ -26,11 +27,49 @@ fn what_is_forgotten_takes_no_memory_from_later_questions() {
     let mut state = SupervisorState::default();
     assert_eq!(asked(&mut state, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
     let known = state.runs.get_mut(&"done".parse().unwrap()).unwrap();
+    // As an injection holds what it was made of.
+    let held = known.asks.values().next().unwrap().fault.clone();
     known.forget_asks();
     assert_eq!(known.asks_bytes, 0);
-    assert!(known.lists.iter().all(|list| list.is_empty()));
+    assert!(known.lists.is_empty());
+    drop(held);
     assert_eq!(asked(&mut state, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
     assert!(state.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
+}
+
+#[test]
+fn runs_hold_once_what_they_have_in_common() {
+    let mut state = SupervisorState::default();
+    let copy = |serial: &str| {
+        let certificate = Certificate { serial: serial.to_owned(), chain: vec![vec![7; 1000].into()] };
+        Caller {
+            name: "alice".to_owned(),
+            team: None,
+            environments: Vec::new(),
+            may_harm: true,
+            certificate: Some(Arc::new(certificate)),
+        }
+    };
+    for (run, serials) in [("r1", &["01"][..]), ("r2", &["01", "02"]), ("r3", &["01", "02"])] {
+        for serial in serials {
+            let caller = copy(serial);
+            let known = state.claim(&run.parse().unwrap(), &caller).unwrap();
+            known.plan_digest = "the same plan".into();
+            known.taken_by(&caller);
+            state.prune(&[], 0);
+        }
+    }
+    let runs: Vec<&Run> = state.runs.values().collect();
+    let serials = |run: &Run| -> Vec<String> {
+        run.held_by.iter().map(|by| by.certificate.as_ref().unwrap().serial.clone()).collect()
+    };
+    assert_eq!([serials(runs[0]), serials(runs[1])], [vec!["01"], vec!["01", "02"]]);
+    assert!(Arc::ptr_eq(&runs[0].held_by[0], &runs[1].held_by[0]), "a caller");
+    assert!(Arc::ptr_eq(&runs[1].held_by, &runs[2].held_by), "those who took part");
+    for run in &runs[1..] {
+        assert!(Arc::ptr_eq(&runs[0].plan_digest, &run.plan_digest), "a plan");
+        assert!(Arc::ptr_eq(runs[0].owner.as_ref().unwrap(), run.owner.as_ref().unwrap()), "an owner");
+    }
 }
 
 #[test]
@@ -52,9 +91,9 @@ fn what_was_asked_takes_no_more_memory_than_the_bound() {
     assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
     // Nobody's asks displace those of a person who has less.
     for run in state.runs.values_mut() {
-        run.owner = Some("alice".to_owned());
+        run.owner = Some("alice".into());
     }
-    state.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".to_owned());
+    state.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".into());
     assert!(asked(&mut state, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
     assert!(state.runs.contains_key(&"new".parse().unwrap()));
     assert_eq!(asked(&mut state, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));
