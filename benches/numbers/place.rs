@@ -29,6 +29,9 @@ use nix::{
 
 use crate::{Failure, say::line};
 
+/// The agent's unit, whose environment the agent has here, too.
+const UNIT: &str = include_str!("../../packaging/firedrill-agent.service");
+
 /// Returns the path of a program of this build that lies beside `firedrill`.
 pub(crate) fn built(name: &str, how: &str) -> Result<PathBuf, Failure> {
     let path = folder()?.join(name);
@@ -107,6 +110,7 @@ impl Alone {
             .arg("serve")
             .arg("--config")
             .arg(at("agent.toml"))
+            .envs(UNIT.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('=')))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
