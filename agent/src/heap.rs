@@ -42,8 +42,7 @@ pub(crate) fn trim() {
 const MAPPED_FROM: libc::c_int = 32 * 1024;
 
 /// Makes all threads share one heap, because each heap keeps memory that its threads once used: after a few drills a
-/// second one holds as much that is unused as the first. Threads keep small blocks of their own, so they seldom wait
-/// for each other.
+/// second one holds as much that is unused as the first. Threads wait for each other for the moment of an allocation only.
 pub(crate) fn one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets numbers of the allocator, before there is a second thread.

@@ -19,7 +19,10 @@ impl Supervisor {
     pub async fn rests(self) {
         loop {
             self.0.resting.notified().await;
-            heap::rest();
+            // A call may have come meanwhile, and an injection that starts must not wait for this.
+            if self.0.is_quiet() {
+                heap::rest();
+            }
         }
     }
 
@@ -38,6 +41,12 @@ impl Supervisor {
 const QUIET_US: u64 = 7_000_000;
 
 impl Core {
+    /// Whether no call came since memory was given back, and nothing is open.
+    fn is_quiet(&self) -> bool {
+        self.stirred_boot_us.load(Relaxed) == 0
+            && !lock(&self.state).live.values().any(|entry| entry.state.is_open())
+    }
+
     /// Returns the memory of the last calls to the system, once no call came for some time.
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
