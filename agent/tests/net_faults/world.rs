@@ -90,12 +90,13 @@ impl World {
             snapshot.seen.retain(|key, _| !key.starts_with("stopped:") && !key.contains(UNIT));
             snapshot
         };
-        // Links report their carrier with a short delay.
+        // Links report their carrier with a short delay, and the kernel makes the routes of IPv6 addresses when it has
+        // time for them. An address of a link that is down gets none.
         let mut last = take();
-        for _ in 0..50 {
+        for _ in 0..150 {
             std::thread::sleep(Duration::from_millis(20));
             let next = take();
-            if next == last {
+            if next == last && every_address_has_its_route(&next) {
                 break;
             }
             last = next;
@@ -214,6 +215,16 @@ impl World {
     pub(crate) fn udp_in(&self, to: &str, port: u16) -> Reach {
         udp(&self.peer, &self.host_ns, to, port)
     }
+}
+
+/// Whether the kernel has made the local route of each IPv6 address.
+fn every_address_has_its_route(snapshot: &Snapshot) -> bool {
+    let addresses = snapshot.seen.keys().filter_map(|key| key.strip_prefix("addr:")?.split_once(' '));
+    let own = addresses.filter_map(|(_, address)| address.split_once('/'));
+    own.filter(|(address, _)| address.contains(':')).all(|(address, _)| {
+        let route = format!("route:ip6 table 255 {address}/128");
+        snapshot.seen.keys().any(|key| key.starts_with(&route))
+    })
 }
 
 fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
