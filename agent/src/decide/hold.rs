@@ -11,7 +11,7 @@ pub struct Held<'a> {
     pub ends: u64,
     /// The reason to undo it, if it is to be undone.
     pub wanted: Option<&'a HealReason>,
-    /// The lease was renewed, and the kernel's own switch was not yet.
+    /// Whether the lease was renewed since the kernel's own switch was.
     pub renewed: bool,
     /// The time of the next look at the fault.
     pub look_at: u64,

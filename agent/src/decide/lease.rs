@@ -7,12 +7,12 @@ pub struct Lease {
     pub until: u64,
     /// The number of renewals so far.
     pub renewals: u64,
-    /// It ended while something was open; nothing renews it.
+    /// Whether it ended while an injection was open. Such a lease is never renewed.
     pub ended: bool,
 }
 
 impl Lease {
-    /// Whether nothing may be in force under it.
+    /// Whether it is over, so that nothing may be in force under it.
     #[must_use]
     pub const fn is_over(&self, now: u64) -> bool {
         self.ended || now >= self.until

@@ -14,11 +14,11 @@ const STAGE_LEAST_US: u64 = 5_000;
 pub struct Armed<'a> {
     /// The time of its start.
     pub start: u64,
-    /// The time by which the start may be late.
+    /// Maximum delay of the start.
     pub tolerance: Span,
     /// The number of the run's renewals when it was armed.
     pub renewals_before: u64,
-    /// What a start needs was staged already.
+    /// Whether what the start needs is staged already.
     pub staged: bool,
     /// The reason to undo it, if it is to be undone.
     pub wanted: Option<&'a HealReason>,
@@ -48,7 +48,7 @@ pub fn is_late(now: u64, start: u64, tolerance: Span) -> bool {
 }
 
 /// Decides about an armed injection. It starts only if it is not to be undone, if the lease of its run is not over and was
-/// renewed since it was armed, and not late. Without a run or an entry it never starts.
+/// renewed since it was armed, and not late. If the run or the injection is not known any more, it never starts.
 #[must_use]
 pub fn may_start(now: u64, armed: Option<&Armed<'_>>, lease: Option<&Lease>) -> Next {
     let gone = || Next::Never(HealReason::LeaseExpired, "its run is not known any more".to_owned());

@@ -123,9 +123,9 @@ fn a_deadline_is_that_of_the_present_work_else_the_end_of_hold_or_lease() {
     assert_eq!(of(State::Undoing, Some(50), None), Some(50));
     assert_eq!(made_by(1, 2), 5_000_003);
     assert_eq!(called_off_by(1, 60_000_000), 5_000_001);
-    assert_eq!(called_off_by(1, 7), 7, "it is never moved back");
+    assert_eq!(called_off_by(1, 7), 7, "the deadline is never moved to a later time");
     assert!(is_over(0, State::Undone, 9) && !is_over(9, State::Done, 9) && is_over(10, State::Done, 9));
-    assert!(!is_over(u64::MAX, State::Stuck, 0), "it can still be tried");
+    assert!(!is_over(u64::MAX, State::Stuck, 0), "the undo of a stuck injection can still be tried");
 }
 
 /// The state of the one injection in a simulated life.

@@ -26,7 +26,7 @@ impl Inject for ServiceKill {
             return Err(refuse(
                 RefusalCode::NoProcess,
                 format!("{unit} has no process that could be killed"),
-                "",
+                "start it first, or leave the host out",
             ));
         }
         let back = manager.comeback(&unit, self.signal).map_err(|error| unreadable(&unit, &error))?;

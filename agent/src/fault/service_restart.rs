@@ -32,7 +32,7 @@ impl Inject for ServiceRestart {
             return Err(refuse(
                 RefusalCode::NoProcess,
                 format!("{unit} has no process, so it could not be told whether it was restarted"),
-                "",
+                "start it first, or leave the host out",
             ));
         }
         for other in &about.dependents {

@@ -24,6 +24,6 @@ impl InjectError {
 #[must_use]
 pub fn refuse(code: RefusalCode, title: impl Into<String>, hint: impl Into<String>) -> Problem {
     let hint: String = hint.into();
-    let hint = if hint.is_empty() { code.remedy().to_owned() } else { hint };
+    let hint = if hint.is_empty() { code.hint() } else { hint };
     Problem { code, title: title.into(), hint }
 }

@@ -5,6 +5,7 @@
 pub mod log;
 pub mod report;
 pub mod score;
+#[doc(hidden)]
 pub mod testing;
 #[cfg(test)]
 mod truth_bench;

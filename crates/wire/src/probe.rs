@@ -127,7 +127,7 @@ pub struct ProbeSpec {
     pub kind: ProbeKind,
     /// Requests a second on the mean, open loop.
     pub rate: f64,
-    /// How the moments are chosen at which requests are due. Without it, as coordinators of before meant it: evenly.
+    /// How the moments are chosen at which requests are due. If absent: evenly, as coordinators that do not send it mean.
     #[serde(default = "Arrivals::even")]
     pub arrivals: Arrivals,
     /// The key of the random moments: another one for each run, probe and vantage.
@@ -135,7 +135,7 @@ pub struct ProbeSpec {
     pub key: u64,
     /// A request that takes longer, from when it was sent, is bad.
     pub timeout: Span,
-    /// Connections.
+    /// Whether connections are used again.
     #[serde(default)]
     pub connection: Connection,
     /// Addresses of names that the fleet knows; other names are looked up by the vantage's resolver.
@@ -184,7 +184,7 @@ pub enum Arrivals {
 }
 
 impl Arrivals {
-    /// Of before there were others.
+    /// Returns the value of messages that have none.
     #[must_use]
     pub const fn even() -> Self {
         Self::Even

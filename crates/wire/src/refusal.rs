@@ -53,6 +53,14 @@ macro_rules! codes {
                 }
             }
 
+            /// Returns what people can do as a part of a sentence, as hints are: it begins small and has no full stop.
+            #[must_use]
+            pub fn hint(&self) -> String {
+                let text = self.remedy().trim_end_matches('.');
+                let mut letters = text.chars();
+                letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+            }
+
             /// Returns the HTTP status of a call that is refused with it.
             #[must_use]
             pub const fn status(&self) -> u16 {
@@ -108,7 +116,7 @@ codes! {
             "The agent has failed by an error of its own.",
             "Ask `firedrill status` what is in force, put it back with `firedrill undo`, and report the error.";
         Status: "status" 500,
-            "The call failed without a reason; records of requests have the HTTP status in its place.",
+            "The call failed and gave no reason. The audit's record has the HTTP status as its text.",
             "Look into the agent's log for the time of the record.";
         Unread: "unread" 500,
             "The agent refused, and the link broke before the coordinator had read why.",
@@ -266,7 +274,7 @@ codes! {
             "Ports are given for ICMP, which has none.",
             "Leave the ports out, or take tcp or udp.";
         UserInwards: "user-inwards" 409,
-            "What comes in is chosen by user, of which the kernel does not know whose it will be.",
+            "Incoming packets are chosen by user, and the kernel does not know yet whose process will get them.",
             "Say `direction = \"out\"`, or choose by `local_ports`.";
         NotTcp: "not-tcp" 409,
             "New connections are chosen for a protocol that has none.",
@@ -314,7 +322,7 @@ codes! {
             "A zone is no name of the DNS.",
             "Write it as in \"payments.example\", without `*`.";
         NotWrong: "not-wrong" 409,
-            "An address is given for answers that are not falsified so.",
+            "The key `address` is given, but `how` does not answer with a wrong address.",
             "Say `how = \"wrong-address\"`, or leave `address` out.";
         NoInterface: "no-interface" 409,
             "No interface is named, or the host has none of that name.",

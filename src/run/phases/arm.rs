@@ -96,7 +96,7 @@ pub(super) async fn arm(
     Ok(armed.map(|()| start_us).map_err(|unarmed| unarmed.why))
 }
 
-/// Returns the time until the start, after asking all hosts took so long. Arming looks up the same things once more and
+/// Returns the time until the start, where asking all hosts took `took_us`. Arming looks up the same things once more and
 /// writes to a disk. The renewal is another round trip, and so is the look at other runs' faults.
 fn lead_us(took_us: i64) -> i64 {
     (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US)

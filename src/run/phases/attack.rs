@@ -1,4 +1,5 @@
-//! Runs the attacks, one after another: approval, baseline, fault, recovery, settle. What of them runs at all is decided here.
+//! Runs the attacks, one after another: approval, baseline, fault, recovery, settle. Also decides which attacks
+//! run at all.
 
 use std::sync::Arc;
 

@@ -33,7 +33,13 @@ pub(super) async fn settle(
         Err(stop) => Err(stop),
         Ok(true) => Ok(()),
         Ok(false) => {
-            let why = against(run).unwrap_or_else(|| run.waiting_for());
+            let why = against(run).unwrap_or_else(|| {
+                if run.injections.all_over() {
+                    format!("it became healthy, but not for {} in one piece", attack.settle)
+                } else {
+                    run.waiting_for()
+                }
+            });
             let (within, name) = (attack.settle_within, &attack.name);
             Err(Stop::Failed(format!("not healthy within {within} after \"{name}\": {why}")))
         }
@@ -51,7 +57,7 @@ fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: 
         match guards.window().good_share(&objective.probe, over, now_us) {
             None => Some(format!("nothing was measured of {}", objective.probe)),
             Some((share, _)) if share < wanted => Some(format!(
-                "only {:.1}% of {} good over {over}, {:.1}% wanted",
+                "only {:.1}% of the requests of {} were good over {over}; {:.1}% are wanted",
                 share * 100.0,
                 objective.probe,
                 wanted * 100.0
@@ -78,7 +84,10 @@ mod tests {
         assert_eq!(seen(&guards, 10), None);
         (10..13).for_each(|second| guards.measured("canary", second * S, &bin("buy", second, 50, 50)));
         let bad = seen(&guards, 13).unwrap();
-        assert!(bad.starts_with("only 50.0% of buy good over 3s, 98.0% wanted"), "{bad}");
+        assert!(
+            bad.starts_with("only 50.0% of the requests of buy were good over 3s; 98.0% are wanted"),
+            "{bad}"
+        );
         assert_eq!(seen(&guards, 60).as_deref(), Some("nothing was measured of buy"), "long ago");
     }
 }

@@ -10,10 +10,11 @@ use super::{
     text,
 };
 
-/// Maximum number of equal problems that are all shown …
+/// Maximum number of equal problems that are all shown.
 const ALIKE: usize = 5;
-/// … and number that is shown of more problems; some of the others are listed by their lines.
+/// Number of equal problems that are shown in full where there are more than `ALIKE`.
 const ALIKE_SHOWN: usize = 3;
+/// Maximum number of lines that are listed of the others.
 const LINES: usize = 10;
 
 /// All problems of some files.

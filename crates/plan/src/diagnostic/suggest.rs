@@ -7,7 +7,7 @@ use firedrill_wire::near::distance;
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = |word: &str| word.chars().count();
     let limit = (length(word) / 3).clamp(1, 3);
-    // Lengths tell of most words that they are far.
+    // Most words differ too much in length to be near, so their distance is not computed.
     let known = known.into_iter().filter(|candidate| length(candidate).abs_diff(length(word)) <= 3);
     let scored = known.map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)

@@ -46,8 +46,8 @@ pub enum Hides {
     Whole,
 }
 
-/// The descriptor of a probe.
-#[derive(Clone, Debug)]
+/// The descriptor of a probe. It has no `Debug`, because it holds URLs and headers with their secrets.
+#[derive(Clone)]
 pub struct About<'a> {
     /// The request, for the table of a plan: `GET http://edge/`, `tcp db1:5432`. Without secrets.
     pub asks: String,
@@ -69,8 +69,8 @@ pub struct About<'a> {
     pub clear: Vec<Clear>,
 }
 
-/// The destination of a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The destination of a probe. It has no `Debug`, because a URL may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reach<'a> {
     /// The value that names it.
     pub field: Field,

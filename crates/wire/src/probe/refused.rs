@@ -3,7 +3,7 @@
 /// A value of a probe: its place in the probe's table of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Field {
-    /// Whether the keys are below that of the kind.
+    /// Whether the keys lead through the kind's own table (`http`, `tcp`).
     of_request: bool,
     keys: Vec<String>,
     /// Whether the last key itself is meant, rather than its value.
@@ -23,7 +23,7 @@ impl Field {
         Self { of_request: true, keys: keys.iter().map(|key| (*key).to_owned()).collect(), is_key: false }
     }
 
-    /// The last of the keys, in place of its value.
+    /// Means the last key itself, not its value.
     #[must_use]
     pub fn its_key(self) -> Self {
         Self { is_key: true, ..self }
@@ -36,14 +36,14 @@ impl Field {
         first.into_iter().chain(self.keys.iter().map(String::as_str)).collect()
     }
 
-    /// Whether it is the last key of the way itself, rather than what stands behind it.
+    /// Whether the last key itself is meant, rather than its value.
     #[must_use]
     pub const fn is_key(&self) -> bool {
         self.is_key
     }
 }
 
-/// A value that cannot be. Never holds a secret's text.
+/// An invalid value of a probe, and why it is invalid. Never holds a secret's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {help}")]
 pub struct Refusal {
@@ -58,14 +58,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The value is not possible.
+    /// Refuses a value.
     #[must_use]
     pub fn new(field: Field, what: impl Into<String>, label: &'static str, help: impl Into<String>) -> Self {
         Self { field, what: what.into(), label, help: help.into() }
     }
 }
 
-/// Keeps what is right, and puts what is wrong to the others.
+/// Returns the checked value; a refusal is added to `wrong` instead.
 pub fn note<T>(checked: Result<T, Refusal>, wrong: &mut Vec<Refusal>) -> Option<T> {
     checked.map_err(|refusal| wrong.push(refusal)).ok()
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refused::{Field, Refusal};
 
-/// A secret, by where it lies; its text is never sent, journaled or printed.
+/// A secret, by where it lies; its text is read on the vantage, goes into the request only, and is never journaled or printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Secret {

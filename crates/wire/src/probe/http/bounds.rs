@@ -1,4 +1,5 @@
-//! Maximum sizes of the parts of a request, and of the answer that is read. Most servers take less; a probe that needs more measures its own line.
+//! Maximum sizes of the parts of a request, and of the answer that is read. Most servers accept less, and a
+//! larger request would mostly measure its own transmission.
 
 use super::HttpProbe;
 use crate::probe::refused::{Field, Refusal};
@@ -24,7 +25,7 @@ pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
     let mut wrong = Vec::new();
     let mut most = |key: &str, what: &str, has: usize, most: usize, unit: &str| {
         if has > most {
-            let what = format!("{what} has {has} {unit}; at most {most} are sent");
+            let what = format!("{what} has {has} {unit}; at most {most} are allowed");
             wrong.push(Refusal::new(
                 Field::request(&[key]),
                 what,
