@@ -14,6 +14,7 @@ mod net_corrupt;
 mod net_dns;
 mod net_down;
 mod net_duplicate;
+mod net_flap;
 mod net_lose;
 mod net_partition;
 mod net_reorder;
@@ -53,6 +54,7 @@ pub const fn of(fault: &Fault) -> &dyn Inject {
         Fault::NetReset(kind) => kind,
         Fault::NetDns(kind) => kind,
         Fault::NetDown(kind) => kind,
+        Fault::NetFlap(kind) => kind,
         Fault::HostIsolate(kind) => kind,
         Fault::HostReboot(kind) => kind,
         Fault::HostPoweroff(kind) => kind,

@@ -28,4 +28,5 @@ use crate::host::Host;
 pub(crate) fn forget(host: &Host, id: &InjectionId) {
     once::forget(host, id);
     called_off::forget(host, id);
+    host.flaps.forget(id);
 }

@@ -5,6 +5,7 @@
 //! before, or that an administrator stopped meanwhile.
 
 pub mod chains;
+pub mod flap;
 pub mod ifb;
 pub mod link;
 pub mod nft;
@@ -75,6 +76,14 @@ pub enum Undo {
         /// The state of the interface before.
         was: crate::host::link::link_state::LinkState,
     },
+    /// Stop the flapping of an interface, then set it up and restore the entries that the kernel deleted when it went down.
+    /// The flapping also ends with the process that makes it.
+    EndFlap {
+        /// The injection for which it flaps.
+        injection: firedrill_wire::InjectionId,
+        /// The state of the interface before.
+        was: crate::host::link::link_state::LinkState,
+    },
     /// Start a service that was up before and that we stopped.
     StartService {
         /// The manager: `systemd` or `runit`.
@@ -116,6 +125,7 @@ impl Undo {
             | Self::StopQueue { .. }
             | Self::StopResets { .. }
             | Self::RaiseLink { .. }
+            | Self::EndFlap { .. }
             | Self::ContinueProcess { .. } => true,
             #[cfg(test)]
             Self::RemoveNullRules { .. } => true,
@@ -136,6 +146,7 @@ impl Undo {
             Self::RemoveNullRules { .. } => true,
             Self::StopResets { .. }
             | Self::RaiseLink { .. }
+            | Self::EndFlap { .. }
             | Self::StartService { .. }
             | Self::ContinueProcess { .. } => false,
         }
@@ -162,6 +173,12 @@ impl Undo {
                 was.count(Class::Address),
                 was.count(Class::Route)
             ),
+            Self::EndFlap { was, .. } => format!(
+                "stop the flapping of interface {name}, set it up, and put back what is missing of its {} addresses and {} routes",
+                was.count(Class::Address),
+                was.count(Class::Route),
+                name = was.name(),
+            ),
             Self::StopResets { .. } => "stop resetting connections".to_owned(),
             Self::StartService { manager, unit, .. } => format!("start {unit} through {manager}"),
             Self::ContinueProcess { pid, .. } => format!("continue process {pid} (SIGCONT)"),
@@ -175,7 +192,7 @@ impl Undo {
     pub fn longest(&self) -> Duration {
         match self {
             Self::StartService { .. } => service::PATIENCE,
-            Self::RaiseLink { .. } => link_state::PATIENCE,
+            Self::RaiseLink { .. } | Self::EndFlap { .. } => link_state::PATIENCE,
             Self::ContinueProcess { .. } => process::PATIENCE,
             Self::RemoveIfbs { patience, .. } => (*patience).into(),
             Self::DeleteNftTable { .. }
@@ -200,6 +217,7 @@ impl Undo {
             Self::RemoveIfbs { prefix, patience } => ifb::apply(host, prefix, (*patience).into()),
             Self::StopQueue { number } => Ok(queue::apply(host, *number)),
             Self::RaiseLink { was } => link::apply(was),
+            Self::EndFlap { injection, was } => flap::apply(host, injection, was),
             Self::StopResets { injection } => Ok(resets::apply(host, injection)),
             Self::StartService { manager, unit, stopped_mark } => {
                 service::apply(host, *manager, unit, stopped_mark.as_deref())

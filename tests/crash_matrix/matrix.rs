@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Kinds of faults, each with parameters that make its effect show in a snapshot.
-pub(crate) const KINDS: [(&str, &str); 8] = [
+pub(crate) const KINDS: [(&str, &str); 9] = [
     ("service-stop", r#"{"service-stop":{"service":"victim"}}"#),
     ("process-pause", r#"{"process-pause":{"match":{"service":"victim"}}}"#),
     ("net-block", r#"{"net-block":{"to":["10.77.0.99","fd77::99"]}}"#),
@@ -30,6 +30,8 @@ pub(crate) const KINDS: [(&str, &str); 8] = [
         r#"{"net-throttle":{"to":["10.77.0.99","fd77::99"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
     ),
     ("net-down", r#"{"net-down":{"interface":"spare0"}}"#),
+    // Down for longer than any case takes, so that a snapshot shows it. Deaths in up phases: agent/tests/net_faults/flap.rs.
+    ("net-flap", r#"{"net-flap":{"interface":"spare0","down":"10m","up":"100ms"}}"#),
     ("net-dns", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.77.0.99","fd77::99"]}}"#),
 ];
 

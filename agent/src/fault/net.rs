@@ -6,6 +6,7 @@ use crate::host::impair::Chance;
 
 pub mod detour;
 pub mod dns;
+pub(super) mod interface;
 pub(super) mod packet_rules;
 pub mod peers;
 pub mod rules;

@@ -7,52 +7,32 @@
 
 use std::collections::BTreeSet;
 
-use firedrill_netlink::NetlinkError;
 use firedrill_wire::{
     RefusalCode,
-    api::{Claim, Problem},
+    api::Problem,
     evidence::{Evidence, Seen},
     fault::NetDown,
 };
 
-use super::net::{peers, rules};
+use super::net::{interface, peers};
 use crate::{
     host::{
         Host,
-        link::{
-            self, Link,
-            link_state::{Class, LinkState},
-        },
-        sockets::Sockets,
+        link::{self, Link, link_state::LinkState},
     },
     injection::{Ask, Basis, Inject, InjectError, Injected, Live, Prepared, once, once::Made, refuse},
     undo::Undo,
 };
 
 impl Inject for NetDown {
-    fn prepare(&self, host: &Host, _ask: &Ask) -> Result<Prepared, Problem> {
-        let links = link::all().map_err(|error| unreadable(&error))?;
-        let link = self.find(&links)?;
+    fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
+        let links = link::all().map_err(|error| interface::unreadable(ask, &error))?;
+        let link = self.find(ask, &links)?;
         let name = &link.name;
-        if link.is_loopback() {
-            let title = format!("net-down: {name} is this host's loopback interface, which is never touched");
-            return Err(refuse(
-                RefusalCode::Loopback,
-                title,
-                "take another interface, or peers on other hosts",
-            ));
-        }
-        if !link.is_up() {
-            let hint = "whoever set it down has a reason; set it up first, or take another";
-            return Err(refuse(
-                RefusalCode::DownAlready,
-                format!("net-down: interface {name} is down already"),
-                hint,
-            ));
-        }
-        let control = control_path(host, &links, link);
+        interface::can_go_down(ask, link)?;
+        let control = interface::control_path(host, &links, link);
         if !self.cut_off
-            && let Some(why) = control.map_err(|error| unreadable(&error))?
+            && let Some(why) = control.map_err(|error| interface::unreadable(ask, &error))?
         {
             return Err(refuse(
                 RefusalCode::ControlPath,
@@ -61,23 +41,10 @@ impl Inject for NetDown {
                  where the host is to be unreachable, with a lease that is longer than the hold",
             ));
         }
-        let was = LinkState::now(&link::with_uppers(&links, link.index), false).map_err(|error| {
-            refuse(RefusalCode::NotRestorable, format!("net-down: interface {name}: {error}"), "")
-        })?;
+        let was = interface::state(ask, &links, link)?;
         let mut effects = vec![format!("set interface {name} down")];
-        effects.extend(
-            was.links.iter().skip(1).map(|(_, upper, _)| format!("{upper}, which is on it, goes with it")),
-        );
-        let mut notes = vec![
-            format!(
-                "the kernel drops IPv6 addresses and routes of an interface that goes down: {} addresses and {} routes are kept \
-                 in the journal, and put back",
-                was.count(Class::Address),
-                was.count(Class::Route)
-            ),
-            "a network manager (NetworkManager, systemd-networkd, dhcpcd) sees it and may do things of its own".to_owned(),
-            "the kernel makes temporary IPv6 addresses anew".to_owned(),
-        ];
+        effects.extend(interface::uppers(&was));
+        let mut notes = interface::notes(&was);
         if self.cut_off {
             notes.push(
                 "the host may not be reachable meanwhile; its agent sets the interface up by itself"
@@ -85,9 +52,7 @@ impl Inject for NetDown {
             );
         }
         Ok(Prepared {
-            claims: ["link", "addr"]
-                .map(|class| Claim { what: format!("{class}:{name}"), shared: false })
-                .to_vec(),
+            claims: interface::claims(name),
             effects,
             undo: vec![Undo::RaiseLink { was }],
             switches: vec!["guardian".to_owned()],
@@ -101,7 +66,7 @@ impl Inject for NetDown {
         once::make(host, live, || {
             let links = link::all().map_err(|error| failed(&error))?;
             let (index, name) = live.prepared.basis.interface()?;
-            let link = at(index, &links)
+            let link = interface::at(index, &links)
                 .ok_or_else(|| InjectError(format!("interface {name} is not there any more")))?;
             let name = &link.name;
             if !link.is_up() {
@@ -133,7 +98,7 @@ impl Inject for NetDown {
             Ok(prepared) => prepared,
             Err(error) => return error.unseen(),
         };
-        match at(index, &links) {
+        match interface::at(index, &links) {
             None => seen(Seen::No, Seen::Unknown, format!("interface {name} is gone")),
             Some(link) if link.is_up() => {
                 seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
@@ -150,36 +115,15 @@ impl Inject for NetDown {
     }
 }
 
-fn unreadable(error: &NetlinkError) -> Problem {
-    refuse(
-        RefusalCode::Unreadable,
-        format!("net-down: {error}"),
-        "the agent needs CAP_NET_ADMIN, and a kernel with inet_diag",
-    )
-}
-
-/// Returns the interface with this index, whatever its name is now.
-fn at(index: u32, links: &[Link]) -> Option<&Link> {
-    links.iter().find(|link| link.index == index)
-}
-
 trait Find {
     /// Returns the interface that the parameters name.
-    fn find<'l>(&self, links: &'l [Link]) -> Result<&'l Link, Problem>;
+    fn find<'l>(&self, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem>;
 }
 
 impl Find for NetDown {
-    fn find<'l>(&self, links: &'l [Link]) -> Result<&'l Link, Problem> {
-        let names = || {
-            let names: Vec<_> =
-                links.iter().filter(|link| !link.is_loopback()).map(|link| link.name.as_str()).collect();
-            format!("this host has {}", names.join(", "))
-        };
+    fn find<'l>(&self, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem> {
         if let Some(name) = &self.interface {
-            let found = links.iter().find(|link| link.name == *name);
-            return found.ok_or_else(|| {
-                refuse(RefusalCode::NoInterface, format!("net-down: there is no interface {name}"), names())
-            });
+            return interface::named(ask, links, name);
         }
         let peers = peers::find(&self.to)?;
         // A host may lack an address family that the peer has. One route to the peer is enough.
@@ -205,29 +149,4 @@ impl Find for NetDown {
             }
         }
     }
-}
-
-/// Returns a connection of the agent or of SSH that the fault would cut; `None` if it would cut none.
-fn control_path(host: &Host, links: &[Link], down: &Link) -> Result<Option<String>, NetlinkError> {
-    host.ssh.look();
-    let ports = rules::control_ports(host);
-    for connection in Sockets::open()?.connections()? {
-        let (local, remote) = (connection.local, connection.remote);
-        if !ports.contains(&local.port()) || remote.ip().is_loopback() {
-            continue;
-        }
-        // There is no route to it, so it is cut already, and not by this fault.
-        let Ok(over) = link::towards(remote.ip(), Some(local.ip())) else { continue };
-        if link::rests_on(links, over, down.index) {
-            let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };
-            let over = links.iter().find(|link| link.index == over).map_or("?", |link| link.name.as_str());
-            let through = if over == down.name { String::new() } else { format!(", by way of {over}") };
-            return Ok(Some(format!(
-                "{whose} connection with {} goes over interface {}{through}",
-                remote.ip(),
-                down.name
-            )));
-        }
-    }
-    Ok(None)
 }

@@ -1,7 +1,7 @@
 //! Sets an interface up, and restores the entries that the kernel deleted when it went down.
 
 use super::undone::{UndoError, Undone};
-use crate::host::link::{self, link_state::LinkState};
+use crate::host::link::link_state::LinkState;
 
 /// Sets it up, waits for the entries that the kernel makes again by itself, and makes the others. Does nothing if it is
 /// up and complete. A removed interface is reported and left removed.
@@ -17,30 +17,12 @@ pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
         ),
         passing: true,
     };
-    let links = link::all().map_err(|error| failed(error.to_string()))?;
-    let here: Vec<_> = was
-        .links
-        .iter()
-        .filter_map(|(index, _, up)| Some((links.iter().find(|link| link.index == *index)?, *up)))
-        .collect();
-    let Some((first, _)) =
-        here.first().filter(|(link, _)| Some(link.index) == was.links.first().map(|one| one.0))
-    else {
+    let Some(raised) = was.raise().map_err(|error| failed(error.to_string()))? else {
         let detail = format!("interface {name} is gone");
         return Ok(Undone { foreign: vec![format!("{detail}: somebody removed it meanwhile")], detail });
     };
-    let was_down = !first.is_up();
-    for (link, up) in &here {
-        // The kernel sets a VLAN up together with its parent, even if it was down before.
-        if *up && !link.is_up() {
-            link::set(link.index, &link.name, true).map_err(|error| failed(error.to_string()))?;
-        } else if !up && was_down {
-            link::set(link.index, &link.name, false).map_err(|error| failed(error.to_string()))?;
-        }
-    }
-    let here: Vec<_> = here.into_iter().map(|(link, _)| link.clone()).collect();
-    let (made, removed) = was.put_back(&here, was_down).map_err(failed)?;
-    let how = if was_down { "was set up" } else { "was up already" };
+    let (made, removed) = was.put_back(&raised, &|| true).map_err(failed)?;
+    let how = if raised.was_down { "was set up" } else { "was up already" };
     let detail = match made {
         0 => format!("interface {name} {how}, and has all that it had"),
         made => format!("interface {name} {how}, and {made} addresses and routes were put back"),

@@ -47,6 +47,7 @@ pub(crate) const KINDS: &[Kind] = &[
         r#"{"net-throttle":{"to":["10.9.0.5"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
     ),
     kind("net-down", "spare0", r#"{"net-down":{"interface":"spare0"}}"#),
+    kind("net-flap", "spare0", r#"{"net-flap":{"interface":"spare0","down":"300ms","up":"300ms"}}"#),
     kind("net-dns", "10.9.0.6", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.9.0.6"]}}"#),
     by_iptables(
         "net-block by iptables",

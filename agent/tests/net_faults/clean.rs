@@ -38,6 +38,7 @@ use firedrill_wire::{
 use super::{
     admin::{self, BY_TWO},
     dns,
+    down::is_up,
     trip::{SOON, Trip, out, rush_out, slowed, trip},
     world::{Injection, PEER4, PEER6, Reach, World},
 };
@@ -57,7 +58,7 @@ const fn shape(json: &'static str, works: fn(&World, &str) -> bool) -> Kind {
     Kind { json, qdisc: Some("netem"), works }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     plain(r#"{"net-block":{"to":"PEER"}}"#, blocked),
     plain(r#"{"net-block":{"to":"PEER","how":"reject"}}"#, |world, peer| {
         world.tcp_out(peer, 8080) == Reach::Told
@@ -69,6 +70,12 @@ const KINDS: [Kind; 12] = [
     }),
     plain(r#"{"net-down":{"interface":"eth1"}}"#, |_, _| {
         link::all().unwrap().iter().any(|one| one.name == "eth1" && !one.is_up())
+    }),
+    plain(r#"{"net-flap":{"interface":"eth1","down":"200ms","up":"200ms"}}"#, |_, _| {
+        for phase in [false, true, false] {
+            wait_until("the phase", || is_up("eth1") == phase);
+        }
+        true
     }),
     shape(r#"{"net-slow":{"to":"PEER","delay":"120ms","engine":"ENGINE"}}"#, late),
     shape(r#"{"net-lose":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// Adds more than an interface has by default: routes through gateways, in both families, and addresses.
-fn furnish(world: &World) {
+pub(crate) fn furnish(world: &World) {
     let own = &world.host_ns;
     address(own, "eth0", "10.3.0.1/24");
     address(own, "eth0", "fd00:3::1/64");
@@ -162,7 +162,7 @@ sandboxed! {
     }
 }
 
-fn is_up(name: &str) -> bool {
+pub(crate) fn is_up(name: &str) -> bool {
     link::all().unwrap().iter().find(|link| link.name == name).is_some_and(link::Link::is_up)
 }
 

@@ -9,6 +9,7 @@ mod clean;
 mod dns;
 mod down;
 mod engine;
+mod flap;
 mod ifbs;
 mod iptables;
 mod iptables_shapes;

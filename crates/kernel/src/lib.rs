@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod dbus;
+pub mod flaps;
 pub mod followers;
 mod hash;
 pub mod ifb;
@@ -53,6 +54,8 @@ pub struct Host {
     pub packet_owners: packet_owner::PacketOwners,
     /// Connections that this process resets.
     pub resets: resets::Resets,
+    /// Interfaces that this process takes down again and again.
+    pub flaps: flaps::Flaps,
     /// What users of this host keep in memory for it.
     pub kept: kept::Kept,
 }
@@ -75,6 +78,7 @@ impl Host {
             queue_numbers: queue_numbers::Numbers::default(),
             packet_owners: packet_owner::PacketOwners::default(),
             resets: resets::Resets::default(),
+            flaps: flaps::Flaps::default(),
             kept: kept::Kept::default(),
         }
     }

@@ -8,6 +8,7 @@ mod corrupt;
 mod dns;
 mod down;
 mod duplicate;
+mod flap;
 mod host;
 mod invalid;
 mod kind;
@@ -29,6 +30,7 @@ pub use corrupt::NetCorrupt;
 pub use dns::{DnsHow, NetDns};
 pub use down::NetDown;
 pub use duplicate::NetDuplicate;
+pub use flap::NetFlap;
 pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
 pub use invalid::{Invalid, is_service};
 pub use kind::{About, Each, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Scope, Trial};
@@ -152,6 +154,8 @@ faults! {
     NetDns: "net-dns", traffic [to];
     /// Set a network interface down; up again afterwards.
     NetDown: "net-down", paths [to];
+    /// Set a network interface down and up again, over and over; up at the end.
+    NetFlap: "net-flap", paths [];
     /// Cut a host off from everything but its agent and SSH.
     HostIsolate: "host-isolate", paths [except];
     /// Reboot the host. Cannot be undone.

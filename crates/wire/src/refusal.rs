@@ -342,6 +342,9 @@ codes! {
         DownAlready: "down-already" 409,
             "The interface is down already.",
             "Set it up first, or take another.";
+        BadPeriod: "bad-period" 422,
+            "A time of a fault that repeats is too short or too long.",
+            "Give times between 100ms and 1h.";
         NoRoute: "no-route" 409,
             "The host has no route to the peers.",
             "Name the interface with `interface`.";

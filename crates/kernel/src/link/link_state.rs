@@ -19,7 +19,7 @@ use std::{
 use firedrill_netlink::{NetlinkError, Request};
 use serde::{Deserialize, Serialize};
 
-use super::Link;
+use super::{Link, all, set};
 use entry::{KERNEL, Key, ROUTER};
 
 /// Maximum number of entries of one interface that are restored.
@@ -38,6 +38,14 @@ pub struct LinkState {
     /// The entries that the kernel may delete.
     #[serde(rename = "things")]
     pub entries: Vec<Entry>,
+}
+
+/// An interface that is up again, with those made on it.
+#[derive(Debug)]
+pub struct Raised {
+    /// Whether it was down until now, so that the kernel has had no time yet to make anything.
+    pub was_down: bool,
+    links: Vec<Link>,
 }
 
 /// The reason why an interface's state cannot be restored.
@@ -103,13 +111,74 @@ impl LinkState {
             .collect())
     }
 
-    /// Waits until all entries exist again, and makes those that the kernel does not make. Returns how many were made,
-    /// and those that somebody else removed meanwhile. `first`: the interface was set up just now, so the kernel has
-    /// had no time yet.
+    /// Sets the interface up, and those made on it that were up. `None` if somebody removed it.
     ///
     /// # Errors
-    /// Entries are missing after the maximum time; the text names some, and the last error.
-    pub fn put_back(&self, links: &[Link], first: bool) -> Result<(usize, Vec<String>), String> {
+    /// It could not be read or set up.
+    pub fn raise(&self) -> Result<Option<Raised>, NetlinkError> {
+        let links = all()?;
+        let here: Vec<_> = self
+            .links
+            .iter()
+            .filter_map(|(index, _, up)| Some((links.iter().find(|link| link.index == *index)?, *up)))
+            .collect();
+        let own = self.links.first().map(|(index, ..)| *index);
+        let Some((first, _)) = here.first().filter(|(link, _)| Some(link.index) == own) else {
+            return Ok(None);
+        };
+        let was_down = !first.is_up();
+        for (link, up) in &here {
+            // The kernel sets a VLAN up together with its parent, even if it was down before.
+            if *up && !link.is_up() {
+                set(link.index, &link.name, true)?;
+            } else if !up && was_down {
+                set(link.index, &link.name, false)?;
+            }
+        }
+        Ok(Some(Raised { was_down, links: here.into_iter().map(|(link, _)| link.clone()).collect() }))
+    }
+
+    /// Returns what is to be restored after the interface goes down once more, and the changes that others made while it was
+    /// up. `now` is its present state. `complete`: all entries had been restored before. Otherwise those that are missing
+    /// are still to be restored.
+    #[must_use]
+    pub fn followed_by(&self, now: Self, complete: bool) -> (Self, Vec<String>) {
+        let keys = |state: &Self| state.entries.iter().map(Entry::key).collect::<BTreeSet<Key>>();
+        let (before, after) = (keys(self), keys(&now));
+        if complete {
+            // The kernel and routers make and remove entries by themselves.
+            let by_people = |entry: &&Entry| entry.patience().is_zero();
+            let told = |entries: &[Entry], others: &BTreeSet<Key>, what: &str| -> Vec<String> {
+                let new = entries.iter().filter(|entry| !others.contains(&entry.key()));
+                new.filter(by_people).map(|entry| format!("{} was {what}", entry.describe())).collect()
+            };
+            let mut changes = told(&self.entries, &after, "removed");
+            changes.extend(told(&now.entries, &before, "added"));
+            return (now, changes);
+        }
+        let Self { mut links, mut entries } = now;
+        for one in &self.links {
+            match links.iter_mut().find(|(index, ..)| *index == one.0) {
+                Some((.., up)) => *up = one.2,
+                None => links.push(one.clone()),
+            }
+        }
+        entries.extend(self.entries.iter().filter(|entry| !after.contains(&entry.key())).cloned());
+        entries.sort_by_key(|entry| entry.class);
+        (Self { links, entries }, Vec::new())
+    }
+
+    /// Waits until all entries exist again, and makes those that the kernel does not make. Returns how many were made,
+    /// and those that somebody else removed meanwhile. Stops as soon as `wanted` returns false.
+    ///
+    /// # Errors
+    /// Entries are missing after the maximum time, or when it was stopped; the text names some, and the last error.
+    pub fn put_back(
+        &self,
+        raised: &Raised,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<(usize, Vec<String>), String> {
+        let (links, first) = (&raised.links[..], raised.was_down);
         let most = if first { PATIENCE } else { PATIENCE_AGAIN };
         let patience = |entry: &Entry| entry.patience().min(if first { ROUTER } else { KERNEL });
         // Since then all addresses exist, from which the kernel makes its routes.
@@ -128,14 +197,16 @@ impl LinkState {
             if missing.is_empty() {
                 return Ok((made.len(), gone.iter().map(|entry| entry.describe()).collect()));
             }
-            if began.elapsed() >= most {
+            let stopped = !wanted();
+            if stopped || began.elapsed() >= most {
                 let names: Vec<String> = missing.iter().take(4).map(|entry| entry.describe()).collect();
                 let more = if missing.len() > 4 {
                     format!(" and {} more", missing.len() - 4)
                 } else {
                     String::new()
                 };
-                return Err(format!("missing after {most:?}: {}{more}{why}", names.join(", ")));
+                let after = if stopped { "for now".to_owned() } else { format!("after {most:?}") };
+                return Err(format!("missing {after}: {}{more}{why}", names.join(", ")));
             }
             let mut socket = super::route_socket().map_err(|error| error.to_string())?;
             let incomplete = missing.iter().any(|entry| entry.class == Class::Address);
@@ -173,6 +244,38 @@ fn listed(links: &[Link]) -> Result<Vec<Entry>, NetlinkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A static route, told apart by its last byte.
+    fn route(number: u8) -> Entry {
+        let mut body = vec![0; 12];
+        (body[0], body[5], body[11]) = (2, 4, number);
+        Entry { class: Class::Route, body, ends_us: None }
+    }
+
+    fn state(numbers: &[u8]) -> LinkState {
+        let entries = numbers.iter().copied().map(route).collect();
+        LinkState { links: vec![(2, "eth0".to_owned(), true)], entries }
+    }
+
+    #[test]
+    fn a_complete_state_takes_the_place_of_the_one_before_and_tells_changes() {
+        let (next, changes) = state(&[1, 2]).followed_by(state(&[2, 3]), true);
+        assert_eq!(next, state(&[2, 3]));
+        let ends: Vec<_> = changes.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(ends, ["removed", "added"]);
+    }
+
+    #[test]
+    fn what_had_no_time_to_come_back_is_still_to_be_restored() {
+        let (next, changes) = state(&[1, 2]).followed_by(state(&[2, 3]), false);
+        assert_eq!((next, changes), (state(&[2, 3, 1]), Vec::new()));
+        // A VLAN that could not be set up yet is still to be set up.
+        let mut before = state(&[]);
+        before.links.push((3, "eth0.7".to_owned(), true));
+        let mut now = before.clone();
+        now.links[1].2 = false;
+        assert_eq!(before.followed_by(now, false).0, before);
+    }
 
     #[test]
     fn a_journal_calls_the_entries_what_it_always_did() {

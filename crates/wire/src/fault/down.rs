@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Trial, invalid::wrong};
+use super::{
+    About, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Trial,
+    invalid::{taken_down, wrong},
+};
 use crate::{RefusalCode, Touches};
-
-/// The kernel's limit for an interface's name, without the zero byte that ends it.
-const LONGEST: usize = 15;
 
 /// `net-down`: set a network interface down; up again afterwards, with the addresses and routes that the kernel dropped.
 /// One that carries the agent's or an SSH connection is refused, unless `cut_off` says that this is meant.
@@ -50,17 +50,8 @@ impl Kind for NetDown {
                 "has both `interface` and `to`",
                 "one of them: a name, or peers to which the interface has the route",
             ),
-            (Some("lo"), true) => wrong(
-                RefusalCode::Loopback,
-                "the loopback interface is never touched",
-                "take another interface; most programs need loopback, the agent too",
-            ),
-            (Some(name), true) if !is_name(name) => wrong(
-                RefusalCode::BadInterface,
-                "that cannot be an interface's name",
-                "at most 15 characters, no blanks, `/` or `:`, for example \"eth1\"",
-            ),
-            _ => None,
+            (Some(name), true) => taken_down(name),
+            (None, false) => None,
         }
     }
 
@@ -72,10 +63,4 @@ impl Kind for NetDown {
             None => Touches::all(),
         }
     }
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=LONGEST).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'))
 }

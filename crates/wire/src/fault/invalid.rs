@@ -97,6 +97,31 @@ pub fn is_service(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
 }
 
+/// The kernel's limit for an interface's name, without the zero byte that ends it.
+const LONGEST_NAME: usize = 15;
+
+/// Checks the name of an interface that is to go down.
+pub(super) fn taken_down(name: &str) -> Option<Invalid> {
+    let is_name = (1..=LONGEST_NAME).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'));
+    if name == "lo" {
+        wrong(
+            RefusalCode::Loopback,
+            "the loopback interface is never touched",
+            "take another interface; most programs need loopback, the agent too",
+        )
+    } else if is_name {
+        None
+    } else {
+        wrong(
+            RefusalCode::BadInterface,
+            "that cannot be an interface's name",
+            "at most 15 characters, no blanks, `/` or `:`, for example \"eth1\"",
+        )
+    }
+}
+
 /// Checks a share: one of 0% touches no packet.
 pub(super) fn some(share: Share) -> Option<Invalid> {
     if share.is_none() {
@@ -190,6 +215,12 @@ mod tests {
             (r#"{"net-down":{"interface":"eth0; reboot"}}"#, Some(RefusalCode::BadInterface)),
             (r#"{"net-down":{"interface":"a-name-that-is-too-long"}}"#, Some(RefusalCode::BadInterface)),
             (r#"{"net-down":{"interface":"eth0","to":"db"}}"#, Some(RefusalCode::TwoInterfaces)),
+            (r#"{"net-flap":{"interface":"eth1","down":"100ms","up":"1h"}}"#, None),
+            (r#"{"net-flap":{"interface":"eth1","down":"99ms","up":"1s"}}"#, Some(RefusalCode::BadPeriod)),
+            (r#"{"net-flap":{"interface":"eth1","down":"1s","up":"99ms"}}"#, Some(RefusalCode::BadPeriod)),
+            (r#"{"net-flap":{"interface":"eth1","down":"61m","up":"1s"}}"#, Some(RefusalCode::BadPeriod)),
+            (r#"{"net-flap":{"interface":"lo","down":"1s","up":"1s"}}"#, Some(RefusalCode::Loopback)),
+            (r#"{"net-flap":{"interface":"","down":"1s","up":"1s"}}"#, Some(RefusalCode::BadInterface)),
             (r#"{"net-partition":{}}"#, Some(RefusalCode::NoGroups)),
             (r#"{"net-partition":{"groups":"rest"}}"#, Some(RefusalCode::NoGroups)),
             (r#"{"net-partition":{"groups":["a","b","a"]}}"#, Some(RefusalCode::SameGroup)),

@@ -21,6 +21,7 @@ const ONE_OF_EACH: [&str; Fault::KINDS.len()] = [
     r#"{"net-reset":{"to":"10.0.0.1"}}"#,
     r#"{"net-dns":{"to":"10.0.0.1","zones":".","how":"drop"}}"#,
     r#"{"net-down":{"to":"10.0.0.1"}}"#,
+    r#"{"net-flap":{"interface":"eth1","down":"1s","up":"2s"}}"#,
     r#"{"host-isolate":{"except":"10.0.0.2"}}"#,
     r#"{"host-reboot":{"back_within":"60s"}}"#,
     r#"{"host-poweroff":{}}"#,

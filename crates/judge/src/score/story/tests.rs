@@ -55,6 +55,7 @@ fn every_kind_has_its_words() {
         (r#"{"net-dns":{"zones":["."],"how":"delay"}}"#, "DNS answers to app1 were delayed"),
         (r#"{"net-dns":{"zones":["."],"how":"servfail"}}"#, "DNS answers to app1 were falsified"),
         (r#"{"net-down":{"interface":"eth1"}}"#, "an interface of app1 was down"),
+        (r#"{"net-flap":{"interface":"eth1","down":"1s","up":"2s"}}"#, "an interface of app1 was flapping"),
         (r#"{"host-isolate":{}}"#, "app1 was cut off"),
         (r#"{"host-reboot":{"back_within":"60s"}}"#, "app1 was rebooted"),
         (r#"{"host-poweroff":{}}"#, "app1 was powered off"),

@@ -1,0 +1,35 @@
+//! Ends the flapping of an interface, then sets it up and restores its entries.
+//!
+//! The flapping has ended before the interface is looked at, so nothing takes it down afterwards.
+
+use firedrill_wire::InjectionId;
+
+use super::{
+    link,
+    undone::{UndoError, Undone},
+};
+use crate::host::{Host, link::link_state::LinkState};
+
+/// Stops the thread if this process has it, and waits for its end. Without it the process that made it flap has died, and its
+/// thread with it. Then sets the interface up, unless somebody else set it down in an up phase.
+///
+/// # Errors
+/// As [`link::apply`].
+pub fn apply(host: &Host, injection: &InjectionId, was: &LinkState) -> Result<Undone, UndoError> {
+    let Some(stopped) = host.flaps.stop(injection) else { return link::apply(was) };
+    let name = was.name();
+    if stopped.left_down {
+        let detail = format!("interface {name} was set down by somebody else while it was up");
+        let foreign = ["link", "addr"].map(|class| format!("{class}:{name}: {detail}; it is left so"));
+        return Ok(Undone { detail, foreign: foreign.to_vec() });
+    }
+    let mut undone = link::apply(&stopped.was)?;
+    undone.detail.push_str(&format!("; it had gone down {} times", stopped.downs));
+    for change in stopped.changes.iter().map(|change| format!("{change} of {name} meanwhile; it is left so"))
+    {
+        if !undone.foreign.contains(&change) {
+            undone.foreign.push(change);
+        }
+    }
+    Ok(undone)
+}
