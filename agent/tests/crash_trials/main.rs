@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
+    plan::every_kind_has_trials();
     let all_good = tests.iter().all(|(name, test)| {
         let good = test();
         println!("test {name} ... {}", if good { "ok" } else { "FAILED" });

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use fastrand::Rng;
+use firedrill_wire::Fault;
 use rustix::process::Signal;
 
 use super::harness::Who;
@@ -46,6 +47,9 @@ pub(crate) const KINDS: &[Kind] = &[
         "10.9.0.5",
         r#"{"net-throttle":{"to":["10.9.0.5"],"rate":"10mbit","direction":"both","engine":"kernel"}}"#,
     ),
+    kind("net-duplicate", "10.9.0.9", r#"{"net-duplicate":{"to":["10.9.0.9"],"share":"20%"}}"#),
+    kind("net-corrupt", "10.9.0.10", r#"{"net-corrupt":{"to":["10.9.0.10"],"share":"20%"}}"#),
+    kind("net-reorder", "10.9.0.11", r#"{"net-reorder":{"to":["10.9.0.11"],"share":"20%","delay":"20ms"}}"#),
     kind("net-down", "spare0", r#"{"net-down":{"interface":"spare0"}}"#),
     kind("net-flap", "spare0", r#"{"net-flap":{"interface":"spare0","down":"300ms","up":"300ms"}}"#),
     kind("net-dns", "10.9.0.6", r#"{"net-dns":{"zones":".","how":"nxdomain","to":["10.9.0.6"]}}"#),
@@ -61,6 +65,27 @@ pub(crate) const KINDS: &[Kind] = &[
         r#"{"net-slow":{"to":["10.9.0.8"],"delay":"200ms","engine":"iptables"}}"#,
     ),
 ];
+
+/// Kinds without trials, and why.
+const WITHOUT: [(&str, &str); 8] = [
+    ("net-partition", "a host of a partition has a net-block"),
+    ("net-reset", "it ends with the process that does it"),
+    ("service-kill", "nothing is undone"),
+    ("service-restart", "nothing is undone"),
+    ("process-kill", "nothing is undone"),
+    ("host-reboot", "nothing is undone"),
+    ("host-poweroff", "nothing is undone"),
+    ("region-kill", "an agent is never asked for it"),
+];
+
+/// Fails unless each kind has trials, or a reason to have none.
+pub(crate) fn every_kind_has_trials() {
+    for kind in Fault::KINDS {
+        let has = KINDS.iter().any(|one| one.name.split(' ').next() == Some(kind));
+        let without = WITHOUT.iter().any(|(one, _)| *one == kind);
+        assert!(has != without, "{kind} is in none or both of `KINDS` and `WITHOUT` of the crash trials");
+    }
+}
 
 /// The moment at which the first of the agent's processes is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

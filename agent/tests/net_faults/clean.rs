@@ -159,6 +159,10 @@ fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
     let server = SocketAddr::new(peer.parse().unwrap(), 53);
     world.at_peer(|| dns::serve(server));
     is_untouched(world, peer);
+    // The blocks of a partition are tried as net-block.
+    for kind in Fault::KINDS.iter().filter(|kind| kind.starts_with("net-") && **kind != "net-partition") {
+        assert!(KINDS.iter().any(|one| one.json.contains(kind)), "{kind} is not tried here");
+    }
     let before = world.snapshot();
     for kind in &KINDS {
         for engine in engines(kind) {

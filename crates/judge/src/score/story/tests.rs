@@ -1,5 +1,7 @@
 //! Tests of the story: for each kind of fault, for faults that did not land, and for probes that no objective judges.
 
+use std::collections::BTreeSet;
+
 use firedrill_plan::plan::model::Goal;
 use firedrill_wire::{
     Fault, Span,
@@ -62,10 +64,13 @@ fn every_kind_has_its_words() {
         (r#"{"region-kill":{"how":"isolate"}}"#, "app1 was cut off"),
         (r#"{"region-kill":{"how":"poweroff"}}"#, "app1 was powered off"),
     ];
+    let mut missing: BTreeSet<&str> = Fault::KINDS.into();
     for (json, words) in all {
         let fault: Fault = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+        missing.remove(fault.kind());
         assert_eq!(clause(&[fault]), words);
     }
+    assert!(missing.is_empty(), "kinds without an example here: {missing:?}");
     for kind in Fault::KINDS {
         assert!(all.iter().any(|(json, _)| json.contains(&format!("\"{kind}\""))), "no words for {kind}");
     }
