@@ -1,6 +1,6 @@
 //! For tests only: deterministic records of simulated runs.
 
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod records;
 
