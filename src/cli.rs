@@ -1,5 +1,5 @@
-//! The command line: parses arguments, calls a command, returns its exit code. One file per command; options that several
-//! have are in `args.rs`. A command's file imports no command but those that it continues (`demo` and `collect` end like `run`).
+//! The command line: parses arguments, calls a command, returns its exit code. One file per command;
+//! options of several commands are in `args.rs`. The file of a command imports no other command, except one that it continues (`demo` and `collect` end like `run`).
 
 mod approve;
 pub mod args;

@@ -4,7 +4,7 @@
 #[macro_use]
 mod terminal;
 
-// The names by which this crate, its tests and its benches know what a drill is and how it is judged.
+// Modules of the crates `judge` and `plan`, under the names that this crate, its tests and its benches use.
 pub use firedrill_judge::{log, report, score, verdict};
 pub(crate) use firedrill_plan::alike;
 pub use firedrill_plan::{diagnostic, fleet, plan, reference, scenario};

@@ -13,7 +13,7 @@
 //! | `peers.rs` | the hosts: link, lease, newest event; their clocks (`boots.rs`) |
 //! | `injections.rs` | what was armed, its state (`tracked.rs`), which undo this run asked for |
 //! | `vantages.rs` | who measures |
-//! | `guards.rs` | the latest measurements, and what stops a run by itself |
+//! | `guards.rs` | the latest measurements, and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
 //! | `proofs.rs` | the hosts' final states |
 //! | `ending.rs` | the reason to stop, and whether the attacks are over |
@@ -35,7 +35,7 @@
 //! the inbox only fills: a signal is looked at after the answers.
 //!
 //! # Who writes the log
-//! The recorder, and it is reached by the task that owns the run alone: first the file, then memory, then the screen. A
+//! Only the recorder, and only the task that owns the run can reach it: first the file, then memory, then the screen. A
 //! background task sends the record that it has (`Input::Exchanged`). If the file fails, `salvage.rs` heals without it.
 //!
 //! # What ends a run
@@ -56,8 +56,8 @@
 //! hosts are asked to undo the run. The attack has ended as `aborted`, before its start as `not run`, and so do those
 //! that follow. Each further signal shows what is waited for, and interrupts nothing.
 //!
-//! **End:** touched hosts are asked whether a person undid the run unheard, unless it asked for its own undo. `Ending`
-//! notes that the attacks are over: what persons undo from here on changes the outcome only. What is still open is healed,
+//! **End:** touched hosts are asked whether a person undid the run without the coordinator's knowledge, unless the run
+//! itself has requested its undo. `Ending` notes that the attacks are over: from here on, an undo by a person changes only the outcome. What is still open is healed,
 //! probes stop and their last bins are read, hosts prove their states, and `RunEnded` is written.
 
 mod approval_watch;
@@ -143,7 +143,7 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
         uncertainty_us: 0,
         boot_id: firedrill_probe::clock::boot_id(),
     })?;
-    let facts = Facts::new(id.clone(), &Arc::new(plan), clock, options.operator, options.identity);
+    let facts = Facts::new(id.clone(), Arc::new(plan), clock, options.operator, options.identity);
     let mut run = Run::new(facts, recorder, ApprovalDesk::new(options.approvals, folder.clone()));
     let whole = match whole(&mut run, options.plan_only).await {
         Ok((outcome, answers)) => {

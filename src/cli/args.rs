@@ -7,7 +7,7 @@ use firedrill_wire::text::{TEXT_MOST, flaw};
 use super::failure::{Failure, Result, Wrap as _};
 use crate::{
     fleet::{FleetSource, split_command},
-    link::Identity,
+    link::{Identity, IdentityError},
     plan::Options,
 };
 
@@ -83,23 +83,22 @@ impl IdentityArgs {
             Some(folder) => folder.clone(),
             None => crate::pki::default_dir()?,
         };
-        let loaded = match &self.person {
-            Some(person) => Identity::load_as(&folder, person),
-            None => Identity::load(&folder),
-        };
-        loaded.wrap("no certificate was found")
+        self.from(&folder).wrap("no certificate was found")
+    }
+
+    fn from(&self, folder: &Path) -> std::result::Result<Identity, IdentityError> {
+        match &self.person {
+            Some(person) => Identity::load_as(folder, person),
+            None => Identity::load(folder),
+        }
     }
 
     /// Returns the certificate that `run` would use, if there is one. An explicitly selected one that cannot be used
     /// is a warning.
     pub(super) fn at_hand(&self) -> Option<Identity> {
         let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
-        let loaded = match &self.person {
-            Some(person) => Identity::load_as(&folder, person),
-            None => Identity::load(&folder),
-        };
         let asked_for = self.pki.is_some() || self.person.is_some();
-        loaded
+        self.from(&folder)
             .inspect_err(|error| {
                 if asked_for {
                     errln!("warning: the environments were not compared with your certificate: {error}");

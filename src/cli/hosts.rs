@@ -1,4 +1,4 @@
-//! The hosts of a fleet that a command asks, and what is wrong with the fleet.
+//! The hosts of a fleet that a command asks, and the errors of the fleet's files.
 
 use super::failure::{Failure, Result};
 use crate::{

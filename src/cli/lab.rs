@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     match &args.verb {
         Verb::Up { fleet, name, no_health_check } => up(fleet.clone(), name, !no_health_check),
         Verb::Status { name, json } => {
-            let status = attach(name)?.status()?;
+            let status = Lab::attach(name)?.status()?;
             if *json {
                 print_json(&status)?;
             } else {
@@ -122,34 +122,30 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Ok(Exit::Held)
         }
         Verb::Exec { name, host, command } => {
-            let status = attach(name)?.exec(host, command)?;
+            let status = Lab::attach(name)?.exec(host, command)?;
             std::process::exit(code(status));
         }
         Verb::Log { name, host, service } => {
-            crate::terminal::out(format_args!("{}", attach(name)?.log(host, service)?));
+            crate::terminal::out(format_args!("{}", Lab::attach(name)?.log(host, service)?));
             Ok(Exit::Held)
         }
         Verb::Cut { name, power, host } => {
-            let lab = attach(name)?;
+            let lab = Lab::attach(name)?;
             (if *power { lab.kill(host) } else { lab.cut(host) })?;
             Ok(Exit::Held)
         }
         Verb::Plug { name, power, host } => {
-            let lab = attach(name)?;
+            let lab = Lab::attach(name)?;
             (if *power { lab.power_on(host) } else { lab.plug(host) })?;
             Ok(Exit::Held)
         }
         Verb::Down { name } => {
-            attach(name)?.down()?;
+            Lab::attach(name)?.down()?;
             files::forget(name);
             outln!("lab {name} is gone");
             Ok(Exit::Held)
         }
     }
-}
-
-fn attach(name: &str) -> Result<Lab> {
-    Ok(Lab::attach(name)?)
 }
 
 /// Returns a command's exit code in the manner of a shell.

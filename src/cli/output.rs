@@ -1,4 +1,4 @@
-//! What commands print: tables for people, and JSON for machines.
+//! Prints tables for people and JSON for machines.
 
 use super::failure::Result;
 

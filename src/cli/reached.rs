@@ -1,4 +1,4 @@
-//! Who is reached by a command, and with which certificate.
+//! The fleet that a command reaches, and the certificate that it uses.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ impl Reached {
         let reached = Self::found(fleet, identity)?;
         if let Err(why) = reached.identity.revocations() {
             errln!(
-                "warning: revocations are unknown, so a revoked host is not recognized, and only what looks or heals \
-                 goes on: {why}"
+                "warning: revocations are unknown, so revoked hosts are not recognized; only commands that look or heal \
+                 are possible: {why}"
             );
         }
         Ok(reached)

@@ -48,14 +48,19 @@ pub enum Wanted {
     Junit,
 }
 
-impl From<Wanted> for Format {
-    fn from(wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::Html => Self::Html,
-            Wanted::Json => Self::Json,
-            Wanted::Markdown => Self::Markdown,
-            Wanted::Junit => Self::Junit,
+impl Wanted {
+    /// Returns the name of a format.
+    const fn of(format: Format) -> Self {
+        match format {
+            Format::Html => Self::Html,
+            Format::Json => Self::Json,
+            Format::Markdown => Self::Markdown,
+            Format::Junit => Self::Junit,
         }
+    }
+
+    fn format(self) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| Self::of(*format) == self)
     }
 }
 
@@ -77,7 +82,7 @@ pub fn run(args: &Args) -> Result<Exit> {
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let log = log::read(&path).wrap("cannot make a report")?;
     let input = Input::new(&log);
-    let wanted: Vec<Format> = args.format.iter().copied().map(Format::from).collect();
+    let wanted: Vec<Format> = args.format.iter().filter_map(|wanted| wanted.format()).collect();
     let formats = if wanted.is_empty() { Format::ALL.to_vec() } else { wanted };
     let paths = report::write(&folder, &input, &formats)?;
     for warning in &log.warnings {

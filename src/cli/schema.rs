@@ -19,12 +19,12 @@ pub struct Args {
     /// Both, in one object by their names.
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
-    /// How it is printed.
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
 }
 
-/// How it is printed.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// JSON Schema, for editors and programs.

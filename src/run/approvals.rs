@@ -85,7 +85,7 @@ impl ApprovalDesk {
         until
     }
 
-    /// The terminal was closed, which is a no.
+    /// The terminal was closed. This counts as a no.
     pub(super) fn closed(&mut self, facts: &Facts, recorder: &mut Recorder) -> Result<(), RunError> {
         self.listening = false;
         self.take_line("no", facts, recorder)
@@ -104,10 +104,7 @@ impl ApprovalDesk {
             Said::No => ("terminal".to_owned(), false),
             Said::Yes => (facts.operator.clone(), true),
             Said::NotTheirs => {
-                let by = &facts.operator;
-                recorder.say(&format!(
-                    "{by} runs this drill; if several approvals are needed, they must come from other people"
-                ));
+                recorder.say(&own_drill(&facts.operator));
                 return Ok(());
             }
             Said::File(path) => return self.take_file(path, facts, recorder),
@@ -143,6 +140,11 @@ impl ApprovalDesk {
     }
 }
 
+/// Says that a person cannot approve their own drill.
+fn own_drill(by: &str) -> String {
+    format!("{by} runs this drill; if several approvals are needed, they must come from other people")
+}
+
 /// Rejects the approval of the person who runs the drill, where others must approve.
 fn not_by_themselves(
     wants_others: bool,
@@ -151,11 +153,7 @@ fn not_by_themselves(
     path: &Path,
 ) -> Result<Approval, String> {
     if wants_others && approval.by == operator {
-        return Err(format!(
-            "{}: {} runs this drill; if several approvals are needed, they must come from other people",
-            path.display(),
-            approval.by
-        ));
+        return Err(format!("{}: {}", path.display(), own_drill(&approval.by)));
     }
     Ok(approval)
 }

@@ -46,8 +46,8 @@ impl Boots {
         }
     }
 
-    /// The clock of a boot was measured, which is the newest from now on. Returns whether it is another than before, and the
-    /// bins that waited for it. A bin of a boot that was never measured is dropped: a gap is reported, a guess would be
+    /// The clock of a boot was measured; this boot is the newest from now on. Returns whether the boot changed, and the bins
+    /// that waited for it. A bin of a boot that was never measured is dropped: a gap is reported, a guess would be
     /// wrong.
     pub(super) fn measured(&mut self, boot_id: &str, zero_us: i64) -> (bool, Vec<Bin>) {
         let another = self.newest != boot_id;
@@ -91,13 +91,12 @@ mod tests {
     #[test]
     fn bins_wait_for_the_clock_of_their_boot_and_are_never_guessed() {
         let mut boots = Boots::in_boot("first".to_owned());
-        let of = |boot: &str| bin_of(boot);
-        boots.keep(of("second"));
-        boots.keep(of("lost"));
+        boots.keep(bin_of("second"));
+        boots.keep(bin_of("lost"));
         let (_, placed) = boots.measured("second", 0);
         assert_eq!(placed.len(), 1);
         assert_eq!(boots.drop_early(), 0, "that of the lost boot is dropped already");
-        boots.keep(of("third"));
+        boots.keep(bin_of("third"));
         assert_eq!(boots.drop_early(), 1);
     }
 

@@ -1,4 +1,4 @@
-//! Who ended a run: whether what an agent journaled means that a person undid it or does not want it any more.
+//! Decides whether an agent's event means that a person undid the run, halted a target, or is not trusted any more.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use firedrill_wire::{
 use super::injections::Injections;
 use crate::plan::Plan;
 
-/// What a run knows when an agent reports something.
+/// The state of a run at the time of an agent's report.
 pub(super) struct Known<'a> {
     pub(super) run: &'a RunId,
     pub(super) plan: &'a Plan,

@@ -52,7 +52,7 @@ pub async fn collect(
     let clock = RunClock::resume(&wall, left.zeros.get(COORDINATOR));
     let plan: Arc<Plan> = Arc::from(plan);
     let recorder = Recorder::resume(writer, clock, observer);
-    let facts = Facts::new(id, &plan, clock, operator.to_owned(), Arc::clone(identity));
+    let facts = Facts::new(id, plan, clock, operator.to_owned(), Arc::clone(identity));
     let nobody = ApprovalDesk::new(Approvals::default(), folder.to_owned());
     let mut run = Run::new(facts, recorder, nobody);
     run.ending.finish(None);

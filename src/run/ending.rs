@@ -1,4 +1,4 @@
-//! What ends a run. The first reason to stop counts; after the attacks there is nothing left to stop.
+//! The reasons that end a run. The first reason to stop counts; after the attacks there is nothing left to stop.
 
 use firedrill_wire::Span;
 

@@ -1,8 +1,8 @@
-//! What is known of a run from its beginning, and does not change.
+//! The facts of a run that are known from its beginning and do not change.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use firedrill_wire::{InjectionId, RunId, Span};
+use firedrill_wire::{InjectionId, RunId};
 
 use super::clock::{RunClock, signed};
 use crate::{link::Identity, plan::Plan};
@@ -26,7 +26,7 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn new(
         id: RunId,
-        plan: &Arc<Plan>,
+        plan: Arc<Plan>,
         clock: RunClock,
         operator: String,
         identity: Arc<Identity>,
@@ -36,7 +36,7 @@ impl Facts {
         Self {
             digest: plan.digest(),
             targets: plan.targets().into_iter().map(str::to_owned).collect(),
-            plan: Arc::clone(plan),
+            plan,
             id,
             down,
             clock,
@@ -64,10 +64,5 @@ impl Facts {
     /// Returns the lease in microseconds.
     pub(super) fn lease_us(&self) -> i64 {
         signed(self.plan.lease.as_micros())
-    }
-
-    /// Returns the longest time-out of a probe: the last bins of a phase arrive that long after its end.
-    pub(super) fn slowest(&self) -> Span {
-        self.plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! Checks several times a second what stops a run by itself: the guard's conditions and the time limit.
+//! Checks several times a second the conditions that stop a run without a person: the guard's and the time limit.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn keep(plan: &Plan) -> Span {
 
 /// Returns the time without bins after which a vantage is blind. A bin arrives a time-out after its end.
 fn fresh(plan: &Plan) -> Span {
-    plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default() + Span::millis(2_500)
+    plan.slowest() + Span::millis(2_500)
 }
 
 impl Guards {
@@ -169,6 +169,9 @@ mod tests {
             "{}",
             tripped.why
         );
+        guards.disarm();
+        guards.arm();
+        assert!(guards.look(41 * S).is_none(), "blindness before this attack does not count");
         measure(&mut guards, 35..41, 100);
         assert!(guards.look(41 * S).is_none(), "it sees again");
         assert!(guards.look(60 * S).is_none(), "blindness is counted anew");

@@ -1,4 +1,5 @@
-//! The injections that were armed: which are open, until when they are waited for, and whose undo was whose wish.
+//! The injections that were armed: which are open, until when the run waits for them, and which undo the run
+//! itself has requested.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

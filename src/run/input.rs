@@ -1,4 +1,4 @@
-//! What background tasks tell the run. All of it goes through one inbox, in the order of its arrival.
+//! The messages of background tasks to the run. All go through one inbox, in the order of their arrival.
 
 use std::path::PathBuf;
 

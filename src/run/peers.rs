@@ -21,7 +21,7 @@ struct Peer {
     boots: Boots,
 }
 
-/// What is new because a link works.
+/// The changes after a link works again.
 pub(super) struct Back {
     /// Whether the host was rebooted; `None` if the link had not been lost and the host was not rebooted.
     pub(super) again: Option<bool>,
@@ -63,11 +63,6 @@ impl Peers {
         self.0.get(host).map(|peer| &peer.boots)
     }
 
-    /// Returns the names of all hosts.
-    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        self.0.keys()
-    }
-
     /// Returns the hosts on which something was armed.
     pub(super) fn touched(&self) -> impl Iterator<Item = (&String, &Agent)> {
         self.0.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| (host, &peer.agent))
@@ -95,9 +90,9 @@ impl Peers {
 
     /// Stops renewing the leases of all hosts that are not busy.
     pub(super) fn rest(&self, busy: &HashSet<&str>) {
-        for (name, peer) in &self.0 {
-            let busy = busy.contains(name.as_str());
-            peer.active.send_if_modified(|on| std::mem::replace(on, *on && busy) != (*on));
+        for (_, peer) in self.0.iter().filter(|(name, _)| !busy.contains(name.as_str())) {
+            // Turns it off, and tells so only if it was on.
+            peer.active.send_if_modified(std::mem::take);
         }
     }
 
@@ -140,7 +135,7 @@ impl Peers {
         self.0.iter().map(|(name, peer)| (name.clone(), peer.boots.newest().to_owned())).collect()
     }
 
-    /// Whether a host is reachable in another boot than then.
+    /// Whether a host is reachable and was rebooted since `then`.
     pub(super) fn rebooted_since(&self, host: &str, then: &BTreeMap<String, String>) -> bool {
         self.0.get(host).is_some_and(|peer| {
             peer.reachable && then.get(host).map(String::as_str) != Some(peer.boots.newest())
@@ -159,7 +154,7 @@ impl Peers {
         }
     }
 
-    /// Returns the hosts among some that are followed.
+    /// Returns those of the given hosts that belong to this run, with their agents.
     pub(super) fn among<'a>(&'a self, some: &BTreeSet<&String>) -> Vec<(&'a String, &'a Agent)> {
         let all = self.0.iter().filter(|(name, _)| some.contains(name));
         all.map(|(name, peer)| (name, &peer.agent)).collect()

@@ -1,23 +1,30 @@
-//! What each vantage is asked to measure, and for how long at most.
+//! The probes of each vantage, and their maximum duration.
+
+use std::collections::BTreeMap;
 
 use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
 
 use super::tracked::UNDO_MOST;
-use crate::plan::{Plan, model::Probe, select::arrivals_key};
+use crate::plan::{Plan, select::arrivals_key};
 
-/// Returns the probes of a vantage.
-pub(super) fn specs(plan: &Plan, run: &RunId, vantage: &str) -> Vec<ProbeSpec> {
-    let spec = |probe: &Probe| ProbeSpec {
-        name: probe.name.clone(),
-        kind: probe.kind.clone(),
-        rate: probe.rate,
-        arrivals: probe.arrivals,
-        key: arrivals_key(plan.seed, run.as_str(), &probe.name, vantage),
-        timeout: probe.timeout,
-        connection: probe.connection,
-        names: probe.names.clone(),
-    };
-    plan.probes.iter().filter(|probe| probe.from.iter().any(|from| from == vantage)).map(spec).collect()
+/// Returns the probes of each vantage.
+pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<ProbeSpec>> {
+    let mut all: BTreeMap<&str, Vec<ProbeSpec>> = BTreeMap::new();
+    for probe in &plan.probes {
+        for vantage in &probe.from {
+            all.entry(vantage).or_default().push(ProbeSpec {
+                name: probe.name.clone(),
+                kind: probe.kind.clone(),
+                rate: probe.rate,
+                arrivals: probe.arrivals,
+                key: arrivals_key(plan.seed, run.as_str(), &probe.name, vantage),
+                timeout: probe.timeout,
+                connection: probe.connection,
+                names: probe.names.clone(),
+            });
+        }
+    }
+    all
 }
 
 /// Time for arming an attack, and for the last answers of its baseline and its recovery, beside the probes'
@@ -27,7 +34,7 @@ const AROUND: Span = Span::secs(30);
 /// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
 /// longest start and undo of each attack, within the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
-    let slowest = plan.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default();
+    let slowest = plan.slowest();
     let around = AROUND + slowest + slowest + plan.lease + UNDO_MOST;
     let attacks: Span = plan
         .attacks

@@ -39,9 +39,10 @@ impl Vantages {
     /// Starts all probes. The error is a vantage that cannot measure; then no attack runs.
     pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
         let (plan, longest) = (&facts.plan, at_most(&facts.plan));
-        let calls = peers.names().filter_map(|name| {
-            let probes = specs(plan, &facts.id, name);
-            let agent = peers.agent(name).filter(|_| !probes.is_empty())?.clone();
+        let mut specs = specs(plan, &facts.id);
+        let own = specs.remove(COORDINATOR).unwrap_or_default();
+        let calls = specs.into_iter().filter_map(|(name, probes)| {
+            let agent = peers.agent(name)?.clone();
             let start = StartProbes { probes, at_most: longest, environment: plan.environment.clone() };
             Some(async move { (name, agent.start_probes(&facts.id, &start).await, agent, start) })
         });
@@ -50,15 +51,14 @@ impl Vantages {
         for (name, answer, agent, start) in join_all(calls).await {
             match answer {
                 Ok(()) => {
-                    self.measuring.insert(name.clone());
+                    self.measuring.insert(name.to_owned());
                     let again = Some((start, self.probing.clone()));
                     let follow = Follow { run: facts.id.clone(), after: 0, again };
-                    watchers::bins(name.clone(), agent, follow, tasks);
+                    watchers::bins(name.to_owned(), agent, follow, tasks);
                 }
                 Err(error) => failed.push(format!("{name} cannot measure: {error}")),
             }
         }
-        let own = specs(plan, &facts.id, COORDINATOR);
         if failed.is_empty() && !own.is_empty() {
             match firedrill_probe::start(own, longest.0) {
                 Ok(running) => self.follow_local(running, tasks),

@@ -1,4 +1,4 @@
-//! What a run waits for, in words: people see it when they repeat Ctrl-C.
+//! The text that says what a run waits for. People see it when they repeat Ctrl-C.
 
 use firedrill_wire::RunId;
 
@@ -14,7 +14,10 @@ pub(super) fn waiting_for(run: &RunId, injections: &Injections, proofs: &Proofs)
         );
     }
     if !unproven.is_empty() {
-        return format!("nothing is in force; {} still compare with their state before", unproven.join(", "));
+        return format!(
+            "nothing is in force; still comparing with the state before the run: {}",
+            unproven.join(", ")
+        );
     }
     "nothing is in force; the last measurements are read".to_owned()
 }
@@ -39,7 +42,7 @@ mod tests {
         injections.changed(&id, State::Undone, 1);
         assert_eq!(
             waiting_for(&run, &injections, &proofs),
-            "nothing is in force; app1 still compare with their state before"
+            "nothing is in force; still comparing with the state before the run: app1"
         );
         proofs.ended("app1".to_owned(), HostState::Clean);
         assert!(waiting_for(&run, &injections, &proofs).ends_with("the last measurements are read"));

@@ -1,4 +1,4 @@
-//! Where a lab's files are: its certificates, its agents' configurations, its fleet.
+//! The paths of a lab's files: certificates, agents' configurations, fleet.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
@@ -10,7 +10,7 @@ pub const OPERATOR: &str = "lab-operator";
 /// Returns the folder of a lab's files.
 pub fn folder(name: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    base.join(format!("firedrill-lab-{}-{name}", nix_uid()))
+    base.join(format!("firedrill-lab-{}-{name}", owner()))
 }
 
 /// Removes the files; those that cannot be removed are replaced by the next lab of that name.
@@ -19,7 +19,7 @@ pub fn forget(name: &str) {
 }
 
 /// Returns the user who owns new files of this process.
-fn nix_uid() -> u32 {
+fn owner() -> u32 {
     fs::metadata("/proc/self").map_or(0, |own| own.uid())
 }
 

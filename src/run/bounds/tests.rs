@@ -1,4 +1,4 @@
-//! What other runs hold, and who gives way.
+//! Faults of other runs count, and of two runs the later one gives way.
 
 use firedrill_wire::api::{About, Clock};
 

@@ -1,4 +1,4 @@
-//! What the log of an unfinished run tells.
+//! The state of an unfinished run, read from its log.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -58,7 +58,13 @@ impl Trial {
         let plan = Arc::new(Drill::one().plan());
         let folder = dir.path().join("run");
         let recorder = Recorder::create(&folder, clock, Box::new(said.clone())).unwrap();
-        let facts = Facts::new(RUN.parse().unwrap(), &plan, clock, "olga".to_owned(), Arc::clone(&identity));
+        let facts = Facts::new(
+            RUN.parse().unwrap(),
+            Arc::clone(&plan),
+            clock,
+            "olga".to_owned(),
+            Arc::clone(&identity),
+        );
         let mut run = Run::new(facts, recorder, ApprovalDesk::new(Approvals::default(), folder));
         let agent = Agent::new(plan.by_name()["app1"], identity);
         run.peers.meet((&run.facts, &run.tasks), "app1", agent, 4, None);

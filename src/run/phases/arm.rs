@@ -16,7 +16,6 @@ use super::{
         facts::Facts,
         parts::Run,
         peers::Peers,
-        stop::Stop,
         tracked::{GRACE_US, Tracked},
     },
     heal::put_back,
@@ -61,7 +60,7 @@ pub(super) async fn arm(
         Ok(answers) => answers,
         Err(Refusal { why, by_person, .. }) => {
             if by_person {
-                run.ending.stop(Stop::Person(why.clone()));
+                run.ending.by_person(why.clone());
             }
             return Ok(Err(why));
         }
@@ -89,20 +88,20 @@ pub(super) async fn arm(
     let armed = arm_hosts((&run.facts, &run.peers), bodies, bounds, start_us).await;
     if let Err(Unarmed { why, by_person }) = &armed {
         if *by_person {
-            run.ending.stop(Stop::Person(why.clone()));
+            run.ending.by_person(why.clone());
         }
         disarm(run, index, why).await?;
     }
     Ok(armed.map(|()| start_us).map_err(|unarmed| unarmed.why))
 }
 
-/// Returns the time until the start, where asking all hosts took `took_us`. Arming looks up the same things once more and
-/// writes to a disk. The renewal is another round trip, and so is the look at other runs' faults.
+/// Returns the time until the start, given that the questions to all hosts took `took_us`. Arming repeats these look-ups
+/// and writes to a disk. The renewal is another round trip, and so is the look at other runs' faults.
 fn lead_us(took_us: i64) -> i64 {
     (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US)
 }
 
-/// What is armed, each with its own start, and the request to each host.
+/// The injections to arm, each with its own start, and the request to each host.
 type Requests<'a> = (Vec<(InjectionId, &'a Injection, i64)>, BTreeMap<String, Arm>);
 
 /// Returns what to arm, from the hosts' answers. The error is the reason why it cannot be.

@@ -28,7 +28,7 @@ pub(super) async fn baseline(
     if attack.baseline.is_zero() {
         return Ok(Ok(()));
     }
-    let patience = run.facts.now_us() + signed(run.facts.slowest().as_micros()) + GRACE_US;
+    let patience = run.facts.now_us() + signed(run.facts.plan.slowest().as_micros()) + GRACE_US;
     let plan = Arc::clone(&run.facts.plan);
     let seen = |run: &Run| Baseline::of(&plan, attack, (from, until), run.recorder.bins(from)).judge();
     let judged = run.pump(patience, |run| seen(run).is_final()).await?;

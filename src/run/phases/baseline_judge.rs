@@ -1,7 +1,7 @@
 //! Judges whether a system is healthy before an attack, for each vantage that counts. A baseline that was not
 //! measured does not pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::probe::Bin;
 
@@ -79,11 +79,12 @@ impl<'a> Baseline<'a> {
                 Some((_, names)) => names.push(&objective.name),
                 None => found.push((text, vec![&objective.name])),
             };
+        let targets: BTreeSet<&str> = self.attack.injections.iter().map(|one| one.host.as_str()).collect();
         for objective in self.plan.objectives.iter().filter(|one| self.attack.judge.contains(&one.name)) {
             let Some(probe) = self.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
                 continue;
             };
-            let counts = |vantage: &&String| !self.attack.injections.iter().any(|one| one.host == **vantage);
+            let counts = |vantage: &&String| !targets.contains(vantage.as_str());
             let mut vantages = probe.from.iter().filter(counts).peekable();
             if vantages.peek().is_none() {
                 find(format!("no vantage of {} counts, all are on targeted hosts", probe.name), objective);

@@ -37,7 +37,8 @@ impl Whom<'_> {
     }
 }
 
-/// Connects to all targets and vantages and measures their clocks. The inner error is a host that must not be left out.
+/// Connects to all targets and vantages and measures their clocks. The inner error names the hosts that
+/// were not reached or are halted.
 pub(crate) async fn connect(
     (facts, tasks): (&Facts, &Tasks),
     peers: &mut Peers,

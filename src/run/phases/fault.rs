@@ -14,7 +14,7 @@ const LOOK_AGAIN_US: i64 = 500_000;
 /// Time after the recovery for its last bins, beside the probes' time-out.
 const TAIL_US: i64 = 1_500_000;
 
-/// Waits until the fault has begun and is over, and until its recovery is. The inner error is the reason why the run must
+/// Waits until the fault has ended and its recovery is over. The inner error is the reason why the run must
 /// stop.
 pub(super) async fn fault_and_recovery(
     run: &mut Run,
@@ -61,7 +61,7 @@ pub(super) async fn fault_and_recovery(
         return Ok(Err(stop));
     }
     // The last bins of the recovery arrive a time-out after their end, and judging needs them.
-    let tail = run.facts.now_us() + signed(run.facts.slowest().as_micros()) + TAIL_US;
+    let tail = run.facts.now_us() + signed(run.facts.plan.slowest().as_micros()) + TAIL_US;
     Ok(run.pump(tail, |_| false).await?.map(|_| ()))
 }
 

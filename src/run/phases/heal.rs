@@ -14,7 +14,7 @@ const PATIENCE_US: i64 = 30_000_000;
 /// Interval at which a host that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// A request to undo: the host, what is undone there, and the injections that this means.
+/// A request to undo: the host, the scope, and the injections in that scope.
 pub(super) type Ask = (String, UndoScope, Vec<InjectionId>);
 
 /// Heals all touched hosts at once and waits for their answers. Nothing interrupts it. The run can inject nothing

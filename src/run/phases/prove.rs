@@ -16,7 +16,7 @@ const DRAIN: Span = Span::secs(10);
 /// Stops all probes and waits until their measurements are in the log.
 pub(crate) async fn stop_probes(run: &mut Run) -> Result<(), RunError> {
     run.vantages.stop(&run.facts, &run.peers).await;
-    let patience = signed(DRAIN.as_micros()) + signed(run.facts.slowest().as_micros());
+    let patience = signed(DRAIN.as_micros()) + signed(run.facts.plan.slowest().as_micros());
     run.pump_anyway(run.facts.now_us() + patience, |run| run.vantages.all_in(&run.peers)).await?;
     for (name, early) in run.peers.drop_early() {
         let text =

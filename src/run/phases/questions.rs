@@ -1,4 +1,4 @@
-//! What each agent is asked about a plan, in parts that it can answer in time.
+//! The questions to each agent about a plan, in parts that it can answer in time.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where sockets are: for each user a directory that nobody else can enter.
+//! The directories of the sockets: one for each user, which nobody else can enter.
 
 use std::{
     io,

@@ -29,7 +29,7 @@ impl Drop for SocketFile {
 /// Listens until the run is over.
 ///
 /// # Errors
-/// The directory or the socket cannot be created. The run does without.
+/// The directory or the socket cannot be created. The run continues without a socket.
 pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
     let path = own_folder()?.join(format!("{}.bell", owner.run));
     let listener = UnixListener::bind(&path)?;

@@ -1,4 +1,4 @@
-//! The side of an undo: asks the coordinators on this machine whose run it is.
+//! The undo's side: finds the coordinators on this machine whose runs are undone, and notifies them.
 
 use std::{
     io,

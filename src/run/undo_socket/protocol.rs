@@ -1,4 +1,4 @@
-//! What an undo and a coordinator on one machine say to each other: a line of JSON each, three in all.
+//! The messages between an undo and a coordinator on one machine: three, each a line of JSON.
 
 use std::{collections::HashSet, io};
 

@@ -291,6 +291,12 @@ impl Plan {
         self.hosts.iter().map(|host| (host.name.as_str(), host)).collect()
     }
 
+    /// Returns the longest time-out of a probe: the last bins of a phase arrive that long after its end.
+    #[must_use]
+    pub fn slowest(&self) -> Span {
+        self.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default()
+    }
+
     /// Returns the names of the hosts that attacks touch, each once.
     #[must_use]
     pub fn targets(&self) -> std::collections::BTreeSet<&str> {

@@ -1,0 +1,258 @@
+//! The hosts' answers to an undo, and what people are told of them.
+
+use firedrill_wire::{
+    RunId,
+    api::{OpenOne, UndoAnswer, UndoScope},
+};
+use serde::Serialize;
+
+use crate::{run::Notified, verdict::Exit};
+
+#[derive(Serialize)]
+pub(super) struct Row {
+    pub(super) host: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<UndoAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    /// The time at which faults end on a host that was not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) meanwhile: Option<String>,
+    /// Set if no host had any of it in force.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) known: Option<Known>,
+}
+
+/// A host's records of a run or an injection of which nothing was in force.
+#[derive(Serialize)]
+pub(super) struct Known {
+    /// Whether it has any record of it.
+    pub(super) known: bool,
+    /// Other injections in force there.
+    pub(super) open: Vec<OpenOne>,
+}
+
+impl Row {
+    pub(super) fn new(host: String, answer: Result<UndoAnswer, String>) -> Self {
+        let (answer, error) = match answer {
+            Ok(answer) => (Some(answer), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { host, answer, error, meanwhile: None, known: None }
+    }
+}
+
+/// Returns the exit code. `unknown` tells that no host knows the run or the injection.
+pub(super) fn exit(rows: &[Row], unknown: bool) -> Exit {
+    let bad = rows.iter().any(|row| row.answer.as_ref().is_none_or(|answer| !answer.stuck.is_empty()));
+    let lost = rows.iter().any(|row| !lost(row).is_empty());
+    let all = [(bad, Exit::Unclean), (lost, Exit::Lost), (unknown, Exit::Unknown)];
+    all.into_iter().filter(|(is, _)| *is).fold(Exit::Held, |worst, (_, exit)| worst.worst(exit))
+}
+
+pub(super) fn describe(Notified { run, other_user }: &Notified) -> String {
+    match other_user {
+        None => format!("the coordinator of run {run}, on this machine, was notified and ends it"),
+        Some(user) => format!(
+            "a process of user {user}, on this machine, claims to be the coordinator of run {run} and to end it; this is not verified"
+        ),
+    }
+}
+
+/// Describes the end of faults on hosts that were not reached: a running coordinator that reaches them renews their
+/// lease, unless it knows of the undo. Answers of other users' processes do not count.
+pub(super) fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
+    let runs: Vec<&str> =
+        told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
+    if !runs.is_empty() {
+        let whose = if runs.len() == 1 { "that run's faults" } else { "the faults of these runs" };
+        return format!(
+            "the coordinator of {} was notified, so {whose} on this host end with the lease",
+            runs.join(", ")
+        );
+    }
+    let knew = |row: &&Row| {
+        row.answer.as_ref().is_some_and(|answer| !answer.injections.is_empty() || !answer.runs.is_empty())
+            || row.known.as_ref().is_some_and(|known| known.known)
+    };
+    match rows.iter().find(knew) {
+        Some(row) => format!(
+            "its faults end with the lease as soon as the run's coordinator learns of this undo from {}, and with their hold at the latest",
+            row.host
+        ),
+        None => {
+            "its faults end with their hold; they end with the lease only if no running coordinator renews it: stop that coordinator, or run `firedrill-agent undo --all` on the host"
+                .to_owned()
+        }
+    }
+}
+
+/// Returns the message if no host knows the run or the injection; `None` if one does, or if something was undone.
+pub(super) fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
+    let what = match scope {
+        UndoScope::All => return None,
+        UndoScope::Run(run) => format!("run {run}"),
+        UndoScope::Injection(id) => format!("injection {id}"),
+    };
+    let answers: Vec<(&str, &Known)> =
+        rows.iter().filter_map(|row| Some((row.host.as_str(), row.known.as_ref()?))).collect();
+    if answers.is_empty() || answers.iter().any(|(_, known)| known.known) {
+        return None;
+    }
+    let hosts: Vec<&str> = answers.iter().map(|(host, _)| *host).collect();
+    let mut text = format!("no host knows {what} (asked: {}); nothing was put back", hosts.join(", "));
+    let open: Vec<(&str, &OpenOne)> =
+        answers.iter().flat_map(|(host, known)| known.open.iter().map(|one| (*host, one))).collect();
+    if open.is_empty() {
+        text += "\nnothing is in force on them";
+    } else {
+        text += "\nin force now:";
+        for (host, one) in &open {
+            let about = &one.about;
+            text +=
+                &format!("\n  {host}: {} of \"{}\" by {}, {}", one.kind, about.drill, about.operator, one.id);
+        }
+        let mut runs: Vec<&RunId> = open.iter().map(|(_, one)| &one.run).collect();
+        runs.sort();
+        runs.dedup();
+        for run in runs {
+            text += &format!("\n`firedrill undo --run {run}` undoes its faults");
+        }
+    }
+    Some(text + "\nthe hosts remember the id and refuse to arm it later")
+}
+
+pub(super) fn line(row: &Row, halted: bool) -> String {
+    let mut line = state(row, halted);
+    if let Some(UndoAnswer { swept, .. }) = &row.answer
+        && !swept.is_empty()
+    {
+        line += &format!("; removed, because it belonged to no live injection: {}", swept.join(", "));
+    }
+    for lost in lost(row) {
+        line += &format!("\n  records of drills on it are damaged or lost: {lost}");
+    }
+    line
+}
+
+pub(super) fn lost(row: &Row) -> &[String] {
+    row.answer.as_ref().map_or(&[], |answer| &answer.lost)
+}
+
+fn state(row: &Row, halted: bool) -> String {
+    let halt = if halted { ", halted" } else { "" };
+    match (&row.answer, &row.error) {
+        (Some(answer), _) if !answer.stuck.is_empty() => {
+            format!("{}: STUCK{halt}: {}", row.host, answer.stuck.join("; "))
+        }
+        (Some(answer), _) if answer.injections.is_empty() && !answer.lost.is_empty() => {
+            format!("{}: no fault is recorded{halt}, but its records are incomplete", row.host)
+        }
+        (Some(answer), _) if answer.injections.is_empty() => {
+            format!("{}: nothing was in force{halt}", row.host)
+        }
+        (Some(answer), _) => {
+            let kinds: Vec<&str> = answer.injections.iter().map(|one| one.kind.as_str()).collect();
+            format!("{}: put back {}{halt}", row.host, kinds.join(", "))
+        }
+        (None, error) => {
+            let error = error.as_deref().unwrap_or("no answer");
+            let meanwhile = row.meanwhile.as_deref().unwrap_or_default();
+            format!("{}: NO ANSWER: {error}; {meanwhile}", row.host)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_wire::{api::About, journal::State};
+
+    use super::*;
+
+    fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
+        let answer = Ok(UndoAnswer {
+            injections: Vec::new(),
+            runs: Vec::new(),
+            stuck: Vec::new(),
+            swept: Vec::new(),
+            lost: Vec::new(),
+        });
+        Row { known: Some(Known { known, open }), ..Row::new(host.to_owned(), answer) }
+    }
+
+    fn stopped() -> OpenOne {
+        OpenOne {
+            id: "friday-7f3a-1-1".parse().unwrap(),
+            run: "friday-7f3a".parse().unwrap(),
+            kind: "service-stop".to_owned(),
+            state: State::InForce,
+            ends_boot_us: 0,
+            effects: Vec::new(),
+            about: About { drill: "friday".to_owned(), operator: "alice".to_owned(), ticket: None },
+            due: false,
+        }
+    }
+
+    #[test]
+    fn an_id_that_no_host_knows_is_said_with_what_is_in_force() {
+        let typo = UndoScope::Run("friday-7f3b".parse().unwrap());
+        let text =
+            unknown(&[row("edge1", false, vec![]), row("app1", false, vec![stopped()])], &typo).unwrap();
+        for part in [
+            "no host knows run friday-7f3b (asked: edge1, app1); nothing was put back",
+            "  app1: service-stop of \"friday\" by alice, friday-7f3a-1-1",
+            "`firedrill undo --run friday-7f3a`",
+            "remember the id",
+        ] {
+            assert!(text.contains(part), "no `{part}` in {text}");
+        }
+        let quiet = unknown(&[row("app1", false, vec![])], &typo).unwrap();
+        assert!(quiet.contains("nothing is in force on them"), "{quiet}");
+    }
+
+    #[test]
+    fn that_a_lease_ends_is_said_only_where_nobody_renews_it() {
+        let mut rows = [Row::new("db1".to_owned(), Err("no way".to_owned())), row("app1", false, vec![])];
+        let nobody = meanwhile(&rows, &[]);
+        assert!(nobody.contains("only if no running coordinator renews it"), "{nobody}");
+        rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
+        let heard = meanwhile(&rows, &[]);
+        assert!(heard.contains("as soon as the run's coordinator learns of this undo from app1"), "{heard}");
+        let by = |other_user| Notified { run: "friday-7f3a".parse().unwrap(), other_user };
+        let foreign = by(Some(1000));
+        assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
+        assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("not verified"));
+        let told = meanwhile(&rows[..1], &[foreign, by(None)]);
+        assert!(told.contains("friday-7f3a was notified, so that run's faults"), "{told}");
+        rows[0].meanwhile = Some(told);
+        assert!(line(&rows[0], false).starts_with("db1: NO ANSWER: no way; the coordinator"));
+    }
+
+    #[test]
+    fn what_belonged_to_no_injection_is_said() {
+        let mut swept = row("app1", true, vec![]);
+        swept.answer.as_mut().unwrap().swept = vec!["interface fd_0123456ab_00".to_owned()];
+        assert_eq!(
+            line(&swept, false),
+            "app1: nothing was in force; removed, because it belonged to no live injection: interface fd_0123456ab_00"
+        );
+    }
+
+    #[test]
+    fn lost_records_are_said_and_never_that_nothing_was_in_force() {
+        let mut damaged = row("app1", true, vec![]);
+        damaged.answer.as_mut().unwrap().lost = vec!["line 4: its checksum does not match".to_owned()];
+        let text = line(&damaged, true);
+        assert!(text.contains("its records are incomplete"), "{text}");
+        assert!(text.contains("lost: line 4") && !text.contains("nothing was in force"), "{text}");
+    }
+
+    #[test]
+    fn an_id_that_one_host_knows_is_no_typo() {
+        let rows = [row("edge1", false, vec![]), row("app1", true, vec![])];
+        assert_eq!(unknown(&rows, &UndoScope::Run("friday-7f3a".parse().unwrap())), None);
+        assert_eq!(unknown(&rows, &UndoScope::All), None);
+        let unasked = Row { known: None, ..row("app1", false, vec![]) };
+        assert_eq!(unknown(&[unasked], &UndoScope::Run("friday-7f3a".parse().unwrap())), None);
+    }
+}
