@@ -32,7 +32,7 @@ sandboxed! {
         let world = World::new();
         let before = world.snapshot();
         for peer in PEERS {
-            assert_eq!(world.tcp_out(peer, 8080), Reach::Yes);
+            world.wait_reached(peer);
         }
         world.quiet();
         let injection = Injection::make(&world, &Fault::NetBlock(block(&[PEER4, "fd00:1::/64"])));
@@ -45,7 +45,7 @@ sandboxed! {
             assert_eq!(world.udp_in(own, 8080), Reach::No);
         }
         // The other end of the second cable is not a peer.
-        assert_eq!(world.tcp_out("10.2.0.2", 8080), Reach::Yes);
+        world.wait_reached("10.2.0.2");
         // Loopback, the agent and SSH.
         assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
         assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);

@@ -2,7 +2,7 @@
 //! dies in the middle.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Child,
@@ -24,7 +24,7 @@ use firedrill_agent::{
     journal::{Intent, Journal},
     sandboxed,
     supervisor::recover,
-    testing::{play, role, route, skip, wait_until},
+    testing::{role, route, skip, wait_until},
     time::HostTime,
 };
 use firedrill_probe::clock;
@@ -40,7 +40,7 @@ use super::{
     dns,
     down::is_up,
     trip::{SOON, Trip, out, rush_out, slowed, trip},
-    world::{Injection, PEER4, PEER6, Reach, World},
+    world::{Injection, PEER4, PEER6, Reach, World, ready},
 };
 
 /// A kind: its parameters, what its kernel engine needs if it has engines, and the check of its effect.
@@ -126,14 +126,16 @@ fn reset(world: &World, peer: &str) -> bool {
     })
 }
 
-/// Returns the engines by which this kernel can do a kind. A kernel that the tests were given must have all.
+/// Returns the engines to try a kind with. The emulated machine (`FIREDRILL_VM`) must have the kernel's, and tries only
+/// that: `cargo test` tries the engine in user space on every machine.
 fn engines(kind: &Kind) -> Vec<&'static str> {
     let Some(qdisc) = kind.qdisc else { return vec![""] };
-    let mut engines = vec!["user-space"];
+    let emulated = std::env::var_os("FIREDRILL_VM").is_some();
+    let mut engines = if emulated { Vec::new() } else { vec!["user-space"] };
     match has_qdisc(qdisc).and_then(|()| has_ifb()) {
         Ok(()) => engines.push("kernel"),
         Err(why) => {
-            assert!(std::env::var_os("FIREDRILL_VM").is_none(), "{why}");
+            assert!(!emulated, "{why}");
             skip(&format!("{} in the kernel: {why}", kind.json));
         }
     }
@@ -145,8 +147,7 @@ fn fault(json: &str, peer: &str, engine: &str) -> Fault {
 }
 
 fn is_untouched(world: &World, peer: &str) {
-    // The first packet may be lost while neighbours find each other again, and its second comes after a second.
-    wait_until("the peer is reached", || world.tcp_out(peer, 8080) == Reach::Yes);
+    world.wait_reached(peer);
     // Soon, unless the machine is busy with something else for a moment.
     wait_until("packets are neither lost nor late", || {
         let after = out(world, peer, 10);
@@ -244,14 +245,7 @@ fn own(role: &str) -> ! {
     let intents: Vec<_> = intents.collect();
     journal.intents(&intents).unwrap();
     for intent in intents.iter().take(made.parse().unwrap()) {
-        journal.event(What::Changed {
-            injection: intent.id().clone(),
-            run: intent.run.clone(),
-            to: State::Injecting,
-            reason: None,
-            detail: String::new(),
-            foreign: Vec::new(),
-        });
+        journal.event(What::changed(intent.id(), &intent.run, State::Injecting, None));
         of(&intent.live.ask.fault).inject(&host, &intent.live).unwrap();
     }
     println!("\nready");
@@ -269,9 +263,7 @@ fn kill(mut child: Child) {
 // chaos-mesh/chaosd#207, #147, #178; alexei-led/pumba#147; krkn-chaos/krkn#760: faults that are left after a crash.
 fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = play(&format!("{} {peer} {made}", dir.path().display()));
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")), "the agent was ready");
+    let child = ready(&format!("{} {peer} {made}", dir.path().display()));
     if made == 4 {
         severally(world, peer);
     } else {

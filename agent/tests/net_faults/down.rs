@@ -19,7 +19,7 @@ use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
 
 use super::{
     trip::fault,
-    world::{AGENT_PORT, Injection, PEER4, PEER6, Reach, World},
+    world::{AGENT_PORT, Injection, PEER4, PEER6, World},
 };
 
 /// Adds more than an interface has by default: routes through gateways, in both families, and addresses.
@@ -34,9 +34,8 @@ pub(crate) fn furnish(world: &World) {
     // And one without a target, for fd99::/16.
     let to = [&[0xfd, 0x99][..], &[0; 14]].concat();
     ask(24, &[10, 16, 0, 0, 254, 4, 0, 7, 0, 0, 0, 0], &Attrs::new().bytes(1, &to)).unwrap();
-    // The first packet may be lost while neighbours find each other, and its second comes after a second.
     for peer in [PEER4, PEER6] {
-        wait_until("the peer is reached", || world.tcp_out(peer, 8080) == Reach::Yes);
+        world.wait_reached(peer);
     }
 }
 
@@ -183,7 +182,8 @@ sandboxed! {
             let tried = TcpStream::connect_timeout(&format_at(peer), std::time::Duration::from_millis(300));
             tried.expect_err("the way is cut");
         }
-        assert_eq!(world.tcp_out("10.2.0.2", 8080), Reach::Yes, "the other interface");
+        // The other interface carries packets.
+        world.wait_reached("10.2.0.2");
         // The undo from the moment of going down, as journaled.
         let better = injected.undo.expect("a better undo");
         let text = serde_json::to_string(&better).unwrap();
@@ -194,7 +194,7 @@ sandboxed! {
         }
         world.assert_same(&before);
         for peer in [PEER4, PEER6] {
-            assert_eq!(world.tcp_out(peer, 8080), Reach::Yes);
+            world.wait_reached(peer);
         }
         assert_eq!(injection.evidence().in_force, Seen::No);
     }
@@ -325,7 +325,7 @@ sandboxed! {
         remove_address(&world.host_ns, "eth0", "10.3.0.1/24");
         let undone = meanwhile.live.prepared.undo[0].apply(&world.host).unwrap();
         assert_eq!(undone.foreign, ["address 10.3.0.1/24 of eth0 was removed meanwhile; it is left so"]);
-        assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
+        world.wait_reached(PEER6);
         address(&world.host_ns, "eth0", "10.3.0.1/24");
         world.assert_same(&before);
     }

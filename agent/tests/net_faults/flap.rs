@@ -1,4 +1,4 @@
-//! Interfaces that go down and come up again, over and over, and that are up afterwards, whoever dies.
+//! Interfaces that go down and come up again, over and over, and that are up afterwards, whichever process dies.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
 use super::{
     down::{furnish, is_up},
     trip::fault,
-    world::{AGENT_PORT, Injection, PEER4, PEER6, Reach, World, own, owner},
+    world::{AGENT_PORT, Injection, PEER4, PEER6, World, own, owner},
 };
 
 fn flap(down: &str, up: &str) -> Fault {
@@ -57,7 +57,7 @@ sandboxed! {
         let links = link::all().unwrap();
         let eth0 = link::with_uppers(&links, index());
         let had = LinkState::now(&eth0, false).unwrap();
-        let injection = Injection::prepare(&world, &flap("200ms", "4s"));
+        let injection = Injection::prepare(&world, &flap("1s", "4s"));
         world.assert_same(&before); // preparing reads only
         injection.again().unwrap();
         assert!(!is_up("eth0") && is_up("eth1"), "it begins with down");
@@ -68,8 +68,7 @@ sandboxed! {
             let mut has = LinkState::now(&eth0, false).unwrap();
             has.entries.retain(|entry| had.entries.contains(entry));
             assert_eq!(has.entries.len(), had.entries.len());
-            // The first packet may be lost while neighbours find each other again.
-            wait_until("the peer is reached", || world.tcp_out(PEER4, 8080) == Reach::Yes);
+            world.wait_reached(PEER4);
             let evidence = injection.evidence();
             assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
         }
@@ -79,7 +78,7 @@ sandboxed! {
         assert_eq!(injection.evidence().in_force, Seen::No);
         world.assert_same(&before);
         for peer in [PEER4, PEER6] {
-            wait_until("the peer is reached", || world.tcp_out(peer, 8080) == Reach::Yes);
+            world.wait_reached(peer);
         }
     }
 }
@@ -145,7 +144,7 @@ sandboxed! {
             wait_until("the phase", || is_up("eth0") == phase);
             worker.kill().unwrap();
             worker.wait().unwrap();
-            // Whoever is left knows what was prepared, and has no thread.
+            // Another process knows only what was prepared, and has no thread that flaps.
             let other = host(Path::new("/nonexistent"));
             for undo in &injection.live.prepared.undo {
                 undo.apply(&other).unwrap();
@@ -161,7 +160,7 @@ sandboxed! {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
-        for (lease, hold) in [(200, 60_000), (60_000, 1)] {
+        for (lease, hold) in [(1_500, 60_000), (60_000, 1)] {
             let (lease, hold) = (Span::millis(lease), Span::millis(hold));
             let injection = Injection::with(&world, &flap("1h", "100ms"), lease, hold);
             assert!(!is_up("eth0"));

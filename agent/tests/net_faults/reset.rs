@@ -1,7 +1,7 @@
 //! Live connections, reset at both ends or left alone.
 
 use std::{
-    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
@@ -12,7 +12,7 @@ use firedrill_agent::{
     host::{resets::EVERY, sockets::Sockets},
     injection::{Ask, Live},
     sandboxed,
-    testing::{Netns, host, play, role, skip, wait_until},
+    testing::{Netns, host, role, skip, wait_until},
     undo::Undo,
 };
 use firedrill_wire::{Span, evidence::Seen};
@@ -23,7 +23,7 @@ use nix::{
 
 use super::{
     trip::fault,
-    world::{AGENT_PORT, Injection, PEER4, PEER6, SELF4, SELF6, World},
+    world::{AGENT_PORT, Injection, PEER4, PEER6, SELF4, SELF6, World, own_on, owner},
 };
 
 /// Whether this kernel can reset connections.
@@ -239,34 +239,16 @@ sandboxed! {
     }
 }
 
-/// Another process, in the same namespaces, that resets throughout with a short lease.
-fn own_it() -> ! {
-    let host = host(std::path::Path::new("/nonexistent"));
-    let reset = fault(THROUGHOUT);
-    let ask = Ask { id: "owner-run-1".parse().unwrap(), fault: reset.clone(), hold: Span::secs(60) };
-    let prepared = of(&reset).prepare(&host, &ask).unwrap();
-    let ends_boot_us = firedrill_probe::clock::boot_us() + 60_000_000;
-    let live = Live { ask, prepared, ends_boot_us, lease: Span::secs(3) };
-    of(&reset).inject(&host, &live).unwrap();
-    println!("\nready");
-    std::io::stdout().flush().unwrap();
-    loop {
-        thread::sleep(Duration::from_secs(60));
-    }
-}
-
 sandboxed! {
     fn an_agent_that_was_stopped_past_its_lease_does_not_go_on() {
         if role().is_some() {
-            own_it();
+            own_on(&host(std::path::Path::new("/nonexistent")), &fault(THROUGHOUT), Span::secs(3));
         }
         if !able() {
             return;
         }
         let world = World::new();
-        let mut child = play("owner");
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+        let mut child = owner();
         let (own, peer) = (&world.host_ns, world.peer());
         Pair::new(own, peer, PEER4, 5000, false).assert_reset("while it runs");
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());

@@ -91,16 +91,15 @@ impl World {
             snapshot
         };
         // Links report their carrier with a short delay, and the kernel makes the routes of IPv6 addresses when it has
-        // time for them. An address of a link that is down gets none.
+        // time for them.
         let mut last = take();
-        for _ in 0..150 {
+        wait_until("two snapshots are alike, with a route for each address", || {
             std::thread::sleep(Duration::from_millis(20));
             let next = take();
-            if next == last && every_address_has_its_route(&next) {
-                break;
-            }
+            let settled = next == last && every_address_has_its_route(&next);
             last = next;
-        }
+            settled
+        });
         last
     }
 
@@ -149,7 +148,7 @@ impl World {
         mount(Some(&hosts), "/etc/hosts", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         let injection = Injection::make(self, fault);
         assert_eq!(PEERS.map(|peer| self.tcp_out(peer, 8080)), [Reach::No, Reach::Yes]);
-        assert_eq!(self.tcp_out("10.2.0.2", 8080), Reach::Yes);
+        self.wait_reached("10.2.0.2");
         fs::write(&hosts, "fd00:1::2 db.example\n10.2.0.2 db.example\n").unwrap();
         wait_until("the new addresses are known", || {
             let detail = injection.evidence().detail;
@@ -164,6 +163,12 @@ impl World {
 
     pub(crate) fn prepare(&self, fault: &Fault) -> Result<Prepared, Problem> {
         of(fault).prepare(&self.host, &ask(fault, Span::secs(60)))
+    }
+
+    /// Waits until the host reaches a peer. The first packet may be lost while neighbours find each other, and its second
+    /// comes after a second.
+    pub(crate) fn wait_reached(&self, peer: &str) {
+        wait_until(&format!("{peer} is reached"), || self.tcp_out(peer, 8080) == Reach::Yes);
     }
 
     pub(crate) fn tcp_out(&self, to: &str, port: u16) -> Reach {
@@ -217,14 +222,22 @@ impl World {
     }
 }
 
-/// Whether the kernel has made the local route of each IPv6 address.
+/// Whether the kernel has made the local route of each IPv6 address. An address of a link that is down gets none.
 fn every_address_has_its_route(snapshot: &Snapshot) -> bool {
     let addresses = snapshot.seen.keys().filter_map(|key| key.strip_prefix("addr:")?.split_once(' '));
-    let own = addresses.filter_map(|(_, address)| address.split_once('/'));
+    let of_links_up = addresses.filter(|(link, _)| is_set_up(snapshot, link));
+    let own = of_links_up.filter_map(|(_, address)| address.split_once('/'));
     own.filter(|(address, _)| address.contains(':')).all(|(address, _)| {
         let route = format!("route:ip6 table 255 {address}/128");
         snapshot.seen.keys().any(|key| key.starts_with(&route))
     })
+}
+
+/// Whether a link is set up, by its flags in the first line of its entry.
+fn is_set_up(snapshot: &Snapshot, link: &str) -> bool {
+    let entry = &snapshot.seen[&format!("link:{link}")];
+    let (_, flags) = entry.lines().next().unwrap().rsplit_once(" flags ").unwrap();
+    u32::from_str_radix(flags, 16).unwrap() & 1 == 1
 }
 
 fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
@@ -348,9 +361,14 @@ impl<'a> Injection<'a> {
 
 /// Starts another process, in the same namespaces, that has made a fault: it plays its role by [`own`].
 pub(crate) fn owner() -> Child {
-    let mut child = play("owner");
+    ready("owner")
+}
+
+/// Starts another process that plays a role, and waits until it says that it is ready.
+pub(crate) fn ready(role: &str) -> Child {
+    let mut child = play(role);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ready")), "the owner was ready");
+    assert!(lines.any(|line| line.unwrap().contains("ready")), "{role} was ready");
     child
 }
 
