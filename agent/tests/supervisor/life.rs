@@ -9,24 +9,26 @@ use firedrill_agent::{
 };
 use firedrill_wire::{
     Span,
-    api::{Renew, UndoScope},
+    api::{Arm, Renew, UndoScope},
     journal::{HealReason, State},
 };
 
 use super::{
-    Agent, a, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::pause, fakes::ready, fakes::run_id,
+    Agent, fakes::alice, fakes::ask_arm, fakes::ask_prepare, fakes::pause, fakes::ready, fakes::run_id,
     fakes::wait, fakes::wiring, id,
 };
 
 const HOLD: Span = Span::secs(3);
 const LEASE: Span = Span::secs(1);
 const TOLERANCE: &str = "start_tolerance = \"250ms\"\n";
-/// When the simulated host was booted is long ago, and no round number.
+/// Time since the boot of the simulated host: long, and not a round number.
 const NOW: u64 = 86_400_000_007;
 
 struct Life {
     agent: Agent,
     clock: &'static Simulated,
+    /// The lease that is asked for when it is armed, and at each renewal.
+    lease: Span,
     start: u64,
 }
 
@@ -34,7 +36,7 @@ impl Life {
     fn new() -> Self {
         let clock = Simulated::at(NOW);
         let agent = Agent::with_wiring(TOLERANCE, Wiring { time: clock, ..wiring() });
-        Self { agent, clock, start: 0 }
+        Self { agent, clock, lease: LEASE, start: 0 }
     }
 
     /// Prepares and arms the fault `a`, to start in so many milliseconds.
@@ -44,19 +46,25 @@ impl Life {
         life
     }
 
-    fn arm(&mut self, behaviour: Option<&str>, ahead_ms: u64) -> Result<(), String> {
+    /// Prepares the fault `a`, and returns the request that arms it.
+    fn prepare(&mut self, behaviour: Option<&str>, ahead_ms: u64) -> Arm {
         let asked = ask_prepare(&[("a", pause("a", behaviour, None))], HOLD);
         let answer = self.agent.supervisor.prepare(&alice(), &run_id(), &asked).unwrap();
-        let mut arm = ask_arm(&ready(answer), 0, HOLD, LEASE);
+        let mut arm = ask_arm(&ready(answer), 0, HOLD, self.lease);
         self.start = self.clock.boot_us() + ahead_ms * 1000;
         arm.injections[0].start_boot_us = self.start;
+        arm
+    }
+
+    fn arm(&mut self, behaviour: Option<&str>, ahead_ms: u64) -> Result<(), String> {
+        let arm = self.prepare(behaviour, ahead_ms);
         let armed = self.agent.arm(&arm);
         self.clock.settle();
         armed
     }
 
     fn renew(&self) -> Result<(), String> {
-        let renewed = self.agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: LEASE });
+        let renewed = self.agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: self.lease });
         self.clock.settle();
         renewed.map(drop).map_err(|problem| problem.code.to_string())
     }
@@ -159,6 +167,17 @@ fn without_a_renewal_between_arming_and_start_it_never_starts() {
 }
 
 #[test]
+fn a_renewal_before_arming_does_not_count() {
+    let mut life = Life::new();
+    let arm = life.prepare(None, 500);
+    life.renew().unwrap();
+    life.agent.arm(&arm).unwrap();
+    life.clock.settle();
+    life.pass(751);
+    assert!(life.never_started().contains("not renewed"));
+}
+
+#[test]
 fn a_renewal_within_the_tolerance_starts_it_at_once() {
     let life = Life::armed(500);
     life.pass(750);
@@ -185,9 +204,7 @@ fn a_start_that_is_late_by_more_than_the_tolerance_is_refused() {
 #[test]
 fn arming_for_a_moment_that_is_past_is_refused() {
     let mut life = Life::new();
-    let asked = ask_prepare(&a(), HOLD);
-    let answer = life.agent.supervisor.prepare(&alice(), &run_id(), &asked).unwrap();
-    let mut arm = ask_arm(&ready(answer), 0, HOLD, LEASE);
+    let mut arm = life.prepare(None, 0);
     arm.injections[0].start_boot_us = NOW - 250_001;
     assert_eq!(life.agent.arm(&arm), Err("too-late".into()));
     arm.injections[0].start_boot_us = NOW - 250_000;
@@ -258,15 +275,15 @@ fn an_undo_wins_at_every_moment() {
 
 #[test]
 fn the_hold_begins_when_the_effect_is_made() {
-    let mut life = Life::new();
+    // The lease ends long after the hold, which alone sets the guardian's deadline here.
+    let mut life = Life { lease: Span::secs(20), ..Life::new() };
     life.arm(Some("slow"), 500).unwrap();
     life.renewed_for(400);
     life.renew().unwrap();
     life.clock.stall(Duration::from_millis(100));
     wait("the effect to begin", || life.agent.file("a.begun").exists());
-    // Making it may take as long as the hold, and its thread has five seconds more to report.
-    let lease = life.clock.boot_us() - 100_000 + LEASE.as_micros();
-    assert_eq!(life.told(), lease.min(life.start + HOLD.as_micros() + 5_000_000));
+    // Making it may take five seconds, which is longer than the hold, and its thread has five seconds more to report.
+    assert_eq!(life.told(), life.start + 10_000_000);
     life.clock.stall(Duration::from_millis(300));
     life.renewed_for(3300);
     let (states, _) = life.lived();

@@ -53,7 +53,7 @@ impl Agent {
 
     fn with_wiring(more: &str, wiring: Wiring) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // A busy machine is late with starts; tests of that set how late they may be.
+        // On a busy machine starts are late. Tests of late starts set their own tolerance.
         let patient = if more.contains("start_tolerance") { "" } else { "start_tolerance = \"20s\"\n" };
         let text = config_text(dir.path(), &format!("{patient}{more}"));
         let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());

@@ -1,6 +1,6 @@
 //! Starts: which injections start, when, and which never do.
 
-use std::{fs, sync::atomic::Ordering, time::Duration};
+use std::{fs, sync::atomic::Ordering};
 
 use firedrill_agent::{control::Control, journal::read};
 use firedrill_wire::{RefusalCode, Span, api::Renew, api::UndoScope, journal::HealReason, journal::State};
@@ -90,19 +90,6 @@ fn renewals_reach_the_kernels_own_switch() {
 }
 
 #[test]
-fn what_was_not_renewed_after_arming_never_starts() {
-    let agent = Agent::with("start_tolerance = \"50ms\"\n");
-    let arm = agent.prepared(&a(), 50);
-    agent.renew().unwrap();
-    agent.arm(&arm).unwrap();
-    agent.wait_for("a", State::Disarmed);
-    let (states, _, why) = agent.history("a");
-    assert_eq!(states, [State::Armed, State::Disarmed]);
-    assert!(why.contains("not renewed"), "{why}");
-    assert!(agent.log().is_empty());
-}
-
-#[test]
 fn what_was_staged_is_put_back_when_the_start_never_comes() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("a", pause("a", Some("staged"), None))], 60_000)).unwrap();
@@ -129,12 +116,9 @@ fn what_was_staged_is_put_back_when_the_start_never_comes() {
 }
 
 #[test]
-fn a_start_that_is_past_or_of_another_boot_or_plan_is_refused() {
-    let agent = Agent::with("start_tolerance = \"50ms\"\n");
-    let mut arm = agent.prepared(&a(), 0);
-    std::thread::sleep(Duration::from_millis(80));
-    assert_eq!(agent.arm(&arm), Err("too-late".into()));
-    arm = agent.prepared(&a(), 500);
+fn a_start_of_another_boot_or_plan_is_refused() {
+    let agent = Agent::new();
+    let mut arm = agent.prepared(&a(), 500);
     arm.boot_id = "another".into();
     assert_eq!(agent.arm(&arm), Err("rebooted".into()));
     arm = agent.prepared(&a(), 500);
