@@ -1,4 +1,5 @@
-//! Journal, copy, lock or socket are damaged or gone: what is in force is put back, and what was lost is told.
+//! The journal, its copy, the lock or the socket is damaged or gone. Faults in force are put back, and lost records are
+//! reported.
 
 use std::{fs, time::Duration};
 

@@ -8,7 +8,7 @@ use std::{
 use firedrill_agent::{
     fault::of,
     host::{Host, Paths},
-    injection::{Ask, InjectError, Injected, Live, Prepared},
+    injection::{Ask, Basis, InjectError, Injected, Live, Prepared},
     undo::{self, Undo, UndoError, Undone},
 };
 use firedrill_wire::{Fault, Span, api::Problem};
@@ -45,8 +45,8 @@ impl<'a> Injection<'a> {
         assert!(!prepared.effects.is_empty() && !prepared.claims.is_empty());
         let text = serde_json::to_string(&prepared).expect("serialises");
         let read: Prepared = serde_json::from_str(&text).expect("reads back");
-        let again = serde_json::to_string(&read).expect("serialises");
-        assert_eq!(again, text, "what is journaled is what was prepared");
+        let basis = Basis::Text(prepared.basis.text());
+        assert_eq!(read, Prepared { basis, ..prepared.clone() }, "what is journaled is what was prepared");
         let live = Live { ask, prepared, ends_boot_us: 0, lease: Span::secs(10) };
         Ok(Self { host, live })
     }
