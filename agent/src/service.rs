@@ -62,6 +62,3 @@ pub(crate) fn holder(
     }
     Ok(None)
 }
-
-#[cfg(test)]
-mod tests;

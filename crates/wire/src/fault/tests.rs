@@ -126,6 +126,25 @@ fn a_kind_stands_in_each_list_once_and_nowhere_else() {
 }
 
 #[test]
+fn a_manager_has_its_file_and_one_line_and_nothing_else_goes_by_it() {
+    let mut sources = sources(&[]);
+    sources.retain(|(file, _)| file.starts_with("agent/src/"));
+    assert!(sources.len() > 50, "found only {} files", sources.len());
+    for manager in ServiceManager::ALL {
+        let variant = format!("ServiceManager::{manager:?}");
+        let own = format!("agent/src/service/{manager}");
+        for (file, text) in &sources {
+            let named = text.matches(&variant).count() + text.matches(&format!("{manager}::DRIVER")).count();
+            let wanted = if file == "agent/src/service.rs" { 2 } else { 0 };
+            assert!(file.starts_with(&own) || named == wanted, "{file} names {variant} {named} times");
+        }
+        let made = format!("impl Manager for {manager:?} ");
+        let files = sources.iter().filter(|(_, text)| text.contains(&made));
+        assert_eq!(files.map(|(file, _)| file.as_str()).collect::<Vec<_>>(), [format!("{own}.rs")]);
+    }
+}
+
+#[test]
 fn what_becomes_of_the_host_is_told_by_kind() {
     let of = |json: &str| serde_json::from_str::<Fault>(json).expect(json);
     let reboot = of(r#"{"host-reboot":{"back_within":"60s"}}"#);
