@@ -71,9 +71,8 @@ fn commands_are_such_that_the_programs_take_them() {
                 wrong.push(format!("{}:{}: {line}\n{error}", path.display(), number + 1));
             }
         }
-        // Wherever a command stands, in a list or in a block with fences, it is one of those that were parsed.
-        let begins =
-            |line: &&str| ["firedrill ", "firedrill-agent "].iter().any(|name| line.starts_with(name));
+        // Every command must be parsed, also one in a list or in a fenced block.
+        let begins = |line: &&str| line.split_once(' ').is_some_and(|(first, _)| program(first).is_some());
         let written = text.lines().map(str::trim_start).filter(begins).count();
         if written != count - before {
             let parsed = count - before;

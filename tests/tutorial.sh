@@ -86,7 +86,7 @@ run_it() {
     return $code
 }
 
-# What a line of a block of commands is: one to type, one that needs another machine or a booted one, or neither.
+# Prints the kind of a line: `typed`, `left` (it needs another machine, or a booted one) or `neither`.
 kind_of() {
     case $1 in
     "cargo "* | "ssh "* | "systemctl "* | "install -m 0644 firedrill-agent.service"* | "install "*" ~/.local/bin/firedrill") echo left ;;

@@ -1,4 +1,4 @@
-//! Which file of a crate imports which. Tests are left out: they may import anything.
+//! Finds the imports among the files of a crate. Tests are left out: they may import anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +14,13 @@ use syn::{
 
 use super::circles::Graph;
 
-/// A module's path from the crate's root, which has none.
+/// A module's path from the crate's root. The root's own path is empty.
 pub(crate) type Module = Vec<String>;
 
 /// A crate's files by their modules.
 pub(crate) type Files = BTreeMap<Module, File>;
 
-/// The module of a path with slashes.
+/// Returns the module of a path with slashes.
 pub(crate) fn module(path: &str) -> Module {
     path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
@@ -47,8 +47,7 @@ pub(crate) fn read(src: &Path) -> Files {
     files
 }
 
-/// Returns for each file those that it imports. A name that another file passes on (`pub use`) counts as that of the file which
-/// defines it.
+/// Returns the imports of each file. A name that a file passes on (`pub use`) counts as an import of the file that defines it.
 pub(crate) fn imports(files: &Files) -> Graph {
     let paths: BTreeMap<&Module, Paths> = files
         .iter()
@@ -68,7 +67,7 @@ pub(crate) fn imports(files: &Files) -> Graph {
     graph
 }
 
-/// The file that defines what a path from the root names.
+/// Returns the file that defines the item at a path from the root.
 fn defined_in<'f>(
     path: &[String],
     paths: &BTreeMap<&'f Module, Paths<'f>>,
@@ -92,14 +91,14 @@ fn defined_in<'f>(
 struct Paths<'f> {
     module: &'f Module,
     files: &'f Files,
-    /// From the root.
+    /// Paths from the root that the file uses.
     all: Vec<Vec<String>>,
-    /// Names that the file passes on, and what they stand for.
+    /// Names that the file passes on, each with the path from the root that it stands for.
     passed_on: BTreeMap<String, Vec<String>>,
 }
 
 impl Paths<'_> {
-    /// A path from the crate's root; `None` for one of another crate.
+    /// Returns the path from the crate's root; `None` for a path of another crate.
     fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
         let first = path.first()?;
         let mut from = self.module.clone();
@@ -126,7 +125,7 @@ impl Paths<'_> {
                 path.push(name.to_string());
             }
             let Some(path) = self.absolute(&path) else { return };
-            // A module that passes on what its own parts define does not use it.
+            // A module that passes on a name of one of its own submodules does not import it.
             if passes_on && path.starts_with(self.module) && path.len() > self.module.len() {
                 self.passed_on.insert(called.to_string(), path);
             } else {
@@ -187,10 +186,10 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         visit::visit_path(self, path);
     }
 
-    /// Where something may be seen (`pub(in path)`) names a file and uses nothing of it.
+    /// A restricted visibility (`pub(in path)`) names a file, and imports nothing from it.
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 
-    /// The arguments of a macro are tokens. Those that are expressions (`format!`, `vec!`, `assert!`) name files, too.
+    /// The arguments of a macro are tokens. If they are expressions (`format!`, `vec!`, `assert!`), they can name files.
     fn visit_macro(&mut self, own: &'ast Macro) {
         let arguments = own.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated);
         arguments.iter().flatten().for_each(|one| self.visit_expr(one));
