@@ -17,6 +17,8 @@ pub(crate) type Fault<'a> = (&'a str, &'a str);
 pub(crate) const STOP: Fault<'_> = ("service-stop", "{ service = \"checkout\" }");
 
 fn scenario(name: &str, faults: &[Fault<'_>], hold: &str) -> PathBuf {
+    // Only a connection that stays open can be reset.
+    let connection = if faults.iter().any(|(kind, _)| *kind == "net-reset") { "reuse" } else { "new" };
     let mut text = format!(
         r#"schema = 1
 name = "{name}"
@@ -25,8 +27,9 @@ hypothesis = "It comes back by itself."
 where = {{ role = "app" }}
 [probes.checkout]
 http = {{ url = "http://10.9.0.1:8080/checkout", status = 200 }}
-rate = 8
+rate = 10
 timeout = "1s"
+connection = "{connection}"
 [objectives.back]
 probe = "checkout"
 good = "20%"
@@ -34,7 +37,7 @@ during = ["recovery"]
 [attack_defaults]
 baseline = "2s"
 hold = "{hold}"
-recovery = "5s"
+recovery = "3s"
 "#
     );
     for (kind, parameters) in faults {

@@ -202,7 +202,7 @@ pub(crate) fn install() {
     check_clean();
 }
 
-/// Makes a link to a peer, where the coordinator runs.
+/// Makes a link to a peer, where the coordinator runs, and another that no connection goes over.
 pub(crate) fn link() {
     let ip = |words: &str| call("ip", &words.split(' ').collect::<Vec<_>>());
     ip("netns add peer");
@@ -212,4 +212,7 @@ pub(crate) fn link() {
     ip("-n peer addr add 10.9.0.2/24 dev fd1");
     ip("-n peer link set fd1 up");
     ip("-n peer link set lo up");
+    ip("link add fd2 type veth peer name fd3 netns peer");
+    ip("link set fd2 up");
+    ip("-n peer link set fd3 up");
 }

@@ -8,6 +8,7 @@ mod boot;
 mod drill;
 mod faults;
 mod machine;
+mod names;
 mod scenarios;
 
 /// Returns which boot of the test machine this is; `None` on any other machine.
@@ -20,6 +21,11 @@ fn boot() -> Option<String> {
         );
     }
     boot
+}
+
+#[test]
+fn every_kind_is_drilled_or_has_a_reason() {
+    faults::every_kind_is_drilled_or_has_a_reason();
 }
 
 #[test]
