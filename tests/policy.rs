@@ -6,137 +6,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by it")]
 
+#[path = "policy/world.rs"]
+mod world;
+
 use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
-    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
-        mpsc,
     },
-    time::Duration,
 };
 
-use firedrill::{
-    link::{Agent, Identity, LinkError},
-    pki::{PersonAsk, Pki},
-    plan::model::{self, Reach},
-    rehearsal,
-};
-use firedrill_lab::{FileSpec, Lab, LabSpec, Options, SELF_EXE, ServiceSpec};
+use firedrill::link::{Agent, LinkError};
 use firedrill_wire::{
     RefusalCode, RunId, Span,
     api::{Grade, Prepare, PrepareOne, Prepared, Problem, StartProbes, Undo, UndoScope},
     exchange::{Exchange, Way},
-    identity::Role,
     probe::ProbeSpec,
 };
 use futures_util::StreamExt as _;
 use libtest_mimic::{Arguments, Trial};
-
-/// The hosts, their environments, and further lines of their `agent.toml`.
-const HOSTS: [(&str, Option<&str>, &str); 5] = [
-    ("free", None, ""),
-    ("halted", None, ""),
-    ("prod", Some("prod"), ""),
-    ("guarded", None, "[policy]\nprotected_services = [\"victim\"]\n"),
-    (
-        "ruled",
-        Some("staging"),
-        "
-[[policy.allow]]
-name = \"shop may measure itself\"
-teams = [\"shop\"]
-kinds = [\"probe-http\"]
-peers = [\"10.77.1.0/24\"]
-[[policy.allow]]
-name = \"sre may release\"
-teams = [\"sre\"]
-kinds = [\"release\"]
-",
-    ),
-];
-
-/// Contents of the file in each host's directory of secrets.
-const TOKEN: &str = "s3cret-token";
-
-/// The argument by which this program is a service that does nothing.
-const NAP: &str = "policy-nap";
-
-struct World {
-    lab: Lab,
-    pki: PathBuf,
-    _folder: tempfile::TempDir,
-    runtime: tokio::runtime::Runtime,
-}
-
-fn model(name: &str) -> model::Host {
-    let (number, (_, environment, _)) =
-        HOSTS.iter().enumerate().find(|(_, (known, ..))| *known == name).unwrap();
-    let address: IpAddr = format!("10.77.1.{}", number + 10).parse().unwrap();
-    let env = environment.map(|name| ("env".to_owned(), name.to_owned()));
-    model::Host {
-        name: name.to_owned(),
-        addresses: vec![address],
-        labels: env.into_iter().collect::<BTreeMap<_, _>>(),
-        roles: Vec::new(),
-        tags: Vec::new(),
-        agent: Reach::Tcp(format!("{address}:{}", firedrill_wire::DEFAULT_PORT)),
-        via: None,
-    }
-}
-
-impl World {
-    /// Starts the lab and enters it. The process must have one thread.
-    fn up() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let pki = Pki::init(&folder.path().join("pki")).unwrap();
-        let people = [
-            ("alice", None, &[][..]),
-            ("bob", None, &[]),
-            ("shop", Some("shop"), &[]),
-            ("sre", Some("sre"), &[]),
-            ("stage", Some("shop"), &["staging"]),
-        ];
-        for (name, team, environments) in people {
-            let ask = PersonAsk::new(name, Role::Operator, 1);
-            let environments = environments.iter().map(ToString::to_string).collect();
-            pki.issue_person(&PersonAsk { team: team.map(str::to_owned), environments, ..ask }).unwrap();
-        }
-        let hosts = HOSTS.iter().map(|(name, _, more)| {
-            let mut host = rehearsal::host(&pki, &model(name), more).unwrap();
-            let path = "/etc/firedrill/secrets/token".into();
-            host.files.push(FileSpec { path, content: format!("{TOKEN}\n"), mode: 0o600 });
-            let argv = [SELF_EXE, NAP].map(str::to_owned).to_vec();
-            host.services.push(ServiceSpec { name: "victim".into(), argv, ..ServiceSpec::default() });
-            host.region = "here".into();
-            host
-        });
-        let spec = LabSpec::new(format!("policy-{}", std::process::id()), hosts.collect());
-        let lab = Lab::up(&spec, &Options::default()).unwrap();
-        lab.enter().unwrap();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let world = Self { lab, pki: pki.dir().to_owned(), _folder: folder, runtime };
-        world.runtime.block_on(async {
-            for (name, ..) in HOSTS {
-                let end = tokio::time::Instant::now() + Duration::from_secs(40);
-                while let Err(error) = world.agent("alice", name).status().await {
-                    assert!(tokio::time::Instant::now() < end, "{name} does not serve: {error}");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-        });
-        world
-    }
-
-    fn agent(&self, person: &str, host: &str) -> Agent {
-        Agent::new(&model(host), Arc::new(Identity::load_as(&self.pki, person).unwrap()))
-    }
-}
+use world::{NAP, TOKEN, World, listener, model, next};
 
 /// Returns the run of all probes here.
 fn run() -> RunId {
@@ -191,31 +81,6 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, LinkError>, code: &str) -> Stri
         }
         other => panic!("not refused with {code}: {other:?}"),
     }
-}
-
-/// Starts a server that reports the requests that it gets, at an address of the lab's coordinator.
-fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
-    let look = UdpSocket::bind("0.0.0.0:0").unwrap();
-    look.connect((model("free").addresses[0], 9)).unwrap();
-    let listener = TcpListener::bind((look.local_addr().unwrap().ip(), 0)).unwrap();
-    let at = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut buffer = [0; 4096];
-            let length = stream.read(&mut buffer).unwrap_or(0);
-            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
-            if tell.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
-                return;
-            }
-        }
-    });
-    (at, told)
-}
-
-/// Returns the next request that the server got. Fails if none comes within ten seconds.
-fn next(told: &mpsc::Receiver<String>) -> String {
-    told.recv_timeout(Duration::from_secs(10)).unwrap()
 }
 
 fn secrets_come_from_listed_directories_only(world: &World) {
@@ -425,9 +290,7 @@ fn main() -> ExitCode {
     });
     let conclusion = libtest_mimic::run(&args, trials.into());
     if let Some(world) = world {
-        let World { lab, runtime, .. } = Arc::into_inner(world).unwrap();
-        drop(runtime);
-        lab.down().unwrap();
+        Arc::into_inner(world).unwrap().down();
     }
     conclusion.exit_code()
 }
