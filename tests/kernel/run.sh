@@ -137,7 +137,7 @@ for file in systemd.rs net_faults/main.rs net_switches.rs net_snapshot.rs clock.
   agent_tests+=("$(program "tests/$file")")
 done
 
-# The half of the drills that has its turn; none where the number of commits is unknown, and all are run.
+# The half of the drills whose turn it is. It is empty, for all of them, where the number of commits is unknown.
 turn=
 if [[ -z ${FIREDRILL_ALL:-} && $(git rev-parse --is-shallow-repository 2>/dev/null) == false ]]; then
   turn=$(($(git rev-list --count HEAD) % 2))
