@@ -53,18 +53,9 @@ impl Log {
 
     /// Replaces the file by a new log, atomically, with room allocated, and safe from a power loss.
     pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let new = path.with_extension("new");
-        let _ = std::fs::remove_file(&new);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
-        let log = Self { file: Arc::new(file), end: bytes.len() as u64, hurt: false };
-        let written = log.file.write_all_at(bytes, 0).and_then(|()| log.reserve());
-        let placed = written.and_then(|()| log.file.sync_all()).and_then(|()| std::fs::rename(&new, path));
-        if let Err(error) = placed {
-            let _ = std::fs::remove_file(&new);
-            return Err(error);
-        }
-        sync_dir(path)?;
-        Ok(log)
+        let end = bytes.len() as u64;
+        let file = place(path, bytes, 0o600, |file| reserve(file, end))?;
+        Ok(Self { file: Arc::new(file), end, hurt: false })
     }
 
     /// Compares the file at the path that the log was opened by with the log.
@@ -125,10 +116,14 @@ impl Log {
 
     /// Allocates room. A file system without that feature is no error; a full one is.
     pub(super) fn reserve(&self) -> io::Result<()> {
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, RESERVE) {
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        reserve(&self.file, self.end)
+    }
+}
+
+fn reserve(file: &File, end: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, end, RESERVE) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -145,11 +140,51 @@ pub(super) fn sync_dir(of: &Path) -> io::Result<()> {
 /// # Errors
 /// It could not be written; the old one is unchanged.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    place(path, bytes, mode, |_| Ok(())).map(drop)
+}
+
+/// Writes a new file, calls `before`, and puts the file at the path, atomically and safe from a power loss. On an error
+/// nothing is left of it.
+fn place(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    before: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<File> {
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all_at(bytes, 0)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    sync_dir(path)
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&new)?;
+    let placed = file
+        .write_all_at(bytes, 0)
+        .and_then(|()| before(&file))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&new, path));
+    if let Err(error) = placed {
+        let _ = std::fs::remove_file(&new);
+        return Err(error);
+    }
+    sync_dir(path)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_placed_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        // A directory cannot be replaced by a file.
+        let taken = dir.path().join("taken.json");
+        std::fs::create_dir(&taken).unwrap();
+        replace(&taken, b"new", 0o600).unwrap_err();
+        assert_eq!(names(), 1);
+        Log::replace(&taken, b"new").unwrap_err();
+        let full = |_: &File| Err(io::ErrorKind::StorageFull.into());
+        place(&dir.path().join("other.json"), b"new", 0o600, full).unwrap_err();
+        assert_eq!(names(), 1);
+        replace(&dir.path().join("other.json"), b"new", 0o600).unwrap();
+        assert_eq!(names(), 2);
+    }
 }
