@@ -4,8 +4,10 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
+use firedrill_wire::Span;
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
@@ -74,7 +76,7 @@ impl Alarm {
         };
         if timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec).is_err() {
             // Without a timer, check again soon rather than never.
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
             return;
         }
         let mut fds = [PollFd::new(&self.timer, PollFlags::IN), PollFd::new(&self.bell, PollFlags::IN)];
@@ -84,8 +86,15 @@ impl Alarm {
     }
 }
 
+/// Whether one of these is readable, now or within that time. An interrupted wait is merely shorter.
+pub(crate) fn readable(fds: &[&dyn AsFd], within: Duration) -> bool {
+    let mut fds: Vec<PollFd<'_>> =
+        fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+    matches!(poll(&mut fds, Some(&timespec(Span::from(within).as_micros()))), Ok(1..))
+}
+
 /// Microseconds as a `timespec`.
-pub(crate) fn timespec(us: u64) -> Timespec {
+fn timespec(us: u64) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(us / 1_000_000).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(us % 1_000_000).unwrap_or(0) * 1000,
@@ -107,5 +116,16 @@ mod tests {
         alarm.wait(Some(1));
         alarm.ring();
         alarm.wait(None);
+    }
+
+    #[test]
+    fn what_is_rung_is_readable_and_nothing_else_is() {
+        let (quiet, rung) = (Bell::new().unwrap(), Bell::new().unwrap());
+        let began = boot_us();
+        assert!(!readable(&[&quiet, &rung], Duration::from_millis(20)));
+        assert!(boot_us() - began >= 20_000);
+        rung.ring();
+        assert!(readable(&[&quiet, &rung], Duration::MAX));
+        assert!(!readable(&[&quiet], Duration::ZERO) && !readable(&[], Duration::ZERO));
     }
 }

@@ -8,8 +8,6 @@ mod answer;
 mod connect;
 mod echo;
 
-use std::time::Duration;
-
 use firedrill_wire::{
     RefusalCode, Span,
     api::Problem,
@@ -52,16 +50,15 @@ pub fn check(ask: &Exchange) -> Result<Exchanged, Problem> {
 
 fn count(ask: &Exchange, answers: Vec<Answer>) -> Exchanged {
     let mut all = Exchanged { sent: ask.count, ..Exchanged::default() };
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     for answer in answers {
         match answer {
             Answer::Answered(after) => {
                 all.answered += 1;
-                all.times_us.push(micros(after));
+                all.times_us.push(Span::from(after).as_micros());
             }
             Answer::Refused(after) => {
                 all.refused += 1;
-                all.times_us.push(micros(after));
+                all.times_us.push(Span::from(after).as_micros());
             }
             Answer::Failed(why) => {
                 all.failed += 1;

@@ -6,12 +6,9 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid},
-};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
 
-use crate::bell::timespec;
+use crate::bell::readable;
 
 /// A process that this one may wait for, or only watch.
 #[derive(Debug)]
@@ -48,7 +45,7 @@ impl Child {
 
     /// Whether it has ended; if so, its exit code, or `None` if a signal killed it or the code is unknown.
     pub(super) fn ended(&mut self) -> Option<Option<i32>> {
-        if self.ended.is_none() && is_readable(self.fd.as_fd(), Duration::ZERO) {
+        if self.ended.is_none() && readable(&[&self.fd], Duration::ZERO) {
             // A zombie's pid is not reused, so waiting by pid is safe here.
             let code = if self.own {
                 waitpid(Some(self.pid), WaitOptions::NOHANG)
@@ -67,7 +64,7 @@ impl Child {
     pub(super) fn kill(&mut self) {
         if self.ended().is_none() {
             let _ = pidfd_send_signal(&self.fd, Signal::KILL);
-            is_readable(self.fd.as_fd(), Duration::from_secs(5));
+            readable(&[&self.fd], Duration::from_secs(5));
             self.ended();
         }
     }
@@ -82,12 +79,6 @@ impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-fn is_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    let within = timespec(u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
-    matches!(poll(&mut fds, Some(&within)), Ok(1))
 }
 
 /// Keeps this process alive under faults on memory: pages that it has used stay in memory, and the kernel's OOM killer

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use firedrill_wire::Span;
+
 use super::page::Page;
 use crate::time::Time;
 
@@ -27,7 +29,7 @@ impl Now {
 
     /// Returns the moment after that long, by the clock of the awake host.
     pub(super) fn awake_after(self, time: Duration) -> u64 {
-        self.awake_us.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+        self.awake_us.saturating_add(Span::from(time).as_micros())
     }
 }
 

@@ -262,7 +262,7 @@ impl InjectionThread {
 
     /// Waits before the next try of an undo. Whoever wakes it meanwhile asks for what it already does.
     fn pause(&self, time: Duration) {
-        let until = self.core.now().saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let until = self.core.now().saturating_add(Span::from(time).as_micros());
         while self.core.now() < until {
             self.sleeper.wait(Some(until));
         }

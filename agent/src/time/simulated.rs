@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use firedrill_wire::Span;
 
 use super::{Sleeper, Time, Waker};
+use crate::bell::readable;
 
 /// The longest wait of a test for threads that are awake, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,7 +103,7 @@ impl Simulated {
     /// Lets time pass. All threads wake when they wanted to.
     pub fn pass(&self, time: Duration) {
         let mut state = self.0.settled();
-        let until = state.boot_us.saturating_add(micros(time));
+        let until = state.boot_us.saturating_add(Span::from(time).as_micros());
         loop {
             let next = state.threads.values().filter_map(|thread| thread.sleeps.flatten()).min();
             let Some(next) = next.filter(|next| *next <= until) else { break };
@@ -117,14 +118,14 @@ impl Simulated {
     /// Suspends the host: no thread wakes before the end. Threads that are awake are not waited for.
     pub fn suspend(&self, time: Duration) {
         let mut state = self.0.lock();
-        state.boot_us += micros(time);
-        state.suspended_us += micros(time);
+        state.boot_us += Span::from(time).as_micros();
+        state.suspended_us += Span::from(time).as_micros();
         self.0.changed.notify_all();
     }
 
     /// Stops all threads for that long, or makes their work take as long. Unlike a suspend, this uses up budgets.
     pub fn stall(&self, time: Duration) {
-        self.0.lock().boot_us += micros(time);
+        self.0.lock().boot_us += Span::from(time).as_micros();
         self.0.changed.notify_all();
     }
 
@@ -133,10 +134,6 @@ impl Simulated {
         let mut state = self.0.lock();
         state.wall_lead_us = i128::from(wall_us) - i128::from(state.boot_us);
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Time for Simulated {
@@ -169,10 +166,7 @@ impl Time for Simulated {
     }
 
     fn wait_any(&self, fds: &[&dyn AsFd], within: Duration) {
-        let mut fds: Vec<PollFd<'_>> =
-            fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if !matches!(poll(&mut fds, Some(&now)), Ok(1..)) {
+        if !readable(fds, Duration::ZERO) {
             self.pass(within);
         }
     }
