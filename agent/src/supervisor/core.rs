@@ -122,7 +122,7 @@ impl Core {
     /// Returns a drill's memory to the system once nothing is live.
     pub(super) fn rest(&self) {
         self.stirred_boot_us.store(self.now(), Relaxed);
-        if !lock(&self.state).live.values().any(|entry| entry.state.is_open()) {
+        if !lock(&self.state).has_open() {
             heap::trim();
         }
     }

@@ -211,6 +211,11 @@ impl SupervisorState {
         self.live.values().filter(move |entry| entry.intent.run == *run && entry.state.is_open())
     }
 
+    /// Whether any injection is open.
+    pub(super) fn has_open(&self) -> bool {
+        self.live.values().any(|entry| entry.state.is_open())
+    }
+
     /// Returns the open injections that the journal has.
     pub(super) fn journaled(&self) -> impl Iterator<Item = &Entry> {
         self.live.values().filter(|entry| entry.journaled && entry.state.is_open())

@@ -43,16 +43,16 @@ const QUIET_US: u64 = 7_000_000;
 impl Core {
     /// Whether no call came since memory was given back, and nothing is open.
     fn is_quiet(&self) -> bool {
-        self.stirred_boot_us.load(Relaxed) == 0
-            && !lock(&self.state).live.values().any(|entry| entry.state.is_open())
+        self.stirred_boot_us.load(Relaxed) == 0 && !lock(&self.state).has_open()
     }
 
     /// Returns the memory of the last calls to the system, once no call came for some time.
     fn give_back(&self) {
         let stirred = self.stirred_boot_us.load(Relaxed);
-        let open = lock(&self.state).live.values().any(|entry| entry.state.is_open());
-        if stirred != 0 && !open && self.now().saturating_sub(stirred) > QUIET_US {
-            let _ = self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed);
+        let open = lock(&self.state).has_open();
+        let quiet = stirred != 0 && !open && self.now().saturating_sub(stirred) > QUIET_US;
+        // A call that came meanwhile is waited for.
+        if quiet && self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed).is_ok() {
             self.audit.rest();
             self.resting.notify_one();
             heap::rest();
