@@ -3,11 +3,11 @@
 //! `status` holds a service's state, and `control` takes single letters. No program is run. The `log` service of a
 //! directory is left alone.
 
+mod supervise;
+
 use std::{
     collections::BTreeSet,
-    fs::{self, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    fs, io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -15,11 +15,14 @@ use std::{
 
 use firedrill_wire::fault::{ServiceManager, Signal};
 
-use super::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
-use crate::host::{
-    Host,
-    process::{self, Name, Stat},
+use crate::{
+    host::{
+        Host,
+        process::{self, Name},
+    },
+    service::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit},
 };
+use supervise::{Running, Status, is_kept, open_control};
 
 /// The interval at which `status` is read during a wait; `runsv` offers nothing to wait on.
 const LOOK: Duration = Duration::from_millis(10);
@@ -43,11 +46,6 @@ impl Runit {
         let folders: Vec<PathBuf> =
             host.paths.runit.iter().filter(|folder| folder.is_dir()).cloned().collect();
         (!folders.is_empty()).then_some(Self { folders })
-    }
-
-    fn send(unit: &Unit, commands: &[u8]) -> Result<(), ServiceError> {
-        let mut control = open_control(unit)?;
-        control.write_all(commands).map_err(|error| unreachable(unit, "write to", "control", &error))
     }
 
     /// Reads the state until it is as wanted.
@@ -139,7 +137,7 @@ impl Manager for Runit {
         at_most: Duration,
         called_off: &dyn Fn() -> bool,
     ) -> Result<State, ServiceError> {
-        Self::send(unit, b"d")?;
+        supervise::send(unit, b"d")?;
         Self::until(unit, "stopping", at_most, |status| {
             let down = status.pid.is_none() && status.run == Running::Nothing && !status.want_up;
             if !down && called_off() {
@@ -152,7 +150,7 @@ impl Manager for Runit {
     fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
         // runsv rewrites `status` at every command: until then it has read neither this command nor an earlier one.
         let before = Status::of(unit)?.mark;
-        Self::send(unit, b"u")?;
+        supervise::send(unit, b"u")?;
         Self::until(unit, "starting", at_most, |status| {
             Ok(status.mark != before && status.state().is_back(told))
         })
@@ -171,13 +169,12 @@ impl Manager for Runit {
     fn restart(&self, unit: &Unit, at_most: Duration) -> Result<State, ServiceError> {
         let before = Status::of(unit)?.pid;
         // As `sv restart`: TERM, CONT (a stopped process does not handle TERM), and wanted up.
-        Self::send(unit, b"tcu")?;
+        supervise::send(unit, b"tcu")?;
         Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
     /// runsv rewrites `status` at every command, even at a repeated `d`, so any later command shows. After our own `u`
     /// the service stays wanted up until somebody sends another command.
-    /// `u` the service stays wanted up until somebody sends another command.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         (mark != now.mark && !now.wanted_up)
             .then(|| "somebody sent it a command through runsv since (sv)".to_owned())
@@ -221,93 +218,6 @@ impl Manager for Runit {
     }
 }
 
-/// The process that a service directory runs now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Running {
-    Nothing,
-    Service,
-    Finish,
-}
-
-/// `supervise/status`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Status {
-    run: Running,
-    pid: Option<i32>,
-    want_up: bool,
-    paused: bool,
-    term_sent: bool,
-    mark: String,
-}
-
-impl Status {
-    const LENGTH: usize = 20;
-
-    fn of(unit: &Unit) -> Result<Self, ServiceError> {
-        let path = Path::new(&unit.id).join("supervise/status");
-        let file = fs::File::open(&path).map_err(|error| unreachable(unit, "open", "status", &error))?;
-        let mut bytes = Vec::new();
-        // One byte more than expected, to detect a file of another format.
-        let limit = u64::try_from(Self::LENGTH + 1).unwrap_or(u64::MAX);
-        let read = (&file).take(limit).read_to_end(&mut bytes).and_then(|_| file.metadata());
-        let about = read.map_err(|error| unreachable(unit, "read", "status", &error))?;
-        // runsv replaces the file each time it writes, so the file itself shows every command.
-        let stamp = format!("{}:{}.{:09}", about.ino(), about.mtime(), about.mtime_nsec());
-        Self::parse(&bytes, &stamp).ok_or_else(|| ServiceError::Failed {
-            what: format!("read how {} is", unit.id),
-            why: format!("{} is not a status of runsv", path.display()),
-        })
-    }
-
-    fn parse(bytes: &[u8], stamp: &str) -> Option<Self> {
-        let bytes: &[u8; Self::LENGTH] = bytes.try_into().ok()?;
-        let run = match bytes[19] {
-            0 => Running::Nothing,
-            1 => Running::Service,
-            2 => Running::Finish,
-            _ => return None,
-        };
-        let want_up = match bytes[17] {
-            b'u' => true,
-            // The value is 0 before the first command for a service with a `down` file.
-            b'd' | 0 => false,
-            _ => return None,
-        };
-        let pid = i32::from_le_bytes(bytes[12..16].try_into().ok()?);
-        let since: String = bytes[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        let want = if want_up { 'u' } else { 'd' };
-        Some(Self {
-            run,
-            pid: (pid > 0).then_some(pid),
-            want_up,
-            paused: bytes[16] != 0,
-            term_sent: bytes[18] != 0,
-            mark: format!("{since}:{want}:{stamp}"),
-        })
-    }
-
-    fn state(&self) -> State {
-        let phase = match self.run {
-            Running::Service if self.term_sent => Phase::Stopping,
-            Running::Service => Phase::Up,
-            Running::Finish => Phase::Stopping,
-            // Wanted up and not running: runsv waits a second before the next start.
-            Running::Nothing if self.want_up => Phase::Starting,
-            Running::Nothing => Phase::Down,
-        };
-        let main = self.pid.filter(|_| self.run == Running::Service);
-        let lives = main.and_then(|pid| Stat::read(pid).ok().flatten()).filter(|stat| !stat.is_dead());
-        State {
-            phase,
-            wanted_up: self.want_up,
-            main,
-            settled: !self.term_sent && (main.is_none() || lives.is_some()),
-            run: lives.map(|stat| stat.name.to_string()),
-            mark: self.mark.clone(),
-        }
-    }
-}
-
 fn check_name(service: &str) -> Result<(), ServiceError> {
     let why = if service.is_empty() {
         "it is empty"
@@ -333,64 +243,9 @@ fn unit_of(dir: &Path) -> Option<Unit> {
     Some(Unit { manager: ServiceManager::Runit, id })
 }
 
-/// Opens `control`, which works only while a runsv reads from it.
-fn open_control(unit: &Unit) -> Result<fs::File, ServiceError> {
-    control(unit).map_err(|error| unreachable(unit, "open", "control", &error))
-}
-
-fn control(unit: &Unit) -> io::Result<fs::File> {
-    let path = Path::new(&unit.id).join("supervise/control");
-    OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)
-}
-
-/// Whether a runsv supervises it; assumed if that is unknown.
-fn is_kept(unit: &Unit) -> bool {
-    control(unit).map_or_else(|error| !nobody(&error), |_| true)
-}
-
-/// Whether nobody reads from the pipe, or it does not exist.
-fn nobody(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound
-}
-
-fn unreachable(unit: &Unit, verb: &str, file: &str, error: &io::Error) -> ServiceError {
-    let dir = Path::new(&unit.id);
-    if error.kind() == io::ErrorKind::NotFound && !dir.exists() {
-        let looked = dir.parent().unwrap_or(dir).display().to_string();
-        return ServiceError::Unknown { service: unit.name().to_owned(), looked };
-    }
-    let why = if nobody(error) {
-        format!("no runsv runs for {}", unit.id)
-    } else {
-        format!("cannot {verb} {}/supervise/{file}: {error}", unit.id)
-    };
-    ServiceError::Unreachable { manager: ServiceManager::Runit, why }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn bytes(pid: i32, paused: u8, want: u8, term: u8, run: u8) -> Vec<u8> {
-        let mut bytes = vec![0x40, 0, 0, 0, 0x65, 0, 0, 1, 0, 0, 0, 9];
-        bytes.extend(pid.to_le_bytes());
-        bytes.extend([paused, want, term, run]);
-        bytes
-    }
-
-    #[test]
-    fn status_says_how_it_is() {
-        let state = |bytes: &[u8]| Status::parse(bytes, "f").expect("parses").state();
-        let up = state(&bytes(77, 0, b'u', 0, 1));
-        assert_eq!((up.phase, up.main, up.wanted_up), (Phase::Up, Some(77), true));
-        let down = state(&bytes(0, 0, b'd', 0, 0));
-        assert_eq!((down.phase, down.main, down.wanted_up), (Phase::Down, None, false));
-        assert_eq!(state(&bytes(0, 0, b'u', 0, 0)).phase, Phase::Starting, "the restart throttle");
-        assert_eq!(state(&bytes(78, 0, b'd', 0, 2)).phase, Phase::Stopping, "finish runs");
-        assert_eq!(state(&bytes(78, 0, b'd', 0, 2)).main, None, "finish is not the service");
-        assert_eq!(state(&bytes(77, 0, b'd', 1, 1)).phase, Phase::Stopping, "TERM was sent");
-    }
 
     #[test]
     fn names_are_names() {
@@ -398,15 +253,5 @@ mod tests {
             assert!(check_name(wrong).is_err(), "{wrong:?}");
         }
         assert!(check_name("checkout-2_x.y@z").is_ok());
-    }
-
-    proptest! {
-        #[test]
-        fn garbage_is_no_status_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Some(status) = Status::parse(&bytes, "f") {
-                prop_assert_eq!(bytes.len(), Status::LENGTH);
-                let _ = status.state();
-            }
-        }
     }
 }
