@@ -168,7 +168,7 @@ impl Door {
                     }
                     return;
                 }
-                Ok(()) = changes.changed() => if let Err(error) = peer.standing(&self.tls.loaded().verifier) {
+                Ok(()) = changes.changed() => if let Err(error) = peer.standing(&self.tls.loaded().trust.verifier) {
                     let line = format!(
                         "the connection of {} (certificate {}) is cut, because that is not trusted any more: {}",
                         peer.name(), peer.serial(), why(&error)

@@ -38,7 +38,7 @@ impl App {
     }
 
     fn trusted(&self, certificate: &Certificate) -> Result<(), String> {
-        let standing = self.tls.loaded().verifier.standing(&certificate.chain, UnixTime::now());
+        let standing = self.tls.loaded().trust.verifier.standing(&certificate.chain, UnixTime::now());
         standing.map(drop).map_err(|error| why(&error))
     }
 }

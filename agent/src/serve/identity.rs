@@ -170,7 +170,7 @@ fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'stati
     }
     // A new revocation list applies at once, not only when the watch has reported it.
     app.tls.look_again();
-    match peer.standing(&app.tls.loaded().verifier) {
+    match peer.standing(&app.tls.loaded().trust.verifier) {
         Ok(Standing::Good) => None,
         Ok(Standing::OutOfDate) => Some((
             "the certificate has expired or is not valid yet".to_owned(),

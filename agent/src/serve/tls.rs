@@ -141,16 +141,15 @@ struct Files {
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
-    pub(super) verifier: Arc<Verifier>,
-    /// Of the files that the verifier was built from.
-    trusted: Digest,
+    pub(super) trust: Trust,
     own: Arc<Own>,
 }
 
 /// The authorities and revocations, as they were read.
-#[derive(Debug)]
-struct Trust {
-    verifier: Arc<Verifier>,
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    pub(super) verifier: Arc<Verifier>,
+    /// Of the files that the verifier was built from.
     digest: Digest,
 }
 
@@ -253,7 +252,7 @@ impl Tls {
         let mut wrong = Vec::new();
         let trust = files.trust().unwrap_or_else(|error| {
             wrong.push(error);
-            Trust { verifier: Arc::clone(&before.verifier), digest: before.trusted }
+            before.trust.clone()
         });
         let loaded = match files.own().and_then(|own| files.server(&trust, Arc::new(own))) {
             Ok(loaded) => loaded,
@@ -262,7 +261,7 @@ impl Tls {
                 files.server(&trust, Arc::clone(&before.own))?
             }
         };
-        let trusts_others = loaded.trusted.as_ref() != before.trusted.as_ref();
+        let trusts_others = loaded.trust.digest.as_ref() != before.trust.digest.as_ref();
         self.0.loaded.store(Arc::new(loaded));
         // Every connection verifies its peer because of this.
         if trusts_others {
@@ -356,8 +355,7 @@ impl Files {
         // A resumed session would bypass the verifier, and with it revocation and expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        let (verifier, trusted) = (Arc::clone(&trust.verifier), trust.digest);
-        Ok(Loaded { config: Arc::new(config), verifier, trusted, own })
+        Ok(Loaded { config: Arc::new(config), trust: trust.clone(), own })
     }
 }
 
