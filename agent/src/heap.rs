@@ -12,10 +12,13 @@ pub(crate) fn rest() {
 const KEPT: (usize, usize) = (64, 7);
 
 /// Returns the small blocks that this thread has freed to the heap. The allocator keeps hundreds for each thread until that
-/// ends, and each keeps a whole page in use.
+/// ends, and each keeps a whole page in use. For agents that are started without the environment of the unit.
 fn release_kept() {
     #[cfg(target_env = "gnu")]
     {
+        if std::env::var("GLIBC_TUNABLES").is_ok_and(|tunables| keeps_none(&tunables)) {
+            return;
+        }
         let (sizes, of_each) = KEPT;
         let mut kept: Vec<Vec<u8>> = Vec::with_capacity(sizes * of_each);
         for size in 0..sizes {
@@ -26,6 +29,13 @@ fn release_kept() {
         let freed = std::thread::Builder::new().stack_size(64 << 10).spawn(move || drop(kept));
         let _ = freed.map(std::thread::JoinHandle::join);
     }
+}
+
+/// Whether the allocator keeps no freed blocks for threads, by the value of GLIBC_TUNABLES. The last of several values counts.
+#[cfg(target_env = "gnu")]
+fn keeps_none(tunables: &str) -> bool {
+    let mut counts = tunables.split(':').filter_map(|one| one.strip_prefix("glibc.malloc.tcache_count="));
+    counts.next_back() == Some("0")
 }
 
 /// Returns unused memory to the kernel.
@@ -52,5 +62,19 @@ pub(crate) fn one_heap() {
         // then.
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, MAPPED_FROM);
+    }
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_count_of_zero_keeps_none() {
+        let unit = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
+        assert!(keeps_none(unit) && keeps_none("glibc.malloc.tcache_count=7:glibc.malloc.tcache_count=0"));
+        for other in ["", "glibc.malloc.tcache_count=7", "glibc.malloc.tcache_count=01", "tcache_count=0"] {
+            assert!(!keeps_none(other), "{other}");
+        }
     }
 }
