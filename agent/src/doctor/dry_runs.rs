@@ -8,7 +8,7 @@ use firedrill_wire::api::{Finding, Grade};
 use super::{finding::finding, packages};
 use crate::host::{
     Host,
-    kinds::{IFB, QDISC, known, try_ifb, try_qdisc},
+    kinds::{IFB, QDISC, TRIAL, known, try_ifb, try_qdisc},
     nft::{
         expr::Exprs,
         list,
@@ -18,8 +18,6 @@ use crate::host::{
     queue,
 };
 
-/// The name of objects that are tried out and never made.
-const TRIAL: &str = "fd_trial";
 pub(super) const OWNER_TABLES: &str = "nftables owner tables with timeouts";
 /// The name of the finding on delays, losses and similar faults.
 const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
@@ -58,8 +56,8 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let egress = egress(host);
     let (netem, ifb) = (try_qdisc("netem"), try_ifb());
     let lacking = [
-        known("netem", &netem, &QDISC).err(),
-        known("ifb", &ifb, &IFB).err(),
+        known("netem", &netem, QDISC).err(),
+        known("ifb", &ifb, IFB).err(),
         egress.as_ref().err().map(ToString::to_string),
     ];
     let (grade, engine) = match (lacking.into_iter().flatten().next(), queues) {
@@ -77,14 +75,14 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         "netem",
         netem,
         libc::ENOENT,
-        &QDISC,
+        QDISC,
         &format!("{}; without it packets are shaped in user space", packages::netem()),
     ));
     findings.push(kind(
         "ifb",
         ifb,
         libc::EOPNOTSUPP,
-        &IFB,
+        IFB,
         "a kernel with CONFIG_IFB; without it packets are shaped in user space",
     ));
     findings
@@ -98,9 +96,9 @@ fn graded(what: &str, tried: Result<(), NetlinkError>, hint: &str) -> Finding {
 }
 
 /// Reads the result of a request that must fail: with one error if the kind is unknown, with another if it is known.
-fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: &[i32], hint: &str) -> Finding {
+fn kind(what: &str, tried: Result<(), NetlinkError>, unknown: i32, known: i32, hint: &str) -> Finding {
     match tried.as_ref().map_err(NetlinkError::errno) {
-        Err(Some(errno)) if known.contains(&errno) => finding(what, Grade::Good, "the kernel has it", ""),
+        Err(Some(errno)) if errno == known => finding(what, Grade::Good, "the kernel has it", ""),
         Err(Some(errno)) if errno == unknown => finding(
             what,
             Grade::Missing,

@@ -2,19 +2,19 @@
 
 use firedrill_netlink::{Attrs, NetlinkError, Request, Socket, route::Link};
 
-/// The name in the requests; nothing is made by it.
-const TRIAL: &str = "fd_trial";
+/// The name of objects that are tried out and never made.
+pub const TRIAL: &str = "fd_trial";
 /// The error of a kernel for impossible options of a qdisc that it has.
-pub const QDISC: [i32; 1] = [libc::EINVAL];
+pub const QDISC: i32 = libc::EINVAL;
 /// The error for an impossible address of a kind of interface that it has.
-pub const IFB: [i32; 1] = [libc::EADDRNOTAVAIL];
+pub const IFB: i32 = libc::EADDRNOTAVAIL;
 
 /// Whether the kernel has a qdisc, or a module that it could load for it.
 ///
 /// # Errors
 /// It has not; the text says why.
 pub fn has_qdisc(kind: &str) -> Result<(), String> {
-    known(kind, &try_qdisc(kind), &QDISC)
+    known(kind, &try_qdisc(kind), QDISC)
 }
 
 /// Whether the kernel has interfaces of kind `ifb`.
@@ -22,16 +22,16 @@ pub fn has_qdisc(kind: &str) -> Result<(), String> {
 /// # Errors
 /// It has not; the text says why.
 pub fn has_ifb() -> Result<(), String> {
-    known("ifb", &try_ifb(), &IFB)
+    known("ifb", &try_ifb(), IFB)
 }
 
-/// Whether the error of a request that must fail is one of a kernel that has the kind.
+/// Whether the error of a request that must fail is that of a kernel that has the kind.
 ///
 /// # Errors
 /// It is not; the text says why.
-pub fn known(what: &str, tried: &Result<(), NetlinkError>, known: &[i32]) -> Result<(), String> {
+pub fn known(what: &str, tried: &Result<(), NetlinkError>, known: i32) -> Result<(), String> {
     match tried {
-        Err(error) if error.errno().is_some_and(|errno| known.contains(&errno)) => Ok(()),
+        Err(error) if error.errno() == Some(known) => Ok(()),
         Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::EOPNOTSUPP)) => {
             Err(format!("this kernel has no {what}, nor a module that it could load"))
         }
