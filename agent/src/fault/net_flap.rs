@@ -70,8 +70,8 @@ impl Inject for NetFlap {
             let flap = Flap {
                 index,
                 name: name.to_owned(),
-                down: self.down.into(),
-                up: self.up.into(),
+                down: self.down,
+                up: self.up,
                 lease_until_us: now.saturating_add(live.lease.as_micros()),
                 hold_until_us: now.saturating_add(hold.as_micros()),
             };
@@ -117,7 +117,7 @@ impl Inject for NetFlap {
             Some(link) => {
                 let state = match (link.is_up(), flapped.complete) {
                     (true, true) => "up now, with all that it had",
-                    (true, false) => "up now, and gets back what it had",
+                    (true, false) => "up now, without some of what it had",
                     (false, _) => "down now",
                 };
                 detail.push_str(&format!(" and is {state}; {} packets have passed", link.packets));

@@ -8,25 +8,34 @@ use super::{
     link,
     undone::{UndoError, Undone},
 };
-use crate::host::{Host, link::link_state::LinkState};
+use crate::host::{
+    Host,
+    link::{
+        CLAIMED,
+        link_state::{Change, LinkState},
+    },
+};
 
 /// Stops the thread if this process has it, and waits for its end. Without it the process that made it flap has died, and its
 /// thread with it. Then sets the interface up, unless somebody else set it down in an up phase.
 ///
 /// # Errors
-/// As [`link::apply`].
+/// As [`link::apply`], or the interface could not be looked at.
 pub fn apply(host: &Host, injection: &InjectionId, was: &LinkState) -> Result<Undone, UndoError> {
-    let Some(stopped) = host.flaps.stop(injection) else { return link::apply(was) };
     let name = was.name();
+    let stopped = host.flaps.stop(injection).map_err(|error| {
+        link::failed(name, &format!("cannot see whether somebody else has set it down: {error}"))
+    })?;
+    let Some(stopped) = stopped else { return link::apply(was) };
     if stopped.left_down {
         let detail = format!("interface {name} was set down by somebody else while it was up");
-        let foreign = ["link", "addr"].map(|class| format!("{class}:{name}: {detail}; it is left so"));
+        let foreign = CLAIMED.map(|class| format!("{class}:{name}: {detail}; it is left so"));
         return Ok(Undone { detail, foreign: foreign.to_vec() });
     }
     let mut undone = link::apply(&stopped.was)?;
     undone.detail.push_str(&format!("; it had gone down {} times", stopped.downs));
-    for change in stopped.changes.iter().map(|change| format!("{change} of {name} meanwhile; it is left so"))
-    {
+    for Change { what, how } in stopped.changes {
+        let change = format!("{what} of {name} was {how} meanwhile; it is left so");
         if !undone.foreign.contains(&change) {
             undone.foreign.push(change);
         }

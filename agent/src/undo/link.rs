@@ -10,18 +10,11 @@ use crate::host::link::link_state::LinkState;
 /// It is down and could not be set up, an entry is still missing after some seconds, or its state could not be read.
 pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     let name = was.name();
-    let failed = |what: String| UndoError {
-        what: format!("cannot put interface {name} back: {what}"),
-        by_hand: format!(
-            "as root: ip link set {name} up; then compare `ip addr` and `ip route` with another host"
-        ),
-        passing: true,
-    };
-    let Some(raised) = was.raise().map_err(|error| failed(error.to_string()))? else {
+    let Some(raised) = was.raise().map_err(|error| failed(name, &error.to_string()))? else {
         let detail = format!("interface {name} is gone");
         return Ok(Undone { foreign: vec![format!("{detail}: somebody removed it meanwhile")], detail });
     };
-    let (made, removed) = was.put_back(&raised, &|| true).map_err(failed)?;
+    let (made, removed) = was.put_back(&raised, &|| true).map_err(|error| failed(name, &error))?;
     let how = if raised.was_down { "was set up" } else { "was up already" };
     let detail = match made {
         0 => format!("interface {name} {how}, and has all that it had"),
@@ -30,4 +23,15 @@ pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     let foreign =
         removed.into_iter().map(|what| format!("{what} of {name} was removed meanwhile; it is left so"));
     Ok(Undone { detail, foreign: foreign.collect() })
+}
+
+/// Returns the error of an interface that could not be put back, for `what` reason.
+pub(super) fn failed(name: &str, what: &str) -> UndoError {
+    UndoError {
+        what: format!("cannot put interface {name} back: {what}"),
+        by_hand: format!(
+            "as root: ip link set {name} up; then compare `ip addr` and `ip route` with another host"
+        ),
+        passing: true,
+    }
 }

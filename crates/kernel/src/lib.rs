@@ -9,6 +9,7 @@ pub mod ifb;
 pub mod iptables;
 pub mod kept;
 pub mod kinds;
+mod leased;
 pub mod link;
 pub mod nft;
 pub mod packet_owner;

@@ -11,6 +11,9 @@ use firedrill_netlink::{
     route::{self, family, host_prefix, octets},
 };
 
+/// The classes of the claims on an interface that goes down: the interface itself, and its addresses and routes.
+pub const CLAIMED: [&str; 2] = ["link", "addr"];
+
 const GET_LINK: u16 = 18;
 const GET_ROUTE: u16 = 26;
 const HEADER: usize = 16;

@@ -9,9 +9,9 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,7 @@ use ipnet::IpNet;
 
 use super::{
     cgroup,
+    leased::{Leased, Worker},
     sockets::{Connection, Sockets},
 };
 
@@ -119,15 +120,14 @@ fn own_addresses() -> BTreeSet<IpAddr> {
 }
 
 /// The progress so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tally {
     /// Connections that were reset.
     reset: AtomicU64,
     /// Number of times that all connections were listed.
     sweeps: AtomicU64,
-    /// The end of the lease, after which nothing is done.
-    until_us: AtomicU64,
-    stop: AtomicBool,
+    /// The end of it all, after which nothing is done.
+    leased: Leased,
     /// The error of the last look.
     failed: Mutex<Option<String>>,
 }
@@ -148,8 +148,8 @@ pub struct Tallied {
 #[derive(Debug)]
 struct One {
     tally: Arc<Tally>,
-    /// `None` if it was done once.
-    thread: Option<JoinHandle<()>>,
+    /// None if it was done once.
+    worker: Worker,
     began: u64,
 }
 
@@ -167,11 +167,11 @@ impl Resets {
         if let Some(one) = all.get(id) {
             return Ok(one.tally.reset.load(SeqCst));
         }
-        let tally = Arc::new(Tally { until_us: AtomicU64::new(until_us), ..Tally::default() });
-        let swept = tally.sweep(&mut Sockets::open()?, choice, until_us);
+        let tally = Arc::new(Tally::new(Leased::new(until_us, until_us)));
+        let swept = tally.sweep(&mut Sockets::open()?, choice);
         let reset = tally.reset.load(SeqCst);
         // A reset that was begun is not begun again, however it ended.
-        keep(&mut all, id, One { tally, thread: None, began: boot_us() });
+        keep(&mut all, id, One { tally, worker: Worker::new(None), began: boot_us() });
         swept.map(|()| reset)
     }
 
@@ -188,27 +188,27 @@ impl Resets {
         hold_until_us: u64,
     ) -> Result<u64, String> {
         let mut all = self.all();
-        if let Some(one) = all.get(id).filter(|one| one.runs()) {
+        if let Some(one) = all.get(id).filter(|one| one.worker.runs()) {
             return Ok(one.tally.reset.load(SeqCst));
         }
-        let tally = Arc::new(Tally { until_us: AtomicU64::new(lease_until_us), ..Tally::default() });
+        let tally = Arc::new(Tally::new(Leased::new(lease_until_us, hold_until_us)));
         let mut sockets = Sockets::open().map_err(|error| error.to_string())?;
-        tally.sweep(&mut sockets, &choice, hold_until_us).map_err(|error| error.to_string())?;
+        tally.sweep(&mut sockets, &choice).map_err(|error| error.to_string())?;
         let reset = tally.reset.load(SeqCst);
         let working = Arc::clone(&tally);
         let thread = thread::Builder::new()
             .name("resets".to_owned())
-            .spawn(move || working.go_on(&mut sockets, &choice, hold_until_us))
+            .spawn(move || working.go_on(&mut sockets, &choice))
             .map_err(|error| format!("could not start a thread: {error}"))?;
-        keep(&mut all, id, One { tally, thread: Some(thread), began: boot_us() });
+        keep(&mut all, id, One { tally, worker: Worker::new(Some(thread)), began: boot_us() });
         Ok(reset)
     }
 
     /// Moves the end of the lease; false if it is over or never began.
     pub fn renew(&self, id: &InjectionId, lease_until_us: u64) -> bool {
         let all = self.all();
-        let Some(one) = all.get(id).filter(|one| one.runs()) else { return false };
-        one.tally.until_us.store(lease_until_us, SeqCst);
+        let Some(one) = all.get(id).filter(|one| one.worker.runs()) else { return false };
+        one.tally.leased.renew(lease_until_us);
         true
     }
 
@@ -229,7 +229,7 @@ impl Resets {
         Some(Tallied {
             reset: one.tally.reset.load(SeqCst),
             sweeps: one.tally.sweeps.load(SeqCst),
-            running: one.runs() && failed.is_none(),
+            running: one.worker.runs() && failed.is_none(),
             failed,
         })
     }
@@ -248,7 +248,7 @@ impl Drop for Resets {
 /// Adds an entry; if there are too many, the oldest one that is over is dropped.
 fn keep(all: &mut HashMap<InjectionId, One>, id: &InjectionId, one: One) {
     if all.len() >= KEPT {
-        let over = all.iter().filter(|(_, one)| !one.runs()).min_by_key(|(_, one)| one.began);
+        let over = all.iter().filter(|(_, one)| !one.worker.runs()).min_by_key(|(_, one)| one.began);
         if let Some(oldest) = over.map(|(id, _)| id.clone()) {
             all.remove(&oldest);
         }
@@ -257,28 +257,18 @@ fn keep(all: &mut HashMap<InjectionId, One>, id: &InjectionId, one: One) {
 }
 
 impl One {
-    fn runs(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
     fn end(&mut self) {
-        self.tally.stop.store(true, SeqCst);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            if thread.join().is_err() {
-                tracing::warn!("what reset connections had died");
-            }
-        }
+        self.worker.end(&self.tally.leased, "the thread that reset connections");
     }
 }
 
 impl Tally {
-    fn is_over(&self, hold_until_us: u64) -> bool {
-        self.stop.load(SeqCst) || boot_us() >= self.until_us.load(SeqCst).min(hold_until_us)
+    const fn new(leased: Leased) -> Self {
+        Self { reset: AtomicU64::new(0), sweeps: AtomicU64::new(0), leased, failed: Mutex::new(None) }
     }
 
     /// Lists all connections and resets the chosen ones.
-    fn sweep(&self, sockets: &mut Sockets, choice: &Choice, hold_until_us: u64) -> Result<(), NetlinkError> {
+    fn sweep(&self, sockets: &mut Sockets, choice: &Choice) -> Result<(), NetlinkError> {
         let own = own_addresses();
         let cgroups = choice.cgroups()?;
         for connection in sockets.connections()?.iter().filter(|one| choice.has(one, &own)) {
@@ -287,7 +277,7 @@ impl Tally {
                 continue;
             }
             // This process may have been stopped meanwhile, until after the end of the lease.
-            if self.is_over(hold_until_us) {
+            if self.leased.is_over() {
                 return Ok(());
             }
             if sockets.destroy(connection)? {
@@ -298,15 +288,15 @@ impl Tally {
         Ok(())
     }
 
-    fn go_on(&self, sockets: &mut Sockets, choice: &Choice, hold_until_us: u64) {
+    fn go_on(&self, sockets: &mut Sockets, choice: &Choice) {
         let mut took = Duration::ZERO;
         loop {
             thread::park_timeout(EVERY.max(took * (SHARE - 1)));
-            if self.is_over(hold_until_us) {
+            if self.leased.is_over() {
                 return;
             }
             let began = Instant::now();
-            let failed = self.sweep(sockets, choice, hold_until_us).err().map(|error| error.to_string());
+            let failed = self.sweep(sockets, choice).err().map(|error| error.to_string());
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
             took = began.elapsed();
         }
@@ -348,16 +338,5 @@ mod tests {
         let all = Choice::new(std::iter::empty(), &[(80, 80)], &[]);
         assert!(all.has(&connection("10.1.0.1:80", "9.9.9.9:1"), &own));
         assert!(!all.has(&connection("127.0.0.1:80", "127.0.0.1:1"), &own));
-    }
-
-    #[test]
-    fn what_is_over_is_over() {
-        let tally = Tally { until_us: AtomicU64::new(u64::MAX), ..Tally::default() };
-        assert!(!tally.is_over(u64::MAX) && tally.is_over(1));
-        tally.until_us.store(1, SeqCst);
-        assert!(tally.is_over(u64::MAX));
-        tally.until_us.store(u64::MAX, SeqCst);
-        tally.stop.store(true, SeqCst);
-        assert!(tally.is_over(u64::MAX));
     }
 }

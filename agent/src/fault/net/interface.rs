@@ -73,7 +73,7 @@ pub(in crate::fault) fn uppers(was: &LinkState) -> impl Iterator<Item = String> 
 
 /// Returns the claims on an interface.
 pub(in crate::fault) fn claims(name: &str) -> Vec<Claim> {
-    ["link", "addr"].map(|class| Claim { what: format!("{class}:{name}"), shared: false }).to_vec()
+    link::CLAIMED.map(|class| Claim { what: format!("{class}:{name}"), shared: false }).to_vec()
 }
 
 /// Returns notes on what happens when an interface goes down.

@@ -12,7 +12,7 @@ pub use entry::{Class, Entry};
 
 use std::{
     collections::BTreeSet,
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
@@ -46,6 +46,21 @@ pub struct Raised {
     /// Whether it was down until now, so that the kernel has had no time yet to make anything.
     pub was_down: bool,
     links: Vec<Link>,
+}
+
+/// A change of an interface's entries by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The entry.
+    pub what: String,
+    /// What became of it: `added` or `removed`.
+    pub how: &'static str,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was {}", self.what, self.how)
+    }
 }
 
 /// The reason why an interface's state cannot be restored.
@@ -142,15 +157,15 @@ impl LinkState {
     /// up. `now` is its present state. `complete`: all entries had been restored before. Otherwise those that are missing
     /// are still to be restored.
     #[must_use]
-    pub fn followed_by(&self, now: Self, complete: bool) -> (Self, Vec<String>) {
+    pub fn followed_by(&self, now: Self, complete: bool) -> (Self, Vec<Change>) {
         let keys = |state: &Self| state.entries.iter().map(Entry::key).collect::<BTreeSet<Key>>();
         let (before, after) = (keys(self), keys(&now));
         if complete {
             // The kernel and routers make and remove entries by themselves.
             let by_people = |entry: &&Entry| entry.patience().is_zero();
-            let told = |entries: &[Entry], others: &BTreeSet<Key>, what: &str| -> Vec<String> {
+            let told = |entries: &[Entry], others: &BTreeSet<Key>, how| -> Vec<Change> {
                 let new = entries.iter().filter(|entry| !others.contains(&entry.key()));
-                new.filter(by_people).map(|entry| format!("{} was {what}", entry.describe())).collect()
+                new.filter(by_people).map(|entry| Change { what: entry.describe(), how }).collect()
             };
             let mut changes = told(&self.entries, &after, "removed");
             changes.extend(told(&now.entries, &before, "added"));
@@ -261,8 +276,9 @@ mod tests {
     fn a_complete_state_takes_the_place_of_the_one_before_and_tells_changes() {
         let (next, changes) = state(&[1, 2]).followed_by(state(&[2, 3]), true);
         assert_eq!(next, state(&[2, 3]));
-        let ends: Vec<_> = changes.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
-        assert_eq!(ends, ["removed", "added"]);
+        let how: Vec<_> = changes.iter().map(|change| change.how).collect();
+        assert_eq!(how, ["removed", "added"]);
+        assert_eq!(changes[0].to_string(), format!("{} was removed", route(1).describe()));
     }
 
     #[test]

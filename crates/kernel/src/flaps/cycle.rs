@@ -1,0 +1,269 @@
+//! One interface that goes down and comes up again, over and over: the thread that does it, and its record.
+
+use std::{
+    fmt::Display,
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use firedrill_probe::clock::boot_us;
+use firedrill_wire::Span;
+
+use crate::{
+    leased::Leased,
+    link::{
+        self, Link,
+        link_state::{Change, LinkState},
+    },
+};
+
+/// The pause before another try to set an interface up.
+const AGAIN: Duration = Duration::from_millis(50);
+/// Maximum number of changes by others that are kept.
+const CHANGES: usize = 16;
+
+/// The request.
+#[derive(Clone, Debug)]
+pub struct Flap {
+    /// The interface's index.
+    pub index: u32,
+    /// The interface's name.
+    pub name: String,
+    /// Time down in each period.
+    pub down: Span,
+    /// Time up in each period.
+    pub up: Span,
+    /// The end of the lease, by [`boot_us`].
+    pub lease_until_us: u64,
+    /// The end of the hold, by the same clock.
+    pub hold_until_us: u64,
+}
+
+/// Why an interface does not flap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Lease or hold is over.
+    Over,
+    /// Somebody removed the interface.
+    Gone,
+    /// Somebody else set it down in an up phase, or before the first down phase.
+    SetDown,
+    /// Somebody else set it up in a down phase.
+    SetUp,
+    /// It could not be taken down or set up, or its state could not be restored.
+    Cannot(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Up,
+    Down,
+}
+
+/// What the thread did. It changes the interface under the lock of this, so that whoever has the lock can tell its changes from
+/// those of others.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) phase: Phase,
+    pub(super) downs: u64,
+    pub(super) was: LinkState,
+    pub(super) ended: Option<Ended>,
+    pub(super) changes: Vec<Change>,
+    pub(super) trouble: Option<String>,
+    /// Whether all entries have come back since the last time down.
+    pub(super) complete: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) flap: Flap,
+    pub(super) leased: Leased,
+    record: Mutex<Record>,
+}
+
+impl Shared {
+    pub(super) fn new(flap: Flap) -> Self {
+        let record = Record {
+            phase: Phase::Up,
+            downs: 0,
+            was: LinkState { links: Vec::new(), entries: Vec::new() },
+            ended: None,
+            changes: Vec::new(),
+            trouble: None,
+            complete: true,
+        };
+        Self {
+            leased: Leased::new(flap.lease_until_us, flap.hold_until_us),
+            record: Mutex::new(record),
+            flap,
+        }
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn link(&self) -> Result<Option<Link>, String> {
+        let links = link::all().map_err(|error| error.to_string())?;
+        Ok(links.into_iter().find(|link| link.index == self.flap.index))
+    }
+
+    pub(super) fn run(&self, told: &mpsc::Sender<Result<LinkState, Ended>>) {
+        let mut down = self.go_down();
+        // Nobody listens if the caller has died.
+        let _ = told.send(down.clone());
+        loop {
+            if let Err(ended) = down {
+                // The kernel said that it failed; it must not be down all the same.
+                if self.record().phase == Phase::Down {
+                    self.come_up(boot_us());
+                }
+                self.record().ended = Some(ended);
+                return;
+            }
+            self.wait(boot_us().saturating_add(self.flap.down.as_micros()));
+            if self.leased.is_stopped() {
+                return;
+            }
+            let until = boot_us().saturating_add(self.flap.up.as_micros());
+            if !self.come_up(until) {
+                return;
+            }
+            self.wait(until);
+            if self.leased.is_over() {
+                self.record().ended = Some(Ended::Over);
+                return;
+            }
+            down = self.go_down();
+        }
+    }
+
+    /// Waits until then, or until it is over.
+    fn wait(&self, until: u64) {
+        while !self.leased.is_over() {
+            let now = boot_us();
+            if now >= until {
+                return;
+            }
+            thread::park_timeout(Duration::from_micros(until.min(self.leased.ends_us()).saturating_sub(now)));
+        }
+    }
+
+    /// Takes it down, and returns the state in which it was.
+    fn go_down(&self) -> Result<LinkState, Ended> {
+        let cannot = |error: &dyn Display| Ended::Cannot(error.to_string());
+        let mut record = self.record();
+        let links = link::all().map_err(|error| cannot(&error))?;
+        let link = links.iter().find(|link| link.index == self.flap.index).ok_or(Ended::Gone)?;
+        if !link.is_up() {
+            return Err(Ended::SetDown);
+        }
+        let now =
+            LinkState::now(&link::with_uppers(&links, link.index), true).map_err(|error| cannot(&error))?;
+        let first = record.downs == 0;
+        let (was, changes) =
+            if first { (now, Vec::new()) } else { record.was.followed_by(now, record.complete) };
+        record.was = was.clone();
+        record.note(changes);
+        // This process may have been stopped meanwhile, until after the end of the lease.
+        if self.leased.is_over() {
+            return Err(Ended::Over);
+        }
+        // Before it is: whatever comes of the next call, it is ours to set up.
+        record.phase = Phase::Down;
+        record.complete = false;
+        link::set(link.index, &link.name, false).map_err(|error| cannot(&error))?;
+        record.downs += 1;
+        Ok(was)
+    }
+
+    /// Sets it up and restores its entries until then, or for as long as that takes if lease or hold is over. Returns false if
+    /// it is not to go down again.
+    fn come_up(&self, until: u64) -> bool {
+        let mut tried = false;
+        let (was, raised, by_others) = loop {
+            let mut record = self.record();
+            match record.was.raise() {
+                Ok(None) => {
+                    record.ended = Some(Ended::Gone);
+                    return false;
+                }
+                Ok(Some(raised)) => {
+                    record.phase = Phase::Up;
+                    record.ended = None;
+                    let by_others = !raised.was_down && !tried;
+                    if by_others {
+                        record.ended = Some(Ended::SetUp);
+                    }
+                    break (record.was.clone(), raised, by_others);
+                }
+                // As long as it cannot be set up, it is down and does not flap.
+                Err(error) => record.ended = Some(Ended::Cannot(error.to_string())),
+            }
+            drop(record);
+            tried = true;
+            // It must not stay down, whatever the time.
+            thread::park_timeout(AGAIN);
+            if self.leased.is_stopped() {
+                return false;
+            }
+        };
+        let wanted =
+            || !self.leased.is_stopped() && (by_others || self.leased.is_over() || boot_us() < until);
+        let restored = was.put_back(&raised, &wanted);
+        let mut record = self.record();
+        record.complete = restored.is_ok();
+        record.trouble = restored.as_ref().err().cloned();
+        let removed = restored.map(|(_, removed)| removed).unwrap_or_default();
+        record.note(removed.into_iter().map(|what| Change { what, how: "removed" }).collect());
+        !by_others
+    }
+}
+
+impl Record {
+    fn note(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            if self.changes.len() < CHANGES && !self.changes.contains(&change) {
+                self.changes.push(change);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(lease_until_us: u64, hold_until_us: u64) -> Shared {
+        let (down, up) = (Span::secs(1), Span::secs(1));
+        Shared::new(Flap {
+            index: u32::MAX,
+            name: "none".to_owned(),
+            down,
+            up,
+            lease_until_us,
+            hold_until_us,
+        })
+    }
+
+    #[test]
+    fn what_is_over_is_not_waited_for() {
+        shared(1, u64::MAX).wait(u64::MAX);
+        shared(u64::MAX, 1).wait(u64::MAX);
+        let stopped = shared(u64::MAX, u64::MAX);
+        stopped.leased.stop();
+        stopped.wait(u64::MAX);
+    }
+
+    #[test]
+    fn changes_are_told_once_and_not_without_end() {
+        let shared = shared(1, 1);
+        let mut record = shared.record();
+        let change = |number| Change { what: format!("route {number}"), how: "added" };
+        for number in (0..2).chain(0..2 * CHANGES) {
+            record.note(vec![change(number)]);
+        }
+        assert_eq!((record.changes.len(), record.changes.last()), (CHANGES, Some(&change(CHANGES - 1))));
+    }
+}
