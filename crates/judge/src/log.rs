@@ -8,6 +8,7 @@
 //! (`docs/log.md`), and never held in memory as a whole. A [`Log`] has all other records, and the positions of the
 //! blocks.
 
+mod clean;
 mod line;
 mod measured;
 mod pending;
@@ -24,19 +25,16 @@ pub use write::Writer;
 #[cfg(test)]
 mod tests;
 
-use firedrill_plan::{
-    plan::{Plan, model::Phase},
-    scenario::flaws::AS_IT_IS,
-};
+use firedrill_plan::plan::{Plan, model::Phase};
 use firedrill_wire::{
     InjectionId, RunId, Span, api,
     exchange::{Exchange, Exchanged},
     journal,
     probe::Bin,
-    text::{self, Breaks},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
+use self::clean::from_line;
 use crate::verdict::Verdict;
 
 /// One line of `events.jsonl`.
@@ -64,70 +62,6 @@ impl Record {
     pub fn of_line(line: &[u8]) -> serde_json::Result<Self> {
         from_line(line)
     }
-}
-
-/// Parses a line of a log. Its texts are cleaned: only those of [`AS_IT_IS`] in the plan's probes keep line breaks,
-/// because a name with a line break could forge another line on a terminal.
-fn from_line<T: DeserializeOwned>(line: &[u8]) -> serde_json::Result<T> {
-    let escape = |pair: &[u8]| pair[0] == b'\\' && b"nrtu".contains(&pair[1]);
-    if !line.windows(2).any(escape) {
-        return text::from_json(line, Breaks::Kept);
-    }
-    let mut value = serde_json::from_slice(line)?;
-    one_line(&mut value, Within::Record);
-    text::from_json(&serde_json::to_vec(&value)?, Breaks::Kept)
-}
-
-/// A value's place in a record.
-#[derive(Clone, Copy, PartialEq)]
-enum Within {
-    Record,
-    Plan,
-    Probes,
-    /// The request of a probe.
-    Kind,
-    Other,
-}
-
-impl Within {
-    fn key(self, key: &str) -> Self {
-        match (self, key) {
-            (Self::Record, "plan") => Self::Plan,
-            (Self::Plan, "probes") => Self::Probes,
-            (Self::Probes, "kind") => Self::Kind,
-            _ => Self::Other,
-        }
-    }
-}
-
-fn one_line(value: &mut serde_json::Value, within: Within) {
-    use serde_json::Value;
-    let breaks = ['\n', '\r', '\t'];
-    match value {
-        Value::String(text) if text.contains(breaks) => *text = text.replace(breaks, " "),
-        Value::Array(all) => all.iter_mut().for_each(|one| one_line(one, within)),
-        Value::Object(all) => {
-            all.iter_mut()
-                .filter(|(key, _)| !(within == Within::Kind && AS_IT_IS.contains(&key.as_str())))
-                .for_each(|(key, one)| one_line(one, within.key(key)));
-            if all.keys().any(|key| key.contains(breaks)) {
-                for (key, one) in std::mem::take(all) {
-                    let key = key.replace(breaks, " ");
-                    let one = match all.get(&key) {
-                        Some(other) => sum(other, &one).unwrap_or(one),
-                        None => one,
-                    };
-                    all.insert(key, one);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Adds two counts.
-fn sum(one: &serde_json::Value, other: &serde_json::Value) -> Option<serde_json::Value> {
-    Some(one.as_u64()?.saturating_add(other.as_u64()?).into())
 }
 
 /// The time of an exchange of packets, relative to its fault.

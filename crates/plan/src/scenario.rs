@@ -5,7 +5,7 @@
 pub mod attack;
 mod decode;
 mod duplicate;
-pub mod flaws;
+pub(crate) mod flaws;
 pub mod guard;
 mod hidden;
 pub mod objective;

@@ -83,6 +83,16 @@ macro_rules! enumerate {
                 }
             }
 
+            /// Returns the keys of a kind whose texts are sent to a server, or compared with its answer, byte by byte; none for a
+            /// name that no kind has.
+            #[must_use]
+            pub fn as_it_is(name: &str) -> &'static [&'static str] {
+                match name {
+                    $($name => <$params as Form>::AS_IT_IS,)*
+                    _ => &[],
+                }
+            }
+
             /// Returns its parameters as a [`Kind`].
             #[must_use]
             pub const fn as_kind(&self) -> &dyn Kind {

@@ -3,7 +3,7 @@
 use firedrill_wire::{journal::What, probe::Bin};
 use serde::Deserialize;
 
-use super::{Event, Record, from_line};
+use super::{Event, Record, clean::from_line};
 
 /// The fields that the records of every version have.
 #[derive(Deserialize)]

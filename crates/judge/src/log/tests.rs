@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use firedrill_wire::probe::ProbeKind;
 use serde_json::Value;
 
 use super::*;
@@ -341,16 +342,35 @@ fn no_text_of_a_log_begins_a_line_of_its_own() {
     let shown = serde_json::to_string(&card).expect("prints");
     assert!(shown.contains("time␛[2J  held") && !shown.contains('\\'), "{shown}");
     // Texts that are compared byte by byte are not cleaned.
-    let kind = r#"{"contains":"a\nb","headers":{"x":"a\nb"},"name":"a\nb"}"#;
+    let kind = r#"{"http":{"contains":"a\nb","headers":{"x":"a\nb"},"url":"a\nb"},"contains":"a\nb"}"#;
     let line = format!(r#"{{"plan":{{"probes":[{{"name":"a\nb","kind":{kind}}}]}},"kind":{kind}}}"#);
     let kept = from_line::<Value>(line.as_bytes()).expect("reads");
+    let http = serde_json::json!({"contains": "a\nb", "headers": {"x": "a\nb"}, "url": "a b"});
     assert_eq!(
         kept["plan"]["probes"][0],
-        serde_json::json!({"name": "a b", "kind": {"contains": "a\nb", "headers": {"x": "a\nb"}, "name": "a b"}})
+        serde_json::json!({"name": "a b", "kind": {"http": http, "contains": "a b"}})
     );
     // The same keys elsewhere are texts for people.
-    assert_eq!(kept["kind"], serde_json::json!({"contains": "a b", "headers": {"x": "a b"}, "name": "a b"}));
+    let http = serde_json::json!({"contains": "a b", "headers": {"x": "a b"}, "url": "a b"});
+    assert_eq!(kept["kind"], serde_json::json!({"http": http, "contains": "a b"}));
     // Counts of causes that become equal are added.
     let bad = from_line::<Value>(br#"{"bad":{"time out":2,"time\nout":3,"time\tout":4}}"#).expect("reads");
     assert_eq!(bad["bad"], serde_json::json!({"time out": 9}));
+}
+
+/// People approve what they read in a log, and the run compares that with its own plan.
+#[test]
+fn a_plan_is_read_as_it_was_written() {
+    let mut records = Drill::one().records();
+    let Event::RunStarted { plan, .. } = &mut records[0].event else { panic!("the first record") };
+    let ProbeKind::Http(http) = &mut plan.probes[0].kind else { panic!("made as http") };
+    http.contains = Some("a\nb\tc".to_owned());
+    http.headers.insert("accept".to_owned(), "a\tb".to_owned());
+    let plan = plan.clone();
+    let (_folder, path) = written(&records);
+    let Event::RunStarted { plan: read, .. } = read(&path).expect("reads").records[0].event.clone() else {
+        panic!("the first record")
+    };
+    assert_eq!(read, plan);
+    assert_eq!(read.agreement(), plan.agreement());
 }

@@ -1,16 +1,16 @@
 //! Refuses texts that cannot be shown safely: with control characters, line breaks, marks that reverse or hide text,
 //! or of excessive length. Texts of scenarios and fleets are shown on terminals, in syslog, at logins and in reports.
 
-use firedrill_wire::text::{NAME_MOST, TEXT_MOST, clean, flaw, joined};
+use firedrill_wire::{
+    probe::ProbeKind,
+    text::{NAME_MOST, TEXT_MOST, clean, flaw, joined},
+};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
 use crate::diagnostic::{FileId, Place, Problem, Sink};
-
-/// Keys of probes whose texts are sent to a server, or compared with its answer, byte by byte.
-pub const AS_IT_IS: [&str; 3] = ["body", "contains", "headers"];
 
 /// Keys whose texts may have several lines, which are joined.
 const PROSE: [&str; 2] = ["about", "hypothesis"];
@@ -46,8 +46,9 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
             for (key, one) in all {
                 check(key.get_ref(), NAME_MOST, key.span(), file, sink);
                 // A probe may have the name of such a key.
-                let request = under.top == "probes" && under.key == "http";
-                if !(request && AS_IT_IS.contains(&key.get_ref().as_ref())) {
+                let exact =
+                    under.top == "probes" && ProbeKind::as_it_is(under.key).contains(&key.get_ref().as_ref());
+                if !exact {
                     value(Under { key: key.get_ref(), ..under }, one, file, sink);
                 }
             }

@@ -75,6 +75,7 @@ impl Form for HttpProbe {
     const EXAMPLE: &'static str = "{ url = \"http://edge/\" }";
     const HIDES: &'static [(&'static str, Hides)] =
         &[("url", Hides::Url), ("headers", Hides::Headers), ("body", Hides::Whole)];
+    const AS_IT_IS: &'static [&'static str] = &["body", "contains", "headers"];
 
     fn without_secrets(&self) -> Self {
         self.hiding().0

@@ -30,6 +30,9 @@ pub trait Form: Sized {
     /// Its keys whose values may be secrets. Excerpts of scenarios cover them, also in tables that are wrong.
     const HIDES: &'static [(&'static str, Hides)];
 
+    /// Its keys whose texts are sent to a server, or compared with its answer, byte by byte.
+    const AS_IT_IS: &'static [&'static str];
+
     /// The same without what may be a secret.
     #[must_use]
     fn without_secrets(&self) -> Self;

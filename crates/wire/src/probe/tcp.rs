@@ -33,6 +33,7 @@ impl TcpProbe {
 impl Form for TcpProbe {
     const EXAMPLE: &'static str = "{ address = \"edge:80\" }";
     const HIDES: &'static [(&'static str, Hides)] = &[];
+    const AS_IT_IS: &'static [&'static str] = &[];
 
     fn without_secrets(&self) -> Self {
         self.clone()

@@ -70,18 +70,20 @@ fn an_example_is_valid_and_says_whom_it_reaches() {
 }
 
 #[test]
-fn keys_that_hide_something_are_keys_of_the_kind() {
+fn keys_that_hide_something_or_count_byte_by_byte_are_keys_of_the_kind() {
     let schema = serde_json::to_value(schemars::schema_for!(ProbeKind)).expect("prints");
     for name in ProbeKind::KINDS {
         let one =
             schema["oneOf"].as_array().expect("kinds").iter().find(|one| one["properties"][name].is_object());
         let reference = one.expect(name)["properties"][name]["$ref"].as_str().expect("parameters");
         let table = &schema["$defs"][reference.trim_start_matches("#/$defs/")]["properties"];
-        for (key, _) in ProbeKind::hides(name) {
+        let hidden = ProbeKind::hides(name).iter().map(|(key, _)| key);
+        for key in hidden.chain(ProbeKind::as_it_is(name)) {
             assert!(table[key].is_object(), "{name} has no key `{key}`");
         }
     }
     assert_eq!(ProbeKind::hides("nothing"), []);
+    assert!(ProbeKind::as_it_is("nothing").is_empty());
 }
 
 #[test]
