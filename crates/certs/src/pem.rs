@@ -1,13 +1,16 @@
 //! Reads what stands in a text in PEM.
 
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
+    pem::{Error, PemObject},
+};
 
 /// A text does not have what was looked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// It is not PEM. The parser's words may repeat lines of the text.
+    /// It is not PEM. The reason shows nothing of the text.
     #[error("{0}")]
-    NotPem(String),
+    NotPem(&'static str),
     /// It is PEM, and has nothing of the kind that was looked for.
     #[error("there is none")]
     Nothing,
@@ -15,9 +18,20 @@ pub enum PemError {
 
 fn all<T: PemObject>(pem: &[u8]) -> Result<Vec<T>, PemError> {
     let all = T::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    match all.map_err(|why| PemError::NotPem(why.to_string()))? {
+    match all.map_err(|why| refused(&why))? {
         all if all.is_empty() => Err(PemError::Nothing),
         all => Ok(all),
+    }
+}
+
+/// Returns the error without the parser's own words, which repeat lines of the text: it may be a key.
+const fn refused(why: &Error) -> PemError {
+    match why {
+        Error::NoItemsFound => PemError::Nothing,
+        Error::MissingSectionEnd { .. } => PemError::NotPem("a section has no END line"),
+        Error::IllegalSectionStart { .. } => PemError::NotPem("the BEGIN line of a section is malformed"),
+        Error::Base64Decode(_) => PemError::NotPem("a section is not base64"),
+        _ => PemError::NotPem("it is not PEM"),
     }
 }
 
@@ -42,9 +56,7 @@ pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'
 /// # Errors
 /// The text is not PEM, or has no private key.
 pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
-    // The parser's words may repeat lines of the text, and those are the key.
-    PrivateKeyDer::from_pem_slice(pem)
-        .map_err(|_| PemError::NotPem("it is not PEM, or has no private key".to_owned()))
+    PrivateKeyDer::from_pem_slice(pem).map_err(|why| refused(&why))
 }
 
 #[cfg(test)]
@@ -69,18 +81,26 @@ mod tests {
         let (begin, rest) = pem.split_once('\n').unwrap();
         let secret = rest.lines().next().unwrap();
         for broken in [pem.replace('\n', ""), format!("{begin}{rest}"), pem.replace("-----END", "----END")] {
-            let said = private_key(broken.as_bytes()).unwrap_err().to_string();
+            let broken = broken.as_bytes();
+            let errors = [
+                private_key(broken).unwrap_err(),
+                certificates(broken).unwrap_err(),
+                revocation_lists(broken).unwrap_err(),
+            ];
             let bytes = format!("{:?}", &secret.as_bytes()[..8]);
             let bytes = bytes.trim_matches(['[', ']']);
-            assert!(!said.contains(&secret[..8]) && !said.contains(bytes), "{said}");
+            for error in errors {
+                let said = format!("{error} {error:?}");
+                assert!(!said.contains(&secret[..8]) && !said.contains(bytes), "{said}");
+            }
         }
     }
 
     #[test]
     fn an_empty_or_cut_text_is_an_error() {
         assert_eq!(certificates(b""), Err(PemError::Nothing));
-        assert!(private_key(b"").is_err());
+        assert_eq!(private_key(b""), Err(PemError::Nothing));
         let cut = b"-----BEGIN CERTIFICATE-----\nAAAA\n";
-        assert!(matches!(certificates(cut), Err(PemError::NotPem(_))));
+        assert_eq!(certificates(cut), Err(PemError::NotPem("a section has no END line")));
     }
 }

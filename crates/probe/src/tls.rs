@@ -42,8 +42,7 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     let bytes = reads.file(path, Use::Authorities).map_err(refuse)?;
     let all = firedrill_certs::certificates(&bytes).map_err(|why| {
         refuse(match why {
-            // The error's own text would print lines of the file, and that may be the wrong file.
-            PemError::NotPem(_) => "it is not PEM".to_owned(),
+            PemError::NotPem(why) => why.to_owned(),
             PemError::Nothing => "there is no certificate in it".to_owned(),
         })
     })?;
