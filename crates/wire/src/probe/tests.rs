@@ -69,6 +69,33 @@ fn an_example_is_valid_and_says_whom_it_reaches() {
     }
 }
 
+/// The examples have no secrets and no files.
+#[test]
+fn each_value_that_an_http_probe_names_is_there() {
+    let json = serde_json::json!({"http": {
+        "url": "https://me:hunter2@edge/buy?token=abc",
+        "headers": {"x-api-key": "k3y"},
+        "body": "pin=1234",
+        "bearer": {"secret_env": "TOKEN"},
+        "ca_file": "/s/ca.pem",
+        "secrets": {"pin": {"secret_file": "/s/pin"}},
+    }});
+    let kind: ProbeKind = serde_json::from_value(json.clone()).expect("reads");
+    let about = kind.about();
+    assert_eq!((about.reads.len(), about.fills.len()), (3, 2));
+    let fields = about.reads.iter().map(|read| &read.field).chain(about.fills.iter().map(|(field, _)| field));
+    for field in fields.chain(about.clear.iter().map(|clear| &clear.field)) {
+        let path = field.path("http");
+        let value = path.iter().try_fold(&json, |table, key| table.get(key));
+        assert!(value.is_some(), "{path:?}");
+    }
+    let clear: Vec<&str> = about.clear.iter().map(|clear| clear.field.path("http")[1]).collect();
+    assert_eq!(clear, ["url", "url", "headers", "body"]);
+    for key in clear {
+        assert!(ProbeKind::hides("http").iter().any(|(hidden, _)| *hidden == key), "{key}");
+    }
+}
+
 #[test]
 fn keys_that_hide_something_or_count_byte_by_byte_are_keys_of_the_kind() {
     let schema = serde_json::to_value(schemars::schema_for!(ProbeKind)).expect("prints");
