@@ -14,7 +14,7 @@ pub const USUAL: u32 = 0o666;
 /// afterwards.
 ///
 /// # Errors
-/// The file could not be written; the old one is unchanged.
+/// The file could not be written, and the old one is unchanged; or its directory could not be synced.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -25,16 +25,23 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write(OpenOptions::new().write(true).create_new(true), &part, bytes, mode)
+    fill(OpenOptions::new().write(true).create_new(true), &part, bytes, mode)
         .and_then(|()| fs::rename(&part, path))
-        .inspect_err(|_| drop(fs::remove_file(&part)))
+        .inspect_err(|_| drop(fs::remove_file(&part)))?;
+    sync_directory(path)
 }
 
 /// Writes to a file that these options open, with these permissions if they create it, and to the disk.
 ///
 /// # Errors
-/// The file could not be opened or written.
+/// The file could not be opened or written; or the directory of a new one could not be synced.
 pub fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = !path.exists();
+    fill(options, path, bytes, mode)?;
+    if new { sync_directory(path) } else { Ok(()) }
+}
+
+fn fill(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, mode);
     #[cfg(not(unix))]
@@ -44,9 +51,59 @@ pub fn write(options: &mut OpenOptions, path: &Path, bytes: &[u8], mode: u32) ->
     file.sync_all()
 }
 
+/// Syncs the directory of a file, so that the file's name survives a power loss.
+#[cfg(unix)]
+fn sync_directory(of: &Path) -> io::Result<()> {
+    let parent = of.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use nix::unistd::{Uid, chown, setfsuid};
+
     use super::*;
+
+    /// A directory that cannot be opened cannot be synced.
+    #[test]
+    fn the_directory_of_a_new_file_is_synced() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let closed = dir.path().join("closed");
+        let (whole, written) = (closed.join("whole"), closed.join("written"));
+        fs::create_dir(&closed).expect("made");
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).expect("set");
+        fs::set_permissions(&closed, PermissionsExt::from_mode(0o300)).expect("set");
+        let root = Uid::effective().is_root();
+        if root {
+            chown(&closed, Some(Uid::from_raw(65534)), None).expect("given away");
+        }
+        // Of this thread alone.
+        let append = |path| write(OpenOptions::new().append(true).create(true), path, b"a", USUAL);
+        let told = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                if root {
+                    setfsuid(Uid::from_raw(65534));
+                }
+                [replace(&whole, b"a", USUAL), append(&written), append(&written)]
+            });
+            thread.join().expect("no panic")
+        });
+        let denied = |told: &io::Result<()>| {
+            told.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        };
+        assert!(denied(&told[0]) && denied(&told[1]) && told[2].is_ok(), "{told:?}");
+        fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).expect("set");
+        assert_eq!(
+            (fs::read(&whole).expect("there"), fs::read(&written).expect("there")),
+            (b"a".into(), b"aa".into())
+        );
+    }
 
     #[test]
     fn a_link_in_the_way_is_replaced_and_not_followed() {
