@@ -57,6 +57,23 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Returns the exit code of that number. A number that is none is taken for a bug.
+    #[must_use]
+    pub fn of_code(code: u8) -> Self {
+        let all = [
+            Self::Held,
+            Self::Violated,
+            Self::Usage,
+            Self::Unknown,
+            Self::Refused,
+            Self::Stopped,
+            Self::Unclean,
+            Self::Lost,
+            Self::Bug,
+        ];
+        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Bug)
+    }
+
     /// Returns the exit code with higher priority: 6, 7, 70, 1, 5, 3, 4, 2, 0.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
