@@ -1,0 +1,242 @@
+//! The results of one run as far as runs are compared by them, and their file: a baseline.
+
+use std::path::Path;
+
+use firedrill_judge::{
+    log::{Event, Log},
+    score::{self, Scorecard, card::Measured},
+    verdict::Verdict,
+};
+use firedrill_wire::text::{self, Breaks};
+use serde::{Deserialize, Serialize};
+
+use crate::{entry::unchanged, error::HistoryError};
+
+/// The version of the file's format that this build writes.
+const VERSION: u32 = 1;
+
+/// The results of a run. As JSON it is a baseline's file; readers ignore fields that they do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The version of this format.
+    pub baseline: u32,
+    /// The run's id.
+    pub run: Option<String>,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Start of the run, RFC 3339 UTC.
+    pub started: Option<String>,
+    /// The version of Firedrill that ran it.
+    pub firedrill: Option<String>,
+    /// The plan's digest, as in reports.
+    pub plan: Option<String>,
+    /// The digest of the plan without its seed and its file's path; see [`crate::Entry::same`].
+    #[serde(default)]
+    pub same: Option<String>,
+    /// The run's verdict.
+    pub verdict: Verdict,
+    /// The run's exit code.
+    pub exit: u8,
+    /// 0 to 100.
+    pub score: Option<u8>,
+    /// Reasons why the run's verdict is not better.
+    pub why: Vec<String>,
+    /// The attacks, in the plan's order.
+    pub attacks: Vec<AttackResult>,
+}
+
+/// The result of an attack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttackResult {
+    /// Its name.
+    pub name: String,
+    /// Its verdict; `None` if it was not run.
+    pub verdict: Option<Verdict>,
+    /// Reasons why its verdict is not better.
+    pub why: Vec<String>,
+    /// The objectives that were judged.
+    pub objectives: Vec<ObjectiveResult>,
+}
+
+/// The result of an objective in one attack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveResult {
+    /// Its name.
+    pub name: String,
+    /// Its probe.
+    pub probe: String,
+    /// The goal, in words.
+    pub goal: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The reason, a sentence.
+    pub why: String,
+    /// The figure of the worst vantage that counts.
+    pub measured: Measured,
+}
+
+/// What names a run, and how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Head<'a> {
+    /// The run's id.
+    pub run: Option<&'a str>,
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// Start of the run, RFC 3339 UTC.
+    pub started: Option<&'a str>,
+    /// The run's verdict.
+    pub verdict: Verdict,
+    /// The run's exit code.
+    pub exit: u8,
+    /// 0 to 100.
+    pub score: Option<u8>,
+    /// The plan's digest, as in reports.
+    pub plan: Option<&'a str>,
+}
+
+/// What is read of `report.json`.
+#[derive(Deserialize)]
+struct Report {
+    started: Option<String>,
+    firedrill: Option<String>,
+    plan: Option<PlanRef>,
+    scorecard: Scorecard,
+}
+
+#[derive(Deserialize)]
+struct PlanRef {
+    digest: String,
+}
+
+impl Results {
+    /// Judges a run by its log.
+    #[must_use]
+    pub fn of_log(log: &Log) -> Self {
+        let mut results = Self::of_card(score::judge(log));
+        let begun = log.records.iter().find_map(|record| match &record.event {
+            Event::RunStarted { plan, wall, version, .. } => Some((plan, wall, version)),
+            _ => None,
+        });
+        if let Some((plan, wall, version)) = begun {
+            results.plan = Some(plan.digest());
+            results.same = Some(unchanged(&mut plan.clone()));
+            results.started = Some(wall.clone());
+            results.firedrill = Some(version.clone());
+        }
+        results
+    }
+
+    /// Parses a baseline's file, or the `report.json` of a run; `path` is for messages. Its texts are cleaned, whoever wrote them.
+    ///
+    /// # Errors
+    /// It is neither, or its format is newer than this build.
+    pub fn of_json(bytes: &[u8], path: &Path) -> Result<Self, HistoryError> {
+        let bad = |why: String| HistoryError::NoBaseline { path: path.to_owned(), why };
+        let value: serde_json::Value =
+            text::from_json(bytes, Breaks::None).map_err(|error| bad(error.to_string()))?;
+        if value.get("scorecard").is_some() {
+            let report: Report = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+            if report.scorecard.schema > score::SCHEMA {
+                return Err(bad("a newer version of firedrill wrote this report".to_owned()));
+            }
+            let mut results = Self::of_card(report.scorecard);
+            results.started = report.started;
+            results.firedrill = report.firedrill;
+            results.plan = report.plan.map(|plan| plan.digest);
+            return Ok(results);
+        }
+        match value.get("baseline").and_then(serde_json::Value::as_u64) {
+            Some(version) if version == u64::from(VERSION) => {
+                serde_json::from_value(value).map_err(|error| bad(error.to_string()))
+            }
+            Some(version) => Err(bad(format!("its format is {version}, and this firedrill reads {VERSION}"))),
+            None => Err(bad("it has neither `baseline` nor `scorecard`".to_owned())),
+        }
+    }
+
+    /// Returns what names the run, for programs.
+    #[must_use]
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            run: self.run.as_deref(),
+            scenario: &self.scenario,
+            started: self.started.as_deref(),
+            verdict: self.verdict,
+            exit: self.exit,
+            score: self.score,
+            plan: self.plan.as_deref(),
+        }
+    }
+
+    fn of_card(card: Scorecard) -> Self {
+        let attacks = card.attacks.into_iter().map(|attack| AttackResult {
+            name: attack.name,
+            verdict: attack.verdict,
+            why: attack.why,
+            objectives: attack
+                .objectives
+                .into_iter()
+                .map(|one| ObjectiveResult {
+                    name: one.name,
+                    probe: one.probe,
+                    goal: one.goal,
+                    verdict: one.verdict,
+                    why: one.why,
+                    measured: one.measured,
+                })
+                .collect(),
+        });
+        Self {
+            baseline: VERSION,
+            run: card.run,
+            scenario: card.name,
+            started: None,
+            firedrill: None,
+            plan: None,
+            same: None,
+            verdict: card.verdict,
+            exit: card.exit,
+            score: card.score,
+            why: card.why,
+            attacks: attacks.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, compare};
+    use firedrill_judge::{
+        report::{Format, Input},
+        testing::Drill,
+    };
+
+    #[test]
+    fn a_baseline_and_a_report_are_read_back() {
+        let log = Log::of(&Drill::one().records());
+        let results = Results::of_log(&log);
+        let path = Path::new("main.json");
+        let json = serde_json::to_vec(&results).unwrap();
+        let read = Results::of_json(&json, path).unwrap();
+        assert_eq!(read.head(), results.head());
+        assert_eq!(read.same, results.same);
+        let objectives = results.attacks[0].objectives.len();
+        // A number read back may differ in its last digit.
+        assert_eq!(compare(&results, &read).count(Change::Same), objectives);
+        let report = Format::Json.render(&Input::new(&log)).unwrap();
+        let read = Results::of_json(&report, path).unwrap();
+        assert_eq!(compare(&results, &read).count(Change::Same), objectives);
+        assert_eq!((read.plan, read.same), (results.plan, None), "a report has no digest without the seed");
+    }
+
+    #[test]
+    fn anything_else_is_no_baseline() {
+        let said =
+            |text: &str| Results::of_json(text.as_bytes(), Path::new("main.json")).unwrap_err().to_string();
+        assert!(said("{}").contains("main.json is no baseline: it has neither"));
+        assert!(said("{\"baseline\": 9}").contains("its format is 9"));
+        assert!(said("{\"baseline\": 1}").contains("missing field"));
+        assert!(said("no").contains("no baseline"));
+    }
+}

@@ -1,0 +1,77 @@
+use super::*;
+use firedrill_judge::{log::Log, testing::Drill};
+
+/// The results of a drill with that many bad requests of a hundred in each second of the fault.
+pub(crate) fn results(bad: u64) -> Results {
+    let mut drill = Drill::one();
+    drill.acts[0].bad = if bad > 0 { vec![(0..60, bad)] } else { Vec::new() };
+    Results::of_log(&Log::of(&drill.records()))
+}
+
+fn changes(comparison: &Comparison) -> Vec<(&str, Change)> {
+    comparison.rows.iter().map(|row| (row.objective.as_str(), row.change)).collect()
+}
+
+#[test]
+fn a_run_compared_with_itself_shows_no_difference() {
+    let one = results(1);
+    let comparison = compare(&one, &one);
+    assert_eq!(comparison.plans, Plans::Same);
+    assert!(comparison.rows.iter().all(|row| matches!(row.change, Change::Same | Change::Unknown)));
+    assert_eq!(changes(&comparison)[0], ("users", Change::Same));
+}
+
+#[test]
+fn a_share_that_fell_is_worse_and_the_other_way_better() {
+    let (good, bad) = (results(0), results(40));
+    assert_eq!(changes(&compare(&good, &bad))[0], ("users", Change::Worse));
+    assert_eq!(changes(&compare(&bad, &good))[0], ("users", Change::Better));
+}
+
+#[test]
+fn what_is_unknown_or_has_another_goal_is_not_compared() {
+    let (good, mut other) = (results(0), results(40));
+    other.attacks[0].objectives[0].goal = "99 % good".to_owned();
+    let comparison = compare(&good, &other);
+    assert_eq!(comparison.rows[0].change, Change::Unknown);
+    assert!(comparison.rows[0].why.as_ref().unwrap().contains("99 % good"));
+    let mut blind = results(40);
+    blind.attacks[0].objectives[0].verdict = Verdict::Unknown;
+    blind.attacks[0].objectives[0].why = "the fault did not land".to_owned();
+    let row = compare(&good, &blind).rows.remove(0);
+    assert_eq!(row.change, Change::Unknown);
+    assert!(row.why.unwrap().contains("later run: the fault did not land"));
+}
+
+#[test]
+fn what_is_judged_in_one_run_only_is_told() {
+    let (one, mut other) = (results(0), results(0));
+    other.attacks[0].objectives.remove(0);
+    assert_eq!(compare(&one, &other).count(Change::Removed), 1);
+    assert_eq!(compare(&other, &one).count(Change::Added), 1);
+}
+
+#[test]
+fn times_are_better_when_shorter_and_endless_ones_are_the_worst() {
+    let time = |low: f64, high: Option<f64>| {
+        let mut results = results(0);
+        let objective = &mut results.attacks[0].objectives[0];
+        objective.verdict = Verdict::Held;
+        objective.measured = Measured {
+            unit: Unit::Time,
+            value: high.map(|_| low),
+            endless: high.is_none(),
+            low: Some(low),
+            high,
+            samples: 100,
+        };
+        results
+    };
+    let (short, long, never) = (time(1e6, Some(2e6)), time(3e6, Some(4e6)), time(9e6, None));
+    let change = |one, other| compare(one, other).rows[0].change;
+    assert_eq!(change(&short, &long), Change::Worse);
+    assert_eq!(change(&long, &short), Change::Better);
+    assert_eq!(change(&long, &never), Change::Worse);
+    assert_eq!(change(&never, &never), Change::Same);
+    assert_eq!(change(&time(1e6, Some(3e6)), &long), Change::Same, "ranges that touch overlap");
+}

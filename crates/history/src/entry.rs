@@ -1,0 +1,245 @@
+//! What the history knows of one run: read from its log, and judged by it.
+
+use std::{
+    error::Error,
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use firedrill_judge::{
+    log::{self, Event, Log},
+    score::{self, Scorecard},
+    verdict::Verdict,
+};
+use firedrill_plan::plan::Plan;
+use firedrill_wire::text;
+use serde::{Deserialize, Serialize};
+
+use crate::scan::LOG;
+
+/// One run, or the folder of a run that cannot be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The folder's name.
+    pub folder: String,
+    /// The time that runs are ordered by, in seconds since 1970: the run's start, or where that cannot be read the time of the
+    /// last change of the log or folder.
+    pub at_s: i64,
+    /// The reason why this is no run that can be judged; `None` if it is one.
+    pub damage: Option<String>,
+    /// The run's id.
+    pub run: Option<String>,
+    /// The scenario's name.
+    pub scenario: Option<String>,
+    /// Start of the run, RFC 3339 UTC, as the log has it.
+    pub started: Option<String>,
+    /// The person who ran it.
+    pub operator: Option<String>,
+    /// The version of Firedrill that ran it.
+    pub firedrill: Option<String>,
+    /// Number of the try, from 1.
+    pub attempt: u32,
+    /// The run's verdict.
+    pub verdict: Option<Verdict>,
+    /// The run's exit code.
+    pub exit: Option<u8>,
+    /// 0 to 100.
+    pub score: Option<u8>,
+    /// The longest time to recover of all attacks that ran, probes and vantages that count, in microseconds; `None` if any of
+    /// them did not recover or was not measured.
+    pub recovered_us: Option<i64>,
+    /// The violated objectives, as `attack: objective`.
+    pub violated: Vec<String>,
+    /// The plan's digest, as in reports.
+    pub plan: Option<String>,
+    /// The digest of what is equal in runs of an unchanged plan: the plan without its seed and its file's path, which
+    /// differ between runs in which nothing else changed.
+    pub same: Option<String>,
+    /// Whether the log has its last record.
+    pub ended: bool,
+    /// Number of attacks that ran.
+    pub ran: usize,
+    /// Number of attacks in the plan.
+    pub planned: usize,
+}
+
+impl Entry {
+    /// Reads and judges the run in a folder.
+    pub(crate) fn read(folder: &Path, name: &str) -> Self {
+        let path = folder.join(LOG);
+        if !path.exists() {
+            return Self::damaged(folder, name, format!("there is no {LOG} in it"));
+        }
+        match log::read(&path) {
+            Ok(log) => Self::of(folder, name, log),
+            Err(error) => {
+                let mut why = error.to_string();
+                let mut source = error.source();
+                while let Some(cause) = source {
+                    why.push_str(&format!(": {cause}"));
+                    source = cause.source();
+                }
+                // Whoever reads the index later may name the folder in another way.
+                let why = why.replace(&path.display().to_string(), LOG);
+                Self::damaged(folder, name, why)
+            }
+        }
+    }
+
+    fn of(folder: &Path, name: &str, mut log: Log) -> Self {
+        let card = score::judge(&log);
+        let mut entry = Self::damaged(folder, name, String::new());
+        let begun = log.records.iter_mut().find_map(|record| match &mut record.event {
+            Event::RunStarted { plan, wall, operator, version, attempt, .. } => {
+                Some((plan, wall, operator, version, *attempt))
+            }
+            _ => None,
+        });
+        let Some((plan, wall, operator, version, attempt)) = begun else {
+            entry.damage = Some("its log does not begin with a plan".to_owned());
+            return entry;
+        };
+        entry.damage = None;
+        entry.plan = Some(plan.digest());
+        entry.same = Some(unchanged(plan));
+        entry.at_s = seconds(wall).unwrap_or(entry.at_s);
+        entry.started = Some(std::mem::take(wall));
+        entry.operator = Some(std::mem::take(operator));
+        entry.firedrill = Some(std::mem::take(version));
+        entry.attempt = attempt;
+        entry.ended = log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. }));
+        entry.run.clone_from(&card.run);
+        entry.scenario = Some(card.name.clone());
+        entry.verdict = Some(card.verdict);
+        entry.exit = Some(card.exit);
+        entry.score = card.score;
+        entry.recovered_us = recovered(&card);
+        entry.violated = violated(&card);
+        (entry.ran, entry.planned) = (card.ran, card.planned);
+        entry
+    }
+
+    fn damaged(folder: &Path, name: &str, why: String) -> Self {
+        Self {
+            folder: name.to_owned(),
+            at_s: changed(&folder.join(LOG)).or_else(|| changed(folder)).unwrap_or(0),
+            // A parser may quote what it read.
+            damage: Some(text::cleaned(why, text::TEXT_MOST)),
+            run: None,
+            scenario: None,
+            started: None,
+            operator: None,
+            firedrill: None,
+            attempt: 1,
+            verdict: None,
+            exit: None,
+            score: None,
+            recovered_us: None,
+            violated: Vec::new(),
+            plan: None,
+            same: None,
+            ended: false,
+            ran: 0,
+            planned: 0,
+        }
+    }
+
+    /// Whether a run without an end is still going on: its log is locked by the program that writes it.
+    #[must_use]
+    pub fn is_running(&self, reports: &Path) -> bool {
+        let path = reports.join(&self.folder).join(LOG);
+        !self.ended
+            && fs::File::open(path)
+                .is_ok_and(|log| matches!(log.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Returns the verdict in a word: `held`, `violated`, `unknown`, or `damaged`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self.verdict {
+            Some(verdict) => verdict.word(),
+            None => "damaged",
+        }
+    }
+}
+
+/// Returns the digest of what is equal in runs of an unchanged plan ([`Entry::same`]). The plan loses the rest.
+pub(crate) fn unchanged(plan: &mut Plan) -> String {
+    plan.seed = 0;
+    plan.file.clear();
+    plan.digest()
+}
+
+/// Parses a time of a log into seconds since 1970.
+fn seconds(wall: &str) -> Option<i64> {
+    let since = humantime::parse_rfc3339_weak(wall).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+fn changed(path: &Path) -> Option<i64> {
+    let time: SystemTime = fs::metadata(path).ok()?.modified().ok()?;
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+fn recovered(card: &Scorecard) -> Option<i64> {
+    let ran = card.attacks.iter().filter(|attack| attack.verdict.is_some());
+    let mut figures = ran.flat_map(|attack| &attack.figures).filter(|figure| figure.counts).peekable();
+    figures.peek()?;
+    figures.try_fold(0, |longest: i64, figure| Some(longest.max(figure.recovered_us?)))
+}
+
+fn violated(card: &Scorecard) -> Vec<String> {
+    let of = |attack: &score::card::AttackCard| {
+        let name = attack.name.clone();
+        let bad = attack.objectives.iter().filter(|one| one.verdict == Verdict::Violated);
+        bad.map(move |one| format!("{name}: {}", one.name)).collect::<Vec<_>>()
+    };
+    card.attacks.iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Sample, sample};
+
+    #[test]
+    fn an_entry_tells_what_the_card_tells() {
+        let reports = tempfile::tempdir().unwrap();
+        sample(&reports.path().join("one"), &Sample { bad: 40, ..Sample::default() });
+        let entry = Entry::read(&reports.path().join("one"), "one");
+        assert_eq!(entry.damage, None);
+        assert_eq!(entry.verdict, Some(Verdict::Violated));
+        assert_eq!(entry.exit, Some(1));
+        assert_eq!(entry.scenario.as_deref(), Some("friday"));
+        assert_eq!(entry.violated, ["stop checkout: users"]);
+        assert!(entry.ended && entry.recovered_us.is_some(), "{entry:?}");
+    }
+
+    #[test]
+    fn a_new_seed_alone_is_no_other_plan() {
+        let reports = tempfile::tempdir().unwrap();
+        let read = |name: &str, sample_of: &Sample| {
+            sample(&reports.path().join(name), sample_of);
+            Entry::read(&reports.path().join(name), name)
+        };
+        let one = read("one", &Sample::default());
+        let other = read("two", &Sample { seed: 8, ..Sample::default() });
+        assert_ne!(one.plan, other.plan, "reports tell them apart");
+        assert_eq!(one.same, other.same);
+        let changed = read("three", &Sample { meta: "OPS-8", ..Sample::default() });
+        assert_ne!(one.same, changed.same);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_damaged_and_not_left_out() {
+        let reports = tempfile::tempdir().unwrap();
+        let folder = reports.path().join("one");
+        fs::create_dir(&folder).unwrap();
+        assert!(Entry::read(&folder, "one").damage.unwrap().contains("no events.jsonl"));
+        fs::write(folder.join(LOG), "{\"v\":1,\nnothing\n").unwrap();
+        assert!(Entry::read(&folder, "one").damage.unwrap().contains("line 1"));
+        fs::write(folder.join(LOG), "").unwrap();
+        assert!(Entry::read(&folder, "one").damage.unwrap().contains("does not begin with a plan"));
+    }
+}

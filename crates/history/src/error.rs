@@ -1,0 +1,35 @@
+//! The errors of the history.
+
+use std::path::PathBuf;
+
+/// The history or a baseline could not be read. The message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The directory of runs could not be listed.
+    #[error("cannot list the runs in {}", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The index failed, and not because it is damaged: then it is made anew.
+    #[error("cannot use the index of the runs in {}", path.display())]
+    Index {
+        /// The directory.
+        path: PathBuf,
+        /// The database's error.
+        source: rusqlite::Error,
+    },
+    /// An entry could not be serialized, which is a bug.
+    #[error("cannot put a run into the index")]
+    Encode(#[from] serde_json::Error),
+    /// A file is no baseline.
+    #[error("{} is no baseline: {why}", path.display())]
+    NoBaseline {
+        /// The file.
+        path: PathBuf,
+        /// The defect.
+        why: String,
+    },
+}

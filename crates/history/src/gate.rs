@@ -1,0 +1,167 @@
+//! Whether a run may pass: by its own results, and by those of a baseline.
+
+use firedrill_judge::verdict::{Exit, Verdict};
+use serde::Serialize;
+
+use crate::{
+    baseline::Results,
+    compare::{Change, Comparison, Side, compare},
+};
+
+/// The kind of a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An objective was violated, or a guard aborted the run.
+    Violated,
+    /// It is worse than the baseline, beyond chance, or is not judged any more.
+    Worse,
+    /// It is not known.
+    Unknown,
+    /// The run was refused, stopped, or left something behind.
+    Run,
+}
+
+impl Kind {
+    /// Returns the word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Violated => "violated",
+            Self::Worse => "worse",
+            Self::Unknown => "unknown",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// One reason why a run does not pass, or would not without an allowance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether it is allowed, so that it alone does not fail the gate.
+    pub allowed: bool,
+    /// The reason, on one line.
+    pub text: String,
+}
+
+/// The decision about a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gate {
+    /// The exit code: 0 passes.
+    pub exit: u8,
+    /// The reasons, violations first.
+    pub reasons: Vec<Reason>,
+    /// The run beside its baseline.
+    pub comparison: Option<Comparison>,
+}
+
+/// Decides about a run. What is unknown fails unless it is allowed; what was refused, stopped or not put back always fails.
+#[must_use]
+pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (Exit, Gate) {
+    let comparison = baseline.map(|baseline| compare(baseline, run));
+    let own = Exit::of_code(run.exit);
+    let mut reasons = of_run(run, own);
+    reasons.extend(comparison.iter().flat_map(of_comparison));
+    if own != Exit::Held && reasons.is_empty() {
+        reasons.push((Kind::Run, format!("the run ended with exit code {}", run.exit)));
+    }
+    let place = |kind: Kind| {
+        [Kind::Run, Kind::Violated, Kind::Worse, Kind::Unknown].iter().position(|one| *one == kind)
+    };
+    reasons.sort_by_key(|(kind, _)| place(*kind));
+    // An unknown run is one whose exit code says so; unknown parts of others change nothing.
+    let mut exit = if own == Exit::Unknown { Exit::Held } else { own };
+    for (kind, _) in &reasons {
+        match kind {
+            Kind::Violated | Kind::Worse => exit = exit.worst(Exit::Violated),
+            // Of a run that was refused, most is unknown: its own exit code stays.
+            Kind::Unknown if !allow_unknown && exit == Exit::Held => exit = Exit::Unknown,
+            Kind::Unknown | Kind::Run => {}
+        }
+    }
+    if own == Exit::Unknown && !allow_unknown && exit == Exit::Held {
+        exit = Exit::Unknown;
+    }
+    let reasons = reasons.into_iter().map(|(kind, text)| Reason {
+        kind,
+        allowed: kind == Kind::Unknown && allow_unknown,
+        text: on_one_line(&text),
+    });
+    (exit, Gate { exit: exit as u8, reasons: reasons.collect(), comparison })
+}
+
+fn of_run(run: &Results, own: Exit) -> Vec<(Kind, String)> {
+    let mut reasons = Vec::new();
+    for attack in &run.attacks {
+        let Some(verdict) = attack.verdict else {
+            let why =
+                if attack.why.is_empty() { "no reason is known".to_owned() } else { attack.why.join("; ") };
+            reasons.push((Kind::Unknown, format!("{}: not run: {why}", attack.name)));
+            continue;
+        };
+        for one in &attack.objectives {
+            if let Some(kind) = kind(one.verdict) {
+                reasons.push((kind, format!("{}, {}: {}", attack.name, one.name, one.why)));
+            }
+        }
+        // A guard, or a doubt about the whole attack, belongs to no single objective.
+        if attack.objectives.iter().all(|one| one.verdict < verdict)
+            && let Some(kind) = kind(verdict)
+        {
+            reasons.push((kind, format!("{}: {}", attack.name, attack.why.join("; "))));
+        }
+    }
+    let whole = match own {
+        Exit::Held | Exit::Unknown => Kind::Unknown,
+        // A guard aborted the run.
+        Exit::Violated if reasons.iter().all(|(kind, _)| *kind != Kind::Violated) => Kind::Violated,
+        Exit::Violated => Kind::Unknown,
+        _ => Kind::Run,
+    };
+    reasons.extend(run.why.iter().map(|why| (whole, why.clone())));
+    if whole == Kind::Run && run.why.is_empty() {
+        reasons.push((Kind::Run, format!("the run ended with exit code {}", run.exit)));
+    }
+    reasons
+}
+
+const fn kind(verdict: Verdict) -> Option<Kind> {
+    match verdict {
+        Verdict::Held => None,
+        Verdict::Unknown => Some(Kind::Unknown),
+        Verdict::Violated => Some(Kind::Violated),
+    }
+}
+
+fn of_comparison(comparison: &Comparison) -> Vec<(Kind, String)> {
+    let reasons = comparison.rows.iter().filter_map(|row| {
+        let name = format!("{}, {}", row.attack, row.objective);
+        let why = row.why.as_deref().unwrap_or_default();
+        match row.change {
+            Change::Worse => {
+                let figure = |side: Option<Side>| side.map_or_else(String::new, |side| side.figure());
+                let (was, is) = (figure(row.before), figure(row.after));
+                Some((Kind::Worse, format!("{name}: {is}, and in the baseline {was}")))
+            }
+            Change::Removed => {
+                Some((Kind::Worse, format!("{name}: it was judged in the baseline, and not in this run")))
+            }
+            // What is unknown in the run itself, or was not run, is told already.
+            Change::Unknown if row.after.is_none_or(|side| side.verdict == Verdict::Unknown) => None,
+            Change::Unknown => {
+                Some((Kind::Unknown, format!("{name}: not compared with the baseline: {why}")))
+            }
+            Change::Better | Change::Same | Change::Added => None,
+        }
+    });
+    reasons.collect()
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

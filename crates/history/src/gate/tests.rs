@@ -1,0 +1,101 @@
+use super::*;
+use crate::compare::tests::results;
+
+/// A run in which all is held.
+fn held() -> Results {
+    let mut run = results(0);
+    (run.verdict, run.exit) = (Verdict::Held, 0);
+    for one in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
+        one.verdict = Verdict::Held;
+    }
+    run.attacks[0].verdict = Some(Verdict::Held);
+    run
+}
+
+fn unknown() -> Results {
+    let mut run = held();
+    (run.verdict, run.exit) = (Verdict::Unknown, 3);
+    run.attacks[0].verdict = Some(Verdict::Unknown);
+    run.attacks[0].objectives[0].verdict = Verdict::Unknown;
+    run.attacks[0].objectives[0].why = "the fault did not land".to_owned();
+    run
+}
+
+fn exit(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> Exit {
+    gate(run, baseline, allow_unknown).0
+}
+
+#[test]
+fn what_holds_passes_with_and_without_a_baseline() {
+    let run = held();
+    assert_eq!(gate(&run, None, false).1.reasons, []);
+    assert_eq!(exit(&run, None, false), Exit::Held);
+    assert_eq!(exit(&run, Some(&run), false), Exit::Held);
+}
+
+#[test]
+fn a_violated_objective_fails_whatever_is_allowed() {
+    let run = results(40);
+    assert_eq!(run.exit, 1);
+    let (exit, decided) = gate(&run, None, true);
+    assert_eq!(exit, Exit::Violated);
+    assert_eq!(decided.reasons[0].kind, Kind::Violated);
+    assert!(decided.reasons[0].text.starts_with("stop checkout, users: "), "{:?}", decided.reasons);
+}
+
+#[test]
+fn what_is_unknown_fails_unless_it_is_allowed_and_is_told_all_the_same() {
+    let run = unknown();
+    assert_eq!(exit(&run, None, false), Exit::Unknown);
+    let (exit, decided) = gate(&run, None, true);
+    assert_eq!(exit, Exit::Held);
+    assert!(decided.reasons[0].allowed && decided.reasons[0].text.contains("did not land"));
+}
+
+#[test]
+fn worse_than_the_baseline_fails_although_it_held() {
+    let baseline = held();
+    let mut run = results(1);
+    for one in run.attacks.iter_mut().flat_map(|attack| &mut attack.objectives) {
+        one.verdict = Verdict::Held;
+    }
+    (run.verdict, run.exit, run.attacks[0].verdict) = (Verdict::Held, 0, Some(Verdict::Held));
+    assert_eq!(exit(&run, None, false), Exit::Held);
+    let (exit, decided) = gate(&run, Some(&baseline), true);
+    assert_eq!(exit, Exit::Violated, "{decided:?}");
+    let worse: Vec<_> = decided.reasons.iter().filter(|one| one.kind == Kind::Worse).collect();
+    assert!(worse[0].text.contains("in the baseline 100 %"), "{worse:?}");
+}
+
+#[test]
+fn an_objective_that_is_gone_is_worse_and_one_that_cannot_be_compared_unknown() {
+    let baseline = held();
+    let mut run = held();
+    run.attacks[0].objectives.remove(0);
+    assert_eq!(exit(&run, Some(&baseline), true), Exit::Violated);
+    let mut run = held();
+    run.attacks[0].objectives[0].goal = "another".to_owned();
+    assert_eq!(exit(&run, Some(&baseline), false), Exit::Unknown);
+    assert_eq!(exit(&run, Some(&baseline), true), Exit::Held);
+    assert_eq!(exit(&held(), Some(&unknown()), false), Exit::Unknown, "the baseline could not tell");
+}
+
+#[test]
+fn what_was_refused_stopped_or_left_behind_is_never_allowed() {
+    for (code, wanted) in [(4, Exit::Refused), (5, Exit::Stopped), (6, Exit::Unclean)] {
+        let run = Results { exit: code, ..unknown() };
+        let (exit, decided) = gate(&run, None, true);
+        assert_eq!(exit, wanted);
+        assert_eq!(decided.reasons[0].kind, Kind::Run, "there is a reason: {decided:?}");
+    }
+}
+
+#[test]
+fn a_refused_run_is_not_called_worse_than_its_baseline() {
+    let mut run = Results { exit: 4, why: vec!["an agent refused".to_owned()], ..unknown() };
+    run.attacks[0].verdict = None;
+    run.attacks[0].objectives.clear();
+    let (exit, decided) = gate(&run, Some(&held()), false);
+    assert_eq!(exit, Exit::Refused);
+    assert!(decided.reasons.iter().all(|reason| reason.kind != Kind::Worse), "{decided:?}");
+}

@@ -1,0 +1,174 @@
+//! The index as a database: one table of runs, kept as JSON beside what is searched by. Knows no folder.
+
+use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+
+use firedrill_wire::text::{self, Breaks};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+
+use crate::{
+    entry::Entry,
+    filter::{Filter, Shown},
+    scan::Stamp,
+};
+
+/// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
+const FORMAT: i64 = 1;
+/// Time for which another program's transaction is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const SCHEMA: &str = "
+    CREATE TABLE program (version TEXT NOT NULL);
+    CREATE TABLE runs (
+        folder TEXT PRIMARY KEY,
+        modified INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        at_s INTEGER NOT NULL,
+        scenario TEXT,
+        verdict TEXT NOT NULL,
+        entry TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX by_time ON runs (at_s);
+    CREATE INDEX by_scenario ON runs (scenario, at_s);
+    CREATE INDEX damaged ON runs (verdict) WHERE verdict = 'damaged';
+";
+
+/// The reason why an index cannot be used as it is.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It is damaged, not finished, or of another version: it is made anew.
+    Stale,
+    /// Anything else, such as a folder that cannot be written.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Stale } else { Self::Failed(error) }
+    }
+}
+
+/// Whether an error says that the file is damaged or has other tables than expected.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
+        // "no such table" and "no such column"; statements themselves are correct.
+        Some(ErrorCode::Unknown) => true,
+        Some(_) => false,
+        // A column that has no value of its type.
+        None => true,
+    }
+}
+
+/// Returns what tells the program whose judgement the index holds: another build may judge the same log differently.
+fn program() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match std::env::current_exe().and_then(std::fs::metadata) {
+        Ok(file) => format!("{version} {} {}.{:09}", file.size(), file.mtime(), file.mtime_nsec()),
+        Err(_) => version.to_owned(),
+    }
+}
+
+/// An open index.
+#[derive(Debug)]
+pub(super) struct Store(Connection);
+
+impl Store {
+    /// Opens an index that exists and is of this version.
+    pub(super) fn open(path: &Path) -> Result<Self, Unusable> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let store = Self(Connection::open_with_flags(path, flags)?);
+        store.0.busy_timeout(PATIENCE)?;
+        let format: i64 = store.0.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if format != FORMAT {
+            return Err(Unusable::Stale);
+        }
+        let program: String = store.0.query_row("SELECT version FROM program", [], |row| row.get(0))?;
+        if program == self::program() { Ok(store) } else { Err(Unusable::Stale) }
+    }
+
+    /// Creates an index in a file that does not exist.
+    pub(super) fn create(path: &Path) -> rusqlite::Result<Self> {
+        Self::set_up(Connection::open(path)?)
+    }
+
+    /// Creates an index that is gone with this program.
+    pub(super) fn in_memory() -> rusqlite::Result<Self> {
+        Self::set_up(Connection::open_in_memory()?)
+    }
+
+    fn set_up(connection: Connection) -> rusqlite::Result<Self> {
+        connection.busy_timeout(PATIENCE)?;
+        let program = program();
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} INSERT INTO program VALUES ('{program}'); PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))?;
+        Ok(Self(connection))
+    }
+
+    /// Returns the folders of the index, and the logs' stamps when they were read.
+    pub(super) fn stamps(&self) -> rusqlite::Result<HashMap<String, Stamp>> {
+        let mut statement = self.0.prepare("SELECT folder, modified, changed, size FROM runs")?;
+        let rows = statement.query_map([], |row| {
+            let stamp = Stamp { modified: row.get(1)?, changed: row.get(2)?, size: row.get(3)? };
+            Ok((row.get::<_, String>(0)?, stamp))
+        })?;
+        rows.collect()
+    }
+
+    /// Puts runs in, in place of those of the same folders, and takes others out; all of it or nothing.
+    pub(super) fn change(
+        &mut self,
+        add: &[(Entry, String, Stamp)],
+        remove: &[String],
+    ) -> rusqlite::Result<()> {
+        let change = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert =
+                change.prepare("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+            for (entry, json, stamp) in add {
+                insert.execute(params![
+                    entry.folder,
+                    stamp.modified,
+                    stamp.changed,
+                    stamp.size,
+                    entry.at_s,
+                    entry.scenario,
+                    entry.word(),
+                    json
+                ])?;
+            }
+            let mut delete = change.prepare("DELETE FROM runs WHERE folder = ?1")?;
+            for folder in remove {
+                delete.execute(params![folder])?;
+            }
+        }
+        change.commit()
+    }
+
+    /// Returns the runs that pass a filter, the newest first. A text that is no entry is damage.
+    pub(super) fn select(&self, filter: &Filter) -> rusqlite::Result<Vec<Entry>> {
+        let mut statement = self.0.prepare(
+            "SELECT entry FROM runs
+             WHERE (?1 IS NULL OR scenario = ?1) AND (?2 IS NULL OR verdict = ?2) AND (?3 IS NULL OR at_s >= ?3)
+             ORDER BY at_s DESC, folder DESC LIMIT ?4",
+        )?;
+        let most = filter.limit.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
+        let shown = filter.shown.map(Shown::word);
+        let rows = statement.query_map(params![filter.scenario, shown, filter.since_s, most], |row| {
+            row.get::<_, String>(0)
+        })?;
+        // Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
+        let read =
+            |json: String| -> serde_json::Result<Entry> { text::from_json(json.as_bytes(), Breaks::None) };
+        rows.map(|json| read(json?).map_err(|_| rusqlite::Error::InvalidQuery)).collect()
+    }
+
+    /// Returns the number of all folders, and that of damaged ones.
+    pub(super) fn count(&self) -> rusqlite::Result<(usize, usize)> {
+        let number = |sql: &str| self.0.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let all = number("SELECT count(*) FROM runs")?;
+        let damaged = number("SELECT count(*) FROM runs WHERE verdict = 'damaged'")?;
+        Ok((usize::try_from(all).unwrap_or(0), usize::try_from(damaged).unwrap_or(0)))
+    }
+}

@@ -1,0 +1,237 @@
+//! The index agrees with the folders, whatever becomes of either.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    filter::Shown,
+    scan::LOG,
+    testing::{Sample, sample},
+};
+
+/// Opens a history that trusts times: tests give each change a time of its own.
+fn open(reports: &Path) -> History {
+    History::with(reports, Duration::ZERO, |_| {}, Place::open(reports)).unwrap()
+}
+
+fn all(history: &mut History) -> Vec<Entry> {
+    history.runs(&Filter::default()).unwrap()
+}
+
+/// What the folders say, without an index.
+fn truth(reports: &Path) -> Vec<Entry> {
+    all(&mut History::in_memory(reports).unwrap())
+}
+
+fn quick(number: u64) -> Sample {
+    Sample {
+        run: format!("20261120-1402-friday-{number:04x}"),
+        wall: format!("2026-11-20T14:02:{:02}Z", number % 60),
+        measured: false,
+        ..Sample::default()
+    }
+}
+
+#[test]
+fn only_what_is_new_is_read() {
+    let reports = tempfile::tempdir().unwrap();
+    let folder = |name: &str| reports.path().join(name);
+    sample(&folder("one"), &quick(1));
+    let mut history = open(reports.path());
+    assert_eq!(history.refreshed, Refreshed { read: 1, removed: 0 });
+    assert_eq!(history.refresh().unwrap(), Refreshed::default());
+    drop(history);
+    sample(&folder("two"), &quick(2));
+    let mut history = open(reports.path());
+    assert_eq!(history.refreshed, Refreshed { read: 1, removed: 0 });
+    fs::remove_dir_all(folder("one")).unwrap();
+    assert_eq!(history.refresh().unwrap(), Refreshed { read: 0, removed: 1 });
+    assert_eq!(all(&mut history).len(), 1);
+}
+
+#[test]
+fn filters_are_by_scenario_verdict_time_and_number() {
+    let reports = tempfile::tempdir().unwrap();
+    for number in 0..3 {
+        sample(&reports.path().join(format!("run{number}")), &quick(number));
+    }
+    fs::create_dir(reports.path().join("hurt")).unwrap();
+    let mut history = open(reports.path());
+    let mut names = |filter: Filter| -> Vec<String> {
+        history.runs(&filter).unwrap().into_iter().map(|entry| entry.folder).collect()
+    };
+    let named = Filter { scenario: Some("friday".to_owned()), ..Filter::default() };
+    assert_eq!(names(named.clone()), ["run2", "run1", "run0"], "the newest first");
+    assert_eq!(names(Filter { limit: Some(1), ..named.clone() }), ["run2"]);
+    let at = humantime::parse_rfc3339("2026-11-20T14:02:01Z").unwrap();
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(names(Filter { since_s: i64::try_from(at).ok(), ..named }), ["run2", "run1"]);
+    assert_eq!(names(Filter { shown: Some(Shown::Damaged), ..Filter::default() }), ["hurt"]);
+    assert_eq!(names(Filter { shown: Some(Shown::Held), ..Filter::default() }), Vec::<String>::new());
+    assert_eq!(history.count().unwrap(), (4, 1));
+}
+
+#[test]
+fn a_damaged_or_foreign_index_is_made_anew() {
+    let reports = tempfile::tempdir().unwrap();
+    sample(&reports.path().join("one"), &quick(1));
+    let wanted = truth(reports.path());
+    let index = reports.path().join(".history.sqlite");
+    assert_eq!(all(&mut open(reports.path())), wanted);
+    let whole = fs::read(&index).unwrap();
+    let mut torn = whole.clone();
+    torn[4096..].fill(0xa5);
+    for bytes in [&b"this is no database"[..], &whole[..whole.len() / 2], &torn, b""] {
+        fs::write(&index, bytes).unwrap();
+        assert_eq!(all(&mut open(reports.path())), wanted);
+    }
+    let other = rusqlite::Connection::open(&index).unwrap();
+    other.execute_batch("UPDATE program SET version = '0.0.1'").unwrap();
+    drop(other);
+    let mut history = open(reports.path());
+    assert_eq!(history.refreshed.read, 1, "another version's judgement is not taken over");
+    assert_eq!(all(&mut history), wanted);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_back_is_damage() {
+    let reports = tempfile::tempdir().unwrap();
+    sample(&reports.path().join("one"), &quick(1));
+    let mut history = open(reports.path());
+    let wanted = all(&mut history);
+    let other = rusqlite::Connection::open(reports.path().join(".history.sqlite")).unwrap();
+    other.execute_batch("UPDATE runs SET entry = '{}'").unwrap();
+    drop(other);
+    assert_eq!(all(&mut history), wanted, "it was read from the folder again");
+}
+
+#[test]
+fn without_a_place_for_the_index_all_is_read_and_said() {
+    let reports = tempfile::tempdir().unwrap();
+    sample(&reports.path().join("one"), &quick(1));
+    // A directory in place of the lock refuses also root.
+    fs::create_dir(reports.path().join(".history.lock")).unwrap();
+    let mut history = open(reports.path());
+    assert_eq!(all(&mut history).len(), 1);
+    assert!(history.why_memory().unwrap().contains(".history.lock"), "{:?}", history.why_memory());
+}
+
+#[test]
+fn two_programs_may_use_it_at_once() {
+    let reports = tempfile::tempdir().unwrap();
+    for number in 0..12 {
+        sample(&reports.path().join(format!("run{number}")), &quick(number));
+    }
+    let wanted = truth(reports.path());
+    // Threads with histories of their own share nothing but the files, as programs do.
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (reports, wanted) = (reports.path(), &wanted);
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let mut history = open(reports);
+                    assert_eq!(history.why_memory(), None);
+                    assert_eq!(all(&mut history), *wanted);
+                    if number == 0 && round % 2 == 0 {
+                        // It throws away what others have open.
+                        let place = history.place.take().unwrap().again(reports).unwrap();
+                        assert_eq!(place.why_memory, None);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// A change to the folders.
+#[derive(Clone, Debug)]
+enum Deed {
+    Add,
+    Remove(usize),
+    /// Overwrites some bytes in the middle; the size stays.
+    Scratch(usize),
+    /// Cuts the log.
+    Cut(usize),
+    /// Removes the log and leaves the folder.
+    Strip(usize),
+    /// Throws the index away.
+    Forget,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let which = 0..100_usize;
+    let deed = prop_oneof![
+        4 => Just(Deed::Add),
+        1 => which.clone().prop_map(Deed::Remove),
+        2 => which.clone().prop_map(Deed::Scratch),
+        1 => which.clone().prop_map(Deed::Cut),
+        1 => which.prop_map(Deed::Strip),
+        1 => Just(Deed::Forget),
+    ];
+    proptest::collection::vec(deed, 1..12)
+}
+
+/// Does it, and gives the log a time that no change before had.
+fn act(reports: &Path, deed: &Deed, number: u64) {
+    let mut folders: Vec<PathBuf> = scan(reports).unwrap().into_iter().map(|found| found.path).collect();
+    folders.sort();
+    let pick = |which: usize| folders.get(which % folders.len().max(1));
+    let changed = match deed {
+        Deed::Add => {
+            let folder = reports.join(format!("run{number:04}"));
+            sample(&folder, &quick(number));
+            Some(folder)
+        }
+        Deed::Remove(which) => {
+            pick(*which).iter().for_each(|folder| fs::remove_dir_all(folder).unwrap());
+            None
+        }
+        Deed::Strip(which) => {
+            pick(*which).iter().for_each(|folder| _ = fs::remove_file(folder.join(LOG)));
+            None
+        }
+        Deed::Scratch(which) | Deed::Cut(which) => {
+            let folder = pick(*which).filter(|folder| folder.join(LOG).exists()).cloned();
+            if let Some(folder) = &folder {
+                let mut bytes = fs::read(folder.join(LOG)).unwrap();
+                let middle = bytes.len() / 2;
+                if matches!(deed, Deed::Cut(_)) {
+                    bytes.truncate(middle);
+                } else {
+                    bytes[middle..].iter_mut().take(8).for_each(|byte| *byte = b'#');
+                }
+                fs::write(folder.join(LOG), bytes).unwrap();
+            }
+            folder
+        }
+        Deed::Forget => {
+            let _ = fs::remove_file(reports.join(".history.sqlite"));
+            None
+        }
+    };
+    if let Some(folder) = changed {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + number);
+        File::options().write(true).open(folder.join(LOG)).unwrap().set_modified(time).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn index_and_folders_always_agree(deeds in deeds()) {
+        let reports = tempfile::tempdir().unwrap();
+        for (deed, number) in deeds.iter().zip(1..) {
+            act(reports.path(), deed, number);
+            let mut history = open(reports.path());
+            let found = scan(reports.path()).unwrap().len();
+            prop_assert_eq!(history.count().unwrap().0, found, "each folder is listed");
+            prop_assert_eq!(all(&mut history), truth(reports.path()));
+        }
+    }
+}

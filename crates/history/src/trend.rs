@@ -1,0 +1,181 @@
+//! What many runs say together: how often a scenario held, and how often its verdict changed although nothing else did.
+
+use std::collections::{BTreeMap, HashSet};
+
+use firedrill_judge::{score::format, verdict::Verdict};
+use firedrill_statistics::exact;
+use serde::Serialize;
+
+use crate::entry::Entry;
+
+/// Exit codes of runs that a person or an agent kept from saying anything: refused, stopped.
+const SAID_NOTHING: [u8; 2] = [4, 5];
+
+/// How often verdicts differ between runs of an unchanged plan.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Flaky {
+    /// Number of runs whose verdict is not the most frequent one of their plan.
+    pub differing: usize,
+    /// Number of runs whose plan was run more than once.
+    pub of: usize,
+    /// The share of `differing`, 0 to 1; `None` if no plan was run more than once.
+    pub share: Option<f64>,
+}
+
+/// For people: `1 of 9 (11 %)`.
+impl std::fmt::Display for Flaky {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.share {
+            Some(share) => write!(f, "{} of {} ({})", self.differing, self.of, format::percent(share)),
+            None => f.write_str("no plan ran twice"),
+        }
+    }
+}
+
+/// The runs of one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scenario {
+    /// Its name.
+    pub scenario: String,
+    /// Number of all runs.
+    pub runs: usize,
+    /// Number of runs that held.
+    pub held: usize,
+    /// Number of runs that were violated.
+    pub violated: usize,
+    /// Number of runs that are unknown, without those that were refused or stopped.
+    pub unknown: usize,
+    /// Number of runs that were refused or stopped, and have neither held nor been violated.
+    pub refused_or_stopped: usize,
+    /// The range of the probability that a run holds, by the exact bounds of verdicts; over runs that held or were violated.
+    pub held_range: Option<(f64, f64)>,
+    /// How often verdicts differ.
+    pub flaky: Flaky,
+    /// Start of the newest run.
+    pub last: Option<String>,
+}
+
+/// Returns each run once, the oldest first: copies of folders count for nothing. Damaged folders are left out.
+#[must_use]
+pub fn once_each(entries: &[Entry]) -> Vec<&Entry> {
+    let mut seen = HashSet::new();
+    let mut runs: Vec<&Entry> = entries.iter().filter(|entry| entry.damage.is_none()).collect();
+    runs.sort_by(|one, other| (one.at_s, &one.folder).cmp(&(other.at_s, &other.folder)));
+    runs.retain(|entry| entry.run.as_ref().is_none_or(|run| seen.insert(run)));
+    runs
+}
+
+/// Returns how often verdicts differ between runs of one plan. Runs that did not end, or were refused or stopped, do not count.
+#[must_use]
+pub fn flaky(runs: &[&Entry]) -> Flaky {
+    let mut plans = BTreeMap::<(&str, &str), BTreeMap<Verdict, usize>>::new();
+    for entry in runs.iter().filter(|entry| entry.ended && !said_nothing(entry)) {
+        if let (Some(scenario), Some(same), Some(verdict)) = (&entry.scenario, &entry.same, entry.verdict) {
+            *plans.entry((scenario, same)).or_default().entry(verdict).or_default() += 1;
+        }
+    }
+    let (mut differing, mut of) = (0, 0);
+    for verdicts in plans.values() {
+        let all: usize = verdicts.values().sum();
+        if all > 1 {
+            of += all;
+            differing += all - verdicts.values().max().copied().unwrap_or(0);
+        }
+    }
+    Flaky { differing, of, share: (of > 0).then(|| differing as f64 / of as f64) }
+}
+
+fn said_nothing(entry: &Entry) -> bool {
+    entry.exit.is_some_and(|exit| SAID_NOTHING.contains(&exit))
+}
+
+/// Sums runs up by scenario, in the order of names.
+#[must_use]
+pub fn scenarios(entries: &[Entry]) -> Vec<Scenario> {
+    let mut by_name = BTreeMap::<&str, Vec<&Entry>>::new();
+    for entry in once_each(entries) {
+        by_name.entry(entry.scenario.as_deref().unwrap_or_default()).or_default().push(entry);
+    }
+    by_name.into_iter().map(|(name, runs)| scenario(name, &runs)).collect()
+}
+
+fn scenario(name: &str, runs: &[&Entry]) -> Scenario {
+    let count = |verdict: Verdict| runs.iter().filter(|entry| entry.verdict == Some(verdict)).count();
+    let (held, violated) = (count(Verdict::Held), count(Verdict::Violated));
+    let nothing =
+        runs.iter().filter(|entry| entry.verdict == Some(Verdict::Unknown) && said_nothing(entry)).count();
+    let told = held + violated;
+    Scenario {
+        scenario: name.to_owned(),
+        runs: runs.len(),
+        held,
+        violated,
+        unknown: count(Verdict::Unknown) - nothing,
+        refused_or_stopped: nothing,
+        held_range: (told > 0).then(|| exact(held as f64 / told as f64, told as f64)),
+        flaky: flaky(runs),
+        last: runs.last().and_then(|entry| entry.started.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: i64, same: &str, verdict: Verdict) -> Entry {
+        Entry {
+            folder: format!("run{number}"),
+            at_s: number,
+            damage: None,
+            run: Some(format!("id{number}")),
+            scenario: Some("friday".to_owned()),
+            started: None,
+            operator: None,
+            firedrill: None,
+            attempt: 1,
+            verdict: Some(verdict),
+            exit: Some(0),
+            score: None,
+            recovered_us: None,
+            violated: Vec::new(),
+            plan: None,
+            same: Some(same.to_owned()),
+            ended: true,
+            ran: 1,
+            planned: 1,
+        }
+    }
+
+    #[test]
+    fn only_runs_of_one_plan_are_held_against_each_other() {
+        use Verdict::{Held, Unknown, Violated};
+        let mut all = vec![
+            entry(1, "a", Held),
+            entry(2, "a", Held),
+            entry(3, "a", Violated),
+            entry(4, "a", Unknown),
+            entry(5, "b", Violated),
+            entry(6, "c", Violated),
+            entry(7, "c", Violated),
+        ];
+        let found = scenarios(&all).remove(0);
+        assert_eq!((found.flaky.differing, found.flaky.of), (2, 6), "b was run once");
+        assert_eq!((found.held, found.violated, found.unknown), (2, 4, 1));
+        all[3].exit = Some(5);
+        all[2].ended = false;
+        let found = scenarios(&all).remove(0);
+        assert_eq!((found.flaky.differing, found.flaky.of), (0, 4), "stopped and cut runs do not count");
+        assert_eq!((found.unknown, found.refused_or_stopped), (0, 1));
+    }
+
+    #[test]
+    fn a_copy_of_a_run_counts_once_and_a_damaged_folder_not_at_all() {
+        let one = entry(1, "a", Verdict::Held);
+        let copy = Entry { folder: "copy".to_owned(), ..one.clone() };
+        let damaged = Entry { damage: Some("cut".to_owned()), verdict: None, ..entry(2, "a", Verdict::Held) };
+        let found = scenarios(&[one, copy, damaged]).remove(0);
+        assert_eq!((found.runs, found.flaky.of, found.flaky.share), (1, 0, None));
+        let (low, high) = found.held_range.expect("one run held");
+        assert!(low < 0.03 && high >= 1.0, "one run shows nearly nothing: {low} {high}");
+    }
+}
