@@ -6,11 +6,14 @@ pub mod args;
 mod ask;
 pub mod check;
 mod collect;
+mod compare;
 mod completions;
 #[cfg(feature = "lab")]
 mod demo;
 mod doctor;
 pub mod failure;
+mod gate;
+mod history;
 mod hosts;
 #[cfg(feature = "lab")]
 pub mod lab;
@@ -20,8 +23,10 @@ mod reached;
 mod release;
 pub mod report;
 mod run;
+mod runs;
 pub mod schema;
 mod status;
+mod trend;
 mod undo;
 mod watch;
 
@@ -73,6 +78,14 @@ enum Verb {
     Release(release::Args),
     /// Render a run's reports again from its log
     Report(report::Args),
+    /// Show the runs of the past: time, scenario, verdict, score, violated objectives
+    History(history::Args),
+    /// Compare two runs, objective by objective
+    Compare(compare::Args),
+    /// Draw how a scenario's score and recovery went over its runs
+    Trend(trend::Args),
+    /// Decide whether a run passes, by itself and beside a baseline
+    Gate(gate::Args),
     /// Look at each host: kernel, clocks, service managers, foreign rules, policy
     Doctor(doctor::Args),
     /// Certificates of people and hosts
@@ -110,6 +123,10 @@ pub fn main() -> ExitCode {
         Verb::Undo(args) => undo::run(args),
         Verb::Release(args) => release::run(args),
         Verb::Report(args) => report::run(args),
+        Verb::History(args) => history::run(args),
+        Verb::Compare(args) => compare::run(args),
+        Verb::Trend(args) => trend::run(args),
+        Verb::Gate(args) => gate::run(args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Pki(args) => pki::run(args),
         #[cfg(feature = "lab")]

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::failure::{Failure, Result, Wrap as _};
+use super::{
+    failure::{Failure, Result, Wrap as _},
+    runs,
+};
 use crate::{
     log,
     report::{self, Format, Input},
@@ -78,7 +81,7 @@ pub enum Open {
 /// # Errors
 /// There is no such run, its log is damaged, or a report cannot be written.
 pub fn run(args: &Args) -> Result<Exit> {
-    let path = find(&args.run)?;
+    let path = runs::log_of(&args.run, Path::new(runs::REPORTS))?;
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let log = log::read(&path).wrap("cannot make a report")?;
     let input = Input::new(&log);
@@ -106,33 +109,7 @@ pub fn run(args: &Args) -> Result<Exit> {
 /// Returns the scorecard's exit code.
 #[must_use]
 pub fn exit(card: &Scorecard) -> Exit {
-    let known = [
-        Exit::Held,
-        Exit::Violated,
-        Exit::Usage,
-        Exit::Unknown,
-        Exit::Refused,
-        Exit::Stopped,
-        Exit::Unclean,
-        Exit::Lost,
-        Exit::Bug,
-    ];
-    known.into_iter().find(|exit| *exit as u8 == card.exit).unwrap_or(Exit::Bug)
-}
-
-/// Finds a run's log.
-fn find(run: &Path) -> Result<PathBuf> {
-    const LOG: &str = "events.jsonl";
-    let tried = [run.to_path_buf(), run.join(LOG), Path::new("reports").join(run).join(LOG)];
-    tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
-        Failure::new(format!(
-            "no run's log was found at {}, {} or {}",
-            tried[0].display(),
-            tried[1].display(),
-            tried[2].display()
-        ))
-        .help("name a run's folder, its events.jsonl, or the id of a run under ./reports")
-    })
+    Exit::of_code(card.exit)
 }
 
 /// Formats a scorecard for the terminal: the verdict, the story, and the objectives.

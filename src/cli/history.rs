@@ -1,0 +1,209 @@
+//! `firedrill history`: the runs in a directory, as a table. Needs no host.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use firedrill_history::{Entry, Filter, History, Scenario, Shown, scenarios};
+
+use super::{
+    failure::Result,
+    output::{print_json, table},
+    runs::{ReportsArgs, history_of, moment},
+};
+use crate::{terminal::harmless, verdict::Exit};
+
+/// Options of `history`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill history
+  firedrill history --scenario friday --since 30d
+  firedrill history --verdict violated --since 2026-11-01 --limit 5 --json
+  firedrill history --verdict damaged              folders that cannot be read as runs, and why
+  firedrill history --flaky                        verdicts that changed although the plan did not
+
+Verdicts are judged from the logs. An index beside the runs (.history.sqlite) makes this quick; it
+may be deleted at any time, and is made anew. Exit code 0, whatever the verdicts are; `firedrill
+gate` is for decisions.")]
+pub(super) struct Args {
+    /// Only runs of this scenario
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+    /// Only runs with this verdict
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    verdict: Option<Wanted>,
+    /// Only runs since then: a date, a time (RFC 3339, UTC), or how long ago (`30d`, `12h`)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<i64>,
+    /// The newest so many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Sum up by scenario, and say how often a verdict changed although the plan did not
+    #[arg(long, conflicts_with_all = ["verdict", "limit"])]
+    flaky: bool,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    /// For machines: one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// A verdict on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Wanted {
+    /// All objectives held
+    Held,
+    /// An objective was violated
+    Violated,
+    /// Something could not be measured or did not land
+    Unknown,
+    /// The folder is none of a run that can be read
+    Damaged,
+}
+
+impl From<Wanted> for Shown {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Held => Self::Held,
+            Wanted::Violated => Self::Violated,
+            Wanted::Unknown => Self::Unknown,
+            Wanted::Damaged => Self::Damaged,
+        }
+    }
+}
+
+/// Parses a moment: a date, a time, or a length of time before now. Returns seconds since 1970.
+fn since(text: &str) -> Result<i64, String> {
+    let time = if let Ok(length) = humantime::parse_duration(text) {
+        SystemTime::now().checked_sub(length)
+    } else {
+        let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        humantime::parse_rfc3339_weak(&whole).ok()
+    };
+    let seconds = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
+    seconds.and_then(|seconds| i64::try_from(seconds).ok()).ok_or_else(|| {
+        "a date (2026-11-01), a time (2026-11-01T09:30:00Z) or a length (30d, 12h) is wanted".to_owned()
+    })
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let mut history = history_of(&args.reports.reports)?;
+    let filter = Filter {
+        scenario: args.scenario.clone(),
+        shown: args.verdict.map(Shown::from),
+        since_s: args.since,
+        limit: (args.limit > 0 && !args.flaky).then_some(args.limit),
+    };
+    let entries = history.runs(&filter)?;
+    let damaged = history.runs(&Filter { shown: Some(Shown::Damaged), ..Filter::default() })?;
+    if args.flaky {
+        let all = scenarios(&entries);
+        if args.json {
+            print_json(&serde_json::json!({ "schema": 1, "scenarios": all }))?;
+        } else {
+            outln!("{}", by_scenario(&all));
+        }
+    } else if args.json {
+        let (folders, _) = history.count()?;
+        let runs = entries
+            .iter()
+            .map(|entry| with_running(entry, &history))
+            .collect::<serde_json::Result<Vec<_>>>()?;
+        let damaged: Vec<_> = damaged
+            .iter()
+            .map(|entry| serde_json::json!({ "folder": entry.folder, "why": entry.damage }))
+            .collect();
+        print_json(
+            &serde_json::json!({ "schema": 1, "folders": folders, "damaged": damaged, "runs": runs }),
+        )?;
+        return Ok(Exit::Held);
+    } else {
+        let (folders, _) = history.count()?;
+        outln!("{}", text(&entries, folders, &history));
+    }
+    if !damaged.is_empty() && args.verdict != Some(Wanted::Damaged) {
+        errln!(
+            "{} of {} folders cannot be read as runs; `firedrill history --verdict damaged` says which and why",
+            damaged.len(),
+            history.count()?.0
+        );
+    }
+    Ok(Exit::Held)
+}
+
+fn with_running(entry: &Entry, history: &History) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(entry)?;
+    value["running"] = entry.is_running(history.reports()).into();
+    Ok(value)
+}
+
+fn text(entries: &[Entry], folders: usize, history: &History) -> String {
+    if entries.is_empty() {
+        let place = history.reports().display();
+        return match folders {
+            0 => format!("no runs in {place}"),
+            _ => format!("none of the {folders} runs in {place} is such"),
+        };
+    }
+    let heads = ["time (UTC)", "scenario", "verdict", "score", "violated", "run"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(entries.iter().map(|entry| row(entry, entry.is_running(history.reports()))));
+    let mut text = table(rows);
+    if entries.len() < folders {
+        text += &format!("\n\n{} of {folders} folders", entries.len());
+    }
+    text
+}
+
+fn row(entry: &Entry, running: bool) -> Vec<String> {
+    let word = match entry.exit {
+        _ if running => "running",
+        Some(4) => "refused",
+        Some(5) => "stopped",
+        Some(6) => "unclean",
+        _ => entry.word(),
+    };
+    let told = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
+    vec![
+        moment(entry.at_s),
+        entry.scenario.clone().unwrap_or_default(),
+        word.to_owned(),
+        entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
+        told,
+        // A folder's name is the only text here that no log was read for.
+        harmless(&entry.folder).replace('\n', " "),
+    ]
+}
+
+fn by_scenario(all: &[Scenario]) -> String {
+    if all.is_empty() {
+        return "no runs".to_owned();
+    }
+    let heads = ["scenario", "runs", "held", "violated", "unknown", "changed by themselves", "last (UTC)"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|one| {
+        vec![
+            one.scenario.clone(),
+            one.runs.to_string(),
+            one.held.to_string(),
+            one.violated.to_string(),
+            (one.unknown + one.refused_or_stopped).to_string(),
+            one.flaky.to_string(),
+            one.last.as_ref().and_then(|at| at.get(..16)).unwrap_or_default().replace('T', " "),
+        ]
+    }));
+    table(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_times_or_lengths() {
+        assert_eq!(since("1970-01-02"), Ok(86_400));
+        assert_eq!(since("1970-01-02T00:00:10Z"), Ok(86_410));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let hour_ago = u64::try_from(since("1h").unwrap()).unwrap();
+        assert!((3_590..=3_610).contains(&(now - hour_ago)), "{hour_ago}");
+        assert!(since("yesterday").unwrap_err().contains("30d"));
+    }
+}

@@ -1,0 +1,89 @@
+//! How commands find runs: by folder, by log, or by id in a directory of runs.
+
+use std::path::{Path, PathBuf};
+
+use firedrill_history::{History, Results};
+
+use super::failure::{Failure, Result, Wrap as _};
+use crate::log;
+
+/// The directory in which runs are, unless another is named.
+pub(super) const REPORTS: &str = "reports";
+
+/// Number of logs whose reading takes so long that it is told.
+const MANY: usize = 500;
+
+/// Where runs are.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ReportsArgs {
+    /// The directory with the runs' folders
+    #[arg(long, value_name = "DIR", default_value = REPORTS)]
+    pub(super) reports: PathBuf,
+}
+
+/// Finds a run's log.
+pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
+    const LOG: &str = "events.jsonl";
+    let tried = [run.to_path_buf(), run.join(LOG), reports.join(run).join(LOG)];
+    tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "no run's log was found at {}, {} or {}",
+            tried[0].display(),
+            tried[1].display(),
+            tried[2].display()
+        ))
+        .help(format!(
+            "name a run's folder, its events.jsonl, or the id of a run under {}",
+            reports.display()
+        ))
+    })
+}
+
+/// Judges a run from its log.
+pub(super) fn results_of(run: &Path, reports: &Path) -> Result<Results> {
+    let path = log_of(run, reports)?;
+    let log = log::read(&path).wrap(format!("cannot judge {}", run.display()))?;
+    for warning in &log.warnings {
+        errln!("warning: {}: {warning}", path.display());
+    }
+    Ok(Results::of_log(&log))
+}
+
+/// Reads a baseline: a file that `gate --write` or a run wrote as JSON, or a run.
+pub(super) fn baseline_of(path: &Path, reports: &Path) -> Result<Results> {
+    if path.extension().is_none_or(|end| end != "json") {
+        return results_of(path, reports);
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::from(error)
+            .wrap(format!("cannot read {}", path.display()))
+            .help("`firedrill gate RUN --write FILE.json` stores a baseline")
+    })?;
+    Ok(Results::of_json(&bytes, path)?)
+}
+
+/// Opens the history of a directory of runs.
+pub(super) fn history_of(reports: &Path) -> Result<History> {
+    let begun = |logs: usize| {
+        if logs >= MANY {
+            errln!("reading {logs} logs");
+        }
+    };
+    let history = History::open(reports, begun).map_err(|error| {
+        Failure::from(error)
+            .help("runs are in ./reports unless `run --out` named another directory; name it by --reports")
+    })?;
+    if let Some(why) = history.why_memory() {
+        errln!("note: each run was read, because there is no index beside them: {why}");
+    }
+    Ok(history)
+}
+
+/// Returns a time of a log for people: `2026-11-20 14:02`, in UTC.
+pub(super) fn moment(at_s: i64) -> String {
+    // 9999-12-31T23:59:59Z: later times cannot be written.
+    const LAST: u64 = 253_402_300_799;
+    let since = std::time::Duration::from_secs(u64::try_from(at_s).unwrap_or(0).min(LAST));
+    let time = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string();
+    time.get(..16).unwrap_or(&time).replace('T', " ")
+}

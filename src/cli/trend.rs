@@ -1,0 +1,154 @@
+//! `firedrill trend`: how a scenario's score and recovery went over its runs. Needs no host.
+
+use firedrill_history::{Entry, Filter, Scenario, once_each, scenarios};
+
+use super::{
+    failure::{Failure, Result},
+    output::print_json,
+    runs::{ReportsArgs, history_of, moment},
+};
+use crate::{
+    score::format,
+    verdict::{Exit, Verdict},
+};
+
+/// Options of `trend`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill trend friday
+  firedrill trend friday --limit 20 --json
+
+One column is one run, the oldest at the left: `+` held, `!` violated, `?` unknown; `·` stands for a
+figure that is not known. Equal letters stand for equal plans (the seed aside). Exit code 0, whatever
+the verdicts are.")]
+pub(super) struct Args {
+    /// The scenario's name
+    scenario: String,
+    /// The newest so many runs; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    limit: usize,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    /// For machines: one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let mut history = history_of(&args.reports.reports)?;
+    let limit = (args.limit > 0).then_some(args.limit);
+    let wanted = Filter { scenario: Some(args.scenario.clone()), limit, ..Filter::default() };
+    let entries = history.runs(&wanted)?;
+    let Some(sum) = scenarios(&entries).pop() else {
+        let names: Vec<String> =
+            scenarios(&history.runs(&Filter::default())?).into_iter().map(|one| one.scenario).collect();
+        let help = if names.is_empty() {
+            "there are no runs yet".to_owned()
+        } else {
+            format!("there are runs of {}", format::list(&names))
+        };
+        let place = history.reports().display();
+        return Err(Failure::new(format!("no run of `{}` in {place}", args.scenario)).help(help));
+    };
+    let runs = once_each(&entries);
+    if args.json {
+        print_json(&serde_json::json!({ "schema": 1, "summary": sum, "runs": runs }))?;
+    } else {
+        outln!("{}", text(&sum, &runs));
+    }
+    Ok(Exit::Held)
+}
+
+fn text(sum: &Scenario, runs: &[&Entry]) -> String {
+    let ends = runs.first().zip(runs.last());
+    let (from, to) =
+        ends.map_or_else(Default::default, |(one, other)| (moment(one.at_s), moment(other.at_s)));
+    let verdicts: String = runs.iter().map(|entry| sign(entry.verdict)).collect();
+    let scores: Vec<Option<f64>> = runs.iter().map(|entry| entry.score.map(f64::from)).collect();
+    let recovered: Vec<Option<f64>> =
+        runs.iter().map(|entry| entry.recovered_us.map(|us| us as f64)).collect();
+    let longest = recovered.iter().flatten().copied().fold(0.0, f64::max);
+    let lowest = runs.iter().filter_map(|entry| entry.score).min();
+    let slowest = runs.iter().filter_map(|entry| entry.recovered_us).max();
+    let last = runs.last();
+    let or_not = |text: Option<String>| text.unwrap_or_else(|| "not known".to_owned());
+    let now = or_not(last.and_then(|entry| entry.score).map(|score| score.to_string()));
+    let took = or_not(last.and_then(|entry| entry.recovered_us).map(format::time));
+    let mut lines = vec![
+        match sum.runs {
+            1 => format!("{}: 1 run, {to} (UTC)", sum.scenario),
+            runs => format!("{}: {runs} runs from {from} to {to} (UTC)", sum.scenario),
+        },
+        String::new(),
+        format!("  verdict   {verdicts}"),
+        format!(
+            "  score     {}  last {now}, lowest {}",
+            line(&scores, 100.0),
+            or_not(lowest.map(|low| low.to_string()))
+        ),
+        format!(
+            "  recovery  {}  last {took}, longest {}",
+            line(&recovered, longest),
+            or_not(slowest.map(format::time))
+        ),
+        format!("  plan      {}", plans(runs)),
+        String::new(),
+    ];
+    lines.push(match sum.held_range {
+        Some((low, high)) => format!(
+            "held in {} of {} that could tell; that shows {} to {} of runs like these",
+            sum.held,
+            sum.held + sum.violated,
+            format::percent(low),
+            format::percent(high)
+        ),
+        None => "no run could tell".to_owned(),
+    });
+    lines.push(format!("verdicts that changed although the plan did not: {}", sum.flaky));
+    lines.join("\n")
+}
+
+const fn sign(verdict: Option<Verdict>) -> char {
+    match verdict {
+        Some(Verdict::Held) => '+',
+        Some(Verdict::Violated) => '!',
+        Some(Verdict::Unknown) | None => '?',
+    }
+}
+
+/// Draws figures between 0 and `most`, a character each.
+fn line(figures: &[Option<f64>], most: f64) -> String {
+    const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let step = |figure: f64| {
+        // The highest step whose lower edge the figure reaches.
+        let reached = (1..STEPS.len()).rev().find(|step| figure * 8.0 >= *step as f64 * most);
+        STEPS[reached.filter(|_| most > 0.0).unwrap_or(0)]
+    };
+    figures.iter().map(|figure| figure.map_or('·', step)).collect()
+}
+
+/// Returns a letter for each run; equal letters are equal plans.
+fn plans(runs: &[&Entry]) -> String {
+    const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+    let (mut known, mut letters) = (Vec::new(), String::new());
+    for entry in runs {
+        let place = known.iter().position(|one| *one == &entry.same).unwrap_or_else(|| {
+            known.push(&entry.same);
+            known.len() - 1
+        });
+        letters.push(char::from(LETTERS[place % LETTERS.len()]));
+    }
+    letters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_a_step_for_each_figure_and_a_point_for_what_is_not_known() {
+        let figures = [Some(0.0), Some(12.5), Some(50.0), None, Some(99.0), Some(100.0)];
+        assert_eq!(line(&figures, 100.0), "▁▂▅·██");
+        assert_eq!(line(&[Some(0.0), None], 0.0), "▁·");
+    }
+}

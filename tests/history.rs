@@ -1,0 +1,159 @@
+//! `history`, `trend`, `compare` and `gate`: what they print and how they end, over folders of made-up runs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Output},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use firedrill::log::{Event, Writer};
+use firedrill_judge::testing::Drill;
+
+/// Three runs of one plan, of which the last fails, and a folder without a log.
+fn runs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (day, bad) in [(6, 0), (13, 1), (20, 40)] {
+        run(folder.path(), day, bad, "OPS-7");
+    }
+    let hurt = folder.path().join("reports/20261114-0900-friday-dead");
+    fs::create_dir(&hurt).unwrap();
+    // 2026-11-14T09:00:00Z.
+    File::open(&hurt).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(1_794_646_800)).unwrap();
+    folder
+}
+
+/// Writes a run with that many bad requests of a hundred in each second of its fault.
+fn run(folder: &Path, day: u32, bad: u64, ticket: &str) {
+    let mut drill = Drill::one();
+    drill.goals.truncate(1);
+    drill.acts[0].bad = if bad > 0 { vec![(0..60, bad)] } else { Vec::new() };
+    let id = format!("202611{day:02}-1402-friday-7f3a");
+    let home = folder.join("reports").join(&id);
+    fs::create_dir_all(&home).unwrap();
+    let mut writer = Writer::create(&home.join("events.jsonl")).unwrap();
+    for mut record in drill.records() {
+        if let Event::RunStarted { plan, wall, .. } = &mut record.event {
+            *wall = format!("2026-11-{day:02}T14:02:11Z");
+            plan.seed = u64::from(day);
+            plan.meta.insert("ticket".to_owned(), ticket.to_owned());
+        }
+        writer.append(record.at_us, record.event).unwrap();
+    }
+    drop(writer);
+    // The drill's id stands in the ids of its injections, too.
+    let log = fs::read_to_string(home.join("events.jsonl")).unwrap();
+    fs::write(home.join("events.jsonl"), log.replace(BAD, &id)).unwrap();
+}
+
+fn firedrill(folder: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_firedrill")).args(words).current_dir(folder).output().unwrap()
+}
+
+/// Returns everything that was printed, and the exit code.
+fn said(folder: &Path, words: &[&str]) -> String {
+    let output = firedrill(folder, words);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    format!("{}{}exit code {}\n", text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
+}
+
+fn json(folder: &Path, words: &[&str]) -> serde_json::Value {
+    serde_json::from_slice(&firedrill(folder, words).stdout).unwrap()
+}
+
+const GOOD: &str = "20261106-1402-friday-7f3a";
+const FAIR: &str = "20261113-1402-friday-7f3a";
+const BAD: &str = "20261120-1402-friday-7f3a";
+
+#[test]
+fn the_history_is_a_table_and_names_what_is_damaged() {
+    let folder = runs();
+    insta::assert_snapshot!("history", said(folder.path(), &["history"]));
+    insta::assert_snapshot!("history_flaky", said(folder.path(), &["history", "--flaky"]));
+    let violated = json(folder.path(), &["history", "--verdict", "violated", "--json"]);
+    assert_eq!(violated["runs"][0]["folder"], BAD);
+    assert_eq!(violated["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(violated["damaged"][0]["folder"], "20261114-0900-friday-dead");
+    assert_eq!(violated["folders"], 4);
+    let newest = json(folder.path(), &["history", "--since", "2026-11-13", "--limit", "1", "--json"]);
+    assert_eq!(newest["runs"][0]["run"], BAD);
+    let none = said(folder.path(), &["history", "--scenario", "monday"]);
+    assert!(none.contains("none of the 4 runs"), "{none}");
+    let nowhere = said(folder.path(), &["history", "--reports", "nowhere"]);
+    assert!(
+        nowhere.contains("cannot list the runs in nowhere") && nowhere.ends_with("exit code 2\n"),
+        "{nowhere}"
+    );
+}
+
+#[test]
+fn a_trend_has_a_column_for_each_run() {
+    let folder = runs();
+    run(folder.path(), 25, 0, "OPS-8");
+    insta::assert_snapshot!("trend", said(folder.path(), &["trend", "friday"]));
+    let trend = json(folder.path(), &["trend", "friday", "--json"]);
+    assert_eq!(trend["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(trend["summary"]["flaky"]["differing"], 1);
+    let other = said(folder.path(), &["trend", "monday"]);
+    assert!(other.contains("there are runs of friday") && other.ends_with("exit code 2\n"), "{other}");
+}
+
+#[test]
+fn two_runs_stand_side_by_side() {
+    let folder = runs();
+    insta::assert_snapshot!("compare", said(folder.path(), &["compare", GOOD, BAD]));
+    let same = json(folder.path(), &["compare", GOOD, GOOD, "--json"]);
+    assert_eq!(same["comparison"]["plans"], "same");
+    assert_eq!(same["comparison"]["rows"][0]["change"], "same");
+}
+
+#[test]
+fn a_gate_fails_with_a_line_for_each_reason() {
+    let folder = runs();
+    let here = folder.path();
+    insta::assert_snapshot!("gate_violated", said(here, &["gate", BAD, "--baseline", GOOD]));
+    insta::assert_snapshot!("gate_worse", said(here, &["gate", FAIR, "--baseline", GOOD]));
+    assert_eq!(said(here, &["gate", GOOD]), "passes\nexit code 0\n");
+    let decided = json(here, &["gate", FAIR, "--baseline", GOOD, "--json"]);
+    assert_eq!((&decided["passes"], &decided["exit"]), (&false.into(), &1.into()));
+    assert_eq!(decided["reasons"][0]["kind"], "worse");
+}
+
+#[test]
+fn a_baseline_is_kept_as_a_file_if_the_run_passes() {
+    let folder = runs();
+    let here = folder.path();
+    assert!(said(here, &["gate", BAD, "--write", "main.json"]).contains("was not written"));
+    assert!(!here.join("main.json").exists());
+    assert_eq!(said(here, &["gate", GOOD, "--write", "main.json"]), "passes\nexit code 0\n");
+    let by_file = said(here, &["gate", FAIR, "--baseline", "main.json"]);
+    assert_eq!(by_file, said(here, &["gate", FAIR, "--baseline", GOOD]));
+    firedrill(here, &["report", GOOD]);
+    let report = format!("reports/{GOOD}/report.json");
+    assert_eq!(said(here, &["gate", FAIR, "--baseline", &report]), by_file, "a report is a baseline, too");
+    fs::write(here.join("other.json"), "{}").unwrap();
+    let bad = said(here, &["gate", FAIR, "--baseline", "other.json"]);
+    assert!(bad.contains("other.json is no baseline") && bad.ends_with("exit code 2\n"), "{bad}");
+    let gone = said(here, &["gate", FAIR, "--baseline", "gone.json"]);
+    assert!(gone.contains("cannot read gone.json") && gone.ends_with("exit code 2\n"), "{gone}");
+}
+
+#[test]
+fn a_run_without_its_end_is_unknown_and_passes_only_where_that_is_allowed() {
+    let folder = runs();
+    let log = folder.path().join("reports").join(GOOD).join("events.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let cut = text.trim_end().rfind('\n').unwrap();
+    fs::write(&log, &text[..=cut]).unwrap();
+    let strict = said(folder.path(), &["gate", GOOD]);
+    assert!(
+        strict.contains("unknown: ") && strict.ends_with("fails, exit code 3\nexit code 3\n"),
+        "{strict}"
+    );
+    let allowed = said(folder.path(), &["gate", GOOD, "--allow-unknown"]);
+    assert!(
+        allowed.contains("unknown (allowed): ") && allowed.ends_with("passes\nexit code 0\n"),
+        "{allowed}"
+    );
+}
