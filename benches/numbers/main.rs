@@ -8,6 +8,7 @@ mod check;
 mod deaths;
 mod drill;
 mod fleet;
+mod history;
 mod idle;
 mod inject;
 mod logs;
@@ -30,7 +31,7 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
     Section { name: "scale", about: "firedrill check on large fleets, the whole process", run: scale::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
@@ -40,6 +41,7 @@ const SECTIONS: [Section; 10] = [
     Section { name: "lines", about: "packets by a detour in the kernel", run: packets::lines },
     Section { name: "queues", about: "packets by a queue in user space", run: packets::queues },
     Section { name: "logs", about: "the log of a long game day, and its report", run: logs::run },
+    Section { name: "history", about: "the history of 10,000 runs", run: history::run },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
 ];
 
