@@ -116,6 +116,19 @@ fn headings(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_fleet_of_the_page_on_labs_is_right() {
+    let page = read(&root().join("docs/lab.md"));
+    let fleet = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a fleet");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("fleet.toml");
+    fs::write(&file, fleet).expect("written");
+    let mut sink = firedrill::diagnostic::Sink::default();
+    let read = firedrill::fleet::Fleet::load(&firedrill::fleet::FleetSource::File(file), &mut sink);
+    assert!(!sink.failed(), "{}", sink.into_report().render(false, 110));
+    assert_eq!(read.expect("a fleet").services.len(), 3);
+}
+
+#[test]
 fn the_tutorials_files_pass_check() {
     let page = read(&root().join("docs/tutorial.md"));
     let blocks: Vec<&str> =

@@ -3,17 +3,20 @@
 //!
 //! Only describes hosts. `plan` decides which hosts a drill touches.
 
+mod check_service;
 mod command;
 mod file;
 mod hosts;
 mod read;
 mod salvage;
+mod service;
 mod source;
 
 pub use command::split as split_command;
 pub use file::{Defaults, FleetFile, HostFile};
 pub use hosts::{Fleet, values_of};
 pub use salvage::Wrong;
+pub use service::{GivenFile, ReadyFile, ServiceFile, ServiceUser, StopFile, StopSignal, http_parts};
 pub use source::FleetSource;
 
 use firedrill_files::text;

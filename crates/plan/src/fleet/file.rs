@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::service::ServiceFile;
 use crate::diagnostic::Values;
 
 /// The hosts: their names and addresses, their labels, and the connections to their agents.
@@ -116,6 +117,9 @@ pub struct HostFile {
     /// at random beyond its `MaxStartups`. Default: that of `[defaults]`, or 8.
     #[serde(default)]
     pub connect_at_once: Option<NonZeroU16>,
+    /// The programs that a lab runs on the host.
+    #[serde(default)]
+    pub service: Vec<ServiceFile>,
 }
 
 /// One address, or a list of them.

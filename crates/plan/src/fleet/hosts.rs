@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::salvage::Wrong;
+use super::{salvage::Wrong, service::ServiceFile};
 use crate::{diagnostic::Place, plan::model::Host};
 
 /// The hosts, and names that stand for addresses.
@@ -15,6 +15,8 @@ pub struct Fleet {
     pub hosts: Vec<Host>,
     /// Further names and their addresses.
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// The services of hosts that have any, by the host's name. Only a lab runs them; they are no part of a plan.
+    pub services: BTreeMap<String, Vec<ServiceFile>>,
     /// Entries that are no valid hosts.
     pub wrong: Vec<Wrong>,
     pub(crate) places: BTreeMap<String, Place>,

@@ -12,6 +12,7 @@ use toml::{
 };
 
 use super::{
+    check_service,
     file::{Addresses, Defaults, FleetFile, HostFile},
     hosts::Fleet,
     salvage::{self, Care, Wrong},
@@ -31,8 +32,12 @@ pub(super) fn from_toml(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
     good(text).unwrap_or_else(|| with_places(name, text, care, sink))
 }
 
-/// Parses a fleet without any error.
+/// Parses a fleet without any error. Texts that may be unsafe to show are left to the slower way.
 fn good(text: &str) -> Option<Fleet> {
+    // Plain ASCII is unsafe only with an escape or with a line break in a text.
+    if !text.is_ascii() || ["\\", "\"\"\"", "'''"].iter().any(|mark| text.contains(mark)) {
+        return None;
+    }
     let read: FleetFile = toml::from_str(text).ok()?;
     let mut sink = Sink::default();
     let well = read.schema == 1;
@@ -248,6 +253,7 @@ impl Building {
                 sink.push(at(Problem::error(message), place, "give it outside of `labels`"));
             }
         }
+        check_service::check(host, item, broken, sink);
         let Some(agent) = self.reach(host, &addresses) else {
             if !addresses.is_empty() {
                 let message = format!("the agent of `{name}` is not host:port");
@@ -263,6 +269,9 @@ impl Building {
         }
         for address in &addresses {
             self.owners.entry((via.clone(), *address)).or_insert(self.fleet.hosts.len());
+        }
+        if !host.service.is_empty() {
+            self.fleet.services.insert(name.clone(), host.service.clone());
         }
         self.fleet.add(self.made(host, addresses, agent));
     }

@@ -12,6 +12,10 @@ use toml::{
 
 use crate::diagnostic::{FileId, Place, Problem, Sink};
 
+/// The key of a fleet's files for labs, and the key in it of a text that is written to a host byte by byte, and never shown.
+const FILE: &str = "file";
+const CONTENT: &str = "content";
+
 /// Keys whose texts may have several lines, which are joined.
 const PROSE: [&str; 2] = ["about", "hypothesis"];
 
@@ -48,7 +52,8 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
                 // A probe may have the name of such a key.
                 let exact =
                     under.top == "probes" && ProbeKind::as_it_is(under.key).contains(&key.get_ref().as_ref());
-                if !exact {
+                let given = under.top == "host" && under.key == FILE && key.get_ref() == CONTENT;
+                if !(exact || given) {
                     value(Under { key: key.get_ref(), ..under }, one, file, sink);
                 }
             }
@@ -71,13 +76,19 @@ fn check(text: &str, most: usize, at: std::ops::Range<usize>, file: FileId, sink
 
 /// Returns the first unsafe text or key of JSON, with the flaw.
 pub(crate) fn of_json(json: &serde_json::Value) -> Option<(String, String)> {
+    json_under("", json)
+}
+
+/// As [`of_json`], for the value of a key.
+fn json_under(under: &str, json: &serde_json::Value) -> Option<(String, String)> {
     let wrong = |text: &str| flaw(text, TEXT_MOST).map(|flaw| (clean(text, 40).into_owned(), flaw));
     match json {
         serde_json::Value::String(text) => wrong(text),
-        serde_json::Value::Array(all) => all.iter().find_map(of_json),
-        serde_json::Value::Object(all) => {
-            all.iter().find_map(|(key, one)| wrong(key).or_else(|| of_json(one)))
-        }
+        serde_json::Value::Array(all) => all.iter().find_map(|one| json_under(under, one)),
+        serde_json::Value::Object(all) => all.iter().find_map(|(key, one)| {
+            let given = under == FILE && key == CONTENT;
+            wrong(key).or_else(|| if given { None } else { json_under(key, one) })
+        }),
         _ => None,
     }
 }
@@ -97,6 +108,7 @@ mod tests {
         for text in [
             r#"probes.buy.http = { body = "a\nb", contains = "a\nb", headers = { x = "a\nb" } }"#,
             r#"meta.why = "a\nb""#,
+            r#"host = [{ service = [{ file = [{ content = "a\nb" }] }] }]"#,
         ] {
             assert_eq!(flaws(text), 0, "{text}");
         }
@@ -105,6 +117,8 @@ mod tests {
             r#"probes.body = { from = ["a\nb"] }"#,
             r#"probes.headers.http = { url = "a\nb" }"#,
             r#"attack = [{ contains = "a\nb" }]"#,
+            r#"host = [{ service = [{ file = [{ path = "a\nb" }] }] }]"#,
+            r#"host = [{ service = [{ content = "a\nb" }] }]"#,
         ] {
             assert_eq!(flaws(text), 1, "{text}");
         }
