@@ -7,6 +7,9 @@ pub const SELF_EXE: &str = "@self";
 /// The hidden first argument.
 pub const HIDDEN: &str = "__lab";
 
+/// The directories in which hosts look for the programs of services.
+pub const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The words by which a host's supervisor runs the agent.
 #[must_use]
 pub fn agent_argv(config: &Path) -> Vec<String> {

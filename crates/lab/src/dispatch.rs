@@ -25,6 +25,7 @@ pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
         Some("host") => host::main(&words),
         Some("coordinator-ns") => coordinator_ns::main(&words),
         Some("exec") => exec::main(&rest),
+        Some("ready") => host::check::main(&words),
         Some("reboot") => host::reboot::main(&words),
         Some("checkout") => shop::checkout::main(&words),
         Some("edge") => shop::edge::main(&words),

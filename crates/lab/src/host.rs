@@ -1,6 +1,9 @@
 //! A host's first process: sets the host up, then supervises its services for as long as the host is up.
 
+pub(crate) mod check;
 mod dev;
+mod program;
+mod ready;
 pub(crate) mod reboot;
 pub(crate) mod status;
 mod supervise;
@@ -19,7 +22,7 @@ use nix::mount::MsFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HostSpec, LabError, ServiceSpec, ServiceStatus,
+    HostSpec, LabError, ReadyState, ServiceSpec, ServiceStatus,
     error::Doing as _,
     report::{Report, inherited},
     root::configure_own_end,
@@ -73,6 +76,8 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
     configure_own_end(&boot.addresses)?;
     // Only root of the namespace exists. It may ping without privilege, which some programs try first.
     let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
+    // Services with a user of their own have no privileges over the network, and may need a low port all the same.
+    let _ = mounts::sysctl("net/ipv4/ip_unprivileged_port_start", "0");
     let listener = seccomp::watch_reboot().ok();
     let supervisor = supervise::Supervisor::start(Path::new(SERVICES), boot.services)?;
     Ok((supervisor, listener))
@@ -107,13 +112,15 @@ fn mount_all(boot: &Boot) -> Result<(), LabError> {
 pub(crate) fn services_of(pid: i32, host: &HostSpec) -> Vec<ServiceStatus> {
     let root = PathBuf::from(format!("/proc/{pid}/root{SERVICES}"));
     let read = |service: ServiceSpec| {
-        let bytes = std::fs::read(root.join(&service.name).join("supervise/status")).ok()?;
-        let status = status::Status::parse(&bytes)?;
+        let dir = root.join(&service.name).join("supervise");
+        let status = status::Status::parse(&std::fs::read(dir.join("status")).ok()?)?;
+        let ready = std::fs::read_to_string(dir.join(ready::FILE)).unwrap_or_default();
         Some(ServiceStatus {
             name: service.name,
             state: status.state,
             pid: status.pid,
             wanted: status.want_up,
+            ready: ReadyState::of_word(ready.trim()),
         })
     };
     host.all_services().into_iter().filter_map(read).collect()

@@ -21,6 +21,7 @@ mod lab;
 mod message;
 mod net;
 mod preflight;
+mod ready;
 mod registry;
 mod report;
 mod root;
@@ -28,11 +29,15 @@ pub mod shop;
 mod spec;
 mod sys;
 
-pub use argv::{HIDDEN, SELF_EXE, agent_argv};
+pub use argv::{HIDDEN, SELF_EXE, SERVICE_PATH, agent_argv};
 pub use dispatch::dispatch;
 pub use error::LabError;
+pub use host::check::has_listener;
 pub use lab::{Lab, Options};
-pub use message::{HostState, HostStatus, LabStatus, ServiceState, ServiceStatus};
+pub use message::{HostState, HostStatus, LabStatus, ReadyState, ServiceState, ServiceStatus};
 pub use preflight::preflight;
+pub use ready::Late;
 pub use registry::{Entry, list};
-pub use spec::{AgentSpec, FileSpec, HostSpec, LabSpec, ServiceSpec};
+pub use spec::{
+    AgentSpec, FileSpec, HostSpec, LabSpec, ReadyCheck, ReadySpec, ServiceSpec, StopSpec, UserSpec,
+};

@@ -108,6 +108,37 @@ pub struct ServiceStatus {
     pub pid: Option<i32>,
     /// Whether it is wanted up.
     pub wanted: bool,
+    /// Whether it is ready, by its check; `None` without a check, or while it is down on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<ReadyState>,
+}
+
+/// Whether a service is ready, by its check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadyState {
+    /// The check has not held yet.
+    Waiting,
+    /// The check has held once since the last start.
+    Ready,
+    /// The check has not held in time. It is still repeated.
+    Late,
+}
+
+impl ReadyState {
+    /// Returns the word by which a supervisor tells the state.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready => "ready",
+            Self::Late => "late",
+        }
+    }
+
+    /// Returns the state that a supervisor has told.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        [Self::Waiting, Self::Ready, Self::Late].into_iter().find(|state| state.word() == word)
+    }
 }
 
 /// The state of a service, by its supervisor.

@@ -1,5 +1,7 @@
 //! The specification of a lab: plain data, made by the coordinator from a fleet file or by [`crate::demo`].
 
+mod service;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -7,6 +9,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use service::{ReadyCheck, ReadySpec, ServiceSpec, StopSpec, UserSpec};
 
 use crate::{LabError, argv::agent_argv};
 
@@ -49,22 +53,6 @@ pub struct HostSpec {
     /// The agent, run as the service `firedrill-agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentSpec>,
-}
-
-/// One supervised service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceSpec {
-    /// The service directory's name.
-    pub name: String,
-    /// The command; [`SELF_EXE`] as the first word is the binary that built the lab.
-    pub argv: Vec<String>,
-    /// Environment, in addition to `PATH` and `HOME`.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Whether it stays down until it is started by hand (a `down` file).
-    #[serde(default)]
-    pub down: bool,
 }
 
 /// One file in a host.
@@ -187,7 +175,7 @@ impl HostSpec {
             name: "firedrill-agent".into(),
             argv: agent_argv(&agent.config_path),
             env: agent.env.clone(),
-            down: false,
+            ..ServiceSpec::default()
         });
         self.services.iter().cloned().chain(agent).collect()
     }
@@ -201,8 +189,8 @@ impl HostSpec {
                     self.name, service.name
                 ));
             }
-            if service.argv.first().is_none_or(|p| p.is_empty()) {
-                wrong.push(format!("host {}: service {} has nothing to run", self.name, service.name));
+            for problem in service.problems() {
+                wrong.push(format!("host {}: service {} {problem}", self.name, service.name));
             }
             if !names.insert(service.name.clone()) {
                 wrong.push(format!("host {}: two services named {}", self.name, service.name));
@@ -259,6 +247,31 @@ mod tests {
         for part in ["a/b", "\"x\" is taken", "belongs to x", "127.0.0.1", "/etc/../root/x", "nothing to run"]
         {
             assert!(said.contains(part), "{part} missing in: {said}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_cannot_be_is_said() {
+        let mut spec = LabSpec::new("lab", vec![host("x", "10.0.0.1")]);
+        let argv = vec!["sleep".to_owned(), "1h".to_owned()];
+        let good = ServiceSpec { name: "s".into(), argv, ..ServiceSpec::default() };
+        spec.hosts[0].services = vec![good.clone()];
+        spec.validate().unwrap();
+        let ready = |check, within_ms| Some(ReadySpec { check, within_ms });
+        let stop = StopSpec { signal: "SIGNAL".into(), patience_ms: None };
+        for (service, said) in [
+            (ServiceSpec { user: Some(UserSpec { uid: 0, gid: 5 }), ..good.clone() }, "cannot run as 0:5"),
+            (
+                ServiceSpec { ready: ready(ReadyCheck::Command(vec![]), 1), ..good.clone() },
+                "without a command",
+            ),
+            (ServiceSpec { ready: ready(ReadyCheck::Tcp(0), 1), ..good.clone() }, "of port 0"),
+            (ServiceSpec { ready: ready(ReadyCheck::Tcp(1), 0), ..good.clone() }, "no time to get ready"),
+            (ServiceSpec { stop, ..good }, "SIGNAL, which is no signal"),
+        ] {
+            spec.hosts[0].services = vec![service];
+            let all = spec.validate().unwrap_err().to_string();
+            assert!(all.contains("host x: service s ") && all.contains(said), "{said}: {all}");
         }
     }
 

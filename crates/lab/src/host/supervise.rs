@@ -77,9 +77,13 @@ impl Supervisor {
             if status == WaitStatus::StillAlive {
                 return;
             }
-            let pid = status.pid().map(Pid::as_raw);
-            if let Some(service) = self.services.iter_mut().find(|s| s.pid().is_some() && s.pid() == pid) {
+            let Some(pid) = status.pid().map(Pid::as_raw) else { continue };
+            if let Some(service) = self.services.iter_mut().find(|s| s.pid() == Some(pid)) {
                 service.ended();
+            } else {
+                let held = matches!(status, WaitStatus::Exited(_, 0));
+                // An orphan is nobody's check.
+                let _ = self.services.iter_mut().any(|s| s.check_ended(pid, held));
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
-    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -17,8 +16,12 @@ use nix::{
     unistd::{Pid, mkfifo},
 };
 
-use super::status::Status;
-use crate::{LabError, SELF_EXE, ServiceSpec, ServiceState, error::Doing as _, sys::mounts};
+use super::{
+    program,
+    ready::{self, Readiness},
+    status::Status,
+};
+use crate::{LabError, ServiceSpec, ServiceState, error::Doing as _, sys::mounts};
 
 /// A service that ended sooner than this after its start waits for this time before the next start.
 const THROTTLE: Duration = Duration::from_secs(1);
@@ -43,6 +46,9 @@ struct Ports {
 
 pub(super) struct Supervised {
     spec: ServiceSpec,
+    /// The signal that asks it to end.
+    stop: Signal,
+    ready: Readiness,
     dir: PathBuf,
     ports: Option<Ports>,
     want: Want,
@@ -54,6 +60,8 @@ pub(super) struct Supervised {
     started: Instant,
     /// Nothing is read or started before this time: the throttle, or the next look at an unsupervised directory.
     not_before: Option<Instant>,
+    /// It was asked to end, and is killed at this time.
+    kill_at: Option<Instant>,
 }
 
 impl Supervised {
@@ -71,7 +79,11 @@ impl Supervised {
             mkfifo(&dir.join("supervise").join(name), Mode::from_bits_truncate(0o600))
                 .doing(format!("make {}/supervise/{name}", dir.display()))?;
         }
+        let supervise = dir.join("supervise");
+        let ready = Readiness::new(spec.ready.clone(), supervise.join(ready::FILE), supervise.join("check"));
         let mut service = Self {
+            stop: spec.stop.signal().unwrap_or(Signal::SIGTERM),
+            ready,
             spec,
             dir,
             ports: None,
@@ -83,6 +95,7 @@ impl Supervised {
             since: SystemTime::now(),
             started: Instant::now(),
             not_before: None,
+            kill_at: None,
         };
         service.open().doing(format!("supervise {}", service.dir.display()))?;
         Ok(service)
@@ -99,11 +112,19 @@ impl Supervised {
 
     /// Returns the time at which it has to be looked at again.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.not_before
+        [self.not_before, self.kill_at, self.ready.due(self.pid.is_some())].into_iter().flatten().min()
     }
 
     /// Handles the passing of time.
     pub(super) fn tick(&mut self, now: Instant) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.note(&format!("it did not end after {}; it is killed", self.stop));
+            self.signal(Signal::SIGKILL);
+        }
+        if let Some(note) = self.ready.tick(now, self.pid.is_some(), &self.spec) {
+            self.note(&note);
+        }
         if self.not_before.is_some_and(|at| at <= now) {
             self.not_before = None;
             if self.ports.is_none() {
@@ -117,6 +138,8 @@ impl Supervised {
     /// Handles the end of its process.
     pub(super) fn ended(&mut self) {
         self.pid = None;
+        self.kill_at = None;
+        self.ready.ended(self.want == Want::Up);
         self.got_term = false;
         self.paused = false;
         self.state = ServiceState::Down;
@@ -129,6 +152,11 @@ impl Supervised {
         } else {
             self.start_if_wanted();
         }
+    }
+
+    /// Handles the end of a process that may be its ready check. Returns whether it was.
+    pub(super) fn check_ended(&mut self, pid: i32, held: bool) -> bool {
+        self.ready.check_ended(pid, held, Instant::now())
     }
 
     /// Reads and executes the commands that were written to `supervise/control`.
@@ -191,13 +219,17 @@ impl Supervised {
         if self.pid.is_some() {
             self.terminate();
             self.signal(Signal::SIGCONT);
+        } else {
+            self.ready.ended(false);
         }
     }
 
     fn terminate(&mut self) {
         if self.pid.is_some() {
-            self.signal(Signal::SIGTERM);
+            self.signal(self.stop);
             self.got_term = true;
+            let patience = self.spec.stop.patience_ms.map(Duration::from_millis);
+            self.kill_at = self.kill_at.or_else(|| Instant::now().checked_add(patience?));
             self.write_status();
         }
     }
@@ -219,6 +251,7 @@ impl Supervised {
     fn start(&mut self) {
         self.started = Instant::now();
         self.since = SystemTime::now();
+        self.ready.begin(self.started);
         match self.run() {
             Ok(pid) => {
                 self.pid = Some(pid);
@@ -233,20 +266,7 @@ impl Supervised {
     }
 
     fn run(&self) -> io::Result<i32> {
-        let (program, words) = self.spec.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let log = self.log()?;
-        let mut command = Command::new(if program == SELF_EXE { "/proc/self/exe" } else { program });
-        command.args(words).env_clear().envs(BASE_ENVIRONMENT).envs(&self.spec.env).current_dir("/");
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        // SAFETY: only a system call between fork and exec.
-        unsafe {
-            command.pre_exec(|| {
-                nix::unistd::setsid()?;
-                Ok(())
-            });
-        }
-        // Reaped by the host's first process, like every other.
-        Ok(i32::try_from(command.spawn()?.id()).unwrap_or(-1))
+        program::start(&self.spec, &self.spec.argv, self.log()?)
     }
 
     fn log(&self) -> io::Result<File> {
@@ -314,7 +334,3 @@ impl Supervised {
         self.dir.join("supervise").join(name)
     }
 }
-
-/// The environment of services.
-const BASE_ENVIRONMENT: [(&str, &str); 2] =
-    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];

@@ -5,5 +5,6 @@ mod common;
 mod death;
 mod fleet;
 mod power;
+mod programs;
 mod services;
 mod shop;

@@ -11,10 +11,11 @@ use std::{
 use super::common::{eventually, host, name, root_of, up};
 use firedrill_lab::{HIDDEN, Lab, LabSpec, SELF_EXE, ServiceSpec};
 
-struct Service(PathBuf);
+/// A service of the host `app`, by the files of its supervisor.
+pub(crate) struct Service(PathBuf);
 
 impl Service {
-    fn of(lab: &Lab, name: &str) -> Self {
+    pub(crate) fn of(lab: &Lab, name: &str) -> Self {
         Self(root_of(lab, "app").join("run/service").join(name).join("supervise"))
     }
 
@@ -22,7 +23,7 @@ impl Service {
         OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(self.0.join("control"))
     }
 
-    fn send(&self, command: u8) {
+    pub(crate) fn send(&self, command: u8) {
         self.control().unwrap().write_all(&[command]).unwrap();
     }
 
@@ -33,7 +34,8 @@ impl Service {
         (bytes[19], bytes[17], u32::from_le_bytes(bytes[12..16].try_into().unwrap()))
     }
 
-    fn wait(&self, state: u8, want: u8) -> u32 {
+    /// Waits for state and wish as in the file; returns the pid.
+    pub(crate) fn wait(&self, state: u8, want: u8) -> u32 {
         eventually(&format!("state {state}, want {}", char::from(want)), || {
             let (s, w, pid) = self.status();
             (s == state && w == want).then_some(pid)
