@@ -1,18 +1,20 @@
 //! `firedrill lab`: a fleet of hosts on this machine, from the same fleet file as a real one.
 
 pub mod files;
+mod services;
 mod setup;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitStatus};
 
 use clap::Subcommand;
-use firedrill_lab::{HostState, Lab, LabStatus, ServiceState, demo::Shop};
+use firedrill_lab::{HostState, Lab, LabStatus, ReadyState, ServiceState, ServiceStatus, demo::Shop};
+use firedrill_wire::Span;
 
 pub use setup::Setup;
 pub(super) use setup::builtin;
 
 use super::{
-    failure::Result,
+    failure::{Failure, Result},
     hosts::fleet,
     output::{print_json, table},
 };
@@ -25,6 +27,7 @@ const NAME: &str = "lab";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill lab up                                    the demo's six hosts, in the background
+  firedrill lab up --fleet fleet.toml                 hosts with programs of one's own
   firedrill run scenarios/network-block.toml --lab    a drill on them
   firedrill lab exec app1 -- cat /etc/hosts
   firedrill lab down
@@ -37,7 +40,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Start a lab in the background: an agent on each host, the demo shop on hosts with roles `app` and `edge`
+    /// Start a lab in the background: an agent on each host, and the services of the fleet's hosts; without any, the demo shop on hosts
+    /// with roles `app` and `edge`
     Up {
         /// The fleet's file; the demo's six hosts without one
         #[arg(long, value_name = "FILE")]
@@ -158,13 +162,22 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     let shop = Shop { health_check, ..Shop::default() };
     let setup = match file {
         Some(file) => {
-            let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
+            let fleet = fleet(&FleetSource::File(file.clone()))?;
+            if !health_check && !fleet.services.is_empty() {
+                return Err(Failure::new(
+                    "--no-health-check is for the demo shop, which a fleet with services does not get",
+                )
+                .help("leave it out, or take a fleet whose hosts have no `service`"));
+            }
             let text = std::fs::read_to_string(&file)?;
-            Setup::make(name, &hosts, &text, &shop)?
+            Setup::of_fleet(name, &fleet, &file, &text, &shop)?
         }
         None => Setup::demo(name, &shop)?,
     };
-    let lab = setup.up(true)?;
+    let lab = setup.up_and_tell(true, |host, service, after| {
+        let after = Span::millis(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        errln!("{host}: {service} is ready after {after}");
+    })?;
     let status = lab.status()?;
     outln!("{}\n", people(&status));
     let (more, which) = if name == NAME {
@@ -174,6 +187,18 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     };
     outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
     Ok(Exit::Held)
+}
+
+/// Formats a service with its state, unless it is simply up.
+fn shown(service: &ServiceStatus) -> String {
+    let name = &service.name;
+    match (service.state, service.ready) {
+        (ServiceState::Run, None | Some(ReadyState::Ready)) => name.clone(),
+        (ServiceState::Run, Some(ReadyState::Waiting)) => format!("{name} (not ready yet)"),
+        (ServiceState::Run, Some(ReadyState::Late)) => format!("{name} (not ready in time)"),
+        (ServiceState::Down, _) => format!("{name} (down)"),
+        (ServiceState::Finish, _) => format!("{name} (ending)"),
+    }
 }
 
 fn people(status: &LabStatus) -> String {
@@ -187,11 +212,7 @@ fn people(status: &LabStatus) -> String {
             HostState::Restarting => "restarting",
             HostState::Off => "off",
         };
-        let services = host.services.iter().map(|service| match service.state {
-            ServiceState::Run => service.name.clone(),
-            ServiceState::Down => format!("{} (down)", service.name),
-            ServiceState::Finish => format!("{} (ending)", service.name),
-        });
+        let services = host.services.iter().map(shown);
         lines.push(vec![
             host.name.clone(),
             host.region.clone(),

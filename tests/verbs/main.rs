@@ -11,5 +11,6 @@ mod bench;
 mod ends;
 #[path = "../common/output.rs"]
 mod output;
+mod services;
 mod several;
 mod words;

@@ -9,18 +9,22 @@ use std::{
 };
 
 use firedrill_lab::{
-    HostSpec, Lab, LabSpec, Options,
+    HostSpec, Lab, LabSpec, Late, Options,
     demo::{Shop, add_shop},
+    has_listener,
 };
 use firedrill_wire::identity::Role;
 
-use super::files::{OPERATOR, folder, forget};
+use super::{
+    files::{OPERATOR, folder, forget},
+    services,
+};
 use crate::{
     cli::{
         failure::{Failure, Result, Wrap as _},
         hosts::fleet,
     },
-    fleet::FleetSource,
+    fleet::{Fleet, FleetSource},
     pki::{PersonAsk, Pki},
     plan::model::{Host, Reach},
     rehearsal::{self, DAYS},
@@ -51,33 +55,59 @@ impl Setup {
         let file = made.join("fleet.toml");
         fs::write(&file, builtin::FLEET)?;
         let hosts = fleet(&FleetSource::File(file))?.hosts;
-        Self::build(name, &made, &hosts, shop)
+        Self::build(name, &made, &hosts, Some(shop))
     }
 
-    /// Sets up the hosts of a fleet; `text` is its file.
+    /// Sets up hosts with the shop; `text` is the file of their fleet.
     pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> Result<Self> {
         let made = fresh(name)?;
         fs::write(made.join("fleet.toml"), text)?;
-        Self::build(name, &made, hosts, shop)
+        Self::build(name, &made, hosts, Some(shop))
     }
 
-    fn build(name: &str, folder: &Path, hosts: &[Host], shop: &Shop) -> Result<Self> {
+    /// Sets up the hosts of a fleet, with their services; with the shop if no host has any. `file` is the fleet's file, and `text`
+    /// its text.
+    pub(super) fn of_fleet(name: &str, fleet: &Fleet, file: &Path, text: &str, shop: &Shop) -> Result<Self> {
+        let mut programs = services::of(fleet, file.parent().unwrap_or(Path::new("")))?;
+        if programs.is_empty() {
+            return Self::make(name, &fleet.hosts, text, shop);
+        }
+        let made = fresh(name)?;
+        fs::write(made.join("fleet.toml"), text)?;
+        let mut setup = Self::build(name, &made, &fleet.hosts, None)?;
+        for host in &mut setup.spec.hosts {
+            let own = programs.remove(&host.name).unwrap_or_default();
+            host.services.extend(own.services);
+            host.files.extend(own.files);
+        }
+        Ok(setup)
+    }
+
+    fn build(name: &str, folder: &Path, hosts: &[Host], shop: Option<&Shop>) -> Result<Self> {
         let ports = hosts.iter().filter_map(|host| Some((host.name.clone(), port(&host.agent)?))).collect();
         let pki = Pki::init(&folder.join("pki"))?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS))?;
         let hosts: Result<Vec<HostSpec>, _> =
             hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
         let mut spec = LabSpec::new(name, hosts?);
-        add_shop(&mut spec, shop);
+        if let Some(shop) = shop {
+            add_shop(&mut spec, shop);
+        }
         Ok(Self { name: name.to_owned(), spec, ports })
     }
 
-    /// Starts the lab, and waits until every agent can be reached.
+    /// Starts the lab, and waits until every agent can be reached and every service with a ready check is ready.
     pub fn up(&self, detach: bool) -> Result<Lab> {
+        self.up_and_tell(detach, |_, _, _| {})
+    }
+
+    /// As [`Self::up`]. Calls `heard` with host, service and time since the call for each service that is ready.
+    pub(super) fn up_and_tell(&self, detach: bool, heard: impl FnMut(&str, &str, Duration)) -> Result<Lab> {
+        let began = Instant::now();
         let lab = Lab::up(&self.spec, &Options { detach, program: None })
             .inspect_err(|_| forget(&self.name))
             .wrap("cannot start the lab")?;
-        match self.agents_listen(&lab) {
+        match self.agents_listen(&lab).and_then(|()| services_ready(&lab, began, heard)) {
             Ok(()) => Ok(lab),
             Err(why) => {
                 let _ = lab.down();
@@ -114,19 +144,27 @@ fn port(reach: &Reach) -> Option<u16> {
     }
 }
 
+/// Waits until all services with a ready check are ready. Calls `heard` with host, service and the time since `began` for each.
+fn services_ready(lab: &Lab, began: Instant, mut heard: impl FnMut(&str, &str, Duration)) -> Result<()> {
+    /// The end of a log that an error shows, in lines.
+    const LINES: usize = 20;
+    let late = lab.wait_ready(|host, service| heard(host, service, began.elapsed()))?;
+    let Some(Late { host, service }) = late.first() else { return Ok(()) };
+    let log = lab.log(host, service).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    Err(Failure::new(format!(
+        "service `{service}` of host `{host}` was not ready in time; its log ends with:\n{end}"
+    ))
+    .help("the lab is gone again; see its log above, or give it more time by `within` of its `ready`"))
+}
+
 /// Whether something in a host listens on a port, by the host's own `/proc/net`.
 fn listens(lab: &Lab, host: &str, port: u16) -> bool {
-    const LISTEN: &str = "0A";
-    let wanted = format!(":{port:04X}");
-    let row = |line: &str| {
-        let mut words = line.split_whitespace().skip(1);
-        let (own, _, state) = (words.next(), words.next(), words.next());
-        own.is_some_and(|own| own.ends_with(&wanted)) && state == Some(LISTEN)
-    };
     // The first process may be ending; every process of the host sees the same network.
     lab.pids(host).unwrap_or_default().iter().any(|pid| {
         ["tcp", "tcp6"].iter().any(|table| {
-            fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| text.lines().any(row))
+            fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| has_listener(&text, port))
         })
     })
 }

@@ -1,0 +1,84 @@
+//! A lab with programs of one's own, from the fleet's file.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::{
+    bench::{Bench, assert_ends, labs},
+    output::said,
+};
+
+const FLEET: &str = include_str!("../right/lab-fleet.toml");
+
+/// A scratch folder with the fleet, and the name of its lab.
+fn bench(name: &str, fleet: &str) -> Bench {
+    let lab = format!("verbs-{name}-{}", std::process::id());
+    let bench = Bench { lab, folder: tempfile::tempdir().unwrap() };
+    bench.file("fleet.toml", fleet);
+    bench.file("page.txt", "two\nlines\n");
+    bench
+}
+
+impl Bench {
+    fn lab(&self, words: &[&str]) -> std::process::Output {
+        let named = [&["lab", words[0], "--name", self.lab.as_str()][..], &words[1..]].concat();
+        self.firedrill(&named).output().unwrap()
+    }
+
+    fn of_lab(&self) -> PathBuf {
+        self.pki().parent().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn services_of_a_fleet_come_up_ready_and_go_without_a_trace() {
+    if !labs() {
+        return;
+    }
+    let bench = bench("services", FLEET);
+    assert_ends(&bench.firedrill(&["check", "fleet.toml"]).output().unwrap(), 0, "a fleet of 2 hosts");
+    let up = bench.lab(&["up", "--fleet", "fleet.toml"]);
+    assert_ends(&up, 0, "db1: store is ready after");
+    let page = bench.lab(&["exec", "db1", "--", "cat", "/var/lib/store/page", "/var/lib/store/uid"]);
+    assert_eq!(String::from_utf8_lossy(&page.stdout), "two\nlines\n101\n", "{}", said(&page));
+    let status: Value = serde_json::from_slice(&bench.lab(&["status", "--json"]).stdout).unwrap();
+    let services: Vec<(&str, Option<&str>)> = status["hosts"][0]["services"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap(), one["ready"].as_str()))
+        .collect();
+    assert_eq!(services, [("store", Some("ready")), ("firedrill-agent", None)], "no shop beside them");
+    assert!(bench.of_lab().is_dir());
+    assert_ends(&bench.lab(&["down"]), 0, "is gone");
+    assert!(!bench.of_lab().exists());
+}
+
+#[test]
+fn a_lab_whose_services_cannot_run_says_why_and_is_gone() {
+    if !labs() {
+        return;
+    }
+    let store = r#"["sh", "-c", "id -u >/var/lib/store/uid; exec sleep 1h"]"#;
+    assert!(FLEET.contains(store) && FLEET.contains(r#"within = "20s""#));
+    let deaf = FLEET.replace(store, r#"["sh", "-c", "echo no disk; exec sleep 1h"]"#);
+    for (name, fleet, wanted) in [
+        ("late", deaf.replace(r#"within = "20s""#, r#"within = "200ms""#), "no disk"),
+        (
+            "late",
+            deaf.replace(r#"within = "20s""#, r#"within = "200ms""#),
+            "`store` of host `db1` was not ready in time",
+        ),
+        ("program", FLEET.replace(store, r#"["no-such-program"]"#), "there is no program `no-such-program`"),
+        ("source", FLEET.replace("page.txt", "gone.txt"), "gone.txt could not be read"),
+        ("wrong", FLEET.replace("argv = [\"sh\"", "agrv = [\"sh\""), "did you mean `argv`?"),
+    ] {
+        let bench = bench(name, &fleet);
+        let up = bench.lab(&["up", "--fleet", "fleet.toml"]);
+        assert!(!up.status.success(), "{}", said(&up));
+        assert_ends(&up, up.status.code().unwrap(), wanted);
+        assert_ends(&bench.lab(&["status"]), up.status.code().unwrap(), "no lab named");
+        assert!(!bench.of_lab().exists(), "{name}");
+    }
+}
