@@ -10,6 +10,7 @@
 //! process that takes over first kills the one that it replaces, so that a process that is continued later does
 //! nothing. The next agent that starts continues processes that are left stopped: see [`lock`].
 
+mod decide;
 mod helper;
 mod lock;
 mod page;
@@ -39,10 +40,11 @@ pub use self::{
 };
 
 use self::{
-    page::{Order, Page},
+    decide::{Awaited, Cure, End, GuardianSaw, Order, StopFor, Waited, Watched},
+    page::Page,
     proc::Child,
     shared::{EXIT_CANNOT, Shared, exit_code},
-    watch::{Now, Overdue},
+    watch::Now,
 };
 use crate::{
     config::{Config, LastGood},
@@ -141,16 +143,6 @@ struct Guardian {
     signals: SignalFd,
 }
 
-/// The end of the watch.
-enum End {
-    /// The worker left by itself, with this code.
-    Left(i32),
-    /// The worker died, or had to be killed.
-    Died(&'static str),
-    /// The helper died: the worker is told to undo everything and exit.
-    HelperDied,
-}
-
 impl Guardian {
     fn watch(&mut self) -> ExitCode {
         let end = self.wait_for_end();
@@ -168,8 +160,7 @@ impl Guardian {
         };
         // A zombie worker holds nothing: its sockets are closed, and with them go the kernel's own objects.
         self.worker.kill();
-        let died = !matches!(end, End::Left(0));
-        page.order(if died { Order::Heal } else { Order::Leave });
+        page.order(end.order());
         let healed = self.wait_for_helper();
         let healed = healed.unwrap_or_else(|| {
             tracing::error!("the helper did not do it; the guardian puts back by itself");
@@ -180,11 +171,7 @@ impl Guardian {
 
     fn wait_for_end(&mut self) -> End {
         let page = self.shared.page;
-        let mut pulse = self.shared.pulse(|page| &page.worker_beat);
-        let mut helper_pulse = self.shared.pulse(|page| &page.helper_beat);
-        let mut overdue = Overdue::new(self.shared.now(), self.shared.grace());
-        let mut ready = false;
-        let mut stopping = false;
+        let mut watch = Watched::new(self.shared.now(), self.shared.limits());
         let holders = [self.shared.guardian.as_raw_nonzero().get(), self.worker.raw(), self.helper.raw()];
         let mut said = false;
         loop {
@@ -193,70 +180,56 @@ impl Guardian {
             let interval = self.shared.interval();
             let fds: [&dyn AsFd; 4] = [&self.worker, &self.helper, &self.signals, &page.bells().guardian];
             self.shared.time().wait_any(&fds, interval);
-            let now = self.shared.now();
             page.bells().guardian.hear();
-            if let Some(code) = self.worker.ended() {
-                return match code {
-                    Some(code) => End::Left(code),
-                    None => End::Died("the worker was killed"),
-                };
+            let todo = watch.check(&GuardianSaw {
+                now: self.shared.now(),
+                interval,
+                worker_ended: self.worker.ended(),
+                worker_beats: page.worker_beat.load(SeqCst),
+                helper_ended: self.helper.ended().is_some(),
+                helper_beats: page.helper_beat.load(SeqCst),
+                deadline: page.deadline.load(SeqCst),
+                ready: page.ready.load(SeqCst) != 0,
+                signalled: matches!(self.signals.read_signal(), Ok(Some(_))),
+            });
+            if let Some(reason) = todo.stop {
+                if reason == StopFor::Asked {
+                    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+                }
+                page.stop(reason);
             }
-            if !stopping && self.helper.ended().is_some() {
-                page.stop.store(page::STOP_HELPER_DIED, SeqCst);
-                page.bells().worker.ring();
-                stopping = true;
-            }
-            if matches!(self.signals.read_signal(), Ok(Some(_))) {
-                let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-                page.stop.store(page::STOP_ASKED, SeqCst);
-                page.bells().worker.ring();
-                stopping = true;
-            }
-            if !ready && page.ready.load(SeqCst) != 0 {
-                ready = true;
+            if todo.tell_ready {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             }
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            // A stopped helper can be continued. One that hangs is useless, so the agent has to restart.
-            match helper_pulse.silence(now, page, interval, interval) {
-                0 => {}
-                1 => self.helper.resume(),
-                _ => self.helper.kill(),
+            match todo.helper {
+                Some(Cure::Resume) => self.helper.resume(),
+                Some(Cure::Kill) => self.helper.kill(),
+                None => {}
             }
-            if overdue.is_over(now, page, interval) {
-                self.worker.kill();
-                return End::Died("the worker did not keep a deadline");
-            }
-            if pulse.is_stale(now, page, interval) {
-                self.worker.kill();
-                return if self.helper.ended().is_some() {
-                    End::HelperDied
-                } else {
-                    End::Died("the worker gave no sign of life")
-                };
+            if let Some(end) = todo.end {
+                return end;
             }
         }
     }
 
     /// Waits for the helper. Returns the exit code of its heal, or `None` if it died or hangs.
     fn wait_for_helper(&mut self) -> Option<u8> {
-        let budget = Duration::from(self.shared.config.timings.undo_budget) * 2;
-        let until = self.shared.now().awake_after(budget);
-        while self.shared.time().awake_us() < until {
+        let awaited = Awaited::new(self.shared.now(), self.shared.limits());
+        loop {
             self.shared.page.guardian_beat.fetch_add(1, SeqCst);
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            if let Some(code) = self.helper.ended() {
-                return match code {
-                    Some(0) => Some(0),
-                    Some(code) => [EXIT_STUCK, EXIT_LOST].into_iter().find(|known| code == i32::from(*known)),
-                    None => None,
-                };
+            match awaited.check(self.shared.now(), self.helper.ended()) {
+                Waited::Code(code) => {
+                    return [0, EXIT_STUCK, EXIT_LOST].into_iter().find(|known| code == i32::from(*known));
+                }
+                Waited::Nobody => {
+                    self.helper.kill();
+                    return None;
+                }
+                Waited::Resume => self.helper.resume(),
             }
-            // Somebody may have stopped it too.
-            self.helper.resume();
             self.shared.time().wait_any(&[&self.helper], Duration::from_millis(200));
         }
-        self.helper.kill();
-        None
     }
 }

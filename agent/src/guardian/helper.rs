@@ -8,10 +8,9 @@ use firedrill_wire::journal::HealReason;
 use rustix::process::Pid;
 
 use super::{
-    page::Order,
+    decide::{Found, Helper, HelperNext, HelperSaw, Leaving},
     proc::{Child, harden},
     shared::Shared,
-    watch::Overdue,
 };
 
 /// Watches, then undoes everything. Returns the exit code.
@@ -24,10 +23,8 @@ pub(super) fn run(shared: &Shared) -> i32 {
         return 1;
     }
     let mut worker = None;
-    let mut pulse = shared.pulse(|page| &page.guardian_beat);
-    // The guardian acts first; the helper acts only if the guardian does not.
-    let mut overdue = Overdue::new(shared.now(), shared.grace() * 2);
-    let reason = loop {
+    let mut watch = Helper::new(shared.now(), shared.limits());
+    let found = loop {
         page.helper_beat.fetch_add(1, SeqCst);
         let interval = shared.interval();
         shared.time().wait_any(&[&guardian, &page.bells().helper], interval);
@@ -38,30 +35,34 @@ pub(super) fn run(shared: &Shared) -> i32 {
         if worker.is_none() {
             worker = Pid::from_raw(page.worker_pid.load(SeqCst)).and_then(|pid| Child::other(pid).ok());
         }
-        match page.ordered() {
-            Order::Heal => break HealReason::WorkerDied,
-            // The worker has undone everything and said so.
-            Order::Leave => {
+        match watch.check(&HelperSaw {
+            now: shared.now(),
+            interval,
+            order: page.ordered(),
+            guardian_ended: guardian.ended().is_some(),
+            guardian_beats: page.guardian_beat.load(SeqCst),
+            deadline: page.deadline.load(SeqCst),
+        }) {
+            HelperNext::Wait => {}
+            HelperNext::Leave => {
                 guardian.resume();
                 return 0;
             }
-            Order::Wait => {}
-        }
-        if guardian.ended().is_some() {
-            if let Some(worker) = &mut worker {
-                let_leave(worker, shared);
-            }
-            break HealReason::GuardianDied;
-        }
-        let now = shared.now();
-        if overdue.is_over(now, page, interval) || pulse.is_stale(now, page, interval) {
-            if let Some(worker) = &mut worker {
-                worker.kill();
-            }
-            guardian.kill();
-            break HealReason::GuardianDied;
+            HelperNext::Heal(found) => break found,
         }
     };
+    let reason = match found {
+        Found::WorkerDead => HealReason::WorkerDied,
+        Found::GuardianDead | Found::GuardianSilent => HealReason::GuardianDied,
+    };
+    match (found, &mut worker) {
+        (Found::GuardianDead, Some(worker)) => let_leave(worker, shared),
+        (Found::GuardianSilent, Some(worker)) => worker.kill(),
+        _ => {}
+    }
+    if found == Found::GuardianSilent {
+        guardian.kill();
+    }
     let code = shared.heal(&reason, || {});
     // A guardian that was stopped after it gave the order would keep the agent from restarting.
     guardian.resume();
@@ -72,15 +73,12 @@ pub(super) fn run(shared: &Shared) -> i32 {
 /// hangs.
 fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;
-    let mut pulse = shared.pulse(|page| &page.worker_beat);
-    let mut overdue = Overdue::new(shared.now(), shared.grace());
-    let until = shared.now().awake_after(shared.config.timings.undo_budget.into());
+    let mut leaving = Leaving::new(shared.now(), shared.limits());
     while worker.ended().is_none() {
         let interval = Duration::from_millis(100);
         shared.time().wait_any(&[&*worker], interval);
-        let now = shared.now();
-        if overdue.is_over(now, page, interval) || pulse.is_stale(now, page, interval) || now.awake_us > until
-        {
+        let (beats, deadline) = (page.worker_beat.load(SeqCst), page.deadline.load(SeqCst));
+        if leaving.hangs(shared.now(), beats, deadline, interval) {
             worker.kill();
             return;
         }

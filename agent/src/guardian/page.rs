@@ -8,21 +8,8 @@ use std::{
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
+use super::decide::{Order, StopFor};
 use crate::{bell::Bell, supervisor::Guard};
-
-pub(super) const STOP_ASKED: u32 = 1;
-pub(super) const STOP_HELPER_DIED: u32 = 2;
-
-/// An order to the helper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// Nothing yet.
-    Wait,
-    /// The worker is dead: undo everything, then exit.
-    Heal,
-    /// The agent stops in order: exit.
-    Leave,
-}
 
 /// The page. Its initial contents are zero, except for the deadline.
 #[repr(C)]
@@ -36,7 +23,7 @@ pub(super) struct Page {
     /// Number of open injections.
     pub(super) open: AtomicU32,
     /// The reason for which the worker is to undo everything and exit.
-    pub(super) stop: AtomicU32,
+    stop: AtomicU32,
     /// The worker serves.
     pub(super) ready: AtomicU32,
     order: AtomicU32,
@@ -78,6 +65,18 @@ impl Page {
         self.bells().helper.ring();
     }
 
+    /// Tells the worker to put everything back and exit.
+    pub(super) fn stop(&self, reason: StopFor) {
+        self.stop.store(reason as u32 + 1, SeqCst);
+        self.bells().worker.ring();
+    }
+
+    /// Returns why the worker is to stop, if it is.
+    pub(super) fn stopped(&self) -> Option<StopFor> {
+        let stop = self.stop.load(SeqCst);
+        [StopFor::Asked, StopFor::HelperDied].into_iter().find(|reason| *reason as u32 + 1 == stop)
+    }
+
     pub(super) fn ordered(&self) -> Order {
         match self.order.load(SeqCst) {
             order if order == Order::Heal as u32 => Order::Heal,
@@ -114,5 +113,11 @@ mod tests {
         page.order(Order::Heal);
         assert_eq!(page.ordered(), Order::Heal);
         assert!(page.bells().helper.hear());
+        assert_eq!(page.stopped(), None);
+        for reason in [StopFor::HelperDied, StopFor::Asked] {
+            page.stop(reason);
+            assert_eq!(page.stopped(), Some(reason));
+        }
+        assert!(page.bells().worker.hear());
     }
 }

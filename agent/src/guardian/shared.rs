@@ -1,19 +1,17 @@
 //! What guardian, worker and helper share: configuration, ports, the page and the lock; and the exit codes of all three.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use firedrill_wire::journal::HealReason;
 
 use super::{
+    decide::{self, Limits},
     lock::Lock,
     page::Page,
-    watch::{Now, Pulse},
+    watch::Now,
 };
 use crate::{
     config::Config,
@@ -52,17 +50,18 @@ impl Shared {
         Now::of(self.wiring.time)
     }
 
-    /// Returns the interval between checks: short while something is open, long otherwise.
+    /// Returns the interval between checks of guardian and helper.
     pub(super) fn interval(&self) -> Duration {
-        if self.page.open.load(SeqCst) == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
+        decide::interval(self.page.open.load(SeqCst))
     }
 
-    pub(super) fn grace(&self) -> Duration {
-        self.config.timings.grace.into()
-    }
-
-    pub(super) fn pulse(&self, of: fn(&Page) -> &AtomicU64) -> Pulse {
-        Pulse::new(self.now(), of, self.config.timings.stale_after.into())
+    pub(super) fn limits(&self) -> Limits {
+        let timings = &self.config.timings;
+        Limits {
+            stale_after: timings.stale_after.into(),
+            grace: timings.grace.into(),
+            undo_budget: timings.undo_budget.into(),
+        }
     }
 
     /// Takes the lock again if its file is gone. Logs each problem once.

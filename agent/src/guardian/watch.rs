@@ -1,16 +1,12 @@
-//! What a watcher concludes from what it sees on the page: whether another process is silent, and whether a deadline was
-//! let pass.
+//! Whether another process is silent, and whether a deadline was let pass, as one watcher concludes it from its checks.
 //!
-//! Reads no clock: each check is told the time. So a pause of hours is tested in no time.
+//! Reads no clock and no memory of others: each check is told the time and the counter. So a pause of hours is tested in no
+//! time.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
 use firedrill_wire::Span;
 
-use super::page::Page;
 use crate::time::Time;
 
 /// The time of a check.
@@ -49,7 +45,6 @@ impl Looks {
 /// Watches a heartbeat.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    of: fn(&Page) -> &AtomicU64,
     last: u64,
     silent: Duration,
     limit: Duration,
@@ -57,19 +52,18 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) const fn new(now: Now, of: fn(&Page) -> &AtomicU64, limit: Duration) -> Self {
-        Self { of, last: u64::MAX, silent: Duration::ZERO, limit, looks: Looks(now.awake_us) }
+    pub(super) const fn new(now: Now, limit: Duration) -> Self {
+        Self { last: u64::MAX, silent: Duration::ZERO, limit, looks: Looks(now.awake_us) }
     }
 
-    /// Checks, after a wait of at most `interval`, a heartbeat that comes as often as the checks or every `beat`.
-    /// Returns the silence as a multiple of the limit: 0 is alive.
-    pub(super) fn silence(&mut self, now: Now, page: &Page, interval: Duration, beat: Duration) -> u32 {
+    /// Checks, after a wait of at most `interval`, the number of heartbeats, which come as often as the checks or every
+    /// `beat`. Returns the silence as a multiple of the limit: 0 is alive.
+    pub(super) fn silence(&mut self, now: Now, beats: u64, interval: Duration, beat: Duration) -> u32 {
         let waited = self.looks.next(now, interval);
-        let beat_now = (self.of)(page).load(SeqCst);
-        if beat_now == self.last {
+        if beats == self.last {
             self.silent += waited;
         } else {
-            self.last = beat_now;
+            self.last = beats;
             self.silent = Duration::ZERO;
         }
         // Heartbeats come as often as checks, so two may fall into one interval: allow for one more.
@@ -79,8 +73,8 @@ impl Pulse {
     }
 
     /// Checks, after a wait of at most `interval`; true if there was no heartbeat for too long.
-    pub(super) fn is_stale(&mut self, now: Now, page: &Page, interval: Duration) -> bool {
-        self.silence(now, page, interval, interval) > 0
+    pub(super) fn is_stale(&mut self, now: Now, beats: u64, interval: Duration) -> bool {
+        self.silence(now, beats, interval, interval) > 0
     }
 }
 
@@ -99,11 +93,10 @@ impl Overdue {
         Self { deadline: 0, watched: Duration::ZERO, grace, looks: Looks(now.awake_us) }
     }
 
-    /// Checks, after a wait of at most `interval`; true if the deadline passed more than the grace period ago, as
-    /// watched, and nobody acted.
-    pub(super) fn is_over(&mut self, now: Now, page: &Page, interval: Duration) -> bool {
+    /// Checks, after a wait of at most `interval`, the deadline (0: there is none). Returns whether it passed more than the
+    /// grace period ago, as watched, and nobody acted.
+    pub(super) fn is_over(&mut self, now: Now, deadline: u64, interval: Duration) -> bool {
         let waited = self.looks.next(now, interval);
-        let deadline = page.deadline.load(SeqCst);
         let late = Duration::from_micros(now.boot_us.saturating_sub(deadline));
         if deadline == 0 || late.is_zero() || std::mem::replace(&mut self.deadline, deadline) != deadline {
             self.watched = Duration::ZERO;
@@ -117,7 +110,7 @@ impl Overdue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{guardian::page::Told, supervisor::Guard as _, time::simulated::Simulated};
+    use crate::time::simulated::Simulated;
 
     const STEP: Duration = Duration::from_millis(100);
 
@@ -127,14 +120,12 @@ mod tests {
 
     #[test]
     fn a_pulse_is_stale_only_after_so_much_watched_silence() {
-        let (page, clock) = (Page::share().unwrap(), Simulated::at(1_000_000));
-        let mut pulse = Pulse::new(now(clock), |page| &page.worker_beat, Duration::from_secs(2));
-        let mut look = |beats: bool, time| {
-            if beats {
-                page.worker_beat.fetch_add(1, SeqCst);
-            }
+        let (mut beats, clock) = (0, Simulated::at(1_000_000));
+        let mut pulse = Pulse::new(now(clock), Duration::from_secs(2));
+        let mut look = |beat: bool, time| {
+            beats += u64::from(beat);
             clock.pass(time);
-            pulse.silence(now(clock), page, STEP, STEP)
+            pulse.silence(now(clock), beats, STEP, STEP)
         };
         assert!((0..100).all(|_| look(true, STEP) == 0));
         // A long pause of the watcher itself counts as one check.
@@ -147,44 +138,41 @@ mod tests {
 
     #[test]
     fn nobody_is_silent_for_the_time_of_a_suspend() {
-        let (page, clock) = (Page::share().unwrap(), Simulated::at(0));
-        let mut pulse = Pulse::new(now(clock), |page| &page.helper_beat, Duration::from_secs(2));
+        let clock = Simulated::at(0);
+        let mut pulse = Pulse::new(now(clock), Duration::from_secs(2));
         for _ in 0..100 {
             clock.suspend(Duration::from_secs(3600));
-            assert_eq!(pulse.silence(now(clock), page, STEP, STEP), 0);
+            assert_eq!(pulse.silence(now(clock), 0, STEP, STEP), 0);
         }
     }
 
     #[test]
     fn one_that_gives_signs_seldom_is_not_stale_between_them() {
-        let (page, clock) = (Page::share().unwrap(), Simulated::at(0));
+        let clock = Simulated::at(0);
         let beat = Duration::from_secs(60);
-        let mut pulse = Pulse::new(now(clock), |page| &page.guardian_beat, Duration::from_millis(1));
+        let mut pulse = Pulse::new(now(clock), Duration::from_millis(1));
         for _ in 0..1_200 {
             clock.pass(STEP);
-            assert_eq!(pulse.silence(now(clock), page, STEP, beat), 0);
+            assert_eq!(pulse.silence(now(clock), 0, STEP, beat), 0);
         }
         clock.pass(STEP);
         clock.pass(STEP);
-        assert_eq!(pulse.silence(now(clock), page, STEP * 2, beat), 1);
+        assert_eq!(pulse.silence(now(clock), 0, STEP * 2, beat), 1);
     }
 
     #[test]
     fn a_deadline_is_over_after_a_grace_that_was_watched() {
-        let (page, clock) = (Page::share().unwrap(), Simulated::at(0));
+        let clock = Simulated::at(0);
         let mut overdue = Overdue::new(now(clock), Duration::from_secs(1));
-        let mut look = |time| {
+        let mut look = |deadline, time| {
             clock.pass(time);
-            overdue.is_over(now(clock), page, STEP)
+            overdue.is_over(now(clock), deadline, STEP)
         };
-        assert!(!look(STEP), "no deadline");
-        Told(page).set(1, Some(1_000_000));
+        assert!(!look(0, STEP), "no deadline");
         // It passed long ago while nobody watched, as after a suspend.
-        assert!(!look(Duration::from_secs(3600)), "the grace begins with the first look");
-        assert_eq!((0..20).filter(|_| !look(STEP)).count(), 9, "all of the grace, and no more");
-        Told(page).set(1, Some(9_000_000_000));
-        assert!(!look(STEP), "it was moved");
-        Told(page).set(0, None);
-        assert!(!look(STEP));
+        assert!(!look(1_000_000, Duration::from_secs(3600)), "the grace begins with the first look");
+        assert_eq!((0..20).filter(|_| !look(1_000_000, STEP)).count(), 9, "all of the grace, and no more");
+        assert!(!look(9_000_000_000, STEP), "it was moved");
+        assert!(!look(0, STEP));
     }
 }

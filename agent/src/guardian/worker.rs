@@ -14,10 +14,10 @@ use nix::sys::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    page::{STOP_HELPER_DIED, Told},
+    decide::{Guarded, StopFor, Worker, WorkerSaw, WorkerWhy},
+    page::Told,
     proc::Child,
     shared::{EXIT_CANNOT, EXIT_STUCK, Shared},
-    watch::Pulse,
 };
 use crate::{
     local, metrics,
@@ -136,15 +136,6 @@ struct Watch {
     slot: Slot,
 }
 
-/// The state of the guardian, as far as the worker sees it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Guarded {
-    Yes,
-    /// It is silent, and the helper does not act.
-    Silent,
-    Gone,
-}
-
 impl Watch {
     /// Gives heartbeats until everything is undone, then ends the process.
     fn run(mut self) -> ! {
@@ -153,8 +144,7 @@ impl Watch {
         mask.add(Signal::SIGTERM);
         mask.add(Signal::SIGINT);
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).ok();
-        let mut guardian_pulse = self.shared.pulse(|page| &page.guardian_beat);
-        let mut stopping: Option<HealReason> = None;
+        let mut watch = Worker::new(self.shared.now(), self.shared.limits());
         let mut interval = Duration::ZERO;
         loop {
             let supervisor = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -163,50 +153,37 @@ impl Watch {
                 supervisor.pulse();
             }
             page.worker_beat.fetch_add(1, SeqCst);
-            let guarded = self.guarded(&mut guardian_pulse, interval);
-            // While the worker still undoes what an earlier agent left, that continues; then this is checked.
-            if let (None, Some(supervisor)) = (&stopping, &supervisor) {
-                let signalled = signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
-                stopping = if guarded != Guarded::Yes {
-                    let how = if guarded == Guarded::Gone { "died" } else { "gives no sign of life" };
-                    tracing::error!("the guardian {how}; putting everything back");
-                    Some(HealReason::GuardianDied)
-                } else if signalled || page.stop.load(SeqCst) != 0 {
-                    Some(HealReason::AgentStopping)
-                } else {
-                    None
-                };
-                if let Some(reason) = &stopping {
-                    supervisor.stop(reason);
+            // A signal stays unread until the worker can act on it.
+            let heeds = supervisor.is_some() && !watch.is_stopping();
+            let signalled =
+                heeds && signals.as_ref().is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_))));
+            let todo = watch.check(&WorkerSaw {
+                now: self.shared.now(),
+                interval,
+                guardian_ended: self.guardian.ended().is_some(),
+                guardian_beats: page.guardian_beat.load(SeqCst),
+                guardian_interval: self.shared.interval(),
+                serves: supervisor.is_some(),
+                settled: watch.is_stopping() && supervisor.as_ref().is_some_and(Supervisor::is_settled),
+                signalled,
+                stop: page.stopped(),
+            });
+            if todo.resume_helper {
+                self.helper.resume();
+            }
+            if let Some(supervisor) = &supervisor {
+                if let Some(why) = todo.begin {
+                    begin(supervisor, why);
+                }
+                if let Some(why) = todo.leave {
+                    self.leave(supervisor, why);
                 }
             }
-            if let (Some(reason), Some(supervisor)) = (&stopping, &supervisor)
-                && supervisor.is_settled()
-            {
-                supervisor.leave();
-                if *reason == HealReason::GuardianDied {
-                    self.leave_nobody();
-                } else {
-                    // A guardian that was stopped after this order would keep the agent from restarting.
-                    self.guardian.resume();
-                }
-                let in_order =
-                    *reason == HealReason::AgentStopping && page.stop.load(SeqCst) != STOP_HELPER_DIED;
-                std::process::exit(match (supervisor.is_stuck(), in_order) {
-                    (true, _) => i32::from(EXIT_STUCK),
-                    (false, true) => 0,
-                    (false, false) => 1,
-                });
-            }
-            let close = stopping.is_some() || page.open.load(SeqCst) != 0;
-            let stale: Duration = self.shared.config.timings.stale_after.into();
-            interval = if close { stale / 8 } else { stale / 3 };
-            interval = interval.min(Duration::from_millis(if close { 100 } else { 700 }));
+            interval = watch.interval(todo.guarded, page.open.load(SeqCst));
             let (bells, time) = (page.bells(), self.shared.time());
             match &signals {
                 // An order that was handled already, or a dead guardian, would wake it at once, again and again.
-                _ if stopping.is_some() || guarded == Guarded::Gone => {
-                    interval = Duration::from_millis(5);
+                _ if watch.is_stopping() || todo.guarded == Guarded::Gone => {
                     time.wait_any(&[&bells.worker], interval);
                 }
                 Some(signals) if supervisor.is_some() => {
@@ -218,21 +195,21 @@ impl Watch {
         }
     }
 
-    /// Lets the helper take over from a silent guardian. The helper may have been stopped too, so it is continued
-    /// first. If that does not help, this process is the last one that can undo.
-    fn guarded(&mut self, pulse: &mut Pulse, interval: Duration) -> Guarded {
-        if self.guardian.ended().is_some() {
-            self.helper.resume();
-            return Guarded::Gone;
+    /// Ends the process once everything is put back.
+    fn leave(&mut self, supervisor: &Supervisor, why: WorkerWhy) -> ! {
+        supervisor.leave();
+        if why == WorkerWhy::Told {
+            // A guardian that was stopped after this order would keep the agent from restarting.
+            self.guardian.resume();
+        } else {
+            self.leave_nobody();
         }
-        match pulse.silence(self.shared.now(), self.shared.page, interval, self.shared.interval()) {
-            0 => Guarded::Yes,
-            1 => {
-                self.helper.resume();
-                Guarded::Yes
-            }
-            _ => Guarded::Silent,
-        }
+        let in_order = why == WorkerWhy::Told && self.shared.page.stopped() != Some(StopFor::HelperDied);
+        std::process::exit(match (supervisor.is_stuck(), in_order) {
+            (true, _) => i32::from(EXIT_STUCK),
+            (false, true) => 0,
+            (false, false) => 1,
+        });
     }
 
     /// Kills a stopped guardian, so that it can neither wake up and act nor keep the next agent from starting. A helper
@@ -241,4 +218,16 @@ impl Watch {
         self.guardian.kill();
         self.helper.resume();
     }
+}
+
+/// Begins to put everything back.
+fn begin(supervisor: &Supervisor, why: WorkerWhy) {
+    supervisor.stop(&match why {
+        WorkerWhy::Told => HealReason::AgentStopping,
+        WorkerWhy::Unguarded(guarded) => {
+            let how = if guarded == Guarded::Gone { "died" } else { "gives no sign of life" };
+            tracing::error!("the guardian {how}; putting everything back");
+            HealReason::GuardianDied
+        }
+    });
 }

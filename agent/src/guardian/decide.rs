@@ -1,0 +1,34 @@
+//! What each of the three processes does next, from what it sees of the other two at one check.
+//!
+//! Pure: reads no clock, no shared memory and no process, and does nothing. The loops of guardian, helper and worker look,
+//! ask here, and act. `simulation.rs` runs all three against each other in virtual time by the same code.
+
+mod guardian;
+mod helper;
+#[cfg(test)]
+mod simulation;
+mod worker;
+
+use std::time::Duration;
+
+pub(super) use self::{
+    guardian::{Awaited, Cure, End, Guardian as Watched, Order, Saw as GuardianSaw, StopFor, Waited},
+    helper::{Found, Helper, Leaving, Next as HelperNext, Saw as HelperSaw},
+    worker::{Guarded, Saw as WorkerSaw, Why as WorkerWhy, Worker},
+};
+
+/// The time-outs of all three, by the agent's configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A process is silent after that long without a heartbeat.
+    pub(super) stale_after: Duration,
+    /// Time that whoever acts first has beyond a deadline.
+    pub(super) grace: Duration,
+    /// Maximum time of an undo.
+    pub(super) undo_budget: Duration,
+}
+
+/// Returns the interval between checks of guardian and helper: short while something is open.
+pub(super) const fn interval(open: u32) -> Duration {
+    if open == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }
+}

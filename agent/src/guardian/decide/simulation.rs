@@ -1,0 +1,123 @@
+//! Guardian, worker and helper against each other in virtual time, by the decisions that real processes take. An adversary
+//! stops, continues and kills them at any moment, stops the whole agent, and suspends the host.
+
+mod host;
+
+use std::time::Duration;
+
+use proptest::{collection::vec, prelude::*};
+
+use self::host::{Act, Host, LIMITS, Who};
+
+/// Maximum time from the adversary's last act to the last undo, with one process that runs: twice `stale_after`, two checks,
+/// an undo, and a pause that is blamed on nobody.
+const HEALED_WITHIN: Duration = Duration::from_secs(6);
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![Just(Who::Guardian), Just(Who::Worker), Just(Who::Helper)]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => who().prop_map(Act::Stop),
+        3 => who().prop_map(Act::Continue),
+        3 => who().prop_map(Act::Kill),
+        1 => Just(Act::Ask),
+        1 => (1_u64..100_000).prop_map(|seconds| Act::Suspend(Duration::from_secs(seconds))),
+        1 => Just(Act::LoseCoordinator),
+    ]
+}
+
+/// Acts, each with the time before it.
+fn acts() -> impl Strategy<Value = Vec<(Duration, Act)>> {
+    vec(((0_u64..6_000).prop_map(Duration::from_millis), act()), 0..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn one_that_runs_is_enough(acts in acts()) {
+        let mut host = Host::new();
+        for (before, act) in &acts {
+            host.pass(*before);
+            host.act(*act);
+        }
+        let anybody = host.anybody_runs();
+        host.pass(HEALED_WITHIN);
+        if anybody {
+            prop_assert!(!host.in_force() || host.is_whole(), "still in force: {host:#?}");
+        }
+    }
+
+    #[test]
+    fn who_is_continued_much_later_puts_back_or_does_nothing(acts in acts(), first in who()) {
+        let mut host = Host::new();
+        for (before, act) in &acts {
+            host.pass(*before);
+            host.act(*act);
+        }
+        host.pass(Duration::from_secs(60));
+        for who in [first, Who::Guardian, Who::Worker, Who::Helper] {
+            host.act(Act::Continue(who));
+        }
+        let anybody = host.anybody_runs();
+        host.pass(HEALED_WITHIN + LIMITS.stale_after);
+        if anybody {
+            prop_assert!(!host.in_force() || host.is_whole(), "still in force: {host:#?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_put_back_while_all_is_well() {
+    let mut host = Host::new();
+    host.pass(Duration::from_secs(600));
+    assert!(host.in_force() && host.is_whole());
+}
+
+#[test]
+fn a_suspend_alone_makes_nobody_suspect() {
+    for seconds in [1, 3, 60, 86_400] {
+        let mut host = Host::new();
+        host.pass(Duration::from_millis(1234));
+        host.act(Act::Suspend(Duration::from_secs(seconds)));
+        host.pass(Duration::from_secs(30));
+        assert!(host.all_run(), "{seconds} s: {host:#?}");
+        // The lease counts through a suspend, so a long one has ended the fault.
+        assert_eq!(host.in_force(), seconds < 5, "{seconds} s");
+    }
+}
+
+#[test]
+fn all_that_stop_together_and_are_continued_together_serve_on() {
+    let mut host = Host::new();
+    host.pass(Duration::from_secs(5));
+    for who in Who::ALL {
+        host.act(Act::Stop(who));
+    }
+    host.pass(Duration::from_secs(3600));
+    for who in Who::ALL {
+        host.act(Act::Continue(who));
+    }
+    host.pass(Duration::from_secs(30));
+    assert!(host.all_run() && !host.in_force(), "{host:#?}");
+}
+
+#[test]
+fn a_helper_that_was_stopped_is_continued_and_the_drill_goes_on() {
+    let mut host = Host::new();
+    host.pass(Duration::from_secs(5));
+    host.act(Act::Stop(Who::Helper));
+    host.pass(Duration::from_secs(30));
+    assert!(host.in_force() && host.is_whole(), "{host:#?}");
+}
+
+#[test]
+fn an_agent_that_is_asked_to_stop_leaves_nobody_behind() {
+    let mut host = Host::new();
+    host.pass(Duration::from_secs(5));
+    host.act(Act::Ask);
+    host.pass(Duration::from_secs(2));
+    assert!(!host.in_force() && host.nobody_is_left(), "{host:#?}");
+}
