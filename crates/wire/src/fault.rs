@@ -31,9 +31,9 @@ pub use dns::{DnsHow, NetDns};
 pub use down::NetDown;
 pub use duplicate::NetDuplicate;
 pub use flap::NetFlap;
-pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionHow, RegionKill};
+pub use host::{HostIsolate, HostPoweroff, HostReboot, RegionKill};
 pub use invalid::{Invalid, is_service};
-pub use kind::{About, Each, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Scope, Trial};
+pub use kind::{About, Effect, End, Expect, HostMeanwhile, Kind, Late, On, RegionHow, Scope, Trial};
 pub use lose::{GilbertElliott, NetLose};
 pub use net::{Connections, Direction, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
@@ -237,8 +237,8 @@ impl Fault {
     pub fn on_host(self) -> Self {
         match self.about().scope {
             Scope::Host => self,
-            Scope::Region(Each::Isolated) => Self::HostIsolate(HostIsolate::default()),
-            Scope::Region(Each::Off) => Self::HostPoweroff(HostPoweroff {}),
+            Scope::Region(RegionHow::Isolate) => Self::HostIsolate(HostIsolate::default()),
+            Scope::Region(RegionHow::Poweroff) => Self::HostPoweroff(HostPoweroff {}),
         }
     }
 }

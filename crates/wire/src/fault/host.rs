@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Direction, Effect, End, HostMeanwhile, Invalid, Kind, On, PeerSet, Scope, Traffic, Trial,
-    kind::{Each, Expect},
+    kind::{Expect, RegionHow},
 };
 use crate::{Span, Touches};
 
@@ -106,17 +106,6 @@ impl Kind for HostPoweroff {
     }
 }
 
-/// How a region goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RegionHow {
-    /// Every host is isolated; can be undone.
-    #[default]
-    Isolate,
-    /// Every host is powered off; cannot be undone.
-    Poweroff,
-}
-
 /// `region-kill`: every host that the attack's target has goes at the same instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -126,26 +115,15 @@ pub struct RegionKill {
     pub how: RegionHow,
 }
 
-impl RegionKill {
-    /// The fault that each host of the region carries out.
-    const fn each(&self) -> Each {
-        match self.how {
-            RegionHow::Isolate => Each::Isolated,
-            RegionHow::Poweroff => Each::Off,
-        }
-    }
-}
-
 impl Kind for RegionKill {
     fn about(&self) -> About<'_> {
-        let each = self.each();
         let (isolated, off) = (HostIsolate::default(), HostPoweroff {});
-        let of_each = match each {
-            Each::Isolated => isolated.about(),
-            Each::Off => off.about(),
+        let of_each = match self.how {
+            RegionHow::Isolate => isolated.about(),
+            RegionHow::Poweroff => off.about(),
         };
         let About { end, host, scope: _, ramp, effect, late, trial: _ } = of_each;
-        About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(each) }
+        About { end, host, ramp, effect, late, trial: Trial::None, scope: Scope::Region(self.how) }
     }
 
     fn invalid(&self) -> Option<Invalid> {

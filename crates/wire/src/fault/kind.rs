@@ -3,6 +3,8 @@
 //!
 //! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
 
+use serde::{Deserialize, Serialize};
+
 use super::{invalid::Invalid, traffic::Traffic};
 use crate::{Span, Touches};
 
@@ -77,16 +79,18 @@ pub enum Scope {
     /// Each host by itself.
     Host,
     /// All hosts of a region. Each of them carries out this.
-    Region(Each),
+    Region(RegionHow),
 }
 
-/// The fault that each host of a region carries out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Each {
-    /// It is isolated.
-    Isolated,
-    /// It is powered off.
-    Off,
+/// How a region goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegionHow {
+    /// Every host is isolated; can be undone.
+    #[default]
+    Isolate,
+    /// Every host is powered off; cannot be undone.
+    Poweroff,
 }
 
 /// The effect of a fault, in words: `app1 was cut off`, `some traffic of app1 was lost`.
