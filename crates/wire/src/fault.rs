@@ -37,7 +37,7 @@ pub use kind::{About, Effect, End, Expect, HostMeanwhile, Kind, Late, On, Region
 pub use lose::{GilbertElliott, NetLose};
 pub use net::{Connections, Direction, PortRange, PortRangeError, Protocol, Refuse};
 pub use partition::{NetPartition, PartitionShape};
-pub use peers::{HasPeers, PeerSet, PeerTable, PeersError, list_bytes};
+pub use peers::{PeerSet, PeerTable, PeersError, list_bytes};
 pub use process::{ProcessKill, ProcessMatch, ProcessPause};
 pub use reorder::NetReorder;
 pub use reset::{NetReset, ResetHow};
@@ -164,12 +164,6 @@ faults! {
     HostPoweroff: "host-poweroff", local [];
     /// Take out every host of a region together.
     RegionKill: "region-kill", paths [];
-}
-
-impl HasPeers for Fault {
-    fn peers_mut(&mut self) -> Vec<&mut PeerSet> {
-        self.selectors_mut()
-    }
 }
 
 /// The least time that making an effect is given, however short the hold is.

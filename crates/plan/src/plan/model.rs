@@ -276,7 +276,9 @@ impl Plan {
     /// Moves lists of peers that several injections have into a table, so that each is written once. Injections must
     /// not change afterwards.
     pub fn share_peers(&mut self) {
-        self.peer_sets = PeerTable::gather(self.attacks.iter_mut().flat_map(Attack::faults_mut));
+        self.peer_sets = PeerTable::gather(
+            self.attacks.iter_mut().flat_map(Attack::faults_mut).flat_map(Fault::selectors_mut),
+        );
     }
 
     /// Returns the host of that name. For many names, use [`Plan::by_name`].
@@ -324,8 +326,8 @@ impl Serialize for Plan {
 impl<'de> Deserialize<'de> for Plan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut plan = Self::deserialize(deserializer)?;
-        let faults = plan.attacks.iter_mut().flat_map(Attack::faults_mut);
-        plan.peer_sets.bind(faults).map_err(de::Error::custom)?;
+        let peers = plan.attacks.iter_mut().flat_map(Attack::faults_mut).flat_map(Fault::selectors_mut);
+        plan.peer_sets.bind(peers).map_err(de::Error::custom)?;
         Ok(plan)
     }
 }

@@ -70,7 +70,7 @@ fn of_one_run<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PrepareO
 impl Serialize for Prepare {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut injections = self.injections.clone();
-        let peer_sets = PeerTable::gather(injections.iter_mut().map(|one| &mut one.fault));
+        let peer_sets = PeerTable::gather(injections.iter_mut().flat_map(|one| one.fault.selectors_mut()));
         let environment = self.environment.as_deref().map(Cow::Borrowed);
         let plan_digest = Cow::Borrowed(self.plan_digest.as_str());
         let only_look = self.only_look;
@@ -81,8 +81,8 @@ impl Serialize for Prepare {
 impl<'de> Deserialize<'de> for Prepare {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut body = PrepareBody::deserialize(deserializer)?;
-        let faults = body.injections.iter_mut().map(|one| &mut one.fault);
-        body.peer_sets.bind_plain(faults).map_err(de::Error::custom)?;
+        let peers = body.injections.iter_mut().flat_map(|one| one.fault.selectors_mut());
+        body.peer_sets.bind_plain(peers).map_err(de::Error::custom)?;
         Ok(Self {
             plan_digest: body.plan_digest.into_owned(),
             environment: body.environment.map(|text| text::cleaned(text.into_owned(), text::NAME_MOST)),

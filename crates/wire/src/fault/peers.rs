@@ -10,7 +10,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
-pub use table::{HasPeers, PeerTable, PeersError, list_bytes};
+pub use table::{PeerTable, PeersError, list_bytes};
 
 use super::net::one_or_many;
 

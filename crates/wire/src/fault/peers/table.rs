@@ -37,12 +37,6 @@ pub enum PeersError {
     TooLong(usize),
 }
 
-/// Something that has lists of peers: a fault.
-pub trait HasPeers {
-    /// Returns all of them, to be changed.
-    fn peers_mut(&mut self) -> Vec<&mut PeerSet>;
-}
-
 /// The lists of peers that faults of one message share, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerTable(pub(super) Vec<Arc<[String]>>);
@@ -53,10 +47,10 @@ impl PeerTable {
     /// Maximum size in bytes of the lists of one question that are copied because texts are taken out of them.
     pub const MOST_BYTES: usize = 16 << 20;
 
-    /// Finds the lists that several of the faults hold, unless they are short, and has the faults refer to them where they
-    /// are written. Reading needs the table.
-    pub fn gather<'f, F: HasPeers + 'f>(faults: impl IntoIterator<Item = &'f mut F>) -> Self {
-        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(HasPeers::peers_mut).collect();
+    /// Finds the lists that several of the faults' peers hold, unless they are short, and has the peers refer to them where
+    /// they are written. Reading needs the table.
+    pub fn gather<'f>(peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Self {
+        let mut sets: Vec<&mut PeerSet> = peers.into_iter().collect();
         let mut seen: HashSet<usize> = HashSet::new();
         let mut often: BTreeSet<usize> = BTreeSet::new();
         let lists =
@@ -81,15 +75,12 @@ impl PeerTable {
         table
     }
 
-    /// Has faults that were read hold the lists that they refer to.
+    /// Has peers of faults that were read hold the lists that they refer to.
     ///
     /// # Errors
     /// A fault refers to what is not there.
-    pub fn bind<'f, F: HasPeers + 'f>(
-        &self,
-        faults: impl IntoIterator<Item = &'f mut F>,
-    ) -> Result<(), PeersError> {
-        faults.into_iter().flat_map(HasPeers::peers_mut).try_for_each(|set| set.bind(self))
+    pub fn bind<'f>(&self, peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Result<(), PeersError> {
+        peers.into_iter().try_for_each(|set| set.bind(self))
     }
 
     /// The same for who makes the faults: peers are plain lists then, which faults with the same peers still share. The
@@ -98,11 +89,8 @@ impl PeerTable {
     /// # Errors
     /// A fault refers to what is not there, or to nobody; the peers are more than [`PeerTable::MOST`] or take more than
     /// [`PeerTable::MOST_BYTES`].
-    pub fn bind_plain<'f, F: HasPeers + 'f>(
-        &self,
-        faults: impl IntoIterator<Item = &'f mut F>,
-    ) -> Result<(), PeersError> {
-        let mut sets: Vec<&mut PeerSet> = faults.into_iter().flat_map(HasPeers::peers_mut).collect();
+    pub fn bind_plain<'f>(&self, peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Result<(), PeersError> {
+        let mut sets: Vec<&mut PeerSet> = peers.into_iter().collect();
         let mut texts = 0_usize;
         for set in &mut sets {
             set.bind(self)?;

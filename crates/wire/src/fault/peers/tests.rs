@@ -18,15 +18,15 @@ fn a_list_that_faults_share_is_written_once_and_read_again() {
     let all = PeerSet::from(names(100));
     let own: Arc<[String]> = Arc::new(["10.0.0.7".to_owned()]);
     let mut faults = [block(all.clone()), block(all.without(&own)), block(names(40).into())];
-    let table = PeerTable::gather(&mut faults);
+    let table = PeerTable::gather(faults.iter_mut().flat_map(Fault::selectors_mut));
     let json = serde_json::to_string(&(&table, &faults)).expect("prints");
     assert_eq!(json.matches("\"10.0.0.99\"").count(), 1, "{json}");
     assert!(json.contains(r#""to":["@0","!10.0.0.7"]"#), "{json}");
     let (read, mut again): (PeerTable, [Fault; 3]) = serde_json::from_str(&json).expect("reads");
-    read.bind(&mut again).expect("all there");
+    read.bind(again.iter_mut().flat_map(Fault::selectors_mut)).expect("all there");
     assert_eq!((&read, &again), (&table, &faults));
     assert_eq!(serde_json::to_string(&(&read, &again)).expect("prints"), json);
-    read.bind_plain(&mut again).expect("somebody is left");
+    read.bind_plain(again.iter_mut().flat_map(Fault::selectors_mut)).expect("somebody is left");
     assert_eq!(again, faults);
     assert_eq!((texts(&again[1]).len(), texts(&again[2]).len()), (99, 40));
     let plain = serde_json::to_string(&again[1]).expect("prints");
@@ -37,7 +37,7 @@ fn a_list_that_faults_share_is_written_once_and_read_again() {
 fn short_lists_and_those_of_one_fault_are_plain() {
     let (few, many) = (PeerSet::from(names(16)), PeerSet::from(names(17)));
     let mut faults = [block(few.clone()), block(few), block(many)];
-    assert!(PeerTable::gather(&mut faults).is_empty());
+    assert!(PeerTable::gather(faults.iter_mut().flat_map(Fault::selectors_mut)).is_empty());
     assert!(!serde_json::to_string(&faults).expect("prints").contains('@'));
 }
 
@@ -46,7 +46,7 @@ fn what_refers_to_nothing_is_an_error_and_never_everybody() {
     let table = PeerTable(vec![names(2).into()]);
     let bound = |text: &str| {
         let mut fault: Fault = serde_json::from_str(text).expect(text);
-        table.bind_plain([&mut fault]).map(|()| texts(&fault))
+        table.bind_plain(fault.selectors_mut()).map(|()| texts(&fault))
     };
     assert_eq!(bound(r#"{"net-block":{"to":["@0"]}}"#), Ok(names(2)));
     assert_eq!(bound(r#"{"net-block":{"to":"@1"}}"#), Err(PeersError::NoList("1".to_owned())));
@@ -59,7 +59,8 @@ fn what_refers_to_nothing_is_an_error_and_never_everybody() {
 /// Binds net-blocks with these peers, and tells what came of it.
 fn bind_all(table: Vec<Vec<String>>, to: impl IntoIterator<Item = Vec<String>>) -> Result<(), PeersError> {
     let mut faults: Vec<Fault> = to.into_iter().map(|to| block(to.into())).collect();
-    PeerTable(table.into_iter().map(Arc::from).collect()).bind_plain(&mut faults)
+    PeerTable(table.into_iter().map(Arc::from).collect())
+        .bind_plain(faults.iter_mut().flat_map(Fault::selectors_mut))
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn an_empty_list_is_never_everybody_and_no_list_is_dropped() {
     }
     assert_eq!(bind_all(table(), [to(&["@1", "!@3"])]), Ok(()));
     let except = NetBlock { except: vec!["@0".to_owned()].into(), ..NetBlock::default() };
-    let read = PeerTable(vec![Arc::from([])]).bind([&mut Fault::NetBlock(except)]);
+    let read = PeerTable(vec![Arc::from([])]).bind(Fault::NetBlock(except).selectors_mut());
     assert_eq!(read, Err(PeersError::Nobody), "a plan that is read again is no better");
 }
 
