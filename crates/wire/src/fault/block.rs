@@ -1,8 +1,7 @@
 //! `net-block`: packets are dropped or rejected.
 
 use super::{
-    About, Connections, Direction, Effect, End, Engine, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic,
-    Refuse, Scope, Trial,
+    About, Connections, Direction, Engine, Expect, Invalid, Kind, OnTraffic, Refuse, Trial,
     invalid::{NOT_BLOCKED, chosen},
     traffic::on_traffic,
 };
@@ -22,15 +21,7 @@ on_traffic! {
 
 impl Kind for NetBlock {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "blocked" },
-            late: None,
-            trial: Trial::of(self.traffic(), self.how.expected(), 5),
-        }
+        About::of_packets("blocked", None, Trial::of(self.traffic(), self.how.expected(), 5))
     }
 
     fn invalid(&self) -> Option<Invalid> {

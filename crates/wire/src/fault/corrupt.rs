@@ -1,7 +1,7 @@
 //! `net-corrupt`: some packets have a bit flipped.
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, OnTraffic, Trial,
     invalid::{chosen, some},
     traffic::on_traffic,
 };
@@ -20,15 +20,7 @@ on_traffic! {
 
 impl Kind for NetCorrupt {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "damaged" },
-            late: None,
-            trial: Trial::of(self.traffic(), Expect::Anything, 10),
-        }
+        About::of_packets("damaged", None, Trial::of(self.traffic(), Expect::Anything, 10))
     }
 
     fn invalid(&self) -> Option<Invalid> {

@@ -1,7 +1,7 @@
 //! `net-duplicate`: some packets come twice.
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, OnTraffic, Trial,
     invalid::{chosen, some},
     traffic::on_traffic,
 };
@@ -20,15 +20,7 @@ on_traffic! {
 
 impl Kind for NetDuplicate {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "duplicated" },
-            late: None,
-            trial: Trial::of(self.traffic(), Expect::Anything, 10),
-        }
+        About::of_packets("duplicated", None, Trial::of(self.traffic(), Expect::Anything, 10))
     }
 
     fn invalid(&self) -> Option<Invalid> {

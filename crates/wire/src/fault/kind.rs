@@ -41,11 +41,24 @@ pub struct About<'a> {
     pub trial: Trial<'a>,
 }
 
-impl About<'_> {
+impl<'a> About<'a> {
     /// The upper limit for kinds that wait for nobody.
     pub const RAMP_QUICK: Span = Span::secs(30);
     /// The upper limit for kinds that wait for a service, which may take its time to stop.
     pub const RAMP_SERVICE: Span = Span::secs(120);
+
+    /// Returns the descriptor of a kind that does something to packets of a host, which runs meanwhile.
+    pub(super) const fn of_packets(done: &'static str, late: Option<Late>, trial: Trial<'a>) -> Self {
+        Self {
+            end: End::PutBack,
+            host: HostMeanwhile::Up,
+            scope: Scope::Host,
+            ramp: Self::RAMP_QUICK,
+            effect: Effect { on: On::Traffic, done },
+            late,
+            trial,
+        }
+    }
 }
 
 /// The state after a fault.

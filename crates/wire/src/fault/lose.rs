@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, OnTraffic, Trial,
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
@@ -48,15 +48,7 @@ on_traffic! {
 
 impl Kind for NetLose {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "lost" },
-            late: None,
-            trial: Trial::of(self.traffic(), self.answers(), 20),
-        }
+        About::of_packets("lost", None, Trial::of(self.traffic(), self.answers(), 20))
     }
 
     fn invalid(&self) -> Option<Invalid> {

@@ -1,7 +1,7 @@
 //! `net-reorder`: some packets overtake the others.
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, Late, OnTraffic, Trial,
     invalid::{chosen, some, wrong},
     traffic::on_traffic,
 };
@@ -25,15 +25,11 @@ on_traffic! {
 
 impl Kind for NetReorder {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "reordered" },
-            late: Some(Late { delay: self.delay, jitter: Span::ZERO }),
-            trial: Trial::of(self.traffic(), Expect::Anything, 10),
-        }
+        About::of_packets(
+            "reordered",
+            Some(Late { delay: self.delay, jitter: Span::ZERO }),
+            Trial::of(self.traffic(), Expect::Anything, 10),
+        )
     }
 
     fn invalid(&self) -> Option<Invalid> {

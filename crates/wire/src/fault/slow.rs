@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, Late, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, Late, OnTraffic, Trial,
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
@@ -53,15 +53,7 @@ on_traffic! {
 
 impl Kind for NetSlow {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "delayed" },
-            late: Some(Late { delay: self.delay, jitter: self.jitter }),
-            trial: self.trial(),
-        }
+        About::of_packets("delayed", Some(Late { delay: self.delay, jitter: self.jitter }), self.trial())
     }
 
     fn invalid(&self) -> Option<Invalid> {

@@ -1,7 +1,7 @@
 //! `net-throttle`: only so much passes in a second.
 
 use super::{
-    About, Direction, Effect, End, Expect, HostMeanwhile, Invalid, Kind, On, OnTraffic, Scope, Trial,
+    About, Direction, Expect, Invalid, Kind, OnTraffic, Trial,
     invalid::{chosen, wrong},
     traffic::on_traffic,
 };
@@ -28,15 +28,7 @@ impl NetThrottle {
 
 impl Kind for NetThrottle {
     fn about(&self) -> About<'_> {
-        About {
-            end: End::PutBack,
-            host: HostMeanwhile::Up,
-            scope: Scope::Host,
-            ramp: About::RAMP_QUICK,
-            effect: Effect { on: On::Traffic, done: "throttled" },
-            late: None,
-            trial: Trial::of(self.traffic(), Expect::Anything, 10),
-        }
+        About::of_packets("throttled", None, Trial::of(self.traffic(), Expect::Anything, 10))
     }
 
     fn invalid(&self) -> Option<Invalid> {
