@@ -80,8 +80,7 @@ fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
             "leave `protocol` out, or say \"tcp\"",
         );
     }
-    let bad = |name: &String| name.is_empty() || name.len() > 15 || name.contains(['/', ' ', '\0']);
-    if traffic.interfaces.iter().any(bad) {
+    if !traffic.interfaces.iter().all(|name| is_interface(name)) {
         return wrong(
             RefusalCode::BadInterface,
             "an interface's name that cannot be one",
@@ -100,18 +99,22 @@ pub fn is_service(name: &str) -> bool {
 /// The kernel's limit for an interface's name, without the zero byte that ends it.
 const LONGEST_NAME: usize = 15;
 
+/// Whether that may be the name of an interface.
+fn is_interface(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'))
+}
+
 /// Checks the name of an interface that is to go down.
 pub(super) fn taken_down(name: &str) -> Option<Invalid> {
-    let is_name = (1..=LONGEST_NAME).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'));
     if name == "lo" {
         wrong(
             RefusalCode::Loopback,
             "the loopback interface is never touched",
             "take another interface; most programs need loopback, the agent too",
         )
-    } else if is_name {
+    } else if is_interface(name) {
         None
     } else {
         wrong(
@@ -196,6 +199,9 @@ mod tests {
             (r#"{"net-block":{"to":"a","service":"db","user":"www"}}"#, Some(RefusalCode::UserInwards)),
             (r#"{"net-block":{"to":"a","user":"root"}}"#, Some(RefusalCode::UserInwards)),
             (r#"{"net-block":{"to":"a","connections":"new","protocol":"udp"}}"#, Some(RefusalCode::NotTcp)),
+            (r#"{"net-block":{"to":"a","interfaces":"eth0.100"}}"#, None),
+            (r#"{"net-block":{"to":"a","interfaces":"eth0:1"}}"#, Some(RefusalCode::BadInterface)),
+            (r#"{"net-block":{"to":"a","interfaces":["eth0",".."]}}"#, Some(RefusalCode::BadInterface)),
             (r#"{"service-stop":{"service":"checkout"}}"#, None),
             (r#"{"service-kill":{"service":"../etc"}}"#, Some(RefusalCode::BadService)),
             (r#"{"process-kill":{"match":{"command":"worker","user":"www"}}}"#, None),
