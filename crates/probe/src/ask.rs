@@ -37,7 +37,7 @@ pub(crate) fn resolver(spec: &ProbeSpec, host: &str, port: u16) -> Result<Resolv
 }
 
 /// Returns the refusal of a name that comes without an address.
-pub(crate) fn no_address(spec: &ProbeSpec, host: &str) -> Refusal {
+fn no_address(spec: &ProbeSpec, host: &str) -> Refusal {
     let what = format!("the fleet names `{host}` and gives it no address");
     Refusal::new(
         spec.kind.about().reach.field,

@@ -1,9 +1,9 @@
 //! Whether a probe can run. `check`, the plan and the prober all ask here.
 
-use firedrill_wire::probe::{Connection, Connections, Field, ProbeSpec, Refusal, given};
+use firedrill_wire::probe::{Connection, Connections, Field, ProbeSpec, Refusal};
 
 use crate::{
-    ask::no_address, error::ProbeError, files, kind, pace::pace, reads::Anything, schedule::most_at_once,
+    ask::resolver, error::ProbeError, files, kind, pace::pace, reads::Anything, schedule::most_at_once,
 };
 
 /// Requests that may be under way beyond those that the schedule explains.
@@ -15,10 +15,10 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     let mut wrong = pace(spec.rate, spec.timeout);
     let about = spec.kind.about();
     let invalid = spec.kind.invalid();
-    if let (Some((host, _)), true) = (about.reach.to, invalid.is_empty())
-        && given(&host, &spec.names).is_some_and(|addresses| addresses.is_empty())
+    if let (Some((host, port)), true) = (about.reach.to, invalid.is_empty())
+        && let Err(nowhere) = resolver(spec, &host, port)
     {
-        wrong.push(no_address(spec, &host));
+        wrong.extend(nowhere);
     }
     wrong.extend(invalid);
     if let (Connection::Reuse, Connections::New(why)) = (spec.connection, about.connections) {
