@@ -191,8 +191,8 @@ mod tests {
     use super::*;
 
     fn refused(run: &str, code: &str) -> Request {
-        let request = Request::accepted("mallory", "prepare")
-            .refused(&code.to_owned().into(), "no rule lets mallory do this");
+        let code = serde_json::from_value(code.into()).unwrap();
+        let request = Request::accepted("mallory", "prepare").refused(&code, "no rule lets mallory do this");
         Request { run: run.to_owned(), ..request }
     }
 

@@ -76,7 +76,8 @@ impl Inject for Files {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let which = which(&ask.fault);
         if which.command.as_deref() == Some("refused") {
-            return Err(refuse("not-here".to_owned().into(), "there is no such file", "make one"));
+            let code = serde_json::from_value("not-here".into()).unwrap();
+            return Err(refuse(code, "there is no such file", "make one"));
         }
         let claims = which.service.iter().flat_map(|text| text.split(',')).map(|text| {
             let shared = text.strip_prefix("shared ");

@@ -123,7 +123,8 @@ impl Control for Recorder {
             return Err(Problem { code, title, hint: "start another run".to_owned() });
         }
         if run.as_str() == "evil" {
-            let (code, title) = ("evil".to_owned().into(), "run evil was \u{1b}[2J\nundone".to_owned());
+            let code = serde_json::from_value("evil".into()).unwrap();
+            let title = "run evil was \u{1b}[2J\nundone".to_owned();
             return Err(Problem { code, title, hint: "start another run ".repeat(10_000) });
         }
         Ok(Armed { injections: arm.injections.iter().map(|one| one.id.clone()).collect() })

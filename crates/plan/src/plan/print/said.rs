@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn who_refuses_for_another_reason_is_told_apart() {
         let refused = |n: usize, code: &str, title: &str| -> Answer {
-            let problem =
-                Problem { code: code.to_owned().into(), title: title.to_owned(), hint: String::new() };
+            let code = serde_json::from_value(code.into()).expect("a code");
+            let problem = Problem { code, title: title.to_owned(), hint: String::new() };
             let id = format!("r-1-{n}").parse().expect("an id");
             (format!("app{n}"), 0, PreparedOne { id, answer: Prepared::Refused(problem) })
         };
