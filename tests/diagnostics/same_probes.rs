@@ -180,15 +180,8 @@ fn a_token_may_be_on_the_other_machine_and_authorities_may_not() {
     let mut spec = ProbeSpec {
         name: "any".to_owned(),
         kind: ProbeKind::Http(HttpProbe {
-            url: "https://edge1/".to_owned(),
-            method: "GET".to_owned(),
-            status: None,
-            contains: None,
-            headers: BTreeMap::new(),
-            body: None,
             bearer: Some(Secret::SecretFile("/no/such/token".to_owned())),
-            ca_file: None,
-            secrets: BTreeMap::new(),
+            ..HttpProbe::get("https://edge1/")
         }),
         rate: 10.0,
         arrivals: Arrivals::Poisson,

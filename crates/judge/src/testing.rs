@@ -277,17 +277,7 @@ impl Drill {
             ],
             probes: vec![Probe {
                 name: "buy".to_owned(),
-                kind: ProbeKind::Http(HttpProbe {
-                    url: "http://edge/buy".to_owned(),
-                    method: "GET".to_owned(),
-                    status: Some(200),
-                    contains: None,
-                    headers: BTreeMap::new(),
-                    body: None,
-                    bearer: None,
-                    ca_file: None,
-                    secrets: BTreeMap::new(),
-                }),
+                kind: ProbeKind::Http(HttpProbe { status: Some(200), ..HttpProbe::get("http://edge/buy") }),
                 rate: RATE as f64,
                 arrivals: Arrivals::Even,
                 timeout: Span::millis(500),

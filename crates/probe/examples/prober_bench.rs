@@ -41,17 +41,7 @@ fn main() -> Result<(), Failure> {
 fn bench(url: &str, rate: f64, length: Duration, connection: Connection) -> Result<(), Failure> {
     let spec = ProbeSpec {
         name: "bench".to_owned(),
-        kind: ProbeKind::Http(HttpProbe {
-            url: url.to_owned(),
-            method: "GET".to_owned(),
-            status: None,
-            contains: None,
-            headers: [].into(),
-            body: None,
-            bearer: None,
-            ca_file: None,
-            secrets: std::collections::BTreeMap::new(),
-        }),
+        kind: ProbeKind::Http(HttpProbe::get(url)),
         rate,
         arrivals: Arrivals::Even,
         key: 0,

@@ -65,17 +65,7 @@ where
 pub(crate) fn http(url: impl Into<String>) -> ProbeSpec {
     ProbeSpec {
         name: "users".to_owned(),
-        kind: ProbeKind::Http(HttpProbe {
-            url: url.into(),
-            method: "GET".to_owned(),
-            status: None,
-            contains: None,
-            headers: [].into(),
-            body: None,
-            bearer: None,
-            ca_file: None,
-            secrets: std::collections::BTreeMap::new(),
-        }),
+        kind: ProbeKind::Http(HttpProbe::get(url)),
         rate: 50.0,
         arrivals: Arrivals::Even,
         key: 0,

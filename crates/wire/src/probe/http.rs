@@ -25,7 +25,7 @@ pub struct HttpProbe {
     /// `http://…` or `https://…`.
     pub url: String,
     /// The request's method.
-    #[serde(default = "HttpProbe::get")]
+    #[serde(default = "HttpProbe::usual_method")]
     pub method: String,
     /// The status that is good; none means any of 200 to 299.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,8 +52,24 @@ pub struct HttpProbe {
 }
 
 impl HttpProbe {
-    fn get() -> String {
+    fn usual_method() -> String {
         "GET".to_owned()
+    }
+
+    /// Returns a GET request, for which any status of 200 to 299 is good.
+    #[must_use]
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            method: Self::usual_method(),
+            status: None,
+            contains: None,
+            headers: BTreeMap::new(),
+            body: None,
+            bearer: None,
+            ca_file: None,
+            secrets: BTreeMap::new(),
+        }
     }
 
     /// Returns the same without what may be a secret, and what that is.
