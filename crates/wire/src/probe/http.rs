@@ -154,7 +154,7 @@ impl Kind for HttpProbe {
 impl fmt::Debug for HttpProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, method, status, contains, headers, body, bearer, ca_file, secrets } =
-            &Form::without_secrets(self);
+            &self.without_secrets();
         f.debug_struct("HttpProbe")
             .field("url", url)
             .field("method", method)

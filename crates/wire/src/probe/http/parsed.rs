@@ -28,18 +28,17 @@ impl HttpProbe {
     /// # Errors
     /// All that cannot be sent, or that no answer could satisfy.
     pub fn parsed(&self) -> Result<Parsed, Vec<Refusal>> {
-        let probe = self;
         let mut wrong = Vec::new();
-        let target = note(Target::new(&probe.url), &mut wrong);
-        let method = note(method(&probe.method), &mut wrong);
-        wrong.extend(probe.status.and_then(status));
-        wrong.extend(probe.contains.as_deref().and_then(|text| contains(text, probe, method.as_ref())));
-        let headers = headers(probe, &mut wrong);
-        let bearer = probe.bearer.as_ref();
+        let target = note(Target::new(&self.url), &mut wrong);
+        let method = note(method(&self.method), &mut wrong);
+        wrong.extend(self.status.and_then(status));
+        wrong.extend(self.contains.as_deref().and_then(|text| contains(text, self, method.as_ref())));
+        let headers = headers(self, &mut wrong);
+        let bearer = self.bearer.as_ref();
         wrong.extend(bearer.and_then(|secret| secret.invalid(Field::request(&["bearer"]), "`bearer`")));
-        wrong.extend(secrets(probe));
-        wrong.extend(probe.ca_file.as_deref().and_then(ca_file));
-        wrong.extend(bounds::refusals(probe));
+        wrong.extend(secrets(self));
+        wrong.extend(self.ca_file.as_deref().and_then(ca_file));
+        wrong.extend(bounds::refusals(self));
         match (target, method) {
             (Some(target), Some(method)) if wrong.is_empty() => Ok(Parsed { target, method, headers }),
             _ => Err(wrong),
