@@ -272,33 +272,9 @@ impl<'v> Reader<'v, '_> {
                     }
                 }
             }
-            "targets" => {
-                for (key, at, value) in self.table(id, name, node) {
-                    let item = self.item(id, &key, at, value, "target");
-                    if item.is_none() {
-                        self.scenario.lost.insert(key);
-                    }
-                    add(&mut self.scenario.targets, item, "target", self.sink);
-                }
-            }
-            "probes" => {
-                for (key, at, value) in self.table(id, name, node) {
-                    let item = self.item(id, &key, at, value, "probe");
-                    if item.is_none() {
-                        self.scenario.lost.insert(key);
-                    }
-                    add(&mut self.scenario.probes, item, "probe", self.sink);
-                }
-            }
-            "objectives" => {
-                for (key, at, value) in self.table(id, name, node) {
-                    let item = self.item(id, &key, at, value, "objective");
-                    if item.is_none() {
-                        self.scenario.lost.insert(key);
-                    }
-                    add(&mut self.scenario.objectives, item, "objective", self.sink);
-                }
-            }
+            "targets" => self.tables(id, name, node, "target", |scenario| &mut scenario.targets),
+            "probes" => self.tables(id, name, node, "probe", |scenario| &mut scenario.probes),
+            "objectives" => self.tables(id, name, node, "objective", |scenario| &mut scenario.objectives),
             "guard" => {
                 let item = self.item(id, name, at, node, name);
                 set(&mut self.scenario.guard, item, name, self.sink);
@@ -364,6 +340,24 @@ impl<'v> Reader<'v, '_> {
             let problem = Problem::error(format!("`{name}` is a table: [{name}.NAME], or [{name}]"));
             self.sink.push(problem.at(Place { file: id, at: node.span() }, "not a table"));
             Vec::new()
+        }
+    }
+
+    /// Reads a table of tables, and remembers the names of those that could not be read.
+    fn tables<T: DeserializeOwned>(
+        &mut self,
+        id: FileId,
+        name: &str,
+        node: &Spanned<DeValue<'v>>,
+        what: &str,
+        all: fn(&mut Scenario) -> &mut Vec<Item<T>>,
+    ) {
+        for (key, at, value) in self.table(id, name, node) {
+            let item = self.item(id, &key, at, value, what);
+            if item.is_none() {
+                self.scenario.lost.insert(key);
+            }
+            add(all(&mut self.scenario), item, what, self.sink);
         }
     }
 
