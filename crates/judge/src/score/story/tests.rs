@@ -71,9 +71,6 @@ fn every_kind_has_its_words() {
         assert_eq!(clause(&[fault]), words);
     }
     assert!(missing.is_empty(), "kinds without an example here: {missing:?}");
-    for kind in Fault::KINDS {
-        assert!(all.iter().any(|(json, _)| json.contains(&format!("\"{kind}\""))), "no words for {kind}");
-    }
 }
 
 #[test]
