@@ -115,7 +115,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// Nine of a hundred requests fail in the first four seconds, none after that.
+    /// Three of a hundred requests fail in each of the first four seconds, none after that.
     #[must_use]
     pub fn new(name: &'static str, hosts: &[&'static str], fault: Fault) -> Self {
         Self {
