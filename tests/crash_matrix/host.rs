@@ -153,26 +153,25 @@ pub(crate) enum Who {
 pub(crate) struct Processes(Vec<(Who, OwnedFd)>);
 
 impl Processes {
+    /// Sends a signal to these processes. On a busy machine the agent may be ahead: a process that was replaced meanwhile
+    /// has ended, and what the others do is tried all the same.
     pub(crate) fn signal(&self, whom: &[Who], signal: Signal) {
-        let send = |signal| {
-            for (_, process) in self.0.iter().filter(|(who, _)| whom.contains(who)) {
-                pidfd_send_signal(process, signal).unwrap();
-            }
-        };
+        let send = |signal| whom.iter().filter(|who| self.signal_if_there(**who, signal)).count();
         if signal == Signal::KILL && whom.len() > 1 {
             // All are stopped first, so that none acts on the death of another.
             send(Signal::STOP);
         }
-        send(signal);
+        assert!(send(signal) > 0, "none of {whom:?} was there any more");
     }
 }
 
 impl Processes {
-    /// Sends a signal to a process, unless it has ended by itself.
-    pub(crate) fn signal_if_there(&self, whom: Who, signal: Signal) {
+    /// Sends a signal to a process, unless it has ended by itself. Returns whether it was there.
+    pub(crate) fn signal_if_there(&self, whom: Who, signal: Signal) -> bool {
         let (_, process) = self.0.iter().find(|(who, _)| *who == whom).unwrap();
         match pidfd_send_signal(process, signal) {
-            Ok(()) | Err(Errno::SRCH) => {}
+            Ok(()) => true,
+            Err(Errno::SRCH) => false,
             Err(error) => panic!("cannot send {signal:?} to the {whom:?}: {error}"),
         }
     }
