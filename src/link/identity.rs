@@ -78,8 +78,8 @@ pub enum IdentityError {
         /// The reason.
         source: rustls::Error,
     },
-    /// The authority cannot be used.
-    #[error("{} or the revocation list beside it cannot be used", path.display())]
+    /// The authority or its revocation list cannot be used.
+    #[error("{} cannot be used", path.display())]
     Authority {
         /// The file.
         path: PathBuf,
@@ -125,6 +125,15 @@ impl Trust {
         revocation_lists(&read(path)?).map_err(|why| not_pem(path, "revocation list", &why))
     }
 
+    /// Returns the error that names the file that no verifier can be made of.
+    fn unusable(&self, source: VerifierBuilderError) -> IdentityError {
+        let path = match (&source, &self.crl) {
+            (VerifierBuilderError::InvalidCrl(_), Some(crl)) => crl,
+            _ => &self.ca,
+        };
+        IdentityError::Authority { path: path.clone(), source }
+    }
+
     /// Returns a verifier of people's certificates by the current content of the files.
     fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
         let mut roots = RootCertStore::empty();
@@ -137,7 +146,7 @@ impl Trust {
             .with_crls(self.crls()?)
             .enforce_revocation_expiration()
             .build()
-            .map_err(|source| IdentityError::Authority { path: self.ca.clone(), source })
+            .map_err(|source| self.unusable(source))
     }
 }
 
@@ -203,7 +212,7 @@ impl Identity {
             digest.update(&certificate);
             roots.add(certificate).map_err(unusable(ca))?;
         }
-        let authority = |source| IdentityError::Authority { path: ca.into(), source };
+        let authority = |source| trust.unusable(source);
         let listed =
             trust.crls().and_then(|crls| Verifier::new(roots.clone(), crls, &provider).map_err(authority));
         let (verifier, unlisted) = match listed {
