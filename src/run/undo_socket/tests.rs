@@ -1,12 +1,13 @@
 //! Undo and coordinator, and processes that lie.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use firedrill_wire::api::UndoScope;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixListener,
     sync::mpsc,
+    time::timeout,
 };
 
 use super::{
@@ -79,6 +80,11 @@ async fn liar(path: &Path, says: Owner) -> mpsc::UnboundedReceiver<String> {
     inbox
 }
 
+/// Returns the next line that a [`liar`] heard.
+async fn next(heard: &mut mpsc::UnboundedReceiver<String>) -> String {
+    timeout(Duration::from_secs(10), heard.recv()).await.expect("nobody connects").unwrap()
+}
+
 #[tokio::test]
 async fn a_socket_is_believed_only_about_its_own_run_and_by_its_own_user() {
     let dir = tempfile::tempdir().unwrap();
@@ -88,19 +94,19 @@ async fn a_socket_is_believed_only_about_its_own_run_and_by_its_own_user() {
     let ask = notice(UndoScope::All, "app1", "ours");
     let socket = UndoSocket::at(path.clone(), user, &ask.scope).unwrap();
     assert!(!socket.notify(&ask).await.unwrap(), "another run than that of its name");
-    assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
+    assert_eq!(next(&mut heard).await, "", "it was told nothing");
     // In another user's directory, neither the socket nor the process that listens belongs to the directory's
     // user.
     assert!(UndoSocket::at(path.clone(), user + 1, &ask.scope).is_none());
     let foreign = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
     assert_eq!(foreign.notify(&ask).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-    assert_eq!(heard.recv().await.unwrap(), "", "it was told nothing");
+    assert_eq!(next(&mut heard).await, "", "it was told nothing");
     let other = UndoScope::Run("friday-7f3b".parse().unwrap());
     assert!(UndoSocket::at(path.clone(), user, &other).is_none(), "not of the scope's run");
     // A trusted coordinator receives a name, and neither hosts nor authority.
     let same = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
     assert!(same.notify(&ask).await.unwrap());
-    assert_eq!(heard.recv().await.unwrap(), "{\"by\":\"bob\"}\n");
+    assert_eq!(next(&mut heard).await, "{\"by\":\"bob\"}\n");
     let link = dir.path().join("friday-7f3c.bell");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(UndoSocket::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
