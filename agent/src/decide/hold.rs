@@ -1,10 +1,10 @@
-//! How long an injection that is in force holds.
+//! Decides when the hold of an injection ends.
 
 use firedrill_wire::journal::HealReason;
 
 use super::Lease;
 
-/// What the decision knows of an injection that is in force.
+/// The facts about an injection in force on which the decision depends.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     /// The end of its hold.
@@ -17,7 +17,7 @@ pub struct Held<'a> {
     pub look_at: u64,
 }
 
-/// What an injection in force does next.
+/// The next step of an injection in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holding {
     /// It is undone now.

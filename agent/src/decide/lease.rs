@@ -1,6 +1,6 @@
 //! The lease of a run.
 
-/// What decisions know of a run's lease.
+/// The facts about a run's lease on which decisions depend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The end of the lease. At that moment it is over.
@@ -24,7 +24,7 @@ impl Lease {
 pub enum Renewal {
     /// It is renewed.
     Renewed,
-    /// It comes too late, and is the first to notice: the run is to be ended now.
+    /// It comes too late, and nobody has ended the run yet: it must be ended now.
     Ends,
     /// The run has ended.
     Ended,

@@ -1,4 +1,4 @@
-//! Whether an armed injection starts.
+//! Decides whether an armed injection starts.
 
 use firedrill_wire::{Span, journal::HealReason};
 
@@ -9,7 +9,7 @@ const STAGE_US: u64 = 500_000;
 /// Staging is skipped if less time than this is left, because it might delay the start itself.
 const STAGE_LEAST_US: u64 = 5_000;
 
-/// What the decision knows of an armed injection.
+/// The facts about an armed injection on which the decision depends.
 #[derive(Clone, Copy, Debug)]
 pub struct Armed<'a> {
     /// The time of its start.
@@ -26,7 +26,7 @@ pub struct Armed<'a> {
     pub refusal: &'a str,
 }
 
-/// What an armed injection does next.
+/// The next step of an armed injection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// It stages what its start needs, then asks again.

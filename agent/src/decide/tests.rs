@@ -153,7 +153,7 @@ struct Life {
     wakes: u64,
 }
 
-/// What happens to it.
+/// An event in the life of the run.
 #[derive(Clone, Debug)]
 enum Event {
     /// Time passes, and the thread wakes whenever it wanted to.
@@ -277,7 +277,7 @@ impl Life {
         panic!("it never waits: {self:?}");
     }
 
-    /// A thread that waits has nothing to do at this moment, and sleeps past nothing.
+    /// A thread that waits has nothing to do now, and wakes before its next deadline.
     fn waits(&mut self, until: u64, at_most: u64) {
         assert!(self.wanted.is_none(), "undo wins: {self:?}");
         assert!(until > self.now && until <= at_most, "{until}: {self:?}");

@@ -102,7 +102,7 @@ impl Lock {
     /// is theirs and left, but not longer than `patience`.
     ///
     /// # Errors
-    /// As [`Lock::take`].
+    /// The same as for [`Lock::take`].
     pub fn take_over(paths: &Paths, patience: Duration) -> io::Result<Self> {
         Self::take_with(paths, patience, Some(Signal::CONT))
     }
@@ -111,7 +111,7 @@ impl Lock {
     /// removes what belongs to their sockets, and none of them wakes up later and acts.
     ///
     /// # Errors
-    /// As [`Lock::take`].
+    /// The same as for [`Lock::take`].
     pub fn replace(paths: &Paths, patience: Duration) -> io::Result<Self> {
         Self::take_with(paths, patience, Some(Signal::KILL))
     }

@@ -1,4 +1,4 @@
-//! What guardian, worker and helper share: configuration, ports, the page and the lock; and the exit codes of all three.
+//! The data that guardian, worker and helper share: configuration, ports, the page and the lock; and the exit codes of all three.
 
 use std::{
     sync::{Arc, atomic::Ordering::SeqCst},

@@ -1,4 +1,4 @@
-//! Whether another process is silent, and whether a deadline was let pass, as one watcher concludes it from its checks.
+//! Concludes from the checks of one watcher whether another process is silent, and whether a deadline was let pass.
 //!
 //! Reads no clock and no memory of others: each check is told the time and the counter. So a pause of hours is tested in no
 //! time.

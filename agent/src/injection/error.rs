@@ -1,4 +1,4 @@
-//! Why an injection is refused, was not made, or cannot be looked at.
+//! The errors of an injection: it is refused, it was not made, or it cannot be looked at.
 
 use firedrill_wire::{
     RefusalCode,

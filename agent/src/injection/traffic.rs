@@ -11,7 +11,7 @@ use crate::host::{Host, iptables::Table, nft::expr::Family};
 /// An injection on packets that rules choose. As JSON it is the text of the injection's basis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Packets {
-    /// Whose packets.
+    /// The peers and the owner of the packets.
     #[serde(flatten)]
     pub peers: Peers,
     /// The firewall with the rules. The undo names it too, so the text does not.

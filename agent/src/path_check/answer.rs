@@ -1,4 +1,4 @@
-//! What became of one packet of a check.
+//! The result of one packet of a check.
 
 use std::time::Duration;
 

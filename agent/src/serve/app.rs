@@ -1,4 +1,4 @@
-//! What all calls share, and how they read the run in a path.
+//! The state that all calls share, and the parsing of the run in a path.
 
 use std::sync::Arc;
 

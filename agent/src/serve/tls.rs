@@ -205,7 +205,7 @@ impl Tls {
     /// Reads the files again if one of them has changed since they were last read; returns whether so.
     ///
     /// # Errors
-    /// As [`Self::reload`].
+    /// The same as for [`Self::reload`].
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
         let mut known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.files.stamps();

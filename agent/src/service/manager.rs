@@ -1,4 +1,4 @@
-//! What a service manager does for us, and the services and states that it tells of.
+//! The port to a service manager, with its services and their states.
 
 use std::{fmt, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What observers have in common: how they add a value, and how they fail.
+//! Common parts of observers: adding a value, and the error.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What all parts of the supervisor share: its state, the journal, the ports, and the few things that all of them do
-//! with these.
+//! The parts that all modules of the supervisor share: its state, the journal, the ports, and common operations
+//! on them.
 
 use std::{
     path::Path,

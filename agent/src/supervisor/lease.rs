@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Run {
-    /// Returns what decisions know of its lease.
+    /// Returns the facts about its lease on which decisions depend.
     pub(super) const fn lease_now(&self) -> Lease {
         Lease { until: self.lease_until, renewals: self.renewals, ended: self.over }
     }

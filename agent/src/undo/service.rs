@@ -17,7 +17,7 @@ use crate::{
 /// Maximum time that one try waits for the service to be up; the next try continues to wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-/// What the tries of undos remember about services of this host, for the tries that follow.
+/// Facts about services of this host that earlier tries of an undo leave for later tries.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
     /// The marks after our own starts that timed out, by service: the next try must not take these starts for somebody

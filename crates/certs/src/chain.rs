@@ -8,7 +8,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted
 /// connect is asked without them.
 ///
 /// # Errors
-/// What `check` says of the chain, if it trusts it at no time.
+/// The error of `check`, if there is no time at which it trusts the chain.
 pub fn in_date(now: UnixTime, mut check: impl FnMut(UnixTime) -> Result<(), Error>) -> Result<bool, Error> {
     let mut at = now;
     // Each certificate of a chain may need another time; a chain is never longer than webpki's limit of 6.

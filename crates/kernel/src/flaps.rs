@@ -24,12 +24,12 @@ use crate::{
 };
 use cycle::{Phase, Shared};
 
-/// What an interface has done so far.
+/// The record of a flapping interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flapped {
     /// Number of times that it went down.
     pub downs: u64,
-    /// Why it does not flap any more; `None` while it does.
+    /// The reason why it does not flap any more; `None` while it does.
     pub ended: Option<Ended>,
     /// Changes by others.
     pub changes: Vec<Change>,

@@ -1,4 +1,4 @@
-//! What users of a host keep in memory for it, by type: each host has its own, and this crate knows none of it.
+//! Values that other crates keep in memory for a host, one for each type. This crate knows none of them.
 
 use std::{
     any::{Any, TypeId},

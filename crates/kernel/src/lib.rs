@@ -57,7 +57,7 @@ pub struct Host {
     pub resets: resets::Resets,
     /// Interfaces that this process takes down again and again.
     pub flaps: flaps::Flaps,
-    /// What users of this host keep in memory for it.
+    /// Values that other crates keep in memory for this host.
     pub kept: kept::Kept,
 }
 

@@ -1,4 +1,4 @@
-//! How a part of the lab says that it has started, and takes over what it was started with.
+//! The report with which a part of the lab says that it has started, and the descriptors that it takes over.
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! What a kind of probe does: it is made of its parameters, then asked again and again.
+//! A probe is made of the parameters of its kind, then asked again and again.
 
 use firedrill_wire::probe::{ProbeSpec, Refusal};
 use futures_util::future::BoxFuture;

@@ -55,7 +55,7 @@ pub fn histogram(bin: &Bin) -> Result<Histogram<u64>, HistogramError> {
     read(bin, &bin.latency)
 }
 
-/// How late the requests of a bin started, in microseconds; empty where none was more than a millisecond late.
+/// Returns the delays of the starts of a bin's requests, in microseconds; empty where none was more than a millisecond late.
 ///
 /// # Errors
 /// The bin's text is no histogram.
@@ -93,7 +93,7 @@ pub(crate) struct Tally {
     cut_us: Option<u64>,
     /// The number of the first request that was due, and when, in microseconds after the start.
     first: Option<(u64, u64)>,
-    /// How each request ended, in the order in which they were due; `None` where it has not.
+    /// The end of each request, in the order in which they were due; `None` where it has not.
     ends: Vec<Option<Outcome>>,
     open: usize,
     good: u64,

@@ -17,7 +17,7 @@ pub fn boot_us() -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
 }
 
-/// Which boot [`boot_us`] counts from: changes with every boot.
+/// Returns the id of the boot that [`boot_us`] counts from. It changes with every boot.
 #[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(

@@ -16,7 +16,7 @@ use crate::{
 /// Above this rate of new connections, a port that waits a minute after each would soon be missing.
 const ABORT_ABOVE: f64 = 100.0;
 
-/// How a probe opens connections.
+/// The opening of a probe's connections.
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) resolver: Resolver,

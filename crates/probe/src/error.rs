@@ -1,4 +1,4 @@
-//! Why probes could not be started. Never holds a secret's text.
+//! Reasons why probes could not be started. Never holds a secret's text.
 
 use std::io;
 

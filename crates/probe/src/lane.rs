@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct Common {
     /// The prober's own standstills.
     pub(crate) stalls: Mutex<Stalls>,
-    /// How late requests were started, in microseconds.
+    /// Delays of the requests' starts, in microseconds.
     pub(crate) starts: Arc<Mutex<Histogram<u64>>>,
 }
 

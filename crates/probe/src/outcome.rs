@@ -1,8 +1,8 @@
-//! How one request ended. Never text from a server: causes are a short, stable set of words.
+//! The end of a request. Never text from a server: causes are a short, stable set of words.
 
 use std::{fmt, io};
 
-/// Why an answer was bad.
+/// The reason why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cause {
     /// No whole answer within the time-out, counted from when the request was sent.

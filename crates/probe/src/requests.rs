@@ -11,7 +11,7 @@ use crate::schedule;
 /// Maximum number of requests in a bin: a few times what a probe may send in a second.
 pub(crate) const MOST: usize = 100_000;
 
-/// How one request ended.
+/// The end of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Outcome {
@@ -39,7 +39,7 @@ impl Outcome {
 pub struct Pace {
     /// Requests a second.
     pub rate: f64,
-    /// How moments are chosen.
+    /// The choice of the moments.
     pub arrivals: Arrivals,
     /// Decides the random gaps.
     pub key: u64,

@@ -63,7 +63,7 @@ impl Running {
         }
     }
 
-    /// How late requests were started against the schedule so far, in microseconds; those that slipped are not in it.
+    /// Delays of the requests' starts against the schedule so far, in microseconds; those that slipped are not in it.
     #[must_use]
     pub fn start_errors(&self) -> Histogram<u64> {
         lock(&self.starts).clone()

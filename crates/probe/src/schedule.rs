@@ -1,4 +1,4 @@
-//! When each request is due: at a rate from a start, whatever happened to the requests before.
+//! The moments at which requests are due: at a rate from a start, whatever happened to the requests before.
 //!
 //! Pure arithmetic; never reads a clock, and never skips a request without saying how many it skipped. By default the
 //! gaps are exponential (a Poisson process): only moments without memory never keep in step with a system that has
@@ -152,13 +152,13 @@ pub fn requests_within(rate: f64, span: Duration) -> Option<u64> {
 /// the schedule chose.
 const MOST_LATE_US: u64 = 50_000;
 
-/// How late a request may start and still be counted: a twentieth of the time-out, at least 5 ms and at most 50 ms.
+/// Maximum delay of a request that is still counted: a twentieth of the time-out, at least 5 ms and at most 50 ms.
 #[must_use]
 pub fn slip_limit_us(timeout_us: u64) -> u64 {
     (timeout_us / 20).clamp(crate::stall::FLOOR_US, MOST_LATE_US)
 }
 
-/// When `count` requests are due, from request `first` on, which is due at `first_us`: in microseconds on the same clock,
+/// Returns the moments at which `count` requests are due, from request `first` on, which is due at `first_us`: in microseconds on the same clock,
 /// each at most a microsecond early. `None` for a rate that cannot be.
 #[must_use]
 pub fn follow(

@@ -120,7 +120,7 @@ impl Single {
         Some(Self { first, first_us, ends })
     }
 
-    /// When each of `count` requests was due, in microseconds after the second's start.
+    /// The moments at which each of `count` requests was due, in microseconds after the second's start.
     #[must_use]
     pub fn dues(&self, pace: Pace, count: usize) -> Option<Vec<u64>> {
         schedule::follow(pace.rate, pace.arrivals, pace.key, self.first, self.first_us, count)

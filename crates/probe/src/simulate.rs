@@ -12,7 +12,7 @@ use crate::{
     stall::{FLOOR_US, Stalls},
 };
 
-/// How a made-up system answers a request.
+/// The answer of a made-up system to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Well, after so many microseconds.

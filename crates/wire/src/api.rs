@@ -35,7 +35,7 @@ pub use status::{AgentStatus, Doctor, EndState, Finding, Grade, HostState};
 /// The type of the server-sent event that says that a stream has ended in order.
 pub const END: &str = "end";
 
-/// Why a call was not done. `application/problem+json`, after RFC 9457.
+/// The reason why a call was refused. `application/problem+json`, after RFC 9457.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The reason, for programs.
@@ -52,7 +52,7 @@ pub struct Problem {
 pub struct Clock {
     /// CLOCK_BOOTTIME in microseconds.
     pub boot_us: u64,
-    /// Which boot.
+    /// The id of the boot.
     pub boot_id: String,
     /// Wall clock, microseconds since 1970 UTC.
     pub wall_us: u64,
@@ -177,7 +177,7 @@ pub enum UndoScope {
     All,
 }
 
-/// How putting back went. Sent when it has ended, not before.
+/// The result of an undo. Sent when the undo has ended, not before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoAnswer {
     /// Each injection that was open, with the state it is in now.

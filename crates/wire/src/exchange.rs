@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Span;
 
-/// How the other host is asked.
+/// The kind of packets that the other host gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {

@@ -34,7 +34,7 @@ impl State {
     }
 }
 
-/// Why an injection is being put back.
+/// The reason for an undo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HealReason {
@@ -73,7 +73,7 @@ pub struct AgentEvent {
     pub seq: u64,
     /// When, by the host's clock that counts through suspend (CLOCK_BOOTTIME), in microseconds.
     pub boot_us: u64,
-    /// Which boot that clock belongs to.
+    /// The boot that the clock belongs to.
     pub boot_id: String,
     /// When, by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
     pub wall_us: u64,
@@ -161,7 +161,7 @@ pub enum What {
         name: String,
         /// The certificate's serial number in hexadecimal.
         serial: String,
-        /// Why it is not trusted.
+        /// The reason why it is not trusted.
         why: String,
     },
     /// A halt was latched: nothing is injected until a person releases it.
@@ -176,7 +176,7 @@ pub enum What {
     },
     /// An event of another version, which this one cannot read: its text. Nothing that it may have said is guessed.
     Unknown {
-        /// As it came, in JSON.
+        /// The event in JSON, as it was received.
         text: String,
     },
 }

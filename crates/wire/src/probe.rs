@@ -137,7 +137,7 @@ pub struct ProbeSpec {
     pub kind: ProbeKind,
     /// Requests a second on the mean, open loop.
     pub rate: f64,
-    /// How the moments are chosen at which requests are due. If absent: evenly, as coordinators that do not send it mean.
+    /// The choice of the moments at which requests are due. If absent: evenly, as coordinators that do not send it mean.
     #[serde(default = "Arrivals::even")]
     pub arrivals: Arrivals,
     /// The key of the random moments: another one for each run, probe and vantage.
@@ -181,7 +181,7 @@ impl ProbeSpec {
     }
 }
 
-/// How the moments are chosen at which requests are due.
+/// The choice of the moments at which requests are due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {

@@ -45,7 +45,7 @@ pub(in crate::fault) struct Wanted<'a> {
     pub effect: &'a str,
     /// The engine to which the rules hand packets that they let through, if they do.
     pub shaped_by: Option<ShapeEngine>,
-    /// How far it reaches, where people are to be told.
+    /// The reach, if people must be told.
     pub reach: Option<Reach>,
     /// Notes that people should read before they agree.
     pub notes: Vec<String>,
@@ -67,7 +67,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Why a firewall cannot have the rules of a fault.
+/// The reason why a firewall cannot have the rules of a fault.
 #[derive(Debug)]
 pub(super) enum Unable {
     /// It is this firewall that cannot; another one may.

@@ -15,7 +15,7 @@ use crate::{
     injection::{Ask, InjectError, Live, Peers, Prepared},
 };
 
-/// Why an engine cannot shape the packets of a fault.
+/// The reason why an engine cannot shape the packets of a fault.
 #[derive(Debug)]
 pub(super) struct Unable {
     /// The reason, as a part of a sentence.

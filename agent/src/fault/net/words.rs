@@ -7,7 +7,7 @@ use firedrill_wire::{
 
 use crate::{host::followers::SERVICE_EVERY, injection::Peers};
 
-/// How far a fault on traffic reaches.
+/// The reach of a fault on traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// It leaves forwarded packets alone.

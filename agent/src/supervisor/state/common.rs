@@ -1,4 +1,4 @@
-//! What runs have in common, held once.
+//! Keeps only one copy of data that several runs share.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What reports are made of: the judged log, and the charts that were drawn on the way.
+//! The input of reports: the judged log, and the charts that were drawn while it was read.
 
 use super::view::{charts::ChartView, sketch::Sketch};
 use crate::{

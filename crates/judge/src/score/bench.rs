@@ -1,4 +1,4 @@
-//! What an attack is judged with: its plan, its phases and its measurements, and the view of one vantage on them. Judges nothing.
+//! The material for judging an attack: its plan, phases and measurements, and the view of one vantage. Judges nothing.
 
 use firedrill_plan::plan::{
     Plan,

@@ -40,7 +40,7 @@ pub struct Flap {
     pub hold_until_us: u64,
 }
 
-/// Why an interface does not flap.
+/// The reason why an interface does not flap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Lease or hold is over.

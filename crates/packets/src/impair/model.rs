@@ -18,7 +18,7 @@ use super::{
 pub struct Fate {
     /// When it is sent; `None` if never.
     pub first: Option<u64>,
-    /// When its duplicate is sent.
+    /// The time at which its duplicate is sent.
     pub second: Option<u64>,
     /// It was to be lost. If it was to be duplicated as well, one remains.
     pub lost: bool,

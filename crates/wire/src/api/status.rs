@@ -52,7 +52,7 @@ pub struct Finding {
     pub hint: String,
 }
 
-/// How a finding is.
+/// The grade of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grade {
@@ -79,7 +79,7 @@ impl Grade {
     }
 }
 
-/// How a host ended a run, as the agent can tell.
+/// The state of a host at the end of a run, as far as the agent can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndState {
     /// Clean, dirty, stuck or unproven.
@@ -94,7 +94,7 @@ pub struct EndState {
     pub compared: u64,
 }
 
-/// How a host ended a run.
+/// The state of a host at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {

@@ -37,7 +37,7 @@ pub struct NetDns {
     pub zones: Vec<String>,
     /// The fate of answers about them.
     pub how: DnsHow,
-    /// How late they come; only with `how = "delay"`.
+    /// Delay of the answers; only with `how = "delay"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Span>,
     /// The addresses that are named in place of the right ones; only with `how = "wrong-address"`. Unless given 192.0.2.1 and
@@ -102,7 +102,7 @@ impl Kind for NetDns {
         }
         match (self.how, self.delay) {
             (DnsHow::Delay, None) => {
-                wrong(RefusalCode::NoDelay, "says not how late answers come", "delay = \"2s\"")
+                wrong(RefusalCode::NoDelay, "does not say how late answers come", "delay = \"2s\"")
             }
             (DnsHow::Delay, Some(delay)) if delay.is_zero() => {
                 wrong(RefusalCode::NoDelay, "a delay of no time slows nothing", "for example \"2s\"")

@@ -42,7 +42,7 @@ impl Kind for NetDown {
         match (self.interface.as_deref(), self.to.is_empty()) {
             (None, true) => wrong(
                 RefusalCode::NoInterface,
-                "says not which interface",
+                "does not say which interface",
                 "name one with `interface`, or peers with `to`: the interface with the route to them goes down",
             ),
             (Some(_), false) => wrong(

@@ -49,7 +49,7 @@ pub(super) fn chosen(traffic: &Traffic<'_>) -> Option<Invalid> {
     if traffic.to.is_empty() && !ports {
         return wrong(
             RefusalCode::NoPeers,
-            "says neither peers nor ports",
+            "names no peers and no ports",
             "name peers with `to`, or ports; host-isolate cuts a host off from everybody",
         );
     }

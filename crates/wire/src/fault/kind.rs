@@ -37,7 +37,7 @@ pub struct About<'a> {
     pub effect: Effect,
     /// The delay that packets get by a parameter, if there is one: `check` compares it with the hold and with time-outs.
     pub late: Option<Late>,
-    /// How its effect is tried out.
+    /// The trial of its effect.
     pub trial: Trial<'a>,
 }
 
@@ -95,7 +95,7 @@ pub enum Scope {
     Region(RegionHow),
 }
 
-/// How a region goes.
+/// The fate of each host of the region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegionHow {

@@ -82,7 +82,7 @@ fn lost(lose: &NetLose) -> Option<Invalid> {
         ),
         (None, None) => wrong(
             RefusalCode::NoLoss,
-            "says not how many packets get lost",
+            "does not say how many packets are lost",
             "for example share = \"5%\", or gilbert_elliott = { to_bad = \"1%\", to_good = \"25%\" }",
         ),
         (Some(share), None) => some(share),

@@ -36,7 +36,7 @@ pub enum Protocol {
     Icmp,
 }
 
-/// Which packets of connections.
+/// The packets of connections that are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Connections {

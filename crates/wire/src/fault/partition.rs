@@ -34,7 +34,7 @@ pub struct NetPartition {
     pub engine: Engine,
 }
 
-/// How the run's seed cuts hosts apart.
+/// The shape of the partition that the run's seed makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionShape {
@@ -94,7 +94,7 @@ impl Kind for NetPartition {
             _ if self.engine == Engine::UserSpace => Some(NOT_BLOCKED),
             (None, []) => wrong(
                 RefusalCode::NoGroups,
-                "says neither `groups` nor `shape`",
+                "has neither `groups` nor `shape`",
                 "for example groups = [\"fremont\", \"rest\"], or shape = \"halves\" (one, ring, bridge)",
             ),
             (Some(_), [_, ..]) => wrong(

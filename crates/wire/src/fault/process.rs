@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Effect, End, HostMeanwhile, Invalid, Kind, On, Scope, Signal, Trial, invalid::wrong};
 use crate::{RefusalCode, Touches};
 
-/// Which processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
+/// The processes; every clause that is given must hold. At least one of `name`, `command` and `service` is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessMatch {
@@ -47,7 +47,7 @@ impl ProcessMatch {
         if clauses.iter().all(|clause| clause.is_none()) {
             return wrong(
                 RefusalCode::MatchTooWide,
-                "says not which processes",
+                "does not say which processes",
                 "give `match` a name, command or service",
             );
         }
@@ -69,7 +69,7 @@ impl ProcessMatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessKill {
-    /// Which processes.
+    /// The processes.
     #[serde(rename = "match")]
     pub which: ProcessMatch,
     /// The signal.
@@ -104,7 +104,7 @@ impl Kind for ProcessKill {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPause {
-    /// Which processes.
+    /// The processes.
     #[serde(rename = "match")]
     pub which: ProcessMatch,
 }

@@ -10,7 +10,7 @@ use crate::Touches;
 /// Generates the enum and all that goes over all managers from one list: a variant and its name in files.
 macro_rules! managers {
     ($($(#[$about:meta])* $manager:ident: $name:literal;)*) => {
-        /// Which service manager to ask.
+        /// The service manager to ask.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum ServiceManager {
             /// The one that knows the service; refused where more than one does.

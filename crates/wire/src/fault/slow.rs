@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{RefusalCode, Share, Span, Touches};
 
-/// How delays scatter around their mean.
+/// The distribution of delays around their mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
@@ -46,7 +46,7 @@ on_traffic! {
     /// Correlation of each delay with the one before.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
-    /// How delays scatter.
+    /// The distribution of delays around their mean.
     #[serde(default, skip_serializing_if = "Distribution::is_uniform")]
     distribution: Distribution,
 }

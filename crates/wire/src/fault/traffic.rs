@@ -1,4 +1,4 @@
-//! Which traffic a fault is about: the same clauses in every kind, written once.
+//! The clauses that choose the traffic of a fault. All kinds share them.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Share, Touches};
 
-/// Which traffic, borrowed from a kind's parameters.
+/// The chosen traffic, borrowed from a kind's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traffic<'a> {
     /// The peers; none means all.
@@ -31,7 +31,7 @@ pub struct Traffic<'a> {
     pub service: Option<&'a str>,
     /// This share of the flows, each wholly or not at all.
     pub flows: Option<Share>,
-    /// Which connections' packets.
+    /// The connections whose packets are chosen.
     pub connections: Option<Connections>,
 }
 

@@ -1,4 +1,4 @@
-//! What a probe measures: bins of one second, and the single requests in them.
+//! Measurements of a probe: bins of one second, and the single requests in them.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Bin {
     pub probe: String,
     /// The bin's start by the vantage's CLOCK_BOOTTIME, in microseconds.
     pub start_boot_us: u64,
-    /// Which boot that clock belongs to.
+    /// The boot that the clock belongs to.
     pub boot_id: String,
     /// Its length in microseconds.
     pub length_us: u64,
@@ -44,7 +44,7 @@ pub struct Bin {
     /// The latest start against the schedule, in microseconds.
     #[serde(default)]
     pub worst_slip_us: u64,
-    /// How late requests started against the schedule: an HdrHistogram (V2, base64) in microseconds. Empty where none was
+    /// Delays of the requests' starts against the schedule: an HdrHistogram (V2, base64) in microseconds. Empty where none was
     /// later than a millisecond.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lateness: String,

@@ -58,7 +58,7 @@ pub struct About<'a> {
     pub measures: String,
     /// The destination.
     pub reach: Reach<'a>,
-    /// What a good answer shows.
+    /// The meaning of a good answer.
     pub shows: Shows,
     /// The connections that it can use.
     pub connections: Connections,
@@ -83,7 +83,7 @@ pub struct Reach<'a> {
     pub to: Option<(String, u16)>,
 }
 
-/// What a good answer shows.
+/// The meaning of a good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
     /// The service answers.

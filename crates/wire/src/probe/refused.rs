@@ -47,7 +47,7 @@ impl Field {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {help}")]
 pub struct Refusal {
-    /// Which value.
+    /// The invalid value.
     pub field: Field,
     /// The problem, as a sentence.
     pub what: String,

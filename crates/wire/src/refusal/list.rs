@@ -179,7 +179,7 @@ macro_rules! list {
             }
             "Traffic and interfaces" {
                 NoPeers: "no-peers" 409,
-                    "The fault says neither peers nor ports.",
+                    "The fault names no peers and no ports.",
                     "Name peers with `to`, or ports; `host-isolate` cuts a host off from everybody.";
                 BadPeer: "bad-peer" 422,
                     "A peer is no address, no CIDR and no name of a host.",
@@ -200,7 +200,7 @@ macro_rules! list {
                     "A share of 0% touches nothing.",
                     "Give more than 0%.";
                 NoLoss: "no-loss" 409,
-                    "The fault says not how many packets get lost.",
+                    "The fault does not say how many packets are lost.",
                     "Give `share` or `gilbert_elliott`.";
                 TwoLosses: "two-losses" 409,
                     "The fault loses packets in two ways that exclude each other.",
@@ -221,7 +221,7 @@ macro_rules! list {
                     "No full frame fits into the burst.",
                     "Give a larger `burst`, or leave it out.";
                 NoGroups: "no-groups" 409,
-                    "The partition says not who is cut from whom.",
+                    "The partition does not say who is cut from whom.",
                     "Give `groups` or `shape`.";
                 SameGroup: "same-group" 409,
                     "The partition names a group twice.",
@@ -233,7 +233,7 @@ macro_rules! list {
                     "A partition in one direction needs two sides.",
                     "Name two groups, or leave `one_way` out.";
                 NoZones: "no-zones" 409,
-                    "The fault on DNS says not which names it is about.",
+                    "The fault on DNS does not say which names it is about.",
                     "Name zones with `zones`; \".\" means all.";
                 BadZone: "bad-zone" 422,
                     "A zone is no name of the DNS.",

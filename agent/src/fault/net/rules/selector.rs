@@ -86,7 +86,7 @@ fn flows(share: Share) -> u32 {
     flows.clamp(1, FLOWS)
 }
 
-/// What a rule does to the selected packets.
+/// The action of a rule on the selected packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// They are dropped, and the sender is not told.
@@ -117,7 +117,7 @@ pub struct PacketRule {
     pub except: Vec<IpNet>,
     /// Whether loopback is reached too.
     pub loopback: bool,
-    /// What it does to them.
+    /// The action on them.
     pub action: Action,
 }
 

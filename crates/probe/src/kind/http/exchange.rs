@@ -34,7 +34,7 @@ pub(super) struct Wanted {
     pub(super) contains: Option<Vec<u8>>,
 }
 
-/// Why there was no good answer.
+/// The reason why there was no good answer.
 pub(super) enum Broken {
     /// The connection was gone before anything was written.
     Unsent(Box<Request<Full<Bytes>>>),

@@ -1,4 +1,4 @@
-//! What chains would be made for a rule, tried out where they have no effect.
+//! Prepares the chains of a rule. Tries them out in a network namespace where they have no effect.
 
 use firedrill_wire::{RefusalCode, api::Claim};
 
