@@ -11,7 +11,7 @@ use std::{
 use firedrill_agent::{
     host::link::{self, link_state::LinkState},
     sandboxed,
-    testing::{down, host, remove_address, role, route, up, wait_until},
+    testing::{address, down, host, remove_address, role, route, up, wait_until},
     undo::{Undo, Undone},
 };
 use firedrill_netlink::{Attrs, Request, Socket, route::Link};
@@ -267,6 +267,25 @@ sandboxed! {
         let undone = undo_here(&world, &injection);
         let [told] = &undone.foreign[..] else { panic!("one change: {undone:?}") };
         assert!(told.contains("10.3.0.1/24 of eth0 was removed meanwhile; it is left so"), "{told}");
+    }
+}
+
+sandboxed! {
+    fn what_does_not_come_back_is_not_called_on_its_way() {
+        let world = World::new();
+        furnish(&world);
+        let before = world.snapshot();
+        let injection = Injection::make(&world, &flap("3s", "1h"));
+        // Without this address there is no way to the gateway of the route to 10.50.0.0/16.
+        remove_address(&world.host_ns, "eth0", "10.1.0.1/24");
+        wait_until("it is up", || is_up("eth0"));
+        wait_until("the thread has given up", || injection.evidence().detail.contains("missing after "));
+        let detail = injection.evidence().detail;
+        assert!(detail.contains("is up now, without some of what it had"), "{detail}");
+        address(&world.host_ns, "eth0", "10.1.0.1/24");
+        undo_here(&world, &injection);
+        assert!(is_up("eth0") && !flaps());
+        world.assert_same(&before);
     }
 }
 
