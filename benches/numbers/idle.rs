@@ -8,7 +8,7 @@ use crate::{
     Failure,
     drill::{Drill, block},
     place::{Alone, agent_program, runtime},
-    procs::{self, Part},
+    procs::{self, Memory, Part},
     say::{line, mib},
 };
 
@@ -33,12 +33,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     drop(drill);
     drop(runtime);
     let mut done = 0;
-    for (drills, when) in [(10, "after ten drills"), (1000, "after a thousand drills")] {
+    for drills in [10, 100, 1000] {
         drilled(&alone, done..drills)?;
         done = drills;
         // By then idle threads have ended, and the agent has returned their memory.
         std::thread::sleep(Duration::from_secs(12));
-        show(when, &parts)?;
+        show(&format!("after {drills} drills"), &parts)?;
     }
     let before = cpu(&parts)?;
     std::thread::sleep(WATCH);
@@ -66,18 +66,26 @@ fn drilled(alone: &Alone, numbers: std::ops::Range<u32>) -> Result<(), Failure> 
 }
 
 fn show(when: &str, parts: &[Part]) -> Result<(), Failure> {
-    let (mut shares, mut own) = (0, 0);
+    let mut all = Memory::default();
     for part in parts {
-        let (resident, share, private) = procs::memory(part.pid)?;
-        shares += share;
-        own += private;
-        let text =
-            format!("{} resident, {} of it its share, {} its own", mib(resident), mib(share), mib(private));
+        let one = procs::memory(part.pid)?;
+        all += one;
+        let text = format!("{} resident, {}", mib(one.resident), told(&one));
         line(&format!("  {:?}, {when}", part.role), &text, "");
     }
-    let text = format!("{} (its own alone: {})", mib(shares), mib(own));
-    line(&format!("memory of all three together, {when}"), &text, "under 8 MiB");
+    line(&format!("memory of all three together, {when}"), &told(&all), "under 8 MiB");
     Ok(())
+}
+
+fn told(memory: &Memory) -> String {
+    format!(
+        "{} its share ({} KiB: {} anonymous, {} of files), {} its own",
+        mib(memory.share),
+        memory.share,
+        memory.anonymous,
+        memory.share.saturating_sub(memory.anonymous),
+        mib(memory.own),
+    )
 }
 
 fn cpu(parts: &[Part]) -> Result<Duration, Failure> {

@@ -62,12 +62,38 @@ fn number(text: &str, field: &str) -> Option<u64> {
     })
 }
 
-/// Returns the memory of a process in KiB: resident (RSS), proportional (PSS: shared pages are divided among the
-/// processes that share them), and private.
-pub(crate) fn memory(pid: i32) -> io::Result<(u64, u64, u64)> {
+/// The memory of a process, in KiB.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    /// Resident pages (RSS).
+    pub(crate) resident: u64,
+    /// Its share: pages of several processes are divided among these (PSS).
+    pub(crate) share: u64,
+    /// The part of its share that is heap and stacks, not pages of files.
+    pub(crate) anonymous: u64,
+    /// Pages that no other process has.
+    pub(crate) own: u64,
+}
+
+impl std::ops::AddAssign for Memory {
+    fn add_assign(&mut self, other: Self) {
+        self.resident += other.resident;
+        self.share += other.share;
+        self.anonymous += other.anonymous;
+        self.own += other.own;
+    }
+}
+
+/// Reads the memory of a process.
+pub(crate) fn memory(pid: i32) -> io::Result<Memory> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let of = |field| number(&text, field).unwrap_or(0);
-    Ok((of("Rss"), of("Pss"), of("Private_Dirty") + of("Private_Clean")))
+    Ok(Memory {
+        resident: of("Rss"),
+        share: of("Pss"),
+        anonymous: of("Pss_Anon"),
+        own: of("Private_Dirty") + of("Private_Clean"),
+    })
 }
 
 /// Returns the CPU time that all threads of a process have used so far.
