@@ -11,7 +11,7 @@ pub(crate) mod once;
 mod prepared;
 mod traffic;
 
-pub use basis::{Basis, Boot};
+pub use basis::Basis;
 pub(crate) use called_off::CalledOff;
 pub use called_off::{call_off, is_called_off};
 pub use cgroup::{Cgroup, Service};

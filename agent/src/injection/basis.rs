@@ -1,14 +1,15 @@
 //! The facts that an injection rests on, from `prepare` to `inject`.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     error::InjectError,
     traffic::{Packets, Peers},
 };
-use crate::{host::process::Name, service::Unit};
+use crate::{
+    host::{power::Boot, process::Name},
+    service::Unit,
+};
 
 /// The facts that the preparation rests on (pids, unit states, addresses that names resolved to). Their text is hashed
 /// into the fingerprint, so it must not change while nothing relevant changes.
@@ -35,21 +36,6 @@ pub enum Basis {
     Packets(Packets),
     /// Only the text, as a journal has it.
     Text(String),
-}
-
-/// A boot of this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Boot {
-    /// The kernel's boot id.
-    pub id: String,
-    /// Process 1, which distinguishes the boots of a PID namespace.
-    pub first: Name,
-}
-
-impl fmt::Display for Boot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.first)
-    }
 }
 
 impl Basis {

@@ -14,6 +14,7 @@ pub mod link;
 pub mod nft;
 pub mod packet_owner;
 pub mod peer_set;
+pub mod power;
 pub mod process;
 pub mod queue_numbers;
 pub mod resets;
@@ -37,6 +38,8 @@ pub struct Host {
     pub agent_port: u16,
     /// Ports of SSH, never blocked.
     pub ssh: ssh::Ssh,
+    /// Its power.
+    pub power: Box<dyn power::Power>,
     /// nf_tables, with the socket that owns our tables; opened on first use.
     pub nft: nft::Nft,
     /// iptables, with the gates of the chains that it made.
@@ -70,6 +73,7 @@ impl Host {
             paths,
             agent_port,
             ssh: ssh::Ssh::new(ssh_ports),
+            power: Box::new(power::ThisHost),
             nft: nft::Nft::default(),
             iptables: iptables::Iptables::default(),
             firewall: Firewall::default(),

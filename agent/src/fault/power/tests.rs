@@ -1,0 +1,165 @@
+//! Hosts that go down in memory only: the whole life of both kinds.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use firedrill_wire::{
+    Fault, Span,
+    fault::{HostPoweroff, HostReboot},
+};
+
+use super::*;
+use crate::{
+    fault,
+    host::{Host, Paths, power::Boot, process::Name},
+    injection::Ask,
+};
+
+/// A host whose kernel only counts its boots.
+#[derive(Debug, Default)]
+struct State {
+    boots: u64,
+    downs: Vec<Down>,
+    forbidden: Option<&'static str>,
+    in_namespace: bool,
+    unreadable: bool,
+    refuses: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Double(Arc<Mutex<State>>);
+
+impl Double {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    fn host(&self) -> Host {
+        Host { power: Box::new(self.clone()), ..Host::new("app1", Paths::default(), 7790, vec![22]) }
+    }
+
+    fn downs(&self) -> Vec<Down> {
+        self.0.lock().unwrap().downs.clone()
+    }
+}
+
+impl Power for Double {
+    fn boot(&self) -> io::Result<Boot> {
+        let state = self.0.lock().unwrap();
+        if state.unreadable {
+            return Err(io::Error::other("/proc is not mounted"));
+        }
+        Ok(Boot { id: format!("boot-{}", state.boots), first: Name { pid: 1, start_ticks: 1 } })
+    }
+
+    fn forbidden(&self) -> io::Result<Option<String>> {
+        Ok(self.0.lock().unwrap().forbidden.map(str::to_owned))
+    }
+
+    fn is_machine(&self) -> io::Result<bool> {
+        Ok(!self.0.lock().unwrap().in_namespace)
+    }
+
+    fn take_down(&self, how: Down) -> io::Result<Infallible> {
+        let mut state = self.0.lock().unwrap();
+        if state.refuses {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        state.downs.push(how);
+        state.boots += 1;
+        // A real call does not return. The test takes this error for the end of the agent.
+        Err(io::Error::other("the host is down"))
+    }
+}
+
+fn both() -> [(Fault, Down); 2] {
+    [
+        (Fault::HostReboot(HostReboot { back_within: Span::secs(60) }), Down::Reboot),
+        (Fault::HostPoweroff(HostPoweroff {}), Down::Off),
+    ]
+}
+
+fn ask(fault: &Fault) -> Ask {
+    Ask { id: "r-1-1".parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) }
+}
+
+fn prepare(host: &Host, fault: &Fault) -> Result<Live, Problem> {
+    let ask = ask(fault);
+    let prepared = fault::of(fault).prepare(host, &ask)?;
+    Ok(Live { ask, prepared, ends_boot_us: 0, lease: Span::secs(5) })
+}
+
+#[test]
+fn a_host_goes_down_once_and_shows_it_after_the_boot() {
+    for (fault, how) in both() {
+        let power = Double::default();
+        let host = power.host();
+        let live = prepare(&host, &fault).unwrap();
+        assert!(live.prepared.undo.is_empty(), "it cannot be undone");
+        assert!(live.prepared.effects[0].contains("app1"), "{:?}", live.prepared.effects);
+        let kind = fault::of(&fault);
+        assert_eq!(kind.evidence(&host, &live).in_force, Seen::No);
+        kind.inject(&host, &live).unwrap_err();
+        assert_eq!(power.downs(), [how]);
+        assert_eq!(kind.evidence(&host, &live).in_force, Seen::Yes);
+        // The agent of the next boot may be asked again: the answer to the first call was lost.
+        let error = kind.inject(&host, &live).unwrap_err().to_string();
+        assert!(error.contains("has booted since"), "{error}");
+        assert_eq!(power.downs(), [how], "it goes down once");
+    }
+}
+
+#[test]
+fn a_kernel_that_would_refuse_is_a_refusal_and_one_that_cannot_be_asked_too() {
+    for (fault, _) in both() {
+        let power = Double::default();
+        power.change(|state| state.forbidden = Some("it lacks CAP_SYS_BOOT"));
+        let refusal = prepare(&power.host(), &fault).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::MayNotReboot);
+        assert!(refusal.title.contains("CAP_SYS_BOOT"), "{}", refusal.title);
+        power.change(|state| (state.forbidden, state.unreadable) = (None, true));
+        assert_eq!(prepare(&power.host(), &fault).unwrap_err().code, RefusalCode::Unreadable);
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_unknown_and_never_in_force() {
+    for (fault, _) in both() {
+        let power = Double::default();
+        let host = power.host();
+        let live = prepare(&host, &fault).unwrap();
+        power.change(|state| state.unreadable = true);
+        let evidence = fault::of(&fault).evidence(&host, &live);
+        assert_eq!((evidence.in_force, evidence.exercised), (Seen::Unknown, Seen::Unknown));
+        fault::of(&fault).inject(&host, &live).unwrap_err();
+        assert!(power.downs().is_empty(), "without a known boot nothing goes down");
+    }
+}
+
+#[test]
+fn a_refused_call_leaves_the_host_in_its_boot() {
+    for (fault, _) in both() {
+        let power = Double::default();
+        let host = power.host();
+        let live = prepare(&host, &fault).unwrap();
+        power.change(|state| state.refuses = true);
+        let error = fault::of(&fault).inject(&host, &live).unwrap_err().to_string();
+        assert!(error.contains("refused reboot(2)"), "{error}");
+        assert_eq!(fault::of(&fault).evidence(&host, &live).in_force, Seen::No);
+    }
+}
+
+#[test]
+fn people_read_that_only_a_namespace_ends() {
+    for (fault, _) in both() {
+        let power = Double::default();
+        let named = |host: &Host| {
+            prepare(host, &fault).unwrap().prepared.notes.iter().any(|note| note.contains("PID namespace"))
+        };
+        assert!(!named(&power.host()));
+        power.change(|state| state.in_namespace = true);
+        assert!(named(&power.host()));
+    }
+}
