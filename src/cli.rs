@@ -12,6 +12,7 @@ mod completions;
 mod demo;
 mod doctor;
 pub mod failure;
+mod findings;
 mod gate;
 mod history;
 mod hosts;
@@ -80,6 +81,8 @@ enum Verb {
     Report(report::Args),
     /// Show the runs of the past: time, scenario, verdict, score, violated objectives
     History(history::Args),
+    /// Show what drills have found and nobody has shown to be right since, and who sees to it
+    Findings(findings::Args),
     /// Compare two runs, objective by objective
     Compare(compare::Args),
     /// Draw how a scenario's score and recovery went over its runs
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Verb::Release(args) => release::run(args),
         Verb::Report(args) => report::run(args),
         Verb::History(args) => history::run(args),
+        Verb::Findings(args) => findings::run(args),
         Verb::Compare(args) => compare::run(args),
         Verb::Trend(args) => trend::run(args),
         Verb::Gate(args) => gate::run(args),

@@ -157,3 +157,77 @@ fn a_run_without_its_end_is_unknown_and_passes_only_where_that_is_allowed() {
         "{allowed}"
     );
 }
+
+#[test]
+fn a_finding_is_opened_given_to_somebody_shown_and_closed() {
+    let folder = runs();
+    let here = folder.path();
+    insta::assert_snapshot!("findings", said(here, &["findings"]));
+    let all = json(here, &["findings", "--json"]);
+    let id = all["findings"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(json(here, &["history", "--json"])["open_findings"][0], id.as_str());
+    let set = [
+        "findings",
+        "set",
+        &id[..6],
+        "--owner",
+        "payments",
+        "--ticket",
+        "OPS-7",
+        "--note",
+        "a pool\ntoo small",
+    ];
+    insta::assert_snapshot!("findings_set", said(here, &set));
+    insta::assert_snapshot!("findings_owned", said(here, &["findings", "--owner", "payments"]));
+    assert!(
+        said(here, &["findings", "--owner", ""])
+            .contains("none of the 1 findings in reports is such; 1 are open")
+    );
+    let unknown = said(here, &["findings", "set", "f-none", "--owner", "x"]);
+    assert!(unknown.contains("`f-none`") && unknown.ends_with("exit code 2\n"), "{unknown}");
+    // The run's own reports show it, and so does the page over all runs.
+    firedrill(here, &["report", BAD]);
+    let read = |name: &str| fs::read_to_string(here.join("reports").join(name)).unwrap();
+    for file in ["report.html", "report.md", "report.json"] {
+        let text = read(&format!("{BAD}/{file}"));
+        assert!(text.contains(&id) && text.contains("payments"), "{file}: {text}");
+    }
+    let page = read("index.html");
+    assert!(
+        page.contains(&id) && page.contains("payments") && page.contains(&format!("{BAD}&#x2f;report.html")),
+        "{page}"
+    );
+    firedrill(here, &["report", GOOD]);
+    assert!(!read(&format!("{GOOD}/report.md")).contains(&id), "that run was before it");
+    // Another plan of the same scenario, in which it holds.
+    run(here, 25, 0, "OPS-8");
+    let closed = said(here, &["findings", "--all"]);
+    assert!(closed.contains("closed 2026-11-25") && closed.contains("0 open of 1"), "{closed}");
+    assert!(said(here, &["history"]).ends_with("why\nexit code 0\n"), "nothing is open");
+    assert!(read("findings.toml").contains("ticket = \"OPS-7\""));
+}
+
+#[test]
+fn the_page_over_all_runs_is_written_where_runs_are_and_nowhere_else() {
+    let folder = runs();
+    let here = folder.path();
+    let index = said(here, &["report", "--index"]);
+    assert_eq!(index, "reports/index.html\nexit code 0\n");
+    assert!(fs::read_to_string(here.join("reports/index.html")).unwrap().contains("1 open finding"));
+    let both = said(here, &["report", GOOD, "--index"]);
+    assert!(both.ends_with("exit code 2\n"), "{both}");
+    // A run's folder that was copied to somebody's desk.
+    let desk = here.join("desk");
+    fs::create_dir_all(desk.join(GOOD)).unwrap();
+    fs::copy(here.join("reports").join(GOOD).join("events.jsonl"), desk.join(GOOD).join("events.jsonl"))
+        .unwrap();
+    firedrill(here, &["report", &format!("desk/{GOOD}")]);
+    let mut left: Vec<_> = fs::read_dir(&desk).unwrap().map(|one| one.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [GOOD]);
+    // Findings that cannot be read keep nobody from the rest.
+    fs::write(here.join("reports/findings.toml"), "schema = one\n").unwrap();
+    let told = said(here, &["history"]);
+    assert!(told.contains("warning: cannot use the findings") && told.ends_with("exit code 0\n"), "{told}");
+    assert!(said(here, &["findings"]).contains("line 1, column 10"));
+}

@@ -8,6 +8,7 @@ use super::{
     failure::{Failure, Result},
     reached::Reached,
     run::Conclusion,
+    runs::history_beside,
 };
 use crate::{
     log::{self, Event},
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let collecting =
         run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
     match runtime()?.block_on(collecting) {
-        Ok(_) => Conclusion::of_folder(&args.run)?.tell(args.json),
+        Ok(_) => Conclusion::of_folder(&args.run, history_beside(&args.run))?.tell(args.json),
         Err(error) => super::run::broken(error, args.json),
     }
 }

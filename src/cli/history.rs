@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use firedrill_history::{Entry, Filter, History, Scenario, Shown, scenarios};
+use firedrill_history::{Entry, Filter, History, Scenario, Shown, State, scenarios};
 
 use super::{
     failure::Result,
@@ -94,6 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let entries = history.runs(&filter)?;
     let damaged = history.runs(&Filter { shown: Some(Shown::Damaged), ..Filter::default() })?;
+    let open = open_findings(&mut history, args);
     if args.flaky {
         let all = scenarios(&entries);
         if args.json {
@@ -112,7 +113,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             .map(|entry| serde_json::json!({ "folder": entry.folder, "why": entry.damage }))
             .collect();
         print_json(
-            &serde_json::json!({ "schema": 1, "folders": folders, "damaged": damaged, "runs": runs }),
+            &serde_json::json!({ "schema": 1, "folders": folders, "damaged": damaged, "runs": runs, "open_findings": open }),
         )?;
         return Ok(Exit::Held);
     } else {
@@ -126,7 +127,27 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             history.count()?.0
         );
     }
+    if let Some(open @ [_, ..]) = open.as_deref().filter(|_| !args.json) {
+        let findings = if open.len() == 1 { "finding is" } else { "findings are" };
+        errln!("{} {findings} open; `firedrill findings` says which", open.len());
+    }
     Ok(Exit::Held)
+}
+
+/// Returns the ids of open findings, of one scenario if one is asked for; `None` if the findings cannot be read, which is told.
+fn open_findings(history: &mut History, args: &Args) -> Option<Vec<String>> {
+    match history.findings() {
+        Ok(findings) => {
+            let open = findings.all.into_iter().filter(|finding| finding.state == State::Open);
+            let asked =
+                open.filter(|finding| args.scenario.as_ref().is_none_or(|name| *name == finding.scenario));
+            Some(asked.map(|finding| finding.id).collect())
+        }
+        Err(error) => {
+            errln!("warning: {error}");
+            None
+        }
+    }
 }
 
 fn with_running(entry: &Entry, history: &History) -> serde_json::Result<serde_json::Value> {
@@ -154,18 +175,11 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
 }
 
 fn row(entry: &Entry, running: bool) -> Vec<String> {
-    let word = match entry.exit {
-        _ if running => "running",
-        Some(4) => "refused",
-        Some(5) => "stopped",
-        Some(6) => "unclean",
-        _ => entry.word(),
-    };
     let told = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
     vec![
         moment(entry.at_s),
         entry.scenario.clone().unwrap_or_default(),
-        word.to_owned(),
+        entry.ended_as(running).to_owned(),
         entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
         told,
         // A folder's name is the only text here that no log was read for.

@@ -22,11 +22,19 @@ use crate::{
   firedrill report reports/20261120-1402-friday-7f3a
   firedrill report 20261120-1402-friday-7f3a --open yes      the same, by its id under ./reports
   firedrill report reports/20261120-1402-friday-7f3a --format junit --json
+  firedrill report --index                                   index.html over all runs under ./reports
 
-Needs no host. The exit code is the run's.")]
+Needs no host. The exit code is the run's; of the index alone it is 0. The index is written anew after
+each run and each report, too. It shows scenarios, their verdicts and scores over time, and open findings.")]
 pub struct Args {
     /// The run: its folder, its events.jsonl, or its id under ./reports.
-    pub run: PathBuf,
+    #[arg(required_unless_present = "index")]
+    pub run: Option<PathBuf>,
+    /// Write index.html over all runs, and their findings, instead of the reports of one run
+    #[arg(long, conflicts_with_all = ["run", "format", "json"])]
+    pub index: bool,
+    #[command(flatten)]
+    reports: runs::ReportsArgs,
     /// The formats; default all. May be given more than once.
     #[arg(long, value_enum)]
     pub format: Vec<Wanted>,
@@ -81,13 +89,18 @@ pub enum Open {
 /// # Errors
 /// There is no such run, its log is damaged, or a report cannot be written.
 pub fn run(args: &Args) -> Result<Exit> {
-    let path = runs::log_of(&args.run, Path::new(runs::REPORTS))?;
+    let Some(run) = &args.run else { return index(args) };
+    let path = runs::log_of(run, &args.reports.reports)?;
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let log = log::read(&path).wrap("cannot make a report")?;
-    let input = Input::new(&log);
+    let mut history = runs::history_beside(&folder);
+    let input = runs::with_findings(Input::new(&log), history.as_mut());
     let wanted: Vec<Format> = args.format.iter().filter_map(|wanted| wanted.format()).collect();
     let formats = if wanted.is_empty() { Format::ALL.to_vec() } else { wanted };
     let paths = report::write(&folder, &input, &formats)?;
+    if let Some(history) = &mut history {
+        runs::refresh(history);
+    }
     for warning in &log.warnings {
         errln!("warning: {}: {warning}", path.display());
     }
@@ -104,6 +117,16 @@ pub fn run(args: &Args) -> Result<Exit> {
         open(&folder.join(Format::Html.file()))?;
     }
     Ok(exit(input.card()))
+}
+
+/// Writes the page over all runs.
+fn index(args: &Args) -> Result<Exit> {
+    let path = runs::history_of(&args.reports.reports)?.write_page()?;
+    outln!("{}", path.display());
+    if args.open == Open::Yes {
+        open(&path)?;
+    }
+    Ok(Exit::Held)
 }
 
 /// Returns the scorecard's exit code.
@@ -205,7 +228,14 @@ mod tests {
     }
 
     fn args(run: &Path) -> Args {
-        Args { run: run.to_path_buf(), format: vec![], open: Open::No, json: false }
+        Args {
+            run: Some(run.to_path_buf()),
+            index: false,
+            reports: runs::ReportsArgs { reports: PathBuf::from(runs::REPORTS) },
+            format: vec![],
+            open: Open::No,
+            json: false,
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use firedrill_history::History;
+
 use super::{
     args::DrillArgs,
     ask::runtime,
@@ -13,6 +15,7 @@ use super::{
     hosts::wrong,
     output::{print_json, width},
     reached::Reached,
+    runs::{history_of, refresh, with_findings},
 };
 use crate::{
     log::{self, RunOutcome},
@@ -31,7 +34,8 @@ use crate::{
   firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
 
 Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody. Such a run is not retried, nor is one that
-is refused, which exits 4. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.")]
+is refused, which exits 4. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.
+Beside it index.html shows all runs of the directory, and findings.toml what is open (`firedrill findings`).")]
 pub(super) struct Args {
     /// The scenario
     scenario: PathBuf,
@@ -117,7 +121,8 @@ fn try_and_try_again(
             }
             return Ok(exit);
         }
-        let conclusion = Conclusion::of_folder(&finished.folder)?;
+        let history = history_of(&settings.out).inspect_err(|failure| errln!("{}", failure.styled())).ok();
+        let conclusion = Conclusion::of_folder(&finished.folder, history)?;
         if let (RunOutcome::Refused(why), Some(before)) = (&finished.outcome, &before) {
             errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
@@ -208,10 +213,11 @@ impl Conclusion {
         })
     }
 
-    /// Judges a run from its folder, and writes all reports there.
-    pub(super) fn of_folder(folder: &Path) -> Result<Self> {
+    /// Judges a run from its folder, and writes all reports there; and where its history is known, findings and the index page.
+    pub(super) fn of_folder(folder: &Path, history: Option<History>) -> Result<Self> {
         let log = log::read(&folder.join("events.jsonl"))?;
-        let input = report::Input::new(&log);
+        let mut history = history;
+        let input = with_findings(report::Input::new(&log), history.as_mut());
         let mut conclusion = Self::of(&input)?;
         let page = folder.join(report::Format::Html.file());
         conclusion.text = format!("\n{}\nreport: {}\n", conclusion.text, page.display());
@@ -219,6 +225,10 @@ impl Conclusion {
             errln!("{}", Failure::from(error).styled());
             errln!("`firedrill report {}` writes the reports again from the log", folder.display());
             conclusion.exit = conclusion.exit.worst(Exit::Usage);
+        }
+        // After the run's own page, so that it is linked.
+        if let Some(history) = &mut history {
+            refresh(history);
         }
         Ok(conclusion)
     }

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use firedrill_history::{History, Results};
+use firedrill_history::{Finding, History, Results};
 
 use super::failure::{Failure, Result, Wrap as _};
-use crate::log;
+use crate::{log, report::Input};
 
 /// The directory in which runs are, unless another is named.
 pub(super) const REPORTS: &str = "reports";
@@ -77,6 +77,45 @@ pub(super) fn history_of(reports: &Path) -> Result<History> {
         errln!("note: each run was read, because there is no index beside them: {why}");
     }
     Ok(history)
+}
+
+/// Opens the history of the directory that a run's folder is in, once the run has ended or is rendered again. Folders elsewhere, where
+/// no run was listed before, stay as they are.
+pub(super) fn history_beside(folder: &Path) -> Option<History> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    // The folder may be a link, or the directory that one stands in.
+    let parent = match parent {
+        Some(parent) => parent.to_path_buf(),
+        None => folder.canonicalize().ok()?.parent()?.to_path_buf(),
+    };
+    if parent.file_name().is_none_or(|name| name != REPORTS) && !History::is_there(&parent) {
+        return None;
+    }
+    history_of(&parent).inspect_err(|failure| errln!("{}", failure.styled())).ok()
+}
+
+/// Writes findings and the index page anew. What cannot be written is told, and changes no verdict.
+pub(super) fn refresh(history: &mut History) {
+    match history.findings() {
+        Ok(findings) => {
+            if let Some(why) = findings.why_not_kept {
+                errln!("warning: the findings are not kept beside the runs: {why}");
+            }
+        }
+        Err(error) => return errln!("warning: {error}"),
+    }
+    if let Err(error) = history.write_page() {
+        errln!("warning: {error}");
+    }
+}
+
+/// Adds to a run's reports the findings that have to do with it.
+pub(super) fn with_findings<'a>(input: Input<'a>, history: Option<&mut History>) -> Input<'a> {
+    let Some(Ok(findings)) = history.map(History::findings) else { return input };
+    let is_about =
+        |finding: &&Finding| finding.is_about(&input.card().name, input.environment(), input.started());
+    let shown = findings.all.iter().filter(is_about).map(Finding::shown).collect();
+    input.with_findings(shown)
 }
 
 /// Returns a time of a log for people: `2026-11-20 14:02`, in UTC.

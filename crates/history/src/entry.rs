@@ -16,7 +16,7 @@ use firedrill_plan::plan::Plan;
 use firedrill_wire::text;
 use serde::{Deserialize, Serialize};
 
-use crate::scan::LOG;
+use crate::{outcome::Told, scan::LOG};
 
 /// One run, or the folder of a run that cannot be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Entry {
     pub scenario: Option<String>,
     /// Start of the run, RFC 3339 UTC, as the log has it.
     pub started: Option<String>,
+    /// The environment that the plan was for.
+    pub environment: Option<String>,
     /// The person who ran it.
     pub operator: Option<String>,
     /// The version of Firedrill that ran it.
@@ -65,11 +67,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads and judges the run in a folder.
-    pub(crate) fn read(folder: &Path, name: &str) -> Self {
+    /// Reads and judges the run in a folder; also returns what findings need of it.
+    pub(crate) fn read(folder: &Path, name: &str) -> (Self, Told) {
         let path = folder.join(LOG);
         if !path.exists() {
-            return Self::damaged(folder, name, format!("there is no {LOG} in it"));
+            return (Self::damaged(folder, name, format!("there is no {LOG} in it")), Told::default());
         }
         match log::read(&path) {
             Ok(log) => Self::of(folder, name, log),
@@ -82,12 +84,12 @@ impl Entry {
                 }
                 // Whoever reads the index later may name the folder in another way.
                 let why = why.replace(&path.display().to_string(), LOG);
-                Self::damaged(folder, name, why)
+                (Self::damaged(folder, name, why), Told::default())
             }
         }
     }
 
-    fn of(folder: &Path, name: &str, mut log: Log) -> Self {
+    fn of(folder: &Path, name: &str, mut log: Log) -> (Self, Told) {
         let card = score::judge(&log);
         let mut entry = Self::damaged(folder, name, String::new());
         let begun = log.records.iter_mut().find_map(|record| match &mut record.event {
@@ -98,9 +100,10 @@ impl Entry {
         });
         let Some((plan, wall, operator, version, attempt)) = begun else {
             entry.damage = Some("its log does not begin with a plan".to_owned());
-            return entry;
+            return (entry, Told::default());
         };
         entry.damage = None;
+        entry.environment.clone_from(&plan.environment);
         entry.plan = Some(plan.digest());
         entry.same = Some(unchanged(plan));
         entry.at_s = seconds(wall).unwrap_or(entry.at_s);
@@ -117,7 +120,8 @@ impl Entry {
         entry.recovered_us = recovered(&card);
         entry.violated = violated(&card);
         (entry.ran, entry.planned) = (card.ran, card.planned);
-        entry
+        let told = Told::of(&card, entry.environment.clone(), entry.ended);
+        (entry, told)
     }
 
     fn damaged(folder: &Path, name: &str, why: String) -> Self {
@@ -129,6 +133,7 @@ impl Entry {
             run: None,
             scenario: None,
             started: None,
+            environment: None,
             operator: None,
             firedrill: None,
             attempt: 1,
@@ -152,6 +157,18 @@ impl Entry {
         !self.ended
             && fs::File::open(path)
                 .is_ok_and(|log| matches!(log.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Returns how the run ended in a word: its verdict, or what stands above that.
+    #[must_use]
+    pub const fn ended_as(&self, running: bool) -> &'static str {
+        match self.exit {
+            _ if running => "running",
+            Some(4) => "refused",
+            Some(5) => "stopped",
+            Some(6) => "unclean",
+            _ => self.word(),
+        }
     }
 
     /// Returns the verdict in a word: `held`, `violated`, `unknown`, or `damaged`.
@@ -207,7 +224,7 @@ mod tests {
     fn an_entry_tells_what_the_card_tells() {
         let reports = tempfile::tempdir().unwrap();
         sample(&reports.path().join("one"), &Sample { bad: 40, ..Sample::default() });
-        let entry = Entry::read(&reports.path().join("one"), "one");
+        let (entry, _) = Entry::read(&reports.path().join("one"), "one");
         assert_eq!(entry.damage, None);
         assert_eq!(entry.verdict, Some(Verdict::Violated));
         assert_eq!(entry.exit, Some(1));
@@ -221,7 +238,7 @@ mod tests {
         let reports = tempfile::tempdir().unwrap();
         let read = |name: &str, sample_of: &Sample| {
             sample(&reports.path().join(name), sample_of);
-            Entry::read(&reports.path().join(name), name)
+            Entry::read(&reports.path().join(name), name).0
         };
         let one = read("one", &Sample::default());
         let other = read("two", &Sample { seed: 8, ..Sample::default() });
@@ -236,10 +253,10 @@ mod tests {
         let reports = tempfile::tempdir().unwrap();
         let folder = reports.path().join("one");
         fs::create_dir(&folder).unwrap();
-        assert!(Entry::read(&folder, "one").damage.unwrap().contains("no events.jsonl"));
+        assert!(Entry::read(&folder, "one").0.damage.unwrap().contains("no events.jsonl"));
         fs::write(folder.join(LOG), "{\"v\":1,\nnothing\n").unwrap();
-        assert!(Entry::read(&folder, "one").damage.unwrap().contains("line 1"));
+        assert!(Entry::read(&folder, "one").0.damage.unwrap().contains("line 1"));
         fs::write(folder.join(LOG), "").unwrap();
-        assert!(Entry::read(&folder, "one").damage.unwrap().contains("does not begin with a plan"));
+        assert!(Entry::read(&folder, "one").0.damage.unwrap().contains("does not begin with a plan"));
     }
 }

@@ -24,6 +24,30 @@ pub enum HistoryError {
     /// An entry could not be serialized, which is a bug.
     #[error("cannot put a run into the index")]
     Encode(#[from] serde_json::Error),
+    /// The file of findings cannot be read or written.
+    #[error("cannot use the findings in {}: {why}", path.display())]
+    Findings {
+        /// The file.
+        path: PathBuf,
+        /// The defect; with the line where it is one of the text.
+        why: String,
+    },
+    /// There is no finding of that name, or more than one.
+    #[error("no single finding in {} has an id that begins with `{id}`", path.display())]
+    NoFinding {
+        /// The id, or its beginning.
+        id: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The page over all runs cannot be written.
+    #[error("cannot write {}: {why}", path.display())]
+    Page {
+        /// The file.
+        path: PathBuf,
+        /// The defect.
+        why: String,
+    },
     /// A file is no baseline.
     #[error("{} is no baseline: {why}", path.display())]
     NoBaseline {

@@ -18,12 +18,13 @@ use std::{
 
 use self::{
     place::Place,
-    store::{Store, is_damage},
+    store::{Row, Store, is_damage},
 };
 use crate::{
     entry::Entry,
     error::HistoryError,
     filter::Filter,
+    finding::{Finding, derive::derive, file},
     scan::{Found, Stamp, scan},
 };
 
@@ -41,6 +42,15 @@ pub struct Refreshed {
     pub read: usize,
     /// Number of folders that are gone.
     pub removed: usize,
+}
+
+/// The findings of the runs in one directory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// All of them, the open ones first.
+    pub all: Vec<Finding>,
+    /// The reason why the file beside the runs does not have them.
+    pub why_not_kept: Option<String>,
 }
 
 /// The history of the runs in one directory.
@@ -85,6 +95,12 @@ impl History {
         Ok(history)
     }
 
+    /// Whether the runs of a directory were listed before: their index or their findings are there.
+    #[must_use]
+    pub fn is_there(reports: &Path) -> bool {
+        place::is_there(reports) || file::path(reports).exists()
+    }
+
     /// Returns the directory.
     #[must_use]
     pub fn reports(&self) -> &Path {
@@ -124,6 +140,68 @@ impl History {
         self.attempt(|store| Ok(store.count()?))
     }
 
+    /// Returns the findings, the open ones first, and brings their file up to date with the runs.
+    ///
+    /// # Errors
+    /// The file cannot be read as findings, or the index cannot be used although it is not damaged. A file that cannot be written is told
+    /// by [`Findings::why_not_kept`].
+    pub fn findings(&mut self) -> Result<Findings, HistoryError> {
+        // Where nobody can write, nobody else changes anything.
+        let lock = file::lock(&self.reports);
+        let known = file::read(&self.reports)?;
+        let (changes, found) = self.attempt(|store| Ok(store.changes()?))?;
+        let in_file = self.why_memory().is_none();
+        if let Some(all) = &known
+            && changes == found
+            && in_file
+        {
+            return Ok(Findings { all: all.clone(), why_not_kept: None });
+        }
+        let known = known.unwrap_or_default();
+        let mut scenarios: Vec<&str> = known.iter().map(|finding| finding.scenario.as_str()).collect();
+        scenarios.sort_unstable();
+        scenarios.dedup();
+        let seen = self.attempt(|store| Ok(store.seen(&scenarios)?))?;
+        let all = derive(known, seen);
+        let why_not_kept = match lock {
+            Ok(_held) => file::write(&self.reports, &all).err().map(|error| error.to_string()),
+            Err(error) => Some(format!("the directory cannot be written: {error}")),
+        };
+        if why_not_kept.is_none() && in_file {
+            self.attempt(|store| Ok(store.found(changes)?))?;
+        }
+        Ok(Findings { all, why_not_kept })
+    }
+
+    /// Changes what people write in a finding. Its id may be cut short, as long as it names only one.
+    ///
+    /// # Errors
+    /// There is no such finding, or more than one; or the file cannot be read or written.
+    pub fn edit_finding(
+        &mut self,
+        id: &str,
+        edit: impl FnOnce(&mut Finding),
+    ) -> Result<Finding, HistoryError> {
+        self.findings()?;
+        let path = file::path(&self.reports);
+        let failed = |why: String| HistoryError::Findings { path: path.clone(), why };
+        let _held =
+            file::lock(&self.reports).map_err(|error| failed(format!("it cannot be locked: {error}")))?;
+        let mut all = file::read(&self.reports)?.unwrap_or_default();
+        let mut named: Vec<&mut Finding> =
+            all.iter_mut().filter(|finding| finding.id.starts_with(id)).collect();
+        if named.len() > 1 {
+            named.retain(|finding| finding.id == id);
+        }
+        let [finding] = named.as_mut_slice() else {
+            return Err(HistoryError::NoFinding { id: id.to_owned(), path });
+        };
+        edit(finding);
+        let edited = finding.clone();
+        file::write(&self.reports, &all)?;
+        Ok(edited)
+    }
+
     /// Asks the index. One that turns out to be damaged is thrown away, made anew from the folders, and asked once more.
     fn attempt<T>(&mut self, ask: impl Fn(&mut Store) -> Result<T, Trouble>) -> Result<T, HistoryError> {
         let failed = |reports: &Path, trouble: Trouble| match trouble {
@@ -159,6 +237,12 @@ enum Trouble {
     Encode(serde_json::Error),
 }
 
+impl From<serde_json::Error> for Trouble {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Encode(error)
+    }
+}
+
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error)
@@ -181,22 +265,20 @@ fn up_to_date(
     }
     begun(fresh.len());
     for some in fresh.chunks(TOGETHER) {
-        let rows = read(some, settle).map_err(Trouble::Encode)?;
-        store.change(&rows, &[])?;
+        store.change(&read(some, settle), &[])?;
     }
     Ok(done)
 }
 
 /// Reads runs on all cores.
-fn read(found: &[&Found], settle: Duration) -> Result<Vec<(Entry, String, Stamp)>, serde_json::Error> {
+fn read(found: &[&Found], settle: Duration) -> Vec<Row> {
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(found.len())));
     let work = || {
         while let Some(folder) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
             // The stamp is older than what is read: a change in between is seen the next time.
             let stamp = folder.stamp.kept(SystemTime::now(), settle);
-            let entry = Entry::read(&folder.path, &folder.name);
-            let row = serde_json::to_string(&entry).map(|json| (entry, json, stamp));
-            rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+            let (entry, told) = Entry::read(&folder.path, &folder.name);
+            rows.lock().unwrap_or_else(PoisonError::into_inner).push(Row { entry, told, stamp });
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(found.len());
@@ -205,5 +287,5 @@ fn read(found: &[&Found], settle: Duration) -> Result<Vec<(Entry, String, Stamp)
     } else {
         thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(work)));
     }
-    rows.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    rows.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

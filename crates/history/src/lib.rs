@@ -1,15 +1,19 @@
 //! The history of runs: an index over the folders of finished runs, and what follows from many of them.
 //!
 //! The folders are the truth. The index is a cache: it is made from them at any time, and nothing is lost with it. What is
-//! damaged is listed as damaged. Never changes a run's folder, and knows nothing of the command line.
+//! damaged is listed as damaged. What people write about findings is the one thing that no folder has: it stands in
+//! `findings.toml` beside them. Never changes a run's folder, and knows nothing of the command line.
 
 mod baseline;
 mod compare;
 mod entry;
 mod error;
 mod filter;
+mod finding;
 mod gate;
 mod index;
+mod outcome;
+mod page;
 mod scan;
 #[cfg(test)]
 mod testing;
@@ -20,6 +24,7 @@ pub use compare::{Change, Comparison, Plans, Row, Side, compare};
 pub use entry::Entry;
 pub use error::HistoryError;
 pub use filter::{Filter, Shown};
+pub use finding::{Finding, State};
 pub use gate::{Gate, Kind, Reason, gate};
-pub use index::{History, Refreshed};
+pub use index::{Findings, History, Refreshed};
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};

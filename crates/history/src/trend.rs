@@ -119,10 +119,10 @@ fn scenario(name: &str, runs: &[&Entry]) -> Scenario {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn entry(number: i64, same: &str, verdict: Verdict) -> Entry {
+    pub(crate) fn entry(number: i64, same: &str, verdict: Verdict) -> Entry {
         Entry {
             folder: format!("run{number}"),
             at_s: number,
@@ -130,6 +130,7 @@ mod tests {
             run: Some(format!("id{number}")),
             scenario: Some("friday".to_owned()),
             started: None,
+            environment: None,
             operator: None,
             firedrill: None,
             attempt: 1,

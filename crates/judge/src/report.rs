@@ -5,6 +5,7 @@
 mod chart;
 mod columns;
 mod error;
+mod found;
 mod html;
 mod input;
 mod json;
@@ -18,12 +19,16 @@ use crate::{log::Log, score::Scorecard};
 
 pub use error::ReportError;
 use firedrill_files::whole;
+pub use found::Found;
 pub use input::Input;
 pub use view::{
     alarm,
     alike::{hosts, reasons},
     measured,
 };
+
+/// The style sheet of pages: light and dark, phone, desk and paper.
+pub const STYLE: &str = include_str!("report/page.css");
 
 /// A format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

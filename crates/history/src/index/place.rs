@@ -60,6 +60,11 @@ impl Place {
     }
 }
 
+/// Whether there is an index in a directory.
+pub(super) fn is_there(reports: &Path) -> bool {
+    reports.join(INDEX).exists()
+}
+
 fn lock_file(reports: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(reports.join(LOCK))
 }

@@ -5,19 +5,22 @@ use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::Path, time
 use firedrill_wire::text::{self, Breaks};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
+use super::Trouble;
 use crate::{
     entry::Entry,
     filter::{Filter, Shown},
+    finding::derive::Seen,
+    outcome::Told,
     scan::Stamp,
 };
 
 /// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Time for which another program's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "
-    CREATE TABLE program (version TEXT NOT NULL);
+    CREATE TABLE program (version TEXT NOT NULL, changes INTEGER NOT NULL, found INTEGER NOT NULL);
     CREATE TABLE runs (
         folder TEXT PRIMARY KEY,
         modified INTEGER NOT NULL,
@@ -26,7 +29,8 @@ const SCHEMA: &str = "
         at_s INTEGER NOT NULL,
         scenario TEXT,
         verdict TEXT NOT NULL,
-        entry TEXT NOT NULL
+        entry TEXT NOT NULL,
+        told TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX by_time ON runs (at_s);
     CREATE INDEX by_scenario ON runs (scenario, at_s);
@@ -69,6 +73,14 @@ fn program() -> String {
     }
 }
 
+/// One run, as it is put into the index.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) entry: Entry,
+    pub(super) told: Told,
+    pub(super) stamp: Stamp,
+}
+
 /// An open index.
 #[derive(Debug)]
 pub(super) struct Store(Connection);
@@ -101,7 +113,7 @@ impl Store {
         connection.busy_timeout(PATIENCE)?;
         let program = program();
         connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} INSERT INTO program VALUES ('{program}'); PRAGMA user_version = {FORMAT}; COMMIT;"
+            "BEGIN IMMEDIATE; {SCHEMA} INSERT INTO program VALUES ('{program}', 1, 0); PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
         Ok(Self(connection))
     }
@@ -117,16 +129,12 @@ impl Store {
     }
 
     /// Puts runs in, in place of those of the same folders, and takes others out; all of it or nothing.
-    pub(super) fn change(
-        &mut self,
-        add: &[(Entry, String, Stamp)],
-        remove: &[String],
-    ) -> rusqlite::Result<()> {
+    pub(super) fn change(&mut self, add: &[Row], remove: &[String]) -> Result<(), Trouble> {
         let change = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut insert =
-                change.prepare("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-            for (entry, json, stamp) in add {
+                change.prepare("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+            for Row { entry, told, stamp } in add {
                 insert.execute(params![
                     entry.folder,
                     stamp.modified,
@@ -135,7 +143,8 @@ impl Store {
                     entry.at_s,
                     entry.scenario,
                     entry.word(),
-                    json
+                    serde_json::to_string(entry)?,
+                    serde_json::to_string(told)?
                 ])?;
             }
             let mut delete = change.prepare("DELETE FROM runs WHERE folder = ?1")?;
@@ -143,7 +152,8 @@ impl Store {
                 delete.execute(params![folder])?;
             }
         }
-        change.commit()
+        change.execute("UPDATE program SET changes = changes + 1", [])?;
+        Ok(change.commit()?)
     }
 
     /// Returns the runs that pass a filter, the newest first. A text that is no entry is damage.
@@ -170,5 +180,34 @@ impl Store {
         let all = number("SELECT count(*) FROM runs")?;
         let damaged = number("SELECT count(*) FROM runs WHERE verdict = 'damaged'")?;
         Ok((usize::try_from(all).unwrap_or(0), usize::try_from(damaged).unwrap_or(0)))
+    }
+
+    /// Returns a number that differs after each change, and the number at which findings were brought up to date last.
+    pub(super) fn changes(&self) -> rusqlite::Result<(i64, i64)> {
+        self.0.query_row("SELECT changes, found FROM program", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Notes that findings are up to date with a number of `changes`.
+    pub(super) fn found(&self, changes: i64) -> rusqlite::Result<()> {
+        self.0.execute("UPDATE program SET found = ?1", params![changes]).map(|_| ())
+    }
+
+    /// Returns what findings need of the runs of all scenarios that were violated once, or are among those named.
+    pub(super) fn seen(&self, scenarios: &[&str]) -> rusqlite::Result<Vec<Seen>> {
+        let mut statement = self.0.prepare(
+            "SELECT at_s, folder, scenario, told FROM runs WHERE scenario IN
+             (SELECT scenario FROM runs WHERE verdict = 'violated' UNION SELECT value FROM json_each(?1))",
+        )?;
+        let names = serde_json::Value::from(scenarios).to_string();
+        let rows = statement.query_map(params![names], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
+        })?;
+        let read = |(at_s, folder, scenario, told): (i64, String, String, String)| {
+            // As in `select`.
+            let told =
+                text::from_json(told.as_bytes(), Breaks::None).map_err(|_| rusqlite::Error::InvalidQuery)?;
+            Ok(Seen { at_s, folder, scenario, told })
+        };
+        rows.map(|row| read(row?)).collect()
     }
 }

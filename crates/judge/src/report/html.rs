@@ -8,7 +8,7 @@ use super::{error::ReportError, input::Input, view::View};
 pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
     let mut pages = Environment::new();
     pages.add_template("report.html", include_str!("page.html"))?;
-    let style = include_str!("page.css");
+    let style = super::STYLE;
     let view = Value::from(Serde(View::of(input)));
     let page = pages.get_template("report.html")?.render(context! { view, style })?;
     Ok(page.into_bytes())

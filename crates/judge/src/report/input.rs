@@ -1,6 +1,9 @@
 //! The input of reports: the judged log, and the charts that were drawn while it was read.
 
-use super::view::{charts::ChartView, sketch::Sketch};
+use super::{
+    found::Found,
+    view::{charts::ChartView, sketch::Sketch},
+};
 use crate::{
     log::Log,
     score::{self, Facts, Scorecard},
@@ -14,6 +17,8 @@ pub struct Input<'a> {
     /// The charts of the whole run, and those of each attack.
     pub(super) timelines: Vec<ChartView>,
     pub(super) zooms: Vec<Vec<ChartView>>,
+    /// The findings that have to do with the run.
+    pub(super) findings: Vec<Found>,
 }
 
 impl<'a> Input<'a> {
@@ -25,7 +30,25 @@ impl<'a> Input<'a> {
         let mut sketch = Sketch::new(facts.plan, facts.last_us);
         let card = score::of(&facts, log, &mut sketch);
         let (timelines, zooms) = sketch.charts(&card);
-        Self { log, facts, card, timelines, zooms }
+        Self { log, facts, card, timelines, zooms, findings: Vec::new() }
+    }
+
+    /// Adds what is known of findings from this run and others.
+    #[must_use]
+    pub fn with_findings(self, findings: Vec<Found>) -> Self {
+        Self { findings, ..self }
+    }
+
+    /// Returns the environment that the plan was for.
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        self.facts.plan?.environment.as_deref()
+    }
+
+    /// Returns the start of the run, RFC 3339 UTC, as the log has it.
+    #[must_use]
+    pub fn started(&self) -> &str {
+        self.facts.wall
     }
 
     /// Returns the verdicts and figures.

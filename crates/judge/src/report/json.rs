@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{error::ReportError, input::Input};
+use super::{error::ReportError, found::Found, input::Input};
 use crate::score::Scorecard;
 
 /// The version of the format that this build writes.
@@ -19,6 +19,8 @@ struct Report<'a> {
     scorecard: &'a Scorecard,
     /// Defects of the log.
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "<[Found]>::is_empty")]
+    findings: &'a [Found],
 }
 
 #[derive(Serialize)]
@@ -48,6 +50,7 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
         }),
         scorecard: &input.card,
         warnings: &input.log.warnings,
+        findings: &input.findings,
     };
     let mut bytes = serde_json::to_vec_pretty(&report)?;
     bytes.push(b'\n');

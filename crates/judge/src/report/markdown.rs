@@ -124,6 +124,23 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }
         failures(&mut text, attack);
     }
+    if !view.findings.is_empty() {
+        text.push_str("\n## Findings\n");
+        table(
+            &mut text,
+            &["finding", "what", "", "owner", "ticket", "note"],
+            view.findings.iter().map(|one| {
+                vec![
+                    one.id.clone(),
+                    one.what.clone(),
+                    one.course.clone(),
+                    one.owner.clone(),
+                    one.ticket.clone(),
+                    one.note.clone(),
+                ]
+            }),
+        );
+    }
     text.push_str("\n## Hosts\n");
     table(
         &mut text,

@@ -14,7 +14,7 @@ use firedrill_plan::plan::model::{Phase, Plan};
 use firedrill_wire::api::HostState;
 use serde::Serialize;
 
-use super::input::Input;
+use super::{found::Found, input::Input};
 use crate::{
     score::{
         card::{
@@ -50,6 +50,7 @@ pub(crate) struct View {
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
     pub(crate) hosts: Vec<HostView>,
+    pub(crate) findings: Vec<Found>,
 }
 
 #[derive(Debug, Serialize)]
@@ -155,6 +156,7 @@ impl View {
             plan: facts.plan.map(plan_view),
             events: input.log.records.iter().filter_map(event_view).collect(),
             hosts: alike::hosts(&card.hosts),
+            findings: input.findings.clone(),
         }
     }
 }

@@ -1,0 +1,177 @@
+//! Findings: what drills have shown to be wrong, until a drill shows that it is right.
+//!
+//! A finding is one objective of one attack of a scenario in one environment. The first run that violates it opens it, further ones
+//! are added, and the next run in which it holds closes it. What is unknown does neither. All of that follows from the runs; owner,
+//! ticket and note are people's, stand in the file only, and are never changed here.
+
+pub(crate) mod derive;
+pub(crate) mod file;
+#[cfg(test)]
+mod tests;
+
+use firedrill_judge::report::Found;
+use firedrill_wire::text::{NAME_MOST, TEXT_MOST, clean_lines, cleaned};
+use serde::{Deserialize, Serialize};
+
+/// What has become of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No run since has shown that it is right.
+    Open,
+    /// A later run has shown that it is right.
+    Closed,
+    /// The runs that showed it are judged otherwise now. It is kept for what people wrote.
+    Withdrawn,
+}
+
+impl State {
+    /// Returns the word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// One finding. Times are RFC 3339, UTC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Names it, and stays.
+    pub id: String,
+    /// What has become of it.
+    pub state: State,
+    /// The person or team that sees to it. People's.
+    #[serde(default)]
+    pub owner: String,
+    /// Where it is worked on. People's.
+    #[serde(default)]
+    pub ticket: String,
+    /// Anything else. People's.
+    #[serde(default)]
+    pub note: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The environment that the plan was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The attack's name.
+    pub attack: String,
+    /// The objective's name; empty for the attack as a whole, which a guard ended.
+    #[serde(default)]
+    pub objective: String,
+    /// The goal that was missed last, in words.
+    #[serde(default)]
+    pub goal: String,
+    /// What was measured last, or why a guard ended the attack.
+    #[serde(default)]
+    pub measured: String,
+    /// Number of runs that showed it.
+    #[serde(default)]
+    pub runs: usize,
+    /// Start of the first run that showed it.
+    pub opened: String,
+    /// The first run that showed it.
+    pub opened_in: String,
+    /// Start of the last run that showed it.
+    pub seen: String,
+    /// The last run that showed it.
+    pub seen_in: String,
+    /// Start of the run that closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+    /// The run that closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_in: Option<String>,
+    /// The goal that was met by the run that closed it, if it is another one than what was missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by_goal: Option<String>,
+    /// Fields that people added, or a newer version of Firedrill.
+    #[serde(flatten)]
+    pub more: toml::Table,
+}
+
+/// What tells findings apart, the time aside.
+pub(crate) type Key = (String, Option<String>, String, String);
+
+impl Finding {
+    /// Returns what was found, for people: `stop checkout: users`.
+    #[must_use]
+    pub fn what(&self) -> String {
+        if self.objective.is_empty() {
+            format!("{}: ended by a guard", self.attack)
+        } else {
+            format!("{}: {}", self.attack, self.objective)
+        }
+    }
+
+    /// Returns when it was opened, and what became of it since, in words.
+    #[must_use]
+    pub fn course(&self) -> String {
+        let day = |time: &str| time.get(..10).unwrap_or(time).to_owned();
+        let mut text = format!("since {} ({})", day(&self.opened), self.opened_in);
+        if self.seen_in != self.opened_in {
+            text += &format!(", last on {} ({})", day(&self.seen), self.seen_in);
+        }
+        if let (Some(at), Some(run)) = (&self.closed, &self.closed_in) {
+            text += &format!(", until it held on {} ({run})", day(at));
+        }
+        if let Some(goal) = &self.closed_by_goal {
+            text += &format!("; the goal was “{}”, and by then “{goal}”", self.goal);
+        }
+        if self.state == State::Withdrawn {
+            text += "; the runs are judged otherwise now";
+        }
+        text
+    }
+
+    /// Returns what reports show of it.
+    #[must_use]
+    pub fn shown(&self) -> Found {
+        Found {
+            id: self.id.clone(),
+            state: self.state.word().to_owned(),
+            what: self.what(),
+            course: self.course(),
+            owner: self.owner.clone(),
+            ticket: self.ticket.clone(),
+            note: self.note.clone(),
+        }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        (self.scenario.clone(), self.environment.clone(), self.attack.clone(), self.objective.clone())
+    }
+
+    /// Whether people wrote something that would be lost with it.
+    fn has_words(&self) -> bool {
+        ![&self.owner, &self.ticket, &self.note].into_iter().all(String::is_empty) || !self.more.is_empty()
+    }
+
+    /// Whether it has to do with a run of that scenario and environment that started at this time (RFC 3339, UTC).
+    #[must_use]
+    pub fn is_about(&self, scenario: &str, environment: Option<&str>, started: &str) -> bool {
+        let at = file::seconds(started);
+        self.scenario == scenario
+            && self.environment.as_deref() == environment
+            && file::seconds(&self.opened) <= at
+            && self.closed.as_deref().is_none_or(|closed| at <= file::seconds(closed))
+    }
+
+    /// Cleans its texts, whoever wrote them.
+    fn clean(&mut self) {
+        let names = [&mut self.id, &mut self.owner, &mut self.ticket, &mut self.scenario, &mut self.attack];
+        let places =
+            [&mut self.objective, &mut self.opened, &mut self.opened_in, &mut self.seen, &mut self.seen_in];
+        let rest = [&mut self.environment, &mut self.closed, &mut self.closed_in];
+        let all = names.into_iter().chain(places).chain(rest.into_iter().flatten());
+        all.for_each(|text| *text = cleaned(std::mem::take(text), NAME_MOST));
+        for text in [&mut self.goal, &mut self.measured].into_iter().chain(&mut self.closed_by_goal) {
+            *text = cleaned(std::mem::take(text), TEXT_MOST);
+        }
+        self.note = clean_lines(&self.note);
+    }
+}

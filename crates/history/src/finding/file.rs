@@ -1,0 +1,114 @@
+//! The file of findings: TOML beside the runs, for people to read and to edit.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use firedrill_files::{text, whole};
+use serde::{Deserialize, Serialize};
+
+use super::Finding;
+use crate::error::HistoryError;
+
+/// The name of the file in the directory of runs.
+pub(crate) const FILE: &str = "findings.toml";
+const LOCK: &str = ".findings.lock";
+/// The version of the format that this build writes.
+const SCHEMA: u32 = 1;
+/// More bytes than this are no list of findings.
+const MOST: u64 = 64 << 20;
+
+const HEAD: &str = "\
+# What the drills in this directory have found. `firedrill findings` shows it.
+#
+# `owner`, `ticket` and `note` are yours: write here, or by `firedrill findings set ID --owner …`. They are kept, and so are fields that you
+# add; comments are not. All else follows from the runs and is written anew: a run opens a finding where an objective is violated, and a
+# later run of the same scenario in which that objective holds closes it.
+";
+
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    schema: u32,
+    #[serde(default, rename = "finding")]
+    findings: Vec<Finding>,
+}
+
+/// Keeps others from writing the file, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "the lock lasts as long as it is open")] File);
+
+/// Waits until nobody else writes the file.
+pub(crate) fn lock(reports: &Path) -> std::io::Result<Lock> {
+    let file = File::options().create(true).truncate(false).write(true).open(reports.join(LOCK))?;
+    file.lock()?;
+    Ok(Lock(file))
+}
+
+/// Returns the path of the file in a directory of runs.
+pub(crate) fn path(reports: &Path) -> PathBuf {
+    reports.join(FILE)
+}
+
+/// Reads the findings; `None` if there is no file.
+pub(crate) fn read(reports: &Path) -> Result<Option<Vec<Finding>>, HistoryError> {
+    let path = path(reports);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bad = |why: String| HistoryError::Findings { path: path.clone(), why };
+    let text = text::read(&path, MOST).map_err(bad)?.text;
+    // The message has the line, and a caret below what is wrong.
+    let whole: Whole = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    if whole.schema > SCHEMA {
+        return Err(bad(format!("its schema is {}, and this firedrill knows {SCHEMA}", whole.schema)));
+    }
+    let mut findings = whole.findings;
+    for (place, finding) in findings.iter_mut().enumerate() {
+        finding.clean();
+        for (name, time) in [
+            ("opened", Some(&finding.opened)),
+            ("seen", Some(&finding.seen)),
+            ("closed", finding.closed.as_ref()),
+        ] {
+            if time.is_some_and(|time| humantime::parse_rfc3339_weak(time).is_err()) {
+                return Err(bad(format!(
+                    "finding {} (`{}`): `{name}` is no time such as 2026-11-20T14:02:11Z",
+                    place + 1,
+                    finding.id
+                )));
+            }
+        }
+    }
+    Ok(Some(findings))
+}
+
+/// Writes the findings, if the file does not say the same already.
+pub(crate) fn write(reports: &Path, findings: &[Finding]) -> Result<(), HistoryError> {
+    let path = path(reports);
+    let failed = |why: String| HistoryError::Findings { path: path.clone(), why };
+    let whole = Whole { schema: SCHEMA, findings: findings.to_vec() };
+    let text = toml::to_string(&whole).map_err(|error| failed(error.to_string()))?;
+    let text = format!("{HEAD}{text}");
+    if std::fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    whole::replace(&path, text.as_bytes(), whole::USUAL)
+        .map_err(|error| failed(format!("it cannot be written: {error}")))
+}
+
+/// Returns a time of the file in seconds since 1970; 0 where it is no time, which `read` refuses.
+pub(crate) fn seconds(time: &str) -> i64 {
+    let since =
+        humantime::parse_rfc3339_weak(time).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+}
+
+/// Returns a time for the file.
+pub(crate) fn moment(at_s: i64) -> String {
+    // 9999-12-31T23:59:59Z: later times cannot be written.
+    const LAST: u64 = 253_402_300_799;
+    let since = Duration::from_secs(u64::try_from(at_s).unwrap_or(0).min(LAST));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}

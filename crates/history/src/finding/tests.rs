@@ -1,0 +1,191 @@
+//! Findings open, stay and close as runs tell, and keep what people wrote.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use firedrill_judge::verdict::Verdict;
+
+use super::{
+    derive::{Seen, derive},
+    *,
+};
+use crate::{
+    History,
+    outcome::{Outcome, Told},
+    testing::{Sample, sample},
+};
+
+/// A run that started at this second, with a verdict on each objective of one attack.
+fn seen(at_s: i64, outcomes: &[(&str, Verdict)]) -> Seen {
+    let of = |(objective, verdict): &(&str, Verdict)| Outcome {
+        attack: "stop checkout".to_owned(),
+        objective: (*objective).to_owned(),
+        goal: "at least 99 %".to_owned(),
+        verdict: *verdict,
+        measured: String::new(),
+    };
+    let outcomes = outcomes.iter().map(of).collect();
+    let told = Told { run: Some(format!("run-{at_s}")), environment: None, outcomes };
+    Seen { at_s, folder: format!("run-{at_s}"), scenario: "friday".to_owned(), told }
+}
+
+use Verdict::{Held, Violated};
+
+fn states(all: &[Finding]) -> Vec<(State, &str, usize)> {
+    all.iter().map(|finding| (finding.state, finding.opened_in.as_str(), finding.runs)).collect()
+}
+
+#[test]
+fn a_violation_opens_more_of_it_count_and_the_next_that_holds_closes() {
+    let mut runs = vec![seen(1, &[("users", Held)]), seen(2, &[("users", Violated)]), seen(3, &[])];
+    let open = derive(Vec::new(), runs.clone());
+    assert_eq!(states(&open), [(State::Open, "run-2", 1)], "what is unknown in the third closes nothing");
+    runs.push(seen(4, &[("users", Violated)]));
+    let still = derive(open.clone(), runs.clone());
+    assert_eq!(states(&still), [(State::Open, "run-2", 2)]);
+    assert_eq!(still[0].id, open[0].id);
+    runs.push(seen(5, &[("other", Held)]));
+    assert_eq!(
+        derive(still.clone(), runs.clone())[0].state,
+        State::Open,
+        "another objective says nothing of it"
+    );
+    runs.push(seen(6, &[("users", Held)]));
+    let closed = derive(still, runs.clone());
+    assert_eq!(states(&closed), [(State::Closed, "run-2", 2)]);
+    assert_eq!(closed[0].closed_in.as_deref(), Some("run-6"));
+    runs.push(seen(7, &[("users", Violated)]));
+    let again = derive(closed, runs);
+    assert_eq!(states(&again), [(State::Open, "run-7", 1), (State::Closed, "run-2", 2)]);
+    assert_ne!(again[0].id, again[1].id, "what comes back is another finding");
+}
+
+#[test]
+fn words_of_people_stay_whatever_becomes_of_the_runs() {
+    let mut first = derive(Vec::new(), vec![seen(5, &[("users", Violated)])]);
+    first[0].owner = "payments".to_owned();
+    first[0].more.insert("severity".to_owned(), toml::Value::from(2));
+    // An earlier run turns up: the finding begins with that.
+    let earlier =
+        derive(first.clone(), vec![seen(2, &[("users", Violated)]), seen(5, &[("users", Violated)])]);
+    assert_eq!(states(&earlier), [(State::Open, "run-2", 2)]);
+    assert_eq!((&earlier[0].owner, &earlier[0].more), (&first[0].owner, &first[0].more));
+    // The folders are gone, by retention; a later run closes it all the same.
+    let kept = derive(earlier.clone(), Vec::new());
+    assert_eq!(kept, earlier);
+    let closed = derive(kept, vec![seen(9, &[("users", Held)])]);
+    assert_eq!(states(&closed), [(State::Closed, "run-2", 2)]);
+    assert_eq!(derive(closed.clone(), Vec::new()), closed, "also when that is gone");
+    // The run is judged otherwise now.
+    let withdrawn = derive(first.clone(), vec![seen(5, &[("users", Held)])]);
+    assert_eq!(states(&withdrawn), [(State::Withdrawn, "run-5", 1)]);
+    assert_eq!(withdrawn[0].owner, "payments");
+    first[0].owner.clear();
+    first[0].more.clear();
+    assert_eq!(derive(first, vec![seen(5, &[("users", Held)])]), [], "without words nothing is lost");
+}
+
+#[test]
+fn a_run_that_closed_it_and_is_unknown_now_closes_nothing() {
+    let runs = vec![seen(1, &[("users", Violated)]), seen(2, &[("users", Held)])];
+    let closed = derive(Vec::new(), runs);
+    assert_eq!(closed[0].state, State::Closed);
+    let reopened = derive(closed, vec![seen(1, &[("users", Violated)]), seen(2, &[])]);
+    assert_eq!((reopened[0].state, &reopened[0].closed), (State::Open, &None));
+}
+
+#[test]
+fn other_environments_and_easier_goals_are_told_apart() {
+    let mut staging = seen(2, &[("users", Held)]);
+    staging.told.environment = Some("staging".to_owned());
+    let open = derive(Vec::new(), vec![seen(1, &[("users", Violated)]), staging]);
+    assert_eq!(open[0].state, State::Open);
+    let mut easier = seen(3, &[("users", Held)]);
+    easier.told.outcomes[0].goal = "at least 90 %".to_owned();
+    let closed = derive(open, vec![seen(1, &[("users", Violated)]), easier]);
+    assert_eq!(closed[0].closed_by_goal.as_deref(), Some("at least 90 %"));
+}
+
+#[test]
+fn two_findings_are_one_where_the_run_between_them_is_unknown_now() {
+    let runs = |held: &[(&str, Verdict)]| {
+        vec![seen(1, &[("users", Violated)]), seen(2, held), seen(3, &[("users", Violated)])]
+    };
+    let mut two = derive(Vec::new(), runs(&[("users", Held)]));
+    assert_eq!(two.len(), 2);
+    two[0].note = "second".to_owned();
+    two[1].note = "first".to_owned();
+    let one = derive(two, runs(&[]));
+    assert_eq!(states(&one), [(State::Open, "run-1", 2)]);
+    assert_eq!(one[0].note, "first\nsecond");
+}
+
+fn friday(reports: &Path, day: u32, bad: u64) {
+    let run = format!("202611{day:02}-1402-friday-7f3a");
+    let wall = format!("2026-11-{day:02}T14:02:11Z");
+    sample(&reports.join(&run), &Sample { run: run.clone(), wall, bad, ..Sample::default() });
+}
+
+#[test]
+fn the_file_is_brought_up_to_date_and_keeps_edits() {
+    let reports = tempfile::tempdir().unwrap();
+    let here = reports.path();
+    friday(here, 6, 40);
+    let mut history = History::open(here, |_| {}).unwrap();
+    let found = history.findings().unwrap();
+    assert_eq!((found.all.len(), found.why_not_kept), (1, None));
+    assert_eq!(found.all[0].what(), "stop checkout: users");
+    let id = found.all[0].id.clone();
+    // By hand, as people do, with a field of their own.
+    let text = fs::read_to_string(here.join("findings.toml")).unwrap();
+    let edited = text.replace("owner = \"\"", "owner = \"payments\"\nseverity = 2");
+    fs::write(here.join("findings.toml"), &edited).unwrap();
+    let edit = |finding: &mut Finding| finding.ticket = "OPS-7".to_owned();
+    assert_eq!(history.edit_finding(&id[..6], edit).unwrap().ticket, "OPS-7");
+    assert!(history.edit_finding("f-none", edit).unwrap_err().to_string().contains("`f-none`"));
+    friday(here, 13, 0);
+    history.refresh().unwrap();
+    let closed = history.findings().unwrap().all;
+    assert_eq!((closed[0].state, closed[0].id.as_str()), (State::Closed, id.as_str()));
+    assert_eq!((closed[0].owner.as_str(), closed[0].ticket.as_str()), ("payments", "OPS-7"));
+    let text = fs::read_to_string(here.join("findings.toml")).unwrap();
+    assert!(text.starts_with("# What the drills") && text.contains("severity = 2"), "{text}");
+    // A new index, as another build makes it, changes nothing.
+    drop(history);
+    fs::remove_file(here.join(".history.sqlite")).unwrap();
+    assert_eq!(History::open(here, |_| {}).unwrap().findings().unwrap().all, closed);
+    assert_eq!(fs::read_to_string(here.join("findings.toml")).unwrap(), text);
+}
+
+#[test]
+fn a_file_with_a_mistake_is_not_written_over() {
+    let reports = tempfile::tempdir().unwrap();
+    let here = reports.path();
+    friday(here, 6, 40);
+    let mut history = History::open(here, |_| {}).unwrap();
+    history.findings().unwrap();
+    let text = fs::read_to_string(here.join("findings.toml")).unwrap();
+    let cases = BTreeMap::from([
+        ("owner = \"\"", ("owner = payments", "line 11")),
+        ("schema = 1", ("schema = 2", "schema is 2")),
+        ("opened = \"2026-11-06", ("opened = \"today", "`opened` is no time")),
+    ]);
+    for (old, (new, said)) in cases {
+        let wrong = text.replace(old, new);
+        fs::write(here.join("findings.toml"), &wrong).unwrap();
+        let error = history.findings().unwrap_err().to_string();
+        assert!(error.contains("findings.toml") && error.contains(said), "{error}");
+        assert_eq!(fs::read_to_string(here.join("findings.toml")).unwrap(), wrong);
+    }
+}
+
+#[test]
+fn texts_of_the_file_are_cleaned() {
+    let reports = tempfile::tempdir().unwrap();
+    friday(reports.path(), 6, 40);
+    let mut history = History::open(reports.path(), |_| {}).unwrap();
+    history.findings().unwrap();
+    let path = reports.path().join("findings.toml");
+    let text = fs::read_to_string(&path).unwrap().replace("owner = \"\"", "owner = \"\\u001b[31mred\"");
+    fs::write(&path, text).unwrap();
+    assert_eq!(history.findings().unwrap().all[0].owner, "␛[31mred");
+}

@@ -1,0 +1,352 @@
+//! `index.html` beside the runs: all scenarios, their verdicts and scores over time, and what is open. Needs no network and no script.
+//!
+//! However many runs there are, it stays small: the newest are shown, and the rest is counted.
+
+mod chart;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path};
+
+use firedrill_files::whole;
+use firedrill_judge::{report::STYLE, score::format, verdict::Verdict};
+use firedrill_wire::text::cleaned;
+use minijinja::{Environment, Value, context, value::Serde};
+use serde::Serialize;
+
+use crate::{
+    entry::Entry,
+    error::HistoryError,
+    filter::Filter,
+    finding::{Finding, State, file::moment},
+    index::History,
+    trend::{Scenario, once_each, scenarios},
+};
+
+/// The name of the file in the directory of runs.
+const FILE: &str = "index.html";
+/// What tells a page of ours from one that somebody else put there.
+const OURS: &str = "<meta name=\"generator\" content=\"firedrill\">";
+/// Scenarios that are shown with their runs, and such that are a line.
+const SCENARIOS: usize = 30;
+const OTHERS: usize = 300;
+/// Runs of a scenario that are drawn, and such that are a row.
+const DRAWN: usize = 100;
+const ROWS: usize = 12;
+const FINDINGS: usize = 100;
+const DAMAGED: usize = 20;
+/// Violated objectives that a row names, and the letters of a text in a row.
+const NAMED: usize = 3;
+const LETTERS: usize = 160;
+
+#[derive(Serialize)]
+struct View {
+    verdict: &'static str,
+    glyph: &'static str,
+    story: String,
+    meta: Vec<(&'static str, String)>,
+    findings: Vec<FindingView>,
+    fewer_findings: String,
+    scenarios: Vec<ScenarioView>,
+    others: Vec<OtherView>,
+    fewer_others: String,
+    damaged: Vec<(String, String)>,
+    fewer_damaged: String,
+}
+
+#[derive(Serialize)]
+struct FindingView {
+    id: String,
+    scenario: String,
+    what: String,
+    measured: String,
+    goal: String,
+    since: String,
+    seen_in: String,
+    page: Option<String>,
+    owner: String,
+    ticket: String,
+    note: String,
+}
+
+#[derive(Serialize)]
+struct ScenarioView {
+    name: String,
+    verdict: &'static str,
+    glyph: &'static str,
+    said: String,
+    charted: String,
+    chart: String,
+    runs: Vec<RunView>,
+    fewer: String,
+}
+
+#[derive(Serialize)]
+struct RunView {
+    time: String,
+    run: String,
+    page: Option<String>,
+    verdict: &'static str,
+    glyph: &'static str,
+    score: String,
+    recovery: String,
+    violated: String,
+}
+
+#[derive(Serialize)]
+struct OtherView {
+    name: String,
+    verdict: &'static str,
+    glyph: &'static str,
+    number: usize,
+    last: String,
+}
+
+impl History {
+    /// Writes `index.html` beside the runs, over those and their findings; returns its path. A page of somebody else is left alone.
+    ///
+    /// # Errors
+    /// The index or the findings cannot be used, or the page cannot be written.
+    pub fn write_page(&mut self) -> Result<std::path::PathBuf, HistoryError> {
+        let path = self.reports().join(FILE);
+        let failed = |why: String| HistoryError::Page { path: path.clone(), why };
+        if let Ok(old) = fs::read_to_string(&path)
+            && !old.contains(OURS)
+        {
+            return Err(failed("there is a page that firedrill did not write".to_owned()));
+        }
+        let page = self.page()?;
+        whole::replace(&path, page.as_bytes(), whole::USUAL).map_err(|error| failed(error.to_string()))?;
+        Ok(path)
+    }
+
+    fn page(&mut self) -> Result<String, HistoryError> {
+        let findings = self.findings()?.all;
+        let entries = self.runs(&Filter::default())?;
+        let view = View::of(self.reports(), &entries, &findings);
+        let path = self.reports().join(FILE);
+        render(&view).map_err(|error| HistoryError::Page { path, why: error.to_string() })
+    }
+}
+
+fn render(view: &View) -> Result<String, minijinja::Error> {
+    let mut pages = Environment::new();
+    pages.add_template("index.html", include_str!("page.html"))?;
+    let style = format!("{STYLE}{}", include_str!("page.css"));
+    let value = Value::from(Serde(view));
+    pages.get_template("index.html")?.render(context! { view => value, style })
+}
+
+impl View {
+    fn of(reports: &Path, entries: &[Entry], findings: &[Finding]) -> Self {
+        let runs = once_each(entries);
+        let mut by_name = std::collections::HashMap::<&str, Vec<&Entry>>::new();
+        for entry in &runs {
+            by_name.entry(entry.scenario.as_deref().unwrap_or_default()).or_default().push(entry);
+        }
+        let mut sums: Vec<(Scenario, Vec<&Entry>)> = scenarios(entries)
+            .into_iter()
+            .filter_map(|sum| by_name.remove(sum.scenario.as_str()).map(|runs| (sum, runs)))
+            .collect();
+        let newest = |runs: &[&Entry]| {
+            runs.last()
+                .map_or((Verdict::Unknown, 0), |run| (run.verdict.unwrap_or(Verdict::Unknown), run.at_s))
+        };
+        // What is wrong comes first, then what was run last.
+        sums.sort_by_key(|(_, runs)| std::cmp::Reverse(newest(runs)));
+        let worst = sums.iter().map(|(_, runs)| newest(runs).0).max().unwrap_or(Verdict::Unknown);
+        let open: Vec<&Finding> = findings.iter().filter(|finding| finding.state == State::Open).collect();
+        let closed = findings.iter().filter(|finding| finding.state == State::Closed).count();
+        let damaged: Vec<&Entry> = entries.iter().filter(|entry| entry.damage.is_some()).collect();
+        let mut meta = vec![("scenarios", sums.len().to_string()), ("runs", runs.len().to_string())];
+        if let (Some(first), Some(last)) = (runs.first(), runs.last()) {
+            meta.push(("first run", day(first.at_s)));
+            meta.push(("newest run (UTC)", time(last.at_s)));
+        }
+        meta.push(("findings closed", closed.to_string()));
+        if !damaged.is_empty() {
+            meta.push(("folders that cannot be read", damaged.len().to_string()));
+        }
+        let known: std::collections::HashMap<&str, &str> =
+            runs.iter().filter_map(|entry| Some((entry.run.as_deref()?, entry.folder.as_str()))).collect();
+        let finding = |finding: &&Finding| FindingView {
+            id: finding.id.clone(),
+            scenario: match &finding.environment {
+                Some(environment) => format!("{} ({environment})", finding.scenario),
+                None => finding.scenario.clone(),
+            },
+            what: finding.what(),
+            measured: short(&finding.measured),
+            goal: short(&finding.goal),
+            since: finding.opened.get(..10).unwrap_or(&finding.opened).to_owned(),
+            seen_in: finding.seen_in.clone(),
+            page: known.get(finding.seen_in.as_str()).and_then(|folder| page_of(reports, folder)),
+            owner: finding.owner.clone(),
+            ticket: finding.ticket.clone(),
+            note: short(&finding.note),
+        };
+        let others = &sums[SCENARIOS.min(sums.len())..];
+        Self {
+            verdict: worst.word(),
+            glyph: glyph(worst),
+            story: story(&sums, open.len()),
+            meta,
+            findings: open.iter().take(FINDINGS).map(finding).collect(),
+            fewer_findings: rest(open.len(), FINDINGS, "open findings", "firedrill findings"),
+            scenarios: sums.iter().take(SCENARIOS).map(|(sum, runs)| scenario(reports, sum, runs)).collect(),
+            others: others.iter().take(OTHERS).map(other).collect(),
+            fewer_others: rest(others.len(), OTHERS, "scenarios", "firedrill history --flaky"),
+            damaged: damaged
+                .iter()
+                .take(DAMAGED)
+                .map(|entry| (short(&entry.folder), short(entry.damage.as_deref().unwrap_or_default())))
+                .collect(),
+            fewer_damaged: rest(damaged.len(), DAMAGED, "folders", "firedrill history --verdict damaged"),
+        }
+    }
+}
+
+/// Says that only some of many are shown; empty if all are.
+fn rest(all: usize, shown: usize, what: &str, command: &str) -> String {
+    if all <= shown { String::new() } else { format!("{shown} of {all} {what}; {command} shows all.") }
+}
+
+fn story(sums: &[(Scenario, Vec<&Entry>)], open: usize) -> String {
+    let newest = |wanted: Verdict| {
+        sums.iter().filter(|(_, runs)| runs.last().and_then(|run| run.verdict) == Some(wanted)).count()
+    };
+    let count = |number: usize, one: &str, more: &str| match number {
+        0 => format!("no {one}"),
+        1 => format!("1 {one}"),
+        number => format!("{number} {more}"),
+    };
+    if sums.is_empty() {
+        return "There is no run yet.".to_owned();
+    }
+    let (held, violated) = (newest(Verdict::Held), newest(Verdict::Violated));
+    let unknown = sums.len() - held - violated;
+    let parts = [(held, "held"), (violated, "violated"), (unknown, "unknown")];
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    format!(
+        "Of {} the newest run ended: {}. There {} {}.",
+        count(sums.len(), "scenario", "scenarios"),
+        said.join(", "),
+        if open == 1 { "is" } else { "are" },
+        if open == 0 { "no open findings".to_owned() } else { count(open, "open finding", "open findings") }
+    )
+}
+
+fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
+    let drawn = &runs[runs.len().saturating_sub(DRAWN)..];
+    let verdict = runs.last().and_then(|run| run.verdict).unwrap_or(Verdict::Unknown);
+    let told = sum.held + sum.violated;
+    let held = match sum.held_range {
+        Some((low, high)) => format!(
+            "held in {} of {told} that could tell; that shows {} to {} of runs like these",
+            sum.held,
+            format::percent(low),
+            format::percent(high)
+        ),
+        None => "no run could tell".to_owned(),
+    };
+    let count = |wanted: Verdict| drawn.iter().filter(|run| run.verdict == Some(wanted)).count();
+    let label = format!(
+        "{}: of the newest {} runs {} held, {} violated, {} unknown; lowest score {}",
+        sum.scenario,
+        drawn.len(),
+        count(Verdict::Held),
+        count(Verdict::Violated),
+        drawn.len() - count(Verdict::Held) - count(Verdict::Violated),
+        drawn
+            .iter()
+            .filter_map(|run| run.score)
+            .min()
+            .map_or_else(|| "not known".to_owned(), |low| low.to_string())
+    );
+    ScenarioView {
+        name: sum.scenario.clone(),
+        verdict: verdict.word(),
+        glyph: glyph(verdict),
+        said: held,
+        charted: if drawn.len() < runs.len() {
+            format!("the newest {} of {} runs", drawn.len(), runs.len())
+        } else {
+            String::new()
+        },
+        chart: chart::svg(drawn, &label),
+        runs: runs.iter().rev().take(ROWS).map(|entry| run(reports, entry)).collect(),
+        fewer: rest(runs.len(), ROWS, "runs", &format!("firedrill history --scenario {}", sum.scenario)),
+    }
+}
+
+fn run(reports: &Path, entry: &Entry) -> RunView {
+    let mut violated: Vec<String> = entry.violated.iter().take(NAMED).map(|name| short(name)).collect();
+    if entry.violated.len() > NAMED {
+        violated.push(format!("and {} more", entry.violated.len() - NAMED));
+    }
+    RunView {
+        time: time(entry.at_s),
+        run: entry.run.clone().unwrap_or_else(|| entry.folder.clone()),
+        page: page_of(reports, &entry.folder),
+        verdict: entry.ended_as(entry.is_running(reports)),
+        glyph: entry.verdict.map_or("–", glyph),
+        score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
+        recovery: entry.recovered_us.map_or_else(|| "—".to_owned(), format::time),
+        violated: violated.join(", "),
+    }
+}
+
+fn other((sum, runs): &(Scenario, Vec<&Entry>)) -> OtherView {
+    let verdict = runs.last().and_then(|run| run.verdict).unwrap_or(Verdict::Unknown);
+    OtherView {
+        name: sum.scenario.clone(),
+        verdict: verdict.word(),
+        glyph: glyph(verdict),
+        number: sum.runs,
+        last: runs.last().map_or_else(String::new, |run| time(run.at_s)),
+    }
+}
+
+const fn glyph(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✓",
+        Verdict::Violated => "✕",
+        Verdict::Unknown => "?",
+    }
+}
+
+fn short(text: &str) -> String {
+    cleaned(text.to_owned(), LETTERS)
+}
+
+/// Returns the address of a run's own page from here, if it has one.
+fn page_of(reports: &Path, folder: &str) -> Option<String> {
+    const PAGE: &str = "report.html";
+    if !reports.join(folder).join(PAGE).is_file() {
+        return None;
+    }
+    let mut address = String::new();
+    for byte in folder.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                address.push(char::from(byte))
+            }
+            other => address.push_str(&format!("%{other:02X}")),
+        }
+    }
+    Some(format!("{address}/{PAGE}"))
+}
+
+/// `2026-11-20`.
+fn day(at_s: i64) -> String {
+    moment(at_s).get(..10).unwrap_or_default().to_owned()
+}
+
+/// `2026-11-20 14:02`.
+fn time(at_s: i64) -> String {
+    moment(at_s).get(..16).unwrap_or_default().replace('T', " ")
+}
