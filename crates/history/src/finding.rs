@@ -13,6 +13,8 @@ use firedrill_judge::report::Found;
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, clean_lines, cleaned};
 use serde::{Deserialize, Serialize};
 
+use crate::time::seconds;
+
 /// What has become of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -154,11 +156,11 @@ impl Finding {
     /// Whether it has to do with a run of that scenario and environment that started at this time (RFC 3339, UTC).
     #[must_use]
     pub fn is_about(&self, scenario: &str, environment: Option<&str>, started: &str) -> bool {
-        let at = file::seconds(started);
+        let at = seconds(started);
         self.scenario == scenario
             && self.environment.as_deref() == environment
-            && file::seconds(&self.opened) <= at
-            && self.closed.as_deref().is_none_or(|closed| at <= file::seconds(closed))
+            && seconds(&self.opened) <= at
+            && self.closed.as_deref().is_none_or(|closed| at <= seconds(closed))
     }
 
     /// Cleans its texts, whoever wrote them.

@@ -4,6 +4,7 @@ mod place;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,7 @@ use std::{
 use self::{
     place::Place,
     store::{Row, Store, is_damage},
+    trouble::Trouble,
 };
 use crate::{
     entry::Entry,
@@ -227,25 +229,6 @@ impl History {
         up_to_date(&mut place.store, &found, self.settle, self.begun)
             .and_then(|_| ask(&mut place.store))
             .map_err(|trouble| failed(&self.reports, trouble))
-    }
-}
-
-/// An error below [`HistoryError`].
-#[derive(Debug)]
-enum Trouble {
-    Store(rusqlite::Error),
-    Encode(serde_json::Error),
-}
-
-impl From<serde_json::Error> for Trouble {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Encode(error)
-    }
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error)
     }
 }
 

@@ -17,6 +17,7 @@ mod page;
 mod scan;
 #[cfg(test)]
 mod testing;
+mod time;
 mod trend;
 
 pub use baseline::{AttackResult, Head, ObjectiveResult, Results};

@@ -18,8 +18,9 @@ use crate::{
     entry::Entry,
     error::HistoryError,
     filter::Filter,
-    finding::{Finding, State, file::moment},
+    finding::{Finding, State},
     index::History,
+    time::{day, minute},
     trend::{Scenario, once_each, scenarios},
 };
 
@@ -161,7 +162,7 @@ impl View {
         let mut meta = vec![("scenarios", sums.len().to_string()), ("runs", runs.len().to_string())];
         if let (Some(first), Some(last)) = (runs.first(), runs.last()) {
             meta.push(("first run", day(first.at_s)));
-            meta.push(("newest run (UTC)", time(last.at_s)));
+            meta.push(("newest run (UTC)", minute(last.at_s)));
         }
         meta.push(("findings closed", closed.to_string()));
         if !damaged.is_empty() {
@@ -289,7 +290,7 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
         violated.push(format!("and {} more", entry.violated.len() - NAMED));
     }
     RunView {
-        time: time(entry.at_s),
+        time: minute(entry.at_s),
         run: entry.run.clone().unwrap_or_else(|| entry.folder.clone()),
         page: page_of(reports, &entry.folder),
         verdict: entry.ended_as(entry.is_running(reports)),
@@ -307,7 +308,7 @@ fn other((sum, runs): &(Scenario, Vec<&Entry>)) -> OtherView {
         verdict: verdict.word(),
         glyph: glyph(verdict),
         number: sum.runs,
-        last: runs.last().map_or_else(String::new, |run| time(run.at_s)),
+        last: runs.last().map_or_else(String::new, |run| minute(run.at_s)),
     }
 }
 
@@ -333,20 +334,10 @@ fn page_of(reports: &Path, folder: &str) -> Option<String> {
     for byte in folder.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                address.push(char::from(byte))
+                address.push(char::from(byte));
             }
             other => address.push_str(&format!("%{other:02X}")),
         }
     }
     Some(format!("{address}/{PAGE}"))
-}
-
-/// `2026-11-20`.
-fn day(at_s: i64) -> String {
-    moment(at_s).get(..10).unwrap_or_default().to_owned()
-}
-
-/// `2026-11-20 14:02`.
-fn time(at_s: i64) -> String {
-    moment(at_s).get(..16).unwrap_or_default().replace('T', " ")
 }

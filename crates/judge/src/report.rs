@@ -11,6 +11,7 @@ mod input;
 mod json;
 mod junit;
 mod markdown;
+mod style;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -21,14 +22,12 @@ pub use error::ReportError;
 use firedrill_files::whole;
 pub use found::Found;
 pub use input::Input;
+pub use style::STYLE;
 pub use view::{
     alarm,
     alike::{hosts, reasons},
     measured,
 };
-
-/// The style sheet of pages: light and dark, phone, desk and paper.
-pub const STYLE: &str = include_str!("report/page.css");
 
 /// A format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

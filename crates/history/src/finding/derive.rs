@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use firedrill_judge::verdict::Verdict;
 
-use super::{
-    Finding, Key, State,
-    file::{moment, seconds},
+use super::{Finding, Key, State};
+use crate::{
+    outcome::{Outcome, Told},
+    time::{moment, seconds},
 };
-use crate::outcome::{Outcome, Told};
 
 /// One run, as far as findings need it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
 };
 
 use firedrill_files::{text, whole};
@@ -96,19 +95,4 @@ pub(crate) fn write(reports: &Path, findings: &[Finding]) -> Result<(), HistoryE
     }
     whole::replace(&path, text.as_bytes(), whole::USUAL)
         .map_err(|error| failed(format!("it cannot be written: {error}")))
-}
-
-/// Returns a time of the file in seconds since 1970; 0 where it is no time, which `read` refuses.
-pub(crate) fn seconds(time: &str) -> i64 {
-    let since =
-        humantime::parse_rfc3339_weak(time).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
-}
-
-/// Returns a time for the file.
-pub(crate) fn moment(at_s: i64) -> String {
-    // 9999-12-31T23:59:59Z: later times cannot be written.
-    const LAST: u64 = 253_402_300_799;
-    let since = Duration::from_secs(u64::try_from(at_s).unwrap_or(0).min(LAST));
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }

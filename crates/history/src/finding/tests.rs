@@ -122,7 +122,8 @@ fn two_findings_are_one_where_the_run_between_them_is_unknown_now() {
 fn friday(reports: &Path, day: u32, bad: u64) {
     let run = format!("202611{day:02}-1402-friday-7f3a");
     let wall = format!("2026-11-{day:02}T14:02:11Z");
-    sample(&reports.join(&run), &Sample { run: run.clone(), wall, bad, ..Sample::default() });
+    let folder = reports.join(&run);
+    sample(&folder, &Sample { run, wall, bad, ..Sample::default() });
 }
 
 #[test]

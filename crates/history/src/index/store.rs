@@ -5,7 +5,7 @@ use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::Path, time
 use firedrill_wire::text::{self, Breaks};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
-use super::Trouble;
+use super::trouble::Trouble;
 use crate::{
     entry::Entry,
     filter::{Filter, Shown},

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use firedrill_judge::verdict::Verdict;
 
-use crate::entry::Entry;
+use crate::{entry::Entry, time::day};
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 176.0;
@@ -67,13 +67,13 @@ pub(super) fn svg(runs: &[&Entry], label: &str) -> String {
     }
     if let (Some(first), Some(last)) = (runs.first(), runs.last()) {
         let y = HEIGHT - 12.0;
-        let _ = write!(text, "<text x=\"{LEFT}\" y=\"{y}\">{}</text>", super::day(first.at_s));
+        let _ = write!(text, "<text x=\"{LEFT}\" y=\"{y}\">{}</text>", day(first.at_s));
         if runs.len() > 1 {
             let _ = write!(
                 text,
                 "<text class=\"scale\" x=\"{:.1}\" y=\"{y}\">{}</text>",
                 WIDTH - RIGHT,
-                super::day(last.at_s)
+                day(last.at_s)
             );
         }
     }

@@ -53,7 +53,11 @@ fn it_stays_below_two_mebibytes() {
         let mut one = entry(
             number,
             "a",
-            [Verdict::Held, Verdict::Violated, Verdict::Unknown][(number % 3).unsigned_abs() as usize],
+            match number % 3 {
+                0 => Verdict::Held,
+                1 => Verdict::Violated,
+                _ => Verdict::Unknown,
+            },
         );
         one.scenario = Some(long(number % 400));
         one.run = Some(long(number));

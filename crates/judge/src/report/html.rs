@@ -2,14 +2,13 @@
 
 use minijinja::{Environment, Value, context, value::Serde};
 
-use super::{error::ReportError, input::Input, view::View};
+use super::{error::ReportError, input::Input, style::STYLE, view::View};
 
 /// Renders the page.
 pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
     let mut pages = Environment::new();
     pages.add_template("report.html", include_str!("page.html"))?;
-    let style = super::STYLE;
     let view = Value::from(Serde(View::of(input)));
-    let page = pages.get_template("report.html")?.render(context! { view, style })?;
+    let page = pages.get_template("report.html")?.render(context! { view, style => STYLE })?;
     Ok(page.into_bytes())
 }
