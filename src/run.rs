@@ -83,6 +83,7 @@ mod proofs;
 mod recorder;
 mod salvage;
 pub mod screen;
+mod sources;
 mod stop;
 mod tasks;
 mod tracked;
@@ -175,6 +176,9 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
             return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
         }
     };
+    if let Err(why) = sources::answer(&run.facts).await {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
+    }
     if plan_only {
         return Ok((RunOutcome::Completed, answers));
     }
@@ -182,6 +186,9 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = run.vantages.start(&run.facts, &run.peers, &run.tasks).await {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
+    }
+    if let Err(why) = sources::start(&run.facts, &run.tasks) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     let outcome = attacks(run).await?;

@@ -50,6 +50,11 @@ impl RunClock {
         signed(self.zero_boot_us) + ahead_us
     }
 
+    /// Returns the wall clock of time 0, in microseconds since 1970.
+    pub(super) fn zero_wall_us(&self) -> i64 {
+        signed(self.zero_wall_us)
+    }
+
     /// Returns the wall clock of time 0, RFC 3339 UTC.
     #[must_use]
     pub fn wall(&self) -> String {

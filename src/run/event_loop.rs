@@ -94,6 +94,10 @@ impl Run {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
             Input::Exchanged(event) => self.recorder.write(*event),
+            Input::Sampled(event) => {
+                self.guards.sampled(&event);
+                self.recorder.write(*event)
+            }
             Input::BinsEnded { vantage } => {
                 self.vantages.ended(&vantage);
                 Ok(())

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use firedrill_wire::{Span, probe::Bin};
 
-use super::{clock::signed, stop::Stop};
+use super::{clock::signed, sources::Seen, stop::Stop};
 use crate::{
+    log::Event,
     plan::{
         Plan,
         model::{AbortWhen, Attack},
@@ -24,6 +25,7 @@ pub(super) struct Tripped {
 pub(super) struct Guards {
     plan: Arc<Plan>,
     window: Window,
+    metrics: Seen,
     armed: bool,
     /// For each condition, the time since which it could not be evaluated.
     blind_since: Vec<Option<i64>>,
@@ -46,6 +48,7 @@ impl Guards {
         Self {
             plan: Arc::clone(plan),
             window: Window::new(keep(plan), fresh(plan)),
+            metrics: Seen::new(plan),
             armed: false,
             blind_since: vec![None; plan.guard.abort.len()],
         }
@@ -71,6 +74,18 @@ impl Guards {
     /// A vantage has measured a second.
     pub(super) fn measured(&mut self, vantage: &str, start_us: i64, bin: &Bin) {
         self.window.push(vantage, start_us, bin);
+    }
+
+    /// Returns the newest samples of metrics.
+    pub(super) const fn metrics(&self) -> &Seen {
+        &self.metrics
+    }
+
+    /// A source was asked.
+    pub(super) fn sampled(&mut self, event: &Event) {
+        if let Event::Sampled { objective, until_us, samples, failed, .. } = event {
+            self.metrics.take(objective, *until_us, samples, failed.as_deref());
+        }
     }
 
     /// An attack begins: its targets do not count as vantages.

@@ -19,6 +19,8 @@ pub(crate) enum Input {
     Bin { vantage: String, bin: Bin },
     /// Packets were exchanged, or the exchange failed.
     Exchanged(Box<Event>),
+    /// A source answered a question, or did not.
+    Sampled(Box<Event>),
     /// A vantage will send no more bins.
     BinsEnded { vantage: String },
     /// The link to a host broke.

@@ -13,12 +13,14 @@ mod line;
 mod measured;
 mod pending;
 mod read;
+mod sample;
 mod scales;
 mod write;
 
 pub(crate) use measured::Damaged;
 pub use measured::Log;
 pub use read::{parse, read};
+pub use sample::{Lack, Sample};
 pub(crate) use scales::Scales;
 pub use write::Writer;
 
@@ -204,6 +206,23 @@ pub enum Event {
         bins: u64,
         /// The bins: [`firedrill_probe::seconds`] in base64.
         data: String,
+    },
+    /// A source was asked about an objective.
+    Sampled {
+        /// The objective.
+        objective: String,
+        /// The last moment that was asked for, on the run's clock, in microseconds.
+        until_us: i64,
+        /// What it said of the moments since the last answer, in the order of time.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        samples: Vec<Sample>,
+        /// Uncertainty of the source's clock, in microseconds.
+        unsure_us: i64,
+        /// The time that the questions took, in microseconds.
+        took_us: i64,
+        /// The reason why there is no answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
     /// The link to a host broke.
     LinkLost {

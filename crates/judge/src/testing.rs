@@ -285,6 +285,8 @@ impl Drill {
                 from: self.vantages.iter().map(|name| (*name).to_owned()).collect(),
                 names: BTreeMap::new(),
             }],
+            sources: Vec::new(),
+            metrics: Vec::new(),
             objectives: self
                 .goals
                 .iter()

@@ -8,6 +8,7 @@ mod duplicate;
 pub(crate) mod flaws;
 pub mod guard;
 mod hidden;
+pub mod metric;
 pub mod objective;
 pub mod param;
 pub mod probe;
@@ -15,6 +16,7 @@ mod read;
 pub(crate) mod reading;
 mod root;
 mod schema;
+pub mod source;
 pub mod target;
 mod tree;
 
@@ -55,8 +57,12 @@ pub struct Scenario {
     pub targets: Vec<Item<target::Target>>,
     /// Measurements.
     pub probes: Vec<Item<probe::Probe>>,
-    /// Objectives.
+    /// Objectives that probes measure.
     pub objectives: Vec<Item<objective::Objective>>,
+    /// Systems that are asked.
+    pub sources: Vec<Item<source::Source>>,
+    /// Objectives that sources measure.
+    pub metrics: Vec<Item<metric::MetricObjective>>,
     /// Limits of the blast radius, and abort conditions.
     pub guard: Option<Item<guard::Guard>>,
     /// Settings for CI.
@@ -82,7 +88,25 @@ impl Scenario {
         self.probes.iter().find(|probe| probe.name == name)
     }
 
-    /// Returns the objective of that name.
+    /// Returns the source of that name.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&Item<source::Source>> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Returns the objective of that name that a source measures.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&Item<metric::MetricObjective>> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// Returns the names of all objectives.
+    pub fn all_objectives(&self) -> impl Iterator<Item = &str> {
+        let probed = self.objectives.iter().map(|one| one.name.as_str());
+        probed.chain(self.metrics.iter().map(|one| one.name.as_str()))
+    }
+
+    /// Returns the objective of that name that a probe measures.
     #[must_use]
     pub fn objective(&self, name: &str) -> Option<&Item<objective::Objective>> {
         self.objectives.iter().find(|objective| objective.name == name)

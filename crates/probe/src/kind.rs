@@ -1,6 +1,6 @@
 //! The kinds of probes, each in a file of its own.
 
-mod http;
+pub(crate) mod http;
 mod tcp;
 
 use firedrill_wire::probe::ProbeKind;

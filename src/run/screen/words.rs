@@ -66,6 +66,10 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             let what = format!("{asker} to {other} by {}, {}", ask.way, moment.word());
             (Tone::Plain, format!("{what}: not measured: {why}"))
         }
+        Event::Sampled { failed: None, .. } => return None,
+        Event::Sampled { objective, failed: Some(why), .. } => {
+            (Tone::Plain, format!("objective {objective} was not measured: {why}"))
+        }
         Event::LinkLost { host, why } => (Tone::Bad, format!("lost the link to {host}: {why}")),
         Event::LinkBack { host, rebooted: true } => (Tone::Good, format!("{host} is back from a reboot")),
         Event::LinkBack { host, rebooted: false } => (Tone::Good, format!("the link to {host} is back")),

@@ -249,6 +249,7 @@ impl<'a> Facts<'a> {
             | Event::ApprovalGiven { .. }
             | Event::Note { .. }
             | Event::Clock { .. }
+            | Event::Sampled { .. }
             | Event::Bin { .. }
             | Event::Bins { .. }
             | Event::Agent { .. } => {}

@@ -14,9 +14,9 @@ use super::{
     resolve::{Draft, resolve},
 };
 use crate::{
-    diagnostic::{Report, Sink},
+    diagnostic::{Item, Report, Sink},
     fleet::{Fleet, FleetSource},
-    scenario::{self, Scenario},
+    scenario::{self, Scenario, metric::MetricObjective},
 };
 
 /// The input for a plan.
@@ -124,10 +124,15 @@ fn new_seed() -> u64 {
 
 fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String, sink: &Sink) -> Plan {
     let guard = scenario.guard.as_ref().map(|guard| &guard.value);
-    let abort = guard.iter().flat_map(|guard| &guard.abort).map(|abort| model::AbortWhen {
-        probe: abort.probe.value.clone(),
-        good_below: abort.good_below.value,
-        over: abort.over.value,
+    let abort = guard.iter().flat_map(|guard| &guard.abort).filter_map(|abort| {
+        Some(model::AbortWhen {
+            probe: abort.probe.as_ref()?.value.clone(),
+            good_below: abort.good_below.as_ref()?.value,
+            over: abort.over.value,
+        })
+    });
+    let abort_on = guard.iter().flat_map(|guard| &guard.abort).filter_map(|abort| {
+        Some(model::AbortOn { objective: abort.objective.as_ref()?.value.clone(), over: abort.over.value })
     });
     let objectives = scenario.objectives.iter().filter_map(|objective| {
         Some(model::Objective {
@@ -138,6 +143,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
             during: objective.value.during(),
         })
     });
+    let asked: Vec<_> = draft.sources.iter().map(|source| source.kind.probe()).collect();
     let mut plan = Plan {
         schema: Plan::SCHEMA,
         name: scenario.name.clone(),
@@ -145,13 +151,16 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         meta: scenario.meta.clone(),
         environment: scenario.environment.as_ref().map(|item| item.value.clone()),
         file,
-        params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind)),
+        params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind).chain(&asked)),
         seed,
         hosts: fleet.hosts,
         probes: draft.probes,
         objectives: objectives.collect(),
+        sources: draft.sources,
+        metrics: scenario.metrics.iter().filter_map(metric).collect(),
         guard: model::Guard {
             abort: abort.collect(),
+            abort_on: abort_on.collect(),
             blind_for: guard.and_then(|guard| guard.blind_for.as_ref()).map(|span| span.value),
             max_share: guard
                 .and_then(|guard| guard.max_share.as_ref())
@@ -170,6 +179,21 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
     };
     plan.share_peers();
     plan
+}
+
+fn metric(item: &Item<MetricObjective>) -> Option<model::Metric> {
+    let own = &item.value;
+    let metric = &own.metric.value;
+    Some(model::Metric {
+        name: item.name.clone(),
+        source: metric.source.value.clone(),
+        asks: metric.asks()?,
+        goal: own.goal()?,
+        every: metric.every.value,
+        lag: metric.lag.value,
+        stale_after: metric.stale_after.value,
+        during: own.during(),
+    })
 }
 
 /// Returns the checks that need a fleet, in words.

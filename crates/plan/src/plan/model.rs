@@ -3,6 +3,7 @@
 
 mod digest;
 mod host;
+mod metric;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,6 +18,7 @@ use firedrill_wire::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use host::{Host, Reach, Way};
+pub use metric::{Asks, Metric, MetricGoal, Source};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +47,14 @@ pub struct Plan {
     pub hosts: Vec<Host>,
     /// The measurements.
     pub probes: Vec<Probe>,
-    /// The objectives.
+    /// The objectives that probes measure.
     pub objectives: Vec<Objective>,
+    /// The sources that are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// The objectives that sources measure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
     /// The conditions that abort the run.
     #[serde(default)]
     pub guard: Guard,
@@ -179,6 +187,9 @@ pub struct Guard {
     /// Conditions, each of which aborts the run.
     #[serde(default)]
     pub abort: Vec<AbortWhen>,
+    /// Objectives that abort the run when they are violated by themselves in a moving window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abort_on: Vec<AbortOn>,
     /// A condition that could not be evaluated for this time aborts the run too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind_for: Option<Span>,
@@ -207,6 +218,15 @@ pub struct AbortWhen {
     /// The run is aborted if the share of good requests is below this …
     pub good_below: Share,
     /// … over this time.
+    pub over: Span,
+}
+
+/// An objective that aborts the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AbortOn {
+    /// The objective.
+    pub objective: String,
+    /// The length of the window.
     pub over: Span,
 }
 
@@ -297,6 +317,12 @@ impl Plan {
     #[must_use]
     pub fn slowest(&self) -> Span {
         self.probes.iter().map(|probe| probe.timeout).max().unwrap_or_default()
+    }
+
+    /// Returns the source of a metric.
+    #[must_use]
+    pub fn source_of(&self, metric: &Metric) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == metric.source)
     }
 
     /// Returns the names of the hosts that attacks touch, each once.

@@ -6,10 +6,12 @@ mod environment;
 mod fault;
 mod judge;
 mod meant;
+mod metric;
 mod names;
 mod opens_only;
 mod probe;
 mod secret;
+mod source;
 mod time;
 mod values;
 mod vantage;
@@ -27,11 +29,14 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     names::refuse(scenario, fleet, sink);
     probe::refuse(scenario, sink);
     probe::refuse_here(scenario, machine, sink);
+    source::refuse(scenario, machine, sink);
+    metric::refuse(scenario, sink);
     values::refuse(scenario, sink);
     for attack in &scenario.attacks {
         fault::refuse(attack, scenario, sink);
         time::refuse(attack, scenario, sink);
         judge::refuse(attack, scenario, sink);
+        metric::refuse_attack(attack, scenario, sink);
         meant::refuse(attack, scenario, sink);
     }
     meant::ask(scenario, sink);

@@ -15,13 +15,14 @@ use crate::{
     alike,
     diagnostic::{Item, Problem, Sink, nearest},
     fleet::Fleet,
-    scenario::{Scenario, attack::Attack, probe::Probe},
+    scenario::{Scenario, attack::Attack, probe::Probe, source::Source},
 };
 
 /// A scenario with its hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) probes: Vec<model::Probe>,
+    pub(crate) sources: Vec<model::Source>,
     pub(crate) attacks: Vec<Placed>,
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
         .collect();
     let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, known: Known::default(), sink };
     let probes = scenario.probes.iter().filter_map(|probe| resolver.probe(probe)).collect();
+    let sources = scenario.sources.iter().filter_map(|source| resolver.source(source)).collect();
     let mut attacks = Vec::new();
     for (index, item) in scenario.attacks.iter().enumerate() {
         for (name, hosts) in resolver.groups(item) {
@@ -60,7 +62,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
         placed.attack.needs =
             needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
     }
-    Draft { probes, attacks }
+    Draft { probes, sources, attacks }
 }
 
 struct Resolver<'a> {
@@ -295,8 +297,18 @@ impl Resolver<'_> {
         })
     }
 
-    /// Returns the fleet's addresses of the name in a probe's request.
-    fn names(&mut self, item: &Item<Probe>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
+    fn source(&mut self, item: &Item<Source>) -> Option<model::Source> {
+        let kind = item.value.kind()?;
+        Some(model::Source {
+            name: item.name.clone(),
+            names: self.names(item, &kind.probe()),
+            kind,
+            timeout: item.value.timeout.value,
+        })
+    }
+
+    /// Returns the fleet's addresses of the name in a request.
+    fn names<T>(&mut self, item: &Item<T>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
         let reach = kind.about().reach;
         let (text, host) = (reach.text, reach.to.map(|(host, _)| host));
         let Some(host) = host.filter(|host| is_dns_name(host)) else { return BTreeMap::new() };

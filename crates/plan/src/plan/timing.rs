@@ -103,6 +103,6 @@ pub(crate) fn judged<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario) -> Ve
     let defaults = scenario.attack_defaults.as_ref().and_then(|defaults| defaults.value.judge.as_ref());
     match attack.value.judge.as_ref().or(defaults) {
         Some(judge) => judge.iter().map(|name| name.as_str()).collect(),
-        None => scenario.objectives.iter().map(|objective| objective.name.as_str()).collect(),
+        None => scenario.all_objectives().collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! Refuses texts that cannot be shown safely: with control characters, line breaks, marks that reverse or hide text,
 //! or of excessive length. Texts of scenarios and fleets are shown on terminals, in syslog, at logins and in reports.
 
+use firedrill_sources::SourceKind;
 use firedrill_wire::{
     probe::ProbeKind,
     text::{NAME_MOST, TEXT_MOST, clean, flaw, joined},
@@ -50,8 +51,12 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
             for (key, one) in all {
                 check(key.get_ref(), NAME_MOST, key.span(), file, sink);
                 // A probe may have the name of such a key.
-                let exact =
-                    under.top == "probes" && ProbeKind::as_it_is(under.key).contains(&key.get_ref().as_ref());
+                let as_it_is = match under.top {
+                    "probes" => ProbeKind::as_it_is(under.key),
+                    "sources" => SourceKind::as_it_is(under.key),
+                    _ => &[],
+                };
+                let exact = as_it_is.contains(&key.get_ref().as_ref());
                 let given = under.top == "host" && under.key == FILE && key.get_ref() == CONTENT;
                 if !(exact || given) {
                     value(Under { key: key.get_ref(), ..under }, one, file, sink);

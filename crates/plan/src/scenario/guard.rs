@@ -41,14 +41,19 @@ pub struct MaxShare {
     pub share: Spot<Share>,
 }
 
-/// An abort condition.
+/// An abort condition: a probe with `good_below`, or an objective.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
     /// The probe, by name.
-    pub probe: Spot<String>,
-    /// The run is aborted when less than this share of requests is good, over the time `over`.
-    pub good_below: Spot<Share>,
-    /// The time over which the share is taken.
+    #[serde(default)]
+    pub probe: Option<Spot<String>>,
+    /// With `probe`: the run is aborted when less than this share of requests is good, over the time `over`.
+    #[serde(default)]
+    pub good_below: Option<Spot<Share>>,
+    /// The objective, by name: the run is aborted when the newest samples, over the time `over`, violate it by themselves.
+    #[serde(default)]
+    pub objective: Option<Spot<String>>,
+    /// The length of the moving window.
     pub over: Spot<Span>,
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use firedrill_sources::SourceKind;
 use firedrill_wire::{
     hide::{Hiding, looks_secret, names_secret},
     probe::{Field, Hides, ProbeKind},
@@ -31,7 +32,11 @@ pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
     };
     let words = tree::words(&root);
     let names = words.iter().filter(|word| word.key).filter_map(|word| match word.path.as_slice() {
-        [probes, _, _, secrets, name] if probes == "probes" && secrets == "secrets" => Some(name),
+        [top, _, _, secrets, name]
+            if ["probes", "sources"].contains(&top.as_str()) && secrets == "secrets" =>
+        {
+            Some(name)
+        }
         _ => None,
     });
     let names: Vec<&String> = names.collect();
@@ -69,6 +74,15 @@ pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
     }
 }
 
+/// Returns the keys of a kind whose values may be secrets.
+fn hides(top: &str, kind: &str) -> &'static [(&'static str, Hides)] {
+    match top {
+        "probes" => ProbeKind::hides(kind),
+        "sources" => SourceKind::hides(kind),
+        _ => &[],
+    }
+}
+
 enum Kind<'w> {
     Url,
     Header(&'w str),
@@ -84,8 +98,8 @@ fn place(word: &Word) -> Kind<'_> {
     if path.iter().any(|key| PLACES.contains(key)) {
         return Kind::Other;
     }
-    if let ["probes", _, kind, key, rest @ ..] = path.as_slice()
-        && let Some((_, hides)) = ProbeKind::hides(kind).iter().find(|(name, _)| name == key)
+    if let [top, _, kind, key, rest @ ..] = path.as_slice()
+        && let Some((_, hides)) = hides(top, kind).iter().find(|(name, _)| name == key)
     {
         match (hides, rest) {
             (Hides::Url, []) => return Kind::Url,

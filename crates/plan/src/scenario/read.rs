@@ -274,7 +274,12 @@ impl<'v> Reader<'v, '_> {
             }
             "targets" => self.tables(id, name, node, "target", |scenario| &mut scenario.targets),
             "probes" => self.tables(id, name, node, "probe", |scenario| &mut scenario.probes),
-            "objectives" => self.tables(id, name, node, "objective", |scenario| &mut scenario.objectives),
+            "sources" => self.tables(id, name, node, "source", |scenario| &mut scenario.sources),
+            "objectives" => {
+                for (key, at, value) in self.table(id, name, node) {
+                    self.objective(id, key, at, value);
+                }
+            }
             "guard" => {
                 let item = self.item(id, name, at, node, name);
                 set(&mut self.scenario.guard, item, name, self.sink);
@@ -293,6 +298,25 @@ impl<'v> Reader<'v, '_> {
                 let help = suggest(name, KEYS, "keys here");
                 self.sink.push(problem.at(Place { file: id, at }, "unknown key").help(help));
             }
+        }
+    }
+
+    /// Reads an objective by the form that its keys show.
+    fn objective(&mut self, id: FileId, key: String, at: Range<usize>, value: &Spanned<DeValue<'v>>) {
+        let has = |name: &str| value.get_ref().as_table().is_some_and(|table| table.contains_key(name));
+        let there = if has("metric") {
+            let item = self.item(id, &key, at, value, "objective");
+            let there = item.is_some();
+            add(&mut self.scenario.metrics, item, "objective", self.sink);
+            there
+        } else {
+            let item = self.item(id, &key, at, value, "objective");
+            let there = item.is_some();
+            add(&mut self.scenario.objectives, item, "objective", self.sink);
+            there
+        };
+        if !there {
+            self.scenario.lost.insert(key);
         }
     }
 

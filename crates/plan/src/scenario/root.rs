@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use super::{
     attack::{Attack, AttackDefaults},
     guard::Guard,
-    objective::Objective,
+    objective::Any,
     param::Param,
     probe::Probe,
+    source::Source,
     target::Target,
 };
 use crate::diagnostic::Values;
@@ -57,7 +58,10 @@ pub struct ScenarioFile {
     probes: BTreeMap<String, Probe>,
     /// Objectives, by name.
     #[schemars(default)]
-    objectives: BTreeMap<String, Objective>,
+    objectives: BTreeMap<String, Any>,
+    /// Systems that are asked for metrics, by name.
+    #[schemars(default)]
+    sources: BTreeMap<String, Source>,
     /// Limits of the blast radius, and abort conditions.
     #[schemars(default)]
     guard: Option<Guard>,
@@ -73,7 +77,7 @@ pub struct ScenarioFile {
 }
 
 /// The keys at the top of a file.
-pub(crate) const KEYS: [&str; 15] = [
+pub(crate) const KEYS: [&str; 16] = [
     "schema",
     "name",
     "hypothesis",
@@ -85,6 +89,7 @@ pub(crate) const KEYS: [&str; 15] = [
     "targets",
     "probes",
     "objectives",
+    "sources",
     "guard",
     "ci",
     "attack_defaults",

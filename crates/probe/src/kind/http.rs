@@ -5,7 +5,8 @@
 
 mod exchange;
 mod filled;
-mod request;
+pub(crate) mod request;
+pub(crate) mod whole;
 
 use std::{
     collections::VecDeque,

@@ -30,6 +30,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         | Event::Bins { .. }
         | Event::Clock { .. }
         | Event::Prepared { .. }
+        | Event::Sampled { .. }
         | Event::Exchanged { .. } => None,
         Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
         Event::Phase { attack, phase, .. } => {

@@ -4,7 +4,7 @@ use firedrill_files::text::hex;
 use firedrill_wire::hide::{self, HIDDEN};
 use ring::digest::{Context, SHA256};
 
-use super::{Host, Plan, Probe, Reach};
+use super::{Host, Plan, Probe, Reach, Source};
 use crate::alike;
 
 impl Plan {
@@ -28,6 +28,7 @@ impl Plan {
         });
         for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
             .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
+            .chain(self.sources.iter().map(|source| serde_json::to_vec(&(&source.name, &source.kind))))
             .chain(commands)
         {
             let Ok(part) = part else { return String::new() };
@@ -46,6 +47,11 @@ impl Plan {
                 || serde_json::to_string(&probe.kind).is_ok_and(|text| text.contains(HIDDEN))
         };
         let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
+        let told = |source: &&Source| {
+            !source.kind.probe().about().clear.is_empty()
+                || serde_json::to_string(&source.kind).is_ok_and(|text| text.contains(HIDDEN))
+        };
+        let sources: Vec<_> = self.sources.iter().filter(told).map(|source| source.name.as_str()).collect();
         let leads = |host: &&Host| match &host.agent {
             Reach::Tcp(_) => false,
             Reach::Command(words) => {
@@ -56,7 +62,8 @@ impl Plan {
         let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
         let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
         let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
-        let all: Vec<String> = probes.into_iter().chain(hosts).collect();
+        let sources = (!sources.is_empty()).then(|| format!("the sources {} are sent", sources.join(", ")));
+        let all: Vec<String> = probes.into_iter().chain(sources).chain(hosts).collect();
         (!all.is_empty()).then(|| all.join(" and "))
     }
 

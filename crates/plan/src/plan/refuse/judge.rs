@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let judged = timing::judged(attack, scenario);
-    let nothing_to_judge_by = scenario.objectives.is_empty() && scenario.lost.is_empty();
+    let nothing_to_judge_by = scenario.all_objectives().next().is_none() && scenario.lost.is_empty();
     if judged.is_empty() && !attack.broken && (nothing_to_judge_by || attack.value.judge.is_some()) {
         sink.push(
             Problem::error(format!("attack `{}` has no objective to be judged by", attack.name))

@@ -15,13 +15,22 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
         let probe = &objective.value.probe;
         known(probe, &probes, "probe", objective.place_of(&probe.at), sink);
     }
+    let objectives: Vec<&str> = scenario.all_objectives().chain(lost.clone()).collect();
     if let Some(guard) = &scenario.guard {
         for abort in &guard.value.abort {
-            known(&abort.probe, &probes, "probe", guard.place_of(&abort.probe.at), sink);
+            if let Some(probe) = &abort.probe {
+                known(probe, &probes, "probe", guard.place_of(&probe.at), sink);
+            }
+            if let Some(objective) = &abort.objective {
+                known(objective, &objectives, "objective", guard.place_of(&objective.at), sink);
+            }
         }
     }
-    let objectives = scenario.objectives.iter().map(|objective| objective.name.as_str()).chain(lost);
-    let objectives: Vec<&str> = objectives.collect();
+    let sources: Vec<&str> = scenario.sources.iter().map(|source| source.name.as_str()).chain(lost).collect();
+    for metric in &scenario.metrics {
+        let source = &metric.value.metric.source;
+        known(source, &sources, "source", metric.place_of(&source.at), sink);
+    }
     if let Some(defaults) = &scenario.attack_defaults {
         for name in defaults.value.judge.iter().flatten() {
             known(name, &objectives, "objective", defaults.place_of(&name.at), sink);

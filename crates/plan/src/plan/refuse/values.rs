@@ -3,9 +3,13 @@
 use firedrill_wire::Span;
 
 use crate::{
-    diagnostic::{Item, Problem, Sink},
-    plan::model::Phase,
-    scenario::{Scenario, objective::Objective},
+    diagnostic::{Item, Problem, Sink, Spot},
+    plan::model::{Goal, Phase},
+    scenario::{
+        Scenario,
+        guard::{Abort, Guard},
+        objective::Objective,
+    },
 };
 
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
@@ -93,6 +97,49 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
     }
 }
 
+/// Checks that a condition is about a probe or an objective, and that a window can violate the objective.
+fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink: &mut Sink) {
+    const FORMS: &str = "{ probe = \"buy\", good_below = \"50%\", over = \"5s\" }, or { objective = \"errors\", over = \"10s\" }";
+    let place = item.place_of(&abort.at);
+    match (&abort.probe, &abort.good_below, &abort.objective) {
+        (Some(_), Some(_), None) | (None, None, Some(_)) => {}
+        _ if item.broken => {}
+        (None, None, None) => {
+            sink.push(
+                Problem::error("a guard's condition is about nothing")
+                    .at(place, "no probe, no objective")
+                    .help(FORMS),
+            );
+        }
+        (_, _, Some(_)) => {
+            sink.push(
+                Problem::error("a guard's condition is about a probe or an objective, not both")
+                    .at(place, "both")
+                    .help(FORMS),
+            );
+        }
+        _ => {
+            sink.push(
+                Problem::error("`probe` and `good_below` belong together")
+                    .at(place, "one of them is missing")
+                    .help(FORMS),
+            );
+        }
+    }
+    let probed = abort.objective.as_ref().and_then(|name| Some((name, scenario.objective(name)?)));
+    if let Some((name, objective)) = probed
+        && matches!(objective.value.goal(), Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_)))
+    {
+        let message =
+            format!("objective `{}` is about one time, which no moving window can show", objective.name);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&name.at), "no guard")
+                .help("an objective by `good`, by latency or for a metric; for a probe, `good_below`"),
+        );
+    }
+}
+
 fn guard(scenario: &Scenario, sink: &mut Sink) {
     let Some(item) = &scenario.guard else { return };
     for abort in &item.value.abort {
@@ -101,10 +148,11 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
                 Problem::error("a guard's window is at least 1s, because probes are counted by the second");
             sink.push(problem.at(item.place_of(&abort.over.at), "too short"));
         }
-        if abort.good_below.fraction() <= 0.0 {
+        if let Some(good_below) = abort.good_below.as_ref().filter(|share| share.fraction() <= 0.0) {
             let problem = Problem::error("less than 0 % can never be good, so this guard never aborts");
-            sink.push(problem.at(item.place_of(&abort.good_below.at), "never"));
+            sink.push(problem.at(item.place_of(&good_below.at), "never"));
         }
+        condition(item, abort, scenario, sink);
     }
     if let Some(blind) = &item.value.blind_for {
         if blind.value < Span::secs(2) {

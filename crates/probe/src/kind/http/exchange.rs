@@ -99,6 +99,27 @@ impl Line {
         Ok(whole && self.usable().await)
     }
 
+    /// Sends the request and reads the whole answer, whatever its status.
+    pub(super) async fn whole(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<(http::response::Parts, Vec<u8>), Failure> {
+        let answer = self.sender.send_request(request);
+        let response = self.along(answer).await.map_err(|why| of_hyper(&why))?;
+        let (head, mut body) = response.into_parts();
+        let mut kept = Vec::new();
+        while let Some(frame) = self.along(body.frame()).await {
+            let frame = frame.map_err(|why| of_hyper(&why))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if kept.len() + data.len() > most {
+                return Err(Cause::Body.into());
+            }
+            kept.extend_from_slice(data);
+        }
+        Ok((head, kept))
+    }
+
     /// Reads the body: whether it ended, and whether the text is in it.
     async fn body(
         &mut self,

@@ -28,7 +28,7 @@ pub(super) fn unreadable(probe: &HttpProbe, reads: &dyn Reads) -> Vec<Refusal> {
 }
 
 /// Makes one request after another.
-pub(super) struct Template {
+pub(crate) struct Template {
     method: Method,
     path: Uri,
     headers: HeaderMap,
@@ -39,6 +39,23 @@ impl Template {
     /// Adds the headers that a probe does not give, and reads the secrets.
     pub(super) fn new(
         spec: &ProbeSpec,
+        probe: &HttpProbe,
+        parsed: HttpRequest,
+        reads: &dyn Reads,
+    ) -> Result<Self, Refusal> {
+        Self::over(spec.connection, probe, parsed, reads)
+    }
+
+    /// A request over a connection of its own.
+    ///
+    /// # Errors
+    /// It cannot be sent, or its secrets cannot be read.
+    pub(crate) fn once(probe: &HttpProbe, reads: &dyn Reads) -> Result<Self, Vec<Refusal>> {
+        Self::over(Connection::New, probe, probe.parsed()?, reads).map_err(|one| vec![one])
+    }
+
+    fn over(
+        connection: Connection,
         probe: &HttpProbe,
         parsed: HttpRequest,
         reads: &dyn Reads,
@@ -54,7 +71,7 @@ impl Template {
                 HeaderValue::from_static(concat!("firedrill/", env!("CARGO_PKG_VERSION"))),
             );
         }
-        if spec.connection == Connection::New {
+        if connection == Connection::New {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(bearer) = &probe.bearer {

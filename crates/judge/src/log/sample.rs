@@ -1,0 +1,70 @@
+//! What a source said of one moment, as the log has it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a source said of one moment of an objective. Times are microseconds on the run's clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The moment, by the source's clock, put on the run's.
+    pub at_us: i64,
+    /// The length of time before that moment that the value describes by its query, such as 10 s of `rate(x[10s])`.
+    #[serde(default)]
+    pub window_us: i64,
+    /// The age of the oldest data behind the value at that moment.
+    #[serde(default)]
+    pub age_us: i64,
+    /// The lowest value of all series; for a share the good events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The highest value of all series; for a share the good events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// For a share: all events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<f64>,
+    /// Number of series.
+    #[serde(default)]
+    pub series: u32,
+    /// The reason why it shows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Lack>,
+}
+
+impl Sample {
+    /// Returns the beginning of what the value describes.
+    #[must_use]
+    pub fn from_us(&self) -> i64 {
+        self.at_us.saturating_sub(self.window_us.max(self.age_us))
+    }
+}
+
+/// Why a sample shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lack {
+    /// The source answered without a value for the moment.
+    Empty,
+    /// The data behind the value were too old.
+    Stale,
+    /// The value is no number (`NaN`), such as a share of nothing.
+    NotANumber,
+    /// There are several series, and the goal is about one.
+    Several,
+    /// A reason that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl Lack {
+    /// Returns the reason in words, for a count of samples.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Stale => "stale",
+            Self::NotANumber => "not a number",
+            Self::Several => "of several series",
+            Self::Other => "without a value, for a reason that this version does not know",
+        }
+    }
+}

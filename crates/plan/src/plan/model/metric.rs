@@ -1,0 +1,134 @@
+//! Sources and the objectives that they measure.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use firedrill_sources::SourceKind;
+use firedrill_wire::{Share, Span};
+use serde::{Deserialize, Serialize};
+
+use super::Phase;
+
+/// A source that the coordinator asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its kind. It is serialized and parsed without secrets: a plan that was read is shown, and never run.
+    #[serde(serialize_with = "hidden::write", deserialize_with = "hidden::read")]
+    pub kind: SourceKind,
+    /// A question that takes longer has no answer.
+    pub timeout: Span,
+    /// Addresses of names that the fleet knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// Serializes and parses a kind without secrets.
+mod hidden {
+    use firedrill_sources::SourceKind;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn write<S: Serializer>(kind: &SourceKind, serializer: S) -> Result<S::Ok, S::Error> {
+        kind.without_secrets().serialize(serializer)
+    }
+
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SourceKind, D::Error> {
+        SourceKind::deserialize(deserializer).map(|kind| kind.without_secrets())
+    }
+}
+
+/// An objective that a source measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name; no other objective has it.
+    pub name: String,
+    /// Its source.
+    pub source: String,
+    /// What is asked.
+    pub asks: Asks,
+    /// Its goal.
+    pub goal: MetricGoal,
+    /// The distance of two samples.
+    pub every: Span,
+    /// The time after which the source knows a moment.
+    pub lag: Span,
+    /// The age from which data are stale.
+    pub stale_after: Span,
+    /// The phases in which it is judged.
+    pub during: Vec<Phase>,
+}
+
+/// What a source is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asks {
+    /// One value.
+    One {
+        /// The query; empty if the source has but one.
+        query: String,
+    },
+    /// Good events and all events, a second.
+    Ratio {
+        /// The query of good events.
+        good: String,
+        /// The query of all events.
+        total: String,
+    },
+}
+
+/// The goal of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricGoal {
+    /// Every sample is below this.
+    Below(f64),
+    /// Every sample is above this.
+    Above(f64),
+    /// Minimum share of good events.
+    Good(Share),
+    /// A counter increases by less than this.
+    IncreaseBelow(f64),
+}
+
+impl Asks {
+    /// Returns the queries.
+    #[must_use]
+    pub fn queries(&self) -> Vec<&str> {
+        match self {
+            Self::One { query } => vec![query],
+            Self::Ratio { good, total } => vec![good, total],
+        }
+    }
+
+    /// Returns them in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::One { query } if query.is_empty() => "its one value".to_owned(),
+            Self::One { query } => query.clone(),
+            Self::Ratio { good, total } => format!("({good}) of ({total})"),
+        }
+    }
+}
+
+impl MetricGoal {
+    /// Describes the goal.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Below(bound) => format!("every sample below {bound}"),
+            Self::Above(bound) => format!("every sample above {bound}"),
+            Self::Good(share) => format!("at least {share} good"),
+            Self::IncreaseBelow(bound) => format!("increases by less than {bound}"),
+        }
+    }
+}
+
+impl Metric {
+    /// Returns the time after which the newest sample that can be expected is overdue: it is taken each `every`, known after
+    /// `lag`, and its answer takes up to the source's time-out.
+    #[must_use]
+    pub fn overdue_after(&self, timeout: Span) -> Span {
+        self.lag + self.every + self.every + timeout
+    }
+}

@@ -1,0 +1,209 @@
+//! Refuses objectives that their source cannot answer, or that too few samples would decide.
+
+use firedrill_sources::SourceKind;
+use firedrill_wire::Span;
+
+use super::time;
+use crate::{
+    diagnostic::{Item, Place, Problem, Sink},
+    plan::{
+        model::{Asks, MetricGoal, Phase},
+        timing,
+    },
+    scenario::{Scenario, attack::Attack, metric::MetricObjective},
+};
+
+/// Fewer samples in a judged phase are worth a warning.
+const FEW: u64 = 3;
+
+/// Checks every objective that a source measures.
+pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
+    for item in &scenario.metrics {
+        goal(item, sink);
+        asks(item, scenario, sink);
+        times(item, sink);
+        if let Some(other) = scenario.objective(&item.name) {
+            let message = format!("there are two objectives `{}`", item.name);
+            sink.push(
+                Problem::error(message).at(item.place(), "again here").also(other.place(), "the other"),
+            );
+        }
+    }
+}
+
+const GOALS: &str = "one of: below; above; good with a metric of good and total; increase_below";
+
+fn goal(item: &Item<MetricObjective>, sink: &mut Sink) {
+    let own = &item.value;
+    let Some(goal) = own.goal() else {
+        if !item.broken {
+            let problem = Problem::error(format!(
+                "a metric objective has exactly one goal (objective `{}`)",
+                item.name
+            ));
+            sink.push(problem.at(item.place(), "none, or several").help(GOALS));
+        }
+        return;
+    };
+    let ratio = matches!(own.metric.value.asks(), Some(Asks::Ratio { .. }));
+    if ratio != matches!(goal, MetricGoal::Good(_)) && own.metric.value.asks().is_some() {
+        let (what, help) = if ratio {
+            ("a metric of `good` and `total` is a share, whose goal is `good`", "good = \"99%\"")
+        } else {
+            (
+                "the goal `good` is a share of two queries",
+                "metric = { source = \"…\", good = \"…\", total = \"…\" }",
+            )
+        };
+        let place = item.place_of(&own.metric.at);
+        sink.push(
+            Problem::error(format!("{what} (objective `{}`)", item.name))
+                .at(place, "does not fit")
+                .help(help),
+        );
+    }
+    for bound in [&own.below, &own.above, &own.increase_below].into_iter().flatten() {
+        if !bound.value.is_finite() {
+            let problem = Problem::error(format!("`{}` is no bound", bound.value));
+            sink.push(problem.at(item.place_of(&bound.at), "not a number").help("for example 0.5"));
+        }
+    }
+    if let Some(increase) = own.increase_below.as_ref().filter(|bound| bound.value <= 0.0) {
+        let problem = Problem::error("no counter increases by less than nothing");
+        sink.push(problem.at(item.place_of(&increase.at), "never met").help("1 means: not at all"));
+    }
+    if let Some(during) = &own.during {
+        let wrong = if during.is_empty() {
+            Some(("is judged in no phase", "empty"))
+        } else {
+            during.contains(&Phase::Settle).then_some(("is judged while the system settles", "not judged"))
+        };
+        if let Some((what, label)) = wrong {
+            let problem = Problem::error(format!("objective `{}` {what}", item.name));
+            sink.push(problem.at(item.place_of(&during.at), label).help("baseline, fault, recovery"));
+        }
+    }
+}
+
+fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
+    let metric = &item.value.metric;
+    let Some(asks) = metric.value.asks() else {
+        let problem = Problem::error(format!(
+            "the metric of objective `{}` is not complete, or there are two",
+            item.name
+        ));
+        let help = "one of: promql (or query, for other sources); good with total";
+        return sink.push(problem.at(item.place_of(&metric.at), "what is asked?").help(help));
+    };
+    let Some(kind) = scenario.source(&metric.source).and_then(|source| source.value.kind()) else { return };
+    let wrong_key = match (&kind, &metric.value.promql, &metric.value.query) {
+        (SourceKind::Prometheus(_), _, Some(query)) => Some((query, "query", "promql")),
+        (SourceKind::Json(_), Some(promql), _) => Some((promql, "promql", "query")),
+        _ => None,
+    };
+    if let Some((at, has, wanted)) = wrong_key {
+        let message = format!("source `{}` of kind `{}` has no `{has}`", metric.source.value, kind.name());
+        let problem = Problem::error(message).at(item.place_of(&at.at), "of another kind");
+        return sink.push(problem.help(format!("{wanted} = \"…\"")));
+    }
+    for query in asks.queries() {
+        let place = query_place(item, query);
+        for (what, help) in kind.as_kind().invalid_query(query) {
+            let problem = Problem::error(format!("objective `{}`: {what}", item.name));
+            sink.push(problem.at(place.clone(), "cannot be judged").help(help));
+        }
+        let blank: String = query.chars().filter(|c| !c.is_whitespace()).collect();
+        if matches!(kind, SourceKind::Prometheus(_)) && blank.contains("orvector(") {
+            let message = format!(
+                "objective `{}`: `or vector(…)` gives a number also when nothing is scraped",
+                item.name
+            );
+            let help = "samples without any series behind them count as missing; `or 0 * sum(up{job=\"…\"})` gives 0 only while the \
+                        target is scraped";
+            sink.push(Problem::warning(message).at(place, "a number from nothing").help(help));
+        }
+    }
+}
+
+fn query_place(item: &Item<MetricObjective>, query: &str) -> Place {
+    let metric = &item.value.metric.value;
+    let all = [&metric.promql, &metric.query, &metric.good, &metric.total];
+    let found = all.into_iter().flatten().find(|one| one.value == query);
+    item.place_of(found.map_or(&item.value.metric.at, |one| &one.at))
+}
+
+fn times(item: &Item<MetricObjective>, sink: &mut Sink) {
+    let metric = &item.value.metric.value;
+    let mut wrong = |at: &std::ops::Range<usize>, message: String, label: &str, help: &str| {
+        let place = item.place_of(if at.is_empty() { &item.at } else { at });
+        sink.push(Problem::error(message).at(place, label).help(help));
+    };
+    let every = &metric.every;
+    if every.value < Span::secs(1) || every.value > Span::secs(300) {
+        let message = format!("objective `{}` has a sample each {}", item.name, every.value);
+        wrong(
+            &every.at,
+            message,
+            "from 1s to 5m",
+            "\"5s\" is usual; more often than the source measures shows nothing more",
+        );
+    }
+    if metric.lag.value > Span::secs(600) {
+        let message = format!("objective `{}` is known only {} later", item.name, metric.lag.value);
+        wrong(&metric.lag.at, message, "10m at most", "each attack waits that long for its verdict");
+    }
+    if metric.stale_after.value < Span::secs(1) {
+        let message =
+            format!("objective `{}` takes data for stale after {}", item.name, metric.stale_after.value);
+        wrong(
+            &metric.stale_after.at,
+            message,
+            "too short",
+            "at least the interval between two scrapes and a second; \"30s\" is usual",
+        );
+    }
+}
+
+/// Checks that an attack has some samples in each judged phase.
+pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
+    let timing = timing::timing(attack, scenario);
+    for item in timing::judged(attack, scenario).into_iter().filter_map(|name| scenario.metric(name)) {
+        let metric = &item.value.metric.value;
+        let Some(kind) = scenario.source(&metric.source).and_then(|source| source.value.kind()) else {
+            continue;
+        };
+        let Some(asks) = metric.asks() else { continue };
+        let window =
+            asks.queries().into_iter().map(|query| kind.as_kind().window_us(query)).max().unwrap_or(0);
+        let window = Span(std::time::Duration::from_micros(u64::try_from(window).unwrap_or(0)));
+        let during = item.value.during();
+        let (key, length) = match timing.hold {
+            Some(hold) if during.contains(&Phase::Fault) => ("hold", hold),
+            _ if during.contains(&Phase::Recovery) => ("recovery", timing.recovery),
+            _ => ("baseline", timing.baseline),
+        };
+        if metric.every.is_zero() || (timing.hold.is_none() && key == "hold") {
+            continue;
+        }
+        let left = length.0.saturating_sub(window.0);
+        let samples = u64::try_from(left.as_micros() / metric.every.0.as_micros().max(1)).unwrap_or(u64::MAX);
+        if samples >= FEW {
+            continue;
+        }
+        let of_window =
+            if window.is_zero() { String::new() } else { format!(", each about the {window} before it") };
+        let message = format!(
+            "attack `{}` has {samples} sample{} of `{}` that {} completely about its {key} of {length}: one each {}{of_window}",
+            attack.name,
+            if samples == 1 { "" } else { "s" },
+            item.name,
+            if samples == 1 { "is" } else { "are" },
+            metric.every.value,
+        );
+        let enough = Span(window.0 + metric.every.0 * 3);
+        let help = format!("{key} = \"{enough}\", a shorter `every`, or a shorter range in the query");
+        let problem = if samples == 0 { Problem::error(message) } else { Problem::warning(message) };
+        let at = time::place_of(attack, scenario, key);
+        sink.push(problem.at(at, "too few samples").also(item.place(), "the objective").help(help));
+    }
+}

@@ -1,0 +1,127 @@
+//! `[objectives.X]` with `metric`: goals for what a source says.
+
+use firedrill_wire::{Share, Span};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::objective::JUDGED;
+use crate::{
+    diagnostic::Spot,
+    plan::model::{Asks, MetricGoal, Phase},
+};
+
+/// The distance of two samples, unless the objective sets another.
+const EVERY: Span = Span::secs(5);
+/// The time after which a source knows a moment, unless the objective sets another.
+const LAG: Span = Span::secs(5);
+/// The age from which data are stale, unless the objective sets another.
+const STALE_AFTER: Span = Span::secs(30);
+
+/// An objective for a metric. Exactly one goal is needed: `below` or `above`; `good` with a metric of `good` and `total`;
+/// `increase_below`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricObjective {
+    /// The metric that a source is asked for.
+    pub metric: Spot<Metric>,
+    /// Every sample of every series is below this number.
+    #[serde(default)]
+    pub below: Option<Spot<f64>>,
+    /// Every sample of every series is above this number.
+    #[serde(default)]
+    pub above: Option<Spot<f64>>,
+    /// Minimum share of good events, over all judged phases together.
+    #[serde(default)]
+    pub good: Option<Spot<Share>>,
+    /// A counter increases by less than this number, over all judged phases together.
+    #[serde(default)]
+    pub increase_below: Option<Spot<f64>>,
+    /// The phases in which it is judged.
+    #[serde(default)]
+    #[schemars(extend("default" = JUDGED))]
+    pub during: Option<Spot<Vec<Phase>>>,
+}
+
+/// A metric, and how a source is asked for it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// The source, by name.
+    pub source: Spot<String>,
+    /// The query of a source of kind `prometheus`.
+    #[serde(default)]
+    pub promql: Option<Spot<String>>,
+    /// The query of a source of another kind, which becomes `{query}` in its request.
+    #[serde(default)]
+    pub query: Option<Spot<String>>,
+    /// With `total`: the query of good events a second.
+    #[serde(default)]
+    pub good: Option<Spot<String>>,
+    /// With `good`: the query of all events a second.
+    #[serde(default)]
+    pub total: Option<Spot<String>>,
+    /// The distance of two samples, and the interval at which the source is asked.
+    #[serde(default = "Metric::every")]
+    #[schemars(extend("default" = EVERY))]
+    pub every: Spot<Span>,
+    /// The time after which the source surely knows a moment: the interval between two scrapes, and what collecting takes. It is asked
+    /// for a moment that much later.
+    #[serde(default = "Metric::lag")]
+    #[schemars(extend("default" = LAG))]
+    pub lag: Spot<Span>,
+    /// A sample whose data are older than this is stale and shows nothing. It is longer than the interval between two scrapes.
+    #[serde(default = "Metric::stale_after")]
+    #[schemars(extend("default" = STALE_AFTER))]
+    pub stale_after: Spot<Span>,
+}
+
+impl Metric {
+    fn every() -> Spot<Span> {
+        Spot { value: EVERY, at: 0..0 }
+    }
+
+    fn lag() -> Spot<Span> {
+        Spot { value: LAG, at: 0..0 }
+    }
+
+    fn stale_after() -> Spot<Span> {
+        Spot { value: STALE_AFTER, at: 0..0 }
+    }
+
+    /// Returns what is asked; `None` unless it is given completely, and once.
+    #[must_use]
+    pub fn asks(&self) -> Option<Asks> {
+        let text = |one: &Spot<String>| one.value.clone();
+        match (self.promql.as_ref().or(self.query.as_ref()), &self.good, &self.total) {
+            (Some(_), ..) if self.promql.is_some() && self.query.is_some() => None,
+            (Some(query), None, None) => Some(Asks::One { query: text(query) }),
+            (None, Some(good), Some(total)) => Some(Asks::Ratio { good: text(good), total: text(total) }),
+            // A request may be complete without a query.
+            (None, None, None) => Some(Asks::One { query: String::new() }),
+            _ => None,
+        }
+    }
+}
+
+impl MetricObjective {
+    /// Returns the goal; `None` unless exactly one goal is given.
+    #[must_use]
+    pub fn goal(&self) -> Option<MetricGoal> {
+        let mut goals = [
+            self.below.as_ref().map(|one| MetricGoal::Below(one.value)),
+            self.above.as_ref().map(|one| MetricGoal::Above(one.value)),
+            self.good.as_ref().map(|one| MetricGoal::Good(one.value)),
+            self.increase_below.as_ref().map(|one| MetricGoal::IncreaseBelow(one.value)),
+        ]
+        .into_iter()
+        .flatten();
+        let goal = goals.next()?;
+        goals.next().is_none().then_some(goal)
+    }
+
+    /// Returns the phases in which it is judged.
+    #[must_use]
+    pub fn during(&self) -> Vec<Phase> {
+        self.during.as_ref().map_or_else(|| JUDGED.to_vec(), |during| during.value.clone())
+    }
+}

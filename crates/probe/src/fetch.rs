@@ -1,0 +1,105 @@
+//! Asks a server by HTTP and reads its whole answer, with the connections, the certificates and the secrets of the `http` probe.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use firedrill_wire::{
+    Span,
+    probe::{HttpProbe, Refusal},
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    clock::boot_us,
+    kind::http::{request::Template, whole::Way},
+    outcome::{Cause, Failure},
+    reads::Reads,
+};
+
+/// Maximum length of an answer's body in bytes.
+const MOST: usize = 4 << 20;
+
+/// Asks one server.
+#[expect(missing_debug_implementations, reason = "it may hold a token")]
+pub struct Fetcher {
+    way: Way,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its status.
+    pub status: u16,
+    /// Its header `Date`.
+    pub date: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// When the request was begun, by [`boot_us`].
+    pub sent_us: u64,
+    /// When the answer was whole.
+    pub received_us: u64,
+}
+
+impl Fetcher {
+    /// The way to the server that a request names. Reads authorities and secrets, and sends nothing. `names` are addresses that the
+    /// fleet gives to names.
+    ///
+    /// # Errors
+    /// All that the request lacks, and that cannot be read on this machine.
+    pub fn new(
+        request: &HttpProbe,
+        names: &BTreeMap<String, Vec<IpAddr>>,
+        reads: &dyn Reads,
+    ) -> Result<Self, Vec<Refusal>> {
+        Template::once(request, reads)?;
+        Ok(Self { way: Way::new(request, names, reads)? })
+    }
+
+    /// Asks once. Secrets are read anew, so that a new token counts at once.
+    ///
+    /// # Errors
+    /// There is no whole answer; a clause for people.
+    pub async fn fetch(
+        &self,
+        request: &HttpProbe,
+        timeout: Duration,
+        reads: &dyn Reads,
+    ) -> Result<Fetched, String> {
+        let template = Template::once(request, reads)
+            .map_err(|all| all.first().map_or_else(String::new, |one| one.what.clone()))?;
+        let sent_us = boot_us();
+        let until = Instant::now() + timeout;
+        let asked = timeout_at(until, self.way.ask(&template, until, MOST)).await;
+        let (head, body) = match asked {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => return Err(words(failure).to_owned()),
+            Err(_) => return Err(format!("no answer within {}", Span(timeout))),
+        };
+        let date = head.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        Ok(Fetched {
+            status: head.status.as_u16(),
+            date: date.map(str::to_owned),
+            body,
+            sent_us,
+            received_us: boot_us(),
+        })
+    }
+}
+
+/// Says why there is no answer.
+const fn words(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Vantage => "this machine could not open a connection",
+        Failure::Bad(cause) => match cause {
+            Cause::Timeout => "no answer in time",
+            Cause::Refused => "the connection was refused",
+            Cause::Unreachable => "its host cannot be reached",
+            Cause::Reset => "the connection was cut before the answer was whole",
+            Cause::Dns => "its name could not be looked up",
+            Cause::Tls => {
+                "TLS failed: its certificate is not one that this machine trusts, or it speaks no TLS"
+            }
+            Cause::Status(_) | Cause::Protocol => "the answer is not HTTP",
+            Cause::Body => "the answer is larger than 4 MiB",
+        },
+    }
+}

@@ -1,0 +1,66 @@
+//! The descriptor of a source kind. Together with the list of the crate it is the only thing that differs by kind.
+
+pub(crate) mod json;
+pub(crate) mod prometheus;
+
+use firedrill_wire::probe::{HttpProbe, Refusal};
+
+use crate::Point;
+
+/// What is asked of a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The query, in the source's language.
+    pub query: String,
+    /// The first moment.
+    pub from_us: i64,
+    /// The last moment.
+    pub until_us: i64,
+    /// The distance of two moments.
+    pub step_us: i64,
+}
+
+/// A source kind, implemented by its parameters.
+pub trait Kind: Send + Sync {
+    /// Returns its request, in which a question is filled in.
+    fn request(&self) -> HttpProbe;
+
+    /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever asks the source does again.
+    fn invalid(&self) -> Vec<Refusal>;
+
+    /// Returns the errors in a query, each a sentence with what would be right.
+    fn invalid_query(&self, query: &str) -> Vec<(String, String)>;
+
+    /// Returns the length of time that a value describes by the query itself, such as 10 s of `rate(x[10s])`, in microseconds.
+    fn window_us(&self, query: &str) -> i64;
+
+    /// Whether the moments of a question are those of its answer. Otherwise the source has moments of its own.
+    fn has_steps(&self) -> bool;
+
+    /// Returns the query that tells how old the newest data behind another query are, in seconds, if there is one.
+    fn age_query(&self, queries: &[&str]) -> Option<String>;
+
+    /// Returns the request of a question.
+    fn question(&self, question: &Question) -> HttpProbe;
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// It is no answer to the question; a clause for people.
+    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String>;
+}
+
+/// The facts of a kind that depend on no parameter, and its copy without secrets.
+pub trait Form: Sized {
+    /// A short table of it, for messages.
+    const EXAMPLE: &'static str;
+
+    /// The same without what may be a secret.
+    #[must_use]
+    fn without_secrets(&self) -> Self;
+}
+
+/// Returns the beginning of a text of a source, for a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    firedrill_wire::text::clean(text.trim(), 200).into_owned()
+}

@@ -1,0 +1,281 @@
+//! `json`: anything that answers HTTP with JSON in which points stand: a time and a value each.
+
+use std::{collections::BTreeMap, fmt};
+
+use firedrill_wire::{
+    Span,
+    probe::{Field, Form as _, HttpProbe, Refusal, Secret},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Form, Kind, Question, excerpt, prometheus::encoded};
+use crate::points::{Point, merged};
+
+/// A request whose answer is JSON. `{query}` in the URL or the body becomes the objective's query; `{from}` and `{to}` become the asked
+/// time in Unix seconds, `{from_ms}` and `{to_ms}` in milliseconds.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Json {
+    /// `http://…` or `https://…`.
+    pub url: String,
+    /// The request's method.
+    #[serde(default = "Json::get")]
+    pub method: String,
+    /// The request's headers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A bearer token, resolved where the coordinator runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Secret>,
+    /// A PEM file of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Secrets by name. `{name}` in the URL behind its host, in the value of a header or in the body becomes the secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+    /// A JSON pointer to the list of points, such as `/series/*/pointlist`; `*` stands for every entry, each a series.
+    pub points: String,
+    /// A JSON pointer in a point to its time: `/time`, `/0`.
+    pub time: String,
+    /// A JSON pointer in a point to its value: `/value`, `/1`.
+    pub value: String,
+    /// The unit of times.
+    #[serde(default)]
+    pub unit: Unit,
+    /// The length of time that a point describes.
+    #[serde(default)]
+    pub window: Span,
+    /// Whether a point's time is the end of what it describes, or the start.
+    #[serde(default)]
+    pub stamp: Stamp,
+}
+
+/// How times are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Seconds since 1970.
+    #[default]
+    S,
+    /// Milliseconds since 1970.
+    Ms,
+    /// Microseconds since 1970.
+    Us,
+    /// Nanoseconds since 1970.
+    Ns,
+    /// A text, such as `2026-11-26T19:58:01.848Z`.
+    Rfc3339,
+}
+
+/// What the time of a point is the time of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stamp {
+    /// The end of what it describes.
+    #[default]
+    End,
+    /// The start of what it describes, as for most services that roll up.
+    Start,
+}
+
+/// The names that a question fills in.
+const FILLED: [&str; 5] = ["query", "from", "to", "from_ms", "to_ms"];
+
+impl Json {
+    fn get() -> String {
+        "GET".to_owned()
+    }
+
+    fn window(&self) -> i64 {
+        i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Form for Json {
+    const EXAMPLE: &'static str = "{ url = \"https://metrics/api?q={query}&from={from}&to={to}\", points = \"/series/*/points\", time = \"/0\", value = \"/1\" }";
+
+    fn without_secrets(&self) -> Self {
+        let HttpProbe { url, headers, body, .. } = self.request().without_secrets();
+        Self { url, headers, body, ..self.clone() }
+    }
+}
+
+/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.without_secrets();
+        f.debug_struct("Json")
+            .field("url", &shown.url)
+            .field("headers", &shown.headers)
+            .field("body", &shown.body)
+            .field("points", &shown.points)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kind for Json {
+    fn request(&self) -> HttpProbe {
+        let Self { url, method, headers, body, bearer, ca_file, secrets, .. } = self.clone();
+        HttpProbe { url, method, status: None, contains: None, headers, body, bearer, ca_file, secrets }
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        let sample = Question { query: "q".to_owned(), from_us: 0, until_us: 0, step_us: 1_000_000 };
+        let mut wrong = self.question(&sample).parsed().err().unwrap_or_default();
+        for (key, pointer) in [("points", &self.points), ("time", &self.time), ("value", &self.value)] {
+            if !(pointer.is_empty() || pointer.starts_with('/')) {
+                let what = format!("`{pointer}` is not a JSON pointer");
+                let help = format!("\"/{pointer}\": a pointer begins with a slash");
+                wrong.push(Refusal::new(Field::request(&[key]), what, "not a pointer", help));
+            }
+        }
+        for name in self.secrets.keys().filter(|name| FILLED.contains(&name.as_str())) {
+            let what = format!("`{{{name}}}` is filled in by each question, so no secret can be called so");
+            wrong.push(Refusal::new(
+                Field::request(&["secrets", name]).its_key(),
+                what,
+                "taken",
+                "another name",
+            ));
+        }
+        wrong
+    }
+
+    fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
+        let named = |text: &String| text.contains("{query}");
+        let used = named(&self.url) || self.body.as_ref().is_some_and(named);
+        let mut wrong = Vec::new();
+        if query.is_empty() == used {
+            wrong.push(if used {
+                (
+                    "the source's request has `{query}`, and the objective gives none".to_owned(),
+                    "query = \"…\"".to_owned(),
+                )
+            } else {
+                (
+                    "the source's request has no `{query}`, so it would not be sent".to_owned(),
+                    "put {query} into the source's url or body, or leave `query` out".to_owned(),
+                )
+            });
+        }
+        wrong
+    }
+
+    fn window_us(&self, _: &str) -> i64 {
+        self.window()
+    }
+
+    fn has_steps(&self) -> bool {
+        false
+    }
+
+    /// Points have times of their own, which tell their age.
+    fn age_query(&self, _: &[&str]) -> Option<String> {
+        None
+    }
+
+    fn question(&self, question: &Question) -> HttpProbe {
+        let Question { query, from_us, until_us, step_us: _ } = question;
+        // A point that is stamped with its start may have begun before the asked time.
+        let from_us = from_us.saturating_sub(self.window());
+        let fill = |text: &str, query: &str| {
+            text.replace("{from}", &from_us.div_euclid(1_000_000).to_string())
+                .replace("{to}", &until_us.saturating_add(999_999).div_euclid(1_000_000).to_string())
+                .replace("{from_ms}", &from_us.div_euclid(1_000).to_string())
+                .replace("{to_ms}", &until_us.saturating_add(999).div_euclid(1_000).to_string())
+                .replace("{query}", query)
+        };
+        let mut request = self.request();
+        request.url = fill(&request.url, &encoded(query));
+        request.body = request.body.map(|body| {
+            let json = body.trim_start().starts_with(['{', '[']);
+            let query = if json { within_text(query) } else { query.clone() };
+            fill(&body, &query)
+        });
+        request
+    }
+
+    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+        if !(200..=299).contains(&status) {
+            return Err(format!("status {status}: {}", excerpt(&String::from_utf8_lossy(body))));
+        }
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|_| format!("the answer is not JSON: {}", excerpt(&String::from_utf8_lossy(body))))?;
+        let mut all = Vec::new();
+        for list in found(&value, &self.points) {
+            let list = list
+                .as_array()
+                .ok_or_else(|| format!("what stands at `{}` is not a list of points", self.points))?;
+            for point in list {
+                all.extend(self.point(point)?);
+            }
+        }
+        Ok(merged(all))
+    }
+}
+
+impl Json {
+    /// Reads a point; `None` for one that has no value, which says that there was no measurement.
+    fn point(&self, point: &Value) -> Result<Option<Point>, String> {
+        let at = |pointer: &str| point.pointer(pointer).filter(|value| !value.is_null());
+        let Some(value) = at(&self.value) else { return Ok(None) };
+        let value = number(value).ok_or_else(|| format!("the value at `{}` is not a number", self.value))?;
+        let time = at(&self.time).ok_or_else(|| format!("a point has no time at `{}`", self.time))?;
+        let time = self.unit.micros(time).ok_or_else(|| {
+            format!("the time at `{}` is not one in the unit that the source gives", self.time)
+        })?;
+        let later = if self.stamp == Stamp::Start { self.window() } else { 0 };
+        Ok(Some(Point::of(time.saturating_add(later), value)))
+    }
+}
+
+/// Returns a text as it stands in JSON, without its quotes.
+fn within_text(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+}
+
+/// A number, or one that is written as a text.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+impl Unit {
+    #[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
+    fn micros(self, value: &Value) -> Option<i64> {
+        let each = match self {
+            Self::S => 1e6,
+            Self::Ms => 1e3,
+            Self::Us => 1.0,
+            Self::Ns => 1e-3,
+            Self::Rfc3339 => {
+                let at = humantime::parse_rfc3339(value.as_str()?).ok()?;
+                return i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok();
+            }
+        };
+        number(value).map(|number| (number * each).round() as i64)
+    }
+}
+
+/// Returns what stands at a pointer, in which `*` stands for every entry.
+fn found<'v>(value: &'v Value, pointer: &str) -> Vec<&'v Value> {
+    let mut all = vec![value];
+    for step in pointer.split('/').skip(1) {
+        all = all
+            .into_iter()
+            .flat_map(|value| match (step, value) {
+                ("*", Value::Array(entries)) => entries.iter().collect::<Vec<_>>(),
+                ("*", Value::Object(entries)) => entries.values().collect(),
+                _ => value.pointer(&format!("/{step}")).into_iter().collect(),
+            })
+            .collect();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests;

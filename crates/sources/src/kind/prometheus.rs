@@ -1,0 +1,294 @@
+//! `prometheus`: the HTTP API of Prometheus. A question is a range query, so that moments that nobody could ask about in time are
+//! asked about later.
+
+mod promql;
+
+use std::{collections::BTreeMap, fmt};
+
+use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
+use serde::{Deserialize, Serialize};
+
+pub use self::promql::selectors;
+use super::{Form, Kind, Question, excerpt};
+use crate::points::{Point, merged};
+
+/// The HTTP API of Prometheus.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prometheus {
+    /// `http://…` or `https://…`, with the path before `/api/v1` if there is one.
+    pub url: String,
+    /// A bearer token, resolved where the coordinator runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Secret>,
+    /// The request's headers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// A PEM file of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// Secrets by name. `{name}` in the value of a header becomes the secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// The header that says how the body is written.
+const CONTENT_TYPE: &str = "Content-Type";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Form for Prometheus {
+    const EXAMPLE: &'static str = "{ url = \"http://10.1.0.9:9090\" }";
+
+    fn without_secrets(&self) -> Self {
+        let HttpProbe { url, headers, .. } = self.request().without_secrets();
+        Self { url, headers, ..self.clone() }
+    }
+}
+
+/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+impl fmt::Debug for Prometheus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, bearer, headers, ca_file, secrets } = &self.without_secrets();
+        f.debug_struct("Prometheus")
+            .field("url", url)
+            .field("bearer", bearer)
+            .field("headers", headers)
+            .field("ca_file", ca_file)
+            .field("secrets", secrets)
+            .finish()
+    }
+}
+
+impl Kind for Prometheus {
+    fn request(&self) -> HttpProbe {
+        let Self { url, bearer, headers, ca_file, secrets } = self.clone();
+        HttpProbe {
+            url,
+            method: "GET".to_owned(),
+            status: None,
+            contains: None,
+            headers,
+            body: None,
+            bearer,
+            ca_file,
+            secrets,
+        }
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        let mut wrong = self.request().parsed().err().unwrap_or_default();
+        if self.url.contains(['?', '#']) {
+            let what = "the url of a Prometheus has a query, and the question is put behind its path";
+            let help = "for example \"http://10.1.0.9:9090\"; headers and `bearer` say who asks";
+            wrong.push(Refusal::new(Field::request(&["url"]), what, "ends with a query", help));
+        }
+        wrong
+    }
+
+    fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
+        promql::invalid(query)
+    }
+
+    fn window_us(&self, query: &str) -> i64 {
+        promql::window_us(query)
+    }
+
+    fn has_steps(&self) -> bool {
+        true
+    }
+
+    /// A value itself has no age: `rate(x[1m])` goes on for a minute after the last scrape, and a plain selector for five. So the age
+    /// of the series behind it is asked for, at the same moments. The oldest series counts.
+    fn age_query(&self, queries: &[&str]) -> Option<String> {
+        let mut all: Vec<String> = queries.iter().flat_map(|query| selectors(query)).collect();
+        all.sort();
+        all.dedup();
+        let of = |(place, selector): (usize, String)| {
+            let age = format!("max(time() - timestamp({selector}))");
+            if place == 0 {
+                age
+            } else {
+                format!("label_replace({age}, \"firedrill\", \"{place}\", \"\", \"\")")
+            }
+        };
+        let ages: Vec<String> = all.into_iter().enumerate().map(of).collect();
+        (!ages.is_empty()).then(|| format!("max({})", ages.join(" or ")))
+    }
+
+    fn question(&self, question: &Question) -> HttpProbe {
+        let Question { query, from_us, until_us, step_us } = question;
+        let mut request = self.request();
+        request.url = format!("{}/api/v1/query_range", request.url.trim_end_matches('/'));
+        request.method = "POST".to_owned();
+        request.headers.insert(CONTENT_TYPE.to_owned(), FORM.to_owned());
+        request.body = Some(format!(
+            "query={}&start={}&end={}&step={}",
+            encoded(query),
+            seconds(*from_us),
+            seconds(*until_us),
+            seconds(*step_us)
+        ));
+        request
+    }
+
+    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+        points(status, body)
+    }
+}
+
+/// Writes microseconds as seconds with decimals.
+fn seconds(us: i64) -> String {
+    format!("{}.{:06}", us.div_euclid(1_000_000), us.rem_euclid(1_000_000))
+}
+
+/// Percent-encodes a text for a form or a query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    data: Option<Data>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Matrix(Vec<Series>),
+    Vector(Vec<Single>),
+    Scalar(Sample),
+    String(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Series {
+    #[serde(default)]
+    values: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+struct Single {
+    value: Option<Sample>,
+}
+
+/// Seconds since 1970, and a number as text.
+#[derive(Deserialize)]
+struct Sample(f64, String);
+
+fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| match status {
+        200..=299 => {
+            format!("the answer is not that of a Prometheus: {}", excerpt(&String::from_utf8_lossy(body)))
+        }
+        _ => format!("status {status}: {}", excerpt(&String::from_utf8_lossy(body))),
+    })?;
+    if answer.status != "success" {
+        return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
+    }
+    let samples: Vec<Sample> = match answer.data {
+        Some(Data::Matrix(all)) => all.into_iter().flat_map(|one| one.values).collect(),
+        Some(Data::Vector(all)) => all.into_iter().filter_map(|one| one.value).collect(),
+        Some(Data::Scalar(one)) => vec![one],
+        Some(Data::String(_)) | None => return Err("the query's value is not a number".to_owned()),
+    };
+    let point = |Sample(at, text): Sample| {
+        let value = text.parse::<f64>().map_err(|_| format!("`{}` is not a number", excerpt(&text)))?;
+        Ok(Point::of(micros(at), value))
+    };
+    Ok(merged(samples.into_iter().map(point).collect::<Result<Vec<_>, String>>()?))
+}
+
+/// Seconds as microseconds. Prometheus has milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
+fn micros(seconds: f64) -> i64 {
+    (seconds * 1_000.0).round() as i64 * 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prometheus(url: &str) -> Prometheus {
+        serde_json::from_value(serde_json::json!({ "url": url })).expect("its parameters")
+    }
+
+    #[test]
+    fn answers_of_all_forms_are_read() {
+        let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"instance":"a"},"values":[[1795723089.500,"0.5"],[1795723090.500,"NaN"]]},
+            {"metric":{"instance":"b"},"values":[[1795723089.500,"+Inf"]]}]}}"#;
+        let read = points(200, matrix).expect("an answer");
+        assert_eq!(read.len(), 2);
+        assert_eq!(
+            (read[0].at_us, read[0].low, read[0].high, read[0].series),
+            (1_795_723_089_500_000, 0.5, f64::INFINITY, 2)
+        );
+        assert!(read[1].nan && !read[0].nan);
+        let empty = br#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+        assert_eq!(points(200, empty), Ok(Vec::new()));
+        let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[1795723089.5,"7"]}}"#;
+        assert_eq!(points(200, scalar).expect("a number")[0].low, 7.0);
+    }
+
+    #[test]
+    fn refusals_say_what_the_source_says() {
+        let bad = br#"{"status":"error","errorType":"bad_data","error":"1:4: parse error: unclosed left parenthesis"}"#;
+        let why = points(400, bad).expect_err("a refusal");
+        assert_eq!(why, "it refuses the query: 1:4: parse error: unclosed left parenthesis");
+        assert_eq!(points(502, b"Bad Gateway\n").expect_err("no JSON"), "status 502: Bad Gateway");
+        let text = br#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#;
+        assert_eq!(points(200, text).expect_err("a text"), "the query's value is not a number");
+    }
+
+    #[test]
+    fn a_question_is_a_range_query_in_a_form() {
+        let question = Question {
+            query: "rate(x{a=\"b\"}[10s])".to_owned(),
+            from_us: 1_795_723_089_500_000,
+            until_us: 1_795_723_090_500_000,
+            step_us: 1_000_000,
+        };
+        let asked = prometheus("http://p:9090/prom/").question(&question);
+        assert_eq!(asked.url, "http://p:9090/prom/api/v1/query_range");
+        assert_eq!(
+            asked.body.as_deref(),
+            Some(
+                "query=rate%28x%7Ba%3D%22b%22%7D%5B10s%5D%29&start=1795723089.500000&end=1795723090.500000&step=1.000000"
+            )
+        );
+        assert!(asked.parsed().is_ok());
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_oldest_series_behind_the_queries() {
+        let of = |queries: &[&str]| prometheus("http://p:9090").age_query(queries);
+        assert_eq!(of(&["sum(rate(x[1m]))"]).as_deref(), Some("max(max(time() - timestamp(x)))"));
+        assert_eq!(
+            of(&["a / b", "b"]).as_deref(),
+            Some(
+                "max(max(time() - timestamp(a)) or label_replace(max(time() - timestamp(b)), \"firedrill\", \"1\", \"\", \"\"))"
+            )
+        );
+        assert_eq!(of(&["vector(1)"]), None);
+    }
+
+    #[test]
+    fn a_url_with_a_query_and_secrets_in_clear() {
+        assert_eq!(prometheus("http://p:9090").invalid(), []);
+        assert_eq!(prometheus("http://p:9090/?x=1").invalid().len(), 1);
+        let mut tenant = prometheus("http://p:9090");
+        tenant.headers.insert("X-Api-Key".to_owned(), "0123456789abcdef0123456789".to_owned());
+        assert!(!format!("{tenant:?}").contains("0123456789abcdef"), "{tenant:?}");
+        assert_eq!(tenant.without_secrets().headers["X-Api-Key"], "***");
+    }
+}

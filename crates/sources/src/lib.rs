@@ -1,0 +1,119 @@
+//! Systems that teams already have and that the coordinator asks by HTTP. A kind is described beside its parameters ([`Kind`]);
+//! one list ([`source_kinds!`]) makes everything that goes over all kinds.
+//!
+//! Makes questions and reads answers. Never judges, and knows no runs: times are those of the source's own clock.
+
+mod ask;
+pub mod clock;
+mod kind;
+mod points;
+
+use firedrill_wire::probe::{Form as _, Hides, HttpProbe, ProbeKind, Refusal};
+use serde::{Deserialize, Serialize};
+
+pub use ask::{Asked, Asker};
+pub use kind::{
+    Form, Kind, Question,
+    json::{Json, Stamp, Unit},
+    prometheus::{Prometheus, selectors},
+};
+pub use points::{Point, merged};
+
+/// The list of the kinds of sources, given to a macro.
+///
+/// An entry is the kind's doc comment, its variant, which is also the type of its parameters, and its key in a scenario: as a name of
+/// Rust and as it stands in files. Everything else is in the kind's descriptor ([`Kind`], [`Form`]).
+#[macro_export]
+macro_rules! source_kinds {
+    ($then:ident) => {
+        $then! {
+            /// Prometheus, or anything that answers its HTTP API (Thanos, Mimir, VictoriaMetrics).
+            Prometheus(Prometheus): prometheus, "prometheus";
+            /// Anything else that answers HTTP with JSON.
+            Json(Json): json, "json";
+        }
+    };
+}
+
+/// Generates the enum, the names, and every match over all kinds from the list.
+macro_rules! enumerate {
+    ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
+        /// A source, by its kind.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum SourceKind {
+            $($(#[$about])* #[serde(rename = $name)] $kind($params),)*
+        }
+
+        impl SourceKind {
+            /// All kinds' names, as they stand in files.
+            pub const KINDS: [&'static str; [$($name),*].len()] = [$($name),*];
+
+            /// A short table of each kind, in the order of the names.
+            pub const EXAMPLES: [&'static str; Self::KINDS.len()] = [$(<$params as Form>::EXAMPLE),*];
+
+            /// The kind's name as it stands in files, such as `prometheus`.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)*
+                }
+            }
+
+            /// Whether a kind has that name.
+            #[must_use]
+            pub fn is_kind(name: &str) -> bool {
+                Self::KINDS.contains(&name)
+            }
+
+            /// Returns its parameters as a [`Kind`].
+            #[must_use]
+            pub const fn as_kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(kind) => kind,)*
+                }
+            }
+
+            /// The same without what may be a secret.
+            #[must_use]
+            pub fn without_secrets(&self) -> Self {
+                match self {
+                    $(Self::$kind(kind) => Self::$kind(kind.without_secrets()),)*
+                }
+            }
+        }
+    };
+}
+
+source_kinds!(enumerate);
+
+impl SourceKind {
+    /// Returns its request, in which a question is filled in.
+    #[must_use]
+    pub fn request(&self) -> HttpProbe {
+        self.as_kind().request()
+    }
+
+    /// Returns its request as that of a probe, for what is told of all requests: what is hidden, what is read, whom it reaches.
+    #[must_use]
+    pub fn probe(&self) -> ProbeKind {
+        ProbeKind::Http(self.request())
+    }
+
+    /// Returns all errors in its parameters that need no file to be found.
+    #[must_use]
+    pub fn invalid(&self) -> Vec<Refusal> {
+        self.as_kind().invalid()
+    }
+
+    /// Returns the keys of a kind whose values may be secrets; none for a name that no kind has. They are those of a request.
+    #[must_use]
+    pub fn hides(name: &str) -> &'static [(&'static str, Hides)] {
+        if Self::is_kind(name) { HttpProbe::HIDES } else { &[] }
+    }
+
+    /// Returns the keys of a kind whose texts are sent byte by byte; none for a name that no kind has.
+    #[must_use]
+    pub fn as_it_is(name: &str) -> &'static [&'static str] {
+        if Self::is_kind(name) { HttpProbe::AS_IT_IS } else { &[] }
+    }
+}
