@@ -1,5 +1,7 @@
 //! Checks several times a second the conditions that stop a run without a person: the guard's and the time limit.
 
+mod on;
+
 use std::sync::Arc;
 
 use firedrill_wire::{Span, probe::Bin};
@@ -9,7 +11,7 @@ use crate::{
     log::Event,
     plan::{
         Plan,
-        model::{AbortWhen, Attack},
+        model::{AbortOn, AbortWhen, Attack},
     },
     scenario::guard::BLIND_FOR,
     score::window::Window,
@@ -29,13 +31,16 @@ pub(super) struct Guards {
     armed: bool,
     /// For each condition, the time since which it could not be evaluated.
     blind_since: Vec<Option<i64>>,
+    /// The same for objectives.
+    blind_on: Vec<Option<i64>>,
 }
 
 /// Returns the length of the window: the longest time that any condition or settling needs.
 fn keep(plan: &Plan) -> Span {
     let attacks = plan.attacks.iter().flat_map(|attack| [attack.baseline, attack.settle]);
     let guards = plan.guard.abort.iter().map(|abort| abort.over);
-    attacks.chain(guards).max().unwrap_or_default() + Span::secs(10)
+    let objectives = plan.guard.abort_on.iter().map(|abort| abort.over);
+    attacks.chain(guards).chain(objectives).max().unwrap_or_default() + Span::secs(10)
 }
 
 /// Returns the time without bins after which a vantage is blind. A bin arrives a time-out after its end.
@@ -51,6 +56,7 @@ impl Guards {
             metrics: Seen::new(plan),
             armed: false,
             blind_since: vec![None; plan.guard.abort.len()],
+            blind_on: vec![None; plan.guard.abort_on.len()],
         }
     }
 
@@ -58,6 +64,7 @@ impl Guards {
     pub(super) fn arm(&mut self) {
         if !std::mem::replace(&mut self.armed, true) {
             self.blind_since.fill(None);
+            self.blind_on.fill(None);
         }
     }
 
@@ -124,6 +131,32 @@ impl Guards {
                     if now_us - from > signed(blind_for.as_micros()) {
                         let why =
                             format!("guard: nothing was measured of {probe} for {blind_for}; flying blind");
+                        return Some(Tripped { why, blind: true });
+                    }
+                }
+            }
+        }
+        self.look_on(now_us, blind_for)
+    }
+
+    /// Evaluates every objective that is a condition: it trips when the newest samples violate it by themselves.
+    fn look_on(&mut self, now_us: i64, blind_for: Span) -> Option<Tripped> {
+        for (condition, since) in self.plan.guard.abort_on.iter().zip(&mut self.blind_on) {
+            let AbortOn { objective, over } = condition;
+            match on::violated(&self.plan, &self.window, &self.metrics, condition, now_us) {
+                Some(violated) => {
+                    *since = None;
+                    if let Some(why) = violated {
+                        let why = format!("guard: objective {objective}: {why}, over {over}");
+                        return Some(Tripped { why, blind: false });
+                    }
+                }
+                None => {
+                    let from = *since.get_or_insert(now_us);
+                    if now_us - from > signed(blind_for.as_micros()) {
+                        let why = format!(
+                            "guard: nothing was measured of objective {objective} for {blind_for}; flying blind"
+                        );
                         return Some(Tripped { why, blind: true });
                     }
                 }

@@ -19,6 +19,7 @@ pub mod interval;
 mod judge;
 pub mod latency;
 mod met;
+pub mod metric;
 mod part;
 mod phases;
 mod requests;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use firedrill_wire::Span;
+
 use super::{
     super::{clock::signed, error::RunError, parts::Run, stop::Stop, tracked::GRACE_US},
     baseline_judge::Baseline,
@@ -9,7 +11,8 @@ use super::{
 };
 use crate::{
     log::Moment,
-    plan::model::{Attack, Phase},
+    plan::model::{Attack, Metric, Phase},
+    score::metric,
 };
 
 /// Waits until the end of the baseline, which must hold.
@@ -35,11 +38,51 @@ pub(super) async fn baseline(
     if let Err(stop) = judged {
         return Ok(Err(stop));
     }
-    let against = seen(run).against;
+    let mut against = seen(run).against;
+    match metrics(run, attack).await? {
+        Ok(more) => against.extend(more),
+        Err(stop) => return Ok(Err(stop)),
+    }
     if against.is_empty() {
         return Ok(Ok(()));
     }
     let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
     // If an earlier attack was armed, hosts were touched, so this is not a refusal of the run.
     Ok(Err(if run.injections.is_empty() { Stop::Refused(why) } else { Stop::Failed(why) }))
+}
+
+/// Returns the judged metrics that are not well before the fault: their newest sample is missing or overdue, or violates the goal.
+async fn metrics(run: &mut Run, attack: &Attack) -> Result<Result<Vec<String>, Stop>, RunError> {
+    let plan = Arc::clone(&run.facts.plan);
+    let judged: Vec<(&Metric, Span)> = plan
+        .metrics
+        .iter()
+        .filter(|metric| attack.judge.contains(&metric.name))
+        .map(|metric| (metric, plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout)))
+        .collect();
+    // The newest sample, and no older one: another attack may have ended just before.
+    let newest = |run: &Run, metric: &Metric, timeout: Span| {
+        let now_us = run.facts.now_us();
+        let window = run.guards.metrics().window(metric, timeout, metric.every, now_us);
+        window.map(|samples| metric::violated_by(metric, &samples))
+    };
+    let latest =
+        judged.iter().map(|(metric, timeout)| metric.overdue_after(*timeout)).max().unwrap_or_default();
+    let until_us = run.facts.now_us() + signed(latest.as_micros());
+    let seen = |run: &Run| judged.iter().all(|(metric, timeout)| newest(run, metric, *timeout).is_some());
+    if let Err(stop) = run.pump(until_us, seen).await? {
+        return Ok(Err(stop));
+    }
+    let against = judged.iter().filter_map(|(metric, timeout)| match newest(run, metric, *timeout) {
+        Some(violated) => Some(format!("objective {}: {}", metric.name, violated?)),
+        None => {
+            let failed = run.guards.metrics().failure(metric);
+            let why = failed.map_or_else(String::new, |why| format!(": {why}"));
+            Some(format!(
+                "objective {}: source {} has no sample that shows anything{why}",
+                metric.name, metric.source
+            ))
+        }
+    });
+    Ok(Ok(against.collect()))
 }

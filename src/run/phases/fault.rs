@@ -1,12 +1,16 @@
 //! The fault of an attack, from its start until it is over, and the recovery after it.
 
+use std::sync::Arc;
+
+use firedrill_wire::Span;
+
 use super::{
     super::{clock::signed, error::RunError, parts::Run, stop::Stop, tracked::word_us},
     exchange::exchange,
 };
 use crate::{
     log::{Event, Moment},
-    plan::model::{Attack, Phase},
+    plan::model::{Attack, Metric, Phase},
 };
 
 /// Interval at which the latest end of the fault is computed again.
@@ -62,7 +66,31 @@ pub(super) async fn fault_and_recovery(
     }
     // The last bins of the recovery arrive a time-out after their end, and judging needs them.
     let tail = run.facts.now_us() + signed(run.facts.plan.slowest().as_micros()) + TAIL_US;
-    Ok(run.pump(tail, |_| false).await?.map(|_| ()))
+    if let Err(stop) = run.pump(tail, |_| false).await? {
+        return Ok(Err(stop));
+    }
+    last_samples(run, attack, until).await
+}
+
+/// Waits until sources have told what they know of the attack, as far as they do in time.
+async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<Result<(), Stop>, RunError> {
+    let plan = Arc::clone(&run.facts.plan);
+    let metrics: Vec<(&Metric, Span)> = plan
+        .metrics
+        .iter()
+        .filter(|metric| attack.judge.contains(&metric.name))
+        .map(|metric| (metric, plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout)))
+        .collect();
+    let latest = metrics.iter().map(|(metric, timeout)| metric.overdue_after(*timeout)).max();
+    let Some(latest) = latest else { return Ok(Ok(())) };
+    let known = |run: &Run| {
+        metrics.iter().all(|(metric, _)| {
+            // An increase needs a sample after the end.
+            let after_us = until_us + signed(metric.every.as_micros());
+            run.guards.metrics().is_known_until(metric, after_us)
+        })
+    };
+    Ok(run.pump(until_us + signed(latest.as_micros()), known).await?.map(|_| ()))
 }
 
 /// Returns the time until which the end of a fault is waited for: its planned end, or the end of a hold that began late,

@@ -212,6 +212,7 @@ pub fn measured(measured: &Measured) -> String {
         },
         (None, _) => NONE.to_owned(),
         (Some(share), Unit::Share) => format::percent(share),
+        (Some(value), Unit::Number) => crate::score::metric::number(value),
         (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
         (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
@@ -220,6 +221,7 @@ pub fn measured(measured: &Measured) -> String {
 fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => format::percent(value),
+        Unit::Number => crate::score::metric::number(value),
         Unit::Latency | Unit::Time => us(value),
     };
     match (measured.low, measured.high) {

@@ -9,7 +9,7 @@ use super::{
     causes, disagree,
     efficacy::{self, Doubt},
     facts::Facts,
-    figures, format, judge,
+    figures, format, judge, metric,
     phases::Phases,
     samples::Samples,
 };
@@ -66,6 +66,7 @@ pub(super) fn judged(
         bench.doubts.insert(0, doubt);
     }
     card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
+    card.objectives.extend(bench.metrics().map(|one| metric::objective(&bench, one)));
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);

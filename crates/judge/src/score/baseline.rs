@@ -2,7 +2,8 @@
 
 use firedrill_plan::plan::model::{Goal, Phase};
 
-use super::{bench::Bench, efficacy::Doubt, format, share};
+use super::{bench::Bench, efficacy::Doubt, format, metric, share};
+use crate::log::Sample;
 
 /// An attack on a system that was unhealthy before it shows nothing.
 pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
@@ -10,6 +11,19 @@ pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
         return None;
     }
     let doubt = |text: String| Some(Doubt { void: true, text });
+    for metric in bench.metrics() {
+        let sampled = bench.facts.sampled.get(metric.name.as_str());
+        let baseline = bench.phases.get(Phase::Baseline);
+        let inside = |one: &&Sample| {
+            one.lacks.is_none()
+                && baseline.is_some_and(|phase| phase.from_us <= one.from_us() && one.at_us <= phase.until_us)
+        };
+        let before: Vec<&Sample> =
+            sampled.into_iter().flat_map(|one| &one.samples).copied().filter(inside).collect();
+        if let Some(why) = metric::violated_by(metric, &before) {
+            return doubt(format!("the system was not healthy before: {} was {why}", metric.name));
+        }
+    }
     for objective in bench.objectives() {
         let Some(probe) = bench.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
             continue;

@@ -2,7 +2,7 @@
 
 use firedrill_plan::plan::{
     Plan,
-    model::{Attack, GOOD_AT, Goal, Objective, Probe},
+    model::{Attack, GOOD_AT, Goal, Metric, Objective, Probe},
     select::arrivals_key,
 };
 use firedrill_wire::probe::Arrivals;
@@ -81,6 +81,10 @@ fn good_again(plan: &Plan, attack: &Attack, probe: &str) -> f64 {
 impl<'f, 'a> Bench<'f, 'a> {
     pub(crate) fn objectives(&self) -> impl Iterator<Item = &'a Objective> + '_ {
         self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
+    }
+
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = &'a Metric> + '_ {
+        self.plan.metrics.iter().filter(|metric| self.attack.judge.contains(&metric.name))
     }
 
     /// Vantages on targets of this attack are shown and do not count.

@@ -6,6 +6,7 @@ use firedrill_plan::plan::model::Phase;
 use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
 use serde::{Deserialize, Serialize};
 
+use super::metric::MetricCard;
 use crate::verdict::Verdict;
 
 /// The result of judging a run.
@@ -109,7 +110,7 @@ pub struct PhaseCard {
 pub struct ObjectiveCard {
     /// Its name.
     pub name: String,
-    /// Its probe.
+    /// Its probe; empty where a source measures it.
     pub probe: String,
     /// The goal, in words.
     pub goal: String,
@@ -119,8 +120,11 @@ pub struct ObjectiveCard {
     pub why: String,
     /// The worst vantage's figure.
     pub measured: Measured,
-    /// The result at each vantage.
+    /// The result at each vantage; none where a source measures it.
     pub vantages: Vec<VantageCard>,
+    /// What its source measured, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Box<MetricCard>>,
 }
 
 /// The result of an objective at one vantage.
@@ -165,6 +169,8 @@ pub enum Unit {
     Share,
     /// A latency in microseconds; endless where no answer came.
     Latency,
+    /// A number of a source, in the unit of its query.
+    Number,
     /// A length of time in microseconds; endless where it did not end while it was measured, longer than `low`.
     Time,
 }

@@ -14,7 +14,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use crate::log::{Event, Log, Moment, Outcome, RunOutcome};
+use crate::log::{Event, Log, Moment, Outcome, RunOutcome, Sample};
 
 /// The contents of a log.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) last_us: i64,
     pub(crate) attacks: Vec<AttackFacts<'a>>,
     pub(crate) gaps: Vec<(i64, i64)>,
+    /// What sources said, by objective.
+    pub(crate) sampled: BTreeMap<&'a str, SampledFacts<'a>>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// Times at which a host's agent started, and at which its link came back after a reboot.
     pub(crate) starts: Vec<(&'a str, i64)>,
@@ -43,6 +45,36 @@ pub(crate) struct Facts<'a> {
     pub(crate) touched: BTreeSet<&'a str>,
     pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
     index: Index<'a>,
+}
+
+/// What a source said of one objective.
+#[derive(Debug, Default)]
+pub(crate) struct SampledFacts<'a> {
+    /// All samples, in the order of the log.
+    pub(crate) samples: Vec<&'a Sample>,
+    /// The largest uncertainty of the source's clock.
+    pub(crate) unsure_us: i64,
+    /// Each question: when its record was written, and how long it took.
+    asked: Vec<(i64, i64)>,
+    /// Each question without an answer, and why.
+    pub(crate) failed: Vec<(i64, &'a str)>,
+}
+
+impl SampledFacts<'_> {
+    /// Returns the number of questions between two moments, and of those without an answer.
+    pub(crate) fn asked(&self, from_us: i64, until_us: i64) -> (u64, u64) {
+        let inside = |at_us: &i64| (from_us..=until_us).contains(at_us);
+        let asked = self.asked.iter().filter(|(at_us, _)| inside(at_us)).count();
+        let failed = self.failed.iter().filter(|(at_us, _)| inside(at_us)).count();
+        (asked as u64, failed as u64)
+    }
+
+    /// Returns the median time that a question took.
+    pub(crate) fn took_us(&self) -> i64 {
+        let mut all: Vec<i64> = self.asked.iter().map(|(_, took_us)| *took_us).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or(0)
+    }
 }
 
 /// Indexes of injections: their attack, and their place in it. A map, because there are many events and injections.
@@ -211,6 +243,13 @@ impl<'a> Facts<'a> {
                     one.armed = true;
                 }
             }
+            Event::Sampled { objective, samples, unsure_us, took_us, failed, .. } => {
+                let one = self.sampled.entry(objective).or_default();
+                one.samples.extend(samples);
+                one.unsure_us = one.unsure_us.max(*unsure_us);
+                one.asked.push((at_us, *took_us));
+                one.failed.extend(failed.as_deref().map(|why| (at_us, why)));
+            }
             Event::LinkLost { host, .. } => self.lost.push((host, at_us)),
             Event::LinkBack { host, rebooted } => {
                 if *rebooted {
@@ -249,7 +288,6 @@ impl<'a> Facts<'a> {
             | Event::ApprovalGiven { .. }
             | Event::Note { .. }
             | Event::Clock { .. }
-            | Event::Sampled { .. }
             | Event::Bin { .. }
             | Event::Bins { .. }
             | Event::Agent { .. } => {}

@@ -47,7 +47,7 @@ pub(crate) struct Cut {
 
 /// A requested stretch of time, with the uncertainty of its ends.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+pub(crate) struct Stretch {
     from_us: i64,
     from_zone_us: i64,
     until_us: i64,
@@ -56,7 +56,7 @@ struct Stretch {
 
 impl Stretch {
     /// Returns the range in which a second certainly lies in it.
-    fn sure(&self) -> std::ops::Range<i64> {
+    pub(crate) fn sure(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_add(self.from_zone_us)..self.until_us.saturating_sub(self.until_zone_us)
     }
 
@@ -71,14 +71,14 @@ impl Stretch {
     }
 
     /// Returns the range outside of which a second certainly does not lie in it.
-    fn perhaps(&self) -> std::ops::Range<i64> {
+    pub(crate) fn perhaps(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_sub(self.from_zone_us)..self.until_us.saturating_add(self.until_zone_us)
     }
 }
 
 /// Returns the time of some phases; an edge between two of them does not count. `unsure_us` is the uncertainty of the
 /// vantage's clock.
-fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
+pub(crate) fn stretches(phases: &Phases, during: &[Phase], unsure_us: i64) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     for (place, span) in phases.all.iter().enumerate().filter(|(_, span)| during.contains(&span.phase)) {
         // The end of a phase that is the start of the next one has the same uncertainty.

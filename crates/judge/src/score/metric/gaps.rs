@@ -1,0 +1,73 @@
+//! Judged time that no sample is about, and why.
+
+use std::collections::BTreeMap;
+
+use firedrill_plan::plan::model::{Metric, MetricGoal};
+
+use super::{GapCard, goals::Seen};
+use crate::{
+    log::Lack,
+    score::{facts::SampledFacts, part::Stretch},
+};
+
+/// Returns the gaps of an objective in the judged time.
+pub(super) fn gaps(
+    metric: &Metric,
+    facts: &SampledFacts<'_>,
+    seen: &Seen<'_>,
+    all: &[Stretch],
+) -> Vec<GapCard> {
+    // An increase needs samples around the phases only; it says itself what it lacks.
+    if matches!(metric.goal, MetricGoal::IncreaseBelow(_)) {
+        return Vec::new();
+    }
+    let every = i64::try_from(metric.every.as_micros()).unwrap_or(i64::MAX / 8);
+    // A sample is about its window, and stands for the time since the sample before it.
+    let age = seen.counted.iter().map(|one| one.age_us).max().unwrap_or(0);
+    let mut gaps = Vec::new();
+    for stretch in all {
+        let (start, end) = (stretch.sure().start, stretch.sure().end);
+        let mut known = start;
+        let mut allowed = every.saturating_add(age);
+        for one in seen.counted.iter().filter(|one| super::within(one, stretch)) {
+            let from = one.from_us().min(one.at_us.saturating_sub(every));
+            if from > known.saturating_add(allowed) {
+                gaps.push((known, from));
+            }
+            known = known.max(one.at_us);
+            allowed = every / 2;
+        }
+        if end > known.saturating_add(every).saturating_add(every / 2) {
+            gaps.push((known, end));
+        }
+    }
+    gaps.into_iter()
+        .map(|(from_us, until_us)| GapCard { from_us, until_us, why: why(facts, seen, from_us, until_us) })
+        .collect()
+}
+
+/// Says why there is nothing between two moments.
+fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, from_us: i64, until_us: i64) -> String {
+    let inside = |at_us: i64| from_us < at_us && at_us <= until_us;
+    let mut lacks: BTreeMap<Lack, usize> = BTreeMap::new();
+    for lack in facts.samples.iter().filter(|one| inside(one.at_us)).filter_map(|one| one.lacks) {
+        *lacks.entry(lack).or_default() += 1;
+    }
+    let mut all: Vec<String> = lacks.iter().map(|(lack, count)| samples(*count, lack.word())).collect();
+    let fewer = seen.fewer.iter().filter(|one| inside(one.at_us)).count();
+    if fewer > 0 {
+        all.push(samples(
+            fewer,
+            "of fewer series than before (take sum, max or min of series that come and go)",
+        ));
+    }
+    if let Some((_, text)) = facts.failed.iter().find(|(at_us, _)| *at_us > from_us) {
+        all.push(format!("the source did not answer ({text})"));
+    }
+    if all.is_empty() { "the source had no samples of that time".to_owned() } else { all.join(", ") }
+}
+
+fn samples(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} sample{s} {what}")
+}

@@ -1,0 +1,249 @@
+//! The goals of metrics: which samples count, and what they show.
+
+use firedrill_plan::plan::model::{Metric, MetricGoal};
+
+use super::{GapCard, PointCard, number, within};
+use crate::{
+    log::Sample,
+    score::{format, part::Stretch},
+    verdict::Verdict,
+};
+
+/// The samples of an attack.
+pub(super) struct Seen<'s> {
+    /// Those that count, in the order of time.
+    pub(super) counted: Vec<&'s Sample>,
+    /// Those that show something, wherever they are.
+    shown: Vec<&'s Sample>,
+    /// Samples with fewer series than an earlier one: what left cannot be seen, but what is left can violate.
+    pub(super) fewer: Vec<&'s Sample>,
+}
+
+/// What samples show.
+pub(super) struct Found {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+    pub(super) value: Option<f64>,
+    pub(super) at_us: Option<i64>,
+    pub(super) low: Option<f64>,
+    pub(super) high: Option<f64>,
+}
+
+impl<'s> Seen<'s> {
+    pub(super) fn of(metric: &Metric, near: &[&'s Sample], all: &[Stretch]) -> Self {
+        let mut shown: Vec<&Sample> = near.iter().copied().filter(|one| one.lacks.is_none()).collect();
+        shown.sort_by_key(|one| one.at_us);
+        let mut most = 0;
+        let (mut counted, mut fewer) = (Vec::new(), Vec::new());
+        for one in &shown {
+            let less = one.series < most;
+            most = most.max(one.series);
+            if !all.iter().any(|stretch| within(one, stretch)) {
+                continue;
+            }
+            if less && !breaks(metric.goal, one) { fewer.push(*one) } else { counted.push(*one) }
+        }
+        Self { counted, shown, fewer }
+    }
+
+    pub(super) fn point(&self, metric: &Metric, one: &Sample) -> PointCard {
+        let counts = self.counted.iter().any(|other| std::ptr::eq(*other, one));
+        let value = one.lacks.is_none().then(|| worst(metric.goal, one)).flatten();
+        PointCard { at_us: one.at_us, value, counts }
+    }
+
+    pub(super) fn judge(&self, metric: &Metric, gaps: &[GapCard], all: &[Stretch]) -> Found {
+        let mut found = match metric.goal {
+            MetricGoal::Below(_) | MetricGoal::Above(_) => self.bound(metric.goal),
+            MetricGoal::Good(share) => self.share(share.fraction()),
+            MetricGoal::IncreaseBelow(bound) => return self.increase(metric, bound, all),
+        };
+        let decided = found.verdict == Verdict::Violated && !matches!(metric.goal, MetricGoal::Good(_));
+        if self.counted.is_empty() {
+            let why = gaps.first().map_or_else(|| "no phase was judged".to_owned(), |gap| gap.why.clone());
+            (found.verdict, found.why) = (Verdict::Unknown, format!("no sample shows anything: {why}"));
+        } else if let Some(gap) = gaps.first().filter(|_| !decided) {
+            let more = if gaps.len() > 1 { format!(" ({} such gaps)", gaps.len()) } else { String::new() };
+            let missing: i64 = gaps.iter().map(|gap| gap.until_us - gap.from_us).sum();
+            let why = format!(
+                "{} of the judged time are not known, the first from {} to {}{more}: {}",
+                format::time(missing),
+                format::clock(gap.from_us),
+                format::clock(gap.until_us),
+                gap.why
+            );
+            (found.verdict, found.why) = (Verdict::Unknown, why);
+        }
+        found
+    }
+
+    fn bound(&self, goal: MetricGoal) -> Found {
+        let badness = |one: &&&Sample| match goal {
+            MetricGoal::Above(_) => -one.low.unwrap_or(f64::INFINITY),
+            _ => one.high.unwrap_or(f64::NEG_INFINITY),
+        };
+        let worst_one = self.counted.iter().max_by(|a, b| badness(a).total_cmp(&badness(b)));
+        let value = worst_one.and_then(|one| worst(goal, one));
+        let bad = self.counted.iter().filter(|one| breaks(goal, one)).count();
+        let all = self.counted.len();
+        let at_us = worst_one.map(|one| one.at_us);
+        let figure = format!(
+            "{} at {}, the worst of {all} samples",
+            value.map_or_else(String::new, number),
+            format::clock(at_us.unwrap_or(0))
+        );
+        let (verdict, why) = match (goal, bad) {
+            (_, 0) => (Verdict::Held, figure),
+            (MetricGoal::Above(bound), bad) => {
+                (Verdict::Violated, format!("{bad} not above {}: {figure}", number(bound)))
+            }
+            (MetricGoal::Below(bound), bad) => {
+                (Verdict::Violated, format!("{bad} not below {}: {figure}", number(bound)))
+            }
+            _ => (Verdict::Violated, figure),
+        };
+        Found { verdict, why, value, at_us, low: None, high: None }
+    }
+
+    /// The events of all users were counted, so the share has no interval.
+    fn share(&self, wanted: f64) -> Found {
+        let (good, total) = sums(&self.counted);
+        let unknown = |why: &str| Found {
+            verdict: Verdict::Unknown,
+            why: why.to_owned(),
+            value: None,
+            at_us: None,
+            low: None,
+            high: None,
+        };
+        if total <= 0.0 {
+            return unknown("there were no events");
+        }
+        let share = (good / total).clamp(0.0, 1.0);
+        let verdict = if share >= wanted { Verdict::Held } else { Verdict::Violated };
+        let why = format!(
+            "{} were good in {} samples, {} wanted",
+            format::percent(share),
+            self.counted.len(),
+            format::percent(wanted)
+        );
+        Found { verdict, why, value: Some(share), at_us: None, low: None, high: None }
+    }
+
+    /// A counter increased at least by what it did between samples that are certainly in the phases, and at most by what it did
+    /// between those around them. A counter that fell was reset: nobody knows how much it had counted until then.
+    fn increase(&self, metric: &Metric, bound: f64, all: &[Stretch]) -> Found {
+        let (mut low, mut high) = (0.0, Some(0.0));
+        let mut open = None;
+        for stretch in all {
+            let inside = self.counted.iter().copied().filter(|one| within(one, stretch)).collect::<Vec<_>>();
+            low += rises(&inside).0;
+            let edge = stretch.perhaps();
+            let before = self.shown.iter().rposition(|one| one.at_us <= edge.start);
+            let after = self.shown.iter().position(|one| one.from_us() >= edge.end);
+            let (Some(before), Some(after)) = (before, after) else {
+                (high, open) = (None, Some("there is no sample before or after it"));
+                continue;
+            };
+            let around = self.shown.get(before..=after).unwrap_or_default();
+            let (rise, reset) = rises(around);
+            let far = i64::try_from(metric.stale_after.as_micros()).unwrap_or(i64::MAX);
+            let gap = around.windows(2).any(|pair| pair[1].at_us - pair[0].at_us > far);
+            if reset {
+                (high, open) = (
+                    None,
+                    Some("the counter fell, so it was reset, and what it had counted until then is lost"),
+                );
+            } else if gap {
+                (high, open) = (None, Some("samples are missing, in which it may have been reset"));
+            } else {
+                high = high.map(|high: f64| high + rise);
+            }
+        }
+        let text = |high: Option<f64>| match high {
+            Some(high) if high > low => format!("it increased by {} to {}", number(low), number(high)),
+            Some(_) => format!("it increased by {}", number(low)),
+            None => format!("it increased by {} at least", number(low)),
+        };
+        let (verdict, why) = match high {
+            _ if low >= bound && !self.counted.is_empty() => (Verdict::Violated, text(high)),
+            Some(most) if most < bound && !all.is_empty() => (Verdict::Held, text(high)),
+            _ => (
+                Verdict::Unknown,
+                format!(
+                    "{}; {}",
+                    text(high),
+                    open.unwrap_or("samples on either side of an edge leave it open")
+                ),
+            ),
+        };
+        let value = if self.counted.is_empty() { None } else { Some(high.unwrap_or(low)) };
+        Found { verdict, why, value, at_us: None, low: Some(low), high }
+    }
+}
+
+/// Returns by how much a counter rose between samples, without the steps at which it fell, and whether it fell.
+fn rises(samples: &[&Sample]) -> (f64, bool) {
+    let values: Vec<f64> = samples.iter().filter_map(|one| one.high).collect();
+    let steps = values.windows(2).map(|pair| pair[1] - pair[0]);
+    (steps.clone().filter(|step| *step > 0.0).sum(), steps.into_iter().any(|step| step < 0.0))
+}
+
+fn sums(samples: &[&Sample]) -> (f64, f64) {
+    let both = samples.iter().filter_map(|one| Some((one.low?, one.total?)));
+    both.fold((0.0, 0.0), |(good, total), (one, all)| (good + one, total + all))
+}
+
+/// Returns the worst value of a sample.
+fn worst(goal: MetricGoal, one: &Sample) -> Option<f64> {
+    match goal {
+        MetricGoal::Above(_) => one.low,
+        MetricGoal::Good(_) => {
+            one.low.zip(one.total).filter(|(_, total)| *total > 0.0).map(|(good, total)| good / total)
+        }
+        MetricGoal::Below(_) | MetricGoal::IncreaseBelow(_) => one.high,
+    }
+}
+
+/// Whether a sample alone violates a goal.
+fn breaks(goal: MetricGoal, one: &Sample) -> bool {
+    match goal {
+        MetricGoal::Below(bound) => one.high.is_some_and(|high| high >= bound),
+        MetricGoal::Above(bound) => one.low.is_some_and(|low| low <= bound),
+        MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_) => false,
+    }
+}
+
+/// Returns how the samples of a moving window violate a goal by themselves, if they do. Guards ask.
+#[must_use]
+pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
+    match metric.goal {
+        MetricGoal::Below(bound) => {
+            let worst = window
+                .iter()
+                .filter(|one| breaks(metric.goal, one))
+                .filter_map(|one| one.high)
+                .reduce(f64::max)?;
+            Some(format!("{}, not below {}", number(worst), number(bound)))
+        }
+        MetricGoal::Above(bound) => {
+            let worst = window
+                .iter()
+                .filter(|one| breaks(metric.goal, one))
+                .filter_map(|one| one.low)
+                .reduce(f64::min)?;
+            Some(format!("{}, not above {}", number(worst), number(bound)))
+        }
+        MetricGoal::Good(wanted) => {
+            let (good, total) = sums(window);
+            let share = good / total;
+            (total > 0.0 && share < wanted.fraction())
+                .then(|| format!("{} good, below {wanted}", format::percent(share)))
+        }
+        MetricGoal::IncreaseBelow(bound) => {
+            let (rise, _) = rises(window);
+            (rise >= bound)
+                .then(|| format!("increased by {}, not by less than {}", number(rise), number(bound)))
+        }
+    }
+}

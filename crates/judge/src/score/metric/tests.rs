@@ -1,0 +1,219 @@
+use firedrill_plan::plan::model::{Asks, Metric, MetricGoal, Phase};
+use firedrill_wire::{Share, Span};
+
+use super::*;
+use crate::{
+    log::{Event, Lack, Record},
+    score,
+    testing::{Drill, S},
+};
+
+fn metric(goal: MetricGoal) -> Metric {
+    let asks = match goal {
+        MetricGoal::Good(_) => Asks::Ratio { good: "g".to_owned(), total: "t".to_owned() },
+        _ => Asks::One { query: "x".to_owned() },
+    };
+    Metric {
+        name: "errors".to_owned(),
+        source: "prom".to_owned(),
+        asks,
+        goal,
+        every: Span::secs(5),
+        lag: Span::secs(5),
+        stale_after: Span::secs(15),
+        during: vec![Phase::Fault, Phase::Recovery],
+    }
+}
+
+fn sample(second: i64, value: f64) -> Sample {
+    Sample {
+        at_us: second * S,
+        window_us: 0,
+        age_us: 0,
+        low: Some(value),
+        high: Some(value),
+        total: None,
+        series: 1,
+        lacks: None,
+    }
+}
+
+fn lacking(second: i64, lack: Lack) -> Sample {
+    Sample { low: None, high: None, series: 0, lacks: Some(lack), ..sample(second, 0.0) }
+}
+
+/// That value from second 30 on; before it, and in the baseline, all is well.
+fn from_30(second: i64, value: f64) -> f64 {
+    if second < 30 { 0.1 } else { value }
+}
+
+/// Judges a drill of one attack (fault from second 21 to 81, recovery to 121) by a metric, with these samples; one that is `None` had
+/// no answer.
+fn judged(goal: MetricGoal, samples: impl Fn(i64) -> Option<Sample>) -> ObjectiveCard {
+    judged_with(goal, 1_000, samples)
+}
+
+fn judged_with(goal: MetricGoal, unsure_us: i64, samples: impl Fn(i64) -> Option<Sample>) -> ObjectiveCard {
+    let extra = (1..26).map(|step| {
+        let second = step * 5;
+        let sample = samples(second);
+        let failed = sample.is_none().then(|| "no answer within 5s".to_owned());
+        let event = Event::Sampled {
+            objective: "errors".to_owned(),
+            until_us: second * S,
+            samples: sample.into_iter().collect(),
+            unsure_us,
+            took_us: 2_000,
+            failed,
+        };
+        (second, event)
+    });
+    let drill = Drill { extra: extra.collect(), ..Drill::one() };
+    let mut records: Vec<Record> = drill.records();
+    if let Event::RunStarted { plan, .. } = &mut records[0].event {
+        plan.metrics = vec![metric(goal)];
+        plan.attacks[0].judge = vec!["errors".to_owned()];
+    }
+    let card = score::fold(&records);
+    assert_eq!(card.attacks[0].objectives.len(), 1, "{card:#?}");
+    let mut card = card;
+    card.attacks.remove(0).objectives.remove(0)
+}
+
+#[test]
+fn samples_over_all_phases_hold_and_one_bad_one_violates() {
+    let held = judged(MetricGoal::Below(0.5), |second| Some(sample(second, 0.1)));
+    assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
+    assert_eq!(held.metric.as_ref().map(|metric| (metric.samples, metric.gaps.len())), Some((20, 0)));
+    let violated =
+        judged(MetricGoal::Below(0.5), |second| Some(sample(second, if second == 60 { 1.5 } else { 0.1 })));
+    assert_eq!(violated.verdict, Verdict::Violated, "{violated:#?}");
+    assert_eq!(violated.why, "1 not below 0.5: 1.5 at 01:00.0, the worst of 20 samples");
+    assert_eq!(violated.measured.value, Some(1.5));
+    let above =
+        judged(MetricGoal::Above(2.0), |second| Some(sample(second, if second == 60 { 2.0 } else { 9.0 })));
+    assert_eq!(above.verdict, Verdict::Violated, "a bound is not reached: {above:#?}");
+}
+
+#[test]
+fn a_source_that_stopped_is_unknown_unless_what_it_said_violates() {
+    let stopped =
+        |value: f64| move |second: i64| (second <= 50).then(|| sample(second, from_30(second, value)));
+    let unknown = judged(MetricGoal::Below(0.5), stopped(0.1));
+    assert_eq!(unknown.verdict, Verdict::Unknown, "{unknown:#?}");
+    assert!(unknown.why.contains("the source did not answer (no answer within 5s)"), "{}", unknown.why);
+    assert!(unknown.why.contains("the first from 00:50.0 to"), "{}", unknown.why);
+    assert_eq!(judged(MetricGoal::Below(0.5), stopped(0.9)).verdict, Verdict::Violated);
+}
+
+#[test]
+fn empty_and_stale_and_nothing_are_unknown() {
+    for (lack, word) in [
+        (Lack::Empty, "empty"),
+        (Lack::Stale, "stale"),
+        (Lack::NotANumber, "not a number"),
+        (Lack::Several, "of several series"),
+    ] {
+        let some = judged(MetricGoal::Below(0.5), |second| {
+            Some(if (55..70).contains(&second) { lacking(second, lack) } else { sample(second, 0.1) })
+        });
+        assert_eq!(some.verdict, Verdict::Unknown, "{some:#?}");
+        assert!(some.why.contains(&format!("3 samples {word}")), "{}", some.why);
+        let all = judged(MetricGoal::Below(0.5), |second| Some(lacking(second, lack)));
+        assert_eq!(all.verdict, Verdict::Unknown);
+        assert!(all.why.starts_with("no sample shows anything: "), "{}", all.why);
+    }
+    assert_eq!(judged(MetricGoal::Below(0.5), |_| None).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_value_of_old_data_is_about_the_time_of_the_data() {
+    // The only bad value is of data from before the fault.
+    let old = judged(MetricGoal::Below(0.5), |second| {
+        Some(if second == 25 { Sample { age_us: 6 * S, ..sample(second, 9.0) } } else { sample(second, 0.1) })
+    });
+    assert_ne!(old.verdict, Verdict::Violated, "{old:#?}");
+    // The same value of a rate over 10 s that reaches back into the baseline.
+    let rate = judged(MetricGoal::Below(0.5), |second| {
+        let value = if second == 25 || second == 30 { 9.0 } else { 0.1 };
+        Some(Sample { window_us: 10 * S, ..sample(second, value) })
+    });
+    assert_eq!(rate.verdict, Verdict::Held, "{rate:#?}");
+}
+
+#[test]
+fn samples_within_the_unsure_edge_do_not_decide() {
+    let at_edge = |unsure_us| {
+        judged_with(MetricGoal::Below(0.5), unsure_us, |second| {
+            // The fault begins in second 21.
+            Some(sample(second, if second == 25 { 9.0 } else { 0.1 }))
+        })
+    };
+    assert_eq!(at_edge(1_000).verdict, Verdict::Violated);
+    let unsure = at_edge(5 * S);
+    assert_ne!(unsure.verdict, Verdict::Violated, "{unsure:#?}");
+}
+
+#[test]
+fn a_series_that_left_is_not_held_but_what_is_left_can_violate() {
+    let left = |value: f64| {
+        move |second: i64| {
+            Some(Sample { series: if second < 50 { 3 } else { 2 }, ..sample(second, from_30(second, value)) })
+        }
+    };
+    let unknown = judged(MetricGoal::Below(0.5), left(0.1));
+    assert_eq!(unknown.verdict, Verdict::Unknown);
+    assert!(unknown.why.contains("of fewer series than before"), "{}", unknown.why);
+    assert_eq!(judged(MetricGoal::Below(0.5), left(0.9)).verdict, Verdict::Violated);
+}
+
+#[test]
+fn a_share_is_over_all_events_of_the_phases() {
+    let share = |good: f64, total: f64| {
+        judged(MetricGoal::Good(Share::from_fraction(0.99).expect("a share")), move |second| {
+            let (good, total) = if second == 40 { (good, total) } else { (100.0, 100.0) };
+            Some(Sample { total: Some(total), ..sample(second, good) })
+        })
+    };
+    assert_eq!(share(90.0, 100.0).verdict, Verdict::Held, "10 of 2,000");
+    let violated = share(50.0, 100.0);
+    assert_eq!(violated.verdict, Verdict::Violated, "{violated:#?}");
+    assert_eq!(violated.why, "97.5 % were good in 20 samples, 99 % wanted");
+    let nothing = judged(MetricGoal::Good(Share::ALL), |second| {
+        Some(Sample { total: Some(0.0), ..sample(second, 0.0) })
+    });
+    assert_eq!((nothing.verdict, nothing.why.as_str()), (Verdict::Unknown, "there were no events"));
+    let gap = judged(MetricGoal::Good(Share::ALL), |second| {
+        (second != 60 && second != 65).then(|| Sample { total: Some(1.0), ..sample(second, 0.0) })
+    });
+    assert_eq!(gap.verdict, Verdict::Unknown, "what happened in the gap is not known: {gap:#?}");
+}
+
+#[test]
+fn a_counters_increase_is_bounded_by_samples_inside_and_around() {
+    // It counts one each second from second 41 on: 80 until the end of the recovery.
+    let count = |second: i64| (second - 41).max(0) as f64;
+    let increase = |bound: f64| {
+        judged(MetricGoal::IncreaseBelow(bound), move |second| Some(sample(second, count(second))))
+    };
+    let held = increase(85.0);
+    assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
+    assert_eq!((held.measured.low, held.measured.high), (Some(79.0), Some(84.0)));
+    assert_eq!(increase(82.0).verdict, Verdict::Unknown, "it may have been before or after the edge");
+    assert_eq!(increase(79.0).verdict, Verdict::Violated);
+    let reset = judged(MetricGoal::IncreaseBelow(500.0), |second| {
+        Some(sample(second, if second < 60 { 50.0 } else { 0.0 }))
+    });
+    assert_eq!(reset.verdict, Verdict::Unknown);
+    assert!(reset.why.contains("it was reset"), "{}", reset.why);
+    let cut = judged(MetricGoal::IncreaseBelow(30.0), |second| {
+        (second <= 80).then(|| sample(second, count(second)))
+    });
+    assert_eq!(cut.verdict, Verdict::Violated, "what was seen is enough: {cut:#?}");
+}
+
+#[test]
+fn numbers_have_the_digits_that_they_need() {
+    let texts = [0.0, 0.5, 1.0, 12.345_678, 1234.56, 1e9, 0.000_012, f64::MAX].map(number);
+    assert_eq!(texts, ["0", "0.5", "1", "12.346", "1234.6", "1.000e9", "1.200e-5", "infinite"]);
+}
