@@ -9,6 +9,7 @@ mod approve;
 mod around;
 mod bench;
 mod ends;
+mod metrics;
 #[path = "../common/output.rs"]
 mod output;
 mod services;

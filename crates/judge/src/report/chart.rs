@@ -5,6 +5,7 @@
 
 mod axes;
 mod frame;
+pub(crate) mod metric;
 
 use std::fmt::Write as _;
 

@@ -14,7 +14,8 @@ use super::{input::Input, view::measured};
 use crate::{
     score::{
         card::{AttackCard, phase_word, state_word},
-        causes,
+        causes, format,
+        metric::MetricCard,
     },
     verdict::Verdict,
 };
@@ -56,7 +57,10 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
     };
     for objective in &attack.objectives {
         let case = suite.add(&objective.name, status(objective.verdict, &objective.why));
-        let failed = failures(attack, &objective.probe);
+        let failed = match &objective.metric {
+            Some(metric) => samples(metric),
+            None => failures(attack, &objective.probe),
+        };
         case.output = Some(
             format!("{}: {}\n{failed}", objective.goal, measured(&objective.measured)).trim_end().to_owned(),
         );
@@ -66,6 +70,16 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
         suite.add("attack", status(verdict, &attack.why.join("; ")));
     }
     suite
+}
+
+/// Returns what a source was asked, and what it did not say.
+fn samples(metric: &MetricCard) -> String {
+    let mut text = format!("{}: {}, {} samples", metric.source, metric.asks, metric.samples);
+    for gap in &metric.gaps {
+        let (from, until) = (format::clock(gap.from_us), format::clock(gap.until_us));
+        let _ = write!(text, "\nnot known from {from} to {until}: {}", gap.why);
+    }
+    text
 }
 
 /// Returns the failed requests of a probe and their causes, a line for each phase and vantage.

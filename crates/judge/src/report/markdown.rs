@@ -87,6 +87,23 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 ]
             }),
         );
+        let metrics = || attack.objectives.iter().filter_map(|one| Some((one, one.metric.as_ref()?)));
+        if metrics().next().is_some() {
+            table(
+                &mut text,
+                &["metric", "source and query", "worst", "samples", "not known"],
+                metrics().map(|(one, metric)| {
+                    let asks = format!("{}: {}", one.probe, metric.asks);
+                    vec![
+                        one.name.clone(),
+                        asks,
+                        one.measured.clone(),
+                        one.samples.clone(),
+                        metric.gaps.join("; "),
+                    ]
+                }),
+            );
+        }
         table(
             &mut text,
             &["fault", "in force for", "in force", "exercised", "count"],

@@ -7,6 +7,7 @@ mod events;
 mod exchanges;
 mod few;
 mod figures;
+mod metric;
 pub(super) mod sketch;
 mod words;
 
@@ -30,6 +31,7 @@ use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
+use metric::MetricView;
 use words::{NONE, took};
 
 /// The whole report.
@@ -97,6 +99,7 @@ pub(crate) struct ObjectiveView {
     pub(crate) vantages: Vec<VantageView>,
     /// A sentence if there are too many vantages to show.
     pub(crate) fewer: String,
+    pub(crate) metric: Option<MetricView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -314,7 +317,8 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> Obj
     ObjectiveView {
         name: card.name.clone(),
         goal: card.goal.clone(),
-        probe: card.probe.clone(),
+        probe: card.metric.as_ref().map_or(&card.probe, |metric| &metric.source).clone(),
+        metric: MetricView::of(attack, card),
         verdict: card.verdict.word(),
         glyph: glyph(Some(card.verdict)),
         measured: measured(&card.measured),
@@ -349,6 +353,15 @@ fn plan_view(plan: &Plan) -> PlanView {
     rows.push(("seed".to_owned(), plan.seed.to_string()));
     let hosts: Vec<_> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
     rows.push(("fleet".to_owned(), firedrill_plan::alike::names(&hosts)));
+    for guard in &plan.guard.abort_on {
+        let text = format!("abort when {} is violated by itself over {}", guard.objective, guard.over);
+        rows.push(("guard".to_owned(), text));
+    }
+    for source in &plan.sources {
+        let probe = source.kind.probe();
+        let text = format!("{}: {}, time-out {}", source.kind.name(), probe.about().asks, source.timeout);
+        rows.push((format!("source {}", source.name), text));
+    }
     for guard in &plan.guard.abort {
         let text = format!(
             "abort when less than {} of {} is good over {}",
@@ -374,6 +387,11 @@ fn plan_view(plan: &Plan) -> PlanView {
             .objectives
             .iter()
             .map(|one| (one.name.clone(), format!("{}: {}", one.probe, crate::score::goal_text(one))))
+            .chain(plan.metrics.iter().map(|one| {
+                let text =
+                    format!("{}: {}: {}", one.source, one.asks.words(), crate::score::metric::goal_text(one));
+                (one.name.clone(), text)
+            }))
             .collect(),
         attacks: plan
             .attacks

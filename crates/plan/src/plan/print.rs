@@ -2,6 +2,7 @@
 //!
 //! Shows the plan and the agents' answers; measures and decides nothing.
 
+mod metric;
 mod said;
 
 pub use said::Answer;
@@ -86,10 +87,15 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         }
         said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
-    writeln!(out, "\nObjectives")?;
-    writeln!(out, "{}", objectives(plan, width))?;
-    writeln!(out, "\nProbes")?;
-    writeln!(out, "{}", probes(plan, width))?;
+    if !plan.objectives.is_empty() || plan.metrics.is_empty() {
+        writeln!(out, "\nObjectives")?;
+        writeln!(out, "{}", objectives(plan, width))?;
+    }
+    metric::write(out, plan, width)?;
+    if !plan.probes.is_empty() || plan.metrics.is_empty() {
+        writeln!(out, "\nProbes")?;
+        writeln!(out, "{}", probes(plan, width))?;
+    }
     if !plan.warnings.is_empty() {
         writeln!(out, "\nGood to know")?;
         plan.warnings.iter().try_for_each(|warning| writeln!(out, "  - {warning}"))?;
@@ -117,13 +123,13 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
     let mut table = Builder::default();
     table.push_record(["at", "phase", "for", "what", "judged"]);
     let judged = |phase: Phase| {
-        let objectives =
-            attack.judge.iter().filter_map(|name| plan.objectives.iter().find(|o| o.name == *name));
-        objectives
-            .filter(|o| o.during.contains(&phase))
-            .map(|o| o.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let probed = plan.objectives.iter().map(|one| (&one.name, &one.during));
+        let all: Vec<_> = probed.chain(plan.metrics.iter().map(|one| (&one.name, &one.during))).collect();
+        let judged = attack
+            .judge
+            .iter()
+            .filter(|judge| all.iter().any(|(name, during)| name == judge && during.contains(&phase)));
+        judged.map(String::as_str).collect::<Vec<_>>().join(", ")
     };
     let mut at = Span::ZERO;
     let faults = faults(attack);

@@ -1,0 +1,53 @@
+//! What sources are asked, of whom and how often.
+
+use std::fmt::Write as _;
+
+use tabled::builder::Builder;
+
+use super::{finish, word};
+use crate::plan::model::{Metric, Plan};
+
+/// Writes the objectives that sources measure, and the sources.
+pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
+    if plan.metrics.is_empty() {
+        return Ok(());
+    }
+    let mut table = Builder::default();
+    table.push_record(["metric objective", "asks", "goal", "during", "every", "lag", "stale after"]);
+    for metric in &plan.metrics {
+        let Metric { name, source, asks, goal, every, lag, stale_after, during } = metric;
+        table.push_record([
+            name.clone(),
+            format!("{source}: {}", asks.words()),
+            goal.words(),
+            during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
+            every.to_string(),
+            lag.to_string(),
+            stale_after.to_string(),
+        ]);
+    }
+    writeln!(out, "\nMetrics")?;
+    writeln!(out, "{}", finish(table, width))?;
+    let mut table = Builder::default();
+    table.push_record(["source", "kind", "asked at", "time-out", "questions"]);
+    for source in &plan.sources {
+        let asked = plan.metrics.iter().filter(|metric| metric.source == source.name);
+        let a_minute: f64 = asked
+            .map(|metric| {
+                let queries = metric.asks.queries();
+                let ages = usize::from(source.kind.as_kind().age_query(&queries).is_some());
+                (queries.len() + ages) as f64 * 60.0 / metric.every.as_secs_f64().max(0.001)
+            })
+            .sum();
+        let probe = source.kind.probe();
+        table.push_record([
+            source.name.clone(),
+            source.kind.name().to_owned(),
+            probe.about().asks,
+            source.timeout.to_string(),
+            format!("{a_minute:.0} a minute"),
+        ]);
+    }
+    writeln!(out, "\nSources")?;
+    writeln!(out, "{}", finish(table, width))
+}

@@ -1,0 +1,136 @@
+//! A real Prometheus in a lab, which scrapes a real exporter: what it measures is held, violated, or unknown where it does not say.
+
+use serde_json::Value;
+
+use crate::{
+    bench::{Bench, assert_ends, labs},
+    output::said,
+};
+
+const FLEET: &str = include_str!("../right/metrics-fleet.toml");
+const SCENARIO: &str = include_str!("../right/metrics.toml");
+
+/// Brings a lab with Prometheus up. `None`, with a message, where this machine cannot.
+fn up(name: &str) -> Option<Bench> {
+    let there = |program: &str| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        if !there {
+            #[expect(clippy::print_stderr, reason = "whoever runs the tests wants to know")]
+            {
+                eprintln!(
+                    "skipped: there is no {program}; apt-get install prometheus prometheus-node-exporter"
+                );
+            }
+        }
+        there
+    };
+    if !labs() || !there("prometheus") || !there("prometheus-node-exporter") {
+        return None;
+    }
+    let bench =
+        Bench { lab: format!("verbs-{name}-{}", std::process::id()), folder: tempfile::tempdir().unwrap() };
+    bench.file("fleet.toml", FLEET);
+    let words = ["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab];
+    let up = bench.firedrill(&words).output().unwrap();
+    assert!(up.status.success(), "{}", said(&up));
+    bench.file("scenario.toml", SCENARIO);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    // A rate needs two scrapes, and the plan is printed once all is measured.
+    loop {
+        let plan = bench.on(&["run", "scenario.toml", "--plan"]).output().unwrap();
+        if plan.status.success() {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "Prometheus scrapes nothing: {}", said(&plan));
+    }
+    Some(bench)
+}
+
+impl Bench {
+    /// Returns the scorecard of the only run.
+    fn card(&self) -> Value {
+        let folder = std::fs::read_dir(self.reports()).unwrap().flatten().find(|one| one.path().is_dir());
+        let folder = folder.expect("a run").path();
+        let words = ["report", folder.to_str().unwrap(), "--json"];
+        let report = self.firedrill(&words).output().unwrap();
+        let read: Value =
+            serde_json::from_slice(&report.stdout).unwrap_or_else(|why| panic!("{why}: {}", said(&report)));
+        read["scorecard"].clone()
+    }
+}
+
+/// Returns the objectives of an attack: name, verdict, reason.
+fn objectives(card: &Value, attack: usize) -> Vec<(String, String, String)> {
+    let all = card["attacks"][attack]["objectives"].as_array().unwrap();
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    all.iter().map(|one| (text(one, "name"), text(one, "verdict"), text(one, "why"))).collect()
+}
+
+#[test]
+fn a_prometheus_says_held_and_violated_and_its_silence_is_unknown() {
+    let Some(bench) = up("metrics") else { return };
+    let plan = bench.run(SCENARIO, &["--plan"]);
+    assert_ends(&plan, 0, "up{job=\"self\"}");
+    assert_ends(&plan, 0, "http://metrics1:9090");
+    let run = bench.run(SCENARIO, &[]);
+    let card = bench.card();
+    let exporter = objectives(&card, 0);
+    let of = |name: &str| {
+        let one = exporter.iter().find(|one| one.0 == name);
+        one.map(|one| (one.1.as_str(), one.2.as_str())).unwrap_or_else(|| panic!("{card:#}: {}", said(&run)))
+    };
+    for name in ["prometheus-up", "answers", "samples"] {
+        let (verdict, why) = of(name);
+        assert_eq!(verdict, "held", "{name}: {why}");
+    }
+    let (verdict, why) = of("exporter-up");
+    assert!(verdict == "violated" && why.contains("not above 0.5: 0 at"), "{why}");
+    // The exporter's own figures end with it: what is no longer scraped is not well.
+    let (verdict, why) = of("load");
+    assert!(verdict == "unknown" && (why.contains("empty") || why.contains("stale")), "{why}");
+    for (name, verdict, why) in &objectives(&card, 1) {
+        assert_eq!(verdict, "unknown", "{name}: {why}");
+        let told = ["the source did not answer", "it was reset"].iter().any(|wanted| why.contains(wanted));
+        assert!(told, "{name}: {why}");
+    }
+    assert_ends(&run, i32::try_from(card["exit"].as_i64().unwrap()).unwrap(), "exporter-up");
+    let metric = &card["attacks"][0]["objectives"][0]["metric"];
+    assert!(
+        metric["samples"].as_u64().unwrap() >= 5 && metric["points"].as_array().unwrap().len() >= 5,
+        "{metric:#}"
+    );
+    #[expect(clippy::print_stdout, reason = "a figure for people")]
+    {
+        println!("a question took {} µs", metric["took_us"]);
+    }
+}
+
+#[test]
+fn a_guard_on_a_metric_aborts_and_a_source_that_does_not_answer_refuses_the_run() {
+    let Some(bench) = up("guarded") else { return };
+    let deaf = SCENARIO.replace("metrics1:9090", "metrics1:9091");
+    let refused = bench.run(&deaf, &[]);
+    assert_ends(
+        &refused,
+        refused.status.code().unwrap(),
+        "cannot be measured: source prom: the connection was refused",
+    );
+    assert!(!bench.logs().iter().any(|log| log.contains("\"event\":\"armed\"")), "nothing was touched");
+    let nothing = SCENARIO.replace("node_load1", "node_lode1");
+    let refused = bench.run(&nothing, &[]);
+    assert_ends(
+        &refused,
+        refused.status.code().unwrap(),
+        "objective load cannot be measured: source prom: it answers with no series",
+    );
+    let guarded =
+        format!("{SCENARIO}\n[guard]\nabort = [{{ objective = \"exporter-up\", over = \"3s\" }}]\n");
+    let aborted = bench.run(&guarded, &[]);
+    assert_ends(
+        &aborted,
+        aborted.status.code().unwrap(),
+        "guard: objective exporter-up: 0, not above 0.5, over 3s",
+    );
+    bench.assert_quiet();
+}
