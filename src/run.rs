@@ -13,7 +13,7 @@
 //! | `peers.rs` | the hosts: link, lease, newest event; their clocks (`boots.rs`) |
 //! | `injections.rs` | what was armed, its state (`tracked.rs`), which undo this run asked for |
 //! | `vantages.rs` | who measures |
-//! | `guards.rs` | the latest measurements, and the conditions that stop a run without a person |
+//! | `guards.rs` | the latest measurements, also of sources (`sources/seen.rs`), and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
 //! | `proofs.rs` | the hosts' final states |
 //! | `ending.rs` | the reason to stop, and whether the attacks are over |
@@ -24,6 +24,7 @@
 //! # Tasks and channels
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
 //! - `watchers.rs`: signals, the pulse that detects sleep, each host's events, lease and bins;
+//! - `sources.rs`: one for each metric, which asks its source;
 //! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
@@ -41,7 +42,7 @@
 //! # What ends a run
 //! - No attack is left; with `--plan`, all agents have answered.
 //! - It is refused before the first attack: a host is not reached or is halted, an agent refuses, other runs leave no
-//!   room, a vantage cannot measure.
+//!   room, a vantage cannot measure, a source does not answer.
 //! - `Ending` has a reason: a guard, the time limit, a signal, a sleep longer than the lease, something stuck, or a
 //!   person's undo, halt or distrust (`by_person.rs`; `arm.rs` for a refusal that means one). The first counts. `pump`
 //!   returns it once pending input is processed; `pump_anyway`, by which healing waits, does not.
@@ -49,7 +50,7 @@
 //!   says to stop.
 //!
 //! # In which order
-//! **Start:** log, signals and pulse, undo socket, connect, prepare, other runs' faults, probes. Nothing is armed before
+//! **Start:** log, signals and pulse, undo socket, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
 //! all of this is well. Then for each attack: approval, baseline, arm, fault, recovery, verdict, settle.
 //!
 //! **Ctrl-C:** its task sends it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched

@@ -70,6 +70,7 @@ golden! {
     requests: "tests/wrong/asked.toml", None;
     secrets: "tests/wrong/secrets.toml", FLEET;
     outlasts: "tests/wrong/outlasts.toml", FLEET;
+    metrics: "tests/wrong/metrics.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
     services: "tests/right/ci-checkout.toml", Some("tests/wrong/services.toml");
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that recipes need and that are missing.
 #
-#   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh)
+#   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel),
+#                                  metrics (a Prometheus in labs of tests/verbs), pages (tests/pages.sh)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 set -euo pipefail
@@ -12,6 +13,11 @@ need=()
 for recipe in "$@"; do
     case $recipe in
     iptables) has iptables-restore || need+=(iptables) ;;
+    metrics)
+        # Their services stay off: tests start the programs in labs.
+        has prometheus || need+=(prometheus)
+        has prometheus-node-exporter || need+=(prometheus-node-exporter)
+        ;;
     pages)
         has chromium || need+=(chromium)
         has node || need+=(nodejs)
@@ -29,7 +35,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, pages" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, pages" >&2
         exit 2
         ;;
     esac
@@ -40,6 +46,12 @@ if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
     if ((EUID == 0)) || [[ -n ${CI:-} ]]; then word=error; fi
     echo "$word: $* needs ${need[*]}; install them, or run this as root on Debian" >&2
     exit 3
+fi
+# Tests start the programs themselves: no service of a package is to run on this machine.
+if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 0755 /usr/sbin/policy-rc.d
 fi
 apt-get update -qq >&2
 # Kernels are only ever booted in QEMU, with an initramfs of the recipe's own: a general one would take a minute.

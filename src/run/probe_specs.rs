@@ -35,7 +35,12 @@ const AROUND: Span = Span::secs(30);
 /// longest start and undo of each attack, within the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
-    let around = AROUND + slowest + slowest + plan.lease + UNDO_MOST;
+    // The newest samples are waited for in the baseline and after the recovery.
+    let overdue = plan.metrics.iter().map(|metric| {
+        metric.overdue_after(plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout))
+    });
+    let samples = overdue.max().unwrap_or_default();
+    let around = AROUND + slowest + slowest + samples + samples + plan.lease + UNDO_MOST;
     let attacks: Span = plan
         .attacks
         .iter()

@@ -82,7 +82,7 @@ impl Side {
         let text = report::measured(measured);
         let end = |value: f64| match measured.unit {
             Unit::Share => format::percent(value),
-            Unit::Number => firedrill_judge::score::metric::number(value),
+            Unit::Number => format::value(value),
             Unit::Latency | Unit::Time => format::micros(whole(value)),
         };
         match (measured.low, measured.high) {

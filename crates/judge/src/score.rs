@@ -20,6 +20,7 @@ mod judge;
 pub mod latency;
 mod met;
 pub mod metric;
+pub mod metric_card;
 mod part;
 mod phases;
 mod requests;

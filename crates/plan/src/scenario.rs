@@ -2,6 +2,7 @@
 //!
 //! Knows files and their keys, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
 
+pub mod any_objective;
 pub mod attack;
 mod decode;
 mod duplicate;

@@ -46,9 +46,17 @@ impl Poll {
 
     /// Asks for what is new. Returns the record of it; `None` if there is no new moment yet.
     pub(super) async fn once(&mut self) -> Option<Event> {
-        let question = self.question()?;
         let began_us = self.clock.now_us();
-        let answer = self.ask(&question).await;
+        let mut question = self.question()?;
+        let met = if self.there.is_known() { Ok(()) } else { self.meet(&question).await };
+        if met.is_ok() {
+            // The clock may be known by now.
+            question = self.question()?;
+        }
+        let answer = match met {
+            Ok(()) => self.ask(&question).await,
+            Err(why) => Err(why),
+        };
         let (offset_us, unsure_us) = self.offset_us();
         let (samples, failed) = match answer {
             Ok(samples) => (samples, None),
@@ -125,6 +133,14 @@ impl Poll {
         let oldest = until_us - (MOMENTS - 1) * step_us;
         let from_us = self.next_us.unwrap_or(first).max(oldest);
         (from_us <= until_us).then(|| Question { query: String::new(), from_us, until_us, step_us })
+    }
+
+    /// Asks once for the source's clock: until it is known, nobody knows which moment is the newest.
+    async fn meet(&mut self, question: &Question) -> Result<(), String> {
+        let query = self.metric.asks.queries().first().map_or_else(String::new, |query| (*query).to_owned());
+        let asked = self.asker.ask(&Question { query, ..question.clone() }).await?;
+        self.saw(&asked);
+        Ok(())
     }
 
     async fn ask(&mut self, question: &Question) -> Result<Vec<Sample>, String> {
@@ -233,3 +249,6 @@ fn age_us(seconds: f64) -> Option<i64> {
     let span = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
     Some(signed(Span(span).as_micros()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::{
     score::{
         card::{AttackCard, phase_word, state_word},
         causes, format,
-        metric::MetricCard,
+        metric_card::MetricCard,
     },
     verdict::Verdict,
 };

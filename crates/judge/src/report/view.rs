@@ -215,7 +215,7 @@ pub fn measured(measured: &Measured) -> String {
         },
         (None, _) => NONE.to_owned(),
         (Some(share), Unit::Share) => format::percent(share),
-        (Some(value), Unit::Number) => crate::score::metric::number(value),
+        (Some(value), Unit::Number) => crate::score::format::value(value),
         (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
         (Some(time), Unit::Latency | Unit::Time) => us(time),
     }
@@ -224,7 +224,7 @@ pub fn measured(measured: &Measured) -> String {
 fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => format::percent(value),
-        Unit::Number => crate::score::metric::number(value),
+        Unit::Number => crate::score::format::value(value),
         Unit::Latency | Unit::Time => us(value),
     };
     match (measured.low, measured.high) {

@@ -52,10 +52,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) struct SampledFacts<'a> {
     /// All samples, in the order of the log.
     pub(crate) samples: Vec<&'a Sample>,
-    /// The largest uncertainty of the source's clock.
-    pub(crate) unsure_us: i64,
-    /// Each question: when its record was written, and how long it took.
-    asked: Vec<(i64, i64)>,
+    /// Each question: when its record was written, how long it took, and the uncertainty of the source's clock.
+    asked: Vec<(i64, i64, i64)>,
     /// Each question without an answer, and why.
     pub(crate) failed: Vec<(i64, &'a str)>,
 }
@@ -64,14 +62,20 @@ impl SampledFacts<'_> {
     /// Returns the number of questions between two moments, and of those without an answer.
     pub(crate) fn asked(&self, from_us: i64, until_us: i64) -> (u64, u64) {
         let inside = |at_us: &i64| (from_us..=until_us).contains(at_us);
-        let asked = self.asked.iter().filter(|(at_us, _)| inside(at_us)).count();
+        let asked = self.asked.iter().filter(|(at_us, ..)| inside(at_us)).count();
         let failed = self.failed.iter().filter(|(at_us, _)| inside(at_us)).count();
         (asked as u64, failed as u64)
     }
 
+    /// Returns the largest uncertainty of the source's clock from a moment on. It is told better with each answer.
+    pub(crate) fn unsure_us(&self, from_us: i64) -> i64 {
+        let later = self.asked.iter().filter(|(at_us, ..)| *at_us >= from_us);
+        later.map(|(_, _, unsure_us)| *unsure_us).max().unwrap_or(0)
+    }
+
     /// Returns the median time that a question took.
     pub(crate) fn took_us(&self) -> i64 {
-        let mut all: Vec<i64> = self.asked.iter().map(|(_, took_us)| *took_us).collect();
+        let mut all: Vec<i64> = self.asked.iter().map(|(_, took_us, _)| *took_us).collect();
         all.sort_unstable();
         all.get(all.len() / 2).copied().unwrap_or(0)
     }
@@ -246,8 +250,7 @@ impl<'a> Facts<'a> {
             Event::Sampled { objective, samples, unsure_us, took_us, failed, .. } => {
                 let one = self.sampled.entry(objective).or_default();
                 one.samples.extend(samples);
-                one.unsure_us = one.unsure_us.max(*unsure_us);
-                one.asked.push((at_us, *took_us));
+                one.asked.push((at_us, *took_us, *unsure_us));
                 one.failed.extend(failed.as_deref().map(|why| (at_us, why)));
             }
             Event::LinkLost { host, .. } => self.lost.push((host, at_us)),

@@ -106,6 +106,23 @@ pub fn number(count: usize) -> String {
     WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
 }
 
+/// Formats a number for people, with as many digits as it needs to be told from others.
+#[must_use]
+pub fn value(value: f64) -> String {
+    let size = value.abs();
+    if size >= f64::MAX {
+        return if value > 0.0 { "infinite".to_owned() } else { "−infinite".to_owned() };
+    }
+    let text = match size {
+        0.0 => return "0".to_owned(),
+        size if !(1e-4..1e7).contains(&size) => return format!("{value:.3e}"),
+        size if size >= 1000.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.3}"),
+        _ => format!("{value:.6}"),
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Returns the text with its first letter in upper case.
 #[must_use]
 pub fn capital(text: &str) -> String {
@@ -125,6 +142,12 @@ mod tests {
         assert_eq!(percent(0.99999), "99.999 %");
         assert_eq!(percent(0.999_999_999), "just under 100 %");
         assert_eq!(percent(0.000_02), "0.002 %");
+    }
+
+    #[test]
+    fn values_have_the_digits_that_they_need() {
+        let texts = [0.0, 0.5, 1.0, 12.345_678, 1234.56, 1e9, 0.000_012, f64::MAX].map(value);
+        assert_eq!(texts, ["0", "0.5", "1", "12.346", "1234.6", "1.000e9", "1.200e-5", "infinite"]);
     }
 
     #[test]

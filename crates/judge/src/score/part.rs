@@ -61,7 +61,7 @@ impl Stretch {
     }
 
     /// Whether a second is certainly completely in it.
-    fn holds(&self, from: i64, until: i64) -> bool {
+    pub(crate) fn holds(&self, from: i64, until: i64) -> bool {
         self.sure().start <= from && until <= self.sure().end
     }
 

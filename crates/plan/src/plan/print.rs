@@ -4,16 +4,15 @@
 
 mod metric;
 mod said;
+mod table;
 
 pub use said::Answer;
+use table::{finish, word};
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use firedrill_wire::{Fault, Span, fault::PeerSet};
-use tabled::{
-    builder::Builder,
-    settings::{Style, Width, peaker::Priority},
-};
+use tabled::builder::Builder;
 
 use super::{
     exchange,
@@ -248,21 +247,4 @@ fn probes(plan: &Plan, width: usize) -> String {
         ]);
     }
     finish(table, width)
-}
-
-fn finish(table: Builder, width: usize) -> String {
-    let mut table = table.build();
-    table
-        .with(Style::rounded())
-        .with(Width::wrap(width.max(40)).keep_words(true).priority(Priority::max(true)));
-    table.to_string()
-}
-
-const fn word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Baseline => "baseline",
-        Phase::Fault => "fault",
-        Phase::Recovery => "recovery",
-        Phase::Settle => "settle",
-    }
 }

@@ -73,6 +73,15 @@ impl Page<'_> {
                     kinds.map(|(name, what)| format!("`{{ {name} = … }}` ({})", what.trim_end_matches('.')));
                 all.collect::<Vec<_>>().join(" or ")
             }
+            Shape::Either(all) => {
+                let mut forms: Vec<String> = Vec::new();
+                for form in all.iter().map(|one| self.form(one)).filter(|form| !form.is_empty()) {
+                    if !forms.contains(&form) {
+                        forms.push(form);
+                    }
+                }
+                forms.join(" or ")
+            }
             Shape::Own(name, _) => link(called(name), OWN),
             Shape::Plain(schema) => plain(schema),
         }

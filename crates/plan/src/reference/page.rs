@@ -88,6 +88,7 @@ impl<'s> Page<'s> {
                     self.own.push((name, schema));
                 }
             }
+            Shape::Either(all) => all.iter().for_each(|one| self.enter(one, place, listed)),
             Shape::Words(_) | Shape::Plain(_) => {}
         }
     }

@@ -19,6 +19,8 @@ pub(super) enum Shape<'s> {
     Kinds(&'s Value, &'s [Value]),
     /// A value with a notation of its own: the name of its type and its schema.
     Own(&'s str, &'s Value),
+    /// One of several forms.
+    Either(&'s [Value]),
     /// A text, a number and so on.
     Plain(&'s Value),
 }
@@ -43,6 +45,10 @@ impl<'s> Schema<'s> {
             let many = all.iter().find(|one| one["type"] == "array").map(|one| &one["items"]);
             if let (2, Some(items)) = (all.len(), many) {
                 return Shape::OneOrMany(items);
+            }
+            // `null` and a parameter were left out, so forms are left.
+            if name.is_none() && all.len() > 1 {
+                return Shape::Either(all);
             }
         }
         if schema.get("properties").is_some() || schema["additionalProperties"] == false {

@@ -9,9 +9,9 @@ use firedrill_wire::Span;
 use schemars::JsonSchema;
 
 use super::{
+    any_objective::Any,
     attack::{Attack, AttackDefaults},
     guard::Guard,
-    objective::Any,
     param::Param,
     probe::Probe,
     source::Source,

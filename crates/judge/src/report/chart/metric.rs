@@ -10,7 +10,7 @@ use super::{
 use crate::score::{
     card::{AttackCard, ObjectiveCard, Unit, phase_word},
     format,
-    metric::{MetricCard, PointCard, number},
+    metric_card::{MetricCard, PointCard},
 };
 
 const TOP: f64 = 30.0;
@@ -139,7 +139,7 @@ impl Panel<'_> {
     fn text(&self, value: f64) -> String {
         match self.objective.measured.unit {
             Unit::Share => format::percent(value),
-            _ => number(value),
+            _ => format::value(value),
         }
     }
 

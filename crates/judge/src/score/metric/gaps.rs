@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use firedrill_plan::plan::model::{Metric, MetricGoal};
 
-use super::{GapCard, goals::Seen};
+use super::goals::Seen;
 use crate::{
     log::Lack,
-    score::{facts::SampledFacts, part::Stretch},
+    score::{facts::SampledFacts, metric_card::GapCard, part::Stretch},
 };
 
 /// Returns the gaps of an objective in the judged time.
@@ -29,7 +29,7 @@ pub(super) fn gaps(
         let (start, end) = (stretch.sure().start, stretch.sure().end);
         let mut known = start;
         let mut allowed = every.saturating_add(age);
-        for one in seen.counted.iter().filter(|one| super::within(one, stretch)) {
+        for one in seen.counted.iter().filter(|one| stretch.holds(one.from_us(), one.at_us)) {
             let from = one.from_us().min(one.at_us.saturating_sub(every));
             if from > known.saturating_add(allowed) {
                 gaps.push((known, from));

@@ -2,10 +2,13 @@
 
 use firedrill_plan::plan::model::{Metric, MetricGoal};
 
-use super::{GapCard, PointCard, number, within};
 use crate::{
     log::Sample,
-    score::{format, part::Stretch},
+    score::{
+        format,
+        metric_card::{GapCard, PointCard},
+        part::Stretch,
+    },
     verdict::Verdict,
 };
 
@@ -38,7 +41,7 @@ impl<'s> Seen<'s> {
         for one in &shown {
             let less = one.series < most;
             most = most.max(one.series);
-            if !all.iter().any(|stretch| within(one, stretch)) {
+            if !all.iter().any(|stretch| stretch.holds(one.from_us(), one.at_us)) {
                 continue;
             }
             if less && !breaks(metric.goal, one) { fewer.push(*one) } else { counted.push(*one) }
@@ -89,16 +92,16 @@ impl<'s> Seen<'s> {
         let at_us = worst_one.map(|one| one.at_us);
         let figure = format!(
             "{} at {}, the worst of {all} samples",
-            value.map_or_else(String::new, number),
+            value.map_or_else(String::new, format::value),
             format::clock(at_us.unwrap_or(0))
         );
         let (verdict, why) = match (goal, bad) {
             (_, 0) => (Verdict::Held, figure),
             (MetricGoal::Above(bound), bad) => {
-                (Verdict::Violated, format!("{bad} not above {}: {figure}", number(bound)))
+                (Verdict::Violated, format!("{bad} not above {}: {figure}", format::value(bound)))
             }
             (MetricGoal::Below(bound), bad) => {
-                (Verdict::Violated, format!("{bad} not below {}: {figure}", number(bound)))
+                (Verdict::Violated, format!("{bad} not below {}: {figure}", format::value(bound)))
             }
             _ => (Verdict::Violated, figure),
         };
@@ -136,7 +139,12 @@ impl<'s> Seen<'s> {
         let (mut low, mut high) = (0.0, Some(0.0));
         let mut open = None;
         for stretch in all {
-            let inside = self.counted.iter().copied().filter(|one| within(one, stretch)).collect::<Vec<_>>();
+            let inside = self
+                .counted
+                .iter()
+                .copied()
+                .filter(|one| stretch.holds(one.from_us(), one.at_us))
+                .collect::<Vec<_>>();
             low += rises(&inside).0;
             let edge = stretch.perhaps();
             let before = self.shown.iter().rposition(|one| one.at_us <= edge.start);
@@ -161,9 +169,11 @@ impl<'s> Seen<'s> {
             }
         }
         let text = |high: Option<f64>| match high {
-            Some(high) if high > low => format!("it increased by {} to {}", number(low), number(high)),
-            Some(_) => format!("it increased by {}", number(low)),
-            None => format!("it increased by {} at least", number(low)),
+            Some(high) if high > low => {
+                format!("it increased by {} to {}", format::value(low), format::value(high))
+            }
+            Some(_) => format!("it increased by {}", format::value(low)),
+            None => format!("it increased by {} at least", format::value(low)),
         };
         let (verdict, why) = match high {
             _ if low >= bound && !self.counted.is_empty() => (Verdict::Violated, text(high)),
@@ -224,7 +234,7 @@ pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
                 .filter(|one| breaks(metric.goal, one))
                 .filter_map(|one| one.high)
                 .reduce(f64::max)?;
-            Some(format!("{}, not below {}", number(worst), number(bound)))
+            Some(format!("{}, not below {}", format::value(worst), format::value(bound)))
         }
         MetricGoal::Above(bound) => {
             let worst = window
@@ -232,7 +242,7 @@ pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
                 .filter(|one| breaks(metric.goal, one))
                 .filter_map(|one| one.low)
                 .reduce(f64::min)?;
-            Some(format!("{}, not above {}", number(worst), number(bound)))
+            Some(format!("{}, not above {}", format::value(worst), format::value(bound)))
         }
         MetricGoal::Good(wanted) => {
             let (good, total) = sums(window);
@@ -242,8 +252,9 @@ pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
         }
         MetricGoal::IncreaseBelow(bound) => {
             let (rise, _) = rises(window);
-            (rise >= bound)
-                .then(|| format!("increased by {}, not by less than {}", number(rise), number(bound)))
+            (rise >= bound).then(|| {
+                format!("increased by {}, not by less than {}", format::value(rise), format::value(bound))
+            })
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tabled::builder::Builder;
 
-use super::{finish, word};
+use super::table::{finish, word};
 use crate::plan::model::{Metric, Plan};
 
 /// Writes the objectives that sources measure, and the sources.

@@ -1,0 +1,58 @@
+//! What a source measured, as serialized in `report.json`.
+
+use serde::{Deserialize, Serialize};
+
+/// What a source measured of one objective during one attack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricCard {
+    /// The source.
+    pub source: String,
+    /// What was asked.
+    pub asks: String,
+    /// Number of samples that count.
+    pub samples: u64,
+    /// The worst sample; for a share or an increase, the figure over all judged phases.
+    pub worst: Option<f64>,
+    /// The time of the worst sample.
+    #[serde(default)]
+    pub worst_at_us: Option<i64>,
+    /// Judged time that no sample is about.
+    #[serde(default)]
+    pub gaps: Vec<GapCard>,
+    /// Uncertainty of the source's clock.
+    pub unsure_us: i64,
+    /// Questions, and those without an answer.
+    pub asked: u64,
+    /// Questions without an answer.
+    pub unanswered: u64,
+    /// The median time that a question took.
+    pub took_us: i64,
+    /// The bound that samples are drawn with, where the goal has one.
+    #[serde(default)]
+    pub bound: Option<f64>,
+    /// All samples around the attack.
+    #[serde(default)]
+    pub points: Vec<PointCard>,
+}
+
+/// A stretch of judged time that no sample is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GapCard {
+    /// Its start.
+    pub from_us: i64,
+    /// Its end.
+    pub until_us: i64,
+    /// The reason, as far as it is known: a clause.
+    pub why: String,
+}
+
+/// A sample as it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointCard {
+    /// Its time.
+    pub at_us: i64,
+    /// Its value, the worst of all series; `None` where it shows nothing.
+    pub value: Option<f64>,
+    /// Whether it counts for the verdict.
+    pub counts: bool,
+}

@@ -1,0 +1,61 @@
+//! The schema of `[objectives.X]`, whose forms are read one by one.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+
+use super::{metric::MetricObjective, objective::Objective};
+
+/// An objective of any form, for the schema: a table with the keys of all forms.
+#[derive(Debug)]
+pub struct Any;
+
+impl JsonSchema for Any {
+    fn schema_name() -> Cow<'static, str> {
+        "Objective".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut all = Objective::json_schema(generator);
+        for other in [MetricObjective::json_schema(generator)] {
+            add(&mut all, &other);
+        }
+        all.remove("required");
+        all.insert(
+            "description".to_owned(),
+            "An objective. It has either `probe` or `metric`. An objective for a probe has exactly one goal: `good`; `quantile` with \
+             `below`; `mitigate_within`; `recover_within`. An objective for a metric has exactly one goal: `below` or `above`; `good`, with \
+             a metric of `good` and `total`; `increase_below`."
+                .into(),
+        );
+        all
+    }
+}
+
+/// Adds the keys of another form. A key of both forms has the values of both.
+fn add(all: &mut schemars::Schema, other: &schemars::Schema) {
+    let Some(new) = other.get("properties").and_then(serde_json::Value::as_object) else { return };
+    let Some(keys) = all.get_mut("properties").and_then(serde_json::Value::as_object_mut) else { return };
+    for (key, value) in new {
+        let Some(known) = keys.get_mut(key) else {
+            keys.insert(key.clone(), value.clone());
+            continue;
+        };
+        let description =
+            |value: &serde_json::Value| value["description"].as_str().unwrap_or_default().to_owned();
+        let (one, two) = (description(known), description(value));
+        let form = |value: &serde_json::Value| {
+            let mut value = value.clone();
+            if let Some(table) = value.as_object_mut() {
+                table.retain(|key, _| !["description", "default"].contains(&key.as_str()));
+            }
+            value
+        };
+        if form(known) != form(value) {
+            *known = serde_json::json!({ "anyOf": [form(known), form(value)] });
+        }
+        if one != two {
+            known["description"] = format!("For a probe: {one} For a metric: {two}").into();
+        }
+    }
+}
