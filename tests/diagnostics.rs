@@ -91,7 +91,19 @@ fn secrets_of_a_file_are_not_repeated() {
     let folder = tempfile::tempdir().expect("a folder");
     let cut = folder.path().join("cut.toml");
     std::fs::write(&cut, broken).expect("written");
-    let secrets = ["QKEY99", "HDRSECRET", "APIKEY77", "BODYSECRET", "TYPO1", "TYPO2", "PARAMTOK", "PAGE7"];
+    let secrets = [
+        "QKEY99",
+        "HDRSECRET",
+        "APIKEY77",
+        "BODYSECRET",
+        "TYPO1",
+        "TYPO2",
+        "PARAMTOK",
+        "PAGE7",
+        "SRCKEY88",
+        "SRCHEADER",
+        "SRCTYPO3",
+    ];
     for file in ["tests/wrong/secrets.toml", cut.to_str().expect("text")] {
         let found = check(file, FLEET);
         let all =

@@ -132,3 +132,41 @@ impl Metric {
         self.lag + self.every + self.every + timeout
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_has_no_secret_of_a_source_wherever_it_stands() {
+        let kinds = [
+            r#"{"prometheus":{"url":"http://p/?k=SECRET1","headers":{"X-Api-Key":"SECRET2"},"bearer":{"secret_env":"TOKEN"}}}"#,
+            r#"{"json":{"url":"http://m/?key=SECRET1","headers":{"DD-API-KEY":"SECRET2"},"body":"password=SECRET3","points":"",
+                "time":"/0","value":"/1"}}"#,
+        ];
+        for kind in kinds {
+            let kind: SourceKind = serde_json::from_str(kind).expect("a kind");
+            let source =
+                Source { name: "s".to_owned(), kind, timeout: Span::secs(5), names: BTreeMap::new() };
+            let written = serde_json::to_string(&source).expect("it prints");
+            let shown = format!("{source:?} {:?}", source.kind.probe().about().asks);
+            for text in [&written, &shown] {
+                assert!(!text.contains("SECRET") && text.contains("***"), "{text}");
+            }
+            // A plan that was read is the same as one that was written.
+            let read: Source = serde_json::from_str(&written).expect("it is read");
+            assert_eq!(read.kind, source.kind.without_secrets());
+        }
+    }
+
+    #[test]
+    fn a_plan_of_an_earlier_version_has_no_metrics() {
+        let guard: super::super::Guard = serde_json::from_str(r#"{"abort":[]}"#).expect("an old guard");
+        assert_eq!(guard.abort_on, []);
+        assert_eq!(
+            serde_json::to_string(&guard).expect("it prints"),
+            r#"{"abort":[]}"#,
+            "digests stay as they were"
+        );
+    }
+}

@@ -17,8 +17,22 @@ enum Word<'q> {
 }
 
 /// Words that are no names of metrics.
-const KEYWORDS: [&str; 12] =
-    ["and", "or", "unless", "atan2", "bool", "offset", "by", "without", "on", "ignoring", "inf", "nan"];
+const KEYWORDS: [&str; 14] = [
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "bool",
+    "offset",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "inf",
+    "nan",
+];
 /// Words before a list of labels in parentheses.
 const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 /// Aggregations, whose parentheses may come after `by (…)`.
@@ -116,11 +130,12 @@ pub fn selectors(query: &str) -> Vec<String> {
     while let Some(word) = words.get(at) {
         let next = words.get(at + 1);
         match word {
-            Word::Name(name) if BEFORE_LABELS.contains(&name.to_ascii_lowercase().as_str()) => {
-                if next == Some(&Word::Open) {
-                    while at < words.len() && words[at] != Word::Close {
-                        at += 1;
-                    }
+            Word::Name(name)
+                if next == Some(&Word::Open)
+                    && BEFORE_LABELS.contains(&name.to_ascii_lowercase().as_str()) =>
+            {
+                while at < words.len() && words[at] != Word::Close {
+                    at += 1;
                 }
             }
             Word::Name(name) => {
@@ -230,6 +245,7 @@ mod tests {
             ("histogram_quantile(0.99, sum by(le) (rate(d_bucket[5m])))", &["d_bucket"]),
             ("sum without(instance) (a) + 1e3 - inf", &["a"]),
             ("label_replace(a, \"b\", \"$1\", \"c\", \"(.*)\") unless vector(1)", &["a"]),
+            ("a * on(x) group_left b", &["a", "b"]),
             ("sum(a)", &["a"]),
             ("sum{a=\"b\"}", &["sum{a=\"b\"}"]),
             ("", &[]),
