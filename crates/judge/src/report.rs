@@ -4,14 +4,18 @@
 
 mod chart;
 mod columns;
+mod data;
 mod error;
 mod found;
+mod heat;
 mod html;
 mod input;
 mod json;
 mod junit;
 mod markdown;
 mod style;
+mod names;
+mod values;
 mod view;
 
 use std::path::{Path, PathBuf};

@@ -6,10 +6,14 @@
 mod axes;
 mod frame;
 pub(crate) mod metric;
+pub(crate) mod heat;
+pub(crate) mod lanes;
+mod legend;
 
 use std::fmt::Write as _;
 
-use frame::{BELOW, BETWEEN, LATENCY, LEFT, RIGHT, SHARE, Scale, TOP, WIDTH, latency};
+pub(crate) use frame::{FRAME, Frame, Span};
+use frame::{BELOW, BETWEEN, LATENCY, SHARE, Scale, TOP, WIDTH};
 
 use super::columns::{Columns, Dot};
 use crate::score::format;
@@ -23,6 +27,9 @@ pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) counts: bool,
     pub(crate) columns: Columns,
+    /// The vantages that it is about, and the same as places of [`super::names::Names`].
+    pub(crate) members: Vec<String>,
+    pub(crate) vantages: String,
 }
 
 /// A shaded stretch of time.
@@ -42,10 +49,9 @@ pub(crate) struct Chart {
     /// An id that is unique on the page.
     pub(crate) id: String,
     pub(crate) title: String,
-    pub(crate) from_us: i64,
-    pub(crate) until_us: i64,
-    /// The time at which the axis shows zero.
-    pub(crate) zero_us: i64,
+    pub(crate) span: Span,
+    /// Its place among the panels of the run, whose values the page has; none for the chart of an attack.
+    pub(crate) panel: Option<usize>,
     pub(crate) lines: Vec<Line>,
     pub(crate) bands: Vec<Band>,
     /// The limits of the objectives: share, and latency in microseconds.
@@ -59,31 +65,41 @@ impl Chart {
         let height = TOP + SHARE + BETWEEN + LATENCY + BELOW;
         let lines: Vec<(&Line, Vec<Dot>)> =
             self.lines.iter().map(|line| (line, line.columns.dots().copied().collect())).collect();
+        let floor = floor(&lines);
+        let dots: Vec<&[Dot]> = lines.iter().map(|(_, dots)| dots.as_slice()).collect();
+        let scale = Scale::of(&dots, self.below_us);
         let mut svg = String::new();
         let id = &self.id;
         let _ = write!(
             svg,
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\"{}{}>\
              <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
+            self.span.data(),
+            self.panel.map_or_else(String::new, |panel| format!(
+                " data-p=\"{panel}\" data-floor=\"{floor}\"{}",
+                scale.data()
+            )),
             escape(&self.title),
             escape(&self.describe(&lines))
         );
         self.bands(&mut svg);
-        let floor = floor(&lines);
         self.share_axis(&mut svg, floor);
-        let dots: Vec<&[Dot]> = lines.iter().map(|(_, dots)| dots.as_slice()).collect();
-        let scale = Scale::of(&dots, self.below_us);
         self.latency_axis(&mut svg, &scale);
-        self.time_axis(&mut svg);
+        self.span.axis(&mut svg, TOP + SHARE + BETWEEN + LATENCY);
         for (place, (line, dots)) in lines.iter().enumerate() {
             let class = if line.counts { format!("v{}", place % 6) } else { "vx".to_owned() };
             let share =
                 |dot: &Dot| Some(TOP + SHARE * (1.0 - ((dot.share - floor) / (1.0 - floor)).clamp(0.0, 1.0)));
-            self.path(&mut svg, dots, &format!("line {class}"), share);
-            self.path(&mut svg, dots, &format!("thin {class}"), |dot| dot.p50.map(|us| scale.y(us)));
-            self.path(&mut svg, dots, &format!("line {class}"), |dot| dot.p99.map(|us| scale.y(us)));
+            let _ = write!(svg, "<g data-l=\"{place}\" data-v=\"{}\">", line.vantages);
+            self.path(&mut svg, dots, ("share", &format!("line {class}")), share);
+            self.path(&mut svg, dots, ("p50", &format!("thin {class}")), |dot| dot.p50.map(|us| scale.y(us)));
+            self.path(&mut svg, dots, ("p99", &format!("line {class}")), |dot| dot.p99.map(|us| scale.y(us)));
             self.holes(&mut svg, line, place, &class);
-            self.endless(&mut svg, dots, place, &class);
+            // A strip above the lower panel where the 99th percentile is infinite.
+            let strip = TOP + SHARE + BETWEEN + 2.0 + 5.0 * (place % 4) as f64;
+            let endless = |dot: &Dot| dot.p99.is_none().then_some(strip);
+            self.path(&mut svg, dots, ("endless", &format!("endless {class}")), endless);
+            svg.push_str("</g>");
         }
         self.legend(&mut svg, &lines);
         svg.push_str("</svg>");
@@ -91,12 +107,11 @@ impl Chart {
     }
 
     fn x(&self, us: i64) -> f64 {
-        let span = self.until_us.saturating_sub(self.from_us).max(1) as f64;
-        let part = us.saturating_sub(self.from_us) as f64 / span;
-        LEFT + (WIDTH - LEFT - RIGHT) * part.clamp(0.0, 1.0)
+        self.span.x(us)
     }
 
-    fn path(&self, svg: &mut String, dots: &[Dot], class: &str, y: impl Fn(&Dot) -> Option<f64>) {
+    /// Draws one value of a line. It is drawn empty, too: a page that is zoomed draws it anew.
+    fn path(&self, svg: &mut String, dots: &[Dot], (value, class): (&str, &str), y: impl Fn(&Dot) -> Option<f64>) {
         let mut d = String::new();
         let mut last: Option<(i64, String)> = None;
         // The end of the last step that was not drawn yet: equal steps are merged.
@@ -122,8 +137,8 @@ impl Chart {
             last = Some((dot.until_us, y));
         }
         d.push_str(&end);
-        if !d.is_empty() {
-            let _ = write!(svg, "<path class=\"{class}\" d=\"{d}\"/>");
+        if !d.is_empty() || self.panel.is_some() {
+            let _ = write!(svg, "<path class=\"{class}\" data-k=\"{value}\" d=\"{d}\"/>");
         }
     }
 
@@ -134,74 +149,13 @@ impl Chart {
             let (left, right) = (self.x(from), self.x(until));
             let _ = write!(
                 svg,
-                "<rect class=\"hole {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"><title>{}: \
+                "<rect class=\"hole {class}\"{} x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"><title>{}: \
                  nothing measured from {} to {}</title></rect>",
+                stretch(from, until),
                 (right - left).max(1.0),
                 escape(&line.name),
                 format::clock(from),
                 format::clock(until)
-            );
-        }
-    }
-
-    fn legend(&self, svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
-        let (mut x, mut y) = (LEFT, 10.0);
-        let mut item = |mark: &str, class: &str, text: &str| {
-            let width = 23.0 + 6.3 * text.chars().count() as f64;
-            if x + width > WIDTH {
-                (x, y) = (LEFT, y + 14.0);
-            }
-            let _ = match mark {
-                "bar" => write!(
-                    svg,
-                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"4\"/>",
-                    y - 2.0
-                ),
-                _ => write!(svg, "<path class=\"{class}\" d=\"M{x:.1} {y:.1}H{:.1}\"/>", x + 18.0),
-            };
-            let _ = write!(
-                svg,
-                "<text class=\"key\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                x + 23.0,
-                y + 4.0,
-                escape(text)
-            );
-            x += width + 14.0;
-        };
-        for (place, (line, _)) in lines.iter().enumerate() {
-            if line.counts {
-                item("line", &format!("line v{}", place % 6), &line.name);
-            } else {
-                item("line", "line vx", &format!("{} (on a target)", line.name));
-            }
-        }
-        item("line", "thin vk", "median");
-        item("line", "line vk", "p99");
-        item("line", "goal", "wanted");
-        if lines.iter().any(|(_, dots)| dots.iter().any(|dot| dot.p99.is_none())) {
-            item("bar", "endless vk", "p99 without an answer");
-        }
-        if lines.iter().any(|(line, _)| !line.columns.missing().is_empty()) {
-            item("bar", "hole vk", "nothing measured");
-        }
-    }
-
-    /// Draws a strip above the lower panel where the 99th percentile is infinite.
-    fn endless(&self, svg: &mut String, dots: &[Dot], place: usize, class: &str) {
-        let y = TOP + SHARE + BETWEEN + 5.0 * (place % 4) as f64;
-        let mut stretches: Vec<(i64, i64)> = Vec::new();
-        for dot in dots.iter().filter(|dot| dot.p99.is_none()) {
-            match stretches.last_mut().filter(|last| dot.from_us.saturating_sub(last.1).abs() < 200_000) {
-                Some(last) => last.1 = dot.until_us,
-                None => stretches.push((dot.from_us, dot.until_us)),
-            }
-        }
-        for (from_us, until_us) in stretches {
-            let (left, right) = (self.x(from_us), self.x(until_us));
-            let _ = write!(
-                svg,
-                "<rect class=\"endless {class}\" x=\"{left:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"4\"/>",
-                (right - left).max(1.0)
             );
         }
     }
@@ -214,8 +168,9 @@ impl Chart {
             let class = if band.fault { "fault" } else { "phase" };
             let _ = write!(
                 svg,
-                "<g class=\"{class}\"><title>{}</title><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
+                "<g class=\"{class}\"{}><title>{}</title><rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
                  height=\"{:.1}\"/>",
+                stretch(band.from_us, band.until_us),
                 escape(&band.title),
                 TOP,
                 (right - left).max(1.0),
@@ -253,42 +208,17 @@ impl Chart {
             ),
         }
     }
-
-    fn describe(&self, lines: &[(&Line, Vec<Dot>)]) -> String {
-        let mut text = String::from(
-            "Share of good requests, and below it median and 99th percentile of latency, over time.",
-        );
-        for (line, dots) in lines {
-            let lowest = dots.iter().min_by(|a, b| a.share.total_cmp(&b.share));
-            match lowest {
-                None => {
-                    let _ = write!(text, " {}: nothing measured.", line.name);
-                }
-                Some(dot) => {
-                    let slowest = dots.iter().map(|dot| dot.p99.unwrap_or(u64::MAX)).max().unwrap_or(0);
-                    let slow =
-                        if slowest == u64::MAX { "without an answer".to_owned() } else { latency(slowest) };
-                    let _ = write!(
-                        text,
-                        " {}: lowest share {} at {}, highest 99th percentile {slow}.",
-                        line.name,
-                        format::percent(dot.share),
-                        format::clock(dot.from_us)
-                    );
-                }
-            }
-        }
-        for band in self.bands.iter().filter(|band| band.fault) {
-            let _ = write!(text, " {}.", band.title);
-        }
-        text
-    }
 }
 
 /// Returns the largest round share below everything that is drawn, so that one per cent of errors is visible.
 fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
     let lowest = lines.iter().flat_map(|(_, dots)| dots).map(|dot| dot.share).fold(1.0, f64::min);
     [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)
+}
+
+/// Marks what is drawn from one moment to another, so that a page can move it: milliseconds on the run's clock.
+pub(super) fn stretch(from_us: i64, until_us: i64) -> String {
+    format!(" data-f=\"{}\" data-u=\"{}\"", from_us / 1000, until_us / 1000)
 }
 
 /// Formats a coordinate with at most one decimal.

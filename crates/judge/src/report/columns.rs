@@ -109,6 +109,22 @@ impl Columns {
         self.dots.iter().flatten()
     }
 
+    /// Returns all columns, also those without measurements, and the beginning of the first. Seconds from before the
+    /// chart are left out.
+    pub(crate) fn table(&self) -> (i64, impl Iterator<Item = Option<&Dot>>) {
+        let all = self.dots.iter().enumerate().skip(1);
+        // Bins begin between whole seconds: where a column is one bin, all columns begin with their bins.
+        let shift = match all.clone().find_map(|(place, dot)| Some((place, dot.as_ref()?))) {
+            Some((place, dot)) if self.step_us <= 1_000_000 => {
+                let place = i64::try_from(place).unwrap_or(0) - 1;
+                let begin = self.from_us.saturating_add(place.saturating_mul(self.step_us));
+                dot.from_us.saturating_sub(begin).clamp(0, self.step_us)
+            }
+            _ => 0,
+        };
+        (self.from_us.saturating_add(shift), all.map(|(_, dot)| dot.as_ref()))
+    }
+
     /// Returns the times without measurements.
     pub(crate) fn missing(&self) -> Vec<(i64, i64)> {
         let mut missing = Vec::new();

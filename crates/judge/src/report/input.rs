@@ -2,7 +2,7 @@
 
 use super::{
     found::Found,
-    view::{charts::ChartView, sketch::Sketch},
+    view::sketch::{Drawn, Sketch},
 };
 use crate::{
     log::Log,
@@ -14,9 +14,7 @@ pub struct Input<'a> {
     pub(crate) log: &'a Log,
     pub(crate) facts: Facts<'a>,
     pub(crate) card: Scorecard,
-    /// The charts of the whole run, and those of each attack.
-    pub(super) timelines: Vec<ChartView>,
-    pub(super) zooms: Vec<Vec<ChartView>>,
+    pub(super) drawn: Drawn,
     /// The findings that have to do with the run.
     pub(super) findings: Vec<Found>,
 }
@@ -29,8 +27,8 @@ impl<'a> Input<'a> {
         let facts = Facts::of(log);
         let mut sketch = Sketch::new(facts.plan, facts.last_us);
         let card = score::of(&facts, log, &mut sketch);
-        let (timelines, zooms) = sketch.charts(&card);
-        Self { log, facts, card, timelines, zooms, findings: Vec::new() }
+        let drawn = sketch.drawn(&card);
+        Self { log, facts, card, drawn, findings: Vec::new() }
     }
 
     /// Adds what is known of findings from this run and others.

@@ -8,7 +8,9 @@ mod exchanges;
 mod few;
 mod figures;
 mod metric;
+mod lanes;
 pub(super) mod sketch;
+mod summary;
 mod words;
 
 use firedrill_plan::plan::model::{Phase, Plan};
@@ -29,6 +31,7 @@ use crate::{
 use alike::{FEW, HostView, InjectionView};
 use charts::ChartView;
 use events::{EventView, event_view};
+use summary::Answer;
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
 use metric::MetricView;
@@ -47,7 +50,12 @@ pub(crate) struct View {
     pub(crate) why: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
+    /// What a reader wants to know first.
+    pub(crate) answers: Vec<Answer>,
+    /// The lanes of the run, as SVG.
+    pub(crate) lanes: String,
     pub(crate) timelines: Vec<ChartView>,
+    pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
@@ -154,7 +162,10 @@ impl View {
             why: alike::reasons(&card.why, &card.attacks),
             warnings: input.log.warnings.clone(),
             meta,
-            timelines: input.timelines.clone(),
+            answers: summary::answers(input),
+            lanes: lanes::lanes(input),
+            vantages: vantages(input),
+            timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
             plan: facts.plan.map(plan_view),
             events: input.log.records.iter().filter_map(event_view).collect(),
@@ -162,6 +173,13 @@ impl View {
             findings: input.findings.clone(),
         }
     }
+}
+
+/// Returns the vantages that the page can be filtered by, with their places among its names.
+fn vantages(input: &Input<'_>) -> Vec<(usize, String)> {
+    let probes = input.facts.plan.map_or(&[][..], |plan| &plan.probes);
+    let seen = |name: &String| probes.iter().any(|probe| probe.from.contains(name));
+    input.drawn.names.all().iter().cloned().enumerate().filter(|(_, name)| seen(name)).collect()
 }
 
 /// Describes the hosts that may still have effects of our faults.
@@ -281,7 +299,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
         outage: longest_outage(judged().map(|figure| figure.outage)),
-        charts: input.zooms.get(attack.index).cloned().unwrap_or_default(),
+        charts: input.drawn.zooms.get(attack.index).cloned().unwrap_or_default(),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one, rows)).collect(),
         figures: figures.into_iter().map(|figure| figure_view(attack, figure)).collect(),
         disagreements: disagreements.into_iter().map(DisagreementCard::sentence).collect(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Chart,
-    frame::{BETWEEN, LATENCY, LEFT, RIGHT, SHARE, Scale, TOP, WIDTH, latency, rule},
+    frame::{BETWEEN, LEFT, RIGHT, SHARE, Scale, Span, TOP, WIDTH, latency, rule},
 };
 use crate::score::format;
 
@@ -45,13 +45,16 @@ impl Chart {
             );
         }
     }
+}
 
-    pub(super) fn time_axis(&self, svg: &mut String) {
+impl Span {
+    /// Draws the time axis.
+    pub(super) fn axis(&self, svg: &mut String, y: f64) {
         const STEPS: [i64; 15] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400];
         let span = self.until_us.saturating_sub(self.from_us) / 1_000_000;
         let step =
             STEPS.into_iter().find(|step| span / step <= 9).unwrap_or(86_400).saturating_mul(1_000_000);
-        let y = TOP + SHARE + BETWEEN + LATENCY;
+        let _ = write!(svg, "<g class=\"axis\" data-y=\"{y:.1}\">");
         let mut tick = self.from_us.saturating_sub(self.zero_us).div_euclid(step).saturating_mul(step);
         for _ in 0..32 {
             let at = self.zero_us.saturating_add(tick);
@@ -77,6 +80,7 @@ impl Chart {
             }
             tick = tick.saturating_add(step);
         }
+        svg.push_str("</g>");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::super::columns::Dot;
 
 pub(super) const WIDTH: f64 = 860.0;
@@ -12,6 +14,52 @@ pub(super) const SHARE: f64 = 120.0;
 pub(super) const BETWEEN: f64 = 26.0;
 pub(super) const LATENCY: f64 = 96.0;
 pub(super) const BELOW: f64 = 24.0;
+
+/// The measures of charts, for the page's script.
+#[derive(Debug, Serialize)]
+pub(crate) struct Frame {
+    left: f64,
+    right: f64,
+    width: f64,
+    top: f64,
+    share: f64,
+    between: f64,
+    latency: f64,
+}
+
+/// The measures of all charts.
+pub(crate) const FRAME: Frame = Frame {
+    left: LEFT,
+    right: WIDTH - RIGHT,
+    width: WIDTH,
+    top: TOP,
+    share: SHARE,
+    between: BETWEEN,
+    latency: LATENCY,
+};
+
+/// The time axis of a chart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    /// The time at which the axis shows zero.
+    pub(crate) zero_us: i64,
+}
+
+impl Span {
+    /// Returns the place of a moment; moments outside are at the edges.
+    pub(super) fn x(&self, us: i64) -> f64 {
+        let span = self.until_us.saturating_sub(self.from_us).max(1) as f64;
+        let part = us.saturating_sub(self.from_us) as f64 / span;
+        LEFT + (WIDTH - LEFT - RIGHT) * part.clamp(0.0, 1.0)
+    }
+
+    /// Returns its attributes, from which a page knows the place of each moment: milliseconds on the run's clock.
+    pub(super) fn data(&self) -> String {
+        format!(" data-from=\"{}\" data-until=\"{}\"", self.from_us / 1000, self.until_us / 1000)
+    }
+}
 
 /// A logarithmic scale of latencies.
 pub(super) struct Scale {
@@ -34,6 +82,11 @@ impl Scale {
             low: (low as f64).log10().floor(),
             high: ((high as f64).log10() + 0.25).max((low as f64).log10() + 0.8),
         }
+    }
+
+    /// Returns its attributes: both ends, as powers of ten.
+    pub(super) fn data(&self) -> String {
+        format!(" data-low=\"{}\" data-high=\"{:.4}\"", self.low, self.high)
     }
 
     pub(super) fn y(&self, us: u64) -> f64 {

@@ -17,6 +17,8 @@ use crate::score::{
 pub struct HostView {
     /// The hosts' names, in few words.
     pub host: String,
+    /// Each name.
+    pub(crate) hosts: Vec<String>,
     /// Their state, in words.
     pub state: &'static str,
     pub(crate) glyph: &'static str,
@@ -30,6 +32,7 @@ pub struct HostView {
 #[derive(Debug, Serialize)]
 pub(crate) struct InjectionView {
     pub(crate) what: String,
+    pub(crate) hosts: Vec<String>,
     pub(crate) id: String,
     pub(crate) from: String,
     pub(crate) held: String,
@@ -63,6 +66,7 @@ pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
         let compared = range(group.iter().map(|host| host.compared), |number| number.to_string());
         Some(HostView {
             host: alike::names(&names),
+            hosts: names.iter().map(ToString::to_string).collect(),
             state: state_word(host.state),
             glyph: if host.state == HostState::Clean { "✓" } else { "!" },
             compared,
@@ -107,6 +111,7 @@ fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
     let counts: Option<Vec<u64>> = group.iter().map(|one| one.count).collect();
     Some(InjectionView {
         what: format!("{} on {}", first.kind, alike::names(&names)),
+        hosts: names.iter().map(ToString::to_string).collect(),
         id: if others.is_empty() { id } else { format!("{id} and {} more", others.len()) },
         from: known.map_or_else(|| NONE.to_owned(), |all| range(all.into_iter(), |us| format::clock(*us))),
         held: match (held, first.in_force_us) {

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::{
     report::{
-        chart::{Band, Chart, Line},
+        chart::{Band, Chart, Line, Span, heat},
         columns::{Columns, Point},
+        heat::Heat,
+        names::Names,
     },
     score::{
         Scorecard,
@@ -24,9 +26,15 @@ use crate::{
 pub(super) const MOST_LINES: usize = 6;
 
 /// The lines of a chart: vantages with their columns, and whether they count.
-fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
-    let mut lines: Vec<Line> =
-        all.map(|(name, counts, columns)| Line { name: name.to_owned(), counts, columns }).collect();
+pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
+    let line = |(name, counts, columns): (&str, bool, Columns)| Line {
+        name: name.to_owned(),
+        counts,
+        columns,
+        members: vec![name.to_owned()],
+        vantages: names.refer([name]),
+    };
+    let mut lines: Vec<Line> = all.map(line).collect();
     if lines.len() <= MOST_LINES {
         return lines;
     }
@@ -48,7 +56,9 @@ fn lines<'v>(all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
             ([only], _) => lines.push(only.clone()),
             ([first, ..], Some(columns)) => {
                 let name = format!("the worst of {} others", group.len());
-                lines.push(Line { name, counts: first.counts, columns });
+                let members: Vec<String> = group.iter().map(|line| line.name.clone()).collect();
+                let vantages = names.refer(members.iter().map(String::as_str));
+                lines.push(Line { name, counts: first.counts, columns, members, vantages });
             }
             _ => {}
         }
@@ -87,68 +97,74 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 /// A chart with its caption.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChartView {
+    probe: String,
     caption: String,
     /// Its accessible name, unique on the page.
     label: String,
     /// Duration of a step of its lines.
     resolution: String,
     svg: String,
+    /// The map of all its requests; empty for an attack, and where nothing was measured.
+    heat: String,
 }
 
 fn caption(probe: &Probe) -> String {
     format!("{}: {}", probe.name, probe.kind.about().measures)
 }
 
-/// Returns charts of the whole run, one for each probe.
+/// Returns the stretches in which attacks were in force.
+fn attacks(card: &Scorecard) -> Vec<Band> {
+    let many = card.attacks.len() > 6;
+    let band = |attack: &AttackCard| {
+        let number = attack.index + 1;
+        fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
+    };
+    card.attacks.iter().filter_map(band).collect()
+}
+
+/// Returns charts of the whole run, one for each probe: its lines, and the map of its requests.
 pub(super) fn timelines(
     card: &Scorecard,
     plan: &Plan,
     end_us: i64,
-    columns: impl Fn(&Probe, &String) -> Columns,
+    panels: &[(Vec<Line>, Option<&Heat>)],
 ) -> Vec<ChartView> {
-    let targets = plan.targets();
-    let many = plan.attacks.len() > 6;
-    let bands: Vec<Band> = card
-        .attacks
-        .iter()
-        .filter_map(|attack| {
-            let number = attack.index + 1;
-            fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
-        })
-        .collect();
-    let chart = |(place, probe): (usize, &Probe)| {
+    let bands = attacks(card);
+    let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
+    let chart = |(place, (probe, (lines, heat))): (usize, (&Probe, &(Vec<Line>, Option<&Heat>)))| {
         let (good, below_us) = limits(plan, &probe.name);
         let chart = Chart {
             id: format!("run-{place}"),
             title: format!("{}: the whole run", probe.name),
-            from_us: 0,
-            until_us: end_us,
-            zero_us: 0,
-            // Over the whole run, a vantage counts as a target if any attack targets it.
-            lines: lines(
-                probe
-                    .from
-                    .iter()
-                    .map(|from| (from.as_str(), !targets.contains(from.as_str()), columns(probe, from))),
-            ),
+            span,
+            panel: Some(place),
+            lines: lines.clone(),
             bands: bands.clone(),
             good,
             below_us,
         };
         let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
         let note = if judged { "" } else { " (not judged)" };
+        let map = |heat: &&Heat| heat::svg(&format!("heat-{place}"), &probe.name, span, heat);
         ChartView {
+            probe: probe.name.clone(),
             caption: format!("{}{note}", caption(probe)),
             label: format!("{} over the whole run", probe.name),
             resolution: chart.resolution(),
             svg: chart.svg(),
+            heat: heat.as_ref().and_then(map).unwrap_or_default(),
         }
     };
-    plan.probes.iter().enumerate().map(chart).collect()
+    plan.probes.iter().zip(panels).enumerate().map(chart).collect()
 }
 
 /// Returns charts of one attack, one for each judged probe.
-pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, most: usize) -> Vec<ChartView> {
+pub(super) fn zooms(
+    (plan, names): (&Plan, &Names),
+    attack: &AttackCard,
+    samples: &Samples<'_>,
+    most: usize,
+) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
     let mut bands: Vec<Band> = attack
         .phases
@@ -192,10 +208,13 @@ pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, mos
             let chart = Chart {
                 id: format!("attack-{}-{place}", attack.index),
                 title: format!("{} during “{}”", probe.name, attack.name),
-                from_us: first.from_us,
-                until_us: last.until_us,
-                zero_us: attack.fault_from_us.unwrap_or(0),
-                lines: lines(probe.from.iter().map(|vantage| {
+                span: Span {
+                    from_us: first.from_us,
+                    until_us: last.until_us,
+                    zero_us: attack.fault_from_us.unwrap_or(0),
+                },
+                panel: None,
+                lines: lines(names, probe.from.iter().map(|vantage| {
                     let counts = !attack.injections.iter().any(|one| one.host == *vantage);
                     (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
                 })),
@@ -204,10 +223,12 @@ pub(super) fn zooms(plan: &Plan, attack: &AttackCard, samples: &Samples<'_>, mos
                 below_us,
             };
             ChartView {
+                probe: probe.name.clone(),
                 caption: caption(probe),
                 label: format!("{} in attack {}, {}", probe.name, attack.index + 1, attack.name),
                 resolution: chart.resolution(),
                 svg: chart.svg(),
+                heat: String::new(),
             }
         })
         .collect()

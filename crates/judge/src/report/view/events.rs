@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub(crate) struct EventView {
     pub(crate) at: String,
+    /// The same in milliseconds.
+    pub(crate) at_ms: i64,
     pub(crate) who: String,
     pub(crate) what: String,
 }
@@ -22,7 +24,7 @@ pub(crate) struct EventView {
 /// Returns the row of an event; measurements and checks are shown elsewhere.
 pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
     let row = |at: i64, who: &str, what: String| {
-        Some(EventView { at: format::clock(at), who: who.to_owned(), what })
+        Some(EventView { at: format::clock(at), at_ms: at / 1000, who: who.to_owned(), what })
     };
     let at = record.at_us;
     match &record.event {

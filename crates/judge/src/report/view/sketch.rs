@@ -1,16 +1,22 @@
 //! Draws measurements while a log is judged: the charts of an attack as soon as it is judged, those of the whole run
 //! at the end.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use firedrill_plan::plan::model::{Plan, Probe};
 use firedrill_probe::{cells::Grid, seconds::Stream};
 
-use super::charts::{ChartView, MOST_LINES, timelines, zooms};
+use super::charts::{ChartView, MOST_LINES, lines, timelines, zooms};
 use crate::{
     report::{
-        chart::COLUMNS,
+        chart::{COLUMNS, Line},
         columns::{Columns, Point},
+        heat::Heat,
+        names::Names,
+        values::Panel,
     },
     score::{
         Scorecard,
@@ -21,24 +27,60 @@ use crate::{
     },
 };
 
-/// Typical size of a column of a line, in bytes.
+/// Typical size of a column of a line that is drawn, and of one in the values of the page, in bytes.
 const DOT_BYTES: usize = 30;
-/// Approximate maximum size of the lines of whole runs, and of those of attacks, in bytes.
-const BYTES: usize = 1_000_000;
+const VALUE_BYTES: usize = 18;
+/// Typical size of a column of a map of requests.
+const HEAT_BYTES: usize = 60;
+/// Approximate maximum sizes in bytes: of the lines of whole runs, and of those of attacks; of all values; of the maps.
+const LINES: usize = 400_000;
+const VALUES: usize = 700_000;
+const HEATS: usize = 300_000;
 
-/// Returns the number of columns of a line, by the number of lines on the page.
-fn columns(lines: usize) -> usize {
-    (BYTES / DOT_BYTES / lines.max(1)).clamp(20, COLUMNS)
+/// Returns the number of columns of each of some lines that share a number of bytes.
+fn columns(lines: usize, bytes: usize, each: usize, most: usize) -> usize {
+    (bytes / each / lines.max(1)).clamp(20, most)
+}
+
+/// Numbers of columns.
+#[derive(Clone, Copy)]
+struct Most {
+    run: usize,
+    attack: usize,
+    values: usize,
+    heat: usize,
+}
+
+/// What was measured of one probe at one vantage over the whole run.
+struct Whole {
+    /// As it is drawn.
+    drawn: Columns,
+    /// As the page has it for the cursor, and for who zooms.
+    values: Columns,
+}
+
+/// What a page draws of a run.
+pub(crate) struct Drawn {
+    pub(crate) timelines: Vec<ChartView>,
+    /// The charts of each attack.
+    pub(crate) zooms: Vec<Vec<ChartView>>,
+    /// The values of the timelines.
+    pub(crate) panels: Vec<Panel>,
+    pub(crate) names: Names,
 }
 
 /// Draws measurements while they are read.
 pub(crate) struct Sketch<'a> {
     plan: Option<&'a Plan>,
     end_us: i64,
-    /// Columns by probe and vantage, over the whole run.
-    whole: BTreeMap<(String, String), Columns>,
-    /// Numbers of columns of the whole run, and of an attack.
-    most: (usize, usize),
+    names: Names,
+    /// By probe and vantage, over the whole run.
+    whole: BTreeMap<(String, String), Whole>,
+    /// By probe.
+    heats: BTreeMap<String, Heat>,
+    /// The hosts that attacks are on.
+    targets: BTreeSet<String>,
+    most: Most,
     /// The charts of each judged attack.
     zooms: Vec<Vec<ChartView>>,
 }
@@ -48,26 +90,53 @@ impl<'a> Sketch<'a> {
     pub(crate) fn new(plan: Option<&'a Plan>, end_us: i64) -> Self {
         let lines = |probe: &Probe| probe.from.len().min(MOST_LINES);
         let of_run: usize = plan.iter().flat_map(|plan| &plan.probes).map(lines).sum();
+        let probes = plan.map_or(0, |plan| plan.probes.len());
         let attacks = plan.map_or(0, |plan| plan.attacks.len());
+        let most = Most {
+            run: columns(of_run, LINES, DOT_BYTES, COLUMNS),
+            attack: columns(of_run.saturating_mul(attacks), LINES, DOT_BYTES, COLUMNS),
+            values: columns(of_run, VALUES, VALUE_BYTES, usize::MAX),
+            heat: columns(probes, HEATS, HEAT_BYTES, 1200),
+        };
         Self {
             plan,
             end_us: end_us.max(1),
+            names: plan.map_or_else(Names::default, Names::of),
             whole: BTreeMap::new(),
-            most: (columns(of_run), columns(of_run.saturating_mul(attacks))),
+            heats: BTreeMap::new(),
+            targets: plan.map_or_else(BTreeSet::new, |plan| {
+                plan.targets().into_iter().map(ToString::to_string).collect()
+            }),
+            most,
             zooms: vec![Vec::new(); attacks],
         }
     }
 
-    /// Returns the charts of the whole run, and those of each attack.
-    pub(crate) fn charts(mut self, card: &Scorecard) -> (Vec<ChartView>, Vec<Vec<ChartView>>) {
+    /// Returns the charts of the whole run, and those of each attack, with the values of the former.
+    pub(crate) fn drawn(mut self, card: &Scorecard) -> Drawn {
         let zooms = std::mem::take(&mut self.zooms);
-        let empty = Columns::new(0, self.end_us, self.most.0);
-        let columns = |probe: &Probe, vantage: &String| {
-            let key = (probe.name.clone(), vantage.clone());
-            self.whole.get(&key).unwrap_or(&empty).clone()
+        let names = std::mem::take(&mut self.names);
+        let Some(plan) = self.plan else {
+            return Drawn { timelines: Vec::new(), zooms, panels: Vec::new(), names };
         };
-        let of_run = |plan: &Plan| timelines(card, plan, self.end_us, columns);
-        (self.plan.map_or_else(Vec::new, of_run), zooms)
+        let targets = plan.targets();
+        let empty = Columns::new(0, self.end_us, self.most.run);
+        let whole = |probe: &Probe, from: &str| self.whole.get(&(probe.name.clone(), from.to_owned()));
+        // Over the whole run, a vantage counts as a target if any attack targets it.
+        let drawn = |probe: &Probe| {
+            let all = probe.from.iter().map(|from| {
+                let columns = whole(probe, from).map_or(&empty, |whole| &whole.drawn);
+                (from.as_str(), !targets.contains(from.as_str()), columns.clone())
+            });
+            (lines(&names, all), self.heats.get(&probe.name))
+        };
+        let all: Vec<(Vec<Line>, Option<&Heat>)> = plan.probes.iter().map(drawn).collect();
+        let timelines = timelines(card, plan, self.end_us, &all);
+        let panel = |(probe, (lines, _)): (&Probe, &(Vec<Line>, Option<&Heat>))| {
+            Panel::of(&probe.name, lines, |from| whole(probe, from).map(|whole| &whole.values))
+        };
+        let panels = plan.probes.iter().zip(&all).map(panel).collect();
+        Drawn { timelines, zooms, panels, names }
     }
 }
 
@@ -77,22 +146,32 @@ impl Eye for Sketch<'_> {
     }
 
     fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>) {
-        let (end_us, most) = (self.end_us, self.most.0);
-        let columns = self
-            .whole
-            .entry((stream.probe.clone(), stream.vantage.clone()))
-            .or_insert_with(|| Columns::new(0, end_us, most));
+        let (end_us, most) = (self.end_us, self.most);
+        let whole =
+            self.whole.entry((stream.probe.clone(), stream.vantage.clone())).or_insert_with(|| Whole {
+                drawn: Columns::new(0, end_us, most.run),
+                values: Columns::new(0, end_us, most.values),
+            });
+        // What a target sees is not what users see.
+        let counts = !self.targets.contains(&stream.vantage);
+        let heat =
+            self.heats.entry(stream.probe.clone()).or_insert_with(|| Heat::new(0, end_us, most.heat));
         for second in &stream.seconds {
             let length = i64::try_from(second.length_us).unwrap_or(i64::MAX / 8);
             let (p50, p99) = quantiles(second);
-            columns.put(Point {
+            let point = Point {
                 from_us: second.start_us,
                 until_us: second.start_us.saturating_add(length),
                 good: second.good,
                 bad: second.bad,
                 p50: quantile_us(grid, p50),
                 p99: quantile_us(grid, p99),
-            });
+            };
+            whole.drawn.put(point);
+            whole.values.put(point);
+            if counts {
+                heat.put(second, grid);
+            }
         }
     }
 
@@ -101,7 +180,7 @@ impl Eye for Sketch<'_> {
         if matches!(card.course, Course::NotRun(_)) {
             return;
         }
-        let drawn = zooms(plan, card, samples, self.most.1);
+        let drawn = zooms((plan, &self.names), card, samples, self.most.attack);
         if let Some(place) = self.zooms.get_mut(card.index) {
             *place = drawn;
         }

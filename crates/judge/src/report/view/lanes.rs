@@ -1,0 +1,147 @@
+//! The lanes of a run: its faults by attack, the conditions that guard it, and what else happened at a moment.
+
+use firedrill_plan::{alike, plan::model::Plan};
+use firedrill_wire::{evidence::Seen, journal::What};
+
+use crate::{
+    log::{Event, Log, Record},
+    report::{
+        chart::{
+            Span,
+            lanes::{Item, Lane, svg},
+        },
+        input::Input,
+        names::Names,
+    },
+    score::{
+        card::{AttackCard, InjectionCard, verdict_word},
+        format,
+    },
+};
+
+/// Renders the lanes of a run; empty if nothing was in force and nothing happened.
+pub(super) fn lanes(input: &Input<'_>) -> String {
+    let Some(plan) = input.facts.plan else { return String::new() };
+    let end_us = input.facts.last_us.max(1);
+    let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
+    let names = &input.drawn.names;
+    let all = [
+        Lane { name: "faults", items: faults(names, &input.card.attacks) },
+        Lane { name: "guards", items: guards(plan, input.log, end_us) },
+        Lane { name: "events", items: events(names, input.log) },
+    ];
+    if all.iter().all(|lane| lane.items.is_empty()) {
+        return String::new();
+    }
+    svg("lanes", "Faults, guards and events of the whole run", span, &all)
+}
+
+/// Returns a bar for each group of hosts on which a fault came out alike, by attack.
+fn faults(names: &Names, attacks: &[AttackCard]) -> Vec<Item> {
+    attacks.iter().flat_map(|attack| of_attack(names, attack)).collect()
+}
+
+fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
+    let groups = alike::together(&attack.injections, |one| {
+        (one.kind.as_str(), one.in_force_us.is_some(), landed(one))
+    });
+    let item = |group: Vec<&InjectionCard>| {
+        let first = *group.first()?;
+        let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
+        let from_us = group.iter().filter_map(|one| one.in_force_us).min().or(attack.fault_from_us)?;
+        let ends = group.iter().filter_map(|one| one.undoing_us.or(one.ended_us));
+        let until_us = ends.max().or(attack.healed_us).unwrap_or(from_us).max(from_us);
+        let doubt = match landed(first) {
+            _ if first.in_force_us.is_none() => ", never in force",
+            (Seen::Yes, Seen::Yes) => "",
+            (Seen::No, _) => ", was not there when looked at",
+            (_, Seen::No) => ", met nothing",
+            _ => ", not known whether it took effect",
+        };
+        let label =
+            format!("{} {}: {} on {}{doubt}", attack.index + 1, attack.name, first.kind, alike::names(&hosts));
+        let title = format!(
+            "{label}: from {} to {}, {}",
+            format::clock(from_us),
+            format::clock(until_us),
+            verdict_word(attack.verdict)
+        );
+        Some(Item {
+            from_us,
+            until_us,
+            label,
+            title,
+            class: if doubt.is_empty() { "fault" } else { "doubt" },
+            attack: Some(attack.index + 1),
+            hosts: names.refer(hosts),
+        })
+    };
+    groups.into_iter().filter_map(item).collect()
+}
+
+const fn landed(one: &InjectionCard) -> (Seen, Seen) {
+    (one.in_force, one.exercised)
+}
+
+/// Returns the conditions that guarded the run, and the moments when one was met.
+fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
+    let tripped = log.records.iter().filter_map(|record| match &record.event {
+        Event::GuardTripped { why, .. } => Some(moment(record.at_us, format!("tripped: {why}"), "fault")),
+        _ => None,
+    });
+    let tripped: Vec<Item> = tripped.collect();
+    let watched = plan.guard.abort.iter().map(|guard| {
+        let met = if tripped.is_empty() { ": never met" } else { "" };
+        let text = format!(
+            "abort when less than {} of {} is good over {}{met}",
+            guard.good_below, guard.probe, guard.over
+        );
+        let until_us = tripped.first().map_or(end_us, |item| item.from_us);
+        Item { until_us, title: text.clone(), label: text, class: "plain", ..Item::default() }
+    });
+    watched.chain(tripped.iter().cloned()).collect()
+}
+
+/// Returns moments at which somebody intervened, or at which something was not seen.
+fn events(names: &Names, log: &Log) -> Vec<Item> {
+    log.records.iter().filter_map(|record| event(names, log, record)).collect()
+}
+
+fn event(names: &Names, log: &Log, record: &Record) -> Option<Item> {
+    let about = |host: &str, item: Item| Some(Item { hosts: names.refer([host]), ..item });
+    match &record.event {
+        Event::LinkLost { host, why } => {
+            let back = |other: &&Record| {
+                other.seq > record.seq && matches!(&other.event, Event::LinkBack { host: back, .. } if back == host)
+            };
+            let until_us = log.records.iter().find(back).map_or(record.at_us, |back| back.at_us);
+            let item = moment(record.at_us, format!("link to {host} lost: {why}"), "doubt");
+            about(host, Item { until_us, ..item })
+        }
+        Event::Gap { from_us, to_us } => {
+            let text = "the coordinator was not running".to_owned();
+            Some(Item { until_us: (*to_us).max(*from_us), ..moment(*from_us, text, "doubt") })
+        }
+        Event::Agent { host, happened_us, what } => {
+            let text = match &what.what {
+                What::LeaseExpired { .. } => format!("the lease ran out on {host}"),
+                What::RunUndone { by, .. } => format!("{by} undid the run on {host}"),
+                What::Halted { by } => format!("{host} halted by {by}"),
+                _ => return None,
+            };
+            about(host, moment(*happened_us, text, "doubt"))
+        }
+        _ => None,
+    }
+}
+
+fn moment(at_us: i64, text: String, class: &'static str) -> Item {
+    Item {
+        from_us: at_us,
+        until_us: at_us,
+        title: format!("{}: {text}", format::clock(at_us)),
+        label: text,
+        class,
+        ..Item::default()
+    }
+}

@@ -1,0 +1,219 @@
+//! The four answers at the top of the page, for a reader who was not there: what was tried, what users saw, whether it
+//! held, and what to do.
+
+use serde::Serialize;
+
+use super::{NONE, alarm, alike, errors, measured, words::took};
+use crate::{
+    report::input::Input,
+    score::{
+        card::{AttackCard, Course, FigureCard, Scorecard},
+        format,
+    },
+    verdict::Verdict,
+};
+
+/// Maximum number of lines of an answer.
+const MOST: usize = 4;
+
+/// An answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    question: &'static str,
+    lines: Vec<Line>,
+}
+
+/// A line of an answer.
+#[derive(Debug, Default, Serialize)]
+struct Line {
+    text: String,
+    /// The attack that tells more, by number; 0 for none.
+    attack: usize,
+}
+
+impl Line {
+    fn about(attack: &AttackCard, text: String) -> Self {
+        Self { text, attack: attack.index + 1 }
+    }
+}
+
+impl From<&str> for Line {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), attack: 0 }
+    }
+}
+
+/// Returns the answers; none if the log does not say what was planned.
+pub(super) fn answers(input: &Input<'_>) -> Vec<Answer> {
+    if input.facts.plan.is_none() {
+        return Vec::new();
+    }
+    let card = &input.card;
+    let answer = |question, lines| Answer { question, lines: few(lines) };
+    vec![
+        answer("What was tried", tried(input)),
+        answer("What users saw", seen(card)),
+        answer("Did it hold?", held(card)),
+        answer("What to do", next(card)),
+    ]
+}
+
+fn few(mut lines: Vec<Line>) -> Vec<Line> {
+    if lines.len() > MOST {
+        let more = lines.len() - (MOST - 1);
+        lines.truncate(MOST - 1);
+        lines.push(Line { text: format!("and {more} more, below"), attack: 0 });
+    }
+    lines
+}
+
+fn tried(input: &Input<'_>) -> Vec<Line> {
+    let plan = input.facts.plan;
+    let line = |attack: &AttackCard| {
+        let planned = plan?.attacks.get(attack.index)?;
+        let faults = alike::faults(planned);
+        let faults = if faults.is_empty() { "no fault".to_owned() } else { format::list(&faults) };
+        let course = match &attack.course {
+            Course::Ran => String::new(),
+            Course::Aborted(_) => ", aborted".to_owned(),
+            Course::Cut => ", not told to its end".to_owned(),
+            Course::NotRun(why) => format!(", not run: {why}"),
+        };
+        Some(Line::about(attack, format!("“{}”: {faults}, for {}{course}", attack.name, planned.hold)))
+    };
+    input.card.attacks.iter().filter_map(line).collect()
+}
+
+/// Tells the harm of each attack that did any, the worst first.
+fn seen(card: &Scorecard) -> Vec<Line> {
+    let mut harmed: Vec<(f64, Line)> = card.attacks.iter().filter_map(harm).collect();
+    harmed.sort_by(|one, other| other.0.total_cmp(&one.0));
+    if !harmed.is_empty() {
+        return harmed.into_iter().map(|(_, line)| line).collect();
+    }
+    let measured = |attack: &AttackCard| attack.verdict.is_some() && judged(attack).next().is_some();
+    if card.attacks.iter().any(measured) {
+        return vec!["No judged request failed while a fault was in force.".into()];
+    }
+    vec!["Nothing was measured while a fault was in force.".into()]
+}
+
+fn judged(attack: &AttackCard) -> impl Iterator<Item = &FigureCard> {
+    attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe))
+}
+
+fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
+    attack.verdict?;
+    let worst = judged(attack).max_by(|one, other| errors(one).total_cmp(&errors(other)))?;
+    let share = errors(worst);
+    if share <= 0.0 && worst.bad == 0 {
+        return None;
+    }
+    let back = match worst.recovered_us {
+        None => "not seen to be back after the heal".to_owned(),
+        Some(0) => "well at the heal".to_owned(),
+        Some(us) => format!("back {} after the heal", took(us)),
+    };
+    let outage = super::longest_outage(std::iter::once(worst.outage));
+    let outage = match outage.as_str() {
+        "none" | NONE => String::new(),
+        "one request" => ", never two in a row".to_owned(),
+        longest => format!(", longest outage {longest}"),
+    };
+    let text = format!(
+        "“{}”: {} of {} failed during the fault, seen from {}{outage}; {back}",
+        attack.name,
+        format::percent(share),
+        worst.probe,
+        worst.vantage
+    );
+    Some((share, Line::about(attack, text)))
+}
+
+fn held(card: &Scorecard) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for verdict in [Verdict::Violated, Verdict::Unknown] {
+        for attack in card.attacks.iter().filter(|attack| attack.verdict == Some(verdict)) {
+            let missed: Vec<String> = attack
+                .objectives
+                .iter()
+                .filter(|one| one.verdict == verdict)
+                .map(|one| match verdict {
+                    Verdict::Violated => format!("{}: {}, wanted {}", one.name, measured(&one.measured), one.goal),
+                    _ => one.name.clone(),
+                })
+                .collect();
+            let why = match (missed.as_slice(), attack.why.first()) {
+                (missed @ [_, ..], _) if verdict == Verdict::Violated => missed.join("; "),
+                (_, Some(why)) => why.clone(),
+                (missed, None) => format::list(missed),
+            };
+            lines.push(Line::about(attack, format!("“{}” is {}: {why}", attack.name, verdict.word())));
+        }
+    }
+    if lines.is_empty() && card.verdict != Verdict::Held {
+        let why = card.why.first().map_or("the log does not say why", String::as_str);
+        lines.push(Line { text: format!("{}: {why}", format::capital(card.verdict.word())), attack: 0 });
+    }
+    let of = |verdict: Verdict| card.attacks.iter().filter(|one| one.verdict == Some(verdict)).count();
+    let not_run = card.attacks.iter().filter(|one| one.verdict.is_none()).count();
+    if of(Verdict::Held) > 0 {
+        let text = format!("{} of {} attacks held every objective.", of(Verdict::Held), card.planned);
+        lines.insert(if lines.is_empty() { 0 } else { lines.len().min(MOST - 1) }, text.as_str().into());
+    }
+    if not_run > 0 {
+        lines.push(format!("{not_run} of {} attacks did not run.", card.planned).as_str().into());
+    }
+    lines
+}
+
+fn next(card: &Scorecard) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let left = alarm(&card.hosts);
+    if !left.is_empty() {
+        lines.push(Line { text: left, attack: 0 });
+    }
+    let is = |verdict| move |attack: &&AttackCard| attack.verdict == Some(verdict);
+    for attack in card.attacks.iter().filter(is(Verdict::Violated)) {
+        let names: Vec<String> = attack
+            .objectives
+            .iter()
+            .filter(|one| one.verdict == Verdict::Violated)
+            .map(|one| format!("“{}”", one.name))
+            .collect();
+        let causes = cause(attack).map_or_else(String::new, |cause| format!(" Most requests failed by {cause}."));
+        let what = if names.is_empty() { "it".to_owned() } else { format::list(&names) };
+        lines.push(Line::about(
+            attack,
+            format!("Find out why {what} did not hold under “{}”, mend that, and run it again.{causes}", attack.name),
+        ));
+    }
+    for attack in card.attacks.iter().filter(is(Verdict::Unknown)) {
+        let why = attack.why.first().map_or("the report does not say why", String::as_str);
+        lines.push(Line::about(
+            attack,
+            format!("Do not count “{}” as passed. Remove the cause ({why}), then run it again.", attack.name),
+        ));
+    }
+    if card.verdict != Verdict::Held && lines.is_empty() {
+        lines.push("Remove the cause, then run the scenario again.".into());
+    }
+    if lines.is_empty() {
+        lines.push("Nothing to mend. Keep the scenario, and run it again when the system has changed.".into());
+    }
+    lines
+}
+
+/// Returns the most frequent cause of failed requests of an attack, in words.
+fn cause(attack: &AttackCard) -> Option<String> {
+    let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    for figure in judged(attack) {
+        for (cause, count) in &figure.causes {
+            let sum = counts.entry(cause.as_str()).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+    let all = counts.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
+    let (cause, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    Some(format!("{cause} ({count} of {all})"))
+}
