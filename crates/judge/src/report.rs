@@ -13,8 +13,8 @@ mod input;
 mod json;
 mod junit;
 mod markdown;
-mod style;
 mod names;
+mod style;
 mod values;
 mod view;
 

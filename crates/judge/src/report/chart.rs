@@ -5,15 +5,15 @@
 
 mod axes;
 mod frame;
-pub(crate) mod metric;
 pub(crate) mod heat;
 pub(crate) mod lanes;
 mod legend;
+pub(crate) mod metric;
 
 use std::fmt::Write as _;
 
-pub(crate) use frame::{FRAME, Frame, Span};
 use frame::{BELOW, BETWEEN, LATENCY, SHARE, Scale, TOP, WIDTH};
+pub(crate) use frame::{FRAME, Frame, Span};
 
 use super::columns::{Columns, Dot};
 use crate::score::format;
@@ -111,7 +111,13 @@ impl Chart {
     }
 
     /// Draws one value of a line. It is drawn empty, too: a page that is zoomed draws it anew.
-    fn path(&self, svg: &mut String, dots: &[Dot], (value, class): (&str, &str), y: impl Fn(&Dot) -> Option<f64>) {
+    fn path(
+        &self,
+        svg: &mut String,
+        dots: &[Dot],
+        (value, class): (&str, &str),
+        y: impl Fn(&Dot) -> Option<f64>,
+    ) {
         let mut d = String::new();
         let mut last: Option<(i64, String)> = None;
         // The end of the last step that was not drawn yet: equal steps are merged.

@@ -4,7 +4,11 @@ use serde::Serialize;
 
 use super::{
     chart::{FRAME, Frame},
-    error::ReportError, input::Input, values::Panel};
+    error::ReportError,
+    input::Input,
+    values::{Metric, Panel},
+    view::View,
+};
 use crate::score::card::{AttackCard, verdict_word};
 
 /// The data.
@@ -19,6 +23,7 @@ struct Data<'a> {
     frame: Frame,
     attacks: Vec<Attack<'a>>,
     panels: &'a [Panel],
+    metrics: Vec<&'a Metric>,
 }
 
 /// An attack, in milliseconds on the run's clock.
@@ -36,7 +41,7 @@ struct Attack<'a> {
 }
 
 /// Returns the data as JSON that can stand in a script element.
-pub(super) fn json(input: &Input<'_>) -> Result<String, ReportError> {
+pub(super) fn json(input: &Input<'_>, view: &View) -> Result<String, ReportError> {
     let names = &input.drawn.names;
     let attack = |card: &'_ AttackCard| -> (Option<i64>, Option<i64>, Option<[i64; 2]>, String) {
         let fault = card.fault_from_us.zip(card.healed_us).map(|(from, until)| [from / 1000, until / 1000]);
@@ -59,6 +64,7 @@ pub(super) fn json(input: &Input<'_>) -> Result<String, ReportError> {
         frame: FRAME,
         attacks: attacks.collect(),
         panels: &input.drawn.panels,
+        metrics: view.metrics.iter().map(|one| &one.values).collect(),
     };
     // Nothing in it can end the element.
     Ok(serde_json::to_string(&data)?.replace('<', "\\u003c"))

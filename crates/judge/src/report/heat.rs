@@ -46,7 +46,6 @@ impl Heat {
         *bad = bad.saturating_add(u32::try_from(second.bad).unwrap_or(u32::MAX));
     }
 
-
     /// Returns the duration of a column, in microseconds.
     pub(crate) const fn step_us(&self) -> i64 {
         self.step_us
@@ -89,7 +88,11 @@ pub(crate) fn power(band: usize) -> f64 {
     FIRST + band as f64 / BANDS
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not below 0, and the cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not below 0, and the cast saturates"
+)]
 fn band(us: u64) -> usize {
     ((((us.max(1) as f64).log10() - FIRST) * BANDS).max(0.0) as usize).min(ALL - 1)
 }

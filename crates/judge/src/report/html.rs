@@ -20,11 +20,12 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
     });
     let style = STYLE;
     let script = include_str!("page.js");
-    let data = data::json(input)?;
+    let view = View::of(input);
+    let data = data::json(input, &view)?;
     // The page runs these texts and no others, whatever gets into it.
     let [style_hash, script_hash] =
         [style, script].map(|text| format!("'sha256-{}'", STANDARD.encode(digest(&SHA256, text.as_bytes()))));
-    let view = Value::from(Serde(View::of(input)));
+    let view = Value::from(Serde(view));
     let page = pages
         .get_template("report.html")?
         .render(context! { view, style, script, data, style_hash, script_hash })?;

@@ -7,6 +7,7 @@
   if (!box || !source) return;
   const data = JSON.parse(source.textContent);
   const { left: LEFT, right: RIGHT, width: WIDTH, top: TOP, share: SHARE, between: BETWEEN, latency: LATENCY } = data.frame;
+  const { metric_top: TOP_OF_METRIC, metric: METRIC } = data.frame;
   // The shortest time that a zoom shows, and the most steps of a line that are drawn.
   const [LEAST, MOST] = [Math.min(5000, data.end), 840];
   const own = [...box.querySelectorAll('svg.chart')];
@@ -36,6 +37,11 @@
     if (us < 1e4) return `${(us / 1e3).toFixed(1)} ms`;
     if (us < 999500) return `${(us / 1e3).toFixed(0)} ms`;
     return `${(us / 1e6).toFixed(us % 1e6 === 0 ? 0 : 1)} s`;
+  };
+  const plain = (value) => {
+    const size = Math.abs(value);
+    if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(3);
+    return String(Number(value.toFixed(size >= 1000 ? 1 : size >= 1 ? 3 : 6)));
   };
   const clock = (ms, tenths = true) => {
     const two = (value) => String(Math.floor(value)).padStart(2, '0');
@@ -122,6 +128,17 @@
     }
   }
 
+  function drawDots(svg) {
+    const { points } = data.metrics[Number(svg.dataset.m)];
+    const [low, high] = [svg.dataset.low, svg.dataset.high].map(Number);
+    const y = (value) => TOP_OF_METRIC + METRIC * (1 - clamp((value - low) / (high - low), 0, 1));
+    for (const drawn of svg.querySelectorAll('path[data-c]')) {
+      const inside = points.filter(([at, value, counts]) =>
+        value !== null && counts === Number(drawn.dataset.c) && at >= view.from && at <= view.until);
+      drawn.setAttribute('d', inside.map(([at, value]) => `M${short(x(at))} ${short(y(value))}h.01`).join(''));
+    }
+  }
+
   function axis(svg) {
     const group = svg.querySelector('.axis');
     const y = Number(group.dataset.y);
@@ -139,6 +156,7 @@
     for (const svg of own) {
       svg.querySelectorAll('[data-f]').forEach(stretch);
       if (svg.dataset.p !== undefined) drawLines(svg);
+      if (svg.dataset.m !== undefined) drawDots(svg);
       axis(svg);
       for (const cells of svg.querySelectorAll('.cells')) {
         const columns = Number(cells.dataset.columns) / data.end;
@@ -157,14 +175,22 @@
   const panelLine = (panel, line) => box.querySelector(`svg[data-p="${panel}"] g[data-l="${line}"]`);
   const inForce = (ms) =>
     data.attacks.filter(({ fault }) => fault && fault[0] <= ms && ms < fault[1]).map(({ number, name }) => `${number} ${name}`);
-  function valuesAt(ms) {
+  // A sample is about the time before it: the last one is told, with its time.
+  const samplesAt = (ms) => data.metrics.map(({ name, share, points }) => {
+    const last = points.findLast(([at]) => at <= ms);
+    const value = last?.[1];
+    const text = value === undefined ? 'no sample before' : value === null ? 'shows nothing' : share ? percent(value) : plain(value);
+    return { name, text: last ? `${text} at ${clock(last[0])}` : text, place: 'v0' };
+  });
+  const valuesAt = (ms) => [...requestsAt(ms), ...samplesAt(ms)];
+  function requestsAt(ms) {
     return data.panels.flatMap((panel, place) => panel.lines.map((line, index) => {
       if (!shown(place, index)) return null;
       const step = Math.floor((ms - line.from) / line.step);
       const [share, p50, p99] = [line.share[step] ?? null, line.p50[step], line.p99[step]];
       const time = (us) => (us < 0 ? 'no answer' : took(us));
       const text = share === null ? 'nothing measured' : `${percent(share)} good, p50 ${time(p50)}, p99 ${time(p99)}`;
-      return { name: `${panel.name}, ${line.name}`, text, share, place: line.counts ? `v${index % 6}` : 'vx' };
+      return { name: `${panel.name}, ${line.name}`, text, place: line.counts ? `v${index % 6}` : 'vx' };
     })).filter(Boolean);
   }
 

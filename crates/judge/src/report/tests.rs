@@ -55,7 +55,11 @@ fn the_page_needs_nothing_but_itself() {
     let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("no {part}"));
     assert!(at("class=\"story\"") < at("id=\"timeline\"") && at("id=\"timeline\"") < at("id=\"attacks\""));
     assert!(at("nobody approved within 15m") > 0 && at("violated") > 0 && at("does not count") > 0);
-    assert_eq!(page.matches("role=\"img\"").count(), page.matches("<desc").count(), "every chart says what it shows");
+    assert_eq!(
+        page.matches("role=\"img\"").count(),
+        page.matches("<desc").count(),
+        "every chart says what it shows"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::{chart::Line, columns::Columns};
+use crate::score::{card::Unit, metric::PointCard};
 
 /// The values of one chart of the run.
 #[derive(Clone, Debug, Serialize)]
@@ -62,5 +63,23 @@ impl Values {
             values.p99.push(dot.map(|dot| time(dot.p99)));
         }
         values
+    }
+}
+
+/// The samples of an objective that a source measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Metric {
+    name: String,
+    /// Whether values are shares; otherwise they are numbers.
+    share: bool,
+    /// Time in milliseconds on the run's clock, value (`null` if it shows nothing), and 1 if it counts for verdicts.
+    points: Vec<(i64, Option<f64>, u8)>,
+}
+
+impl Metric {
+    pub(crate) fn of(name: &str, unit: Unit, points: &[PointCard]) -> Self {
+        let point = |point: &PointCard| (point.at_us / 1000, point.value, u8::from(point.counts));
+        let points = points.iter().map(point).collect();
+        Self { name: name.to_owned(), share: matches!(unit, Unit::Share), points }
     }
 }

@@ -7,8 +7,8 @@ mod events;
 mod exchanges;
 mod few;
 mod figures;
-mod metric;
 mod lanes;
+mod metric;
 pub(super) mod sketch;
 mod summary;
 mod words;
@@ -31,10 +31,10 @@ use crate::{
 use alike::{FEW, HostView, InjectionView};
 use charts::ChartView;
 use events::{EventView, event_view};
-use summary::Answer;
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
-use metric::MetricView;
+use metric::{MetricRun, MetricView};
+use summary::Answer;
 use words::{NONE, took};
 
 /// The whole report.
@@ -55,6 +55,8 @@ pub(crate) struct View {
     /// The lanes of the run, as SVG.
     pub(crate) lanes: String,
     pub(crate) timelines: Vec<ChartView>,
+    /// What sources measured over the whole run.
+    pub(crate) metrics: Vec<MetricRun>,
     pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
@@ -164,6 +166,7 @@ impl View {
             meta,
             answers: summary::answers(input),
             lanes: lanes::lanes(input),
+            metrics: metric::of_run(card, facts.last_us),
             vantages: vantages(input),
             timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),

@@ -14,6 +14,9 @@ pub(super) const SHARE: f64 = 120.0;
 pub(super) const BETWEEN: f64 = 26.0;
 pub(super) const LATENCY: f64 = 96.0;
 pub(super) const BELOW: f64 = 24.0;
+/// Height above the panel of a metric, and of the panel.
+pub(super) const METRIC_TOP: f64 = 30.0;
+pub(super) const METRIC: f64 = 96.0;
 
 /// The measures of charts, for the page's script.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,8 @@ pub(crate) struct Frame {
     share: f64,
     between: f64,
     latency: f64,
+    metric_top: f64,
+    metric: f64,
 }
 
 /// The measures of all charts.
@@ -36,6 +41,8 @@ pub(crate) const FRAME: Frame = Frame {
     share: SHARE,
     between: BETWEEN,
     latency: LATENCY,
+    metric_top: METRIC_TOP,
+    metric: METRIC,
 };
 
 /// The time axis of a chart.

@@ -119,8 +119,7 @@ fn draw(svg: &mut String, span: Span, item: &Item, y: f64) {
     let label = shown(&item.label);
     let x = place(left, LETTER * label.chars().count() as f64);
     let attack = item.attack.map_or_else(String::new, |attack| format!(" data-a=\"{attack}\""));
-    let hosts =
-        if item.hosts.is_empty() { String::new() } else { format!(" data-h=\"{}\"", item.hosts) };
+    let hosts = if item.hosts.is_empty() { String::new() } else { format!(" data-h=\"{}\"", item.hosts) };
     let _ = write!(
         svg,
         "<g class=\"item {}\"{}{attack}{hosts}><title>{}</title><text x=\"{x:.1}\" y=\"{:.1}\">{}</text>\
@@ -155,7 +154,9 @@ mod tests {
             rows.iter().map(|row| row.iter().map(|item| item.title.as_str()).collect()).collect();
         assert_eq!((titles, left_out), (vec![vec!["from 0", "from 60"], vec!["from 10"]], 0));
         let many: Vec<Item> = (0..20).map(|_| item(0, 50)).collect();
-        assert!(svg("l", "lanes", span, &[Lane { name: "faults", items: many }]).contains(">and 8 more</text>"));
+        assert!(
+            svg("l", "lanes", span, &[Lane { name: "faults", items: many }]).contains(">and 8 more</text>")
+        );
         let late = Item { label: "a label that is long".to_owned(), ..item(99, 100) };
         let (from, until) = extent(span, &late);
         assert!(from >= LEFT && until <= WIDTH, "{from} {until}");

@@ -129,8 +129,10 @@ fn each_second_has_its_values_and_what_was_not_measured_has_none() {
 fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
     use base64::Engine as _;
     let page = text(Format::Html, &log(&Drill::one()));
-    let policy = page.split_once("Content-Security-Policy\" content=\"").unwrap().1.split_once('"').unwrap().0;
-    for (start, end, kind) in [("<style>", "</style>", "style-src"), ("<script>", "</script>", "script-src")] {
+    let policy =
+        page.split_once("Content-Security-Policy\" content=\"").unwrap().1.split_once('"').unwrap().0;
+    for (start, end, kind) in [("<style>", "</style>", "style-src"), ("<script>", "</script>", "script-src")]
+    {
         let own = page.split_once(start).unwrap().1.split_once(end).unwrap().0;
         let hash = ring::digest::digest(&ring::digest::SHA256, own.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(hash);
@@ -143,8 +145,16 @@ fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
 #[test]
 fn the_four_answers_say_who_was_hurt_and_what_to_do() {
     let page = text(Format::Html, &log(&violated()));
-    let answers = page.split_once("class=\"answers\"").unwrap().1.split_once("<dl class=\"meta\">").unwrap().0;
-    for wanted in ["lose fremont", "host-isolate on app2", "seen from", "is violated", "Find out why “users”", "timeout (1816 of 1816)"] {
+    let answers =
+        page.split_once("class=\"answers\"").unwrap().1.split_once("<dl class=\"meta\">").unwrap().0;
+    for wanted in [
+        "lose fremont",
+        "host-isolate on app2",
+        "seen from",
+        "is violated",
+        "Find out why “users”",
+        "timeout (1816 of 1816)",
+    ] {
         assert!(answers.contains(wanted), "{wanted}: {answers}");
     }
     let mut stuck = Drill::one();

@@ -113,7 +113,7 @@ fn caption(probe: &Probe) -> String {
 }
 
 /// Returns the stretches in which attacks were in force.
-fn attacks(card: &Scorecard) -> Vec<Band> {
+pub(super) fn attacks(card: &Scorecard) -> Vec<Band> {
     let many = card.attacks.len() > 6;
     let band = |attack: &AttackCard| {
         let number = attack.index + 1;
@@ -158,15 +158,9 @@ pub(super) fn timelines(
     plan.probes.iter().zip(panels).enumerate().map(chart).collect()
 }
 
-/// Returns charts of one attack, one for each judged probe.
-pub(super) fn zooms(
-    (plan, names): (&Plan, &Names),
-    attack: &AttackCard,
-    samples: &Samples<'_>,
-    most: usize,
-) -> Vec<ChartView> {
-    let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
-    let mut bands: Vec<Band> = attack
+/// Returns the phases of an attack.
+pub(super) fn phases(attack: &AttackCard) -> Vec<Band> {
+    attack
         .phases
         .iter()
         .map(|one| Band {
@@ -181,7 +175,18 @@ pub(super) fn zooms(
             ),
             fault: false,
         })
-        .collect();
+        .collect()
+}
+
+/// Returns charts of one attack, one for each judged probe.
+pub(super) fn zooms(
+    (plan, names): (&Plan, &Names),
+    attack: &AttackCard,
+    samples: &Samples<'_>,
+    most: usize,
+) -> Vec<ChartView> {
+    let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
+    let mut bands = phases(attack);
     bands.extend(fault_band(attack, String::new()));
     let judged = |probe: &&Probe| attack.judges(&probe.name);
     let around = |sight: Option<&Sight>| {
@@ -214,10 +219,13 @@ pub(super) fn zooms(
                     zero_us: attack.fault_from_us.unwrap_or(0),
                 },
                 panel: None,
-                lines: lines(names, probe.from.iter().map(|vantage| {
-                    let counts = !attack.injections.iter().any(|one| one.host == *vantage);
-                    (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
-                })),
+                lines: lines(
+                    names,
+                    probe.from.iter().map(|vantage| {
+                        let counts = !attack.injections.iter().any(|one| one.host == *vantage);
+                        (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
+                    }),
+                ),
                 bands: bands.clone(),
                 good,
                 below_us,

@@ -58,8 +58,13 @@ fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
             (_, Seen::No) => ", met nothing",
             _ => ", not known whether it took effect",
         };
-        let label =
-            format!("{} {}: {} on {}{doubt}", attack.index + 1, attack.name, first.kind, alike::names(&hosts));
+        let label = format!(
+            "{} {}: {} on {}{doubt}",
+            attack.index + 1,
+            attack.name,
+            first.kind,
+            alike::names(&hosts)
+        );
         let title = format!(
             "{label}: from {} to {}, {}",
             format::clock(from_us),
@@ -112,7 +117,8 @@ fn event(names: &Names, log: &Log, record: &Record) -> Option<Item> {
     match &record.event {
         Event::LinkLost { host, why } => {
             let back = |other: &&Record| {
-                other.seq > record.seq && matches!(&other.event, Event::LinkBack { host: back, .. } if back == host)
+                other.seq > record.seq
+                    && matches!(&other.event, Event::LinkBack { host: back, .. } if back == host)
             };
             let until_us = log.records.iter().find(back).map_or(record.at_us, |back| back.at_us);
             let item = moment(record.at_us, format!("link to {host} lost: {why}"), "doubt");

@@ -2,11 +2,19 @@
 
 use serde::Serialize;
 
+use firedrill_plan::plan::model::Phase;
+
+use super::charts::{attacks, phases};
 use crate::{
-    report::chart,
+    report::{
+        chart::{Span, metric::Panel},
+        values::Metric,
+    },
     score::{
+        Scorecard,
         card::{AttackCard, ObjectiveCard},
         format,
+        metric::MetricCard,
     },
 };
 
@@ -54,7 +62,78 @@ impl MetricView {
             says,
             gaps,
             label: format!("{} in attack {}, {}", card.name, attack.index + 1, attack.name),
-            svg: chart::metric::panel(attack, card, place),
+            svg: of_attack(attack, card, metric, place),
         })
     }
+}
+
+/// Draws the samples over the phases of an attack.
+fn of_attack(attack: &AttackCard, card: &ObjectiveCard, metric: &MetricCard, place: usize) -> Option<String> {
+    let (first, last) = attack.phases.first().zip(attack.phases.last())?;
+    let zero_us = attack.fault_from_us.unwrap_or(0);
+    let mut bands = phases(attack);
+    bands.iter_mut().zip(&attack.phases).for_each(|(band, phase)| band.fault = phase.phase == Phase::Fault);
+    let panel = Panel {
+        id: format!("metric-{}-{place}", attack.index),
+        title: format!("{} during “{}”", card.name, attack.name),
+        asks: metric.asks.clone(),
+        unit: card.measured.unit,
+        span: Span { from_us: first.from_us, until_us: last.until_us, zero_us },
+        panel: None,
+        bands,
+        points: metric.points.clone(),
+        gaps: metric.gaps.clone(),
+        bound: metric.bound,
+    };
+    Some(panel.svg())
+}
+
+/// What a source measured over the whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct MetricRun {
+    caption: String,
+    svg: String,
+    /// Its samples, for the page's script.
+    #[serde(skip)]
+    pub(crate) values: Metric,
+}
+
+/// Draws the samples of each objective that a source measured, over the whole run.
+pub(super) fn of_run(card: &Scorecard, end_us: i64) -> Vec<MetricRun> {
+    let all = || card.attacks.iter().flat_map(|attack| &attack.objectives);
+    let mut names: Vec<&str> = Vec::new();
+    for one in all().filter(|one| one.metric.is_some()) {
+        if !names.contains(&one.name.as_str()) {
+            names.push(&one.name);
+        }
+    }
+    let of = |(place, name): (usize, &str)| {
+        let cards: Vec<(&ObjectiveCard, &MetricCard)> = all()
+            .filter(|one| one.name == name)
+            .filter_map(|one| Some((one, one.metric.as_deref()?)))
+            .collect();
+        let (objective, metric) = *cards.first()?;
+        // Attacks are near each other: a sample can be around two of them, and counts if it counts for one.
+        let mut points: Vec<_> = cards.iter().flat_map(|(_, metric)| metric.points.iter().copied()).collect();
+        points.sort_by_key(|point| (point.at_us, !point.counts));
+        points.dedup_by_key(|point| point.at_us);
+        let panel = Panel {
+            id: format!("metric-run-{place}"),
+            title: format!("{name}: the whole run"),
+            asks: metric.asks.clone(),
+            unit: objective.measured.unit,
+            span: Span { from_us: 0, until_us: end_us.max(1), zero_us: 0 },
+            panel: Some(place),
+            bands: attacks(card),
+            gaps: cards.iter().flat_map(|(_, metric)| metric.gaps.iter().cloned()).collect(),
+            bound: metric.bound,
+            points,
+        };
+        Some(MetricRun {
+            caption: format!("{name}: {}", metric.asks),
+            svg: panel.svg(),
+            values: Metric::of(name, panel.unit, &panel.points),
+        })
+    };
+    names.into_iter().enumerate().filter_map(of).collect()
 }

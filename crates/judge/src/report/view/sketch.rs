@@ -147,15 +147,12 @@ impl Eye for Sketch<'_> {
 
     fn stream(&mut self, stream: &Stream, grid: &Arc<Grid>) {
         let (end_us, most) = (self.end_us, self.most);
-        let whole =
-            self.whole.entry((stream.probe.clone(), stream.vantage.clone())).or_insert_with(|| Whole {
-                drawn: Columns::new(0, end_us, most.run),
-                values: Columns::new(0, end_us, most.values),
-            });
+        let whole = self.whole.entry((stream.probe.clone(), stream.vantage.clone())).or_insert_with(|| {
+            Whole { drawn: Columns::new(0, end_us, most.run), values: Columns::new(0, end_us, most.values) }
+        });
         // What a target sees is not what users see.
         let counts = !self.targets.contains(&stream.vantage);
-        let heat =
-            self.heats.entry(stream.probe.clone()).or_insert_with(|| Heat::new(0, end_us, most.heat));
+        let heat = self.heats.entry(stream.probe.clone()).or_insert_with(|| Heat::new(0, end_us, most.heat));
         for second in &stream.seconds {
             let length = i64::try_from(second.length_us).unwrap_or(i64::MAX / 8);
             let (p50, p99) = quantiles(second);

@@ -139,7 +139,9 @@ fn held(card: &Scorecard) -> Vec<Line> {
                 .iter()
                 .filter(|one| one.verdict == verdict)
                 .map(|one| match verdict {
-                    Verdict::Violated => format!("{}: {}, wanted {}", one.name, measured(&one.measured), one.goal),
+                    Verdict::Violated => {
+                        format!("{}: {}, wanted {}", one.name, measured(&one.measured), one.goal)
+                    }
                     _ => one.name.clone(),
                 })
                 .collect();
@@ -181,11 +183,15 @@ fn next(card: &Scorecard) -> Vec<Line> {
             .filter(|one| one.verdict == Verdict::Violated)
             .map(|one| format!("“{}”", one.name))
             .collect();
-        let causes = cause(attack).map_or_else(String::new, |cause| format!(" Most requests failed by {cause}."));
+        let causes =
+            cause(attack).map_or_else(String::new, |cause| format!(" Most requests failed by {cause}."));
         let what = if names.is_empty() { "it".to_owned() } else { format::list(&names) };
         lines.push(Line::about(
             attack,
-            format!("Find out why {what} did not hold under “{}”, mend that, and run it again.{causes}", attack.name),
+            format!(
+                "Find out why {what} did not hold under “{}”, mend that, and run it again.{causes}",
+                attack.name
+            ),
         ));
     }
     for attack in card.attacks.iter().filter(is(Verdict::Unknown)) {
@@ -199,7 +205,8 @@ fn next(card: &Scorecard) -> Vec<Line> {
         lines.push("Remove the cause, then run the scenario again.".into());
     }
     if lines.is_empty() {
-        lines.push("Nothing to mend. Keep the scenario, and run it again when the system has changed.".into());
+        lines
+            .push("Nothing to mend. Keep the scenario, and run it again when the system has changed.".into());
     }
     lines
 }
