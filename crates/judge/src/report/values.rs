@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{chart::Line, columns::Columns};
-use crate::score::{card::Unit, metric::PointCard};
+use crate::score::{card::Unit, metric_card::PointCard};
 
 /// The values of one chart of the run.
 #[derive(Clone, Debug, Serialize)]

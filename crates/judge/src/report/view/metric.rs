@@ -14,7 +14,7 @@ use crate::{
         Scorecard,
         card::{AttackCard, ObjectiveCard},
         format,
-        metric::MetricCard,
+        metric_card::MetricCard,
     },
 };
 
