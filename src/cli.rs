@@ -20,6 +20,7 @@ mod hosts;
 pub mod lab;
 mod output;
 pub mod pki;
+mod push;
 mod reached;
 mod release;
 pub mod report;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that recipes need and that are missing.
 #
-#   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel),
-#                                  metrics (a Prometheus in labs of tests/verbs), pages (tests/pages.sh)
+#   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh),
+#                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 set -euo pipefail
@@ -17,12 +17,15 @@ for recipe in "$@"; do
         # Their services stay off: tests start the programs in labs.
         has prometheus || need+=(prometheus)
         has prometheus-node-exporter || need+=(prometheus-node-exporter)
+        has prometheus-alertmanager || need+=(prometheus-alertmanager)
+        has prometheus-pushgateway || need+=(prometheus-pushgateway)
         ;;
     pages)
         has chromium || need+=(chromium)
         has node || need+=(nodejs)
         has npm || need+=(npm)
         ;;
+    ci-files) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
         has iptables-restore || need+=(iptables)
@@ -35,7 +38,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, pages" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages" >&2
         exit 2
         ;;
     esac
@@ -56,3 +59,6 @@ fi
 apt-get update -qq >&2
 # Kernels are only ever booted in QEMU, with an initramfs of the recipe's own: a general one would take a minute.
 INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >&2
+for unit in prometheus prometheus-node-exporter prometheus-alertmanager prometheus-pushgateway; do
+    [[ " ${need[*]} " != *prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$unit.service"
+done

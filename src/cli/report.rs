@@ -3,10 +3,14 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
+
+use firedrill_files::whole;
 
 use super::{
     failure::{Failure, Result, Wrap as _},
+    push::Gateway,
     runs,
 };
 use crate::{
@@ -23,6 +27,8 @@ use crate::{
   firedrill report 20261120-1402-friday-7f3a --open yes      the same, by its id under ./reports
   firedrill report reports/20261120-1402-friday-7f3a --format junit --json
   firedrill report --index                                   index.html over all runs under ./reports
+  firedrill report 20261120-1402-friday-7f3a --textfile /var/lib/prometheus/node-exporter/firedrill.prom
+  firedrill report 20261120-1402-friday-7f3a --push http://push.example:9091
 
 Needs no host. The exit code is the run's; of the index alone it is 0. The index is written anew after
 each run and each report, too. It shows scenarios, their verdicts and scores over time, and open findings.")]
@@ -35,9 +41,16 @@ pub struct Args {
     pub index: bool,
     #[command(flatten)]
     reports: runs::ReportsArgs,
-    /// The formats; default all. May be given more than once.
+    /// The formats; default all but openmetrics. May be given more than once.
     #[arg(long, value_enum)]
     pub format: Vec<Wanted>,
+    /// Write the metrics of the run to this file, for the node exporter's textfile collector; it ends in .prom, and is replaced at once
+    #[arg(long, value_name = "FILE.prom", value_parser = prom_file, conflicts_with = "index")]
+    pub textfile: Option<PathBuf>,
+    /// Send the metrics of the run to a Pushgateway, in place of those of the scenario's run before: http://HOST[:PORT][/PATH], also with
+    /// https and with USER:PASSWORD@
+    #[arg(long, value_name = "URL", value_parser = Gateway::parse, conflicts_with = "index")]
+    push: Option<Gateway>,
     /// Open the page in the browser afterwards.
     #[arg(long, value_enum, default_value = "no", value_name = "WHEN")]
     pub open: Open,
@@ -57,6 +70,8 @@ pub enum Wanted {
     Markdown,
     /// For CI: a violation is a failure, `unknown` an error, an attack that did not run is skipped.
     Junit,
+    /// Metrics of verdicts, score, times and figures, for Prometheus.
+    Openmetrics,
 }
 
 impl Wanted {
@@ -67,11 +82,12 @@ impl Wanted {
             Format::Json => Self::Json,
             Format::Markdown => Self::Markdown,
             Format::Junit => Self::Junit,
+            Format::OpenMetrics => Self::Openmetrics,
         }
     }
 
     fn format(self) -> Option<Format> {
-        Format::ALL.into_iter().find(|format| Self::of(*format) == self)
+        Format::EVERY.into_iter().find(|format| Self::of(*format) == self)
     }
 }
 
@@ -94,7 +110,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let log = log::read(&path).wrap("cannot make a report")?;
     let mut history = runs::history_beside(&folder);
-    let input = runs::with_findings(Input::new(&log), history.as_mut());
+    let input = Input::new(&log).beside(&folder, SystemTime::now());
+    let input = runs::with_findings(input, history.as_mut());
     let wanted: Vec<Format> = args.format.iter().filter_map(|wanted| wanted.format()).collect();
     let formats = if wanted.is_empty() { Format::ALL.to_vec() } else { wanted };
     let paths = report::write(&folder, &input, &formats)?;
@@ -113,10 +130,26 @@ pub fn run(args: &Args) -> Result<Exit> {
             outln!("  {}", path.display());
         }
     }
+    let metrics = || Format::OpenMetrics.render(&input);
+    if let Some(file) = &args.textfile {
+        whole::replace(file, &metrics()?, whole::USUAL).wrap(format!("cannot write {}", file.display()))?;
+    }
+    if let Some(gateway) = &args.push {
+        gateway.push(metrics()?, &input.card().name, input.environment().unwrap_or_default())?;
+    }
     if args.open == Open::Yes && formats.contains(&Format::Html) {
         open(&folder.join(Format::Html.file()))?;
     }
     Ok(exit(input.card()))
+}
+
+/// The collector reads no other files.
+fn prom_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(end) if end == "prom" => Ok(path),
+        _ => Err("the node exporter reads only files whose names end with .prom".to_owned()),
+    }
 }
 
 /// Writes the page over all runs.
@@ -233,6 +266,8 @@ mod tests {
             index: false,
             reports: runs::ReportsArgs { reports: PathBuf::from(runs::REPORTS) },
             format: vec![],
+            textfile: None,
+            push: None,
             open: Open::No,
             json: false,
         }

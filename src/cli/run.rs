@@ -4,6 +4,7 @@ use std::{
     io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use firedrill_history::History;
@@ -217,7 +218,8 @@ impl Conclusion {
     pub(super) fn of_folder(folder: &Path, history: Option<History>) -> Result<Self> {
         let log = log::read(&folder.join("events.jsonl"))?;
         let mut history = history;
-        let input = with_findings(report::Input::new(&log), history.as_mut());
+        let input = report::Input::new(&log).beside(folder, SystemTime::now());
+        let input = with_findings(input, history.as_mut());
         let mut conclusion = Self::of(&input)?;
         let page = folder.join(report::Format::Html.file());
         conclusion.text = format!("\n{}\nreport: {}\n", conclusion.text, page.display());

@@ -49,6 +49,19 @@ pub(super) fn results_of(run: &Path, reports: &Path) -> Result<Results> {
     Ok(Results::of_log(&log))
 }
 
+/// Reads the run that is decided about: its log, or the `report.json` of it that `run --json` prints.
+pub(super) fn decided_of(run: &Path, reports: &Path) -> Result<Results> {
+    if run.extension().is_none_or(|end| end != "json") {
+        return results_of(run, reports);
+    }
+    let results = baseline_of(run, reports)?;
+    if results.is_report {
+        return Ok(results);
+    }
+    Err(Failure::new(format!("{} is a baseline, and no run", run.display()))
+        .help("name a run, or the report.json that `firedrill run --json` prints; the baseline comes after --baseline"))
+}
+
 /// Reads a baseline: a file that `gate --write` or a run wrote as JSON, or a run.
 pub(super) fn baseline_of(path: &Path, reports: &Path) -> Result<Results> {
     if path.extension().is_none_or(|end| end != "json") {

@@ -1,10 +1,10 @@
 //! The results of one run as far as runs are compared by them, and their file: a baseline.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use firedrill_judge::{
     log::{Event, Log},
-    score::{self, Scorecard, card::Measured},
+    score::{self, Scorecard, card::Measured, format},
     verdict::Verdict,
 };
 use firedrill_wire::text::{self, Breaks};
@@ -43,6 +43,12 @@ pub struct Results {
     pub why: Vec<String>,
     /// The attacks, in the plan's order.
     pub attacks: Vec<AttackResult>,
+    /// The scenario's file, as the plan has it. Not kept in baselines.
+    #[serde(skip)]
+    pub file: Option<String>,
+    /// Whether this was read from a `report.json`.
+    #[serde(skip)]
+    pub is_report: bool,
 }
 
 /// The result of an attack.
@@ -106,6 +112,8 @@ struct Report {
 #[derive(Deserialize)]
 struct PlanRef {
     digest: String,
+    #[serde(default)]
+    file: String,
 }
 
 impl Results {
@@ -119,6 +127,7 @@ impl Results {
         });
         if let Some((plan, wall, version)) = begun {
             results.plan = Some(plan.digest());
+            results.file = Some(plan.file.clone());
             results.same = Some(unchanged(&mut plan.clone()));
             results.started = Some(wall.clone());
             results.firedrill = Some(version.clone());
@@ -142,7 +151,11 @@ impl Results {
             let mut results = Self::of_card(report.scorecard);
             results.started = report.started;
             results.firedrill = report.firedrill;
-            results.plan = report.plan.map(|plan| plan.digest);
+            results.is_report = true;
+            if let Some(plan) = report.plan {
+                results.plan = Some(plan.digest);
+                results.file = Some(plan.file);
+            }
             return Ok(results);
         }
         match value.get("baseline").and_then(serde_json::Value::as_u64) {
@@ -152,6 +165,25 @@ impl Results {
             Some(version) => Err(bad(format!("its format is {version}, and this firedrill reads {VERSION}"))),
             None => Err(bad("it has neither `baseline` nor `scorecard`".to_owned())),
         }
+    }
+
+    /// Returns these results with only the objectives of these names; with all of them if there are none.
+    ///
+    /// # Errors
+    /// One of the names is that of no objective.
+    pub fn only(mut self, names: &[String]) -> Result<Self, HistoryError> {
+        let known: BTreeSet<&str> =
+            self.attacks.iter().flat_map(|attack| &attack.objectives).map(|one| one.name.as_str()).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(name.as_str())) {
+            let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
+            return Err(HistoryError::NoObjective { name: name.clone(), known: format::list(&known) });
+        }
+        if !names.is_empty() {
+            for attack in &mut self.attacks {
+                attack.objectives.retain(|one| names.contains(&one.name));
+            }
+        }
+        Ok(self)
     }
 
     /// Returns what names the run, for programs.
@@ -199,6 +231,8 @@ impl Results {
             score: card.score,
             why: card.why,
             attacks: attacks.collect(),
+            file: None,
+            is_report: false,
         }
     }
 }

@@ -48,6 +48,14 @@ pub enum HistoryError {
         /// The defect.
         why: String,
     },
+    /// A run has no objective of a name.
+    #[error("no objective of the run is named `{name}`; there are {known}")]
+    NoObjective {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// A file is no baseline.
     #[error("{} is no baseline: {why}", path.display())]
     NoBaseline {

@@ -44,6 +44,22 @@ pub struct Reason {
     pub allowed: bool,
     /// The reason, on one line.
     pub text: String,
+    /// The attack that it is about; `None` if it is about the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attack: Option<String>,
+    /// The objective that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+}
+
+impl Reason {
+    fn new(kind: Kind, text: String) -> Self {
+        Self { kind, allowed: false, text: on_one_line(&text), attack: None, objective: None }
+    }
+
+    fn on(self, attack: &str, objective: Option<&str>) -> Self {
+        Self { attack: Some(attack.to_owned()), objective: objective.map(str::to_owned), ..self }
+    }
 }
 
 /// The decision about a run.
@@ -65,16 +81,16 @@ pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (
     let mut reasons = of_run(run, own);
     reasons.extend(comparison.iter().flat_map(of_comparison));
     if own != Exit::Held && reasons.is_empty() {
-        reasons.push((Kind::Run, format!("the run ended with exit code {}", run.exit)));
+        reasons.push(Reason::new(Kind::Run, format!("the run ended with exit code {}", run.exit)));
     }
     let place = |kind: Kind| {
         [Kind::Run, Kind::Violated, Kind::Worse, Kind::Unknown].iter().position(|one| *one == kind)
     };
-    reasons.sort_by_key(|(kind, _)| place(*kind));
+    reasons.sort_by_key(|reason| place(reason.kind));
     // An unknown run is one whose exit code says so; unknown parts of others change nothing.
     let mut exit = if own == Exit::Unknown { Exit::Held } else { own };
-    for (kind, _) in &reasons {
-        match kind {
+    for reason in &reasons {
+        match reason.kind {
             Kind::Violated | Kind::Worse => exit = exit.worst(Exit::Violated),
             // Of a run that was refused, most is unknown: its own exit code stays.
             Kind::Unknown if !allow_unknown && exit == Exit::Held => exit = Exit::Unknown,
@@ -84,45 +100,46 @@ pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (
     if own == Exit::Unknown && !allow_unknown && exit == Exit::Held {
         exit = Exit::Unknown;
     }
-    let reasons = reasons.into_iter().map(|(kind, text)| Reason {
-        kind,
-        allowed: kind == Kind::Unknown && allow_unknown,
-        text: on_one_line(&text),
-    });
-    (exit, Gate { exit: exit as u8, reasons: reasons.collect(), comparison })
+    for reason in &mut reasons {
+        reason.allowed = reason.kind == Kind::Unknown && allow_unknown;
+    }
+    (exit, Gate { exit: exit as u8, reasons, comparison })
 }
 
-fn of_run(run: &Results, own: Exit) -> Vec<(Kind, String)> {
+fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for attack in &run.attacks {
         let Some(verdict) = attack.verdict else {
             let why =
                 if attack.why.is_empty() { "no reason is known".to_owned() } else { attack.why.join("; ") };
-            reasons.push((Kind::Unknown, format!("{}: not run: {why}", attack.name)));
+            let text = format!("{}: not run: {why}", attack.name);
+            reasons.push(Reason::new(Kind::Unknown, text).on(&attack.name, None));
             continue;
         };
         for one in &attack.objectives {
             if let Some(kind) = kind(one.verdict) {
-                reasons.push((kind, format!("{}, {}: {}", attack.name, one.name, one.why)));
+                let text = format!("{}, {}: {}", attack.name, one.name, one.why);
+                reasons.push(Reason::new(kind, text).on(&attack.name, Some(&one.name)));
             }
         }
         // A guard, or a doubt about the whole attack, belongs to no single objective.
         if attack.objectives.iter().all(|one| one.verdict < verdict)
             && let Some(kind) = kind(verdict)
         {
-            reasons.push((kind, format!("{}: {}", attack.name, attack.why.join("; "))));
+            let text = format!("{}: {}", attack.name, attack.why.join("; "));
+            reasons.push(Reason::new(kind, text).on(&attack.name, None));
         }
     }
     let whole = match own {
         Exit::Held | Exit::Unknown => Kind::Unknown,
         // A guard aborted the run.
-        Exit::Violated if reasons.iter().all(|(kind, _)| *kind != Kind::Violated) => Kind::Violated,
+        Exit::Violated if reasons.iter().all(|reason| reason.kind != Kind::Violated) => Kind::Violated,
         Exit::Violated => Kind::Unknown,
         _ => Kind::Run,
     };
-    reasons.extend(run.why.iter().map(|why| (whole, why.clone())));
+    reasons.extend(run.why.iter().map(|why| Reason::new(whole, why.clone())));
     if whole == Kind::Run && run.why.is_empty() {
-        reasons.push((Kind::Run, format!("the run ended with exit code {}", run.exit)));
+        reasons.push(Reason::new(Kind::Run, format!("the run ended with exit code {}", run.exit)));
     }
     reasons
 }
@@ -135,11 +152,11 @@ const fn kind(verdict: Verdict) -> Option<Kind> {
     }
 }
 
-fn of_comparison(comparison: &Comparison) -> Vec<(Kind, String)> {
+fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
     let reasons = comparison.rows.iter().filter_map(|row| {
         let name = format!("{}, {}", row.attack, row.objective);
         let why = row.why.as_deref().unwrap_or_default();
-        match row.change {
+        let reason = match row.change {
             Change::Worse => {
                 let figure = |side: Option<Side>| side.map_or_else(String::new, |side| side.figure());
                 let (was, is) = (figure(row.before), figure(row.after));
@@ -154,7 +171,8 @@ fn of_comparison(comparison: &Comparison) -> Vec<(Kind, String)> {
                 Some((Kind::Unknown, format!("{name}: not compared with the baseline: {why}")))
             }
             Change::Better | Change::Same | Change::Added => None,
-        }
+        };
+        reason.map(|(kind, text)| Reason::new(kind, text).on(&row.attack, Some(&row.objective)))
     });
     reasons.collect()
 }

@@ -5,6 +5,7 @@
 //! `findings.toml` beside them. Never changes a run's folder, and knows nothing of the command line.
 
 mod baseline;
+mod ci;
 mod compare;
 mod entry;
 mod error;
@@ -21,6 +22,7 @@ mod time;
 mod trend;
 
 pub use baseline::{AttackResult, Head, ObjectiveResult, Results};
+pub use ci::{Place, Places, annotations, code_quality, junit, summary};
 pub use compare::{Change, Comparison, Plans, Row, Side, compare};
 pub use entry::Entry;
 pub use error::HistoryError;

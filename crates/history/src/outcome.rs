@@ -51,7 +51,10 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let of = |one: &ObjectiveCard| Outcome {
         attack: attack.name.clone(),
         objective: one.name.clone(),
-        goal: format!("{} of {}", one.goal, one.probe),
+        goal: match &one.metric {
+            Some(metric) => format!("{}, by {}", one.goal, metric.source),
+            None => format!("{} of {}", one.goal, one.probe),
+        },
         verdict: if whole && one.verdict == Verdict::Held { Verdict::Unknown } else { one.verdict },
         measured: match one.verdict {
             Verdict::Violated => report::measured(&one.measured),

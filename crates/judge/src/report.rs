@@ -11,9 +11,11 @@ mod heat;
 mod html;
 mod input;
 mod json;
-mod junit;
+mod judged;
+pub mod junit;
 mod markdown;
 mod names;
+mod openmetrics;
 mod style;
 mod values;
 mod view;
@@ -26,6 +28,7 @@ pub use error::ReportError;
 use firedrill_files::whole;
 pub use found::Found;
 pub use input::Input;
+pub use judged::Judged;
 pub use style::STYLE;
 pub use view::{
     alarm,
@@ -44,11 +47,15 @@ pub enum Format {
     Markdown,
     /// For CI: a violation is a failure, `unknown` an error, an attack that did not run is skipped.
     Junit,
+    /// For Prometheus: the node exporter's textfile collector, or a Pushgateway.
+    OpenMetrics,
 }
 
 impl Format {
-    /// All formats.
+    /// The formats that are written unless others are asked for.
     pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Markdown, Self::Junit];
+    /// All that there are.
+    pub const EVERY: [Self; 5] = [Self::Html, Self::Json, Self::Markdown, Self::Junit, Self::OpenMetrics];
 
     /// Returns the name of its file beside the log.
     #[must_use]
@@ -58,6 +65,7 @@ impl Format {
             Self::Json => "report.json",
             Self::Markdown => "report.md",
             Self::Junit => "junit.xml",
+            Self::OpenMetrics => "metrics.prom",
         }
     }
 
@@ -71,6 +79,7 @@ impl Format {
             Self::Json => json::render(input),
             Self::Markdown => Ok(markdown::render(input)),
             Self::Junit => Ok(junit::render(input)),
+            Self::OpenMetrics => Ok(openmetrics::render(input)),
         }
     }
 }

@@ -42,3 +42,4 @@ pub use reads::{Anything, Reads, Use, read_whole};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
 pub use spool::Spool;
+pub use tls::of_this_machine;

@@ -32,6 +32,14 @@ pub(crate) fn config(
     Ok(Arc::new(config))
 }
 
+/// Returns a configuration for HTTP/1.1 over TLS that trusts the authorities of this machine.
+///
+/// # Errors
+/// There are none, or they cannot be read. The message says so.
+pub fn of_this_machine() -> Result<Arc<ClientConfig>, String> {
+    config(None, true, &crate::Anything).map_err(|refusal| refusal.what)
+}
+
 fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     let refuse = |why: String| {
         let what = format!("failed to read authorities from {path}: {why}");

@@ -1,7 +1,10 @@
 //! The input of reports: the judged log, and the charts that were drawn while it was read.
 
+use std::{path::Path, time::SystemTime};
+
 use super::{
     found::Found,
+    judged::{Judged, beside},
     view::sketch::{Drawn, Sketch},
 };
 use crate::{
@@ -17,6 +20,8 @@ pub struct Input<'a> {
     pub(super) drawn: Drawn,
     /// The findings that have to do with the run.
     pub(super) findings: Vec<Found>,
+    /// This judgement, and those before it; `None` where nobody asked.
+    pub(super) judged: Option<(Judged, Vec<Judged>)>,
 }
 
 impl<'a> Input<'a> {
@@ -28,13 +33,26 @@ impl<'a> Input<'a> {
         let mut sketch = Sketch::new(facts.plan, facts.last_us);
         let card = score::of(&facts, log, &mut sketch);
         let drawn = sketch.drawn(&card);
-        Self { log, facts, card, drawn, findings: Vec::new() }
+        Self { log, facts, card, drawn, findings: Vec::new(), judged: None }
     }
 
     /// Adds what is known of findings from this run and others.
     #[must_use]
     pub fn with_findings(self, findings: Vec<Found>) -> Self {
         Self { findings, ..self }
+    }
+
+    /// Adds who judges now, and what the `report.json` of a folder says of judgements before.
+    #[must_use]
+    pub fn beside(self, folder: &Path, now: SystemTime) -> Self {
+        let judged = Some(beside(folder, &self.card, self.log.records.len(), now));
+        Self { judged, ..self }
+    }
+
+    /// Returns what was judged before, in sentences.
+    pub(super) fn judged_before(&self) -> Vec<String> {
+        let of = |(now, before): &(Judged, Vec<Judged>)| before.iter().map(|one| one.sentence(now)).collect();
+        self.judged.as_ref().map(of).unwrap_or_default()
     }
 
     /// Returns the environment that the plan was for.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{error::ReportError, found::Found, input::Input};
+use super::{error::ReportError, found::Found, input::Input, judged::Judged};
 use crate::score::Scorecard;
 
 /// The version of the format that this build writes.
@@ -16,6 +16,10 @@ struct Report<'a> {
     firedrill: &'a str,
     attempt: u32,
     plan: Option<PlanRef<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judged: Option<&'a Judged>,
+    #[serde(skip_serializing_if = "<[Judged]>::is_empty")]
+    previous: &'a [Judged],
     scorecard: &'a Scorecard,
     /// Defects of the log.
     warnings: &'a [String],
@@ -48,6 +52,8 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
             params: &plan.params,
             meta: &plan.meta,
         }),
+        judged: input.judged.as_ref().map(|(now, _)| now),
+        previous: input.judged.as_ref().map_or(&[], |(_, before)| before),
         scorecard: &input.card,
         warnings: &input.log.warnings,
         findings: &input.findings,

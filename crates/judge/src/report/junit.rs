@@ -3,17 +3,20 @@
 //!
 //! Decides about the cases and their results; [`xml`] writes them.
 
-mod xml;
+pub mod xml;
 
 use std::fmt::Write as _;
 
 use firedrill_wire::api::HostState;
 
 use self::xml::{Status, Suite, document};
-use super::{input::Input, view::measured};
+use super::{
+    input::Input,
+    view::{measured, range},
+};
 use crate::{
     score::{
-        card::{AttackCard, phase_word, state_word},
+        card::{AttackCard, ObjectiveCard, Unit, phase_word, state_word},
         causes, format,
         metric_card::MetricCard,
     },
@@ -26,6 +29,16 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     let name = if card.name.is_empty() { "firedrill" } else { &card.name };
     let mut suites: Vec<Suite> = card.attacks.iter().map(|attack| suite(input, attack)).collect();
     let mut run = Suite::new("run");
+    let facts = &input.facts;
+    run.properties = vec![
+        ("run", card.run.clone().unwrap_or_default()),
+        ("started", facts.wall.to_owned()),
+        ("operator", facts.operator.to_owned()),
+        ("firedrill", facts.version.to_owned()),
+        ("plan", facts.plan.map(|plan| plan.digest()).unwrap_or_default()),
+        ("environment", input.environment().unwrap_or_default().to_owned()),
+        ("score", card.score.map(|score| score.to_string()).unwrap_or_default()),
+    ];
     run.add("verdict", status(card.verdict, &card.story)).output = Some(card.why.join("\n"));
     for host in &card.hosts {
         let word = state_word(host.state).to_owned();
@@ -55,8 +68,10 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
         }
         return suite;
     };
+    suite.properties = vec![("score", attack.score.map(|score| score.to_string()).unwrap_or_default())];
     for objective in &attack.objectives {
         let case = suite.add(&objective.name, status(objective.verdict, &objective.why));
+        case.properties = properties(objective);
         let failed = match &objective.metric {
             Some(metric) => samples(metric),
             None => failures(attack, &objective.probe),
@@ -80,6 +95,29 @@ fn samples(metric: &MetricCard) -> String {
         let _ = write!(text, "\nnot known from {from} to {until}: {}", gap.why);
     }
     text
+}
+
+/// Returns what an objective rests on: in words, and as numbers without a unit (shares from 0 to 1, times in
+/// seconds, numbers of sources in the unit of their query).
+fn properties(objective: &ObjectiveCard) -> Vec<(&'static str, String)> {
+    let one = &objective.measured;
+    let number = |value: Option<f64>| match (value, one.unit) {
+        (None, _) => String::new(),
+        (Some(value), Unit::Share | Unit::Number) => value.to_string(),
+        (Some(value), Unit::Latency | Unit::Time) => (value / 1e6).to_string(),
+    };
+    vec![
+        ("verdict", objective.verdict.word().to_owned()),
+        ("probe", objective.probe.clone()),
+        ("goal", objective.goal.clone()),
+        ("measured", measured(one)),
+        ("range", range(one)),
+        (if objective.metric.is_some() { "samples" } else { "requests" }, one.samples.to_string()),
+        ("source", objective.metric.as_ref().map(|metric| metric.source.clone()).unwrap_or_default()),
+        ("value", number(one.value)),
+        ("low", number(one.low)),
+        ("high", number(one.high)),
+    ]
 }
 
 /// Returns the failed requests of a probe and their causes, a line for each phase and vantage.

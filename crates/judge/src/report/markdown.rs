@@ -24,6 +24,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     if !view.why.is_empty() || !view.warnings.is_empty() {
         text.push('\n');
     }
+    for one in &view.before {
+        let _ = write!(text, "\n{}\n", plain(one));
+    }
     table(&mut text, &["", ""], view.meta.iter().map(|(key, value)| vec![(*key).to_owned(), value.clone()]));
     text.push_str("\n## Attacks\n");
     table(

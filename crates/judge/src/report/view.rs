@@ -63,6 +63,8 @@ pub(crate) struct View {
     pub(crate) events: Vec<EventView>,
     pub(crate) hosts: Vec<HostView>,
     pub(crate) findings: Vec<Found>,
+    /// What was judged before.
+    pub(crate) before: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,6 +176,7 @@ impl View {
             events: input.log.records.iter().filter_map(event_view).collect(),
             hosts: alike::hosts(&card.hosts),
             findings: input.findings.clone(),
+            before: input.judged_before(),
         }
     }
 }
@@ -242,7 +245,7 @@ pub fn measured(measured: &Measured) -> String {
     }
 }
 
-fn range(measured: &Measured) -> String {
+pub(super) fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => format::percent(value),
         Unit::Number => crate::score::format::value(value),

@@ -1,6 +1,6 @@
 //! The XML that CI systems read as JUnit results: `testsuites`, `testsuite`, `testcase`.
 //!
-//! Elements and attributes as Jenkins' schema has them
+//! Elements and attributes as Jenkins' schema has them, and properties of cases, which come first in a case, as pytest writes them
 //! (<https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>).
 //! Never writes a character that XML 1.0 forbids.
 
@@ -8,41 +8,57 @@ use std::fmt::Write as _;
 
 /// The result of a case, with its reason.
 #[derive(Debug)]
-pub(super) enum Status {
+pub enum Status {
+    /// It passed.
     Success,
+    /// It was violated.
     Failure(String),
+    /// It is unknown.
     Error(String),
+    /// It was not run.
     Skipped(String),
 }
 
 /// A test case.
 #[derive(Debug)]
-pub(super) struct Case {
+pub struct Case {
     name: String,
     status: Status,
     /// The text of `system-out`.
-    pub(super) output: Option<String>,
+    pub output: Option<String>,
+    /// Names and values.
+    pub properties: Vec<(&'static str, String)>,
 }
 
 /// A list of cases.
 #[derive(Debug)]
-pub(super) struct Suite {
+pub struct Suite {
     name: String,
     /// The duration in microseconds, if it is known.
-    pub(super) took_us: Option<i64>,
+    pub took_us: Option<i64>,
+    /// Names and values.
+    pub properties: Vec<(&'static str, String)>,
     cases: Vec<Case>,
 }
 
 impl Suite {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), took_us: None, cases: Vec::new() }
+    /// Creates a list without cases.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), took_us: None, properties: Vec::new(), cases: Vec::new() }
     }
 
     /// Adds a case, and returns it.
-    pub(super) fn add(&mut self, name: &str, status: Status) -> &mut Case {
-        self.cases.push(Case { name: name.to_owned(), status, output: None });
+    pub fn add(&mut self, name: &str, status: Status) -> &mut Case {
+        self.cases.push(Case { name: name.to_owned(), status, output: None, properties: Vec::new() });
         let last = self.cases.len() - 1;
         &mut self.cases[last]
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn count(&self, which: fn(&Status) -> bool) -> usize {
@@ -63,7 +79,8 @@ const fn skipped(status: &Status) -> bool {
 }
 
 /// Returns the whole document; `took_us` is the duration of all of it in microseconds.
-pub(super) fn document(name: &str, took_us: i64, suites: &[Suite]) -> String {
+#[must_use]
+pub fn document(name: &str, took_us: i64, suites: &[Suite]) -> String {
     let count = |which| suites.iter().map(|suite| suite.count(which)).sum::<usize>();
     let tests: usize = suites.iter().map(|suite| suite.cases.len()).sum();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -94,6 +111,7 @@ fn write_suite(text: &mut String, suite: &Suite) {
         suite.count(erred),
         suite.count(failed)
     );
+    write_properties(text, "        ", &suite.properties);
     for case in &suite.cases {
         write_case(text, &suite.name, case);
     }
@@ -114,10 +132,29 @@ fn write_case(text: &mut String, class: &str, case: &Case) {
         attribute(&case.name),
         attribute(class)
     );
+    write_properties(text, "            ", &case.properties);
     for part in [Some(status), output].into_iter().flatten().filter(|part| !part.is_empty()) {
         let _ = writeln!(text, "            {part}");
     }
     text.push_str("        </testcase>\n");
+}
+
+/// What is empty is left out.
+fn write_properties(text: &mut String, indent: &str, properties: &[(&'static str, String)]) {
+    let mut properties = properties.iter().filter(|(_, value)| !value.is_empty()).peekable();
+    if properties.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "{indent}<properties>");
+    for (name, value) in properties {
+        let _ = writeln!(
+            text,
+            "{indent}    <property name=\"{}\" value=\"{}\"/>",
+            attribute(name),
+            attribute(value)
+        );
+    }
+    let _ = writeln!(text, "{indent}</properties>");
 }
 
 /// Formats microseconds as seconds with three decimals.
@@ -169,11 +206,15 @@ mod tests {
         suite.add("a", Status::Success);
         suite.add("b", Status::Failure("x".into())).output = Some("o".into());
         suite.add("c", Status::Error("y".into()));
-        suite.add("d", Status::Skipped("z".into()));
+        suite.add("d", Status::Skipped("z".into())).properties =
+            vec![("goal", "a \"b\"\nc".into()), ("range", String::new())];
+        suite.properties = vec![("plan", "x".into())];
         let text = document("run", -5, &[suite]);
         assert!(text.contains(r#"tests="4" skipped="1" failures="1" errors="1" time="0.000""#), "{text}");
         assert!(text.contains(r#"tests="4" skipped="1" errors="1" failures="1" time="1.234""#), "{text}");
         assert!(text.contains(r#"<failure message="x" type="violated"/>"#), "{text}");
         assert!(text.contains("<system-out>o</system-out>"), "{text}");
+        assert!(text.contains(r#"<property name="goal" value="a &quot;b&quot;&#10;c"/>"#), "{text}");
+        assert!(text.contains(r#"<property name="plan" value="x"/>"#) && !text.contains("range"), "{text}");
     }
 }

@@ -1,0 +1,156 @@
+//! What GitHub Actions reads: workflow commands on standard output make annotations, and Markdown in a file is the job's summary.
+//!
+//! Commands are escaped as the runner takes them apart: `%`, carriage return and line feed in the message, also `:` and `,` in properties.
+
+use std::fmt::Write as _;
+
+use super::place::{Place, Places};
+use crate::{
+    baseline::Results,
+    compare::{Row, Side},
+    gate::{Gate, Reason},
+};
+
+/// GitHub shows ten annotations of a level for each step. The last place is for the number of the rest.
+const MOST: usize = 9;
+/// Rows of a table in the summary, which may have 1 MiB.
+const ROWS: usize = 200;
+
+/// Returns the workflow commands, a line for each: an error for what fails the gate, a warning for what is allowed, a notice if it passes.
+#[must_use]
+pub fn annotations(run: &Results, decided: &Gate, places: Places<'_>) -> String {
+    let mut text = String::new();
+    for (level, allowed) in [("error", false), ("warning", true)] {
+        let of_level: Vec<&Reason> =
+            decided.reasons.iter().filter(|reason| reason.allowed == allowed).collect();
+        for reason in of_level.iter().take(MOST) {
+            let title = format!("{}: {}", run.scenario, reason.kind.word());
+            text += &command(level, &title, places(reason.attack.as_deref()), &reason.text);
+        }
+        if of_level.len() > MOST {
+            let rest = format!("and {} more; the job's summary has all", of_level.len() - MOST);
+            text += &command(level, &run.scenario, None, &rest);
+        }
+    }
+    if decided.exit == 0 {
+        let score = run.score.map_or_else(String::new, |score| format!(", score {score}"));
+        text += &command(
+            "notice",
+            &format!("{}: passes", run.scenario),
+            None,
+            &format!("{}{score}", run.verdict),
+        );
+    }
+    text
+}
+
+fn command(level: &str, title: &str, place: Option<Place>, message: &str) -> String {
+    let place = place
+        .map_or_else(String::new, |place| format!("file={},line={},", property(&place.file), place.line));
+    format!("::{level} {place}title={}::{}\n", property(title), data(message))
+}
+
+/// Escapes a message.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes the value of a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// Returns the job's summary as Markdown.
+#[must_use]
+pub fn summary(run: &Results, decided: &Gate) -> String {
+    let ended = if decided.exit == 0 { "✅ passes" } else { "❌ fails" };
+    let score = run.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score}"));
+    let id = run.run.as_deref().unwrap_or("a run without an id");
+    let mut text = format!(
+        "## {ended}: {}\n\n{}, {score}, exit code {} · run {}\n",
+        plain(&run.scenario),
+        run.verdict,
+        decided.exit,
+        plain(id)
+    );
+    if !decided.reasons.is_empty() {
+        text.push_str("\n| | reason |\n|---|---|\n");
+        for reason in decided.reasons.iter().take(ROWS) {
+            let allowed = if reason.allowed { " (allowed)" } else { "" };
+            let _ = writeln!(text, "| {}{allowed} | {} |", reason.kind.word(), plain(&reason.text));
+        }
+        more(&mut text, decided.reasons.len());
+    }
+    match &decided.comparison {
+        Some(comparison) => {
+            text.push_str("\n| attack | objective | baseline | this run | change |\n|---|---|---|---|---|\n");
+            for row in comparison.rows.iter().take(ROWS) {
+                compared(&mut text, row);
+            }
+            more(&mut text, comparison.rows.len());
+        }
+        None => {
+            text.push_str("\n| attack | objective | goal | measured | verdict |\n|---|---|---|---|---|\n");
+            let all =
+                run.attacks.iter().flat_map(|attack| attack.objectives.iter().map(move |one| (attack, one)));
+            for (attack, one) in all.clone().take(ROWS) {
+                let side = Side { verdict: one.verdict, measured: one.measured };
+                let cells = [&attack.name, &one.name, &one.goal, &side.figure()].map(|cell| plain(cell));
+                let _ = writeln!(text, "| {} | {} |", cells.join(" | "), one.verdict);
+            }
+            more(&mut text, all.count());
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn more(text: &mut String, all: usize) {
+    if all > ROWS {
+        let _ = writeln!(text, "\n{ROWS} of {all} are shown.");
+    }
+}
+
+fn compared(text: &mut String, row: &Row) {
+    let side = |side: Option<Side>| {
+        side.map_or_else(|| "—".to_owned(), |side| format!("{} {}", side.verdict, side.figure()))
+    };
+    let cells = [&row.attack, &row.objective, &side(row.before), &side(row.after)].map(|cell| plain(cell));
+    let _ = writeln!(text, "| {} | {} |", cells.join(" | "), row.change.word());
+}
+
+/// Escapes what Markdown or HTML would take for markup, and what GitHub would make a link or mention of.
+fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '\\' | '#' | '~' | '!' => {
+                safe.push('\\');
+                safe.push(letter);
+            }
+            // A mention would tell people of each run.
+            '@' => safe.push_str("@\u{2060}"),
+            '&' => safe.push_str("&amp;"),
+            '\n' | '\r' => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_escaped_as_the_runner_reads_them() {
+        assert_eq!(data("99 % in\r\n:a,b"), "99 %25 in%0D%0A:a,b");
+        assert_eq!(property("a:b, 5 %\n"), "a%3Ab%2C 5 %25%0A");
+        let place = Place { file: "a,b.toml".to_owned(), line: 3 };
+        assert_eq!(
+            command("error", "t", Some(place), "m\n::error::x"),
+            "::error file=a%2Cb.toml,line=3,title=t::m%0A::error::x\n"
+        );
+        assert_eq!(plain("<b>|@team *x*&"), "\\<b\\>\\|@\u{2060}team \\*x\\*&amp;");
+    }
+}

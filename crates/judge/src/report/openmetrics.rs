@@ -1,0 +1,220 @@
+//! `metrics.prom`: the result of a run in the OpenMetrics text format.
+//!
+//! All are gauges, so that readers of the older text format (the node exporter, a Pushgateway) take them, too. What was not measured has
+//! no sample: an alert on a figure never takes `unknown` for good. A figure without an upper bound is `+Inf`.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use super::input::Input;
+use crate::{
+    score::card::{self, AttackCard, Measured, state_word},
+    verdict::Verdict,
+};
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Gauges of one name.
+#[derive(Clone, Default)]
+struct Gauges(Family<Labels, Gauge<f64, AtomicU64>>);
+
+impl Gauges {
+    fn set(&self, labels: &[(&'static str, &str)], value: f64) {
+        let labels: Labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.0.get_or_create(&labels).set(value);
+    }
+
+    fn set_known(&self, labels: &[(&'static str, &str)], value: Option<f64>) {
+        if let Some(value) = value {
+            self.set(labels, value);
+        }
+    }
+
+    /// One sample for each verdict, of which one is 1.
+    fn verdict(&self, labels: &[(&'static str, &str)], verdict: Verdict) {
+        for one in [Verdict::Held, Verdict::Violated, Verdict::Unknown] {
+            let mut labels = labels.to_vec();
+            labels.push(("verdict", one.word()));
+            self.set(&labels, f64::from(u8::from(one == verdict)));
+        }
+    }
+}
+
+/// Renders the file.
+pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
+    let mut registry = Registry::with_prefix("firedrill");
+    let card = &input.card;
+    let of = [("scenario", card.name.as_str()), ("environment", input.environment().unwrap_or_default())];
+    run(&mut registry, input, &of);
+    attacks(&mut registry, &card.attacks, &of);
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    in_order(&text).into_bytes()
+}
+
+/// Puts the samples of each name in order: the registry has them in any.
+fn in_order(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut parts: Vec<Vec<&str>> = lines
+        .chunk_by(|one, other| one.starts_with('#') == other.starts_with('#'))
+        .map(<[&str]>::to_vec)
+        .collect();
+    for part in parts.iter_mut().filter(|part| !part[0].starts_with('#')) {
+        part.sort_unstable();
+    }
+    parts.concat().iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn add(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>) -> Gauges {
+    let gauges = Gauges::default();
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, gauges.0.clone()),
+        None => registry.register(name, help, gauges.0.clone()),
+    }
+    gauges
+}
+
+fn run(registry: &mut Registry, input: &Input<'_>, of: &[(&'static str, &str); 2]) {
+    let (card, facts) = (&input.card, &input.facts);
+    let verdict = add(registry, "run_verdict", "1 for the verdict of the run, 0 for the others", None);
+    verdict.verdict(of, card.verdict);
+    let exit = add(registry, "run_exit_code", "Exit code of the run", None);
+    exit.set(of, f64::from(card.exit));
+    let score = add(registry, "run_score", "Score of the run, 0 to 100; for trends, decides nothing", None);
+    score.set_known(of, card.score.map(f64::from));
+    let started = add(registry, "run_start_timestamp", "Start of the run", Some(Unit::Seconds));
+    let at = humantime::parse_rfc3339_weak(facts.wall).ok();
+    let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    started.set_known(of, at.map(|at| at.as_secs_f64()));
+    let took = add(registry, "run_duration", "Length of the run", Some(Unit::Seconds));
+    took.set(of, seconds(card.end_us));
+    let attacks = add(registry, "run_attacks", "Attacks of the run, by whether they were run", None);
+    for (state, number) in [("run", card.ran), ("not_run", card.planned.saturating_sub(card.ran))] {
+        attacks.set(&[of[0], of[1], ("state", state)], number as f64);
+    }
+    let hosts = add(registry, "run_hosts", "Hosts that were touched, by how they ended", None);
+    use firedrill_wire::api::HostState;
+    for state in [HostState::Clean, HostState::Dirty, HostState::Stuck, HostState::Gone, HostState::Unproven]
+    {
+        let number = card.hosts.iter().filter(|host| host.state == state).count();
+        hosts.set(&[of[0], of[1], ("state", state_word(state))], number as f64);
+    }
+    let info = add(registry, "run_info", "1; the labels name the run", None);
+    let plan = facts.plan.map(|plan| plan.digest()).unwrap_or_default();
+    let run = card.run.as_deref().unwrap_or_default();
+    info.set(&[of[0], of[1], ("run", run), ("plan", &plan), ("version", facts.version)], 1.0);
+}
+
+fn attacks(registry: &mut Registry, attacks: &[AttackCard], of: &[(&'static str, &str); 2]) {
+    let verdict = add(
+        registry,
+        "attack_verdict",
+        "1 for the verdict of an attack that was run, 0 for the others",
+        None,
+    );
+    let score = add(registry, "attack_score", "Score of the attack, 0 to 100", None);
+    let help = "Longest time from the start of the fault until users were served again while it held";
+    let mitigated = add(registry, "attack_mitigated", help, Some(Unit::Seconds));
+    let help = "Longest time from the end of the fault until users were served again";
+    let recovered = add(registry, "attack_recovered", help, Some(Unit::Seconds));
+    let judged =
+        add(registry, "objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
+    let requests = add(
+        registry,
+        "objective_requests",
+        "Requests, or samples of a source, that the figure of an objective rests on",
+        None,
+    );
+    let help =
+        "Share that an objective is about: measured, and the ends of the range that its verdict rests on";
+    let share = add(registry, "objective", help, Some(Unit::Other("ratio".to_owned())));
+    let help =
+        "Time that an objective is about: measured, and the ends of the range that its verdict rests on";
+    let time = add(registry, "objective", help, Some(Unit::Seconds));
+    let help = "Number of a source that an objective is about, in the unit of its query";
+    let number = add(registry, "objective_value", help, None);
+    for attack in attacks {
+        let Some(word) = attack.verdict else { continue };
+        let at = [of[0], of[1], ("attack", attack.name.as_str())];
+        verdict.verdict(&at, word);
+        score.set_known(&at, attack.score.map(f64::from));
+        let longest = |get: fn(&card::FigureCard) -> Option<i64>| {
+            let figures =
+                attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
+            // If one vantage is unknown, the whole is unknown.
+            figures.map(get).collect::<Option<Vec<_>>>()?.into_iter().max().map(seconds)
+        };
+        mitigated.set_known(&at, longest(|figure| figure.mitigated_us));
+        recovered.set_known(&at, longest(|figure| figure.recovered_us));
+        for objective in &attack.objectives {
+            let at = [at[0], at[1], at[2], ("objective", objective.name.as_str())];
+            judged.verdict(&at, objective.verdict);
+            requests.set(&at, objective.measured.samples as f64);
+            let (gauges, scale) = match objective.measured.unit {
+                card::Unit::Share => (&share, 1.0),
+                card::Unit::Number => (&number, 1.0),
+                card::Unit::Latency | card::Unit::Time => (&time, 1e-6),
+            };
+            for (bound, value) in bounds(&objective.measured) {
+                gauges.set_known(
+                    &[at[0], at[1], at[2], at[3], ("bound", bound)],
+                    value.map(|value| value * scale),
+                );
+            }
+        }
+    }
+}
+
+fn bounds(measured: &Measured) -> [(&'static str, Option<f64>); 3] {
+    let endless = measured.endless.then_some(f64::INFINITY);
+    [("measured", measured.value.or(endless)), ("low", measured.low), ("high", measured.high.or(endless))]
+}
+
+fn seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, Input};
+    use crate::{log::Log, testing::Drill};
+
+    fn text(drill: &Drill) -> String {
+        let log = Log::of(&drill.records());
+        String::from_utf8(Format::OpenMetrics.render(&Input::new(&log)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn it_has_verdicts_figures_and_ranges() {
+        let mut drill = Drill::one();
+        drill.acts[0].name = "stop \"checkout\"\n";
+        let (text, again) = (text(&drill), text(&drill));
+        let labels = "scenario=\"friday\",environment=\"ci\"";
+        for line in [
+            format!("firedrill_run_verdict{{{labels},verdict=\"held\"}} 1.0"),
+            format!("firedrill_run_verdict{{{labels},verdict=\"unknown\"}} 0.0"),
+            "# TYPE firedrill_objective_ratio gauge".to_owned(),
+            "bound=\"low\"} 0.9".to_owned(),
+            "attack=\"stop \\\"checkout\\\"\\n\"".to_owned(),
+        ] {
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        assert_eq!(again, text, "the same log gives the same bytes");
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_sample() {
+        let mut drill = Drill::one();
+        drill.bins = Box::new(|_, _, _| None);
+        let text = text(&drill);
+        assert!(text.contains("verdict=\"unknown\"} 1.0"), "{text}");
+        assert!(!text.contains("bound=") && !text.contains("firedrill_attack_recovered_seconds{"), "{text}");
+    }
+}

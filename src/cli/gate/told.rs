@@ -1,0 +1,226 @@
+//! How `gate` says what it decided: to people, to programs, and to CI systems in their own formats.
+
+use std::{
+    collections::hash_map::RandomState,
+    env, fs,
+    hash::BuildHasher as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use firedrill_files::{text, whole};
+use firedrill_history::{Gate, Place, Results, annotations, code_quality, junit, summary};
+
+use crate::{
+    cli::failure::{Failure, Result, Wrap as _},
+    verdict::Exit,
+};
+
+/// The files that GitLab is told of without being asked; its template names them.
+const CODE_QUALITY: &str = "gl-code-quality-report.json";
+const JUNIT: &str = "firedrill-gate.xml";
+/// A larger scenario is not searched for the lines of its attacks.
+const SCENARIO_MOST: u64 = 4 << 20;
+
+/// A format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Github,
+    Gitlab,
+    Junit,
+}
+
+/// A format, and the file that it goes to instead of standard output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    format: Format,
+    file: Option<PathBuf>,
+}
+
+impl Told {
+    /// Parses `FORMAT` or `FORMAT=FILE`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
+        let format = match name {
+            "text" => Format::Text,
+            "json" => Format::Json,
+            "github" => Format::Github,
+            "gitlab" => Format::Gitlab,
+            "junit" => Format::Junit,
+            _ => return Err("the formats are text, json, github, gitlab (code quality) and junit".to_owned()),
+        };
+        match file {
+            Some("") => {
+                Err(format!("name a file after `{name}=`, or leave the sign out for standard output"))
+            }
+            file => Ok(Self { format, file: file.map(PathBuf::from) }),
+        }
+    }
+
+    const fn plain(format: Format) -> Self {
+        Self { format, file: None }
+    }
+}
+
+/// Returns what is wanted: what was asked for, or what the CI system reads that this runs in.
+pub(super) fn wanted(asked: &[Told], json: bool) -> Result<Vec<Told>> {
+    if json {
+        return Ok(vec![Told::plain(Format::Json)]);
+    }
+    if asked.iter().filter(|one| one.file.is_none()).count() > 1 {
+        return Err(Failure::new("only one format can go to standard output")
+            .help("give the others a file: --format junit=gate.xml"));
+    }
+    let is_true = |name: &str| env::var_os(name).is_some_and(|value| value == "true");
+    Ok(if !asked.is_empty() {
+        asked.to_vec()
+    } else if is_true("GITHUB_ACTIONS") {
+        vec![Told::plain(Format::Github)]
+    } else if is_true("GITLAB_CI") {
+        vec![
+            Told::plain(Format::Text),
+            Told { format: Format::Gitlab, file: Some(PathBuf::from(CODE_QUALITY)) },
+            Told { format: Format::Junit, file: Some(PathBuf::from(JUNIT)) },
+        ]
+    } else {
+        vec![Told::plain(Format::Text)]
+    })
+}
+
+/// What was decided, and about what.
+pub(super) struct Decision<'a> {
+    pub(super) run: &'a Results,
+    pub(super) baseline: Option<&'a Results>,
+    pub(super) decided: &'a Gate,
+    pub(super) exit: Exit,
+}
+
+impl Decision<'_> {
+    /// Says it in one format.
+    pub(super) fn tell(&self, one: &Told) -> Result<()> {
+        let scenario = Scenario::of(self.run);
+        let place = |attack: Option<&str>| scenario.as_ref().map(|scenario| scenario.place(attack));
+        let said = match one.format {
+            Format::Text => self.text(),
+            Format::Json => self.json()?,
+            Format::Gitlab => serde_json::to_string_pretty(&code_quality(self.run, self.decided, &place))?,
+            Format::Junit => junit(self.run, self.decided),
+            Format::Github => {
+                let file = one.file.clone();
+                let file = file.or_else(|| {
+                    env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()).map(PathBuf::from)
+                });
+                if let Some(file) = file {
+                    append(&file, &summary(self.run, self.decided))?;
+                }
+                let commands = annotations(self.run, self.decided, &place);
+                outln!("{commands}{}", without_commands(&self.text()));
+                return Ok(());
+            }
+        };
+        match &one.file {
+            None => outln!("{}", said.trim_end()),
+            Some(file) => {
+                whole::replace(file, format!("{}\n", said.trim_end()).as_bytes(), whole::USUAL)
+                    .wrap(format!("cannot write {}", file.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&serde_json::json!({
+            "schema": 1, "passes": self.exit == Exit::Held, "exit": self.decided.exit, "run": self.run.head(),
+            "baseline": self.baseline.map(Results::head), "reasons": self.decided.reasons,
+            "comparison": self.decided.comparison,
+        }))?)
+    }
+
+    fn text(&self) -> String {
+        let of_reason = |reason: &firedrill_history::Reason| {
+            let allowed = if reason.allowed { " (allowed)" } else { "" };
+            format!("{}{allowed}: {}", reason.kind.word(), reason.text)
+        };
+        let mut lines: Vec<String> = self.decided.reasons.iter().map(of_reason).collect();
+        lines.push(match self.exit {
+            Exit::Held => "passes".to_owned(),
+            exit => format!("fails, exit code {}", exit as u8),
+        });
+        lines.join("\n")
+    }
+}
+
+/// Puts a text between commands by which the runner takes nothing in it for a command: a reason may quote what others wrote.
+fn without_commands(text: &str) -> String {
+    // Nobody who wrote it could know this word.
+    let word = format!("firedrill-{:016x}", RandomState::new().hash_one(std::process::id()));
+    format!("::stop-commands::{word}\n{text}\n::{word}::")
+}
+
+/// Adds to a file, as the runner wants it for the summary: other steps write there, too.
+fn append(file: &Path, text: &str) -> Result<()> {
+    let opened = fs::OpenOptions::new().append(true).create(true).open(file);
+    opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .wrap(format!("cannot write the summary {}", file.display()))
+}
+
+/// The scenario's file, if it is in the repository that CI has checked out.
+struct Scenario {
+    /// The path from the root of the repository.
+    file: String,
+    text: String,
+}
+
+impl Scenario {
+    fn of(run: &Results) -> Option<Self> {
+        let path = fs::canonicalize(run.file.as_deref()?).ok()?;
+        let root = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter().find_map(env::var_os);
+        let root = root.map_or_else(|| env::current_dir().ok(), |root| Some(PathBuf::from(root)))?;
+        let file = path.strip_prefix(fs::canonicalize(root).ok()?).ok()?.to_str()?.to_owned();
+        let text = text::read(&path, SCENARIO_MOST).ok()?.text;
+        Some(Self { file, text })
+    }
+
+    /// Returns the line with the name of an attack; the first line where that is not written out.
+    fn place(&self, attack: Option<&str>) -> Place {
+        let named = attack.and_then(|attack| {
+            let names = [format!("\"{attack}\""), format!("'{attack}'")];
+            let is_name = |line: &str| {
+                let value = line
+                    .trim_start()
+                    .strip_prefix("name")
+                    .map(|rest| rest.trim_start().trim_start_matches('=').trim());
+                value.is_some_and(|value| names.iter().any(|name| value.starts_with(name)))
+            };
+            self.text.lines().position(is_name)
+        });
+        Place { file: self.file.clone(), line: named.unwrap_or(0) + 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_is_found_where_its_name_is_written() {
+        let text =
+            "name = \"friday\"\n\n[[attack]]\non = \"app\"\nname= 'stop checkout' # first\n".to_owned();
+        let scenario = Scenario { file: "a.toml".to_owned(), text };
+        let line = |attack| scenario.place(attack).line;
+        assert_eq!((line(Some("stop checkout")), line(Some("made by a matrix")), line(None)), (5, 1, 1));
+    }
+
+    #[test]
+    fn formats_have_names_and_files() {
+        let junit = Told { format: Format::Junit, file: Some(PathBuf::from("a=b.xml")) };
+        assert_eq!(Told::parse("junit=a=b.xml"), Ok(junit.clone()));
+        assert!(Told::parse("xunit").is_err() && Told::parse("junit=").is_err());
+        let text = Told::plain(Format::Text);
+        assert_eq!(wanted(&[text.clone(), junit], false).map(|all| all.len()), Ok(2));
+        assert!(wanted(&[text.clone(), text], false).is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Metrics of runs: Prometheus' own checker takes them, and a real Pushgateway has what was pushed last.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use firedrill::log::Writer;
+use firedrill_judge::testing::Drill;
+
+/// Writes the folder of a run.
+fn run(home: &Path, drill: &Drill) {
+    fs::create_dir_all(home).unwrap();
+    let mut writer = Writer::create(&home.join("events.jsonl")).unwrap();
+    for record in drill.records() {
+        writer.append(record.at_us, record.event).unwrap();
+    }
+}
+
+fn report(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.arg("report").args(words).current_dir(folder).output().unwrap()
+}
+
+/// Two runs of one scenario: one that held, one that recovered from nothing, and one that measured nothing.
+fn runs() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    run(&folder.path().join("reports/held"), &Drill::one());
+    let mut endless = Drill::one();
+    endless.acts[0].bad = vec![(0..400, 100)];
+    run(&folder.path().join("reports/endless"), &endless);
+    let mut blind = Drill::one();
+    blind.bins = Box::new(|_, _, _| None);
+    run(&folder.path().join("reports/blind"), &blind);
+    folder
+}
+
+#[test]
+fn the_checker_of_prometheus_takes_the_file() {
+    let folder = runs();
+    let file = folder.path().join("firedrill.prom");
+    for (name, code) in [("held", 0), ("endless", 1), ("blind", 3)] {
+        let written =
+            report(folder.path(), &[name, "--format", "openmetrics", "--textfile", "firedrill.prom"]);
+        assert_eq!(written.status.code(), Some(code), "{written:?}");
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.path().join(format!("reports/{name}/metrics.prom"))).unwrap(),
+            text
+        );
+        assert_eq!(text.contains("+Inf") || text.contains(" inf"), name == "endless", "{text}");
+        let checked = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(fs::File::open(&file).unwrap())
+            .output();
+        match checked {
+            Ok(checked) => {
+                assert!(checked.status.success() && checked.stderr.is_empty(), "{name}: {checked:?}\n{text}")
+            }
+            Err(_) => eprintln!("skipped: promtool is not installed (tests/packages.sh metrics)"),
+        }
+    }
+    let other = report(folder.path(), &["held", "--textfile", "firedrill.txt"]);
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
+}
+
+/// A Pushgateway of our own; it ends with the test.
+struct Gateway {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Gateway {
+    /// `None` where the program is not installed.
+    fn start() -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new("prometheus-pushgateway");
+        command
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let gateway = Self { child: command.spawn().ok()?, port };
+        while !gateway.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(gateway)
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: push\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}
+
+#[test]
+fn a_pushgateway_has_the_last_run_of_the_scenario() {
+    let Some(gateway) = Gateway::start() else {
+        eprintln!("skipped: prometheus-pushgateway is not installed (tests/packages.sh metrics)");
+        return;
+    };
+    let folder = runs();
+    let url = format!("http://127.0.0.1:{}", gateway.port);
+    let pushed = report(folder.path(), &["held", "--push", &url]);
+    assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
+    let all = gateway.get("/metrics").unwrap();
+    let has = |all: &str, name: &str, words: &[&str]| {
+        all.lines().any(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))
+    };
+    let held = ["job=\"firedrill\"", "scenario=\"friday\"", "environment=\"ci\"", "verdict=\"held\"", "} 1"];
+    assert!(has(&all, "firedrill_run_verdict{", &held), "{all}");
+    assert!(
+        has(&all, "firedrill_objective_ratio{", &["objective=\"users\"", "bound=\"low\"", "} 0.9"]),
+        "{all}"
+    );
+    // What the next run did not measure is not there any more.
+    let pushed = report(folder.path(), &["blind", "--push", &format!("{url}/")]);
+    assert_eq!(pushed.status.code(), Some(3), "{pushed:?}");
+    let all = gateway.get("/metrics").unwrap();
+    assert!(has(&all, "firedrill_run_verdict{", &["verdict=\"unknown\"", "} 1"]), "{all}");
+    assert!(!has(&all, "firedrill_objective_ratio{", &[]), "{all}");
+    // A place that is no Pushgateway is an error, whatever the run was.
+    let wrong = report(folder.path(), &["held", "--push", &format!("{url}/elsewhere")]);
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("cannot push the metrics to http://127.0.0.1")
+            && said.contains("is this a Pushgateway"),
+        "{said}"
+    );
+}
