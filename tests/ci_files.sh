@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The GitHub Action, the GitLab template and the examples: checked by the schemas of both, their scripts by shellcheck, and the Action's
+# script run beside a `firedrill` that only says what it was asked. Copies that are broken on purpose show that this can fail.
+# shellcheck disable=SC2016 # What stands in single quotes is not to be expanded.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+# Who cannot install anything is told; in CI that is a failure.
+tools=${CARGO_TARGET_DIR:-$PWD/target}/ci-files
+if ! cmp -s tests/ci_files/requirements.txt "$tools/installed"; then
+    rm -rf "$tools"
+    if ! { python3 -m venv "$tools" && "$tools/bin/pip" install -q --disable-pip-version-check -r tests/ci_files/requirements.txt; } >&2; then
+        [[ -z ${CI:-} ]] || fail "the checkers of CI files could not be installed"
+        echo "skipped: the checkers of CI files could not be installed (python3-venv, and a registry of Python packages)" >&2
+        exit 0
+    fi
+    cp tests/ci_files/requirements.txt "$tools/installed"
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+schema() { "$tools/bin/check-jsonschema" --builtin-schema "$@"; }
+gitlab=(vendor.gitlab-ci --data-transform gitlab-ci)
+schema vendor.github-actions action.yml
+schema vendor.github-workflows examples/ci/github.yml
+# The schema looks at no hidden job.
+sed 's/^\.firedrill:/firedrill:/' packaging/ci/firedrill.gitlab-ci.yml >"$work/template.yml"
+schema "${gitlab[@]}" "$work/template.yml" examples/ci/gitlab.yml
+
+mkdir "$work/scripts"
+for file in action.yml examples/ci/github.yml packaging/ci/firedrill.gitlab-ci.yml examples/ci/gitlab.yml; do
+    "$tools/bin/python" tests/ci_files/scripts.py "$file" "$work/scripts"
+done
+# GitLab's shell and the Action's `shell: bash` know all of this; a variable that is not assigned comes from outside.
+lint() { "$tools/bin/shellcheck" --shell bash --exclude SC2154 "$@"; }
+lint "$work"/scripts/*.sh packaging/ci/*.sh tests/ci_files.sh
+
+# Broken on purpose.
+sed 's/using: composite/usage: composite/' action.yml >"$work/action.yml"
+! schema vendor.github-actions "$work/action.yml" >/dev/null || fail "a wrong action is not found"
+sed 's/when: always/when: sometimes/' "$work/template.yml" >"$work/gitlab.yml"
+! schema "${gitlab[@]}" "$work/gitlab.yml" >/dev/null || fail "a wrong template is not found"
+sed 's/gate "$run"/gate $run/; s/"$decided"/$decided/' packaging/ci/drill.sh >"$work/drill.sh"
+! lint "$work/drill.sh" >/dev/null || fail "a variable without quotes is not found"
+
+# Says what it was asked, prints a report as `run` does, and ends as it was told.
+mkdir "$work/bin"
+cat >"$work/bin/firedrill" <<'END'
+#!/usr/bin/env bash
+printf '[%s]' "$@" >>"$WORK/asked"
+echo >>"$WORK/asked"
+case $1 in
+run) [[ ${RUN:-0} == 2 ]] || echo '{"scorecard":{}}'; exit "${RUN:-0}" ;;
+gate) exit "${GATE:-0}" ;;
+esac
+END
+chmod +x "$work/bin/firedrill"
+
+# drill CODE VARIABLE=VALUE…: the script ends with that code, and says so to the job.
+drill() {
+    local code=$1 got=0
+    shift
+    rm -f "$work/asked" "$work/outputs"
+    (cd "$work" && env PATH="$work/bin:$PATH" WORK="$work" GITHUB_OUTPUT="$work/outputs" "$@" "$OLDPWD/packaging/ci/drill.sh" >/dev/null) || got=$?
+    ((got == code)) || fail "drill.sh ended with $got, not $code: $*"
+    grep -qx "exit=$code" "$work/outputs" || fail "the job is not told the exit code $code: $*"
+}
+asked() { grep -qxF -- "$1" "$work/asked" || fail "not asked: $1; but: $(cat "$work/asked")"; }
+
+both=(FIREDRILL_SCENARIO=a.toml FIREDRILL_FLEET='my fleet.toml')
+drill 0 "${both[@]}" FIREDRILL_AS=ci FIREDRILL_PARAMS=$'env=a b\n\nurl=$(reboot)'
+asked '[run][a.toml][--fleet][my fleet.toml][--out][reports][--json][--as][ci][--param][env=a b][--param][url=$(reboot)]'
+asked '[gate][reports/drill.json][--reports][reports]'
+grep -qx 'run=reports/drill.json' "$work/outputs"
+drill 1 "${both[@]}" RUN=1 GATE=1
+drill 3 "${both[@]}" RUN=3 GATE=3
+drill 0 "${both[@]}" RUN=3 FIREDRILL_ALLOW_UNKNOWN=true FIREDRILL_BASELINE=main.json
+asked '[gate][reports/drill.json][--reports][reports][--baseline][main.json][--allow-unknown]'
+drill 6 "${both[@]}" RUN=6
+rm -rf "$work/reports"
+drill 2 "${both[@]}" RUN=2
+! grep -q gate "$work/asked" || fail "without a report there is nothing to decide about"
+drill 0 FIREDRILL_RUN=reports/one
+asked '[gate][reports/one][--reports][reports]'
+drill 2 FIREDRILL_RUN=one "${both[@]}"
+drill 2 FIREDRILL_SCENARIO=a.toml
+echo "the Action and the template are as GitHub and GitLab want them"
