@@ -1,0 +1,236 @@
+//! Verdicts on alerts whose truth is known.
+
+use proptest::prelude::*;
+
+use super::{
+    verdict::{Course, Found, detected, resolved},
+    watch::{Firing, Poll, Watch},
+};
+use crate::verdict::Verdict;
+
+const S: i64 = 1_000_000;
+
+fn course(limit: i64) -> Course {
+    Course { begun_us: 0, fault_us: 20 * S, healed_us: Some(60 * S), unsure_us: 1_000, limit_us: limit * S }
+}
+
+fn poll(at: i64, firing: Vec<Firing>) -> Poll {
+    Poll { asked_us: at * S, answered_us: at * S + 10_000, answer: Ok(firing) }
+}
+
+fn loud() -> Vec<Firing> {
+    vec![Firing::default()]
+}
+
+fn hushed() -> Vec<Firing> {
+    vec![Firing { hushed: Some("silenced by 4d1c".to_owned()), ..Firing::default() }]
+}
+
+/// Polls each second from 0 to 120; `firing` says what is so in a second, `None` for a poll without an answer.
+fn watch(firing: impl Fn(i64) -> Option<Vec<Firing>>) -> Watch {
+    let one = |at: i64| match firing(at) {
+        Some(found) => poll(at, found),
+        None => Poll { answer: Err("connection refused".to_owned()), ..poll(at, vec![]) },
+    };
+    Watch::new((0..=120).map(one).collect(), S)
+}
+
+fn when(is: bool, what: Vec<Firing>) -> Option<Vec<Firing>> {
+    Some(if is { what } else { vec![] })
+}
+
+fn said(found: &Found, verdict: Verdict, words: &str) {
+    assert!(found.verdict == verdict && found.why.contains(words), "{found:?}");
+}
+
+#[test]
+fn an_alert_within_the_limit_has_held() {
+    let found = detected(&watch(|at| when((28..70).contains(&at), loud())), &course(10));
+    said(&found, Verdict::Held, "fired 7.0 s to 8.0 s from the fault's start, 10 s wanted");
+    let Some((low, Some(high))) = found.took_us else { panic!("{found:?}") };
+    assert!(low < 7 * S && high > 8 * S && high - low < S + 20_000, "{found:?}");
+}
+
+#[test]
+fn an_alert_after_the_limit_and_one_that_never_fires_are_violations() {
+    said(&detected(&watch(|at| when(at >= 28, loud())), &course(5)), Verdict::Violated, "fired 7.0 s to 8.0 s");
+    said(&detected(&watch(|_| when(false, vec![])), &course(5)), Verdict::Violated, "did not fire within 5 s");
+    // The upper end of the range is after the limit, the lower one is not.
+    let found = detected(&watch(|at| when(at >= 28, loud())), &Course { limit_us: 7_500_000, ..course(0) });
+    said(&found, Verdict::Unknown, "too close");
+}
+
+#[test]
+fn what_fired_before_the_fault_says_nothing_of_it() {
+    said(&detected(&watch(|at| when(at >= 12, loud())), &course(10)), Verdict::Unknown, "firing already");
+    said(&detected(&watch(|at| when((5..8).contains(&at) || at >= 24, loud())), &course(10)), Verdict::Unknown, "too");
+    // It was seen at the first answer after the fault's start; the one before was before that start.
+    let found = detected(&watch(|at| if at == 20 { None } else { when(at > 20, loud()) }), &course(10));
+    said(&found, Verdict::Unknown, "may have been firing already");
+    assert!(found.why.contains("connection refused"), "{found:?}");
+}
+
+#[test]
+fn an_alert_of_which_nobody_is_told_is_unknown() {
+    said(&detected(&watch(|at| when(at >= 25, hushed())), &course(10)), Verdict::Unknown, "silenced by 4d1c");
+    // The silence ended within the limit: people were told then.
+    let found = detected(&watch(|at| when(at >= 22, if at < 26 { hushed() } else { loud() })), &course(10));
+    said(&found, Verdict::Held, "fired 5.0 s to 6.0 s");
+    let both = || hushed().into_iter().chain(loud()).collect();
+    said(&detected(&watch(|at| when(at >= 25, both())), &course(10)), Verdict::Held, "fired");
+}
+
+#[test]
+fn a_source_without_answers_is_unknown_where_that_matters() {
+    let found = detected(&watch(|at| if (22..=31).contains(&at) { None } else { when(false, vec![]) }), &course(10));
+    said(&found, Verdict::Unknown, "nothing is known from 1.0 s after the fault's start to 12 s after");
+    assert!(found.why.contains("connection refused"), "{found:?}");
+    // It was down after the alert, and before the baseline's last answer.
+    let found = detected(&watch(|at| if at < 10 || at > 26 { None } else { when(at >= 25, loud()) }), &course(10));
+    said(&found, Verdict::Held, "fired");
+    // Nobody asked at all.
+    said(&detected(&Watch::new(vec![], S), &course(10)), Verdict::Unknown, "it was not asked");
+}
+
+#[test]
+fn a_source_that_says_since_when_fills_its_own_gap() {
+    let since = |low: i64, high: i64| vec![Firing { since_us: Some((low * S, high * S)), ..Firing::default() }];
+    let gap = |found: Vec<Firing>| watch(move |at| if (19..40).contains(&at) { None } else { when(at >= 40, found.clone()) });
+    said(&detected(&gap(since(24, 26)), &course(10)), Verdict::Held, "fired 4.0 s to 6.0 s");
+    said(&detected(&gap(since(15, 17)), &course(10)), Verdict::Unknown, "before the fault");
+    said(&detected(&gap(since(24, 36)), &course(10)), Verdict::Unknown, "");
+    // Times that contradict the answers are not used.
+    let found = detected(&watch(|at| when(at >= 28, since(21, 22))), &course(5));
+    said(&found, Verdict::Violated, "fired 7.0 s to 8.0 s");
+}
+
+#[test]
+fn a_fault_that_is_shorter_than_the_limit_cannot_be_a_violation() {
+    said(&detected(&watch(|_| when(false, vec![])), &course(50)), Verdict::Unknown, "the fault held for 40 s only");
+    said(&detected(&watch(|at| when(at > 65, loud())), &course(50)), Verdict::Held, "fired 45.0 s to 46.0 s");
+}
+
+#[test]
+fn an_alert_that_is_over_in_time_has_held() {
+    let found = resolved(&watch(|at| when((25..66).contains(&at), loud())), &course(10));
+    said(&found, Verdict::Held, "over 5.0 s to 6.0 s from the heal");
+    said(&resolved(&watch(|at| when((25..50).contains(&at), loud())), &course(10)), Verdict::Held, "before the heal");
+    said(&resolved(&watch(|at| when((25..90).contains(&at), loud())), &course(10)), Verdict::Violated, "still firing 10 s");
+    said(&resolved(&watch(|_| when(false, vec![])), &course(10)), Verdict::Unknown, "never fired");
+    // It is over, fires again, and is over again: the last end counts.
+    let again = |at: i64| when((25..62).contains(&at) || (64..67).contains(&at), loud());
+    said(&resolved(&watch(again), &course(10)), Verdict::Held, "over 6.0 s to 7.0 s");
+    said(&resolved(&watch(|at| when((25..62).contains(&at) || at >= 67, loud())), &course(10)), Verdict::Violated, "still");
+}
+
+#[test]
+fn an_alert_whose_end_nobody_saw_is_unknown() {
+    let gap = |at: i64| if (62..80).contains(&at) { None } else { when((25..62).contains(&at), loud()) };
+    said(&resolved(&watch(gap), &course(10)), Verdict::Unknown, "nothing is known from 41.0 s");
+    let early = Watch::new((0..65).map(|at| poll(at, if at > 24 { loud() } else { vec![] })).collect(), S);
+    said(&resolved(&early, &course(10)), Verdict::Unknown, "nothing is known");
+    // Its sender fell silent, and the source forgot it at its end time.
+    let forgotten = vec![Firing { forgotten_us: Some(64 * S), ..Firing::default() }];
+    let found = resolved(&watch(|at| when((25..64).contains(&at), forgotten.clone())), &course(10));
+    said(&found, Verdict::Unknown, "forgot it at its end time");
+    said(&resolved(&watch(|at| when((10..66).contains(&at), loud())), &course(10)), Verdict::Unknown, "before the fault");
+    said(&resolved(&watch(|at| when((25..66).contains(&at), hushed())), &course(10)), Verdict::Unknown, "silenced");
+}
+
+/// A system whose truth is known: stretches in which the alert fires, and whether people are told.
+#[derive(Clone, Debug)]
+struct Truth {
+    fires: Vec<(i64, i64, bool)>,
+    polls: Vec<Poll>,
+    limit: i64,
+}
+
+/// The longest time that a poll may miss: the distance of two polls, and how long an answer takes.
+const MISSED_US: i64 = 2 * S;
+
+impl Truth {
+    fn at(&self, us: i64) -> Option<bool> {
+        self.fires.iter().find(|(from, until, _)| (*from..*until).contains(&us)).map(|(.., loud)| *loud)
+    }
+
+    /// Whether people were told within the limit after `from_us`, for long enough that every row of polls sees it.
+    fn told(&self, from_us: i64, least_us: i64) -> bool {
+        let until = from_us + self.limit * S;
+        self.fires.iter().any(|(from, to, loud)| *loud && (*to).min(until) - (*from).max(from_us) > least_us)
+    }
+}
+
+prop_compose! {
+    fn truths()(
+        gaps in proptest::collection::vec((1_i64..40 * S, 1_i64..40 * S, any::<bool>()), 0..4),
+        polls in proptest::collection::vec((0_i64..200_000, 1_i64..300_000, 0_i64..100, 0_u8..12, any::<bool>()), 120),
+        bad in any::<bool>(),
+        limit in 1_i64..45,
+    ) -> Truth {
+        let mut at = 0;
+        let fires = gaps.into_iter().map(|(quiet, fires, loud)| {
+            let from = at + quiet;
+            at = from + fires;
+            (from, at, loud)
+        }).collect();
+        let mut truth = Truth { fires, polls: vec![], limit };
+        truth.polls = polls.into_iter().enumerate().map(|(second, (late, takes, part, fails, knows))| {
+            let asked_us = i64::try_from(second).unwrap() * S + late;
+            let seen = asked_us + takes * part / 100;
+            let found = truth.fires.iter().find(|(from, until, _)| (*from..*until).contains(&seen));
+            let firing = found.map(|(from, _, loud)| Firing {
+                since_us: knows.then_some((from - 300_000, from + 200_000)),
+                forgotten_us: None,
+                hushed: (!loud).then(|| "silenced".to_owned()),
+            });
+            let answer = if bad && fails == 0 { Err("down".to_owned()) } else { Ok(firing.into_iter().collect()) };
+            Poll { asked_us, answered_us: asked_us + takes, answer }
+        }).collect();
+        truth
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_verdict_contradicts_the_truth(truth in truths()) {
+        let course = course(truth.limit);
+        let watch = Watch::new(truth.polls.clone(), S);
+        let found = detected(&watch, &course);
+        match found.verdict {
+            Verdict::Held => {
+                prop_assert!(truth.told(course.fault_us, 0), "{found:?}");
+                prop_assert!(truth.at(course.fault_us) != Some(true), "{found:?}");
+            }
+            Verdict::Violated => prop_assert!(!truth.told(course.fault_us, MISSED_US), "{found:?}"),
+            Verdict::Unknown => {}
+        }
+        let found = resolved(&watch, &course);
+        let healed = 60 * S;
+        let deadline = healed + truth.limit * S;
+        match found.verdict {
+            Verdict::Held => prop_assert!(truth.at(deadline).is_none() || truth.at(deadline - MISSED_US).is_none(), "{found:?}"),
+            Verdict::Violated => {
+                let near = [deadline - MISSED_US, deadline, deadline + MISSED_US];
+                prop_assert!(near.iter().any(|at| truth.at(*at).is_some()), "{found:?}");
+            }
+            Verdict::Unknown => {}
+        }
+    }
+
+    #[test]
+    fn answers_that_are_missing_would_not_reverse_a_verdict(truth in truths(), say in proptest::collection::vec(0_u8..3, 120)) {
+        let course = course(truth.limit);
+        let mut full = truth.polls.clone();
+        for (poll, say) in full.iter_mut().zip(say).filter(|(poll, _)| poll.answer.is_err()) {
+            poll.answer = Ok(match say { 0 => vec![], 1 => loud(), _ => hushed() });
+        }
+        let (some, full) = (Watch::new(truth.polls, S), Watch::new(full, S));
+        for judge in [detected, resolved] {
+            let (some, full) = (judge(&some, &course), judge(&full, &course));
+            let reversed = some.verdict != Verdict::Unknown && full.verdict != Verdict::Unknown && some.verdict != full.verdict;
+            prop_assert!(!reversed, "{some:?} {full:?}");
+        }
+    }
+}
