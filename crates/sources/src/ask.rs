@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use firedrill_probe::{Anything, Fetcher};
-use firedrill_wire::probe::Refusal;
+use firedrill_probe::{Anything, Fetched, Fetcher};
+use firedrill_wire::probe::{HttpProbe, Refusal};
 
-use crate::{Point, Question, SourceKind, clock::date_us};
+use crate::{AlertQuery, AlertSeen, Point, Question, SourceKind, clock::date_us};
 
 /// Asks one source.
 #[expect(missing_debug_implementations, reason = "it may hold a token")]
@@ -28,6 +28,19 @@ pub struct Asked {
     pub received_us: u64,
 }
 
+/// An answer to a question for an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedAlert {
+    /// The alerts that are firing.
+    pub firing: Vec<AlertSeen>,
+    /// The header `Date`, in microseconds since 1970.
+    pub date_us: Option<i64>,
+    /// When it was asked, by the clock of [`firedrill_probe::clock`].
+    pub sent_us: u64,
+    /// When the answer was whole.
+    pub received_us: u64,
+}
+
 impl Asker {
     /// The way to a source. Reads authorities and secrets, and sends nothing. `names` are addresses that the fleet gives to names.
     ///
@@ -39,7 +52,8 @@ impl Asker {
         names: &BTreeMap<String, Vec<IpAddr>>,
     ) -> Result<Self, Vec<Refusal>> {
         let sample = Question { query: "q".to_owned(), from_us: 0, until_us: 0, step_us: 1_000_000 };
-        let fetcher = Fetcher::new(&kind.as_kind().question(&sample), names, &Anything)?;
+        let request = kind.metrics().map_or_else(|| kind.request(), |metrics| metrics.question(&sample));
+        let fetcher = Fetcher::new(&request, names, &Anything)?;
         Ok(Self { kind: kind.clone(), timeout, fetcher })
     }
 
@@ -54,16 +68,36 @@ impl Asker {
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
     pub async fn ask(&self, question: &Question) -> Result<Asked, String> {
-        let kind = self.kind.as_kind();
-        let answer = self.fetcher.fetch(&kind.question(question), self.timeout, &Anything).await?;
-        if (300..=399).contains(&answer.status) {
-            return Err(format!("status {}: it sends the question elsewhere; give that url", answer.status));
-        }
+        let metrics = self.kind.metrics().ok_or_else(|| format!("{} has no metrics", self.kind.name()))?;
+        let answer = self.fetch(&metrics.question(question)).await?;
         Ok(Asked {
-            points: kind.points(answer.status, &answer.body)?,
+            points: metrics.points(answer.status, &answer.body)?,
             date_us: answer.date.as_deref().and_then(date_us),
             sent_us: answer.sent_us,
             received_us: answer.received_us,
         })
+    }
+
+    /// Asks once whether an alert is firing.
+    ///
+    /// # Errors
+    /// There is no answer, or it is none to the question; a clause for people.
+    pub async fn alert(&self, query: &AlertQuery) -> Result<AskedAlert, String> {
+        let alerts = self.kind.alerts().ok_or_else(|| format!("{} has no alerts", self.kind.name()))?;
+        let answer = self.fetch(&alerts.ask(query)).await?;
+        Ok(AskedAlert {
+            firing: alerts.firing(query, answer.status, &answer.body)?,
+            date_us: answer.date.as_deref().and_then(date_us),
+            sent_us: answer.sent_us,
+            received_us: answer.received_us,
+        })
+    }
+
+    async fn fetch(&self, request: &HttpProbe) -> Result<Fetched, String> {
+        let answer = self.fetcher.fetch(request, self.timeout, &Anything).await?;
+        if (300..=399).contains(&answer.status) {
+            return Err(format!("status {}: it sends the question elsewhere; give that url", answer.status));
+        }
+        Ok(answer)
     }
 }

@@ -1,11 +1,18 @@
 //! The descriptor of a source kind. Together with the list of the crate it is the only thing that differs by kind.
 
+pub(crate) mod alertmanager;
+pub(crate) mod datadog;
+pub(crate) mod grafana;
 pub(crate) mod json;
+pub(crate) mod opsgenie;
+pub(crate) mod pagerduty;
 pub(crate) mod prometheus;
 
-use firedrill_wire::probe::{HttpProbe, Refusal};
+use std::collections::BTreeMap;
 
-use crate::Point;
+use firedrill_wire::probe::{Field, HttpProbe, Refusal};
+
+use crate::{Point, alert::Alerts};
 
 /// What is asked of a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,15 @@ pub trait Kind: Send + Sync {
     /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever asks the source does again.
     fn invalid(&self) -> Vec<Refusal>;
 
+    /// Returns what it knows of metrics; `None` if it knows none.
+    fn metrics(&self) -> Option<&dyn Metrics>;
+
+    /// Returns what it knows of alerts; `None` if it knows none.
+    fn alerts(&self) -> Option<&dyn Alerts>;
+}
+
+/// A kind of sources that has metrics.
+pub trait Metrics: Send + Sync {
     /// Returns the errors in a query, each a sentence with what would be right.
     fn invalid_query(&self, query: &str) -> Vec<(String, String)>;
 
@@ -58,6 +74,38 @@ pub trait Form: Sized {
     /// The same without what may be a secret.
     #[must_use]
     fn without_secrets(&self) -> Self;
+}
+
+/// Returns the request of a source that is asked by `GET`.
+fn get(url: String) -> HttpProbe {
+    HttpProbe {
+        url,
+        method: "GET".to_owned(),
+        status: None,
+        contains: None,
+        headers: BTreeMap::new(),
+        body: None,
+        bearer: None,
+        ca_file: None,
+        secrets: BTreeMap::new(),
+    }
+}
+
+/// Returns the errors of a request to whose path a question is added.
+fn path_only(request: &HttpProbe, of: &str, example: &str) -> Vec<Refusal> {
+    let mut wrong = request.parsed().err().unwrap_or_default();
+    if request.url.contains(['?', '#']) {
+        let what = format!("the url of {of} has a query, and the question is put behind its path");
+        wrong.push(Refusal::new(Field::request(&["url"]), what, "ends with a query", format!("for example {example}")));
+    }
+    wrong
+}
+
+/// Moves errors of the secret `token` of a request to the key of that name.
+fn token_at(mut wrong: Vec<Refusal>) -> Vec<Refusal> {
+    let own = Field::request(&["secrets", "token"]);
+    wrong.iter_mut().filter(|one| one.field == own).for_each(|one| one.field = Field::request(&["token"]));
+    wrong
 }
 
 /// Returns the beginning of a text of a source, for a message.

@@ -3,6 +3,7 @@
 //!
 //! Makes questions and reads answers. Never judges, and knows no runs: times are those of the source's own clock.
 
+pub mod alert;
 mod ask;
 pub mod clock;
 mod kind;
@@ -11,10 +12,16 @@ mod points;
 use firedrill_wire::probe::{Form as _, Hides, HttpProbe, ProbeKind, Refusal};
 use serde::{Deserialize, Serialize};
 
-pub use ask::{Asked, Asker};
+pub use alert::{AlertQuery, AlertSeen, Alerts};
+pub use ask::{Asked, AskedAlert, Asker};
 pub use kind::{
-    Form, Kind, Question,
+    Form, Kind, Metrics, Question,
+    alertmanager::Alertmanager,
+    datadog::Datadog,
+    grafana::Grafana,
     json::{Json, Stamp, Unit},
+    opsgenie::Opsgenie,
+    pagerduty::PagerDuty,
     prometheus::{Prometheus, selectors},
 };
 pub use points::{Point, merged};
@@ -31,6 +38,16 @@ macro_rules! source_kinds {
             Prometheus(Prometheus): prometheus, "prometheus";
             /// Anything else that answers HTTP with JSON.
             Json(Json): json, "json";
+            /// Prometheus' Alertmanager.
+            Alertmanager(Alertmanager): alertmanager, "alertmanager";
+            /// Alerts that Grafana evaluates.
+            Grafana(Grafana): grafana, "grafana";
+            /// Incidents of PagerDuty.
+            PagerDuty(PagerDuty): pagerduty, "pagerduty";
+            /// Alerts of Opsgenie.
+            Opsgenie(Opsgenie): opsgenie, "opsgenie";
+            /// Monitors of Datadog.
+            Datadog(Datadog): datadog, "datadog";
         }
     };
 }
@@ -91,6 +108,18 @@ impl SourceKind {
     #[must_use]
     pub fn request(&self) -> HttpProbe {
         self.as_kind().request()
+    }
+
+    /// Returns what it knows of metrics; `None` if it knows none.
+    #[must_use]
+    pub fn metrics(&self) -> Option<&dyn Metrics> {
+        self.as_kind().metrics()
+    }
+
+    /// Returns what it knows of alerts; `None` if it knows none.
+    #[must_use]
+    pub fn alerts(&self) -> Option<&dyn Alerts> {
+        self.as_kind().alerts()
     }
 
     /// Returns its request as that of a probe, for what is told of all requests: what is hidden, what is read, whom it reaches.

@@ -9,8 +9,11 @@ use firedrill_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Form, Kind, Question, excerpt, prometheus::encoded};
-use crate::points::{Point, merged};
+use super::{Form, Kind, Metrics, Question, excerpt, prometheus::encoded};
+use crate::{
+    alert::Alerts,
+    points::{Point, merged},
+};
 
 /// A request whose answer is JSON. `{query}` in the URL or the body becomes the objective's query; `{from}` and `{to}` become the asked
 /// time in Unix seconds, `{from_ms}` and `{to_ms}` in milliseconds.
@@ -145,6 +148,16 @@ impl Kind for Json {
         wrong
     }
 
+    fn metrics(&self) -> Option<&dyn Metrics> {
+        Some(self)
+    }
+
+    fn alerts(&self) -> Option<&dyn Alerts> {
+        None
+    }
+}
+
+impl Metrics for Json {
     fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
         let named = |text: &String| text.contains("{query}");
         let used = named(&self.url) || self.body.as_ref().is_some_and(named);

@@ -1,6 +1,7 @@
 //! `prometheus`: the HTTP API of Prometheus. A question is a range query, so that moments that nobody could ask about in time are
 //! asked about later.
 
+mod alerts;
 mod promql;
 
 use std::{collections::BTreeMap, fmt};
@@ -9,8 +10,11 @@ use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 pub use self::promql::selectors;
-use super::{Form, Kind, Question, excerpt};
-use crate::points::{Point, merged};
+use super::{Form, Kind, Metrics, Question, excerpt};
+use crate::{
+    alert::Alerts,
+    points::{Point, merged},
+};
 
 /// The HTTP API of Prometheus.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -85,6 +89,16 @@ impl Kind for Prometheus {
         wrong
     }
 
+    fn metrics(&self) -> Option<&dyn Metrics> {
+        Some(self)
+    }
+
+    fn alerts(&self) -> Option<&dyn Alerts> {
+        Some(self)
+    }
+}
+
+impl Metrics for Prometheus {
     fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
         promql::invalid(query)
     }

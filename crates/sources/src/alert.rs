@@ -1,0 +1,100 @@
+//! Alerts in the answers of sources.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::probe::HttpProbe;
+use serde::{Deserialize, Serialize};
+
+/// The alert that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AlertQuery {
+    /// Its name, as the source has it.
+    pub name: String,
+    /// Labels that it must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An alert that a source says is firing. Times are microseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSeen {
+    /// Its identity in the source.
+    pub id: String,
+    /// Its name, for people.
+    pub what: String,
+    /// Time at which it began to fire, as the source says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_us: Option<i64>,
+    /// The precision of that time, if it is by the clock of the source itself and is the time at which it became active there; without it,
+    /// the time is only shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precise_to_us: Option<i64>,
+    /// Time from which the source counts it as over, unless it is told again that it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten_us: Option<i64>,
+    /// The reason why nobody is told of it, a clause: a silence, another alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hushed: Option<String>,
+}
+
+/// A kind of sources that knows alerts.
+pub trait Alerts: Send + Sync {
+    /// Returns the request that asks for an alert.
+    fn ask(&self, query: &AlertQuery) -> HttpProbe;
+
+    /// Reads an answer: the alerts that are firing now.
+    ///
+    /// # Errors
+    /// It is no answer to the question; a clause for people.
+    fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String>;
+
+    /// Returns the labels that alerts of this kind can have; `None` if they may have any.
+    fn labels(&self) -> Option<&'static [&'static str]>;
+
+    /// The thing that a name is compared with, for messages: `the label alertname`.
+    fn name_is(&self) -> &'static str;
+}
+
+impl AlertQuery {
+    /// Returns the alert in words: `ZoneDown {severity="page"}`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        match labels.as_slice() {
+            [] => self.name.clone(),
+            labels => format!("{} {{{}}}", self.name, labels.join(", ")),
+        }
+    }
+}
+
+/// Parses a time as JSON APIs write it, in microseconds since 1970.
+pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
+    // Some write `+00:00` for UTC.
+    let text = text.strip_suffix("+00:00").map_or_else(|| text.to_owned(), |utc| format!("{utc}Z"));
+    let at = humantime::parse_rfc3339(&text).ok()?;
+    i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok()
+}
+
+/// Parses a JSON answer.
+///
+/// # Errors
+/// Its status is not that of an answer, or it is none of `of`.
+pub(crate) fn json<'a, T: Deserialize<'a>>(of: &str, status: u16, body: &'a [u8]) -> Result<T, String> {
+    let said = || crate::kind::excerpt(&String::from_utf8_lossy(body));
+    match status {
+        200..=299 => serde_json::from_slice(body).map_err(|_| format!("the answer is not that of {of}: {}", said())),
+        401 | 403 => Err(format!("status {status}: the token is missing or may not read this: {}", said())),
+        429 => Err(format!("status 429: it was asked more often than it allows; a longer `every` asks less: {}", said())),
+        _ => Err(format!("status {status}: {}", said())),
+    }
+}
+
+/// Quotes a value as PromQL and the matchers of Alertmanager write it.
+pub(crate) fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// Returns a name for people, cleaned and cut.
+pub(crate) fn shown(text: &str) -> String {
+    firedrill_wire::text::clean(text.trim(), 200).into_owned()
+}

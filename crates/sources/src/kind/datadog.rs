@@ -1,0 +1,235 @@
+//! `datadog`: monitors of Datadog, by its API v1.
+
+use std::{collections::BTreeMap, fmt};
+
+use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
+use serde::{Deserialize, Serialize};
+
+use super::{Form, Kind, Metrics, path_only, prometheus::encoded};
+use crate::alert::{AlertQuery, AlertSeen, Alerts, json, shown};
+
+/// Most monitors in one answer.
+const MOST: usize = 100;
+
+/// Datadog.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Datadog {
+    /// `https://…` of your site, such as `https://api.datadoghq.eu`.
+    #[serde(default = "Datadog::usual_url")]
+    pub url: String,
+    /// An API key, resolved where the coordinator runs.
+    pub api_key: Secret,
+    /// An application key with the permission `monitors_read`, resolved where the coordinator runs.
+    pub app_key: Secret,
+    /// A PEM file of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
+impl Datadog {
+    fn usual_url() -> String {
+        "https://api.datadoghq.com".to_owned()
+    }
+}
+
+impl Form for Datadog {
+    const EXAMPLE: &'static str = "{ api_key = { secret_env = \"DD_API_KEY\" }, app_key = { secret_env = \"DD_APP_KEY\" } }";
+
+    fn without_secrets(&self) -> Self {
+        Self { url: self.request().without_secrets().url, ..self.clone() }
+    }
+}
+
+/// For [`fmt::Debug`]: a type that prints itself may not print what is hidden.
+impl fmt::Debug for Datadog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, api_key, app_key, ca_file } = &self.without_secrets();
+        f.debug_struct("Datadog")
+            .field("url", url)
+            .field("api_key", api_key)
+            .field("app_key", app_key)
+            .field("ca_file", ca_file)
+            .finish()
+    }
+}
+
+impl Kind for Datadog {
+    fn request(&self) -> HttpProbe {
+        let headers = BTreeMap::from([
+            ("DD-API-KEY".to_owned(), "{api_key}".to_owned()),
+            ("DD-APPLICATION-KEY".to_owned(), "{app_key}".to_owned()),
+            ("Accept".to_owned(), "application/json".to_owned()),
+        ]);
+        let secrets = [("api_key", &self.api_key), ("app_key", &self.app_key)];
+        let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret.clone())).into();
+        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        let mut wrong = path_only(&self.request(), "Datadog", "{ url = \"https://api.datadoghq.eu\" }");
+        for key in ["api_key", "app_key"] {
+            let own = Field::request(&["secrets", key]);
+            wrong.iter_mut().filter(|one| one.field == own).for_each(|one| one.field = Field::request(&[key]));
+        }
+        wrong
+    }
+
+    fn metrics(&self) -> Option<&dyn Metrics> {
+        None
+    }
+
+    fn alerts(&self) -> Option<&dyn Alerts> {
+        Some(self)
+    }
+}
+
+impl Alerts for Datadog {
+    fn ask(&self, query: &AlertQuery) -> HttpProbe {
+        let base = self.url.trim_end_matches('/');
+        let url = format!(
+            "{base}/api/v1/monitor?group_states=all&with_downtimes=true&page=0&page_size={MOST}&name={}",
+            encoded(&query.name)
+        );
+        HttpProbe { url, ..self.request() }
+    }
+
+    fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
+        let all: Vec<Monitor> = json("Datadog", status, body)?;
+        if all.len() >= MOST {
+            return Err(format!("{MOST} monitors or more have that text in their names; give the whole name"));
+        }
+        let named: Vec<&Monitor> = all.iter().filter(|monitor| monitor.name == query.name).collect();
+        if named.is_empty() {
+            // A monitor that does not exist cannot fire: that is an error of the question, not an alert that stayed away.
+            return Err(format!("there is no monitor `{}`", shown(&query.name)));
+        }
+        Ok(named.into_iter().flat_map(|monitor| monitor.firing(query)).collect())
+    }
+
+    fn labels(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    fn name_is(&self) -> &'static str {
+        "the monitor's name; labels are the tags of a group"
+    }
+}
+
+#[derive(Deserialize)]
+struct Monitor {
+    id: i64,
+    name: String,
+    overall_state: Option<String>,
+    #[serde(default)]
+    matching_downtimes: Vec<Downtime>,
+    #[serde(default)]
+    state: State,
+    #[serde(default)]
+    options: Options,
+}
+
+#[derive(Deserialize)]
+struct Downtime {
+    id: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+struct State {
+    #[serde(default)]
+    groups: BTreeMap<String, Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    status: Option<String>,
+    last_triggered_ts: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+struct Options {
+    /// Scopes that are muted, each until a time.
+    #[serde(default)]
+    silenced: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+impl Monitor {
+    fn firing(&self, query: &AlertQuery) -> Vec<AlertSeen> {
+        let has = |group: &str| {
+            query.labels.iter().all(|(name, value)| group.split(',').any(|tag| tag.trim() == format!("{name}:{value}")))
+        };
+        let alert = |state: &Option<String>| state.as_deref() == Some("Alert");
+        if self.state.groups.is_empty() {
+            // Without groups there is the state of the whole, and nothing says since when.
+            let fires = alert(&self.overall_state) && query.labels.is_empty();
+            return fires.then(|| self.seen("*", None)).into_iter().collect();
+        }
+        let groups = self.state.groups.iter().filter(|(name, group)| alert(&group.status) && has(name));
+        groups.map(|(name, group)| self.seen(name, group.last_triggered_ts)).collect()
+    }
+
+    fn seen(&self, group: &str, since: Option<i64>) -> AlertSeen {
+        let downtime = self.matching_downtimes.first().map(|one| match one.id {
+            Some(id) => format!("silenced (downtime {id})"),
+            None => "silenced (a downtime)".to_owned(),
+        });
+        let muted = self.options.silenced.as_ref().is_some_and(|all| !all.is_empty());
+        AlertSeen {
+            id: format!("{}/{}", self.id, shown(group)),
+            what: if group == "*" { shown(&self.name) } else { shown(&format!("{} ({group})", self.name)) },
+            since_us: since.and_then(|seconds| seconds.checked_mul(1_000_000)),
+            precise_to_us: since.map(|_| 1_000_000),
+            forgotten_us: None,
+            hushed: downtime.or_else(|| muted.then(|| "muted".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer to `GET /api/v1/monitor` with the fields of Datadog's description of "Get all monitors", looked up on 2026-11-26:
+    /// <https://docs.datadoghq.com/api/latest/monitors/get-all-monitors/>. Values are made up. Limits are told in headers, and requests
+    /// beyond them get status 429 (<https://docs.datadoghq.com/api/latest/rate-limits/>).
+    const ANSWER: &str = include_str!("contracts/datadog.json");
+
+    fn dog() -> Datadog {
+        let text = r#"{"api_key":{"secret_env":"A"},"app_key":{"secret_env":"B"}}"#;
+        serde_json::from_str(text).expect("its parameters")
+    }
+
+    fn seen(answer: &str, name: &str, labels: &[(&str, &str)]) -> Result<Vec<AlertSeen>, String> {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        dog().firing(&AlertQuery { name: name.to_owned(), labels }, 200, answer.as_bytes())
+    }
+
+    #[test]
+    fn each_group_in_alert_fires() {
+        let [one] = seen(ANSWER, "Checkout errors", &[]).expect("an answer").try_into().expect("one");
+        assert_eq!(one.id, "83649643/service:checkout,zone:a");
+        assert_eq!((one.since_us, one.precise_to_us), (Some(1_795_694_590_000_000), Some(1_000_000)));
+        assert_eq!(seen(ANSWER, "Checkout errors", &[("zone", "a")]).expect("an answer").len(), 1);
+        assert_eq!(seen(ANSWER, "Checkout errors", &[("zone", "b")]), Ok(vec![]));
+        let [silenced] = seen(ANSWER, "Disk", &[]).expect("an answer").try_into().expect("one");
+        assert_eq!(silenced.hushed.as_deref(), Some("silenced (downtime 1625)"));
+        assert_eq!(silenced.since_us, None);
+    }
+
+    #[test]
+    fn a_monitor_that_does_not_exist_is_no_alert_that_stayed_away() {
+        assert_eq!(seen(ANSWER, "Checkout", &[]), Err("there is no monitor `Checkout`".to_owned()));
+    }
+
+    #[test]
+    fn a_question_has_the_keys_only_as_names() {
+        let asked = dog().ask(&AlertQuery { name: "Checkout errors".to_owned(), labels: BTreeMap::new() });
+        assert_eq!(
+            asked.url,
+            "https://api.datadoghq.com/api/v1/monitor?group_states=all&with_downtimes=true&page=0&page_size=100\
+             &name=Checkout%20errors"
+        );
+        assert_eq!(asked.headers["DD-API-KEY"], "{api_key}");
+        assert!(asked.parsed().is_ok() && dog().invalid().is_empty());
+    }
+}
