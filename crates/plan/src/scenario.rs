@@ -2,6 +2,7 @@
 //!
 //! Knows files and their keys, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
 
+pub mod alert;
 pub mod any_objective;
 pub mod attack;
 mod decode;
@@ -64,6 +65,8 @@ pub struct Scenario {
     pub sources: Vec<Item<source::Source>>,
     /// Objectives that sources measure.
     pub metrics: Vec<Item<metric::MetricObjective>>,
+    /// Objectives of alerts.
+    pub alerts: Vec<Item<alert::AlertObjective>>,
     /// Limits of the blast radius, and abort conditions.
     pub guard: Option<Item<guard::Guard>>,
     /// Settings for CI.
@@ -101,10 +104,17 @@ impl Scenario {
         self.metrics.iter().find(|metric| metric.name == name)
     }
 
+    /// Returns the objective of that name that is about an alert.
+    #[must_use]
+    pub fn alert(&self, name: &str) -> Option<&Item<alert::AlertObjective>> {
+        self.alerts.iter().find(|alert| alert.name == name)
+    }
+
     /// Returns the names of all objectives.
     pub fn all_objectives(&self) -> impl Iterator<Item = &str> {
         let probed = self.objectives.iter().map(|one| one.name.as_str());
-        probed.chain(self.metrics.iter().map(|one| one.name.as_str()))
+        let measured = self.metrics.iter().map(|one| one.name.as_str());
+        probed.chain(measured).chain(self.alerts.iter().map(|one| one.name.as_str()))
     }
 
     /// Returns the objective of that name that a probe measures.

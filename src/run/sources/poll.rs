@@ -34,9 +34,9 @@ pub(super) struct Poll {
 impl Poll {
     pub(super) fn new(metric: Metric, asker: Asker, clock: RunClock) -> Self {
         let queries = metric.asks.queries();
-        let kind = asker.kind().as_kind();
-        let age = kind.age_query(&queries);
-        let window_us = queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0);
+        let kind = asker.kind().metrics();
+        let age = kind.and_then(|kind| kind.age_query(&queries));
+        let window_us = kind.map_or(0, |kind| queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0));
         Self { age, window_us, metric, asker, clock, there: Clock::default(), next_us: None, failed: false }
     }
 
@@ -114,6 +114,10 @@ impl Poll {
         wait.clamp(least, self.metric.every.0)
     }
 
+    fn has_steps(&self) -> bool {
+        self.asker.kind().metrics().is_some_and(|metrics| metrics.has_steps())
+    }
+
     /// Returns the source's time minus the run's, and its uncertainty.
     fn offset_us(&self) -> (i64, i64) {
         self.there.offset_us().unwrap_or((self.clock.zero_wall_us(), UNTOLD_US))
@@ -125,7 +129,7 @@ impl Poll {
         let step_us = signed(self.metric.every.as_micros()).max(1);
         let known = self.clock.now_us() + offset_us - signed(self.metric.lag.as_micros());
         let until_us = known.div_euclid(step_us) * step_us;
-        let first = if self.asker.kind().as_kind().has_steps() {
+        let first = if self.has_steps() {
             until_us
         } else {
             until_us - signed(self.metric.stale_after.as_micros())
@@ -155,7 +159,7 @@ impl Poll {
         let total = if matches!(self.metric.asks, Asks::Ratio { .. }) { answers.pop() } else { None };
         let values = answers.pop().unwrap_or_default();
         let answer = Answer { values, total, ages };
-        let samples = if self.asker.kind().as_kind().has_steps() {
+        let samples = if self.has_steps() {
             self.next_us = Some(question.until_us + question.step_us);
             let moments = (0..MOMENTS).map(|step| question.from_us + step * question.step_us);
             moments.take_while(|at| *at <= question.until_us).map(|at| self.sample(at, &answer)).collect()

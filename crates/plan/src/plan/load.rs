@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use firedrill_sources::AlertQuery;
 use firedrill_wire::{fault::PeerTable, hide, identity::Person};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     diagnostic::{Item, Report, Sink},
     fleet::{Fleet, FleetSource},
-    scenario::{self, Scenario, metric::MetricObjective},
+    scenario::{self, Scenario, alert::AlertObjective, metric::MetricObjective},
 };
 
 /// The input for a plan.
@@ -158,6 +159,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         objectives: objectives.collect(),
         sources: draft.sources,
         metrics: scenario.metrics.iter().filter_map(metric).collect(),
+        alerts: scenario.alerts.iter().filter_map(alert).collect(),
         guard: model::Guard {
             abort: abort.collect(),
             abort_on: abort_on.collect(),
@@ -179,6 +181,18 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
     };
     plan.share_peers();
     plan
+}
+
+fn alert(item: &Item<AlertObjective>) -> Option<model::Alert> {
+    let own = &item.value.alert.value;
+    let labels = own.labels.iter().map(|(label, value)| (label.clone(), value.value.clone()));
+    Some(model::Alert {
+        name: item.name.clone(),
+        source: own.source.value.clone(),
+        query: AlertQuery { name: own.name.value.clone(), labels: labels.collect() },
+        goal: item.value.goal()?,
+        every: own.every.value,
+    })
 }
 
 fn metric(item: &Item<MetricObjective>) -> Option<model::Metric> {

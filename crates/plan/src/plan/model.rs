@@ -1,6 +1,7 @@
 //! The types of a plan: a scenario resolved against a fleet. `plan::resolve` makes plans; nothing here decides
 //! anything.
 
+mod alert;
 mod digest;
 mod host;
 mod metric;
@@ -17,6 +18,7 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use alert::{Alert, AlertGoal};
 pub use host::{Host, Reach, Way};
 pub use metric::{Asks, Metric, MetricGoal, Source};
 
@@ -55,6 +57,9 @@ pub struct Plan {
     /// The objectives that sources measure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
+    /// The objectives of alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// The conditions that abort the run.
     #[serde(default)]
     pub guard: Guard,

@@ -1,6 +1,7 @@
 //! Refusals and warnings that need no host. One file per concern.
 
 mod agent;
+mod alert;
 mod blast;
 mod environment;
 mod fault;
@@ -31,12 +32,14 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     probe::refuse_here(scenario, machine, sink);
     source::refuse(scenario, machine, sink);
     metric::refuse(scenario, sink);
+    alert::refuse(scenario, sink);
     values::refuse(scenario, sink);
     for attack in &scenario.attacks {
         fault::refuse(attack, scenario, sink);
         time::refuse(attack, scenario, sink);
         judge::refuse(attack, scenario, sink);
         metric::refuse_attack(attack, scenario, sink);
+        alert::refuse_attack(attack, scenario, sink);
         meant::refuse(attack, scenario, sink);
     }
     meant::ask(scenario, sink);

@@ -309,6 +309,11 @@ impl<'v> Reader<'v, '_> {
             let there = item.is_some();
             add(&mut self.scenario.metrics, item, "objective", self.sink);
             there
+        } else if has("alert") {
+            let item = self.item(id, &key, at, value, "objective");
+            let there = item.is_some();
+            add(&mut self.scenario.alerts, item, "objective", self.sink);
+            there
         } else {
             let item = self.item(id, &key, at, value, "objective");
             let there = item.is_some();

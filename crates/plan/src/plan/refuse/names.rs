@@ -31,6 +31,10 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
         let source = &metric.value.metric.source;
         known(source, &sources, "source", metric.place_of(&source.at), sink);
     }
+    for alert in &scenario.alerts {
+        let source = &alert.value.alert.source;
+        known(source, &sources, "source", alert.place_of(&source.at), sink);
+    }
     if let Some(defaults) = &scenario.attack_defaults {
         for name in defaults.value.judge.iter().flatten() {
             known(name, &objectives, "objective", defaults.place_of(&name.at), sink);

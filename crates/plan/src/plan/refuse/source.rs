@@ -37,11 +37,12 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
             let place = item.place_of(&timeout.at);
             sink.push(Problem::error(message).at(place, "from 100ms to 1m").help("\"5s\" is usual"));
         }
-        let used = scenario.metrics.iter().any(|one| one.value.metric.source.value == item.name);
+        let used = scenario.metrics.iter().any(|one| one.value.metric.source.value == item.name)
+            || scenario.alerts.iter().any(|one| one.value.alert.source.value == item.name);
         if !used && !item.broken && scenario.lost.is_empty() {
             let problem = Problem::warning(format!("no objective asks source `{}`", item.name));
             sink.push(
-                problem.at(item.place(), "not used").help("metric = { source = \"…\", … } in an objective"),
+                problem.at(item.place(), "not used").help("metric = { source = \"…\", … } or alert = { source = \"…\", … } in an objective"),
             );
         }
     }

@@ -126,6 +126,14 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
             );
         }
     }
+    if let Some((name, alert)) = abort.objective.as_ref().and_then(|name| Some((name, scenario.alert(name)?))) {
+        let message = format!("objective `{}` is about one time, which no moving window can show", alert.name);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&name.at), "no guard")
+                .help("an objective by `good`, by latency or for a metric"),
+        );
+    }
     let probed = abort.objective.as_ref().and_then(|name| Some((name, scenario.objective(name)?)));
     if let Some((name, objective)) = probed
         && matches!(objective.value.goal(), Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_)))
