@@ -93,7 +93,7 @@ impl Run {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
             Input::Bin { vantage, bin } => self.take_bin(vantage, bin),
-            Input::Exchanged(event) => self.recorder.write(*event),
+            Input::Exchanged(event) | Input::AlertSeen(event) => self.recorder.write(*event),
             Input::Sampled(event) => {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)

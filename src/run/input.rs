@@ -21,6 +21,8 @@ pub(crate) enum Input {
     Exchanged(Box<Event>),
     /// A source answered a question, or did not.
     Sampled(Box<Event>),
+    /// A source was asked whether an alert is firing.
+    AlertSeen(Box<Event>),
     /// A vantage will send no more bins.
     BinsEnded { vantage: String },
     /// The link to a host broke.

@@ -1,5 +1,6 @@
-//! Asks sources: whether each answers, before any harm, and then each metric again and again, by a task of its own.
+//! Asks sources: whether each answers, before any harm, and then each metric and each alert again and again, by a task of its own.
 
+mod alert;
 mod poll;
 mod seen;
 
@@ -8,10 +9,16 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
-use self::poll::Poll;
+use self::{
+    alert::{Watch, once_each},
+    poll::Poll,
+};
 pub(super) use self::seen::Seen;
 use super::{facts::Facts, input::Input, tasks::Tasks};
-use crate::plan::{Plan, model::Metric};
+use crate::plan::{
+    Plan,
+    model::{Metric, Source},
+};
 
 /// Times that a source is asked before any harm, until it has an answer with a value.
 const TRIES: usize = 4;
@@ -21,21 +28,35 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// Makes the questions of a plan.
 fn polls(facts: &Facts) -> Result<Vec<Poll>, String> {
     let plan: &Plan = &facts.plan;
-    let asker = |metric: &Metric| {
-        let source = plan
-            .source_of(metric)
-            .ok_or_else(|| format!("{}: the plan has no source `{}`", metric.name, metric.source))?;
-        Asker::new(&source.kind, source.timeout.0, &source.names).map_err(|all| {
-            all.first().map_or_else(String::new, |one| format!("source {}: {one}", source.name))
-        })
-    };
-    plan.metrics.iter().map(|metric| Ok(Poll::new(metric.clone(), asker(metric)?, facts.clock))).collect()
+    let metrics = plan.metrics.iter().map(|metric| {
+        let asker = asker(plan.source_of(metric), &metric.name, &metric.source)?;
+        Ok(Poll::new(metric.clone(), asker, facts.clock))
+    });
+    metrics.collect()
 }
 
-/// Asks every source for every metric. The error is what cannot be measured; then no attack runs.
+/// Makes the questions about alerts of a plan.
+fn watches(facts: &Facts) -> Result<Vec<Watch>, String> {
+    let plan: &Plan = &facts.plan;
+    let alerts = once_each(plan).into_iter().map(|(alert, every)| {
+        let source = plan.sources.iter().find(|source| source.name == alert.source);
+        Ok(Watch::new(alert, every, asker(source, &alert.name, &alert.source)?, facts.clock))
+    });
+    alerts.collect()
+}
+
+fn asker(source: Option<&Source>, objective: &str, name: &str) -> Result<Asker, String> {
+    let source = source.ok_or_else(|| format!("{objective}: the plan has no source `{name}`"))?;
+    Asker::new(&source.kind, source.timeout.0, &source.names)
+        .map_err(|all| all.first().map_or_else(String::new, |one| format!("source {}: {one}", source.name)))
+}
+
+/// Asks every source for every metric and every alert. The error is what cannot be measured; then no attack runs.
 pub(super) async fn answer(facts: &Facts) -> Result<(), String> {
-    let polls = polls(facts)?;
-    let failed: Vec<String> = join_all(polls.into_iter().map(first)).await.into_iter().flatten().collect();
+    let metrics = join_all(polls(facts)?.into_iter().map(first));
+    let alerts = join_all(watches(facts)?.into_iter().map(first_of_alert));
+    let (metrics, alerts) = tokio::join!(metrics, alerts);
+    let failed: Vec<String> = metrics.into_iter().chain(alerts).flatten().collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
@@ -57,7 +78,22 @@ async fn first(mut poll: Poll) -> Option<String> {
     })
 }
 
-/// Begins to ask for every metric.
+/// Asks until there is an answer. Returns the reason why there is none.
+async fn first_of_alert(mut watch: Watch) -> Option<String> {
+    let mut why = None;
+    for again in 0..TRIES {
+        if again > 0 {
+            tokio::time::sleep(BETWEEN).await;
+        }
+        why = watch.trial().await;
+        if why.is_none() {
+            return None;
+        }
+    }
+    why
+}
+
+/// Begins to ask for every metric and every alert.
 ///
 /// # Errors
 /// What cannot be asked.
@@ -74,6 +110,10 @@ pub(super) fn start(facts: &Facts, tasks: &Tasks) -> Result<(), String> {
                 tokio::time::sleep(poll.until_next()).await;
             }
         });
+    }
+    for watch in watches(facts)? {
+        let mail = tasks.clone();
+        tasks.spawn(watch.watch(move |event| mail.send(Input::AlertSeen(Box::new(event)))));
     }
     Ok(())
 }

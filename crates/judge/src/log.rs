@@ -14,6 +14,7 @@ mod measured;
 mod pending;
 mod read;
 mod sample;
+mod seen;
 mod scales;
 mod write;
 
@@ -21,6 +22,7 @@ pub(crate) use measured::Damaged;
 pub use measured::Log;
 pub use read::{parse, read};
 pub use sample::{Lack, Sample};
+pub use seen::SourceClock;
 pub(crate) use scales::Scales;
 pub use write::Writer;
 
@@ -28,6 +30,7 @@ pub use write::Writer;
 mod tests;
 
 use firedrill_plan::plan::{Plan, model::Phase};
+use firedrill_sources::AlertSeen;
 use firedrill_wire::{
     InjectionId, RunId, Span, api,
     exchange::{Exchange, Exchanged},
@@ -220,6 +223,24 @@ pub enum Event {
         unsure_us: i64,
         /// The time that the questions took, in microseconds.
         took_us: i64,
+        /// The reason why there is no answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// A source was asked whether an alert is firing.
+    AlertSeen {
+        /// The objective. Others about the same alert rest on the same record.
+        objective: String,
+        /// Time at which the question was sent, on the run's clock, in microseconds.
+        asked_us: i64,
+        /// Time at which the answer was there, or at which nobody waited for it any more.
+        answered_us: i64,
+        /// The source's clock, as far as its answers told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<SourceClock>,
+        /// The alerts that were firing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        firing: Vec<AlertSeen>,
         /// The reason why there is no answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,

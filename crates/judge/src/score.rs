@@ -3,7 +3,7 @@
 //! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
 //! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
-mod alert;
+pub mod alert;
 mod attack;
 mod attack_score;
 mod baseline;

@@ -287,6 +287,7 @@ impl Drill {
             }],
             sources: Vec::new(),
             metrics: Vec::new(),
+            alerts: Vec::new(),
             objectives: self
                 .goals
                 .iter()

@@ -70,6 +70,10 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         Event::Sampled { objective, failed: Some(why), .. } => {
             (Tone::Plain, format!("objective {objective} was not measured: {why}"))
         }
+        Event::AlertSeen { failed: None, .. } => return None,
+        Event::AlertSeen { objective, failed: Some(why), .. } => {
+            (Tone::Plain, format!("objective {objective}: its source has no answer: {why}"))
+        }
         Event::LinkLost { host, why } => (Tone::Bad, format!("lost the link to {host}: {why}")),
         Event::LinkBack { host, rebooted: true } => (Tone::Good, format!("{host} is back from a reboot")),
         Event::LinkBack { host, rebooted: false } => (Tone::Good, format!("the link to {host} is back")),

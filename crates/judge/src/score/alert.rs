@@ -5,3 +5,203 @@ mod watch;
 
 #[cfg(test)]
 mod tests;
+
+use firedrill_plan::plan::model::{Alert, AlertGoal, Phase};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    verdict::{Course, Found, detected, resolved},
+    watch::{Firing, Poll, Watch},
+};
+use super::{
+    bench::Bench,
+    card::{Measured, ObjectiveCard, Unit},
+    facts::AlertFacts,
+    phases::planned_us,
+};
+use crate::verdict::Verdict;
+
+/// What a source said of an alert in one attack. Times are microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertCard {
+    /// The source.
+    pub source: String,
+    /// The alert, in words.
+    pub alert: String,
+    /// Number of questions.
+    pub asked: u64,
+    /// Number of those without an answer.
+    pub failed: u64,
+    /// Time to detect: from the fault's start until it fired; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected: Option<TookCard>,
+    /// Time to resolve: from the heal until it was over; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<TookCard>,
+    /// The stretches in which answers found it firing, on the run's clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firing: Vec<FiringCard>,
+}
+
+/// The range of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TookCard {
+    /// It took at least this long.
+    pub low_us: i64,
+    /// It took at most this long; `None` if it had not come to an end when it was last looked at.
+    pub high_us: Option<i64>,
+}
+
+/// A stretch in which all answers found an alert firing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FiringCard {
+    /// The first answer that found it.
+    pub from_us: i64,
+    /// The last one.
+    pub until_us: i64,
+    /// The reason why nobody was told, if that was so all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hushed: Option<String>,
+}
+
+/// Judges one objective of an alert.
+pub(super) fn objective(bench: &Bench<'_, '_>, alert: &Alert) -> ObjectiveCard {
+    let polls = polls(bench, alert);
+    let (asked, failed) = (polls.len() as u64, polls.iter().filter(|poll| poll.answer.is_err()).count() as u64);
+    let same = bench.plan.alerts.iter().filter(|other| other.same(alert));
+    let every_us = same.map(|other| micros(other.every)).min().unwrap_or(0);
+    let watch = Watch::new(polls, every_us);
+    let limit = match alert.goal {
+        AlertGoal::DetectWithin(within) | AlertGoal::ResolveWithin(within) => micros(within),
+    };
+    let (first, last) = match (course(bench, limit), course(bench, planned_us(bench.attack, Phase::Fault))) {
+        (Some(course), Some(whole)) => {
+            let detect = match alert.goal {
+                AlertGoal::DetectWithin(_) => detected(&watch, &course),
+                AlertGoal::ResolveWithin(_) => detected(&watch, &whole),
+            };
+            (Some(detect), Some(resolved(&watch, &course)))
+        }
+        _ => (None, None),
+    };
+    let detects = matches!(alert.goal, AlertGoal::DetectWithin(_));
+    let took = |found: &Option<Found>| {
+        let (low_us, high_us) = found.as_ref()?.took_us?;
+        Some(TookCard { low_us, high_us })
+    };
+    let card = AlertCard {
+        source: alert.source.clone(),
+        alert: alert.query.words(),
+        asked,
+        failed,
+        detected: took(&first).filter(|took| took.high_us.is_some()),
+        resolved: took(&last).filter(|took| took.high_us.is_some()),
+        firing: stretches(&watch),
+    };
+    let found = if detects { first } else { last };
+    let found = found.unwrap_or_else(|| verdict::unknown("the fault was never in force".to_owned(), 0));
+    let (verdict, why) = doubted(bench, detects, found.verdict, found.why);
+    ObjectiveCard {
+        name: alert.name.clone(),
+        probe: String::new(),
+        goal: goal_text(alert),
+        verdict,
+        why,
+        measured: measured(found.took_us, found.polls),
+        vantages: Vec::new(),
+        metric: None,
+        alert: Some(Box::new(card)),
+    }
+}
+
+/// Describes the goal of an objective.
+pub(crate) fn goal_text(alert: &Alert) -> String {
+    format!("alert {} of {} {}", alert.query.words(), alert.source, alert.goal.words())
+}
+
+fn micros(span: firedrill_wire::Span) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+fn course(bench: &Bench<'_, '_>, limit_us: i64) -> Option<Course> {
+    Some(Course {
+        begun_us: bench.phases.all.first()?.from_us,
+        fault_us: bench.phases.fault_us?,
+        healed_us: bench.phases.healed_us,
+        unsure_us: bench.phases.uncertainty_us,
+        limit_us,
+    })
+}
+
+/// Returns the polls of an attack.
+fn polls(bench: &Bench<'_, '_>, alert: &Alert) -> Vec<Poll> {
+    let first = bench.plan.alerts.iter().find(|other| other.same(alert)).unwrap_or(alert);
+    let all = bench.facts.alerts.get(first.name.as_str());
+    let end_us = bench.phases.all.last().map_or(i64::MIN, |span| span.until_us);
+    let begun_us = bench.phases.all.first().map_or(i64::MAX, |span| span.from_us);
+    let inside = |one: &&AlertFacts<'_>| one.asked_us >= begun_us && one.asked_us <= end_us;
+    all.into_iter().flatten().filter(inside).map(poll).collect()
+}
+
+fn poll(one: &AlertFacts<'_>) -> Poll {
+    let firing = one.firing.iter().map(|seen| {
+        let here = |us: i64| one.clock.map(|clock| (us.saturating_sub(clock.zero_us), clock.unsure_us));
+        let since_us = seen.since_us.zip(seen.precise_to_us).and_then(|(us, precise)| {
+            let (at, unsure) = here(us)?;
+            Some((at.saturating_sub(unsure), at.saturating_add(precise).saturating_add(unsure)))
+        });
+        // Without a clock nobody knows whether the end time had come.
+        let forgotten =
+            |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
+        Firing { since_us, forgotten_us: seen.forgotten_us.map(forgotten), hushed: seen.hushed.clone() }
+    });
+    let answer = match one.failed {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(firing.collect()),
+    };
+    Poll { asked_us: one.asked_us, answered_us: one.answered_us, answer }
+}
+
+/// Returns the stretches in which answers found the alert.
+fn stretches(watch: &Watch) -> Vec<FiringCard> {
+    let mut all: Vec<FiringCard> = Vec::new();
+    let mut was = false;
+    for poll in watch.answers() {
+        let hushed = poll.hushed().map(str::to_owned);
+        match all.last_mut() {
+            Some(last) if was && poll.active() => {
+                last.until_us = poll.answered_us;
+                last.hushed = last.hushed.take().filter(|_| hushed.is_some());
+            }
+            _ if poll.active() => {
+                all.push(FiringCard { from_us: poll.answered_us, until_us: poll.answered_us, hushed });
+            }
+            _ => {}
+        }
+        was = poll.active();
+    }
+    all
+}
+
+/// Weighs the doubts about the attack. An alert that stayed away tells nothing if nothing shows that the fault landed; one that did not
+/// end after the heal was there.
+fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) -> (Verdict, String) {
+    let void = bench.doubts.iter().find(|doubt| doubt.void);
+    let any = bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
+    match void.or(any) {
+        Some(doubt) => (Verdict::Unknown, doubt.text.clone()),
+        None => (verdict, why),
+    }
+}
+
+fn measured(took: Option<(i64, Option<i64>)>, samples: u64) -> Measured {
+    let Some((low, high)) = took else { return Measured { unit: Unit::Time, samples, ..Measured::default() } };
+    Measured {
+        unit: Unit::Time,
+        value: high.map(|high| high as f64),
+        endless: high.is_none(),
+        low: Some(low as f64),
+        high: high.map(|high| high as f64),
+        samples,
+    }
+}

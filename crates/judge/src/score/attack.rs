@@ -3,7 +3,7 @@
 use firedrill_plan::plan::{Plan, model::Phase};
 
 use super::{
-    attack_score, baseline,
+    alert, attack_score, baseline,
     bench::Bench,
     card::{AttackCard, Course, PhaseCard},
     causes, disagree,
@@ -67,6 +67,7 @@ pub(super) fn judged(
     }
     card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
     card.objectives.extend(bench.metrics().map(|one| metric::objective(&bench, one)));
+    card.objectives.extend(bench.alerts().map(|one| alert::objective(&bench, one)));
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);

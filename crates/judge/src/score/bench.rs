@@ -2,7 +2,7 @@
 
 use firedrill_plan::plan::{
     Plan,
-    model::{Attack, GOOD_AT, Goal, Metric, Objective, Probe},
+    model::{Alert, Attack, GOOD_AT, Goal, Metric, Objective, Probe},
     select::arrivals_key,
 };
 use firedrill_wire::probe::Arrivals;
@@ -85,6 +85,10 @@ impl<'f, 'a> Bench<'f, 'a> {
 
     pub(crate) fn metrics(&self) -> impl Iterator<Item = &'a Metric> + '_ {
         self.plan.metrics.iter().filter(|metric| self.attack.judge.contains(&metric.name))
+    }
+
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = &'a Alert> + '_ {
+        self.plan.alerts.iter().filter(|alert| self.attack.judge.contains(&alert.name))
     }
 
     /// Vantages on targets of this attack are shown and do not count.

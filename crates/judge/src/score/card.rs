@@ -6,7 +6,7 @@ use firedrill_plan::plan::model::Phase;
 use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
 use serde::{Deserialize, Serialize};
 
-use super::metric_card::MetricCard;
+use super::{alert::AlertCard, metric_card::MetricCard};
 use crate::verdict::Verdict;
 
 /// The result of judging a run.
@@ -125,6 +125,9 @@ pub struct ObjectiveCard {
     /// What its source measured, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<Box<MetricCard>>,
+    /// What its source said of its alert, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Box<AlertCard>>,
 }
 
 /// The result of an objective at one vantage.

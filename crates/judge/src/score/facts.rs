@@ -6,6 +6,7 @@ use firedrill_plan::plan::{
     Plan,
     model::{Injection, Phase},
 };
+use firedrill_sources::AlertSeen;
 use firedrill_wire::{
     Fault, InjectionId,
     api::{EndState, Prepared},
@@ -14,7 +15,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use crate::log::{Event, Log, Moment, Outcome, RunOutcome, Sample};
+use crate::log::{Event, Log, Moment, Outcome, RunOutcome, Sample, SourceClock};
 
 /// The contents of a log.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) gaps: Vec<(i64, i64)>,
     /// What sources said, by objective.
     pub(crate) sampled: BTreeMap<&'a str, SampledFacts<'a>>,
+    /// What sources said of alerts, by objective.
+    pub(crate) alerts: BTreeMap<&'a str, Vec<AlertFacts<'a>>>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// Times at which a host's agent started, and at which its link came back after a reboot.
     pub(crate) starts: Vec<(&'a str, i64)>,
@@ -79,6 +82,16 @@ impl SampledFacts<'_> {
         all.sort_unstable();
         all.get(all.len() / 2).copied().unwrap_or(0)
     }
+}
+
+/// What a source said of an alert, once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AlertFacts<'a> {
+    pub(crate) asked_us: i64,
+    pub(crate) answered_us: i64,
+    pub(crate) clock: Option<SourceClock>,
+    pub(crate) firing: &'a [AlertSeen],
+    pub(crate) failed: Option<&'a str>,
 }
 
 /// Indexes of injections: their attack, and their place in it. A map, because there are many events and injections.
@@ -252,6 +265,11 @@ impl<'a> Facts<'a> {
                 one.samples.extend(samples);
                 one.asked.push((at_us, *took_us, *unsure_us));
                 one.failed.extend(failed.as_deref().map(|why| (at_us, why)));
+            }
+            Event::AlertSeen { objective, asked_us, answered_us, clock, firing, failed } => {
+                let (asked_us, answered_us, clock) = (*asked_us, *answered_us, *clock);
+                let one = AlertFacts { asked_us, answered_us, clock, firing, failed: failed.as_deref() };
+                self.alerts.entry(objective).or_default().push(one);
             }
             Event::LinkLost { host, .. } => self.lost.push((host, at_us)),
             Event::LinkBack { host, rebooted } => {

@@ -33,6 +33,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         | Event::Clock { .. }
         | Event::Prepared { .. }
         | Event::Sampled { .. }
+        | Event::AlertSeen { .. }
         | Event::Exchanged { .. } => None,
         Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
         Event::Phase { attack, phase, .. } => {

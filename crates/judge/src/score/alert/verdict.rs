@@ -44,7 +44,7 @@ impl Course {
     }
 }
 
-fn unknown(why: String, polls: u64) -> Found {
+pub(super) fn unknown(why: String, polls: u64) -> Found {
     Found { verdict: Verdict::Unknown, why, took_us: None, polls }
 }
 

@@ -1,0 +1,110 @@
+//! The question of one alert, asked again and again.
+
+use std::time::Duration;
+
+use firedrill_sources::{AlertQuery, Asker, clock::Clock};
+
+use super::super::clock::RunClock;
+use crate::{
+    log::{Event, SourceClock},
+    plan::{Plan, model::Alert},
+};
+
+/// One alert, which may be that of several objectives, and the way to its source.
+pub(super) struct Watch {
+    /// The first objective about it.
+    objective: String,
+    source: String,
+    query: AlertQuery,
+    every: Duration,
+    asker: Asker,
+    clock: RunClock,
+    /// The source's clock against the run's.
+    there: Clock,
+}
+
+/// Returns the alerts of a plan, each once: the first objective about it, and the shortest interval of all of them.
+pub(super) fn once_each(plan: &Plan) -> Vec<(&Alert, Duration)> {
+    let first = |(place, alert): &(usize, &Alert)| !plan.alerts.iter().take(*place).any(|other| other.same(alert));
+    let every = |alert: &Alert| {
+        let same = plan.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every.0);
+        same.min().unwrap_or(alert.every.0)
+    };
+    plan.alerts.iter().enumerate().filter(first).map(|(_, alert)| (alert, every(alert))).collect()
+}
+
+impl Watch {
+    pub(super) fn new(alert: &Alert, every: Duration, asker: Asker, clock: RunClock) -> Self {
+        let Alert { name, source, query, .. } = alert.clone();
+        Self { objective: name, source, query, every, asker, clock, there: Clock::default() }
+    }
+
+    /// Asks once. Returns the record of it.
+    pub(super) async fn once(&mut self) -> Event {
+        let began_us = self.clock.now_us();
+        let asked = self.asker.alert(&self.query).await;
+        let ended_us = self.clock.now_us();
+        let (asked_us, answered_us, firing, failed) = match asked {
+            Ok(answer) => {
+                let (sent_us, received_us) =
+                    (self.clock.from_boot(answer.sent_us), self.clock.from_boot(answer.received_us));
+                if let Some(date_us) = answer.date_us {
+                    self.there.saw(date_us, sent_us, received_us);
+                }
+                (sent_us, received_us, answer.firing, None)
+            }
+            Err(why) => (began_us, ended_us, Vec::new(), Some(why)),
+        };
+        let clock = self.there.offset_us().map(|(zero_us, unsure_us)| SourceClock { zero_us, unsure_us });
+        Event::AlertSeen { objective: self.objective.clone(), asked_us, answered_us, clock, firing, failed }
+    }
+
+    /// Asks before any harm. Returns the reason why there is no answer.
+    pub(super) async fn trial(&mut self) -> Option<String> {
+        match self.once().await {
+            Event::AlertSeen { failed: Some(why), .. } => {
+                Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks again and again, and gives each record to `send`, until that wants no more.
+    pub(super) async fn watch(mut self, send: impl Fn(Event) -> bool) {
+        loop {
+            let next = tokio::time::Instant::now() + self.every;
+            if !send(self.once().await) {
+                return;
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_judge::testing::Drill;
+    use firedrill_wire::Span;
+
+    use super::*;
+    use crate::plan::model::AlertGoal;
+
+    #[test]
+    fn objectives_about_one_alert_share_its_polls() {
+        let alert = |name: &str, labels: &[(&str, &str)], every| Alert {
+            name: name.to_owned(),
+            source: "am".to_owned(),
+            query: AlertQuery {
+                name: "ZoneDown".to_owned(),
+                labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            },
+            goal: AlertGoal::DetectWithin(Span::secs(60)),
+            every: Span::secs(every),
+        };
+        let mut plan = Drill::one().plan();
+        plan.alerts = vec![alert("told", &[], 5), alert("zone", &[("zone", "a")], 5), alert("over", &[], 2)];
+        let all: Vec<(&str, u64)> =
+            once_each(&plan).into_iter().map(|(alert, every)| (alert.name.as_str(), every.as_secs())).collect();
+        assert_eq!(all, [("told", 2), ("zone", 5)]);
+    }
+}
