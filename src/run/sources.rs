@@ -9,11 +9,11 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
+pub(super) use self::seen::Seen;
 use self::{
     alert::{Watch, once_each},
     poll::Poll,
 };
-pub(super) use self::seen::Seen;
 use super::{facts::Facts, input::Input, tasks::Tasks};
 use crate::plan::{
     Plan,

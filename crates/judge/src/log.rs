@@ -14,16 +14,16 @@ mod measured;
 mod pending;
 mod read;
 mod sample;
-mod seen;
 mod scales;
+mod seen;
 mod write;
 
 pub(crate) use measured::Damaged;
 pub use measured::Log;
 pub use read::{parse, read};
 pub use sample::{Lack, Sample};
-pub use seen::SourceClock;
 pub(crate) use scales::Scales;
+pub use seen::SourceClock;
 pub use write::Writer;
 
 #[cfg(test)]

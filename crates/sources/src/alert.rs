@@ -59,7 +59,8 @@ impl AlertQuery {
     /// Returns the alert in words: `ZoneDown {severity="page"}`.
     #[must_use]
     pub fn words(&self) -> String {
-        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let labels: Vec<String> =
+            self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         match labels.as_slice() {
             [] => self.name.clone(),
             labels => format!("{} {{{}}}", self.name, labels.join(", ")),
@@ -82,9 +83,14 @@ pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
 pub(crate) fn json<'a, T: Deserialize<'a>>(of: &str, status: u16, body: &'a [u8]) -> Result<T, String> {
     let said = || crate::kind::excerpt(&String::from_utf8_lossy(body));
     match status {
-        200..=299 => serde_json::from_slice(body).map_err(|_| format!("the answer is not that of {of}: {}", said())),
+        200..=299 => {
+            serde_json::from_slice(body).map_err(|_| format!("the answer is not that of {of}: {}", said()))
+        }
         401 | 403 => Err(format!("status {status}: the token is missing or may not read this: {}", said())),
-        429 => Err(format!("status 429: it was asked more often than it allows; a longer `every` asks less: {}", said())),
+        429 => Err(format!(
+            "status 429: it was asked more often than it allows; a longer `every` asks less: {}",
+            said()
+        )),
         _ => Err(format!("status {status}: {}", said())),
     }
 }

@@ -96,7 +96,12 @@ fn path_only(request: &HttpProbe, of: &str, example: &str) -> Vec<Refusal> {
     let mut wrong = request.parsed().err().unwrap_or_default();
     if request.url.contains(['?', '#']) {
         let what = format!("the url of {of} has a query, and the question is put behind its path");
-        wrong.push(Refusal::new(Field::request(&["url"]), what, "ends with a query", format!("for example {example}")));
+        wrong.push(Refusal::new(
+            Field::request(&["url"]),
+            what,
+            "ends with a query",
+            format!("for example {example}"),
+        ));
     }
     wrong
 }

@@ -25,7 +25,8 @@ pub(super) struct Watch {
 
 /// Returns the alerts of a plan, each once: the first objective about it, and the shortest interval of all of them.
 pub(super) fn once_each(plan: &Plan) -> Vec<(&Alert, Duration)> {
-    let first = |(place, alert): &(usize, &Alert)| !plan.alerts.iter().take(*place).any(|other| other.same(alert));
+    let first =
+        |(place, alert): &(usize, &Alert)| !plan.alerts.iter().take(*place).any(|other| other.same(alert));
     let every = |alert: &Alert| {
         let same = plan.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every.0);
         same.min().unwrap_or(alert.every.0)
@@ -62,9 +63,10 @@ impl Watch {
     /// Asks before any harm. Returns the reason why there is no answer.
     pub(super) async fn trial(&mut self) -> Option<String> {
         match self.once().await {
-            Event::AlertSeen { failed: Some(why), .. } => {
-                Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
-            }
+            Event::AlertSeen { failed: Some(why), .. } => Some(format!(
+                "objective {} cannot be measured: source {}: {why}",
+                self.objective, self.source
+            )),
             _ => None,
         }
     }
@@ -96,15 +98,20 @@ mod tests {
             source: "am".to_owned(),
             query: AlertQuery {
                 name: "ZoneDown".to_owned(),
-                labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+                labels: labels
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
             },
             goal: AlertGoal::DetectWithin(Span::secs(60)),
             every: Span::secs(every),
         };
         let mut plan = Drill::one().plan();
         plan.alerts = vec![alert("told", &[], 5), alert("zone", &[("zone", "a")], 5), alert("over", &[], 2)];
-        let all: Vec<(&str, u64)> =
-            once_each(&plan).into_iter().map(|(alert, every)| (alert.name.as_str(), every.as_secs())).collect();
+        let all: Vec<(&str, u64)> = once_each(&plan)
+            .into_iter()
+            .map(|(alert, every)| (alert.name.as_str(), every.as_secs()))
+            .collect();
         assert_eq!(all, [("told", 2), ("zone", 5)]);
     }
 }

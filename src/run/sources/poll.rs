@@ -36,7 +36,8 @@ impl Poll {
         let queries = metric.asks.queries();
         let kind = asker.kind().metrics();
         let age = kind.and_then(|kind| kind.age_query(&queries));
-        let window_us = kind.map_or(0, |kind| queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0));
+        let window_us =
+            kind.map_or(0, |kind| queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0));
         Self { age, window_us, metric, asker, clock, there: Clock::default(), next_us: None, failed: false }
     }
 
@@ -129,11 +130,8 @@ impl Poll {
         let step_us = signed(self.metric.every.as_micros()).max(1);
         let known = self.clock.now_us() + offset_us - signed(self.metric.lag.as_micros());
         let until_us = known.div_euclid(step_us) * step_us;
-        let first = if self.has_steps() {
-            until_us
-        } else {
-            until_us - signed(self.metric.stale_after.as_micros())
-        };
+        let first =
+            if self.has_steps() { until_us } else { until_us - signed(self.metric.stale_after.as_micros()) };
         let oldest = until_us - (MOMENTS - 1) * step_us;
         let from_us = self.next_us.unwrap_or(first).max(oldest);
         (from_us <= until_us).then(|| Question { query: String::new(), from_us, until_us, step_us })

@@ -43,6 +43,13 @@ pub(crate) struct Band {
     pub(crate) fault: bool,
 }
 
+/// A moment that is marked on the axis of time.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) at_us: i64,
+    pub(crate) title: String,
+}
+
 /// A chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Chart {
@@ -54,6 +61,7 @@ pub(crate) struct Chart {
     pub(crate) panel: Option<usize>,
     pub(crate) lines: Vec<Line>,
     pub(crate) bands: Vec<Band>,
+    pub(crate) marks: Vec<Mark>,
     /// The limits of the objectives: share, and latency in microseconds.
     pub(crate) good: Option<f64>,
     pub(crate) below_us: Option<u64>,
@@ -86,6 +94,7 @@ impl Chart {
         self.share_axis(&mut svg, floor);
         self.latency_axis(&mut svg, &scale);
         self.span.axis(&mut svg, TOP + SHARE + BETWEEN + LATENCY);
+        self.marks(&mut svg);
         for (place, (line, dots)) in lines.iter().enumerate() {
             let class = if line.counts { format!("v{}", place % 6) } else { "vx".to_owned() };
             let share =

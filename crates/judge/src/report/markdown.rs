@@ -29,29 +29,25 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     }
     table(&mut text, &["", ""], view.meta.iter().map(|(key, value)| vec![(*key).to_owned(), value.clone()]));
     text.push_str("\n## Attacks\n");
+    // Drills without alerts have no column for them.
+    let alerts = view.attacks.iter().any(|attack| !attack.alerts.is_empty());
+    let mut head = vec!["", "attack", "verdict", "score", "errors in the fault"];
+    head.extend(alerts.then_some("detected after"));
+    head.extend(["mitigated after", "recovered after", "longest outage"]);
     table(
         &mut text,
-        &[
-            "",
-            "attack",
-            "verdict",
-            "score",
-            "errors in the fault",
-            "mitigated after",
-            "recovered after",
-            "longest outage",
-        ],
+        &head,
         view.attacks.iter().map(|attack| {
-            vec![
+            let mut row = vec![
                 attack.number.to_string(),
                 attack.name.clone(),
                 attack.verdict.to_owned(),
                 attack.score.clone(),
                 attack.errors.clone(),
-                attack.mitigated.clone(),
-                attack.recovered.clone(),
-                attack.outage.clone(),
-            ]
+            ];
+            row.extend(alerts.then(|| attack.detected.clone()));
+            row.extend([attack.mitigated.clone(), attack.recovered.clone(), attack.outage.clone()]);
+            row
         }),
     );
     for attack in &view.attacks {
@@ -103,6 +99,22 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                         one.measured.clone(),
                         one.samples.clone(),
                         metric.gaps.join("; "),
+                    ]
+                }),
+            );
+        }
+        if !attack.alerts.is_empty() {
+            table(
+                &mut text,
+                &["alert", "source", "detected after", "resolved after", "seen firing", "asked"],
+                attack.alerts.iter().map(|one| {
+                    vec![
+                        one.alert.clone(),
+                        one.source.clone(),
+                        one.detected.clone(),
+                        one.resolved.clone(),
+                        one.firing.clone(),
+                        one.asked.clone(),
                     ]
                 }),
             );

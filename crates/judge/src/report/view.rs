@@ -1,6 +1,7 @@
 //! A scorecard for people: every figure is formatted, so that templates calculate nothing. HTML and Markdown share
 //! it.
 
+mod alerts;
 pub(crate) mod alike;
 pub(super) mod charts;
 mod events;
@@ -28,6 +29,7 @@ use crate::{
     },
     verdict::Verdict,
 };
+use alerts::AlertView;
 use alike::{FEW, HostView, InjectionView};
 use charts::ChartView;
 use events::{EventView, event_view};
@@ -82,6 +84,8 @@ pub(crate) struct AttackView {
     pub(crate) errors: String,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
+    /// Time to detect; empty where no alert is judged.
+    pub(crate) detected: String,
     pub(crate) outage: String,
     pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
@@ -94,6 +98,7 @@ pub(crate) struct AttackView {
     pub(crate) fewer_causes: String,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
+    pub(crate) alerts: Vec<AlertView>,
     pub(crate) ran: bool,
 }
 
@@ -304,6 +309,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
             .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
+        detected: alerts::detected(attack),
         outage: longest_outage(judged().map(|figure| figure.outage)),
         charts: input.drawn.zooms.get(attack.index).cloned().unwrap_or_default(),
         objectives: attack.objectives.iter().map(|one| objective_view(attack, one, rows)).collect(),
@@ -315,6 +321,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         fewer_causes,
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
+        alerts: AlertView::all(attack),
         ran,
     }
 }

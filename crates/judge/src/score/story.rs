@@ -4,6 +4,7 @@
 mod during;
 
 use super::{
+    alert::AlertCard,
     card::{AttackCard, Course, FigureCard, Scorecard},
     format,
 };
@@ -106,6 +107,10 @@ fn unjudged(card: &Scorecard, plan: &Plan) -> String {
 
 fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     let Some(figure) = figure(attack) else {
+        let told = told(attack);
+        if attack.verdict == Some(Verdict::Held) && !told.is_empty() {
+            return format!("while {}{told}", during(attack, plan));
+        }
         let why = attack.why.first().map_or("no probe is judged", String::as_str);
         return format!("in “{}” {why}", attack.name);
     };
@@ -123,6 +128,7 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         (Some(_), _) => format!("while {during}, users saw no errors"),
         (None, _) => format!("while {during}, nothing was measured"),
     };
+    text.push_str(&told(attack));
     match figure.recovered_us {
         Some(0) => text.push_str(", and all was well at the heal"),
         Some(took) => text.push_str(&format!(", and were back {} after the heal", format::time(took))),
@@ -132,6 +138,17 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         None => text.push_str(", and nothing shows that it was healed"),
     }
     text
+}
+
+/// Says after how long the attack's alert fired: the slowest of those that were judged, if the time of each is known.
+fn told(attack: &AttackCard) -> String {
+    let alerts = || attack.objectives.iter().filter_map(|one| one.alert.as_deref());
+    let known = |card: &AlertCard| Some((card.detected?.high_us?, card.alert.clone()));
+    let Some(all) = alerts().map(known).collect::<Option<Vec<_>>>() else { return String::new() };
+    match all.into_iter().max() {
+        Some((us, alert)) => format!(", the alert {alert} fired {} after the start", format::time(us)),
+        None => String::new(),
+    }
 }
 
 /// Returns the most important figure of an attack whose fault was in force.

@@ -93,8 +93,9 @@ impl Alerts for Alertmanager {
 pub(super) fn filters(query: &AlertQuery) -> String {
     let name = std::iter::once(("alertname", &query.name));
     let all = name.chain(query.labels.iter().map(|(name, value)| (name.as_str(), value)));
-    let all: Vec<String> =
-        all.map(|(name, value)| format!("filter={}", encoded(&format!("{name}={}", quoted(value))))).collect();
+    let all: Vec<String> = all
+        .map(|(name, value)| format!("filter={}", encoded(&format!("{name}={}", quoted(value)))))
+        .collect();
     all.join("&")
 }
 
@@ -124,7 +125,12 @@ struct Status {
 
 /// Reads an answer. It has no alert that is over: `endsAt` lies in the future, and moves on each time that the alert is sent again.
 /// `startsAt` is the time at which its sender, such as Prometheus, saw it fire, by the sender's clock, so it is only shown.
-pub(super) fn firing(of: &str, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
+pub(super) fn firing(
+    of: &str,
+    query: &AlertQuery,
+    status: u16,
+    body: &[u8],
+) -> Result<Vec<AlertSeen>, String> {
     let all: Vec<Alert> = json(of, status, body)?;
     let wanted = |alert: &&Alert| {
         alert.labels.get("alertname") == Some(&query.name)
@@ -199,7 +205,9 @@ mod tests {
     #[test]
     fn one_that_was_not_looked_at_for_silences_does_not_fire_yet_and_unknown_states_tell_nobody() {
         let with = |state: &str| {
-            let text = String::from_utf8(ANSWER.to_vec()).expect("text").replace("\"active\"", &format!("\"{state}\""));
+            let text = String::from_utf8(ANSWER.to_vec())
+                .expect("text")
+                .replace("\"active\"", &format!("\"{state}\""));
             firing("an Alertmanager", &query("ZoneDown", &[]), 200, text.as_bytes()).expect("an answer")
         };
         assert_eq!(with("unprocessed"), []);
@@ -211,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_question_names_the_labels_and_escapes_them() {
-        let am: Alertmanager = serde_json::from_str(r#"{"url":"http://a:9093/am/"}"#).expect("its parameters");
+        let am: Alertmanager =
+            serde_json::from_str(r#"{"url":"http://a:9093/am/"}"#).expect("its parameters");
         let asked = am.ask(&query("Zone\"D\\", &[("zone", "a b")]));
         assert_eq!(
             asked.url,
@@ -222,7 +231,9 @@ mod tests {
 
     #[test]
     fn refusals_say_what_the_source_says() {
-        let why = |status, body: &[u8]| firing("an Alertmanager", &query("x", &[]), status, body).expect_err("a refusal");
+        let why = |status, body: &[u8]| {
+            firing("an Alertmanager", &query("x", &[]), status, body).expect_err("a refusal")
+        };
         assert_eq!(why(400, br#""bad matcher format: x""#), "status 400: \"bad matcher format: x\"");
         assert!(why(200, b"<html>login</html>").contains("not that of an Alertmanager: <html>login"));
         assert!(why(401, b"who?").contains("the token is missing"));

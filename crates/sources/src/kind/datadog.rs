@@ -34,7 +34,8 @@ impl Datadog {
 }
 
 impl Form for Datadog {
-    const EXAMPLE: &'static str = "{ api_key = { secret_env = \"DD_API_KEY\" }, app_key = { secret_env = \"DD_APP_KEY\" } }";
+    const EXAMPLE: &'static str =
+        "{ api_key = { secret_env = \"DD_API_KEY\" }, app_key = { secret_env = \"DD_APP_KEY\" } }";
 
     fn without_secrets(&self) -> Self {
         Self { url: self.request().without_secrets().url, ..self.clone() }
@@ -70,7 +71,10 @@ impl Kind for Datadog {
         let mut wrong = path_only(&self.request(), "Datadog", "{ url = \"https://api.datadoghq.eu\" }");
         for key in ["api_key", "app_key"] {
             let own = Field::request(&["secrets", key]);
-            wrong.iter_mut().filter(|one| one.field == own).for_each(|one| one.field = Field::request(&[key]));
+            wrong
+                .iter_mut()
+                .filter(|one| one.field == own)
+                .for_each(|one| one.field = Field::request(&[key]));
         }
         wrong
     }
@@ -97,7 +101,9 @@ impl Alerts for Datadog {
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
         let all: Vec<Monitor> = json("Datadog", status, body)?;
         if all.len() >= MOST {
-            return Err(format!("{MOST} monitors or more have that text in their names; give the whole name"));
+            return Err(format!(
+                "{MOST} monitors or more have that text in their names; give the whole name"
+            ));
         }
         let named: Vec<&Monitor> = all.iter().filter(|monitor| monitor.name == query.name).collect();
         if named.is_empty() {
@@ -156,7 +162,10 @@ struct Options {
 impl Monitor {
     fn firing(&self, query: &AlertQuery) -> Vec<AlertSeen> {
         let has = |group: &str| {
-            query.labels.iter().all(|(name, value)| group.split(',').any(|tag| tag.trim() == format!("{name}:{value}")))
+            query
+                .labels
+                .iter()
+                .all(|(name, value)| group.split(',').any(|tag| tag.trim() == format!("{name}:{value}")))
         };
         let alert = |state: &Option<String>| state.as_deref() == Some("Alert");
         if self.state.groups.is_empty() {

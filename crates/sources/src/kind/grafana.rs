@@ -78,7 +78,10 @@ impl Kind for Grafana {
 impl Alerts for Grafana {
     fn ask(&self, query: &AlertQuery) -> HttpProbe {
         let base = self.url.trim_end_matches('/');
-        HttpProbe { url: format!("{base}/api/alertmanager/grafana/api/v2/alerts?{}", filters(query)), ..self.request() }
+        HttpProbe {
+            url: format!("{base}/api/alertmanager/grafana/api/v2/alerts?{}", filters(query)),
+            ..self.request()
+        }
     }
 
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
@@ -105,7 +108,8 @@ mod tests {
 
     #[test]
     fn answers_are_those_of_an_alertmanager() {
-        let grafana: Grafana = serde_json::from_str(r#"{"url":"https://g/grafana"}"#).expect("its parameters");
+        let grafana: Grafana =
+            serde_json::from_str(r#"{"url":"https://g/grafana"}"#).expect("its parameters");
         let labels = [("severity".to_owned(), "page".to_owned())].into();
         let query = AlertQuery { name: "Checkout is down".to_owned(), labels };
         let asked = grafana.ask(&query);

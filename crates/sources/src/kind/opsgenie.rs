@@ -82,7 +82,8 @@ impl Alerts for Opsgenie {
             None => "status:open".to_owned(),
         };
         let base = self.url.trim_end_matches('/');
-        let url = format!("{base}/v2/alerts?query={}&limit={MOST}&sort=createdAt&order=desc", encoded(&search));
+        let url =
+            format!("{base}/v2/alerts?query={}&limit={MOST}&sort=createdAt&order=desc", encoded(&search));
         HttpProbe { url, ..self.request() }
     }
 
@@ -167,7 +168,8 @@ mod tests {
     const ANSWER: &str = include_str!("contracts/opsgenie.json");
 
     fn genie(search: Option<&str>) -> Opsgenie {
-        let mut genie: Opsgenie = serde_json::from_str(r#"{"token":{"secret_env":"OG"}}"#).expect("its parameters");
+        let mut genie: Opsgenie =
+            serde_json::from_str(r#"{"token":{"secret_env":"OG"}}"#).expect("its parameters");
         genie.search = search.map(str::to_owned);
         genie
     }
@@ -179,10 +181,12 @@ mod tests {
 
     #[test]
     fn an_open_alert_fires_since_it_was_created() {
-        let [one] = seen(ANSWER, "ZoneDown", &[("tag", "zone-a")]).expect("an answer").try_into().expect("one");
+        let [one] =
+            seen(ANSWER, "ZoneDown", &[("tag", "zone-a")]).expect("an answer").try_into().expect("one");
         assert_eq!((one.what.as_str(), &one.hushed), ("[Prometheus]: ZoneDown", &None));
         assert_eq!((one.since_us, one.precise_to_us), (rfc3339_us("2026-11-26T12:03:10.125Z"), Some(1_000)));
-        let [snoozed] = seen(ANSWER, "Disk", &[("priority", "P3")]).expect("an answer").try_into().expect("one");
+        let [snoozed] =
+            seen(ANSWER, "Disk", &[("priority", "P3")]).expect("an answer").try_into().expect("one");
         assert_eq!(snoozed.hushed.as_deref(), Some("snoozed until 2026-11-26T14:00:00Z"));
         assert_eq!(seen(ANSWER, "ZoneDown", &[("tag", "zone-b")]), Ok(vec![]));
         let closed = ANSWER.replace("\"open\"", "\"closed\"");

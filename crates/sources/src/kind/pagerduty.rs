@@ -95,7 +95,9 @@ impl Alerts for PagerDuty {
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
         let answer: Answer = json("PagerDuty", status, body)?;
         if answer.more {
-            return Err(format!("more than {MOST} incidents are open; give the ids of `services` to ask for fewer"));
+            return Err(format!(
+                "more than {MOST} incidents are open; give the ids of `services` to ask for fewer"
+            ));
         }
         Ok(answer.incidents.iter().filter(|one| one.fits(query)).map(Incident::seen).collect())
     }
@@ -184,7 +186,8 @@ mod tests {
 
     #[test]
     fn an_open_incident_fires_since_it_was_created() {
-        let [one] = seen(ANSWER, "is on fire", &[("urgency", "high")]).expect("an answer").try_into().expect("one");
+        let [one] =
+            seen(ANSWER, "is on fire", &[("urgency", "high")]).expect("an answer").try_into().expect("one");
         assert_eq!((one.id.as_str(), one.what.as_str()), ("PT4KHLK", "The server is on fire."));
         assert_eq!((one.since_us, one.precise_to_us), (rfc3339_us("2015-10-06T21:30:42Z"), Some(1_000_000)));
         for labels in [("service", "My Mail Service"), ("service", "PIJ90N7")] {

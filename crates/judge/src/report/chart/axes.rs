@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Chart,
-    frame::{BETWEEN, LEFT, RIGHT, SHARE, Scale, Span, TOP, WIDTH, latency, rule},
+    Chart, escape,
+    frame::{BETWEEN, LATENCY, LEFT, RIGHT, SHARE, Scale, Span, TOP, WIDTH, latency, rule},
 };
 use crate::score::format;
 
@@ -42,6 +42,24 @@ impl Chart {
                 "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: at most {}</title></line>",
                 WIDTH - RIGHT,
                 latency(below)
+            );
+        }
+    }
+
+    /// Draws a triangle on the axis of time for each mark.
+    pub(super) fn marks(&self, svg: &mut String) {
+        let y = TOP + SHARE + BETWEEN + LATENCY;
+        let inside = self.span.from_us..=self.span.until_us;
+        for mark in self.marks.iter().filter(|mark| inside.contains(&mark.at_us)) {
+            let x = self.span.x(mark.at_us);
+            let _ = write!(
+                svg,
+                "<path class=\"mark\" d=\"M{:.1} {:.1}L{x:.1} {y:.1}L{:.1} {:.1}Z\"><title>{}</title></path>",
+                x - 5.0,
+                y - 9.0,
+                x + 5.0,
+                y - 9.0,
+                escape(&mark.title)
             );
         }
     }

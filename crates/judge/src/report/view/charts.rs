@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     report::{
-        chart::{Band, Chart, Line, Span, heat},
+        chart::{Band, Chart, Line, Mark, Span, heat},
         columns::{Columns, Point},
         heat::Heat,
         names::Names,
@@ -94,6 +94,23 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     Some(Band { from_us, until_us, label, title, fault: true })
 }
 
+/// Returns the moments at which answers first found alerts of an attack firing.
+fn marks(attack: &AttackCard) -> Vec<Mark> {
+    let stretches = super::alerts::each(attack).into_iter().flat_map(|card| {
+        card.firing.iter().map(|one| Mark {
+            at_us: one.from_us,
+            title: format!(
+                "{} seen firing from {} to {}{}",
+                card.alert,
+                format::clock(one.from_us),
+                format::clock(one.until_us),
+                one.hushed.as_ref().map_or_else(String::new, |why| format!(", {why}"))
+            ),
+        })
+    });
+    stretches.collect()
+}
+
 /// A chart with its caption.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChartView {
@@ -140,6 +157,7 @@ pub(super) fn timelines(
             panel: Some(place),
             lines: lines.clone(),
             bands: bands.clone(),
+            marks: Vec::new(),
             good,
             below_us,
         };
@@ -227,6 +245,7 @@ pub(super) fn zooms(
                     }),
                 ),
                 bands: bands.clone(),
+                marks: marks(attack),
                 good,
                 below_us,
             };

@@ -1,4 +1,4 @@
-//! The lanes of a run: its faults by attack, the conditions that guard it, and what else happened at a moment.
+//! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, and what else happened at a moment.
 
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
@@ -27,13 +27,14 @@ pub(super) fn lanes(input: &Input<'_>) -> String {
     let names = &input.drawn.names;
     let all = [
         Lane { name: "faults", items: faults(names, &input.card.attacks) },
+        Lane { name: "alerts", items: alerts(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
         Lane { name: "events", items: events(names, input.log) },
     ];
     if all.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
     }
-    svg("lanes", "Faults, guards and events of the whole run", span, &all)
+    svg("lanes", "Faults, alerts, guards and events of the whole run", span, &all)
 }
 
 /// Returns a bar for each group of hosts on which a fault came out alike, by attack.
@@ -86,6 +87,39 @@ fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
 
 const fn landed(one: &InjectionCard) -> (Seen, Seen) {
     (one.in_force, one.exercised)
+}
+
+/// Returns a bar for each stretch in which all answers found an alert firing.
+fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
+    let mut all: Vec<Item> = Vec::new();
+    for attack in attacks {
+        for card in super::alerts::each(attack) {
+            for one in &card.firing {
+                let hushed = one.hushed.as_ref().map_or_else(String::new, |why| format!(", {why}"));
+                let label = format!("{}{hushed}", card.alert);
+                let title = format!(
+                    "{label}: seen firing from {} to {}",
+                    format::clock(one.from_us),
+                    format::clock(one.until_us)
+                );
+                let class = if one.hushed.is_some() { "doubt" } else { "plain" };
+                let item = Item {
+                    from_us: one.from_us,
+                    until_us: one.until_us,
+                    label,
+                    title,
+                    class,
+                    attack: Some(attack.index + 1),
+                    ..Item::default()
+                };
+                // An alert that goes on into the next attack is one.
+                if !all.iter().any(|other| other.title == item.title) {
+                    all.push(item);
+                }
+            }
+        }
+    }
+    all
 }
 
 /// Returns the conditions that guarded the run, and the moments when one was met.

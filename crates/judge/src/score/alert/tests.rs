@@ -1,14 +1,20 @@
 //! Verdicts on alerts whose truth is known.
 
+use firedrill_plan::plan::model::{Alert, AlertGoal};
+use firedrill_sources::{AlertQuery, AlertSeen};
+use firedrill_wire::Span;
 use proptest::prelude::*;
 
 use super::{
     verdict::{Course, Found, detected, resolved},
     watch::{Firing, Poll, Watch},
 };
-use crate::verdict::Verdict;
-
-const S: i64 = 1_000_000;
+use crate::{
+    log::{Event, Record, SourceClock},
+    score::{Scorecard, fold},
+    testing::{Drill, HOLD, RECOVERY, S},
+    verdict::Verdict,
+};
 
 fn course(limit: i64) -> Course {
     Course { begun_us: 0, fault_us: 20 * S, healed_us: Some(60 * S), unsure_us: 1_000, limit_us: limit * S }
@@ -53,8 +59,16 @@ fn an_alert_within_the_limit_has_held() {
 
 #[test]
 fn an_alert_after_the_limit_and_one_that_never_fires_are_violations() {
-    said(&detected(&watch(|at| when(at >= 28, loud())), &course(5)), Verdict::Violated, "fired 7.0 s to 8.0 s");
-    said(&detected(&watch(|_| when(false, vec![])), &course(5)), Verdict::Violated, "did not fire within 5 s");
+    said(
+        &detected(&watch(|at| when(at >= 28, loud())), &course(5)),
+        Verdict::Violated,
+        "fired 7.0 s to 8.0 s",
+    );
+    said(
+        &detected(&watch(|_| when(false, vec![])), &course(5)),
+        Verdict::Violated,
+        "did not fire within 5 s",
+    );
     // The upper end of the range is after the limit, the lower one is not.
     let found = detected(&watch(|at| when(at >= 28, loud())), &Course { limit_us: 7_500_000, ..course(0) });
     said(&found, Verdict::Unknown, "too close");
@@ -63,7 +77,11 @@ fn an_alert_after_the_limit_and_one_that_never_fires_are_violations() {
 #[test]
 fn what_fired_before_the_fault_says_nothing_of_it() {
     said(&detected(&watch(|at| when(at >= 12, loud())), &course(10)), Verdict::Unknown, "firing already");
-    said(&detected(&watch(|at| when((5..8).contains(&at) || at >= 24, loud())), &course(10)), Verdict::Unknown, "too");
+    said(
+        &detected(&watch(|at| when((5..8).contains(&at) || at >= 24, loud())), &course(10)),
+        Verdict::Unknown,
+        "too",
+    );
     // It was seen at the first answer after the fault's start; the one before was before that start.
     let found = detected(&watch(|at| if at == 20 { None } else { when(at > 20, loud()) }), &course(10));
     said(&found, Verdict::Unknown, "may have been firing already");
@@ -82,11 +100,13 @@ fn an_alert_of_which_nobody_is_told_is_unknown() {
 
 #[test]
 fn a_source_without_answers_is_unknown_where_that_matters() {
-    let found = detected(&watch(|at| if (22..=31).contains(&at) { None } else { when(false, vec![]) }), &course(10));
+    let found =
+        detected(&watch(|at| if (22..=31).contains(&at) { None } else { when(false, vec![]) }), &course(10));
     said(&found, Verdict::Unknown, "nothing is known from 1.0 s after the fault's start to 12 s after");
     assert!(found.why.contains("connection refused"), "{found:?}");
     // It was down after the alert, and before the baseline's last answer.
-    let found = detected(&watch(|at| if at < 10 || at > 26 { None } else { when(at >= 25, loud()) }), &course(10));
+    let found =
+        detected(&watch(|at| if at < 10 || at > 26 { None } else { when(at >= 25, loud()) }), &course(10));
     said(&found, Verdict::Held, "fired");
     // Nobody asked at all.
     said(&detected(&Watch::new(vec![], S), &course(10)), Verdict::Unknown, "it was not asked");
@@ -94,8 +114,11 @@ fn a_source_without_answers_is_unknown_where_that_matters() {
 
 #[test]
 fn a_source_that_says_since_when_fills_its_own_gap() {
-    let since = |low: i64, high: i64| vec![Firing { since_us: Some((low * S, high * S)), ..Firing::default() }];
-    let gap = |found: Vec<Firing>| watch(move |at| if (19..40).contains(&at) { None } else { when(at >= 40, found.clone()) });
+    let since =
+        |low: i64, high: i64| vec![Firing { since_us: Some((low * S, high * S)), ..Firing::default() }];
+    let gap = |found: Vec<Firing>| {
+        watch(move |at| if (19..40).contains(&at) { None } else { when(at >= 40, found.clone()) })
+    };
     said(&detected(&gap(since(24, 26)), &course(10)), Verdict::Held, "fired 4.0 s to 6.0 s");
     said(&detected(&gap(since(15, 17)), &course(10)), Verdict::Unknown, "before the fault");
     said(&detected(&gap(since(24, 36)), &course(10)), Verdict::Unknown, "");
@@ -106,7 +129,11 @@ fn a_source_that_says_since_when_fills_its_own_gap() {
 
 #[test]
 fn a_fault_that_is_shorter_than_the_limit_cannot_be_a_violation() {
-    said(&detected(&watch(|_| when(false, vec![])), &course(50)), Verdict::Unknown, "the fault held for 40 s only");
+    said(
+        &detected(&watch(|_| when(false, vec![])), &course(50)),
+        Verdict::Unknown,
+        "the fault held for 40 s only",
+    );
     said(&detected(&watch(|at| when(at > 65, loud())), &course(50)), Verdict::Held, "fired 45.0 s to 46.0 s");
 }
 
@@ -114,13 +141,25 @@ fn a_fault_that_is_shorter_than_the_limit_cannot_be_a_violation() {
 fn an_alert_that_is_over_in_time_has_held() {
     let found = resolved(&watch(|at| when((25..66).contains(&at), loud())), &course(10));
     said(&found, Verdict::Held, "over 5.0 s to 6.0 s from the heal");
-    said(&resolved(&watch(|at| when((25..50).contains(&at), loud())), &course(10)), Verdict::Held, "before the heal");
-    said(&resolved(&watch(|at| when((25..90).contains(&at), loud())), &course(10)), Verdict::Violated, "still firing 10 s");
+    said(
+        &resolved(&watch(|at| when((25..50).contains(&at), loud())), &course(10)),
+        Verdict::Held,
+        "before the heal",
+    );
+    said(
+        &resolved(&watch(|at| when((25..90).contains(&at), loud())), &course(10)),
+        Verdict::Violated,
+        "still firing 10 s",
+    );
     said(&resolved(&watch(|_| when(false, vec![])), &course(10)), Verdict::Unknown, "never fired");
     // It is over, fires again, and is over again: the last end counts.
     let again = |at: i64| when((25..62).contains(&at) || (64..67).contains(&at), loud());
     said(&resolved(&watch(again), &course(10)), Verdict::Held, "over 6.0 s to 7.0 s");
-    said(&resolved(&watch(|at| when((25..62).contains(&at) || at >= 67, loud())), &course(10)), Verdict::Violated, "still");
+    said(
+        &resolved(&watch(|at| when((25..62).contains(&at) || at >= 67, loud())), &course(10)),
+        Verdict::Violated,
+        "still",
+    );
 }
 
 #[test]
@@ -133,8 +172,16 @@ fn an_alert_whose_end_nobody_saw_is_unknown() {
     let forgotten = vec![Firing { forgotten_us: Some(64 * S), ..Firing::default() }];
     let found = resolved(&watch(|at| when((25..64).contains(&at), forgotten.clone())), &course(10));
     said(&found, Verdict::Unknown, "forgot it at its end time");
-    said(&resolved(&watch(|at| when((10..66).contains(&at), loud())), &course(10)), Verdict::Unknown, "before the fault");
-    said(&resolved(&watch(|at| when((25..66).contains(&at), hushed())), &course(10)), Verdict::Unknown, "silenced");
+    said(
+        &resolved(&watch(|at| when((10..66).contains(&at), loud())), &course(10)),
+        Verdict::Unknown,
+        "before the fault",
+    );
+    said(
+        &resolved(&watch(|at| when((25..66).contains(&at), hushed())), &course(10)),
+        Verdict::Unknown,
+        "silenced",
+    );
 }
 
 /// A system whose truth is known: stretches in which the alert fires, and whether people are told.
@@ -233,4 +280,87 @@ proptest! {
             prop_assert!(!reversed, "{some:?} {full:?}");
         }
     }
+}
+
+/// The records of a drill whose log has a poll of an Alertmanager each second.
+fn records(mut drill: Drill, firing: impl Fn(i64) -> Result<Vec<AlertSeen>, String>) -> Vec<Record> {
+    let start = Drill::start(0);
+    let poll = |second: i64| {
+        let (firing, failed) = match firing(second - start) {
+            Ok(firing) => (firing, None),
+            Err(why) => (vec![], Some(why)),
+        };
+        let clock = Some(SourceClock { zero_us: 1_700_000_000 * S, unsure_us: 500_000 });
+        let (asked_us, answered_us) = (second * S - 12_000, second * S - 2_000);
+        (
+            second,
+            Event::AlertSeen { objective: "told".to_owned(), asked_us, answered_us, clock, firing, failed },
+        )
+    };
+    drill.extra.extend((2..start + HOLD + RECOVERY).map(poll));
+    let mut records = drill.records();
+    let alert = |name: &str, goal| Alert {
+        name: name.to_owned(),
+        source: "am".to_owned(),
+        query: AlertQuery { name: "ZoneDown".to_owned(), labels: [].into() },
+        goal,
+        every: Span::secs(1),
+    };
+    for record in &mut records {
+        if let Event::RunStarted { plan, .. } = &mut record.event {
+            plan.alerts = vec![
+                alert("told", AlertGoal::DetectWithin(Span::secs(10))),
+                alert("over", AlertGoal::ResolveWithin(Span::secs(10))),
+            ];
+            plan.attacks[0].judge = vec!["users".to_owned(), "told".to_owned(), "over".to_owned()];
+        }
+    }
+    records
+}
+
+fn seen(forgotten_us: Option<i64>) -> Vec<AlertSeen> {
+    vec![AlertSeen { id: "1".to_owned(), what: "ZoneDown".to_owned(), forgotten_us, ..AlertSeen::default() }]
+}
+
+#[test]
+fn a_log_tells_when_people_were_told() {
+    let firing = |second: i64| Ok(if (5..HOLD + 3).contains(&second) { seen(None) } else { vec![] });
+    let card = fold(&records(Drill::one(), firing));
+    let attack = &card.attacks[0];
+    let verdicts: Vec<(&str, Verdict)> =
+        attack.objectives.iter().map(|one| (one.name.as_str(), one.verdict)).collect();
+    assert_eq!(verdicts, [("users", Verdict::Held), ("told", Verdict::Held), ("over", Verdict::Held)]);
+    let alert = attack.objectives[1].alert.as_deref().expect("about an alert");
+    let detected = alert.detected.expect("it fired");
+    assert!((4 * S..=5 * S + 100_000).contains(&detected.low_us), "{detected:?}");
+    assert!(detected.high_us.is_some_and(|high| (5 * S..=5 * S + 100_000).contains(&high)), "{detected:?}");
+    assert!(alert.resolved.is_some() && alert.firing.len() == 1 && alert.failed == 0, "{alert:?}");
+    assert!(card.story.contains("the alert ZoneDown fired 5.0 s after the start"), "{}", card.story);
+    let said: Scorecard = serde_json::from_str(&serde_json::to_string(&card).expect("JSON")).expect("a card");
+    assert_eq!(said.attacks[0].objectives[1].alert, attack.objectives[1].alert);
+}
+
+#[test]
+fn an_alert_that_stayed_away_says_nothing_of_a_fault_that_did_not_land() {
+    let never = |_: i64| Ok(vec![]);
+    let told = |drill: Drill| fold(&records(drill, never)).attacks[0].objectives[1].clone();
+    assert_eq!(told(Drill::one()).verdict, Verdict::Violated);
+    let mut drill = Drill::one();
+    drill.acts[0].in_force = firedrill_wire::evidence::Seen::No;
+    let told = told(drill);
+    assert_eq!(told.verdict, Verdict::Unknown, "{told:?}");
+}
+
+#[test]
+fn an_end_time_is_compared_by_the_clock_of_the_source() {
+    let over = |forgotten: i64| {
+        let at = |second: i64| (1_700_000_000 + Drill::start(0) + second) * S;
+        let last = HOLD + 3;
+        let firing = move |second: i64| {
+            Ok(if (5..last).contains(&second) { seen(Some(at(last + forgotten))) } else { vec![] })
+        };
+        fold(&records(Drill::one(), firing)).attacks[0].objectives[2].clone()
+    };
+    assert_eq!(over(60).verdict, Verdict::Held);
+    assert!(over(0).why.contains("forgot it"), "{:?}", over(0));
 }

@@ -61,7 +61,8 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
     let polls = watch.count(earliest, deadline);
     let wanted = format!("{} wanted", format::time(course.limit_us));
     let unknown = |why: String| unknown(why, polls);
-    let before = || watch.answers().filter(|poll| poll.asked_us >= course.begun_us && poll.answered_us <= earliest);
+    let before =
+        || watch.answers().filter(|poll| poll.asked_us >= course.begun_us && poll.answered_us <= earliest);
     if before().any(Poll::active) {
         return unknown(if before().next_back().is_some_and(Poll::active) {
             "it was firing already when the fault began, so it tells nothing of the fault".to_owned()
@@ -69,13 +70,16 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
             "it fired before the fault began, too, so nothing shows that it is about the fault".to_owned()
         });
     }
-    let mut after = watch.answers().filter(|poll| poll.answered_us > earliest && poll.asked_us >= course.begun_us);
+    let mut after =
+        watch.answers().filter(|poll| poll.answered_us > earliest && poll.asked_us >= course.begun_us);
     let loud = after.clone().find(|poll| poll.loud());
     let told = loud.map(|seen| watch.became_loud(seen));
     if let Some(told) = told {
         let took = course.took(course.fault_us, told);
         if told.high_us <= earliest {
-            return unknown("it was firing already when the fault began, so it tells nothing of the fault".to_owned());
+            return unknown(
+                "it was firing already when the fault began, so it tells nothing of the fault".to_owned(),
+            );
         }
         if told.low_us < latest {
             let why = match watch.hole(told.low_us.max(course.begun_us), told.high_us) {
@@ -100,11 +104,17 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
     if let Some((low, high)) = took_us.map(|(low, high)| (low, high.unwrap_or(low)))
         && low <= course.limit_us
     {
-        return open(format!("fired {} from the fault's start, {wanted}: too close to decide; ask more often (`every`)", range((low, high))));
+        return open(format!(
+            "fired {} from the fault's start, {wanted}: too close to decide; ask more often (`every`)",
+            range((low, high))
+        ));
     }
-    if let Some(healed) = course.healed_us.filter(|healed| *healed < earliest.saturating_add(course.limit_us)) {
+    if let Some(healed) = course.healed_us.filter(|healed| *healed < earliest.saturating_add(course.limit_us))
+    {
         let held = format::time(healed.saturating_sub(course.fault_us));
-        return open(format!("the fault held for {held} only, which is shorter than the limit; a longer `hold` would decide it"));
+        return open(format!(
+            "the fault held for {held} only, which is shorter than the limit; a longer `hold` would decide it"
+        ));
     }
     match took_us {
         Some((low, high)) => Found {
@@ -119,7 +129,10 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
             let until = last.saturating_sub(latest).max(0);
             Found {
                 verdict: Verdict::Violated,
-                why: format!("did not fire within {} from the fault's start, {wanted}", format::time(course.limit_us)),
+                why: format!(
+                    "did not fire within {} from the fault's start, {wanted}",
+                    format::time(course.limit_us)
+                ),
                 took_us: Some((until, None)),
                 polls,
             }
@@ -129,16 +142,21 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
 
 /// Judges `resolve_within`: the time from the heal until the alert is over, and stays over until the limit.
 pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
-    let Some(healed_us) = course.healed_us else { return unknown("the fault was never healed".to_owned(), 0) };
-    let (earliest, latest) = (healed_us.saturating_sub(course.unsure_us), healed_us.saturating_add(course.unsure_us));
+    let Some(healed_us) = course.healed_us else {
+        return unknown("the fault was never healed".to_owned(), 0);
+    };
+    let (earliest, latest) =
+        (healed_us.saturating_sub(course.unsure_us), healed_us.saturating_add(course.unsure_us));
     let deadline = latest.saturating_add(course.limit_us);
     let polls = watch.count(earliest, deadline);
     let wanted = format!("{} wanted", format::time(course.limit_us));
     let unknown = |why: String| unknown(why, polls);
-    let inside = || watch.answers().filter(|poll| poll.asked_us >= course.fault().0 && poll.asked_us <= deadline);
-    if watch.answers().any(|poll| {
-        poll.asked_us >= course.begun_us && poll.answered_us <= course.fault().0 && poll.active()
-    }) {
+    let inside =
+        || watch.answers().filter(|poll| poll.asked_us >= course.fault().0 && poll.asked_us <= deadline);
+    if watch
+        .answers()
+        .any(|poll| poll.asked_us >= course.begun_us && poll.answered_us <= course.fault().0 && poll.active())
+    {
         return unknown("it fired before the fault began, so its end tells nothing of the heal".to_owned());
     }
     if let Some(why) = inside().find_map(Poll::hushed) {
@@ -156,7 +174,8 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
             took_us: Some((last.asked_us.saturating_sub(latest).max(0), None)),
             ..unknown(match watch.hole(last.asked_us, deadline) {
                 Some(hole) => hole_text(&hole, course, "when it was over"),
-                None => "it was still firing when it was last looked at; a longer `recovery` would decide it".to_owned(),
+                None => "it was still firing when it was last looked at; a longer `recovery` would decide it"
+                    .to_owned(),
             })
         };
     };
@@ -172,7 +191,10 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
             };
         }
         let why = watch.hole(last.asked_us, next.asked_us);
-        let why = why.map_or_else(|| "answers are missing".to_owned(), |hole| hole_text(&hole, course, "when it was over"));
+        let why = why.map_or_else(
+            || "answers are missing".to_owned(),
+            |hole| hole_text(&hole, course, "when it was over"),
+        );
         return Found { took_us, ..unknown(why) };
     }
     let (over, forgotten) = watch.was_over(last, next);
@@ -188,7 +210,10 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
         };
     }
     if let Some(hole) = watch.hole(last.asked_us, deadline) {
-        return Found { took_us, ..unknown(hole_text(&hole, course, "whether it was over in time, and stayed so")) };
+        return Found {
+            took_us,
+            ..unknown(hole_text(&hole, course, "whether it was over in time, and stayed so"))
+        };
     }
     let figure = if over.high_us <= earliest {
         format!("was over before the heal, {wanted}")
@@ -211,6 +236,11 @@ fn hole_text(hole: &super::watch::Hole, course: &Course, what: &str) -> String {
             format!("{} after the fault's start", format::time(after))
         }
     };
-    let why = hole.why.as_ref().map_or_else(|| "it was not asked".to_owned(), |why| format!("no answer: {why}"));
-    format!("nothing is known from {} to {} ({why}), which would show {what}", after(hole.from_us), after(hole.until_us))
+    let why =
+        hole.why.as_ref().map_or_else(|| "it was not asked".to_owned(), |why| format!("no answer: {why}"));
+    format!(
+        "nothing is known from {} to {} ({why}), which would show {what}",
+        after(hole.from_us),
+        after(hole.until_us)
+    )
 }

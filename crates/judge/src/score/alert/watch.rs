@@ -96,8 +96,12 @@ impl Watch {
     fn apart(&self, one: &Poll, next: &Poll) -> bool {
         let from = self.polls.partition_point(|poll| poll.asked_us <= one.asked_us);
         let until = self.polls.partition_point(|poll| poll.asked_us < next.asked_us);
-        let far = next.asked_us.saturating_sub(one.asked_us) > self.every_us.saturating_add(self.every_us / 2);
-        far || self.polls.get(from..until).is_some_and(|between| between.iter().any(|poll| poll.answer.is_err()))
+        let far =
+            next.asked_us.saturating_sub(one.asked_us) > self.every_us.saturating_add(self.every_us / 2);
+        far || self
+            .polls
+            .get(from..until)
+            .is_some_and(|between| between.iter().any(|poll| poll.answer.is_err()))
     }
 
     /// Returns the first stretch without answers that begins before `until_us` and ends after `from_us`.
@@ -110,10 +114,14 @@ impl Watch {
         let mut last: Option<&Poll> = None;
         for poll in self.answers() {
             match last {
-                Some(last) if self.apart(last, poll) && poll.asked_us > from_us && last.answered_us < until_us => {
+                Some(last)
+                    if self.apart(last, poll) && poll.asked_us > from_us && last.answered_us < until_us =>
+                {
                     return hole(last.answered_us, poll.asked_us);
                 }
-                None if poll.asked_us > from_us.saturating_add(self.every_us) => return hole(from_us, poll.asked_us),
+                None if poll.asked_us > from_us.saturating_add(self.every_us) => {
+                    return hole(from_us, poll.asked_us);
+                }
                 _ => {}
             }
             last = Some(poll);

@@ -28,7 +28,8 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
 fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
     let own = &item.value;
     if own.goal().is_none() && !item.broken {
-        let problem = Problem::error(format!("an alert objective has exactly one goal (objective `{}`)", item.name));
+        let problem =
+            Problem::error(format!("an alert objective has exactly one goal (objective `{}`)", item.name));
         sink.push(
             problem
                 .at(item.place(), if own.detect_within.is_some() { "two goals" } else { "no goal" })
@@ -40,7 +41,11 @@ fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
     let usual = (Span::secs(1)..=Span::secs(300)).contains(&every.value);
     if !usual {
         let message = format!("objective `{}` asks its source each {}", item.name, every.value);
-        sink.push(Problem::error(message).at(at(&every.at), "from 1s to 5m").help("\"5s\" is usual; watch the source's limit of requests"));
+        sink.push(
+            Problem::error(message)
+                .at(at(&every.at), "from 1s to 5m")
+                .help("\"5s\" is usual; watch the source's limit of requests"),
+        );
     }
     for (key, within) in [("detect_within", &own.detect_within), ("resolve_within", &own.resolve_within)] {
         let Some(within) = within else { continue };
@@ -69,7 +74,10 @@ fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
     let Some(alerts) = kind.alerts() else {
         let message = format!("source `{}` of kind `{}` knows no alerts", alert.source.value, kind.name());
         let problem = Problem::error(message).at(item.place_of(&alert.source.at), "has metrics only");
-        return sink.push(problem.help("alerts are known by: alertmanager, prometheus, grafana, pagerduty, opsgenie, datadog"));
+        return sink
+            .push(problem.help(
+                "alerts are known by: alertmanager, prometheus, grafana, pagerduty, opsgenie, datadog",
+            ));
     };
     let Some(known) = alerts.labels() else { return };
     for (label, value) in alert.labels.iter().filter(|(label, _)| !known.contains(&label.as_str())) {
@@ -91,7 +99,9 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
         let mut short = |key: &str, message: String, needed: Span| {
             let at = time::place_of(attack, scenario, key);
             let help = format!("{key} = \"{needed}\" or more");
-            sink.push(Problem::error(message).at(at, "too short").also(item.place(), "the objective").help(help));
+            sink.push(
+                Problem::error(message).at(at, "too short").also(item.place(), "the objective").help(help),
+            );
         };
         let before = Span(every.0 * 2);
         if timing.baseline < before {

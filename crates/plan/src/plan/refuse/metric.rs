@@ -97,9 +97,15 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
     };
     let Some(kind) = scenario.source(&metric.source).and_then(|source| source.value.kind()) else { return };
     let Some(metrics) = kind.metrics() else {
-        let message = format!("source `{}` of kind `{}` knows alerts, and no metrics", metric.source.value, kind.name());
+        let message = format!(
+            "source `{}` of kind `{}` knows alerts, and no metrics",
+            metric.source.value,
+            kind.name()
+        );
         let problem = Problem::error(message).at(item.place_of(&metric.source.at), "has alerts only");
-        return sink.push(problem.help("alert = { source = \"…\", name = \"…\" } with detect_within or resolve_within"));
+        return sink.push(
+            problem.help("alert = { source = \"…\", name = \"…\" } with detect_within or resolve_within"),
+        );
     };
     let wrong_key = match (&kind, &metric.value.promql, &metric.value.query) {
         (SourceKind::Prometheus(_), _, Some(query)) => Some((query, "query", "promql")),
@@ -179,8 +185,7 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
         };
         let Some(metrics) = kind.metrics() else { continue };
         let Some(asks) = metric.asks() else { continue };
-        let window =
-            asks.queries().into_iter().map(|query| metrics.window_us(query)).max().unwrap_or(0);
+        let window = asks.queries().into_iter().map(|query| metrics.window_us(query)).max().unwrap_or(0);
         let window = Span(std::time::Duration::from_micros(u64::try_from(window).unwrap_or(0)));
         let during = item.value.during();
         let (key, length) = match timing.hold {

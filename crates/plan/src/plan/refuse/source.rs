@@ -42,7 +42,9 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
         if !used && !item.broken && scenario.lost.is_empty() {
             let problem = Problem::warning(format!("no objective asks source `{}`", item.name));
             sink.push(
-                problem.at(item.place(), "not used").help("metric = { source = \"…\", … } or alert = { source = \"…\", … } in an objective"),
+                problem
+                    .at(item.place(), "not used")
+                    .help("metric = { source = \"…\", … } or alert = { source = \"…\", … } in an objective"),
             );
         }
     }

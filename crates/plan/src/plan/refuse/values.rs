@@ -126,8 +126,10 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
             );
         }
     }
-    if let Some((name, alert)) = abort.objective.as_ref().and_then(|name| Some((name, scenario.alert(name)?))) {
-        let message = format!("objective `{}` is about one time, which no moving window can show", alert.name);
+    if let Some((name, alert)) = abort.objective.as_ref().and_then(|name| Some((name, scenario.alert(name)?)))
+    {
+        let message =
+            format!("objective `{}` is about one time, which no moving window can show", alert.name);
         sink.push(
             Problem::error(message)
                 .at(item.place_of(&name.at), "no guard")

@@ -32,7 +32,8 @@ impl Alerts for Prometheus {
         if answer.status != "success" {
             return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
         }
-        let data = answer.data.filter(|data| data.kind == "vector").ok_or("the answer is not a vector of alerts")?;
+        let data =
+            answer.data.filter(|data| data.kind == "vector").ok_or("the answer is not a vector of alerts")?;
         let wanted = |one: &&Series| {
             let has = |name: &str, value: &str| one.metric.get(name).is_some_and(|own| own == value);
             has("alertname", &query.name)

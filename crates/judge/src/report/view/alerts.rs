@@ -1,0 +1,80 @@
+//! What sources said of alerts, for people.
+
+use serde::Serialize;
+
+use super::words::NONE;
+use crate::score::{
+    alert::{AlertCard, FiringCard, TookCard},
+    card::AttackCard,
+    format,
+};
+
+/// An alert in an attack.
+#[derive(Debug, Serialize)]
+pub(crate) struct AlertView {
+    pub(crate) alert: String,
+    pub(crate) source: String,
+    pub(crate) detected: String,
+    pub(crate) resolved: String,
+    /// When answers found it firing.
+    pub(crate) firing: String,
+    /// How often its source was asked.
+    pub(crate) asked: String,
+}
+
+/// Returns the alerts of an attack, each once.
+pub(super) fn each(attack: &AttackCard) -> Vec<&AlertCard> {
+    let mut all: Vec<&AlertCard> = Vec::new();
+    for card in attack.objectives.iter().filter_map(|one| one.alert.as_deref()) {
+        if !all.iter().any(|other| (&other.alert, &other.source) == (&card.alert, &card.source)) {
+            all.push(card);
+        }
+    }
+    all
+}
+
+/// Returns an attack's time to detect: the longest of its alerts; none if one of them is not known, and empty without alerts.
+pub(super) fn detected(attack: &AttackCard) -> String {
+    let all = each(attack);
+    if all.is_empty() {
+        return String::new();
+    }
+    let times: Option<Vec<i64>> =
+        all.iter().map(|card| card.detected.and_then(|took| took.high_us)).collect();
+    times.and_then(|all| all.into_iter().max()).map_or_else(|| NONE.to_owned(), format::time)
+}
+
+impl AlertView {
+    pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
+        let view = |card: &AlertCard| Self {
+            alert: card.alert.clone(),
+            source: card.source.clone(),
+            detected: took(card.detected),
+            resolved: took(card.resolved),
+            firing: firing(&card.firing),
+            asked: match card.failed {
+                0 => format!("{} times", card.asked),
+                failed => format!("{} times, {failed} without an answer", card.asked),
+            },
+        };
+        each(attack).into_iter().map(view).collect()
+    }
+}
+
+/// Formats the range of a time.
+fn took(took: Option<TookCard>) -> String {
+    let Some(TookCard { low_us, high_us: Some(high_us) }) = took else { return NONE.to_owned() };
+    let (low, high) = (format::time(low_us), format::time(high_us));
+    if low == high { low } else { format!("{low} – {high}") }
+}
+
+fn firing(all: &[FiringCard]) -> String {
+    if all.is_empty() {
+        return "never".to_owned();
+    }
+    let one = |one: &FiringCard| {
+        let hushed = one.hushed.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{} – {}{hushed}", format::clock(one.from_us), format::clock(one.until_us))
+    };
+    format::list(&all.iter().map(one).collect::<Vec<_>>())
+}
