@@ -9,11 +9,8 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
+use self::{alert::Watch, poll::Poll};
 pub(super) use self::seen::Seen;
-use self::{
-    alert::{Watch, once_each},
-    poll::Poll,
-};
 use super::{facts::Facts, input::Input, tasks::Tasks};
 use crate::plan::{
     Plan,
@@ -38,9 +35,9 @@ fn polls(facts: &Facts) -> Result<Vec<Poll>, String> {
 /// Makes the questions about alerts of a plan.
 fn watches(facts: &Facts) -> Result<Vec<Watch>, String> {
     let plan: &Plan = &facts.plan;
-    let alerts = once_each(plan).into_iter().map(|(alert, every)| {
+    let alerts = plan.watched().into_iter().map(|(alert, every)| {
         let source = plan.sources.iter().find(|source| source.name == alert.source);
-        Ok(Watch::new(alert, every, asker(source, &alert.name, &alert.source)?, facts.clock))
+        Ok(Watch::new(alert, every.0, asker(source, &alert.name, &alert.source)?, facts.clock))
     });
     alerts.collect()
 }

@@ -7,7 +7,7 @@ use firedrill_sources::{AlertQuery, Asker, clock::Clock};
 use super::super::clock::RunClock;
 use crate::{
     log::{Event, SourceClock},
-    plan::{Plan, model::Alert},
+    plan::model::Alert,
 };
 
 /// One alert, which may be that of several objectives, and the way to its source.
@@ -21,17 +21,6 @@ pub(super) struct Watch {
     clock: RunClock,
     /// The source's clock against the run's.
     there: Clock,
-}
-
-/// Returns the alerts of a plan, each once: the first objective about it, and the shortest interval of all of them.
-pub(super) fn once_each(plan: &Plan) -> Vec<(&Alert, Duration)> {
-    let first =
-        |(place, alert): &(usize, &Alert)| !plan.alerts.iter().take(*place).any(|other| other.same(alert));
-    let every = |alert: &Alert| {
-        let same = plan.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every.0);
-        same.min().unwrap_or(alert.every.0)
-    };
-    plan.alerts.iter().enumerate().filter(first).map(|(_, alert)| (alert, every(alert))).collect()
 }
 
 impl Watch {
@@ -63,10 +52,9 @@ impl Watch {
     /// Asks before any harm. Returns the reason why there is no answer.
     pub(super) async fn trial(&mut self) -> Option<String> {
         match self.once().await {
-            Event::AlertSeen { failed: Some(why), .. } => Some(format!(
-                "objective {} cannot be measured: source {}: {why}",
-                self.objective, self.source
-            )),
+            Event::AlertSeen { failed: Some(why), .. } => {
+                Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
+            }
             _ => None,
         }
     }
@@ -80,38 +68,5 @@ impl Watch {
             }
             tokio::time::sleep_until(next).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use firedrill_judge::testing::Drill;
-    use firedrill_wire::Span;
-
-    use super::*;
-    use crate::plan::model::AlertGoal;
-
-    #[test]
-    fn objectives_about_one_alert_share_its_polls() {
-        let alert = |name: &str, labels: &[(&str, &str)], every| Alert {
-            name: name.to_owned(),
-            source: "am".to_owned(),
-            query: AlertQuery {
-                name: "ZoneDown".to_owned(),
-                labels: labels
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                    .collect(),
-            },
-            goal: AlertGoal::DetectWithin(Span::secs(60)),
-            every: Span::secs(every),
-        };
-        let mut plan = Drill::one().plan();
-        plan.alerts = vec![alert("told", &[], 5), alert("zone", &[("zone", "a")], 5), alert("over", &[], 2)];
-        let all: Vec<(&str, u64)> = once_each(&plan)
-            .into_iter()
-            .map(|(alert, every)| (alert.name.as_str(), every.as_secs()))
-            .collect();
-        assert_eq!(all, [("told", 2), ("zone", 5)]);
     }
 }

@@ -348,7 +348,11 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> Obj
     ObjectiveView {
         name: card.name.clone(),
         goal: card.goal.clone(),
-        probe: card.metric.as_ref().map_or(&card.probe, |metric| &metric.source).clone(),
+        probe: match (&card.metric, &card.alert) {
+            (Some(metric), _) => metric.source.clone(),
+            (_, Some(alert)) => alert.source.clone(),
+            _ => card.probe.clone(),
+        },
         metric: MetricView::of(attack, card),
         verdict: card.verdict.word(),
         glyph: glyph(Some(card.verdict)),
@@ -422,6 +426,9 @@ fn plan_view(plan: &Plan) -> PlanView {
                 let text =
                     format!("{}: {}: {}", one.source, one.asks.words(), crate::score::metric::goal_text(one));
                 (one.name.clone(), text)
+            }))
+            .chain(plan.alerts.iter().map(|one| {
+                (one.name.clone(), format!("{}: {}", one.source, crate::score::alert::goal_text(one)))
             }))
             .collect(),
         attacks: plan

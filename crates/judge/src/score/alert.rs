@@ -65,13 +65,11 @@ pub struct FiringCard {
 }
 
 /// Judges one objective of an alert.
-pub(super) fn objective(bench: &Bench<'_, '_>, alert: &Alert) -> ObjectiveCard {
+pub(super) fn objective<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> ObjectiveCard {
     let polls = polls(bench, alert);
-    let (asked, failed) =
-        (polls.len() as u64, polls.iter().filter(|poll| poll.answer.is_err()).count() as u64);
-    let same = bench.plan.alerts.iter().filter(|other| other.same(alert));
-    let every_us = same.map(|other| micros(other.every)).min().unwrap_or(0);
-    let watch = Watch::new(polls, every_us);
+    let (asked, failed) = (polls.len() as u64, polls.iter().filter(|poll| poll.answer.is_err()).count() as u64);
+    let (_, every) = watched(bench, alert);
+    let watch = Watch::new(polls, micros(every));
     let limit = match alert.goal {
         AlertGoal::DetectWithin(within) | AlertGoal::ResolveWithin(within) => micros(within),
     };
@@ -117,7 +115,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, alert: &Alert) -> ObjectiveCard {
 
 /// Describes the goal of an objective.
 pub(crate) fn goal_text(alert: &Alert) -> String {
-    format!("alert {} of {} {}", alert.query.words(), alert.source, alert.goal.words())
+    format!("{} {}", alert.query.words(), alert.goal.words())
 }
 
 fn micros(span: firedrill_wire::Span) -> i64 {
@@ -134,9 +132,15 @@ fn course(bench: &Bench<'_, '_>, limit_us: i64) -> Option<Course> {
     })
 }
 
+/// Returns the objective whose polls those of an alert are, and their interval.
+fn watched<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> (&'a Alert, firedrill_wire::Span) {
+    let mut all = bench.plan.watched().into_iter();
+    all.find(|(first, _)| first.same(alert)).unwrap_or((alert, alert.every))
+}
+
 /// Returns the polls of an attack.
-fn polls(bench: &Bench<'_, '_>, alert: &Alert) -> Vec<Poll> {
-    let first = bench.plan.alerts.iter().find(|other| other.same(alert)).unwrap_or(alert);
+fn polls<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> Vec<Poll> {
+    let (first, _) = watched(bench, alert);
     let all = bench.facts.alerts.get(first.name.as_str());
     let end_us = bench.phases.all.last().map_or(i64::MIN, |span| span.until_us);
     let begun_us = bench.phases.all.first().map_or(i64::MAX, |span| span.from_us);
@@ -152,7 +156,8 @@ fn poll(one: &AlertFacts<'_>) -> Poll {
             Some((at.saturating_sub(unsure), at.saturating_add(precise).saturating_add(unsure)))
         });
         // Without a clock nobody knows whether the end time had come.
-        let forgotten = |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
+        let forgotten =
+            |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
         Firing { since_us, forgotten_us: seen.forgotten_us.map(forgotten), hushed: seen.hushed.clone() }
     });
     let answer = match one.failed {
@@ -187,8 +192,7 @@ fn stretches(watch: &Watch) -> Vec<FiringCard> {
 /// end after the heal was there.
 fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) -> (Verdict, String) {
     let void = bench.doubts.iter().find(|doubt| doubt.void);
-    let any =
-        bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
+    let any = bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
     match void.or(any) {
         Some(doubt) => (Verdict::Unknown, doubt.text.clone()),
         None => (verdict, why),
@@ -197,9 +201,7 @@ fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) 
 
 fn measured(took: Option<(i64, Option<i64>)>, samples: u64) -> Measured {
     // What was over before the heal took no time that could be measured.
-    let Some((low, high)) = took.filter(|(_, high)| *high != Some(0)) else {
-        return Measured { unit: Unit::Time, samples, ..Measured::default() };
-    };
+    let Some((low, high)) = took.filter(|(_, high)| *high != Some(0)) else { return Measured { unit: Unit::Time, samples, ..Measured::default() } };
     Measured {
         unit: Unit::Time,
         value: high.map(|high| high as f64),

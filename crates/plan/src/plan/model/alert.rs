@@ -4,6 +4,8 @@ use firedrill_sources::AlertQuery;
 use firedrill_wire::Span;
 use serde::{Deserialize, Serialize};
 
+use super::Plan;
+
 /// An objective of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
@@ -35,8 +37,22 @@ impl AlertGoal {
     pub fn words(&self) -> String {
         match self {
             Self::DetectWithin(within) => format!("fires within {within} from the fault's start"),
-            Self::ResolveWithin(within) => format!("over within {within} from the heal"),
+            Self::ResolveWithin(within) => format!("is over within {within} from the heal"),
         }
+    }
+}
+
+impl Plan {
+    /// Returns the alerts that are watched, each once: the first objective about it, and the shortest interval of all of them.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(&Alert, Span)> {
+        let first =
+            |(place, alert): &(usize, &Alert)| !self.alerts.iter().take(*place).any(|other| other.same(alert));
+        let every = |alert: &Alert| {
+            let same = self.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every);
+            same.min().unwrap_or(alert.every)
+        };
+        self.alerts.iter().enumerate().filter(first).map(|(_, alert)| (alert, every(alert))).collect()
     }
 }
 
@@ -45,5 +61,30 @@ impl Alert {
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         (&self.source, &self.query) == (&other.source, &other.query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_about_one_alert_share_its_polls() {
+        let alert = |name: &str, labels: &[(&str, &str)], every| Alert {
+            name: name.to_owned(),
+            source: "am".to_owned(),
+            query: AlertQuery {
+                name: "ZoneDown".to_owned(),
+                labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            },
+            goal: AlertGoal::DetectWithin(Span::secs(60)),
+            every: Span::secs(every),
+        };
+        let empty = r#"{"schema":1,"name":"","hypothesis":"","file":"","seed":1,"hosts":[],"probes":[],"objectives":[],"attacks":[],"lease":"15s"}"#;
+        let mut plan: Plan = serde_json::from_str(empty).expect("a plan");
+        plan.alerts = vec![alert("told", &[], 5), alert("zone", &[("zone", "a")], 5), alert("over", &[], 2)];
+        let all: Vec<(&str, Span)> =
+            plan.watched().into_iter().map(|(alert, every)| (alert.name.as_str(), every)).collect();
+        assert_eq!(all, [("told", Span::secs(2)), ("zone", Span::secs(5))]);
     }
 }

@@ -5,10 +5,44 @@ use std::fmt::Write as _;
 use tabled::builder::Builder;
 
 use super::table::{finish, word};
-use crate::plan::model::{Metric, Plan};
+use crate::plan::model::{Alert, Metric, Plan};
 
-/// Writes the objectives that sources measure, and the sources.
+/// Writes the objectives that sources measure, those of alerts, and the sources.
 pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
+    if plan.metrics.is_empty() && plan.alerts.is_empty() {
+        return Ok(());
+    }
+    metrics(out, plan, width)?;
+    alerts(out, plan, width)?;
+    let mut table = Builder::default();
+    table.push_record(["source", "kind", "asked at", "time-out", "questions"]);
+    for source in &plan.sources {
+        let asked = plan.metrics.iter().filter(|metric| metric.source == source.name);
+        let a_minute: f64 = asked
+            .map(|metric| {
+                let queries = metric.asks.queries();
+                let ages = source.kind.metrics().and_then(|metrics| metrics.age_query(&queries));
+                let ages = usize::from(ages.is_some());
+                (queries.len() + ages) as f64 * 60.0 / metric.every.as_secs_f64().max(0.001)
+            })
+            .sum();
+        let watched = plan.watched().into_iter().filter(|(alert, _)| alert.source == source.name);
+        let alerts: f64 = watched.map(|(_, every)| 60.0 / every.as_secs_f64().max(0.001)).sum();
+        let a_minute = a_minute + alerts;
+        let probe = source.kind.probe();
+        table.push_record([
+            source.name.clone(),
+            source.kind.name().to_owned(),
+            probe.about().asks,
+            source.timeout.to_string(),
+            format!("{a_minute:.0} a minute"),
+        ]);
+    }
+    writeln!(out, "\nSources")?;
+    writeln!(out, "{}", finish(table, width))
+}
+
+fn metrics(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
     if plan.metrics.is_empty() {
         return Ok(());
     }
@@ -27,27 +61,18 @@ pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Re
         ]);
     }
     writeln!(out, "\nMetrics")?;
-    writeln!(out, "{}", finish(table, width))?;
-    let mut table = Builder::default();
-    table.push_record(["source", "kind", "asked at", "time-out", "questions"]);
-    for source in &plan.sources {
-        let asked = plan.metrics.iter().filter(|metric| metric.source == source.name);
-        let a_minute: f64 = asked
-            .map(|metric| {
-                let queries = metric.asks.queries();
-                let ages = usize::from(source.kind.as_kind().age_query(&queries).is_some());
-                (queries.len() + ages) as f64 * 60.0 / metric.every.as_secs_f64().max(0.001)
-            })
-            .sum();
-        let probe = source.kind.probe();
-        table.push_record([
-            source.name.clone(),
-            source.kind.name().to_owned(),
-            probe.about().asks,
-            source.timeout.to_string(),
-            format!("{a_minute:.0} a minute"),
-        ]);
+    writeln!(out, "{}", finish(table, width))
+}
+
+fn alerts(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
+    if plan.alerts.is_empty() {
+        return Ok(());
     }
-    writeln!(out, "\nSources")?;
+    let mut table = Builder::default();
+    table.push_record(["alert objective", "alert", "goal", "every"]);
+    for Alert { name, source, query, goal, every } in &plan.alerts {
+        table.push_record([name.clone(), format!("{source}: {}", query.words()), goal.words(), every.to_string()]);
+    }
+    writeln!(out, "\nAlerts")?;
     writeln!(out, "{}", finish(table, width))
 }
