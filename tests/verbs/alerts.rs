@@ -71,13 +71,13 @@ fn a_drill_says_whether_people_were_told() {
         all.iter().find(|one| one["name"] == name).unwrap().clone()
     };
     for (attack, name, verdict, words) in [
-        (0, "told", "held", "from the fault's start, 20 s wanted"),
-        (0, "over", "held", "from the heal, 15 s wanted"),
+        (0, "told", "held", "from the fault's start, 15 s wanted"),
+        (0, "over", "held", "from the heal, 10 s wanted"),
         (0, "at-once", "violated", "from the fault's start, 5 s wanted"),
         (0, "silenced", "unknown", "nobody was told: silenced (silence "),
         (0, "before", "unknown", "it was firing already when the fault began"),
-        (0, "fires", "held", "from the fault's start, 20 s wanted"),
-        (1, "told", "held", "from the fault's start, 20 s wanted"),
+        (0, "fires", "held", "from the fault's start, 15 s wanted"),
+        (1, "told", "held", "from the fault's start, 15 s wanted"),
         (1, "over", "unknown", "the source forgot it at its end time"),
         (1, "late", "unknown", "no answer: the connection was refused"),
     ] {
@@ -92,5 +92,7 @@ fn a_drill_says_whether_people_were_told() {
     assert!(low > 1e6 && high < 10e6 && high - low < 1.8e6, "{told:#}");
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(markdown.contains("detected after"), "{markdown}");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("Were people told?") && page.contains("to detect"), "{page}");
     bench.assert_quiet();
 }

@@ -10,7 +10,8 @@ use super::{
     watch::{Firing, Poll, Watch},
 };
 use crate::{
-    log::{Event, Record, SourceClock},
+    log::{Event, Log, Record, SourceClock},
+    report::{Format, Input},
     score::{Scorecard, fold},
     testing::{Drill, HOLD, RECOVERY, S},
     verdict::Verdict,
@@ -338,6 +339,30 @@ fn a_log_tells_when_people_were_told() {
     assert!(card.story.contains("the alert ZoneDown fired 5.0 s after the start"), "{}", card.story);
     let said: Scorecard = serde_json::from_str(&serde_json::to_string(&card).expect("JSON")).expect("a card");
     assert_eq!(said.attacks[0].objectives[1].alert, attack.objectives[1].alert);
+}
+
+#[test]
+fn every_report_says_whether_people_were_told() {
+    let firing = |second: i64| match second {
+        30 => Err("connection refused".to_owned()),
+        _ => Ok(if (5..HOLD + 3).contains(&second) { seen(None) } else { vec![] }),
+    };
+    let log = Log::of(&records(Drill::one(), firing));
+    let text = |format: Format| String::from_utf8(format.render(&Input::new(&log)).expect("a report")).expect("text");
+    let page = text(Format::Html);
+    for part in [
+        "<b>5.0 s</b><span>to detect</span>",
+        "<td data-label=\"alert\"><span>ZoneDown<small>am, asked 119 times, 1 without an answer</small>",
+        "class=\"mark\"",
+        "ZoneDown seen firing from 00:25.9",
+    ] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+    let markdown = text(Format::Markdown);
+    assert!(markdown.contains("| detected after | mitigated after |"), "{markdown}");
+    assert!(markdown.contains("| ZoneDown | am | 4.0 s – 5.0 s | 2.0 s – 3.0 s | 00:25.9 – "), "{markdown}");
+    assert!(text(Format::Junit).contains("ZoneDown fires within 10s from the fault"));
+    assert!(text(Format::Json).contains("\"detected\""));
 }
 
 #[test]

@@ -120,6 +120,13 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
                 );
                 short("hold", message, within);
             }
+            (Some(AlertGoal::DetectWithin(within)), Some(hold)) if hold + timing.recovery < within + before => {
+                let message = format!(
+                    "attack `{}` ends too soon after its fault to decide `{}`: detect_within {within}, and two polls each {every} after it",
+                    attack.name, item.name
+                );
+                short("recovery", message, before);
+            }
             (Some(AlertGoal::ResolveWithin(within)), _) if timing.recovery < within + before => {
                 let message = format!(
                     "attack `{}` looks at recovery for {}, too short to decide `{}`: resolve_within {within}, and two polls each {every} after \
