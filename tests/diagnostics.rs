@@ -48,7 +48,6 @@ golden! {
     rendered:
     typos: "tests/wrong/typos.toml", None;
     texts_that_nobody_could_show: "tests/wrong/texts.toml", None;
-    later_words: "tests/wrong/later.toml", None;
     another_version: "tests/wrong/version.toml", None;
     syntax: "tests/wrong/syntax.toml", None;
     ring_of_includes: "tests/wrong/ring.toml", None;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
-use self::{alert::Watch, poll::Poll};
 pub(super) use self::seen::Seen;
+use self::{alert::Watch, poll::Poll};
 use super::{facts::Facts, input::Input, tasks::Tasks};
 use crate::plan::{
     Plan,

@@ -146,3 +146,57 @@ impl SourceKind {
         if Self::is_kind(name) { HttpProbe::AS_IT_IS } else { &[] }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sources whose keys are read by the kind itself, each with the environment variables that hold them.
+    const OWN_KEYS: [&str; 3] = [
+        r#"{"pagerduty":{"token":{"secret_env":"PD"}}}"#,
+        r#"{"opsgenie":{"token":{"secret_env":"OG"}}}"#,
+        r#"{"datadog":{"api_key":{"secret_env":"A"},"app_key":{"secret_env":"B"}}}"#,
+    ];
+
+    #[test]
+    fn a_key_that_is_named_is_nothing_in_clear() {
+        for text in OWN_KEYS {
+            let kind: SourceKind = serde_json::from_str(text).expect("a source");
+            assert_eq!(kind.probe().about().clear, [], "{text}");
+            assert!(
+                kind.invalid().is_empty() && kind.alerts().is_some() && kind.metrics().is_none(),
+                "{text}"
+            );
+            assert_eq!(
+                serde_json::from_str::<SourceKind>(&serde_json::to_string(&kind).expect("JSON"))
+                    .expect("again"),
+                kind
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_shown_without_it() {
+        for name in SourceKind::KINDS {
+            let mut params = serde_json::json!({ "url": "https://u:s3cret-pass@host/x" });
+            for (key, value) in [("token", "T"), ("api_key", "A"), ("app_key", "B")] {
+                let wanted = matches!(
+                    (name, key),
+                    ("pagerduty" | "opsgenie", "token") | ("datadog", "api_key" | "app_key")
+                );
+                if wanted {
+                    params[key] = serde_json::json!({ "secret_env": value });
+                }
+            }
+            if name == "json" {
+                for key in ["points", "time", "value"] {
+                    params[key] = "/x".into();
+                }
+            }
+            let kind: SourceKind =
+                serde_json::from_value(serde_json::json!({ name: params })).expect("a source");
+            let shown = format!("{kind:?} {}", serde_json::to_string(&kind.without_secrets()).expect("JSON"));
+            assert!(!shown.contains("s3cret-pass"), "{shown}");
+        }
+    }
+}

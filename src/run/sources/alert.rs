@@ -52,9 +52,10 @@ impl Watch {
     /// Asks before any harm. Returns the reason why there is no answer.
     pub(super) async fn trial(&mut self) -> Option<String> {
         match self.once().await {
-            Event::AlertSeen { failed: Some(why), .. } => {
-                Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
-            }
+            Event::AlertSeen { failed: Some(why), .. } => Some(format!(
+                "objective {} cannot be measured: source {}: {why}",
+                self.objective, self.source
+            )),
             _ => None,
         }
     }

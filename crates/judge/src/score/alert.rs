@@ -67,7 +67,8 @@ pub struct FiringCard {
 /// Judges one objective of an alert.
 pub(super) fn objective<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> ObjectiveCard {
     let polls = polls(bench, alert);
-    let (asked, failed) = (polls.len() as u64, polls.iter().filter(|poll| poll.answer.is_err()).count() as u64);
+    let (asked, failed) =
+        (polls.len() as u64, polls.iter().filter(|poll| poll.answer.is_err()).count() as u64);
     let (_, every) = watched(bench, alert);
     let watch = Watch::new(polls, micros(every));
     let limit = match alert.goal {
@@ -156,8 +157,7 @@ fn poll(one: &AlertFacts<'_>) -> Poll {
             Some((at.saturating_sub(unsure), at.saturating_add(precise).saturating_add(unsure)))
         });
         // Without a clock nobody knows whether the end time had come.
-        let forgotten =
-            |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
+        let forgotten = |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
         Firing { since_us, forgotten_us: seen.forgotten_us.map(forgotten), hushed: seen.hushed.clone() }
     });
     let answer = match one.failed {
@@ -192,7 +192,8 @@ fn stretches(watch: &Watch) -> Vec<FiringCard> {
 /// end after the heal was there.
 fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) -> (Verdict, String) {
     let void = bench.doubts.iter().find(|doubt| doubt.void);
-    let any = bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
+    let any =
+        bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
     match void.or(any) {
         Some(doubt) => (Verdict::Unknown, doubt.text.clone()),
         None => (verdict, why),
@@ -201,7 +202,9 @@ fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) 
 
 fn measured(took: Option<(i64, Option<i64>)>, samples: u64) -> Measured {
     // What was over before the heal took no time that could be measured.
-    let Some((low, high)) = took.filter(|(_, high)| *high != Some(0)) else { return Measured { unit: Unit::Time, samples, ..Measured::default() } };
+    let Some((low, high)) = took.filter(|(_, high)| *high != Some(0)) else {
+        return Measured { unit: Unit::Time, samples, ..Measured::default() };
+    };
     Measured {
         unit: Unit::Time,
         value: high.map(|high| high as f64),

@@ -9,9 +9,6 @@ use toml::{Spanned, de::DeValue};
 use super::tree::{self, Found, Step};
 use crate::diagnostic::{FileId, Place, Problem, Sink, nearest, suggest};
 
-/// Words that are reserved for later versions of the language.
-const LATER: [&str; 2] = ["alert", "detect_within"];
-
 /// Name of the missing key in an entry of `faults` without a kind.
 pub(crate) const A_KIND: &str = "a kind of fault";
 
@@ -56,9 +53,6 @@ fn excuses(told: &Told, found: &Found) -> Vec<(Vec<Step>, String)> {
     let Some((last, table)) = found.path.split_last() else { return Vec::new() };
     let mut keys = Vec::new();
     match told {
-        Told::UnknownKey { name, known } if LATER.contains(&name.as_str()) => {
-            keys.extend(known.iter().cloned().chain(LATER.map(str::to_owned)));
-        }
         Told::UnknownKey { name, known } => {
             keys.extend(nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
         }
@@ -81,15 +75,6 @@ fn report(
     sink: &mut Sink,
 ) {
     sink.push(match told {
-        Told::UnknownKey { name, .. } if LATER.contains(&name.as_str()) => {
-            let table = &found.path[..found.path.len().saturating_sub(1)];
-            if excused.iter().any(|(other, key)| other == table && key == name) {
-                return;
-            }
-            Problem::error(format!("objectives by `{name}` are not known here"))
-                .at(place, "not known to this version")
-                .help("known goals: good; quantile with below; mitigate_within; recover_within")
-        }
         Told::UnknownKey { name, known } => {
             let table = &found.path[..found.path.len().saturating_sub(1)];
             let help = suggest(name, known.iter().map(String::as_str), "keys here");

@@ -187,7 +187,7 @@ const HARMLESS: [&str; 15] = [
 ];
 
 /// Words in a header that announce the kind of secret that follows.
-const SCHEMES: [&str; 6] = ["Basic", "Bearer", "Digest", "Token", "ApiKey", "Key"];
+const SCHEMES: [&str; 8] = ["Basic", "Bearer", "Digest", "Token", "token=", "GenieKey", "ApiKey", "Key"];
 
 /// Whether a body has a key that a secret is called by.
 pub(super) fn speaks_of_secrets(body: &str) -> bool {

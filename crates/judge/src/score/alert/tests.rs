@@ -348,7 +348,9 @@ fn every_report_says_whether_people_were_told() {
         _ => Ok(if (5..HOLD + 3).contains(&second) { seen(None) } else { vec![] }),
     };
     let log = Log::of(&records(Drill::one(), firing));
-    let text = |format: Format| String::from_utf8(format.render(&Input::new(&log)).expect("a report")).expect("text");
+    let text = |format: Format| {
+        String::from_utf8(format.render(&Input::new(&log)).expect("a report")).expect("text")
+    };
     let page = text(Format::Html);
     for part in [
         "<b>5.0 s</b><span>to detect</span>",

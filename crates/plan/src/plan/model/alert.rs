@@ -46,8 +46,9 @@ impl Plan {
     /// Returns the alerts that are watched, each once: the first objective about it, and the shortest interval of all of them.
     #[must_use]
     pub fn watched(&self) -> Vec<(&Alert, Span)> {
-        let first =
-            |(place, alert): &(usize, &Alert)| !self.alerts.iter().take(*place).any(|other| other.same(alert));
+        let first = |(place, alert): &(usize, &Alert)| {
+            !self.alerts.iter().take(*place).any(|other| other.same(alert))
+        };
         let every = |alert: &Alert| {
             let same = self.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every);
             same.min().unwrap_or(alert.every)
@@ -75,7 +76,10 @@ mod tests {
             source: "am".to_owned(),
             query: AlertQuery {
                 name: "ZoneDown".to_owned(),
-                labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+                labels: labels
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
             },
             goal: AlertGoal::DetectWithin(Span::secs(60)),
             every: Span::secs(every),

@@ -71,7 +71,12 @@ fn alerts(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
     let mut table = Builder::default();
     table.push_record(["alert objective", "alert", "goal", "every"]);
     for Alert { name, source, query, goal, every } in &plan.alerts {
-        table.push_record([name.clone(), format!("{source}: {}", query.words()), goal.words(), every.to_string()]);
+        table.push_record([
+            name.clone(),
+            format!("{source}: {}", query.words()),
+            goal.words(),
+            every.to_string(),
+        ]);
     }
     writeln!(out, "\nAlerts")?;
     writeln!(out, "{}", finish(table, width))

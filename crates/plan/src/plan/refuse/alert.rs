@@ -68,7 +68,7 @@ fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
     let alert = &item.value.alert.value;
     if alert.name.value.trim().is_empty() {
         let problem = Problem::error(format!("the alert of objective `{}` has no name", item.name));
-        sink.push(problem.at(item.place_of(&alert.name.at), "empty"));
+        sink.push(problem.at(item.place_of(&alert.name.at), "empty").help("for example \"ZoneDown\""));
     }
     let Some(kind) = scenario.source(&alert.source).and_then(|source| source.value.kind()) else { return };
     let Some(alerts) = kind.alerts() else {
@@ -120,7 +120,9 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
                 );
                 short("hold", message, within);
             }
-            (Some(AlertGoal::DetectWithin(within)), Some(hold)) if hold + timing.recovery < within + before => {
+            (Some(AlertGoal::DetectWithin(within)), Some(hold))
+                if hold + timing.recovery < within + before =>
+            {
                 let message = format!(
                     "attack `{}` ends too soon after its fault to decide `{}`: detect_within {within}, and two polls each {every} after it",
                     attack.name, item.name
