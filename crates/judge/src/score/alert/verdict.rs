@@ -162,7 +162,7 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
     if let Some(why) = inside().find_map(Poll::hushed) {
         return unknown(format!("nobody was told of it: {why}"));
     }
-    let Some(last) = inside().filter(|poll| poll.active()).next_back() else {
+    let Some(last) = inside().rfind(|poll| poll.active()) else {
         return unknown(match watch.hole(course.fault().0, deadline) {
             Some(hole) => hole_text(&hole, course, "whether it fired and was over in time"),
             None => "it never fired, so nothing shows how fast it resolves".to_owned(),
