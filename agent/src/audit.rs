@@ -35,7 +35,8 @@ pub struct Audit(Arc<Inner>);
 
 /// The work of the thread that writes.
 enum Work {
-    Write(Entry),
+    /// In a box, because the queue keeps blocks of 32 places.
+    Write(Box<Entry>),
     /// Gives back its memory.
     Rest,
 }
@@ -63,7 +64,7 @@ impl Audit {
                         heap::rest();
                         continue;
                     };
-                    if let Entry::Request(request) = &entry {
+                    if let Entry::Request(request) = &*entry {
                         sinks.send(request);
                     }
                     store.append(&entry);
@@ -93,7 +94,7 @@ impl Audit {
 
     fn put(&self, entry: Entry) {
         let Some(writer) = &self.0.writer else { return };
-        if let Err(TrySendError::Full(Work::Write(entry))) = writer.try_send(Work::Write(entry)) {
+        if let Err(TrySendError::Full(Work::Write(entry))) = writer.try_send(Work::Write(Box::new(entry))) {
             tracing::warn!("the disk is slow, so this is not recorded in files: {entry}");
         }
     }

@@ -43,26 +43,41 @@ enum Callers {
 /// requests.
 type BucketKey = (Callers, bool);
 
+/// Small, because hundreds are kept.
 #[derive(Debug)]
 struct Seen {
-    since: Instant,
+    since: Moment,
+    /// Number of requests that were counted only.
+    more: u32,
+    /// The number of the bucket that the recorded request took from.
+    bucket: u32,
+    /// Whether the request was refused.
+    refused: bool,
     /// Whether they are renewals, whose window is longer.
     renewals: bool,
-    /// Number of requests that were counted only.
-    more: u64,
-    /// The bucket that the recorded request took from.
-    bucket: BucketKey,
 }
 
 impl Seen {
-    fn is_over(&self, now: Instant) -> bool {
+    fn is_over(&self, now: Moment) -> bool {
         let window = if self.renewals { WINDOW_OF_RENEWALS } else { WINDOW };
-        now.duration_since(self.since) >= window
+        now.since(self.since) >= window
+    }
+}
+
+/// Milliseconds since the limit was made.
+#[derive(Clone, Copy, Debug)]
+struct Moment(u64);
+
+impl Moment {
+    const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
 #[derive(Debug)]
 struct Bucket {
+    /// Tells it from others, also from those that are forgotten.
+    number: u32,
     left: f64,
     at: Instant,
     /// Number of requests that were not recorded.
@@ -70,8 +85,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn full(now: Instant) -> Self {
-        Self { left: BURST, at: now, more: 0 }
+    const fn full(number: u32, now: Instant) -> Self {
+        Self { number, left: BURST, at: now, more: 0 }
     }
 
     fn refill(&mut self, now: Instant) {
@@ -92,10 +107,21 @@ impl Bucket {
 }
 
 /// The requests of the last minutes, by kind, and the buckets of their callers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Limit {
+    began: Instant,
     kinds: HashMap<Kind, Seen>,
     buckets: HashMap<BucketKey, Bucket>,
+    /// Number of buckets that were made.
+    made: u32,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        // All of it is made at once: a table that is doubled now and then leaves memory behind that others use in part.
+        let kinds = HashMap::with_capacity(KINDS_MOST);
+        Self { began: Instant::now(), kinds, buckets: HashMap::new(), made: 0 }
+    }
 }
 
 impl Limit {
@@ -109,28 +135,43 @@ impl Limit {
         if request.outcome == Outcome::Accepted && request.what == "arm" {
             return Some(request);
         }
-        let kind = kind_of(&request);
+        let (kind, moment) = (kind_of(&request), self.moment(now));
         if let Some(seen) = self.kinds.get_mut(&kind)
-            && !seen.is_over(now)
+            && !seen.is_over(moment)
         {
-            seen.more += 1;
+            seen.more = seen.more.saturating_add(1);
             return None;
         }
         let key = self.bucket_key(&request, now);
-        let bucket = self.buckets.entry(key.clone()).or_insert_with(|| Bucket::full(now));
+        let bucket = self.bucket(key, now);
         // Before the kind is noted: a request that is not recorded must not suppress the next one of its kind as well.
         if !bucket.take(now) {
             return None;
         }
         request.more = std::mem::take(&mut bucket.more);
+        let (bucket, refused) = (bucket.number, request.outcome == Outcome::Refused);
         let renewals = request.what == "renew";
         if !self.kinds.contains_key(&kind) && self.kinds.len() >= KINDS_MOST {
             self.forget(now);
         }
-        if let Some(before) = self.kinds.insert(kind, Seen { since: now, renewals, more: 0, bucket: key }) {
-            request.more += before.more;
+        if let Some(before) =
+            self.kinds.insert(kind, Seen { since: moment, more: 0, bucket, refused, renewals })
+        {
+            request.more += u64::from(before.more);
         }
         Some(request)
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        Moment(u64::try_from(now.duration_since(self.began).as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Returns the bucket of these callers, which is a full one if there was none.
+    fn bucket(&mut self, key: BucketKey, now: Instant) -> &mut Bucket {
+        self.buckets.entry(key).or_insert_with(|| {
+            self.made = self.made.wrapping_add(1);
+            Bucket::full(self.made, now)
+        })
     }
 
     /// Returns the bucket for a request. Full buckets are forgotten first, because a new one is full too.
@@ -160,11 +201,16 @@ impl Limit {
     /// Makes room: forgets the kinds whose window is over, or all if there are none. The buckets take over their
     /// counts.
     fn forget(&mut self, now: Instant) {
-        let some_are_over = self.kinds.values().any(|seen| seen.is_over(now));
-        for (_, seen) in self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(now)) {
-            let shared = (Callers::Others, seen.bucket.1);
-            let key = if self.buckets.contains_key(&seen.bucket) { seen.bucket } else { shared };
-            self.buckets.entry(key).or_insert_with(|| Bucket::full(now)).more += seen.more;
+        let moment = self.moment(now);
+        let some_are_over = self.kinds.values().any(|seen| seen.is_over(moment));
+        let over = self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(moment));
+        for seen in over.map(|(_, seen)| seen).collect::<Vec<_>>() {
+            let own = self.buckets.values_mut().find(|bucket| bucket.number == seen.bucket);
+            let more = u64::from(seen.more);
+            match own {
+                Some(bucket) => bucket.more += more,
+                None => self.bucket((Callers::Others, seen.refused), now).more += more,
+            }
         }
     }
 }

@@ -133,7 +133,7 @@ impl Core {
                 UndoScope::Run(run) => tombstones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
                     // Prepared injections may be about to be armed.
-                    tombstones.extend(state.runs.keys().chain(&measured).cloned().map(Tombstone::Run));
+                    tombstones.extend(state.runs.ids().chain(measured.iter().cloned()).map(Tombstone::Run));
                 }
             }
             let known = |run: &RunId| state.runs.contains_key(run) || measured.contains(run);

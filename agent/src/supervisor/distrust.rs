@@ -25,7 +25,7 @@ impl Core {
             .runs
             .iter()
             .filter(|(_, run)| run.distrusted.is_none())
-            .map(|(id, run)| (id.clone(), Arc::clone(&run.held_by)))
+            .filter_map(|(id, run)| Some((id.parse().ok()?, Arc::clone(&run.held_by))))
             .collect();
         // Signatures are verified without the lock, for which others wait.
         for (run, callers) in held {

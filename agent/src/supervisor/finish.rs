@@ -11,7 +11,7 @@ use firedrill_wire::{
 
 use super::{
     core::{Core, lock},
-    past::Past,
+    past::{Kept, Past},
     snapshots,
 };
 use crate::{
@@ -72,10 +72,11 @@ impl Core {
             })?;
         let taken_wall_us = snapshots::taken_wall_us(state, run).saturating_sub(LOOK_US);
         let mut told: BTreeMap<InjectionId, Past> = BTreeMap::new();
-        // Only the journal knows what happened before this process started.
+        // Only the journal knows what another process saw, and which injections ended since and are forgotten.
         let seen_all = {
             let state = lock(&self.state);
-            state.runs.get(run).is_some_and(|run| run.began_here) && state.forgot_wall_us < taken_wall_us
+            let began = state.runs.get(run).and_then(|run| run.began_boot_us);
+            began.is_some_and(|began| state.forgot_boot_us < began)
         };
         if !seen_all {
             let replayed = read(&self.config.paths()).map_err(|error| cannot(error.chain()))?;
@@ -87,7 +88,7 @@ impl Core {
         }
         let (open, stuck, waited) = {
             let state = lock(&self.state);
-            told.extend(state.past.iter().map(|(id, past)| (id.clone(), past.clone())));
+            told.extend(state.past.iter().filter_map(Kept::past));
             told.extend(state.live.iter().map(|(id, entry)| (id.clone(), entry.past())));
             let open: Vec<String> = state
                 .open_of(run)

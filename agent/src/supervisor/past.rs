@@ -5,11 +5,42 @@ use firedrill_wire::{
     api::{About, Claim},
     journal::State,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{journal::Intent, snapshot::Other};
 
+/// An injection's [`Past`] in one block of memory: many small blocks that stay each keep a page in use.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The injection's id, and its past as JSON.
+    text: Box<str>,
+    id_bytes: usize,
+    pub(super) state: State,
+    /// When it ended (CLOCK_BOOTTIME, microseconds).
+    pub(super) ended_boot_us: Option<u64>,
+}
+
+impl Kept {
+    /// Returns `None` if it cannot be kept.
+    pub(super) fn of(id: &InjectionId, past: &Past, ended_boot_us: Option<u64>) -> Option<Self> {
+        let text = format!("{id}{}", serde_json::to_string(past).ok()?).into();
+        Some(Self { text, id_bytes: id.as_str().len(), state: past.state, ended_boot_us })
+    }
+
+    /// Whether it is of this injection.
+    pub(super) fn is(&self, id: &InjectionId) -> bool {
+        self.text.get(..self.id_bytes) == Some(id.as_str())
+    }
+
+    /// Returns the injection's id and its past; `None` if they cannot be read.
+    pub(super) fn past(&self) -> Option<(InjectionId, Past)> {
+        let (id, past) = self.text.split_at_checked(self.id_bytes)?;
+        Some((id.parse().ok()?, serde_json::from_str(past).ok()?))
+    }
+}
+
 /// The claims of an injection and its end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
     pub(super) run: RunId,
     /// For people: run, drill and operator.

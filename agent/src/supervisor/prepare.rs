@@ -94,14 +94,14 @@ impl Core {
             }
             return Ok(());
         }
-        let began_here = self.snapshot(run)?;
+        let began_boot_us = self.snapshot(run)?;
         let measured = self.prober.known();
         let mut state = lock(&self.state);
         let known = state.claim(run, caller)?;
         known.plan_digest = ask.plan_digest.as_str().into();
         known.environment = ask.environment.as_deref().map(Into::into);
         known.heard_boot_us = self.now();
-        known.began_here |= began_here;
+        known.began_boot_us = known.began_boot_us.or(began_boot_us);
         known.taken_by(caller);
         known.remember(asks);
         state.prune(&measured, self.now());
@@ -215,18 +215,19 @@ impl Core {
         Ok(())
     }
 
-    /// Takes the run's snapshot; false if it exists already.
-    fn snapshot(&self, run: &RunId) -> Result<bool, Problem> {
+    /// Takes the run's snapshot, and returns when it began to (CLOCK_BOOTTIME, microseconds); `None` if it exists already.
+    fn snapshot(&self, run: &RunId) -> Result<Option<u64>, Problem> {
         let state = &self.config.paths.state;
         // One at a time, so that two first prepares do not both take it.
         let _order = lock(&self.files);
         if snapshots::load(state, run).ok().flatten().is_some() {
-            return Ok(false);
+            return Ok(None);
         }
+        let began_boot_us = self.now();
         let taken = self.wiring.snapshot.take(&self.host).map_err(|why| no_snapshot(&why))?;
-        let needed = self.prober.known().into_iter().chain(lock(&self.state).needed().cloned()).collect();
+        let needed = self.prober.known().into_iter().chain(lock(&self.state).needed()).collect();
         snapshots::save(state, run, &taken, &needed)
-            .map(|()| true)
+            .map(|()| Some(began_boot_us))
             .map_err(|error| no_snapshot(&format!("cannot write to {}: {error}", state.display())))
     }
 }

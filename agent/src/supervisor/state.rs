@@ -2,6 +2,7 @@
 
 mod common;
 mod run;
+mod runs;
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
@@ -13,7 +14,9 @@ use firedrill_wire::{
 
 pub(super) use run::{Asked, Run};
 
-use super::past::Past;
+use runs::Runs;
+
+use super::past::{Kept, Past};
 use crate::{
     config::Rules,
     control::Caller,
@@ -27,10 +30,8 @@ use crate::{
 const RUNS_MOST: usize = 64;
 /// Maximum number of bytes that the faults asked at prepare take, over all runs.
 pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
-/// Maximum number of closed injections that are kept whole.
-const CLOSED_MOST: usize = 1;
-/// Maximum number of older ones that are kept for comparisons; the journal has the others.
-const PAST_MOST: usize = 4;
+/// Maximum number of injections that are over and are kept for comparisons; the journal has the others.
+const PAST_MOST: usize = 5;
 
 /// The rules that allowed something; all of them must.
 pub(super) type Allowed = Vec<Arc<Rules>>;
@@ -39,15 +40,15 @@ pub(super) type Allowed = Vec<Arc<Rules>>;
 #[derive(Default)]
 pub(super) struct SupervisorState {
     pub(super) live: BTreeMap<InjectionId, Entry>,
-    /// Injections that ended earlier, reduced to what comparisons need.
-    pub(super) past: BTreeMap<InjectionId, Past>,
-    pub(super) runs: BTreeMap<RunId, Run>,
+    /// Injections that are over, reduced to what comparisons need.
+    pub(super) past: Vec<Kept>,
+    pub(super) runs: Runs,
     pub(super) tombstones: Tombstones,
     pub(super) halted_by: Option<String>,
     /// Whether the agent is stopping.
     pub(super) closing: bool,
-    /// The latest end of an injection that was forgotten, by the wall clock in microseconds.
-    pub(super) forgot_wall_us: u64,
+    /// The latest end of an injection that was forgotten (CLOCK_BOOTTIME, microseconds).
+    pub(super) forgot_boot_us: u64,
 }
 
 /// One injection, from arming on.
@@ -80,6 +81,8 @@ pub(super) struct Entry {
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
+    /// The same by CLOCK_BOOTTIME.
+    pub(super) ended_boot_us: Option<u64>,
     waker: Arc<dyn Waker>,
     /// Tells the code that makes the effect.
     called_off: Arc<CalledOff>,
@@ -108,6 +111,7 @@ impl Entry {
             story: Vec::new(),
             foreign: Vec::new(),
             ended_wall_us: None,
+            ended_boot_us: None,
             waker,
             called_off,
         }
@@ -183,7 +187,7 @@ impl SupervisorState {
 
     /// Returns the present state of an injection that was shown before; it may have ended since.
     pub(super) fn now(&self, before: OpenOne) -> OpenOne {
-        match (self.live.get(&before.id), self.past.get(&before.id)) {
+        match (self.live.get(&before.id), self.past.iter().find(|past| past.is(&before.id))) {
             (Some(entry), _) => entry.show(),
             (None, Some(past)) => OpenOne { state: past.state, ..before },
             // Only injections that were put back are forgotten; stuck ones are kept.
@@ -194,7 +198,7 @@ impl SupervisorState {
 
     /// Whether an injection of that id was armed.
     pub(super) fn has(&self, id: &InjectionId) -> bool {
-        self.live.contains_key(id) || self.past.contains_key(id)
+        self.live.contains_key(id) || self.past.iter().any(|past| past.is(id))
     }
 
     /// Whether this agent knows the run or injection of a tombstone.
@@ -250,39 +254,42 @@ impl SupervisorState {
     /// # Errors
     /// It belongs to somebody else.
     pub(super) fn claim(&mut self, run: &RunId, caller: &Caller) -> Result<&mut Run, Problem> {
-        let known = self.runs.entry(run.clone()).or_default();
+        let known = self.runs.get_or_new(run);
         caller.must_be(known.owner.get_or_insert_with(|| caller.name.as_str().into()), run)?;
         Ok(known)
     }
 
     /// Returns the runs whose snapshot may still be needed: those that are remembered, and all with an open injection.
-    pub(super) fn needed(&self) -> impl Iterator<Item = &RunId> {
+    pub(super) fn needed(&self) -> impl Iterator<Item = RunId> {
         let open = self.live.values().filter(|entry| entry.state.is_open());
-        self.runs.keys().chain(open.map(|entry| &entry.intent.run))
+        self.runs.ids().chain(open.map(|entry| entry.intent.run.clone()))
     }
 
     /// Forgets the oldest entries that are over. Of idle runs (nothing open, no probes), those of the person with the
     /// most go first, so that one person's runs never displace another's.
     pub(super) fn prune(&mut self, measured: &[RunId], now: u64) {
-        let mut closed: Vec<(Option<u64>, InjectionId)> = self
+        let mut forgot = self.forgot_boot_us;
+        let over = self
             .live
-            .iter()
-            .filter(|(_, entry)| decide::is_over(now, entry.state, entry.intent.live.ends_boot_us))
-            .map(|(id, entry)| (entry.ended_wall_us, id.clone()))
-            .collect();
-        closed.sort();
-        let surplus = closed.len().saturating_sub(CLOSED_MOST);
-        for (_, id) in closed.into_iter().take(surplus) {
-            if let Some(entry) = self.live.remove(&id) {
-                self.past.insert(id, entry.past());
-            }
+            .extract_if(.., |_, entry| decide::is_over(now, entry.state, entry.intent.live.ends_boot_us))
+            .filter_map(|(id, entry)| {
+                let kept = Kept::of(&id, &entry.past(), entry.ended_boot_us);
+                if kept.is_none() {
+                    forgot = forgot.max(entry.ended_boot_us.unwrap_or(now));
+                }
+                kept
+            });
+        self.past.extend(over);
+        self.past.sort_by_key(|past| past.ended_boot_us);
+        let surplus = self.past.len().saturating_sub(PAST_MOST);
+        for past in self.past.drain(..surplus) {
+            forgot = forgot.max(past.ended_boot_us.unwrap_or(now));
         }
-        while self.past.len() > PAST_MOST {
-            let oldest =
-                self.past.iter().min_by_key(|(_, past)| past.ended_wall_us).map(|(id, _)| id.clone());
-            let forgotten = oldest.and_then(|id| self.past.remove(&id));
-            let ended = forgotten.and_then(|past| past.ended_wall_us).unwrap_or(0);
-            self.forgot_wall_us = self.forgot_wall_us.max(ended);
+        self.past.shrink_to(PAST_MOST);
+        self.forgot_boot_us = forgot;
+        if self.live.is_empty() {
+            // An empty map keeps the memory of its first entries.
+            self.live = BTreeMap::new();
         }
         while self.runs.len() > RUNS_MOST && self.forget_run(measured, |_| 1, None) {}
         self.share();
@@ -291,19 +298,27 @@ impl SupervisorState {
     /// Forgets one idle run (nothing open, no probes): the oldest of the person with the most by `size`. With `but`,
     /// that run stays, and so do those of people who have less than its owner. Returns false if there is none.
     fn forget_run(&mut self, measured: &[RunId], size: impl Fn(&Run) -> usize, but: Option<&RunId>) -> bool {
-        let is_idle = |id: &RunId| !measured.contains(id) && self.open_of(id).next().is_none();
+        let open =
+            |id: &str| self.live.values().any(|one| one.intent.run.as_str() == id && one.state.is_open());
+        let is_idle = |id: &str| !measured.iter().any(|other| other.as_str() == id) && !open(id);
         let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
         let mut of_owner = BTreeMap::<_, usize>::new();
-        let asking = but.and_then(|id| self.runs.get_key_value(id)).filter(|(id, _)| !is_idle(id));
+        let asking = but.and_then(|id| Some((id.as_str(), self.runs.get(id)?)));
+        let asking = asking.filter(|(id, _)| !is_idle(id));
         for (_, run) in idle().chain(asking) {
             *of_owner.entry(&run.owner).or_default() += size(run);
         }
         let least = but.and_then(|id| of_owner.get(&self.runs.get(id)?.owner)).copied().unwrap_or(0);
         let oldest = idle()
-            .filter(|(id, run)| Some(*id) != but && of_owner.get(&run.owner) >= Some(&least))
+            .filter(|(id, run)| {
+                Some(*id) != but.map(RunId::as_str) && of_owner.get(&run.owner) >= Some(&least)
+            })
             .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
-            .map(|(id, _)| id.clone());
-        oldest.is_some_and(|id| self.runs.remove(&id).is_some())
+            .and_then(|(id, _)| id.parse().ok());
+        oldest.is_some_and(|id| {
+            self.runs.remove(&id);
+            true
+        })
     }
 
     /// Makes room for the faults that a run just asked; if that is impossible, forgets these again.

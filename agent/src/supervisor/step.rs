@@ -60,6 +60,7 @@ impl Core {
                 entry.trouble = trouble;
                 entry.foreign.extend(foreign);
                 entry.ended_wall_us = (!to.is_open()).then_some(wall_us);
+                entry.ended_boot_us = (!to.is_open()).then_some(now);
                 if to == State::InForce {
                     entry.intent.in_force_at(now);
                 }

@@ -111,3 +111,30 @@ fn what_is_left_to_an_administrator_is_not_called_ours() {
         assert_eq!((end.state, end.foreign.len()), (HostState::Clean, 1), "{file}: {end:?}");
     }
 }
+
+#[test]
+fn a_run_whose_whole_life_is_in_memory_ends_without_the_journal_after_many_others() {
+    let agent = Agent::new();
+    let drill = |n: usize| {
+        let (run, id): (RunId, _) = (format!("r-{n}").parse().unwrap(), format!("i-{n}"));
+        let ask = ask_prepare(&[(&id, pause(&id, None, None))], HOLD);
+        let prepared = ready(agent.supervisor.prepare(&alice(), &run, &ask).unwrap());
+        agent.supervisor.arm(&alice(), &run, &ask_arm(&prepared, 0, HOLD, LEASE)).unwrap();
+        agent.supervisor.renew(&alice(), &run, &Renew { lease: LEASE }).unwrap();
+        agent.wait_for(&id, State::InForce);
+        agent.undo(UndoScope::Run(run.clone()), false);
+        run
+    };
+    for n in 0..10 {
+        agent.supervisor.finish(&drill(n)).unwrap();
+    }
+    let last = drill(10);
+    let journal = agent.dir.path().join("state/journal");
+    fs::remove_file(&journal).unwrap();
+    // Reading it fails.
+    fs::create_dir(&journal).unwrap();
+    assert_eq!(agent.supervisor.finish(&last).unwrap().state, HostState::Clean);
+    // What ended during an earlier run is forgotten.
+    let forgotten: RunId = "r-0".parse().unwrap();
+    assert_eq!(agent.supervisor.finish(&forgotten).unwrap_err().code, RefusalCode::CannotCompare);
+}

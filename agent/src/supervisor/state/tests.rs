@@ -16,7 +16,7 @@ fn asked(
         fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
         fingerprint: String::new(),
     };
-    let known = state.runs.entry(run.clone()).or_default();
+    let known = state.runs.get_or_new(&run);
     known.heard_boot_us = heard_boot_us;
     known.remember(ids.iter().cloned().zip(lists.iter().map(|(_, bytes)| ask(*bytes))).collect());
     state.keep_asks(&run, ids.iter(), &[])
@@ -76,7 +76,7 @@ fn runs_hold_once_what_they_have_in_common() {
 fn what_was_asked_takes_no_more_memory_than_the_bound() {
     const HALF: usize = ASKS_MOST_BYTES / 2;
     let mut state = SupervisorState::default();
-    let runs = |state: &SupervisorState| state.runs.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let runs = |state: &SupervisorState| state.runs.ids().map(String::from).collect::<Vec<_>>();
     assert_eq!(asked(&mut state, "old", 1, &[("old-1-1", HALF)]), Ok(()));
     // The same list again is not counted twice.
     assert_eq!(asked(&mut state, "old", 1, &[("old-1-2", HALF), ("old-1-3", HALF)]), Ok(()));
@@ -86,14 +86,14 @@ fn what_was_asked_takes_no_more_memory_than_the_bound() {
     assert_eq!(runs(&state), ["new", "small"], "the oldest made room");
     let told = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
     assert!(told > ASKS_MOST_BYTES, "{told}");
-    assert_eq!(state.runs[&"new".parse().unwrap()].asks.len(), 1, "the earlier ask stays");
+    assert_eq!(state.runs.get(&"new".parse().unwrap()).unwrap().asks.len(), 1, "the earlier ask stays");
     // A repeated ask replaces its earlier one.
     assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
     // Nobody's asks displace those of a person who has less.
     for run in state.runs.values_mut() {
         run.owner = Some("alice".into());
     }
-    state.runs.entry("bobs".parse().unwrap()).or_default().owner = Some("bob".into());
+    state.runs.get_or_new(&"bobs".parse().unwrap()).owner = Some("bob".into());
     assert!(asked(&mut state, "bobs", 6, &[("bobs-1-1", ASKS_MOST_BYTES + 1)]).is_err());
     assert!(state.runs.contains_key(&"new".parse().unwrap()));
     assert_eq!(asked(&mut state, "bobs", 7, &[("bobs-1-2", HALF - 1000)]), Ok(()));

@@ -1,0 +1,131 @@
+//! The runs that are remembered, in one block of memory.
+
+use firedrill_wire::RunId;
+
+use super::{RUNS_MOST, Run};
+
+/// Maximum length of an id, in bytes.
+const ID_MOST: usize = 48;
+
+/// Runs by their ids, in the order of these. One block, which is made once for all that are remembered: each small block
+/// that stays keeps a whole page in use, and a block for each of many runs keeps as many pages.
+pub(in crate::supervisor) struct Runs(Vec<(Key, Run)>);
+
+/// A run's id, without a block of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// The rest is 0, which is in no id.
+    bytes: [u8; ID_MOST],
+}
+
+impl Key {
+    fn of(id: &RunId) -> Self {
+        let mut bytes = [0; ID_MOST];
+        bytes.iter_mut().zip(id.as_str().bytes()).for_each(|(to, from)| *to = from);
+        Self { bytes }
+    }
+
+    fn as_str(&self) -> &str {
+        let text = self.bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        // One more, which is there until another one is forgotten.
+        Self(Vec::with_capacity(RUNS_MOST + 1))
+    }
+}
+
+impl Runs {
+    fn place(&self, id: &RunId) -> Result<usize, usize> {
+        let key = Key::of(id);
+        self.0.binary_search_by(|(known, _)| known.cmp(&key))
+    }
+
+    pub(in crate::supervisor) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(in crate::supervisor) fn contains_key(&self, id: &RunId) -> bool {
+        self.place(id).is_ok()
+    }
+
+    pub(in crate::supervisor) fn get(&self, id: &RunId) -> Option<&Run> {
+        self.place(id).ok().map(|at| &self.0[at].1)
+    }
+
+    pub(in crate::supervisor) fn get_mut(&mut self, id: &RunId) -> Option<&mut Run> {
+        self.place(id).ok().map(|at| &mut self.0[at].1)
+    }
+
+    /// Returns a run, which is a new one if it was not known.
+    pub(in crate::supervisor) fn get_or_new(&mut self, id: &RunId) -> &mut Run {
+        let at = self.place(id).unwrap_or_else(|at| {
+            self.0.insert(at, (Key::of(id), Run::default()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    pub(in crate::supervisor) fn remove(&mut self, id: &RunId) {
+        if let Ok(at) = self.place(id) {
+            self.0.remove(at);
+            self.0.shrink_to(RUNS_MOST + 1);
+        }
+    }
+
+    /// Returns the runs with their ids.
+    pub(in crate::supervisor) fn iter(&self) -> impl Iterator<Item = (&str, &Run)> {
+        self.0.iter().map(|(key, run)| (key.as_str(), run))
+    }
+
+    /// Returns copies of the ids.
+    pub(in crate::supervisor) fn ids(&self) -> impl Iterator<Item = RunId> {
+        self.0.iter().filter_map(|(key, _)| key.as_str().parse().ok())
+    }
+
+    pub(in crate::supervisor) fn values(&self) -> impl Iterator<Item = &Run> {
+        self.0.iter().map(|(_, run)| run)
+    }
+
+    pub(in crate::supervisor) fn values_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.0.iter_mut().map(|(_, run)| run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_by_ids_of_every_length_and_stay_in_one_block() {
+        let mut runs = Runs::default();
+        let block = runs.0.as_ptr();
+        let mut ids: Vec<String> = (1..=ID_MOST).map(|length| "z".repeat(length)).collect();
+        ids.extend(["a".into(), "a-1".into(), "0".into(), "z-".into()]);
+        for id in ids.iter().rev() {
+            runs.get_or_new(&id.parse().unwrap()).heard_boot_us = id.len() as u64;
+        }
+        assert!("z".repeat(ID_MOST + 1).parse::<RunId>().is_err(), "no id is longer");
+        ids.sort();
+        let known: Vec<String> = runs.ids().map(|id| id.to_string()).collect();
+        assert_eq!(known, ids);
+        for id in &ids {
+            let id: RunId = id.parse().unwrap();
+            assert_eq!(runs.get(&id).unwrap().heard_boot_us, id.as_str().len() as u64);
+            runs.remove(&id);
+            assert!(!runs.contains_key(&id));
+        }
+        // As many as are remembered, and those that displace them.
+        for n in 0..1000 {
+            runs.get_or_new(&format!("run-{n:04}").parse().unwrap());
+            if runs.len() > RUNS_MOST {
+                let first = runs.ids().next().unwrap();
+                runs.remove(&first);
+            }
+        }
+        assert_eq!((runs.len(), runs.0.as_ptr()), (RUNS_MOST, block));
+    }
+}
