@@ -198,6 +198,16 @@ impl Journal {
         self.next_seq - 1
     }
 
+    /// Returns a reader of the events after a number. One that has seen all of them does not read the journal again, which
+    /// is done by the thread that also answers calls.
+    #[must_use]
+    pub fn tail(&self, after: u64) -> Tail {
+        if after < self.last_seq() {
+            return Tail::new(self.path.clone(), after);
+        }
+        Tail::from(self.path.clone(), after, self.log.file(), self.log.len())
+    }
+
     /// Numbers later events after this one: it was seen, and the journal may have lost it.
     pub fn number_after(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq.saturating_add(1));

@@ -134,6 +134,9 @@ impl Tombstones {
     }
 }
 
+/// Bytes by which the text of tombstones is enlarged at once.
+const ROOM: usize = 32 * 1024;
+
 /// Tombstones in one text, one line each after a leading line break. Many small long-lived allocations would each keep
 /// a page of memory in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,6 +166,10 @@ impl Stones {
             self.count -= 1;
         }
         let line = Self::line(stone);
+        if self.text.capacity() - self.text.len() < line.len() {
+            // A block of its own outside of the heap, of which only what is written takes memory.
+            self.text.reserve_exact(ROOM);
+        }
         // The leading line break is the one that ends the last line.
         self.text.push_str(if self.text.is_empty() { &line } else { &line[1..] });
         self.count += 1;

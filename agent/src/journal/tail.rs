@@ -7,6 +7,7 @@ use std::{
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::PathBuf,
+    sync::Arc,
 };
 
 use firedrill_wire::journal::AgentEvent;
@@ -20,7 +21,7 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
-    file: Option<(u64, File)>,
+    file: Option<(u64, Arc<File>)>,
     offset: u64,
     after: u64,
 }
@@ -30,6 +31,14 @@ impl Tail {
     #[must_use]
     pub const fn new(path: PathBuf, after: u64) -> Self {
         Self { path, file: None, offset: 0, after }
+    }
+
+    /// Starts at that many bytes of the open file, before which there is no event after that number.
+    pub(super) fn from(path: PathBuf, after: u64, file: Arc<File>, offset: u64) -> Self {
+        // If its number is unknown, it is opened by its path and read from its start.
+        let file = file.metadata().ok().map(|about| (about.ino(), file));
+        let offset = if file.is_some() { offset } else { 0 };
+        Self { path, file, offset, after }
     }
 
     /// Returns the newest number that was returned.
@@ -46,7 +55,7 @@ impl Tail {
         let inode = std::fs::metadata(&self.path)?.ino();
         if self.file.as_ref().is_none_or(|(known, _)| *known != inode) {
             let file = File::open(&self.path)?;
-            self.file = Some((file.metadata()?.ino(), file));
+            self.file = Some((file.metadata()?.ino(), Arc::new(file)));
             self.offset = 0;
         }
         let Some((_, file)) = &self.file else { return Ok(Vec::new()) };

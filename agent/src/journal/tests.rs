@@ -300,6 +300,30 @@ fn a_reader_follows_through_a_rewrite_and_sees_nothing_unsafe() {
     }
 }
 
+#[test]
+fn a_reader_who_has_seen_everything_reads_only_what_is_written_from_then_on() {
+    let disk = Disk::new();
+    let (mut journal, _) = disk.open();
+    let halted = |journal: &mut Journal, by: &str| journal.event(What::Halted { by: by.into() });
+    for _ in 0..10 {
+        halted(&mut journal, "alice");
+    }
+    let last = journal.last_seq();
+    let (mut seen, mut unseen) = (journal.tail(last), journal.tail(last - 1));
+    // What was written before is unreadable from here on.
+    let length = fs::metadata(disk.file()).unwrap().len();
+    let file = fs::OpenOptions::new().write(true).open(disk.file()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'x'; usize::try_from(length).unwrap()], 0)
+        .unwrap();
+    let next = halted(&mut journal, "bob");
+    assert_eq!(seen.next(next.seq).unwrap(), [next]);
+    assert!(unseen.next(u64::MAX).is_ok_and(|read| read.is_empty()), "it reads everything, in one line");
+    // A journal that is made anew has other places.
+    journal.compact(&[], true).unwrap();
+    let newest = halted(&mut journal, "carol");
+    assert_eq!(seen.next(newest.seq).unwrap(), [newest]);
+}
+
 proptest! {
     #[test]
     fn garbage_is_never_more_than_damage(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {

@@ -98,7 +98,7 @@ impl Control for Supervisor {
     }
 
     fn events(&self, after: u64) -> Feed<AgentEvent> {
-        event_stream::events(lock(&self.0.journal).path().to_owned(), self.0.published.clone(), after)
+        event_stream::events(lock(&self.0.journal).tail(after), self.0.published.clone())
     }
 
     fn start_probes(&self, caller: &Caller, run: &RunId, start: &StartProbes) -> Result<(), Problem> {

@@ -1,6 +1,6 @@
 //! Streams events: first those in the journal's file, then new ones. Streams only events that are synced to disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use firedrill_wire::journal::AgentEvent;
 use futures_util::stream;
@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::{control::Feed, journal::Tail};
 
-pub(super) fn events(path: PathBuf, published: watch::Receiver<u64>, after: u64) -> Feed<AgentEvent> {
-    let start = (Tail::new(path, after), published, Vec::new().into_iter());
+pub(super) fn events(tail: Tail, published: watch::Receiver<u64>) -> Feed<AgentEvent> {
+    let start = (tail, published, Vec::new().into_iter());
     Box::pin(stream::unfold(start, |(mut tail, mut published, mut read)| async move {
         loop {
             if let Some(event) = read.next() {
