@@ -60,7 +60,7 @@ fn the_checker_of_prometheus_takes_the_file() {
             .output();
         match checked {
             Ok(checked) => {
-                assert!(checked.status.success() && checked.stderr.is_empty(), "{name}: {checked:?}\n{text}")
+                assert!(checked.status.success() && checked.stderr.is_empty(), "{name}: {checked:?}\n{text}");
             }
             Err(_) => eprintln!("skipped: promtool is not installed (tests/packages.sh metrics)"),
         }

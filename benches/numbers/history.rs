@@ -49,6 +49,12 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
     line("firedrill history, with nothing new", &Times::new(took).show(&[50, 95]), "under 100 ms");
     line("  of that at work on a core", &Times::new(worked).show(&[50, 95]), "");
+    let mut page = Command::new(firedrill);
+    page.args(["report", "--index"]).current_dir(folder.path());
+    let wrote = once(&mut page, &[0])?;
+    line("firedrill report --index", &format!("{:.2} s", wrote.took.as_secs_f64()), "");
+    let size = reports.join("index.html").metadata()?.len();
+    line("  the page", &format!("{} kB", size / 1000), "under 2 MiB");
     Ok(())
 }
 

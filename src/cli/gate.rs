@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     match &args.write {
-        Some(path) if decided.exit == Exit::Held as u8 => keep(run.only(&args.objective)?, path)?,
+        Some(path) if decided.exit == Exit::Held as u8 => keep(&run.only(&args.objective)?, path)?,
         Some(path) => errln!("{} was not written: only a run that passes can be a baseline", path.display()),
         None => {}
     }
@@ -110,8 +110,8 @@ fn of_one_scenario(run: &Results, baseline: &Results) -> Result<()> {
     Ok(())
 }
 
-fn keep(run: Results, path: &Path) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(&run)?;
+fn keep(run: &Results, path: &Path) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(run)?;
     bytes.push(b'\n');
     whole::replace(path, &bytes, whole::USUAL)
         .map_err(|error| Failure::from(error).wrap(format!("cannot write the baseline {}", path.display())))

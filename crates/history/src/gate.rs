@@ -53,8 +53,8 @@ pub struct Reason {
 }
 
 impl Reason {
-    fn new(kind: Kind, text: String) -> Self {
-        Self { kind, allowed: false, text: on_one_line(&text), attack: None, objective: None }
+    fn new(kind: Kind, text: &str) -> Self {
+        Self { kind, allowed: false, text: on_one_line(text), attack: None, objective: None }
     }
 
     fn on(self, attack: &str, objective: Option<&str>) -> Self {
@@ -81,7 +81,7 @@ pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (
     let mut reasons = of_run(run, own);
     reasons.extend(comparison.iter().flat_map(of_comparison));
     if own != Exit::Held && reasons.is_empty() {
-        reasons.push(Reason::new(Kind::Run, format!("the run ended with exit code {}", run.exit)));
+        reasons.push(Reason::new(Kind::Run, &format!("the run ended with exit code {}", run.exit)));
     }
     let place = |kind: Kind| {
         [Kind::Run, Kind::Violated, Kind::Worse, Kind::Unknown].iter().position(|one| *one == kind)
@@ -113,13 +113,13 @@ fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
             let why =
                 if attack.why.is_empty() { "no reason is known".to_owned() } else { attack.why.join("; ") };
             let text = format!("{}: not run: {why}", attack.name);
-            reasons.push(Reason::new(Kind::Unknown, text).on(&attack.name, None));
+            reasons.push(Reason::new(Kind::Unknown, &text).on(&attack.name, None));
             continue;
         };
         for one in &attack.objectives {
             if let Some(kind) = kind(one.verdict) {
                 let text = format!("{}, {}: {}", attack.name, one.name, one.why);
-                reasons.push(Reason::new(kind, text).on(&attack.name, Some(&one.name)));
+                reasons.push(Reason::new(kind, &text).on(&attack.name, Some(&one.name)));
             }
         }
         // A guard, or a doubt about the whole attack, belongs to no single objective.
@@ -127,7 +127,7 @@ fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
             && let Some(kind) = kind(verdict)
         {
             let text = format!("{}: {}", attack.name, attack.why.join("; "));
-            reasons.push(Reason::new(kind, text).on(&attack.name, None));
+            reasons.push(Reason::new(kind, &text).on(&attack.name, None));
         }
     }
     let whole = match own {
@@ -137,9 +137,9 @@ fn of_run(run: &Results, own: Exit) -> Vec<Reason> {
         Exit::Violated => Kind::Unknown,
         _ => Kind::Run,
     };
-    reasons.extend(run.why.iter().map(|why| Reason::new(whole, why.clone())));
+    reasons.extend(run.why.iter().map(|why| Reason::new(whole, why)));
     if whole == Kind::Run && run.why.is_empty() {
-        reasons.push(Reason::new(Kind::Run, format!("the run ended with exit code {}", run.exit)));
+        reasons.push(Reason::new(Kind::Run, &format!("the run ended with exit code {}", run.exit)));
     }
     reasons
 }
@@ -172,7 +172,7 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
             }
             Change::Better | Change::Same | Change::Added => None,
         };
-        reason.map(|(kind, text)| Reason::new(kind, text).on(&row.attack, Some(&row.objective)))
+        reason.map(|(kind, text)| Reason::new(kind, &text).on(&row.attack, Some(&row.objective)))
     });
     reasons.collect()
 }

@@ -76,3 +76,56 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use firedrill_judge::{score, testing::Drill};
+
+    use super::*;
+
+    /// A run that held.
+    fn card() -> Scorecard {
+        let mut drill = Drill::one();
+        drill.goals.truncate(1);
+        score::fold(&drill.records())
+    }
+
+    fn told(card: &Scorecard, ended: bool) -> Vec<(String, Verdict)> {
+        let outcomes = Told::of(card, None, ended).outcomes;
+        outcomes.into_iter().map(|one| (one.objective, one.verdict)).collect()
+    }
+
+    #[test]
+    fn what_held_is_told_of_whole_runs_only() {
+        let whole = [("users".to_owned(), Verdict::Held), (String::new(), Verdict::Held)];
+        assert_eq!(told(&card(), true), whole);
+        assert_eq!(told(&card(), false), []);
+    }
+
+    #[test]
+    fn an_attack_that_a_guard_ended_is_an_outcome_of_its_own_and_nothing_held_in_it() {
+        let mut card = card();
+        card.attacks[0].verdict = Some(Verdict::Violated);
+        card.attacks[0].why = vec!["a guard ended it".to_owned()];
+        assert_eq!(told(&card, true), [(String::new(), Verdict::Violated)]);
+        assert_eq!(Told::of(&card, None, true).outcomes[0].measured, "a guard ended it");
+        // A run without an end shows it all the same.
+        assert_eq!(told(&card, false), [(String::new(), Verdict::Violated)]);
+    }
+
+    #[test]
+    fn a_doubt_about_the_attack_closes_nothing_and_one_about_another_objective_does_not_matter() {
+        let mut card = card();
+        card.attacks[0].verdict = Some(Verdict::Unknown);
+        assert_eq!(told(&card, true), []);
+        let other = ObjectiveCard {
+            name: "fast".to_owned(),
+            verdict: Verdict::Unknown,
+            ..card.attacks[0].objectives[0].clone()
+        };
+        card.attacks[0].objectives.push(other);
+        assert_eq!(told(&card, true), [("users".to_owned(), Verdict::Held)]);
+        card.attacks[0].verdict = None;
+        assert_eq!(told(&card, true), [], "an attack that was not run says nothing");
+    }
+}
