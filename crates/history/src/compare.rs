@@ -111,6 +111,9 @@ pub struct Row {
     /// The reason, where the change is not plain from the figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether both figures are known and neither has a range, as those of metric sources: there is nothing to compare by, whatever they are.
+    #[serde(skip)]
+    pub without_ranges: bool,
 }
 
 /// Two runs, side by side.
@@ -198,6 +201,7 @@ fn row(attack: &AttackResult, objective: &ObjectiveResult) -> Row {
         after: Some(side(objective)),
         change: Change::Unknown,
         why: None,
+        without_ranges: false,
     }
 }
 
@@ -206,7 +210,11 @@ fn both(attack: &AttackResult, before: &ObjectiveResult, after: &ObjectiveResult
         Ok(change) => (change, None),
         Err(why) => (Change::Unknown, Some(why)),
     };
-    Row { before: Some(side(before)), change, why, ..row(attack, after) }
+    let known = |one: &ObjectiveResult| {
+        one.verdict != Verdict::Unknown && one.measured.value.is_some() && one.measured.low.is_none()
+    };
+    let without_ranges = before.goal == after.goal && known(before) && known(after);
+    Row { before: Some(side(before)), change, why, without_ranges, ..row(attack, after) }
 }
 
 /// Returns the change, or the reason why the figures cannot be compared.

@@ -167,6 +167,8 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
             }
             // What is unknown in the run itself, or was not run, is told already.
             Change::Unknown if row.after.is_none_or(|side| side.verdict == Verdict::Unknown) => None,
+            // Its own goal decides about it.
+            Change::Unknown if row.without_ranges => None,
             Change::Unknown => {
                 Some((Kind::Unknown, format!("{name}: not compared with the baseline: {why}")))
             }

@@ -99,3 +99,17 @@ fn a_refused_run_is_not_called_worse_than_its_baseline() {
     assert_eq!(exit, Exit::Refused);
     assert!(decided.reasons.iter().all(|reason| reason.kind != Kind::Worse), "{decided:?}");
 }
+
+/// The samples of a metric source have no range that chance explains.
+#[test]
+fn figures_that_never_have_a_range_are_decided_by_their_own_goal() {
+    let mut baseline = held();
+    baseline.attacks[0].objectives[0].measured.low = None;
+    let mut run = baseline.clone();
+    run.attacks[0].objectives[0].measured.value = Some(0.5);
+    let (exit, decided) = gate(&run, Some(&baseline), false);
+    assert_eq!((exit, decided.reasons), (Exit::Held, vec![]));
+    assert_eq!(decided.comparison.unwrap().rows[0].change, Change::Unknown, "and nobody calls them equal");
+    run.attacks[0].objectives[0].goal = "another".to_owned();
+    assert_eq!(gate(&run, Some(&baseline), false).0, Exit::Unknown, "a changed goal is still told");
+}
