@@ -27,13 +27,13 @@ const dark = { colorScheme: 'dark' };
 const light = { colorScheme: 'light' };
 const scriptless = { javaScriptEnabled: false };
 
-/** The ways in which a report is opened. `axe`: accessibility is checked too. */
+/** The ways in which a report is opened. `axe`: accessibility is checked too; `play`: the page is used. */
 export const VIEWS = {
-  desk: named(desk(light), 'light', { axe: true }),
+  desk: named(desk(light), 'light', { axe: true, play: true }),
   deskDark: named(desk(dark), 'dark', { axe: true }),
   deskScriptless: named(desk(scriptless), 'JavaScript off'),
   phone: named(phone(390, light), 'light', { axe: true }),
-  phoneDark: named(phone(390, dark), 'dark', { axe: true }),
+  phoneDark: named(phone(390, dark), 'dark', { axe: true, play: true }),
   phoneScriptless: named(phone(390, scriptless), 'JavaScript off'),
   phone360: phone(360),
   phone320: phone(320),

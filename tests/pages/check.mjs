@@ -10,6 +10,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { VIEWS, open, start } from './browser.mjs';
 import { look, unfold } from './look.mjs';
+import { play } from './play.mjs';
 import { selfTest } from './self_test.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -43,6 +44,13 @@ export async function check(browser, file, view) {
       const opened = await page.evaluate(look, view.width);
       for (const text of opened.wide) if (!seen.wide.includes(text)) report('wide', `${text}, with all details open`);
       if (view.axe) await accessibility(page, report);
+      if (view.play) {
+        await play(page, report, !view.options.hasTouch);
+        // With its cursor shown, too.
+        await accessibility(page, report);
+        const after = await page.evaluate(look, view.width);
+        for (const text of after.wide) if (!opened.wide.includes(text)) report('wide', `${text}, with the cursor shown`);
+      }
     }
   } finally {
     await context.close();

@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { VIEWS } from './browser.mjs';
 
 const DOT = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==';
-const added = (html) => (page) => page.replace('</header>', `</header>${html}`);
-const style = (css) => (page) => page.replace('</head>', `<style>${css}</style></head>`);
+// The page's own policy refuses other styles and scripts.
+const loose = (page) => page.replace(/style-src '[^']*'/, "style-src 'unsafe-inline'");
+const added = (html) => (page) => (html.includes('style=') ? loose(page) : page).replace('</header>', `</header>${html}`);
 const without = (what) => (page) => page.replace(what, '');
 const lawless = without(/<meta http-equiv="Content-Security-Policy"[^>]*>/);
 const also = (...changes) => (page) => changes.reduce((text, change) => change(text), page);
+const style = (css) => also(loose, (page) => page.replace('</head>', `<style>${css}</style></head>`));
+const scripted = (what, other) => also(lawless, (page) => page.replace(what, () => other));
+const used = { ...VIEWS.desk, play: true };
 
 // Each with the view that has to find it, the kind, and words of what is found.
 const BROKEN = [
@@ -22,6 +26,15 @@ const BROKEN = [
   ['an element too wide for paper', style('@media print{.story{width:50rem}}'), VIEWS.paper, 'wide', 'p.story'],
   ['an element that is wide without scripts', added('<noscript><div id="broad" style="width:2000px">x</div></noscript>'), VIEWS.deskScriptless, 'wide', 'div#broad'],
   ['a script that fails', also(lawless, added('<script>throw new Error("on purpose")</script>')), VIEWS.desk, 'script', 'on purpose'],
+  ['a style that its own policy refuses', (page) => page.replace('</head>', '<style>p{margin:0}</style></head>'), VIEWS.desk, 'console', 'Content Security Policy'],
+  ['a script that was changed', (page) => page.replace("'use strict';\n", "'use strict';\n\n"), VIEWS.desk, 'console', 'Content Security Policy'],
+  ['a script that does not run', scripted('<script>', '<script type="text/plain">'), used, 'cursor', 'did not run'],
+  ['values of another moment', scripted('Math.floor((ms - line.from) / line.step)', 'Math.floor((ms - line.from) / line.step) + 7'), used, 'cursor', 'where the data has'],
+  ['values that nobody is told', scripted('    sayValues();\n', ''), used, 'cursor', 'is not told'],
+  ['a cursor on one chart alone', scripted('for (const svg of all) {', 'for (const svg of all.slice(0, 1)) {'), used, 'cursor', 'charts show the cursor'],
+  ['a key that does not zoom', scripted("'+': () => zoomBy(0.5),", ''), used, 'zoom', '+ shows'],
+  ['a drag that shows another time', scripted('zoomTo(from, until);\n    say', 'zoomTo(from, until + 9e5);\n    say'), used, 'zoom', 'a drag from'],
+  ['a filter that hides nothing', scripted("one.classList.toggle('filtered', Boolean(away));", ''), used, 'filter', 'of other hosts'],
   ['a script that its own policy refuses', added('<script>1</script>'), VIEWS.desk, 'console', 'Content Security Policy'],
   ['an image from elsewhere', also(lawless, added('<img src="http://elsewhere.invalid/x.png" alt="x">')), VIEWS.desk, 'network', 'elsewhere.invalid'],
   ['no policy', lawless, VIEWS.desk, 'policy', 'forbid'],
@@ -38,7 +51,7 @@ const BROKEN = [
 
 // Names of any length outside of charts, whose labels were measured when they were drawn.
 const longNames = (page) =>
-  page.replace(/(<style>[\s\S]*?<\/style>|<svg[\s\S]*?<\/svg>|<[^>]*>)|\b(checkout|app\d|client\d|coordinator)\b/g, (all, kept) => kept ?? all.repeat(12));
+  page.replace(/(<style>[\s\S]*?<\/style>|<script[\s\S]*?<\/script>|<svg[\s\S]*?<\/svg>|<[^>]*>)|\b(checkout|app\d|client\d|coordinator)\b/g, (all, kept) => kept ?? all.repeat(12));
 
 // Everything that has a colour of its own and that a report where all held does not show.
 const STATES = ['held', 'violated', 'unknown', 'notrun', 'clean', 'stuck', 'dirty', 'unproven', 'gone'];
@@ -78,13 +91,13 @@ export async function selfTest(file, check) {
   };
   try {
     for (const [what, change, view, kind, words] of BROKEN) {
-      const all = await found(what, small, change, { ...view, axe: kind === 'axe' });
+      const all = await found(what, small, change, { ...view, axe: kind === 'axe', play: ['cursor', 'zoom', 'filter'].includes(kind) });
       if (!all.some((one) => one.kind === kind && one.text.includes(words))) {
         problems.push(`${what} (${view.name}): not found; found were: ${listed(all)}`);
       }
     }
     for (const [what, change, view, axe] of RIGHT) {
-      const all = await found(what, page, change, { ...view, axe });
+      const all = await found(what, page, change, { ...view, axe, play: false });
       if (all.length > 0) problems.push(`${what} (${view.name}) is right, but it finds: ${listed(all)}`);
     }
   } finally {
