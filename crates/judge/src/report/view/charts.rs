@@ -139,16 +139,14 @@ pub(super) fn attacks(card: &Scorecard) -> Vec<Band> {
     card.attacks.iter().filter_map(band).collect()
 }
 
+/// The lines of a probe, and the map of its requests.
+type Shown<'h> = (Vec<Line>, Option<&'h Heat>);
+
 /// Returns charts of the whole run, one for each probe: its lines, and the map of its requests.
-pub(super) fn timelines(
-    card: &Scorecard,
-    plan: &Plan,
-    end_us: i64,
-    panels: &[(Vec<Line>, Option<&Heat>)],
-) -> Vec<ChartView> {
+pub(super) fn timelines(card: &Scorecard, plan: &Plan, end_us: i64, panels: &[Shown<'_>]) -> Vec<ChartView> {
     let bands = attacks(card);
     let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
-    let chart = |(place, (probe, (lines, heat))): (usize, (&Probe, &(Vec<Line>, Option<&Heat>)))| {
+    let chart = |(place, (probe, (lines, heat))): (usize, (&Probe, &Shown<'_>))| {
         let (good, below_us) = limits(plan, &probe.name);
         let chart = Chart {
             id: format!("run-{place}"),

@@ -106,8 +106,10 @@ fn a_source_without_answers_is_unknown_where_that_matters() {
     said(&found, Verdict::Unknown, "nothing is known from 1.0 s after the fault's start to 12 s after");
     assert!(found.why.contains("connection refused"), "{found:?}");
     // It was down after the alert, and before the baseline's last answer.
-    let found =
-        detected(&watch(|at| if at < 10 || at > 26 { None } else { when(at >= 25, loud()) }), &course(10));
+    let found = detected(
+        &watch(|at| if !(10..=26).contains(&at) { None } else { when(at >= 25, loud()) }),
+        &course(10),
+    );
     said(&found, Verdict::Held, "fired");
     // Nobody asked at all.
     said(&detected(&Watch::new(vec![], S), &course(10)), Verdict::Unknown, "it was not asked");
