@@ -57,37 +57,25 @@ pub(super) async fn answer(facts: &Facts) -> Result<(), String> {
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
-/// Asks until there is a value. Returns the reason why there is none.
+/// Asks for a metric until there is a value. Returns the reason why there is none.
 async fn first(mut poll: Poll) -> Option<String> {
-    let mut why = None;
-    for again in 0..TRIES {
-        if again > 0 {
-            tokio::time::sleep(BETWEEN).await;
-        }
-        why = poll.trial().await;
-        if why.is_none() {
-            return None;
-        }
+    let mut why = poll.trial().await?;
+    for _ in 1..TRIES {
+        tokio::time::sleep(BETWEEN).await;
+        why = poll.trial().await?;
     }
-    why.map(|why| {
-        let Metric { name, source, .. } = poll.metric();
-        format!("objective {name} cannot be measured: source {source}: {why}")
-    })
+    let Metric { name, source, .. } = poll.metric();
+    Some(format!("objective {name} cannot be measured: source {source}: {why}"))
 }
 
-/// Asks until there is an answer. Returns the reason why there is none.
+/// Asks for an alert until there is an answer. Returns the reason why there is none.
 async fn first_of_alert(mut watch: Watch) -> Option<String> {
-    let mut why = None;
-    for again in 0..TRIES {
-        if again > 0 {
-            tokio::time::sleep(BETWEEN).await;
-        }
-        why = watch.trial().await;
-        if why.is_none() {
-            return None;
-        }
+    let mut why = watch.trial().await?;
+    for _ in 1..TRIES {
+        tokio::time::sleep(BETWEEN).await;
+        why = watch.trial().await?;
     }
-    why
+    Some(why)
 }
 
 /// Begins to ask for every metric and every alert.

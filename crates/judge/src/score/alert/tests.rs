@@ -107,7 +107,7 @@ fn a_source_without_answers_is_unknown_where_that_matters() {
     assert!(found.why.contains("connection refused"), "{found:?}");
     // It was down after the alert, and before the baseline's last answer.
     let found = detected(
-        &watch(|at| if !(10..=26).contains(&at) { None } else { when(at >= 25, loud()) }),
+        &watch(|at| if (10..=26).contains(&at) { when(at >= 25, loud()) } else { None }),
         &course(10),
     );
     said(&found, Verdict::Held, "fired");
