@@ -14,7 +14,7 @@ use firedrill_wire::{
 
 pub(super) use run::{Asked, Run};
 
-use runs::Runs;
+use runs::{RUNS_MOST, Runs};
 
 use super::past::{Kept, Past};
 use crate::{
@@ -26,8 +26,6 @@ use crate::{
     time::Waker,
 };
 
-/// Maximum number of runs in memory.
-const RUNS_MOST: usize = 64;
 /// Maximum number of bytes that the faults asked at prepare take, over all runs.
 pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
 /// Maximum number of injections that are over and are kept for comparisons; the journal has the others.

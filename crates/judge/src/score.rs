@@ -4,6 +4,7 @@
 //! was not measured. A log may be cut at any record: what it does not show is `unknown`.
 
 pub mod alert;
+pub mod alert_card;
 mod attack;
 mod attack_score;
 mod baseline;

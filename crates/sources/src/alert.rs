@@ -81,7 +81,7 @@ pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
 /// # Errors
 /// Its status is not that of an answer, or it is none of `of`.
 pub(crate) fn json<'a, T: Deserialize<'a>>(of: &str, status: u16, body: &'a [u8]) -> Result<T, String> {
-    let said = || crate::kind::excerpt(&String::from_utf8_lossy(body));
+    let said = || crate::excerpt::excerpt(&String::from_utf8_lossy(body));
     match status {
         200..=299 => {
             serde_json::from_slice(body).map_err(|_| format!("the answer is not that of {of}: {}", said()))

@@ -112,8 +112,3 @@ fn token_at(mut wrong: Vec<Refusal>) -> Vec<Refusal> {
     wrong.iter_mut().filter(|one| one.field == own).for_each(|one| one.field = Field::request(&["token"]));
     wrong
 }
-
-/// Returns the beginning of a text of a source, for a message.
-pub(crate) fn excerpt(text: &str) -> String {
-    firedrill_wire::text::clean(text.trim(), 200).into_owned()
-}

@@ -6,6 +6,7 @@
 pub mod alert;
 mod ask;
 pub mod clock;
+mod excerpt;
 mod kind;
 mod points;
 

@@ -2,8 +2,10 @@
 
 use firedrill_wire::RunId;
 
-use super::{RUNS_MOST, Run};
+use super::run::Run;
 
+/// Maximum number of runs in memory.
+pub(super) const RUNS_MOST: usize = 64;
 /// Maximum length of an id, in bytes.
 const ID_MOST: usize = 48;
 

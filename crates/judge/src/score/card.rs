@@ -6,7 +6,7 @@ use firedrill_plan::plan::model::Phase;
 use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
 use serde::{Deserialize, Serialize};
 
-use super::{alert::AlertCard, metric_card::MetricCard};
+use super::{alert_card::AlertCard, metric_card::MetricCard};
 use crate::verdict::Verdict;
 
 /// The result of judging a run.

@@ -4,7 +4,7 @@
 mod during;
 
 use super::{
-    alert::AlertCard,
+    alert_card::AlertCard,
     card::{AttackCard, Course, FigureCard, Scorecard},
     format,
 };

@@ -9,9 +9,10 @@ use firedrill_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Form, Kind, Metrics, Question, excerpt, prometheus::encoded};
+use super::{Form, Kind, Metrics, Question, prometheus::encoded};
 use crate::{
     alert::Alerts,
+    excerpt::excerpt,
     points::{Point, merged},
 };
 

@@ -10,9 +10,10 @@ use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 pub use self::promql::selectors;
-use super::{Form, Kind, Metrics, Question, excerpt};
+use super::{Form, Kind, Metrics, Question};
 use crate::{
     alert::Alerts,
+    excerpt::excerpt,
     points::{Point, merged},
 };
 

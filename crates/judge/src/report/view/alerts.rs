@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::words::NONE;
 use crate::score::{
-    alert::{AlertCard, FiringCard, TookCard},
+    alert_card::{AlertCard, FiringCard, TookCard},
     card::AttackCard,
     format,
 };

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::{Prometheus, encoded};
 use crate::{
     alert::{AlertQuery, AlertSeen, Alerts, json, quoted, shown},
-    kind::{Kind as _, alertmanager::what, excerpt},
+    excerpt::excerpt,
+    kind::{Kind as _, alertmanager::what},
 };
 
 /// The state of an alert that waits no more for its `for`.
