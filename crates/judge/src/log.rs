@@ -226,6 +226,9 @@ pub enum Event {
         /// The reason why there is no answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
+        /// Whether the question before had no answer, either, for the same reason.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// A source was asked whether an alert is firing.
     AlertSeen {

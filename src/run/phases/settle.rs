@@ -8,7 +8,7 @@ use crate::{
         Plan,
         model::{Attack, Goal, Phase},
     },
-    score,
+    score::{self, metric},
 };
 
 /// Waits until the system has been healthy for `settle`, before the next attack.
@@ -46,10 +46,10 @@ pub(super) async fn settle(
     })
 }
 
-/// Returns the reason why the attack's judged probes were not healthy during the last `over`.
+/// Returns the reason why the attack's judged probes and metrics were not healthy during the last `over`.
 fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: i64) -> Option<String> {
     let judged = plan.objectives.iter().filter(|objective| attack.judge.contains(&objective.name));
-    judged.into_iter().find_map(|objective| {
+    let probed = judged.into_iter().find_map(|objective| {
         let wanted = match objective.goal {
             Goal::Good(share) => share.fraction(),
             _ => score::good_enough(plan, attack, &objective.probe),
@@ -64,6 +64,17 @@ fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: 
             )),
             Some(_) => None,
         }
+    });
+    let metrics = plan.metrics.iter().filter(|metric| attack.judge.contains(&metric.name));
+    probed.or_else(|| {
+        metrics.into_iter().find_map(|metric| {
+            let timeout = plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout);
+            match guards.metrics().window(metric, timeout, over, now_us) {
+                None => Some(format!("source {} has no new sample of {}", metric.source, metric.name)),
+                Some(samples) => metric::violated_by(metric, &samples)
+                    .map(|why| format!("{} was {why} over {over}", metric.name)),
+            }
+        })
     })
 }
 
@@ -72,6 +83,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::{
+        log::{Event, Sample},
+        plan::model::{Asks, Metric, MetricGoal},
+    };
     use firedrill_judge::testing::{Drill, S, bin};
 
     #[test]
@@ -89,5 +104,47 @@ mod tests {
             "{bad}"
         );
         assert_eq!(seen(&guards, 60).as_deref(), Some("nothing was measured of buy"), "long ago");
+    }
+
+    #[test]
+    fn what_a_source_does_not_say_is_not_healthy_either() {
+        let mut plan = Drill { vantages: vec!["canary"], ..Drill::one() }.plan();
+        plan.metrics = vec![Metric {
+            name: "errors".to_owned(),
+            source: "prom".to_owned(),
+            asks: Asks::One { query: "x".to_owned() },
+            goal: MetricGoal::Below(0.5),
+            every: Span::secs(1),
+            lag: Span::secs(1),
+            stale_after: Span::secs(5),
+            during: vec![Phase::Fault],
+        }];
+        plan.attacks[0].judge = vec!["errors".to_owned()];
+        let plan = Arc::new(plan);
+        let mut guards = Guards::new(&plan);
+        let seen = |guards: &Guards, now| unhealthy(&plan, guards, &plan.attacks[0], Span::secs(3), now * S);
+        assert_eq!(seen(&guards, 10).as_deref(), Some("source prom has no new sample of errors"));
+        let sampled = |second: i64, value: f64| Event::Sampled {
+            objective: "errors".to_owned(),
+            until_us: second * S,
+            samples: vec![Sample {
+                at_us: second * S,
+                window_us: 0,
+                age_us: 0,
+                low: Some(value),
+                high: Some(value),
+                total: None,
+                series: 1,
+                lacks: None,
+            }],
+            unsure_us: 1_000,
+            took_us: 1_000,
+            failed: None,
+            again: false,
+        };
+        guards.sampled(&sampled(9, 0.9));
+        assert_eq!(seen(&guards, 10).as_deref(), Some("errors was 0.9, not below 0.5 over 3s"));
+        (10..14).for_each(|second| guards.sampled(&sampled(second, 0.1)));
+        assert_eq!(seen(&guards, 14), None);
     }
 }

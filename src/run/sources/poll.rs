@@ -28,7 +28,8 @@ pub(super) struct Poll {
     window_us: i64,
     /// The first moment that was not answered, by the source's clock.
     next_us: Option<i64>,
-    failed: bool,
+    /// Why the newest question had no answer, if it had none.
+    failed: Option<String>,
 }
 
 impl Poll {
@@ -38,7 +39,7 @@ impl Poll {
         let age = kind.and_then(|kind| kind.age_query(&queries));
         let window_us =
             kind.map_or(0, |kind| queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0));
-        Self { age, window_us, metric, asker, clock, there: Clock::default(), next_us: None, failed: false }
+        Self { age, window_us, metric, asker, clock, there: Clock::default(), next_us: None, failed: None }
     }
 
     pub(super) const fn metric(&self) -> &Metric {
@@ -63,7 +64,8 @@ impl Poll {
             Ok(samples) => (samples, None),
             Err(why) => (Vec::new(), Some(why)),
         };
-        self.failed = failed.is_some();
+        let again = failed.is_some() && failed == self.failed;
+        self.failed.clone_from(&failed);
         Some(Event::Sampled {
             objective: self.metric.name.clone(),
             until_us: question.until_us - offset_us,
@@ -71,6 +73,7 @@ impl Poll {
             unsure_us,
             took_us: self.clock.now_us() - began_us,
             failed,
+            again,
         })
     }
 
@@ -111,7 +114,7 @@ impl Poll {
         let next = self.next_us.unwrap_or(0).saturating_add(signed(self.metric.lag.as_micros()));
         let left = next - offset_us - self.clock.now_us();
         let wait = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-        let least = if self.failed { self.metric.every.0 } else { Duration::from_millis(50) };
+        let least = if self.failed.is_some() { self.metric.every.0 } else { Duration::from_millis(50) };
         wait.clamp(least, self.metric.every.0)
     }
 

@@ -57,8 +57,8 @@ pub(crate) struct SampledFacts<'a> {
     pub(crate) samples: Vec<&'a Sample>,
     /// Each question: when its record was written, how long it took, and the uncertainty of the source's clock.
     asked: Vec<(i64, i64, i64)>,
-    /// Each question without an answer, and why.
-    pub(crate) failed: Vec<(i64, &'a str)>,
+    /// Each question without an answer: when its record was written, the last moment that was asked for, and why.
+    pub(crate) failed: Vec<(i64, i64, &'a str)>,
 }
 
 impl SampledFacts<'_> {
@@ -66,7 +66,7 @@ impl SampledFacts<'_> {
     pub(crate) fn asked(&self, from_us: i64, until_us: i64) -> (u64, u64) {
         let inside = |at_us: &i64| (from_us..=until_us).contains(at_us);
         let asked = self.asked.iter().filter(|(at_us, ..)| inside(at_us)).count();
-        let failed = self.failed.iter().filter(|(at_us, _)| inside(at_us)).count();
+        let failed = self.failed.iter().filter(|(at_us, ..)| inside(at_us)).count();
         (asked as u64, failed as u64)
     }
 
@@ -260,11 +260,11 @@ impl<'a> Facts<'a> {
                     one.armed = true;
                 }
             }
-            Event::Sampled { objective, samples, unsure_us, took_us, failed, .. } => {
+            Event::Sampled { objective, until_us, samples, unsure_us, took_us, failed, .. } => {
                 let one = self.sampled.entry(objective).or_default();
                 one.samples.extend(samples);
                 one.asked.push((at_us, *took_us, *unsure_us));
-                one.failed.extend(failed.as_deref().map(|why| (at_us, why)));
+                one.failed.extend(failed.as_deref().map(|why| (at_us, *until_us, why)));
             }
             Event::AlertSeen { objective, asked_us, answered_us, clock, firing, failed } => {
                 let (asked_us, answered_us, clock) = (*asked_us, *answered_us, *clock);

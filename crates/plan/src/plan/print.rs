@@ -48,13 +48,14 @@ pub fn summary(plan: &Plan) -> String {
         more => format!("; {more} attacks cannot be undone"),
     };
     format!(
-        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}",
+        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}{}",
         plan.attacks.len(),
         crate::diagnostic::plural(plan.attacks.len()),
         total(plan),
         targets.len(),
         plan.hosts.len(),
         alike::uncounted(&targets),
+        metric::summary(plan),
     )
 }
 

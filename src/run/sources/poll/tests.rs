@@ -137,7 +137,7 @@ async fn moments_without_an_answer_are_asked_for_again_and_those_without_a_value
     let url = server(move |request| {
         count += u32::from(!request.contains("timestamp"));
         // The third question has no answer; its moments come with the next.
-        (count != 3).then(|| range(request, |at| (at.round() as i64 % 2 == 0).then_some(1.0), 0.1))
+        (count != 3).then(|| range(request, |at| ((at.round() % 2.0).abs() < 0.5).then_some(1.0), 0.1))
     })
     .await;
     let mut poll = poll(&format!(r#"{{"prometheus":{{"url":"{url}"}}}}"#), MetricGoal::Below(9.0), one());

@@ -42,12 +42,16 @@ pub(super) fn gaps(
         }
     }
     gaps.into_iter()
-        .map(|(from_us, until_us)| GapCard { from_us, until_us, why: why(facts, seen, from_us, until_us) })
+        .map(|(from_us, until_us)| GapCard {
+            from_us,
+            until_us,
+            why: why(facts, seen, (from_us, until_us), every),
+        })
         .collect()
 }
 
 /// Says why there is nothing between two moments.
-fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, from_us: i64, until_us: i64) -> String {
+fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, (from_us, until_us): (i64, i64), every: i64) -> String {
     let inside = |at_us: i64| from_us < at_us && at_us <= until_us;
     let mut lacks: BTreeMap<Lack, usize> = BTreeMap::new();
     for lack in facts.samples.iter().filter(|one| inside(one.at_us)).filter_map(|one| one.lacks) {
@@ -61,7 +65,9 @@ fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, from_us: i64, until_us: i64) -
             "of fewer series than before (take sum, max or min of series that come and go)",
         ));
     }
-    if let Some((_, text)) = facts.failed.iter().find(|(at_us, _)| *at_us > from_us) {
+    // A question about the next moment may be the one that would have told.
+    let near = |asked_us: i64| from_us < asked_us && asked_us <= until_us.saturating_add(every);
+    if let Some((.., text)) = facts.failed.iter().find(|(_, asked_us, _)| near(*asked_us)) {
         all.push(format!("the source did not answer ({text})"));
     }
     if all.is_empty() { "the source had no samples of that time".to_owned() } else { all.join(", ") }

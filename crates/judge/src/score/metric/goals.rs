@@ -90,20 +90,19 @@ impl<'s> Seen<'s> {
         let bad = self.counted.iter().filter(|one| breaks(goal, one)).count();
         let all = self.counted.len();
         let at_us = worst_one.map(|one| one.at_us);
-        let figure = format!(
-            "{} at {}, the worst of {all} samples",
-            value.map_or_else(String::new, format::value),
-            format::clock(at_us.unwrap_or(0))
-        );
-        let (verdict, why) = match (goal, bad) {
-            (_, 0) => (Verdict::Held, figure),
-            (MetricGoal::Above(bound), bad) => {
-                (Verdict::Violated, format!("{bad} not above {}: {figure}", format::value(bound)))
-            }
-            (MetricGoal::Below(bound), bad) => {
-                (Verdict::Violated, format!("{bad} not below {}: {figure}", format::value(bound)))
-            }
-            _ => (Verdict::Violated, figure),
+        let worst_value = value.map_or_else(String::new, format::value);
+        let when = format::clock(at_us.unwrap_or(0));
+        let beyond = |side: &str, bound: f64| {
+            let are = if bad == 1 { "is" } else { "are" };
+            format!(
+                "{bad} of {all} samples {are} not {side} {}; the worst is {worst_value} at {when}",
+                format::value(bound)
+            )
+        };
+        let (verdict, why) = match goal {
+            MetricGoal::Above(bound) if bad > 0 => (Verdict::Violated, beyond("above", bound)),
+            MetricGoal::Below(bound) if bad > 0 => (Verdict::Violated, beyond("below", bound)),
+            _ => (Verdict::Held, format!("the worst of {all} samples is {worst_value} at {when}")),
         };
         Found { verdict, why, value, at_us, low: None, high: None }
     }

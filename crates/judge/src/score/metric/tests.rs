@@ -65,6 +65,7 @@ fn judged_with(goal: MetricGoal, unsure_us: i64, samples: impl Fn(i64) -> Option
             unsure_us,
             took_us: 2_000,
             failed,
+            again: false,
         };
         (second, event)
     });
@@ -88,7 +89,7 @@ fn samples_over_all_phases_hold_and_one_bad_one_violates() {
     let violated =
         judged(MetricGoal::Below(0.5), |second| Some(sample(second, if second == 60 { 1.5 } else { 0.1 })));
     assert_eq!(violated.verdict, Verdict::Violated, "{violated:#?}");
-    assert_eq!(violated.why, "1 not below 0.5: 1.5 at 01:00.0, the worst of 20 samples");
+    assert_eq!(violated.why, "1 of 20 samples is not below 0.5; the worst is 1.5 at 01:00.0");
     assert_eq!(violated.measured.value, Some(1.5));
     let above =
         judged(MetricGoal::Above(2.0), |second| Some(sample(second, if second == 60 { 2.0 } else { 9.0 })));
@@ -104,6 +105,18 @@ fn a_source_that_stopped_is_unknown_unless_what_it_said_violates() {
     assert!(unknown.why.contains("the source did not answer (no answer within 5s)"), "{}", unknown.why);
     assert!(unknown.why.contains("the first from 00:50.0 to"), "{}", unknown.why);
     assert_eq!(judged(MetricGoal::Below(0.5), stopped(0.9)).verdict, Verdict::Violated);
+}
+
+#[test]
+fn a_failure_of_another_time_is_no_reason() {
+    let early = judged(MetricGoal::Below(0.5), |second| match second {
+        40..=55 => Some(lacking(second, Lack::Empty)),
+        100.. => None,
+        _ => Some(sample(second, 0.1)),
+    });
+    let gaps = &early.metric.as_ref().expect("a metric").gaps;
+    assert_eq!(gaps[0].why, "4 samples empty");
+    assert!(gaps[1].why.contains("did not answer"), "{gaps:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tabled::builder::Builder;
 
 use super::table::{finish, word};
-use crate::plan::model::{Alert, Metric, Plan};
+use crate::plan::model::{Alert, Metric, Plan, Source};
 
 /// Writes the objectives that sources measure, those of alerts, and the sources.
 pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
@@ -17,25 +17,13 @@ pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Re
     let mut table = Builder::default();
     table.push_record(["source", "kind", "asked at", "time-out", "questions"]);
     for source in &plan.sources {
-        let asked = plan.metrics.iter().filter(|metric| metric.source == source.name);
-        let a_minute: f64 = asked
-            .map(|metric| {
-                let queries = metric.asks.queries();
-                let ages = source.kind.metrics().and_then(|metrics| metrics.age_query(&queries));
-                let ages = usize::from(ages.is_some());
-                (queries.len() + ages) as f64 * 60.0 / metric.every.as_secs_f64().max(0.001)
-            })
-            .sum();
-        let watched = plan.watched().into_iter().filter(|(alert, _)| alert.source == source.name);
-        let alerts: f64 = watched.map(|(_, every)| 60.0 / every.as_secs_f64().max(0.001)).sum();
-        let a_minute = a_minute + alerts;
         let probe = source.kind.probe();
         table.push_record([
             source.name.clone(),
             source.kind.name().to_owned(),
             probe.about().asks,
             source.timeout.to_string(),
-            format!("{a_minute:.0} a minute"),
+            format!("{} a minute", a_minute(plan, source)),
         ]);
     }
     writeln!(out, "\nSources")?;
@@ -80,4 +68,32 @@ fn alerts(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
     }
     writeln!(out, "\nAlerts")?;
     writeln!(out, "{}", finish(table, width))
+}
+
+/// Returns the number of questions a minute to a source.
+fn a_minute(plan: &Plan, source: &Source) -> String {
+    let asked = plan.metrics.iter().filter(|metric| metric.source == source.name);
+    let all: f64 = asked
+        .map(|metric| {
+            let queries = metric.asks.queries();
+            let ages = source.kind.metrics().and_then(|metrics| metrics.age_query(&queries));
+            (queries.len() + usize::from(ages.is_some())) as f64 * 60.0
+                / metric.every.as_secs_f64().max(0.001)
+        })
+        .sum();
+    let watched = plan.watched().into_iter().filter(|(alert, _)| alert.source == source.name);
+    let alerts: f64 = watched.map(|(_, every)| 60.0 / every.as_secs_f64().max(0.001)).sum();
+    format!("{:.0}", all + alerts)
+}
+
+/// Returns who is asked, and how often, for a summary; empty without sources.
+pub(super) fn summary(plan: &Plan) -> String {
+    let each = |source: &Source| {
+        let probe = source.kind.probe();
+        let host =
+            probe.about().reach.to.map_or_else(String::new, |(host, port)| format!(" at {host}:{port}"));
+        format!("{}{host} {} times a minute", source.name, a_minute(plan, source))
+    };
+    let all: Vec<String> = plan.sources.iter().map(each).collect();
+    if all.is_empty() { String::new() } else { format!("; asks {}", all.join(", ")) }
 }
