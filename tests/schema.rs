@@ -103,10 +103,7 @@ fn right_files_fit() {
 #[test]
 fn wrong_files_do_not() {
     let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
-    for name in ["later", "version"] {
-        let path = std::path::PathBuf::from(format!("tests/wrong/{name}.toml"));
-        assert!(fits(&scenario, &toml(&path), &scenario).is_err(), "{name}");
-    }
+    assert!(fits(&scenario, &toml("tests/wrong/version.toml".as_ref()), &scenario).is_err());
     assert!(fits(&fleet, &toml("tests/wrong/fleet.toml".as_ref()), &fleet).is_err());
 }
 

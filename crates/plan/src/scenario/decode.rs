@@ -12,6 +12,9 @@ use crate::diagnostic::{FileId, Place, Problem, Sink, nearest, suggest};
 /// Name of the missing key in an entry of `faults` without a kind.
 pub(crate) const A_KIND: &str = "a kind of fault";
 
+/// The kinds of places of a secret.
+const SECRET: [&str; 2] = ["secret_file", "secret_env"];
+
 /// The result of decoding a tree.
 pub(crate) struct Decoded<T> {
     /// The value, as far as it could be read.
@@ -81,6 +84,12 @@ fn report(
             Problem::error(format!("unknown key `{name}` in {}", within(what, table)))
                 .at(place, "unknown key")
                 .help(help)
+        }
+        // What stands in the place of a secret's table may be the secret itself.
+        Told::UnknownKind { known, .. } if known == &SECRET && !found.key => {
+            Problem::error("a secret does not stand in a file like this one: its place does")
+                .at(place, "not a place")
+                .help("{ secret_file = \"/etc/firedrill/secrets/token\" } or { secret_env = \"TOKEN\" }")
         }
         Told::UnknownKind { name, known } => {
             // A kind in a list of faults is reported at its parameters, but the error is its key.
