@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Opens a report in a real browser, as a phone, a desk and paper show it. It must show its verdict and its charts, fit the width,
-# load nothing from anywhere, raise no error, and be accessible. Copies that are broken on purpose show that this can fail. The page over
+# load nothing from anywhere, raise no error, and be accessible; its cursor, zoom and filters must show what its data says. Copies that are broken on purpose show that this can fail. The page over
 # many runs has to be all that, too.
 #
 #   tests/pages.sh [REPORT.html]     default: reports/example/report.html, and an index over runs made of that
@@ -31,6 +31,13 @@ if ! cmp -s tests/pages/package-lock.json tests/pages/node_modules/.installed; t
 fi
 node tests/pages/check.mjs --self-test "$page"
 (($# == 0)) || exit 0
+
+# The script by itself, and an example of each verdict.
+node --check crates/judge/src/report/page.js
+for file in docs/examples/*.html; do
+  echo "$file"
+  node tests/pages/check.mjs "$file"
+done
 
 # The example's log again and again, each at a time of its own; with a goal that it misses in two, and cut short in one.
 firedrill=${FIREDRILL:-}

@@ -41,6 +41,14 @@ function compare({ data, at, rows, force }, report, what) {
       }
     }
   }
+  for (const { name, share: isShare, points } of data.metrics) {
+    const last = points.findLast(([ms]) => ms <= at);
+    const shown = rows[name] ?? '';
+    const right = !last ? shown === 'no sample before'
+      : last[1] === null ? shown.startsWith('shows nothing at ')
+        : near(parseFloat(shown), last[1] * (isShare ? 100 : 1), Math.abs(last[1]) * (isShare ? 5 : 0.001)) && shown.includes(' at ');
+    if (!right) report('cursor', `${what}: ${name} shows “${shown}” where the data has ${JSON.stringify(last)}`);
+  }
   for (const { fault, name } of data.attacks) {
     const inside = fault && fault[0] <= at && at < fault[1];
     if (Boolean(inside) !== force.includes(name)) report('cursor', `${what}: it says “${force}” at ${at} ms of ${name}`);

@@ -25,7 +25,7 @@ pub(crate) struct Item {
     pub(crate) label: String,
     /// The whole text, shown where somebody points at it.
     pub(crate) title: String,
-    /// `fault`, `doubt` or `plain`.
+    /// `fault`, `alert`, `doubt` or `plain`.
     pub(crate) class: &'static str,
     /// Its attack, by number from 1.
     pub(crate) attack: Option<usize>,

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use firedrill_wire::evidence::Seen;
+use firedrill_plan::plan::model::{Asks, Metric, MetricGoal, Phase};
+use firedrill_wire::{Span, evidence::Seen, journal::What};
 
 use super::{Format, Log, log, text};
 use crate::{
-    log::{Event, RunOutcome},
+    log::{Event, Record, RunOutcome, Sample},
     testing::{Drill, HOLD, S, bin, bin_with},
 };
 
@@ -33,6 +34,70 @@ fn violated() -> Drill {
     drill
 }
 
+/// The log of a drill whose second attack a source is asked about as well.
+fn with_source(drill: &Drill) -> Log {
+    let sample = |second: i64| Sample {
+        at_us: second * S,
+        window_us: 0,
+        age_us: 0,
+        low: None,
+        high: Some(if second > Drill::start(1) { 0.07 } else { 0.002 } + (second % 7) as f64 * 0.002),
+        total: None,
+        series: 1,
+        lacks: None,
+    };
+    let mut records = drill.records();
+    if let Event::RunStarted { plan, .. } = &mut records[0].event {
+        plan.metrics = vec![Metric {
+            name: "error rate".to_owned(),
+            source: "prometheus".to_owned(),
+            asks: Asks::One { query: "rate(shop_errors_total[1m])".to_owned() },
+            goal: MetricGoal::Below(0.05),
+            every: Span::secs(5),
+            lag: Span::secs(5),
+            stale_after: Span::secs(15),
+            during: vec![Phase::Fault, Phase::Recovery],
+        }];
+        plan.attacks[1].judge.push("error rate".to_owned());
+    }
+    let end = records.pop().unwrap();
+    for second in (130..260).step_by(5) {
+        let event = Event::Sampled {
+            objective: "error rate".to_owned(),
+            until_us: second * S,
+            samples: vec![sample(second)],
+            unsure_us: 1_000,
+            took_us: 2_000,
+            failed: None,
+        };
+        records.push(Record { at_us: second * S, event, ..end.clone() });
+    }
+    records.push(end);
+    numbered(records)
+}
+
+/// Numbers records in the order of time.
+fn numbered(mut records: Vec<Record>) -> Log {
+    records.sort_by_key(|record| record.at_us);
+    for (place, record) in records.iter_mut().enumerate() {
+        record.seq = u64::try_from(place).unwrap() + 1;
+    }
+    Log::of(&records)
+}
+
+/// The log of a drill whose fault met nothing, with what an agent would say then.
+fn met_nothing(drill: &Drill) -> Log {
+    let mut records = drill.records();
+    for record in &mut records {
+        if let Event::Agent { what, .. } = &mut record.event
+            && let What::Looked { evidence, .. } = &mut what.what
+        {
+            "the service is stopped; nothing asked for it".clone_into(&mut evidence.detail);
+        }
+    }
+    Log::of(&records)
+}
+
 /// A fault that met nothing, and a vantage that was silent for a time.
 fn unknown() -> Drill {
     let mut drill = Drill::one();
@@ -49,8 +114,13 @@ fn unknown() -> Drill {
 fn the_examples_are_what_reports_are_today() {
     const MOST: usize = 300_000;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
-    for (name, drill) in [("held", held()), ("violated", violated()), ("unknown", unknown())] {
-        let page = text(Format::Html, &log(&drill));
+    let all = [
+        ("held", log(&held())),
+        ("violated", with_source(&violated())),
+        ("unknown", met_nothing(&unknown())),
+    ];
+    for (name, log) in all {
+        let page = text(Format::Html, &log);
         assert!(page.contains(&format!("<title>friday: {name}</title>")), "{name}: {:.400}", page);
         assert!(page.len() < MOST, "{name}: {} bytes", page.len());
         let file = folder.join(format!("{name}.html"));
@@ -86,11 +156,8 @@ fn the_page_of_an_hour_is_below_two_mebibytes() {
             records.push(record);
         }
     }
-    records.push(crate::log::Record { at_us: HOUR * S, ..end });
-    for (place, record) in records.iter_mut().enumerate() {
-        record.seq = u64::try_from(place).unwrap() + 1;
-    }
-    let page = text(Format::Html, &Log::of(&records));
+    records.push(Record { at_us: HOUR * S, ..end });
+    let page = text(Format::Html, &numbered(records));
     println!("the page of an hour has {} bytes", page.len());
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
     let data = data(&page);
@@ -126,6 +193,17 @@ fn each_second_has_its_values_and_what_was_not_measured_has_none() {
 }
 
 #[test]
+fn samples_of_a_source_stand_on_the_time_axis_of_the_run() {
+    let page = text(Format::Html, &with_source(&violated()));
+    let data = data(&page);
+    let metric = &data["metrics"][0];
+    assert_eq!((&metric["name"], &metric["share"]), (&"error rate".into(), &false.into()));
+    let first = metric["points"][0].as_array().unwrap();
+    assert!(first[0].as_i64().unwrap() % 5_000 == 0 && first[1].as_f64().unwrap() > 0.0, "{metric}");
+    assert!(page.contains("error rate: the whole run</title>") && page.contains("data-m=\"0\""));
+}
+
+#[test]
 fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
     use base64::Engine as _;
     let page = text(Format::Html, &log(&Drill::one()));
@@ -150,7 +228,7 @@ fn the_four_answers_say_who_was_hurt_and_what_to_do() {
     for wanted in [
         "lose fremont",
         "host-isolate on app2",
-        "seen from",
+        "requests to “buy” from coordinator failed",
         "is violated",
         "Find out why “users”",
         "timeout (1816 of 1816)",

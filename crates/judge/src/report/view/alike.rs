@@ -1,6 +1,6 @@
 //! Rows of reports of many hosts: similar hosts share a row. A report of a few hosts has a row for each.
 
-use std::collections::HashSet;
+use std::{cmp::Reverse, collections::HashSet};
 
 use firedrill_plan::{alike, plan::model::Attack};
 use firedrill_wire::{api::HostState, evidence::Seen};
@@ -52,7 +52,8 @@ pub(super) const FEW: usize = 8;
 /// Returns the final states of hosts, as rows.
 #[must_use]
 pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
-    let groups: Vec<Vec<&HostCard>> = if cards.len() <= FEW {
+    // The largest group first, then the hosts that differ.
+    let mut groups: Vec<Vec<&HostCard>> = if cards.len() <= FEW {
         cards.iter().map(|host| vec![host]).collect()
     } else {
         let own = |host: &HostCard, texts: &[String]| alike::without(&texts.join("\n"), &[&host.host]);
@@ -60,6 +61,7 @@ pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
             (state_word(host.state), own(host, &host.ours), own(host, &host.foreign))
         })
     };
+    groups.sort_by_key(|group| Reverse(group.len()));
     let views = groups.into_iter().filter_map(|group| {
         let host = *group.first()?;
         let names: Vec<&str> = group.iter().map(|host| host.host.as_str()).collect();
@@ -79,7 +81,7 @@ pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
 
 /// Returns the faults and their efficacy, as rows.
 pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
-    let groups: Vec<Vec<&InjectionCard>> = if cards.len() <= FEW {
+    let mut groups: Vec<Vec<&InjectionCard>> = if cards.len() <= FEW {
         cards.iter().map(|one| vec![one]).collect()
     } else {
         alike::together(cards, |one| {
@@ -93,6 +95,7 @@ pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
             (one.kind.clone(), seen, detail, said, one.not_exchanged.clone())
         })
     };
+    groups.sort_by_key(|group| Reverse(group.len()));
     groups.into_iter().filter_map(|group| injection(&group)).collect()
 }
 

@@ -1,5 +1,7 @@
 //! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, and what else happened at a moment.
 
+use std::cmp::Reverse;
+
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
 
@@ -43,9 +45,11 @@ fn faults(names: &Names, attacks: &[AttackCard]) -> Vec<Item> {
 }
 
 fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
-    let groups = alike::together(&attack.injections, |one| {
+    let mut groups = alike::together(&attack.injections, |one| {
         (one.kind.as_str(), one.in_force_us.is_some(), landed(one))
     });
+    // Groups first, then the hosts that differ.
+    groups.sort_by_key(|group| Reverse(group.len()));
     let item = |group: Vec<&InjectionCard>| {
         let first = *group.first()?;
         let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
@@ -102,7 +106,7 @@ fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
                     format::clock(one.from_us),
                     format::clock(one.until_us)
                 );
-                let class = if one.hushed.is_some() { "doubt" } else { "plain" };
+                let class = if one.hushed.is_some() { "doubt" } else { "alert" };
                 let item = Item {
                     from_us: one.from_us,
                     until_us: one.until_us,
@@ -129,12 +133,17 @@ fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
         _ => None,
     });
     let tripped: Vec<Item> = tripped.collect();
-    let watched = plan.guard.abort.iter().map(|guard| {
+    let by_probe = plan.guard.abort.iter().map(|guard| {
+        format!("less than {} of {} is good over {}", guard.good_below, guard.probe, guard.over)
+    });
+    let by_source = plan
+        .guard
+        .abort_on
+        .iter()
+        .map(|guard| format!("{} is violated by itself over {}", guard.objective, guard.over));
+    let watched = by_probe.chain(by_source).map(|condition| {
         let met = if tripped.is_empty() { ": never met" } else { "" };
-        let text = format!(
-            "abort when less than {} of {} is good over {}{met}",
-            guard.good_below, guard.probe, guard.over
-        );
+        let text = format!("abort when {condition}{met}");
         let until_us = tripped.first().map_or(end_us, |item| item.from_us);
         Item { until_us, title: text.clone(), label: text, class: "plain", ..Item::default() }
     });
@@ -155,8 +164,9 @@ fn event(names: &Names, log: &Log, record: &Record) -> Option<Item> {
                     && matches!(&other.event, Event::LinkBack { host: back, .. } if back == host)
             };
             let until_us = log.records.iter().find(back).map_or(record.at_us, |back| back.at_us);
-            let item = moment(record.at_us, format!("link to {host} lost: {why}"), "doubt");
-            about(host, Item { until_us, ..item })
+            let item = moment(record.at_us, format!("link to {host} lost"), "doubt");
+            let title = format!("{}: {why}", item.title);
+            about(host, Item { until_us, title, ..item })
         }
         Event::Gap { from_us, to_us } => {
             let text = "the coordinator was not running".to_owned();

@@ -1,9 +1,10 @@
 //! The four answers at the top of the page, for a reader who was not there: what was tried, what users saw, whether it
 //! held, and what to do.
 
+use firedrill_plan::alike::{names, together};
 use serde::Serialize;
 
-use super::{NONE, alarm, alike, errors, measured, words::took};
+use super::{NONE, alarm, errors, measured, words::took};
 use crate::{
     report::input::Input,
     score::{
@@ -71,15 +72,21 @@ fn tried(input: &Input<'_>) -> Vec<Line> {
     let plan = input.facts.plan;
     let line = |attack: &AttackCard| {
         let planned = plan?.attacks.get(attack.index)?;
-        let faults = alike::faults(planned);
+        let kinds = together(&planned.injections, |one| one.fault.kind());
+        let faults = kinds.into_iter().filter_map(|group| {
+            let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
+            Some(format!("{} on {}", group.first()?.fault.kind(), names(&hosts)))
+        });
+        let faults: Vec<String> = faults.collect();
         let faults = if faults.is_empty() { "no fault".to_owned() } else { format::list(&faults) };
+        let means = planned.means.first().map_or_else(String::new, |means| format!(": {means}"));
         let course = match &attack.course {
             Course::Ran => String::new(),
             Course::Aborted(_) => ", aborted".to_owned(),
             Course::Cut => ", not told to its end".to_owned(),
             Course::NotRun(why) => format!(", not run: {why}"),
         };
-        Some(Line::about(attack, format!("“{}”: {faults}, for {}{course}", attack.name, planned.hold)))
+        Some(Line::about(attack, format!("“{}”: {faults}, for {}{course}{means}", attack.name, planned.hold)))
     };
     input.card.attacks.iter().filter_map(line).collect()
 }
@@ -110,9 +117,9 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         return None;
     }
     let back = match worst.recovered_us {
-        None => "not seen to be back after the heal".to_owned(),
-        Some(0) => "well at the heal".to_owned(),
-        Some(us) => format!("back {} after the heal", took(us)),
+        None => "nothing shows that all was well again after the heal".to_owned(),
+        Some(0) => "all was well at the heal".to_owned(),
+        Some(us) => format!("all was well again {} after the heal", took(us)),
     };
     let outage = super::longest_outage(std::iter::once(worst.outage));
     let outage = match outage.as_str() {
@@ -121,7 +128,7 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         longest => format!(", longest outage {longest}"),
     };
     let text = format!(
-        "“{}”: {} of {} failed during the fault, seen from {}{outage}; {back}",
+        "“{}”: {} of the requests to “{}” from {} failed while the fault was in force{outage}; {back}",
         attack.name,
         format::percent(share),
         worst.probe,
