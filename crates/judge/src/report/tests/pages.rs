@@ -229,6 +229,7 @@ fn the_four_answers_say_who_was_hurt_and_what_to_do() {
         "lose fremont",
         "host-isolate on app2",
         "requests to “buy” from coordinator failed",
+        "(2 of 2 vantages saw failures)",
         "is violated",
         "Find out why “users”",
         "timeout (1816 of 1816)",

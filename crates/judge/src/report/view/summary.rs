@@ -121,6 +121,12 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         Some(0) => "all was well at the heal".to_owned(),
         Some(us) => format!("all was well again {} after the heal", took(us)),
     };
+    let sights: Vec<&FigureCard> = judged(attack).filter(|figure| figure.probe == worst.probe).collect();
+    let hurt = sights.iter().filter(|figure| figure.bad > 0).count();
+    let sights = match sights.len() {
+        0 | 1 => String::new(),
+        all => format!(" ({hurt} of {all} vantages saw failures)"),
+    };
     let outage = super::longest_outage(std::iter::once(worst.outage));
     let outage = match outage.as_str() {
         "none" | NONE => String::new(),
@@ -128,7 +134,7 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         longest => format!(", longest outage {longest}"),
     };
     let text = format!(
-        "“{}”: {} of the requests to “{}” from {} failed while the fault was in force{outage}; {back}",
+        "“{}”: {} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}; {back}",
         attack.name,
         format::percent(share),
         worst.probe,
