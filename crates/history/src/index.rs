@@ -7,7 +7,7 @@ mod tests;
 mod trouble;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -163,7 +163,9 @@ impl History {
         let mut scenarios: Vec<&str> = known.iter().map(|finding| finding.scenario.as_str()).collect();
         scenarios.sort_unstable();
         scenarios.dedup();
-        let seen = self.attempt(|store| Ok(store.seen(&scenarios)?))?;
+        let names: HashSet<(String, String)> =
+            known.iter().map(|finding| (finding.attack.clone(), finding.objective.clone())).collect();
+        let seen = self.attempt(|store| Ok(store.seen(&scenarios, names.clone())?))?;
         let all = derive(known, seen);
         let why_not_kept = match lock {
             Ok(_held) => file::write(&self.reports, &all).err().map(|error| error.to_string()),

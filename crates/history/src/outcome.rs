@@ -1,5 +1,7 @@
 //! What one run says about each objective of each attack, as far as findings follow from it.
 
+use std::collections::HashSet;
+
 use firedrill_judge::{
     report,
     score::{
@@ -19,6 +21,7 @@ pub(crate) struct Outcome {
     pub(crate) goal: String,
     pub(crate) verdict: Verdict,
     /// The figure, where it was violated.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) measured: String,
 }
 
@@ -41,6 +44,14 @@ impl Told {
             Verdict::Unknown => false,
         });
         Self { run: card.run.clone(), environment, outcomes }
+    }
+
+    /// Forgets all outcomes but those of these names (attack, objective).
+    pub(crate) fn keep(&mut self, names: &HashSet<(String, String)>) {
+        self.outcomes.retain(|one| {
+            names.iter().any(|(attack, objective)| *attack == one.attack && *objective == one.objective)
+        });
+        self.outcomes.shrink_to_fit();
     }
 }
 

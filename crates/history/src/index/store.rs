@@ -1,7 +1,13 @@
 //! The index as a database: one table of runs, kept as JSON beside what is searched by. Knows no folder.
 
-use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    time::Duration,
+};
 
+use firedrill_judge::verdict::Verdict;
 use firedrill_wire::text::{self, Breaks};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
@@ -15,7 +21,7 @@ use crate::{
 };
 
 /// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// Time for which another program's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -192,22 +198,41 @@ impl Store {
         self.0.execute("UPDATE program SET found = ?1", params![changes]).map(|_| ())
     }
 
-    /// Returns what findings need of the runs of all scenarios that were violated once, or are among those named.
-    pub(super) fn seen(&self, scenarios: &[&str]) -> rusqlite::Result<Vec<Seen>> {
-        let mut statement = self.0.prepare(
-            "SELECT at_s, folder, scenario, told FROM runs WHERE scenario IN
-             (SELECT scenario FROM runs WHERE verdict = 'violated' UNION SELECT value FROM json_each(?1))",
-        )?;
-        let names = serde_json::Value::from(scenarios).to_string();
-        let rows = statement.query_map(params![names], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
-        })?;
-        let read = |(at_s, folder, scenario, told): (i64, String, String, String)| {
-            // As in `select`.
-            let told =
-                text::from_json(told.as_bytes(), Breaks::None).map_err(|_| rusqlite::Error::InvalidQuery)?;
-            Ok(Seen { at_s, folder, scenario, told })
-        };
-        rows.map(|row| read(row?)).collect()
+    /// Returns what findings need of the runs of all scenarios that were violated once, or are among those named: the outcomes of what was
+    /// violated once, or is among `names` (attack, objective).
+    pub(super) fn seen(
+        &self,
+        scenarios: &[&str],
+        mut names: HashSet<(String, String)>,
+    ) -> rusqlite::Result<Vec<Seen>> {
+        let scenarios = serde_json::Value::from(scenarios).to_string();
+        let mut all = Vec::new();
+        // Most runs held in most: what nobody ever violated is not kept in memory.
+        for which in ["=", "<>"] {
+            let mut statement = self.0.prepare(&format!(
+                "SELECT at_s, folder, scenario, told FROM runs WHERE verdict {which} 'violated' AND scenario IN
+                 (SELECT scenario FROM runs WHERE verdict = 'violated' UNION SELECT value FROM json_each(?1))",
+            ))?;
+            let rows = statement.query_map(params![scenarios], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
+            })?;
+            let first = all.len();
+            for row in rows {
+                let (at_s, folder, scenario, told): (i64, String, String, String) = row?;
+                // As in `select`.
+                let mut told: Told = text::from_json(told.as_bytes(), Breaks::None)
+                    .map_err(|_| rusqlite::Error::InvalidQuery)?;
+                let violated = told.outcomes.iter().filter(|one| one.verdict == Verdict::Violated);
+                names.extend(violated.map(|one| (one.attack.clone(), one.objective.clone())));
+                if which == "<>" {
+                    told.keep(&names);
+                }
+                all.push(Seen { at_s, folder, scenario, told });
+            }
+            if first == 0 {
+                all.iter_mut().for_each(|seen| seen.told.keep(&names));
+            }
+        }
+        Ok(all)
     }
 }
