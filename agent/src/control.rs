@@ -8,6 +8,7 @@ use firedrill_wire::{
     },
     exchange::{Exchange, Exchanged},
     journal::AgentEvent,
+    logs::{LogBin, StartLogs},
     probe::Bin,
 };
 
@@ -74,6 +75,18 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The host's policy or a halt refuses it, or it exceeds the fixed maximum.
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem>;
+    /// Starts to read logs of a run; replaces those that are read.
+    ///
+    /// # Errors
+    /// The host's policy or a halt refuses it, or a log cannot be read.
+    fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem>;
+    /// Stops to read a run's logs; what was read can still be fetched.
+    fn stop_logs(&self, run: &RunId);
+    /// Streams what was read after that number, then what is new; ends when nothing more is read and all was sent.
+    ///
+    /// # Errors
+    /// The run has no logs here.
+    fn log_bins(&self, run: &RunId, after: u64) -> Result<Feed<LogBin>, Problem>;
     /// Stops a run's probes; their measurements can still be read.
     fn stop_probes(&self, run: &RunId);
     /// Streams the bins after that number, then new ones; ends when the run's probes have stopped and all bins were

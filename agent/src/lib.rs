@@ -23,6 +23,7 @@ pub mod identity;
 pub mod injection;
 pub mod journal;
 pub mod local;
+pub mod logs;
 pub mod metrics;
 pub mod path_check;
 pub mod policy;

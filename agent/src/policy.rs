@@ -17,12 +17,18 @@ use std::path::Path;
 use firedrill_wire::{
     InjectionId, RefusalCode, Span, Touches,
     api::{Claim, Problem, StartProbes},
+    logs::{LogSpec, StartLogs},
 };
 use serde::Deserialize;
 
 pub use self::{act::Act, blackout::Blackout, question::Question, rule::Rule};
 
-use crate::injection::refuse;
+use crate::{
+    injection::refuse,
+    logs::{lists, split},
+    secrets::is_plain,
+};
+pub(crate) use pattern::like;
 
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
@@ -45,6 +51,8 @@ pub struct Policy {
     pub max_probe_time: Span,
     /// Maximum number of requests per second of all probes on this host together.
     pub max_probe_rate: u32,
+    /// Files that may be read as logs, by whole path; `*` matches any text. Without entries none is read.
+    pub logs: Vec<String>,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
     /// Rules that allow; one must match. Without rules every operator may use every kind that runs no program and
@@ -61,6 +69,7 @@ impl Default for Policy {
             protected_services: Vec::new(),
             max_probe_time: StartProbes::LONGEST,
             max_probe_rate: 20_000,
+            logs: Vec::new(),
             blackout: Vec::new(),
             allow: Vec::new(),
         }
@@ -87,6 +96,7 @@ impl Policy {
             ));
         }
         self.blackout.iter().try_for_each(Blackout::validate)?;
+        self.logs.iter().try_for_each(|entry| check_log_entry(entry))?;
         self.allow.iter().try_for_each(Rule::validate)
     }
 
@@ -131,7 +141,36 @@ impl Policy {
                 }
             }
         }
+        if let Act::Log(log) = ask.act {
+            self.check_log(log, file)?;
+        }
         self.by_rules(ask, &touches, file)
+    }
+
+    /// Checks that a log is listed.
+    fn check_log(&self, log: &LogSpec, file: &Path) -> Result<(), Problem> {
+        if lists(&self.logs, &log.file) {
+            return Ok(());
+        }
+        let title = match self.logs.as_slice() {
+            [] => format!("logs: this host lets nobody read a log, and {} is one", log.file),
+            all => format!("logs: {} is not listed; this host lets {} be read", log.file, all.join(", ")),
+        };
+        let hint = format!("logs = [{:?}] under [policy] in {} would allow it", log.file, file.display());
+        Err(refuse(RefusalCode::NotAllowed, title, hint))
+    }
+
+    /// Checks the number of logs and their time.
+    ///
+    /// # Errors
+    /// The refusal, with the bound.
+    pub fn check_logs(&self, start: &StartLogs, file: &Path) -> Result<(), Problem> {
+        let count = start.logs.len();
+        if !(1..=StartLogs::MOST).contains(&count) {
+            let title = format!("{count} logs are to be read; from 1 to {} are for one run", StartLogs::MOST);
+            return Err(refuse(RefusalCode::BadLog, title, "name one log with a wider pattern, or leave some out"));
+        }
+        self.check_time("logs are read", start.at_most, file)
     }
 
     /// Whether a rule allows this caller all that the act touches.
@@ -205,14 +244,19 @@ impl Policy {
                 "leave some out, or measure from several hosts",
             ));
         }
-        if start.at_most > self.max_probe_time {
-            return Err(refuse(
-                RefusalCode::NotAllowed,
-                format!("probes for {} at most; {} is allowed", start.at_most, self.max_probe_time),
-                format!("policy.max_probe_time in {} says so; make the drill shorter", file.display()),
-            ));
+        self.check_time("probes", start.at_most, file)
+    }
+
+    /// Checks for how long something is measured.
+    fn check_time(&self, what: &str, at_most: Span, file: &Path) -> Result<(), Problem> {
+        if at_most <= self.max_probe_time {
+            return Ok(());
         }
-        Ok(())
+        Err(refuse(
+            RefusalCode::NotAllowed,
+            format!("{what} for {at_most} at most; {} is allowed", self.max_probe_time),
+            format!("policy.max_probe_time in {} says so; make the drill shorter", file.display()),
+        ))
     }
 
     /// Checks the time from arming a fault to its start. It may be longer than any hold, because a later part of a long
@@ -295,6 +339,22 @@ impl Policy {
             .iter()
             .find(|entry| names.iter().any(|name| pattern::like(named::bare(entry), name)))
     }
+}
+
+/// Checks an entry of the list of logs.
+fn check_log_entry(entry: &str) -> Result<(), String> {
+    if entry.starts_with("unit:") {
+        return Err(format!("policy.logs: \"{entry}\" is a unit; this version reads files only"));
+    }
+    if !is_plain(Path::new(entry)) || entry.ends_with('/') {
+        return Err(format!(
+            "policy.logs: \"{entry}\" is not a whole path; write it from / on, without `.` and `..`, such as \"/var/log/app/*\""
+        ));
+    }
+    if split(entry).0 == "/" {
+        return Err(format!("policy.logs: \"{entry}\" lists files of the whole host; name a directory"));
+    }
+    Ok(())
 }
 
 /// Returns the service of a claim.

@@ -4,7 +4,7 @@
 //! path component at a time and without following links, so that nobody can replace it in between.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Component, Path, PathBuf},
@@ -14,8 +14,8 @@ use firedrill_probe::{Anything, Reads, Use, read_whole};
 use firedrill_wire::api::{Finding, Grade};
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, open, openat},
-    sys::stat::Mode,
+    fcntl::{AtFlags, OFlag, open, openat},
+    sys::stat::{Mode, SFlag, fstatat},
     unistd::geteuid,
 };
 use serde::Deserialize;
@@ -178,34 +178,14 @@ fn open_dir(path: &Path) -> nix::Result<OwnedFd> {
     open(path, DIR, Mode::empty())
 }
 
-/// Opens a file whose resolved path is below a directory.
+/// Opens a secret or a file of authorities whose resolved path is below a directory.
 fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
-    let gone = |why: Errno| match why {
-        Errno::ELOOP | Errno::ENOTDIR => "it became a symbolic link while it was opened".to_owned(),
-        why => io::Error::from(why).to_string(),
-    };
-    let dir = dir.canonicalize().map_err(|why| why.to_string())?;
-    let below = real.strip_prefix(&dir).map_err(|why| why.to_string())?;
-    let mut at = open_dir(&dir).map_err(gone)?;
     // Authorities are not sent, so their directories may be writable by others.
     let check = |at: &OwnedFd, name: &Path| match what_for {
         Use::Secret => safe(at, &format!("the directory {}", name.display())),
         Use::Authorities => Ok(()),
     };
-    check(&at, &dir)?;
-    let mut parts: Vec<&std::ffi::OsStr> = below.iter().collect();
-    let name = parts.pop().ok_or("it is a directory")?;
-    for part in parts {
-        at = openat(&at, part, DIR | OFlag::O_NOFOLLOW, Mode::empty()).map_err(gone)?;
-        check(&at, Path::new(part))?;
-    }
-    // Opening must not wait for a FIFO, and must not make a terminal the agent's.
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = File::from(openat(&at, name, flags, Mode::empty()).map_err(gone)?);
-    let about = file.metadata().map_err(|why| why.to_string())?;
-    if !about.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
+    let (file, about) = walk(dir, real, check)?;
     if what_for == Use::Secret && about.nlink() != 1 {
         return Err(
             "the file has other names (hard links), so it may not be meant to be read; copy it".to_owned()
@@ -216,6 +196,42 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
         return Err(format!("it has {} bytes; at most {most} are read", about.len()));
     }
     Ok(file)
+}
+
+/// Opens a regular file whose resolved path is below a directory, one path component at a time and without following links.
+/// Each directory on the way is checked.
+pub(crate) fn walk(
+    dir: &Path,
+    real: &Path,
+    check: impl Fn(&OwnedFd, &Path) -> Result<(), String>,
+) -> Result<(File, Metadata), String> {
+    let gone = |why: Errno| match why {
+        Errno::ELOOP | Errno::ENOTDIR => "it became a symbolic link while it was opened".to_owned(),
+        why => io::Error::from(why).to_string(),
+    };
+    let dir = dir.canonicalize().map_err(|why| why.to_string())?;
+    let below = real.strip_prefix(&dir).map_err(|why| why.to_string())?;
+    let mut at = open_dir(&dir).map_err(gone)?;
+    check(&at, &dir)?;
+    let mut parts: Vec<&std::ffi::OsStr> = below.iter().collect();
+    let name = parts.pop().ok_or("it is a directory")?;
+    for part in parts {
+        at = openat(&at, part, DIR | OFlag::O_NOFOLLOW, Mode::empty()).map_err(gone)?;
+        check(&at, Path::new(part))?;
+    }
+    let regular = |file: bool| if file { Ok(()) } else { Err("it is not a regular file".to_owned()) };
+    // Opening another kind of file may already have an effect, such as on who writes to a FIFO.
+    let about = fstatat(&at, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(gone)?;
+    match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFLNK => return Err(gone(Errno::ELOOP)),
+        kind => regular(kind == SFlag::S_IFREG)?,
+    }
+    // It must not wait for a FIFO either, and must not make a terminal the agent's.
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = File::from(openat(&at, name, flags, Mode::empty()).map_err(gone)?);
+    let about = file.metadata().map_err(|why| why.to_string())?;
+    regular(about.is_file())?;
+    Ok((file, about))
 }
 
 /// Refuses a directory into which a user other than root and the agent's own could put files.

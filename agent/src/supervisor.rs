@@ -45,6 +45,7 @@ use crate::{
     control::Control as _,
     host::Host,
     identity::Identity,
+    logs::Logs,
     metrics::Metrics,
     wiring::{Prober, Wiring},
 };
@@ -93,6 +94,7 @@ impl Supervisor {
             metrics: Metrics::default(),
             audit,
             prober,
+            logs: Logs::default(),
             warnings,
             about_file: Mutex::new(None),
             stray: Mutex::new(stray::Bucket::full(wiring.time.awake_us())),

@@ -1,8 +1,9 @@
-//! The acts that a policy decides about: faults, measurements from this host, and the release of a halt.
+//! The acts that a policy decides about: faults, measurements from this host, logs that are read, and the release of a halt.
 
 use firedrill_wire::{
     Fault, Span, Touches,
     exchange::Exchange,
+    logs::LogSpec,
     probe::{ProbeKind, ProbeSpec},
 };
 
@@ -23,6 +24,8 @@ pub enum Act<'a> {
     Probe(&'a ProbeSpec),
     /// To try out a path with a few packets.
     Exchange(&'a Exchange),
+    /// To read a log.
+    Log(&'a LogSpec),
     /// To end a halt.
     Release,
 }
@@ -35,13 +38,14 @@ impl Act<'_> {
             Self::Fault { fault, .. } => fault.kind(),
             Self::Probe(probe) => probe.kind.policy_name(),
             Self::Exchange(_) => Exchange::KIND,
+            Self::Log(_) => LogSpec::KIND,
             Self::Release => RELEASE,
         }
     }
 
     /// Returns all names that rules may use.
     pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-        Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([Exchange::KIND, RELEASE])
+        Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([Exchange::KIND, LogSpec::KIND, RELEASE])
     }
 
     /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.
@@ -58,6 +62,7 @@ impl Act<'_> {
             Self::Fault { fault, .. } => fault.touches(),
             Self::Probe(probe) => probe.touches(),
             Self::Exchange(exchange) => exchange.touches(),
+            Self::Log(log) => log.touches(),
             // It allows faults on anything, each of which is decided about again.
             Self::Release => Touches { everything: true, ..Touches::default() },
         }

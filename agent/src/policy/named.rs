@@ -15,7 +15,7 @@ pub(super) fn needs_naming(touches: &Touches) -> bool {
         processes: _,
         peers: _,
         interfaces: _,
-        // These are named by the lists of `[secrets]`.
+        // These are named by the lists of `[secrets]`, and logs by their own list.
         reads: _,
         variables: _,
         changes,

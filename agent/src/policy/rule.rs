@@ -15,7 +15,7 @@ pub struct Rule {
     pub teams: Vec<String>,
     /// Environments of the host, by its own `environment`.
     pub environments: Vec<String>,
-    /// Kinds: of faults, `probe-http`, `probe-tcp`, `exchange`, `release`.
+    /// Kinds: of faults, `probe-http`, `probe-tcp`, `exchange`, `logs`, `release`.
     pub kinds: Vec<String>,
     /// Services that may be touched. If one of the following lists is given, nothing outside the lists may be touched.
     pub services: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Rule {
     pub peers: Vec<String>,
     /// Interfaces that may be set down, by name.
     pub interfaces: Vec<String>,
-    /// Paths of files that may be read (of those that `[secrets]` lists) or changed. Without this no file is changed.
+    /// Paths of files that may be read (of those that `[secrets]` or `policy.logs` lists) or changed. Without this no file is changed.
     pub files: Vec<String>,
     /// Environment variables that may be read, of those that `[secrets]` lists.
     pub variables: Vec<String>,

@@ -11,6 +11,7 @@ use firedrill_wire::api::{
     Renewed, StartProbes, Undo, UndoAnswer,
 };
 use firedrill_wire::exchange::{Exchange, Exchanged};
+use firedrill_wire::logs::StartLogs;
 use serde_json::{Map, Value};
 
 use super::{
@@ -124,6 +125,28 @@ pub(super) async fn start_probes(
 pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
     let turn = app.lanes.brief("probes").await?;
     turn.run("probes", move || app.control.stop_probes(&run)).await?;
+    Ok(Empty::default())
+}
+
+/// Needs the right to harm, because lines of logs leave the host.
+pub(super) async fn start_logs(
+    State(app): Shared,
+    Harm(caller): Harm,
+    Run(run): Run,
+    body: Body,
+) -> Result<(Told, Empty), Refusal> {
+    let turn = app.lanes.harm("logs").await?;
+    let start: StartLogs = json(body, LARGE).await?;
+    let files: Vec<&str> = start.logs.iter().map(|log| log.file.as_str()).collect();
+    let told = Told::done(format!("{} for {} at most", files.join(", "), start.at_most));
+    let work = move || app.harm(&caller, || app.control.start_logs(&caller, &run, &start));
+    turn.run("logs", work).await??;
+    Ok((told, Empty::default()))
+}
+
+pub(super) async fn stop_logs(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
+    let turn = app.lanes.brief("logs").await?;
+    turn.run("logs", move || app.control.stop_logs(&run)).await?;
     Ok(Empty::default())
 }
 

@@ -1,4 +1,4 @@
-//! The calls that stream: events and bins, as server-sent events.
+//! The calls that stream: events, bins and counts of logs, as server-sent events.
 //!
 //! Each item's id is its number, so that a reader who was disconnected can continue with `?after=` or `Last-Event-ID`.
 //! A comment is sent at once and then every second. A stream that is complete says so; one that ends because the server
@@ -70,6 +70,18 @@ pub(super) async fn bins(
     let turn = app.lanes.look("bins").await?;
     let asked = Arc::clone(&app);
     let feed = turn.run("bins", move || asked.control.bins(&run, after)).await??;
+    Ok(answer(app.stop.clone(), feed, |bin| bin.seq))
+}
+
+pub(super) async fn log_bins(
+    State(app): State<Arc<App>>,
+    _: Look,
+    Run(run): Run,
+    Resume(after): Resume,
+) -> Result<impl IntoResponse, Refusal> {
+    let turn = app.lanes.look("log-bins").await?;
+    let asked = Arc::clone(&app);
+    let feed = turn.run("log-bins", move || asked.control.log_bins(&run, after)).await??;
     Ok(answer(app.stop.clone(), feed, |bin| bin.seq))
 }
 

@@ -231,7 +231,7 @@ impl Core {
         self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
         let rules = self.live.rules()?;
-        let measured = self.prober.known();
+        let measured = self.measured();
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
         // An undo may have come between the check above and this lock.

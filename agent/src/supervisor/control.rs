@@ -8,6 +8,7 @@ use firedrill_wire::{
     },
     exchange::{Exchange, Exchanged},
     journal::{AgentEvent, HealReason, State, What},
+    logs::{LogBin, StartLogs},
     probe::Bin,
 };
 
@@ -105,6 +106,18 @@ impl Control for Supervisor {
         self.0.start_probes(caller, run, start)
     }
 
+    fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {
+        self.0.start_logs(caller, run, start)
+    }
+
+    fn stop_logs(&self, run: &RunId) {
+        self.0.logs.stop(run);
+    }
+
+    fn log_bins(&self, run: &RunId, after: u64) -> Result<Feed<LogBin>, Problem> {
+        self.0.logs.bins(run, after)
+    }
+
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
         self.0.exchange(caller, ask)
     }
@@ -122,7 +135,7 @@ impl Core {
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
         let (mut tombstones, mut strays) = (Vec::new(), Vec::new());
-        let measured = self.prober.known();
+        let measured = self.measured();
         let (mut untold, mut runs) = (Vec::new(), Vec::new());
         let shown: Vec<OpenOne> = {
             let mut guard = lock(&self.state);
@@ -178,6 +191,7 @@ impl Core {
             self.event(What::Halted { by: by.clone() });
             active::syslog(&format!("{by} halted this host; firedrill-agent release ends that"));
             self.prober.stop_all();
+            self.logs.stop_all();
         }
         for run in untold {
             self.event(What::RunUndone { run, by: by.clone() });

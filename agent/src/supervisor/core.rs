@@ -23,6 +23,7 @@ use crate::{
     host::Host,
     identity::Identity,
     journal::{Journal, Pending, Record, Tombstone},
+    logs::Logs,
     metrics::Metrics,
     wiring::{Prober, Wiring},
 };
@@ -51,6 +52,7 @@ pub(super) struct Core {
     pub(super) metrics: Metrics,
     pub(super) audit: Audit,
     pub(super) prober: Arc<dyn Prober>,
+    pub(super) logs: Logs,
     pub(super) warnings: Vec<String>,
     /// The damage to the journal's file while this agent used it, for people.
     pub(super) about_file: Mutex<Option<String>>,

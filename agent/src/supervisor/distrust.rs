@@ -69,7 +69,7 @@ impl Core {
         if news {
             self.record_tombstones(vec![stone], Vec::new());
         }
-        self.prober.stop(run);
+        self.stop_measuring(run);
         self.sync();
         let faults = if injections == 1 { "fault" } else { "faults" };
         let line = format!(

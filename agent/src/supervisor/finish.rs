@@ -36,7 +36,7 @@ impl Core {
                 _ => break,
             }
         }
-        let measured = self.prober.known();
+        let measured = self.measured();
         {
             let mut state = lock(&self.state);
             if let Some(known) = state.runs.get_mut(run) {

@@ -1,5 +1,5 @@
 //! Decides what is allowed, by the host's rules and its halt. Also serves what is asked besides faults: probes,
-//! exchanges of packets, the end of a halt.
+//! logs, exchanges of packets, the end of a halt.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,6 +7,7 @@ use firedrill_wire::{
     InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
+    logs::StartLogs,
     journal::{State, What},
 };
 
@@ -173,18 +174,56 @@ impl Core {
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
         self.not_distrusted(run)?;
-        let measured = self.prober.known();
-        // Recorded first, so that these probes are stopped if this person's certificate is no longer trusted.
-        {
-            let mut state = lock(&self.state);
-            let known = state.claim(run, caller)?;
-            known.taken_by(caller);
-            known.heard_boot_us = known.heard_boot_us.max(self.now());
-            state.prune(&measured, self.now());
-        }
+        self.takes_part(run, caller)?;
         self.prober.start(run, caller, start, &leave)?;
         // A halt that came meanwhile may have found nothing to stop.
         takes_anything(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
+    }
+
+    pub(super) fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {
+        takes_anything(&lock(&self.state))?;
+        self.owned(run, caller)?;
+        let rules = self.live.rules()?;
+        for rules in &rules {
+            rules.policy.check_logs(start, self.policy_file())?;
+        }
+        for log in &start.logs {
+            self.may(&rules, caller, start.environment.as_deref(), Act::Log(log), self.wall_us())?;
+        }
+        // While a new configuration replaces another, the entries that both have.
+        let listed = |entry: &&String| rules.iter().all(|rules| rules.policy.logs.contains(entry));
+        let entries = rules.first().map_or_else(Vec::new, |first| {
+            first.policy.logs.iter().filter(listed).cloned().collect::<Vec<_>>()
+        });
+        self.not_distrusted(run)?;
+        self.takes_part(run, caller)?;
+        self.logs.start(run, caller, start, &entries)?;
+        // A halt that came meanwhile may have found nothing to stop.
+        takes_anything(&lock(&self.state)).inspect_err(|_| self.logs.stop(run))
+    }
+
+    /// Records that a person measures for a run, so that this ends if that person's certificate is no longer trusted.
+    fn takes_part(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
+        let measured = self.measured();
+        let mut state = lock(&self.state);
+        let known = state.claim(run, caller)?;
+        known.taken_by(caller);
+        known.heard_boot_us = known.heard_boot_us.max(self.now());
+        state.prune(&measured, self.now());
+        Ok(())
+    }
+
+    /// Returns the runs for which something is measured here.
+    pub(super) fn measured(&self) -> Vec<RunId> {
+        let mut all = self.prober.known();
+        all.extend(self.logs.known().into_iter().filter(|run| !all.contains(run)).collect::<Vec<_>>());
+        all
+    }
+
+    /// Ends what is measured for a run.
+    pub(super) fn stop_measuring(&self, run: &RunId) {
+        self.prober.stop(run);
+        self.logs.stop(run);
     }
 
     pub(super) fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {

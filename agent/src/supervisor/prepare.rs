@@ -95,7 +95,7 @@ impl Core {
             return Ok(());
         }
         let began_boot_us = self.snapshot(run)?;
-        let measured = self.prober.known();
+        let measured = self.measured();
         let mut state = lock(&self.state);
         let known = state.claim(run, caller)?;
         known.plan_digest = ask.plan_digest.as_str().into();
@@ -225,7 +225,7 @@ impl Core {
         }
         let began_boot_us = self.now();
         let taken = self.wiring.snapshot.take(&self.host).map_err(|why| no_snapshot(&why))?;
-        let needed = self.prober.known().into_iter().chain(lock(&self.state).needed()).collect();
+        let needed = self.measured().into_iter().chain(lock(&self.state).needed()).collect();
         snapshots::save(state, run, &taken, &needed)
             .map(|()| Some(began_boot_us))
             .map_err(|error| no_snapshot(&format!("cannot write to {}: {error}", state.display())))

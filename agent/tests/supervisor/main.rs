@@ -6,6 +6,7 @@ mod end;
 mod fakes;
 mod journal;
 mod life;
+mod logs;
 mod people;
 mod start;
 mod undo;

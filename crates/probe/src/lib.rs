@@ -41,5 +41,5 @@ pub use pace::pace;
 pub use reads::{Anything, Reads, Use, read_whole};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
-pub use spool::Spool;
+pub use spool::{Spool, Spooled, Writer};
 pub use tls::of_this_machine;

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use firedrill_wire::probe::Bin;
+use firedrill_wire::{logs::LogBin, probe::Bin};
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
@@ -16,23 +16,39 @@ use tokio::sync::watch;
 /// second, widely spread), so that four probes fit for at least four hours, as a rule for days.
 pub const MEMORY: usize = 64 * 1024 * 1024;
 
+/// A measurement that a spool keeps.
+pub trait Spooled: Clone {
+    /// Gives it its number.
+    fn number(&mut self, seq: u64);
+    /// Returns its number.
+    fn seq(&self) -> u64;
+    /// Returns the memory that it takes, in bytes; an upper estimate.
+    fn size(&self) -> usize;
+}
+
 /// Bins with rising numbers. Cheap to share; readers never disturb the prober for longer than a copy of one bin.
 #[derive(Debug)]
-pub struct Spool {
-    kept: Mutex<Kept>,
+pub struct Spool<T = Bin> {
+    kept: Mutex<Kept<T>>,
     news: watch::Sender<()>,
     memory: usize,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    bins: VecDeque<Bin>,
+#[derive(Debug)]
+struct Kept<T> {
+    bins: VecDeque<T>,
     bytes: usize,
     last: u64,
     writers: usize,
 }
 
-impl Kept {
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { bins: VecDeque::new(), bytes: 0, last: 0, writers: 0 }
+    }
+}
+
+impl<T> Kept<T> {
     fn from(&self, after: u64) -> usize {
         let first = self.last - self.bins.len() as u64;
         usize::try_from(after.saturating_sub(first)).unwrap_or(usize::MAX).min(self.bins.len())
@@ -45,7 +61,9 @@ impl Spool {
     pub fn new() -> Arc<Self> {
         Self::with_memory(MEMORY)
     }
+}
 
+impl<T: Spooled> Spool<T> {
     /// An empty spool of so many bytes.
     #[must_use]
     pub fn with_memory(memory: usize) -> Arc<Self> {
@@ -54,7 +72,7 @@ impl Spool {
 
     /// Everything kept with a number above `after`, oldest first.
     #[must_use]
-    pub fn after(&self, after: u64) -> Vec<Bin> {
+    pub fn after(&self, after: u64) -> Vec<T> {
         let kept = self.kept();
         kept.bins.range(kept.from(after)..).cloned().collect()
     }
@@ -67,7 +85,10 @@ impl Spool {
 
     /// Everything with a number above `after`, then what is to come; ends when no prober writes any more and all was
     /// handed out.
-    pub fn feed(self: &Arc<Self>, after: u64) -> impl Stream<Item = Bin> + Send + use<> {
+    pub fn feed(self: &Arc<Self>, after: u64) -> impl Stream<Item = T> + Send + use<T>
+    where
+        T: Send + 'static,
+    {
         let news = self.news.subscribe();
         stream::unfold((Arc::clone(self), news, after), |(spool, mut news, after)| async move {
             loop {
@@ -78,7 +99,7 @@ impl Spool {
                     (kept.bins.get(kept.from(after)).cloned(), kept.writers == 0)
                 };
                 if let Some(bin) = next {
-                    let seq = bin.seq;
+                    let seq = bin.seq();
                     return Some((bin, (spool, news, seq)));
                 }
                 if ended || news.changed().await.is_err() {
@@ -89,47 +110,74 @@ impl Spool {
     }
 
     /// A prober writes, until the writer is dropped. Readers' feeds go on as long as there is one.
-    pub(crate) fn writer(self: &Arc<Self>) -> Writer {
+    pub fn writer(self: &Arc<Self>) -> Writer<T> {
         self.kept().writers += 1;
         Writer(Arc::clone(self))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Kept<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The end that a prober writes to.
 #[derive(Debug)]
-pub(crate) struct Writer(Arc<Spool>);
+pub struct Writer<T: Spooled = Bin>(Arc<Spool<T>>);
 
-impl Writer {
+impl<T: Spooled> Writer<T> {
     /// Gives the bin its number and keeps it, dropping the oldest where there is no room.
-    pub(crate) fn push(&self, mut bin: Bin) {
+    pub fn push(&self, mut bin: T) {
         let mut kept = self.0.kept();
         kept.last += 1;
-        bin.seq = kept.last;
-        kept.bytes += size(&bin);
+        bin.number(kept.last);
+        kept.bytes += bin.size();
         kept.bins.push_back(bin);
         while kept.bytes > self.0.memory
             && kept.bins.len() > 1
             && let Some(oldest) = kept.bins.pop_front()
         {
-            kept.bytes -= size(&oldest);
+            kept.bytes -= oldest.size();
         }
         drop(kept);
         self.0.news.send_replace(());
     }
 }
 
-impl Drop for Writer {
+impl<T: Spooled> Drop for Writer<T> {
     fn drop(&mut self) {
         self.0.kept().writers -= 1;
         self.0.news.send_replace(());
     }
 }
 
-/// The memory that a bin takes, in bytes; an upper estimate.
+impl Spooled for Bin {
+    fn number(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn size(&self) -> usize {
+        size(self)
+    }
+}
+
+impl Spooled for LogBin {
+    fn number(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
 fn size(bin: &Bin) -> usize {
     const ALLOCATION: usize = 16;
     // A map's node is allocated whole, for eleven entries of a text and a number.

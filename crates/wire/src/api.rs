@@ -12,13 +12,16 @@
 //! | `DELETE /v1/runs/{run}/probes` | → `{}`; what was measured stays to be read |
 //! | `POST /v1/runs/{run}/exchange` | [`crate::exchange::Exchange`] → [`crate::exchange::Exchanged`], when it is over |
 //! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
+//! | `POST /v1/runs/{run}/logs` | [`crate::logs::StartLogs`] → `{}`; a second call replaces the first |
+//! | `DELETE /v1/runs/{run}/logs` | → `{}`; what was read stays to be fetched |
+//! | `GET /v1/runs/{run}/log-bins?after=N` | → server-sent events, each a [`crate::logs::LogBin`], id = its `seq` |
 //! | `GET /v1/events?after=N` | → server-sent events, each a [`crate::journal::AgentEvent`], id = its `seq` |
 //! | `POST /v1/undo` | [`Undo`] → [`UndoAnswer`] |
 //! | `POST /v1/release` | `{}` → `{}` |
 //! | `POST /v1/runs/{run}/finish` | `{}` → [`EndState`]: compares with the snapshot from the run's first prepare |
 //!
-//! Both streams also resume by the `Last-Event-ID` header, and stay open for what comes. A comment comes every second.
-//! One that has ended in order (the run's probes have stopped, all was handed out) says so by an event of the type
+//! All streams also resume by the `Last-Event-ID` header, and stay open for what comes. A comment comes every second.
+//! One that has ended in order (the run's probes or readers have stopped, all was handed out) says so by an event of the type
 //! [`END`]; one that just ends was cut.
 //! Every refusal has status 4xx or 5xx and a [`Problem`].
 

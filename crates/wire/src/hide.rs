@@ -4,10 +4,12 @@
 //! except some that are known to hold no secrets. The look only decides whether a warning is given.
 
 mod argv;
+mod line;
 mod params;
 mod request;
 
 pub use argv::argv;
+pub use line::line;
 pub use params::params;
 pub use request::{Clear, Hiding, Part, url};
 

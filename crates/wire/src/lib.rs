@@ -5,6 +5,7 @@
 //! they do not know, and a field that is added has a default.
 
 pub mod api;
+pub mod event_rate;
 pub mod evidence;
 pub mod exchange;
 pub mod fault;
@@ -12,6 +13,7 @@ pub mod hide;
 pub mod id;
 pub mod identity;
 pub mod journal;
+pub mod logs;
 pub mod near;
 pub mod probe;
 pub mod quantity;
@@ -24,6 +26,7 @@ pub mod text;
 pub mod touches;
 pub mod x509;
 
+pub use event_rate::EventRate;
 pub use fault::Fault;
 pub use id::{InjectionId, RunId};
 pub use quantity::{BitRate, ByteSize};

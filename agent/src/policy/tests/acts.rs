@@ -4,6 +4,7 @@ use firedrill_wire::{
     RefusalCode,
     api::StartProbes,
     exchange::{Exchange, Way},
+    logs::{LogSpec, StartLogs},
     probe::ProbeSpec,
 };
 
@@ -122,4 +123,53 @@ fn how_long_and_how_many_probes_is_bounded_by_name() {
     let hour = policy("max_probe_time = \"1h\"");
     assert!(hour.check_probing(&start(1, Span::secs(3601)), file).is_err());
     assert_eq!(hour.check_probing(&start(1, Span::secs(3600)), file), Ok(()));
+}
+
+fn log(file: &str) -> LogSpec {
+    LogSpec { name: "app".into(), file: file.into(), matches: "ERROR".into(), lines: 5 }
+}
+
+#[test]
+fn only_logs_that_are_listed_are_read() {
+    let app = log("/var/log/app/error.log");
+    let problem = may(&Policy::default(), Act::Log(&app)).unwrap_err();
+    assert_eq!(problem.code, RefusalCode::NotAllowed);
+    assert!(problem.title.contains("lets nobody read a log"), "{problem:?}");
+    assert!(problem.hint.contains("logs = [\"/var/log/app/error.log\"] under [policy]"), "{problem:?}");
+    let listed = policy("logs = [\"/var/log/app/*\"]");
+    assert_eq!(may(&listed, Act::Log(&app)), Ok(()));
+    for other in ["/var/log/application", "/var/log/app/../auth.log", "/var/log/auth.log", "var/log/app/x"] {
+        let problem = may(&listed, Act::Log(&log(other))).unwrap_err();
+        assert!(problem.title.contains("is not listed; this host lets /var/log/app/* be read"), "{problem:?}");
+    }
+    let viewer = Caller { may_harm: false, ..alice() };
+    assert!(ask(&listed, &viewer, Act::Log(&app), None, None, FRIDAY_NOON).is_err());
+    let ruled = policy(
+        "logs = [\"/var/log/app/*\"]\n[[allow]]\nname = \"app\"\nkinds = [\"logs\"]\nfiles = [\"/var/log/app/error*\"]",
+    );
+    assert_eq!(may(&ruled, Act::Log(&app)), Ok(()));
+    assert!(may(&ruled, Act::Log(&log("/var/log/app/access.log"))).is_err(), "the rule is narrower");
+    let others = policy("logs = [\"/var/log/app/*\"]\n[[allow]]\nname = \"measure\"\nkinds = [\"probe-*\"]");
+    assert!(may(&others, Act::Log(&app)).is_err());
+}
+
+#[test]
+fn lists_and_numbers_of_logs_are_checked() {
+    for (entry, why) in [
+        ("unit:checkout.service", "is a unit; this version reads files only"),
+        ("error.log", "not a whole path"),
+        ("/var/log/../*", "not a whole path"),
+        ("/*", "files of the whole host"),
+        ("/var/log/", "not a whole path"),
+    ] {
+        let wrong = Policy { logs: vec![entry.to_owned()], ..Policy::default() };
+        assert!(wrong.validate().is_err_and(|found| found.contains(why)), "{entry}");
+    }
+    let many = |count, at_most| {
+        let start = StartLogs { logs: vec![log("/x/y"); count], at_most, environment: None };
+        Policy::default().check_logs(&start, Path::new("agent.toml"))
+    };
+    assert_eq!(many(1, Span::secs(5)), Ok(()));
+    assert!(many(0, Span::secs(5)).is_err() && many(17, Span::secs(5)).is_err());
+    assert!(many(1, Span::secs(8 * 24 * 3600)).is_err_and(|problem| problem.hint.contains("max_probe_time")));
 }

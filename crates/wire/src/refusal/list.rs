@@ -321,6 +321,12 @@ macro_rules! list {
                     "A probe cannot be run on this host: its values are invalid, or a secret cannot be read here.",
                     "Correct the probe; the message names the value.";
             }
+            "Logs" {
+                BadLog: "bad-log" 422,
+                    "A log cannot be read on this host: its pattern is invalid, it leads to a file that is not listed, or it is no \
+                     regular file.",
+                    "Correct the log; the message names the value.";
+            }
         }
     };
 }

@@ -1,0 +1,55 @@
+//! Logs of the host: who may have which read, and what becomes of the readers.
+
+use std::{fs, io::Write as _};
+
+use firedrill_agent::control::{Caller, Control};
+use firedrill_wire::{
+    RefusalCode,
+    api::{Undo, UndoScope},
+    logs::{LogSpec, StartLogs},
+};
+use futures_util::StreamExt as _;
+
+use super::{Agent, HOLD, fakes::alice, fakes::run_id};
+
+/// The whole way of a log: listed, read, fetched, stopped by a halt.
+#[tokio::test]
+async fn logs_are_read_as_the_policy_lists_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("app.log");
+    fs::write(&log, "ERROR before\n").unwrap();
+    let start = |file: &std::path::Path| StartLogs {
+        logs: vec![LogSpec {
+            name: "app".into(),
+            file: file.to_str().unwrap().to_owned(),
+            matches: "ERROR".into(),
+            lines: 5,
+        }],
+        at_most: HOLD,
+        environment: None,
+    };
+    let refused = Agent::new().supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap_err();
+    assert!(refused.title.contains("lets nobody read a log"), "{refused:?}");
+    let agent = Agent::with(&format!("[policy]\nlogs = [\"{}/*\"]\n", dir.path().display()));
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+    let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start(&link)).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::BadLog);
+    agent.supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap();
+    let bob = Caller { name: "bob".into(), ..alice() };
+    let refused = agent.supervisor.start_logs(&bob, &run_id(), &start(&log)).unwrap_err();
+    assert!(refused.title.contains("alice's"), "{refused:?}");
+    let mut feed = agent.supervisor.log_bins(&run_id(), 0).ok().unwrap();
+    fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"ERROR one\nERROR two\n").unwrap();
+    let mut seen = 0;
+    while seen < 2 {
+        seen += feed.next().await.unwrap().matched;
+    }
+    agent.supervisor.undo(&alice(), &Undo { scope: UndoScope::All, halt: true });
+    while let Some(bin) = feed.next().await {
+        seen += bin.matched;
+    }
+    assert_eq!(seen, 2, "nothing is counted twice");
+    let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::Halted);
+}

@@ -1,0 +1,197 @@
+//! Logs of a host's programs that an agent reads for a run: how often a pattern matches, second by second, and the
+//! first lines that match.
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Span, Touches,
+    text,
+};
+
+/// The longest pattern, in characters.
+pub const PATTERN_MOST: usize = 1000;
+/// Maximum number of lines of one second or one phase that are kept.
+pub const LINES_MOST: u32 = 50;
+/// Maximum length of a line that is matched, in bytes. A longer one is cut there.
+pub const LINE_MOST: usize = 4096;
+/// Maximum length of a line that is kept, in characters.
+pub const KEPT_MOST: usize = 500;
+/// Maximum memory of a compiled pattern, in bytes.
+const PATTERN_MEMORY: usize = 1 << 20;
+
+/// A log that is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// Its name in the run.
+    #[serde(deserialize_with = "text::short")]
+    pub name: String,
+    /// The whole path of the file.
+    pub file: String,
+    /// The pattern that lines are counted by.
+    #[serde(rename = "match")]
+    pub matches: String,
+    /// Number of matching lines of each second that are kept, the first ones.
+    pub lines: u32,
+}
+
+/// Starts to read logs. Reading begins at the present end of each file and outlives a cut link; what was read is kept until
+/// it was fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartLogs {
+    /// The logs.
+    pub logs: Vec<LogSpec>,
+    /// Reading stops by itself after this time, whoever dies.
+    pub at_most: Span,
+    /// Environment of the scenario, for the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
+    pub environment: Option<String>,
+}
+
+impl StartLogs {
+    /// Maximum number of logs of one run on an agent.
+    pub const MOST: usize = 16;
+}
+
+impl LogSpec {
+    /// Its name in policies.
+    pub const KIND: &'static str = "logs";
+
+    /// Returns the file that it reads.
+    #[must_use]
+    pub fn touches(&self) -> Touches {
+        let Self { name: _, file, matches: _, lines: _ } = self;
+        Touches { reads: vec![file.clone()], ..Touches::default() }
+    }
+
+    /// Compiles its pattern.
+    ///
+    /// # Errors
+    /// See [`pattern`].
+    pub fn pattern(&self) -> Result<Regex, String> {
+        pattern(&self.matches)
+    }
+}
+
+/// Compiles a pattern, which searches a line in time that is linear in its length.
+///
+/// # Errors
+/// The pattern is empty, too long or invalid; the error says where.
+pub fn pattern(text: &str) -> Result<Regex, String> {
+    if text.is_empty() {
+        return Err("it is empty, and would match every line; `.` says so".to_owned());
+    }
+    let length = text.chars().count();
+    if length > PATTERN_MOST {
+        return Err(format!("it has {length} characters; at most {PATTERN_MOST} fit"));
+    }
+    RegexBuilder::new(text).size_limit(PATTERN_MEMORY).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it is too large; make its repetitions shorter".to_owned(),
+        error => error.to_string(),
+    })
+}
+
+/// What was read of one log in about a second. Times are microseconds of the host's CLOCK_BOOTTIME.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBin {
+    /// Rises by one with each bin of a run, over all its logs.
+    pub seq: u64,
+    /// The log's name.
+    #[serde(deserialize_with = "text::short")]
+    pub log: String,
+    /// The host's boot.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub boot_id: String,
+    /// The time up to which the bin before had read.
+    pub start_boot_us: u64,
+    /// The time until all that had been written was read.
+    pub length_us: u64,
+    /// Number of lines.
+    #[serde(default)]
+    pub lines: u64,
+    /// Number of lines that match.
+    #[serde(default)]
+    pub matched: u64,
+    /// The lines that match were written between this and `last_boot_us`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_boot_us: Option<u64>,
+    /// See `first_boot_us`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_boot_us: Option<u64>,
+    /// Number of lines that were longer than [`LINE_MOST`]: their rest was not searched.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// The reason why lines may not have been counted: the numbers are lower bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<String>,
+    /// The reason why nothing could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
+    /// The first lines that match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<LogLine>,
+}
+
+/// A line that was kept. It has no secrets and no control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was read.
+    pub boot_us: u64,
+    /// Its text.
+    pub text: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Returns a line as it may leave the host: without secrets, cleaned and cut.
+#[must_use]
+pub fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    // Hidden first: what was cut off might have shown where a secret ends.
+    text::cleaned(crate::hide::line(&text), KEPT_MOST)
+}
+
+impl LogBin {
+    /// Returns an estimate of its memory in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = [&self.missed, &self.absent].into_iter().flatten().map(String::len).sum::<usize>();
+        let kept = self.kept.iter().map(|line| line.text.len() + size_of::<LogLine>() + 16).sum::<usize>();
+        size_of::<Self>() + self.log.len() + self.boot_id.len() + texts + kept + 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_bounded() {
+        assert!(pattern("ERROR|panic").is_ok_and(|one| one.is_match(b"a panic \xff")));
+        for (text, why) in [
+            ("", "is empty"),
+            ("(", "unclosed group"),
+            ("(?:a{1000}){1000}", "too large"),
+            (&"a".repeat(1001), "1001 characters"),
+        ] {
+            assert!(pattern(text).is_err_and(|found| found.contains(why)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kept_line_is_safe_to_show() {
+        let line = b"ERROR \x1b[31mlogin\x1b[0m password=hunter2 \xff";
+        assert_eq!(shown(line), "ERROR ␛[31mlogin␛[0m password=*** \u{fffd}");
+        assert_eq!(shown(&vec![b'x'; 4000]).chars().count(), KEPT_MOST);
+    }
+
+    #[test]
+    fn a_bin_of_a_later_version_is_read() {
+        let bin: LogBin = serde_json::from_str(r#"{"seq":1,"log":"app","start_boot_us":5,"length_us":9,"new":1}"#)
+            .expect("reads");
+        assert_eq!((bin.matched, bin.length_us), (0, 9));
+    }
+}
