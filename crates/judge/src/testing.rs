@@ -288,6 +288,8 @@ impl Drill {
             sources: Vec::new(),
             metrics: Vec::new(),
             alerts: Vec::new(),
+            logs: Vec::new(),
+            log_objectives: Vec::new(),
             objectives: self
                 .goals
                 .iter()

@@ -10,6 +10,7 @@ mod duplicate;
 pub(crate) mod flaws;
 pub mod guard;
 mod hidden;
+pub mod log;
 pub mod metric;
 pub mod objective;
 pub mod param;
@@ -67,6 +68,10 @@ pub struct Scenario {
     pub metrics: Vec<Item<metric::MetricObjective>>,
     /// Objectives of alerts.
     pub alerts: Vec<Item<alert::AlertObjective>>,
+    /// Logs that agents read.
+    pub logs: Vec<Item<log::Log>>,
+    /// Objectives for logs.
+    pub log_objectives: Vec<Item<log::LogObjective>>,
     /// Limits of the blast radius, and abort conditions.
     pub guard: Option<Item<guard::Guard>>,
     /// Settings for CI.
@@ -110,11 +115,18 @@ impl Scenario {
         self.alerts.iter().find(|alert| alert.name == name)
     }
 
+    /// Returns the objective of that name for a log.
+    #[must_use]
+    pub fn log_objective(&self, name: &str) -> Option<&Item<log::LogObjective>> {
+        self.log_objectives.iter().find(|one| one.name == name)
+    }
+
     /// Returns the names of all objectives.
     pub fn all_objectives(&self) -> impl Iterator<Item = &str> {
         let probed = self.objectives.iter().map(|one| one.name.as_str());
         let measured = self.metrics.iter().map(|one| one.name.as_str());
-        probed.chain(measured).chain(self.alerts.iter().map(|one| one.name.as_str()))
+        let logged = self.log_objectives.iter().map(|one| one.name.as_str());
+        probed.chain(measured).chain(self.alerts.iter().map(|one| one.name.as_str())).chain(logged)
     }
 
     /// Returns the objective of that name that a probe measures.

@@ -17,7 +17,9 @@ use super::{
 use crate::{
     diagnostic::{Item, Report, Sink},
     fleet::{Fleet, FleetSource},
-    scenario::{self, Scenario, alert::AlertObjective, metric::MetricObjective},
+    scenario::{
+        self, Scenario, alert::AlertObjective, log::LogObjective, metric::MetricObjective,
+    },
 };
 
 /// The input for a plan.
@@ -160,6 +162,8 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         sources: draft.sources,
         metrics: scenario.metrics.iter().filter_map(metric).collect(),
         alerts: scenario.alerts.iter().filter_map(alert).collect(),
+        logs: draft.logs,
+        log_objectives: scenario.log_objectives.iter().filter_map(log_objective).collect(),
         guard: model::Guard {
             abort: abort.collect(),
             abort_on: abort_on.collect(),
@@ -208,6 +212,12 @@ fn metric(item: &Item<MetricObjective>) -> Option<model::Metric> {
         stale_after: metric.stale_after.value,
         during: own.during(),
     })
+}
+
+fn log_objective(item: &Item<LogObjective>) -> Option<model::LogObjective> {
+    let own = &item.value;
+    let (name, log) = (item.name.clone(), own.logs.value.clone());
+    Some(model::LogObjective { name, log, goal: own.goal()?, during: own.during() })
 }
 
 /// Returns the checks that need a fleet, in words.

@@ -4,6 +4,7 @@
 mod alert;
 mod digest;
 mod host;
+mod log;
 mod metric;
 
 use std::{
@@ -20,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use alert::{Alert, AlertGoal};
 pub use host::{Host, Reach, Way};
+pub use log::{Log, LogGoal, LogObjective};
 pub use metric::{Asks, Metric, MetricGoal, Source};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
@@ -60,6 +62,12 @@ pub struct Plan {
     /// The objectives of alerts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
+    /// The logs that agents read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Log>,
+    /// The objectives for logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_objectives: Vec<LogObjective>,
     /// The conditions that abort the run.
     #[serde(default)]
     pub guard: Guard,

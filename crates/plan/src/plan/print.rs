@@ -2,6 +2,7 @@
 //!
 //! Shows the plan and the agents' answers; measures and decides nothing.
 
+mod log;
 mod metric;
 mod said;
 mod table;
@@ -87,12 +88,15 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         }
         said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
-    if !plan.objectives.is_empty() || (plan.metrics.is_empty() && plan.alerts.is_empty()) {
+    if !plan.objectives.is_empty() || (plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty())
+    {
         writeln!(out, "\nObjectives")?;
         writeln!(out, "{}", objectives(plan, width))?;
     }
     metric::write(out, plan, width)?;
-    if !plan.probes.is_empty() || (plan.metrics.is_empty() && plan.alerts.is_empty()) {
+    log::write(out, plan, width)?;
+    if !plan.probes.is_empty() || (plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty())
+    {
         writeln!(out, "\nProbes")?;
         writeln!(out, "{}", probes(plan, width))?;
     }
@@ -124,7 +128,9 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
     table.push_record(["at", "phase", "for", "what", "judged"]);
     let judged = |phase: Phase| {
         let probed = plan.objectives.iter().map(|one| (&one.name, &one.during));
-        let all: Vec<_> = probed.chain(plan.metrics.iter().map(|one| (&one.name, &one.during))).collect();
+        let logged = plan.log_objectives.iter().map(|one| (&one.name, &one.during));
+        let sampled = plan.metrics.iter().map(|one| (&one.name, &one.during));
+        let all: Vec<_> = probed.chain(sampled).chain(logged).collect();
         let judged = attack
             .judge
             .iter()

@@ -6,6 +6,7 @@ mod blast;
 mod environment;
 mod fault;
 mod judge;
+mod log;
 mod meant;
 mod metric;
 mod names;
@@ -33,6 +34,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     source::refuse(scenario, machine, sink);
     metric::refuse(scenario, sink);
     alert::refuse(scenario, sink);
+    log::refuse(scenario, sink);
     values::refuse(scenario, sink);
     for attack in &scenario.attacks {
         fault::refuse(attack, scenario, sink);
@@ -54,6 +56,7 @@ pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink
     blast::refuse(scenario, fleet, draft, sink);
     time::refuse_limit(scenario, draft, sink);
     vantage::refuse(scenario, draft, sink);
+    log::refuse_hosts(scenario, draft, sink);
     fault::refuse_with_hosts(scenario, fleet, draft, sink);
     way::warn(scenario, fleet, draft, sink);
 }

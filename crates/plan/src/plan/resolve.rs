@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use firedrill_wire::{Fault, Span, fault::NetPartition, probe::ProbeKind};
+use firedrill_wire::{Fault, Span, fault::NetPartition, logs::LogSpec, probe::ProbeKind};
 
 use super::{
     model::{self, COORDINATOR},
@@ -15,7 +15,7 @@ use crate::{
     alike,
     diagnostic::{Item, Problem, Sink, nearest},
     fleet::Fleet,
-    scenario::{Scenario, attack::Attack, probe::Probe, source::Source},
+    scenario::{Scenario, attack::Attack, log::Log, probe::Probe, source::Source},
 };
 
 /// A scenario with its hosts.
@@ -23,6 +23,7 @@ use crate::{
 pub(crate) struct Draft {
     pub(crate) probes: Vec<model::Probe>,
     pub(crate) sources: Vec<model::Source>,
+    pub(crate) logs: Vec<model::Log>,
     pub(crate) attacks: Vec<Placed>,
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
     let mut resolver = Resolver { scenario, fleet, targets: &targets, seed, known: Known::default(), sink };
     let probes = scenario.probes.iter().filter_map(|probe| resolver.probe(probe)).collect();
     let sources = scenario.sources.iter().filter_map(|source| resolver.source(source)).collect();
+    let logs = scenario.logs.iter().map(|log| resolver.log(log)).collect();
     let mut attacks = Vec::new();
     for (index, item) in scenario.attacks.iter().enumerate() {
         for (name, hosts) in resolver.groups(item) {
@@ -62,7 +64,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
         placed.attack.needs =
             needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
     }
-    Draft { probes, sources, attacks }
+    Draft { probes, sources, logs, attacks }
 }
 
 struct Resolver<'a> {
@@ -295,6 +297,21 @@ impl Resolver<'_> {
             connection: item.value.connection,
             from,
         })
+    }
+
+    fn log(&self, item: &Item<Log>) -> model::Log {
+        let own = &item.value;
+        let on = match self.selected(&own.on) {
+            Some(selected) => selected.hosts().into_iter().map(str::to_owned).collect(),
+            None => self.fleet.host(&own.on).map(|host| host.name.clone()).into_iter().collect(),
+        };
+        let spec = LogSpec {
+            name: item.name.clone(),
+            file: own.file.value.clone(),
+            matches: own.matches.value.clone(),
+            lines: own.lines.value,
+        };
+        model::Log { spec, on }
     }
 
     fn source(&mut self, item: &Item<Source>) -> Option<model::Source> {

@@ -1,11 +1,12 @@
 //! Names and texts in the form that tables of keys need.
 
 /// The names for people of some types of values. Other types keep their own name.
-const CALLED: [(&str, &str); 6] = [
+const CALLED: [(&str, &str); 7] = [
     ("Span", "duration"),
     ("Share", "share"),
     ("BitRate", "rate"),
     ("ByteSize", "size"),
+    ("EventRate", "events in a time"),
     ("PortRange", "port"),
     ("Pick", "number of hosts"),
 ];

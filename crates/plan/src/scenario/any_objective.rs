@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::JsonSchema;
 
-use super::{alert::AlertObjective, metric::MetricObjective, objective::Objective};
+use super::{alert::AlertObjective, log::LogObjective, metric::MetricObjective, objective::Objective};
 
 /// An objective of any form, for the schema: a table with the keys of all forms.
 #[derive(Debug)]
@@ -17,16 +17,20 @@ impl JsonSchema for Any {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let mut all = Objective::json_schema(generator);
-        for other in [MetricObjective::json_schema(generator), AlertObjective::json_schema(generator)] {
+        for other in [
+            MetricObjective::json_schema(generator),
+            AlertObjective::json_schema(generator),
+            LogObjective::json_schema(generator),
+        ] {
             add(&mut all, &other);
         }
         all.remove("required");
         all.insert(
             "description".to_owned(),
-            "An objective. It has one of `probe`, `metric` and `alert`. An objective for a probe has exactly one goal: `good`; `quantile` with \
+            "An objective. It has one of `probe`, `metric`, `alert` and `logs`. An objective for a probe has exactly one goal: `good`; `quantile` with \
              `below`; `mitigate_within`; `recover_within`. An objective for a metric has exactly one goal: `below` or `above`; `good`, with \
              a metric of `good` and `total`; `increase_below`. An objective for an alert has exactly one goal: `detect_within`; \
-             `resolve_within`."
+             `resolve_within`. An objective for a log has exactly one goal: `rate_below` or `count_below`."
                 .into(),
         );
         all

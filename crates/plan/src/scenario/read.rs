@@ -275,6 +275,7 @@ impl<'v> Reader<'v, '_> {
             "targets" => self.tables(id, name, node, "target", |scenario| &mut scenario.targets),
             "probes" => self.tables(id, name, node, "probe", |scenario| &mut scenario.probes),
             "sources" => self.tables(id, name, node, "source", |scenario| &mut scenario.sources),
+            "evidence" => self.evidence(id, name, node),
             "objectives" => {
                 for (key, at, value) in self.table(id, name, node) {
                     self.objective(id, key, at, value);
@@ -304,7 +305,12 @@ impl<'v> Reader<'v, '_> {
     /// Reads an objective by the form that its keys show.
     fn objective(&mut self, id: FileId, key: String, at: Range<usize>, value: &Spanned<DeValue<'v>>) {
         let has = |name: &str| value.get_ref().as_table().is_some_and(|table| table.contains_key(name));
-        let there = if has("metric") {
+        let there = if has("logs") {
+            let item = self.item(id, &key, at, value, "objective");
+            let there = item.is_some();
+            add(&mut self.scenario.log_objectives, item, "objective", self.sink);
+            there
+        } else if has("metric") {
             let item = self.item(id, &key, at, value, "objective");
             let there = item.is_some();
             add(&mut self.scenario.metrics, item, "objective", self.sink);
@@ -322,6 +328,18 @@ impl<'v> Reader<'v, '_> {
         };
         if !there {
             self.scenario.lost.insert(key);
+        }
+    }
+
+    fn evidence(&mut self, id: FileId, name: &str, node: &Spanned<DeValue<'v>>) {
+        for (key, at, value) in self.table(id, name, node) {
+            if key == "logs" {
+                self.tables(id, "evidence.logs", value, "log", |scenario| &mut scenario.logs);
+            } else {
+                let problem = Problem::error(format!("unknown key `{key}` of `evidence`"));
+                let help = suggest(&key, ["logs"], "keys here");
+                self.sink.push(problem.at(Place { file: id, at }, "unknown key").help(help));
+            }
         }
     }
 

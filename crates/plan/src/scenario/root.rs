@@ -12,6 +12,7 @@ use super::{
     any_objective::Any,
     attack::{Attack, AttackDefaults},
     guard::Guard,
+    log::Evidence,
     param::Param,
     probe::Probe,
     source::Source,
@@ -62,6 +63,9 @@ pub struct ScenarioFile {
     /// Systems that are asked for metrics, by name.
     #[schemars(default)]
     sources: BTreeMap<String, Source>,
+    /// What is collected besides measurements.
+    #[schemars(default)]
+    evidence: Option<Evidence>,
     /// Limits of the blast radius, and abort conditions.
     #[schemars(default)]
     guard: Option<Guard>,
@@ -77,7 +81,7 @@ pub struct ScenarioFile {
 }
 
 /// The keys at the top of a file.
-pub(crate) const KEYS: [&str; 16] = [
+pub(crate) const KEYS: [&str; 17] = [
     "schema",
     "name",
     "hypothesis",
@@ -90,6 +94,7 @@ pub(crate) const KEYS: [&str; 16] = [
     "probes",
     "objectives",
     "sources",
+    "evidence",
     "guard",
     "ci",
     "attack_defaults",

@@ -26,7 +26,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
             }
         }
     }
-    let sources: Vec<&str> = scenario.sources.iter().map(|source| source.name.as_str()).chain(lost).collect();
+    let sources: Vec<&str> = scenario.sources.iter().map(|source| source.name.as_str()).chain(lost.clone()).collect();
     for metric in &scenario.metrics {
         let source = &metric.value.metric.source;
         known(source, &sources, "source", metric.place_of(&source.at), sink);
@@ -34,6 +34,14 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
     for alert in &scenario.alerts {
         let source = &alert.value.alert.source;
         known(source, &sources, "source", alert.place_of(&source.at), sink);
+    }
+    let logs: Vec<&str> = scenario.logs.iter().map(|log| log.name.as_str()).chain(lost).collect();
+    for objective in &scenario.log_objectives {
+        let log = &objective.value.logs;
+        known(log, &logs, "log", objective.place_of(&log.at), sink);
+    }
+    for log in &scenario.logs {
+        host_or_target(scenario, fleet, &log.value.on, log.place_of(&log.value.on.at), "on", sink);
     }
     if let Some(defaults) = &scenario.attack_defaults {
         for name in defaults.value.judge.iter().flatten() {

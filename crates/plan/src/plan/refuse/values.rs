@@ -136,6 +136,15 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
                 .help("an objective by `good`, by latency or for a metric"),
         );
     }
+    let logged = abort.objective.as_ref().and_then(|name| Some((name, scenario.log_objective(name)?)));
+    if let Some((name, objective)) = logged {
+        let message = format!("objective `{}` counts lines of logs, which no guard does", objective.name);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&name.at), "no guard")
+                .help("an objective by `good`, by latency or for a metric"),
+        );
+    }
     let probed = abort.objective.as_ref().and_then(|name| Some((name, scenario.objective(name)?)));
     if let Some((name, objective)) = probed
         && matches!(objective.value.goal(), Some(Goal::MitigateWithin(_) | Goal::RecoverWithin(_)))

@@ -1,0 +1,101 @@
+//! Refuses logs that no agent can read, and objectives for them that cannot be judged.
+
+use std::collections::BTreeMap;
+
+use firedrill_wire::logs::{LINES_MOST, StartLogs, pattern};
+
+use crate::{
+    alike,
+    diagnostic::{Item, Problem, Sink},
+    plan::{model::Phase, resolve::Draft},
+    scenario::{
+        Scenario,
+        log::{Log, LogObjective},
+    },
+};
+
+/// Checks every log and every objective for one.
+pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
+    scenario.logs.iter().for_each(|item| log(item, sink));
+    for item in &scenario.log_objectives {
+        objective(item, sink);
+        let probed = scenario.objective(&item.name).map(Item::place);
+        if let Some(other) = probed.or_else(|| scenario.metric(&item.name).map(Item::place)) {
+            let message = format!("there are two objectives `{}`", item.name);
+            sink.push(Problem::error(message).at(item.place(), "again here").also(other, "the other"));
+        }
+    }
+}
+
+fn log(item: &Item<Log>, sink: &mut Sink) {
+    let Log { file, on: _, matches, lines } = &item.value;
+    let parts = || file.value.split('/').skip(1);
+    let plain = file.value.starts_with('/') && parts().all(|part| !["", ".", ".."].contains(&part));
+    if !plain || file.value.contains('*') {
+        let message = format!("log `{}` is not the whole path of one file", item.name);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&file.at), "not a whole path")
+                .help("from / on, without `.`, `..` and `*`, such as \"/var/log/app/error.log\"; make a log for each file"),
+        );
+    }
+    if let Err(why) = pattern(&matches.value) {
+        // The first line is a heading, and those that follow draw the place.
+        let message = format!("the pattern of log `{}` is invalid", item.name);
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&matches.at), why)
+                .help("a regular expression of Rust's crate `regex`, such as \"ERROR|panic\""),
+        );
+    }
+    if lines.value > LINES_MOST {
+        let message = format!("log `{}` keeps {} lines of each phase", item.name, lines.value);
+        sink.push(
+            Problem::error(message)
+                .at(item.place_of(&lines.at), format!("{LINES_MOST} at most"))
+                .help("lines are examples; the pattern counts all of them"),
+        );
+    }
+}
+
+fn objective(item: &Item<LogObjective>, sink: &mut Sink) {
+    const GOALS: &str = "one of: rate_below; count_below";
+    let own = &item.value;
+    if own.goal().is_none() && !item.broken {
+        let message = format!("an objective for a log has exactly one goal (objective `{}`)", item.name);
+        sink.push(Problem::error(message).at(item.place(), "none, or several").help(GOALS));
+    }
+    if let Some(count) = own.count_below.as_ref().filter(|count| count.value == 0) {
+        let problem = Problem::error("no log has fewer than no lines");
+        sink.push(problem.at(item.place_of(&count.at), "never met").help("1 means: none"));
+    }
+    if let Some(during) = &own.during {
+        let wrong = if during.is_empty() {
+            Some(("is judged in no phase", "empty"))
+        } else {
+            during.contains(&Phase::Settle).then_some(("is judged while the system settles", "not judged"))
+        };
+        if let Some((what, label)) = wrong {
+            let problem = Problem::error(format!("objective `{}` {what}", item.name));
+            sink.push(problem.at(item.place_of(&during.at), label).help("baseline, fault, recovery"));
+        }
+    }
+}
+
+/// Checks that no agent has to read too many logs.
+pub(super) fn refuse_hosts(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for host in draft.logs.iter().flat_map(|log| &log.on) {
+        *counts.entry(host).or_default() += 1;
+    }
+    let hosts: Vec<&str> =
+        counts.into_iter().filter(|(_, count)| *count > StartLogs::MOST).map(|(host, _)| host).collect();
+    if let (false, Some(last)) = (hosts.is_empty(), scenario.logs.last()) {
+        let most = StartLogs::MOST;
+        let message = format!("more than {most} logs are to be read on {}", alike::names(&hosts));
+        sink.push(
+            Problem::error(message).at(last.place(), "one too many").help(format!("{most} on a host at most")),
+        );
+    }
+}
