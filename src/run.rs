@@ -13,6 +13,7 @@
 //! | `peers.rs` | the hosts: link, lease, newest event; their clocks (`boots.rs`) |
 //! | `injections.rs` | what was armed, its state (`tracked.rs`), which undo this run asked for |
 //! | `vantages.rs` | who measures |
+//! | `host_logs.rs` | whose agents read logs, and what of it is not in the log yet |
 //! | `guards.rs` | the latest measurements, also of sources (`sources/seen.rs`), and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
 //! | `proofs.rs` | the hosts' final states |
@@ -73,6 +74,7 @@ mod error;
 mod event_loop;
 mod facts;
 mod guards;
+mod host_logs;
 mod injections;
 mod input;
 mod options;
@@ -187,6 +189,9 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = run.vantages.start(&run.facts, &run.peers, &run.tasks).await {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
+    }
+    if let Err(why) = run.host_logs.start(&run.facts, &run.peers, &run.tasks).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = sources::start(&run.facts, &run.tasks) {

@@ -168,7 +168,11 @@ impl Policy {
         let count = start.logs.len();
         if !(1..=StartLogs::MOST).contains(&count) {
             let title = format!("{count} logs are to be read; from 1 to {} are for one run", StartLogs::MOST);
-            return Err(refuse(RefusalCode::BadLog, title, "name one log with a wider pattern, or leave some out"));
+            return Err(refuse(
+                RefusalCode::BadLog,
+                title,
+                "name one log with a wider pattern, or leave some out",
+            ));
         }
         self.check_time("logs are read", start.at_most, file)
     }

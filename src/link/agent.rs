@@ -10,6 +10,7 @@ use firedrill_wire::{
         StartProbes, Undo, UndoAnswer,
     },
     exchange::{Exchange, Exchanged},
+    logs::StartLogs,
     text::{self, Breaks, TEXT_MOST, cleaned},
 };
 use http_body_util::{BodyExt as _, Full};
@@ -187,6 +188,25 @@ impl Agent {
     /// [`LinkError`].
     pub async fn stop_probes(&self, run: &RunId) -> Result<(), LinkError> {
         let call = Call { method: Method::DELETE, ..Call::get("stop probes", of_run(run, "probes")) };
+        let Empty {} = self.ask(call).await?;
+        Ok(())
+    }
+
+    /// Starts to read logs; replaces those of the run that are read.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn start_logs(&self, run: &RunId, start: &StartLogs) -> Result<(), LinkError> {
+        let Empty {} = self.tell(Call::post("read logs", of_run(run, "logs")).harming(), start).await?;
+        Ok(())
+    }
+
+    /// Stops to read logs; what was read can still be fetched.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn stop_logs(&self, run: &RunId) -> Result<(), LinkError> {
+        let call = Call { method: Method::DELETE, ..Call::get("stop logs", of_run(run, "logs")) };
         let Empty {} = self.ask(call).await?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use firedrill_wire::{
     RunId,
     api::END,
     journal::AgentEvent,
+    logs::LogBin,
     probe::Bin,
     text::{self, Breaks},
 };
@@ -34,6 +35,18 @@ impl Agent {
     /// probes have stopped and everything was read.
     pub fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Bin, LinkError>> + Send + use<> {
         self.follow("bins", format!("/v1/runs/{run}/bins?after={after}"), after, |bin: &Bin| bin.seq)
+    }
+
+    /// Streams what was read of a run's logs after that number, then what is new. Ends without an error only when nothing
+    /// more is read and everything was sent.
+    pub fn log_bins(
+        &self,
+        run: &RunId,
+        after: u64,
+    ) -> impl Stream<Item = Result<LogBin, LinkError>> + Send + use<> {
+        self.follow("log bins", format!("/v1/runs/{run}/log-bins?after={after}"), after, |bin: &LogBin| {
+            bin.seq
+        })
     }
 
     fn follow<T: DeserializeOwned + Send + 'static>(

@@ -80,6 +80,11 @@ async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
         let after = left.bins.get(host).copied().unwrap_or(0);
         run.vantages.follow(host, agent, &run.facts.id, after, &run.tasks);
     }
+    let logged: BTreeSet<&String> = plan.logs.iter().flat_map(|log| &log.on).collect();
+    for (host, agent) in run.peers.among(&logged) {
+        let after = left.logs.get(host).copied().unwrap_or(0);
+        run.host_logs.follow(host, agent, (&run.facts.id, after, None), &run.tasks);
+    }
     let why = if ended.is_some() { "it may not have been put back" } else { "its coordinator died" };
     heal(run, why).await?;
     stop_probes(run).await?;

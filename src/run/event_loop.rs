@@ -7,6 +7,7 @@ use firedrill_wire::{
     InjectionId,
     api::UndoAnswer,
     journal::{AgentEvent, What},
+    logs::LogBin,
     probe::Bin,
 };
 
@@ -98,6 +99,11 @@ impl Run {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
             }
+            Input::LogBin { host, bin } => self.take_log_bin(&host, bin),
+            Input::LogsEnded { host } => {
+                self.host_logs.ended(&host);
+                Ok(())
+            }
             Input::BinsEnded { vantage } => {
                 self.vantages.ended(&vantage);
                 Ok(())
@@ -178,6 +184,15 @@ impl Run {
         };
         self.guards.measured(&vantage, start_us, &bin);
         self.recorder.measured(vantage, start_us, bin)
+    }
+
+    /// A bin of a boot whose clock was never measured has no place in time, and is missing in the log.
+    fn take_log_bin(&mut self, host: &str, bin: LogBin) -> Result<(), RunError> {
+        let Some(boots) = self.peers.boots(host) else { return Ok(()) };
+        let at_us = |boot_us| boots.at_us(&bin.boot_id, boot_us);
+        let phase = |us| self.recorder.phase_at(us);
+        let events = self.host_logs.take(host, &bin, at_us, phase);
+        events.into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
     fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {

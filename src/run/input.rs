@@ -6,6 +6,7 @@ use firedrill_wire::{
     InjectionId,
     api::{EndState, UndoAnswer},
     journal::AgentEvent,
+    logs::LogBin,
     probe::Bin,
 };
 
@@ -23,6 +24,10 @@ pub(crate) enum Input {
     Sampled(Box<Event>),
     /// A source was asked whether an alert is firing.
     AlertSeen(Box<Event>),
+    /// An agent read logs.
+    LogBin { host: String, bin: LogBin },
+    /// An agent will send no more of its logs.
+    LogsEnded { host: String },
     /// A vantage will send no more bins.
     BinsEnded { vantage: String },
     /// The link to a host broke.

@@ -9,6 +9,7 @@ use super::{
     error::RunError,
     facts::Facts,
     guards::Guards,
+    host_logs::HostLogs,
     injections::Injections,
     input::Input,
     peers::Peers,
@@ -27,6 +28,7 @@ pub(super) struct Run {
     pub(super) peers: Peers,
     pub(super) injections: Injections,
     pub(super) vantages: Vantages,
+    pub(super) host_logs: HostLogs,
     pub(super) guards: Guards,
     pub(super) approvals: ApprovalDesk,
     pub(super) proofs: Proofs,
@@ -45,6 +47,7 @@ impl Run {
     /// A run with nothing armed, and no host met.
     pub(super) fn new(facts: Facts, recorder: Recorder, approvals: ApprovalDesk) -> Self {
         let (tasks, inbox) = Tasks::new();
+        let host_logs = HostLogs::new(&facts.plan);
         Self {
             guards: Guards::new(&facts.plan),
             facts,
@@ -52,6 +55,7 @@ impl Run {
             peers: Peers::default(),
             injections: Injections::default(),
             vantages: Vantages::default(),
+            host_logs,
             approvals,
             proofs: Proofs::default(),
             ending: Ending::default(),

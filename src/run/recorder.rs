@@ -23,6 +23,8 @@ pub(super) struct Recorder {
     writer: Writer,
     /// Measurements since the current baseline began: time of arrival, vantage, start, and bin.
     baseline: Option<Vec<(i64, String, i64, Bin)>>,
+    /// The starts of all phases so far.
+    phases: Vec<i64>,
     clock: RunClock,
     observer: Box<dyn Observer>,
 }
@@ -42,15 +44,18 @@ impl Recorder {
 
     /// Continues a log.
     pub(super) fn resume(writer: Writer, clock: RunClock, observer: Box<dyn Observer>) -> Self {
-        Self { writer, baseline: None, clock, observer }
+        Self { writer, baseline: None, phases: Vec::new(), clock, observer }
     }
 
     /// Writes a record.
     pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
         let record = self.writer.append(self.clock.now_us(), event)?;
         match &record.event {
-            Event::Phase { phase: Phase::Baseline, .. } => self.baseline = Some(Vec::new()),
-            Event::Phase { .. } | Event::AttackEnded { .. } => self.baseline = None,
+            Event::Phase { phase, .. } => {
+                self.phases.push(record.at_us);
+                self.baseline = (*phase == Phase::Baseline).then(Vec::new);
+            }
+            Event::AttackEnded { .. } => self.baseline = None,
             _ => {}
         }
         self.observer.record(&record);
@@ -98,6 +103,11 @@ impl Recorder {
             baseline.push((now, vantage, start_us, bin));
         }
         Ok(())
+    }
+
+    /// Returns the number of phases that had begun by a moment.
+    pub(super) fn phase_at(&self, us: i64) -> usize {
+        self.phases.partition_point(|start_us| *start_us <= us)
     }
 
     /// Gives the file up, so that healing does not wait for a disk. A log without its end is never `held`.

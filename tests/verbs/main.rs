@@ -10,6 +10,7 @@ mod approve;
 mod around;
 mod bench;
 mod ends;
+mod logs;
 mod metrics;
 #[path = "../common/output.rs"]
 mod output;

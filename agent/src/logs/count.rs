@@ -34,8 +34,8 @@ impl Counter {
     /// Counts a line that was written since everything was last read.
     pub(super) fn line(&mut self, line: &Line<'_>) {
         self.bin.lines += 1;
-        self.bin.cut += u64::from(line.cut);
         if !self.pattern.is_match(line.text) {
+            self.bin.cut += u64::from(line.cut);
             return;
         }
         let now = boot_us();

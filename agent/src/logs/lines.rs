@@ -73,13 +73,10 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_counted_once() {
         let long = vec![b'x'; LINE_MOST + 1];
-        assert_eq!(lines(&[b"a\r\nbc", b"d\n\n", &long, &long, b"\ny"]), [
-            (1, false),
-            (3, false),
-            (0, false),
-            (LINE_MOST, true),
-            (1, false)
-        ]);
+        assert_eq!(
+            lines(&[b"a\r\nbc", b"d\n\n", &long, &long, b"\ny"]),
+            [(1, false), (3, false), (0, false), (LINE_MOST, true), (1, false)]
+        );
         assert_eq!(lines(&[&long[1..], b"\n"]), [(LINE_MOST, false)]);
     }
 

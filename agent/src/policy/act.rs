@@ -45,7 +45,11 @@ impl Act<'_> {
 
     /// Returns all names that rules may use.
     pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-        Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([Exchange::KIND, LogSpec::KIND, RELEASE])
+        Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([
+            Exchange::KIND,
+            LogSpec::KIND,
+            RELEASE,
+        ])
     }
 
     /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.

@@ -7,8 +7,8 @@ use firedrill_wire::{
     InjectionId, RefusalCode, RunId,
     api::{Claim, Problem, StartProbes},
     exchange::{Exchange, Exchanged},
-    logs::StartLogs,
     journal::{State, What},
+    logs::StartLogs,
 };
 
 use super::{

@@ -9,6 +9,7 @@
 //! blocks.
 
 mod clean;
+mod host_log;
 mod line;
 mod measured;
 mod pending;
@@ -18,6 +19,7 @@ mod scales;
 mod seen;
 mod write;
 
+pub use host_log::{HostLog, KeptLine};
 pub(crate) use measured::Damaged;
 pub use measured::Log;
 pub use read::{parse, read};
@@ -248,6 +250,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
     },
+    /// An agent read a log.
+    HostLog(HostLog),
     /// The link to a host broke.
     LinkLost {
         /// The host.

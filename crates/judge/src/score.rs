@@ -17,6 +17,7 @@ mod exchanged;
 mod facts;
 mod figures;
 pub mod format;
+mod host_log;
 pub mod interval;
 mod judge;
 pub mod latency;

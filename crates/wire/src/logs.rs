@@ -4,10 +4,7 @@
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Span, Touches,
-    text,
-};
+use crate::{Span, Touches, text};
 
 /// The longest pattern, in characters.
 pub const PATTERN_MOST: usize = 1000;
@@ -118,7 +115,7 @@ pub struct LogBin {
     /// See `first_boot_us`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_boot_us: Option<u64>,
-    /// Number of lines that were longer than [`LINE_MOST`]: their rest was not searched.
+    /// Number of lines longer than [`LINE_MOST`] that do not match so far: their rest was not searched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
     /// The reason why lines may not have been counted: the numbers are lower bounds.
@@ -190,8 +187,9 @@ mod tests {
 
     #[test]
     fn a_bin_of_a_later_version_is_read() {
-        let bin: LogBin = serde_json::from_str(r#"{"seq":1,"log":"app","start_boot_us":5,"length_us":9,"new":1}"#)
-            .expect("reads");
+        let bin: LogBin =
+            serde_json::from_str(r#"{"seq":1,"log":"app","start_boot_us":5,"length_us":9,"new":1}"#)
+                .expect("reads");
         assert_eq!((bin.matched, bin.length_us), (0, 9));
     }
 }

@@ -40,6 +40,9 @@ pub(crate) mod builtin {
     pub(crate) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
 }
 
+/// What the policy of a lab's hosts has beside its defaults: their services write there.
+const POLICY: &str = "\n[policy]\nlogs = [\"/var/log/*\"]\n";
+
 /// A lab that is ready to start.
 pub struct Setup {
     name: String,
@@ -88,7 +91,7 @@ impl Setup {
         let pki = Pki::init(&folder.join("pki"))?;
         pki.issue_person(&PersonAsk::new(OPERATOR, Role::Operator, DAYS))?;
         let hosts: Result<Vec<HostSpec>, _> =
-            hosts.iter().map(|host| rehearsal::host(&pki, host, "")).collect();
+            hosts.iter().map(|host| rehearsal::host(&pki, host, POLICY)).collect();
         let mut spec = LabSpec::new(name, hosts?);
         if let Some(shop) = shop {
             add_shop(&mut spec, shop);

@@ -22,6 +22,8 @@ pub(super) struct Left {
     pub(super) tracked: BTreeMap<InjectionId, Tracked>,
     pub(super) events: BTreeMap<String, u64>,
     pub(super) bins: BTreeMap<String, u64>,
+    /// The newest bin of logs of each host.
+    pub(super) logs: BTreeMap<String, u64>,
     pub(super) zeros: BTreeMap<String, BTreeMap<String, i64>>,
     pub(super) attacks: Attacks,
     /// The outcome of the run, if it ended, and the hosts to ask again.
@@ -58,6 +60,7 @@ impl Left {
             tracked: BTreeMap::new(),
             events: BTreeMap::new(),
             bins: BTreeMap::new(),
+            logs: BTreeMap::new(),
             zeros: BTreeMap::new(),
             attacks: Attacks::default(),
             outcome: None,
@@ -79,6 +82,7 @@ impl Left {
                 Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
                     left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
                 }
+                Event::HostLog(one) => _ = left.logs.insert(one.host.clone(), one.bin),
                 Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
                 Event::AttackEnded { attack, .. } => left.attacks.ended.push(*attack),
                 Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),

@@ -89,11 +89,12 @@ pub(crate) async fn connect(
     Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
 }
 
-/// Returns the hosts that faults touch and those that measure.
+/// Returns the hosts that faults touch, those that measure, and those whose logs are read.
 fn needed(plan: &Plan) -> BTreeSet<&str> {
     let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
     let mut needed = plan.targets();
     needed.extend(vantages.filter(|at| *at != COORDINATOR));
+    needed.extend(plan.logs.iter().flat_map(|log| &log.on).map(String::as_str));
     needed
 }
 

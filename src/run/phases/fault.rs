@@ -17,6 +17,8 @@ use crate::{
 const LOOK_AGAIN_US: i64 = 500_000;
 /// Time after the recovery for its last bins, beside the probes' time-out.
 const TAIL_US: i64 = 1_500_000;
+/// Time after the recovery in which agents tell what they have read of logs until its end.
+const LOGS_US: i64 = 5_000_000;
 
 /// Waits until the fault has ended and its recovery is over. The inner error is the reason why the run must
 /// stop.
@@ -69,7 +71,20 @@ pub(super) async fn fault_and_recovery(
     if let Err(stop) = run.pump(tail, |_| false).await? {
         return Ok(Err(stop));
     }
+    if let Err(stop) = last_logs(run, until).await? {
+        return Ok(Err(stop));
+    }
     last_samples(run, attack, until).await
+}
+
+/// Waits until agents have told what they read of logs until the end of the recovery, as far as they do in time.
+async fn last_logs(run: &mut Run, until_us: i64) -> Result<Result<(), Stop>, RunError> {
+    let read = |run: &Run| run.host_logs.are_read_until(until_us, &run.peers);
+    let went = run.pump(until_us + LOGS_US, read).await?;
+    for event in run.host_logs.flush() {
+        run.recorder.write(event)?;
+    }
+    Ok(went.map(|_| ()))
 }
 
 /// Waits until sources have told what they know of the attack, as far as they do in time.

@@ -13,11 +13,17 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Time for the bins that are under way when probes stop.
 const DRAIN: Span = Span::secs(10);
 
-/// Stops all probes and waits until their measurements are in the log.
+/// Stops all probes and readers of logs, and waits until their measurements are in the log.
 pub(crate) async fn stop_probes(run: &mut Run) -> Result<(), RunError> {
-    run.vantages.stop(&run.facts, &run.peers).await;
+    tokio::join!(run.vantages.stop(&run.facts, &run.peers), run.host_logs.stop(&run.facts, &run.peers));
     let patience = signed(DRAIN.as_micros()) + signed(run.facts.plan.slowest().as_micros());
-    run.pump_anyway(run.facts.now_us() + patience, |run| run.vantages.all_in(&run.peers)).await?;
+    run.pump_anyway(run.facts.now_us() + patience, |run| {
+        run.vantages.all_in(&run.peers) && run.host_logs.all_in(&run.peers)
+    })
+    .await?;
+    for event in run.host_logs.flush() {
+        run.recorder.write(event)?;
+    }
     for (name, early) in run.peers.drop_early() {
         let text =
             format!("{early} measurements of {name} have no place in time: its clock was not measured");

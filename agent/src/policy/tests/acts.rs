@@ -140,7 +140,10 @@ fn only_logs_that_are_listed_are_read() {
     assert_eq!(may(&listed, Act::Log(&app)), Ok(()));
     for other in ["/var/log/application", "/var/log/app/../auth.log", "/var/log/auth.log", "var/log/app/x"] {
         let problem = may(&listed, Act::Log(&log(other))).unwrap_err();
-        assert!(problem.title.contains("is not listed; this host lets /var/log/app/* be read"), "{problem:?}");
+        assert!(
+            problem.title.contains("is not listed; this host lets /var/log/app/* be read"),
+            "{problem:?}"
+        );
     }
     let viewer = Caller { may_harm: false, ..alice() };
     assert!(ask(&listed, &viewer, Act::Log(&app), None, None, FRIDAY_NOON).is_err());

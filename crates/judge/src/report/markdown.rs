@@ -149,6 +149,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 }),
             );
         }
+        logs(&mut text, attack);
         for sentence in
             attack.disagreements.iter().map(String::as_str).chain(said(&attack.fewer_disagreements))
         {
@@ -182,6 +183,29 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }),
     );
     text.into_bytes()
+}
+
+/// Writes the first lines of logs.
+fn logs(text: &mut String, attack: &AttackView) {
+    if attack.logs.is_empty() {
+        return;
+    }
+    table(
+        text,
+        &["log", "host", "phase", "matching lines", "not known", "first lines"],
+        attack.logs.iter().map(|one| {
+            let lines: Vec<String> =
+                one.lines.iter().map(|line| format!("{} {}", line.at, line.text)).collect();
+            vec![
+                one.log.clone(),
+                one.host.clone(),
+                one.phase.clone(),
+                one.count.clone(),
+                one.why.clone(),
+                lines.join("; "),
+            ]
+        }),
+    );
 }
 
 /// Writes a text, if there is one.

@@ -8,6 +8,7 @@ mod events;
 mod exchanges;
 mod few;
 mod figures;
+mod host_log;
 mod lanes;
 mod metric;
 pub(super) mod sketch;
@@ -35,6 +36,7 @@ use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
+use host_log::LogView;
 use metric::{MetricRun, MetricView};
 use summary::Answer;
 use words::{NONE, took};
@@ -99,6 +101,7 @@ pub(crate) struct AttackView {
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) alerts: Vec<AlertView>,
+    pub(crate) logs: Vec<LogView>,
     pub(crate) ran: bool,
 }
 
@@ -322,6 +325,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
         alerts: AlertView::all(attack),
+        logs: LogView::all(attack),
         ran,
     }
 }
@@ -333,6 +337,17 @@ fn errors(figure: &FigureCard) -> f64 {
         .find(|one| one.phase == Phase::Fault)
         .and_then(|one| one.good)
         .map_or(0.0, |good| 1.0 - good)
+}
+
+/// Returns what measures an objective: a source, a log or a probe.
+fn asked(attack: &AttackCard, card: &ObjectiveCard) -> String {
+    match (&card.metric, &card.alert) {
+        (Some(metric), _) => return metric.source.clone(),
+        (_, Some(alert)) => return alert.source.clone(),
+        _ => {}
+    }
+    let log = attack.logs.iter().find(|log| log.objectives.contains(&card.name));
+    log.map_or_else(|| card.probe.clone(), |log| format!("log {}", log.log))
 }
 
 fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {
@@ -348,11 +363,7 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> Obj
     ObjectiveView {
         name: card.name.clone(),
         goal: card.goal.clone(),
-        probe: match (&card.metric, &card.alert) {
-            (Some(metric), _) => metric.source.clone(),
-            (_, Some(alert)) => alert.source.clone(),
-            _ => card.probe.clone(),
-        },
+        probe: asked(attack, card),
         metric: MetricView::of(attack, card),
         verdict: card.verdict.word(),
         glyph: glyph(Some(card.verdict)),

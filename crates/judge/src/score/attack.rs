@@ -9,7 +9,7 @@ use super::{
     causes, disagree,
     efficacy::{self, Doubt},
     facts::Facts,
-    figures, format, judge, metric,
+    figures, format, host_log, judge, metric,
     phases::Phases,
     samples::Samples,
 };
@@ -48,6 +48,7 @@ pub(super) fn judged(
         disagreements: Vec::new(),
         causes: causes::all(samples, plan, attack, logged, phases),
         injections: efficacy::cards(facts, index, logged),
+        logs: Vec::new(),
     };
     if let Course::NotRun(why) = &card.course {
         card.why.push(why.clone());
@@ -68,6 +69,8 @@ pub(super) fn judged(
     card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
     card.objectives.extend(bench.metrics().map(|one| metric::objective(&bench, one)));
     card.objectives.extend(bench.alerts().map(|one| alert::objective(&bench, one)));
+    card.objectives.extend(bench.log_objectives().map(|one| host_log::objective(&bench, one)));
+    card.logs = host_log::cards(&bench);
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
     let void = bench.doubts.iter().any(|doubt| doubt.void);

@@ -2,7 +2,7 @@
 
 use firedrill_plan::plan::model::{Goal, Phase};
 
-use super::{bench::Bench, efficacy::Doubt, format, metric, share};
+use super::{bench::Bench, efficacy::Doubt, format, host_log, metric, share};
 use crate::log::Sample;
 
 /// An attack on a system that was unhealthy before it shows nothing.
@@ -22,6 +22,14 @@ pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
             sampled.into_iter().flat_map(|one| &one.samples).copied().filter(inside).collect();
         if let Some(why) = metric::violated_by(metric, &before) {
             return doubt(format!("the system was not healthy before: {} was {why}", metric.name));
+        }
+    }
+    for objective in bench.log_objectives() {
+        if let Some(why) = host_log::violated_before(bench, objective) {
+            return doubt(format!(
+                "the system was not healthy before: {} was violated: {why}",
+                objective.name
+            ));
         }
     }
     for objective in bench.objectives() {

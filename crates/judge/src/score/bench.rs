@@ -2,7 +2,7 @@
 
 use firedrill_plan::plan::{
     Plan,
-    model::{Alert, Attack, GOOD_AT, Goal, Metric, Objective, Probe},
+    model::{Alert, Attack, GOOD_AT, Goal, LogObjective, Metric, Objective, Probe},
     select::arrivals_key,
 };
 use firedrill_wire::probe::Arrivals;
@@ -89,6 +89,10 @@ impl<'f, 'a> Bench<'f, 'a> {
 
     pub(crate) fn alerts(&self) -> impl Iterator<Item = &'a Alert> + '_ {
         self.plan.alerts.iter().filter(|alert| self.attack.judge.contains(&alert.name))
+    }
+
+    pub(crate) fn log_objectives(&self) -> impl Iterator<Item = &'a LogObjective> + '_ {
+        self.plan.log_objectives.iter().filter(|one| self.attack.judge.contains(&one.name))
     }
 
     /// Vantages on targets of this attack are shown and do not count.

@@ -15,7 +15,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use crate::log::{Event, Log, Moment, Outcome, RunOutcome, Sample, SourceClock};
+use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, Sample, SourceClock};
 
 /// The contents of a log.
 #[derive(Debug, Default)]
@@ -38,6 +38,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) sampled: BTreeMap<&'a str, SampledFacts<'a>>,
     /// What sources said of alerts, by objective.
     pub(crate) alerts: BTreeMap<&'a str, Vec<AlertFacts<'a>>>,
+    /// What agents read of logs, by log and host, with the uncertainty of the host's clock.
+    pub(crate) logs: BTreeMap<(&'a str, &'a str), Vec<(i64, &'a HostLog)>>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// Times at which a host's agent started, and at which its link came back after a reboot.
     pub(crate) starts: Vec<(&'a str, i64)>,
@@ -206,6 +208,10 @@ impl<'a> Facts<'a> {
                     let uncertainty = clocks.get(host.as_str()).copied().unwrap_or(0);
                     facts.agent(host, *happened_us, &what.what, uncertainty);
                 }
+                Event::HostLog(one) => {
+                    let uncertainty = clocks.get(one.host.as_str()).copied().unwrap_or(0);
+                    facts.logs.entry((&one.log, &one.host)).or_default().push((uncertainty, one));
+                }
                 other => facts.plain(record.at_us, other),
             }
         }
@@ -309,6 +315,7 @@ impl<'a> Facts<'a> {
             | Event::ApprovalGiven { .. }
             | Event::Note { .. }
             | Event::Clock { .. }
+            | Event::HostLog(_)
             | Event::Bin { .. }
             | Event::Bins { .. }
             | Event::Agent { .. } => {}

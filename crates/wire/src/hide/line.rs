@@ -12,8 +12,9 @@ fn regex(text: &str) -> Regex {
 }
 
 /// Private keys, up to their end or the end of the line.
-static PRIVATE_KEY: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)"));
+static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)")
+});
 /// Headers whose whole value is secret.
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -21,16 +22,21 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 /// What follows the name of a scheme of authentication.
-static SCHEME: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(bearer|basic|negotiate|digest)\s+[A-Za-z0-9_\-.+/=~]{8,}"));
+static SCHEME: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b(bearer|basic|negotiate|digest)\s+[A-Za-z0-9_\-.+/=~]{8,}"));
 /// A user in a URL.
 static USER: LazyLock<Regex> = LazyLock::new(|| regex(r"(://)[^/\s@]+@"));
 /// A name and a value.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"([A-Za-z][A-Za-z0-9_.\-]*)(\\?["']?\s*(?:=>|:=|[=:])\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"?|'[^']*'?|[^\s,;&"'(){}\[\]<>]+)"#)
+    regex(
+        r#"([A-Za-z][A-Za-z0-9_.\-]*)(\\?["']?\s*(?:=>|:=|[=:])\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"?|'[^']*'?|[^\s,;&"'(){}\[\]<>]+)"#,
+    )
 });
 /// A name and a value in words or as options: `password is x`, `--token x`.
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)((?:--?[a-z0-9-]*(?:token|secret|password|passwd|api-?key))\s+|\bpassw(?:or)?d\s+(?:is\s+|was\s+)?)([^\s,;]{4,})")
+    regex(
+        r"(?i)((?:--?[a-z0-9-]*(?:token|secret|password|passwd|api-?key))\s+|\bpassw(?:or)?d\s+(?:is\s+|was\s+)?)([^\s,;]{4,})",
+    )
 });
 /// Tokens of well-known services.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
@@ -80,7 +86,14 @@ fn named(found: &Captures<'_>) -> String {
     let code = inner.len() <= 3 && inner.bytes().all(|byte| byte.is_ascii_digit());
     if !names_secret(name) || code || inner.is_empty() {
         // A value may itself be a name and a value: `msg=token:x`.
-        return format!("{name}{between}{}", if inner.contains(['=', ':']) { NAMED.replace_all(value, named).into_owned() } else { value.to_owned() });
+        return format!(
+            "{name}{between}{}",
+            if inner.contains(['=', ':']) {
+                NAMED.replace_all(value, named).into_owned()
+            } else {
+                value.to_owned()
+            }
+        );
     }
     let end = if value.len() > mark.len() && value.ends_with(mark) { mark } else { "" };
     format!("{name}{between}{mark}{HIDDEN}{end}")
@@ -123,7 +136,10 @@ mod tests {
             ("psql --password hunter2", "psql --password ***"),
             ("the password is hunter2", "the password is ***"),
             ("key AKIAIOSFODNN7EXAMPLE used", "key *** used"),
-            ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = ***"),
+            (
+                "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                "aws_secret_access_key = ***",
+            ),
             ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "got ***"),
             ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln!", "jwt ***!"),
             ("h=d41d8cd98f00b204e9800998ecf8427e", "h=***"),

@@ -69,6 +69,7 @@ fn with_source(drill: &Drill) -> Log {
             unsure_us: 1_000,
             took_us: 2_000,
             failed: None,
+            again: false,
         };
         records.push(Record { at_us: second * S, event, ..end.clone() });
     }

@@ -34,6 +34,7 @@ pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
         | Event::Prepared { .. }
         | Event::Sampled { .. }
         | Event::AlertSeen { .. }
+        | Event::HostLog(_)
         | Event::Exchanged { .. } => None,
         Event::RunStarted { operator, .. } => row(at, "coordinator", format!("run started by {operator}")),
         Event::Phase { attack, phase, .. } => {

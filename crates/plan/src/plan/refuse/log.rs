@@ -95,7 +95,9 @@ pub(super) fn refuse_hosts(scenario: &Scenario, draft: &Draft, sink: &mut Sink) 
         let most = StartLogs::MOST;
         let message = format!("more than {most} logs are to be read on {}", alike::names(&hosts));
         sink.push(
-            Problem::error(message).at(last.place(), "one too many").help(format!("{most} on a host at most")),
+            Problem::error(message)
+                .at(last.place(), "one too many")
+                .help(format!("{most} on a host at most")),
         );
     }
 }

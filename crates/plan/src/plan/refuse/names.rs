@@ -26,7 +26,8 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
             }
         }
     }
-    let sources: Vec<&str> = scenario.sources.iter().map(|source| source.name.as_str()).chain(lost.clone()).collect();
+    let sources: Vec<&str> =
+        scenario.sources.iter().map(|source| source.name.as_str()).chain(lost.clone()).collect();
     for metric in &scenario.metrics {
         let source = &metric.value.metric.source;
         known(source, &sources, "source", metric.place_of(&source.at), sink);

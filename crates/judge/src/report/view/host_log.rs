@@ -1,0 +1,70 @@
+//! What agents read of logs, for people: a row for each phase with matching lines or with doubts, and its first lines.
+
+use serde::Serialize;
+
+use crate::score::{
+    card::{AttackCard, LogCard, LogPhase, phase_word},
+    format,
+};
+
+/// Maximum number of rows of an attack.
+const ROWS: usize = 60;
+
+/// What was read of a log in one phase, or in all of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct LogView {
+    pub(crate) log: String,
+    pub(crate) host: String,
+    pub(crate) file: String,
+    pub(crate) phase: String,
+    pub(crate) count: String,
+    pub(crate) why: String,
+    pub(crate) lines: Vec<LineView>,
+}
+
+/// A line.
+#[derive(Debug, Serialize)]
+pub(crate) struct LineView {
+    pub(crate) at: String,
+    pub(crate) text: String,
+}
+
+impl LogView {
+    /// Returns the rows of an attack: what has lines or doubts, and one row for each log without any.
+    pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
+        attack.logs.iter().flat_map(of_log).take(ROWS).collect()
+    }
+}
+
+fn of_log(log: &LogCard) -> Vec<LogView> {
+    let told = |one: &&LogPhase| one.least > 0 || one.most != Some(0);
+    let rows: Vec<LogView> = log.phases.iter().filter(told).map(|phase| of_phase(log, phase)).collect();
+    if !rows.is_empty() || log.phases.is_empty() {
+        return rows;
+    }
+    vec![row(log, "all phases".to_owned(), "none".to_owned())]
+}
+
+fn of_phase(log: &LogCard, phase: &LogPhase) -> LogView {
+    let count = match phase.most {
+        Some(most) if most == phase.least => most.to_string(),
+        Some(most) => format!("{} – {most}", phase.least),
+        None => format!("at least {}", phase.least),
+    };
+    let lines =
+        phase.lines.iter().map(|line| LineView { at: format::clock(line.at_us), text: line.text.clone() });
+    let why = phase.why.clone().unwrap_or_default();
+    LogView { why, lines: lines.collect(), ..row(log, phase_word(phase.phase).to_owned(), count) }
+}
+
+fn row(log: &LogCard, phase: String, count: String) -> LogView {
+    LogView {
+        log: log.log.clone(),
+        host: log.host.clone(),
+        file: log.file.clone(),
+        phase,
+        count,
+        why: String::new(),
+        lines: Vec::new(),
+    }
+}

@@ -1,0 +1,101 @@
+//! Counts matching lines in stretches of time, with what is not known.
+
+use crate::{
+    log::HostLog,
+    score::{format, part::Stretch},
+};
+
+/// Time between two records of a log that is no gap: times are rounded, and clocks measured again.
+const ROUNDING_US: i64 = 20_000;
+
+/// Matching lines in some stretches of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Count {
+    /// Minimum number of lines.
+    pub(super) least: u64,
+    /// Maximum number of lines; `None` if lines may have been missed.
+    pub(super) most: Option<u64>,
+    /// The reason for that.
+    pub(super) why: Option<String>,
+    /// Number of lines that were not searched completely.
+    pub(super) cut: u64,
+    /// Minimum and maximum length of the stretches.
+    pub(super) sure_us: i64,
+    pub(super) perhaps_us: i64,
+    /// Time in it that was read.
+    pub(super) read_us: i64,
+}
+
+impl Count {
+    /// Returns the lowest and the highest number of lines a second; the highest is `None` if lines may have been missed.
+    pub(super) fn rates(&self) -> (f64, Option<f64>) {
+        let a_second = |count: u64, us: i64| if us > 0 { count as f64 * 1e6 / us as f64 } else { 0.0 };
+        let high = self.most.filter(|_| self.sure_us > 0).map(|most| a_second(most, self.sure_us));
+        (a_second(self.least, self.perhaps_us), high)
+    }
+}
+
+/// Counts. Records are in the order of time.
+pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
+    let mut found = Count::default();
+    let (mut most, mut why) = (0_u64, None::<String>);
+    for one in read {
+        let touches = |from: i64, until: i64| {
+            all.iter().any(|stretch| from < stretch.perhaps().end && until > stretch.perhaps().start)
+        };
+        if touches(one.from_us, one.until_us) {
+            found.cut += one.cut;
+            if let Some(missed) = &one.missed {
+                why.get_or_insert_with(|| format!("at {}: {missed}", format::clock(one.from_us)));
+            } else if one.cut > 0 {
+                why.get_or_insert_with(|| {
+                    format!(
+                        "at {}: {} lines were too long to be searched completely",
+                        format::clock(one.from_us),
+                        one.cut
+                    )
+                });
+            }
+        }
+        if one.matched == 0 {
+            continue;
+        }
+        let (first, last) = (one.first_us.unwrap_or(one.from_us), one.last_us.unwrap_or(one.until_us));
+        if all.iter().any(|stretch| stretch.sure().start <= first && last <= stretch.sure().end) {
+            found.least += one.matched;
+            most += one.matched;
+        } else if touches(first, last.max(first + 1)) {
+            most += one.matched;
+        }
+    }
+    for stretch in all {
+        let (sure, perhaps) = (stretch.sure(), stretch.perhaps());
+        found.sure_us += (sure.end - sure.start).max(0);
+        found.perhaps_us += (perhaps.end - perhaps.start).max(0);
+        let mut known = sure.start;
+        let mut absent = None;
+        for one in read.iter().filter(|one| one.until_us > sure.start && one.from_us < sure.end) {
+            if let Some(text) = &one.absent {
+                absent = Some(text.as_str());
+                continue;
+            }
+            if one.from_us > known + ROUNDING_US {
+                why.get_or_insert_with(|| gap(known, one.from_us, absent));
+            }
+            found.read_us += (one.until_us.min(sure.end) - one.from_us.max(known)).max(0);
+            known = known.max(one.until_us);
+            absent = None;
+        }
+        if known + ROUNDING_US < sure.end {
+            why.get_or_insert_with(|| gap(known, sure.end, absent));
+        }
+    }
+    found.most = why.is_none().then_some(most);
+    found.why = why;
+    found
+}
+
+fn gap(from_us: i64, until_us: i64, absent: Option<&str>) -> String {
+    let why = absent.unwrap_or("nobody read the log");
+    format!("from {} to {} {why}", format::clock(from_us), format::clock(until_us))
+}

@@ -1,0 +1,257 @@
+//! Logs of hosts that their agents read: starts and stops the readers, and decides what of it the log keeps. Stretches without a
+//! matching line become one record, and of the lines of a phase the first ones stay.
+
+mod follow;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firedrill_wire::{
+    RunId,
+    logs::{LogBin, StartLogs},
+};
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::{facts::Facts, peers::Peers, probe_specs::at_most, tasks::Tasks};
+use crate::{
+    link::Agent,
+    log::{Event, HostLog, KeptLine},
+    plan::Plan,
+};
+
+/// Maximum length of a stretch without a matching line that becomes one record.
+const QUIET_US: i64 = 10_000_000;
+/// Time between two bins that follow each other, by rounding and by new measurements of a clock.
+const ROUNDING_US: i64 = 20_000;
+
+/// The logs of a run.
+pub(super) struct HostLogs {
+    /// Number of lines of each log that are kept of a phase.
+    most: BTreeMap<String, usize>,
+    /// Hosts whose bins are still read.
+    reading: BTreeSet<String>,
+    /// Cancelled when nothing more is to be read; until then readers are started again when their agent restarts.
+    wanted: CancellationToken,
+    all: BTreeMap<(String, String), OfLog>,
+}
+
+/// One log of a host.
+#[derive(Default)]
+struct OfLog {
+    /// A stretch without news that is not in the log yet.
+    quiet: Option<HostLog>,
+    /// The end of the newest bin.
+    until_us: i64,
+    /// The phase of the newest line, and number of its lines so far.
+    phase: usize,
+    kept: usize,
+}
+
+impl Drop for HostLogs {
+    fn drop(&mut self) {
+        self.wanted.cancel();
+    }
+}
+
+/// Returns what each host is asked to read.
+fn asks(plan: &Plan) -> BTreeMap<&str, StartLogs> {
+    let mut all: BTreeMap<&str, StartLogs> = BTreeMap::new();
+    let none =
+        || StartLogs { logs: Vec::new(), at_most: at_most(plan), environment: plan.environment.clone() };
+    for log in &plan.logs {
+        for host in &log.on {
+            all.entry(host).or_insert_with(none).logs.push(log.spec.clone());
+        }
+    }
+    all
+}
+
+impl HostLogs {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let most = plan.logs.iter().map(|log| (log.spec.name.clone(), log.spec.lines as usize));
+        Self::keeping(most.collect())
+    }
+
+    fn keeping(most: BTreeMap<String, usize>) -> Self {
+        let (reading, all) = (BTreeSet::new(), BTreeMap::new());
+        Self { most, reading, wanted: CancellationToken::new(), all }
+    }
+
+    /// Starts all readers. The error is a log that cannot be read; then no attack runs.
+    pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
+        let calls = asks(&facts.plan).into_iter().filter_map(|(host, start)| {
+            let agent = peers.agent(host)?.clone();
+            Some(async move { (host, agent.start_logs(&facts.id, &start).await, agent, start) })
+        });
+        let mut failed = Vec::new();
+        for (host, answer, agent, start) in join_all(calls.collect::<Vec<_>>()).await {
+            match answer {
+                Ok(()) => self.follow(host, &agent, (&facts.id, 0, Some(start)), tasks),
+                Err(error) => failed.push(format!("{host} cannot read logs: {error}")),
+            }
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        self.stop(facts, peers).await;
+        Err(failed.join("; "))
+    }
+
+    /// Follows what a host reads, after a bin.
+    pub(super) fn follow(
+        &mut self,
+        host: &str,
+        agent: &Agent,
+        (run, after, start): (&RunId, u64, Option<StartLogs>),
+        tasks: &Tasks,
+    ) {
+        self.reading.insert(host.to_owned());
+        let again = start.map(|start| (start, self.wanted.clone()));
+        let follow = follow::Follow { run: run.clone(), after, again };
+        follow::bins(host.to_owned(), agent.clone(), follow, tasks);
+    }
+
+    /// A host will send no more bins.
+    pub(super) fn ended(&mut self, host: &str) {
+        self.reading.remove(host);
+    }
+
+    /// Whether all has arrived that can be waited for. Unreachable hosts are not.
+    pub(super) fn all_in(&self, peers: &Peers) -> bool {
+        self.reading.iter().all(|host| peers.agent(host).is_some() && !peers.is_reachable(host))
+    }
+
+    /// Whether the agents have told what they read up to a moment. Unreachable ones are not waited for.
+    pub(super) fn are_read_until(&self, us: i64, peers: &Peers) -> bool {
+        let late = |((host, _), one): (&(String, String), &OfLog)| {
+            one.until_us < us && self.reading.contains(host) && peers.is_reachable(host)
+        };
+        !self.all.iter().any(late)
+    }
+
+    /// Stops all readers. Their last bins arrive afterwards.
+    pub(super) async fn stop(&self, facts: &Facts, peers: &Peers) {
+        self.wanted.cancel();
+        let calls = self.reading.iter().filter_map(|host| {
+            let agent = peers.agent(host)?.clone();
+            // The readers of an unreachable agent stop by themselves.
+            Some(async move { drop(agent.stop_logs(&facts.id).await) })
+        });
+        join_all(calls).await;
+    }
+
+    /// Takes a bin. Returns the records that it completes.
+    pub(super) fn take(
+        &mut self,
+        host: &str,
+        bin: &LogBin,
+        at_us: impl Fn(u64) -> Option<i64>,
+        phase: impl Fn(i64) -> usize,
+    ) -> Vec<Event> {
+        let end_us = bin.start_boot_us.saturating_add(bin.length_us);
+        let (Some(from_us), Some(until_us)) = (at_us(bin.start_boot_us), at_us(end_us)) else {
+            return Vec::new();
+        };
+        let most = self.most.get(&bin.log).copied().unwrap_or(0);
+        let one = self.all.entry((host.to_owned(), bin.log.clone())).or_default();
+        let mut new = HostLog {
+            log: bin.log.clone(),
+            host: host.to_owned(),
+            bin: bin.seq,
+            from_us,
+            until_us,
+            lines: bin.lines,
+            matched: bin.matched,
+            first_us: bin.first_boot_us.and_then(&at_us),
+            last_us: bin.last_boot_us.and_then(&at_us),
+            cut: bin.cut,
+            missed: bin.missed.clone(),
+            absent: bin.absent.clone(),
+            kept: Vec::new(),
+        };
+        for line in &bin.kept {
+            let Some(at_us) = at_us(line.boot_us) else { continue };
+            let now = phase(at_us);
+            if now != one.phase {
+                (one.phase, one.kept) = (now, 0);
+            }
+            if one.kept < most {
+                one.kept += 1;
+                new.kept.push(KeptLine { at_us, text: line.text.clone() });
+            }
+        }
+        one.until_us = until_us;
+        if !new.is_quiet() {
+            return one.quiet.take().into_iter().chain([new]).map(Event::HostLog).collect();
+        }
+        match &mut one.quiet {
+            Some(quiet)
+                if new.absent == quiet.absent
+                    && (new.from_us - quiet.until_us).abs() <= ROUNDING_US
+                    && new.until_us - quiet.from_us <= QUIET_US =>
+            {
+                quiet.lines += new.lines;
+                (quiet.until_us, quiet.bin) = (new.until_us, new.bin);
+                Vec::new()
+            }
+            quiet => quiet.replace(new).map(Event::HostLog).into_iter().collect(),
+        }
+    }
+
+    /// Returns the records that wait for more.
+    pub(super) fn flush(&mut self) -> Vec<Event> {
+        self.all.values_mut().filter_map(|one| one.quiet.take()).map(Event::HostLog).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::clock::signed;
+    use firedrill_wire::logs::LogLine;
+
+    fn bin(second: u64, lines: &[&str]) -> LogBin {
+        let kept =
+            lines.iter().map(|text| LogLine { boot_us: second * 1_000_000 + 5, text: (*text).to_owned() });
+        LogBin {
+            seq: second,
+            log: "app".to_owned(),
+            start_boot_us: second * 1_000_000,
+            length_us: 1_000_000,
+            matched: lines.len() as u64,
+            kept: kept.collect(),
+            ..LogBin::default()
+        }
+    }
+
+    fn take(logs: &mut HostLogs, bin: &LogBin) -> Vec<HostLog> {
+        let events = logs.take("a", bin, |us| Some(signed(us)), |us| usize::from(us > 20_000_000));
+        let read = |event| match event {
+            Event::HostLog(one) => one,
+            other => panic!("{other:?}"),
+        };
+        events.into_iter().map(read).collect()
+    }
+
+    #[test]
+    fn quiet_seconds_become_one_record_and_the_first_lines_of_a_phase_stay() {
+        let mut logs = HostLogs::keeping([("app".to_owned(), 2)].into());
+        let quiet: Vec<HostLog> = (0..12).flat_map(|second| take(&mut logs, &bin(second, &[]))).collect();
+        assert_eq!(
+            quiet.iter().map(|one| (one.from_us, one.until_us)).collect::<Vec<_>>(),
+            [(0, 10_000_000)]
+        );
+        let loud = take(&mut logs, &bin(12, &["one", "two", "three"]));
+        assert_eq!(
+            loud.iter().map(|one| (one.from_us, one.bin)).collect::<Vec<_>>(),
+            [(10_000_000, 11), (12_000_000, 12)]
+        );
+        let texts = |all: &[HostLog]| {
+            all.iter().flat_map(|one| &one.kept).map(|line| line.text.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&loud), ["one", "two"]);
+        assert_eq!(texts(&take(&mut logs, &bin(13, &["four"]))), Vec::<String>::new());
+        assert_eq!(texts(&take(&mut logs, &bin(21, &["five"]))), ["five"], "another phase");
+        assert!(take(&mut logs, &bin(22, &[])).is_empty() && logs.flush().len() == 1);
+    }
+}
