@@ -25,7 +25,6 @@ use firedrill_wire::{
 };
 
 use self::follow::Follower;
-pub(crate) use self::open::{lists, split};
 use crate::{
     control::{Caller, Feed},
     injection::refuse,
@@ -36,7 +35,7 @@ const RUNNING: usize = 16;
 /// Maximum number of stopped runs whose bins are kept, the newest first.
 const STOPPED: usize = 4;
 /// Maximum memory of one run's bins, in bytes.
-const MEMORY: usize = 16 * 1024 * 1024;
+const MEMORY: usize = 8 * 1024 * 1024;
 /// Interval at which files are looked at.
 const EVERY: Duration = Duration::from_millis(100);
 

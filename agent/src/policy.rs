@@ -6,6 +6,7 @@
 mod act;
 mod blackout;
 mod environment;
+pub(crate) mod listed;
 mod match_rule;
 mod named;
 mod pattern;
@@ -23,12 +24,7 @@ use serde::Deserialize;
 
 pub use self::{act::Act, blackout::Blackout, question::Question, rule::Rule};
 
-use crate::{
-    injection::refuse,
-    logs::{lists, split},
-    secrets::is_plain,
-};
-pub(crate) use pattern::like;
+use crate::injection::refuse;
 
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
@@ -96,7 +92,7 @@ impl Policy {
             ));
         }
         self.blackout.iter().try_for_each(Blackout::validate)?;
-        self.logs.iter().try_for_each(|entry| check_log_entry(entry))?;
+        self.logs.iter().try_for_each(|entry| listed::check(entry))?;
         self.allow.iter().try_for_each(Rule::validate)
     }
 
@@ -149,7 +145,7 @@ impl Policy {
 
     /// Checks that a log is listed.
     fn check_log(&self, log: &LogSpec, file: &Path) -> Result<(), Problem> {
-        if lists(&self.logs, &log.file) {
+        if listed::lists(&self.logs, &log.file) {
             return Ok(());
         }
         let title = match self.logs.as_slice() {
@@ -343,22 +339,6 @@ impl Policy {
             .iter()
             .find(|entry| names.iter().any(|name| pattern::like(named::bare(entry), name)))
     }
-}
-
-/// Checks an entry of the list of logs.
-fn check_log_entry(entry: &str) -> Result<(), String> {
-    if entry.starts_with("unit:") {
-        return Err(format!("policy.logs: \"{entry}\" is a unit; this version reads files only"));
-    }
-    if !is_plain(Path::new(entry)) || entry.ends_with('/') {
-        return Err(format!(
-            "policy.logs: \"{entry}\" is not a whole path; write it from / on, without `.` and `..`, such as \"/var/log/app/*\""
-        ));
-    }
-    if split(entry).0 == "/" {
-        return Err(format!("policy.logs: \"{entry}\" lists files of the whole host; name a directory"));
-    }
-    Ok(())
 }
 
 /// Returns the service of a claim.

@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    policy::like,
-    secrets::{is_plain, walk},
+    policy::listed::{fits, lists, split},
+    secrets::walk,
 };
 
 /// Why a log is not open.
@@ -20,17 +20,6 @@ pub(super) enum NotOpen {
     Absent(String),
     /// It may not be read, or cannot be.
     Refused(String),
-}
-
-/// Splits an entry of the policy into its directory, which has no `*`, and the rest.
-pub(crate) fn split(entry: &str) -> (&str, &str) {
-    let plain = entry.find('*').map_or(entry, |star| &entry[..star]);
-    entry.split_at(plain.rfind('/').map_or(0, |slash| slash + 1))
-}
-
-/// Whether entries of the policy list a path.
-pub(crate) fn lists(entries: &[String], path: &str) -> bool {
-    is_plain(Path::new(path)) && entries.iter().any(|entry| like(entry, path))
 }
 
 /// Opens a file that is listed, also by its real path.
@@ -61,5 +50,5 @@ fn real_dir(entry: &str, real: &Path) -> Option<PathBuf> {
     let (dir, rest) = split(entry);
     let dir = Path::new(dir).canonicalize().ok()?;
     let below = real.strip_prefix(&dir).ok()?.to_str()?;
-    like(rest, below).then_some(dir)
+    fits(rest, below).then_some(dir)
 }

@@ -17,9 +17,7 @@ use super::{
 use crate::{
     diagnostic::{Item, Report, Sink},
     fleet::{Fleet, FleetSource},
-    scenario::{
-        self, Scenario, alert::AlertObjective, log::LogObjective, metric::MetricObjective,
-    },
+    scenario::{self, Scenario, alert::AlertObjective, log::LogObjective, metric::MetricObjective},
 };
 
 /// The input for a plan.
