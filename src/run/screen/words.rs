@@ -66,7 +66,9 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             let what = format!("{asker} to {other} by {}, {}", ask.way, moment.word());
             (Tone::Plain, format!("{what}: not measured: {why}"))
         }
-        Event::Sampled { failed: None, .. } | Event::Sampled { again: true, .. } | Event::HostLog(_) => return None,
+        Event::Sampled { failed: None, .. } | Event::Sampled { again: true, .. } | Event::HostLog(_) => {
+            return None;
+        }
         Event::Sampled { objective, failed: Some(why), .. } => {
             (Tone::Plain, format!("objective {objective} is not measured: {why}"))
         }

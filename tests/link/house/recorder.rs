@@ -21,6 +21,7 @@ use firedrill_wire::{
     },
     exchange::{Exchange, Exchanged},
     journal::AgentEvent,
+    logs::{LogBin, StartLogs},
     probe::Bin,
 };
 use futures_util::stream;
@@ -179,6 +180,17 @@ impl Control for Recorder {
     fn start_probes(&self, _: &Caller, run: &RunId, _: &StartProbes) -> Result<(), Problem> {
         self.note(format!("probes {run}"));
         Ok(())
+    }
+    fn start_logs(&self, _: &Caller, run: &RunId, _: &StartLogs) -> Result<(), Problem> {
+        self.note(format!("logs {run}"));
+        Ok(())
+    }
+    fn stop_logs(&self, run: &RunId) {
+        self.note(format!("stop logs {run}"));
+    }
+    fn log_bins(&self, run: &RunId, after: u64) -> Result<Feed<LogBin>, Problem> {
+        self.note(format!("log bins {run} after {after}"));
+        Ok(Box::pin(stream::empty()))
     }
     fn stop_probes(&self, run: &RunId) {
         self.note(format!("stop probes {run}"));

@@ -11,33 +11,33 @@ mod figures;
 mod host_log;
 mod lanes;
 mod metric;
+mod shown;
 pub(super) mod sketch;
 mod summary;
 mod words;
 
 use firedrill_plan::plan::model::{Phase, Plan};
-use firedrill_wire::api::HostState;
 use serde::Serialize;
 
 use super::{found::Found, input::Input};
 use crate::{
     score::{
-        card::{
-            AttackCard, Course, DisagreementCard, FigureCard, HostCard, Measured, ObjectiveCard, Unit,
-            state_word, verdict_word,
-        },
+        card::{AttackCard, Course, DisagreementCard, FigureCard, ObjectiveCard, verdict_word},
         format,
     },
     verdict::Verdict,
 };
 use alerts::AlertView;
-use alike::{FEW, HostView, InjectionView};
+use alike::{HostView, InjectionView};
 use charts::ChartView;
 use events::{EventView, event_view};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
 use host_log::LogView;
 use metric::{MetricRun, MetricView};
+use shown::errors;
+pub(super) use shown::range;
+pub use shown::{alarm, measured};
 use summary::Answer;
 use words::{NONE, took};
 
@@ -196,33 +196,6 @@ fn vantages(input: &Input<'_>) -> Vec<(usize, String)> {
     input.drawn.names.all().iter().cloned().enumerate().filter(|(_, name)| seen(name)).collect()
 }
 
-/// Describes the hosts that may still have effects of our faults.
-#[must_use]
-pub fn alarm(hosts: &[HostCard]) -> String {
-    let bad = hosts
-        .iter()
-        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven));
-    let bad: Vec<String> = if hosts.len() <= FEW {
-        bad.map(|host| format!("{} ended {}", host.host, state_word(host.state))).collect()
-    } else {
-        let states = firedrill_plan::alike::together(bad, |host| state_word(host.state));
-        let names = |group: &Vec<&HostCard>| {
-            firedrill_plan::alike::names(&group.iter().map(|host| host.host.as_str()).collect::<Vec<_>>())
-        };
-        let line = |group: Vec<&HostCard>| {
-            Some(format!("{} ended {}", names(&group), state_word(group.first()?.state)))
-        };
-        states.into_iter().filter_map(line).collect()
-    };
-    if bad.is_empty() {
-        return String::new();
-    }
-    format!(
-        "Something may not have been put back: {}. Look with `firedrill status`, and put back with `firedrill undo`.",
-        bad.join(", ")
-    )
-}
-
 fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
 }
@@ -235,39 +208,6 @@ fn glyph(verdict: Option<Verdict>) -> &'static str {
         Some(Verdict::Unknown) => "?",
         None => "–",
     }
-}
-
-/// Formats a figure.
-#[must_use]
-pub fn measured(measured: &Measured) -> String {
-    match (measured.value, measured.unit) {
-        _ if measured.endless => match measured.low {
-            Some(low) if measured.unit == Unit::Time => format!("more than {}", us(low)),
-            _ => "no answer".to_owned(),
-        },
-        (None, _) => NONE.to_owned(),
-        (Some(share), Unit::Share) => format::percent(share),
-        (Some(value), Unit::Number) => crate::score::format::value(value),
-        (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
-        (Some(time), Unit::Latency | Unit::Time) => us(time),
-    }
-}
-
-pub(super) fn range(measured: &Measured) -> String {
-    let text = |value: f64| match measured.unit {
-        Unit::Share => format::percent(value),
-        Unit::Number => crate::score::format::value(value),
-        Unit::Latency | Unit::Time => us(value),
-    };
-    match (measured.low, measured.high) {
-        (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
-        (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
-        _ => String::new(),
-    }
-}
-
-fn us(value: f64) -> String {
-    format::micros(firedrill_statistics::whole(value))
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
@@ -328,15 +268,6 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         logs: LogView::all(attack),
         ran,
     }
-}
-
-fn errors(figure: &FigureCard) -> f64 {
-    figure
-        .phases
-        .iter()
-        .find(|one| one.phase == Phase::Fault)
-        .and_then(|one| one.good)
-        .map_or(0.0, |good| 1.0 - good)
 }
 
 /// Returns what measures an objective: a source, a log or a probe.

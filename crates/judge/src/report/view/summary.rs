@@ -4,7 +4,11 @@
 use firedrill_plan::alike::{names, together};
 use serde::Serialize;
 
-use super::{NONE, alarm, errors, measured, words::took};
+use super::{
+    figures::longest_outage,
+    shown::{alarm, errors, measured},
+    words::{NONE, took},
+};
 use crate::{
     report::input::Input,
     score::{
@@ -127,7 +131,7 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         0 | 1 => String::new(),
         all => format!(" ({hurt} of {all} vantages saw failures)"),
     };
-    let outage = super::longest_outage(std::iter::once(worst.outage));
+    let outage = longest_outage(std::iter::once(worst.outage));
     let outage = match outage.as_str() {
         "none" | NONE => String::new(),
         "one request" => ", never two in a row".to_owned(),

@@ -1,0 +1,81 @@
+//! Figures and alarms in words, for all formats of reports.
+
+use firedrill_plan::plan::model::Phase;
+use firedrill_wire::api::HostState;
+
+use super::{alike::FEW, words::NONE};
+use crate::score::{
+    card::{FigureCard, HostCard, Measured, Unit, state_word},
+    format,
+};
+
+/// Describes the hosts that may still have effects of our faults.
+#[must_use]
+pub fn alarm(hosts: &[HostCard]) -> String {
+    let bad = hosts
+        .iter()
+        .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven));
+    let bad: Vec<String> = if hosts.len() <= FEW {
+        bad.map(|host| format!("{} ended {}", host.host, state_word(host.state))).collect()
+    } else {
+        let states = firedrill_plan::alike::together(bad, |host| state_word(host.state));
+        let names = |group: &Vec<&HostCard>| {
+            firedrill_plan::alike::names(&group.iter().map(|host| host.host.as_str()).collect::<Vec<_>>())
+        };
+        let line = |group: Vec<&HostCard>| {
+            Some(format!("{} ended {}", names(&group), state_word(group.first()?.state)))
+        };
+        states.into_iter().filter_map(line).collect()
+    };
+    if bad.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Something may not have been put back: {}. Look with `firedrill status`, and put back with `firedrill undo`.",
+        bad.join(", ")
+    )
+}
+
+/// Formats a figure.
+#[must_use]
+pub fn measured(measured: &Measured) -> String {
+    match (measured.value, measured.unit) {
+        _ if measured.endless => match measured.low {
+            Some(low) if measured.unit == Unit::Time => format!("more than {}", us(low)),
+            _ => "no answer".to_owned(),
+        },
+        (None, _) => NONE.to_owned(),
+        (Some(share), Unit::Share) => format::percent(share),
+        (Some(value), Unit::Number) => format::value(value),
+        (Some(time), Unit::Time) if time <= 0.0 => "stayed good".to_owned(),
+        (Some(time), Unit::Latency | Unit::Time) => us(time),
+    }
+}
+
+/// Formats the range of a figure; empty where there is none.
+pub(in crate::report) fn range(measured: &Measured) -> String {
+    let text = |value: f64| match measured.unit {
+        Unit::Share => format::percent(value),
+        Unit::Number => format::value(value),
+        Unit::Latency | Unit::Time => us(value),
+    };
+    match (measured.low, measured.high) {
+        (Some(low), Some(high)) if text(low) != text(high) => format!("{} – {}", text(low), text(high)),
+        (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
+        _ => String::new(),
+    }
+}
+
+fn us(value: f64) -> String {
+    format::micros(firedrill_statistics::whole(value))
+}
+
+/// Returns the share of bad requests while the fault was in force.
+pub(super) fn errors(figure: &FigureCard) -> f64 {
+    figure
+        .phases
+        .iter()
+        .find(|one| one.phase == Phase::Fault)
+        .and_then(|one| one.good)
+        .map_or(0.0, |good| 1.0 - good)
+}
