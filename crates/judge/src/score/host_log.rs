@@ -34,7 +34,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
     let log = bench.plan.logs.iter().find(|log| log.spec.name == objective.log);
     card.vantages =
         log.into_iter().flat_map(|log| &log.on).map(|host| on_host(bench, objective, host)).collect();
-    let rate = |one: &&VantageCard| (one.verdict, one.measured.low.unwrap_or(0.0).to_bits());
+    let rate = |one: &&VantageCard| (one.verdict, one.measured.value.unwrap_or(0.0).to_bits());
     if let Some(worst) = card.vantages.iter().rev().max_by_key(rate) {
         (card.verdict, card.measured) = (worst.verdict, worst.measured);
         card.why = format!("{}: {}", worst.vantage, worst.why);
@@ -57,15 +57,14 @@ pub(super) fn violated_before(bench: &Bench<'_, '_>, objective: &LogObjective) -
 fn on_host(bench: &Bench<'_, '_>, objective: &LogObjective, host: &str) -> VantageCard {
     let found = of(bench, &objective.log, host, &objective.during);
     let (verdict, why) = judge(objective.goal, &found, objective.during.contains(&Phase::Fault));
-    let (low, high) = match objective.goal {
-        LogGoal::CountBelow(_) => (found.least as f64, found.most.map(|most| most as f64)),
-        LogGoal::RateBelow(_) => found.rates(),
+    let value = match objective.goal {
+        LogGoal::CountBelow(_) => found.least as f64,
+        LogGoal::RateBelow(_) => found.rates().0,
     };
+    // A count is no sample of anything: it has no interval by which runs could be compared.
     let measured = Measured {
         unit: Unit::Number,
-        value: (found.read_us > 0).then_some(low),
-        low: Some(low),
-        high,
+        value: (found.read_us > 0).then_some(value),
         samples: found.least,
         ..Measured::default()
     };
