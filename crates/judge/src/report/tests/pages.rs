@@ -189,7 +189,8 @@ fn each_second_has_its_values_and_what_was_not_measured_has_none() {
     let at = |key: &str, second: usize| line[key][second].clone();
     assert_eq!((at("share", 40), at("p99", 40)), (0.25.into(), (-1).into()));
     assert_eq!((at("share", 41), at("share", 52)), (1.0.into(), serde_json::Value::Null));
-    assert!(at("p50", 41).as_i64().unwrap() > 9_000);
+    let time = |key: &str| at(key, 41).as_i64().unwrap();
+    assert!(time("p50") > 9_000 && time("p99") > time("p50"), "{line}");
     assert_eq!(data["attacks"][0]["fault"][0], Drill::start(0) * 1000 - 20);
 }
 
