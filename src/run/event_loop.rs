@@ -99,7 +99,7 @@ impl Run {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
             }
-            Input::LogBin { host, bin } => self.take_log_bin(&host, bin),
+            Input::LogBin { host, bin } => self.take_log_bin(&host, &bin),
             Input::LogsEnded { host } => {
                 self.host_logs.ended(&host);
                 Ok(())
@@ -187,11 +187,11 @@ impl Run {
     }
 
     /// A bin of a boot whose clock was never measured has no place in time, and is missing in the log.
-    fn take_log_bin(&mut self, host: &str, bin: LogBin) -> Result<(), RunError> {
+    fn take_log_bin(&mut self, host: &str, bin: &LogBin) -> Result<(), RunError> {
         let Some(boots) = self.peers.boots(host) else { return Ok(()) };
         let at_us = |boot_us| boots.at_us(&bin.boot_id, boot_us);
         let phase = |us| self.recorder.phase_at(us);
-        let events = self.host_logs.take(host, &bin, at_us, phase);
+        let events = self.host_logs.take(host, bin, at_us, phase);
         events.into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
