@@ -4,6 +4,7 @@
 //! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
 
 mod exchange;
+pub(crate) mod fetch;
 mod filled;
 pub(crate) mod request;
 pub(crate) mod whole;
