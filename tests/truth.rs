@@ -8,6 +8,8 @@
 mod ground;
 #[path = "truth/network.rs"]
 mod network;
+#[path = "common/runs.rs"]
+mod runs;
 
 use std::{process::ExitCode, thread::sleep, time::Duration};
 

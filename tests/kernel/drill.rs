@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::machine::{OUT, program, told, until};
+use crate::{
+    machine::{OUT, program, told, until},
+    runs::run_folders,
+};
 
 /// A fault: its name and its parameters, as they stand in a scenario.
 pub(crate) type Fault<'a> = (&'a str, &'a str);
@@ -95,8 +98,8 @@ impl Drill {
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
-        let runs = fs::read_dir(Path::new(OUT).join(&self.name)).expect("runs");
-        runs.map(|entry| entry.expect("entry").path())
+        run_folders(&Path::new(OUT).join(&self.name))
+            .into_iter()
             .next()
             .unwrap_or_else(|| panic!("no run:\n{}", self.log()))
     }

@@ -9,6 +9,8 @@ mod drill;
 mod faults;
 mod machine;
 mod names;
+#[path = "../common/runs.rs"]
+mod runs;
 mod scenarios;
 
 /// Returns which boot of the test machine this is; `None` on any other machine.

@@ -12,7 +12,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::machine::{OUT, call, program, step};
+use crate::{
+    machine::{OUT, call, program, step},
+    runs::run_folders,
+};
 
 const ALL: [&str; 5] = ["slowness", "partition", "flaky-link", "slow-database", "dns-failure"];
 
@@ -163,7 +166,7 @@ fn report(folder: &Path, name: &str) -> Value {
         .output()
         .expect("firedrill");
     let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    let report = fs::read_dir(&out).ok().and_then(|mut runs| runs.next()?.ok()).map(|run| run.path());
+    let report = run_folders(&out).into_iter().next();
     let report = report.and_then(|run| fs::read(run.join("report.json")).ok());
     report.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_else(|| panic!("{said}"))
 }

@@ -13,6 +13,8 @@ use firedrill_wire::journal::{State, What};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::runs::run_folders;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_firedrill");
 /// Maximum wait for an event, long enough for a busy machine.
 const LONG: Duration = Duration::from_secs(90);
@@ -248,9 +250,9 @@ impl Running<'_> {
     pub(crate) fn until(&mut self, happened: impl Fn(&Event) -> bool) -> &mut Self {
         let end = Instant::now() + LONG;
         loop {
-            let all = fs::read_dir(self.ground.path("out")).into_iter().flatten().flatten();
-            let there = all
-                .filter_map(|entry| log::read(&entry.path().join("events.jsonl")).ok())
+            let there = run_folders(&self.ground.path("out"))
+                .into_iter()
+                .filter_map(|run| log::read(&run.join("events.jsonl")).ok())
                 .flat_map(|log| log.records)
                 .any(|record| happened(&record.event));
             if there {
@@ -265,8 +267,7 @@ impl Running<'_> {
 
     /// Returns the folders of all tries, oldest first.
     pub(crate) fn tries(&self) -> Vec<PathBuf> {
-        let inside = fs::read_dir(self.ground.path("out")).unwrap();
-        let mut all: Vec<_> = inside.flatten().map(|entry| entry.path()).collect();
+        let mut all = run_folders(&self.ground.path("out"));
         // Ids from the same minute have no order, so the start in the log decides.
         all.sort_by_key(|folder| {
             let log = log::read(&folder.join("events.jsonl")).ok();

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs},
     output::said,
@@ -61,8 +62,7 @@ fn a_drill_says_whether_people_were_told() {
 
     let ran = bench.run(SCENARIO, &[]);
     assert_eq!(ran.status.code(), Some(1), "one is violated: {}", said(&ran));
-    let folder =
-        std::fs::read_dir(bench.reports()).unwrap().flatten().find(|one| one.path().is_dir()).unwrap().path();
+    let folder = run_folders(&bench.reports()).remove(0);
     let card: Value = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
     let of = |attack: usize, name: &str| -> Value {
         let all = card["scorecard"]["attacks"][attack]["objectives"]

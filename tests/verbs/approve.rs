@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
 };
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs, on_a_terminal, scenario, wait},
     output::said,
@@ -91,7 +92,7 @@ fn people_approve_while_a_run_waits() {
     window.write_all(b"mickey-mouse\nyes\n").unwrap();
     until(&mut window, "mickey-mouse: no approval can be read");
     until(&mut window, "lab-operator runs this");
-    let run = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let run = run_folders(&bench.reports()).remove(0);
     let approve = |name: &str, more: &[&str]| {
         let words = ["approve", run.to_str().unwrap(), "--pki", pki, "--as", name];
         assert_ends(

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs, scenario},
     output::said,
@@ -29,7 +30,7 @@ fn a_run_and_the_verbs_around_it() {
     assert_eq!(card["hosts"][0]["state"], "clean", "{card}");
     let progress = String::from_utf8_lossy(&held.stderr).into_owned();
     assert!(progress.contains("baseline, 1 s") && progress.contains("app1 is clean"), "{progress}");
-    let folder = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let folder = run_folders(&bench.reports()).remove(0);
     for file in ["report.html", "report.md", "report.json", "junit.xml"] {
         assert!(folder.join(file).is_file(), "{file}");
     }
@@ -114,7 +115,7 @@ secrets = { key = { secret_file = "KEYFILE" } } }"#;
         }
         clean(&words.join(" "), &said(&output));
     }
-    let folder = fs::read_dir(bench.reports()).unwrap().next().unwrap().unwrap().path();
+    let folder = run_folders(&bench.reports()).remove(0);
     let files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 5, "{files:?}");
     for file in files {

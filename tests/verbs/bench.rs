@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::output::said;
+use crate::runs::run_folders;
 
 pub(crate) const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
 
@@ -131,7 +132,7 @@ impl Bench {
             assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "{}", self.stderr());
             std::thread::sleep(Duration::from_millis(50));
         }
-        let folder = fs::read_dir(self.reports()).unwrap().next().unwrap().unwrap().path();
+        let folder = run_folders(&self.reports()).remove(0);
         (child, folder)
     }
 
@@ -160,8 +161,8 @@ impl Bench {
     }
 
     pub(crate) fn logs(&self) -> Vec<String> {
-        let runs = fs::read_dir(self.reports()).into_iter().flatten().flatten();
-        runs.filter_map(|run| fs::read_to_string(run.path().join("events.jsonl")).ok()).collect()
+        let runs = run_folders(&self.reports()).into_iter();
+        runs.filter_map(|run| fs::read_to_string(run.join("events.jsonl")).ok()).collect()
     }
 
     /// Checks that no fault is in force on any host.

@@ -10,6 +10,7 @@ use std::{
 
 use rustix::process::Signal;
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, FLEET, assert_ends, end, labs, limit_files, on_a_terminal, scenario, wait},
     output::said,
@@ -119,7 +120,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     }
     let bench = Bench::up("apart");
     let text = scenario(1, "60s", "", "").replace("[\"coordinator\"]", "[\"coordinator\", \"edge1\"]");
-    let runs = |bench: &Bench| fs::read_dir(bench.reports()).unwrap().count();
+    let runs = |bench: &Bench| run_folders(&bench.reports()).len();
 
     // It learns from the events of a host that only measures.
     let (mut child, folder) = bench.until_in_force(&text);

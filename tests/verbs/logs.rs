@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs, wait},
     output::said,
@@ -67,8 +68,7 @@ fn stop(service: &str, hold: &str) -> String {
 
 /// Returns the scorecard of the only run.
 fn card(bench: &Bench) -> Value {
-    let folder = std::fs::read_dir(bench.reports()).unwrap().flatten().find(|one| one.path().is_dir());
-    let folder = folder.expect("a run").path();
+    let folder = run_folders(&bench.reports()).remove(0);
     let report = bench.firedrill(&["report", folder.to_str().unwrap(), "--json"]).output().unwrap();
     let read: Value =
         serde_json::from_slice(&report.stdout).unwrap_or_else(|why| panic!("{why}: {}", said(&report)));
@@ -118,9 +118,9 @@ fn errors_in_a_log_violate_and_a_quiet_log_holds() {
     assert_eq!(lines.len(), 3, "{log:#}");
     assert!(lines.iter().all(|line| line["text"] == "ERROR password=***"), "{lines:?}");
     assert!(!bench.logs().concat().contains("hunter2"), "no secret leaves the host");
-    let folder = std::fs::read_dir(bench.reports()).unwrap().flatten().find(|one| one.path().is_dir());
+    let folder = run_folders(&bench.reports()).remove(0);
     for page in ["report.html", "report.md"] {
-        let page = std::fs::read_to_string(folder.as_ref().unwrap().path().join(page)).unwrap();
+        let page = std::fs::read_to_string(folder.join(page)).unwrap();
         assert!(page.contains("ERROR password=") && !page.contains("hunter2"), "{page}");
     }
     bench.assert_quiet();

@@ -14,6 +14,8 @@ mod logs;
 mod metrics;
 #[path = "../common/output.rs"]
 mod output;
+#[path = "../common/runs.rs"]
+mod runs;
 mod services;
 mod several;
 mod words;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs},
     output::said,
@@ -50,8 +51,7 @@ fn up(name: &str) -> Option<Bench> {
 impl Bench {
     /// Returns the scorecard of the only run.
     fn card(&self) -> Value {
-        let folder = std::fs::read_dir(self.reports()).unwrap().flatten().find(|one| one.path().is_dir());
-        let folder = folder.expect("a run").path();
+        let folder = run_folders(&self.reports()).remove(0);
         let words = ["report", folder.to_str().unwrap(), "--json"];
         let report = self.firedrill(&words).output().unwrap();
         let read: Value =

@@ -5,6 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::runs::run_folders;
 use crate::{
     bench::{FIREDRILL, FLEET, assert_ends, scenario},
     output::said,
@@ -84,7 +85,7 @@ fn what_is_asked_wrongly_is_answered_with_what_to_do() {
     fs::write(folder.path().join("scenario.toml"), scenario(1, "5s", "", "")).unwrap();
     let run = ["run", "scenario.toml", "--fleet", "closed.toml", "--pki", pki];
     assert_ends(&firedrill(&run), 4, "refused, and nothing was touched");
-    let refused = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let refused = run_folders(&folder.path().join("reports")).remove(0);
     let junit = fs::read_to_string(refused.join("junit.xml")).unwrap();
     assert!(junit.contains("cannot reach the agent"), "{junit}");
     let report = fs::read_to_string(refused.join("report.json")).unwrap();

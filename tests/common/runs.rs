@@ -1,0 +1,12 @@
+//! The folders of runs in a directory of reports. The list of findings and the page over all runs stand beside them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Returns the folders of all runs in a directory; none if it is not there.
+pub(crate) fn run_folders(reports: &Path) -> Vec<PathBuf> {
+    let inside = fs::read_dir(reports).into_iter().flatten().flatten();
+    inside.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
