@@ -5,14 +5,14 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd as _, OwnedFd},
     path::Path,
     process::{Command, ExitCode, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use firedrill_agent::{cli, control::Control, testing::leave_for, wiring::Wiring};
+use firedrill_agent::{cli, control::Control, host::process::Stat, testing::leave_for, wiring::Wiring};
 use firedrill_wire::{Span, api::Renew};
 use nix::{
     mount::{MsFlags, mount},
@@ -127,9 +127,22 @@ impl Processes {
         Self(all)
     }
 
+    /// Sends a signal. SIGSTOP is waited for: each thread stops when it next leaves the kernel, and until then others see
+    /// a process that runs.
     pub(crate) fn signal(&self, who: Who, signal: Signal) {
         // Absent is success.
         let _ = pidfd_send_signal(self.held(who), signal);
+        let end = Instant::now() + Duration::from_secs(5);
+        while signal == Signal::STOP && !self.is_gone(who) && !self.is_stopped(who) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_stopped(&self, who: Who) -> bool {
+        let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.held(who).as_raw_fd()));
+        let about = about.unwrap_or_default();
+        let pid = about.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+        pid.is_some_and(|pid| Stat::read(pid).is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stopped())))
     }
 
     pub(crate) fn is_gone(&self, who: Who) -> bool {
