@@ -99,6 +99,15 @@ impl Logs {
         ask: &StartLogs,
         entries: &[String],
     ) -> Result<(), Problem> {
+        let boot = boot_id();
+        // Without the lock: a file system that hangs must not keep anybody from an undo, who asks which runs have logs.
+        let followers = ask.logs.iter().map(|spec| {
+            Follower::start(spec.clone(), entries.to_vec(), boot.clone()).map_err(|why| {
+                let hint = "correct the log, or policy.logs in the host's agent.toml";
+                refuse(RefusalCode::BadLog, format!("cannot read the log {}: {why}", spec.name), hint)
+            })
+        });
+        let followers = followers.collect::<Result<Vec<_>, _>>()?;
         let mut runs = lock(&self.runs);
         let before = runs.iter().position(|known| known.run == *run);
         if let Some(before) = before.and_then(|at| runs.get(at)) {
@@ -110,14 +119,6 @@ impl Logs {
             let title = format!("logs of {others} runs are read on this host, which is the most");
             return Err(refuse(RefusalCode::TooMany, title, "wait until one of them is over, or undo one"));
         }
-        let boot = boot_id();
-        let followers = ask.logs.iter().map(|spec| {
-            Follower::start(spec.clone(), entries.to_vec(), boot.clone()).map_err(|why| {
-                let hint = "correct the log, or policy.logs in the host's agent.toml";
-                refuse(RefusalCode::BadLog, format!("cannot read the log {}: {why}", spec.name), hint)
-            })
-        });
-        let followers = followers.collect::<Result<Vec<_>, _>>()?;
         // The bins' numbers continue, so that readers notice no break.
         let spool = match before.and_then(|at| runs.remove(at)) {
             Some(before) => {

@@ -18,7 +18,7 @@ use std::path::Path;
 use firedrill_wire::{
     InjectionId, RefusalCode, Span, Touches,
     api::{Claim, Problem, StartProbes},
-    logs::{LogSpec, StartLogs},
+    logs::{LINES_MOST, LogSpec, StartLogs},
 };
 use serde::Deserialize;
 
@@ -26,6 +26,8 @@ pub use self::{act::Act, blackout::Blackout, question::Question, rule::Rule};
 
 use crate::injection::refuse;
 
+/// The longest path of a log, in bytes: the kernel takes no longer ones.
+const PATH_MOST: usize = 4096;
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
 /// The time before its start at which a fault may be armed under any policy.
@@ -169,6 +171,17 @@ impl Policy {
                 title,
                 "name one log with a wider pattern, or leave some out",
             ));
+        }
+        for log in &start.logs {
+            let wrong = if log.lines > LINES_MOST {
+                format!("{} lines of a second are to be kept; at most {LINES_MOST} are", log.lines)
+            } else if log.file.len() > PATH_MOST {
+                format!("its path has {} bytes; at most {PATH_MOST} are read", log.file.len())
+            } else {
+                continue;
+            };
+            let title = format!("cannot read the log {}: {wrong}", log.name);
+            return Err(refuse(RefusalCode::BadLog, title, "correct the log in the scenario"));
         }
         self.check_time("logs are read", start.at_most, file)
     }

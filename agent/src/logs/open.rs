@@ -1,15 +1,15 @@
-//! Opens logs that the policy lists. Paths are compared after symbolic links are resolved, and then opened without following
-//! any, so that whoever may write to a directory of logs cannot have another file read.
+//! Opens logs that the policy lists. No symbolic link is followed below the directory of an entry, so that whoever may write there
+//! cannot have another file read than the one that was allowed.
 
 use std::{
-    fs::{File, Metadata},
-    io::ErrorKind,
+    fs::{File, Metadata, symlink_metadata},
+    io::{self, ErrorKind},
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
-    policy::listed::{fits, lists, split},
+    policy::listed::{entry_of, split},
     secrets::walk,
 };
 
@@ -22,20 +22,24 @@ pub(super) enum NotOpen {
     Refused(String),
 }
 
-/// Opens a file that is listed, also by its real path.
+/// Opens a file that is listed.
 pub(super) fn open(entries: &[String], path: &str) -> Result<(File, Metadata), NotOpen> {
     let refused = NotOpen::Refused;
-    if !lists(entries, path) {
+    let Some(entry) = entry_of(entries, path) else {
         return Err(refused(format!("policy.logs does not list {path}")));
-    }
-    let real = Path::new(path).canonicalize().map_err(|why| match why.kind() {
+    };
+    let failed = |why: io::Error| match why.kind() {
         ErrorKind::NotFound => NotOpen::Absent(format!("there is no file {path} yet")),
         _ => refused(format!("cannot read {path}: {why}")),
-    })?;
-    let Some(dir) = entries.iter().find_map(|entry| real_dir(entry, &real)) else {
-        let real = real.display();
-        return Err(refused(format!("{path} leads to {real}, which policy.logs does not list")));
     };
+    let (listed, _) = split(entry);
+    let dir = Path::new(listed).canonicalize().map_err(failed)?;
+    let real = dir.join(path.strip_prefix(listed).unwrap_or_default());
+    if symlink_metadata(&real).map_err(failed)?.is_symlink() {
+        return Err(refused(format!(
+            "{path} is a symbolic link, and none is followed below {listed}: name the file that it leads to"
+        )));
+    }
     let (file, about) =
         walk(&dir, &real, |_, _| Ok(())).map_err(|why| refused(format!("cannot read {path}: {why}")))?;
     if about.nlink() > 1 {
@@ -43,12 +47,4 @@ pub(super) fn open(entries: &[String], path: &str) -> Result<(File, Metadata), N
         return Err(refused(format!("cannot read {path}: {why}")));
     }
     Ok((file, about))
-}
-
-/// Returns the real directory of an entry that lists a real path.
-fn real_dir(entry: &str, real: &Path) -> Option<PathBuf> {
-    let (dir, rest) = split(entry);
-    let dir = Path::new(dir).canonicalize().ok()?;
-    let below = real.strip_prefix(&dir).ok()?.to_str()?;
-    fits(rest, below).then_some(dir)
 }

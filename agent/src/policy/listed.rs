@@ -11,14 +11,15 @@ pub(crate) fn split(entry: &str) -> (&str, &str) {
     entry.split_at(plain.rfind('/').map_or(0, |slash| slash + 1))
 }
 
-/// Whether entries list a path, as it is written.
-pub(crate) fn lists(entries: &[String], path: &str) -> bool {
-    is_plain(Path::new(path)) && entries.iter().any(|entry| like(entry, path))
+/// Returns the entry that lists a path, as it is written.
+pub(crate) fn entry_of<'e>(entries: &'e [String], path: &str) -> Option<&'e str> {
+    let listed = |entry: &&String| like(entry, path);
+    entries.iter().find(listed).filter(|_| is_plain(Path::new(path))).map(String::as_str)
 }
 
-/// Whether a path below an entry's directory fits the rest of the entry.
-pub(crate) fn fits(rest: &str, below: &str) -> bool {
-    like(rest, below)
+/// Whether entries list a path, as it is written.
+pub(crate) fn lists(entries: &[String], path: &str) -> bool {
+    entry_of(entries, path).is_some()
 }
 
 /// Checks an entry of the list of logs.

@@ -35,6 +35,10 @@ async fn logs_are_read_as_the_policy_lists_them() {
     std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
     let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start(&link)).unwrap_err();
     assert_eq!(refused.code, RefusalCode::BadLog);
+    let mut many = start(&log);
+    many.logs[0].lines = u32::MAX;
+    let refused = agent.supervisor.start_logs(&alice(), &run_id(), &many).unwrap_err();
+    assert!(refused.title.contains("at most 50"), "{refused:?}");
     agent.supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap();
     let bob = Caller { name: "bob".into(), ..alice() };
     let refused = agent.supervisor.start_logs(&bob, &run_id(), &start(&log)).unwrap_err();

@@ -6,7 +6,7 @@ use firedrill_judge::{
     report,
     score::{
         Scorecard,
-        card::{AttackCard, ObjectiveCard},
+        card::{AttackCard, Course, ObjectiveCard},
     },
     verdict::Verdict,
 };
@@ -58,6 +58,8 @@ impl Told {
 fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let Some(verdict) = attack.verdict else { return Vec::new() };
     // A guard, or a doubt about the whole attack, belongs to no single objective; what held then, held in a part of it only.
+    // So it is where the attack was ended early.
+    let part = !matches!(attack.course, Course::Ran);
     let whole = verdict != Verdict::Held && attack.objectives.iter().all(|one| one.verdict < verdict);
     let of = |one: &ObjectiveCard| Outcome {
         attack: attack.name.clone(),
@@ -66,7 +68,7 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
             Some(metric) => format!("{}, by {}", one.goal, metric.source),
             None => format!("{} of {}", one.goal, one.probe),
         },
-        verdict: if whole && one.verdict == Verdict::Held { Verdict::Unknown } else { one.verdict },
+        verdict: if (whole || part) && one.verdict == Verdict::Held { Verdict::Unknown } else { one.verdict },
         measured: match one.verdict {
             Verdict::Violated => report::measured(&one.measured),
             Verdict::Held | Verdict::Unknown => String::new(),
@@ -120,6 +122,17 @@ mod tests {
         card.attacks[0].why = vec!["a guard ended it".to_owned()];
         assert_eq!(told(&card, true), [(String::new(), Verdict::Violated)]);
         assert_eq!(Told::of(&card, None, true).outcomes[0].measured, "a guard ended it");
+        // Nor did what is not violated hold where another objective's guard ended the attack.
+        let mut early = self::card();
+        let other = ObjectiveCard {
+            name: "fast".to_owned(),
+            verdict: Verdict::Violated,
+            ..early.attacks[0].objectives[0].clone()
+        };
+        early.attacks[0].objectives.push(other);
+        early.attacks[0].verdict = Some(Verdict::Violated);
+        early.attacks[0].course = Course::Aborted("a guard".to_owned());
+        assert_eq!(told(&early, true), [("fast".to_owned(), Verdict::Violated)]);
         // A run without an end shows it all the same.
         assert_eq!(told(&card, false), [(String::new(), Verdict::Violated)]);
     }

@@ -174,6 +174,30 @@ struct Answer {
     status: String,
     data: Option<Data>,
     error: Option<String>,
+    #[serde(flatten)]
+    parts: Parts,
+}
+
+/// What an answer says of parts that it lacks, as when one of several stores behind it did not answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    warnings: Vec<String>,
+    #[serde(rename = "isPartial")]
+    is_partial: bool,
+}
+
+impl Parts {
+    /// Refuses an answer that is not whole. Remarks on the query are no such thing.
+    fn whole(&self) -> Result<(), String> {
+        let remark =
+            |text: &&String| !(text.starts_with("PromQL info") || text.starts_with("PromQL warning"));
+        match self.warnings.iter().find(remark) {
+            Some(why) => Err(format!("the answer is not whole: {}", excerpt(why))),
+            None if self.is_partial => Err("the answer is not whole, as it says itself".to_owned()),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -210,6 +234,7 @@ fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
     if answer.status != "success" {
         return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
     }
+    answer.parts.whole()?;
     let samples: Vec<Sample> = match answer.data {
         Some(Data::Matrix(all)) => all.into_iter().flat_map(|one| one.values).collect(),
         Some(Data::Vector(all)) => all.into_iter().filter_map(|one| one.value).collect(),
@@ -251,6 +276,15 @@ mod tests {
         assert!(read[1].nan && !read[0].nan);
         let empty = br#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
         assert_eq!(points(200, empty), Ok(Vec::new()));
+        let part = |more: &str| {
+            let text =
+                format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[]}},{more}}}"#);
+            points(200, text.as_bytes())
+        };
+        assert_eq!(part(r#""warnings":["PromQL info: metric might not be a counter"]"#), Ok(Vec::new()));
+        for partial in [r#""warnings":["store b: no such host"]"#, r#""isPartial":true"#] {
+            assert!(part(partial).is_err_and(|why| why.contains("is not whole")), "{partial}");
+        }
         let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[1795723089.5,"7"]}}"#;
         assert_eq!(points(200, scalar).expect("a number")[0].low, 7.0);
     }

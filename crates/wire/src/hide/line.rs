@@ -26,11 +26,12 @@ static SCHEME: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?i)\b(bearer|basic|negotiate|digest)\s+[A-Za-z0-9_\-.+/=~]{8,}"));
 /// A user in a URL.
 static USER: LazyLock<Regex> = LazyLock::new(|| regex(r"(://)[^/\s@]+@"));
-/// A name and a value.
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r#"([A-Za-z][A-Za-z0-9_.\-]*)(\\?["']?\s*(?:=>|:=|[=:])\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"?|'[^']*'?|[^\s,;&"'(){}\[\]<>]+)"#,
-    )
+/// A name, and what stands between it and its value.
+static NAME: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"([A-Za-z][A-Za-z0-9_.\-]*)(\\?["']?\s*(?:=>|:=|[=:])\s*)"#));
+/// The value after a name: what it is wrapped in, and the value itself.
+static VALUE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"^([\[({<&]*(?:Some\()?)([bu]?\\?"(?:[^"\\]|\\[^"])*\\?"?|[bu]?'[^']*'?|[^\s,;&"'(){}\[\]<>]+)"#)
 });
 /// A name and a value in words or as options: `password is x`, `--token x`.
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
@@ -65,7 +66,15 @@ pub fn line(text: &str) -> String {
     });
     replace(&SCHEME, &|found| format!("{} {HIDDEN}", &found[1]));
     replace(&USER, &|found| format!("{}{HIDDEN}@", &found[1]));
-    replace(&NAMED, &named);
+    drop(replace);
+    if let Some(new) = named(&text) {
+        text = Cow::Owned(new);
+    }
+    let mut replace = |by: &Regex, with: &dyn Fn(&Captures<'_>) -> String| {
+        if let Cow::Owned(new) = by.replace_all(&text, |found: &Captures<'_>| with(found)) {
+            text = Cow::Owned(new);
+        }
+    };
     replace(&WORDS, &|found| format!("{}{HIDDEN}", &found[1]));
     replace(&TOKEN, &|_| HIDDEN.to_owned());
     replace(&LONG, &|found| long(&found[0]));
@@ -77,26 +86,37 @@ fn quote(value: &str) -> &str {
     ["\\\"", "\"", "'"].into_iter().find(|mark| value.starts_with(mark)).unwrap_or("")
 }
 
-fn named(found: &Captures<'_>) -> String {
-    let (name, between, value) = (&found[1], &found[2], &found[3]);
-    let mark = quote(value);
-    let inner = value.strip_prefix(mark).unwrap_or(value);
-    let inner = inner.strip_suffix(mark).unwrap_or(inner);
-    // Codes of HTTP and of exits are three digits at most.
-    let code = inner.len() <= 3 && inner.bytes().all(|byte| byte.is_ascii_digit());
-    if !names_secret(name) || code || inner.is_empty() {
-        // A value may itself be a name and a value: `msg=token:x`.
-        return format!(
-            "{name}{between}{}",
-            if inner.contains(['=', ':']) {
-                NAMED.replace_all(value, named).into_owned()
-            } else {
-                value.to_owned()
-            }
-        );
+/// Hides values that are called a secret; `None` if there are none. What follows any other name is read on from there: a value may
+/// itself be a name and a value (`msg=token:x`). Goes on in a loop, since a line may have as many names as it likes.
+fn named(text: &str) -> Option<String> {
+    let mut hidden: Option<String> = None;
+    let (mut at, mut copied) = (0, 0);
+    while let Some(found) = NAME.captures_at(text, at) {
+        let (whole, name) = (found.get_match(), &found[1]);
+        at = whole.end();
+        if !names_secret(name) {
+            continue;
+        }
+        let Some(value) = VALUE.captures(&text[at..]) else { continue };
+        let (wrapped, value) = (&value[1], &value[2]);
+        let mark = quote(value);
+        let inner = value.strip_prefix(mark).unwrap_or(value);
+        let inner = inner.strip_suffix(mark).unwrap_or(inner);
+        // Codes of HTTP and of exits are three digits at most.
+        let code = inner.len() <= 3 && inner.bytes().all(|byte| byte.is_ascii_digit());
+        if code || inner.is_empty() {
+            continue;
+        }
+        let end = if value.len() > mark.len() && value.ends_with(mark) { mark } else { "" };
+        let start = at + wrapped.len();
+        let out = hidden.get_or_insert_with(String::new);
+        for part in [&text[copied..start], mark, HIDDEN, end] {
+            out.push_str(part);
+        }
+        at = start + value.len();
+        copied = at;
     }
-    let end = if value.len() > mark.len() && value.ends_with(mark) { mark } else { "" };
-    format!("{name}{between}{mark}{HIDDEN}{end}")
+    hidden.map(|out| out + &text[copied..])
 }
 
 /// Hides a long word that looks drawn at random; of a path, the parts that do.
@@ -128,6 +148,12 @@ mod tests {
             (r#"{"log":"{\"token\":\"abc\"}"}"#, r#"{"log":"{\"token\":\"***\"}"}"#),
             ("GET /a?token=abc&x=1", "GET /a?token=***&x=1"),
             ("msg=token:abc", "msg=token:***"),
+            ("ERROR: password: hunter2", "ERROR: password: ***"),
+            ("app: api_key: abc4 x", "app: api_key: *** x"),
+            ("password=[hunter2]", "password=[***]"),
+            (r#"{"tokens":1,"api_token":["abc4"]}"#, r#"{"tokens":1,"api_token":["***"]}"#),
+            ("password: Some(\"hunter2\")", "password: Some(\"***\")"),
+            ("password=b'hunter2' x", "password=*** x"),
             ("Authorization: Bearer abc.def", "Authorization: ***"),
             (r#""authorization": "Basic abc", "a": 1"#, r#""authorization": "***", "a": 1"#),
             ("Cookie: a=b; c=d", "Cookie: ***"),
@@ -148,6 +174,13 @@ mod tests {
             assert_eq!(line(text), safe);
             assert_eq!(line(safe), safe, "hiding twice changes nothing");
         }
+    }
+
+    #[test]
+    fn a_line_of_names_alone_needs_no_more_stack_than_any_other() {
+        // The stack of a thread that reads logs.
+        let read = std::thread::Builder::new().stack_size(1 << 20).spawn(|| line(&"a=".repeat(2048)));
+        assert_eq!(read.unwrap().join().unwrap(), "a=".repeat(2048));
     }
 
     #[test]

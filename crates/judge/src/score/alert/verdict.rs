@@ -159,6 +159,11 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
     {
         return unknown("it fired before the fault began, so its end tells nothing of the heal".to_owned());
     }
+    if !watch.answers().any(|poll| poll.asked_us >= course.begun_us && poll.answered_us <= course.fault().0) {
+        return unknown(
+            "nothing is known of the time before the fault, when it may have fired already".to_owned(),
+        );
+    }
     if let Some(why) = inside().find_map(Poll::hushed) {
         return unknown(format!("nobody was told of it: {why}"));
     }

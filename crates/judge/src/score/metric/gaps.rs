@@ -22,12 +22,15 @@ pub(super) fn gaps(
         return Vec::new();
     }
     let every = i64::try_from(metric.every.as_micros()).unwrap_or(i64::MAX / 8);
-    // A sample is about its window, and stands for the time since the sample before it.
-    let age = seen.counted.iter().map(|one| one.age_us).max().unwrap_or(0);
     let mut gaps = Vec::new();
     for stretch in all {
         let (start, end) = (stretch.sure().start, stretch.sure().end);
         let mut known = start;
+        // A sample is about its window, and stands for the time since the sample before it. The first that counts may be as late as
+        // the data are old of which the samples across the edge are.
+        let across =
+            seen.shown.iter().filter(|one| one.from_us() < start && (start..end).contains(&one.at_us));
+        let age = across.map(|one| one.age_us).max().unwrap_or(0);
         let mut allowed = every.saturating_add(age);
         for one in seen.counted.iter().filter(|one| stretch.holds(one.from_us(), one.at_us)) {
             let from = one.from_us().min(one.at_us.saturating_sub(every));

@@ -17,7 +17,7 @@ pub(super) struct Seen<'s> {
     /// Those that count, in the order of time.
     pub(super) counted: Vec<&'s Sample>,
     /// Those that show something, wherever they are.
-    shown: Vec<&'s Sample>,
+    pub(super) shown: Vec<&'s Sample>,
     /// Samples with fewer series than an earlier one: what left cannot be seen, but what is left can violate.
     pub(super) fewer: Vec<&'s Sample>,
 }

@@ -129,7 +129,7 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
                 "objective `{}`: `or vector(…)` gives a number also when nothing is scraped",
                 item.name
             );
-            let help = "samples without any series behind them count as missing; `or 0 * sum(up{job=\"…\"})` gives 0 only while the \
+            let help = "samples without any series behind them count as missing; `or 0 * sum(up{job=\"…\"} == 1)` gives 0 only while the \
                         target is scraped";
             sink.push(Problem::warning(message).at(place, "a number from nothing").help(help));
         }

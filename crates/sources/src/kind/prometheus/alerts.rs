@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use firedrill_wire::probe::HttpProbe;
 use serde::Deserialize;
 
-use super::{Prometheus, encoded};
+use super::{Parts, Prometheus, encoded};
 use crate::{
     alert::{AlertQuery, AlertSeen, Alerts, json, quoted, shown},
     excerpt::excerpt,
@@ -33,6 +33,7 @@ impl Alerts for Prometheus {
         if answer.status != "success" {
             return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
         }
+        answer.parts.whole()?;
         let data =
             answer.data.filter(|data| data.kind == "vector").ok_or("the answer is not a vector of alerts")?;
         let wanted = |one: &&Series| {
@@ -58,6 +59,8 @@ struct Answer {
     status: String,
     data: Option<Data>,
     error: Option<String>,
+    #[serde(flatten)]
+    parts: Parts,
 }
 
 #[derive(Deserialize)]
