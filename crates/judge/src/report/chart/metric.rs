@@ -150,6 +150,7 @@ impl Panel {
         let count = self.points.iter().filter(|point| point.counts).count();
         let (low, high) = self
             .shown()
+            .filter(|(point, _)| point.counts)
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, one)| (low.min(one), high.max(one)));
         let range = if low <= high {
             format!(", between {} and {}", self.text(low), self.text(high))
@@ -161,6 +162,9 @@ impl Panel {
             1 => ", one gap".to_owned(),
             more => format!(", {more} gaps"),
         };
-        format!("Samples of {} over time: {count} count{range}{gaps}.", self.asks)
+        format!(
+            "Samples of {} over time: {count} count{range}{gaps}; others are not wholly in a judged phase.",
+            self.asks
+        )
     }
 }

@@ -122,7 +122,7 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
     }
     let back = match worst.recovered_us {
         None => "nothing shows that all was well again after the heal".to_owned(),
-        Some(0) => "all was well at the heal".to_owned(),
+        Some(0) => "all was well from the heal on".to_owned(),
         Some(us) => format!("all was well again {} after the heal", took(us)),
     };
     let sights: Vec<&FigureCard> = judged(attack).filter(|figure| figure.probe == worst.probe).collect();
@@ -156,6 +156,8 @@ fn held(card: &Scorecard) -> Vec<Line> {
                 .iter()
                 .filter(|one| one.verdict == verdict)
                 .map(|one| match verdict {
+                    // A quantile among requests without an answer is no figure: how many were fast enough is.
+                    Verdict::Violated if one.measured.endless => format!("{}: {}", one.name, one.why),
                     Verdict::Violated => {
                         format!("{}: {}, wanted {}", one.name, measured(&one.measured), one.goal)
                     }
@@ -167,7 +169,8 @@ fn held(card: &Scorecard) -> Vec<Line> {
                 (_, Some(why)) => why.clone(),
                 (missed, None) => format::list(missed),
             };
-            lines.push(Line::about(attack, format!("“{}” is {}: {why}", attack.name, verdict.word())));
+            let open = undecided(attack);
+            lines.push(Line::about(attack, format!("“{}” is {}: {why}{open}", attack.name, verdict.word())));
         }
     }
     if lines.is_empty() && card.verdict != Verdict::Held {
@@ -177,13 +180,29 @@ fn held(card: &Scorecard) -> Vec<Line> {
     let of = |verdict: Verdict| card.attacks.iter().filter(|one| one.verdict == Some(verdict)).count();
     let not_run = card.attacks.iter().filter(|one| one.verdict.is_none()).count();
     if of(Verdict::Held) > 0 {
-        let text = format!("{} of {} attacks held every objective.", of(Verdict::Held), card.planned);
+        let all: Vec<&AttackCard> =
+            card.attacks.iter().filter(|one| one.verdict == Some(Verdict::Held)).collect();
+        let name = match all.as_slice() {
+            [one] if card.planned > 1 => format!(" (“{}”)", one.name),
+            _ => String::new(),
+        };
+        let text = format!("In {} of {} attacks{name} every objective held.", all.len(), card.planned);
         lines.insert(if lines.is_empty() { 0 } else { lines.len().min(MOST - 1) }, text.as_str().into());
     }
     if not_run > 0 {
         lines.push(format!("{not_run} of {} attacks did not run.", card.planned).as_str().into());
     }
     lines
+}
+
+/// Names the objectives of a violated attack that are not decided; empty if there are none.
+fn undecided(attack: &AttackCard) -> String {
+    let is_open = attack.objectives.iter().filter(|one| one.verdict == Verdict::Unknown);
+    let open: Vec<String> = is_open.map(|one| format!("“{}”", one.name)).collect();
+    if open.is_empty() || attack.verdict != Some(Verdict::Violated) {
+        return String::new();
+    }
+    format!("; not decided: {}", format::list(&open))
 }
 
 fn next(card: &Scorecard) -> Vec<Line> {
@@ -201,7 +220,7 @@ fn next(card: &Scorecard) -> Vec<Line> {
             .map(|one| format!("“{}”", one.name))
             .collect();
         let causes =
-            cause(attack).map_or_else(String::new, |cause| format!(" Most requests failed by {cause}."));
+            cause(attack).map_or_else(String::new, |cause| format!(" Of all requests that failed, {cause}."));
         let what = if names.is_empty() { "it".to_owned() } else { format::list(&names) };
         lines.push(Line::about(
             attack,
@@ -239,5 +258,9 @@ fn cause(attack: &AttackCard) -> Option<String> {
     }
     let all = counts.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
     let (cause, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-    Some(format!("{cause} ({count} of {all})"))
+    Some(if count == all {
+        format!("all failed by {cause}")
+    } else {
+        format!("{count} of {all} failed by {cause}")
+    })
 }
