@@ -54,31 +54,26 @@ static LONG: LazyLock<Regex> = LazyLock::new(|| regex(r"[A-Za-z0-9+/_\-]{20,}={0
 #[must_use]
 pub fn line(text: &str) -> String {
     let mut text = Cow::Borrowed(text);
-    let mut replace = |by: &Regex, with: &dyn Fn(&Captures<'_>) -> String| {
-        if let Cow::Owned(new) = by.replace_all(&text, |found: &Captures<'_>| with(found)) {
-            text = Cow::Owned(new);
-        }
-    };
-    replace(&PRIVATE_KEY, &|found| format!("{}{HIDDEN}", &found[1]));
-    replace(&HEADER, &|found| {
+    replace(&mut text, &PRIVATE_KEY, |found| format!("{}{HIDDEN}", &found[1]));
+    replace(&mut text, &HEADER, |found| {
         let quote = quote(&found[3]);
         format!("{}{}{quote}{HIDDEN}", &found[1], &found[2])
     });
-    replace(&SCHEME, &|found| format!("{} {HIDDEN}", &found[1]));
-    replace(&USER, &|found| format!("{}{HIDDEN}@", &found[1]));
-    drop(replace);
+    replace(&mut text, &SCHEME, |found| format!("{} {HIDDEN}", &found[1]));
+    replace(&mut text, &USER, |found| format!("{}{HIDDEN}@", &found[1]));
     if let Some(new) = named(&text) {
         text = Cow::Owned(new);
     }
-    let mut replace = |by: &Regex, with: &dyn Fn(&Captures<'_>) -> String| {
-        if let Cow::Owned(new) = by.replace_all(&text, |found: &Captures<'_>| with(found)) {
-            text = Cow::Owned(new);
-        }
-    };
-    replace(&WORDS, &|found| format!("{}{HIDDEN}", &found[1]));
-    replace(&TOKEN, &|_| HIDDEN.to_owned());
-    replace(&LONG, &|found| long(&found[0]));
+    replace(&mut text, &WORDS, |found| format!("{}{HIDDEN}", &found[1]));
+    replace(&mut text, &TOKEN, |_| HIDDEN.to_owned());
+    replace(&mut text, &LONG, |found| long(&found[0]));
     text.into_owned()
+}
+
+fn replace(text: &mut Cow<'_, str>, by: &Regex, with: impl Fn(&Captures<'_>) -> String) {
+    if let Cow::Owned(new) = by.replace_all(text, |found: &Captures<'_>| with(found)) {
+        *text = Cow::Owned(new);
+    }
 }
 
 /// Returns the quotation mark that a value begins with.
