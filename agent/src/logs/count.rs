@@ -1,13 +1,21 @@
 //! Counts the lines of one log, and makes bins of the counts.
 
+use std::time::Duration;
+
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::logs::{LogBin, LogLine, LogSpec, shown};
+use nix::time::{ClockId, clock_gettime};
 use regex::bytes::Regex;
 
 use super::lines::Line;
 
 /// Maximum number of bytes of a log that are read in a bin. What is more is skipped.
 pub(super) const BYTES_MOST: u64 = 8 * 1024 * 1024;
+/// Maximum time of the processor that the logs of a run take in a bin, and what each of them has at least.
+const WORK_MOST: Duration = Duration::from_millis(200);
+const WORK_LEAST: Duration = Duration::from_millis(25);
+/// Number of bytes after which that time is measured.
+const MEASURED: usize = 4096;
 /// Length of a bin.
 const BIN_US: u64 = 1_000_000;
 
@@ -19,20 +27,70 @@ pub(super) struct Counter {
     pub(super) read_until_us: u64,
     /// Number of bytes that may still be read in this bin.
     pub(super) left: u64,
+    /// Maximum time of the processor in a bin.
+    pub(super) work_most: Duration,
+    work: Work,
+    /// What all later bins miss.
+    for_good: Option<String>,
     bin: LogBin,
 }
 
+/// The processor's time that was spent in a bin.
+#[derive(Default)]
+struct Work {
+    spent: Duration,
+    /// This thread's time when it was last measured.
+    at: Duration,
+    unmeasured: usize,
+}
+
+/// Returns the processor's time of this thread.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+impl Work {
+    fn measure(&mut self) {
+        let now = thread_time();
+        self.spent += now.saturating_sub(self.at);
+        (self.at, self.unmeasured) = (now, 0);
+    }
+}
+
 impl Counter {
-    pub(super) fn new(spec: LogSpec, boot_id: String) -> Result<Self, String> {
+    /// Counts one of so many logs of a run from now on.
+    pub(super) fn new(spec: LogSpec, boot_id: String, logs: usize) -> Result<Self, String> {
         let pattern = spec.pattern().map_err(|why| format!("its pattern: {why}"))?;
         let read_until_us = boot_us();
         let log = spec.name.clone();
         let bin = LogBin { log, boot_id, start_boot_us: read_until_us, ..LogBin::default() };
-        Ok(Self { spec, pattern, read_until_us, left: BYTES_MOST, bin })
+        let work_most = (WORK_MOST / u32::try_from(logs.max(1)).unwrap_or(u32::MAX)).max(WORK_LEAST);
+        let work = Work::default();
+        Ok(Self { spec, pattern, read_until_us, left: BYTES_MOST, work_most, work, for_good: None, bin })
     }
 
-    /// Counts a line that was written since everything was last read.
-    pub(super) fn line(&mut self, line: &Line<'_>) {
+    /// What this thread does from here on is this log's work.
+    pub(super) fn begin_work(&mut self) {
+        self.work.at = thread_time();
+    }
+
+    /// Counts a line that was written after `since_us`.
+    pub(super) fn line(&mut self, line: &Line<'_>, since_us: u64, in_key: bool) {
+        if self.work.spent > self.work_most {
+            return;
+        }
+        self.work.unmeasured += line.text.len() + 64;
+        if self.work.unmeasured > MEASURED {
+            self.work.measure();
+            if self.work.spent > self.work_most {
+                self.left = 0;
+                self.missed(
+                    "the pattern took too much of the processor's time in a second; the rest was skipped"
+                        .to_owned(),
+                );
+                return;
+            }
+        }
         self.bin.lines += 1;
         if !self.pattern.is_match(line.text) {
             self.bin.cut += u64::from(line.cut);
@@ -40,16 +98,23 @@ impl Counter {
         }
         let now = boot_us();
         self.bin.matched += 1;
-        self.bin.first_boot_us.get_or_insert(self.read_until_us);
+        self.bin.first_boot_us = Some(self.bin.first_boot_us.map_or(since_us, |first| first.min(since_us)));
         self.bin.last_boot_us = Some(now);
         if self.bin.kept.len() < self.spec.lines as usize {
-            self.bin.kept.push(LogLine { boot_us: now, text: shown(line.text) });
+            let text = if in_key { firedrill_wire::hide::HIDDEN.to_owned() } else { shown(line.text) };
+            self.bin.kept.push(LogLine { boot_us: now, text });
         }
     }
 
     /// Lines may not have been counted.
     pub(super) fn missed(&mut self, why: String) {
         self.bin.missed.get_or_insert(why);
+    }
+
+    /// Lines may not be counted in this bin and in all that follow.
+    pub(super) fn missed_for_good(&mut self, why: String) {
+        self.missed(why.clone());
+        self.for_good.get_or_insert(why);
     }
 
     /// Nothing can be read, for a part of the bin at least.
@@ -59,17 +124,19 @@ impl Counter {
 
     /// All that was written before that time has been read. Returns the bin if it is complete.
     pub(super) fn read_until(&mut self, us: u64) -> Option<LogBin> {
+        self.work.measure();
         self.read_until_us = us;
         (us.saturating_sub(self.bin.start_boot_us) >= BIN_US).then(|| self.seal())
     }
 
     /// Returns the bin, and begins the next one.
     pub(super) fn seal(&mut self) -> LogBin {
-        let (log, boot_id) = (self.bin.log.clone(), self.bin.boot_id.clone());
-        let next = LogBin { log, boot_id, start_boot_us: self.read_until_us, ..LogBin::default() };
+        let (log, boot_id, missed) = (self.bin.log.clone(), self.bin.boot_id.clone(), self.for_good.clone());
+        let next = LogBin { log, boot_id, missed, start_boot_us: self.read_until_us, ..LogBin::default() };
         let mut bin = std::mem::replace(&mut self.bin, next);
         bin.length_us = self.read_until_us.saturating_sub(bin.start_boot_us);
         self.left = BYTES_MOST;
+        self.work.spent = Duration::ZERO;
         bin
     }
 }

@@ -46,6 +46,11 @@ impl Lines {
         }
     }
 
+    /// Whether a line has begun and not ended.
+    pub(super) const fn have_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     /// Ends a line that will not go on.
     pub(super) fn end(&mut self, each: &mut dyn FnMut(Line<'_>)) {
         if !self.begun.is_empty() {

@@ -2,16 +2,25 @@
 //! cannot have another file read than the one that was allowed.
 
 use std::{
-    fs::{File, Metadata, symlink_metadata},
+    cell::{Cell, RefCell},
+    fs::{File, Metadata, read_link, symlink_metadata},
     io::{self, ErrorKind},
-    os::unix::fs::MetadataExt as _,
-    path::Path,
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Component, Path, PathBuf},
 };
+
+use nix::{sys::stat::fstat, unistd::geteuid};
 
 use crate::{
     policy::listed::{entry_of, split},
     secrets::walk,
 };
+
+/// Maximum number of symbolic links on the way to a listed directory, as in the kernel.
+const LINKS_MOST: usize = 40;
 
 /// Why a log is not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +31,21 @@ pub(super) enum NotOpen {
     Refused(String),
 }
 
-/// Opens a file that is listed.
-pub(super) fn open(entries: &[String], path: &str) -> Result<(File, Metadata), NotOpen> {
+/// The directory of an entry. It is kept open, so that no other one gets its number.
+pub(super) struct Listed {
+    id: (u64, u64),
+    _kept: OwnedFd,
+}
+
+/// A log that is open.
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) about: Metadata,
+    pub(super) listed: Listed,
+}
+
+/// Opens a file that is listed; `pinned` is the directory in which it was before.
+pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> Result<Opened, NotOpen> {
     let refused = NotOpen::Refused;
     let Some(entry) = entry_of(entries, path) else {
         return Err(refused(format!("policy.logs does not list {path}")));
@@ -33,18 +55,89 @@ pub(super) fn open(entries: &[String], path: &str) -> Result<(File, Metadata), N
         _ => refused(format!("cannot read {path}: {why}")),
     };
     let (listed, _) = split(entry);
-    let dir = Path::new(listed).canonicalize().map_err(failed)?;
+    let dir = resolve(Path::new(listed)).map_err(failed)?;
     let real = dir.join(path.strip_prefix(listed).unwrap_or_default());
     if symlink_metadata(&real).map_err(failed)?.is_symlink() {
         return Err(refused(format!(
             "{path} is a symbolic link, and none is followed below {listed}: name the file that it leads to"
         )));
     }
-    let (file, about) =
-        walk(&dir, &real, |_, _| Ok(())).map_err(|why| refused(format!("cannot read {path}: {why}")))?;
+    let (first, owner) = (RefCell::new(None), Cell::new(0));
+    let check = |at: &OwnedFd, _: &Path| {
+        let about = fstat(at).map_err(|why| io::Error::from(why).to_string())?;
+        owner.set(about.st_uid);
+        if first.borrow().is_some() {
+            return Ok(());
+        }
+        let id = (about.st_dev, about.st_ino);
+        // Somebody may have put a link in its place since its path was resolved.
+        let is_there = read_link(format!("/proc/self/fd/{}", at.as_raw_fd())).is_ok_and(|path| path == dir);
+        if !is_there || pinned.is_some_and(|pinned| pinned.id != id) {
+            return Err(format!("{listed} became another directory while its logs were read"));
+        }
+        let kept = at.try_clone().map_err(|why| why.to_string())?;
+        first.replace(Some(Listed { id, _kept: kept }));
+        Ok(())
+    };
+    let cannot = |why: String| refused(format!("cannot read {path}: {why}"));
+    let (file, about) = walk(&dir, &real, check).map_err(cannot)?;
     if about.nlink() > 1 {
-        let why = "it has other names (hard links), so it may not be meant to be read";
-        return Err(refused(format!("cannot read {path}: {why}")));
+        return Err(cannot("it has other names (hard links), so it may not be meant to be read".to_owned()));
     }
-    Ok((file, about))
+    // A link to a file of root's has one name again once root's program has replaced the file.
+    if about.uid() == 0 && owner.get() != 0 {
+        return Err(cannot(format!(
+            "it is root's, in a directory of user {}, who may have linked it there: chown the file or its directory",
+            owner.get()
+        )));
+    }
+    let listed = first.take().ok_or_else(|| cannot("its directory was not opened".to_owned()))?;
+    Ok(Opened { file, about, listed })
+}
+
+/// Resolves the links on the way to a listed directory. Only root's links are followed: whoever may write to a directory above
+/// could put one to another directory there.
+fn resolve(listed: &Path) -> io::Result<PathBuf> {
+    let mut left: Vec<std::ffi::OsString> = parts(listed);
+    let (mut real, mut links) = (PathBuf::from("/"), 0);
+    while let Some(part) = left.pop() {
+        if part == ".." {
+            real.pop();
+            continue;
+        }
+        let next = real.join(&part);
+        let about = symlink_metadata(&next)?;
+        if !about.is_symlink() {
+            real = next;
+            continue;
+        }
+        links += 1;
+        if links > LINKS_MOST {
+            return Err(io::Error::other("there are too many symbolic links on the way"));
+        }
+        if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+            let why = format!(
+                "{} is a symbolic link of user {}, and only root's are followed",
+                next.display(),
+                about.uid()
+            );
+            return Err(io::Error::other(why));
+        }
+        let to = read_link(&next)?;
+        if to.is_absolute() {
+            real = PathBuf::from("/");
+        }
+        left.extend(parts(&to));
+    }
+    Ok(real)
+}
+
+/// Returns the parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<std::ffi::OsString> {
+    let named = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().rev().filter_map(named).collect()
 }

@@ -4,40 +4,108 @@ use std::{
     fs::{File, Metadata},
     io,
     os::unix::fs::{FileExt as _, MetadataExt as _},
+    time::SystemTime,
 };
 
-use super::{count::Counter, lines::Lines};
+use firedrill_probe::clock::boot_us;
+use firedrill_wire::hide::KeyBlock;
+
+use super::{bounds::Bounds, count::Counter, lines::Lines};
 
 /// Number of bytes before the place of reading by which a file that was written anew is noticed.
-const MARK: usize = 64;
+const MARK: usize = 1024;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
+/// The reason why the reading of a file stopped.
+pub(super) enum Stopped {
+    /// All of it was read that there was.
+    AtEnd,
+    /// Nothing more is to be read.
+    Over,
+}
+
+/// Tells a file from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id {
+    device: u64,
+    inode: u64,
+    /// Inodes of removed files are used again.
+    pub(super) born: Option<SystemTime>,
+}
+
+impl Id {
+    pub(super) fn of(about: &Metadata) -> Self {
+        Self { device: about.dev(), inode: about.ino(), born: about.created().ok() }
+    }
+}
+
+/// How far a file was read that is no longer open.
+pub(super) struct Closed {
+    pub(super) id: Id,
+    at: u64,
+    mark: Vec<u8>,
+    read_us: u64,
+}
+
 /// A file, and how far it was read.
 pub(super) struct Place {
-    file: File,
-    /// Its device and its inode. No other file gets them while this one is open.
-    pub(super) id: (u64, u64),
+    pub(super) file: File,
+    pub(super) id: Id,
     at: u64,
     /// The last bytes before `at`.
     mark: Vec<u8>,
     lines: Lines,
+    /// A private key of several lines.
+    key: KeyBlock,
+    /// The time of its last change when all of it had been read.
+    changed: Option<(i64, i64)>,
+    /// All that was written to it before that time has been read.
+    read_us: u64,
+    /// The time after which the line was written that has begun and not ended.
+    begun_us: Option<u64>,
     /// When something was last read.
     pub(super) news_us: u64,
+    /// Whether it has no name any more.
+    pub(super) nameless: bool,
 }
 
 impl Place {
-    /// A file that is read from its beginning.
-    pub(super) fn at_start(file: File, about: &Metadata, now_us: u64) -> Self {
-        let id = (about.dev(), about.ino());
-        Self { file, id, at: 0, mark: Vec::new(), lines: Lines::default(), news_us: now_us }
+    /// A file that is read from its beginning, and was written after `since_us`.
+    pub(super) fn at_start(file: File, about: &Metadata, since_us: u64) -> Self {
+        Self {
+            file,
+            id: Id::of(about),
+            at: 0,
+            mark: Vec::new(),
+            lines: Lines::default(),
+            key: KeyBlock::default(),
+            changed: None,
+            read_us: since_us,
+            begun_us: None,
+            news_us: boot_us(),
+            nameless: about.nlink() == 0,
+        }
     }
 
-    /// A file that is read from its end.
-    pub(super) fn at_end(file: File, about: &Metadata, now_us: u64) -> io::Result<Self> {
-        let mut new = Self::at_start(file, about, now_us);
+    /// A file that is read from its end, which it had after `since_us`.
+    pub(super) fn at_end(file: File, about: &Metadata, since_us: u64) -> io::Result<Self> {
+        let mut new = Self::at_start(file, about, since_us);
         new.go_to(about.len())?;
+        new.changed = Some((about.mtime(), about.mtime_nsec()));
         Ok(new)
+    }
+
+    /// A file that was read before and closed.
+    pub(super) fn again(file: File, about: &Metadata, closed: Closed) -> Self {
+        let mut new = Self::at_start(file, about, closed.read_us);
+        (new.at, new.mark) = (closed.at, closed.mark);
+        new
+    }
+
+    /// Closes it.
+    pub(super) fn close(self) -> Closed {
+        Closed { id: self.id, at: self.at, mark: self.mark, read_us: self.read_us }
     }
 
     /// Goes on at a place without reading what is before it.
@@ -48,22 +116,20 @@ impl Place {
         // A line that was begun before is not read.
         let begun = mark.last().is_some_and(|last| *last != b'\n');
         self.lines = if begun { Lines::in_the_middle() } else { Lines::default() };
-        (self.at, self.mark) = (at, mark);
+        (self.at, self.mark, self.begun_us) = (at, mark, None);
+        self.key = KeyBlock::default();
         Ok(())
     }
 
     /// Reads what is new, within the bounds of the bin.
-    pub(super) fn read(&mut self, counter: &mut Counter, now_us: u64) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        if self.was_rewritten(length)? {
-            counter.missed(
-                "the file was truncated; what was written just before may not have been read".to_owned(),
-            );
-            self.end(counter);
-            (self.at, self.mark) = (0, Vec::new());
-        }
+    pub(super) fn read(&mut self, counter: &mut Counter, bounds: &Bounds<'_>) -> io::Result<Stopped> {
+        let now_us = boot_us();
+        self.look_for_changes(&self.file.metadata()?, counter)?;
         let mut buffer = vec![0; CHUNK];
         loop {
+            if bounds.are_over() {
+                return Ok(Stopped::Over);
+            }
             let most = usize::try_from(counter.left).unwrap_or(CHUNK).min(CHUNK);
             let count = match self.file.read_at(&mut buffer[..most], self.at) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -73,14 +139,26 @@ impl Place {
                 break;
             }
             self.news_us = now_us;
-            counter.left -= count as u64;
+            counter.left = counter.left.saturating_sub(count as u64);
             self.advance(&buffer[..count]);
-            self.lines.take(&buffer[..count], &mut |line| counter.line(&line));
+            let (key, begun_us, since_us) = (&mut self.key, &mut self.begun_us, self.read_us);
+            self.lines.take(&buffer[..count], &mut |line| {
+                let in_key = key.takes(line.text);
+                counter.line(&line, begun_us.take().unwrap_or(since_us), in_key);
+            });
+            if self.lines.have_begun() {
+                self.begun_us.get_or_insert(self.read_us);
+            }
         }
         if counter.left == 0 {
             self.skip(counter)?;
         }
-        Ok(())
+        let about = self.file.metadata()?;
+        // What was written since the last read is longer, and tells nothing of what stood there before.
+        self.changed = (about.len() == self.at).then(|| (about.mtime(), about.mtime_nsec()));
+        self.nameless = about.nlink() == 0;
+        self.read_us = now_us;
+        Ok(Stopped::AtEnd)
     }
 
     /// Goes on at the present end.
@@ -96,18 +174,40 @@ impl Place {
 
     /// The file will not go on: its last line ends.
     pub(super) fn end(&mut self, counter: &mut Counter) {
-        self.lines.end(&mut |line| counter.line(&line));
+        let (key, since_us) = (&mut self.key, self.begun_us.take().unwrap_or(self.read_us));
+        self.lines.end(&mut |line| {
+            let in_key = key.takes(line.text);
+            counter.line(&line, since_us, in_key);
+        });
     }
 
-    /// Whether the file is not the one that was read so far: it is shorter, or other bytes stand there.
-    fn was_rewritten(&self, length: u64) -> io::Result<bool> {
-        if length <= self.at {
-            return Ok(length < self.at);
+    /// Begins anew with a file that is not the one that was read so far: it is shorter, or other bytes stand there.
+    fn look_for_changes(&mut self, about: &Metadata, counter: &mut Counter) -> io::Result<()> {
+        let length = about.len();
+        let changed = self.changed.is_some_and(|at| at != (about.mtime(), about.mtime_nsec()));
+        if length == self.at && !changed {
+            return Ok(());
         }
+        if length < self.at || !self.has_mark()? {
+            counter.missed(
+                "the file was truncated; what was written just before may not have been read".to_owned(),
+            );
+            self.end(counter);
+            (self.at, self.mark) = (0, Vec::new());
+        } else if length == self.at {
+            // To read the same lines again would count them twice if only the time was set.
+            let why = "the file was changed and did not grow; lines that were written may not have been read";
+            counter.missed(why.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether the bytes that were read last still stand there.
+    fn has_mark(&self) -> io::Result<bool> {
         let mut there = vec![0; self.mark.len()];
         match self.file.read_exact_at(&mut there, self.at - self.mark.len() as u64) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
-            other => other.map(|()| there != self.mark),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            other => other.map(|()| there == self.mark),
         }
     }
 

@@ -4,11 +4,13 @@
 //! except some that are known to hold no secrets. The look only decides whether a warning is given.
 
 mod argv;
+mod key;
 mod line;
 mod params;
 mod request;
 
 pub use argv::argv;
+pub use key::KeyBlock;
 pub use line::line;
 pub use params::params;
 pub use request::{Clear, Hiding, Part, url};

@@ -1,15 +1,16 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
-    os::unix::fs::symlink,
+    os::unix::fs::{chown, symlink},
     path::PathBuf,
+    time::{Duration, Instant, SystemTime},
 };
 
 use firedrill_wire::logs::LINE_MOST;
 use tempfile::TempDir;
 
 use super::*;
-use crate::logs::count::BYTES_MOST;
+use crate::logs::{bounds::Reader, count::BYTES_MOST};
 
 /// A directory of logs, as the policy lists it, and one log in it.
 struct Place {
@@ -37,7 +38,18 @@ impl Place {
             lines: 3,
         };
         let entries = vec![format!("{}/logs/*", self.dir.path().display())];
-        Follower::start(spec, entries, "boot".to_owned())
+        Follower::start(spec, entries, "boot".to_owned(), 1)
+    }
+
+    fn other(&self, name: &str) -> PathBuf {
+        self.dir.path().join("logs").join(name)
+    }
+
+    /// Renames the log.
+    fn rename(&self, name: &str) -> PathBuf {
+        let to = self.other(name);
+        fs::rename(&self.log, &to).unwrap();
+        to
     }
 }
 
@@ -47,7 +59,9 @@ fn append(path: &PathBuf, text: &str) {
 
 /// Looks, and returns the bin so far. On a busy machine a look may take a second, and return a whole bin.
 fn bin(follower: &mut Follower) -> LogBin {
-    follower.look().unwrap_or_else(|| follower.counter.seal())
+    let reader = Reader::new(&"r".parse().unwrap(), 1);
+    let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
+    follower.look(&bounds).unwrap_or_else(|| follower.counter.seal())
 }
 
 fn matched(follower: &mut Follower) -> u64 {
@@ -68,10 +82,11 @@ fn what_is_appended_is_counted_once() {
     assert_eq!((bin.lines, bin.matched, bin.cut), (4, 4, 0));
     let kept: Vec<&str> = bin.kept.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(kept, ["ERROR two", "ERROR three password=*** ␛[0m", "ERROR"]);
-    assert!(bin.start_boot_us <= bin.first_boot_us.unwrap() && bin.first_boot_us <= bin.last_boot_us);
+    assert!(bin.first_boot_us.unwrap() <= bin.last_boot_us.unwrap());
     place.write("ERROR without an end");
-    let last = follower.end();
-    assert_eq!(last.iter().map(|bin| bin.matched).sum::<u64>(), 1);
+    assert_eq!(matched(&mut follower), 0);
+    place.write("\nERROR after the last look\n");
+    assert_eq!(follower.end().matched, 1, "what was read is counted, and nothing more is read");
 }
 
 #[test]
@@ -175,6 +190,7 @@ fn long_lines_and_floods_are_said() {
     let place = Place::new();
     place.write("");
     let mut follower = place.follow().unwrap();
+    follower.counter.work_most = Duration::from_secs(600);
     let long = "x".repeat(2 * LINE_MOST);
     place.write(&format!("ERROR {long}\n{long} ERROR\nERROR short\n"));
     let long = bin(&mut follower);
@@ -185,6 +201,223 @@ fn long_lines_and_floods_are_said() {
     let flood = bin(&mut follower);
     assert_eq!(flood.lines, BYTES_MOST / line.len() as u64);
     assert!(flood.missed.unwrap().contains("bytes were skipped"));
+    place.write("ERROR after\n");
+    assert_eq!(matched(&mut follower), 1, "it goes on at the end");
+}
+
+#[test]
+fn a_rotated_file_that_was_quiet_is_still_read() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    let old = place.rename("app.log.1");
+    place.write("ERROR 1\n");
+    assert_eq!(matched(&mut follower), 1);
+    // An hour ago.
+    follower.swept_us = 0;
+    follower.old[0].news_us = 0;
+    assert_eq!(matched(&mut follower), 0);
+    append(&old, "ERROR 2\n");
+    assert_eq!(matched(&mut follower), 1);
+    fs::remove_file(&old).unwrap();
+    assert_eq!(matched(&mut follower), 0);
+    follower.swept_us = 0;
+    follower.old[0].news_us = 0;
+    assert_eq!(matched(&mut follower), 0);
+    assert!(follower.old.is_empty(), "no program can write to it any more");
+}
+
+#[test]
+fn a_removed_file_that_a_program_has_open_is_still_read() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    let log = OpenOptions::new().append(true).open(&place.log).unwrap();
+    let mut program = std::process::Command::new("sh")
+        .args(["-c", "read line; echo $line"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(log)
+        .spawn()
+        .unwrap();
+    fs::remove_file(&place.log).unwrap();
+    place.write("");
+    assert_eq!(matched(&mut follower), 0);
+    follower.swept_us = 0;
+    follower.old[0].news_us = 0;
+    assert_eq!(matched(&mut follower), 0);
+    program.stdin.take().unwrap().write_all(b"ERROR 1\n").unwrap();
+    program.wait().unwrap();
+    assert_eq!(matched(&mut follower), 1);
+}
+
+#[test]
+fn what_is_closed_for_want_of_room_is_said_for_good() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    for round in 0..=OLD_MOST {
+        assert_eq!(matched(&mut follower), 0, "{round}");
+        place.rename(&format!("old-{round}"));
+        place.write("");
+    }
+    let first = bin(&mut follower).missed.unwrap();
+    assert!(first.contains("more than 8 times"), "{first}");
+    assert_eq!(bin(&mut follower).missed, Some(first), "programs may write there as long as they like");
+    // The closed file gets its name back.
+    place.rename("old-9");
+    fs::rename(place.other("old-0"), &place.log).unwrap();
+    place.write("ERROR 1\n");
+    assert_eq!(bin(&mut follower).matched, 1, "nothing of it is read again");
+}
+
+#[test]
+fn a_name_that_is_back_is_the_file_that_was_read() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    let Opened { file, about, listed } =
+        open(&follower.entries, place.log.to_str().unwrap(), None).ok().unwrap();
+    // The name was gone when it was looked at, and is back when it is opened.
+    assert!(!follower.take(Opened { file, about, listed }, boot_us()));
+    assert_eq!(matched(&mut follower), 0);
+}
+
+#[test]
+fn old_lines_of_a_file_that_is_renamed_into_place_are_not_counted() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let old = place.rename("app.log.1");
+    place.write("");
+    let mut follower = place.follow().unwrap();
+    follower.times.shift(10_000_000);
+    fs::rename(&old, &place.log).unwrap();
+    let found = bin(&mut follower);
+    assert_eq!(found.matched, 0);
+    assert!(found.missed.unwrap().contains("older than the run"));
+    place.write("ERROR 1\n");
+    assert_eq!(matched(&mut follower), 1);
+}
+
+#[test]
+fn a_change_without_growth_is_said() {
+    let place = Place::new();
+    place.write("ERROR 1\n");
+    let mut follower = place.follow().unwrap();
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let set = |text: &str, seconds| {
+        fs::write(&place.log, text).unwrap();
+        OpenOptions::new().write(true).open(&place.log).unwrap().set_modified(at(seconds)).unwrap();
+    };
+    set("ERROR 2\n", 1000);
+    let other = bin(&mut follower);
+    assert_eq!(other.matched, 1, "other lines of the same length are read");
+    assert!(other.missed.unwrap().contains("truncated"));
+    set("ERROR 2\n", 2000);
+    let same = bin(&mut follower);
+    assert_eq!(same.matched, 0);
+    assert!(same.missed.unwrap().contains("did not grow"));
+    assert_eq!(matched(&mut follower), 0);
+}
+
+#[test]
+fn a_line_that_was_begun_earlier_may_have_been_written_then() {
+    let place = Place::new();
+    place.write("");
+    let mut follower = place.follow().unwrap();
+    let began = follower.times.began_us();
+    place.write("ERROR be");
+    assert_eq!(matched(&mut follower), 0);
+    let read = follower.counter.read_until_us;
+    assert_eq!(matched(&mut follower), 0);
+    place.write("gun\nERROR whole\n");
+    let both = bin(&mut follower);
+    assert_eq!(both.matched, 2);
+    let first = both.first_boot_us.unwrap();
+    assert!(first >= began && first <= read && first < both.start_boot_us, "{first} {read}");
+}
+
+#[test]
+fn a_file_that_was_refused_before_is_as_old_as_its_birth() {
+    let place = Place::new();
+    let mut follower = place.follow().unwrap();
+    place.write("ERROR 1\n");
+    let link = place.dir.path().join("link");
+    fs::hard_link(&place.log, &link).unwrap();
+    let refused = bin(&mut follower);
+    assert!(refused.absent.unwrap().contains("hard links"));
+    let looked = boot_us();
+    fs::remove_file(&link).unwrap();
+    let found = bin(&mut follower);
+    assert!(found.matched == 1 && found.first_boot_us.unwrap() < looked, "{found:?}");
+}
+
+#[test]
+fn a_file_between_two_looks_is_said() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    place.rename("app.log.2");
+    place.write("ERROR between\n");
+    place.rename("app.log.1");
+    place.write("ERROR 1\n");
+    let found = bin(&mut follower);
+    assert_eq!(found.matched, 1);
+    let missed = found.missed.unwrap();
+    assert!(missed.contains("app.log.1 was not read"), "{missed}");
+}
+
+#[test]
+fn another_directory_in_the_place_of_the_listed_one_is_refused() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    fs::rename(place.dir.path().join("logs"), place.dir.path().join("moved")).unwrap();
+    fs::create_dir(place.dir.path().join("logs")).unwrap();
+    place.write("ERROR of somebody else\n");
+    let found = bin(&mut follower);
+    assert_eq!(found.matched, 0);
+    assert!(found.absent.unwrap().contains("became another directory"));
+}
+
+#[test]
+fn files_and_links_of_root_and_of_others_are_told_apart() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can give files away");
+        return;
+    }
+    let place = Place::new();
+    place.write("ERROR before\n");
+    chown(place.other(""), Some(12345), None).unwrap();
+    let refused = place.follow().err().unwrap();
+    assert!(refused.contains("in a directory of user 12345"), "{refused}");
+    chown(&place.log, Some(12345), None).unwrap();
+    assert!(place.follow().is_ok());
+    // Who may write to the directory above puts a link to another directory there.
+    fs::rename(place.other(""), place.dir.path().join("moved")).unwrap();
+    let link = place.dir.path().join("logs");
+    symlink(place.dir.path().join("moved"), &link).unwrap();
+    assert!(place.follow().is_ok(), "root may link");
+    std::os::unix::fs::lchown(&link, Some(12345), None).unwrap();
+    let refused = place.follow().err().unwrap();
+    assert!(refused.contains("only root's are followed"), "{refused}");
+}
+
+#[test]
+fn a_stop_and_a_costly_pattern_end_the_reading_of_a_file() {
+    let place = Place::new();
+    place.write("");
+    let mut follower = place.follow().unwrap();
+    place.write(&"ERROR of a flood\n".repeat(10_000));
+    let reader = Reader::new(&"r".parse().unwrap(), 1);
+    reader.stop();
+    let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
+    assert_eq!(follower.look(&bounds), None);
+    assert_eq!(follower.counter.seal().lines, 0, "after a halt nothing is read");
+    follower.counter.work_most = Duration::ZERO;
+    let costly = bin(&mut follower);
+    assert!(costly.lines < 10_000);
+    assert!(costly.missed.unwrap().contains("processor's time"));
+    follower.counter.work_most = Duration::from_secs(600);
     place.write("ERROR after\n");
     assert_eq!(matched(&mut follower), 1, "it goes on at the end");
 }

@@ -1,0 +1,62 @@
+//! Looks for a file that had a log's name between two looks only.
+
+use std::{fs, path::Path};
+
+use super::{
+    birth::{Times, UNSURE_US},
+    place::Id,
+};
+
+/// Maximum number of files of a directory that are looked at.
+const FILES_MOST: usize = 4096;
+
+/// Returns the name of a file that looks like a rotated one of a log, was made after `since_us`, and is none of those that are known.
+/// Files without a time of birth are not found.
+pub(super) fn unseen(log: &str, since_us: u64, times: &Times, known: impl Fn(&Id) -> bool) -> Option<String> {
+    let log = Path::new(log);
+    let files = fs::read_dir(log.parent()?).ok()?;
+    let name = log.file_name()?.to_str()?;
+    for file in files.take(FILES_MOST).flatten() {
+        let other = file.file_name();
+        let Some(other) = other.to_str().filter(|other| is_rotated(name, other)) else { continue };
+        // Of the name itself, which may be a link.
+        let Ok(about) = file.metadata() else { continue };
+        let born = about.created().ok().and_then(|born| times.earliest(born));
+        let new = born.is_some_and(|born| born.saturating_add(2 * UNSURE_US) >= since_us);
+        if about.is_file() && new && !known(&Id::of(&about)) {
+            return Some(other.to_owned());
+        }
+    }
+    None
+}
+
+/// Whether a name is that of a log with a number or a date after it, or before its last dot.
+fn is_rotated(log: &str, name: &str) -> bool {
+    let numbers = |text: &str| {
+        text.bytes().any(|byte| byte.is_ascii_digit())
+            && text.bytes().all(|byte| byte.is_ascii_digit() || b".-_T:".contains(&byte))
+    };
+    if name.strip_prefix(log).is_some_and(numbers) {
+        return true;
+    }
+    let (stem, end) = log.rsplit_once('.').unwrap_or((log, ""));
+    let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(end));
+    middle.and_then(|rest| rest.strip_suffix('.')).is_some_and(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_rotated_files_have_numbers() {
+        for name in
+            ["app.log.1", "app.log-20261126", "app.log.2026-11-26T10:00", "app-20261126.log", "app.1.log"]
+        {
+            assert!(is_rotated("app.log", name), "{name}");
+        }
+        for name in ["app.log", "app.log.1.gz", "app.log.err", "apple.log", "other.log.1", "app.log."] {
+            assert!(!is_rotated("app.log", name), "{name}");
+        }
+    }
+}

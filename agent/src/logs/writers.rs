@@ -1,0 +1,41 @@
+//! Looks for programs that have a removed file open.
+
+use std::{
+    fs::{self, File, read_link},
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+};
+
+/// Whether another process has a file open that has no name any more, or nobody can tell. Only descriptors of removed files of the
+/// same name are looked at, so that no other file system is asked.
+pub(super) fn may_be_open_elsewhere(file: &File) -> bool {
+    let last = |link: &std::path::Path| link.file_name().map(ToOwned::to_owned);
+    let Some(name) =
+        read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok().and_then(|link| last(&link))
+    else {
+        return true;
+    };
+    let (Ok(about), Ok(processes)) = (file.metadata(), fs::read_dir("/proc")) else { return true };
+    let own = std::process::id().to_string();
+    let numbered = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit()) && name != own;
+    for process in processes.flatten() {
+        if !process.file_name().to_str().is_some_and(numbered) {
+            continue;
+        }
+        let open = match fs::read_dir(process.path().join("fd")) {
+            Ok(open) => open,
+            // It has ended.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(_) => return true,
+        };
+        for one in open.flatten() {
+            let path = one.path();
+            let same_name =
+                read_link(&path).ok().and_then(|link| last(&link)).is_some_and(|other| other == name);
+            let same = |other: fs::Metadata| (other.dev(), other.ino()) == (about.dev(), about.ino());
+            if same_name && fs::metadata(&path).is_ok_and(same) {
+                return true;
+            }
+        }
+    }
+    false
+}
