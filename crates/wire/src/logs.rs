@@ -14,8 +14,9 @@ pub const LINES_MOST: u32 = 50;
 pub const LINE_MOST: usize = 4096;
 /// Maximum length of a line that is kept, in characters.
 pub const KEPT_MOST: usize = 500;
-/// Maximum memory of a compiled pattern, in bytes.
-const PATTERN_MEMORY: usize = 1 << 20;
+/// Maximum memory of a compiled pattern, and of the states that a search makes of it, in bytes.
+const PATTERN_MEMORY: usize = 256 * 1024;
+const SEARCH_MEMORY: usize = 512 * 1024;
 
 /// A log that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +83,8 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
     if length > PATTERN_MOST {
         return Err(format!("it has {length} characters; at most {PATTERN_MOST} fit"));
     }
-    RegexBuilder::new(text).size_limit(PATTERN_MEMORY).build().map_err(|error| match error {
+    let limited = RegexBuilder::new(text).size_limit(PATTERN_MEMORY).dfa_size_limit(SEARCH_MEMORY).build();
+    limited.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large; make its repetitions shorter".to_owned(),
         error => error.to_string(),
     })
@@ -172,9 +174,24 @@ mod tests {
             ("", "is empty"),
             ("(", "unclosed group"),
             ("(?:a{1000}){1000}", "too large"),
+            (r"\w{60}", "too large"),
             (&"a".repeat(1001), "1001 characters"),
         ] {
             assert!(pattern(text).is_err_and(|found| found.contains(why)), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_real_logs_fit() {
+        for text in [
+            "(?i)error|exception|panic|fatal|timed? ?out|connection (?:refused|reset)|broken pipe|out of memory",
+            r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}[.,]\d{3,9}(?:Z|[+-]\d{2}:?\d{2})?\s+\[?(?:ERROR|WARN)\]?\s",
+            r#"" (?:5\d\d|429) \d+ "[^"]*" "[^"]*"$"#,
+            r#""level":\s*"(?:error|fatal)".*"service":\s*"[\w.-]+""#,
+            r"\b(?:\d{1,3}\.){3}\d{1,3}:\d{2,5}\b.*\bupstream\b.*\b\w+\s\w+\b",
+            r"(?i)\b(?:[a-z0-9_]+\.)+[a-z0-9_]*(?:Exception|Error)\b(?::\s.{1,200})?",
+        ] {
+            assert!(pattern(text).is_ok(), "{text}: {:?}", pattern(text));
         }
     }
 
