@@ -139,10 +139,12 @@ impl Policy {
                 }
             }
         }
-        if let Act::Log(log) = ask.act {
-            self.check_log(log, file)?;
+        // First, so that a caller whom no rule allows learns nothing of what is listed.
+        self.by_rules(ask, &touches, file)?;
+        match ask.act {
+            Act::Log(log) => self.check_log(log, file),
+            _ => Ok(()),
         }
-        self.by_rules(ask, &touches, file)
     }
 
     /// Checks that a log is listed.
@@ -172,8 +174,10 @@ impl Policy {
                 "name one log with a wider pattern, or leave some out",
             ));
         }
-        for log in &start.logs {
-            let wrong = if log.lines > LINES_MOST {
+        for (at, log) in start.logs.iter().enumerate() {
+            let wrong = if start.logs[..at].iter().any(|other| other.name == log.name) {
+                "another log of the run has that name".to_owned()
+            } else if log.lines > LINES_MOST {
                 format!("{} lines of a second are to be kept; at most {LINES_MOST} are", log.lines)
             } else if log.file.len() > PATH_MOST {
                 format!("its path has {} bytes; at most {PATH_MOST} are read", log.file.len())

@@ -153,7 +153,12 @@ fn only_logs_that_are_listed_are_read() {
     assert_eq!(may(&ruled, Act::Log(&app)), Ok(()));
     assert!(may(&ruled, Act::Log(&log("/var/log/app/access.log"))).is_err(), "the rule is narrower");
     let others = policy("logs = [\"/var/log/app/*\"]\n[[allow]]\nname = \"measure\"\nkinds = [\"probe-*\"]");
-    assert!(may(&others, Act::Log(&app)).is_err());
+    let refused = |file: &str| may(&others, Act::Log(&log(file))).unwrap_err();
+    assert_eq!(
+        refused("/var/log/app/error.log"),
+        refused("/etc/shadow"),
+        "whom no rule allows learns nothing of the list"
+    );
 }
 
 #[test]
@@ -169,10 +174,14 @@ fn lists_and_numbers_of_logs_are_checked() {
         assert!(wrong.validate().is_err_and(|found| found.contains(why)), "{entry}");
     }
     let many = |count, at_most| {
-        let start = StartLogs { logs: vec![log("/x/y"); count], at_most, environment: None };
+        let named = |number| LogSpec { name: format!("app{number}"), ..log("/x/y") };
+        let start = StartLogs { logs: (0..count).map(named).collect(), at_most, environment: None };
         Policy::default().check_logs(&start, Path::new("agent.toml"))
     };
     assert_eq!(many(1, Span::secs(5)), Ok(()));
     assert!(many(0, Span::secs(5)).is_err() && many(17, Span::secs(5)).is_err());
     assert!(many(1, Span::secs(8 * 24 * 3600)).is_err_and(|problem| problem.hint.contains("max_probe_time")));
+    let twice = StartLogs { logs: vec![log("/x"), log("/y")], at_most: Span::secs(5), environment: None };
+    let refused = Policy::default().check_logs(&twice, Path::new("agent.toml")).unwrap_err();
+    assert!(refused.title.contains("another log of the run has that name"), "{refused:?}");
 }
