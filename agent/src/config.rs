@@ -4,6 +4,7 @@
 
 mod last_good;
 mod live;
+mod log_dirs;
 mod rules;
 mod usable;
 

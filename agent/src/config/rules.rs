@@ -7,7 +7,7 @@ use firedrill_wire::{
     identity::check_name,
 };
 
-use super::Config;
+use super::{Config, log_dirs};
 use crate::{policy::Policy, secrets::Secrets};
 
 /// The keys of the file that make up [`Rules`].
@@ -50,11 +50,12 @@ impl Rules {
     }
 
     /// Returns the findings for `doctor`: whether the host names its environment, and whether the directories of
-    /// secrets are safe.
+    /// secrets and of logs are safe.
     #[must_use]
     pub fn findings(&self, file: &Path) -> Vec<Finding> {
         let mut all = vec![self.environment_finding(file)];
         all.extend(self.secrets.findings(file));
+        all.extend(log_dirs::findings(&self.policy.logs, file));
         all
     }
 
