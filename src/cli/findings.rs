@@ -5,7 +5,7 @@ use firedrill_history::{Finding, State};
 use super::{
     failure::{Failure, Result},
     output::{print_json, table},
-    runs::{ReportsArgs, history_of, refresh},
+    runs::{ReportsArgs, findings_of, history_of, refresh},
 };
 use crate::verdict::Exit;
 
@@ -82,12 +82,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         return set(args);
     }
     let mut history = history_of(&args.reports.reports)?;
-    let findings = history.findings()?;
-    if let Some(why) = &findings.why_not_kept {
-        errln!("note: the findings are not kept beside the runs: {why}");
-    }
+    let findings = findings_of(&mut history)?;
     let shown: Vec<&Finding> = findings
-        .all
         .iter()
         .filter(|finding| args.all || finding.state == State::Open)
         .filter(|finding| args.scenario.as_ref().is_none_or(|scenario| *scenario == finding.scenario))
@@ -96,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if args.json {
         print_json(&serde_json::json!({ "schema": 1, "findings": shown }))?;
     } else {
-        outln!("{}", text(&shown, &findings.all, args));
+        outln!("{}", text(&shown, &findings, args));
     }
     Ok(Exit::Held)
 }

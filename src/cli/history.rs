@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use firedrill_history::{Entry, Filter, History, Scenario, Shown, State, scenarios};
+use firedrill_history::{Entry, Filter, History, Scenario, Shown, State, minute, scenarios};
 
 use super::{
     failure::Result,
     output::{print_json, table},
-    runs::{ReportsArgs, history_of, moment},
+    runs::{ReportsArgs, history_of},
 };
 use crate::{terminal::harmless, verdict::Exit};
 
@@ -177,7 +177,7 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
 fn row(entry: &Entry, running: bool) -> Vec<String> {
     let told = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
     vec![
-        moment(entry.at_s),
+        minute(entry.at_s),
         entry.scenario.clone().unwrap_or_default(),
         entry.ended_as(running).to_owned(),
         entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),

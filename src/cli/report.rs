@@ -154,7 +154,9 @@ fn prom_file(text: &str) -> Result<PathBuf, String> {
 
 /// Writes the page over all runs.
 fn index(args: &Args) -> Result<Exit> {
-    let path = runs::history_of(&args.reports.reports)?.write_page()?;
+    let mut history = runs::history_of(&args.reports.reports)?;
+    let findings = runs::findings_of(&mut history)?;
+    let path = history.write_page(&findings)?;
     outln!("{}", path.display());
     if args.open == Open::Yes {
         open(&path)?;
@@ -248,6 +250,12 @@ fn open(page: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_format_on_the_command_line_is_one_of_reports() {
+        use clap::ValueEnum as _;
+        assert!(Wanted::value_variants().iter().all(|wanted| wanted.format().is_some()));
+    }
     use crate::log::Writer;
     use firedrill_judge::testing::Drill;
 

@@ -107,18 +107,20 @@ pub(super) fn history_beside(folder: &Path) -> Option<History> {
     history_of(&parent).inspect_err(|failure| errln!("{}", failure.styled())).ok()
 }
 
-/// Writes findings and the index page anew. What cannot be written is told, and changes no verdict.
-pub(super) fn refresh(history: &mut History) {
-    match history.findings() {
-        Ok(findings) => {
-            if let Some(why) = findings.why_not_kept {
-                errln!("warning: the findings are not kept beside the runs: {why}");
-            }
-        }
-        Err(error) => return errln!("warning: {error}"),
+/// Returns the findings of a history. Says so if the file beside the runs does not have them.
+pub(super) fn findings_of(history: &mut History) -> Result<Vec<Finding>> {
+    let findings = history.findings()?;
+    if let Some(why) = findings.why_not_kept {
+        errln!("warning: the findings are not kept beside the runs: {why}");
     }
-    if let Err(error) = history.write_page() {
-        errln!("warning: {error}");
+    Ok(findings.all)
+}
+
+/// Writes findings and the index page anew. A failure is told, and changes no verdict.
+pub(super) fn refresh(history: &mut History) {
+    let page = findings_of(history).and_then(|findings| Ok(history.write_page(&findings)?));
+    if let Err(failure) = page {
+        errln!("warning: {}", failure.styled());
     }
 }
 
@@ -129,13 +131,4 @@ pub(super) fn with_findings<'a>(input: Input<'a>, history: Option<&mut History>)
         |finding: &&Finding| finding.is_about(&input.card().name, input.environment(), input.started());
     let shown = findings.all.iter().filter(is_about).map(Finding::shown).collect();
     input.with_findings(shown)
-}
-
-/// Returns a time of a log for people: `2026-11-20 14:02`, in UTC.
-pub(super) fn moment(at_s: i64) -> String {
-    // 9999-12-31T23:59:59Z: later times cannot be written.
-    const LAST: u64 = 253_402_300_799;
-    let since = std::time::Duration::from_secs(u64::try_from(at_s).unwrap_or(0).min(LAST));
-    let time = humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string();
-    time.get(..16).unwrap_or(&time).replace('T', " ")
 }

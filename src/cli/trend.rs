@@ -1,11 +1,13 @@
 //! `firedrill trend`: how a scenario's score and recovery went over its runs. Needs no host.
 
-use firedrill_history::{Entry, Filter, Scenario, once_each, scenarios};
+use std::collections::HashMap;
+
+use firedrill_history::{Entry, Filter, Scenario, minute, once_each, scenarios};
 
 use super::{
     failure::{Failure, Result},
     output::print_json,
-    runs::{ReportsArgs, history_of, moment},
+    runs::{ReportsArgs, history_of},
 };
 use crate::{
     score::format,
@@ -62,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 fn text(sum: &Scenario, runs: &[&Entry]) -> String {
     let ends = runs.first().zip(runs.last());
     let (from, to) =
-        ends.map_or_else(Default::default, |(one, other)| (moment(one.at_s), moment(other.at_s)));
+        ends.map_or_else(Default::default, |(one, other)| (minute(one.at_s), minute(other.at_s)));
     let verdicts: String = runs.iter().map(|entry| sign(entry.verdict)).collect();
     let scores: Vec<Option<f64>> = runs.iter().map(|entry| entry.score.map(f64::from)).collect();
     let recovered: Vec<Option<f64>> =
@@ -91,7 +93,7 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
             line(&recovered, longest),
             or_not(slowest.map(format::time))
         ),
-        format!("  plan      {}", plans(runs)),
+        format!("  plan      {}", plans(runs.iter().map(|entry| entry.same.as_deref()))),
         String::new(),
     ];
     lines.push(match sum.held_range {
@@ -127,18 +129,18 @@ fn line(figures: &[Option<f64>], most: f64) -> String {
     figures.iter().map(|figure| figure.map_or('·', step)).collect()
 }
 
-/// Returns a letter for each run; equal letters are equal plans.
-fn plans(runs: &[&Entry]) -> String {
-    const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
-    let (mut known, mut letters) = (Vec::new(), String::new());
-    for entry in runs {
-        let place = known.iter().position(|one| *one == &entry.same).unwrap_or_else(|| {
-            known.push(&entry.same);
-            known.len() - 1
-        });
-        letters.push(char::from(LETTERS[place % LETTERS.len()]));
-    }
-    letters
+/// Returns a letter for each run: equal letters are equal plans. A plan that is unknown, or the 53rd, is a point.
+fn plans<'e>(runs: impl Iterator<Item = Option<&'e str>>) -> String {
+    const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut known: HashMap<&'e str, usize> = HashMap::new();
+    let place = |same: Option<&'e str>| {
+        let next = known.len();
+        Some(*known.entry(same?).or_insert(next))
+    };
+    let letter = |place: Option<usize>| {
+        place.and_then(|place| LETTERS.get(place)).map_or('·', |one| char::from(*one))
+    };
+    runs.map(place).map(letter).collect()
 }
 
 #[cfg(test)]
@@ -150,5 +152,13 @@ mod tests {
         let figures = [Some(0.0), Some(12.5), Some(50.0), None, Some(99.0), Some(100.0)];
         assert_eq!(line(&figures, 100.0), "▁▂▅·██");
         assert_eq!(line(&[Some(0.0), None], 0.0), "▁·");
+    }
+
+    #[test]
+    fn equal_plans_have_equal_letters_and_others_never() {
+        assert_eq!(plans([Some("x"), None, Some("y"), Some("x")].into_iter()), "a·ba");
+        let many: Vec<String> = (0..54).map(|number| number.to_string()).collect();
+        let letters = plans(many.iter().map(|one| Some(one.as_str())));
+        assert!(letters.ends_with("YZ··"), "{letters}");
     }
 }

@@ -16,7 +16,7 @@ use firedrill_plan::plan::Plan;
 use firedrill_wire::text;
 use serde::{Deserialize, Serialize};
 
-use crate::{outcome::Told, scan::LOG};
+use crate::{outcome::Told, scan::LOG, time::parsed};
 
 /// One run, or the folder of a run that cannot be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ impl Entry {
         entry.environment.clone_from(&plan.environment);
         entry.plan = Some(plan.digest());
         entry.same = Some(unchanged(plan));
-        entry.at_s = seconds(wall).unwrap_or(entry.at_s);
+        entry.at_s = parsed(wall).unwrap_or(entry.at_s);
         entry.started = Some(std::mem::take(wall));
         entry.operator = Some(std::mem::take(operator));
         entry.firedrill = Some(std::mem::take(version));
@@ -186,12 +186,6 @@ pub(crate) fn unchanged(plan: &mut Plan) -> String {
     plan.seed = 0;
     plan.file.clear();
     plan.digest()
-}
-
-/// Parses a time of a log into seconds since 1970.
-fn seconds(wall: &str) -> Option<i64> {
-    let since = humantime::parse_rfc3339_weak(wall).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_secs()).ok()
 }
 
 fn changed(path: &Path) -> Option<i64> {

@@ -8,18 +8,18 @@ use crate::{
     compare::{Change, Comparison, Side, compare},
 };
 
-/// The kind of a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The kind of a reason. Reasons are told in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// The run was refused, stopped, or left something behind.
+    Run,
     /// An objective was violated, or a guard aborted the run.
     Violated,
     /// It is worse than the baseline, beyond chance, or is not judged any more.
     Worse,
     /// It is not known.
     Unknown,
-    /// The run was refused, stopped, or left something behind.
-    Run,
 }
 
 impl Kind {
@@ -67,7 +67,7 @@ impl Reason {
 pub struct Gate {
     /// The exit code: 0 passes.
     pub exit: u8,
-    /// The reasons, violations first.
+    /// The reasons, in the order of [`Kind`].
     pub reasons: Vec<Reason>,
     /// The run beside its baseline.
     pub comparison: Option<Comparison>,
@@ -83,10 +83,7 @@ pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (
     if own != Exit::Held && reasons.is_empty() {
         reasons.push(Reason::new(Kind::Run, &format!("the run ended with exit code {}", run.exit)));
     }
-    let place = |kind: Kind| {
-        [Kind::Run, Kind::Violated, Kind::Worse, Kind::Unknown].iter().position(|one| *one == kind)
-    };
-    reasons.sort_by_key(|reason| place(reason.kind));
+    reasons.sort_by_key(|reason| reason.kind);
     // An unknown run is one whose exit code says so; unknown parts of others change nothing.
     let mut exit = if own == Exit::Unknown { Exit::Held } else { own };
     for reason in &reasons {

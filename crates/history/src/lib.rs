@@ -30,4 +30,5 @@ pub use filter::{Filter, Shown};
 pub use finding::{Finding, State};
 pub use gate::{Gate, Kind, Reason, gate};
 pub use index::{Findings, History, Refreshed};
+pub use time::minute;
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};

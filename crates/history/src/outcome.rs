@@ -48,9 +48,7 @@ impl Told {
 
     /// Forgets all outcomes but those of these names (attack, objective).
     pub(crate) fn keep(&mut self, names: &HashSet<(String, String)>) {
-        self.outcomes.retain(|one| {
-            names.iter().any(|(attack, objective)| *attack == one.attack && *objective == one.objective)
-        });
+        self.outcomes.retain(|one| names.contains(&(one.attack.clone(), one.objective.clone())));
         self.outcomes.shrink_to_fit();
     }
 }

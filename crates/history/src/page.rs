@@ -104,11 +104,11 @@ struct OtherView {
 }
 
 impl History {
-    /// Writes `index.html` beside the runs, over those and their findings; returns its path. A page of somebody else is left alone.
+    /// Writes `index.html` beside the runs, over those and their `findings`; returns its path. A page of somebody else is left alone.
     ///
     /// # Errors
-    /// The index or the findings cannot be used, or the page cannot be written.
-    pub fn write_page(&mut self) -> Result<std::path::PathBuf, HistoryError> {
+    /// The index cannot be used, or the page cannot be written.
+    pub fn write_page(&mut self, findings: &[Finding]) -> Result<std::path::PathBuf, HistoryError> {
         let path = self.reports().join(FILE);
         let failed = |why: String| HistoryError::Page { path: path.clone(), why };
         if let Ok(old) = fs::read_to_string(&path)
@@ -116,15 +116,14 @@ impl History {
         {
             return Err(failed("there is a page that firedrill did not write".to_owned()));
         }
-        let page = self.page()?;
+        let page = self.page(findings)?;
         whole::replace(&path, page.as_bytes(), whole::USUAL).map_err(|error| failed(error.to_string()))?;
         Ok(path)
     }
 
-    fn page(&mut self) -> Result<String, HistoryError> {
-        let findings = self.findings()?.all;
+    fn page(&mut self, findings: &[Finding]) -> Result<String, HistoryError> {
         let entries = self.runs(&Filter::default())?;
-        let view = View::of(self.reports(), &entries, &findings);
+        let view = View::of(self.reports(), &entries, findings);
         let path = self.reports().join(FILE);
         render(&view).map_err(|error| HistoryError::Page { path, why: error.to_string() })
     }
@@ -189,7 +188,7 @@ impl View {
         let others = &sums[SCENARIOS.min(sums.len())..];
         Self {
             verdict: worst.word(),
-            glyph: glyph(worst),
+            glyph: worst.glyph(),
             story: story(&sums, open.len()),
             meta,
             findings: open.iter().take(FINDINGS).map(finding).collect(),
@@ -271,7 +270,7 @@ fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
     ScenarioView {
         name: sum.scenario.clone(),
         verdict: verdict.word(),
-        glyph: glyph(verdict),
+        glyph: verdict.glyph(),
         said: held,
         charted: if drawn.len() < runs.len() {
             format!("the newest {} of {} runs", drawn.len(), runs.len())
@@ -294,7 +293,7 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
         run: entry.run.clone().unwrap_or_else(|| entry.folder.clone()),
         page: page_of(reports, &entry.folder),
         verdict: entry.ended_as(entry.is_running(reports)),
-        glyph: entry.verdict.map_or("–", glyph),
+        glyph: entry.verdict.map_or("–", Verdict::glyph),
         score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
         recovery: entry.recovered_us.map_or_else(|| "—".to_owned(), format::time),
         violated: violated.join(", "),
@@ -306,17 +305,9 @@ fn other((sum, runs): &(Scenario, Vec<&Entry>)) -> OtherView {
     OtherView {
         name: sum.scenario.clone(),
         verdict: verdict.word(),
-        glyph: glyph(verdict),
+        glyph: verdict.glyph(),
         number: sum.runs,
         last: runs.last().map_or_else(String::new, |run| minute(run.at_s)),
-    }
-}
-
-const fn glyph(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Held => "✓",
-        Verdict::Violated => "✕",
-        Verdict::Unknown => "?",
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Returns a time in seconds since 1970; 0 where the text is no time.
+/// Returns a time in seconds since 1970; `None` if the text is no time.
+pub(crate) fn parsed(time: &str) -> Option<i64> {
+    let since = humantime::parse_rfc3339_weak(time).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+/// As [`parsed`]; 0 if the text is no time.
 pub(crate) fn seconds(time: &str) -> i64 {
-    let since =
-        humantime::parse_rfc3339_weak(time).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+    parsed(time).unwrap_or(0)
 }
 
 /// Returns a time as text.
@@ -22,7 +26,8 @@ pub(crate) fn day(at_s: i64) -> String {
     moment(at_s).get(..10).unwrap_or_default().to_owned()
 }
 
-/// `2026-11-20 14:02`.
-pub(crate) fn minute(at_s: i64) -> String {
+/// Returns a time for people, in UTC: `2026-11-20 14:02`.
+#[must_use]
+pub fn minute(at_s: i64) -> String {
     moment(at_s).get(..16).unwrap_or_default().replace('T', " ")
 }

@@ -15,6 +15,16 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Returns a symbol to stand beside the word, for people who cannot distinguish the colours.
+    #[must_use]
+    pub const fn glyph(self) -> &'static str {
+        match self {
+            Self::Held => "✓",
+            Self::Violated => "✕",
+            Self::Unknown => "?",
+        }
+    }
+
     /// Returns the word that reports use.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -112,11 +112,16 @@ impl Setup {
             .wrap("cannot start the lab")?;
         match self.agents_listen(&lab).and_then(|()| services_ready(&lab, began, heard)) {
             Ok(()) => Ok(lab),
-            Err(why) => {
-                let _ = lab.down();
-                forget(&self.name);
-                Err(why)
-            }
+            Err(why) => Err(match lab.down() {
+                Ok(()) => {
+                    forget(&self.name);
+                    why
+                }
+                Err(left) => why.help(format!(
+                    "the lab could not be ended ({left}); end it with `firedrill lab down --name {}`",
+                    self.name
+                )),
+            }),
         }
     }
 
@@ -159,7 +164,7 @@ fn services_ready(lab: &Lab, began: Instant, mut heard: impl FnMut(&str, &str, D
     Err(Failure::new(format!(
         "service `{service}` of host `{host}` was not ready in time; its log ends with:\n{end}"
     ))
-    .help("the lab is gone again; see its log above, or give it more time by `within` of its `ready`"))
+    .help("see its log above, or give it more time by `within` of its `ready`"))
 }
 
 /// Whether something in a host listens on a port, by the host's own `/proc/net`.

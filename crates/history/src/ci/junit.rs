@@ -1,5 +1,7 @@
 //! The gate as JUnit results: a suite for each attack, a case for each objective of the run or its baseline, and one for the run.
 
+use std::collections::HashSet;
+
 use firedrill_judge::report::junit::xml::{Status, Suite, document};
 
 use crate::{
@@ -20,9 +22,10 @@ pub fn junit(run: &Results, decided: &Gate) -> String {
     for attack in &run.attacks {
         cases.extend(attack.objectives.iter().map(|one| (attack.name.as_str(), one.name.as_str())));
     }
+    let mut known: HashSet<(&str, &str)> = cases.iter().copied().collect();
     for row in decided.comparison.iter().flat_map(|comparison| &comparison.rows) {
         let case = (row.attack.as_str(), row.objective.as_str());
-        if !cases.contains(&case) {
+        if known.insert(case) {
             cases.push(case);
         }
     }

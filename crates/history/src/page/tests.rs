@@ -20,7 +20,8 @@ fn it_shows_scenarios_runs_and_what_is_open() {
     fs::write(here.join("20261106-1402-friday-7f3a/report.html"), "page").unwrap();
     fs::create_dir(here.join("a<b>")).unwrap();
     let mut history = History::open(here, |_| {}).unwrap();
-    let path = history.write_page().unwrap();
+    let findings = history.findings().unwrap().all;
+    let path = history.write_page(&findings).unwrap();
     let page = fs::read_to_string(&path).unwrap();
     for part in [
         "Of 1 scenario the newest run ended: 1 violated. There is 1 open finding.",
@@ -38,7 +39,7 @@ fn it_shows_scenarios_runs_and_what_is_open() {
         assert!(!page.contains(outside), "{outside}");
     }
     fs::write(&path, "<html>mine</html>").unwrap();
-    let refused = history.write_page().unwrap_err().to_string();
+    let refused = history.write_page(&[]).unwrap_err().to_string();
     assert!(refused.contains("did not write"), "{refused}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "<html>mine</html>");
 }

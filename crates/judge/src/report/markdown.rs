@@ -206,6 +206,9 @@ fn logs(text: &mut String, attack: &AttackView) {
             ]
         }),
     );
+    if let Some(sentence) = said(&attack.fewer_logs) {
+        let _ = write!(text, "\n{sentence}\n");
+    }
 }
 
 /// Writes a text, if there is one.

@@ -224,7 +224,7 @@ fn a_log_cut_anywhere_renders_in_every_format() {
     for cut in (0..=records.len()).step_by(3) {
         let log = Log::of(&records[..cut]);
         let input = Input::new(&log);
-        for format in Format::ALL {
+        for format in Format::EVERY {
             assert!(!format.render(&input).unwrap().is_empty(), "{format:?} after {cut}");
         }
     }

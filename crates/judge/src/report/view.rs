@@ -16,7 +16,9 @@ pub(super) mod sketch;
 mod summary;
 mod words;
 
-use firedrill_plan::plan::model::{Phase, Plan};
+use std::collections::HashSet;
+
+use firedrill_plan::plan::model::Plan;
 use serde::Serialize;
 
 use super::{found::Found, input::Input};
@@ -35,9 +37,9 @@ use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
 use host_log::LogView;
 use metric::{MetricRun, MetricView};
-use shown::errors;
 pub(super) use shown::range;
 pub use shown::{alarm, measured};
+use shown::{errors, fault_measured};
 use summary::Answer;
 use words::{NONE, took};
 
@@ -102,6 +104,8 @@ pub(crate) struct AttackView {
     pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) alerts: Vec<AlertView>,
     pub(crate) logs: Vec<LogView>,
+    /// A sentence if some of them are left out.
+    pub(crate) fewer_logs: String,
     pub(crate) ran: bool,
 }
 
@@ -191,23 +195,18 @@ impl View {
 
 /// Returns the vantages that the page can be filtered by, with their places among its names.
 fn vantages(input: &Input<'_>) -> Vec<(usize, String)> {
-    let probes = input.facts.plan.map_or(&[][..], |plan| &plan.probes);
-    let seen = |name: &String| probes.iter().any(|probe| probe.from.contains(name));
-    input.drawn.names.all().iter().cloned().enumerate().filter(|(_, name)| seen(name)).collect()
+    let probes = input.facts.plan.iter().flat_map(|plan| &plan.probes);
+    let seen: HashSet<&String> = probes.flat_map(|probe| &probe.from).collect();
+    input.drawn.names.all().iter().cloned().enumerate().filter(|(_, name)| seen.contains(name)).collect()
 }
 
 fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
 }
 
-/// A symbol beside the word, for people who cannot distinguish the colours.
+/// The symbol of a verdict, or of none.
 fn glyph(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Held) => "✓",
-        Some(Verdict::Violated) => "✕",
-        Some(Verdict::Unknown) => "?",
-        None => "–",
-    }
+    verdict.map_or("–", Verdict::glyph)
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
@@ -234,6 +233,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         few::worst(&attack.figures, rows, |figure| of_note(figure) + errors(figure));
     let (disagreements, fewer_disagreements) = few::worst(&attack.disagreements, rows, |one| -one.chance);
     let (causes, fewer_causes) = few::worst(&attack.causes, rows, |one| (one.bad + one.slipped) as f64);
+    let (logs, fewer_logs) = LogView::all(attack);
     AttackView {
         number: attack.index + 1,
         name: attack.name.clone(),
@@ -248,7 +248,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         }),
         errors: worst
             .filter(|_| ran)
-            .filter(|figure| figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some()))
+            .filter(|figure| fault_measured(figure))
             .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
@@ -265,7 +265,8 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         injections: alike::injections(&attack.injections),
         exchanges: ExchangeView::all(attack),
         alerts: AlertView::all(attack),
-        logs: LogView::all(attack),
+        logs,
+        fewer_logs,
         ran,
     }
 }

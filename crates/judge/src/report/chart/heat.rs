@@ -46,10 +46,11 @@ pub(crate) fn svg(id: &str, probe: &str, span: Span, heat: &Heat) -> Option<Stri
             "<svg class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {columns_wide:.3} \
              {rows}\" data-columns=\"{columns_wide:.3}\" data-rows=\"{rows}\" preserveAspectRatio=\"none\">"
         );
+        let all: Vec<Vec<u8>> = (0..rows).map(levels).collect();
         for level in 1..=5_u8 {
             let mut d = String::new();
-            for row in 0..rows {
-                runs(&mut d, row, &levels(row), level);
+            for (row, levels) in all.iter().enumerate() {
+                runs(&mut d, row, levels, level);
             }
             if !d.is_empty() {
                 let _ = write!(svg, "<path class=\"h{level}\" d=\"{d}\"/>");

@@ -201,7 +201,12 @@ fn samples_of_a_source_stand_on_the_time_axis_of_the_run() {
     let metric = &data["metrics"][0];
     assert_eq!((&metric["name"], &metric["share"]), (&"error rate".into(), &false.into()));
     let first = metric["points"][0].as_array().unwrap();
-    assert!(first[0].as_i64().unwrap() % 5_000 == 0 && first[1].as_f64().unwrap() > 0.0, "{metric}");
+    assert!(
+        (0..260_000).contains(&first[0].as_i64().unwrap())
+            && first[0] != 0
+            && first[1].as_f64().unwrap() > 0.0,
+        "{metric}"
+    );
     assert!(page.contains("error rate: the whole run</title>") && page.contains("data-m=\"0\""));
 }
 
@@ -220,6 +225,14 @@ fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(!page.contains(" style=\"") && !page.contains(" onclick"), "the policy would refuse it");
+}
+
+#[test]
+fn a_run_without_measurements_is_not_told_as_one_without_failures() {
+    let blind = Drill { bins: Box::new(|_, _, _| None), ..Drill::one() };
+    let page = text(Format::Html, &log(&blind));
+    assert!(page.contains("No judged request was measured while a fault was in force."), "{page}");
+    assert!(!page.contains("No judged request failed"), "{page}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Selects the charts of a report, and their lines.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashSet};
 
 use firedrill_plan::plan::model::{Goal, Phase, Plan, Probe};
 use serde::Serialize;
@@ -220,6 +220,7 @@ pub(super) fn zooms(
         }
         columns
     };
+    let targets: HashSet<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
     plan.probes
         .iter()
         .filter(judged)
@@ -238,7 +239,7 @@ pub(super) fn zooms(
                 lines: lines(
                     names,
                     probe.from.iter().map(|vantage| {
-                        let counts = !attack.injections.iter().any(|one| one.host == *vantage);
+                        let counts = !targets.contains(vantage.as_str());
                         (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
                     }),
                 ),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::few;
 use crate::score::{
     card::{AttackCard, LogCard, LogPhase, phase_word},
     format,
@@ -11,7 +12,7 @@ use crate::score::{
 const ROWS: usize = 60;
 
 /// What was read of a log in one phase, or in all of them.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct LogView {
     pub(crate) log: String,
     pub(crate) host: String,
@@ -23,26 +24,32 @@ pub(crate) struct LogView {
 }
 
 /// A line.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct LineView {
     pub(crate) at: String,
     pub(crate) text: String,
 }
 
 impl LogView {
-    /// Returns the rows of an attack: what has lines or doubts, and one row for each log without any.
-    pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
-        attack.logs.iter().flat_map(of_log).take(ROWS).collect()
+    /// Returns the rows of an attack: each phase with lines or doubts, and one row for each log without any. If there are too many,
+    /// doubts stay first, then lines; a sentence tells how many are left out.
+    pub(super) fn all(attack: &AttackCard) -> (Vec<Self>, String) {
+        let rows: Vec<(f64, Self)> = attack.logs.iter().flat_map(of_log).collect();
+        let (rows, fewer) = few::worst(&rows, ROWS, |(badness, _)| *badness);
+        (rows.into_iter().map(|(_, row)| row.clone()).collect(), fewer)
     }
 }
 
-fn of_log(log: &LogCard) -> Vec<LogView> {
+/// Returns the rows of a log, each with its badness.
+fn of_log(log: &LogCard) -> Vec<(f64, LogView)> {
     let told = |one: &&LogPhase| one.least > 0 || one.most != Some(0);
-    let rows: Vec<LogView> = log.phases.iter().filter(told).map(|phase| of_phase(log, phase)).collect();
+    let badness = |one: &LogPhase| if one.most == Some(one.least) { 1.0 } else { 2.0 };
+    let rows: Vec<(f64, LogView)> =
+        log.phases.iter().filter(told).map(|phase| (badness(phase), of_phase(log, phase))).collect();
     if !rows.is_empty() || log.phases.is_empty() {
         return rows;
     }
-    vec![row(log, "all phases".to_owned(), "none".to_owned())]
+    vec![(0.0, row(log, "all phases".to_owned(), "none".to_owned()))]
 }
 
 fn of_phase(log: &LogCard, phase: &LogPhase) -> LogView {

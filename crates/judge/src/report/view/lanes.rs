@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use std::collections::{HashMap, HashSet};
+
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
 
@@ -95,7 +97,7 @@ const fn landed(one: &InjectionCard) -> (Seen, Seen) {
 
 /// Returns a bar for each stretch in which all answers found an alert firing.
 fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
-    let mut all: Vec<Item> = Vec::new();
+    let (mut all, mut told) = (Vec::new(), HashSet::new());
     for attack in attacks {
         for card in super::alerts::each(attack) {
             for one in &card.firing {
@@ -117,7 +119,7 @@ fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
                     ..Item::default()
                 };
                 // An alert that goes on into the next attack is one.
-                if !all.iter().any(|other| other.title == item.title) {
+                if told.insert(item.title.clone()) {
                     all.push(item);
                 }
             }
@@ -152,18 +154,24 @@ fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
 
 /// Returns moments at which somebody intervened, or at which something was not seen.
 fn events(names: &Names, log: &Log) -> Vec<Item> {
-    log.records.iter().filter_map(|record| event(names, log, record)).collect()
+    // From the end on: each lost link finds the time at which it was back.
+    let mut back: HashMap<&str, i64> = HashMap::new();
+    let mut all: Vec<Item> = Vec::new();
+    for record in log.records.iter().rev() {
+        if let Event::LinkBack { host, .. } = &record.event {
+            back.insert(host, record.at_us);
+        }
+        all.extend(event(names, &back, record));
+    }
+    all.reverse();
+    all
 }
 
-fn event(names: &Names, log: &Log, record: &Record) -> Option<Item> {
+fn event(names: &Names, back: &HashMap<&str, i64>, record: &Record) -> Option<Item> {
     let about = |host: &str, item: Item| Some(Item { hosts: names.refer([host]), ..item });
     match &record.event {
         Event::LinkLost { host, why } => {
-            let back = |other: &&Record| {
-                other.seq > record.seq
-                    && matches!(&other.event, Event::LinkBack { host: back, .. } if back == host)
-            };
-            let until_us = log.records.iter().find(back).map_or(record.at_us, |back| back.at_us);
+            let until_us = back.get(host.as_str()).copied().unwrap_or(record.at_us);
             let item = moment(record.at_us, format!("link to {host} lost"), "doubt");
             let title = format!("{}: {why}", item.title);
             about(host, Item { until_us, title, ..item })

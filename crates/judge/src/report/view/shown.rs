@@ -70,7 +70,12 @@ fn us(value: f64) -> String {
     format::micros(firedrill_statistics::whole(value))
 }
 
-/// Returns the share of bad requests while the fault was in force.
+/// Whether requests were measured while the fault was in force.
+pub(super) fn fault_measured(figure: &FigureCard) -> bool {
+    figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some())
+}
+
+/// Returns the share of bad requests while the fault was in force; 0 where none was measured.
 pub(super) fn errors(figure: &FigureCard) -> f64 {
     figure
         .phases

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     figures::longest_outage,
-    shown::{alarm, errors, measured},
+    shown::{alarm, errors, fault_measured, measured},
     words::{NONE, took},
 };
 use crate::{
@@ -102,11 +102,11 @@ fn seen(card: &Scorecard) -> Vec<Line> {
     if !harmed.is_empty() {
         return harmed.into_iter().map(|(_, line)| line).collect();
     }
-    let measured = |attack: &AttackCard| attack.verdict.is_some() && judged(attack).next().is_some();
+    let measured = |attack: &AttackCard| attack.verdict.is_some() && judged(attack).any(fault_measured);
     if card.attacks.iter().any(measured) {
         return vec!["No judged request failed while a fault was in force.".into()];
     }
-    vec!["Nothing was measured while a fault was in force.".into()]
+    vec!["No judged request was measured while a fault was in force.".into()]
 }
 
 fn judged(attack: &AttackCard) -> impl Iterator<Item = &FigureCard> {
@@ -137,12 +137,10 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         "one request" => ", never two in a row".to_owned(),
         longest => format!(", longest outage {longest}"),
     };
+    let failed = if fault_measured(worst) { format::percent(share) } else { "an unknown share".to_owned() };
     let text = format!(
-        "“{}”: {} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}; {back}",
-        attack.name,
-        format::percent(share),
-        worst.probe,
-        worst.vantage
+        "“{}”: {failed} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}; {back}",
+        attack.name, worst.probe, worst.vantage
     );
     Some((share, Line::about(attack, text)))
 }
