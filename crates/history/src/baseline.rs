@@ -10,7 +10,7 @@ use firedrill_judge::{
 use firedrill_wire::text::{self, Breaks};
 use serde::{Deserialize, Serialize};
 
-use crate::{entry::unchanged, error::HistoryError};
+use crate::{entry::unchanged, error::HistoryError, outcome::asked};
 
 /// The version of the file's format that this build writes.
 const VERSION: u32 = 1;
@@ -73,6 +73,9 @@ pub struct ObjectiveResult {
     pub probe: String,
     /// The goal, in words.
     pub goal: String,
+    /// What is asked of which source, where a source measures it; empty in baselines of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked: String,
     /// The verdict.
     pub verdict: Verdict,
     /// The reason, a sentence.
@@ -209,6 +212,7 @@ impl Results {
                 .objectives
                 .into_iter()
                 .map(|one| ObjectiveResult {
+                    asked: asked(&one).unwrap_or_default(),
                     name: one.name,
                     probe: one.probe,
                     goal: one.goal,

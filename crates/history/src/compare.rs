@@ -111,7 +111,8 @@ pub struct Row {
     /// The reason, where the change is not plain from the figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Whether both figures are known and neither has a range, as those of metric sources: there is nothing to compare by, whatever they are.
+    /// Whether both figures are known and neither has a range of chance, as those of metric sources, of alerts and of logs: there is
+    /// nothing to compare by, whatever they are.
     #[serde(skip)]
     pub without_ranges: bool,
 }
@@ -211,15 +212,19 @@ fn both(attack: &AttackResult, before: &ObjectiveResult, after: &ObjectiveResult
         Err(why) => (Change::Unknown, Some(why)),
     };
     let known = |one: &ObjectiveResult| {
-        one.verdict != Verdict::Unknown && one.measured.value.is_some() && one.measured.low.is_none()
+        let figure = one.measured.value.is_some() || one.measured.endless;
+        one.verdict != Verdict::Unknown && figure && range(one).is_none()
     };
-    let without_ranges = before.goal == after.goal && known(before) && known(after);
+    let without_ranges = is_same(before, after) && known(before) && known(after);
     Row { before: Some(side(before)), change, why, without_ranges, ..row(attack, after) }
 }
 
 /// Returns the change, or the reason why the figures cannot be compared.
 fn change(before: &ObjectiveResult, after: &ObjectiveResult) -> Result<Change, String> {
-    if before.goal != after.goal || before.probe != after.probe {
+    if before.goal == after.goal && !is_same(before, after) && before.probe == after.probe {
+        return Err(format!("it was “{}” that was asked, and is “{}”", before.asked, after.asked));
+    }
+    if !is_same(before, after) {
         return Err(format!(
             "the goal was “{}” of {}, and is “{}” of {}",
             before.goal, before.probe, after.goal, after.probe
@@ -232,7 +237,7 @@ fn change(before: &ObjectiveResult, after: &ObjectiveResult) -> Result<Change, S
         }
     }
     let range = |objective: &ObjectiveResult, which: &str| {
-        range(&objective.measured).ok_or_else(|| format!("the {which} run has no range of it"))
+        range(objective).ok_or_else(|| format!("the {which} run has no range of it"))
     };
     let ((low, high), (new_low, new_high)) = (range(before, "earlier")?, range(after, "later")?);
     if before.measured.unit != after.measured.unit {
@@ -247,8 +252,20 @@ fn change(before: &ObjectiveResult, after: &ObjectiveResult) -> Result<Change, S
     })
 }
 
-/// Returns the range of a figure; `None` if it was not measured. The upper end may be infinite.
-fn range(measured: &Measured) -> Option<(f64, f64)> {
+/// Whether two results are about the same. Earlier versions did not say what was asked.
+fn is_same(before: &ObjectiveResult, after: &ObjectiveResult) -> bool {
+    let asked = before.asked == after.asked || before.asked.is_empty() || after.asked.is_empty();
+    before.goal == after.goal && before.probe == after.probe && asked
+}
+
+/// Returns the range by which a figure is compared; `None` if it was not measured, or if it is not about chance. The upper end may be
+/// infinite. What no probe measured, such as an increase or the time of an alert, has a range between two answers of a source: one run
+/// says nothing about how another would be.
+fn range(objective: &ObjectiveResult) -> Option<(f64, f64)> {
+    if objective.probe.is_empty() {
+        return None;
+    }
+    let measured = &objective.measured;
     if measured.value.is_none() && !measured.endless {
         return None;
     }

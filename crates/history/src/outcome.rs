@@ -57,13 +57,13 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let Some(verdict) = attack.verdict else { return Vec::new() };
     // A guard, or a doubt about the whole attack, belongs to no single objective; what held then, held in a part of it only.
     // So it is where the attack was ended early.
-    let part = !matches!(attack.course, Course::Ran);
+    let part = !matches!(attack.course, Course::Ran) || !attack.doubts.is_empty();
     let whole = verdict != Verdict::Held && attack.objectives.iter().all(|one| one.verdict < verdict);
     let of = |one: &ObjectiveCard| Outcome {
         attack: attack.name.clone(),
         objective: one.name.clone(),
-        goal: match &one.metric {
-            Some(metric) => format!("{}, by {}", one.goal, metric.source),
+        goal: match asked(one) {
+            Some(asked) => format!("{}, by {asked}", one.goal),
             None => format!("{} of {}", one.goal, one.probe),
         },
         verdict: if (whole || part) && one.verdict == Verdict::Held { Verdict::Unknown } else { one.verdict },
@@ -86,6 +86,12 @@ fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
         Verdict::Violated | Verdict::Unknown => {}
     }
     all
+}
+
+/// Returns what is asked of which source, for an objective that a source measures: another question is another objective.
+pub(crate) fn asked(objective: &ObjectiveCard) -> Option<String> {
+    let metric = objective.metric.as_ref().map(|metric| format!("{}: {}", metric.source, metric.asks));
+    metric.or_else(|| objective.alert.as_ref().map(|alert| format!("{}: {}", alert.source, alert.alert)))
 }
 
 #[cfg(test)]
@@ -147,6 +153,12 @@ mod tests {
         };
         card.attacks[0].objectives.push(other);
         assert_eq!(told(&card, true), [("users".to_owned(), Verdict::Held)]);
+        // A doubt about the attack is one about each of its objectives, whatever else is unknown.
+        card.attacks[0].doubts = vec!["the coordinator stood still for 4 s".to_owned()];
+        assert_eq!(told(&card, true), []);
+        card.attacks[0].objectives[1].verdict = Verdict::Violated;
+        card.attacks[0].verdict = Some(Verdict::Violated);
+        assert_eq!(told(&card, true), [("fast".to_owned(), Verdict::Violated)], "a violation stands");
         card.attacks[0].verdict = None;
         assert_eq!(told(&card, true), [], "an attack that was not run says nothing");
     }

@@ -75,3 +75,45 @@ fn times_are_better_when_shorter_and_endless_ones_are_the_worst() {
     assert_eq!(change(&never, &never), Change::Same);
     assert_eq!(change(&time(1e6, Some(3e6)), &long), Change::Same, "ranges that touch overlap");
 }
+
+/// The results of a run with an objective that a source measured, with these figures.
+fn of_source(unit: Unit, asked: &str, (low, high): (f64, Option<f64>)) -> Results {
+    let mut results = results(0);
+    let objective = &mut results.attacks[0].objectives[0];
+    (objective.probe, objective.asked) = (String::new(), asked.to_owned());
+    objective.verdict = Verdict::Held;
+    let (value, endless) = (high, high.is_none());
+    objective.measured = Measured { unit, value, endless, low: Some(low), high, samples: 9 };
+    results
+}
+
+#[test]
+fn ranges_between_two_answers_of_a_source_are_no_chance() {
+    for unit in [Unit::Number, Unit::Time] {
+        for after in [(1.0, Some(1.0)), (5e6, None)] {
+            let (one, other) =
+                (of_source(unit, "prom: x", (0.0, Some(0.0))), of_source(unit, "prom: x", after));
+            let row = compare(&one, &other).rows.remove(0);
+            assert_eq!((row.change, row.without_ranges), (Change::Unknown, true), "{unit:?}");
+            assert_eq!(row.after.and_then(|side| side.measured.low), Some(after.0), "it is shown");
+            let (_, gate) = crate::gate(&other, Some(&one), false);
+            assert!(
+                gate.reasons.iter().all(|reason| reason.objective.as_deref() != Some("users")),
+                "{gate:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_question_is_another_objective() {
+    let (one, other) = (
+        of_source(Unit::Number, "prom: x", (0.0, Some(0.0))),
+        of_source(Unit::Number, "prom: y", (0.0, Some(0.0))),
+    );
+    let row = compare(&one, &other).rows.remove(0);
+    assert_eq!((row.change, row.without_ranges), (Change::Unknown, false));
+    assert_eq!(row.why.as_deref(), Some("it was “prom: x” that was asked, and is “prom: y”"));
+    let old = of_source(Unit::Number, "", (0.0, Some(0.0)));
+    assert!(compare(&old, &other).rows[0].without_ranges, "an earlier version did not say");
+}

@@ -39,6 +39,7 @@ pub(super) fn judged(
         course,
         verdict: None,
         why: Vec::new(),
+        doubts: Vec::new(),
         score: None,
         phases: Vec::new(),
         fault_from_us: phases.fault_us,
@@ -80,7 +81,8 @@ pub(super) fn judged(
     let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };
     card.verdict = Some(verdict);
     card.why.extend(tripped);
-    card.why.extend(bench.doubts.iter().map(|doubt| doubt.text.clone()));
+    card.doubts = bench.doubts.iter().map(|doubt| doubt.text.clone()).collect();
+    card.why.extend(card.doubts.iter().cloned());
     if card.objectives.is_empty() {
         card.why.push("no objective is judged in it".to_owned());
     }

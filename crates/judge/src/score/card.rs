@@ -71,6 +71,9 @@ pub struct AttackCard {
     pub verdict: Option<Verdict>,
     /// Reasons why its verdict is not better, each a sentence.
     pub why: Vec<String>,
+    /// Reasons to doubt the attack as a whole, each a sentence: nothing in it can be shown to have held. They are in `why`, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
     /// 0 to 100, for trends; `None` if unknown or not run.
     pub score: Option<u8>,
     /// Its phases, at the times when they took place.
