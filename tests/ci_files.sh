@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The GitHub Action, the GitLab template and the examples: checked by the schemas of both, their scripts by shellcheck, and the Action's
-# script run beside a `firedrill` that only says what it was asked. Copies that are broken on purpose show that this can fail.
+# The GitHub Action, the GitLab template and the examples: checked by the schemas of both, their scripts by shellcheck, and the scripts of the
+# Action and the template run beside a `firedrill` that only says what it was asked. Copies that are broken on purpose show that this can fail.
 # shellcheck disable=SC2016 # What stands in single quotes is not to be expanded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,11 +61,11 @@ esac
 END
 chmod +x "$work/bin/firedrill"
 
-# drill CODE VARIABLE=VALUE…: the script ends with that code, and says so to the job.
+# drill CODE VARIABLE=VALUE…: the Action's script ends with that code, and says so to the job.
 drill() {
     local code=$1 got=0
     shift
-    rm -f "$work/asked" "$work/outputs"
+    rm -rf "$work/asked" "$work/outputs" "$work/reports"
     (cd "$work" && env PATH="$work/bin:$PATH" WORK="$work" GITHUB_OUTPUT="$work/outputs" "$@" "$OLDPWD/packaging/ci/drill.sh" >/dev/null) || got=$?
     ((got == code)) || fail "drill.sh ended with $got, not $code: $*"
     grep -qx "exit=$code" "$work/outputs" || fail "the job is not told the exit code $code: $*"
@@ -82,11 +82,32 @@ drill 3 "${both[@]}" RUN=3 GATE=3
 drill 0 "${both[@]}" RUN=3 FIREDRILL_ALLOW_UNKNOWN=true FIREDRILL_BASELINE=main.json
 asked '[gate][reports/drill.json][--reports][reports][--baseline][main.json][--allow-unknown]'
 drill 6 "${both[@]}" RUN=6
-rm -rf "$work/reports"
 drill 2 "${both[@]}" RUN=2
 ! grep -q gate "$work/asked" || fail "without a report there is nothing to decide about"
 drill 0 FIREDRILL_RUN=reports/one
 asked '[gate][reports/one][--reports][reports]'
 drill 2 FIREDRILL_RUN=one "${both[@]}"
 drill 2 FIREDRILL_SCENARIO=a.toml
+
+# template CODE VARIABLE=VALUE…: the template's script ends with that code, in the shells of GitLab's runner.
+template() {
+    local code=$1 shell got
+    shift
+    for shell in bash sh; do
+        rm -rf "$work/asked" "$work/reports"
+        got=0
+        (cd "$work" && env PATH="$work/bin:$PATH" WORK="$work" "$@" "$shell" -e scripts/firedrill.gitlab-ci-1.sh >/dev/null) || got=$?
+        ((got == code)) || fail "the template's script in $shell ended with $got, not $code: $*"
+        [[ $code != 2 ]] || ! grep -q gate "$work/asked" || fail "without a report there is nothing to decide about"
+    done
+}
+template 0 "${both[@]}" FIREDRILL_AS=ci FIREDRILL_PARAMS=$'env=a b\n\nurl=$(reboot)'
+asked '[run][a.toml][--fleet][my fleet.toml][--out][reports][--json][--as][ci][--param][env=a b][--param][url=$(reboot)]'
+asked '[gate][reports/drill.json][--reports][reports]'
+template 1 "${both[@]}" RUN=1 GATE=1
+template 3 "${both[@]}" RUN=3 GATE=3
+template 0 "${both[@]}" RUN=3 FIREDRILL_ALLOW_UNKNOWN=true FIREDRILL_BASELINE='our main.json'
+asked '[gate][reports/drill.json][--reports][reports][--baseline][our main.json][--allow-unknown]'
+template 6 "${both[@]}" RUN=6
+template 2 "${both[@]}" RUN=2
 echo "the Action and the template are as GitHub and GitLab want them"
