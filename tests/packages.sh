@@ -59,6 +59,7 @@ fi
 apt-get update -qq >&2
 # Kernels are only ever booted in QEMU, with an initramfs of the recipe's own: a general one would take a minute.
 INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >&2
-for unit in prometheus prometheus-node-exporter prometheus-alertmanager prometheus-pushgateway; do
-    [[ " ${need[*]} " != *prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$unit.service"
+# What was there before may be somebody's, and keeps its links.
+for package in "${need[@]}"; do
+    [[ $package != prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$package.service"
 done
