@@ -40,7 +40,7 @@ pub use self::{
 };
 
 use self::{
-    decide::{Awaited, Cure, End, GuardianSaw, Order, StopFor, Waited, Watched},
+    decide::{AWAIT_EVERY, Awaited, Cure, End, GuardianSaw, Order, StopFor, Waited, Watched},
     page::Page,
     proc::Child,
     shared::{EXIT_CANNOT, Shared, exit_code},
@@ -229,7 +229,7 @@ impl Guardian {
                 }
                 Waited::Resume => self.helper.resume(),
             }
-            self.shared.time().wait_any(&[&self.helper], Duration::from_millis(200));
+            self.shared.time().wait_any(&[&self.helper], AWAIT_EVERY);
         }
     }
 }

@@ -254,4 +254,14 @@ mod tests {
         assert_eq!(texts(&take(&mut logs, &bin(21, &["five"]))), ["five"], "another phase");
         assert!(take(&mut logs, &bin(22, &[])).is_empty() && logs.flush().len() == 1);
     }
+
+    #[test]
+    fn neither_a_gap_nor_an_absent_file_is_part_of_a_quiet_stretch() {
+        let mut logs = HostLogs::keeping([("app".to_owned(), 2)].into());
+        let ends = |all: Vec<HostLog>| all.iter().map(|one| (one.from_us, one.until_us)).collect::<Vec<_>>();
+        assert!(take(&mut logs, &bin(0, &[])).is_empty());
+        assert_eq!(ends(take(&mut logs, &bin(3, &[]))), [(0, 1_000_000)]);
+        let absent = LogBin { absent: Some("there is no file".to_owned()), ..bin(4, &[]) };
+        assert_eq!(ends(take(&mut logs, &absent)), [(3_000_000, 4_000_000)]);
+    }
 }

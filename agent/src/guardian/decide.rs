@@ -28,6 +28,11 @@ pub(super) struct Limits {
     pub(super) undo_budget: Duration,
 }
 
+/// Interval at which the guardian looks whether the helper has put back.
+pub(super) const AWAIT_EVERY: Duration = Duration::from_millis(200);
+/// Interval at which the helper looks at a worker that leaves by itself.
+pub(super) const LEAVE_EVERY: Duration = Duration::from_millis(100);
+
 /// Returns the interval between checks of guardian and helper: short while something is open.
 pub(super) const fn interval(open: u32) -> Duration {
     if open == 0 { Duration::from_secs(1) } else { Duration::from_millis(100) }

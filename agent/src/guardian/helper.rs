@@ -2,13 +2,13 @@
 //! guardian is gone or silent. It first kills the process that it takes over from, so that this one cannot wake up
 //! later and act.
 
-use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+use std::sync::atomic::Ordering::SeqCst;
 
 use firedrill_wire::journal::HealReason;
 use rustix::process::Pid;
 
 use super::{
-    decide::{Found, Helper, HelperNext, HelperSaw, Leaving},
+    decide::{Found, Helper, HelperNext, HelperSaw, LEAVE_EVERY, Leaving},
     proc::{Child, harden},
     shared::Shared,
 };
@@ -75,10 +75,9 @@ fn let_leave(worker: &mut Child, shared: &Shared) {
     let page = shared.page;
     let mut leaving = Leaving::new(shared.now(), shared.limits());
     while worker.ended().is_none() {
-        let interval = Duration::from_millis(100);
-        shared.time().wait_any(&[&*worker], interval);
+        shared.time().wait_any(&[&*worker], LEAVE_EVERY);
         let (beats, deadline) = (page.worker_beat.load(SeqCst), page.deadline.load(SeqCst));
-        if leaving.hangs(shared.now(), beats, deadline, interval) {
+        if leaving.hangs(shared.now(), beats, deadline, LEAVE_EVERY) {
             worker.kill();
             return;
         }

@@ -182,8 +182,7 @@ impl Watch {
             interval = watch.interval(todo.guarded, page.open.load(SeqCst));
             let (bells, time) = (page.bells(), self.shared.time());
             match &signals {
-                // An order that was handled already, or a dead guardian, would wake it at once, again and again.
-                _ if watch.is_stopping() || todo.guarded == Guarded::Gone => {
+                _ if watch.hears_bell_only(todo.guarded) => {
                     time.wait_any(&[&bells.worker], interval);
                 }
                 Some(signals) if supervisor.is_some() => {

@@ -17,11 +17,6 @@ pub(crate) fn entry_of<'e>(entries: &'e [String], path: &str) -> Option<&'e str>
     entries.iter().find(listed).filter(|_| is_plain(Path::new(path))).map(String::as_str)
 }
 
-/// Whether entries list a path, as it is written.
-pub(crate) fn lists(entries: &[String], path: &str) -> bool {
-    entry_of(entries, path).is_some()
-}
-
 /// Checks an entry of the list of logs.
 pub(super) fn check(entry: &str) -> Result<(), String> {
     if entry.starts_with("unit:") {

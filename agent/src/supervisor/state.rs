@@ -313,10 +313,7 @@ impl SupervisorState {
             })
             .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
             .and_then(|(id, _)| id.parse().ok());
-        oldest.is_some_and(|id| {
-            self.runs.remove(&id);
-            true
-        })
+        oldest.is_some_and(|id| self.runs.remove(&id))
     }
 
     /// Makes room for the faults that a run just asked; if that is impossible, forgets these again.

@@ -10,10 +10,7 @@ use super::{
 };
 use crate::host::{
     Host,
-    link::{
-        CLAIMED,
-        link_state::{Change, LinkState},
-    },
+    link::{CLAIMED, link_state::LinkState},
 };
 
 /// Stops the thread if this process has it, and waits for its end. Without it the process that made it flap has died, and its
@@ -34,8 +31,7 @@ pub fn apply(host: &Host, injection: &InjectionId, was: &LinkState) -> Result<Un
     }
     let mut undone = link::apply(&stopped.was)?;
     undone.detail.push_str(&format!("; it had gone down {} times", stopped.downs));
-    for Change { what, how } in stopped.changes {
-        let change = format!("{what} of {name} was {how} meanwhile; it is left so");
+    for change in stopped.changes.iter().map(|change| link::meanwhile(name, change)) {
         if !undone.foreign.contains(&change) {
             undone.foreign.push(change);
         }

@@ -1,7 +1,7 @@
 //! Sets an interface up, and restores the entries that the kernel deleted when it went down.
 
 use super::undone::{UndoError, Undone};
-use crate::host::link::link_state::LinkState;
+use crate::host::link::link_state::{Change, LinkState};
 
 /// Sets it up, waits for the entries that the kernel makes again by itself, and makes the others. Does nothing if it is
 /// up and complete. A removed interface is reported and left removed.
@@ -20,9 +20,12 @@ pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
         0 => format!("interface {name} {how}, and has all that it had"),
         made => format!("interface {name} {how}, and {made} addresses and routes were put back"),
     };
-    let foreign =
-        removed.into_iter().map(|what| format!("{what} of {name} was removed meanwhile; it is left so"));
-    Ok(Undone { detail, foreign: foreign.collect() })
+    Ok(Undone { detail, foreign: removed.iter().map(|change| meanwhile(name, change)).collect() })
+}
+
+/// Returns the words for a change of an interface by somebody else.
+pub(super) fn meanwhile(name: &str, Change { what, how }: &Change) -> String {
+    format!("{what} of {name} was {how} meanwhile; it is left so")
 }
 
 /// Returns the error of an interface that could not be put back, for `what` reason.

@@ -33,7 +33,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::Span;
 
-use crate::{diagnostic::Item, plan::model::Ci};
+use crate::{
+    diagnostic::{Item, Place},
+    plan::model::Ci,
+};
 
 /// Version of the language that this build reads (`schema = 1`).
 pub const SCHEMA: u32 = 1;
@@ -123,10 +126,16 @@ impl Scenario {
 
     /// Returns the names of all objectives.
     pub fn all_objectives(&self) -> impl Iterator<Item = &str> {
-        let probed = self.objectives.iter().map(|one| one.name.as_str());
-        let measured = self.metrics.iter().map(|one| one.name.as_str());
-        let logged = self.log_objectives.iter().map(|one| one.name.as_str());
-        probed.chain(measured).chain(self.alerts.iter().map(|one| one.name.as_str())).chain(logged)
+        self.objective_places().map(|(name, _)| name)
+    }
+
+    /// Returns the names of all objectives, of every form, with their places.
+    pub(crate) fn objective_places(&self) -> impl Iterator<Item = (&str, Place)> {
+        let probed = self.objectives.iter().map(|one| (one.name.as_str(), one.place()));
+        let measured = self.metrics.iter().map(|one| (one.name.as_str(), one.place()));
+        let alerted = self.alerts.iter().map(|one| (one.name.as_str(), one.place()));
+        let logged = self.log_objectives.iter().map(|one| (one.name.as_str(), one.place()));
+        probed.chain(measured).chain(alerted).chain(logged)
     }
 
     /// Returns the objective of that name that a probe measures.

@@ -6,10 +6,13 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// Maximum length of an id, in bytes.
+pub const MOST: usize = 48;
+
 /// The text was not an id.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not an id: lower-case letters, digits and `-`, starting with a letter or digit, 1 to 48 characters"
+    "`{0}` is not an id: lower-case letters, digits and `-`, starting with a letter or digit, 1 to {MOST} characters"
 )]
 pub struct IdError(String);
 
@@ -33,7 +36,7 @@ macro_rules! id {
             fn try_from(text: String) -> Result<Self, IdError> {
                 let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
                 let all_well = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-                if starts_well && all_well && text.len() <= 48 { Ok(Self(text)) } else { Err(IdError(text)) }
+                if starts_well && all_well && text.len() <= MOST { Ok(Self(text)) } else { Err(IdError(text)) }
             }
         }
 

@@ -82,7 +82,11 @@ impl Left {
                 Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
                     left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
                 }
-                Event::HostLog(one) => _ = left.logs.insert(one.host.clone(), one.bin),
+                // A quiet stretch of one log is recorded after later bins of another, and they share their numbers.
+                Event::HostLog(one) => {
+                    let newest = left.logs.entry(one.host.clone()).or_default();
+                    *newest = one.bin.max(*newest);
+                }
                 Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
                 Event::AttackEnded { attack, .. } => left.attacks.ended.push(*attack),
                 Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),

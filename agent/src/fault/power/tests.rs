@@ -24,7 +24,8 @@ struct State {
     downs: Vec<Down>,
     forbidden: Option<&'static str>,
     in_namespace: bool,
-    unreadable: bool,
+    /// The question that cannot be answered.
+    unreadable: Option<&'static str>,
     refuses: bool,
 }
 
@@ -40,6 +41,14 @@ impl Double {
         Host { power: Box::new(self.clone()), ..Host::new("app1", Paths::default(), 7790, vec![22]) }
     }
 
+    fn answer<T>(&self, question: &str, answer: impl FnOnce(&State) -> T) -> io::Result<T> {
+        let state = self.0.lock().unwrap();
+        if state.unreadable == Some(question) {
+            return Err(io::Error::other("/proc is not mounted"));
+        }
+        Ok(answer(&state))
+    }
+
     fn downs(&self) -> Vec<Down> {
         self.0.lock().unwrap().downs.clone()
     }
@@ -47,19 +56,16 @@ impl Double {
 
 impl Power for Double {
     fn boot(&self) -> io::Result<Boot> {
-        let state = self.0.lock().unwrap();
-        if state.unreadable {
-            return Err(io::Error::other("/proc is not mounted"));
-        }
-        Ok(Boot { id: format!("boot-{}", state.boots), first: Name { pid: 1, start_ticks: 1 } })
+        let first = Name { pid: 1, start_ticks: 1 };
+        self.answer("boot", |state| Boot { id: format!("boot-{}", state.boots), first })
     }
 
     fn forbidden(&self) -> io::Result<Option<String>> {
-        Ok(self.0.lock().unwrap().forbidden.map(str::to_owned))
+        self.answer("forbidden", |state| state.forbidden.map(str::to_owned))
     }
 
     fn is_machine(&self) -> io::Result<bool> {
-        Ok(!self.0.lock().unwrap().in_namespace)
+        self.answer("is_machine", |state| !state.in_namespace)
     }
 
     fn take_down(&self, how: Down) -> io::Result<Infallible> {
@@ -119,8 +125,14 @@ fn a_kernel_that_would_refuse_is_a_refusal_and_one_that_cannot_be_asked_too() {
         let refusal = prepare(&power.host(), &fault).unwrap_err();
         assert_eq!(refusal.code, RefusalCode::MayNotReboot);
         assert!(refusal.title.contains("CAP_SYS_BOOT"), "{}", refusal.title);
-        power.change(|state| (state.forbidden, state.unreadable) = (None, true));
-        assert_eq!(prepare(&power.host(), &fault).unwrap_err().code, RefusalCode::Unreadable);
+        for question in ["forbidden", "is_machine", "boot"] {
+            power.change(|state| (state.forbidden, state.unreadable) = (None, Some(question)));
+            assert_eq!(
+                prepare(&power.host(), &fault).unwrap_err().code,
+                RefusalCode::Unreadable,
+                "{question}"
+            );
+        }
     }
 }
 
@@ -130,7 +142,7 @@ fn what_cannot_be_looked_at_is_unknown_and_never_in_force() {
         let power = Double::default();
         let host = power.host();
         let live = prepare(&host, &fault).unwrap();
-        power.change(|state| state.unreadable = true);
+        power.change(|state| state.unreadable = Some("boot"));
         let evidence = fault::of(&fault).evidence(&host, &live);
         assert_eq!((evidence.in_force, evidence.exercised), (Seen::Unknown, Seen::Unknown));
         fault::of(&fault).inject(&host, &live).unwrap_err();

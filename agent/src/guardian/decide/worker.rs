@@ -77,9 +77,15 @@ impl Worker {
         self.stopping.is_some()
     }
 
+    /// Whether only its bell may wake it: an order that was handled already, or a dead guardian, would wake it at once, again
+    /// and again.
+    pub(in crate::guardian) fn hears_bell_only(&self, guarded: Guarded) -> bool {
+        self.is_stopping() || guarded == Guarded::Gone
+    }
+
     /// Returns the time until the next check.
     pub(in crate::guardian) fn interval(&self, guarded: Guarded, open: u32) -> Duration {
-        if self.is_stopping() || guarded == Guarded::Gone {
+        if self.hears_bell_only(guarded) {
             return Duration::from_millis(5);
         }
         if open != 0 {

@@ -1,13 +1,11 @@
 //! The runs that are remembered, in one block of memory.
 
-use firedrill_wire::RunId;
+use firedrill_wire::{RunId, id::MOST};
 
 use super::run::Run;
 
 /// Maximum number of runs in memory.
 pub(super) const RUNS_MOST: usize = 64;
-/// Maximum length of an id, in bytes.
-const ID_MOST: usize = 48;
 
 /// Runs by their ids, in the order of these. One block, which is made once for all that are remembered: each small block
 /// that stays keeps a whole page in use, and a block for each of many runs keeps as many pages.
@@ -17,12 +15,12 @@ pub(in crate::supervisor) struct Runs(Vec<(Key, Run)>);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     /// The rest is 0, which is in no id.
-    bytes: [u8; ID_MOST],
+    bytes: [u8; MOST],
 }
 
 impl Key {
     fn of(id: &RunId) -> Self {
-        let mut bytes = [0; ID_MOST];
+        let mut bytes = [0; MOST];
         bytes.iter_mut().zip(id.as_str().bytes()).for_each(|(to, from)| *to = from);
         Self { bytes }
     }
@@ -71,11 +69,12 @@ impl Runs {
         &mut self.0[at].1
     }
 
-    pub(in crate::supervisor) fn remove(&mut self, id: &RunId) {
-        if let Ok(at) = self.place(id) {
-            self.0.remove(at);
-            self.0.shrink_to(RUNS_MOST + 1);
-        }
+    /// Removes a run. Returns whether it was there.
+    pub(in crate::supervisor) fn remove(&mut self, id: &RunId) -> bool {
+        let Ok(at) = self.place(id) else { return false };
+        self.0.remove(at);
+        self.0.shrink_to(RUNS_MOST + 1);
+        true
     }
 
     /// Returns the runs with their ids.
@@ -105,12 +104,12 @@ mod tests {
     fn runs_are_found_by_ids_of_every_length_and_stay_in_one_block() {
         let mut runs = Runs::default();
         let block = runs.0.as_ptr();
-        let mut ids: Vec<String> = (1..=ID_MOST).map(|length| "z".repeat(length)).collect();
+        let mut ids: Vec<String> = (1..=MOST).map(|length| "z".repeat(length)).collect();
         ids.extend(["a".into(), "a-1".into(), "0".into(), "z-".into()]);
         for id in ids.iter().rev() {
             runs.get_or_new(&id.parse().unwrap()).heard_boot_us = id.len() as u64;
         }
-        assert!("z".repeat(ID_MOST + 1).parse::<RunId>().is_err(), "no id is longer");
+        assert!("z".repeat(MOST + 1).parse::<RunId>().is_err(), "no id is longer");
         ids.sort();
         let known: Vec<String> = runs.ids().map(|id| id.to_string()).collect();
         assert_eq!(known, ids);

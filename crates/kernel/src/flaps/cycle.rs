@@ -191,11 +191,8 @@ impl Shared {
                 }
                 Ok(Some(raised)) => {
                     record.phase = Phase::Up;
-                    record.ended = None;
                     let by_others = !raised.was_down && !tried;
-                    if by_others {
-                        record.ended = Some(Ended::SetUp);
-                    }
+                    record.ended = by_others.then_some(Ended::SetUp);
                     break (record.was.clone(), raised, by_others);
                 }
                 // As long as it cannot be set up, it is down and does not flap.
@@ -215,8 +212,7 @@ impl Shared {
         let mut record = self.record();
         record.complete = restored.is_ok();
         record.trouble = restored.as_ref().err().cloned();
-        let removed = restored.map(|(_, removed)| removed).unwrap_or_default();
-        record.note(removed.into_iter().map(|what| Change { what, how: "removed" }).collect());
+        record.note(restored.map(|(_, removed)| removed).unwrap_or_default());
         !by_others
     }
 }

@@ -192,7 +192,7 @@ impl LinkState {
         &self,
         raised: &Raised,
         wanted: &dyn Fn() -> bool,
-    ) -> Result<(usize, Vec<String>), String> {
+    ) -> Result<(usize, Vec<Change>), String> {
         let (links, first) = (&raised.links[..], raised.was_down);
         let most = if first { PATIENCE } else { PATIENCE_AGAIN };
         let patience = |entry: &Entry| entry.patience().min(if first { ROUTER } else { KERNEL });
@@ -210,7 +210,8 @@ impl LinkState {
                 .filter(|entry| !entry.is_over() && !entry.is_of(&gone) && !there.contains(&entry.key()))
                 .collect();
             if missing.is_empty() {
-                return Ok((made.len(), gone.iter().map(|entry| entry.describe()).collect()));
+                let removed = gone.iter().map(|entry| Change { what: entry.describe(), how: "removed" });
+                return Ok((made.len(), removed.collect()));
             }
             let stopped = !wanted();
             if stopped || began.elapsed() >= most {

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use firedrill_wire::DEFAULT_PORT;
+use firedrill_wire::{DEFAULT_PORT, text::NAME_MOST};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -34,8 +34,9 @@ pub(super) fn from_toml(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
 
 /// Parses a fleet without any error. Texts that may be unsafe to show are left to the slower way.
 fn good(text: &str) -> Option<Fleet> {
-    // Plain ASCII is unsafe only with an escape or with a line break in a text.
-    if !text.is_ascii() || ["\\", "\"\"\"", "'''"].iter().any(|mark| text.contains(mark)) {
+    // ASCII of moderate length is unsafe only with an escape, a line break in a text, or a tab.
+    let marks = ["\\", "\"\"\"", "'''", "\t"];
+    if !text.is_ascii() || marks.iter().any(|mark| text.contains(mark)) || is_long(text) {
         return None;
     }
     let read: FleetFile = toml::from_str(text).ok()?;
@@ -43,6 +44,11 @@ fn good(text: &str) -> Option<Fleet> {
     let well = read.schema == 1;
     let fleet = built(read, Vec::new(), &mut sink);
     (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
+}
+
+/// Whether a text in it may be too long to be shown: a text is no longer than its line.
+fn is_long(file: &str) -> bool {
+    file.lines().any(|line| line.len() > NAME_MOST)
 }
 
 /// Parses a fleet without places in the file.
@@ -146,8 +152,8 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
             read
         }
     };
-    // Plain ASCII is unsafe only with an escape.
-    if (!text.is_ascii() || text.contains('\\'))
+    // ASCII of moderate length is unsafe only with an escape.
+    if (!text.is_ascii() || text.contains('\\') || is_long(text))
         && let Some((shown, flaw)) = serde_json::from_str(text).ok().as_ref().and_then(flaws::of_json)
     {
         sink.push(Problem::error(format!(

@@ -162,7 +162,8 @@ fn texts_that_cannot_be_shown_are_refused_in_fleets_without_other_errors() {
     let host = |label: &str| {
         format!("[[host]]\nname = \"a\"\naddress = \"10.0.0.1\"\nlabels = {{ owner = {label} }}\n")
     };
-    for label in ["\"a\\u202eb\"", "\"a\\nb\"", "\"\"\"a\nb\"\"\"", "\"a\u{202e}b\""] {
+    let long = format!("\"{}\"", "a".repeat(8_001));
+    for label in ["\"a\\u202eb\"", "\"a\\nb\"", "\"\"\"a\nb\"\"\"", "\"a\u{202e}b\"", "\"a\tb\"", &long] {
         let (_, said) = told(&host(label));
         assert!(said.contains("cannot be shown safely"), "{label}: {said}");
     }

@@ -88,17 +88,14 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         }
         said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
-    if !plan.objectives.is_empty()
-        || (plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty())
-    {
+    let by_probes_only = plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty();
+    if by_probes_only || !plan.objectives.is_empty() {
         writeln!(out, "\nObjectives")?;
         writeln!(out, "{}", objectives(plan, width))?;
     }
     metric::write(out, plan, width)?;
     log::write(out, plan, width)?;
-    if !plan.probes.is_empty()
-        || (plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty())
-    {
+    if by_probes_only || !plan.probes.is_empty() {
         writeln!(out, "\nProbes")?;
         writeln!(out, "{}", probes(plan, width))?;
     }

@@ -17,12 +17,12 @@ impl JsonSchema for Any {
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let mut all = Objective::json_schema(generator);
-        for other in [
-            MetricObjective::json_schema(generator),
-            AlertObjective::json_schema(generator),
-            LogObjective::json_schema(generator),
+        for (form, other) in [
+            ("a metric", MetricObjective::json_schema(generator)),
+            ("an alert", AlertObjective::json_schema(generator)),
+            ("a log", LogObjective::json_schema(generator)),
         ] {
-            add(&mut all, &other);
+            add(&mut all, form, &other);
         }
         all.remove("required");
         all.insert(
@@ -37,8 +37,11 @@ impl JsonSchema for Any {
     }
 }
 
+/// Begins the description of a key that several forms have. All such keys are keys of the first form.
+const FIRST: &str = "For a probe:";
+
 /// Adds the keys of another form. A key of both forms has the values of both.
-fn add(all: &mut schemars::Schema, other: &schemars::Schema) {
+fn add(all: &mut schemars::Schema, name: &str, other: &schemars::Schema) {
     let Some(new) = other.get("properties").and_then(serde_json::Value::as_object) else { return };
     let Some(keys) = all.get_mut("properties").and_then(serde_json::Value::as_object_mut) else { return };
     for (key, value) in new {
@@ -60,7 +63,8 @@ fn add(all: &mut schemars::Schema, other: &schemars::Schema) {
             *known = serde_json::json!({ "anyOf": [form(known), form(value)] });
         }
         if one != two {
-            known["description"] = format!("For a probe: {one} For a metric: {two}").into();
+            let one = if one.starts_with(FIRST) { one } else { format!("{FIRST} {one}") };
+            known["description"] = format!("{one} For {name}: {two}").into();
         }
     }
 }

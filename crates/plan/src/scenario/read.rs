@@ -305,29 +305,14 @@ impl<'v> Reader<'v, '_> {
     /// Reads an objective by the form that its keys show.
     fn objective(&mut self, id: FileId, key: String, at: Range<usize>, value: &Spanned<DeValue<'v>>) {
         let has = |name: &str| value.get_ref().as_table().is_some_and(|table| table.contains_key(name));
-        let there = if has("logs") {
-            let item = self.item(id, &key, at, value, "objective");
-            let there = item.is_some();
-            add(&mut self.scenario.log_objectives, item, "objective", self.sink);
-            there
+        if has("logs") {
+            self.one(id, key, at, value, "objective", |scenario| &mut scenario.log_objectives);
         } else if has("metric") {
-            let item = self.item(id, &key, at, value, "objective");
-            let there = item.is_some();
-            add(&mut self.scenario.metrics, item, "objective", self.sink);
-            there
+            self.one(id, key, at, value, "objective", |scenario| &mut scenario.metrics);
         } else if has("alert") {
-            let item = self.item(id, &key, at, value, "objective");
-            let there = item.is_some();
-            add(&mut self.scenario.alerts, item, "objective", self.sink);
-            there
+            self.one(id, key, at, value, "objective", |scenario| &mut scenario.alerts);
         } else {
-            let item = self.item(id, &key, at, value, "objective");
-            let there = item.is_some();
-            add(&mut self.scenario.objectives, item, "objective", self.sink);
-            there
-        };
-        if !there {
-            self.scenario.lost.insert(key);
+            self.one(id, key, at, value, "objective", |scenario| &mut scenario.objectives);
         }
     }
 
@@ -390,6 +375,23 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
+    /// Reads one table, and remembers its name if it could not be read.
+    fn one<T: DeserializeOwned>(
+        &mut self,
+        id: FileId,
+        key: String,
+        at: Range<usize>,
+        value: &Spanned<DeValue<'v>>,
+        what: &str,
+        all: fn(&mut Scenario) -> &mut Vec<Item<T>>,
+    ) {
+        let item = self.item(id, &key, at, value, what);
+        if item.is_none() {
+            self.scenario.lost.insert(key);
+        }
+        add(all(&mut self.scenario), item, what, self.sink);
+    }
+
     /// Reads a table of tables, and remembers the names of those that could not be read.
     fn tables<T: DeserializeOwned>(
         &mut self,
@@ -400,11 +402,7 @@ impl<'v> Reader<'v, '_> {
         all: fn(&mut Scenario) -> &mut Vec<Item<T>>,
     ) {
         for (key, at, value) in self.table(id, name, node) {
-            let item = self.item(id, &key, at, value, what);
-            if item.is_none() {
-                self.scenario.lost.insert(key);
-            }
-            add(all(&mut self.scenario), item, what, self.sink);
+            self.one(id, key, at, value, what, all);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    Awaited, Cure, End, Found, Guarded, GuardianSaw, Helper, HelperNext, HelperSaw, Leaving, Limits, Order,
-    StopFor, Waited, Watched, Worker, WorkerSaw, WorkerWhy, interval,
+    AWAIT_EVERY, Awaited, Cure, End, Found, Guarded, GuardianSaw, Helper, HelperNext, HelperSaw, LEAVE_EVERY,
+    Leaving, Limits, Order, StopFor, Waited, Watched, Worker, WorkerSaw, WorkerWhy, interval,
 };
 use crate::guardian::watch::Now;
 
@@ -266,8 +266,8 @@ impl Host {
         let process = self.process_mut(who);
         process.interval = match &process.role {
             Role::Working { .. } => process.interval,
-            Role::Awaiting(_) => Duration::from_millis(200),
-            Role::LetLeave(_) => Duration::from_millis(100),
+            Role::Awaiting(_) => AWAIT_EVERY,
+            Role::LetLeave(_) => LEAVE_EVERY,
             _ => interval(open),
         };
         process.until_us = now.awake_us + us(process.interval);

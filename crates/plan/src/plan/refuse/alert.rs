@@ -1,5 +1,6 @@
 //! Refuses objectives of alerts that their source cannot answer, or that the planned times cannot decide.
 
+use firedrill_sources::SourceKind;
 use firedrill_wire::Span;
 
 use super::time;
@@ -17,11 +18,6 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.alerts {
         goal(item, sink);
         asks(item, scenario, sink);
-        let other = scenario.objective(&item.name).map(Item::place);
-        if let Some(other) = other.or_else(|| scenario.metric(&item.name).map(Item::place)) {
-            let message = format!("there are two objectives `{}`", item.name);
-            sink.push(Problem::error(message).at(item.place(), "again here").also(other, "the other"));
-        }
     }
 }
 
@@ -74,10 +70,7 @@ fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
     let Some(alerts) = kind.alerts() else {
         let message = format!("source `{}` of kind `{}` knows no alerts", alert.source.value, kind.name());
         let problem = Problem::error(message).at(item.place_of(&alert.source.at), "has metrics only");
-        return sink
-            .push(problem.help(
-                "alerts are known by: alertmanager, prometheus, grafana, pagerduty, opsgenie, datadog",
-            ));
+        return sink.push(problem.help(format!("alerts are known by: {}", knowing())));
     };
     let Some(known) = alerts.labels() else { return };
     for (label, value) in alert.labels.iter().filter(|(label, _)| !known.contains(&label.as_str())) {
@@ -89,6 +82,14 @@ fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
         };
         sink.push(Problem::error(message).at(item.place_of(&value.at), "never met").help(help));
     }
+}
+
+/// Returns the names of the kinds that know alerts.
+fn knowing() -> String {
+    let kind = |(name, example)| toml::from_str::<SourceKind>(&format!("{name} = {example}")).ok();
+    let examples = SourceKind::KINDS.iter().zip(SourceKind::EXAMPLES);
+    let all = examples.filter(|one| kind(*one).is_some_and(|kind| kind.alerts().is_some()));
+    all.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Checks that an attack takes long enough to decide its objectives of alerts.

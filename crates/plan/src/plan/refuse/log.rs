@@ -19,11 +19,6 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     scenario.logs.iter().for_each(|item| log(item, sink));
     for item in &scenario.log_objectives {
         objective(item, sink);
-        let probed = scenario.objective(&item.name).map(Item::place);
-        if let Some(other) = probed.or_else(|| scenario.metric(&item.name).map(Item::place)) {
-            let message = format!("there are two objectives `{}`", item.name);
-            sink.push(Problem::error(message).at(item.place(), "again here").also(other, "the other"));
-        }
     }
 }
 

@@ -22,12 +22,6 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
         goal(item, sink);
         asks(item, scenario, sink);
         times(item, sink);
-        if let Some(other) = scenario.objective(&item.name) {
-            let message = format!("there are two objectives `{}`", item.name);
-            sink.push(
-                Problem::error(message).at(item.place(), "again here").also(other.place(), "the other"),
-            );
-        }
     }
 }
 

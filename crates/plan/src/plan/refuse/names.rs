@@ -1,4 +1,6 @@
-//! Names that refer to nothing.
+//! Names that refer to nothing, and names that two objectives have.
+
+use std::collections::BTreeMap;
 
 use crate::{
     diagnostic::{Item, Place, Problem, Sink, nearest, suggest},
@@ -7,7 +9,23 @@ use crate::{
     scenario::{Scenario, attack::Attack},
 };
 
+/// Refuses a name that objectives of two forms have. Within one form, reading refuses it already.
+fn twice(scenario: &Scenario, sink: &mut Sink) {
+    let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
+    for (name, place) in scenario.objective_places() {
+        match seen.get(name) {
+            Some(first) => sink.push(
+                Problem::error(format!("there are two objectives `{name}`"))
+                    .at(place, "again here")
+                    .also(first.clone(), "the other"),
+            ),
+            None => _ = seen.insert(name, place),
+        }
+    }
+}
+
 pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink) {
+    twice(scenario, sink);
     let lost = scenario.lost.iter().map(String::as_str);
     let probes = scenario.probes.iter().map(|probe| probe.name.as_str()).chain(lost.clone());
     let probes: Vec<&str> = probes.collect();
