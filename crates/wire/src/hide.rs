@@ -8,6 +8,7 @@ mod key;
 mod line;
 mod params;
 mod request;
+mod value;
 
 pub use argv::argv;
 pub use key::KeyBlock;

@@ -149,7 +149,8 @@ const fn is_zero(number: &u64) -> bool {
 #[must_use]
 pub fn shown(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
-    // Hidden first: what was cut off might have shown where a secret ends.
+    let text = text::without_invisible(&text);
+    // Hidden before it is cut: what was cut off might have shown where a secret ends.
     text::cleaned(crate::hide::line(&text), KEPT_MOST)
 }
 
@@ -198,7 +199,12 @@ mod tests {
     #[test]
     fn a_kept_line_is_safe_to_show() {
         let line = b"ERROR \x1b[31mlogin\x1b[0m password=hunter2 \xff";
-        assert_eq!(shown(line), "ERROR ␛[31mlogin␛[0m password=*** \u{fffd}");
+        assert_eq!(shown(line), "ERROR login password=*** \u{fffd}");
+        assert_eq!(shown(b"\x1b[1mpassword\x1b[0m\x1b[2m=\x1b[0m\x1b[33mhunter2\x1b[0m x"), "password=*** x");
+        assert_eq!(
+            shown("pass\u{200b}word\u{ad}: hunter2 \u{1b}]8;;http://x\u{7}y".as_bytes()),
+            "password: *** y"
+        );
         assert_eq!(shown(&vec![b'x'; 4000]).chars().count(), KEPT_MOST);
     }
 

@@ -71,6 +71,59 @@ pub fn clean_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// A line without control characters and their sequences, such as colours of a terminal, and without characters that nobody
+/// sees: they may stand within words. Tabs stay.
+#[must_use]
+pub fn without_invisible(line: &str) -> Cow<'_, str> {
+    let unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200c}' | '\u{200d}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+    };
+    let stays = |c: char| c == '\t' || (is_plain(c) && !unseen(c));
+    if line.chars().all(stays) {
+        return Cow::Borrowed(line);
+    }
+    let mut seen = String::with_capacity(line.len());
+    let mut rest = line.chars().peekable();
+    while let Some(c) = rest.next() {
+        let sequence = match c {
+            '\u{1b}' => rest.next_if(|next| matches!(next, ' '..='~')),
+            '\u{9b}' => Some('['),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => Some(']'),
+            _ => None,
+        };
+        match sequence {
+            Some('[') => {
+                while rest.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+                let _ = rest.next_if(|next| matches!(next, '@'..='~'));
+            }
+            // Up to the bell, or to the sequence that ends a string.
+            Some(']' | 'P' | 'X' | '^' | '_') => {
+                while let Some(inside) = rest.next() {
+                    if matches!(inside, '\u{7}' | '\u{9c}') {
+                        break;
+                    }
+                    if inside == '\u{1b}' {
+                        let _ = rest.next_if_eq(&'\\');
+                        break;
+                    }
+                }
+            }
+            // Of a set of characters, whose name follows.
+            Some(' '..='/') => {
+                while rest.next_if(|next| matches!(next, ' '..='/')).is_some() {}
+                let _ = rest.next_if(|next| matches!(next, '0'..='~'));
+            }
+            Some(_) => {}
+            None if stays(c) => seen.push(c),
+            // A line break within a line separates words.
+            None if sign(c) == ' ' => seen.push(' '),
+            None => {}
+        }
+    }
+    Cow::Owned(seen)
+}
+
 /// The lines of a text as one, with a space between them.
 #[must_use]
 pub fn joined(text: &str) -> String {
@@ -202,6 +255,14 @@ mod tests {
         assert_eq!(clean("abcdef", 4), "abc…");
         assert_eq!(joined("\n one text\r\n of  two lines.\n"), "one text of  two lines.");
         assert_eq!(clean_lines("a\tb\r\n\u{1b}c"), "a    b\n␛c");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_taken_out_of_a_line() {
+        assert_eq!(without_invisible(BAD), "rednul   line break gpj.exe  ");
+        assert_eq!(without_invisible("a\u{1b}(Bb\u{1b}]0;title\u{1b}\\c\u{1b}Md\u{1b}"), "abcd");
+        assert_eq!(without_invisible("a\u{1b}[38;5;1mb\u{200d}c\td"), "abc\td");
+        assert!(matches!(without_invisible("Grüße, 日本語"), Cow::Borrowed(_)));
     }
 
     #[test]
