@@ -13,25 +13,25 @@ mod follow;
 mod lines;
 mod open;
 mod place;
+mod thread;
 mod writers;
 
 use std::{
     collections::VecDeque,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use firedrill_probe::{Spool, Writer, clock::boot_id};
+use firedrill_probe::Spool;
 use firedrill_wire::{
     RefusalCode, RunId,
     api::Problem,
-    logs::{LogBin, LogSpec, StartLogs},
+    logs::{LogBin, StartLogs},
 };
 
 use self::{
-    bounds::{Bounds, Ending, Reader},
-    follow::Follower,
+    bounds::{Ending, Reader, lock},
+    thread::{Go, Opening, refused, spawn},
 };
 use crate::{
     control::{Caller, Feed},
@@ -46,12 +46,8 @@ const LOGS: usize = 64;
 const STOPPED: usize = 4;
 /// Maximum memory of one run's bins, in bytes.
 const MEMORY: usize = 8 * 1024 * 1024;
-/// Interval at which files are looked at.
-const EVERY: Duration = Duration::from_millis(100);
-/// Maximum time for which a file system may take to open the logs.
-const OPENING: Duration = Duration::from_secs(5);
-/// Maximum time for which a reader waits for the one that it replaces.
-const REPLACING: Duration = Duration::from_secs(2);
+/// Maximum time for which a file system may take to open the logs. Coordinators wait for an answer for 5 s.
+const OPENING: Duration = Duration::from_secs(3);
 
 /// The logs of the last few runs.
 #[derive(Default)]
@@ -71,14 +67,6 @@ struct OfRun {
     owner: String,
     spool: Arc<Spool<LogBin>>,
     reader: Arc<Reader>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn refused(title: String, hint: &str) -> Problem {
-    refuse(RefusalCode::BadLog, title, hint)
 }
 
 impl Known {
@@ -220,65 +208,49 @@ impl Drop for Logs {
     }
 }
 
-/// The logs that a reader opens.
-struct Opening {
-    logs: Vec<LogSpec>,
-    entries: Vec<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Opening {
-    fn open(&self) -> Result<Vec<Follower>, Problem> {
-        let boot = boot_id();
-        let followers = self.logs.iter().map(|spec| {
-            Follower::start(spec.clone(), self.entries.clone(), boot.clone(), self.logs.len()).map_err(
-                |why| {
-                    let hint = "correct the log, or policy.logs in the host's agent.toml";
-                    refused(format!("cannot read the log {}: {why}", spec.name), hint)
-                },
-            )
-        });
-        followers.collect()
+    fn run(number: usize) -> RunId {
+        format!("run-{number}").parse().unwrap()
     }
-}
 
-/// Where a reader that has opened its logs writes, and the reader that it replaces.
-struct Go {
-    bins: Writer<LogBin>,
-    before: Option<Arc<Reader>>,
-}
+    fn told(known: &mut Known, run: &RunId, logs: usize) -> String {
+        known.admit(&Arc::new(Reader::new(run, logs))).unwrap_err().title
+    }
 
-/// A reader's thread that opens its logs, and waits for a word to go.
-struct Started {
-    opened: mpsc::Receiver<Result<(), Problem>>,
-    go: mpsc::Sender<Go>,
-}
-
-fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) -> io::Result<Started> {
-    let (tell, opened) = mpsc::channel();
-    let (go, gone) = mpsc::channel::<Go>();
-    std::thread::Builder::new().name("logs".into()).stack_size(1 << 20).spawn(move || {
-        let _ending = Ending(&reader);
-        let mut followers = match opening.open() {
-            Ok(followers) => followers,
-            Err(problem) => {
-                let _ = tell.send(Err(problem));
-                return;
-            }
-        };
-        let _ = tell.send(Ok(()));
-        let Ok(Go { bins, before }) = gone.recv() else { return };
-        if let Some(before) = before {
-            // From here on, so that no line is counted by both.
-            before.wait_ended(REPLACING);
-            followers = opening.open().unwrap_or(followers);
+    #[test]
+    fn readers_count_until_they_have_ended() {
+        let mut known = Known::default();
+        let readers: Vec<_> = (0..RUNNING).map(|number| Arc::new(Reader::new(&run(number), 1))).collect();
+        for reader in &readers {
+            known.admit(reader).unwrap();
         }
-        let bounds = Bounds { reader: &reader, until: Instant::now() + at_most };
-        while reader.goes_on(EVERY) && !bounds.are_over() {
-            for bin in followers.iter_mut().filter_map(|follower| follower.look(&bounds)) {
-                bins.push(bin);
-            }
+        assert!(
+            told(&mut known, &run(99), 1)
+                .ends_with("logs of 16 runs are read on this host, which is the most")
+        );
+        readers[3].stop();
+        let title = told(&mut known, &run(99), 1);
+        assert!(title.contains("1 of the readers were stopped") && title.contains("run-3"), "{title}");
+        drop(Ending(&readers[3]));
+        known.admit(&Arc::new(Reader::new(&run(99), 1))).unwrap();
+    }
+
+    #[test]
+    fn logs_of_a_host_are_bounded_and_a_replaced_reader_makes_room() {
+        let mut known = Known::default();
+        let readers: Vec<_> = (0..4).map(|number| Arc::new(Reader::new(&run(number), 16))).collect();
+        for reader in &readers {
+            known.admit(reader).unwrap();
         }
-        followers.into_iter().map(Follower::end).for_each(|bin| bins.push(bin));
-    })?;
-    Ok(Started { opened, go })
+        assert!(told(&mut known, &run(9), 1).contains("64 logs are read on this host"));
+        let (owner, spool) = ("alice".to_owned(), Spool::with_memory(MEMORY));
+        known.runs.push_back(OfRun { run: run(0), owner, spool, reader: Arc::clone(&readers[0]) });
+        known.admit(&Arc::new(Reader::new(&run(0), 16))).unwrap();
+        // It was stopped, and hangs: it makes no room any more.
+        readers[0].stop();
+        assert!(told(&mut known, &run(0), 16).contains("run-0"));
+    }
 }

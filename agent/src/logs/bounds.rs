@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -10,7 +10,9 @@ use std::{
 
 use firedrill_wire::RunId;
 
-use super::lock;
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A thread that reads the logs of a run.
 pub(super) struct Reader {
