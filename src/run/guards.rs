@@ -28,7 +28,8 @@ pub(super) struct Guards {
     plan: Arc<Plan>,
     window: Window,
     metrics: Seen,
-    armed: bool,
+    /// Since when the conditions are enabled.
+    armed_us: Option<i64>,
     /// For each condition, the time since which it could not be evaluated.
     blind_since: Vec<Option<i64>>,
     /// The same for objectives.
@@ -54,15 +55,16 @@ impl Guards {
             plan: Arc::clone(plan),
             window: Window::new(keep(plan), fresh(plan)),
             metrics: Seen::new(plan),
-            armed: false,
+            armed_us: None,
             blind_since: vec![None; plan.guard.abort.len()],
             blind_on: vec![None; plan.guard.abort_on.len()],
         }
     }
 
     /// Enables the conditions: something is about to be in force.
-    pub(super) fn arm(&mut self) {
-        if !std::mem::replace(&mut self.armed, true) {
+    pub(super) fn arm(&mut self, now_us: i64) {
+        if self.armed_us.is_none() {
+            self.armed_us = Some(now_us);
             self.blind_since.fill(None);
             self.blind_on.fill(None);
         }
@@ -70,7 +72,7 @@ impl Guards {
 
     /// Disables the conditions: nothing is in force, and nothing recovers.
     pub(super) fn disarm(&mut self) {
-        self.armed = false;
+        self.armed_us = None;
     }
 
     /// Returns the latest measurements, which the screen shows, too.
@@ -90,8 +92,8 @@ impl Guards {
 
     /// A source was asked.
     pub(super) fn sampled(&mut self, event: &Event) {
-        if let Event::Sampled { objective, until_us, samples, failed, .. } = event {
-            self.metrics.take(objective, *until_us, samples, failed.as_deref());
+        if let Event::Sampled { objective, until_us, samples, unsure_us, failed, .. } = event {
+            self.metrics.take(objective, (*until_us, *unsure_us), samples, failed.as_deref());
         }
     }
 
@@ -109,9 +111,7 @@ impl Guards {
 
     /// Evaluates every condition.
     pub(super) fn look(&mut self, now_us: i64) -> Option<Tripped> {
-        if !self.armed {
-            return None;
-        }
+        let armed_us = self.armed_us?;
         let blind_for = self.plan.guard.blind_for.unwrap_or(BLIND_FOR);
         for (condition, since) in self.plan.guard.abort.iter().zip(&mut self.blind_since) {
             let AbortWhen { probe, good_below, over } = condition;
@@ -136,14 +136,14 @@ impl Guards {
                 }
             }
         }
-        self.look_on(now_us, blind_for)
+        self.look_on((armed_us, now_us), blind_for)
     }
 
     /// Evaluates every objective that is a condition: it trips when the newest samples violate it by themselves.
-    fn look_on(&mut self, now_us: i64, blind_for: Span) -> Option<Tripped> {
+    fn look_on(&mut self, (armed_us, now_us): (i64, i64), blind_for: Span) -> Option<Tripped> {
         for (condition, since) in self.plan.guard.abort_on.iter().zip(&mut self.blind_on) {
             let AbortOn { objective, over } = condition;
-            match on::violated(&self.plan, &self.window, &self.metrics, condition, now_us) {
+            match on::violated(&self.plan, &self.window, &self.metrics, condition, (armed_us, now_us)) {
                 Some(violated) => {
                     *since = None;
                     if let Some(why) = violated {
@@ -196,7 +196,7 @@ mod tests {
         let mut guards = guards(|_| {});
         measure(&mut guards, 10..15, 80);
         assert!(guards.look(15 * S).is_none(), "nothing is in force");
-        guards.arm();
+        guards.arm(15 * S);
         let tripped = guards.look(15 * S).expect("80 % are good, of the last five seconds");
         assert!(!tripped.blind);
         assert_eq!(tripped.why, "guard: buy 80.0% good over 5s, below 90% (500 requests)");
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_condition_that_cannot_be_evaluated_for_long_stops_the_run_too() {
         let mut guards = guards(|_| {});
-        guards.arm();
+        guards.arm(10 * S);
         assert!(guards.look(10 * S).is_none());
         assert!(guards.look(30 * S).is_none(), "it is blind since now");
         assert!(guards.look(40 * S).is_none());
@@ -218,7 +218,7 @@ mod tests {
             tripped.why
         );
         guards.disarm();
-        guards.arm();
+        guards.arm(41 * S);
         assert!(guards.look(41 * S).is_none(), "blindness before this attack does not count");
         measure(&mut guards, 35..41, 100);
         assert!(guards.look(41 * S).is_none(), "it sees again");

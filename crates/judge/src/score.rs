@@ -28,6 +28,7 @@ mod part;
 mod phases;
 mod requests;
 pub(crate) mod sample;
+mod sampled;
 pub(crate) mod samples;
 mod share;
 mod single;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use firedrill_probe::{Anything, Fetched, Fetcher};
 use firedrill_wire::probe::{HttpProbe, Refusal};
 
-use crate::{AlertQuery, AlertSeen, Point, Question, SourceKind, clock::date_us};
+use crate::{AlertQuery, AlertSeen, Behind, Metrics, Point, Question, SourceKind, clock::date_us};
 
 /// Asks one source.
 #[expect(missing_debug_implementations, reason = "it may hold a token")]
@@ -17,22 +17,9 @@ pub struct Asker {
 
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// What it says, in the order of time.
-    pub points: Vec<Point>,
-    /// The header `Date`, in microseconds since 1970.
-    pub date_us: Option<i64>,
-    /// When it was asked, by the clock of [`firedrill_probe::clock`].
-    pub sent_us: u64,
-    /// When the answer was whole.
-    pub received_us: u64,
-}
-
-/// An answer to a question for an alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AskedAlert {
-    /// The alerts that are firing.
-    pub firing: Vec<AlertSeen>,
+pub struct Asked<T> {
+    /// What it says, such as points in the order of time.
+    pub says: T,
     /// The header `Date`, in microseconds since 1970.
     pub date_us: Option<i64>,
     /// When it was asked, by the clock of [`firedrill_probe::clock`].
@@ -67,26 +54,41 @@ impl Asker {
     ///
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
-    pub async fn ask(&self, question: &Question) -> Result<Asked, String> {
-        let metrics = self.kind.metrics().ok_or_else(|| format!("{} has no metrics", self.kind.name()))?;
-        let answer = self.fetch(&metrics.question(question)).await?;
-        Ok(Asked {
-            points: metrics.points(answer.status, &answer.body)?,
-            date_us: answer.date.as_deref().and_then(date_us),
-            sent_us: answer.sent_us,
-            received_us: answer.received_us,
-        })
+    pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, String> {
+        let metrics = self.metrics()?;
+        self.read(&metrics.question(question), |status, body| metrics.points(status, body)).await
+    }
+
+    /// Asks once for the data behind other queries, by the query of [`crate::Metrics::behind_query`].
+    ///
+    /// # Errors
+    /// There is no answer, or it is none to the question; a clause for people.
+    pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, String> {
+        let metrics = self.metrics()?;
+        self.read(&metrics.question(question), |status, body| metrics.behind(status, body)).await
     }
 
     /// Asks once whether an alert is firing.
     ///
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
-    pub async fn alert(&self, query: &AlertQuery) -> Result<AskedAlert, String> {
+    pub async fn alert(&self, query: &AlertQuery) -> Result<Asked<Vec<AlertSeen>>, String> {
         let alerts = self.kind.alerts().ok_or_else(|| format!("{} has no alerts", self.kind.name()))?;
-        let answer = self.fetch(&alerts.ask(query)).await?;
-        Ok(AskedAlert {
-            firing: alerts.firing(query, answer.status, &answer.body)?,
+        self.read(&alerts.ask(query), |status, body| alerts.firing(query, status, body)).await
+    }
+
+    fn metrics(&self) -> Result<&dyn Metrics, String> {
+        self.kind.metrics().ok_or_else(|| format!("{} has no metrics", self.kind.name()))
+    }
+
+    async fn read<T>(
+        &self,
+        request: &HttpProbe,
+        read: impl Fn(u16, &[u8]) -> Result<T, String>,
+    ) -> Result<Asked<T>, String> {
+        let answer = self.fetch(request).await?;
+        Ok(Asked {
+            says: read(answer.status, &answer.body)?,
             date_us: answer.date.as_deref().and_then(date_us),
             sent_us: answer.sent_us,
             received_us: answer.received_us,

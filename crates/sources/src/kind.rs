@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::probe::{Field, HttpProbe, Refusal};
 
-use crate::{Point, alert::Alerts};
+use crate::{Behind, Point, alert::Alerts};
 
 /// What is asked of a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,15 @@ pub trait Metrics: Send + Sync {
     /// Whether the moments of a question are those of its answer. Otherwise the source has moments of its own.
     fn has_steps(&self) -> bool;
 
-    /// Returns the query that tells how old the newest data behind another query are, in seconds, if there is one.
-    fn age_query(&self, queries: &[&str]) -> Option<String>;
+    /// Returns the query that tells which data are behind other queries, if there is one: how old the newest of each series are, and how
+    /// many series there are. Its answer is read by [`Metrics::behind`].
+    fn behind_query(&self, queries: &[&str]) -> Option<String>;
+
+    /// Reads an answer to the query of the data behind others.
+    ///
+    /// # Errors
+    /// It is no answer to the question; a clause for people.
+    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
 
     /// Returns the request of a question.
     fn question(&self, question: &Question) -> HttpProbe;

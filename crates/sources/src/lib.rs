@@ -14,7 +14,7 @@ use firedrill_wire::probe::{Form as _, Hides, HttpProbe, ProbeKind, Refusal};
 use serde::{Deserialize, Serialize};
 
 pub use alert::{AlertQuery, AlertSeen, Alerts};
-pub use ask::{Asked, AskedAlert, Asker};
+pub use ask::{Asked, Asker};
 pub use kind::{
     Form, Kind, Metrics, Question,
     alertmanager::Alertmanager,
@@ -25,7 +25,7 @@ pub use kind::{
     pagerduty::PagerDuty,
     prometheus::{Prometheus, selectors},
 };
-pub use points::{Point, merged};
+pub use points::{Behind, Point, merged};
 
 /// The list of the kinds of sources, given to a macro.
 ///

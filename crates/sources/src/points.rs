@@ -17,6 +17,17 @@ pub struct Point {
     pub nan: bool,
 }
 
+/// What is behind the values of one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Behind {
+    /// The moment, in microseconds since 1970 by the source's clock.
+    pub at_us: i64,
+    /// The age of the oldest series, in seconds; `None` if there is no series.
+    pub age: Option<f64>,
+    /// Number of series of each selector of the queries.
+    pub series: Vec<u32>,
+}
+
 impl Point {
     /// A point of one series.
     #[must_use]

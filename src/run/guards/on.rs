@@ -11,18 +11,19 @@ use crate::{
     score::{Window, format, metric},
 };
 
-/// Returns how the newest measurements violate an objective by themselves, if they do. `None`: blind.
+/// Returns how the newest measurements violate an objective by themselves, if they do. `None`: blind. Samples of a metric from before
+/// `armed_us` are about another time.
 pub(super) fn violated(
     plan: &Plan,
     window: &Window,
     metrics: &Seen,
     condition: &AbortOn,
-    now_us: i64,
+    (armed_us, now_us): (i64, i64),
 ) -> Option<Option<String>> {
     let AbortOn { objective, over } = condition;
     if let Some(metric) = plan.metrics.iter().find(|one| one.name == *objective) {
         let timeout = plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout);
-        let samples = metrics.window(metric, timeout, *over, now_us)?;
+        let samples = metrics.since(metric, timeout, *over, (armed_us, now_us))?;
         return Some(metric::violated_by(metric, &samples));
     }
     let one = plan.objectives.iter().find(|one| one.name == *objective)?;
@@ -63,25 +64,25 @@ mod tests {
         AbortOn { objective: objective.to_owned(), over: Span::secs(10) }
     }
 
-    #[test]
-    fn an_objective_of_a_metric_trips_by_its_newest_samples_and_is_blind_without() {
+    /// A plan with a metric that is sampled every two seconds.
+    fn plan(goal: MetricGoal) -> Plan {
         let mut plan = Drill::one().plan();
         plan.metrics = vec![Metric {
             name: "errors".to_owned(),
             source: "prom".to_owned(),
             asks: Asks::One { query: "x".to_owned() },
-            goal: MetricGoal::Below(0.5),
+            goal,
             every: Span::secs(2),
             lag: Span::secs(1),
             stale_after: Span::secs(5),
+            window: Span::ZERO,
             during: vec![Phase::Fault],
         }];
-        let window = Window::new(Span::secs(60), Span::secs(3));
-        let mut seen = Seen::new(&plan);
-        let look =
-            |seen: &Seen, second: i64| violated(&plan, &window, seen, &condition("errors"), second * S);
-        assert_eq!(look(&seen, 1), None, "nothing was asked");
-        let sample = |second: i64, value: f64| Sample {
+        plan
+    }
+
+    fn sample(second: i64, value: f64) -> Sample {
+        Sample {
             at_us: second * S,
             window_us: 0,
             age_us: 0,
@@ -89,15 +90,81 @@ mod tests {
             high: Some(value),
             total: None,
             series: 1,
+            behind: Vec::new(),
             lacks: None,
+        }
+    }
+
+    /// Judges these samples at a second by a condition over ten of them, of a guard that is armed in second 20.
+    fn guarded(goal: MetricGoal, samples: &[Sample], now: i64) -> Option<Option<String>> {
+        let plan = plan(goal);
+        let mut seen = Seen::new(&plan);
+        seen.take("errors", (now * S, 1_000), samples, None);
+        let window = Window::new(Span::secs(60), Span::secs(3));
+        violated(&plan, &window, &seen, &condition("errors"), (20 * S, now * S))
+    }
+
+    #[test]
+    fn what_was_before_the_guard_was_armed_does_not_count() {
+        let below = MetricGoal::Below(0.5);
+        let bad_before = [sample(16, 9.0), sample(18, 0.1)];
+        assert_eq!(guarded(below, &bad_before, 21), Some(None), "no sample is about the time since");
+        let reaches_back = Sample { window_us: 5 * S, ..sample(24, 9.0) };
+        assert_eq!(guarded(below, &[bad_before[1].clone(), reaches_back.clone()], 25), Some(None));
+        let since = [bad_before[0].clone(), sample(24, 9.0)];
+        assert!(guarded(below, &since, 25).is_some_and(|why| why.is_some()));
+        // A source whose data are always from before is not waited for for ever.
+        let old = |second: i64| [Sample { age_us: (second - 15) * S, ..sample(second, 0.1) }];
+        assert_eq!(
+            guarded(below, &old(40), 41),
+            Some(None),
+            "data as old as that begin in second 50 at the latest"
+        );
+        assert_eq!(guarded(below, &[Sample { window_us: 0, age_us: 2 * S, ..sample(21, 0.1) }], 28), None);
+    }
+
+    #[test]
+    fn an_increase_is_counted_from_the_last_sample_before_the_window_and_needs_two() {
+        let increase = MetricGoal::IncreaseBelow(5.0);
+        let all = [sample(20, 0.0), sample(30, 5.0)];
+        let why = guarded(increase, &all, 31).flatten().expect("it rose by five");
+        assert!(why.starts_with("increased by 5, not by less than 5"), "{why}");
+        assert_eq!(
+            guarded(increase, &[sample(10, 0.0), sample(30, 5.0)], 31),
+            None,
+            "one sample shows no increase"
+        );
+        assert_eq!(
+            guarded(increase, &[sample(10, 0.0), sample(22, 5.0)], 23),
+            Some(None),
+            "the second is to come"
+        );
+    }
+
+    #[test]
+    fn one_series_that_is_no_number_neither_hides_another_nor_blinds() {
+        let nan = |value: f64| {
+            [Sample { lacks: Some(crate::log::Lack::NotANumber), series: 2, ..sample(30, value) }]
         };
-        seen.take("errors", 10 * S, &[sample(8, 0.1), sample(10, 0.2)], None);
+        assert!(guarded(MetricGoal::Below(0.5), &nan(9.0), 31).flatten().is_some());
+        assert_eq!(guarded(MetricGoal::Below(0.5), &nan(0.1), 31), None);
+    }
+
+    #[test]
+    fn an_objective_of_a_metric_trips_by_its_newest_samples_and_is_blind_without() {
+        let plan = plan(MetricGoal::Below(0.5));
+        let window = Window::new(Span::secs(60), Span::secs(3));
+        let mut seen = Seen::new(&plan);
+        let look =
+            |seen: &Seen, second: i64| violated(&plan, &window, seen, &condition("errors"), (0, second * S));
+        assert_eq!(look(&seen, 1), None, "nothing was asked");
+        seen.take("errors", (10 * S, 1_000), &[sample(8, 0.1), sample(10, 0.2)], None);
         assert_eq!(look(&seen, 11), Some(None));
-        seen.take("errors", 12 * S, &[sample(12, 0.7)], None);
+        seen.take("errors", (12 * S, 1_000), &[sample(12, 0.7)], None);
         assert_eq!(look(&seen, 13), Some(Some("0.7, not below 0.5".to_owned())));
-        seen.take("errors", 24 * S, &[sample(24, 0.1)], None);
+        seen.take("errors", (24 * S, 1_000), &[sample(24, 0.1)], None);
         assert_eq!(look(&seen, 25), Some(None), "the window has moved on");
-        seen.take("errors", 26 * S, &[], Some("no answer"));
+        seen.take("errors", (26 * S, 1_000), &[], Some("no answer"));
         assert_eq!(look(&seen, 27), Some(None), "one missing answer is not blindness yet");
         assert_eq!(look(&seen, 40), None);
     }
@@ -112,7 +179,7 @@ mod tests {
             plan.objectives.iter().find(|one| wanted(&one.goal)).expect("both are there").name.clone()
         };
         let look = |window: &Window, latency: bool| {
-            violated(&plan, window, &seen, &condition(&name(latency)), 20 * S)
+            violated(&plan, window, &seen, &condition(&name(latency)), (0, 20 * S))
         };
         assert_eq!(look(&window, false), None);
         (0..20).for_each(|second| window.push("canary", second * S, &bin("buy", second, 100, 0)));

@@ -74,7 +74,7 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
             return Ok(after(attack, Verdict::Unknown, &why));
         }
     };
-    run.guards.arm();
+    run.guards.arm(run.facts.now_us());
     let went = fault_and_recovery(run, index, attack, start_us).await?;
     run.guards.disarm();
     if let Err(stop) = went {

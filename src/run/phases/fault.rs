@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     log::{Event, Moment},
-    plan::model::{Attack, Metric, Phase},
+    plan::model::{Attack, Metric, MetricGoal, Phase},
 };
 
 /// Interval at which the latest end of the fault is computed again.
@@ -96,13 +96,17 @@ async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<R
         .filter(|metric| attack.judge.contains(&metric.name))
         .map(|metric| (metric, plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout)))
         .collect();
-    let latest = metrics.iter().map(|(metric, timeout)| metric.overdue_after(*timeout)).max();
+    let counts = |metric: &Metric| matches!(metric.goal, MetricGoal::IncreaseBelow(_));
+    // An increase is known from a sample after the end that shows something, whose data may be as old as any that is not stale.
+    let more = |metric: &Metric| if counts(metric) { metric.stale_after } else { Span::ZERO };
+    let latest = metrics.iter().map(|(metric, timeout)| metric.overdue_after(*timeout) + more(metric)).max();
     let Some(latest) = latest else { return Ok(Ok(())) };
     let known = |run: &Run| {
         metrics.iter().all(|(metric, _)| {
-            // An increase needs a sample after the end.
             let after_us = until_us + signed(metric.every.as_micros());
-            run.guards.metrics().is_known_until(metric, after_us)
+            let metrics = run.guards.metrics();
+            metrics.is_known_until(metric, after_us)
+                && (!counts(metric) || metrics.shows_after(metric, until_us))
         })
     };
     Ok(run.pump(until_us + signed(latest.as_micros()), known).await?.map(|_| ()))

@@ -117,6 +117,7 @@ mod tests {
             every: Span::secs(1),
             lag: Span::secs(1),
             stale_after: Span::secs(5),
+            window: Span::ZERO,
             during: vec![Phase::Fault],
         }];
         plan.attacks[0].judge = vec!["errors".to_owned()];
@@ -135,6 +136,7 @@ mod tests {
                 high: Some(value),
                 total: None,
                 series: 1,
+                behind: Vec::new(),
                 lacks: None,
             }],
             unsure_us: 1_000,

@@ -41,7 +41,7 @@ impl Watch {
                 if let Some(date_us) = answer.date_us {
                     self.there.saw(date_us, sent_us, received_us);
                 }
-                (sent_us, received_us, answer.firing, None)
+                (sent_us, received_us, answer.says, None)
             }
             Err(why) => (began_us, ended_us, Vec::new(), Some(why)),
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firedrill_sources::{Asked, Asker, Point, Question, clock::Clock};
+use firedrill_sources::{Asked, Asker, Behind, Point, Question, clock::Clock};
 use firedrill_wire::Span;
 
 use super::super::clock::{RunClock, signed};
@@ -13,6 +13,12 @@ use crate::{
 
 /// Maximum number of moments in one question. What is longer ago is not asked for any more.
 const MOMENTS: i64 = 600;
+/// Maximum number of new points in one answer of a source that has moments of its own: ten for each moment.
+const POINTS: usize = 6_000;
+/// A source may cut moments to milliseconds.
+const CUT_US: u64 = 1_999;
+/// A clock that is off by more than this from what earlier answers told, beyond their uncertainty, was set.
+const SET_US: i64 = 1_000_000;
 /// Uncertainty of a source whose answers have no `Date`, so that both machines' clocks are trusted.
 const UNTOLD_US: i64 = 2_000_000;
 
@@ -23,11 +29,17 @@ pub(super) struct Poll {
     clock: RunClock,
     /// The source's clock against the run's.
     there: Clock,
-    /// The query of the age of data, if there is one.
-    age: Option<String>,
+    /// Whether the source was asked for its clock.
+    met: bool,
+    /// The query of the data behind the values, if there is one.
+    behind: Option<String>,
+    /// The most series that each selector of the query ever had.
+    most_series: Vec<u32>,
     window_us: i64,
     /// The first moment that was not answered, by the source's clock.
     next_us: Option<i64>,
+    /// Number of moments in the next question: fewer after a failure, because an answer may be too long or take too long.
+    moments: i64,
     /// Why the newest question had no answer, if it had none.
     failed: Option<String>,
 }
@@ -36,10 +48,21 @@ impl Poll {
     pub(super) fn new(metric: Metric, asker: Asker, clock: RunClock) -> Self {
         let queries = metric.asks.queries();
         let kind = asker.kind().metrics();
-        let age = kind.and_then(|kind| kind.age_query(&queries));
-        let window_us =
-            kind.map_or(0, |kind| queries.iter().map(|query| kind.window_us(query)).max().unwrap_or(0));
-        Self { age, window_us, metric, asker, clock, there: Clock::default(), next_us: None, failed: None }
+        let behind = kind.and_then(|kind| kind.behind_query(&queries));
+        let window_us = kind.map_or(0, |kind| signed(metric.window(kind).as_micros()));
+        Self {
+            behind,
+            window_us,
+            metric,
+            asker,
+            clock,
+            there: Clock::default(),
+            met: false,
+            most_series: Vec::new(),
+            next_us: None,
+            moments: MOMENTS,
+            failed: None,
+        }
     }
 
     pub(super) const fn metric(&self) -> &Metric {
@@ -50,25 +73,35 @@ impl Poll {
     pub(super) async fn once(&mut self) -> Option<Event> {
         let began_us = self.clock.now_us();
         let mut question = self.question()?;
-        let met = if self.there.is_known() { Ok(()) } else { self.meet(&question).await };
+        let met = if self.met { Ok(()) } else { self.meet(&question).await };
         if met.is_ok() {
             // The clock may be known by now.
+            self.met = true;
             question = self.question()?;
         }
+        let (asked_by_us, _) = self.offset_us();
         let answer = match met {
             Ok(()) => self.ask(&question).await,
             Err(why) => Err(why),
         };
-        let (offset_us, unsure_us) = self.offset_us();
+        let (mut offset_us, unsure_us) = self.offset_us();
         let (samples, failed) = match answer {
             Ok(samples) => (samples, None),
-            Err(why) => (Vec::new(), Some(why)),
+            Err(why) => {
+                // The clock may have been set.
+                offset_us = asked_by_us;
+                (Vec::new(), Some(why))
+            }
+        };
+        self.moments = match failed {
+            None => self.moments.saturating_mul(2).min(MOMENTS),
+            Some(_) => (question.moments() / 2).max(1),
         };
         let again = failed.is_some() && failed == self.failed;
         self.failed.clone_from(&failed);
         Some(Event::Sampled {
             objective: self.metric.name.clone(),
-            until_us: question.until_us - offset_us,
+            until_us: question.question.until_us - offset_us,
             samples,
             unsure_us,
             took_us: self.clock.now_us() - began_us,
@@ -128,63 +161,101 @@ impl Poll {
     }
 
     /// The moments that the source can know by now, and that it was not asked for.
-    fn question(&self) -> Option<Question> {
+    fn question(&self) -> Option<Asking> {
         let (offset_us, _) = self.offset_us();
         let step_us = signed(self.metric.every.as_micros()).max(1);
         let known = self.clock.now_us() + offset_us - signed(self.metric.lag.as_micros());
-        let until_us = known.div_euclid(step_us) * step_us;
-        let first =
-            if self.has_steps() { until_us } else { until_us - signed(self.metric.stale_after.as_micros()) };
-        let oldest = until_us - (MOMENTS - 1) * step_us;
+        let newest_us = known.div_euclid(step_us) * step_us;
+        let first = if self.has_steps() {
+            newest_us
+        } else {
+            newest_us - signed(self.metric.stale_after.as_micros())
+        };
+        let oldest = newest_us - (MOMENTS - 1) * step_us;
         let from_us = self.next_us.unwrap_or(first).max(oldest);
-        (from_us <= until_us).then(|| Question { query: String::new(), from_us, until_us, step_us })
+        let until_us = newest_us.min(from_us + (self.moments - 1) * step_us);
+        (from_us <= until_us).then(|| Asking {
+            question: Question { query: String::new(), from_us, until_us, step_us },
+            is_cut: until_us < newest_us,
+        })
     }
 
     /// Asks once for the source's clock: until it is known, nobody knows which moment is the newest.
-    async fn meet(&mut self, question: &Question) -> Result<(), String> {
+    async fn meet(&mut self, asking: &Asking) -> Result<(), String> {
         let query = self.metric.asks.queries().first().map_or_else(String::new, |query| (*query).to_owned());
-        let asked = self.asker.ask(&Question { query, ..question.clone() }).await?;
-        self.saw(&asked);
-        Ok(())
+        let newest = Question { query, from_us: asking.question.until_us, ..asking.question.clone() };
+        let asked = self.asker.ask(&newest).await?;
+        self.saw(&asked)
     }
 
-    async fn ask(&mut self, question: &Question) -> Result<Vec<Sample>, String> {
+    async fn ask(&mut self, asking: &Asking) -> Result<Vec<Sample>, String> {
+        let Asking { question, is_cut } = asking;
+        let mut behind = None;
+        // The data behind the values are asked for first: what lands in between is newer than it is said to be, never older.
+        if let Some(query) = self.behind.clone() {
+            let asked = self.asker.behind(&Question { query, ..question.clone() }).await?;
+            self.saw(&asked)?;
+            behind = Some(asked.says);
+        }
         let queries: Vec<String> = self.metric.asks.queries().into_iter().map(str::to_owned).collect();
         let mut answers = Vec::new();
-        for query in queries.into_iter().chain(self.age.clone()) {
+        for query in queries {
             let asked = self.asker.ask(&Question { query, ..question.clone() }).await?;
-            self.saw(&asked);
-            answers.push(asked.points);
+            self.saw(&asked)?;
+            answers.push(asked.says);
         }
-        let ages = if self.age.is_some() { answers.pop() } else { None };
         let total = if matches!(self.metric.asks, Asks::Ratio { .. }) { answers.pop() } else { None };
         let values = answers.pop().unwrap_or_default();
-        let answer = Answer { values, total, ages };
-        let samples = if self.has_steps() {
+        let within_us = if self.has_steps() { CUT_US } else { 0 };
+        let answer = Answer { values, total, behind, within_us };
+        if self.has_steps() {
             self.next_us = Some(question.until_us + question.step_us);
             let moments = (0..MOMENTS).map(|step| question.from_us + step * question.step_us);
-            moments.take_while(|at| *at <= question.until_us).map(|at| self.sample(at, &answer)).collect()
-        } else {
-            let new = |point: &&Point| (question.from_us..=question.until_us).contains(&point.at_us);
-            let samples: Vec<Sample> =
-                answer.values.iter().filter(new).map(|point| self.sample(point.at_us, &answer)).collect();
-            if let Some(newest) = answer.values.iter().filter(new).map(|point| point.at_us).max() {
-                self.next_us = Some(newest + 1);
-            }
-            samples
-        };
-        Ok(samples)
-    }
-
-    fn saw(&mut self, asked: &Asked) {
-        if let Some(date_us) = asked.date_us {
-            let here = |boot_us| self.clock.from_boot(boot_us);
-            self.there.saw(date_us, here(asked.sent_us), here(asked.received_us));
+            let moments = moments.take_while(|at| *at <= question.until_us);
+            return Ok(moments.map(|at| self.sample(at, &answer)).collect());
         }
+        let inside = |point: &&Point| (question.from_us..=question.until_us).contains(&point.at_us);
+        let new: Vec<i64> = answer.values.iter().filter(inside).map(|point| point.at_us).collect();
+        if new.len() > POINTS {
+            let span = Span(Duration::from_micros((question.until_us - question.from_us).unsigned_abs()));
+            return Err(format!(
+                "it answers with {} points in {span}, and {POINTS} can be taken at once; ask for fewer a second",
+                new.len()
+            ));
+        }
+        if *is_cut {
+            self.next_us = Some(question.until_us + 1);
+        } else if let Some(newest) = new.last() {
+            self.next_us = Some(newest + 1);
+        }
+        Ok(new.into_iter().map(|at_us| self.sample(at_us, &answer)).collect())
     }
 
-    /// Returns what an answer says of a moment of the source's clock.
-    fn sample(&self, at_us: i64, answer: &Answer) -> Sample {
+    /// Takes what an answer tells of the source's clock.
+    ///
+    /// # Errors
+    /// It was set, so moments that were asked for are not those that were meant.
+    fn saw<T>(&mut self, asked: &Asked<T>) -> Result<(), String> {
+        let Some(date_us) = asked.date_us else { return Ok(()) };
+        let here = |boot_us| self.clock.from_boot(boot_us);
+        let before = self.there.offset_us();
+        self.there.saw(date_us, here(asked.sent_us), here(asked.received_us));
+        let Some(((was_us, unsure_us), (is_us, still_us))) = before.zip(self.there.offset_us()) else {
+            return Ok(());
+        };
+        let step_us = is_us - was_us;
+        if step_us.abs() <= unsure_us + still_us + SET_US {
+            return Ok(());
+        }
+        // The next moment is one of the old clock, which may lie far ahead.
+        self.next_us = None;
+        let way = if step_us < 0 { "back" } else { "forward" };
+        let span = Span(Duration::from_secs(step_us.unsigned_abs() / 1_000_000));
+        Err(format!("its clock was set {way} by about {span}, so the moments that were asked for are others"))
+    }
+
+    /// Returns what an answer says of a moment of the source's clock. Moments come in the order of time.
+    fn sample(&mut self, at_us: i64, answer: &Answer) -> Sample {
         let (offset_us, _) = self.offset_us();
         let mut sample = Sample {
             at_us: at_us - offset_us,
@@ -194,31 +265,43 @@ impl Poll {
             high: None,
             total: None,
             series: 0,
+            behind: Vec::new(),
             lacks: None,
         };
-        let Some(value) = at(&answer.values, at_us) else {
+        let behind = answer.behind.as_ref().map(|all| {
+            let own = nearest(all, |one| one.at_us, at_us, answer.within_us);
+            own.cloned().unwrap_or_default()
+        });
+        let is_gone = behind.as_ref().is_some_and(|behind| self.is_gone(&behind.series));
+        if let Some(behind) = &behind {
+            sample.behind.clone_from(&behind.series);
+        }
+        let at = |points: &[Point]| nearest(points, |point| point.at_us, at_us, answer.within_us).copied();
+        let Some(value) = at(&answer.values) else {
             sample.lacks = Some(Lack::Empty);
             return sample;
         };
         sample.series = value.series;
         (sample.low, sample.high) = (number(value.low), number(value.high));
-        let mut several = value.series > 1
-            && matches!(self.metric.goal, MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_));
-        let mut nan = value.nan;
+        let one = matches!(self.metric.goal, MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_));
+        let mut several = value.series > 1 && one;
+        // Nothing can be counted with what is infinite; beside a bound it is a value.
+        let is_none = |point: &Point| point.nan || one && !(point.low.is_finite() && point.high.is_finite());
+        let mut nan = is_none(&value);
         if let Some(total) = &answer.total {
-            let Some(total) = at(total, at_us) else {
+            let Some(total) = at(total) else {
                 sample.lacks = Some(Lack::Empty);
                 return sample;
             };
             sample.total = number(total.high);
             several |= total.series > 1;
-            nan |= total.nan;
+            nan |= is_none(&total);
         }
-        if let Some(ages) = &answer.ages {
+        if let Some(behind) = behind {
             // Without an age there are no data behind the value: it is made from nothing.
-            let age_us = at(ages, at_us).and_then(|age| age_us(age.high));
+            let age_us = behind.age.and_then(age_us);
             sample.age_us = age_us.unwrap_or(0);
-            if age_us.is_none_or(|age| age > signed(self.metric.stale_after.as_micros())) {
+            if is_gone || age_us.is_none_or(|age| age > signed(self.metric.stale_after.as_micros())) {
                 sample.lacks = Some(Lack::Stale);
                 return sample;
             }
@@ -230,18 +313,51 @@ impl Poll {
         };
         sample
     }
+
+    /// Whether a selector that once had series has none: what the query makes without it is made from nothing.
+    fn is_gone(&mut self, series: &[u32]) -> bool {
+        let selectors = self.most_series.len().max(series.len());
+        self.most_series.resize(selectors, 0);
+        let mut gone = false;
+        for (place, most) in self.most_series.iter_mut().enumerate() {
+            let now = series.get(place).copied().unwrap_or(0);
+            gone |= now == 0 && *most > 0;
+            *most = now.max(*most);
+        }
+        gone
+    }
 }
 
-/// The points of an answer: of values, of all events for a share, of ages.
+/// What is asked for next.
+struct Asking {
+    question: Question,
+    /// Whether later moments could be asked for, too.
+    is_cut: bool,
+}
+
+impl Asking {
+    const fn moments(&self) -> i64 {
+        let Question { from_us, until_us, step_us, .. } = &self.question;
+        (*until_us - *from_us) / *step_us + 1
+    }
+}
+
+/// The points of an answer: of values, of all events for a share, and what is behind them.
 struct Answer {
     values: Vec<Point>,
     total: Option<Vec<Point>>,
-    ages: Option<Vec<Point>>,
+    behind: Option<Vec<Behind>>,
+    /// The most by which a point's time differs from the moment that it is about.
+    within_us: u64,
 }
 
-/// Returns the point of a moment. A source may cut moments to milliseconds.
-fn at(points: &[Point], at_us: i64) -> Option<&Point> {
-    points.iter().find(|point| (point.at_us - at_us).abs() < 2_000)
+/// Returns what is nearest to a moment, of what is in the order of time.
+fn nearest<T>(all: &[T], time: impl Fn(&T) -> i64, at_us: i64, within_us: u64) -> Option<&T> {
+    let next = all.partition_point(|one| time(one) < at_us);
+    let near = all.get(next.saturating_sub(1)..all.len().min(next + 1))?;
+    near.iter()
+        .filter(|one| time(one).abs_diff(at_us) <= within_us)
+        .min_by_key(|one| time(one).abs_diff(at_us))
 }
 
 /// A number as JSON can hold it; what is infinite becomes the largest number.

@@ -7,7 +7,11 @@ use firedrill_wire::Span;
 use super::super::clock::signed;
 use crate::{
     log::Sample,
-    plan::{Plan, model::Metric},
+    plan::{
+        Plan,
+        model::{Metric, MetricGoal},
+    },
+    score::metric::shows,
 };
 
 /// The newest samples of all metrics.
@@ -22,9 +26,25 @@ pub(in crate::run) struct Seen {
 struct Newest {
     /// The newest moment that the source answered for.
     until_us: Option<i64>,
+    /// Uncertainty of the source's clock.
+    unsure_us: i64,
     samples: VecDeque<Sample>,
     /// Why the newest question had no answer.
     failed: Option<String>,
+}
+
+impl Newest {
+    /// Returns the samples that show something, in the order of time.
+    fn shown(&self, metric: &Metric) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(|sample| shows(metric.goal, sample))
+    }
+
+    /// Returns the newest sample that shows something, unless it is overdue.
+    fn newest(&self, metric: &Metric, timeout: Span, now_us: i64) -> Option<&Sample> {
+        let newest = self.shown(metric).max_by_key(|sample| sample.at_us)?;
+        let overdue = signed(metric.overdue_after(timeout).as_micros());
+        (newest.at_us >= now_us.saturating_sub(overdue)).then_some(newest)
+    }
 }
 
 impl Seen {
@@ -38,7 +58,7 @@ impl Seen {
     pub(in crate::run) fn take(
         &mut self,
         objective: &str,
-        until_us: i64,
+        (until_us, unsure_us): (i64, i64),
         samples: &[Sample],
         failed: Option<&str>,
     ) {
@@ -47,7 +67,7 @@ impl Seen {
         if failed.is_some() {
             return;
         }
-        one.until_us = Some(until_us);
+        (one.until_us, one.unsure_us) = (Some(until_us), unsure_us);
         one.samples.extend(samples.iter().cloned());
         while one.samples.front().is_some_and(|sample| sample.at_us < until_us.saturating_sub(self.keep_us)) {
             one.samples.pop_front();
@@ -57,6 +77,13 @@ impl Seen {
     /// Whether a source has answered for all moments of a metric up to that one.
     pub(in crate::run) fn is_known_until(&self, metric: &Metric, us: i64) -> bool {
         self.all.get(&metric.name).and_then(|one| one.until_us).is_some_and(|until| until >= us)
+    }
+
+    /// Whether a sample that shows something is certainly about the time after a moment only.
+    pub(in crate::run) fn shows_after(&self, metric: &Metric, us: i64) -> bool {
+        self.all.get(&metric.name).is_some_and(|one| {
+            one.shown(metric).any(|sample| sample.from_us() >= us.saturating_add(one.unsure_us))
+        })
     }
 
     /// Returns the samples of the last `over` before the newest moment that could be known; `None` if the newest that shows
@@ -69,14 +96,37 @@ impl Seen {
         now_us: i64,
     ) -> Option<Vec<&Sample>> {
         let one = self.all.get(&metric.name)?;
-        let shows = |sample: &&Sample| sample.lacks.is_none();
-        let newest = one.samples.iter().filter(shows).map(|sample| sample.at_us).max()?;
-        let overdue = signed(metric.overdue_after(timeout).as_micros());
-        if newest < now_us.saturating_sub(overdue) {
-            return None;
-        }
+        let newest = one.newest(metric, timeout, now_us)?.at_us;
         let from = newest.saturating_sub(signed(over.as_micros()));
-        Some(one.samples.iter().filter(shows).filter(|sample| sample.at_us > from).collect())
+        Some(one.shown(metric).filter(|sample| sample.at_us > from).collect())
+    }
+
+    /// Returns the samples of the last `over` that are only about the time since a moment, less the uncertainty of the source's clock.
+    /// An increase has the last one before that time, too, because it is counted from there. There are none as long as the first ones
+    /// cannot be known. `None` if the newest that shows something is overdue, or if there are too few later.
+    pub(in crate::run) fn since(
+        &self,
+        metric: &Metric,
+        timeout: Span,
+        over: Span,
+        (since_us, now_us): (i64, i64),
+    ) -> Option<Vec<&Sample>> {
+        let one = self.all.get(&metric.name)?;
+        let newest = one.newest(metric, timeout, now_us)?;
+        let steps = usize::from(matches!(metric.goal, MetricGoal::IncreaseBelow(_)));
+        let own =
+            one.shown(metric).filter(|sample| sample.from_us() >= since_us.saturating_sub(one.unsure_us));
+        let own: Vec<&Sample> = own.collect();
+        let from_us = newest.at_us.saturating_sub(signed(over.as_micros()));
+        let first = own.partition_point(|sample| sample.at_us <= from_us).saturating_sub(steps);
+        let own = own.get(first..).unwrap_or_default();
+        if own.len() > steps {
+            return Some(own.to_vec());
+        }
+        let reach_us = newest.at_us.saturating_sub(newest.from_us());
+        let step_us = if steps > 0 { signed(metric.every.as_micros()) } else { 0 };
+        let first_us = since_us + reach_us + step_us + signed(metric.overdue_after(timeout).as_micros());
+        (now_us <= first_us).then(Vec::new)
     }
 
     /// Returns why the newest question about a metric had no answer, if it had none.

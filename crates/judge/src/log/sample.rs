@@ -25,6 +25,9 @@ pub struct Sample {
     /// Number of series.
     #[serde(default)]
     pub series: u32,
+    /// Number of series behind the value, of each selector of the query; empty if the source does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<u32>,
     /// The reason why it shows nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Lack>,

@@ -12,14 +12,11 @@ pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
     }
     let doubt = |text: String| Some(Doubt { void: true, text });
     for metric in bench.metrics() {
-        let sampled = bench.facts.sampled.get(metric.name.as_str());
-        let baseline = bench.phases.get(Phase::Baseline);
-        let inside = |one: &&Sample| {
-            one.lacks.is_none()
-                && baseline.is_some_and(|phase| phase.from_us <= one.from_us() && one.at_us <= phase.until_us)
-        };
-        let before: Vec<&Sample> =
-            sampled.into_iter().flat_map(|one| &one.samples).copied().filter(inside).collect();
+        let all = bench.facts.sampled.get(metric.name.as_str()).zip(bench.phases.get(Phase::Baseline));
+        let before: Vec<&Sample> = all.map_or_else(Vec::new, |(sampled, phase)| {
+            let inside = |one: &&Sample| metric::shows(metric.goal, one) && phase.from_us <= one.from_us();
+            sampled.samples(phase.from_us, phase.until_us).iter().copied().filter(inside).collect()
+        });
         if let Some(why) = metric::violated_by(metric, &before) {
             return doubt(format!("the system was not healthy before: {} was {why}", metric.name));
         }

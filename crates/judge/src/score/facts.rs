@@ -15,7 +15,8 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, Sample, SourceClock};
+use super::sampled::SampledFacts;
+use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, SourceClock};
 
 /// The contents of a log.
 #[derive(Debug, Default)]
@@ -50,40 +51,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) touched: BTreeSet<&'a str>,
     pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
     index: Index<'a>,
-}
-
-/// What a source said of one objective.
-#[derive(Debug, Default)]
-pub(crate) struct SampledFacts<'a> {
-    /// All samples, in the order of the log.
-    pub(crate) samples: Vec<&'a Sample>,
-    /// Each question: when its record was written, how long it took, and the uncertainty of the source's clock.
-    asked: Vec<(i64, i64, i64)>,
-    /// Each question without an answer: when its record was written, the last moment that was asked for, and why.
-    pub(crate) failed: Vec<(i64, i64, &'a str)>,
-}
-
-impl SampledFacts<'_> {
-    /// Returns the number of questions between two moments, and of those without an answer.
-    pub(crate) fn asked(&self, from_us: i64, until_us: i64) -> (u64, u64) {
-        let inside = |at_us: &i64| (from_us..=until_us).contains(at_us);
-        let asked = self.asked.iter().filter(|(at_us, ..)| inside(at_us)).count();
-        let failed = self.failed.iter().filter(|(at_us, ..)| inside(at_us)).count();
-        (asked as u64, failed as u64)
-    }
-
-    /// Returns the largest uncertainty of the source's clock from a moment on. It is told better with each answer.
-    pub(crate) fn unsure_us(&self, from_us: i64) -> i64 {
-        let later = self.asked.iter().filter(|(at_us, ..)| *at_us >= from_us);
-        later.map(|(_, _, unsure_us)| *unsure_us).max().unwrap_or(0)
-    }
-
-    /// Returns the median time that a question took.
-    pub(crate) fn took_us(&self) -> i64 {
-        let mut all: Vec<i64> = self.asked.iter().map(|(_, took_us, _)| *took_us).collect();
-        all.sort_unstable();
-        all.get(all.len() / 2).copied().unwrap_or(0)
-    }
 }
 
 /// What a source said of an alert, once.
@@ -218,6 +185,7 @@ impl<'a> Facts<'a> {
         for injection in facts.attacks.iter_mut().flat_map(|attack| &mut attack.injections) {
             injection.changes.sort_by_key(|change| change.at_us);
         }
+        facts.sampled.values_mut().for_each(SampledFacts::sort);
         facts
     }
 
@@ -267,10 +235,9 @@ impl<'a> Facts<'a> {
                 }
             }
             Event::Sampled { objective, until_us, samples, unsure_us, took_us, failed, .. } => {
+                let failed = failed.as_deref().map(|why| (*until_us, why));
                 let one = self.sampled.entry(objective).or_default();
-                one.samples.extend(samples);
-                one.asked.push((at_us, *took_us, *unsure_us));
-                one.failed.extend(failed.as_deref().map(|why| (at_us, *until_us, why)));
+                one.take(at_us, samples, (*took_us, *unsure_us), failed);
             }
             Event::AlertSeen { objective, asked_us, answered_us, clock, firing, failed } => {
                 let (asked_us, answered_us, clock) = (*asked_us, *answered_us, *clock);

@@ -8,15 +8,15 @@ mod goals;
 
 use firedrill_plan::plan::model::{Metric, MetricGoal, Phase};
 
-pub use self::goals::violated_by;
+pub use self::goals::{shows, violated_by};
 use self::{gaps::gaps, goals::Seen};
 use super::{
     bench::Bench,
     card::{Measured, ObjectiveCard, Unit, phase_word},
-    facts::SampledFacts,
     format,
     metric_card::MetricCard,
     part::stretches,
+    sampled::SampledFacts,
 };
 use crate::{log::Sample, verdict::Verdict};
 
@@ -29,13 +29,10 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     let all = stretches(bench.phases, &metric.during, unsure_us);
     let around = bench.phases.all.first().zip(bench.phases.all.last());
     let (from_us, until_us) = around.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
-    let reach_us = facts.samples.iter().map(|one| one.at_us - one.from_us()).max().unwrap_or(0);
-    let near: Vec<&Sample> = facts
-        .samples
-        .iter()
-        .copied()
-        .filter(|one| one.at_us >= from_us && one.from_us() <= until_us.saturating_add(reach_us))
-        .collect();
+    let reach_us = facts.reach_us();
+    let last_us = until_us.saturating_add(reach_us);
+    let around = facts.samples(from_us, last_us.saturating_add(reach_us)).iter().copied();
+    let near: Vec<&Sample> = around.filter(|one| one.from_us() <= last_us).collect();
     let seen = Seen::of(metric, &near, &all);
     let holes = gaps(metric, facts, &seen, &all);
     let mut card = MetricCard {
@@ -53,7 +50,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
         gaps: holes,
         ..MetricCard::default()
     };
-    (card.asked, card.unanswered) = facts.asked(from_us, until_us.saturating_add(reach_us));
+    (card.asked, card.unanswered) = facts.asked(from_us, last_us);
     let mut found = seen.judge(metric, &card.gaps, &all);
     if found.verdict == Verdict::Held
         && let Some(why) = not_about_the_fault(bench, metric, unsure_us, &seen)

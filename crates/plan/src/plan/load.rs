@@ -208,6 +208,7 @@ fn metric(item: &Item<MetricObjective>) -> Option<model::Metric> {
         every: metric.every.value,
         lag: metric.lag.value,
         stale_after: metric.stale_after.value,
+        window: metric.window.as_ref().map(|window| window.value).unwrap_or_default(),
         during: own.during(),
     })
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use alert::{Alert, AlertGoal};
 pub use host::{Host, Reach, Way};
 pub use log::{Log, LogGoal, LogObjective};
-pub use metric::{Asks, Metric, MetricGoal, Source};
+pub use metric::{Asks, Metric, MetricGoal, Source, window};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

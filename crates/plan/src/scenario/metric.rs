@@ -73,6 +73,10 @@ pub struct Metric {
     #[serde(default = "Metric::stale_after")]
     #[schemars(extend("default" = STALE_AFTER))]
     pub stale_after: Spot<Span>,
+    /// The length of time that values of its series describe already, as those of a recording rule of Prometheus do: `1m` of a rule
+    /// that records `rate(x[1m])`. It adds to the ranges in the query. Only for a source of kind `prometheus`.
+    #[serde(default)]
+    pub window: Option<Spot<Span>>,
 }
 
 impl Metric {

@@ -13,7 +13,7 @@ use super::{Form, Kind, Metrics, Question, prometheus::encoded};
 use crate::{
     alert::Alerts,
     excerpt::excerpt,
-    points::{Point, merged},
+    points::{Behind, Point, merged},
 };
 
 /// A request whose answer is JSON. `{query}` in the URL or the body becomes the objective's query; `{from}` and `{to}` become the asked
@@ -188,8 +188,12 @@ impl Metrics for Json {
     }
 
     /// Points have times of their own, which tell their age.
-    fn age_query(&self, _: &[&str]) -> Option<String> {
+    fn behind_query(&self, _: &[&str]) -> Option<String> {
         None
+    }
+
+    fn behind(&self, _: u16, _: &[u8]) -> Result<Vec<Behind>, String> {
+        Err("points have times of their own".to_owned())
     }
 
     fn question(&self, question: &Question) -> HttpProbe {

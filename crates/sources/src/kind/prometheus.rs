@@ -14,7 +14,7 @@ use super::{Form, Kind, Metrics, Question};
 use crate::{
     alert::Alerts,
     excerpt::excerpt,
-    points::{Point, merged},
+    points::{Behind, Point, merged},
 };
 
 /// The HTTP API of Prometheus.
@@ -40,6 +40,12 @@ pub struct Prometheus {
 /// The header that says how the body is written.
 const CONTENT_TYPE: &str = "Content-Type";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The label that says what a series of the data behind a query is: an age or a count, with the number of the selector.
+const BEHIND: &str = "firedrill";
+const AGE: &str = "age-";
+const COUNT: &str = "count-";
+/// More selectors than any query has.
+const SELECTORS: usize = 1_000;
 
 impl Form for Prometheus {
     const EXAMPLE: &'static str = "{ url = \"http://10.1.0.9:9090\" }";
@@ -113,21 +119,29 @@ impl Metrics for Prometheus {
     }
 
     /// A value itself has no age: `rate(x[1m])` goes on for a minute after the last scrape, and a plain selector for five. So the age
-    /// of the series behind it is asked for, at the same moments. The oldest series counts.
-    fn age_query(&self, queries: &[&str]) -> Option<String> {
+    /// of the series behind it is asked for, at the same moments; the oldest series counts. A target that is gone leaves no old series,
+    /// because its series end with a mark, so series are counted, too. One query tells both, so both are of one state of the data.
+    fn behind_query(&self, queries: &[&str]) -> Option<String> {
         let mut all: Vec<String> = queries.iter().flat_map(|query| selectors(query)).collect();
         all.sort();
         all.dedup();
+        let named = |text: String, name: String| {
+            format!("label_replace({text}, \"{BEHIND}\", \"{name}\", \"\", \"\")")
+        };
         let of = |(place, selector): (usize, String)| {
             let age = format!("max(time() - timestamp({selector}))");
-            if place == 0 {
-                age
-            } else {
-                format!("label_replace({age}, \"firedrill\", \"{place}\", \"\", \"\")")
-            }
+            format!(
+                "{} or {}",
+                named(age, format!("{AGE}{place}")),
+                named(format!("count({selector})"), format!("{COUNT}{place}"))
+            )
         };
-        let ages: Vec<String> = all.into_iter().enumerate().map(of).collect();
-        (!ages.is_empty()).then(|| format!("max({})", ages.join(" or ")))
+        let parts: Vec<String> = all.into_iter().enumerate().map(of).collect();
+        (!parts.is_empty()).then(|| parts.join(" or "))
+    }
+
+    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
+        behind(status, body)
     }
 
     fn question(&self, question: &Question) -> HttpProbe {
@@ -212,6 +226,8 @@ enum Data {
 #[derive(Deserialize)]
 struct Series {
     #[serde(default)]
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
     values: Vec<Sample>,
 }
 
@@ -224,7 +240,8 @@ struct Single {
 #[derive(Deserialize)]
 struct Sample(f64, String);
 
-fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+/// Reads the data of an answer.
+fn data(status: u16, body: &[u8]) -> Result<Data, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|_| match status {
         200..=299 => {
             format!("the answer is not that of a Prometheus: {}", excerpt(&String::from_utf8_lossy(body)))
@@ -235,17 +252,68 @@ fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
         return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
     }
     answer.parts.whole()?;
-    let samples: Vec<Sample> = match answer.data {
-        Some(Data::Matrix(all)) => all.into_iter().flat_map(|one| one.values).collect(),
-        Some(Data::Vector(all)) => all.into_iter().filter_map(|one| one.value).collect(),
-        Some(Data::Scalar(one)) => vec![one],
-        Some(Data::String(_)) | None => return Err("the query's value is not a number".to_owned()),
+    match answer.data {
+        Some(Data::String(_)) | None => Err("the query's value is not a number".to_owned()),
+        Some(data) => Ok(data),
+    }
+}
+
+fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+    let series: Vec<Vec<Sample>> = match data(status, body)? {
+        Data::Matrix(all) => all.into_iter().map(|one| one.values).collect(),
+        Data::Vector(all) => all.into_iter().filter_map(|one| one.value).map(|one| vec![one]).collect(),
+        Data::Scalar(one) => vec![vec![one]],
+        Data::String(_) => Vec::new(),
     };
-    let point = |Sample(at, text): Sample| {
-        let value = text.parse::<f64>().map_err(|_| format!("`{}` is not a number", excerpt(&text)))?;
-        Ok(Point::of(micros(at), value))
+    let point = |sample: Sample| Ok(Point::of(micros(sample.0), sample.number()?));
+    let points = series.into_iter().flatten().map(point);
+    Ok(merged(points.collect::<Result<Vec<_>, String>>()?))
+}
+
+/// Reads ages and counts of series, each of which says in a label what it is.
+fn behind(status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
+    let Data::Matrix(all) = data(status, body)? else {
+        return Err("the answer has no series of ages".to_owned());
     };
-    Ok(merged(samples.into_iter().map(point).collect::<Result<Vec<_>, String>>()?))
+    let mut by_time: BTreeMap<i64, Behind> = BTreeMap::new();
+    for one in all {
+        let name = one.metric.get(BEHIND).map(String::as_str).unwrap_or_default();
+        let count = name.strip_prefix(COUNT).and_then(|place| place.parse::<usize>().ok());
+        // A number that no query of ours has would only take memory.
+        if count.is_some_and(|place| place >= SELECTORS) {
+            continue;
+        }
+        for sample in one.values {
+            let (at_us, value) = (micros(sample.0), sample.number()?);
+            let own = by_time.entry(at_us).or_insert_with(|| Behind { at_us, ..Behind::default() });
+            match count {
+                Some(place) => {
+                    own.series.resize(own.series.len().max(place + 1), 0);
+                    own.series[place] = whole(value);
+                }
+                None => own.age = Some(own.age.map_or(value, |age| age.max(value))),
+            }
+        }
+    }
+    let most = by_time.values().map(|one| one.series.len()).max().unwrap_or(0);
+    by_time.values_mut().for_each(|one| one.series.resize(most, 0));
+    Ok(by_time.into_values().collect())
+}
+
+/// A count of series.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float is cut at the ends of the range"
+)]
+const fn whole(value: f64) -> u32 {
+    value.round() as u32
+}
+
+impl Sample {
+    fn number(&self) -> Result<f64, String> {
+        self.1.parse::<f64>().map_err(|_| format!("`{}` is not a number", excerpt(&self.1)))
+    }
 }
 
 /// Seconds as microseconds. Prometheus has milliseconds.
@@ -319,16 +387,30 @@ mod tests {
     }
 
     #[test]
-    fn the_age_is_that_of_the_oldest_series_behind_the_queries() {
-        let of = |queries: &[&str]| prometheus("http://p:9090").age_query(queries);
-        assert_eq!(of(&["sum(rate(x[1m]))"]).as_deref(), Some("max(max(time() - timestamp(x)))"));
+    fn the_data_behind_queries_are_the_oldest_age_and_the_series_of_each_selector() {
+        let of = |queries: &[&str]| prometheus("http://p:9090").behind_query(queries);
         assert_eq!(
-            of(&["a / b", "b"]).as_deref(),
+            of(&["sum(rate(x[1m]))"]).as_deref(),
             Some(
-                "max(max(time() - timestamp(a)) or label_replace(max(time() - timestamp(b)), \"firedrill\", \"1\", \"\", \"\"))"
+                "label_replace(max(time() - timestamp(x)), \"firedrill\", \"age-0\", \"\", \"\") or \
+                 label_replace(count(x), \"firedrill\", \"count-0\", \"\", \"\")"
             )
         );
+        let both = of(&["a / b", "b"]).expect("two selectors");
+        assert!(
+            both.contains("count(a), \"firedrill\", \"count-0\"")
+                && both.contains("timestamp(b)), \"firedrill\", \"age-1\"")
+        );
+        assert_eq!(both.matches("count(").count(), 2, "{both}");
         assert_eq!(of(&["vector(1)"]), None);
+        let answer = br#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"firedrill":"age-0"},"values":[[10,"0.5"],[11,"1.5"]]},
+            {"metric":{"firedrill":"age-1"},"values":[[10,"2.5"]]},
+            {"metric":{"firedrill":"count-0"},"values":[[10,"4"],[11,"3"]]},
+            {"metric":{"firedrill":"count-1"},"values":[[10,"1"]]}]}}"#;
+        let read = behind(200, answer).expect("an answer");
+        let all: Vec<_> = read.iter().map(|one| (one.at_us, one.age, one.series.as_slice())).collect();
+        assert_eq!(all, [(10_000_000, Some(2.5), &[4, 1][..]), (11_000_000, Some(1.5), &[3, 0])]);
     }
 
     #[test]

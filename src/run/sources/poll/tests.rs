@@ -20,8 +20,16 @@ const AHEAD: Duration = Duration::from_secs(3600);
 
 type Reply = Arc<Mutex<Box<dyn FnMut(&str) -> Option<String> + Send>>>;
 
-/// Starts a server; `reply` gets a request and returns the body of the answer, or `None` to close the connection. Returns its URL.
+/// Starts a server that is an hour ahead; `reply` gets a request and returns the body of the answer, or `None` to close the connection. Returns its URL.
 async fn server(reply: impl FnMut(&str) -> Option<String> + Send + 'static) -> String {
+    server_at(|| Some(AHEAD), reply).await
+}
+
+/// Starts a server whose clock is as far ahead as `ahead` says; it has no `Date` for `None`.
+async fn server_at(
+    ahead: impl Fn() -> Option<Duration> + Send + 'static,
+    reply: impl FnMut(&str) -> Option<String> + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let reply: Reply = Arc::new(Mutex::new(Box::new(reply)));
@@ -42,10 +50,13 @@ async fn server(reply: impl FnMut(&str) -> Option<String> + Send + 'static) -> S
             }
             let body = (reply.lock().expect("no panic"))(&String::from_utf8_lossy(&request));
             let Some(body) = body else { continue };
-            let now = SystemTime::now() + AHEAD;
-            let date = http_date(now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs());
+            let date = ahead().map_or_else(String::new, |ahead| {
+                let now = SystemTime::now() + ahead;
+                let seconds = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+                format!("Date: {}\r\n", http_date(seconds))
+            });
             let answer = format!(
-                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                "HTTP/1.1 200 OK\r\n{date}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -72,6 +83,7 @@ fn poll(source: &str, goal: MetricGoal, asks: Asks) -> Poll {
         every: Span::secs(1),
         lag: Span::secs(2),
         stale_after: Span::secs(5),
+        window: Span::ZERO,
         during: vec![Phase::Fault],
     };
     let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");
@@ -135,9 +147,11 @@ async fn samples_of_a_clock_that_is_ahead_are_put_on_the_runs() {
 async fn moments_without_an_answer_are_asked_for_again_and_those_without_a_value_are_told() {
     let mut count = 0;
     let url = server(move |request| {
-        count += u32::from(!request.contains("timestamp"));
-        // The third question has no answer; its moments come with the next.
-        (count != 3).then(|| range(request, |at| ((at.round() % 2.0).abs() < 0.5).then_some(1.0), 0.1))
+        // The third question for values has no answer; its moments come with the next.
+        let is_value = !request.contains("timestamp");
+        count += u32::from(is_value);
+        (!is_value || count != 3)
+            .then(|| range(request, |at| ((at.round() % 2.0).abs() < 0.5).then_some(1.0), 0.1))
     })
     .await;
     let mut poll = poll(&format!(r#"{{"prometheus":{{"url":"{url}"}}}}"#), MetricGoal::Below(9.0), one());
@@ -222,4 +236,189 @@ async fn points_with_times_of_their_own_are_taken_once_and_after_the_lag() {
         }
     }
     assert!(more.len() <= 2, "only what is new: {more:#?}");
+}
+
+/// Answers a question for what is behind a query: an age, and that many series of the first selector.
+fn behind(request: &str, series: u32) -> String {
+    let (start, end, step) = (field(request, "start"), field(request, "end"), field(request, "step"));
+    let of = |value: String| {
+        let mut at = start;
+        let mut values = Vec::new();
+        while at <= end + 1e-6 {
+            values.push(format!("[{at:.3},\"{value}\"]"));
+            at += step;
+        }
+        values.join(",")
+    };
+    let count = if series == 0 {
+        String::new()
+    } else {
+        format!(r#",{{"metric":{{"firedrill":"count-0"}},"values":[{}]}}"#, of(series.to_string()))
+    };
+    format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{"firedrill":"age-0"}},"values":[{}]}}{count}]}}}}"#,
+        of("0.1".to_owned())
+    )
+}
+
+fn prometheus(url: &str, goal: MetricGoal) -> Poll {
+    poll(&format!(r#"{{"prometheus":{{"url":"{url}"}}}}"#), goal, one())
+}
+
+/// Asks until there is an answer for some moments, or that there is none.
+async fn next(poll: &mut Poll) -> (Vec<Sample>, Option<String>) {
+    loop {
+        tokio::time::sleep(poll.until_next()).await;
+        if let Some(event) = poll.once().await {
+            let (samples, _, failed) = sampled(Some(event));
+            return (samples, failed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn series_behind_an_aggregate_are_counted_and_a_selector_that_has_none_any_more_is_stale() {
+    let series = Arc::new(Mutex::new(4));
+    let there = Arc::clone(&series);
+    let url = server(move |request| {
+        let series = *there.lock().expect("no panic");
+        Some(if request.contains("timestamp") {
+            behind(request, series)
+        } else {
+            range(request, |_| Some(0.1), 0.0)
+        })
+    })
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    let newest = |samples: Vec<Sample>| samples.last().map(|one| (one.behind.clone(), one.lacks));
+    assert_eq!(newest(next(&mut poll).await.0), Some((vec![4], None)));
+    *series.lock().expect("no panic") = 3;
+    assert_eq!(newest(next(&mut poll).await.0), Some((vec![3], None)));
+    *series.lock().expect("no panic") = 0;
+    assert_eq!(newest(next(&mut poll).await.0), Some((vec![], Some(Lack::Stale))));
+}
+
+#[tokio::test]
+async fn what_is_behind_a_value_is_asked_for_before_it() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let url = server(move |request| {
+        seen.lock().expect("no panic").push(request.contains("timestamp"));
+        Some(range(request, |_| Some(1.0), 0.1))
+    })
+    .await;
+    next(&mut prometheus(&url, MetricGoal::Below(9.0))).await;
+    let asked = asked.lock().expect("no panic").clone();
+    assert_eq!(asked, [false, true, false], "the clock, what is behind, the value");
+}
+
+#[tokio::test]
+async fn a_source_without_a_date_is_asked_for_its_clock_once() {
+    let count = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&count);
+    let url = server_at(
+        || None,
+        move |request| {
+            *seen.lock().expect("no panic") += 1;
+            Some(range(request, |_| Some(1.0), 0.1))
+        },
+    )
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    next(&mut poll).await;
+    assert_eq!(*count.lock().expect("no panic"), 3);
+    next(&mut poll).await;
+    assert_eq!(*count.lock().expect("no panic"), 5);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_is_followed() {
+    let ahead = Arc::new(Mutex::new(AHEAD));
+    let clock = Arc::clone(&ahead);
+    let url = server_at(
+        move || Some(*clock.lock().expect("no panic")),
+        |request| Some(range(request, |_| Some(1.0), 0.1)),
+    )
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    assert_eq!(next(&mut poll).await.1, None);
+    *ahead.lock().expect("no panic") = Duration::ZERO;
+    let why = next(&mut poll).await.1.expect("moments of another clock");
+    assert!(why.starts_with("its clock was set back by about "), "{why}");
+    let (samples, failed) = next(&mut poll).await;
+    assert_eq!((samples.len(), failed), (1, None));
+    let ago = poll.clock.now_us() - samples[0].at_us;
+    assert!((0..6_000_000).contains(&ago), "{ago}");
+}
+
+#[tokio::test]
+async fn a_backlog_that_is_too_much_is_asked_for_in_parts() {
+    let most = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&most);
+    let url = server(move |request| {
+        let moments = (field(request, "end") - field(request, "start")).round() + 1.0;
+        let mut most = seen.lock().expect("no panic");
+        *most = (moments as i64).max(*most);
+        // It cannot answer for more than ten moments.
+        (moments <= 10.0).then(|| range(request, |_| Some(1.0), 0.1))
+    })
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    next(&mut poll).await;
+    poll.next_us = poll.next_us.map(|next| next - 25_000_000);
+    let mut all = Vec::new();
+    let mut failures = 0;
+    while all.len() < 25 {
+        // Not slower than the test needs.
+        if let Some(event) = poll.once().await {
+            let (samples, _, failed) = sampled(Some(event));
+            failures += usize::from(failed.is_some());
+            all.extend(samples);
+        }
+    }
+    assert!(*most.lock().expect("no panic") >= 25, "all at once, at first");
+    assert!((2..12).contains(&failures), "{failures}");
+    assert!(
+        all.windows(2).all(|pair| (pair[1].at_us - pair[0].at_us - 1_000_000).abs() < 600_000),
+        "{all:#?}"
+    );
+}
+
+#[tokio::test]
+async fn points_that_are_near_to_each_other_are_all_taken_and_too_many_are_refused() {
+    let many = Arc::new(Mutex::new(4));
+    let count = Arc::clone(&many);
+    let url = server(move |_| {
+        let now = SystemTime::now() + AHEAD - Duration::from_secs(4);
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+        let many = *count.lock().expect("no panic");
+        let points: Vec<String> =
+            (0..many).map(|place| format!("[{},{place}]", now - many + place)).collect();
+        Some(format!(r#"{{"points":[{}]}}"#, points.join(",")))
+    })
+    .await;
+    let source =
+        format!(r#"{{"json":{{"url":"{url}","points":"/points","time":"/0","value":"/1","unit":"ms"}}}}"#);
+    let asks = Asks::One { query: String::new() };
+    let mut near = poll(&source, MetricGoal::Below(99.0), asks.clone());
+    let values: Vec<_> = next(&mut near).await.0.iter().filter_map(|one| one.high).collect();
+    assert_eq!(values, [0.0, 1.0, 2.0, 3.0], "each millisecond has its own");
+    *many.lock().expect("no panic") = 8_000;
+    let mut wide = poll(&source, MetricGoal::Below(99.0), asks);
+    wide.metric.stale_after = Span::secs(60);
+    let why = next(&mut wide).await.1.expect("too many");
+    assert!(why.contains("it answers with") && why.contains("6000 can be taken at once"), "{why}");
+}
+
+#[tokio::test]
+async fn a_share_of_what_is_infinite_is_no_number() {
+    let infinite = r#""+Inf""#;
+    let url =
+        server(move |request| Some(range(request, |_| Some(1.0), 0.1).replace(r#""1""#, infinite))).await;
+    let source = format!(r#"{{"prometheus":{{"url":"{url}"}}}}"#);
+    let asks = Asks::Ratio { good: "g".to_owned(), total: "t".to_owned() };
+    let mut share = poll(&source, MetricGoal::Good(firedrill_wire::Share::ALL), asks);
+    assert_eq!(next(&mut share).await.0.last().and_then(|one| one.lacks), Some(Lack::NotANumber));
+    let (samples, _) = next(&mut prometheus(&url, MetricGoal::Below(9.0))).await;
+    assert_eq!(samples.last().and_then(|one| one.lacks), None, "beside a bound it is a value");
 }

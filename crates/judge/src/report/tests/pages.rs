@@ -44,6 +44,7 @@ fn with_source(drill: &Drill) -> Log {
         high: Some(if second > Drill::start(1) { 0.07 } else { 0.002 } + (second % 7) as f64 * 0.002),
         total: None,
         series: 1,
+        behind: Vec::new(),
         lacks: None,
     };
     let mut records = drill.records();
@@ -56,6 +57,7 @@ fn with_source(drill: &Drill) -> Log {
             every: Span::secs(5),
             lag: Span::secs(5),
             stale_after: Span::secs(15),
+            window: Span::ZERO,
             during: vec![Phase::Fault, Phase::Recovery],
         }];
         plan.attacks[1].judge.push("error rate".to_owned());

@@ -7,7 +7,11 @@ use firedrill_plan::plan::model::{Metric, MetricGoal};
 use super::goals::Seen;
 use crate::{
     log::Lack,
-    score::{facts::SampledFacts, metric_card::GapCard, part::Stretch},
+    score::{
+        metric_card::GapCard,
+        part::Stretch,
+        sampled::{SampledFacts, within},
+    },
 };
 
 /// Returns the gaps of an objective in the judged time.
@@ -55,22 +59,18 @@ pub(super) fn gaps(
 
 /// Says why there is nothing between two moments.
 fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, (from_us, until_us): (i64, i64), every: i64) -> String {
-    let inside = |at_us: i64| from_us < at_us && at_us <= until_us;
+    let after_us = from_us.saturating_add(1);
     let mut lacks: BTreeMap<Lack, usize> = BTreeMap::new();
-    for lack in facts.samples.iter().filter(|one| inside(one.at_us)).filter_map(|one| one.lacks) {
+    for lack in facts.samples(after_us, until_us).iter().filter_map(|one| one.lacks) {
         *lacks.entry(lack).or_default() += 1;
     }
     let mut all: Vec<String> = lacks.iter().map(|(lack, count)| samples(*count, lack.word())).collect();
-    let fewer = seen.fewer.iter().filter(|one| inside(one.at_us)).count();
+    let fewer = within(&seen.fewer, |one| one.at_us, after_us, until_us).len();
     if fewer > 0 {
-        all.push(samples(
-            fewer,
-            "of fewer series than before (take sum, max or min of series that come and go)",
-        ));
+        all.push(samples(fewer, "of fewer series than before, so what left cannot be seen"));
     }
     // A question about the next moment may be the one that would have told.
-    let near = |asked_us: i64| from_us < asked_us && asked_us <= until_us.saturating_add(every);
-    if let Some((.., text)) = facts.failed.iter().find(|(_, asked_us, _)| near(*asked_us)) {
+    if let Some(text) = facts.failure(after_us, until_us.saturating_add(every)) {
         all.push(format!("the source did not answer ({text})"));
     }
     if all.is_empty() { "the source had no samples of that time".to_owned() } else { all.join(", ") }

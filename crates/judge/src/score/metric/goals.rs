@@ -3,11 +3,12 @@
 use firedrill_plan::plan::model::{Metric, MetricGoal};
 
 use crate::{
-    log::Sample,
+    log::{Lack, Sample},
     score::{
         format,
         metric_card::{GapCard, PointCard},
         part::Stretch,
+        sampled::within,
     },
     verdict::Verdict,
 };
@@ -18,6 +19,8 @@ pub(super) struct Seen<'s> {
     pub(super) counted: Vec<&'s Sample>,
     /// Those that show something, wherever they are.
     pub(super) shown: Vec<&'s Sample>,
+    /// Those that show nothing, wherever they are.
+    lacking: Vec<&'s Sample>,
     /// Samples with fewer series than an earlier one: what left cannot be seen, but what is left can violate.
     pub(super) fewer: Vec<&'s Sample>,
 }
@@ -33,25 +36,32 @@ pub(super) struct Found {
 }
 
 impl<'s> Seen<'s> {
+    /// `near` is in the order of time.
     pub(super) fn of(metric: &Metric, near: &[&'s Sample], all: &[Stretch]) -> Self {
-        let mut shown: Vec<&Sample> = near.iter().copied().filter(|one| one.lacks.is_none()).collect();
-        shown.sort_by_key(|one| one.at_us);
-        let mut most = 0;
+        let (mut shown, mut lacking) = (Vec::new(), Vec::new());
         let (mut counted, mut fewer) = (Vec::new(), Vec::new());
-        for one in &shown {
-            let less = one.series < most;
-            most = most.max(one.series);
+        let mut most = Most::default();
+        // An increase is counted step by step; it is where the series change that it is not known.
+        let steps = matches!(metric.goal, MetricGoal::IncreaseBelow(_));
+        for one in near {
+            let less = most.see(one);
+            if !shows(metric.goal, one) {
+                lacking.push(*one);
+                continue;
+            }
+            shown.push(*one);
             if !all.iter().any(|stretch| stretch.holds(one.from_us(), one.at_us)) {
                 continue;
             }
-            if less && !breaks(metric.goal, one) { fewer.push(*one) } else { counted.push(*one) }
+            if less && !steps && !breaks(metric.goal, one) { fewer.push(*one) } else { counted.push(*one) }
         }
-        Self { counted, shown, fewer }
+        Self { counted, shown, lacking, fewer }
     }
 
     pub(super) fn point(&self, metric: &Metric, one: &Sample) -> PointCard {
-        let counts = self.counted.iter().any(|other| std::ptr::eq(*other, one));
-        let value = one.lacks.is_none().then(|| worst(metric.goal, one)).flatten();
+        let same = within(&self.counted, |one| one.at_us, one.at_us, one.at_us);
+        let counts = same.iter().any(|other| std::ptr::eq(*other, one));
+        let value = shows(metric.goal, one).then(|| worst(metric.goal, one)).flatten();
         PointCard { at_us: one.at_us, value, counts }
     }
 
@@ -121,7 +131,11 @@ impl<'s> Seen<'s> {
         if total <= 0.0 {
             return unknown("there were no events");
         }
-        let share = (good / total).clamp(0.0, 1.0);
+        let share = good / total;
+        if !share.is_finite() || !total.is_finite() {
+            return unknown("the events are more than can be counted");
+        }
+        let share = share.clamp(0.0, 1.0);
         let verdict = if share >= wanted { Verdict::Held } else { Verdict::Violated };
         let why = format!(
             "{} were good in {} samples, {} wanted",
@@ -133,10 +147,11 @@ impl<'s> Seen<'s> {
     }
 
     /// A counter increased at least by what it did between samples that are certainly in the phases, and at most by what it did
-    /// between those around them. A counter that fell was reset: nobody knows how much it had counted until then.
+    /// between those around them. A counter that fell was reset: nobody knows how much it had counted until then. The same is so where
+    /// series came or went, and where a sample shows nothing.
     fn increase(&self, metric: &Metric, bound: f64, all: &[Stretch]) -> Found {
         let (mut low, mut high) = (0.0, Some(0.0));
-        let mut open = None;
+        let mut open: Option<String> = None;
         for stretch in all {
             let inside = self
                 .counted
@@ -144,27 +159,43 @@ impl<'s> Seen<'s> {
                 .copied()
                 .filter(|one| stretch.holds(one.from_us(), one.at_us))
                 .collect::<Vec<_>>();
-            low += rises(&inside).0;
+            low += Rises::of(&inside).sum;
             let edge = stretch.perhaps();
-            let before = self.shown.iter().rposition(|one| one.at_us <= edge.start);
+            let before = self.shown.partition_point(|one| one.at_us <= edge.start).checked_sub(1);
             let after = self.shown.iter().position(|one| one.from_us() >= edge.end);
             let (Some(before), Some(after)) = (before, after) else {
-                (high, open) = (None, Some("there is no sample before or after it"));
+                (high, open) = (None, Some("there is no sample before or after it".to_owned()));
                 continue;
             };
             let around = self.shown.get(before..=after).unwrap_or_default();
-            let (rise, reset) = rises(around);
+            let rises = Rises::of(around);
             let far = i64::try_from(metric.stale_after.as_micros()).unwrap_or(i64::MAX);
             let gap = around.windows(2).any(|pair| pair[1].at_us - pair[0].at_us > far);
-            if reset {
-                (high, open) = (
-                    None,
-                    Some("the counter fell, so it was reset, and what it had counted until then is lost"),
-                );
+            let (first, last) = around.first().zip(around.last()).map_or((0, 0), |(a, b)| (a.at_us, b.at_us));
+            let lacking = within(&self.lacking, |one| one.at_us, first, last);
+            let why = if rises.reset {
+                Some(
+                    "the counter fell, so it was reset, and what it had counted until then is lost"
+                        .to_owned(),
+                )
+            } else if rises.changed {
+                Some("series came or went, and what they had counted is not known".to_owned())
+            } else if let Some(lack) = lacking.iter().find_map(|one| one.lacks) {
+                let count = lacking.len();
+                let s = if count == 1 { "" } else { "s" };
+                Some(format!(
+                    "{count} sample{s} {} in or around it, at which it may have been reset",
+                    lack.word()
+                ))
             } else if gap {
-                (high, open) = (None, Some("samples are missing, in which it may have been reset"));
+                Some("samples are missing, in which it may have been reset".to_owned())
             } else {
-                high = high.map(|high: f64| high + rise);
+                None
+            };
+            if why.is_some() {
+                (high, open) = (None, why);
+            } else {
+                high = high.map(|high: f64| high + rises.sum);
             }
         }
         let text = |high: Option<f64>| match high {
@@ -182,7 +213,7 @@ impl<'s> Seen<'s> {
                 format!(
                     "{}; {}",
                     text(high),
-                    open.unwrap_or("samples on either side of an edge leave it open")
+                    open.as_deref().unwrap_or("samples on either side of an edge leave it open")
                 ),
             ),
         };
@@ -191,11 +222,60 @@ impl<'s> Seen<'s> {
     }
 }
 
-/// Returns by how much a counter rose between samples, without the steps at which it fell, and whether it fell.
-fn rises(samples: &[&Sample]) -> (f64, bool) {
-    let values: Vec<f64> = samples.iter().filter_map(|one| one.high).collect();
-    let steps = values.windows(2).map(|pair| pair[1] - pair[0]);
-    (steps.clone().filter(|step| *step > 0.0).sum(), steps.into_iter().any(|step| step < 0.0))
+/// The most series that samples had, as a whole and of each selector.
+#[derive(Default)]
+struct Most {
+    series: u32,
+    behind: Vec<u32>,
+}
+
+impl Most {
+    /// Takes the next sample. Returns whether it has fewer series than an earlier one: what left cannot be seen in it.
+    fn see(&mut self, one: &Sample) -> bool {
+        let mut less = one.series < self.series;
+        self.series = self.series.max(one.series);
+        self.behind.resize(self.behind.len().max(one.behind.len()), 0);
+        for (place, most) in self.behind.iter_mut().enumerate() {
+            let now = one.behind.get(place).copied().unwrap_or(0);
+            less |= now < *most;
+            *most = now.max(*most);
+        }
+        less
+    }
+}
+
+/// How a counter rose between samples.
+#[derive(Default)]
+struct Rises {
+    /// By how much, without the steps at which it fell or is not the same.
+    sum: f64,
+    /// Whether it fell.
+    reset: bool,
+    /// Whether it is made of other series at the end of a step than at its start.
+    changed: bool,
+}
+
+impl Rises {
+    fn of(samples: &[&Sample]) -> Self {
+        let mut all = Self::default();
+        for pair in samples.windows(2) {
+            let (Some(from), Some(to)) = (pair[0].high, pair[1].high) else { continue };
+            if pair[0].series != pair[1].series || !same(&pair[0].behind, &pair[1].behind) {
+                all.changed = true;
+            } else if to < from {
+                all.reset = true;
+            } else {
+                all.sum += to - from;
+            }
+        }
+        all
+    }
+}
+
+/// Whether two samples have the same number of series behind them. A source that tells none has none at the end.
+fn same(one: &[u32], other: &[u32]) -> bool {
+    let at = |all: &[u32], place: usize| all.get(place).copied().unwrap_or(0);
+    (0..one.len().max(other.len())).all(|place| at(one, place) == at(other, place))
 }
 
 fn sums(samples: &[&Sample]) -> (f64, f64) {
@@ -211,6 +291,16 @@ fn worst(goal: MetricGoal, one: &Sample) -> Option<f64> {
             one.low.zip(one.total).filter(|(_, total)| *total > 0.0).map(|(good, total)| good / total)
         }
         MetricGoal::Below(_) | MetricGoal::IncreaseBelow(_) => one.high,
+    }
+}
+
+/// Whether a sample shows something. One series that is no number hides no other that violates the goal.
+#[must_use]
+pub fn shows(goal: MetricGoal, one: &Sample) -> bool {
+    match one.lacks {
+        None => true,
+        Some(Lack::NotANumber) => breaks(goal, one),
+        Some(_) => false,
     }
 }
 
@@ -246,11 +336,11 @@ pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
         MetricGoal::Good(wanted) => {
             let (good, total) = sums(window);
             let share = good / total;
-            (total > 0.0 && share < wanted.fraction())
+            (total > 0.0 && total.is_finite() && share < wanted.fraction())
                 .then(|| format!("{} good, below {wanted}", format::percent(share)))
         }
         MetricGoal::IncreaseBelow(bound) => {
-            let (rise, _) = rises(window);
+            let rise = Rises::of(window).sum;
             (rise >= bound).then(|| {
                 format!("increased by {}, not by less than {}", format::value(rise), format::value(bound))
             })

@@ -21,6 +21,7 @@ fn metric(goal: MetricGoal) -> Metric {
         every: Span::secs(5),
         lag: Span::secs(5),
         stale_after: Span::secs(15),
+        window: Span::ZERO,
         during: vec![Phase::Fault, Phase::Recovery],
     }
 }
@@ -34,6 +35,7 @@ fn sample(second: i64, value: f64) -> Sample {
         high: Some(value),
         total: None,
         series: 1,
+        behind: Vec::new(),
         lacks: None,
     }
 }
@@ -223,4 +225,89 @@ fn a_counters_increase_is_bounded_by_samples_inside_and_around() {
         (second <= 80).then(|| sample(second, count(second)))
     });
     assert_eq!(cut.verdict, Verdict::Violated, "what was seen is enough: {cut:#?}");
+}
+
+#[test]
+fn a_target_that_left_behind_an_aggregate_is_seen_and_what_is_left_can_violate() {
+    let cut_off = |value: f64| {
+        move |second: i64| {
+            let behind = vec![1, if (50..70).contains(&second) { 3 } else { 4 }];
+            Some(Sample { behind, ..sample(second, from_30(second, value)) })
+        }
+    };
+    let unknown = judged(MetricGoal::Below(0.5), cut_off(0.1));
+    assert_eq!(unknown.verdict, Verdict::Unknown, "{unknown:#?}");
+    assert!(unknown.why.contains("4 samples of fewer series than before"), "{}", unknown.why);
+    assert_eq!(judged(MetricGoal::Below(0.5), cut_off(0.9)).verdict, Verdict::Violated);
+    // Series that are new hide nothing.
+    let new = judged(MetricGoal::Below(0.5), |second| {
+        Some(Sample { behind: vec![if second < 50 { 3 } else { 4 }], ..sample(second, 0.1) })
+    });
+    assert_eq!(new.verdict, Verdict::Held, "{new:#?}");
+}
+
+#[test]
+fn a_series_that_was_away_and_is_back_is_no_increase_and_leaves_it_open() {
+    let away = judged(MetricGoal::IncreaseBelow(50.0), |second| {
+        let away = (50..70).contains(&second);
+        let (value, behind) = if away { (50.0, vec![1]) } else { (100.0, vec![2]) };
+        Some(Sample { behind, ..sample(second, value) })
+    });
+    assert_eq!(away.verdict, Verdict::Unknown, "{away:#?}");
+    assert_eq!((away.measured.low, away.measured.high), (Some(0.0), None));
+    assert!(away.why.contains("series came or went"), "{}", away.why);
+    let metric = metric(MetricGoal::IncreaseBelow(50.0));
+    let all: Vec<Sample> = [(1, 2, 100.0), (2, 1, 50.0), (3, 2, 100.0), (4, 2, 120.0)]
+        .into_iter()
+        .map(|(second, series, value)| Sample { behind: vec![series], ..sample(second, value) })
+        .collect();
+    assert_eq!(violated_by(&metric, &all.iter().collect::<Vec<_>>()), None, "it rose by 20 only");
+}
+
+#[test]
+fn a_counter_that_was_not_seen_for_a_while_may_have_been_reset() {
+    for (lack, from, until) in [(Lack::Empty, 50, 55), (Lack::Stale, 50, 55), (Lack::Empty, 20, 25)] {
+        let gap = judged(MetricGoal::IncreaseBelow(100.0), |second| {
+            let away = (from..until).contains(&second);
+            Some(if away {
+                lacking(second, lack)
+            } else {
+                sample(second, if second < 50 { 5.0 } else { 9.0 })
+            })
+        });
+        assert_eq!(gap.verdict, Verdict::Unknown, "{lack:?}: {gap:#?}");
+        assert!(gap.why.contains(&format!("1 sample {}", lack.word())), "{}", gap.why);
+    }
+    let before = judged(MetricGoal::IncreaseBelow(100.0), |second| {
+        Some(if second < 10 { lacking(second, Lack::Empty) } else { sample(second, 5.0) })
+    });
+    assert_eq!(before.verdict, Verdict::Held, "what was long before it does not matter: {before:#?}");
+}
+
+#[test]
+fn a_series_that_is_no_number_hides_no_violation_of_another() {
+    let nan = |value: f64| {
+        move |second: i64| {
+            let lacks = (second >= 30).then_some(Lack::NotANumber);
+            Some(Sample { lacks, series: 2, ..sample(second, from_30(second, value)) })
+        }
+    };
+    assert_eq!(judged(MetricGoal::Below(0.5), nan(9.0)).verdict, Verdict::Violated);
+    assert_eq!(judged(MetricGoal::Below(0.5), nan(0.1)).verdict, Verdict::Unknown);
+    assert_eq!(
+        judged(MetricGoal::Below(0.5), |second| Some(Sample {
+            lacks: Some(Lack::Stale),
+            ..sample(second, 9.0)
+        }))
+        .verdict,
+        Verdict::Unknown
+    );
+}
+
+#[test]
+fn a_share_of_infinitely_many_events_is_unknown() {
+    let share = judged(MetricGoal::Good(Share::ALL), |second| {
+        Some(Sample { total: Some(f64::MAX), ..sample(second, f64::MAX) })
+    });
+    assert_eq!(share.verdict, Verdict::Unknown, "{share:#?}");
 }

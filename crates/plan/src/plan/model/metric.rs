@@ -1,8 +1,8 @@
 //! Sources and the objectives that they measure.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use firedrill_sources::SourceKind;
+use firedrill_sources::{Metrics, SourceKind};
 use firedrill_wire::{Share, Span};
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +54,16 @@ pub struct Metric {
     pub lag: Span,
     /// The age from which data are stale.
     pub stale_after: Span,
+    /// The length of time that values of its series describe already, as those of a recording rule do.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window: Span,
     /// The phases in which it is judged.
     pub during: Vec<Phase>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(span: &Span) -> bool {
+    span.is_zero()
 }
 
 /// What a source is asked.
@@ -124,7 +132,20 @@ impl MetricGoal {
     }
 }
 
+/// Returns the length of time that a value describes, where values of its series describe `own` already.
+#[must_use]
+pub fn window(asks: &Asks, own: Span, metrics: &dyn Metrics) -> Span {
+    let longest = asks.queries().into_iter().map(|query| metrics.window_us(query)).max().unwrap_or(0);
+    own + Span(Duration::from_micros(u64::try_from(longest).unwrap_or(0)))
+}
+
 impl Metric {
+    /// Returns the length of time that a value describes: by its queries, and by what its series describe already.
+    #[must_use]
+    pub fn window(&self, metrics: &dyn Metrics) -> Span {
+        window(&self.asks, self.window, metrics)
+    }
+
     /// Returns the time after which the newest sample that can be expected is overdue: it is taken each `every`, known after
     /// `lag`, and its answer takes up to the source's time-out.
     #[must_use]

@@ -37,10 +37,14 @@ fn metrics(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
     let mut table = Builder::default();
     table.push_record(["metric objective", "asks", "goal", "during", "every", "lag", "stale after"]);
     for metric in &plan.metrics {
-        let Metric { name, source, asks, goal, every, lag, stale_after, during } = metric;
+        let Metric { name, source, asks, goal, every, lag, stale_after, window, during } = metric;
         table.push_record([
             name.clone(),
-            format!("{source}: {}", asks.words()),
+            if window.is_zero() {
+                format!("{source}: {}", asks.words())
+            } else {
+                format!("{source}: {} (each about {window})", asks.words())
+            },
             goal.words(),
             during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
             every.to_string(),
@@ -76,7 +80,7 @@ fn a_minute(plan: &Plan, source: &Source) -> String {
     let all: f64 = asked
         .map(|metric| {
             let queries = metric.asks.queries();
-            let ages = source.kind.metrics().and_then(|metrics| metrics.age_query(&queries));
+            let ages = source.kind.metrics().and_then(|metrics| metrics.behind_query(&queries));
             (queries.len() + usize::from(ages.is_some())) as f64 * 60.0
                 / metric.every.as_secs_f64().max(0.001)
         })

@@ -1,13 +1,13 @@
 //! Refuses objectives that their source cannot answer, or that too few samples would decide.
 
-use firedrill_sources::SourceKind;
+use firedrill_sources::{SourceKind, selectors};
 use firedrill_wire::Span;
 
 use super::time;
 use crate::{
     diagnostic::{Item, Place, Problem, Sink},
     plan::{
-        model::{Asks, MetricGoal, Phase},
+        model::{Asks, MetricGoal, Phase, window},
         timing,
     },
     scenario::{Scenario, attack::Attack, metric::MetricObjective},
@@ -111,11 +111,33 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
         let problem = Problem::error(message).at(item.place_of(&at.at), "of another kind");
         return sink.push(problem.help(format!("{wanted} = \"…\"")));
     }
+    if let (SourceKind::Json(_), Some(window)) = (&kind, &metric.value.window) {
+        let message = format!(
+            "objective `{}` has a `window`, and source `{}` of kind `json` has its own",
+            item.name, metric.source.value
+        );
+        let problem = Problem::error(message).at(item.place_of(&window.at), "of another kind");
+        sink.push(
+            problem.help(format!("window = \"{}\" in [sources.{}.json]", window.value, metric.source.value)),
+        );
+    }
     for query in asks.queries() {
         let place = query_place(item, query);
         for (what, help) in metrics.invalid_query(query) {
             let problem = Problem::error(format!("objective `{}`: {what}", item.name));
             sink.push(problem.at(place.clone(), "cannot be judged").help(help));
+        }
+        let of_rule = |selector: &String| selector.split('{').next().is_some_and(|name| name.contains(':'));
+        if matches!(kind, SourceKind::Prometheus(_))
+            && metric.value.window.is_none()
+            && let Some(rule) = selectors(query).into_iter().find(of_rule)
+        {
+            let message = format!(
+                "objective `{}`: `{rule}` has the name of a recording rule, and nothing tells what time its values are about",
+                item.name
+            );
+            let help = "window = \"1m\" in the metric, for a rule that records rate(x[1m]); \"0s\" if its values are about one moment";
+            sink.push(Problem::warning(message).at(place.clone(), "about what time?").help(help));
         }
         let blank: String = query.chars().filter(|c| !c.is_whitespace()).collect();
         if matches!(kind, SourceKind::Prometheus(_)) && blank.contains("orvector(") {
@@ -123,8 +145,8 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
                 "objective `{}`: `or vector(…)` gives a number also when nothing is scraped",
                 item.name
             );
-            let help = "samples without any series behind them count as missing; `or 0 * sum(up{job=\"…\"} == 1)` gives 0 only while the \
-                        target is scraped";
+            let help = "samples without any series behind them count as missing; `or 0 * (min(up{job=\"…\"}) == 1)` gives 0 only while \
+                        all targets are scraped";
             sink.push(Problem::warning(message).at(place, "a number from nothing").help(help));
         }
     }
@@ -179,8 +201,8 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
         };
         let Some(metrics) = kind.metrics() else { continue };
         let Some(asks) = metric.asks() else { continue };
-        let window = asks.queries().into_iter().map(|query| metrics.window_us(query)).max().unwrap_or(0);
-        let window = Span(std::time::Duration::from_micros(u64::try_from(window).unwrap_or(0)));
+        let own = metric.window.as_ref().map_or(Span::ZERO, |window| window.value);
+        let window = window(&asks, own, metrics);
         let during = item.value.during();
         let (key, length) = match timing.hold {
             Some(hold) if during.contains(&Phase::Fault) => ("hold", hold),

@@ -136,6 +136,19 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
                 .help("an objective by `good`, by latency or for a metric"),
         );
     }
+    let measured = abort.objective.as_ref().and_then(|name| scenario.metric(name));
+    if let Some(metric) = measured.filter(|metric| metric.value.increase_below.is_some()) {
+        let every = metric.value.metric.value.every.value;
+        let least = every + every;
+        if abort.over.value < least {
+            let message = format!(
+                "the increase of `{}` over {} is that between fewer than two samples, one each {every}",
+                metric.name, abort.over.value
+            );
+            let problem = Problem::error(message).at(item.place_of(&abort.over.at), "never aborts");
+            sink.push(problem.help(format!("over = \"{least}\" at least, or a shorter `every`")));
+        }
+    }
     let logged = abort.objective.as_ref().and_then(|name| Some((name, scenario.log_objective(name)?)));
     if let Some((name, objective)) = logged {
         let message = format!("objective `{}` counts lines of logs, which no guard does", objective.name);

@@ -162,17 +162,22 @@ pub fn selectors(query: &str) -> Vec<String> {
 
 /// Returns the longest range of a query, in microseconds.
 pub(super) fn window_us(query: &str) -> i64 {
-    let ranges = words(query).into_iter().filter_map(|word| match word {
-        Word::Brackets(text) => {
-            let text = text.trim_matches(['[', ']']);
-            duration_us(text.split(':').next().unwrap_or_default().trim())
-        }
-        _ => None,
-    });
-    ranges.max().unwrap_or(0)
+    ranges(query).into_iter().filter_map(duration_us).max().unwrap_or(0)
 }
 
-/// Reads a duration, such as `1m30s` or `500ms`.
+/// Returns the ranges of a query, as they are written.
+fn ranges(query: &str) -> Vec<&str> {
+    let range = |word| match word {
+        Word::Brackets(text) => {
+            let text: &str = text;
+            text.trim_matches(['[', ']']).split(':').next().map(str::trim)
+        }
+        _ => None,
+    };
+    words(query).into_iter().filter_map(range).collect()
+}
+
+/// Reads a duration, such as `1m30s` or `500ms`, or a bare number, which is one of seconds since Prometheus 3.
 fn duration_us(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 7] = [
         ("ms", 1_000),
@@ -183,6 +188,10 @@ fn duration_us(text: &str) -> Option<i64> {
         ("w", 604_800_000_000),
         ("y", 31_536_000_000_000),
     ];
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        let span = std::time::Duration::try_from_secs_f64(text.parse().ok()?).ok()?;
+        return i64::try_from(span.as_micros()).ok();
+    }
     let (mut rest, mut sum) = (text, 0_i64);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit())?;
@@ -222,7 +231,16 @@ pub(super) fn invalid(query: &str) -> Vec<(String, String)> {
     }
     if words.iter().any(|word| matches!(word, Word::Brackets(text) if text.contains(':'))) {
         let what = "the query has a subquery, in which the age of samples cannot be told";
-        add(what, "record it as a series with a rule of Prometheus, and ask for that");
+        add(
+            what,
+            "record it as a series with a rule of Prometheus, ask for that, and give the time that the rule looks back as `window`",
+        );
+    }
+    if let Some(range) = ranges(query).into_iter().find(|range| duration_us(range).is_none_or(|us| us <= 0)) {
+        let range = crate::excerpt::excerpt(range);
+        let what =
+            format!("the range [{range}] cannot be read, so nothing tells what time the values are about");
+        add(&what, "a duration such as [10s] or [1m30s], or a number of seconds");
     }
     wrong
 }
@@ -261,12 +279,24 @@ mod tests {
         assert_eq!(window_us("rate(a[10s]) / rate(b[1m30s])"), 90_000_000);
         assert_eq!(window_us("rate(a[500ms])"), 500_000);
         assert_eq!(window_us("a{b=\"[1h]\"}"), 0);
+        assert_eq!(window_us("rate(a[60])"), 60_000_000, "seconds, since Prometheus 3");
+        assert_eq!(window_us("rate(a[ 1.5 ])"), 1_500_000);
     }
 
     #[test]
     fn queries_of_another_time_are_refused() {
         assert!(invalid("sum(rate(x[10s]))").is_empty());
-        for query in ["", "vector(1)", "x offset 5m", "x @ 1609746000", "max_over_time(rate(x[5s])[1m:5s])"] {
+        for query in [
+            "",
+            "vector(1)",
+            "x offset 5m",
+            "x @ 1609746000",
+            "max_over_time(rate(x[5s])[1m:5s])",
+            "rate(x[5q])",
+            "rate(x[1m + 5])",
+            "rate(x[])",
+            "rate(x[0])",
+        ] {
             assert_eq!(invalid(query).len(), 1, "{query}");
         }
     }

@@ -1,0 +1,96 @@
+//! What a source said of one objective in the whole run, in the order of time, so that an attack looks at its own part only.
+
+use crate::log::Sample;
+
+/// What a source said of one objective.
+#[derive(Debug, Default)]
+pub(crate) struct SampledFacts<'a> {
+    /// All samples.
+    samples: Vec<&'a Sample>,
+    /// The longest time that any of them describes.
+    reach_us: i64,
+    /// Each question: when its record was written, and the largest uncertainty of the source's clock from then on.
+    asked: Vec<(i64, i64)>,
+    /// The median time that a question took.
+    took_us: i64,
+    took: Vec<i64>,
+    /// When the record of each question without an answer was written.
+    failed_at: Vec<i64>,
+    /// Each question without an answer: the last moment that was asked for, and why.
+    failed: Vec<(i64, &'a str)>,
+}
+
+impl<'a> SampledFacts<'a> {
+    /// Adds the record of a question. Of one without an answer, `failed` has the last moment that was asked for, and the reason.
+    pub(super) fn take(
+        &mut self,
+        at_us: i64,
+        samples: &'a [Sample],
+        (took_us, unsure_us): (i64, i64),
+        failed: Option<(i64, &'a str)>,
+    ) {
+        self.samples.extend(samples);
+        self.asked.push((at_us, unsure_us));
+        self.took.push(took_us);
+        self.failed_at.extend(failed.map(|_| at_us));
+        self.failed.extend(failed);
+    }
+
+    /// Brings all into the order of time. It is called once, after the last record.
+    pub(super) fn sort(&mut self) {
+        self.samples.sort_by_key(|one| one.at_us);
+        self.reach_us =
+            self.samples.iter().map(|one| one.at_us.saturating_sub(one.from_us())).max().unwrap_or(0);
+        self.asked.sort_unstable();
+        let mut most = 0;
+        for (_, unsure_us) in self.asked.iter_mut().rev() {
+            most = most.max(*unsure_us);
+            *unsure_us = most;
+        }
+        self.took.sort_unstable();
+        self.took_us = self.took.get(self.took.len() / 2).copied().unwrap_or(0);
+        self.took = Vec::new();
+        self.failed_at.sort_unstable();
+        self.failed.sort_by_key(|(asked_us, _)| *asked_us);
+    }
+
+    /// Returns the samples whose moments are in a range, both ends included.
+    pub(crate) fn samples(&self, from_us: i64, until_us: i64) -> &[&'a Sample] {
+        within(&self.samples, |one| one.at_us, from_us, until_us)
+    }
+
+    /// Returns the longest time that any sample describes.
+    pub(crate) const fn reach_us(&self) -> i64 {
+        self.reach_us
+    }
+
+    /// Returns the number of questions between two moments, and of those without an answer.
+    pub(crate) fn asked(&self, from_us: i64, until_us: i64) -> (u64, u64) {
+        let asked = within(&self.asked, |(at_us, _)| *at_us, from_us, until_us).len();
+        let failed = within(&self.failed_at, |at_us| *at_us, from_us, until_us).len();
+        (asked as u64, failed as u64)
+    }
+
+    /// Returns why a question had no answer whose last moment is in a range, both ends included.
+    pub(crate) fn failure(&self, from_us: i64, until_us: i64) -> Option<&'a str> {
+        within(&self.failed, |(asked_us, _)| *asked_us, from_us, until_us).first().map(|(_, why)| *why)
+    }
+
+    /// Returns the largest uncertainty of the source's clock from a moment on. It is told better with each answer.
+    pub(crate) fn unsure_us(&self, from_us: i64) -> i64 {
+        let later = self.asked.partition_point(|(at_us, _)| *at_us < from_us);
+        self.asked.get(later).map_or(0, |(_, unsure_us)| *unsure_us)
+    }
+
+    /// Returns the median time that a question took.
+    pub(crate) const fn took_us(&self) -> i64 {
+        self.took_us
+    }
+}
+
+/// Returns what is in a range, both ends included, of what is in the order of time.
+pub(super) fn within<T>(all: &[T], time: impl Fn(&T) -> i64, from_us: i64, until_us: i64) -> &[T] {
+    let from = all.partition_point(|one| time(one) < from_us);
+    let until = all.partition_point(|one| time(one) <= until_us);
+    all.get(from..until).unwrap_or_default()
+}
