@@ -87,8 +87,14 @@ impl Asker {
         read: impl Fn(u16, &[u8]) -> Result<T, String>,
     ) -> Result<Asked<T>, String> {
         let answer = self.fetch(request).await?;
+        let says = read(answer.status, &answer.body).map_err(|_| {
+            // Its beginning is told, so it is read again without what was sent as a secret.
+            let shown = read(answer.status, &answer.without_secrets(&answer.body)).err();
+            let shown = shown.unwrap_or_else(|| format!("status {}: it is no answer", answer.status));
+            String::from_utf8_lossy(&answer.without_secrets(shown.as_bytes())).into_owned()
+        })?;
         Ok(Asked {
-            says: read(answer.status, &answer.body)?,
+            says,
             date_us: answer.date.as_deref().and_then(date_us),
             sent_us: answer.sent_us,
             received_us: answer.received_us,
@@ -101,5 +107,60 @@ impl Asker {
             return Err(format!("status {}: it sends the question elsewhere; give that url", answer.status));
         }
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const QUESTION: Question = Question { query: String::new(), from_us: 0, until_us: 0, step_us: 1_000_000 };
+
+    /// Asks a server that answers with these headers and this body, and with the request's own header for `{sent}`.
+    async fn asked(head: &str, body: &str, more: &str) -> Result<Asked<Vec<Point>>, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (head, body) = (head.to_owned(), body.to_owned());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.expect("a request");
+            let request = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            let sent =
+                request.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
+            let body = body.replace("{sent}", sent);
+            let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.expect("an answer");
+        });
+        let kind: SourceKind =
+            serde_json::from_str(&format!(r#"{{"prometheus":{{"url":"{url}"{more}}}}}"#)).expect("a source");
+        let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");
+        asker.ask(&QUESTION).await
+    }
+
+    #[tokio::test]
+    async fn a_token_that_an_answer_repeats_is_not_told() {
+        let path = std::env::temp_dir().join(format!("firedrill-ask-{}", std::process::id()));
+        std::fs::write(&path, "s3cret-t0ken").expect("a file");
+        let more = format!(r#","bearer":{{"secret_file":"{}"}}"#, path.display());
+        for body in ["{sent} may not ask", r#"{"status":"error","error":"who is {sent}?"}"#] {
+            let why = asked("401 Unauthorized", body, &more).await.expect_err("a refusal");
+            assert!(!why.contains("s3cret") && why.contains("Bearer ***"), "{why}");
+        }
+        std::fs::remove_file(&path).expect("it was there");
+    }
+
+    #[tokio::test]
+    async fn the_date_of_an_answer_that_a_cache_kept_is_none() {
+        let empty = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+        for (age, told) in [("", true), ("Age: 0\r\n", true), ("Age: 40\r\n", false)] {
+            let head = format!("200 OK\r\n{age}Date: Sun, 06 Nov 1994 08:49:37 GMT");
+            assert_eq!(asked(&head, empty, "").await.expect("an answer").date_us.is_some(), told, "{age}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A kept connection that the server closed while it was idle is replaced once, if nothing of the request was written
 //! to it. Once anything was written, a cut connection is a bad answer: a request is never silently sent twice.
 
+mod echo;
 mod exchange;
 pub(crate) mod fetch;
 mod filled;

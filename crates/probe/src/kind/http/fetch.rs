@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     clock::boot_us,
-    kind::http::{request::Template, whole::Way},
+    kind::http::{echo::Echoes, request::Template, whole::Way},
     outcome::{Cause, Failure},
     reads::Reads,
 };
@@ -29,7 +29,7 @@ pub struct Fetcher {
 pub struct Fetched {
     /// Its status.
     pub status: u16,
-    /// Its header `Date`.
+    /// Its header `Date`, unless a cache kept the answer for a while.
     pub date: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
@@ -37,6 +37,15 @@ pub struct Fetched {
     pub sent_us: u64,
     /// When the answer was whole.
     pub received_us: u64,
+    echoes: Echoes,
+}
+
+impl Fetched {
+    /// Returns a text of the answer without what the request keeps secret, for messages: servers repeat tokens that they refuse.
+    #[must_use]
+    pub fn without_secrets(&self, text: &[u8]) -> Vec<u8> {
+        self.echoes.hide(text)
+    }
 }
 
 impl Fetcher {
@@ -74,13 +83,16 @@ impl Fetcher {
             Ok(Err(failure)) => return Err(words(failure).to_owned()),
             Err(_) => return Err(format!("no answer within {}", Span(timeout))),
         };
-        let date = head.headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        let text = |name| head.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let kept = text(http::header::AGE).is_some_and(|age| age.trim() != "0");
+        let date = text(http::header::DATE).filter(|_| !kept);
         Ok(Fetched {
             status: head.status.as_u16(),
             date: date.map(str::to_owned),
             body,
             sent_us,
             received_us: boot_us(),
+            echoes: Echoes::of(request, reads),
         })
     }
 }

@@ -86,7 +86,7 @@ impl Filled {
 }
 
 /// Percent-encoded, all but letters, digits and the four signs that never need it.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
