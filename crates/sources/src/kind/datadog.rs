@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Form, Kind, Metrics, path_only, prometheus::encoded};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, shown};
 
+/// The most by which this machine's clock and Datadog's are taken to differ, in seconds.
+const CLOCKS_S: i64 = 60;
 /// Most monitors in one answer.
 const MOST: usize = 100;
 
@@ -99,18 +101,7 @@ impl Alerts for Datadog {
     }
 
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
-        let all: Vec<Monitor> = json("Datadog", status, body)?;
-        if all.len() >= MOST {
-            return Err(format!(
-                "{MOST} monitors or more have that text in their names; give the whole name"
-            ));
-        }
-        let named: Vec<&Monitor> = all.iter().filter(|monitor| monitor.name == query.name).collect();
-        if named.is_empty() {
-            // A monitor that does not exist cannot fire: that is an error of the question, not an alert that stayed away.
-            return Err(format!("there is no monitor `{}`", shown(&query.name)));
-        }
-        Ok(named.into_iter().flat_map(|monitor| monitor.firing(query)).collect())
+        firing(query, status, body, now_s())
     }
 
     fn labels(&self) -> Option<&'static [&'static str]> {
@@ -120,6 +111,26 @@ impl Alerts for Datadog {
     fn name_is(&self) -> &'static str {
         "the monitor's name; labels are the tags of a group"
     }
+}
+
+/// Returns the seconds since 1970.
+fn now_s() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()).unwrap_or(0)
+}
+
+/// Reads an answer that came at that time.
+fn firing(query: &AlertQuery, status: u16, body: &[u8], now_s: i64) -> Result<Vec<AlertSeen>, String> {
+    let all: Vec<Monitor> = json("Datadog", status, body)?;
+    if all.len() >= MOST {
+        return Err(format!("{MOST} monitors or more have that text in their names; give the whole name"));
+    }
+    let named: Vec<&Monitor> = all.iter().filter(|monitor| monitor.name == query.name).collect();
+    if named.is_empty() {
+        // A monitor that does not exist cannot fire: that is an error of the question, not an alert that stayed away.
+        return Err(format!("there is no monitor `{}`", shown(&query.name)));
+    }
+    Ok(named.into_iter().flat_map(|monitor| monitor.firing(query, now_s)).collect())
 }
 
 #[derive(Deserialize)]
@@ -138,6 +149,47 @@ struct Monitor {
 #[derive(Deserialize)]
 struct Downtime {
     id: Option<i64>,
+    /// Tags, all of which what is silenced has.
+    #[serde(default)]
+    scope: serde_json::Value,
+    /// Seconds since 1970.
+    #[serde(default)]
+    start: Option<i64>,
+    #[serde(default)]
+    end: Option<i64>,
+}
+
+impl Downtime {
+    fn hushes(&self, group: &str, now_s: i64) -> bool {
+        let scopes: Vec<&str> = match &self.scope {
+            serde_json::Value::String(one) => vec![one],
+            serde_json::Value::Array(all) => all.iter().filter_map(serde_json::Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let begun = self.start.is_none_or(|start| start <= now_s.saturating_add(CLOCKS_S));
+        begun && !is_past(self.end, now_s) && scopes.iter().all(|scope| may_cover(scope, group))
+    }
+}
+
+/// Whether an end, in seconds since 1970, is certainly past. None, and 0, is no end.
+fn is_past(end: Option<i64>, now_s: i64) -> bool {
+    end.is_some_and(|end| end > 0 && end < now_s.saturating_sub(CLOCKS_S))
+}
+
+/// Whether a scope, tags of which all are wanted, may cover a group. A group has only the tags that its monitor is grouped by: of others
+/// nobody knows, so they may cover it.
+fn may_cover(scope: &str, group: &str) -> bool {
+    let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
+    scope.split(',').map(str::trim).all(|wanted| {
+        let Some((key, value)) = wanted.split_once(':').filter(|(key, value)| plain(key) && plain(value))
+        else {
+            return true;
+        };
+        let mut own =
+            group.split(',').filter_map(|tag| tag.trim().split_once(':')).filter(|(name, _)| *name == key);
+        let first = own.next();
+        first.is_none_or(|(_, has)| has == value || own.any(|(_, has)| has == value))
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -160,7 +212,7 @@ struct Options {
 }
 
 impl Monitor {
-    fn firing(&self, query: &AlertQuery) -> Vec<AlertSeen> {
+    fn firing(&self, query: &AlertQuery, now_s: i64) -> Vec<AlertSeen> {
         let has = |group: &str| {
             query
                 .labels
@@ -171,18 +223,24 @@ impl Monitor {
         if self.state.groups.is_empty() {
             // Without groups there is the state of the whole, and nothing says since when.
             let fires = alert(&self.overall_state) && query.labels.is_empty();
-            return fires.then(|| self.seen("*", None)).into_iter().collect();
+            return fires.then(|| self.seen("*", None, now_s)).into_iter().collect();
         }
         let groups = self.state.groups.iter().filter(|(name, group)| alert(&group.status) && has(name));
-        groups.map(|(name, group)| self.seen(name, group.last_triggered_ts)).collect()
+        groups.map(|(name, group)| self.seen(name, group.last_triggered_ts, now_s)).collect()
     }
 
-    fn seen(&self, group: &str, since: Option<i64>) -> AlertSeen {
-        let downtime = self.matching_downtimes.first().map(|one| match one.id {
+    fn seen(&self, group: &str, since: Option<i64>, now_s: i64) -> AlertSeen {
+        let mut downtimes = self.matching_downtimes.iter().filter(|one| one.hushes(group, now_s));
+        let downtime = downtimes.next().map(|one| match one.id {
             Some(id) => format!("silenced (downtime {id})"),
             None => "silenced (a downtime)".to_owned(),
         });
-        let muted = self.options.silenced.as_ref().is_some_and(|all| !all.is_empty());
+        let muted = self
+            .options
+            .silenced
+            .iter()
+            .flatten()
+            .any(|(scope, until)| !is_past(until.as_i64(), now_s) && may_cover(scope, group));
         AlertSeen {
             id: format!("{}/{}", self.id, shown(group)),
             what: if group == "*" { shown(&self.name) } else { shown(&format!("{} ({group})", self.name)) },
@@ -203,6 +261,9 @@ mod tests {
     /// beyond them get status 429 (<https://docs.datadoghq.com/api/latest/rate-limits/>).
     const ANSWER: &str = include_str!("contracts/datadog.json");
 
+    /// Shortly after the alerts of the answer.
+    const NOW_S: i64 = 1_795_695_000;
+
     fn dog() -> Datadog {
         let text = r#"{"api_key":{"secret_env":"A"},"app_key":{"secret_env":"B"}}"#;
         serde_json::from_str(text).expect("its parameters")
@@ -210,7 +271,7 @@ mod tests {
 
     fn seen(answer: &str, name: &str, labels: &[(&str, &str)]) -> Result<Vec<AlertSeen>, String> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        dog().firing(&AlertQuery { name: name.to_owned(), labels }, 200, answer.as_bytes())
+        firing(&AlertQuery { name: name.to_owned(), labels }, 200, answer.as_bytes(), NOW_S)
     }
 
     #[test]
@@ -223,6 +284,38 @@ mod tests {
         let [silenced] = seen(ANSWER, "Disk", &[]).expect("an answer").try_into().expect("one");
         assert_eq!(silenced.hushed.as_deref(), Some("silenced (downtime 1625)"));
         assert_eq!(silenced.since_us, None);
+    }
+
+    #[test]
+    fn a_downtime_hushes_what_it_covers_while_it_lasts() {
+        let with = |downtime: &str, silenced: &str| {
+            let answer = ANSWER
+                .replacen(r#""matching_downtimes": []"#, &format!(r#""matching_downtimes": [{downtime}]"#), 1)
+                .replacen(r#""silenced": {}"#, &format!(r#""silenced": {{{silenced}}}"#), 1);
+            seen(&answer, "Checkout errors", &[]).expect("an answer").remove(0).hushed
+        };
+        let hushed = Some("silenced (downtime 7)".to_owned());
+        for scope in [
+            r#"["*"]"#,
+            r#"["zone:a"]"#,
+            r#"["zone:a","service:checkout"]"#,
+            r#"["env:prod"]"#,
+            r#"["zone:(a OR b)"]"#,
+            "null",
+        ] {
+            assert_eq!(with(&format!(r#"{{"id":7,"scope":{scope}}}"#), ""), hushed, "{scope}");
+        }
+        for other in [
+            r#"{"id":7,"scope":["zone:b"]}"#,
+            r#"{"id":7,"scope":["zone:a","service:cart"]}"#,
+            r#"{"id":7,"scope":["*"],"start":1795600000,"end":1795690000}"#,
+            r#"{"id":7,"scope":["*"],"start":1795700000}"#,
+        ] {
+            assert_eq!(with(other, ""), None, "{other}");
+        }
+        assert_eq!(with("", r#""zone:a": null"#).as_deref(), Some("muted"));
+        assert_eq!(with("", r#""*": 1795700000"#).as_deref(), Some("muted"));
+        assert_eq!((with("", r#""zone:b": null"#), with("", r#""*": 1795690000"#)), (None, None));
     }
 
     #[test]
