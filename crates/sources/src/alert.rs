@@ -70,10 +70,23 @@ impl AlertQuery {
 
 /// Parses a time as JSON APIs write it, in microseconds since 1970.
 pub(crate) fn rfc3339_us(text: &str) -> Option<i64> {
-    // Some write `+00:00` for UTC.
-    let text = text.strip_suffix("+00:00").map_or_else(|| text.to_owned(), |utc| format!("{utc}Z"));
-    let at = humantime::parse_rfc3339(&text).ok()?;
-    i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok()
+    let zone = text.rfind(['Z', 'z', '+', '-']).filter(|at| *at > text.find(['T', 't']).unwrap_or(0))?;
+    let (local, zone) = text.split_at(zone);
+    let ahead_s = match zone {
+        "Z" | "z" => 0,
+        _ => {
+            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+            let two = |text: &str, most: i64| {
+                let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse::<i64>().ok().filter(|number| digits && *number <= most)
+            };
+            let ahead_s = two(hours, 23)? * 3600 + two(minutes, 59)? * 60;
+            if zone.starts_with('-') { -ahead_s } else { ahead_s }
+        }
+    };
+    let at = humantime::parse_rfc3339(&format!("{}Z", local.replace('t', "T"))).ok()?;
+    let us = i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok()?;
+    us.checked_sub(ahead_s * 1_000_000)
 }
 
 /// Parses a JSON answer.
@@ -103,4 +116,33 @@ pub(crate) fn quoted(value: &str) -> String {
 /// Returns a name for people, cleaned and cut.
 pub(crate) fn shown(text: &str) -> String {
     firedrill_wire::text::clean(text.trim(), 200).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_any_zone() {
+        let utc = rfc3339_us("2026-11-26T18:00:00.5Z");
+        assert_eq!(utc, Some(1_795_716_000_500_000));
+        for same in [
+            "2026-11-26T20:00:00.5+02:00",
+            "2026-11-26T18:00:00.5+00:00",
+            "2026-11-26T12:30:00.500000000-05:30",
+            "2026-11-26t18:00:00.5z",
+        ] {
+            assert_eq!(rfc3339_us(same), utc, "{same}");
+        }
+        for wrong in [
+            "",
+            "soon",
+            "2026-11-26",
+            "2026-11-26T18:00:00",
+            "2026-11-26T18:00:00+2:00",
+            "2026-11-26T18:00:00+0200",
+        ] {
+            assert_eq!(rfc3339_us(wrong), None, "{wrong}");
+        }
+    }
 }

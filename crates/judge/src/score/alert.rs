@@ -115,7 +115,12 @@ fn poll(one: &AlertFacts<'_>) -> Poll {
         });
         // Without a clock nobody knows whether the end time had come.
         let forgotten = |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
-        Firing { since_us, forgotten_us: seen.forgotten_us.map(forgotten), hushed: seen.hushed.clone() }
+        Firing {
+            id: seen.id.clone(),
+            since_us,
+            forgotten_us: seen.forgotten_us.map(forgotten),
+            hushed: seen.hushed.clone(),
+        }
     });
     let answer = match one.failed {
         Some(why) => Err(why.to_owned()),

@@ -99,6 +99,9 @@ pub(super) fn filters(query: &AlertQuery) -> String {
     all.join("&")
 }
 
+/// The beginning of the time that stands where there is none.
+const NEVER: &str = "0001-01-01T00:00:00";
+
 /// An alert of API v2. Times that are absent are tolerated: Grafana's answer is older in parts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,7 +158,12 @@ impl Alert {
             what: shown(&what(&self.labels)),
             since_us: self.starts_at.as_deref().and_then(rfc3339_us),
             precise_to_us: None,
-            forgotten_us: self.ends_at.as_deref().and_then(rfc3339_us),
+            // A time that cannot be read may have come already.
+            forgotten_us: self
+                .ends_at
+                .as_deref()
+                .filter(|at| !at.starts_with(NEVER))
+                .map(|at| rfc3339_us(at).unwrap_or(0)),
             hushed,
         }
     }
@@ -215,6 +223,19 @@ mod tests {
         let muted = br#"[{"labels":{"alertname":"ZoneDown"},"fingerprint":"1","status":{"state":"suppressed","mutedBy":["night"]}}]"#;
         let muted = firing("an Alertmanager", &query("ZoneDown", &[]), 200, muted).expect("an answer");
         assert_eq!(muted[0].hushed.as_deref(), Some("muted in the time interval night"));
+    }
+
+    #[test]
+    fn an_end_in_any_zone_is_read_and_one_that_cannot_be_read_may_have_come() {
+        let ends = |at: &str| {
+            let text = format!(
+                r#"[{{"labels":{{"alertname":"x"}},"fingerprint":"1","endsAt":"{at}","status":{{"state":"active"}}}}]"#
+            );
+            firing("an Alertmanager", &query("x", &[]), 200, text.as_bytes()).expect("an answer")[0]
+                .forgotten_us
+        };
+        assert_eq!(ends("2026-11-26T20:00:00+02:00"), rfc3339_us("2026-11-26T18:00:00Z"));
+        assert_eq!((ends("tomorrow"), ends("0001-01-01T00:00:00.000Z")), (Some(0), None));
     }
 
     #[test]

@@ -202,14 +202,14 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
         );
         return Found { took_us, ..unknown(why) };
     }
-    let (over, forgotten) = watch.was_over(last, next);
+    let over = Watch::was_over(last, next);
     let took = course.took(healed_us, over);
     let took_us = Some((took.0, Some(took.1)));
-    if forgotten {
+    if watch.forgot(course.fault().0, last) {
         return Found {
             took_us: None,
             ..unknown(
-                "the source forgot it at its end time, because nobody told it again that it fires; nothing shows that it was over"
+                "the source forgot it, or one of several, at its end time, because nobody told it again that it fires; nothing shows that it was over"
                     .to_owned(),
             )
         };

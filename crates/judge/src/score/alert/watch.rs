@@ -1,5 +1,7 @@
 //! What polls of a source say of one alert: when it was seen firing, when not, and when nobody knows.
 
+use std::collections::BTreeMap;
+
 /// One poll. Times are microseconds on the run's clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Poll {
@@ -14,6 +16,8 @@ pub(crate) struct Poll {
 /// An alert that a poll found firing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Firing {
+    /// Its identity in the source.
+    pub(crate) id: String,
     /// Earliest and latest time at which it began to fire, where the source says so by a clock that is known.
     pub(crate) since_us: Option<(i64, i64)>,
     /// Earliest time from which the source forgets it, unless it is told again.
@@ -47,11 +51,6 @@ impl Poll {
         let mut loud = self.firing().iter().filter(|one| one.hushed.is_none());
         let first = loud.next()?.since_us?;
         loud.try_fold(first, |(low, high), one| one.since_us.map(|(l, h)| (low.min(l), high.min(h))))
-    }
-
-    /// Returns the earliest time from which the source forgets the last of its alerts.
-    fn forgotten_us(&self) -> Option<i64> {
-        self.firing().iter().filter_map(|one| one.forgotten_us).max()
     }
 }
 
@@ -149,11 +148,24 @@ impl Watch {
         }
     }
 
-    /// Returns the range in which the alert was over that `last` found for the last time and `next` did not find any more, and whether
-    /// the source may only have forgotten it because nobody told it again.
-    pub(crate) fn was_over(&self, last: &Poll, next: &Poll) -> (Between, bool) {
-        let forgotten = last.forgotten_us().is_some_and(|at| next.answered_us >= at);
-        (Between { low_us: last.asked_us, high_us: next.answered_us }, forgotten)
+    /// Returns the range in which the alert was over that `last` found for the last time and `next` did not find any more.
+    pub(crate) const fn was_over(last: &Poll, next: &Poll) -> Between {
+        Between { low_us: last.asked_us, high_us: next.answered_us }
+    }
+
+    /// Whether the source may only have forgotten an alert that was found after `from_us`, and up to the poll `last`: the answer after the
+    /// last one that found it came after the time at which it is forgotten unless it is told again. Each alert is followed by its identity.
+    pub(crate) fn forgot(&self, from_us: i64, last: &Poll) -> bool {
+        let mut ends: BTreeMap<&str, (Option<i64>, i64)> = BTreeMap::new();
+        let found = self.answers().zip(self.answers().skip(1));
+        for (poll, next) in
+            found.filter(|(poll, _)| poll.asked_us >= from_us && poll.asked_us <= last.asked_us)
+        {
+            ends.extend(
+                poll.firing().iter().map(|one| (one.id.as_str(), (one.forgotten_us, next.answered_us))),
+            );
+        }
+        ends.values().any(|(forgotten_us, next_us)| forgotten_us.is_some_and(|at| *next_us >= at))
     }
 
     /// Whether `next` is the answer to the question after that of `last`.
