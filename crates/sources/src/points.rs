@@ -15,6 +15,8 @@ pub struct Point {
     pub series: u32,
     /// Whether a series had no number (`NaN`).
     pub nan: bool,
+    /// Whether a series had several values for the moment.
+    pub mixed: bool,
 }
 
 /// What is behind the values of one moment.
@@ -32,26 +34,37 @@ impl Point {
     /// A point of one series.
     #[must_use]
     pub const fn of(at_us: i64, value: f64) -> Self {
-        Self { at_us, low: value, high: value, series: 1, nan: value.is_nan() }
+        Self { at_us, low: value, high: value, series: 1, nan: value.is_nan(), mixed: false }
     }
 }
 
-/// Merges the points of several series, in the order of time.
+/// Merges the points of several series, each a list, in the order of time.
 #[must_use]
-pub fn merged(all: impl IntoIterator<Item = Point>) -> Vec<Point> {
+pub fn merged(series: impl IntoIterator<Item = Vec<Point>>) -> Vec<Point> {
     let mut by_time: BTreeMap<i64, Point> = BTreeMap::new();
-    for point in all {
-        by_time
-            .entry(point.at_us)
-            .and_modify(|one| {
-                one.low = one.low.min(point.low);
-                one.high = one.high.max(point.high);
-                one.series = one.series.saturating_add(point.series);
-                one.nan |= point.nan;
-            })
-            .or_insert(point);
+    for list in series {
+        let mut own: BTreeMap<i64, Point> = BTreeMap::new();
+        for point in list {
+            let one = own.entry(point.at_us).or_insert(point);
+            one.widen(&point);
+            one.mixed |= one.low < one.high;
+        }
+        for (at_us, point) in own {
+            let one = by_time.entry(at_us).or_insert(Point { series: 0, ..point });
+            one.widen(&point);
+            one.series = one.series.saturating_add(1);
+            one.mixed |= point.mixed;
+        }
     }
     by_time.into_values().collect()
+}
+
+impl Point {
+    fn widen(&mut self, other: &Self) {
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+        self.nan |= other.nan;
+    }
 }
 
 #[cfg(test)]
@@ -60,9 +73,23 @@ mod tests {
 
     #[test]
     fn series_share_a_point_at_each_moment() {
-        let all = [Point::of(2, 5.0), Point::of(1, 1.0), Point::of(1, f64::NAN), Point::of(1, 3.0)];
+        let all = [
+            vec![Point::of(2, 5.0), Point::of(1, 1.0)],
+            vec![Point::of(1, f64::NAN)],
+            vec![Point::of(1, 3.0)],
+        ];
         let points = merged(all);
         assert_eq!((points[0].low, points[0].high, points[0].series, points[0].nan), (1.0, 3.0, 3, true));
-        assert_eq!((points[1].at_us, points[1].series, points[1].nan), (2, 1, false));
+        assert_eq!((points[1].at_us, points[1].series, points[1].nan, points[1].mixed), (2, 1, false, false));
+    }
+
+    #[test]
+    fn points_of_one_list_are_one_series() {
+        let [same, other] =
+            merged([vec![Point::of(1, 3.0), Point::of(1, 3.0), Point::of(2, 1.0), Point::of(2, 4.0)]])
+                .try_into()
+                .expect("two moments");
+        assert_eq!((same.series, same.mixed), (1, false));
+        assert_eq!((other.series, other.low, other.high, other.mixed), (1, 1.0, 4.0, true));
     }
 }

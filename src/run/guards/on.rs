@@ -110,7 +110,7 @@ mod tests {
         let bad_before = [sample(16, 9.0), sample(18, 0.1)];
         assert_eq!(guarded(below, &bad_before, 21), Some(None), "no sample is about the time since");
         let reaches_back = Sample { window_us: 5 * S, ..sample(24, 9.0) };
-        assert_eq!(guarded(below, &[bad_before[1].clone(), reaches_back.clone()], 25), Some(None));
+        assert_eq!(guarded(below, &[bad_before[1].clone(), reaches_back], 25), Some(None));
         let since = [bad_before[0].clone(), sample(24, 9.0)];
         assert!(guarded(below, &since, 25).is_some_and(|why| why.is_some()));
         // A source whose data are always from before is not waited for for ever.

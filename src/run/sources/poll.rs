@@ -134,6 +134,9 @@ impl Poll {
                     "its newest data are older than {after} (`stale_after`), or of series that are not there: {asks}"
                 )
             }
+            Lack::Several if series < 2 => {
+                format!("it answers with several values for one time, and the goal is about one: {asks}")
+            }
             Lack::Several => format!("it answers with {series} series, and the goal is about one: {asks}"),
             Lack::NotANumber | Lack::Other => {
                 format!("it answers with something that is not a number: {asks}")
@@ -284,7 +287,8 @@ impl Poll {
         sample.series = value.series;
         (sample.low, sample.high) = (number(value.low), number(value.high));
         let one = matches!(self.metric.goal, MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_));
-        let mut several = value.series > 1 && one;
+        let several_values = |point: &Point| point.series > 1 || point.mixed;
+        let mut several = one && several_values(&value);
         // Nothing can be counted with what is infinite; beside a bound it is a value.
         let is_none = |point: &Point| point.nan || one && !(point.low.is_finite() && point.high.is_finite());
         let mut nan = is_none(&value);
@@ -294,7 +298,7 @@ impl Poll {
                 return sample;
             };
             sample.total = number(total.high);
-            several |= total.series > 1;
+            several |= several_values(&total);
             nan |= is_none(&total);
         }
         if let Some(behind) = behind {

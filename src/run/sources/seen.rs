@@ -26,8 +26,8 @@ pub(in crate::run) struct Seen {
 struct Newest {
     /// The newest moment that the source answered for.
     until_us: Option<i64>,
-    /// Uncertainty of the source's clock.
-    unsure_us: i64,
+    /// Uncertainty of the source's clock at each answer. It is told better with each.
+    unsure: VecDeque<(i64, i64)>,
     samples: VecDeque<Sample>,
     /// Why the newest question had no answer.
     failed: Option<String>,
@@ -67,10 +67,15 @@ impl Seen {
         if failed.is_some() {
             return;
         }
-        (one.until_us, one.unsure_us) = (Some(until_us), unsure_us);
+        one.until_us = Some(until_us);
+        one.unsure.push_back((until_us, unsure_us));
         one.samples.extend(samples.iter().cloned());
-        while one.samples.front().is_some_and(|sample| sample.at_us < until_us.saturating_sub(self.keep_us)) {
+        let from_us = until_us.saturating_sub(self.keep_us);
+        while one.samples.front().is_some_and(|sample| sample.at_us < from_us) {
             one.samples.pop_front();
+        }
+        while one.unsure.front().is_some_and(|(at_us, _)| *at_us < from_us) {
+            one.unsure.pop_front();
         }
     }
 
@@ -79,10 +84,12 @@ impl Seen {
         self.all.get(&metric.name).and_then(|one| one.until_us).is_some_and(|until| until >= us)
     }
 
-    /// Whether a sample that shows something is certainly about the time after a moment only.
+    /// Whether a sample that shows something is certainly about the time after a moment only, with the largest uncertainty of the
+    /// source's clock that a verdict may count with.
     pub(in crate::run) fn shows_after(&self, metric: &Metric, us: i64) -> bool {
         self.all.get(&metric.name).is_some_and(|one| {
-            one.shown(metric).any(|sample| sample.from_us() >= us.saturating_add(one.unsure_us))
+            let unsure_us = one.unsure.iter().map(|(_, unsure_us)| *unsure_us).max().unwrap_or(0);
+            one.shown(metric).any(|sample| sample.from_us() >= us.saturating_add(unsure_us))
         })
     }
 
@@ -113,9 +120,9 @@ impl Seen {
     ) -> Option<Vec<&Sample>> {
         let one = self.all.get(&metric.name)?;
         let newest = one.newest(metric, timeout, now_us)?;
+        let unsure_us = one.unsure.back().map_or(0, |(_, unsure_us)| *unsure_us);
         let steps = usize::from(matches!(metric.goal, MetricGoal::IncreaseBelow(_)));
-        let own =
-            one.shown(metric).filter(|sample| sample.from_us() >= since_us.saturating_sub(one.unsure_us));
+        let own = one.shown(metric).filter(|sample| sample.from_us() >= since_us.saturating_sub(unsure_us));
         let own: Vec<&Sample> = own.collect();
         let from_us = newest.at_us.saturating_sub(signed(over.as_micros()));
         let first = own.partition_point(|sample| sample.at_us <= from_us).saturating_sub(steps);
@@ -132,5 +139,52 @@ impl Seen {
     /// Returns why the newest question about a metric had no answer, if it had none.
     pub(in crate::run) fn failure(&self, metric: &Metric) -> Option<&str> {
         self.all.get(&metric.name)?.failed.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_judge::testing::{Drill, S};
+
+    use super::*;
+    use crate::{
+        log::Lack,
+        plan::model::{Asks, Phase},
+    };
+
+    #[test]
+    fn the_end_of_an_increase_is_shown_by_a_sample_that_is_only_about_the_time_after_it() {
+        let metric = Metric {
+            name: "orders".to_owned(),
+            source: "prom".to_owned(),
+            asks: Asks::One { query: "x".to_owned() },
+            goal: MetricGoal::IncreaseBelow(1.0),
+            every: Span::secs(5),
+            lag: Span::secs(5),
+            stale_after: Span::secs(30),
+            window: Span::ZERO,
+            during: vec![Phase::Fault],
+        };
+        let mut seen = Seen::new(&Drill::one().plan());
+        let mut shows = |second: i64, age: i64, lacks: Option<Lack>, unsure_us: i64| {
+            let sample = Sample {
+                at_us: second * S,
+                window_us: 0,
+                age_us: age * S,
+                low: Some(1.0),
+                high: Some(1.0),
+                total: None,
+                series: 1,
+                behind: Vec::new(),
+                lacks,
+            };
+            seen.take("orders", (second * S, unsure_us), &[sample], None);
+            (seen.is_known_until(&metric, 105 * S), seen.shows_after(&metric, 100 * S))
+        };
+        assert_eq!(shows(100, 12, None, S), (false, false));
+        assert_eq!(shows(105, 12, None, 1_000), (true, false), "its data are from before the end");
+        assert_eq!(shows(106, 0, Some(Lack::Empty), 1_000), (true, false));
+        assert_eq!(shows(110, 10, None, 1_000), (true, false), "the clock was known to a second only");
+        assert_eq!(shows(111, 10, None, 1_000), (true, true));
     }
 }

@@ -94,3 +94,39 @@ pub(super) fn within<T>(all: &[T], time: impl Fn(&T) -> i64, from_us: i64, until
     let until = all.partition_point(|one| time(one) <= until_us);
     all.get(from..until).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_looks_at_its_own_part_of_what_is_in_any_order() {
+        let of = |at_us: i64| Sample {
+            at_us,
+            window_us: 0,
+            age_us: at_us % 7,
+            low: None,
+            high: None,
+            total: None,
+            series: 1,
+            behind: Vec::new(),
+            lacks: None,
+        };
+        let samples: Vec<Sample> = [30, 10, 20, 40].map(of).into();
+        let mut all = SampledFacts::default();
+        all.take(25, &samples[..1], (5, 9), None);
+        all.take(15, &samples[1..], (1, 70), Some((12, "early")));
+        all.take(45, &[], (2, 3), Some((42, "late")));
+        all.sort();
+        let at: Vec<i64> = all.samples(10, 30).iter().map(|one| one.at_us).collect();
+        assert_eq!((at.as_slice(), all.reach_us()), (&[10, 20, 30][..], 6));
+        assert_eq!(all.samples(41, 99).len() + all.samples(30, 10).len(), 0);
+        assert_eq!((all.asked(15, 25), all.asked(16, 99)), ((2, 1), (2, 1)));
+        assert_eq!(
+            (all.failure(13, 99), all.failure(0, 99), all.failure(13, 41)),
+            (Some("late"), Some("early"), None)
+        );
+        assert_eq!([0, 15, 16, 26, 46].map(|from_us| all.unsure_us(from_us)), [70, 70, 9, 3, 0]);
+        assert_eq!(all.took_us(), 2);
+    }
+}

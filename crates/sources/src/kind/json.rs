@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Form, Kind, Metrics, Question, prometheus::encoded};
 use crate::{
-    alert::Alerts,
+    alert::{Alerts, rfc3339_us},
     excerpt::excerpt,
     points::{Behind, Point, merged},
 };
@@ -228,9 +228,9 @@ impl Metrics for Json {
             let list = list
                 .as_array()
                 .ok_or_else(|| format!("what stands at `{}` is not a list of points", self.points))?;
-            for point in list {
-                all.extend(self.point(point)?);
-            }
+            let points: Result<Vec<Option<Point>>, String> =
+                list.iter().map(|point| self.point(point)).collect();
+            all.push(points?.into_iter().flatten().collect());
         }
         Ok(merged(all))
     }
@@ -271,8 +271,7 @@ impl Unit {
             Self::Us => 1.0,
             Self::Ns => 1e-3,
             Self::Rfc3339 => {
-                let at = humantime::parse_rfc3339(value.as_str()?).ok()?;
-                return i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok();
+                return rfc3339_us(value.as_str()?);
             }
         };
         number(value).map(|number| (number * each).round() as i64)

@@ -266,8 +266,8 @@ fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
         Data::String(_) => Vec::new(),
     };
     let point = |sample: Sample| Ok(Point::of(micros(sample.0), sample.number()?));
-    let points = series.into_iter().flatten().map(point);
-    Ok(merged(points.collect::<Result<Vec<_>, String>>()?))
+    let list = |samples: Vec<Sample>| samples.into_iter().map(point).collect::<Result<Vec<_>, String>>();
+    Ok(merged(series.into_iter().map(list).collect::<Result<Vec<_>, String>>()?))
 }
 
 /// Reads ages and counts of series, each of which says in a label what it is.

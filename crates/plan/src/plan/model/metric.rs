@@ -61,7 +61,6 @@ pub struct Metric {
     pub during: Vec<Phase>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(span: &Span) -> bool {
     span.is_zero()
 }
