@@ -17,8 +17,13 @@ pub(super) fn regularised(x: f64, a: f64, b: f64) -> f64 {
         return 1.0;
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
+    let below_mean = x < (a + 1.0) / (a + b + 2.0);
+    // So far from the mean it is below the smallest number above 0, whatever the fraction is.
+    if front == 0.0 {
+        return if below_mean { 0.0 } else { 1.0 };
+    }
     // The fraction converges fast on this side of the mean; the other side is its complement.
-    if x < (a + 1.0) / (a + b + 2.0) {
+    if below_mean {
         (front * fraction(x, a, b) / a).clamp(0.0, 1.0)
     } else {
         (1.0 - front * fraction(1.0 - x, b, a) / b).clamp(0.0, 1.0)

@@ -15,6 +15,10 @@ use beta::{inverse, regularised};
 /// The error probability at each end of a range: a two-sided range contains the truth in at least 95 % of cases.
 pub const TAIL: f64 = 0.025;
 
+/// Number of requests from which on more of them do not narrow a range. Far beyond it the sums of logarithms have no digits
+/// left, and the continued fraction does not end in time; a smaller count only makes a range wider.
+const MOST: f64 = 1e9;
+
 /// Returns the probability that at most `k` of `n` independent requests are good if each is good with probability
 /// `p`.
 #[must_use]
@@ -23,9 +27,11 @@ pub fn at_most(k: u64, n: u64, p: f64) -> f64 {
 }
 
 /// Returns the exact bounds of the probability of a good request, if `share` of `count` were good; `count` need not
-/// be whole (Clopper and Pearson 1934). The error probability of each end is at most [`TAIL`].
+/// be whole (Clopper and Pearson 1934). The error probability of each end is at most [`TAIL`]. More than a thousand million
+/// requests give the bounds of a thousand million.
 #[must_use]
 pub fn exact(share: f64, count: f64) -> (f64, f64) {
+    let count = count.min(MOST);
     let (good, bad) = (share * count, (1.0 - share) * count);
     // Exact at the ends, where rounding would leave a small error.
     let low = if share <= 0.0 { 0.0 } else { inverse(TAIL, good, bad + 1.0) };

@@ -45,6 +45,16 @@ fn bounds_are_those_of_tables() {
 }
 
 #[test]
+fn more_requests_than_can_be_calculated_with_narrow_no_range() {
+    let (low, high) = exact(0.5, u64::MAX as f64);
+    assert_eq!((low, high), exact(0.5, 1e9));
+    // The normal distribution is near enough here: 1.96 standard deviations.
+    let half = 1.959_964 * (0.25_f64 / 1e9).sqrt();
+    assert!((low - (0.5 - half)).abs() < 1e-8 && (high - (0.5 + half)).abs() < 1e-8, "{low} {high}");
+    assert_eq!((at_most(10, 1_000_000_000, 0.5), at_most(999_999_990, 1_000_000_000, 0.5)), (0.0, 1.0));
+}
+
+#[test]
 fn a_quantile_lies_between_its_ranks() {
     // The median of 10 lies between the 2nd and the 9th in 97.9 %; p99 of 100 has no upper value.
     assert_eq!(quantile_ranks(10, 0.5), (2, 9));
