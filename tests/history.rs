@@ -333,18 +333,19 @@ fn gitlab_gets_files_and_any_format_can_be_asked_for() {
     assert!(
         in_ci(here, &[], &[&[BAD], &two[..]].concat()).contains("only one format can go to standard output")
     );
-    let files = [
-        "--format",
-        "junit=a.xml",
-        "--format",
-        "gitlab=b.json",
-        "--format",
-        "github=c.md",
-        "--format",
-        "json",
-    ];
-    let all = in_ci(here, &[], &[&[GOOD], &files[..1], &files[1..4], &files[6..]].concat());
+    let files = ["--format", "junit=a.xml", "--format", "gitlab=b.json", "--format", "json"];
+    let all = in_ci(here, &[], &[&[GOOD], &files[..]].concat());
     assert!(all.contains("\"passes\": true"), "{all}");
     assert_eq!(read("b.json"), "[]\n");
     assert!(read("a.xml").contains("failures=\"0\""));
+    // A runner reads annotations from standard output, so the file has the summary alone.
+    let text = in_ci(here, &[], &[BAD, "--format", "github=c.md"]);
+    assert!(text.starts_with("::error ") && text.contains("\n::stop-commands::"), "{text}");
+    assert!(read("c.md").starts_with("## ❌ fails: friday") && !read("c.md").contains("::error"));
+    let both = in_ci(here, &[], &[GOOD, "--format", "json", "--format", "github=d.md"]);
+    assert!(
+        both.contains("only one format can go to standard output") && both.ends_with("exit code 2\n"),
+        "{both}"
+    );
+    assert!(!here.join("d.md").exists());
 }

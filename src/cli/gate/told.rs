@@ -69,7 +69,9 @@ pub(super) fn wanted(asked: &[Told], json: bool) -> Result<Vec<Told>> {
     if json {
         return Ok(vec![Told::plain(Format::Json)]);
     }
-    if asked.iter().filter(|one| one.file.is_none()).count() > 1 {
+    // A runner reads annotations from standard output: a file beside `github` takes the summary alone.
+    let to_stdout = |one: &&Told| one.file.is_none() || one.format == Format::Github;
+    if asked.iter().filter(to_stdout).count() > 1 {
         return Err(Failure::new("only one format can go to standard output")
             .help("give the others a file: --format junit=gate.xml"));
     }
@@ -221,6 +223,9 @@ mod tests {
         assert!(Told::parse("xunit").is_err() && Told::parse("junit=").is_err());
         let text = Told::plain(Format::Text);
         assert_eq!(wanted(&[text.clone(), junit], false).map(|all| all.len()), Ok(2));
-        assert!(wanted(&[text.clone(), text], false).is_err());
+        assert!(wanted(&[text.clone(), text.clone()], false).is_err());
+        let github = Told { format: Format::Github, file: Some(PathBuf::from("summary.md")) };
+        assert_eq!(wanted(std::slice::from_ref(&github), false).map(|all| all.len()), Ok(1));
+        assert!(wanted(&[text, github], false).is_err(), "annotations go to standard output");
     }
 }
