@@ -4,8 +4,6 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     path::Path,
-    sync::mpsc,
-    thread,
 };
 
 use firedrill_agent::{
@@ -16,10 +14,6 @@ use firedrill_agent::{
 };
 use firedrill_netlink::{Attrs, Request, Socket, route::Link};
 use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
-use nix::{
-    sched::{CloneFlags, unshare},
-    sys::resource::{Resource, getrlimit, setrlimit},
-};
 
 use super::{
     down::{furnish, is_up},
@@ -27,12 +21,12 @@ use super::{
     world::{AGENT_PORT, Injection, PEER4, PEER6, World, own, owner},
 };
 
-fn flap(down: &str, up: &str) -> Fault {
+pub(super) fn flap(down: &str, up: &str) -> Fault {
     fault(&format!(r#"{{"net-flap":{{"interface":"eth0","down":"{down}","up":"{up}"}}}}"#))
 }
 
 /// Whether a thread of this process lets an interface flap.
-fn flaps() -> bool {
+pub(super) fn flaps() -> bool {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     threads.flatten().any(|thread| {
         fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.trim_end() == "flap")
@@ -44,12 +38,12 @@ fn downs(injection: &Injection<'_>) -> u64 {
     injection.evidence().count.unwrap()
 }
 
-fn is_whole(injection: &Injection<'_>) -> bool {
+pub(super) fn is_whole(injection: &Injection<'_>) -> bool {
     injection.evidence().detail.contains("is up now, with all that it had")
 }
 
 /// Undoes it with the undo from the moment at which it began, as the agent does.
-fn undo_here(world: &World, injection: &Injection<'_>) -> Undone {
+pub(super) fn undo_here(world: &World, injection: &Injection<'_>) -> Undone {
     let undo = injection.again().unwrap().undo.expect("a better undo");
     let [undo] = &undo[..] else { panic!("one action: {undo:?}") };
     undo.apply(&world.host).unwrap()
@@ -286,85 +280,6 @@ sandboxed! {
         undo_here(&world, &injection);
         assert!(is_up("eth0") && !flaps());
         world.assert_same(&before);
-    }
-}
-
-/// Fills the table of open files that all threads but this one share, until the returned guard is dropped. This thread gets a
-/// table of its own.
-fn fill_files_of_others() -> impl Drop {
-    struct Full(Option<thread::JoinHandle<()>>, Option<mpsc::Sender<()>>);
-    impl Drop for Full {
-        fn drop(&mut self) {
-            self.1 = None;
-            self.0.take().unwrap().join().unwrap();
-        }
-    }
-    let (release, released) = mpsc::channel::<()>();
-    let (filled, full) = mpsc::channel();
-    let (own, has_own) = mpsc::channel();
-    let filler = thread::spawn(move || {
-        has_own.recv().unwrap();
-        let null = fs::File::open("/dev/null").unwrap();
-        let files: Vec<fs::File> = std::iter::from_fn(|| null.try_clone().ok()).collect();
-        filled.send(()).unwrap();
-        released.recv().unwrap_err();
-        drop(files);
-    });
-    unshare(CloneFlags::CLONE_FILES).unwrap();
-    own.send(()).unwrap();
-    full.recv().unwrap();
-    Full(Some(filler), Some(release))
-}
-
-sandboxed! {
-    fn an_interface_that_cannot_be_set_up_does_not_flap_until_it_can() {
-        let world = World::new();
-        furnish(&world);
-        let before = world.snapshot();
-        set_files(256);
-        let injection = Injection::make(&world, &flap("1s", "1h"));
-        let full = fill_files_of_others();
-        let evidence = injection.evidence();
-        assert_eq!((is_up("eth0"), evidence.in_force), (false, Seen::Yes), "{}", evidence.detail);
-        wait_until("it could not be set up", || injection.evidence().in_force == Seen::No);
-        let detail = injection.evidence().detail;
-        assert!(detail.contains("does not flap any more: ") && detail.contains("open files"), "{detail}");
-        assert!(!is_up("eth0"));
-        drop(full);
-        wait_until("it is up and flaps", || is_whole(&injection));
-        let evidence = injection.evidence();
-        assert_eq!(evidence.in_force, Seen::Yes, "{}", evidence.detail);
-        undo_here(&world, &injection);
-        assert!(is_up("eth0") && !flaps());
-        world.assert_same(&before);
-    }
-}
-
-/// Sets the number of files that this process may open.
-fn set_files(most: u64) {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most.min(hard), hard).unwrap();
-}
-
-sandboxed! {
-    fn an_interface_that_cannot_be_looked_at_is_not_set_up() {
-        let world = World::new();
-        furnish(&world);
-        let injection = Injection::make(&world, &flap("100ms", "1h"));
-        wait_until("it is up", || is_whole(&injection));
-        let undo = injection.again().unwrap().undo.unwrap();
-        down(&world.host_ns, "eth0");
-        let (before, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        set_files(0);
-        let stopped = world.host.flaps.stop(&injection.live.ask.id);
-        let undone = undo[0].apply(&world.host);
-        set_files(before);
-        stopped.unwrap_err();
-        let error = undone.unwrap_err();
-        assert!(error.passing && error.what.contains("whether somebody else has set it down"), "{error}");
-        assert!(!is_up("eth0") && !flaps());
-        let undone = undo_here(&world, &injection);
-        assert!(undone.foreign[0].starts_with("link:eth0: ") && !is_up("eth0"), "{undone:?}");
     }
 }
 

@@ -10,6 +10,7 @@ mod dns;
 mod down;
 mod engine;
 mod flap;
+mod flap_without_files;
 mod ifbs;
 mod iptables;
 mod iptables_shapes;
