@@ -7,7 +7,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firedrill::log::Writer;
@@ -91,8 +91,14 @@ impl Gateway {
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let gateway = Self { child: command.spawn().ok()?, port };
+        let mut gateway = Self { child: command.spawn().ok()?, port };
+        let end = Instant::now() + Duration::from_secs(20);
         while !gateway.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            let ended = gateway.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < end,
+                "the Pushgateway is not ready in 20 s: {ended:?}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(gateway)

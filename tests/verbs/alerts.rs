@@ -1,30 +1,15 @@
 //! Objectives of alerts, against a real Prometheus and a real Alertmanager in a lab.
 
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{Bench, assert_ends, labs},
+    bench::{Bench, assert_ends, labs, programs},
     output::said,
+    runs::run_folders,
 };
 
 const FLEET: &str = include_str!("../right/alerts-fleet.toml");
 const SCENARIO: &str = include_str!("../right/alerts.toml");
-
-/// Whether the programs that the lab runs are on this machine. If not, prints the reason.
-fn programs() -> bool {
-    let all = ["prometheus", "prometheus-alertmanager", "amtool", "python3"];
-    let there = |name: &&str| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    };
-    let missing: Vec<&str> = all.into_iter().filter(|name| !there(name)).collect();
-    if !missing.is_empty() {
-        eprintln!("skipped: this machine has no {}", missing.join(", "));
-    }
-    missing.is_empty()
-}
 
 /// Waits until Alertmanager has an alert that fires always: from then on it hears of each alert at once.
 fn until_alertmanager_hears(bench: &Bench) {
@@ -39,12 +24,10 @@ fn until_alertmanager_hears(bench: &Bench) {
 
 #[test]
 fn a_drill_says_whether_people_were_told() {
-    if !labs() || !programs() {
+    if !labs() || !programs(&["prometheus", "prometheus-alertmanager", "amtool", "python3"]) {
         return;
     }
-    let lab = format!("verbs-alerts-{}", std::process::id());
-    let bench = Bench { lab, folder: tempfile::tempdir().unwrap() };
-    bench.file("fleet.toml", FLEET);
+    let bench = Bench::new("alerts", FLEET);
     let up = bench.firedrill(&["lab", "up", "--name", &bench.lab, "--fleet", "fleet.toml"]).output().unwrap();
     assert_ends(&up, 0, "alerts1: alertmanager is ready after");
     until_alertmanager_hears(&bench);

@@ -78,16 +78,25 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn up(name: &str) -> Self {
-        let bench = Self {
-            lab: format!("verbs-{name}-{}", std::process::id()),
-            folder: tempfile::tempdir().unwrap(),
-        };
-        bench.file("fleet.toml", FLEET);
-        let up =
-            bench.firedrill(&["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab]).output().unwrap();
-        assert!(up.status.success(), "{}", said(&up));
+    /// A lab that is not up yet: its name, and a folder with its `fleet.toml`.
+    pub(crate) fn new(name: &str, fleet: &str) -> Self {
+        let lab = format!("verbs-{name}-{}", std::process::id());
+        let bench = Self { lab, folder: tempfile::tempdir().unwrap() };
+        bench.file("fleet.toml", fleet);
         bench
+    }
+
+    /// A lab with this fleet.
+    pub(crate) fn with(name: &str, fleet: &str) -> Self {
+        let bench = Self::new(name, fleet);
+        let up = ["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab];
+        assert_ends(&bench.firedrill(&up).output().unwrap(), 0, "");
+        bench
+    }
+
+    /// A lab with the fleet of most tests.
+    pub(crate) fn up(name: &str) -> Self {
+        Self::with(name, FLEET)
     }
 
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
@@ -165,6 +174,25 @@ impl Bench {
         runs.filter_map(|run| fs::read_to_string(run.join("events.jsonl")).ok()).collect()
     }
 
+    /// Returns the scorecard of the only run.
+    pub(crate) fn card(&self) -> serde_json::Value {
+        let folder = run_folders(&self.reports()).remove(0);
+        let report = self.firedrill(&["report", folder.to_str().unwrap(), "--json"]).output().unwrap();
+        let mut read: serde_json::Value =
+            serde_json::from_slice(&report.stdout).unwrap_or_else(|why| panic!("{why}: {}", said(&report)));
+        read["scorecard"].take()
+    }
+
+    /// Checks that a run was refused before any fault: there are logs of runs, and no fault was armed.
+    pub(crate) fn assert_untouched(&self) {
+        let logs = self.logs();
+        assert!(!logs.is_empty(), "a refused run has a log");
+        assert!(
+            !logs.iter().any(|log| log.contains("\"event\":\"armed\"")),
+            "nothing was touched: {logs:#?}"
+        );
+    }
+
     /// Checks that no fault is in force on any host.
     pub(crate) fn assert_quiet(&self) {
         let status = self.on(&["status", "--json"]).output().unwrap();
@@ -224,6 +252,21 @@ pub(crate) fn labs() -> bool {
             false
         }
     }
+}
+
+/// Whether the programs that a lab runs are on this machine. If not, prints which.
+pub(crate) fn programs(names: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let missing: Vec<&str> = names.iter().filter(|name| !there(name)).copied().collect();
+    if !missing.is_empty() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: this machine has no {} (tests/packages.sh metrics)",
+            missing.join(", ")
+        );
+    }
+    missing.is_empty()
 }
 
 /// Starts a program on a terminal of its own, and returns the other side of the terminal.

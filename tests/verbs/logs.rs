@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::runs::run_folders;
 use crate::{
     bench::{Bench, assert_ends, labs, wait},
     output::said,
+    runs::run_folders,
 };
 
 const FLEET: &str = r#"
@@ -66,46 +66,29 @@ fn stop(service: &str, hold: &str) -> String {
     )
 }
 
-/// Returns the scorecard of the only run.
-fn card(bench: &Bench) -> Value {
-    let folder = run_folders(&bench.reports()).remove(0);
-    let report = bench.firedrill(&["report", folder.to_str().unwrap(), "--json"]).output().unwrap();
-    let read: Value =
-        serde_json::from_slice(&report.stdout).unwrap_or_else(|why| panic!("{why}: {}", said(&report)));
-    read["scorecard"].clone()
-}
-
 /// Returns the verdict and the reason of the only objective of an attack.
 fn objective(card: &Value, attack: usize) -> (&str, &str) {
     let one = &card["attacks"][attack]["objectives"][0];
     (one["verdict"].as_str().unwrap(), one["why"].as_str().unwrap())
 }
 
-fn up(name: &str) -> Option<Bench> {
-    if !labs() {
-        return None;
-    }
-    let bench =
-        Bench { lab: format!("verbs-{name}-{}", std::process::id()), folder: tempfile::tempdir().unwrap() };
-    bench.file("fleet.toml", FLEET);
-    let up = bench.firedrill(&["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab]).output().unwrap();
-    assert!(up.status.success(), "{}", said(&up));
-    Some(bench)
-}
-
 #[test]
 fn errors_in_a_log_violate_and_a_quiet_log_holds() {
-    let Some(bench) = up("logs") else { return };
+    if !labs() {
+        return;
+    }
+    let bench = Bench::with("logs", FLEET);
     let text = [SCENARIO, &stop("idle", "3s"), &stop("dependency", "4s")].concat();
     let plan = bench.run(&text, &["--plan"]);
     assert_ends(&plan, 0, "fewer than 1/s matching lines on each host");
     let elsewhere = text.replace("/var/log/shop.log", "/etc/passwd");
     let refused = bench.run(&elsewhere, &[]);
-    assert_ends(&refused, refused.status.code().unwrap(), "/etc/passwd is not listed");
-    assert!(!bench.logs().iter().any(|log| log.contains("\"event\":\"armed\"")), "nothing was touched");
+    assert_ends(&refused, 4, "/etc/passwd is not listed");
+    bench.assert_untouched();
     std::fs::remove_dir_all(bench.reports()).unwrap();
     let run = bench.run(&text, &[]);
-    let card = card(&bench);
+    assert_eq!(run.status.code(), Some(1), "one is violated: {}", said(&run));
+    let card = bench.card();
     let (verdict, why) = objective(&card, 0);
     assert_eq!(verdict, "held", "{why}: {}", said(&run));
     let (verdict, why) = objective(&card, 1);
@@ -128,7 +111,10 @@ fn errors_in_a_log_violate_and_a_quiet_log_holds() {
 
 #[test]
 fn while_nobody_reads_a_log_it_is_unknown() {
-    let Some(bench) = up("unread") else { return };
+    if !labs() {
+        return;
+    }
+    let bench = Bench::with("unread", FLEET);
     let (mut run, _) = bench.until_in_force(&[SCENARIO, &stop("idle", "8s")].concat());
     // A host of a lab has its own pids.
     let kill = "for one in /proc/[0-9]*; do if tr '\\0' ' ' <$one/cmdline | grep -q '[a]gent.toml'; then kill -9 ${one#/proc/}; fi; done";
@@ -138,7 +124,7 @@ fn while_nobody_reads_a_log_it_is_unknown() {
         .unwrap();
     assert!(killed.status.success(), "{}", said(&killed));
     wait(&mut run);
-    let card = card(&bench);
+    let card = bench.card();
     let (verdict, why) = objective(&card, 0);
     assert!(verdict == "unknown" && why.contains("nobody read the log"), "{why}: {card:#}");
     let vantages = card["attacks"][0]["objectives"][0]["vantages"].as_array().unwrap();

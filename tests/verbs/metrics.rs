@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use crate::runs::run_folders;
 use crate::{
-    bench::{Bench, assert_ends, labs},
+    bench::{Bench, assert_ends, labs, programs},
     output::said,
 };
 
@@ -13,28 +12,10 @@ const SCENARIO: &str = include_str!("../right/metrics.toml");
 
 /// Brings a lab with Prometheus up. `None`, with a message, where this machine cannot.
 fn up(name: &str) -> Option<Bench> {
-    let there = |program: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-        if !there {
-            #[expect(clippy::print_stderr, reason = "whoever runs the tests wants to know")]
-            {
-                eprintln!(
-                    "skipped: there is no {program}; apt-get install prometheus prometheus-node-exporter"
-                );
-            }
-        }
-        there
-    };
-    if !labs() || !there("prometheus") || !there("prometheus-node-exporter") {
+    if !labs() || !programs(&["prometheus", "prometheus-node-exporter"]) {
         return None;
     }
-    let bench =
-        Bench { lab: format!("verbs-{name}-{}", std::process::id()), folder: tempfile::tempdir().unwrap() };
-    bench.file("fleet.toml", FLEET);
-    let words = ["lab", "up", "--fleet", "fleet.toml", "--name", &bench.lab];
-    let up = bench.firedrill(&words).output().unwrap();
-    assert!(up.status.success(), "{}", said(&up));
+    let bench = Bench::with(name, FLEET);
     bench.file("scenario.toml", SCENARIO);
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
     // A rate needs two scrapes, and the plan is printed once all is measured.
@@ -46,18 +27,6 @@ fn up(name: &str) -> Option<Bench> {
         assert!(std::time::Instant::now() < end, "Prometheus scrapes nothing: {}", said(&plan));
     }
     Some(bench)
-}
-
-impl Bench {
-    /// Returns the scorecard of the only run.
-    fn card(&self) -> Value {
-        let folder = run_folders(&self.reports()).remove(0);
-        let words = ["report", folder.to_str().unwrap(), "--json"];
-        let report = self.firedrill(&words).output().unwrap();
-        let read: Value =
-            serde_json::from_slice(&report.stdout).unwrap_or_else(|why| panic!("{why}: {}", said(&report)));
-        read["scorecard"].clone()
-    }
 }
 
 /// Returns the objectives of an attack: name, verdict, reason.
@@ -99,7 +68,8 @@ fn a_prometheus_says_held_and_violated_and_its_silence_is_unknown() {
         let told = ["the source did not answer", "it was reset"].iter().any(|wanted| why.contains(wanted));
         assert!(told, "{name}: {why}");
     }
-    assert_ends(&run, i32::try_from(card["exit"].as_i64().unwrap()).unwrap(), "exporter-up");
+    assert_ends(&run, 1, "exporter-up");
+    assert_eq!(card["exit"], 1);
     let metric = &card["attacks"][0]["objectives"][0]["metric"];
     assert!(
         metric["samples"].as_u64().unwrap() >= 5 && metric["points"].as_array().unwrap().len() >= 5,
@@ -116,26 +86,15 @@ fn a_guard_on_a_metric_aborts_and_a_source_that_does_not_answer_refuses_the_run(
     let Some(bench) = up("guarded") else { return };
     let deaf = SCENARIO.replace("metrics1:9090", "metrics1:9091");
     let refused = bench.run(&deaf, &[]);
-    assert_ends(
-        &refused,
-        refused.status.code().unwrap(),
-        "cannot be measured: source prom: the connection was refused",
-    );
-    assert!(!bench.logs().iter().any(|log| log.contains("\"event\":\"armed\"")), "nothing was touched");
+    assert_ends(&refused, 4, "cannot be measured: source prom: the connection was refused");
+    bench.assert_untouched();
     let nothing = SCENARIO.replace("node_load1", "node_lode1");
     let refused = bench.run(&nothing, &[]);
-    assert_ends(
-        &refused,
-        refused.status.code().unwrap(),
-        "objective load cannot be measured: source prom: it answers with no series",
-    );
+    assert_ends(&refused, 4, "objective load cannot be measured: source prom: it answers with no series");
+    bench.assert_untouched();
     let guarded =
         format!("{SCENARIO}\n[guard]\nabort = [{{ objective = \"exporter-up\", over = \"3s\" }}]\n");
     let aborted = bench.run(&guarded, &[]);
-    assert_ends(
-        &aborted,
-        aborted.status.code().unwrap(),
-        "guard: objective exporter-up: 0, not above 0.5, over 3s",
-    );
+    assert_ends(&aborted, 1, "guard: objective exporter-up: 0, not above 0.5, over 3s");
     bench.assert_quiet();
 }
