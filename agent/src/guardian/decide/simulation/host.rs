@@ -4,7 +4,9 @@ mod processes;
 
 use std::time::Duration;
 
-use super::super::{AWAIT_EVERY, Awaited, Helper, LEAVE_EVERY, Leaving, Limits, Order, StopFor, Watched, Worker, interval};
+use super::super::{
+    AWAIT_EVERY, Awaited, Helper, LEAVE_EVERY, Leaving, Limits, Order, StopFor, Watched, Worker, interval,
+};
 use crate::guardian::watch::Now;
 
 pub(super) const LIMITS: Limits = Limits {
