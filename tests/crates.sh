@@ -36,3 +36,19 @@ if [[ -n $other ]]; then
     exit 1
 fi
 echo "firedrill-agent by itself shares all of them"
+
+# No documentation has a test (`doctest = false`), since each crate's would take seconds to find none: code in it says its language.
+untested=$(git ls-files -z '*.rs' | xargs -0 awk '
+    FNR == 1 { inside = 0 }
+    /^ *\/\/[\/!] *```/ { if (!inside && $0 ~ /``` *(rust[a-z,_]*|ignore|no_run|should_panic|compile_fail)? *$/) print FILENAME ":" FNR; inside = !inside }')
+if [[ -n $untested ]]; then
+    echo "code in documentation that no test would run: name its language (text, toml, sh), or test it elsewhere:" >&2
+    echo "$untested" >&2
+    exit 1
+fi
+lacking=$(grep -L '^doctest = false$' Cargo.toml agent/Cargo.toml crates/*/Cargo.toml || true)
+if [[ -n $lacking ]]; then
+    echo "without \`doctest = false\` below [lib], so that each run of the tests looks for tests in documentation: $lacking" >&2
+    exit 1
+fi
+echo "no documentation has code that nothing tests"
