@@ -75,12 +75,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The host's policy or a halt refuses it, or it exceeds the fixed maximum.
     fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem>;
-    /// Starts to read logs of a run; replaces those that are read.
+    /// Starts reading logs of a run, in place of those that it read before.
     ///
     /// # Errors
     /// The host's policy or a halt refuses it, or a log cannot be read.
     fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem>;
-    /// Stops to read a run's logs; what was read can still be fetched.
+    /// Stops reading a run's logs. Bins that exist can still be fetched.
     fn stop_logs(&self, run: &RunId);
     /// Streams what was read after that number, then what is new; ends when nothing more is read and all was sent.
     ///

@@ -107,7 +107,7 @@ impl Known {
 }
 
 impl Logs {
-    /// Starts to read logs of a run; replaces those that are read. `entries` is the policy's list.
+    /// Starts reading logs of a run, in place of those that it read before. `entries` is the policy's list.
     ///
     /// # Errors
     /// A log may not or cannot be read, or the run has logs of another person.
@@ -122,7 +122,7 @@ impl Logs {
         {
             let mut known = lock(&self.known);
             if let Some(before) = known.of(run) {
-                // Readers take the bins for the owner's.
+                // Bins of two people must not be mixed.
                 caller.must_be(&before.owner, run)?;
             }
             known.admit(&reader)?;
@@ -130,9 +130,9 @@ impl Logs {
         let opening = Opening { logs: ask.logs.clone(), entries: entries.to_vec() };
         let started = spawn(opening, Arc::clone(&reader), ask.at_most.0).map_err(|error| {
             drop(Ending(&reader));
-            refused(format!("cannot start to read logs: {error}"), "the host is short of threads or memory")
+            refused(format!("cannot start reading logs: {error}"), "the host is short of threads or memory")
         })?;
-        // Without the lock: a file system that hangs must not keep anybody from an undo, who asks which runs have logs.
+        // Without the lock: an undo takes it to ask which runs have logs, and must not wait for a file system that hangs.
         match started.opened.recv_timeout(OPENING) {
             Ok(opened) => opened?,
             Err(_) => {
@@ -172,12 +172,12 @@ impl Logs {
         Ok(())
     }
 
-    /// Stops to read a run's logs. What was read stays.
+    /// Stops reading a run's logs. Their bins are kept.
     pub fn stop(&self, run: &RunId) {
         lock(&self.known).readers.iter().filter(|reader| reader.run == *run).for_each(|reader| reader.stop());
     }
 
-    /// Stops to read the logs of all runs.
+    /// Stops reading the logs of all runs.
     pub fn stop_all(&self) {
         lock(&self.known).readers.iter().for_each(|reader| reader.stop());
     }

@@ -153,7 +153,7 @@ impl Policy {
             return Ok(());
         }
         let title = match self.logs.as_slice() {
-            [] => format!("logs: this host lets nobody read a log, and {} is one", log.file),
+            [] => format!("logs: this host lets nobody read a log, so {} is not read", log.file),
             all => format!("logs: {} is not listed; this host lets {} be read", log.file, all.join(", ")),
         };
         let hint = format!("logs = [{:?}] under [policy] in {} would allow it", log.file, file.display());
@@ -167,7 +167,8 @@ impl Policy {
     pub fn check_logs(&self, start: &StartLogs, file: &Path) -> Result<(), Problem> {
         let count = start.logs.len();
         if !(1..=StartLogs::MOST).contains(&count) {
-            let title = format!("{count} logs are to be read; from 1 to {} are for one run", StartLogs::MOST);
+            let title =
+                format!("the run asks for {count} logs; 1 to {} are allowed for one run", StartLogs::MOST);
             return Err(refuse(
                 RefusalCode::BadLog,
                 title,
@@ -178,7 +179,7 @@ impl Policy {
             let wrong = if start.logs[..at].iter().any(|other| other.name == log.name) {
                 "another log of the run has that name".to_owned()
             } else if log.lines > LINES_MOST {
-                format!("{} lines of a second are to be kept; at most {LINES_MOST} are", log.lines)
+                format!("it asks for {} lines of each second; at most {LINES_MOST} are kept", log.lines)
             } else if log.file.len() > PATH_MOST {
                 format!("its path has {} bytes; at most {PATH_MOST} are read", log.file.len())
             } else {

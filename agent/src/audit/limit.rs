@@ -118,7 +118,7 @@ pub(super) struct Limit {
 
 impl Default for Limit {
     fn default() -> Self {
-        // All of it is made at once: a table that is doubled now and then leaves memory behind that others use in part.
+        // The whole table is allocated at once: a table that grows leaves freed blocks behind, which keep memory in use.
         let kinds = HashMap::with_capacity(KINDS_MOST);
         Self { began: Instant::now(), kinds, buckets: HashMap::new(), made: 0 }
     }

@@ -1,4 +1,4 @@
-//! What each of the three processes does next, from what it sees of the other two at one check.
+//! Decides the next step of each of the three processes, from one check of the other two.
 //!
 //! Pure: reads no clock, no shared memory and no process, and does nothing. The loops of guardian, helper and worker look,
 //! ask here, and act. `simulation.rs` runs all three against each other in virtual time by the same code.
@@ -22,7 +22,7 @@ pub(super) use self::{
 pub(super) struct Limits {
     /// A process is silent after that long without a heartbeat.
     pub(super) stale_after: Duration,
-    /// Time that whoever acts first has beyond a deadline.
+    /// Time after a deadline in which the process that acts first may still act.
     pub(super) grace: Duration,
     /// Maximum time of an undo.
     pub(super) undo_budget: Duration,

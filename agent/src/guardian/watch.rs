@@ -1,7 +1,7 @@
-//! Concludes from the checks of one watcher whether another process is silent, and whether a deadline was let pass.
+//! Concludes from the checks of one watcher whether another process is silent, and whether a deadline was missed.
 //!
-//! Reads no clock and no memory of others: each check is told the time and the counter. So a pause of hours is tested in no
-//! time.
+//! Reads no clock and no memory of others: each check is told the time and the counter. Therefore a test of a pause
+//! of hours takes no time.
 
 use std::time::Duration;
 

@@ -33,7 +33,7 @@ impl Tail {
         Self { path, file: None, offset: 0, after }
     }
 
-    /// Starts at that many bytes of the open file, before which there is no event after that number.
+    /// Starts at `offset` of the open file. No event before it has a number above `after`.
     pub(super) fn from(path: PathBuf, after: u64, file: Arc<File>, offset: u64) -> Self {
         // If its number is unknown, it is opened by its path and read from its start.
         let file = file.metadata().ok().map(|about| (about.ino(), file));

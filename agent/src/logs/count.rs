@@ -106,7 +106,7 @@ impl Counter {
         }
     }
 
-    /// Lines may not have been counted.
+    /// Notes that lines may be missing from the count.
     pub(super) fn missed(&mut self, why: String) {
         self.bin.missed.get_or_insert(why);
     }
@@ -117,12 +117,12 @@ impl Counter {
         self.for_good.get_or_insert(why);
     }
 
-    /// Nothing can be read, for a part of the bin at least.
+    /// Notes that nothing could be read for at least a part of the bin.
     pub(super) fn absent(&mut self, why: String) {
         self.bin.absent.get_or_insert(why);
     }
 
-    /// All that was written before that time has been read. Returns the bin if it is complete.
+    /// Notes that everything written before that time has been read. Returns the bin if it is complete.
     pub(super) fn read_until(&mut self, us: u64) -> Option<LogBin> {
         self.work.measure();
         self.read_until_us = us;

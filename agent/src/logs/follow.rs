@@ -71,7 +71,7 @@ impl Follower {
     pub(super) fn look(&mut self, bounds: &Bounds<'_>) -> Option<LogBin> {
         self.counter.begin_work();
         let now_us = boot_us();
-        // What is in a file that was rotated since the last look is read first, and again later: it may still grow.
+        // A file that was rotated since the last look is read first. It is read again later, because it may still grow.
         let mut whole = self.read(bounds);
         if self.rotate() {
             whole &= self.read(bounds);

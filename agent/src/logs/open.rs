@@ -1,5 +1,5 @@
-//! Opens logs that the policy lists. No symbolic link is followed below the directory of an entry, so that whoever may write there
-//! cannot have another file read than the one that was allowed.
+//! Opens logs that the policy lists. Follows no symbolic link below the directory of an entry: somebody who may write
+//! there could make the agent read a file that is not allowed.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +22,7 @@ use crate::{
 /// Maximum number of symbolic links on the way to a listed directory, as in the kernel.
 const LINKS_MOST: usize = 40;
 
-/// Why a log is not open.
+/// The reason why a log was not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotOpen {
     /// There is no such file yet.

@@ -12,7 +12,7 @@ use firedrill_wire::hide::KeyBlock;
 
 use super::{bounds::Bounds, count::Counter, lines::Lines};
 
-/// Number of bytes before the place of reading by which a file that was written anew is noticed.
+/// Number of bytes before the reading position that are compared, to detect a file that was rewritten.
 const MARK: usize = 1024;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -172,7 +172,7 @@ impl Place {
         self.go_to(length)
     }
 
-    /// The file will not go on: its last line ends.
+    /// Counts the last line, which nobody will complete.
     pub(super) fn end(&mut self, counter: &mut Counter) {
         let (key, since_us) = (&mut self.key, self.begun_us.take().unwrap_or(self.read_us));
         self.lines.end(&mut |line| {

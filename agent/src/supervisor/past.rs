@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{journal::Intent, snapshot::Other};
 
-/// An injection's [`Past`] in one block of memory: many small blocks that stay each keep a page in use.
+/// An injection's [`Past`] in one block of memory: each small block that is kept keeps a whole page in use.
 #[derive(Debug)]
 pub(super) struct Kept {
     /// The injection's id, and its past as JSON.

@@ -79,7 +79,7 @@ pub(super) struct Entry {
     pub(super) foreign: Vec<String>,
     /// When it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
-    /// The same by CLOCK_BOOTTIME.
+    /// When it ended (CLOCK_BOOTTIME, microseconds).
     pub(super) ended_boot_us: Option<u64>,
     waker: Arc<dyn Waker>,
     /// Tells the code that makes the effect.

@@ -17,7 +17,7 @@ use crate::host::{
 /// thread with it. Then sets the interface up, unless somebody else set it down in an up phase.
 ///
 /// # Errors
-/// As [`link::apply`], or the interface could not be looked at.
+/// The same as for [`link::apply`]; or the interface could not be read.
 pub fn apply(host: &Host, injection: &InjectionId, was: &LinkState) -> Result<Undone, UndoError> {
     let name = was.name();
     let stopped = host.flaps.stop(injection).map_err(|error| {

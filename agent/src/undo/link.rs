@@ -28,7 +28,7 @@ pub(super) fn meanwhile(name: &str, Change { what, how }: &Change) -> String {
     format!("{what} of {name} was {how} meanwhile; it is left so")
 }
 
-/// Returns the error of an interface that could not be put back, for `what` reason.
+/// Returns the error of an interface that could not be put back. `what` is the reason.
 pub(super) fn failed(name: &str, what: &str) -> UndoError {
     UndoError {
         what: format!("cannot put interface {name} back: {what}"),

@@ -1,4 +1,4 @@
-//! Logs of the host: who may have which read, and what becomes of the readers.
+//! Logs of the host: who may read them, and when reading ends.
 
 use std::{fs, io::Write as _};
 

@@ -1,4 +1,4 @@
-//! Interfaces that go down and come up again, over and over: the register of those of this process.
+//! The register of this process's flapping interfaces, which go down and come up again and again.
 //!
 //! The thread takes an interface down only while lease and hold last, and only if its state can be restored. It gives up as
 //! soon as somebody else has set the interface up or down. It ends with this process.
@@ -142,7 +142,7 @@ impl Flaps {
             None => Some(Ended::Gone),
             Some(link) if link.is_up() && record.phase == Phase::Down => Some(Ended::SetUp),
             Some(link) if !link.is_up() && record.phase == Phase::Up => Some(Ended::SetDown),
-            // A thread that ends by itself says why.
+            // A thread that ends in order has recorded the reason.
             Some(_) if !one.worker.runs() && !one.shared.leased.is_stopped() => {
                 Some(Ended::Cannot("its thread has died".to_owned()))
             }

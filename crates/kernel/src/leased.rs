@@ -45,7 +45,7 @@ impl Leased {
     }
 }
 
-/// The thread that does the work; `None` if there is none, or none any more.
+/// The thread that does the work; `None` if it was never started or has been stopped.
 #[derive(Debug)]
 pub(crate) struct Worker(Option<JoinHandle<()>>);
 

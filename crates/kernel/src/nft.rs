@@ -143,7 +143,7 @@ impl Nft {
         let requests = material.into_iter().filter(fits).chain(effect).collect();
         transact(socket, &what, requests, false)?;
         let mut taken = self.taken();
-        // Once for all: it would leave smaller blocks behind as it grows.
+        // Room for all entries at once: growing would leave smaller freed blocks behind.
         let room = TAKEN_MOST + 1 - taken.len();
         taken.reserve_exact(room);
         taken.push_back(sum);

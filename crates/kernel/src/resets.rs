@@ -126,7 +126,7 @@ struct Tally {
     reset: AtomicU64,
     /// Number of times that all connections were listed.
     sweeps: AtomicU64,
-    /// The end of it all, after which nothing is done.
+    /// The end of the work, after which nothing is reset.
     leased: Leased,
     /// The error of the last look.
     failed: Mutex<Option<String>>,
@@ -148,7 +148,7 @@ pub struct Tallied {
 #[derive(Debug)]
 struct One {
     tally: Arc<Tally>,
-    /// None if it was done once.
+    /// Has no thread if connections were reset only once.
     worker: Worker,
     began: u64,
 }

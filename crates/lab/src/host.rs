@@ -76,7 +76,7 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
     configure_own_end(&boot.addresses)?;
     // Only root of the namespace exists. It may ping without privilege, which some programs try first.
     let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
-    // Services with a user of their own have no privileges over the network, and may need a low port all the same.
+    // Services with a user of their own have no privileges over the network, but some of them need a low port.
     let _ = mounts::sysctl("net/ipv4/ip_unprivileged_port_start", "0");
     let listener = seccomp::watch_reboot().ok();
     let supervisor = supervise::Supervisor::start(Path::new(SERVICES), boot.services)?;

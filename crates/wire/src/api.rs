@@ -13,7 +13,7 @@
 //! | `POST /v1/runs/{run}/exchange` | [`crate::exchange::Exchange`] → [`crate::exchange::Exchanged`], when it is over |
 //! | `GET /v1/runs/{run}/bins?after=N` | → server-sent events, each a [`crate::probe::Bin`], id = its `seq` |
 //! | `POST /v1/runs/{run}/logs` | [`crate::logs::StartLogs`] → `{}`; a second call replaces the first |
-//! | `DELETE /v1/runs/{run}/logs` | → `{}`; what was read stays to be fetched |
+//! | `DELETE /v1/runs/{run}/logs` | → `{}`; bins can still be fetched |
 //! | `GET /v1/runs/{run}/log-bins?after=N` | → server-sent events, each a [`crate::logs::LogBin`], id = its `seq` |
 //! | `GET /v1/events?after=N` | → server-sent events, each a [`crate::journal::AgentEvent`], id = its `seq` |
 //! | `POST /v1/undo` | [`Undo`] → [`UndoAnswer`] |

@@ -1,4 +1,4 @@
-//! How often something happens as people write it: `5/s`.
+//! The frequency of events, as people write it: `5/s`.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Units of time, with their lengths in seconds.
 const UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
-/// A number of events in a unit of time; in files and on the wire a text (`5/s`, `0.5/s`, `30/m`). It is more than nothing.
+/// A number of events in a unit of time; in files and on the wire a text (`5/s`, `0.5/s`, `30/m`). It is above zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EventRate {
     count: f64,

@@ -33,13 +33,13 @@ pub struct LogSpec {
     pub lines: u32,
 }
 
-/// Starts to read logs. Reading begins at the present end of each file and outlives a cut link; what was read is kept until
-/// it was fetched.
+/// Starts to read logs. Reading begins at the present end of each file and outlives a cut link; bins are kept until
+/// they are fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartLogs {
     /// The logs.
     pub logs: Vec<LogSpec>,
-    /// Reading stops by itself after this time, whoever dies.
+    /// Reading stops by itself after this time, even if the coordinator dies.
     pub at_most: Span,
     /// Environment of the scenario, for the policy.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text::short_option")]
@@ -90,7 +90,7 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
     })
 }
 
-/// What was read of one log in about a second. Times are microseconds of the host's CLOCK_BOOTTIME.
+/// The lines of one log that were read in about one second. Times are microseconds of the host's CLOCK_BOOTTIME.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogBin {
     /// Rises by one with each bin of a run, over all its logs.
@@ -101,7 +101,7 @@ pub struct LogBin {
     /// The host's boot.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub boot_id: String,
-    /// The time up to which the bin before had read.
+    /// The time up to which the previous bin had read the log.
     pub start_boot_us: u64,
     /// The time until all that had been written was read.
     pub length_us: u64,
@@ -140,7 +140,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -25,7 +25,7 @@ pub(in crate::guardian) enum StopFor {
     HelperDied,
 }
 
-/// What is done about a silent helper.
+/// The measure against a silent helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Cure {
     /// It may have been stopped: continue it.
@@ -71,7 +71,7 @@ pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) signalled: bool,
 }
 
-/// What follows from a check, in the order in which it is done.
+/// The steps after a check, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::guardian) struct Todo {
     /// Tell the worker to put everything back and exit.
@@ -84,7 +84,7 @@ pub(in crate::guardian) struct Todo {
     pub(in crate::guardian) end: Option<End>,
 }
 
-/// What the guardian has seen so far.
+/// The guardian's memory of earlier checks.
 #[derive(Debug)]
 pub(in crate::guardian) struct Guardian {
     worker: Pulse,

@@ -29,7 +29,7 @@ pub(in crate::guardian) enum Found {
     GuardianSilent,
 }
 
-/// What follows from a check.
+/// The next step after a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Next {
     Wait,
@@ -38,7 +38,7 @@ pub(in crate::guardian) enum Next {
     Heal(Found),
 }
 
-/// What the helper has seen so far.
+/// The helper's memory of earlier checks.
 #[derive(Debug)]
 pub(in crate::guardian) struct Helper {
     guardian: Pulse,

@@ -33,7 +33,7 @@ pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) guardian_beats: u64,
     /// The interval between the guardian's heartbeats.
     pub(in crate::guardian) guardian_interval: Duration,
-    /// It serves: what an earlier agent left is put back.
+    /// It serves, so everything that an earlier agent left has been put back.
     pub(in crate::guardian) serves: bool,
     /// Nothing is in force any more, and nothing can be put in force.
     pub(in crate::guardian) settled: bool,
@@ -43,7 +43,7 @@ pub(in crate::guardian) struct Saw {
     pub(in crate::guardian) stop: Option<StopFor>,
 }
 
-/// What follows from a check, in the order in which it is done.
+/// The steps after a check, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) struct Todo {
     pub(in crate::guardian) guarded: Guarded,
@@ -56,7 +56,7 @@ pub(in crate::guardian) struct Todo {
     pub(in crate::guardian) leave: Option<Why>,
 }
 
-/// What the worker has seen so far.
+/// The worker's memory of earlier checks.
 #[derive(Debug)]
 pub(in crate::guardian) struct Worker {
     guardian: Pulse,

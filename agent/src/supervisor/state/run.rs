@@ -28,8 +28,8 @@ pub(in crate::supervisor) struct Run {
     pub(in crate::supervisor) heard_boot_us: u64,
     /// The lease ended while something was open.
     pub(in crate::supervisor) over: bool,
-    /// When this process began to take its snapshot (CLOCK_BOOTTIME, microseconds), and has seen the whole run since;
-    /// `None` if another process took it.
+    /// The time at which this process began to take its snapshot (CLOCK_BOOTTIME, microseconds). It has seen the
+    /// whole run since then. `None` if another process took it.
     pub(in crate::supervisor) began_boot_us: Option<u64>,
     /// The owner: the first person who was allowed something in it. Only the owner may continue the run; anybody may
     /// end it.

@@ -119,7 +119,7 @@ mod tests {
             runs.remove(&id);
             assert!(!runs.contains_key(&id));
         }
-        // As many as are remembered, and those that displace them.
+        // Many more runs than are kept: each new one displaces an old one.
         for n in 0..1000 {
             runs.get_or_new(&format!("run-{n:04}").parse().unwrap());
             if runs.len() > RUNS_MOST {

@@ -61,8 +61,8 @@ pub(super) enum Phase {
     Down,
 }
 
-/// What the thread did. It changes the interface under the lock of this, so that whoever has the lock can tell its changes from
-/// those of others.
+/// The record of the thread's changes. The thread changes the interface only while it holds the lock of this record,
+/// so that its changes can be told from those of others.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) phase: Phase,
@@ -115,7 +115,7 @@ impl Shared {
         let _ = told.send(down.clone());
         loop {
             if let Err(ended) = down {
-                // The kernel said that it failed; it must not be down all the same.
+                // The kernel reported an error, but the interface may be down: it must come up.
                 if self.record().phase == Phase::Down {
                     self.come_up(boot_us());
                 }
@@ -170,7 +170,7 @@ impl Shared {
         if self.leased.is_over() {
             return Err(Ended::Over);
         }
-        // Before it is: whatever comes of the next call, it is ours to set up.
+        // Noted before the call: even if that fails, this thread has to set the interface up.
         record.phase = Phase::Down;
         record.complete = false;
         link::set(link.index, &link.name, false).map_err(|error| cannot(&error))?;
@@ -200,7 +200,7 @@ impl Shared {
             }
             drop(record);
             tried = true;
-            // It must not stay down, whatever the time.
+            // It must not stay down, even if lease and hold are over.
             thread::park_timeout(AGAIN);
             if self.leased.is_stopped() {
                 return false;

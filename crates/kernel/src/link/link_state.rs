@@ -53,7 +53,7 @@ pub struct Raised {
 pub struct Change {
     /// The entry.
     pub what: String,
-    /// What became of it: `added` or `removed`.
+    /// The kind of change: `added` or `removed`.
     pub how: &'static str,
 }
 

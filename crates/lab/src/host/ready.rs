@@ -19,7 +19,7 @@ use crate::{HIDDEN, ReadyCheck, ReadySpec, ReadyState, SELF_EXE, ServiceSpec};
 pub(super) const FILE: &str = "ready";
 /// Time from the end of one check to the next.
 const EVERY: Duration = Duration::from_millis(100);
-/// The same when the service is late.
+/// Time from the end of one check to the next, if the service is late.
 const EVERY_WHEN_LATE: Duration = Duration::from_secs(1);
 /// A check that takes longer is ended and has failed.
 const CHECK_AT_MOST: Duration = Duration::from_secs(5);
@@ -149,7 +149,7 @@ impl Readiness {
 
     fn set(&mut self, state: Option<ReadyState>) {
         self.state = state;
-        // As for the status of the service: nobody can be told of a failure.
+        // A failure is ignored, as for the service's status: it cannot be reported.
         let _ = match state {
             Some(state) => {
                 let new = self.file.with_extension("new");
@@ -170,7 +170,7 @@ impl Readiness {
 
 /// Kills a check with all that it has started: it has a session of its own.
 fn end(pid: i32) {
-    // It was not reaped yet, so no other group can have the number. One that is gone is success.
+    // The check was not reaped yet, so no other process group can have its number. If the group is gone already, that is success.
     let _ = kill(Pid::from_raw(-pid), Signal::SIGKILL);
 }
 

@@ -82,7 +82,7 @@ impl Supervisor {
                 service.ended();
             } else {
                 let held = matches!(status, WaitStatus::Exited(_, 0));
-                // An orphan is nobody's check.
+                // Other processes that end here are orphans; they are no checks.
                 let _ = self.services.iter_mut().any(|s| s.check_ended(pid, held));
             }
         }

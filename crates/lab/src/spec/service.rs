@@ -19,13 +19,13 @@ pub struct ServiceSpec {
     /// Whether it stays down until it is started by hand (a `down` file).
     #[serde(default)]
     pub down: bool,
-    /// The user that it sees itself as; without one, root of the host.
+    /// The user as which it runs; root of the host if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserSpec>,
-    /// The check that tells when it is ready; without one, nobody knows.
+    /// The check that tells when it is ready. Without one its readiness is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<ReadySpec>,
-    /// How it is stopped.
+    /// The way to stop it.
     #[serde(default)]
     pub stop: StopSpec,
 }
@@ -68,7 +68,7 @@ pub enum ReadyCheck {
     Command(Vec<String>),
 }
 
-/// How a service is stopped.
+/// The way to stop a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopSpec {
@@ -93,7 +93,7 @@ impl StopSpec {
 }
 
 impl ServiceSpec {
-    /// Returns what is invalid in it, but for its name.
+    /// Returns all that is invalid in it. Its name is checked elsewhere.
     pub(super) fn problems(&self) -> Vec<String> {
         let nothing = |argv: &[String]| argv.first().is_none_or(String::is_empty);
         let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! Hides secrets in lines of logs, where nothing but their look and the words before them tell that they are secrets.
+//! Hides secrets in lines of logs. Only their form and the words before them show that they are secrets.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -182,7 +182,7 @@ enum Kind {
 }
 
 /// Hides what follows a text, as `kind` says; nothing where it says `None`. What follows is read on from there: a value may
-/// itself be a name and a value (`msg=token:x`). Goes on in a loop, since a line may have as many names as it likes.
+/// itself be a name and a value (`msg=token:x`). Uses a loop and no recursion, because a line may hold any number of names.
 fn follow(text: &mut Cow<'_, str>, by: &Regex, kind: impl Fn(&Captures<'_>) -> Option<Kind>) {
     let mut hidden: Option<String> = None;
     let (mut at, mut copied) = (0, 0);

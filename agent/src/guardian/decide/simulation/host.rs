@@ -93,7 +93,7 @@ impl Process {
     }
 }
 
-/// What the processes share.
+/// The memory that the processes share.
 #[derive(Debug, Default)]
 struct Page {
     worker_beats: u64,

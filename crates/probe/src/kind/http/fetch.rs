@@ -35,7 +35,7 @@ pub struct Fetched {
     pub body: Vec<u8>,
     /// When the request was begun, by [`boot_us`].
     pub sent_us: u64,
-    /// When the answer was whole.
+    /// The time at which the whole answer had been read, by the same clock.
     pub received_us: u64,
     echoes: Echoes,
 }
@@ -53,7 +53,7 @@ impl Fetcher {
     /// fleet gives to names.
     ///
     /// # Errors
-    /// All that the request lacks, and that cannot be read on this machine.
+    /// All that is invalid in the request, and all files and variables that cannot be read on this machine.
     pub fn new(
         request: &HttpProbe,
         names: &BTreeMap<String, Vec<IpAddr>>,

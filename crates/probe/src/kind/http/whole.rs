@@ -1,4 +1,4 @@
-//! One request after another whose whole answers are read: for whoever asks a server something, rather than measures it.
+//! Sends single requests and reads their whole answers. For callers that need the answer and measure nothing.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -27,7 +27,7 @@ impl Way {
     /// The way to the server that a request names. Sends nothing.
     ///
     /// # Errors
-    /// All that cannot be had on this machine.
+    /// All that is missing or unreadable on this machine.
     pub(crate) fn new(
         request: &HttpProbe,
         names: &BTreeMap<String, Vec<IpAddr>>,

@@ -75,7 +75,7 @@ impl PeerTable {
         table
     }
 
-    /// Has peers of faults that were read hold the lists that they refer to.
+    /// Gives peers of faults that were read the lists that they refer to.
     ///
     /// # Errors
     /// A fault refers to what is not there.
