@@ -61,7 +61,7 @@ fn a_drill_says_whether_people_were_told() {
         (0, "before", "unknown", "it was firing already when the fault began"),
         (0, "fires", "held", "from the fault's start, 15 s wanted"),
         (1, "told", "held", "from the fault's start, 15 s wanted"),
-        (1, "over", "unknown", "the source forgot it at its end time"),
+        (1, "over", "unknown", "the source forgot it, or one of several, at its end time"),
         (1, "late", "unknown", "no answer: the connection was refused"),
     ] {
         let one = of(attack, name);
