@@ -27,6 +27,7 @@ pub mod report;
 mod run;
 mod runs;
 pub mod schema;
+mod signals;
 mod status;
 mod trend;
 mod undo;

@@ -24,13 +24,14 @@
 //!
 //! # Tasks and channels
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
-//! - `watchers.rs`: signals, the pulse that detects sleep, each host's events, lease and bins;
+//! - `watchers.rs`: the pulse that detects sleep, each host's events, lease and bins;
 //! - `sources.rs`: one for each metric, which asks its source;
 //! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
 //!
-//! They write to the inbox, an unbounded channel of `Input` that only the event loop reads, in order. The other way there
+//! They write to the inbox, an unbounded channel of `Input` that only the event loop reads, in order. So does the run's `Handle`, by which
+//! the caller forwards signals. The other way there
 //! is one `watch` channel for each host, which says whether its lease is renewed, and cancellation: of all these tasks
 //! when the run is dropped, of one step's calls when that step ends, of restarts of probes when vantages are to stop.
 //! Other questions to agents (connect, prepare, arm, probes, other runs' faults) are awaited by the step itself. Meanwhile
@@ -51,10 +52,10 @@
 //!   says to stop.
 //!
 //! # In which order
-//! **Start:** log, signals and pulse, undo socket, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
+//! **Start:** log, pulse, undo socket, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
 //! all of this is well. Then for each attack: approval, baseline, arm, fault, recovery, verdict, settle.
 //!
-//! **Ctrl-C:** its task sends it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
+//! **Ctrl-C:** the command line forwards it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
 //! hosts are asked to undo the run. The attack has ended as `aborted`, before its start as `not run`, and so do those
 //! that follow. Each further signal shows what is waited for, and interrupts nothing.
 //!
@@ -74,6 +75,7 @@ mod error;
 mod event_loop;
 mod facts;
 mod guards;
+mod handle;
 mod host_logs;
 mod injections;
 mod input;
@@ -95,13 +97,14 @@ mod vantages;
 mod waiting;
 mod watchers;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 pub(crate) use approval_watch::FILE as APPROVAL_FILE;
 pub use approvals::Approvals;
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
 pub use error::RunError;
+pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
 pub use undo_socket::{Notified, UndoNotice, notify};
@@ -124,11 +127,15 @@ use phases::{
 use recorder::Recorder;
 use tasks::Tasks;
 
-/// Runs a plan to its end, whatever the outcome; heals everything that it touched before it returns.
+/// Begins a run: makes its folder and its log. Nothing is asked or touched before the future is polled, which runs the plan to its end,
+/// whatever the outcome, and heals everything that it touched before it returns.
 ///
 /// # Errors
-/// The log could not be created or written. Everything else is an outcome.
-pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
+/// The log could not be created or written, now or later. Everything else is an outcome.
+pub fn begin(
+    plan: Plan,
+    options: Options,
+) -> Result<(Handle, impl Future<Output = Result<Finished, RunError>>), RunError> {
     let clock = RunClock::start();
     let id = clock.run_id(&plan.name);
     let folder = options.out.join(id.as_str());
@@ -148,22 +155,28 @@ pub async fn run(plan: Plan, options: Options) -> Result<Finished, RunError> {
         boot_id: firedrill_probe::clock::boot_id(),
     })?;
     let facts = Facts::new(id.clone(), Arc::new(plan), clock, options.operator, options.identity);
-    let mut run = Run::new(facts, recorder, ApprovalDesk::new(options.approvals, folder.clone()));
-    let whole = match whole(&mut run, options.plan_only).await {
+    let run = Run::new(facts, recorder, ApprovalDesk::new(options.approvals, folder.clone()));
+    let handle = Handle::new(id, folder, run.tasks.mail());
+    Ok((handle.clone(), to_the_end(run, handle, options.plan_only)))
+}
+
+async fn to_the_end(mut run: Run, handle: Handle, plan_only: bool) -> Result<Finished, RunError> {
+    let whole = match whole(&mut run, plan_only).await {
         Ok((outcome, answers)) => {
             run.recorder.write(Event::RunEnded { outcome: outcome.clone() }).map(|()| (outcome, answers))
         }
         Err(error) => Err(error),
     };
     match whole {
-        Ok((outcome, answers)) => Ok(Finished { run: id, folder, outcome, answers }),
+        Ok((outcome, answers)) => {
+            Ok(Finished { run: handle.run().clone(), folder: handle.folder().to_owned(), outcome, answers })
+        }
         Err(error) => Err(salvage::salvage(&mut run, error).await),
     }
 }
 
 /// Connects, prepares, measures, attacks, heals, proves.
 async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer>), RunError> {
-    watchers::signals(&run.tasks);
     watchers::pulse(&run.tasks, run.facts.clock);
     // The socket is kept until the run is over.
     let _socket = if plan_only { None } else { listen((&run.facts, &run.tasks), &mut run.recorder)? };

@@ -9,6 +9,7 @@ use super::{
     reached::Reached,
     run::Conclusion,
     runs::history_beside,
+    signals::forwarded,
 };
 use crate::{
     log::{self, Event},
@@ -46,9 +47,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         .help(format!("`firedrill report {}` renders it again", args.run.display())));
     }
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
-    let collecting =
-        run::collect(&args.run, &reached.identity, &reached.operator, Box::new(screen::Plain::default()));
-    match runtime()?.block_on(collecting) {
+    let (runtime, screen) = (runtime()?, Box::new(screen::Plain::default()));
+    let collecting = run::collect(&args.run, &reached.identity, &reached.operator, screen);
+    match collecting.and_then(|run| runtime.block_on(forwarded(run))) {
         Ok(_) => Conclusion::of_folder(&args.run, history_beside(&args.run))?.tell(args.json),
         Err(error) => super::run::broken(error, args.json),
     }

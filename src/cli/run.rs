@@ -17,6 +17,7 @@ use super::{
     output::{print_json, width},
     reached::Reached,
     runs::{history_of, refresh, with_findings},
+    signals::forwarded,
 };
 use crate::{
     log::{self, RunOutcome},
@@ -102,7 +103,8 @@ fn try_and_try_again(
     let mut before: Option<Conclusion> = None;
     let mut attempt = 1;
     loop {
-        let finished = match runtime.block_on(run::run(plan.clone(), options(reached, settings, attempt))) {
+        let begun = run::begin(plan.clone(), options(reached, settings, attempt));
+        let finished = match begun.and_then(|run| runtime.block_on(forwarded(run))) {
             Ok(finished) => finished,
             Err(error) => {
                 return match before {

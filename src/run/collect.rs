@@ -2,7 +2,7 @@
 //! compares every host with its snapshot, and closes the log. For a run that has ended, it asks the unproven hosts
 //! again. Missing data stays unknown.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, future::Future, path::Path, sync::Arc};
 
 mod left;
 
@@ -13,6 +13,7 @@ use super::{
     clock::RunClock,
     error::RunError,
     facts::Facts,
+    handle::Handle,
     parts::Run,
     phases::{
         connect::{Whom, connect},
@@ -22,7 +23,6 @@ use super::{
     recorder::Recorder,
     salvage::salvage,
     screen::Observer,
-    watchers,
 };
 use crate::{
     link::Identity,
@@ -31,17 +31,17 @@ use crate::{
 };
 use left::Left;
 
-/// Finishes a run from its folder, or asks the unproven hosts of an ended one again. Only heals and reads: it never
-/// continues the attacks.
+/// Begins to finish a run from its folder, or to ask the unproven hosts of an ended one again. The future only heals and reads: it
+/// never continues the attacks.
 ///
 /// # Errors
-/// The log cannot be read or written, or is not that of a run.
-pub async fn collect(
+/// The log cannot be read or written, now or later, or is not that of a run.
+pub fn collect(
     folder: &Path,
     identity: &Arc<Identity>,
     operator: &str,
     observer: Box<dyn Observer>,
-) -> Result<RunOutcome, RunError> {
+) -> Result<(Handle, impl Future<Output = Result<RunOutcome, RunError>>), RunError> {
     let writer = Writer::resume(&folder.join("events.jsonl"))?;
     let Some(Event::RunStarted { run: id, plan, wall, .. }) =
         writer.log().records.first().map(|record| record.event.clone())
@@ -56,16 +56,18 @@ pub async fn collect(
     let nobody = ApprovalDesk::new(Approvals::default(), folder.to_owned());
     let mut run = Run::new(facts, recorder, nobody);
     run.ending.finish(None);
-    match finish(&mut run, left).await {
-        Ok(outcome) => Ok(outcome),
-        Err(error) => Err(salvage(&mut run, error).await),
-    }
+    let handle = Handle::new(run.facts.id.clone(), folder.to_owned(), run.tasks.mail());
+    Ok((handle, async move {
+        match finish(&mut run, left).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => Err(salvage(&mut run, error).await),
+        }
+    }))
 }
 
 async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     run.injections = left.tracked.into();
-    watchers::signals(&run.tasks);
     let (ended, only) = left.outcome.unzip();
     let why = if ended.is_some() { "hosts were unproven" } else { "the coordinator had died" };
     run.recorder.note(format!("collected by {}: {why}", run.facts.operator))?;

@@ -46,11 +46,11 @@ impl Ending {
         }
     }
 
-    /// A signal arrived. Returns whether it stops the run; otherwise the run stops or ends already.
-    pub(super) fn signal(&mut self, name: &str) -> bool {
+    /// A person or a signal wants the run to stop. Returns whether that stops it; otherwise it stops or ends already.
+    pub(super) fn halt(&mut self, by: &str) -> bool {
         let stops = self.stop.is_none() && !self.finishing;
         if stops {
-            self.stop(Stop::Person(format!("stopped by {name}")));
+            self.stop(Stop::Person(format!("stopped by {by}")));
         }
         stops
     }
@@ -97,19 +97,19 @@ mod tests {
         ending.stop(Stop::Guard("too many errors".to_owned()));
         ending.by_person("bob undid it".to_owned());
         ending.undone_here("carol");
-        assert!(!ending.signal("Ctrl-C"), "it stops already");
+        assert!(!ending.halt("Ctrl-C"), "it stops already");
         assert_eq!(reason(&ending).as_deref(), Some("too many errors"));
     }
 
     #[test]
     fn a_signal_stops_a_run_once_and_never_interrupts_its_end() {
         let mut ending = Ending::default();
-        assert!(ending.signal("SIGTERM"));
-        assert!(!ending.signal("SIGTERM"), "the second asks what it waits for");
+        assert!(ending.halt("SIGTERM"));
+        assert!(!ending.halt("SIGTERM"), "the second asks what it waits for");
         assert_eq!(reason(&ending).as_deref(), Some("stopped by SIGTERM"));
         let mut over = Ending::default();
         over.finish(None);
-        assert!(!over.signal("Ctrl-C"));
+        assert!(!over.halt("Ctrl-C"));
         over.undone_here("bob");
         assert_eq!(reason(&over), None);
     }

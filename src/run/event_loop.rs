@@ -115,9 +115,9 @@ impl Run {
                 Ok(())
             }
             Input::LinkBack { host, offset } => self.take_link(&host, &offset),
-            Input::Signal(name) => {
-                let text = if self.ending.signal(name) {
-                    format!("{name}: putting everything back; repeat it to see what the run is waiting for")
+            Input::Halt { by } => {
+                let text = if self.ending.halt(&by) {
+                    format!("{by}: putting everything back; repeat it to see what the run is waiting for")
                 } else {
                     self.waiting_for()
                 };

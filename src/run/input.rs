@@ -34,8 +34,8 @@ pub(crate) enum Input {
     LinkLost { host: String, why: String },
     /// The link to a host works: again, or with a better clock measurement.
     LinkBack { host: String, offset: Offset },
-    /// A signal to stop, from a person or the system.
-    Signal(&'static str),
+    /// A person, or a signal, wants the run to stop.
+    Halt { by: String },
     /// A person undid this run from this machine.
     UndoneHere { by: String },
     /// The coordinator itself was not running for a while.

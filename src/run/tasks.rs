@@ -38,6 +38,11 @@ impl Tasks {
         (Self { mail: self.mail.clone(), stop: stop.clone() }, stop.drop_guard())
     }
 
+    /// Returns the way to the inbox alone.
+    pub(super) fn mail(&self) -> UnboundedSender<Input> {
+        self.mail.clone()
+    }
+
     /// Ends all tasks.
     pub(super) fn end(&self) {
         self.stop.cancel();

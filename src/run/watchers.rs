@@ -1,4 +1,4 @@
-//! Background tasks that listen: to signals, to the passing of time, to agents. Each sends its observations to the
+//! Background tasks that listen: to the passing of time, and to agents. Each sends its observations to the
 //! run and decides nothing.
 
 use std::time::{Duration, Instant};
@@ -13,23 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{clock::RunClock, input::Input, tasks::Tasks};
 use crate::link::{self, Agent};
-
-/// Sends the name of each signal that asks the program to stop.
-pub(super) fn signals(tasks: &Tasks) {
-    use tokio::signal::unix::{SignalKind, signal};
-    for (kind, name) in [
-        (SignalKind::interrupt(), "Ctrl-C"),
-        (SignalKind::terminate(), "SIGTERM"),
-        (SignalKind::hangup(), "SIGHUP"),
-    ] {
-        if let Ok(mut signals) = signal(kind) {
-            let mail = tasks.clone();
-            tasks.spawn(
-                async move { while signals.recv().await.is_some() && mail.send(Input::Signal(name)) {} },
-            );
-        }
-    }
-}
 
 /// Detects times in which the coordinator itself did not run: sleep of the machine, a stop signal, or starvation.
 pub(super) fn pulse(tasks: &Tasks, clock: RunClock) {

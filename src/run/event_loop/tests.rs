@@ -110,12 +110,12 @@ fn changed(to: State, reason: Option<HealReason>) -> What {
 #[tokio::test]
 async fn a_signal_ends_a_wait_once_and_no_healing() {
     let mut trial = Trial::new();
-    trial.send(Input::Signal("Ctrl-C"));
+    trial.send(Input::Halt { by: "Ctrl-C".to_owned() });
     trial.send(Input::Restarted { vantage: "canary".to_owned() });
     assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"));
     assert_eq!(trial.run.recorder.len(), 1, "what had arrived with the signal is in the log");
     assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"), "no later phase goes on");
-    trial.send(Input::Signal("Ctrl-C"));
+    trial.send(Input::Halt { by: "Ctrl-C".to_owned() });
     let until = trial.run.facts.now_us() + PATIENCE_US;
     let healed = trial.run.pump_anyway(until, |run| run.inbox.is_empty()).await.unwrap();
     assert!(healed, "it ends by what it waits for");
