@@ -18,6 +18,7 @@ mod history;
 mod hosts;
 #[cfg(feature = "lab")]
 pub mod lab;
+mod note;
 mod output;
 pub mod pki;
 mod push;
@@ -71,6 +72,8 @@ enum Verb {
     Approve(approve::Args),
     /// Follow a run from its log
     Watch(watch::Args),
+    /// Write down what people see or decide during a run, or afterwards
+    Note(note::Args),
     /// Finish a run whose coordinator died: heal, collect what agents journaled, report
     Collect(collect::Args),
     /// Show what is in force on the fleet now
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Approve(args) => approve::run(args),
         Verb::Watch(args) => watch::run(args),
+        Verb::Note(args) => note::run(args),
         Verb::Collect(args) => collect::run(args),
         Verb::Status(args) => status::run(args),
         Verb::Undo(args) => undo::run(args),

@@ -349,3 +349,35 @@ fn gitlab_gets_files_and_any_format_can_be_asked_for() {
     );
     assert!(!here.join("d.md").exists());
 }
+
+#[test]
+fn a_note_is_written_shown_and_told_in_reports() {
+    let folder = runs();
+    let here = folder.path();
+    let wrote = said(here, &["note", BAD, "--by", "alice", "the pager rang\n at the second phone"]);
+    assert!(wrote.contains("Z alice: the pager rang at the second phone\nexit code 0\n"), "{wrote}");
+    let shown = said(here, &["note", BAD]);
+    assert!(shown.contains("alice") && shown.contains("the pager rang at the second phone"), "{shown}");
+    let notes = json(here, &["note", BAD, "--json"]);
+    assert_eq!(notes["notes"][0]["by"], "alice");
+    assert!(said(here, &["note", GOOD]).contains("nobody has written a note about reports/"));
+    firedrill(here, &["report", BAD]);
+    for file in ["report.html", "report.md", "report.json"] {
+        let text = fs::read_to_string(here.join("reports").join(BAD).join(file)).unwrap();
+        assert!(text.contains("the pager rang at the second phone"), "{file}");
+    }
+    for (words, wanted) in [
+        (&["note", BAD, "--by", "alice", "  "][..], "the note is empty"),
+        (&["note", BAD, "--by", " ", "x"], "nobody is named as the author"),
+        (&["note", BAD, "--by", "alice", &"x".repeat(2_001)], "longer than 2000 characters"),
+        (&["note", "reports/none", "x"], "no run's log was found"),
+    ] {
+        let refused = said(here, words);
+        assert!(refused.contains(wanted) && refused.ends_with("exit code 2\n"), "{refused}");
+    }
+    assert_eq!(
+        json(here, &["note", BAD, "--json"])["notes"].as_array().unwrap().len(),
+        1,
+        "nothing was added"
+    );
+}

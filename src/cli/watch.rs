@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use firedrill_judge::notes;
+
 use super::failure::{Result, Wrap as _};
 use crate::{
     log::{Event, Record},
@@ -35,12 +37,14 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     // Whether the writer was gone at the last look too; otherwise the end may have just been written.
     let mut gone = false;
     let mut ended = false;
+    let mut notes = 0;
     loop {
         line.clear();
         let read = reader.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
             // The current end, or half a line, which is read again when there is more.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
+            notes = tell_notes(&args.run, &mut screen, notes);
             if read == 0 && ended {
                 return Ok(Exit::Held);
             }
@@ -60,6 +64,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         // It is not the last record if hosts were asked again later (`collect`).
         ended = matches!(record.event, Event::RunEnded { .. });
     }
+}
+
+/// Shows the notes that people added since the last look. Returns how many there are.
+fn tell_notes(folder: &Path, screen: &mut Plain, told: usize) -> usize {
+    // What is wrong with the file is told by the report.
+    let Ok(notes) = notes::read(folder) else { return told };
+    for note in notes.all.iter().skip(told) {
+        screen.say(&format!("note by {}: {}", note.by, note.text));
+    }
+    notes.all.len()
 }
 
 /// Whether no process holds the log's lock, so its writer has ended. The file is opened separately, so that the lock

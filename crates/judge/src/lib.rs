@@ -3,6 +3,7 @@
 //! The log is the only source, and the same log gives the same card. Never speaks to an agent, and starts no program.
 
 pub mod log;
+pub mod notes;
 pub mod report;
 pub mod score;
 #[doc(hidden)]

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     log::Log,
+    notes::{self, Note, Notes},
     score::{self, Facts, Scorecard},
 };
 
@@ -22,6 +23,10 @@ pub struct Input<'a> {
     pub(super) findings: Vec<Found>,
     /// This judgement, and those before it; `None` where nobody asked.
     pub(super) judged: Option<(Judged, Vec<Judged>)>,
+    /// What people wrote about the run.
+    pub(super) notes: Vec<Note>,
+    /// What is wrong with the notes.
+    notes_warning: Option<String>,
 }
 
 impl<'a> Input<'a> {
@@ -33,7 +38,16 @@ impl<'a> Input<'a> {
         let mut sketch = Sketch::new(facts.plan, facts.last_us);
         let card = score::of(&facts, log, &mut sketch);
         let drawn = sketch.drawn(&card);
-        Self { log, facts, card, drawn, findings: Vec::new(), judged: None }
+        Self {
+            log,
+            facts,
+            card,
+            drawn,
+            findings: Vec::new(),
+            judged: None,
+            notes: Vec::new(),
+            notes_warning: None,
+        }
     }
 
     /// Adds what is known of findings from this run and others.
@@ -42,11 +56,24 @@ impl<'a> Input<'a> {
         Self { findings, ..self }
     }
 
-    /// Adds who judges now, and what the `report.json` of a folder says of judgements before.
+    /// Adds who judges now, what the `report.json` of a folder says of judgements before, and the notes that lie there.
     #[must_use]
     pub fn beside(self, folder: &Path, now: SystemTime) -> Self {
         let judged = Some(beside(folder, &self.card, self.log.records.len(), now));
-        Self { judged, ..self }
+        let (notes, notes_warning) = match notes::read(folder) {
+            Ok(Notes { all, damaged: 0 }) => (all, None),
+            Ok(Notes { all, damaged }) => {
+                let (s, are) = if damaged == 1 { ("", "is no note") } else { ("s", "are no notes") };
+                (all, Some(format!("{damaged} line{s} of {} {are}", notes::FILE)))
+            }
+            Err(error) => (Vec::new(), Some(format!("the notes of people cannot be read: {error}"))),
+        };
+        Self { judged, notes, notes_warning, ..self }
+    }
+
+    /// Returns what is wrong with the log and with the notes.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.log.warnings.iter().chain(&self.notes_warning).cloned().collect()
     }
 
     /// Returns what was judged before, in sentences.

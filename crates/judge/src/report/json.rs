@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{error::ReportError, found::Found, input::Input, judged::Judged};
-use crate::score::Scorecard;
+use crate::{notes::Note, score::Scorecard};
 
 /// The version of the format that this build writes.
 const SCHEMA: u32 = 1;
@@ -21,10 +21,13 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "<[Judged]>::is_empty")]
     previous: &'a [Judged],
     scorecard: &'a Scorecard,
-    /// Defects of the log.
-    warnings: &'a [String],
+    /// Defects of the log and of the notes.
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "<[Found]>::is_empty")]
     findings: &'a [Found],
+    /// What people wrote, in the order of time.
+    #[serde(skip_serializing_if = "<[Note]>::is_empty")]
+    notes: &'a [Note],
 }
 
 #[derive(Serialize)]
@@ -55,8 +58,9 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
         judged: input.judged.as_ref().map(|(now, _)| now),
         previous: input.judged.as_ref().map_or(&[], |(_, before)| before),
         scorecard: &input.card,
-        warnings: &input.log.warnings,
+        warnings: input.warnings(),
         findings: &input.findings,
+        notes: &input.notes,
     };
     let mut bytes = serde_json::to_vec_pretty(&report)?;
     bytes.push(b'\n');

@@ -174,6 +174,14 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             }),
         );
     }
+    if !view.notes.is_empty() {
+        text.push_str("\n## Notes\n");
+        table(
+            &mut text,
+            &["time", "by", "note"],
+            view.notes.iter().map(|one| vec![one.at.clone(), one.who.clone(), one.what.clone()]),
+        );
+    }
     text.push_str("\n## Hosts\n");
     table(
         &mut text,

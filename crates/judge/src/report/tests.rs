@@ -8,6 +8,7 @@ use firedrill_wire::{Fault, Span, exchange::Exchanged, fault::NetSlow};
 use super::*;
 use crate::{
     log::{Event, Outcome, RunOutcome},
+    notes::{self, Note},
     testing::{Act, Drill, HOLD},
 };
 
@@ -249,4 +250,30 @@ fn all_files_are_written_beside_the_log() {
     assert_eq!(paths.len(), 4);
     assert!(paths.iter().all(|path| path.exists()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing half-written stays");
+}
+
+#[test]
+fn notes_stand_in_reports_and_among_the_events_and_decide_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(&mixed());
+    let plain = Input::new(&log);
+    let wall = humantime::parse_rfc3339(plain.started()).unwrap();
+    let after = |seconds: u64| wall + std::time::Duration::from_secs(seconds);
+    notes::add(folder.path(), &Note::new(after(65), "bob", "traffic <moved> | by hand")).unwrap();
+    let input = Input::new(&log).beside(folder.path(), after(900));
+    assert_eq!(input.card().verdict, plain.card().verdict);
+    let text = |format: Format| String::from_utf8(format.render(&input).unwrap()).unwrap();
+    let page = text(Format::Html);
+    assert!(
+        page.contains("<h2 id=\"notes\">Notes</h2>") && page.contains("traffic &lt;moved&gt; | by hand"),
+        "{page}"
+    );
+    assert!(page.contains("note: traffic &lt;moved&gt;"), "among the events");
+    assert!(text(Format::Markdown).contains(r"| 01:05.0 | bob | traffic \<moved> \| by hand |"));
+    let json: serde_json::Value = serde_json::from_str(&text(Format::Json)).unwrap();
+    assert_eq!(json["notes"][0]["by"], "bob");
+    std::fs::write(folder.path().join(notes::FILE), "no note\n").unwrap();
+    let input = Input::new(&log).beside(folder.path(), after(900));
+    let page = String::from_utf8(Format::Html.render(&input).unwrap()).unwrap();
+    assert!(page.contains("1 line of notes.jsonl is no note"), "{page}");
 }

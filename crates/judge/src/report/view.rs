@@ -32,7 +32,7 @@ use crate::{
 use alerts::AlertView;
 use alike::{HostView, InjectionView};
 use charts::ChartView;
-use events::{EventView, event_view};
+use events::{EventView, events, notes};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
 use host_log::LogView;
@@ -67,6 +67,8 @@ pub(crate) struct View {
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
+    /// What people wrote.
+    pub(crate) notes: Vec<EventView>,
     pub(crate) hosts: Vec<HostView>,
     pub(crate) findings: Vec<Found>,
     /// What was judged before.
@@ -176,7 +178,7 @@ impl View {
             hypothesis: card.hypothesis.clone(),
             alarm: alarm(&card.hosts),
             why: alike::reasons(&card.why, &card.attacks),
-            warnings: input.log.warnings.clone(),
+            warnings: input.warnings(),
             meta,
             answers: summary::answers(input),
             lanes: lanes::lanes(input),
@@ -185,7 +187,8 @@ impl View {
             timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
             plan: facts.plan.map(plan_view),
-            events: input.log.records.iter().filter_map(event_view).collect(),
+            events: events(input),
+            notes: notes(input),
             hosts: alike::hosts(&card.hosts),
             findings: input.findings.clone(),
             before: input.judged_before(),

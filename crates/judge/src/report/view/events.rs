@@ -3,8 +3,10 @@
 use firedrill_wire::journal::What;
 use serde::Serialize;
 
+use super::super::input::Input;
 use crate::{
     log::Event,
+    notes::Note,
     score::{
         card::{phase_word, state_word},
         format,
@@ -21,8 +23,28 @@ pub(crate) struct EventView {
     pub(crate) what: String,
 }
 
+/// Returns the rows of all events and notes. Those of the log are in its order.
+pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
+    let mut all: Vec<EventView> = input.log.records.iter().filter_map(event_view).collect();
+    for mut note in notes(input) {
+        note.what = format!("note: {}", note.what);
+        let after = all.iter().rposition(|event| event.at_ms <= note.at_ms).map_or(0, |last| last + 1);
+        all.insert(after, note);
+    }
+    all
+}
+
+/// Returns what people wrote. A note whose time cannot be read stands at the end.
+pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
+    let row = |note: &Note| {
+        let at = note.at_us(input.started()).unwrap_or(input.facts.last_us);
+        EventView { at: format::clock(at), at_ms: at / 1000, who: note.by.clone(), what: note.text.clone() }
+    };
+    input.notes.iter().map(row).collect()
+}
+
 /// Returns the row of an event; measurements and checks are shown elsewhere.
-pub(super) fn event_view(record: &crate::log::Record) -> Option<EventView> {
+fn event_view(record: &crate::log::Record) -> Option<EventView> {
     let row = |at: i64, who: &str, what: String| {
         Some(EventView { at: format::clock(at), at_ms: at / 1000, who: who.to_owned(), what })
     };

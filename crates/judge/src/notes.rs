@@ -1,0 +1,186 @@
+//! What people write about a run, while it goes on or afterwards: `notes.jsonl` beside its log. Notes are shown, and never judged.
+//!
+//! Whoever can write the folder can write a note in any name.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use firedrill_wire::text::{self, Breaks};
+use serde::{Deserialize, Serialize};
+
+/// The file's name in a run's folder.
+pub const FILE: &str = "notes.jsonl";
+/// Maximum length of a note, in characters.
+pub const TEXT_MOST: usize = 2_000;
+/// Maximum size of the file, in bytes.
+const FILE_MOST: u64 = 16 << 20;
+
+/// A note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When it was written, RFC 3339 UTC, by the writer's clock.
+    pub at: String,
+    /// Who wrote it, as they say themselves.
+    pub by: String,
+    /// What they wrote, in one line.
+    pub text: String,
+}
+
+impl Note {
+    /// A note that is written now.
+    #[must_use]
+    pub fn new(now: SystemTime, by: &str, text: &str) -> Self {
+        let at = humantime::format_rfc3339_millis(now.max(UNIX_EPOCH)).to_string();
+        Self { at, by: by.to_owned(), text: text.to_owned() }
+    }
+
+    /// Returns its time on the clock of a run that started at `wall`, in microseconds; `None` if one of the two is no time. A run's start is
+    /// known to the second.
+    #[must_use]
+    pub fn at_us(&self, wall: &str) -> Option<i64> {
+        let us = |text: &str| {
+            let at = humantime::parse_rfc3339(text).ok()?;
+            i64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_micros()).ok()
+        };
+        us(&self.at)?.checked_sub(us(wall)?)
+    }
+}
+
+/// The notes of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// In the order of time.
+    pub all: Vec<Note>,
+    /// Number of lines that are no notes.
+    pub damaged: usize,
+}
+
+/// Reads the notes in a run's folder. Without a file there are none.
+///
+/// # Errors
+/// The file cannot be read, or is too large to be one of notes.
+pub fn read(folder: &Path) -> io::Result<Notes> {
+    let file = match File::open(folder.join(FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Notes::default()),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(FILE_MOST + 1).read_to_end(&mut bytes)?;
+    check_size(bytes.len() as u64)?;
+    let mut notes = Notes::default();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        // Others can write the folder, too.
+        match text::from_json::<Note>(line, Breaks::None) {
+            Ok(note) => notes.all.push(note),
+            Err(_) => notes.damaged += 1,
+        }
+    }
+    notes.all.sort_by(|one, other| one.at.cmp(&other.at));
+    Ok(notes)
+}
+
+/// Adds a note to those in a run's folder, beside others who do so at the same time. It is on the disk when this returns.
+///
+/// # Errors
+/// The file cannot be written, or is full.
+pub fn add(folder: &Path, note: &Note) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(folder.join(FILE))?;
+    file.lock()?;
+    let size = file.metadata()?.len();
+    let mut line = serde_json::to_vec(note)?;
+    line.push(b'\n');
+    check_size(size + line.len() as u64)?;
+    // Somebody may have died within a line.
+    if size > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            line.insert(0, b'\n');
+        }
+    }
+    file.write_all(&line)?;
+    file.sync_all()
+}
+
+fn check_size(bytes: u64) -> io::Result<()> {
+    if bytes <= FILE_MOST {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{FILE} is full: it has {} MiB at most", FILE_MOST >> 20)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+
+    fn note(second: u64, text: &str) -> Note {
+        Note::new(UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second), "alice", text)
+    }
+
+    #[test]
+    fn notes_are_read_in_the_order_of_time_and_half_a_line_spoils_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(read(folder.path()).expect("no file is no mistake"), Notes::default());
+        add(folder.path(), &note(7, "later")).expect("a note");
+        let file = folder.path().join(FILE);
+        let mut torn = fs::read(&file).expect("the file");
+        torn.extend(b"{\"at\":\"2026");
+        fs::write(&file, torn).expect("half a line");
+        add(folder.path(), &note(3, "earlier")).expect("a note");
+        let notes = read(folder.path()).expect("notes");
+        assert_eq!(notes, Notes { all: vec![note(3, "earlier"), note(7, "later")], damaged: 1 });
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        add(folder, &note(writer * 20 + number, "busy")).expect("a note");
+                    }
+                });
+            }
+        });
+        let notes = read(folder.path()).expect("notes");
+        assert_eq!((notes.all.len(), notes.damaged), (160, 0));
+    }
+
+    #[test]
+    fn texts_of_others_are_cleaned_and_a_note_lies_on_the_runs_clock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nasty =
+            "{\"at\":\"2026-11-26T10:00:05.500Z\",\"by\":\"\\u001b[31mmallory\",\"text\":\"a\\nb\\u202e\"}\n";
+        fs::write(folder.path().join(FILE), nasty).expect("a file");
+        let notes = read(folder.path()).expect("notes");
+        let one = &notes.all[0];
+        assert!(one.by.starts_with('␛') && one.text.starts_with("a b"), "{one:?}");
+        assert!(!one.text.contains('\u{202e}'));
+        assert_eq!(one.at_us("2026-11-26T10:00:00Z"), Some(5_500_000));
+        assert_eq!(one.at_us("2026-11-26T10:00:06Z"), Some(-500_000), "before the run");
+        assert_eq!(one.at_us("soon"), None);
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = File::create(folder.path().join(FILE)).expect("a file");
+        file.set_len(FILE_MOST + 1).expect("a hole");
+        for error in [
+            read(folder.path()).expect_err("too large"),
+            add(folder.path(), &note(1, "x")).expect_err("full"),
+        ] {
+            assert!(error.to_string().contains("is full: it has 16 MiB at most"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `firedrill note`: writes down what a person sees or decides while a run goes on, or afterwards. Needs no host.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use firedrill_judge::notes::{self, FILE, Note, TEXT_MOST};
+use firedrill_wire::text::{NAME_MOST, clean, joined};
+
+use super::{
+    failure::{Failure, Result, Wrap as _},
+    output::{print_json, table},
+    runs::{ReportsArgs, log_of},
+};
+use crate::verdict::Exit;
+
+/// Options of `note`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill note reports/20261120-1402-friday-7f3a 'the pager rang at the second phone'
+  firedrill note 20261120-1402-friday-7f3a --by bob 'traffic moved to region b by hand'
+  tail -n 3 chat.txt | firedrill note 20261120-1402-friday-7f3a -
+  firedrill note 20261120-1402-friday-7f3a              shows the notes
+
+A note gets the time at which it is written. Reports show it on the run's clock; they are written at the run's end, and by
+`firedrill report RUN`. It is kept in notes.jsonl in the run's folder, and decides nothing.")]
+pub(super) struct Args {
+    /// The run: its folder, its events.jsonl, or its id
+    run: PathBuf,
+    /// The note; `-` reads it from standard input. Without it, the notes are shown
+    text: Option<String>,
+    /// Who writes it [default: the login name]
+    #[arg(long, value_name = "WHO")]
+    by: Option<String>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    /// For machines: the notes as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let log = log_of(&args.run, &args.reports.reports)?;
+    let folder = log.parent().unwrap_or(Path::new("."));
+    if let Some(text) = &args.text {
+        let note = Note::new(SystemTime::now(), &author(args.by.as_deref())?, &written(text)?);
+        notes::add(folder, &note).wrap(format!("cannot write {}", folder.join(FILE).display()))?;
+        if !args.json {
+            outln!("{} {}: {}", note.at, note.by, note.text);
+            return Ok(Exit::Held);
+        }
+    }
+    show(folder, args.json)
+}
+
+/// Returns who writes the note.
+fn author(by: Option<&str>) -> Result<String> {
+    let login = ["LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let name = by.map(str::to_owned).or(login).unwrap_or_default();
+    let name = clean(name.trim(), NAME_MOST).into_owned();
+    if name.is_empty() {
+        return Err(Failure::new("nobody is named as the author of the note").help("name one: --by WHO"));
+    }
+    Ok(name)
+}
+
+/// Returns the text of the note, in one line.
+fn written(text: &str) -> Result<String> {
+    let mut read = String::new();
+    let text = if text == "-" {
+        // One character is four bytes at most; whatever is longer is refused below.
+        let most = 4 * TEXT_MOST as u64 + 1;
+        std::io::stdin()
+            .lock()
+            .take(most)
+            .read_to_string(&mut read)
+            .wrap("cannot read the note from standard input")?;
+        &read
+    } else {
+        text
+    };
+    let line = joined(text.trim());
+    let length = line.chars().count();
+    if line.is_empty() {
+        return Err(
+            Failure::new("the note is empty").help("without a text, `firedrill note RUN` shows the notes")
+        );
+    }
+    if length > TEXT_MOST {
+        return Err(Failure::new(format!("the note is longer than {TEXT_MOST} characters"))
+            .help("write several, or put a link into one"));
+    }
+    Ok(clean(&line, TEXT_MOST).into_owned())
+}
+
+fn show(folder: &Path, json: bool) -> Result<Exit> {
+    let notes = notes::read(folder).wrap(format!("cannot read {}", folder.join(FILE).display()))?;
+    if notes.damaged > 0 {
+        errln!("warning: {} lines of {} are no notes", notes.damaged, folder.join(FILE).display());
+    }
+    if json {
+        print_json(&serde_json::json!({ "schema": 1, "notes": notes.all }))?;
+    } else if notes.all.is_empty() {
+        outln!("nobody has written a note about {}", folder.display());
+    } else {
+        let mut rows = vec![["time", "by", "note"].map(str::to_owned).to_vec()];
+        rows.extend(notes.all.into_iter().map(|note| vec![note.at, note.by, note.text]));
+        outln!("{}", table(rows));
+    }
+    Ok(Exit::Held)
+}
