@@ -24,7 +24,7 @@
 //!
 //! # Tasks and channels
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
-//! - `watchers.rs`: the pulse that detects sleep, each host's events, lease and bins;
+//! - `watchers.rs`: the pulse that detects sleep, each host's events, lease, and bins of probes and logs (`follow.rs`);
 //! - `sources.rs`: one for each metric, which asks its source;
 //! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
@@ -74,6 +74,7 @@ mod ending;
 mod error;
 mod event_loop;
 mod facts;
+mod follow;
 mod guards;
 mod handle;
 mod host_logs;

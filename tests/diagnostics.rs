@@ -53,6 +53,7 @@ golden! {
     ring_of_includes: "tests/wrong/ring.toml", None;
     defined_twice: "tests/wrong/twice.toml", None;
     undecidable: "tests/wrong/undecidable.toml", FLEET;
+    logs: "tests/wrong/logs.toml", None;
     times: "tests/wrong/times.toml", None;
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;

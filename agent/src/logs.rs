@@ -1,7 +1,7 @@
 //! Reads logs of this host for runs: counts the lines that match a pattern, and keeps the first ones. Asks no policy;
 //! see [`crate::supervisor`].
 //!
-//! A run's logs are read by a thread of its own, ten times a second. Nothing is kept of a line but its count and, of the first that
+//! Files are read by this process, and what units write to the journal by `journalctl`. A run's logs are read by a thread of its own, ten times a second. Nothing is kept of a line but its count and, of the first that
 //! match, its text without secrets (`firedrill_wire::hide::line`). Only that thread asks the file system: one that hangs holds up
 //! nobody else.
 
@@ -10,6 +10,7 @@ mod birth;
 mod bounds;
 mod count;
 mod follow;
+mod journal;
 mod lines;
 mod open;
 mod place;
@@ -22,20 +23,22 @@ use std::{
     time::Duration,
 };
 
-use firedrill_probe::Spool;
+use firedrill_probe::{Spool, clock::boot_id};
 use firedrill_wire::{
     RefusalCode, RunId,
-    api::Problem,
+    api::{Finding, Problem},
     logs::{LogBin, StartLogs},
 };
 
 use self::{
     bounds::{Ending, Reader, lock},
+    journal::Journal,
     thread::{Go, Opening, refused, spawn},
 };
 use crate::{
     control::{Caller, Feed},
     injection::refuse,
+    policy::listed::is_of_units,
 };
 
 /// Maximum number of threads that read, also of those that were stopped and have not ended.
@@ -53,6 +56,7 @@ const OPENING: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub struct Logs {
     known: Mutex<Known>,
+    journal: Journal,
 }
 
 #[derive(Default)]
@@ -127,10 +131,16 @@ impl Logs {
             }
             known.admit(&reader)?;
         }
-        let opening = Opening { logs: ask.logs.clone(), entries: entries.to_vec() };
+        let opening =
+            Opening { logs: ask.logs.clone(), entries: entries.to_vec(), journal: self.journal.clone() };
         let started = spawn(opening, Arc::clone(&reader), ask.at_most.0).map_err(|error| {
             drop(Ending(&reader));
-            refused(format!("cannot start reading logs: {error}"), "the host is short of threads or memory")
+            let title = format!("no thread is left to read logs: {error}");
+            refuse(
+                RefusalCode::Exhausted,
+                title,
+                "free some on the host, or raise the limits of the agent's service",
+            )
         })?;
         // Without the lock: an undo takes it to ask which runs have logs, and must not wait for a file system that hangs.
         match started.opened.recv_timeout(OPENING) {
@@ -139,13 +149,13 @@ impl Logs {
                 reader.stop();
                 let files: Vec<&str> = ask.logs.iter().map(|log| log.file.as_str()).collect();
                 let title = format!(
-                    "cannot read the logs {}: the file system has not answered for {} s",
+                    "cannot read the logs {}: the file system, or systemd, has not answered for {} s",
                     files.join(", "),
                     OPENING.as_secs()
                 );
                 return Err(refused(
                     title,
-                    "look for a dead mount on the host; a reader waits for it until then",
+                    "look for a dead mount or a hanging systemd on the host; a reader waits for it until then",
                 ));
             }
         }
@@ -170,6 +180,13 @@ impl Logs {
         let old = &ended[..ended.len().saturating_sub(STOPPED)];
         known.runs.retain(|one| !old.contains(&one.run));
         Ok(())
+    }
+
+    /// Returns the finding for `doctor` on the journal, if the policy lists units.
+    #[must_use]
+    pub fn finding(entries: &[String]) -> Option<Finding> {
+        let of_units = entries.iter().any(|entry| is_of_units(entry));
+        of_units.then(|| Journal::default().finding(&boot_id().replace('-', "")))
     }
 
     /// Stops reading a run's logs. Their bins are kept.

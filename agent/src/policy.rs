@@ -49,7 +49,8 @@ pub struct Policy {
     pub max_probe_time: Span,
     /// Maximum number of requests per second of all probes on this host together.
     pub max_probe_rate: u32,
-    /// Files that may be read as logs, by whole path; `*` matches any text. Without entries none is read.
+    /// Logs that may be read: files by whole path, and units as `unit:NAME.service`; `*` matches any text. Without entries none
+    /// is read.
     pub logs: Vec<String>,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
@@ -181,7 +182,7 @@ impl Policy {
             } else if log.lines > LINES_MOST {
                 format!("it asks for {} lines of each second; at most {LINES_MOST} are kept", log.lines)
             } else if log.file.len() > PATH_MOST {
-                format!("its path has {} bytes; at most {PATH_MOST} are read", log.file.len())
+                format!("its name has {} bytes; at most {PATH_MOST} are read", log.file.len())
             } else {
                 continue;
             };

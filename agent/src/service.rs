@@ -15,6 +15,7 @@ use firedrill_wire::fault::ServiceManager;
 pub use doctor::findings;
 pub use manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
 pub use pick::pick;
+pub(crate) use systemd::{Logging, logging};
 
 use crate::host::{Host, process::Name};
 

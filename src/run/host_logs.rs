@@ -1,8 +1,6 @@
 //! Logs of hosts that their agents read: starts and stops the readers, and decides what of it the log keeps. Stretches without a
 //! matching line become one record, and of the lines of a phase the first ones stay.
 
-mod follow;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{
@@ -12,7 +10,7 @@ use firedrill_wire::{
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{facts::Facts, peers::Peers, probe_specs::at_most, tasks::Tasks};
+use super::{facts::Facts, follow::Follow, peers::Peers, probe_specs::at_most, tasks::Tasks, watchers};
 use crate::{
     link::Agent,
     log::{Event, HostLog, KeptLine},
@@ -107,8 +105,8 @@ impl HostLogs {
     ) {
         self.reading.insert(host.to_owned());
         let again = start.map(|start| (start, self.wanted.clone()));
-        let follow = follow::Follow { run: run.clone(), after, again };
-        follow::bins(host.to_owned(), agent.clone(), follow, tasks);
+        let follow = Follow { run: run.clone(), after, again };
+        watchers::log_bins(host.to_owned(), agent.clone(), follow, tasks);
     }
 
     /// A host will send no more bins.
@@ -180,7 +178,8 @@ impl HostLogs {
                 new.kept.push(KeptLine { at_us, text: line.text.clone() });
             }
         }
-        one.until_us = until_us;
+        // Bins on what the journal dropped come later than others of that time.
+        one.until_us = one.until_us.max(until_us);
         if !new.is_quiet() {
             return one.quiet.take().into_iter().chain([new]).map(Event::HostLog).collect();
         }

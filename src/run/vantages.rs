@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     facts::Facts,
+    follow::Follow,
     input::Input,
     peers::Peers,
     probe_specs::{at_most, specs},
     tasks::Tasks,
-    watchers::{self, Follow},
+    watchers,
 };
 use crate::{link::Agent, plan::model::COORDINATOR};
 

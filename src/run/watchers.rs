@@ -4,14 +4,19 @@
 use std::time::{Duration, Instant};
 
 use firedrill_wire::{
-    RefusalCode, RunId, Span,
+    RunId, Span,
     api::{Renew, StartProbes},
+    logs::StartLogs,
 };
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use super::{clock::RunClock, input::Input, tasks::Tasks};
+use super::{
+    clock::RunClock,
+    follow::{Follow, Told, read},
+    input::Input,
+    tasks::Tasks,
+};
 use crate::link::{self, Agent};
 
 /// Detects times in which the coordinator itself did not run: sleep of the machine, a stop signal, or starvation.
@@ -103,58 +108,31 @@ pub(super) fn renewal(
     });
 }
 
-/// The measurements to read.
-pub(super) struct Follow {
-    pub(super) run: RunId,
-    pub(super) after: u64,
-    /// The request that starts the probes again on a restarted agent, and the token that ends this.
-    pub(super) again: Option<(StartProbes, CancellationToken)>,
-}
-
-/// Reads the measurements of a host's probes, across breaks of the link, until the probes have stopped and everything
-/// was read. A restarted agent has lost its probes: it is asked to measure again, so that later attacks have their
-/// vantage.
-pub(super) fn bins(host: String, agent: Agent, follow: Follow, tasks: &Tasks) {
-    const AGAIN: Duration = Duration::from_millis(250);
-    let Follow { run, mut after, again } = follow;
+/// Reads the measurements of a host's probes until the probes have stopped and everything was read.
+pub(super) fn bins(vantage: String, agent: Agent, follow: Follow<StartProbes>, tasks: &Tasks) {
     let mail = tasks.clone();
     tasks.spawn(async move {
-        loop {
-            let mut stream = std::pin::pin!(agent.bins(&run, after));
-            let broken = loop {
-                match stream.next().await {
-                    Some(Ok(bin)) => {
-                        after = bin.seq;
-                        if !mail.send(Input::Bin { vantage: host.clone(), bin }) {
-                            return;
-                        }
-                    }
-                    Some(Err(error)) => break Some(error),
-                    None => break None,
-                }
-            };
-            match broken {
-                None => break,
-                Some(error) if error.passing() => {}
-                Some(error) => {
-                    let forgotten =
-                        error.problem().is_some_and(|problem| problem.code == RefusalCode::UnknownRun);
-                    let Some((start, wanted)) = again.as_ref().filter(|_| forgotten) else { break };
-                    if wanted.is_cancelled() {
-                        break;
-                    }
-                    match agent.start_probes(&run, start).await {
-                        Ok(()) => {
-                            after = 0;
-                            mail.send(Input::Restarted { vantage: host.clone() });
-                        }
-                        Err(error) if error.passing() => {}
-                        Err(_) => break,
-                    }
-                }
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-        mail.send(Input::BinsEnded { vantage: host });
+        let take = |told| {
+            let vantage = vantage.clone();
+            mail.send(match told {
+                Told::Bin(bin) => Input::Bin { vantage, bin },
+                Told::Restarted => Input::Restarted { vantage },
+            })
+        };
+        read(&agent, follow, take).await;
+        mail.send(Input::BinsEnded { vantage });
+    });
+}
+
+/// Reads what a host's agent reads of logs until it has stopped and everything was read.
+pub(super) fn log_bins(host: String, agent: Agent, follow: Follow<StartLogs>, tasks: &Tasks) {
+    let mail = tasks.clone();
+    tasks.spawn(async move {
+        let take = |told| match told {
+            Told::Bin(bin) => mail.send(Input::LogBin { host: host.clone(), bin }),
+            Told::Restarted => true,
+        };
+        read(&agent, follow, take).await;
+        mail.send(Input::LogsEnded { host });
     });
 }

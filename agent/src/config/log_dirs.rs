@@ -9,12 +9,12 @@ use std::{
 
 use firedrill_wire::api::{Finding, Grade};
 
-use crate::policy::listed::split;
+use crate::policy::listed::{is_of_units, split};
 
 /// Returns the directories above listed ones into which somebody else than root can put another directory, for `doctor`.
 pub(super) fn findings(entries: &[String], file: &Path) -> Vec<Finding> {
     let mut all: BTreeMap<PathBuf, (String, Vec<&str>)> = BTreeMap::new();
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| !is_of_units(entry)) {
         let written = Path::new(split(entry).0);
         // Where it leads to, and the way there as it is written.
         let real = written.canonicalize().ok();

@@ -35,6 +35,15 @@ pub(super) struct Counter {
     bin: LogBin,
 }
 
+/// When a line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Between that moment and now.
+    Since(u64),
+    /// Between these moments.
+    Between(u64, u64),
+}
+
 /// The processor's time that was spent in a bin.
 #[derive(Default)]
 struct Work {
@@ -74,8 +83,13 @@ impl Counter {
         self.work.at = thread_time();
     }
 
-    /// Counts a line that was written after `since_us`.
-    pub(super) fn line(&mut self, line: &Line<'_>, since_us: u64, in_key: bool) {
+    /// What this thread does from here on is other work.
+    pub(super) fn end_work(&mut self) {
+        self.work.measure();
+    }
+
+    /// Counts a line.
+    pub(super) fn line(&mut self, line: &Line<'_>, when: When, in_key: bool) {
         if self.work.spent > self.work_most {
             return;
         }
@@ -96,13 +110,16 @@ impl Counter {
             self.bin.cut += u64::from(line.cut);
             return;
         }
-        let now = boot_us();
+        let (since_us, until_us) = match when {
+            When::Since(us) => (us, boot_us()),
+            When::Between(since_us, until_us) => (since_us, until_us),
+        };
         self.bin.matched += 1;
         self.bin.first_boot_us = Some(self.bin.first_boot_us.map_or(since_us, |first| first.min(since_us)));
-        self.bin.last_boot_us = Some(now);
+        self.bin.last_boot_us = Some(self.bin.last_boot_us.map_or(until_us, |last| last.max(until_us)));
         if self.bin.kept.len() < self.spec.lines as usize {
             let text = if in_key { firedrill_wire::hide::HIDDEN.to_owned() } else { shown(line.text) };
-            self.bin.kept.push(LogLine { boot_us: now, text });
+            self.bin.kept.push(LogLine { boot_us: until_us, text });
         }
     }
 
@@ -120,6 +137,18 @@ impl Counter {
     /// Notes that nothing could be read for at least a part of the bin.
     pub(super) fn absent(&mut self, why: String) {
         self.bin.absent.get_or_insert(why);
+    }
+
+    /// Returns a bin of its own for a time in which something is not known: why lines may be missing, or why nothing was read.
+    pub(super) fn beside(
+        &self,
+        (from_us, until_us): (u64, u64),
+        missed: Option<String>,
+        absent: Option<String>,
+    ) -> LogBin {
+        let (log, boot_id) = (self.bin.log.clone(), self.bin.boot_id.clone());
+        let length_us = until_us.saturating_sub(from_us);
+        LogBin { log, boot_id, start_boot_us: from_us, length_us, missed, absent, ..LogBin::default() }
     }
 
     /// Notes that everything written before that time has been read. Returns the bin if it is complete.

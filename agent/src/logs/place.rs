@@ -10,7 +10,11 @@ use std::{
 use firedrill_probe::clock::boot_us;
 use firedrill_wire::hide::KeyBlock;
 
-use super::{bounds::Bounds, count::Counter, lines::Lines};
+use super::{
+    bounds::Bounds,
+    count::{Counter, When},
+    lines::Lines,
+};
 
 /// Number of bytes before the reading position that are compared, to detect a file that was rewritten.
 const MARK: usize = 1024;
@@ -144,7 +148,7 @@ impl Place {
             let (key, begun_us, since_us) = (&mut self.key, &mut self.begun_us, self.read_us);
             self.lines.take(&buffer[..count], &mut |line| {
                 let in_key = key.takes(line.text);
-                counter.line(&line, begun_us.take().unwrap_or(since_us), in_key);
+                counter.line(&line, When::Since(begun_us.take().unwrap_or(since_us)), in_key);
             });
             if self.lines.have_begun() {
                 self.begun_us.get_or_insert(self.read_us);
@@ -177,7 +181,7 @@ impl Place {
         let (key, since_us) = (&mut self.key, self.begun_us.take().unwrap_or(self.read_us));
         self.lines.end(&mut |line| {
             let in_key = key.takes(line.text);
-            counter.line(&line, since_us, in_key);
+            counter.line(&line, When::Since(since_us), in_key);
         });
     }
 

@@ -1,4 +1,4 @@
-//! The thread that reads the logs of a run. Only it asks the file system.
+//! The thread that reads the logs of a run. Only it asks the file system, and only it runs `journalctl`.
 
 use std::{
     io,
@@ -10,16 +10,17 @@ use firedrill_probe::{Writer, clock::boot_id};
 use firedrill_wire::{
     RefusalCode,
     api::Problem,
-    logs::{LogBin, LogSpec},
+    logs::{LogBin, LogSpec, Place},
 };
 
 use super::{
     bounds::{Bounds, Ending, Reader},
     follow::Follower,
+    journal::{Journal, Units},
 };
-use crate::injection::refuse;
+use crate::{injection::refuse, policy::listed::entry_of};
 
-/// Interval at which files are looked at.
+/// Interval at which logs are looked at.
 const EVERY: Duration = Duration::from_millis(100);
 /// Maximum time for which a reader waits for the one that it replaces.
 const REPLACING: Duration = Duration::from_secs(2);
@@ -32,20 +33,54 @@ pub(super) fn refused(title: String, hint: &str) -> Problem {
 pub(super) struct Opening {
     pub(super) logs: Vec<LogSpec>,
     pub(super) entries: Vec<String>,
+    pub(super) journal: Journal,
+}
+
+/// The logs of a run that are followed.
+struct Followers {
+    files: Vec<Follower>,
+    units: Option<Units>,
+}
+
+impl Followers {
+    fn look(&mut self, bounds: &Bounds<'_>) -> Vec<LogBin> {
+        let mut bins: Vec<LogBin> = self.files.iter_mut().filter_map(|file| file.look(bounds)).collect();
+        bins.extend(self.units.iter_mut().flat_map(|units| units.look(bounds)));
+        bins
+    }
+
+    fn end(self) -> Vec<LogBin> {
+        let files = self.files.into_iter().map(Follower::end);
+        files.chain(self.units.into_iter().flat_map(Units::end)).collect()
+    }
 }
 
 impl Opening {
-    fn open(&self) -> Result<Vec<Follower>, Problem> {
-        let boot = boot_id();
-        let followers = self.logs.iter().map(|spec| {
-            Follower::start(spec.clone(), self.entries.clone(), boot.clone(), self.logs.len()).map_err(
-                |why| {
-                    let hint = "correct the log, or policy.logs in the host's agent.toml";
-                    refused(format!("cannot read the log {}: {why}", spec.name), hint)
-                },
-            )
-        });
-        followers.collect()
+    fn open(&self) -> Result<Followers, Problem> {
+        let (boot, count) = (boot_id(), self.logs.len());
+        let cannot = |log: &str, why: String| {
+            let hint = "correct the log, or policy.logs in the host's agent.toml";
+            refused(format!("cannot read the log {log}: {why}"), hint)
+        };
+        let (mut files, mut units) = (Vec::new(), Vec::new());
+        for spec in &self.logs {
+            match spec.place() {
+                Place::File(_) => {
+                    let file = Follower::start(spec.clone(), self.entries.clone(), boot.clone(), count);
+                    files.push(file.map_err(|why| cannot(&spec.name, why))?);
+                }
+                Place::Unit(_) if entry_of(&self.entries, &spec.file).is_none() => {
+                    return Err(cannot(&spec.name, format!("policy.logs does not list {}", spec.file)));
+                }
+                Place::Unit(unit) => units.push((spec.clone(), unit.to_owned())),
+            }
+        }
+        if units.is_empty() {
+            return Ok(Followers { files, units: None });
+        }
+        let units = Units::start(units, self.journal.clone(), &boot, count);
+        let units = units.map_err(|(log, why)| cannot(&log, why))?;
+        Ok(Followers { files, units: Some(units) })
     }
 }
 
@@ -83,11 +118,9 @@ pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) ->
         }
         let bounds = Bounds { reader: &reader, until: Instant::now() + at_most };
         while reader.goes_on(EVERY) && !bounds.are_over() {
-            for bin in followers.iter_mut().filter_map(|follower| follower.look(&bounds)) {
-                bins.push(bin);
-            }
+            followers.look(&bounds).into_iter().for_each(|bin| bins.push(bin));
         }
-        followers.into_iter().map(Follower::end).for_each(|bin| bins.push(bin));
+        followers.end().into_iter().for_each(|bin| bins.push(bin));
     })?;
     Ok(Started { opened, go })
 }

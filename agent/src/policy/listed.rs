@@ -1,6 +1,8 @@
-//! The list of logs: files by whole path, with `*` for any text.
+//! The list of logs: files by whole path, and units of systemd by `unit:` and their name, with `*` for any text.
 
 use std::path::Path;
+
+use firedrill_wire::logs::UNIT;
 
 use super::pattern::like;
 use crate::secrets::is_plain;
@@ -11,24 +13,47 @@ pub(crate) fn split(entry: &str) -> (&str, &str) {
     entry.split_at(plain.rfind('/').map_or(0, |slash| slash + 1))
 }
 
-/// Returns the entry that lists a path, as it is written.
-pub(crate) fn entry_of<'e>(entries: &'e [String], path: &str) -> Option<&'e str> {
-    let listed = |entry: &&String| like(entry, path);
-    entries.iter().find(listed).filter(|_| is_plain(Path::new(path))).map(String::as_str)
+/// Whether an entry lists units.
+pub(crate) fn is_of_units(entry: &str) -> bool {
+    entry.starts_with(UNIT)
+}
+
+/// Returns the entry that lists a log, as it is written.
+pub(crate) fn entry_of<'e>(entries: &'e [String], log: &str) -> Option<&'e str> {
+    let well = match log.strip_prefix(UNIT) {
+        Some(unit) => firedrill_wire::logs::unit(unit).is_ok(),
+        None => is_plain(Path::new(log)),
+    };
+    entries.iter().find(|entry| like(entry, log)).filter(|_| well).map(String::as_str)
 }
 
 /// Checks an entry of the list of logs.
 pub(super) fn check(entry: &str) -> Result<(), String> {
-    if entry.starts_with("unit:") {
-        return Err(format!("policy.logs: \"{entry}\" is a unit; this version reads files only"));
+    if let Some(pattern) = entry.strip_prefix(UNIT) {
+        return units(pattern).map_err(|why| format!("policy.logs: \"{entry}\" {why}"));
     }
     if !is_plain(Path::new(entry)) || entry.ends_with('/') {
         return Err(format!(
-            "policy.logs: \"{entry}\" is not a whole path; write it from / on, without `.` and `..`, such as \"/var/log/app/*\""
+            "policy.logs: \"{entry}\" is not a whole path; write it from / on, without `.` and `..`, such as \"/var/log/app/*\", or \
+             \"{UNIT}\" and a unit"
         ));
     }
     if split(entry).0 == "/" {
         return Err(format!("policy.logs: \"{entry}\" lists files of the whole host; name a directory"));
     }
     Ok(())
+}
+
+/// Checks a pattern of units.
+fn units(pattern: &str) -> Result<(), String> {
+    if pattern.starts_with('*') {
+        return Err(
+            "lists units of the whole host; name how they begin, such as \"unit:app-*.service\"".to_owned()
+        );
+    }
+    // A `*` may stand for a part of any name, and at the end for the suffix.
+    let name = pattern.replace('*', "x");
+    let name = if pattern.ends_with('*') { format!("{name}.service") } else { name };
+    firedrill_wire::logs::unit(&name)
+        .map_err(|why| format!("lists no unit that can be read: {why}; such as \"unit:app-*.service\""))
 }

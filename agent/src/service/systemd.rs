@@ -10,6 +10,7 @@
 
 mod about;
 mod bus;
+mod logging;
 mod mark;
 mod unit;
 
@@ -23,6 +24,7 @@ use std::{
 
 use firedrill_wire::fault::{ServiceManager, Signal};
 
+pub(crate) use self::logging::{Logging, logging};
 use self::{
     about::about,
     bus::{Bus, Pin, ask, of},

@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     control::{Caller, Control, Feed, Trusted},
     journal::Tombstone,
+    logs::Logs,
 };
 
 impl Control for Supervisor {
@@ -60,7 +61,9 @@ impl Control for Supervisor {
         let core = &self.0;
         // By the policy in the file as it is now.
         let config = Config { policy: core.live.last_good().policy.clone(), ..(*core.config).clone() };
-        core.wiring.doctor(&core.host, &config, core.live.findings())
+        let mut findings = core.live.findings();
+        findings.extend(Logs::finding(&config.policy.logs));
+        core.wiring.doctor(&core.host, &config, findings)
     }
 
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {

@@ -57,3 +57,28 @@ async fn logs_are_read_as_the_policy_lists_them() {
     let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap_err();
     assert_eq!(refused.code, RefusalCode::Halted);
 }
+
+/// A host without a journal, or without that unit.
+#[tokio::test]
+async fn a_unit_that_cannot_be_read_is_refused() {
+    let logs = vec![LogSpec {
+        name: "app".into(),
+        file: "unit:firedrill-no-such.service".into(),
+        matches: "ERROR".into(),
+        lines: 5,
+    }];
+    let start = StartLogs { logs, at_most: HOLD, environment: None };
+    let refused = Agent::new().supervisor.start_logs(&alice(), &run_id(), &start).unwrap_err();
+    assert!(
+        refused.hint.contains("logs = [\"unit:firedrill-no-such.service\"] under [policy]"),
+        "{refused:?}"
+    );
+    let agent = Agent::with("[policy]\nlogs = [\"unit:firedrill-*.service\"]\n");
+    let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start).unwrap_err();
+    assert!(
+        refused.code == RefusalCode::BadLog && refused.title.contains("cannot read the log app: "),
+        "{refused:?}"
+    );
+    let findings = agent.supervisor.doctor().findings;
+    assert!(findings.iter().any(|one| one.what == "journal"), "{findings:?}");
+}

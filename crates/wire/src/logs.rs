@@ -18,13 +18,18 @@ pub const KEPT_MOST: usize = 500;
 const PATTERN_MEMORY: usize = 256 * 1024;
 const SEARCH_MEMORY: usize = 512 * 1024;
 
+/// Begins the name of a unit's log, in policies, requests and reports.
+pub const UNIT: &str = "unit:";
+/// Maximum length of a unit's name.
+const UNIT_MOST: usize = 255;
+
 /// A log that is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSpec {
     /// Its name in the run.
     #[serde(deserialize_with = "text::short")]
     pub name: String,
-    /// The whole path of the file.
+    /// The whole path of the file, or [`UNIT`] and the name of a service of systemd.
     pub file: String,
     /// The pattern that lines are counted by.
     #[serde(rename = "match")]
@@ -51,15 +56,33 @@ impl StartLogs {
     pub const MOST: usize = 16;
 }
 
+/// Where a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A file, by its whole path.
+    File(&'a str),
+    /// The messages of a service of systemd in the journal, by the service's whole name.
+    Unit(&'a str),
+}
+
 impl LogSpec {
     /// Its name in policies.
     pub const KIND: &'static str = "logs";
 
-    /// Returns the file that it reads.
+    /// Returns where it is.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        self.file.strip_prefix(UNIT).map_or(Place::File(&self.file), Place::Unit)
+    }
+
+    /// Returns the file that it reads, or the service whose messages it reads.
     #[must_use]
     pub fn touches(&self) -> Touches {
-        let Self { name: _, file, matches: _, lines: _ } = self;
-        Touches { reads: vec![file.clone()], ..Touches::default() }
+        let Self { name: _, file: _, matches: _, lines: _ } = self;
+        match self.place() {
+            Place::File(file) => Touches { reads: vec![file.to_owned()], ..Touches::default() },
+            Place::Unit(unit) => Touches { services: vec![unit.to_owned()], ..Touches::default() },
+        }
     }
 
     /// Compiles its pattern.
@@ -68,6 +91,29 @@ impl LogSpec {
     /// See [`pattern`].
     pub fn pattern(&self) -> Result<Regex, String> {
         pattern(&self.matches)
+    }
+}
+
+/// Checks the name of a service whose messages are to be read.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn unit(name: &str) -> Result<(), &'static str> {
+    let well = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    match name.strip_suffix(".service") {
+        _ if name.len() > UNIT_MOST => Err("it is too long"),
+        _ if name.contains('*') => Err("it is a pattern; make a log for each unit"),
+        None => {
+            Err("it does not end with .service; only services write to the journal under a name of their own")
+        }
+        Some("") => Err("it has no name before .service"),
+        Some(_) if name.starts_with(['.', '-', '@']) || !name.chars().all(well) => {
+            Err("names of units are made of letters, digits and `:-_.\\@`")
+        }
+        Some(stem) if stem.ends_with('@') => {
+            Err("it is a template; name an instance, such as worker@1.service")
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -134,7 +180,7 @@ pub struct LogBin {
 /// A line that was kept. It has no secrets and no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When it was read.
+    /// When it was read, or when the journal took it.
     pub boot_us: u64,
     /// Its text.
     pub text: String,
@@ -193,6 +239,40 @@ mod tests {
             r"(?i)\b(?:[a-z0-9_]+\.)+[a-z0-9_]*(?:Exception|Error)\b(?::\s.{1,200})?",
         ] {
             assert!(pattern(text).is_ok(), "{text}: {:?}", pattern(text));
+        }
+    }
+
+    #[test]
+    fn units_are_told_from_files_and_their_names_are_checked() {
+        let log = |file: &str| LogSpec { name: "x".into(), file: file.into(), matches: "x".into(), lines: 1 };
+        let (file, of_unit) = (log("/var/log/app.log"), log("unit:app.service"));
+        assert_eq!(
+            (file.place(), of_unit.place()),
+            (Place::File("/var/log/app.log"), Place::Unit("app.service"))
+        );
+        assert_eq!(
+            (file.touches().reads, file.touches().services),
+            (vec!["/var/log/app.log".into()], vec![])
+        );
+        assert_eq!(
+            (of_unit.touches().reads, of_unit.touches().services),
+            (vec![], vec!["app.service".into()])
+        );
+        for name in ["nginx.service", "app-x\\x2dy.service", "worker@1.service", "a:b_c.d@e.service"] {
+            assert_eq!(unit(name), Ok(()), "{name}");
+        }
+        for (name, why) in [
+            ("nginx", "does not end with .service"),
+            ("nginx.socket", "does not end with .service"),
+            ("app-*.service", "is a pattern"),
+            ("worker@.service", "is a template"),
+            ("-x.service", "are made of"),
+            ("a/b.service", "are made of"),
+            ("a b.service", "are made of"),
+            (".service", "no name"),
+            (&format!("{}.service", "x".repeat(255)), "too long"),
+        ] {
+            assert!(unit(name).is_err_and(|found| found.contains(why)), "{name}");
         }
     }
 

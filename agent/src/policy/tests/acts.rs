@@ -162,9 +162,40 @@ fn only_logs_that_are_listed_are_read() {
 }
 
 #[test]
+fn units_are_listed_beside_files_and_rules_name_them_as_services() {
+    let listed = policy("logs = [\"/var/log/*\", \"unit:app-*.service\", \"unit:worker@*\"]");
+    for unit in ["unit:app-eu.service", "unit:worker@1.service"] {
+        assert_eq!(may(&listed, Act::Log(&log(unit))), Ok(()), "{unit}");
+    }
+    for other in [
+        "unit:nginx.service",
+        "unit:app-*.service",
+        "unit:app-x.socket",
+        "unit:worker@.service",
+        "unit:app-/x.service",
+    ] {
+        let problem = may(&listed, Act::Log(&log(other))).unwrap_err();
+        assert!(
+            problem.title.contains("is not listed; this host lets /var/log/*, unit:app-*.service"),
+            "{problem:?}"
+        );
+    }
+    let rule = |names: &str| {
+        let text =
+            format!("logs = [\"unit:app.service\"]\n[[allow]]\nname = \"app\"\nkinds = [\"logs\"]\n{names}");
+        may(&policy(&text), Act::Log(&log("unit:app.service")))
+    };
+    assert_eq!((rule(""), rule("services = [\"app\"]")), (Ok(()), Ok(())));
+    assert!(rule("services = [\"db\"]").is_err() && rule("files = [\"/var/log/*\"]").is_err());
+}
+
+#[test]
 fn lists_and_numbers_of_logs_are_checked() {
     for (entry, why) in [
-        ("unit:checkout.service", "is a unit; this version reads files only"),
+        ("unit:*", "lists units of the whole host"),
+        ("unit:checkout", "does not end with .service"),
+        ("unit:checkout@.service", "is a template"),
+        ("unit:check out.service", "are made of letters"),
         ("error.log", "not a whole path"),
         ("/var/log/../*", "not a whole path"),
         ("/*", "files of the whole host"),

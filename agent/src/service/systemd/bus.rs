@@ -134,7 +134,7 @@ pub(super) fn ask<T>(
     work(&mut Bus::connect(at_most + 2 * CALL)?)
 }
 
-fn unreachable(why: String) -> ServiceError {
+pub(super) fn unreachable(why: String) -> ServiceError {
     ServiceError::Unreachable { manager: ServiceManager::Systemd, why }
 }
 

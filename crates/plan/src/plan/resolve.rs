@@ -307,7 +307,7 @@ impl Resolver<'_> {
         };
         let spec = LogSpec {
             name: item.name.clone(),
-            file: own.file.value.clone(),
+            file: own.place().unwrap_or_default(),
             matches: own.matches.value.clone(),
             lines: own.lines.value,
         };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use firedrill_wire::EventRate;
+use firedrill_wire::{EventRate, logs::UNIT};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -26,12 +26,18 @@ pub struct Evidence {
     logs: BTreeMap<String, Log>,
 }
 
-/// A log of each host of a target. The host's agent reads it where `[policy] logs` of the host's `agent.toml` lists the file.
+/// A log of each host of a target: either `file` or `unit` is needed. The host's agent reads it where `[policy] logs` of the host's
+/// `agent.toml` lists it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     /// The whole path of the file on the host. It is read from its end at the start of the drill on, also after it was rotated.
-    pub file: Spot<String>,
+    #[serde(default)]
+    pub file: Option<Spot<String>>,
+    /// The service of systemd on the host, such as `"nginx.service"`, whose messages are read from the journal. `[policy] logs` lists it as
+    /// `"unit:nginx.service"`.
+    #[serde(default)]
+    pub unit: Option<Spot<String>>,
     /// The hosts: a target or a host, by name.
     pub on: Spot<String>,
     /// The lines that count: those in which this regular expression (of Rust's crate `regex`) is found.
@@ -47,6 +53,16 @@ pub struct Log {
 impl Log {
     fn five() -> Spot<u32> {
         Spot { value: LINES, at: 0..0 }
+    }
+
+    /// Returns what is read, as agents and policies name it; `None` unless it is exactly one log.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match (&self.file, &self.unit) {
+            (Some(file), None) => Some(file.value.clone()),
+            (None, Some(unit)) => Some(format!("{UNIT}{}", unit.value)),
+            _ => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Re
         return Ok(());
     }
     let mut table = Builder::default();
-    table.push_record(["log", "file", "on", "lines that match", "kept"]);
+    table.push_record(["log", "file or unit", "on", "lines that match", "kept"]);
     for Log { spec, on } in &plan.logs {
         let hosts: Vec<&str> = on.iter().map(String::as_str).collect();
         table.push_record([

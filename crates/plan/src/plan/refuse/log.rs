@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use firedrill_wire::logs::{LINES_MOST, StartLogs, pattern};
+use firedrill_wire::logs::{LINES_MOST, StartLogs, UNIT, pattern, unit};
 
 use crate::{
     alike,
-    diagnostic::{Item, Problem, Sink},
+    diagnostic::{Item, Problem, Sink, Spot},
     plan::{model::Phase, resolve::Draft},
     scenario::{
         Scenario,
@@ -23,16 +23,19 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
 }
 
 fn log(item: &Item<Log>, sink: &mut Sink) {
-    let Log { file, on: _, matches, lines } = &item.value;
-    let parts = || file.value.split('/').skip(1);
-    let plain = file.value.starts_with('/') && parts().all(|part| !["", ".", ".."].contains(&part));
-    if !plain || file.value.contains('*') {
-        let message = format!("log `{}` is not the whole path of one file", item.name);
-        sink.push(
-            Problem::error(message)
-                .at(item.place_of(&file.at), "not a whole path")
-                .help("from / on, without `.`, `..` and `*`, such as \"/var/log/app/error.log\"; make a log for each file"),
-        );
+    let Log { file, unit, on: _, matches, lines } = &item.value;
+    if item.value.place().is_none() && !item.broken {
+        let several = file.as_ref().zip(unit.as_ref()).map(|(_, unit)| unit.at.clone());
+        let place = several.map_or_else(|| item.place(), |at| item.place_of(&at));
+        let label = if file.is_some() { "a file is named, too" } else { "neither" };
+        let message = format!("log `{}` is either a file or a unit", item.name);
+        sink.push(Problem::error(message).at(place, label).help("one of: file; unit"));
+    }
+    if let Some(file) = file {
+        is_file(item, file, sink);
+    }
+    if let Some(unit) = unit {
+        is_unit(item, unit, sink);
     }
     if let Err(why) = pattern(&matches.value) {
         // The first line is a heading, and those that follow draw the place.
@@ -51,6 +54,28 @@ fn log(item: &Item<Log>, sink: &mut Sink) {
                 .at(item.place_of(&lines.at), format!("{LINES_MOST} at most"))
                 .help("lines are examples; the pattern counts all of them"),
         );
+    }
+}
+
+fn is_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
+    let parts = || file.value.split('/').skip(1);
+    let plain = file.value.starts_with('/') && parts().all(|part| !["", ".", ".."].contains(&part));
+    if !plain || file.value.contains('*') {
+        let message = format!("log `{}` is not the whole path of one file", item.name);
+        let help = if file.value.starts_with(UNIT) || file.value.ends_with(".service") {
+            "a service's messages in the journal are a log with `unit` in place of `file`, such as unit = \"app.service\""
+        } else {
+            "from / on, without `.`, `..` and `*`, such as \"/var/log/app/error.log\"; make a log for each file"
+        };
+        sink.push(Problem::error(message).at(item.place_of(&file.at), "not a whole path").help(help));
+    }
+}
+
+fn is_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
+    if let Err(why) = unit(name.value.as_str()) {
+        let message = format!("log `{}` is not one service of systemd", item.name);
+        let help = "the whole name of a service, as `systemctl` shows it, such as \"nginx.service\"";
+        sink.push(Problem::error(message).at(item.place_of(&name.at), why).help(help));
     }
 }
 

@@ -1,34 +1,59 @@
-//! Reads what an agent has read of logs.
+//! Follows what an agent measures or reads for a run, across breaks of the link and restarts of the agent.
 
 use std::{future::Future, time::Duration};
 
+use firedrill_probe::Spooled;
 use firedrill_wire::{
     RefusalCode, RunId,
+    api::StartProbes,
     logs::{LogBin, StartLogs},
+    probe::Bin,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{input::Input, tasks::Tasks};
 use crate::link::{Agent, LinkError};
 
 /// The bins to read.
-pub(super) struct Follow {
+pub(super) struct Follow<S> {
     pub(super) run: RunId,
     pub(super) after: u64,
-    /// The request that starts the readers again on a restarted agent, and the token that ends this.
-    pub(super) again: Option<(StartLogs, CancellationToken)>,
+    /// The request that starts it again on a restarted agent, and the token that ends this.
+    pub(super) again: Option<(S, CancellationToken)>,
 }
 
-/// An agent that reads logs.
-trait Source: Send + Sync {
+/// What is told of an agent.
+pub(super) enum Told<B> {
+    /// It measured.
+    Bin(B),
+    /// It was restarted, and measures again.
+    Restarted,
+}
+
+/// An agent that measures, asked by requests of the kind `S`.
+pub(super) trait Source<S>: Sync {
+    type Bin: Spooled + Send;
     /// Streams the bins of a run after a number.
-    fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<LogBin, LinkError>> + Send;
-    /// Starts the readers.
-    fn start(&self, run: &RunId, start: &StartLogs) -> impl Future<Output = Result<(), LinkError>> + Send;
+    fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Self::Bin, LinkError>> + Send;
+    /// Starts to measure.
+    fn start(&self, run: &RunId, start: &S) -> impl Future<Output = Result<(), LinkError>> + Send;
 }
 
-impl Source for Agent {
+impl Source<StartProbes> for Agent {
+    type Bin = Bin;
+
+    fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Bin, LinkError>> + Send {
+        self.bins(run, after)
+    }
+
+    fn start(&self, run: &RunId, start: &StartProbes) -> impl Future<Output = Result<(), LinkError>> + Send {
+        self.start_probes(run, start)
+    }
+}
+
+impl Source<StartLogs> for Agent {
+    type Bin = LogBin;
+
     fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<LogBin, LinkError>> + Send {
         self.log_bins(run, after)
     }
@@ -38,27 +63,22 @@ impl Source for Agent {
     }
 }
 
-/// Reads a host's bins, across breaks of the link, until nothing more is read there. A restarted agent has lost its readers: it is
-/// asked to read again, for later attacks.
-pub(super) fn bins(host: String, agent: Agent, follow: Follow, tasks: &Tasks) {
-    let mail = tasks.clone();
-    tasks.spawn(async move {
-        read(&agent, follow, |bin| mail.send(Input::LogBin { host: host.clone(), bin })).await;
-        mail.send(Input::LogsEnded { host });
-    });
-}
-
-/// Reads bins until nothing more is read, or nobody takes them.
-async fn read(agent: &impl Source, follow: Follow, mut take: impl FnMut(LogBin) -> bool + Send) {
+/// Reads bins until nothing more is measured and all was read, or nobody takes them. A restarted agent has forgotten the run: it is
+/// asked to measure again, for later attacks.
+pub(super) async fn read<S, A: Source<S>>(
+    agent: &A,
+    follow: Follow<S>,
+    mut take: impl FnMut(Told<A::Bin>) -> bool + Send,
+) {
     const AGAIN: Duration = Duration::from_millis(250);
     let Follow { run, mut after, again } = follow;
     loop {
-        let mut stream = std::pin::pin!(agent.bins(&run, after));
+        let mut stream = std::pin::pin!(Source::<S>::bins(agent, &run, after));
         let broken = loop {
             match stream.next().await {
                 Some(Ok(bin)) => {
-                    after = bin.seq;
-                    if !take(bin) {
+                    after = bin.seq();
+                    if !take(Told::Bin(bin)) {
                         return;
                     }
                 }
@@ -73,10 +93,12 @@ async fn read(agent: &impl Source, follow: Follow, mut take: impl FnMut(LogBin) 
             if wanted.is_cancelled() {
                 return;
             }
-            // The numbers begin anew, also if the readers start and the answer is lost.
+            // The numbers begin anew, also if it starts and the answer is lost.
             after = 0;
-            if agent.start(&run, start).await.is_err_and(|error| !error.passing() && !error.is_busy()) {
-                return;
+            match agent.start(&run, start).await {
+                Ok(()) => drop(take(Told::Restarted)),
+                Err(error) if error.passing() || error.is_busy() => {}
+                Err(_) => return,
             }
         }
         tokio::time::sleep(AGAIN).await;
@@ -98,7 +120,9 @@ mod tests {
         calls: Mutex<Vec<String>>,
     }
 
-    impl Source for Restarted {
+    impl Source<StartLogs> for Restarted {
+        type Bin = LogBin;
+
         fn bins(&self, _: &RunId, after: u64) -> impl Stream<Item = Result<LogBin, LinkError>> + Send {
             let mut calls = self.calls.lock().unwrap();
             let started = calls.iter().any(|call| call == "start");
@@ -131,8 +155,10 @@ mod tests {
         let again = Some((start, CancellationToken::new()));
         let mut seen = Vec::new();
         let follow = Follow { run: "r".parse().unwrap(), after: 5, again };
-        read(&agent, follow, |bin| {
-            seen.push(bin.seq);
+        read(&agent, follow, |told| {
+            if let Told::Bin(bin) = told {
+                seen.push(bin.seq);
+            }
             true
         })
         .await;

@@ -1,0 +1,291 @@
+//! Reads what units of systemd wrote to the journal.
+//!
+//! Once a second `journalctl` is asked for what is new of all units of a run. It is a program and no library: it reads the formats of
+//! all its versions, follows rotation, and can be killed. It is not left to follow the journal by itself: one that hangs is as silent as
+//! a unit that writes nothing, while a call that ended well has read all that there was.
+
+mod call;
+mod entry;
+mod host;
+mod limit;
+mod unit;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use firedrill_probe::clock::{boot_us, wall_us};
+use firedrill_wire::logs::{LogBin, LogSpec};
+use nix::time::{ClockId, clock_gettime};
+
+pub(super) use self::host::Journal;
+use self::{
+    call::{Call, Ended, Written},
+    entry::{Entry, FIELDS},
+    host::told,
+    unit::{Unit, matches},
+};
+use super::bounds::Bounds;
+
+/// Interval between two calls, in microseconds.
+const EVERY_US: u64 = 1_000_000;
+/// Maximum time that a look waits for a call. The other logs of the run are looked at then.
+const LOOK: Duration = Duration::from_millis(200);
+/// Time for which a look waits at once.
+const WAIT: Duration = Duration::from_millis(50);
+/// Maximum time for a call.
+const CALL_MOST: Duration = Duration::from_secs(10);
+/// Maximum number of bytes that a call may write, for all units of a run together.
+const BYTES_MOST: u64 = 8 * 1024 * 1024;
+/// Maximum number of different complaints of `journalctl` that are known.
+const COMPLAINTS_MOST: usize = 1024;
+
+/// The units of a run that are followed.
+pub(super) struct Units {
+    journal: Journal,
+    boot: String,
+    units: Vec<Unit>,
+    /// When reading began.
+    began_us: u64,
+    /// The wall clock at that time.
+    began_wall_us: u64,
+    position: Position,
+    /// The newest entry: its sequence and its number there.
+    newest: Option<(String, u64)>,
+    call: Option<Call>,
+    next_us: u64,
+    /// All that had been written before was read, and journald answered.
+    good_us: u64,
+    /// The time since which journald has not answered, until all is read that it took after.
+    stalled_us: Option<u64>,
+    trouble: Trouble,
+    /// What `journalctl` says of files that it cannot read: damaged ones of long ago are no news.
+    complaints: Option<BTreeSet<String>>,
+}
+
+/// The reason why the journal is not read at present, and the time up to which that is told.
+#[derive(Default)]
+struct Trouble {
+    why: Option<String>,
+    told_us: u64,
+}
+
+/// Where the next call begins.
+enum Position {
+    /// With what was written after that time, but for what was read.
+    Since { boot_us: u64, wall_us: u64 },
+    /// After the entry with that cursor.
+    After(String),
+}
+
+/// Returns the time by which CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC.
+fn asleep_us() -> u64 {
+    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    boot_us().saturating_sub(u64::try_from(monotonic.as_micros()).unwrap_or(u64::MAX))
+}
+
+impl Units {
+    /// Begins to follow units, from now on. They are some of so many logs.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or nothing of a unit.
+    pub(super) fn start(
+        specs: Vec<(LogSpec, String)>,
+        journal: Journal,
+        boot_id: &str,
+        logs: usize,
+    ) -> Result<Self, (String, String)> {
+        let boot = boot_id.replace('-', "");
+        let first = specs.first().map_or_else(String::new, |(spec, _)| spec.name.clone());
+        journal.check(&boot).map_err(|why| (first, why))?;
+        let (began_us, began_wall_us) = (boot_us(), wall_us());
+        let units = specs.into_iter().map(|(spec, name)| {
+            let log = spec.name.clone();
+            let unit = journal
+                .unit(&name)
+                .and_then(|limits| Unit::new(spec, name, limits, boot_id.to_owned(), logs));
+            unit.map_err(|why| (log, why))
+        });
+        let units = units.collect::<Result<_, _>>()?;
+        Ok(Self {
+            journal,
+            boot,
+            units,
+            began_us,
+            began_wall_us,
+            position: Position::Since { boot_us: began_us, wall_us: began_wall_us },
+            newest: None,
+            call: None,
+            next_us: 0,
+            good_us: boot_us(),
+            stalled_us: None,
+            trouble: Trouble::default(),
+            complaints: None,
+        })
+    }
+
+    /// Reads what is new. Returns the bins that are complete.
+    pub(super) fn look(&mut self, bounds: &Bounds<'_>) -> Vec<LogBin> {
+        let (mut bins, end) = (Vec::new(), std::time::Instant::now() + LOOK);
+        if self.call.is_none() && boot_us() >= self.next_us {
+            self.begin();
+        }
+        while let Some(mut call) = self.call.take() {
+            let mut each = |written: Written<'_>| self.take(&written, &mut bins);
+            match call.read(WAIT, &mut each) {
+                Ok(None) if call.bytes > BYTES_MOST => {
+                    self.skip(call.began_us);
+                    bins.extend(self.read_until(call.began_us));
+                }
+                Ok(None) if call.age() > CALL_MOST => {
+                    self.fails(format!("journalctl has not answered for {} s", CALL_MOST.as_secs()));
+                }
+                Ok(None) => {
+                    self.call = Some(call);
+                    if bounds.are_over() || std::time::Instant::now() >= end {
+                        break;
+                    }
+                }
+                Ok(Some(ended)) => bins.extend(self.ended(&ended, call.began_us)),
+                Err(why) => self.fails(format!("cannot read what journalctl writes: {why}")),
+            }
+        }
+        bins.extend(self.tell_trouble(EVERY_US));
+        bins
+    }
+
+    /// Ends; returns the last bins. Reads nothing: a halt may be the reason.
+    pub(super) fn end(mut self) -> Vec<LogBin> {
+        self.call = None;
+        let now_us = self.good_us;
+        let mut bins: Vec<LogBin> =
+            self.units.iter_mut().filter_map(|unit| unit.doubt(now_us, true)).collect();
+        bins.extend(self.tell_trouble(0));
+        bins.extend(self.units.iter_mut().map(|unit| unit.counter.seal()));
+        bins
+    }
+
+    /// Begins the next call.
+    fn begin(&mut self) {
+        let now_us = boot_us();
+        self.next_us = now_us + EVERY_US;
+        if !self.journal.answers() {
+            self.stalled_us.get_or_insert(self.good_us);
+            self.fails("systemd-journald does not answer".to_owned());
+            return;
+        }
+        let started = self.journal.program().and_then(|program| {
+            Call::start(program, &self.words(), now_us)
+                .map_err(|why| format!("cannot run {}: {why}", program.display()))
+        });
+        match started {
+            Ok(call) => self.call = Some(call),
+            Err(why) => self.fails(why),
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> =
+            ["--quiet", "--no-pager", "--all", "--output=json"].map(str::to_owned).into();
+        words.push(format!("--output-fields={FIELDS}"));
+        words.push(match &self.position {
+            Position::After(cursor) => format!("--after-cursor={cursor}"),
+            // By the clock as it was then and as it is now: it may have been set meanwhile.
+            Position::Since { boot_us: since_us, wall_us: then_us } => {
+                let now_us = wall_us().saturating_sub(boot_us().saturating_sub(*since_us));
+                format!("--since=@{}", (now_us.min(*then_us) / 1_000_000).saturating_sub(1))
+            }
+        });
+        words.extend(matches(self.units.iter().map(Unit::name), &self.boot));
+        words
+    }
+
+    fn take(&mut self, written: &Written<'_>, bins: &mut Vec<LogBin>) {
+        let read = match written {
+            Written::Line(line) => Entry::parse(line).ok().filter(|entry| entry.is_of_boot(&self.boot)),
+            Written::TooLong => {
+                self.missed("the journal has an entry of more than a mebibyte, which was not read");
+                return;
+            }
+        };
+        let Some(entry) = read else {
+            self.missed("journalctl wrote a line that is no entry of this boot");
+            return;
+        };
+        if let Some((sequence, number)) = entry.number() {
+            // What was read before is shown again where the position is a time.
+            if self.newest.as_ref().is_some_and(|(of, newest)| of == sequence && number <= *newest) {
+                return;
+            }
+            self.newest = Some((sequence.to_owned(), number));
+        }
+        self.position = Position::After(entry.cursor.clone());
+        let taken_us = entry.monotonic_us.saturating_add(asleep_us());
+        if taken_us < self.began_us {
+            return;
+        }
+        // Messages wait for a journald that does not take them.
+        let since_us = taken_us.saturating_sub(entry.lag_us());
+        let since_us = self.stalled_us.map_or(since_us, |stalled_us| since_us.min(stalled_us));
+        bins.extend(self.units.iter_mut().filter_map(|unit| unit.take(&entry, (since_us, taken_us))));
+    }
+
+    fn missed(&mut self, why: &str) {
+        self.units.iter_mut().for_each(|unit| unit.counter.missed(why.to_owned()));
+    }
+
+    /// Goes on with what is written from a moment on.
+    fn skip(&mut self, from_us: u64) {
+        self.missed("more was written to the journal in a second than is read; the rest was skipped");
+        self.units.iter_mut().for_each(|unit| unit.lost_count(from_us));
+        let apart_us = self.began_wall_us.saturating_sub(self.began_us);
+        self.position = Position::Since { boot_us: from_us, wall_us: from_us.saturating_add(apart_us) };
+    }
+
+    fn ended(&mut self, ended: &Ended, began_us: u64) -> Vec<LogBin> {
+        if !ended.status.success() {
+            self.fails(format!("journalctl failed: {}", told(ended)));
+            return Vec::new();
+        }
+        let said: BTreeSet<String> = ended.said.lines().take(COMPLAINTS_MOST).map(str::to_owned).collect();
+        match &mut self.complaints {
+            None => self.complaints = Some(said),
+            Some(known) => {
+                let new = said.iter().find(|line| !known.contains(*line)).cloned();
+                known.extend(said.into_iter().take(COMPLAINTS_MOST.saturating_sub(known.len())));
+                if let Some(new) = new {
+                    self.missed(&format!("journalctl says: {}", firedrill_wire::logs::shown(new.as_bytes())));
+                }
+            }
+        }
+        self.read_until(began_us)
+    }
+
+    /// All was read that had been written before a moment.
+    fn read_until(&mut self, us: u64) -> Vec<LogBin> {
+        (self.good_us, self.stalled_us) = (us, None);
+        self.trouble = Trouble::default();
+        let complete = |unit: &mut Unit| {
+            unit.counter.begin_work();
+            [unit.doubt(us, false), unit.counter.read_until(us)]
+        };
+        self.units.iter_mut().flat_map(complete).flatten().collect()
+    }
+
+    fn fails(&mut self, why: String) {
+        self.trouble.why = Some(why);
+    }
+
+    /// Returns bins that say why nothing is read, if that is so for some time. A later call may read it after all.
+    fn tell_trouble(&mut self, for_us: u64) -> Vec<LogBin> {
+        let (Some(why), now_us) = (&self.trouble.why, boot_us()) else { return Vec::new() };
+        let from_us = self.trouble.told_us.max(self.good_us);
+        if now_us.saturating_sub(from_us) < for_us {
+            return Vec::new();
+        }
+        self.trouble.told_us = now_us;
+        let tell = |unit: &Unit| unit.counter.beside((from_us, now_us), None, Some(why.clone()));
+        self.units.iter().map(tell).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! The rate limit by which journald drops what a unit writes. It says so only with the unit's next message after the limit's
+//! interval: what was dropped is a guess until then.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Directories of journald's configuration, the ones that win first.
+const PLACES: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+/// journald's own values, where nothing else is configured.
+const BUILT_IN: Limits = Limits { interval_us: 30_000_000, burst: 10_000 };
+/// Time without a message after a burst that makes a doubt.
+const QUIET_US: u64 = 1_000_000;
+
+/// A rate limit: so many messages in so much time. journald takes up to six times as many where the disk has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) interval_us: u64,
+    pub(super) burst: u64,
+}
+
+impl Limits {
+    /// Returns the limit of a unit with these values of its own; `None` if there is none.
+    pub(super) fn of((interval_us, burst): (u64, u64)) -> Option<Self> {
+        let common = configured(&PLACES.map(PathBuf::from));
+        let or = |own: u64, common: u64| if own == 0 { common } else { own };
+        let limits =
+            Self { interval_us: or(interval_us, common.interval_us), burst: or(burst, common.burst) };
+        (limits.interval_us > 0 && limits.burst > 0).then_some(limits)
+    }
+}
+
+/// Returns the limit in journald's configuration.
+fn configured(places: &[PathBuf]) -> Limits {
+    let main = places.iter().map(|place| place.join("journald.conf")).find(|file| file.exists());
+    // A file in an earlier directory is in the place of one of the same name in a later one.
+    let mut more: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
+    for place in places {
+        for file in fs::read_dir(place.join("journald.conf.d")).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|end| end == "conf") {
+                more.entry(file.file_name()).or_insert_with(|| file.path());
+            }
+        }
+    }
+    let mut limits = BUILT_IN;
+    main.iter().chain(more.values()).for_each(|file| take(file, &mut limits));
+    limits
+}
+
+/// Takes what a file configures.
+fn take(file: &Path, limits: &mut Limits) {
+    for line in fs::read_to_string(file).unwrap_or_default().lines() {
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let value = value.trim();
+        match key.trim() {
+            "RateLimitIntervalSec" | "RateLimitInterval" => {
+                limits.interval_us = if value.is_empty() {
+                    BUILT_IN.interval_us
+                } else {
+                    span(value).unwrap_or(limits.interval_us)
+                };
+            }
+            "RateLimitBurst" => {
+                limits.burst =
+                    if value.is_empty() { BUILT_IN.burst } else { value.parse().unwrap_or(limits.burst) };
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads a time as systemd writes it, in microseconds; a bare number counts seconds.
+fn span(text: &str) -> Option<u64> {
+    match text.parse::<u64>() {
+        Ok(seconds) => seconds.checked_mul(1_000_000),
+        Err(_) => u64::try_from(humantime::parse_duration(text).ok()?.as_micros()).ok(),
+    }
+}
+
+/// Messages of similar priorities, which journald counts together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pool {
+    began_us: u64,
+    last_us: u64,
+    count: u64,
+}
+
+/// Follows a unit's messages as journald does. Those from before reading began are unknown.
+pub(super) struct Limiter {
+    limits: Option<Limits>,
+    /// When reading began, and since when doubts have not been told.
+    began_us: u64,
+    told_us: u64,
+    pools: [Pool; 5],
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Option<Limits>, began_us: u64) -> Self {
+        Self { limits, began_us, told_us: began_us, pools: [Pool::default(); 5] }
+    }
+
+    /// journald took a message.
+    pub(super) fn took(&mut self, priority: u64, at_us: u64) {
+        let Some(limits) = self.limits else { return };
+        let pool = &mut self.pools[match priority {
+            0..=2 => 0,
+            3 => 1,
+            4 => 2,
+            5 | 6 => 3,
+            _ => 4,
+        }];
+        if pool.count == 0 || pool.began_us + limits.interval_us < at_us {
+            *pool = Pool { began_us: at_us, ..Pool::default() };
+        }
+        (pool.last_us, pool.count) = (at_us, pool.count + 1);
+    }
+
+    /// Messages up to a moment were not counted: there may have been as many as the limit allows.
+    pub(super) fn lost_count(&mut self, until_us: u64) {
+        let Some(limits) = self.limits else { return };
+        for pool in self.pools.iter_mut().filter(|pool| pool.count > 0) {
+            (pool.last_us, pool.count) = (pool.last_us.max(until_us), pool.count.max(limits.burst));
+        }
+    }
+
+    /// journald says that it has dropped messages. Returns the time in which it has.
+    pub(super) fn dropped(&self, said_us: u64) -> (u64, u64) {
+        let interval_us = self.limits.unwrap_or(BUILT_IN).interval_us;
+        let used = || self.pools.iter().filter(|pool| pool.count > 0);
+        let full = used().filter(|pool| self.limits.is_some_and(|limits| pool.count >= limits.burst));
+        // journald may have counted messages from before reading began.
+        let first = full.map(|pool| pool.last_us).min().or_else(|| used().map(|pool| pool.last_us).min());
+        let last = used().map(|pool| pool.last_us).max().unwrap_or(self.began_us);
+        (first.unwrap_or(self.began_us).min(said_us), last.saturating_add(interval_us).min(said_us))
+    }
+
+    /// Returns the time up to a moment in which journald may have dropped messages without a word so far, but for what was told
+    /// already. At the end of reading a short time counts, too.
+    pub(super) fn doubt(&mut self, now_us: u64, at_end: bool) -> Option<(u64, u64)> {
+        let limits = self.limits?;
+        let quiet_us = if at_end { 0 } else { QUIET_US };
+        let full =
+            self.pools.iter().filter(|pool| pool.count >= limits.burst && pool.last_us + quiet_us < now_us);
+        let ends = |pool: &Pool| (pool.began_us + limits.interval_us).min(now_us);
+        let from = full.clone().map(|pool| pool.last_us).min()?.max(self.told_us);
+        let until = full.map(ends).max()?;
+        (from < until).then(|| {
+            self.told_us = until;
+            (from, until)
+        })
+    }
+
+    /// Returns the number of messages after which journald may drop some.
+    pub(super) fn burst(&self) -> u64 {
+        self.limits.map_or(0, |limits| limits.burst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000;
+
+    fn limiter() -> Limiter {
+        Limiter::new(Some(Limits { interval_us: 30 * S, burst: 3 }), 0)
+    }
+
+    #[test]
+    fn silence_after_a_burst_is_a_doubt_until_the_interval_is_over() {
+        let mut one = limiter();
+        (1..=3).for_each(|second| one.took(6, second * S));
+        assert_eq!(one.doubt(3 * S + 500_000, false), None, "a short time tells nothing");
+        assert_eq!(one.doubt(5 * S, false), Some((3 * S, 5 * S)));
+        assert_eq!(one.doubt(6 * S, false), Some((5 * S, 6 * S)), "only what is new");
+        one.took(6, 7 * S);
+        assert_eq!(one.doubt(7 * S + 1, false), None, "journald takes messages");
+        assert_eq!(
+            one.doubt(60 * S, false),
+            Some((7 * S, 31 * S)),
+            "the interval began with the first message"
+        );
+        one.took(6, 61 * S);
+        assert_eq!(one.doubt(70 * S, false), None, "a new interval");
+        one.lost_count(71 * S);
+        assert_eq!(one.doubt(80 * S, false), Some((71 * S, 80 * S)), "there may have been enough of them");
+    }
+
+    #[test]
+    fn priorities_have_limits_of_their_own() {
+        let mut one = limiter();
+        (1..=3).for_each(|second| one.took(6, second * S));
+        one.took(3, 4 * S);
+        assert_eq!(one.doubt(6 * S, false), Some((3 * S, 6 * S)), "an error tells nothing of the others");
+        let mut apart = limiter();
+        (1..=2).for_each(|second| (3..=7).for_each(|priority| apart.took(priority, second * S)));
+        apart.took(5, 2 * S);
+        assert_eq!(apart.doubt(9 * S, true), Some((2 * S, 9 * S)), "notices and the rest count together");
+    }
+
+    #[test]
+    fn what_was_dropped_was_so_after_the_last_message_and_before_the_interval_was_over() {
+        let mut one = limiter();
+        assert_eq!(one.dropped(9 * S), (0, 9 * S), "all of it came before reading began");
+        one.took(3, S / 2);
+        (1..=3).for_each(|second| one.took(6, second * S));
+        assert_eq!(one.dropped(32 * S), (3 * S, 32 * S));
+        assert_eq!(one.dropped(300 * S), (3 * S, 33 * S));
+    }
+
+    #[test]
+    fn journalds_configuration_is_read_as_journald_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let (etc, lib) = (dir.path().join("etc"), dir.path().join("lib"));
+        let places = [etc.clone(), lib.clone()];
+        assert_eq!(configured(&places), BUILT_IN);
+        for dir in [&etc, &lib] {
+            fs::create_dir_all(dir.join("journald.conf.d")).unwrap();
+        }
+        fs::write(
+            lib.join("journald.conf"),
+            "[Journal]\n#RateLimitBurst=9\nRateLimitBurst=7\nRateLimitIntervalSec=1min 30s\n",
+        )
+        .unwrap();
+        assert_eq!(configured(&places), Limits { interval_us: 90 * S, burst: 7 });
+        fs::write(etc.join("journald.conf"), "[Journal]\nRateLimitIntervalSec=5\n").unwrap();
+        assert_eq!(
+            configured(&places),
+            Limits { interval_us: 5 * S, burst: 10_000 },
+            "one file is in the place of the other"
+        );
+        fs::write(
+            lib.join("journald.conf.d/10-a.conf"),
+            "[Journal]\nRateLimitBurst=50\nRateLimitIntervalSec=0\n",
+        )
+        .unwrap();
+        fs::write(etc.join("journald.conf.d/20-b.conf"), "[Journal]\nRateLimitBurst = 60\n").unwrap();
+        assert_eq!(configured(&places), Limits { interval_us: 0, burst: 60 });
+        fs::write(etc.join("journald.conf.d/10-a.conf"), "").unwrap();
+        assert_eq!(configured(&places), Limits { interval_us: 5 * S, burst: 60 });
+    }
+}
