@@ -10,6 +10,7 @@ mod record;
 mod replay;
 mod rewrite;
 mod tail;
+mod tombstones;
 
 use std::{
     collections::VecDeque,
@@ -25,10 +26,11 @@ use tokio::sync::watch;
 pub use self::{
     closed::{Closed, add as keep_closed, merge as merge_closed, remove as forget_closed},
     copy::{FILE as COPY_FILE, write as write_copy},
-    record::{FORMAT, Intent, Record, Tombstone, Tombstones},
+    record::{FORMAT, Intent, Record},
     replay::{Found, Replayed, replay},
     rewrite::{Compacted, Compaction, Lost},
     tail::Tail,
+    tombstones::{Tombstone, Tombstones},
 };
 pub(crate) use file::replace;
 

@@ -15,7 +15,6 @@ use crate::Failure;
 
 /// Maximum wait for any answer. Nothing that is measured here takes longer, on any machine that works.
 const PATIENCE: Duration = Duration::from_secs(180);
-const DIGEST: &str = "bench";
 
 /// One run on one agent.
 pub(crate) struct Drill {
@@ -57,11 +56,16 @@ impl Drill {
         Ok(Self { agent, run: run.parse()?, lease, boot_id, events, seen: status.last_seq, made: 0 })
     }
 
+    /// Returns the digest of the run's plan: as long as real ones, and another one for each run.
+    fn plan_digest(&self) -> String {
+        format!("{:0>64}", self.run)
+    }
+
     pub(crate) async fn prepare(&mut self, fault: Fault, hold: Span) -> Result<Ready, Failure> {
         self.made += 1;
         let id: InjectionId = format!("{}-{}", self.run.as_str(), self.made).parse()?;
         let ask = Prepare {
-            plan_digest: DIGEST.to_owned(),
+            plan_digest: self.plan_digest(),
             environment: None,
             injections: vec![PrepareOne { id: id.clone(), fault, hold }],
             only_look: false,
@@ -80,7 +84,7 @@ impl Drill {
     pub(crate) async fn arm(&self, ready: &Ready, start_boot_us: u64) -> Result<(), Failure> {
         let (id, hold, fingerprint) = (ready.id.clone(), ready.hold, ready.fingerprint.clone());
         let arm = Arm {
-            plan_digest: DIGEST.to_owned(),
+            plan_digest: self.plan_digest(),
             boot_id: self.boot_id.clone(),
             lease: self.lease,
             about: About { drill: "bench".to_owned(), operator: "bench".to_owned(), ticket: None },

@@ -1,32 +1,19 @@
 //! Bounds the number of requests that are recorded: the first of a kind in each minute, and a limited number for each
 //! name. The others are counted, and the next one that is recorded says how many there were.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod kinds;
 
-use ring::digest::{Context, SHA256};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
+use self::kinds::{Kinds, Moment, Seen, kind_of};
 use super::record::{Outcome, Request};
 
-/// Requests of one kind within this time are recorded once.
-const WINDOW: Duration = Duration::from_secs(60);
-/// The same for renewals, which come for as long as a run lasts.
-const WINDOW_OF_RENEWALS: Duration = Duration::from_secs(3600);
-/// Maximum number of kinds in memory: as many as a table of 256 places takes before it is doubled.
-const KINDS_MOST: usize = 224;
 /// Maximum number of names that have a bucket of their own. All names beyond it share one bucket.
 const NAMES_MOST: usize = 32;
 /// Maximum number of requests of one name and outcome that are recorded at once.
 const BURST: f64 = 600.0;
 /// Number of further requests that are recorded each second after that.
 const REFILL: f64 = 0.1;
-
-/// The digest of name, request, run and result; requests that agree in all of them are of one kind. A digest, because
-/// hundreds of kinds are kept.
-type Kind = [u8; 16];
 
 /// The callers that share a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,37 +29,6 @@ enum Callers {
 /// The key of a bucket: the callers, and whether the request was refused, so that refusals take no room from accepted
 /// requests.
 type BucketKey = (Callers, bool);
-
-/// Small, because hundreds are kept.
-#[derive(Debug)]
-struct Seen {
-    since: Moment,
-    /// Number of requests that were counted only.
-    more: u32,
-    /// The number of the bucket that the recorded request took from.
-    bucket: u32,
-    /// Whether the request was refused.
-    refused: bool,
-    /// Whether they are renewals, whose window is longer.
-    renewals: bool,
-}
-
-impl Seen {
-    fn is_over(&self, now: Moment) -> bool {
-        let window = if self.renewals { WINDOW_OF_RENEWALS } else { WINDOW };
-        now.since(self.since) >= window
-    }
-}
-
-/// Milliseconds since the limit was made.
-#[derive(Clone, Copy, Debug)]
-struct Moment(u64);
-
-impl Moment {
-    const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
-    }
-}
 
 #[derive(Debug)]
 struct Bucket {
@@ -110,7 +66,7 @@ impl Bucket {
 #[derive(Debug)]
 pub(super) struct Limit {
     began: Instant,
-    kinds: HashMap<Kind, Seen>,
+    kinds: Kinds,
     buckets: HashMap<BucketKey, Bucket>,
     /// Number of buckets that were made.
     made: u32,
@@ -118,9 +74,7 @@ pub(super) struct Limit {
 
 impl Default for Limit {
     fn default() -> Self {
-        // The whole table is allocated at once: a table that grows leaves freed blocks behind, which keep memory in use.
-        let kinds = HashMap::with_capacity(KINDS_MOST);
-        Self { began: Instant::now(), kinds, buckets: HashMap::new(), made: 0 }
+        Self { began: Instant::now(), kinds: Kinds::default(), buckets: HashMap::new(), made: 0 }
     }
 }
 
@@ -151,7 +105,7 @@ impl Limit {
         request.more = std::mem::take(&mut bucket.more);
         let (bucket, refused) = (bucket.number, request.outcome == Outcome::Refused);
         let renewals = request.what == "renew";
-        if !self.kinds.contains_key(&kind) && self.kinds.len() >= KINDS_MOST {
+        if self.kinds.get_mut(&kind).is_none() && self.kinds.is_full() {
             self.forget(now);
         }
         if let Some(before) =
@@ -202,9 +156,7 @@ impl Limit {
     /// counts.
     fn forget(&mut self, now: Instant) {
         let moment = self.moment(now);
-        let some_are_over = self.kinds.values().any(|seen| seen.is_over(moment));
-        let over = self.kinds.extract_if(|_, seen| !some_are_over || seen.is_over(moment));
-        for seen in over.map(|(_, seen)| seen).collect::<Vec<_>>() {
+        for seen in self.kinds.forget(moment) {
             let own = self.buckets.values_mut().find(|bucket| bucket.number == seen.bucket);
             let more = u64::from(seen.more);
             match own {
@@ -215,26 +167,14 @@ impl Limit {
     }
 }
 
-fn kind_of(request: &Request) -> Kind {
-    // A caller who is refused can make up a run for each request.
-    let run = if request.outcome == Outcome::Accepted { request.run.as_str() } else { "" };
-    let outcome = match request.outcome {
-        Outcome::Accepted => &request.detail,
-        Outcome::Refused => &request.code,
-    };
-    let mut hash = Context::new(&SHA256);
-    for part in [&request.who, &request.what, run, outcome] {
-        hash.update(&part.len().to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    let mut kind = Kind::default();
-    kind.copy_from_slice(&hash.finish().as_ref()[..16]);
-    kind
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::{
+        kinds::{KINDS_MOST, WINDOW},
+        *,
+    };
 
     fn refused(run: &str, code: &str) -> Request {
         let code = serde_json::from_value(code.into()).unwrap();
@@ -260,7 +200,6 @@ mod tests {
         let of = |what: &str, n: u32| Request { run: format!("r{n}"), ..Request::accepted("olga", what) };
         let kept = (0..5000).filter(|n| limit.take_at(of("prepare", *n), now).is_some()).count();
         assert_eq!(kept, 600);
-        assert!(limit.kinds.len() <= KINDS_MOST);
         assert_eq!((0..100).filter(|n| limit.take_at(of("arm", *n), now).is_some()).count(), 100);
         let later = limit.take_at(of("prepare", 9999), now + Duration::from_secs(11));
         assert_eq!(later.map(|one| one.more), Some(4400));

@@ -5,6 +5,7 @@
 use firedrill_wire::{InjectionId, RunId, api::About, journal::AgentEvent};
 use serde::{Deserialize, Serialize};
 
+use super::tombstones::Tombstone;
 use crate::{identity::Identity, injection::Live, undo::Undo};
 
 /// The format that this build writes, and the only one that it reads.
@@ -76,111 +77,6 @@ impl Intent {
     /// Sets the time since which it is in force (CLOCK_BOOTTIME, microseconds), from which its hold is counted.
     pub fn in_force_at(&mut self, boot_us: u64) {
         self.live.ends_boot_us = boot_us.saturating_add(self.live.ask.hold.as_micros());
-    }
-}
-
-/// A run or injection that must never start.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tombstone {
-    /// One injection.
-    Injection(InjectionId),
-    /// All of a run.
-    Run(RunId),
-}
-
-/// The newest tombstones; the oldest are dropped first. Those of unknown runs and injections are kept apart, so that
-/// they displace none of the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tombstones {
-    known: Stones,
-    stray: Stones,
-}
-
-impl Tombstones {
-    /// Maximum number of tombstones of known runs: far more than there can be messages in transit.
-    pub const MOST: usize = 1024;
-    /// Maximum number of tombstones of unknown runs and injections.
-    pub const STRAY_MOST: usize = 512;
-
-    /// Adds one; false if it existed.
-    pub fn add(&mut self, stone: &Tombstone) -> bool {
-        !self.known.has(stone) && self.known.push(stone, Self::MOST)
-    }
-
-    /// Adds one of an unknown run or injection; false if it existed.
-    pub fn add_stray(&mut self, stone: &Tombstone) -> bool {
-        !self.known.has(stone) && !self.stray.has(stone) && self.stray.push(stone, Self::STRAY_MOST)
-    }
-
-    /// Whether an injection of a run must not start.
-    #[must_use]
-    pub fn bar(&self, run: &RunId, injection: &InjectionId) -> bool {
-        let stone = Tombstone::Injection(injection.clone());
-        self.known.has(&stone) || self.stray.has(&stone) || self.bar_run(run)
-    }
-
-    /// Whether a whole run must not start anything.
-    #[must_use]
-    pub fn bar_run(&self, run: &RunId) -> bool {
-        let stone = Tombstone::Run(run.clone());
-        self.known.has(&stone) || self.stray.has(&stone)
-    }
-
-    /// Returns all as records, those that are dropped first at the front.
-    pub fn records(&self) -> impl Iterator<Item = Record> {
-        let record = |stray| move |stone| Record::Tombstone { stone, stray };
-        self.stray.iter().map(record(true)).chain(self.known.iter().map(record(false)))
-    }
-}
-
-/// Bytes by which the text of tombstones is enlarged at once.
-const ROOM: usize = 32 * 1024;
-
-/// Tombstones in one text, one line each after a leading line break. Many small long-lived allocations would each keep
-/// a page of memory in use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Stones {
-    text: String,
-    count: usize,
-}
-
-impl Stones {
-    /// Ids contain no line breaks.
-    fn line(stone: &Tombstone) -> String {
-        match stone {
-            Tombstone::Injection(id) => format!("\ni{id}\n"),
-            Tombstone::Run(run) => format!("\nr{run}\n"),
-        }
-    }
-
-    fn has(&self, stone: &Tombstone) -> bool {
-        self.text.contains(&Self::line(stone))
-    }
-
-    fn push(&mut self, stone: &Tombstone, most: usize) -> bool {
-        if self.count >= most
-            && let Some(end) = self.text.get(1..).and_then(|rest| rest.find('\n'))
-        {
-            self.text.drain(..=end);
-            self.count -= 1;
-        }
-        let line = Self::line(stone);
-        if self.text.capacity() - self.text.len() < line.len() {
-            // A block of its own outside of the heap, of which only what is written takes memory.
-            self.text.reserve_exact(ROOM);
-        }
-        // The leading line break is the one that ends the last line.
-        self.text.push_str(if self.text.is_empty() { &line } else { &line[1..] });
-        self.count += 1;
-        true
-    }
-
-    fn iter(&self) -> impl Iterator<Item = Tombstone> {
-        self.text.split_terminator('\n').filter_map(|line| match line.split_at_checked(1)? {
-            ("i", id) => id.parse().ok().map(Tombstone::Injection),
-            (_, run) => run.parse().ok().map(Tombstone::Run),
-        })
     }
 }
 

@@ -9,7 +9,10 @@ use firedrill_wire::{
     journal::{AgentEvent, State, What},
 };
 
-use super::record::{FORMAT, Intent, Record, Tombstones, decode, salvage};
+use super::{
+    record::{FORMAT, Intent, Record, decode, salvage},
+    tombstones::Tombstones,
+};
 use crate::transition::{Step, next};
 
 /// The state that a journal describes.

@@ -12,7 +12,7 @@ use super::{
     core::{Core, lock},
     injection_thread,
     prepare::{fingerprint, lease_over},
-    state::{Asked, Entry, SupervisorState, clash},
+    state::{Asked, Entry, SupervisorState, clash, plan_key},
 };
 use crate::{
     active,
@@ -143,7 +143,7 @@ impl Core {
         let Some(known) = state.runs.get(run) else {
             return Err(refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), again));
         };
-        if *known.plan_digest != *arm.plan_digest {
+        if known.plan != plan_key(&arm.plan_digest) {
             return Err(refuse(
                 RefusalCode::OtherPlan,
                 format!("run {run} was prepared for another plan"),

@@ -15,7 +15,7 @@ use super::{
     core::{Core, lock},
     permit::takes_anything,
     snapshots,
-    state::{ASKS_MOST_BYTES, Asked},
+    state::{ASKS_MOST_BYTES, Asked, plan_key},
 };
 use crate::{
     control::Caller,
@@ -98,7 +98,7 @@ impl Core {
         let measured = self.measured();
         let mut state = lock(&self.state);
         let known = state.claim(run, caller)?;
-        known.plan_digest = ask.plan_digest.as_str().into();
+        known.plan = plan_key(&ask.plan_digest);
         known.environment = ask.environment.as_deref().map(Into::into);
         known.heard_boot_us = self.now();
         known.began_boot_us = known.began_boot_us.or(began_boot_us);

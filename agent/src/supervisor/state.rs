@@ -12,7 +12,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State},
 };
 
-pub(super) use run::{Asked, Run};
+pub(super) use run::{Asked, Run, plan_key};
 
 use runs::{RUNS_MOST, Runs};
 
@@ -177,7 +177,7 @@ impl SupervisorState {
     /// Returns the state after a start, from the replayed journal.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self {
-            tombstones: replayed.tombstones.clone(),
+            tombstones: replayed.tombstones.with_room(),
             halted_by: replayed.halted_by.clone(),
             ..Self::default()
         }

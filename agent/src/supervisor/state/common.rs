@@ -15,7 +15,6 @@ impl SupervisorState {
                 run.held_by = run.held_by.iter().map(|caller| callers.same(caller)).collect();
             }
             run.held_by = held.same(&run.held_by);
-            run.plan_digest = texts.same(&run.plan_digest);
             for text in [&mut run.owner, &mut run.environment].into_iter().flatten() {
                 *text = texts.same(text);
             }

@@ -12,10 +12,22 @@ use firedrill_wire::{
 
 use crate::control::Caller;
 
+/// Tells plans apart: a digest of a plan's own digest, whose length its caller chooses. Without a block of its own, because
+/// each small block that is kept for a run keeps a whole page in use.
+pub(in crate::supervisor) type PlanKey = [u8; 32];
+
+/// Returns the key of a plan with that digest.
+pub(in crate::supervisor) fn plan_key(digest: &str) -> PlanKey {
+    let mut key = PlanKey::default();
+    key.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, digest.as_bytes()).as_ref());
+    key
+}
+
 /// One run, from its first prepare on.
 #[derive(Default)]
 pub(in crate::supervisor) struct Run {
-    pub(in crate::supervisor) plan_digest: Arc<str>,
+    /// The plan that it was prepared for; all zero before.
+    pub(in crate::supervisor) plan: PlanKey,
     pub(in crate::supervisor) environment: Option<Arc<str>>,
     pub(in crate::supervisor) asks: BTreeMap<InjectionId, Asked>,
     /// The bytes that the asks take.

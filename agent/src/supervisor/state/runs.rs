@@ -18,6 +18,12 @@ struct Key {
     bytes: [u8; MOST],
 }
 
+impl Default for Key {
+    fn default() -> Self {
+        Self { bytes: [0; MOST] }
+    }
+}
+
 impl Key {
     fn of(id: &RunId) -> Self {
         let mut bytes = [0; MOST];
@@ -34,7 +40,11 @@ impl Key {
 impl Default for Runs {
     fn default() -> Self {
         // One more, which is there until another one is forgotten.
-        Self(Vec::with_capacity(RUNS_MOST + 1))
+        let mut runs = Vec::with_capacity(RUNS_MOST + 1);
+        // Written once, so that the whole block takes memory from the start, not more with each run.
+        runs.resize_with(RUNS_MOST + 1, || (Key::default(), Run::default()));
+        runs.clear();
+        Self(runs)
     }
 }
 
