@@ -25,7 +25,7 @@
 //! # Tasks and channels
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
 //! - `watchers.rs`: the pulse that detects sleep, each host's events, lease, and bins of probes and logs (`follow.rs`);
-//! - `sources.rs`: one for each metric, which asks its source;
+//! - `sources.rs`: one for each metric, which asks its source; one for each source that is listened for (`sources/ears.rs`);
 //! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
@@ -44,7 +44,7 @@
 //! # What ends a run
 //! - No attack is left; with `--plan`, all agents have answered.
 //! - It is refused before the first attack: a host is not reached or is halted, an agent refuses, other runs leave no
-//!   room, a vantage cannot measure, a source does not answer.
+//!   room, a vantage cannot measure, a source does not answer or cannot be heard.
 //! - `Ending` has a reason: a guard, the time limit, a signal, a sleep longer than the lease, something stuck, or a
 //!   person's undo, halt or distrust (`by_person.rs`; `arm.rs` for a refusal that means one). The first counts. `pump`
 //!   returns it once pending input is processed; `pump_anyway`, by which healing waits, does not.
@@ -193,7 +193,12 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
             return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
         }
     };
-    if let Err(why) = sources::answer(&run.facts).await {
+    // The listeners are kept until the run is over.
+    let ears = match sources::Ears::open(&run.facts) {
+        Ok(ears) => ears,
+        Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, answers)),
+    };
+    if let Err(why) = sources::answer(&run.facts, &ears).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if plan_only {
@@ -208,7 +213,7 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
     if let Err(why) = run.host_logs.start(&run.facts, &run.peers, &run.tasks).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
-    if let Err(why) = sources::start(&run.facts, &run.tasks) {
+    if let Err(why) = sources::start(&run.facts, &run.tasks, &ears) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     let outcome = attacks(run).await?;

@@ -71,6 +71,7 @@ golden! {
     secrets: "tests/wrong/secrets.toml", FLEET;
     outlasts: "tests/wrong/outlasts.toml", FLEET;
     metrics: "tests/wrong/metrics.toml", None;
+    statsd: "tests/wrong/statsd.toml", None;
     alerts: "tests/wrong/alerts.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
     services: "tests/right/ci-checkout.toml", Some("tests/wrong/services.toml");

@@ -2,7 +2,8 @@
 # Installs the Debian packages that recipes need and that are missing.
 #
 #   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh),
-#                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh)
+#                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh),
+#                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 set -euo pipefail
@@ -25,6 +26,10 @@ for recipe in "$@"; do
         has node || need+=(nodejs)
         has npm || need+=(npm)
         ;;
+    statsd)
+        has node || need+=(nodejs)
+        has npm || need+=(npm)
+        ;;
     ci-files) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
@@ -38,12 +43,24 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd" >&2
         exit 2
         ;;
     esac
 done
-((${#need[@]})) || exit 0
+# After the Debian packages, what comes from the npm registry, by its lock file.
+daemon() {
+    [[ " $* " == *" statsd "* ]] || return 0
+    local folder
+    folder=$(dirname "$0")/statsd
+    cmp --silent "$folder/package-lock.json" "$folder/node_modules/.of" && return 0
+    npm ci --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
+    cp "$folder/package-lock.json" "$folder/node_modules/.of"
+}
+if ((${#need[@]} == 0)); then
+    daemon "$@"
+    exit 0
+fi
 if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
     word=skipped
     if ((EUID == 0)) || [[ -n ${CI:-} ]]; then word=error; fi
@@ -63,3 +80,4 @@ INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-rec
 for package in "${need[@]}"; do
     [[ $package != prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$package.service"
 done
+daemon "$@"

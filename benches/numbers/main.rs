@@ -18,6 +18,7 @@ mod prober;
 mod procs;
 mod say;
 mod scale;
+mod statsd;
 
 use std::process::{Command, ExitCode};
 
@@ -31,7 +32,7 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
     Section { name: "scale", about: "firedrill check on large fleets, the whole process", run: scale::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
@@ -43,6 +44,7 @@ const SECTIONS: [Section; 11] = [
     Section { name: "logs", about: "the log of a long game day, and its report", run: logs::run },
     Section { name: "history", about: "the history of 10,000 runs", run: history::run },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
+    Section { name: "statsd", about: "packets of StatsD that are heard", run: statsd::run },
 ];
 
 /// The hidden first argument of a process that measures one section.

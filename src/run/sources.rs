@@ -1,6 +1,8 @@
-//! Asks sources: whether each answers, before any harm, and then each metric and each alert again and again, by a task of its own.
+//! Asks sources: whether each answers, before any harm, and then each metric and each alert again and again, by a task of its own. What is
+//! listened for is heard from before any harm until the run's end.
 
 mod alert;
+mod ears;
 mod poll;
 mod seen;
 
@@ -9,24 +11,28 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
-pub(super) use self::seen::Seen;
 use self::{alert::Watch, poll::Poll};
+pub(super) use self::{ears::Ears, seen::Seen};
 use super::{facts::Facts, input::Input, tasks::Tasks};
 use crate::plan::{
     Plan,
     model::{Metric, Source},
 };
 
-/// Times that a source is asked before any harm, until it has an answer with a value.
+/// Times that an alert is asked for before any harm, until there is an answer.
 const TRIES: usize = 4;
-/// Time between two of these.
+/// Time between two questions before any harm.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Makes the questions of a plan.
-fn polls(facts: &Facts) -> Result<Vec<Poll>, String> {
+fn polls(facts: &Facts, ears: &Ears) -> Result<Vec<Poll>, String> {
     let plan: &Plan = &facts.plan;
     let metrics = plan.metrics.iter().map(|metric| {
-        let asker = asker(plan.source_of(metric), &metric.name, &metric.source)?;
+        let source = plan.source_of(metric);
+        let asker = match source.and_then(|source| ears.hearing(source)) {
+            Some(asker) => asker,
+            None => asker(source, &metric.name, &metric.source)?,
+        };
         Ok(Poll::new(metric.clone(), asker, facts.clock))
     });
     metrics.collect()
@@ -49,8 +55,8 @@ fn asker(source: Option<&Source>, objective: &str, name: &str) -> Result<Asker, 
 }
 
 /// Asks every source for every metric and every alert. The error is what cannot be measured; then no attack runs.
-pub(super) async fn answer(facts: &Facts) -> Result<(), String> {
-    let metrics = join_all(polls(facts)?.into_iter().map(first));
+pub(super) async fn answer(facts: &Facts, ears: &Ears) -> Result<(), String> {
+    let metrics = join_all(polls(facts, ears)?.into_iter().map(first));
     let alerts = join_all(watches(facts)?.into_iter().map(first_of_alert));
     let (metrics, alerts) = tokio::join!(metrics, alerts);
     let failed: Vec<String> = metrics.into_iter().chain(alerts).flatten().collect();
@@ -59,8 +65,9 @@ pub(super) async fn answer(facts: &Facts) -> Result<(), String> {
 
 /// Asks for a metric until there is a value. Returns the reason why there is none.
 async fn first(mut poll: Poll) -> Option<String> {
+    let end = tokio::time::Instant::now() + poll.patience();
     let mut why = poll.trial().await?;
-    for _ in 1..TRIES {
+    while tokio::time::Instant::now() < end {
         tokio::time::sleep(BETWEEN).await;
         why = poll.trial().await?;
     }
@@ -82,8 +89,9 @@ async fn first_of_alert(mut watch: Watch) -> Option<String> {
 ///
 /// # Errors
 /// What cannot be asked.
-pub(super) fn start(facts: &Facts, tasks: &Tasks) -> Result<(), String> {
-    for mut poll in polls(facts)? {
+pub(super) fn start(facts: &Facts, tasks: &Tasks, ears: &Ears) -> Result<(), String> {
+    ears.tell(tasks);
+    for mut poll in polls(facts, ears)? {
         let mail = tasks.clone();
         tasks.spawn(async move {
             loop {

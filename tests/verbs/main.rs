@@ -18,4 +18,5 @@ mod output;
 mod runs;
 mod services;
 mod several;
+mod statsd;
 mod words;

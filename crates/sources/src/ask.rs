@@ -1,18 +1,28 @@
 //! Asks a source.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
-use firedrill_probe::{Anything, Fetched, Fetcher};
+use firedrill_probe::{Anything, Fetched, Fetcher, clock};
 use firedrill_wire::probe::{HttpProbe, Refusal};
 
-use crate::{AlertQuery, AlertSeen, Behind, Metrics, Point, Question, SourceKind, clock::date_us};
+use crate::{
+    AlertQuery, AlertSeen, Behind, Listener, Metrics, Point, Question, Questions, SourceKind, Way,
+    clock::date_us,
+};
 
 /// Asks one source.
 #[expect(missing_debug_implementations, reason = "it may hold a token")]
 pub struct Asker {
     kind: SourceKind,
     timeout: Duration,
-    fetcher: Fetcher,
+    via: Via,
+}
+
+/// The way to answers.
+enum Via {
+    Http(Box<Fetcher>),
+    /// What was heard; nothing where nobody listens.
+    Heard(Option<Arc<Listener>>),
 }
 
 /// An answer to a question.
@@ -29,7 +39,7 @@ pub struct Asked<T> {
 }
 
 impl Asker {
-    /// The way to a source. Reads authorities and secrets, and sends nothing. `names` are addresses that the fleet gives to names.
+    /// The way to a source. Reads authorities and secrets, sends nothing, and does not listen. `names` are addresses that the fleet gives to names.
     ///
     /// # Errors
     /// All that cannot be asked, or cannot be read on this machine.
@@ -38,10 +48,35 @@ impl Asker {
         timeout: Duration,
         names: &BTreeMap<String, Vec<IpAddr>>,
     ) -> Result<Self, Vec<Refusal>> {
+        let Way::Asked(request) = kind.way() else {
+            return Ok(Self { kind: kind.clone(), timeout, via: Via::Heard(None) });
+        };
         let sample = Question { query: "q".to_owned(), from_us: 0, until_us: 0, step_us: 1_000_000 };
-        let request = kind.metrics().map_or_else(|| kind.request(), |metrics| metrics.question(&sample));
-        let fetcher = Fetcher::new(&request, names, &Anything)?;
-        Ok(Self { kind: kind.clone(), timeout, fetcher })
+        let questions = kind.metrics().and_then(|metrics| metrics.questions());
+        let request = questions.map_or(request, |questions| questions.question(&sample));
+        let fetcher = Box::new(Fetcher::new(&request, names, &Anything)?);
+        Ok(Self { kind: kind.clone(), timeout, via: Via::Http(fetcher) })
+    }
+
+    /// The way to what a listener has heard.
+    #[must_use]
+    pub fn hearing(kind: &SourceKind, listener: Arc<Listener>) -> Self {
+        Self { kind: kind.clone(), timeout: Duration::ZERO, via: Via::Heard(Some(listener)) }
+    }
+
+    /// Whether times of answers are those of [`firedrill_probe::clock::boot_us`] on this machine.
+    #[must_use]
+    pub const fn is_here(&self) -> bool {
+        matches!(self.via, Via::Heard(_))
+    }
+
+    /// Returns what a query of a listener lacks, in words, if nothing came of it.
+    #[must_use]
+    pub fn missing(&self, query: &str) -> Option<String> {
+        match &self.via {
+            Via::Heard(Some(listener)) => listener.missing(query),
+            _ => None,
+        }
     }
 
     /// Returns the source.
@@ -55,7 +90,12 @@ impl Asker {
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
     pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, String> {
-        let metrics = self.metrics()?;
+        if let Via::Heard(listener) = &self.via {
+            return heard(listener.as_deref(), |listener| {
+                listener.points(&question.query, question.moments())
+            });
+        }
+        let metrics = self.questions()?;
         self.read(&metrics.question(question), |status, body| metrics.points(status, body)).await
     }
 
@@ -64,7 +104,12 @@ impl Asker {
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
     pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, String> {
-        let metrics = self.metrics()?;
+        if let Via::Heard(listener) = &self.via {
+            return heard(listener.as_deref(), |listener| {
+                listener.behind(&question.query, question.moments())
+            });
+        }
+        let metrics = self.questions()?;
         self.read(&metrics.question(question), |status, body| metrics.behind(status, body)).await
     }
 
@@ -77,8 +122,9 @@ impl Asker {
         self.read(&alerts.ask(query), |status, body| alerts.firing(query, status, body)).await
     }
 
-    fn metrics(&self) -> Result<&dyn Metrics, String> {
-        self.kind.metrics().ok_or_else(|| format!("{} has no metrics", self.kind.name()))
+    fn questions(&self) -> Result<&dyn Questions, String> {
+        let questions = self.kind.metrics().and_then(Metrics::questions);
+        questions.ok_or_else(|| format!("{} has no metrics", self.kind.name()))
     }
 
     async fn read<T>(
@@ -102,12 +148,25 @@ impl Asker {
     }
 
     async fn fetch(&self, request: &HttpProbe) -> Result<Fetched, String> {
-        let answer = self.fetcher.fetch(request, self.timeout, &Anything).await?;
+        let Via::Http(fetcher) = &self.via else {
+            return Err("it is not asked, but listened for".to_owned());
+        };
+        let answer = fetcher.fetch(request, self.timeout, &Anything).await?;
         if (300..=399).contains(&answer.status) {
             return Err(format!("status {}: it sends the question elsewhere; give that url", answer.status));
         }
         Ok(answer)
     }
+}
+
+/// Answers by what a listener has.
+fn heard<T>(
+    listener: Option<&Listener>,
+    says: impl FnOnce(&Listener) -> Result<T, String>,
+) -> Result<Asked<T>, String> {
+    let sent_us = clock::boot_us();
+    let says = says(listener.ok_or("nobody listens")?)?;
+    Ok(Asked { says, date_us: None, sent_us, received_us: clock::boot_us() })
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@ pub(crate) mod json;
 pub(crate) mod opsgenie;
 pub(crate) mod pagerduty;
 pub(crate) mod prometheus;
+pub(crate) mod statsd;
 
 use std::collections::BTreeMap;
 
-use firedrill_wire::probe::{Field, HttpProbe, Refusal};
+use firedrill_wire::{
+    Span,
+    probe::{Field, HttpProbe, Refusal},
+};
 
-use crate::{Behind, Point, alert::Alerts};
+use crate::{Behind, Point, alert::Alerts, statsd::Listener};
 
 /// What is asked of a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +31,27 @@ pub struct Question {
     pub step_us: i64,
 }
 
+impl Question {
+    /// Returns the moments.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = i64> + use<> {
+        let Self { from_us, until_us, step_us, .. } = *self;
+        let step_us = step_us.max(1);
+        (0..).map(move |step| from_us + step * step_us).take_while(move |at_us| *at_us <= until_us)
+    }
+}
+
 /// A source kind, implemented by its parameters.
 pub trait Kind: Send + Sync {
-    /// Returns its request, in which a question is filled in.
-    fn request(&self) -> HttpProbe;
+    /// Returns the way that its answers come.
+    fn way(&self) -> Way<'_>;
 
     /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever asks the source does again.
     fn invalid(&self) -> Vec<Refusal>;
+
+    /// Returns what is valid and seldom intended.
+    fn doubts(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
 
     /// Returns what it knows of metrics; `None` if it knows none.
     fn metrics(&self) -> Option<&dyn Metrics>;
@@ -42,10 +60,75 @@ pub trait Kind: Send + Sync {
     fn alerts(&self) -> Option<&dyn Alerts>;
 }
 
+/// The way that a source's answers come.
+pub enum Way<'k> {
+    /// It is asked by HTTP, by a request in which a question is filled in.
+    Asked(HttpProbe),
+    /// Programs send to the coordinator, which listens.
+    Listens(&'k dyn Listens),
+}
+
+/// A kind of sources that is listened for.
+pub trait Listens: Send + Sync {
+    /// Returns the address on which it listens.
+    fn address(&self) -> String;
+
+    /// Returns the same in words: `UDP 127.0.0.1:8126`.
+    fn words(&self) -> String;
+
+    /// Begins to listen for what questions need.
+    ///
+    /// # Errors
+    /// It cannot be listened; a clause for people, with what to do.
+    fn open(&self, queries: &[&str]) -> Result<Listener, String>;
+}
+
+/// What an objective says of a metric beside its name or query.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'w> {
+    /// The value that is meant, such as `p99`.
+    pub value: Option<&'w str>,
+    /// Tags that it has.
+    pub tags: &'w BTreeMap<String, String>,
+    /// What shows that its sender is alive.
+    pub alive_by: Option<&'w str>,
+    /// The distance of two samples.
+    pub every: Span,
+    /// Whether it is a part of a share, of good or of all events.
+    pub part: bool,
+    /// The name or query of all events, for that of good ones.
+    pub total: Option<&'w str>,
+    /// Whether its goal is about an increase.
+    pub increase: bool,
+}
+
 /// A kind of sources that has metrics.
 pub trait Metrics: Send + Sync {
+    /// Returns the key of an objective's metric that has its name or query.
+    fn key(&self) -> &'static str;
+
+    /// Returns further keys of an objective's metric that not all kinds have.
+    fn takes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns the query of what an objective says.
+    fn written(&self, text: &str, _: &Written<'_>) -> String {
+        text.to_owned()
+    }
+
+    /// Returns the errors in what an objective says: the key, a sentence, and what would be right.
+    fn wrong(&self, _: &str, _: &Written<'_>) -> Vec<(&'static str, String, String)> {
+        Vec::new()
+    }
+
     /// Returns the errors in a query, each a sentence with what would be right.
     fn invalid_query(&self, query: &str) -> Vec<(String, String)>;
+
+    /// Returns the time that has to pass before a moment can be known.
+    fn least_lag(&self, _: &str) -> Span {
+        Span::ZERO
+    }
 
     /// Returns the length of time that a value describes by the query itself, such as 10 s of `rate(x[10s])`, in microseconds.
     fn window_us(&self, query: &str) -> i64;
@@ -54,15 +137,17 @@ pub trait Metrics: Send + Sync {
     fn has_steps(&self) -> bool;
 
     /// Returns the query that tells which data are behind other queries, if there is one: how old the newest of each series are, and how
-    /// many series there are. Its answer is read by [`Metrics::behind`].
+    /// many series there are.
     fn behind_query(&self, queries: &[&str]) -> Option<String>;
 
-    /// Reads an answer to the query of the data behind others.
-    ///
-    /// # Errors
-    /// It is no answer to the question; a clause for people.
-    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
+    /// Returns how it is asked; `None` for a kind that is listened for.
+    fn questions(&self) -> Option<&dyn Questions> {
+        None
+    }
+}
 
+/// A kind of sources that is asked for metrics by HTTP.
+pub trait Questions: Send + Sync {
     /// Returns the request of a question.
     fn question(&self, question: &Question) -> HttpProbe;
 
@@ -71,6 +156,12 @@ pub trait Metrics: Send + Sync {
     /// # Errors
     /// It is no answer to the question; a clause for people.
     fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String>;
+
+    /// Reads an answer to the query of [`Metrics::behind_query`].
+    ///
+    /// # Errors
+    /// It is no answer to the question; a clause for people.
+    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
 }
 
 /// The facts of a kind that depend on no parameter, and its copy without secrets.

@@ -1,4 +1,4 @@
-//! Systems that teams already have and that the coordinator asks by HTTP. A kind is described beside its parameters ([`Kind`]);
+//! Systems that teams already have, which the coordinator asks by HTTP or listens to. A kind is described beside its parameters ([`Kind`]);
 //! one list ([`source_kinds!`]) makes everything that goes over all kinds.
 //!
 //! Makes questions and reads answers. Never judges, and knows no runs: times are those of the source's own clock.
@@ -9,6 +9,7 @@ pub mod clock;
 mod excerpt;
 mod kind;
 mod points;
+mod statsd;
 
 use firedrill_wire::probe::{Form as _, Hides, HttpProbe, ProbeKind, Refusal};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use alert::{AlertQuery, AlertSeen, Alerts};
 pub use ask::{Asked, Asker};
 pub use kind::{
-    Form, Kind, Metrics, Question,
+    Form, Kind, Listens, Metrics, Question, Questions, Way, Written,
     alertmanager::Alertmanager,
     datadog::Datadog,
     grafana::Grafana,
@@ -24,8 +25,10 @@ pub use kind::{
     opsgenie::Opsgenie,
     pagerduty::PagerDuty,
     prometheus::{Prometheus, selectors},
+    statsd::{SignedGauges, Statsd},
 };
-pub use points::{Behind, Point, merged};
+pub use points::{Behind, Lacks, Point, merged};
+pub use statsd::{Counts, Listener};
 
 /// The list of the kinds of sources, given to a macro.
 ///
@@ -49,6 +52,8 @@ macro_rules! source_kinds {
             Opsgenie(Opsgenie): opsgenie, "opsgenie";
             /// Monitors of Datadog.
             Datadog(Datadog): datadog, "datadog";
+            /// Packets of StatsD and DogStatsD, which the coordinator listens for.
+            Statsd(Statsd): statsd, "statsd";
         }
     };
 }
@@ -105,10 +110,37 @@ macro_rules! enumerate {
 source_kinds!(enumerate);
 
 impl SourceKind {
-    /// Returns its request, in which a question is filled in.
+    /// Returns the way that its answers come.
     #[must_use]
-    pub fn request(&self) -> HttpProbe {
-        self.as_kind().request()
+    pub fn way(&self) -> Way<'_> {
+        self.as_kind().way()
+    }
+
+    /// Returns its request, in which a question is filled in; `None` if it is listened for.
+    #[must_use]
+    pub fn request(&self) -> Option<HttpProbe> {
+        match self.way() {
+            Way::Asked(request) => Some(request),
+            Way::Listens(_) => None,
+        }
+    }
+
+    /// Returns what is listened for; `None` if it is asked.
+    #[must_use]
+    pub fn listens(&self) -> Option<&dyn Listens> {
+        match self.way() {
+            Way::Asked(_) => None,
+            Way::Listens(listens) => Some(listens),
+        }
+    }
+
+    /// Returns where it is asked, or listened for, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.way() {
+            Way::Asked(request) => ProbeKind::Http(request).about().asks,
+            Way::Listens(listens) => listens.words(),
+        }
     }
 
     /// Returns what it knows of metrics; `None` if it knows none.
@@ -123,16 +155,23 @@ impl SourceKind {
         self.as_kind().alerts()
     }
 
-    /// Returns its request as that of a probe, for what is told of all requests: what is hidden, what is read, whom it reaches.
+    /// Returns its request as that of a probe, for what is told of all requests: what is hidden, what is read, whom it reaches. `None` if it
+    /// is listened for.
     #[must_use]
-    pub fn probe(&self) -> ProbeKind {
-        ProbeKind::Http(self.request())
+    pub fn probe(&self) -> Option<ProbeKind> {
+        self.request().map(ProbeKind::Http)
     }
 
     /// Returns all errors in its parameters that need no file to be found.
     #[must_use]
     pub fn invalid(&self) -> Vec<Refusal> {
         self.as_kind().invalid()
+    }
+
+    /// Returns what is valid and seldom intended.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Refusal> {
+        self.as_kind().doubts()
     }
 
     /// Returns the keys of a kind whose values may be secrets; none for a name that no kind has. They are those of a request.
@@ -163,7 +202,7 @@ mod tests {
     fn a_key_that_is_named_is_nothing_in_clear() {
         for text in OWN_KEYS {
             let kind: SourceKind = serde_json::from_str(text).expect("a source");
-            assert_eq!(kind.probe().about().clear, [], "{text}");
+            assert_eq!(kind.probe().expect("it is asked").about().clear, [], "{text}");
             assert!(
                 kind.invalid().is_empty() && kind.alerts().is_some() && kind.metrics().is_none(),
                 "{text}"
@@ -178,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_url_with_a_password_is_shown_without_it() {
-        for name in SourceKind::KINDS {
+        // Packets of StatsD have no address to ask.
+        for name in SourceKind::KINDS.into_iter().filter(|name| *name != "statsd") {
             let mut params = serde_json::json!({ "url": "https://u:s3cret-pass@host/x" });
             for (key, value) in [("token", "T"), ("api_key", "A"), ("app_key", "B")] {
                 let wanted = matches!(

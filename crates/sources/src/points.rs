@@ -17,6 +17,25 @@ pub struct Point {
     pub nan: bool,
     /// Whether a series had several values for the moment.
     pub mixed: bool,
+    /// The reason why the value is not whole. Its bounds are true all the same, and one that is not known is `NaN`.
+    pub lacks: Option<Lacks>,
+}
+
+/// Why a value that a listener has is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// The kernel dropped so many packets.
+    Dropped(u64),
+    /// So many lines of it could not be read.
+    Unreadable(u64),
+    /// There are more series, or different values, than are kept.
+    TooMany,
+    /// All of its senders were silent for so long that they may be dead.
+    Silent,
+    /// It is of another type than what is asked.
+    OtherForm,
+    /// The value of a gauge is not known.
+    OnlyChanges,
 }
 
 /// What is behind the values of one moment.
@@ -34,7 +53,7 @@ impl Point {
     /// A point of one series.
     #[must_use]
     pub const fn of(at_us: i64, value: f64) -> Self {
-        Self { at_us, low: value, high: value, series: 1, nan: value.is_nan(), mixed: false }
+        Self { at_us, low: value, high: value, series: 1, nan: value.is_nan(), mixed: false, lacks: None }
     }
 }
 

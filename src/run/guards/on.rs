@@ -92,6 +92,7 @@ mod tests {
             series: 1,
             behind: Vec::new(),
             lacks: None,
+            lost: 0,
         }
     }
 

@@ -138,6 +138,7 @@ mod tests {
                 series: 1,
                 behind: Vec::new(),
                 lacks: None,
+                lost: 0,
             }],
             unsure_us: 1_000,
             took_us: 1_000,

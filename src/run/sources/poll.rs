@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firedrill_sources::{Asked, Asker, Behind, Point, Question, clock::Clock};
+use firedrill_sources::{Asked, Asker, Behind, Lacks, Point, Question, clock::Clock};
 use firedrill_wire::Span;
 
 use super::super::clock::{RunClock, signed};
@@ -21,6 +21,12 @@ const CUT_US: u64 = 1_999;
 const SET_US: i64 = 1_000_000;
 /// Uncertainty of a source whose answers have no `Date`, so that both machines' clocks are trusted.
 const UNTOLD_US: i64 = 2_000_000;
+/// The longest way of a packet from its sender to a listener of this machine.
+const WAY_US: i64 = 10_000;
+/// The time for which a source is asked before any harm, until it has an answer with a value.
+const TRIES: Duration = Duration::from_secs(3);
+/// The same for what is listened for, after the first moment that can be known: what is sent each ten seconds is heard.
+const HEARD: Duration = Duration::from_secs(11);
 
 /// One metric, and how far its source was asked.
 pub(super) struct Poll {
@@ -50,6 +56,8 @@ impl Poll {
         let kind = asker.kind().metrics();
         let behind = kind.and_then(|kind| kind.behind_query(&queries));
         let window_us = kind.map_or(0, |kind| signed(metric.window(kind).as_micros()));
+        // What is listened for is stamped here.
+        let met = asker.is_here();
         Self {
             behind,
             window_us,
@@ -57,7 +65,7 @@ impl Poll {
             asker,
             clock,
             there: Clock::default(),
-            met: false,
+            met,
             most_series: Vec::new(),
             next_us: None,
             moments: MOMENTS,
@@ -124,7 +132,20 @@ impl Poll {
         }
     }
 
+    /// Returns the time for which there may be no value before any harm.
+    pub(super) fn patience(&self) -> Duration {
+        if self.asker.is_here() {
+            self.metric.lag.0 + self.metric.every.0 + self.metric.every.0 + HEARD
+        } else {
+            TRIES
+        }
+    }
+
     fn lacking(&self, lack: Lack, series: u32) -> String {
+        let missing = self.metric.asks.queries().into_iter().find_map(|query| self.asker.missing(query));
+        if let Some(missing) = missing {
+            return missing;
+        }
         let asks = self.metric.asks.words();
         match lack {
             Lack::Empty => format!("it answers with no series: {asks}"),
@@ -141,6 +162,12 @@ impl Poll {
             Lack::NotANumber | Lack::Other => {
                 format!("it answers with something that is not a number: {asks}")
             }
+            Lack::Dropped
+            | Lack::Unreadable
+            | Lack::TooMany
+            | Lack::Silent
+            | Lack::OtherType
+            | Lack::OnlyChanges => format!("its newest sample is one {}: {asks}", lack.word()),
         }
     }
 
@@ -160,6 +187,9 @@ impl Poll {
 
     /// Returns the source's time minus the run's, and its uncertainty.
     fn offset_us(&self) -> (i64, i64) {
+        if self.asker.is_here() {
+            return (self.clock.zero_there(0), WAY_US);
+        }
         self.there.offset_us().unwrap_or((self.clock.zero_wall_us(), UNTOLD_US))
     }
 
@@ -270,6 +300,7 @@ impl Poll {
             series: 0,
             behind: Vec::new(),
             lacks: None,
+            lost: 0,
         };
         let behind = answer.behind.as_ref().map(|all| {
             let own = nearest(all, |one| one.at_us, at_us, answer.within_us);
@@ -292,14 +323,21 @@ impl Poll {
         // Nothing can be counted with what is infinite; beside a bound it is a value.
         let is_none = |point: &Point| point.nan || one && !(point.low.is_finite() && point.high.is_finite());
         let mut nan = is_none(&value);
+        let mut total_lacks = None;
         if let Some(total) = &answer.total {
             let Some(total) = at(total) else {
                 sample.lacks = Some(Lack::Empty);
                 return sample;
             };
             sample.total = number(total.high);
+            total_lacks = total.lacks;
             several |= several_values(&total);
             nan |= is_none(&total);
+        }
+        let lacks = value.lacks.or(total_lacks);
+        if let Some((lack, lost)) = lacks.map(lacking) {
+            (sample.lacks, sample.lost) = (Some(lack), lost);
+            return sample;
         }
         if let Some(behind) = behind {
             // Without an age there are no data behind the value: it is made from nothing.
@@ -362,6 +400,18 @@ fn nearest<T>(all: &[T], time: impl Fn(&T) -> i64, at_us: i64, within_us: u64) -
     near.iter()
         .filter(|one| time(one).abs_diff(at_us) <= within_us)
         .min_by_key(|one| time(one).abs_diff(at_us))
+}
+
+/// What a value lacks, as the log has it, with the number of what was lost.
+const fn lacking(lacks: Lacks) -> (Lack, u64) {
+    match lacks {
+        Lacks::Dropped(packets) => (Lack::Dropped, packets),
+        Lacks::Unreadable(lines) => (Lack::Unreadable, lines),
+        Lacks::TooMany => (Lack::TooMany, 0),
+        Lacks::Silent => (Lack::Silent, 0),
+        Lacks::OtherForm => (Lack::OtherType, 0),
+        Lacks::OnlyChanges => (Lack::OnlyChanges, 0),
+    }
 }
 
 /// A number as JSON can hold it; what is infinite becomes the largest number.

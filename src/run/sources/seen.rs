@@ -177,6 +177,7 @@ mod tests {
                 series: 1,
                 behind: Vec::new(),
                 lacks,
+                lost: 0,
             };
             seen.take("orders", (second * S, unsure_us), &[sample], None);
             (seen.is_known_until(&metric, 105 * S), seen.shows_after(&metric, 100 * S))

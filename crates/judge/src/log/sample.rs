@@ -28,9 +28,18 @@ pub struct Sample {
     /// Number of series behind the value, of each selector of the query; empty if the source does not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub behind: Vec<u32>,
-    /// The reason why it shows nothing.
+    /// The reason why it shows nothing, or only that the value is beyond a bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Lack>,
+    /// Number of packets or lines that were lost.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost: u64,
+}
+
+/// Serde gives a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+const fn is_none(lost: &u64) -> bool {
+    *lost == 0
 }
 
 impl Sample {
@@ -53,12 +62,48 @@ pub enum Lack {
     NotANumber,
     /// There are several series, and the goal is about one.
     Several,
+    /// The kernel dropped packets that may have been about it.
+    Dropped,
+    /// Lines that were about it could not be read.
+    Unreadable,
+    /// There are more series, or different values, than are kept.
+    TooMany,
+    /// Its senders were silent for so long that they may be dead.
+    Silent,
+    /// The metric is of another type than what is asked.
+    OtherType,
+    /// Only changes of a gauge were seen, and not its value.
+    OnlyChanges,
     /// A reason that this version does not know.
     #[serde(other)]
     Other,
 }
 
 impl Lack {
+    /// Whether what is known of the value is a bound that is true all the same.
+    #[must_use]
+    pub const fn has_bounds(self) -> bool {
+        matches!(
+            self,
+            Self::NotANumber
+                | Self::Dropped
+                | Self::Unreadable
+                | Self::TooMany
+                | Self::Silent
+                | Self::OnlyChanges
+        )
+    }
+
+    /// What was lost, for a count of it; empty where nothing is counted.
+    #[must_use]
+    pub const fn of_what(self) -> &'static str {
+        match self {
+            Self::Dropped => "packets",
+            Self::Unreadable => "lines",
+            _ => "",
+        }
+    }
+
     /// Returns the reason in words, for a count of samples.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -67,6 +112,12 @@ impl Lack {
             Self::Stale => "stale",
             Self::NotANumber => "not a number",
             Self::Several => "of several series",
+            Self::Dropped => "of which the kernel dropped packets",
+            Self::Unreadable => "of which lines could not be read",
+            Self::TooMany => "of more series or different values than are kept",
+            Self::Silent => "of senders that may be dead",
+            Self::OtherType => "of another type than what is asked",
+            Self::OnlyChanges => "of a gauge whose value was not sent",
             Self::Other => "without a value, for a reason that this version does not know",
         }
     }

@@ -339,8 +339,11 @@ fn plan_view(plan: &Plan) -> PlanView {
         rows.push(("guard".to_owned(), text));
     }
     for source in &plan.sources {
-        let probe = source.kind.probe();
-        let text = format!("{}: {}, time-out {}", source.kind.name(), probe.about().asks, source.timeout);
+        let at = format!("{}: {}", source.kind.name(), source.kind.place());
+        let text = match source.kind.listens() {
+            Some(_) => at,
+            None => format!("{at}, time-out {}", source.timeout),
+        };
         rows.push((format!("source {}", source.name), text));
     }
     for guard in &plan.guard.abort {

@@ -111,6 +111,7 @@ mod tests {
             series: 1,
             behind: Vec::new(),
             lacks: None,
+            lost: 0,
         };
         let samples: Vec<Sample> = [30, 10, 20, 40].map(of).into();
         let mut all = SampledFacts::default();

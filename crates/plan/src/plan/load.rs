@@ -144,7 +144,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
             during: objective.value.during(),
         })
     });
-    let asked: Vec<_> = draft.sources.iter().map(|source| source.kind.probe()).collect();
+    let asked: Vec<_> = draft.sources.iter().filter_map(|source| source.kind.probe()).collect();
     let mut plan = Plan {
         schema: Plan::SCHEMA,
         name: scenario.name.clone(),
@@ -158,7 +158,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         probes: draft.probes,
         objectives: objectives.collect(),
         sources: draft.sources,
-        metrics: scenario.metrics.iter().filter_map(metric).collect(),
+        metrics: scenario.metrics.iter().filter_map(|item| metric(item, scenario)).collect(),
         alerts: scenario.alerts.iter().filter_map(alert).collect(),
         logs: draft.logs,
         log_objectives: scenario.log_objectives.iter().filter_map(log_objective).collect(),
@@ -197,13 +197,14 @@ fn alert(item: &Item<AlertObjective>) -> Option<model::Alert> {
     })
 }
 
-fn metric(item: &Item<MetricObjective>) -> Option<model::Metric> {
+fn metric(item: &Item<MetricObjective>, scenario: &Scenario) -> Option<model::Metric> {
     let own = &item.value;
     let metric = &own.metric.value;
+    let kind = scenario.source(&metric.source)?.value.kind()?;
     Some(model::Metric {
         name: item.name.clone(),
         source: metric.source.value.clone(),
-        asks: metric.asks()?,
+        asks: own.asks(kind.metrics()?)?,
         goal: own.goal()?,
         every: metric.every.value,
         lag: metric.lag.value,

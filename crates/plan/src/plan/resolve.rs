@@ -318,7 +318,7 @@ impl Resolver<'_> {
         let kind = item.value.kind()?;
         Some(model::Source {
             name: item.name.clone(),
-            names: self.names(item, &kind.probe()),
+            names: kind.probe().map(|probe| self.names(item, &probe)).unwrap_or_default(),
             kind,
             timeout: item.value.timeout.value,
         })

@@ -1,5 +1,8 @@
 //! `[objectives.X]` with `metric`: goals for what a source says.
 
+use std::collections::BTreeMap;
+
+use firedrill_sources::{Metrics, Written};
 use firedrill_wire::{Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -54,12 +57,26 @@ pub struct Metric {
     /// The query of a source of another kind, which becomes `{query}` in its request.
     #[serde(default)]
     pub query: Option<Spot<String>>,
-    /// With `total`: the query of good events a second.
+    /// The name of a metric that a source of kind `statsd` hears. It may have tags: `shop.requests{code="ok"}`.
+    #[serde(default)]
+    pub statsd: Option<Spot<String>>,
+    /// With `total`: the query of good events a second; for a source of kind `statsd` the name of the metric that counts them.
     #[serde(default)]
     pub good: Option<Spot<String>>,
-    /// With `good`: the query of all events a second.
+    /// With `good`: the query of all events a second; for a source of kind `statsd` the name of the metric that counts them.
     #[serde(default)]
     pub total: Option<Spot<String>>,
+    /// Tags that the metric has. A tag without a value has the value `""`. Only for a source of kind `statsd`.
+    #[serde(default)]
+    pub tags: Option<Spot<BTreeMap<String, String>>>,
+    /// The value that is meant: `rate` or `count` of counters and timings; `last`, `min` or `max` of gauges; `p50` to `p99.9`, `min`, `max` or
+    /// `mean` of timings; `unique` of sets. Only for a source of kind `statsd`.
+    #[serde(default)]
+    pub value: Option<Spot<String>>,
+    /// The name of a metric that the same program sends all the time. While that is sent, a metric that is not sent is 0. Only for a source of
+    /// kind `statsd`.
+    #[serde(default)]
+    pub alive_by: Option<Spot<String>>,
     /// The distance of two samples, and the interval at which the source is asked.
     #[serde(default = "Metric::every")]
     #[schemars(extend("default" = EVERY))]
@@ -74,7 +91,8 @@ pub struct Metric {
     #[schemars(extend("default" = STALE_AFTER))]
     pub stale_after: Spot<Span>,
     /// The length of time that values of its series describe already, as those of a recording rule of Prometheus do: `1m` of a rule
-    /// that records `rate(x[1m])`. It adds to the ranges in the query. Only for a source of kind `prometheus`.
+    /// that records `rate(x[1m])`. It adds to the ranges in the query. For a source of kind `statsd`, the time for which clients gather before
+    /// they send. Only for sources of these two kinds.
     #[serde(default)]
     pub window: Option<Spot<Span>>,
 }
@@ -92,12 +110,13 @@ impl Metric {
         Spot { value: STALE_AFTER, at: 0..0 }
     }
 
-    /// Returns what is asked; `None` unless it is given completely, and once.
+    /// Returns what is asked, as it stands in the file; `None` unless it is given completely, and once.
     #[must_use]
     pub fn asks(&self) -> Option<Asks> {
         let text = |one: &Spot<String>| one.value.clone();
-        match (self.promql.as_ref().or(self.query.as_ref()), &self.good, &self.total) {
-            (Some(_), ..) if self.promql.is_some() && self.query.is_some() => None,
+        let mut one = [&self.promql, &self.query, &self.statsd].into_iter().flatten();
+        match (one.next(), &self.good, &self.total) {
+            (Some(_), ..) if one.next().is_some() => None,
             (Some(query), None, None) => Some(Asks::One { query: text(query) }),
             (None, Some(good), Some(total)) => Some(Asks::Ratio { good: text(good), total: text(total) }),
             // A request may be complete without a query.
@@ -108,6 +127,42 @@ impl Metric {
 }
 
 impl MetricObjective {
+    /// Calls `with` for each name or query, with what the objective says of it besides.
+    pub fn written<T>(&self, mut with: impl FnMut(&Spot<String>, &Written<'_>) -> T) -> Vec<T> {
+        let own = &self.metric.value;
+        let none = BTreeMap::new();
+        let text = |one: &'_ Option<Spot<String>>| one.clone().map(|one| one.value);
+        let (value, alive_by) = (text(&own.value), text(&own.alive_by));
+        let written = Written {
+            value: value.as_deref(),
+            tags: own.tags.as_ref().map_or(&none, |tags| &tags.value),
+            alive_by: alive_by.as_deref(),
+            every: own.every.value,
+            part: false,
+            total: None,
+            increase: matches!(self.goal(), Some(MetricGoal::IncreaseBelow(_))),
+        };
+        if let (Some(good), Some(total)) = (&own.good, &own.total) {
+            let part = Written { part: true, ..written };
+            let of_good = Written { total: Some(&total.value), ..part };
+            return vec![with(good, &of_good), with(total, &part)];
+        }
+        let one = [&own.promql, &own.query, &own.statsd].into_iter().flatten().next();
+        let none = Spot { value: String::new(), at: self.metric.at.clone() };
+        vec![with(one.unwrap_or(&none), &written)]
+    }
+
+    /// Returns what a source is asked; `None` unless it is given completely, and once.
+    #[must_use]
+    pub fn asks(&self, metrics: &dyn Metrics) -> Option<Asks> {
+        let raw = self.metric.value.asks()?;
+        let mut queries = self.written(|text, written| metrics.written(&text.value, written)).into_iter();
+        Some(match raw {
+            Asks::One { .. } => Asks::One { query: queries.next()? },
+            Asks::Ratio { .. } => Asks::Ratio { good: queries.next()?, total: queries.next()? },
+        })
+    }
+
     /// Returns the goal; `None` unless exactly one goal is given.
     #[must_use]
     pub fn goal(&self) -> Option<MetricGoal> {

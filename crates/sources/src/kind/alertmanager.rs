@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, path_only, prometheus::encoded};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, quoted, rfc3339_us, shown};
 
 /// Prometheus' Alertmanager, from 0.16 on (API v2).
@@ -51,10 +51,16 @@ impl fmt::Debug for Alertmanager {
     }
 }
 
-impl Kind for Alertmanager {
+impl Alertmanager {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
         HttpProbe { headers, bearer, ca_file, secrets, ..super::get(url) }
+    }
+}
+
+impl Kind for Alertmanager {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, path_only, prometheus::encoded};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, shown};
 
 /// The most by which this machine's clock and Datadog's are taken to differ, in seconds.
@@ -57,7 +57,7 @@ impl fmt::Debug for Datadog {
     }
 }
 
-impl Kind for Datadog {
+impl Datadog {
     fn request(&self) -> HttpProbe {
         let headers = BTreeMap::from([
             ("DD-API-KEY".to_owned(), "{api_key}".to_owned()),
@@ -67,6 +67,12 @@ impl Kind for Datadog {
         let secrets = [("api_key", &self.api_key), ("app_key", &self.app_key)];
         let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret.clone())).into();
         HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+    }
+}
+
+impl Kind for Datadog {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {

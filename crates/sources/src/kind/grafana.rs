@@ -6,7 +6,7 @@ use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Form, Kind, Metrics,
+    Form, Kind, Metrics, Way,
     alertmanager::{filters, firing},
     path_only,
 };
@@ -56,10 +56,16 @@ impl fmt::Debug for Grafana {
     }
 }
 
-impl Kind for Grafana {
+impl Grafana {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
         HttpProbe { headers, bearer, ca_file, secrets, ..super::get(url) }
+    }
+}
+
+impl Kind for Grafana {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -9,7 +9,7 @@ use firedrill_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Form, Kind, Metrics, Question, prometheus::encoded};
+use super::{Form, Kind, Metrics, Question, Questions, Way, prometheus::encoded};
 use crate::{
     alert::{Alerts, rfc3339_us},
     excerpt::excerpt,
@@ -121,10 +121,16 @@ impl fmt::Debug for Json {
     }
 }
 
-impl Kind for Json {
+impl Json {
     fn request(&self) -> HttpProbe {
         let Self { url, method, headers, body, bearer, ca_file, secrets, .. } = self.clone();
         HttpProbe { url, method, status: None, contains: None, headers, body, bearer, ca_file, secrets }
+    }
+}
+
+impl Kind for Json {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {
@@ -159,6 +165,14 @@ impl Kind for Json {
 }
 
 impl Metrics for Json {
+    fn key(&self) -> &'static str {
+        "query"
+    }
+
+    fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+
     fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
         let named = |text: &String| text.contains("{query}");
         let used = named(&self.url) || self.body.as_ref().is_some_and(named);
@@ -191,7 +205,9 @@ impl Metrics for Json {
     fn behind_query(&self, _: &[&str]) -> Option<String> {
         None
     }
+}
 
+impl Questions for Json {
     fn behind(&self, _: u16, _: &[u8]) -> Result<Vec<Behind>, String> {
         Err("points have times of their own".to_owned())
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use firedrill_wire::probe::{Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Metrics, path_only, prometheus::encoded, token_at};
+use super::{Form, Kind, Metrics, Way, path_only, prometheus::encoded, token_at};
 use crate::alert::{AlertQuery, AlertSeen, Alerts, json, rfc3339_us, shown};
 
 /// Most alerts in one answer.
@@ -55,11 +55,17 @@ impl fmt::Debug for Opsgenie {
     }
 }
 
-impl Kind for Opsgenie {
+impl Opsgenie {
     fn request(&self) -> HttpProbe {
         let headers = BTreeMap::from([("Authorization".to_owned(), "GenieKey {token}".to_owned())]);
         let secrets = BTreeMap::from([("token".to_owned(), self.token.clone())]);
         HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+    }
+}
+
+impl Kind for Opsgenie {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {

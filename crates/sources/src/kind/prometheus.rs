@@ -10,7 +10,7 @@ use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 pub use self::promql::selectors;
-use super::{Form, Kind, Metrics, Question};
+use super::{Form, Kind, Metrics, Question, Questions, Way};
 use crate::{
     alert::Alerts,
     excerpt::excerpt,
@@ -70,7 +70,7 @@ impl fmt::Debug for Prometheus {
     }
 }
 
-impl Kind for Prometheus {
+impl Prometheus {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
         HttpProbe {
@@ -84,6 +84,12 @@ impl Kind for Prometheus {
             ca_file,
             secrets,
         }
+    }
+}
+
+impl Kind for Prometheus {
+    fn way(&self) -> Way<'_> {
+        Way::Asked(self.request())
     }
 
     fn invalid(&self) -> Vec<Refusal> {
@@ -106,6 +112,18 @@ impl Kind for Prometheus {
 }
 
 impl Metrics for Prometheus {
+    fn key(&self) -> &'static str {
+        "promql"
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &["window"]
+    }
+
+    fn questions(&self) -> Option<&dyn Questions> {
+        Some(self)
+    }
+
     fn invalid_query(&self, query: &str) -> Vec<(String, String)> {
         promql::invalid(query)
     }
@@ -139,7 +157,9 @@ impl Metrics for Prometheus {
         let parts: Vec<String> = all.into_iter().enumerate().map(of).collect();
         (!parts.is_empty()).then(|| parts.join(" or "))
     }
+}
 
+impl Questions for Prometheus {
     fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
         behind(status, body)
     }

@@ -46,6 +46,7 @@ fn with_source(drill: &Drill) -> Log {
         series: 1,
         behind: Vec::new(),
         lacks: None,
+        lost: 0,
     };
     let mut records = drill.records();
     if let Event::RunStarted { plan, .. } = &mut records[0].event {

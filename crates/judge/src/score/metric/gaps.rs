@@ -60,11 +60,17 @@ pub(super) fn gaps(
 /// Says why there is nothing between two moments.
 fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, (from_us, until_us): (i64, i64), every: i64) -> String {
     let after_us = from_us.saturating_add(1);
-    let mut lacks: BTreeMap<Lack, usize> = BTreeMap::new();
-    for lack in facts.samples(after_us, until_us).iter().filter_map(|one| one.lacks) {
-        *lacks.entry(lack).or_default() += 1;
+    let mut lacks: BTreeMap<Lack, (usize, u64)> = BTreeMap::new();
+    for one in facts.samples(after_us, until_us) {
+        let Some(lack) = one.lacks else { continue };
+        let (count, lost) = lacks.entry(lack).or_default();
+        (*count, *lost) = (*count + 1, lost.saturating_add(one.lost));
     }
-    let mut all: Vec<String> = lacks.iter().map(|(lack, count)| samples(*count, lack.word())).collect();
+    let lacking = |(lack, (count, lost)): (&Lack, &(usize, u64))| match lost {
+        0 => samples(*count, lack.word()),
+        lost => format!("{} ({lost} {})", samples(*count, lack.word()), lack.of_what()),
+    };
+    let mut all: Vec<String> = lacks.iter().map(lacking).collect();
     let fewer = within(&seen.fewer, |one| one.at_us, after_us, until_us).len();
     if fewer > 0 {
         all.push(samples(fewer, "of fewer series than before, so what left cannot be seen"));

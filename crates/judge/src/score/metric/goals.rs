@@ -183,10 +183,11 @@ impl<'s> Seen<'s> {
             } else if let Some(lack) = lacking.iter().find_map(|one| one.lacks) {
                 let count = lacking.len();
                 let s = if count == 1 { "" } else { "s" };
-                Some(format!(
-                    "{count} sample{s} {} in or around it, at which it may have been reset",
-                    lack.word()
-                ))
+                let so = match lack {
+                    Lack::Dropped | Lack::Unreadable => "so it may have increased by more",
+                    _ => "at which it may have been reset",
+                };
+                Some(format!("{count} sample{s} {} in or around it, {so}", lack.word()))
             } else if gap {
                 Some("samples are missing, in which it may have been reset".to_owned())
             } else {
@@ -294,13 +295,13 @@ fn worst(goal: MetricGoal, one: &Sample) -> Option<f64> {
     }
 }
 
-/// Whether a sample shows something. One series that is no number hides no other that violates the goal.
+/// Whether a sample shows something. One series that is no number hides no other that violates the goal, and what is known only in part
+/// may violate it by that.
 #[must_use]
 pub fn shows(goal: MetricGoal, one: &Sample) -> bool {
     match one.lacks {
         None => true,
-        Some(Lack::NotANumber) => breaks(goal, one),
-        Some(_) => false,
+        Some(lack) => lack.has_bounds() && breaks(goal, one),
     }
 }
 

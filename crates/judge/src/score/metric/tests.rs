@@ -37,6 +37,7 @@ fn sample(second: i64, value: f64) -> Sample {
         series: 1,
         behind: Vec::new(),
         lacks: None,
+        lost: 0,
     }
 }
 
@@ -310,4 +311,40 @@ fn a_share_of_infinitely_many_events_is_unknown() {
         Some(Sample { total: Some(f64::MAX), ..sample(second, f64::MAX) })
     });
     assert_eq!(share.verdict, Verdict::Unknown, "{share:#?}");
+}
+
+#[test]
+fn what_was_lost_is_unknown_with_its_number_unless_what_is_left_violates() {
+    let lossy = |lack: Lack, value: f64| {
+        move |second: i64| {
+            let lost = if lack == Lack::Dropped { 7 } else { 0 };
+            // What arrived is the least.
+            let part = Sample { low: None, lacks: Some(lack), lost, ..sample(second, value) };
+            Some(if (40..50).contains(&second) { part } else { sample(second, 0.1) })
+        }
+    };
+    for lack in [Lack::Dropped, Lack::Unreadable, Lack::TooMany, Lack::Silent] {
+        assert_eq!(judged(MetricGoal::Below(0.5), lossy(lack, 9.0)).verdict, Verdict::Violated, "{lack:?}");
+        let card = judged(MetricGoal::Below(0.5), lossy(lack, 0.1));
+        assert_eq!(card.verdict, Verdict::Unknown, "{card:#?}");
+        assert!(card.why.contains(lack.word()), "{}", card.why);
+        assert_eq!(
+            card.why.contains("2 samples of which the kernel dropped packets (14 packets)"),
+            lack == Lack::Dropped
+        );
+        let above = judged(MetricGoal::Above(0.05), lossy(lack, 0.01));
+        assert_eq!(above.verdict, Verdict::Unknown, "there may have been more: {above:#?}");
+    }
+    let other = judged(MetricGoal::Below(0.5), lossy(Lack::OtherType, 9.0));
+    assert_eq!(other.verdict, Verdict::Unknown, "{other:#?}");
+    let counted = |second: i64| {
+        let lacks = (40..45).contains(&second).then_some(Lack::Dropped);
+        let part = sample(second, 3.0);
+        Some(if lacks.is_some() { Sample { low: None, high: None, lacks, lost: 7, ..part } } else { part })
+    };
+    let increase = judged(MetricGoal::IncreaseBelow(1.0), counted);
+    assert!(
+        increase.verdict == Verdict::Unknown && increase.why.contains("so it may have increased by more"),
+        "{increase:#?}"
+    );
 }

@@ -48,7 +48,7 @@ impl Plan {
         };
         let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
         let told = |source: &&Source| {
-            !source.kind.probe().about().clear.is_empty()
+            source.kind.probe().is_some_and(|probe| !probe.about().clear.is_empty())
                 || serde_json::to_string(&source.kind).is_ok_and(|text| text.contains(HIDDEN))
         };
         let sources: Vec<_> = self.sources.iter().filter(told).map(|source| source.name.as_str()).collect();

@@ -169,7 +169,7 @@ mod tests {
             let source =
                 Source { name: "s".to_owned(), kind, timeout: Span::secs(5), names: BTreeMap::new() };
             let written = serde_json::to_string(&source).expect("it prints");
-            let shown = format!("{source:?} {:?}", source.kind.probe().about().asks);
+            let shown = format!("{source:?} {:?}", source.kind.place());
             for text in [&written, &shown] {
                 assert!(!text.contains("SECRET") && text.contains("***"), "{text}");
             }

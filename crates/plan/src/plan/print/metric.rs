@@ -17,13 +17,16 @@ pub(super) fn write(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Re
     let mut table = Builder::default();
     table.push_record(["source", "kind", "asked at", "time-out", "questions"]);
     for source in &plan.sources {
-        let probe = source.kind.probe();
+        let (timeout, questions) = match source.kind.listens() {
+            Some(_) => (String::new(), "none: it listens".to_owned()),
+            None => (source.timeout.to_string(), format!("{} a minute", a_minute(plan, source))),
+        };
         table.push_record([
             source.name.clone(),
             source.kind.name().to_owned(),
-            probe.about().asks,
-            source.timeout.to_string(),
-            format!("{} a minute", a_minute(plan, source)),
+            source.kind.place(),
+            timeout,
+            questions,
         ]);
     }
     writeln!(out, "\nSources")?;
@@ -90,14 +93,21 @@ fn a_minute(plan: &Plan, source: &Source) -> String {
     format!("{:.0}", all + alerts)
 }
 
-/// Returns who is asked, and how often, for a summary; empty without sources.
+/// Returns who is asked, and how often, and what is listened for, for a summary; empty without sources.
 pub(super) fn summary(plan: &Plan) -> String {
-    let each = |source: &Source| {
-        let probe = source.kind.probe();
-        let host =
-            probe.about().reach.to.map_or_else(String::new, |(host, port)| format!(" at {host}:{port}"));
-        format!("{}{host} {} times a minute", source.name, a_minute(plan, source))
+    let (mut asks, mut listens) = (Vec::new(), Vec::new());
+    for source in &plan.sources {
+        let Some(probe) = source.kind.probe() else {
+            listens.push(format!("{} at {}", source.name, source.kind.place()));
+            continue;
+        };
+        let to = probe.about().reach.to;
+        let host = to.map_or_else(String::new, |(host, port)| format!(" at {host}:{port}"));
+        asks.push(format!("{}{host} {} times a minute", source.name, a_minute(plan, source)));
+    }
+    let told = |verb: &str, all: &[String]| match all {
+        [] => String::new(),
+        all => format!("; {verb} {}", all.join(", ")),
     };
-    let all: Vec<String> = plan.sources.iter().map(each).collect();
-    if all.is_empty() { String::new() } else { format!("; asks {}", all.join(", ")) }
+    format!("{}{}", told("asks", &asks), told("listens for", &listens))
 }

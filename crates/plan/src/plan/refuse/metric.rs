@@ -81,14 +81,14 @@ fn goal(item: &Item<MetricObjective>, sink: &mut Sink) {
 
 fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
     let metric = &item.value.metric;
-    let Some(asks) = metric.value.asks() else {
+    if metric.value.asks().is_none() {
         let problem = Problem::error(format!(
             "the metric of objective `{}` is not complete, or there are two",
             item.name
         ));
-        let help = "one of: promql (or query, for other sources); good with total";
+        let help = "one of: promql (statsd or query, for other sources); good with total";
         return sink.push(problem.at(item.place_of(&metric.at), "what is asked?").help(help));
-    };
+    }
     let Some(kind) = scenario.source(&metric.source).and_then(|source| source.value.kind()) else { return };
     let Some(metrics) = kind.metrics() else {
         let message = format!(
@@ -101,15 +101,53 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
             problem.help("alert = { source = \"…\", name = \"…\" } with detect_within or resolve_within"),
         );
     };
-    let wrong_key = match (&kind, &metric.value.promql, &metric.value.query) {
-        (SourceKind::Prometheus(_), _, Some(query)) => Some((query, "query", "promql")),
-        (SourceKind::Json(_), Some(promql), _) => Some((promql, "promql", "query")),
-        _ => None,
-    };
-    if let Some((at, has, wanted)) = wrong_key {
+    let own = &metric.value;
+    let keys = [("promql", &own.promql), ("query", &own.query), ("statsd", &own.statsd)];
+    let wanted = metrics.key();
+    if let Some((has, Some(at))) = keys.into_iter().find(|(key, text)| *key != wanted && text.is_some()) {
         let message = format!("source `{}` of kind `{}` has no `{has}`", metric.source.value, kind.name());
         let problem = Problem::error(message).at(item.place_of(&at.at), "of another kind");
         return sink.push(problem.help(format!("{wanted} = \"…\"")));
+    }
+    let keys = [
+        ("tags", own.tags.as_ref().map(|spot| &spot.at)),
+        ("value", own.value.as_ref().map(|spot| &spot.at)),
+        ("alive_by", own.alive_by.as_ref().map(|spot| &spot.at)),
+    ];
+    let place = |key: &str, text: &std::ops::Range<usize>| {
+        let at = keys.iter().find(|(name, _)| *name == key).and_then(|(_, at)| *at).unwrap_or(text);
+        item.place_of(at)
+    };
+    for (key, at) in keys {
+        if let Some(at) = at.filter(|_| !metrics.takes().contains(&key)) {
+            let message =
+                format!("source `{}` of kind `{}` has no `{key}`", metric.source.value, kind.name());
+            let help = "leave it out: its query says what is asked";
+            return sink.push(Problem::error(message).at(item.place_of(at), "of another kind").help(help));
+        }
+    }
+    let mut sound = true;
+    item.value.written(|text, written| {
+        for (key, what, help) in metrics.wrong(&text.value, written) {
+            sound = false;
+            let problem = Problem::error(format!("objective `{}`: {what}", item.name));
+            sink.push(problem.at(place(key, &text.at), "cannot be judged").help(help));
+        }
+    });
+    let Some(asks) = item.value.asks(metrics).filter(|_| sound) else { return };
+    let least = asks.queries().into_iter().map(|query| metrics.least_lag(query)).max().unwrap_or_default();
+    if own.lag.value < least {
+        let at = if own.lag.at.is_empty() { &metric.at } else { &own.lag.at };
+        let message = format!(
+            "objective `{}` is known only {least} later, and its `lag` is {}",
+            item.name, own.lag.value
+        );
+        let help = format!(
+            "lag = \"{least}\", or a shorter `alive_within` in [sources.{}.{}]",
+            metric.source.value,
+            kind.name()
+        );
+        sink.push(Problem::error(message).at(item.place_of(at), "too short").help(help));
     }
     if let (SourceKind::Json(_), Some(window)) = (&kind, &metric.value.window) {
         let message = format!(
@@ -200,7 +238,7 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
             continue;
         };
         let Some(metrics) = kind.metrics() else { continue };
-        let Some(asks) = metric.asks() else { continue };
+        let Some(asks) = item.value.asks(metrics) else { continue };
         let own = metric.window.as_ref().map_or(Span::ZERO, |window| window.value);
         let window = window(&asks, own, metrics);
         let during = item.value.during();

@@ -16,6 +16,7 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
         Machine::This => Severity::Error,
         Machine::Any => Severity::Warning,
     };
+    same_address(scenario, sink);
     for item in &scenario.sources {
         kinds(item, sink);
         for kind in item.value.kinds() {
@@ -28,6 +29,9 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
                 for refusal in lacks.err().into_iter().flatten() {
                     sink.push(problem(item, &kind.value, &refusal, elsewhere));
                 }
+            }
+            for doubt in kind.value.doubts() {
+                sink.push(problem(item, &kind.value, &doubt, Severity::Warning));
             }
             clear(item, &kind.value, sink);
         }
@@ -46,6 +50,25 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
                     .at(item.place(), "not used")
                     .help("metric = { source = \"…\", … } or alert = { source = \"…\", … } in an objective"),
             );
+        }
+    }
+}
+
+/// Refuses a source that listens where an earlier one does.
+fn same_address(scenario: &Scenario, sink: &mut Sink) {
+    let mut taken: Vec<(String, &Item<Source>)> = Vec::new();
+    for item in &scenario.sources {
+        let Some(address) = item.value.kind().and_then(|kind| Some(kind.listens()?.address())) else {
+            continue;
+        };
+        match taken.iter().find(|(other, _)| *other == address) {
+            Some((_, other)) => sink.push(
+                Problem::error(format!("sources `{}` and `{}` listen on {address}", other.name, item.name))
+                    .at(item.place(), "in use")
+                    .also(other.place(), "the first")
+                    .help("one source is enough: any number of objectives can ask it"),
+            ),
+            None => taken.push((address, item)),
         }
     }
 }
@@ -80,7 +103,7 @@ fn problem(item: &Item<Source>, kind: &SourceKind, refusal: &Refusal, severity: 
 
 /// Warns of secrets in clear text.
 fn clear(item: &Item<Source>, kind: &SourceKind, sink: &mut Sink) {
-    let request = kind.probe();
+    let Some(request) = kind.probe() else { return };
     for clear in request.about().clear.into_iter().filter(|one| one.sure && one.part != Part::User) {
         let message = format!("{} of source `{}` looks like a secret in clear text", clear.part, item.name);
         let help = "secrets.key = { secret_file = \"/etc/firedrill/secrets/key\" }, and {key} in its place";

@@ -9,7 +9,7 @@ use super::{Parts, Prometheus, encoded};
 use crate::{
     alert::{AlertQuery, AlertSeen, Alerts, json, quoted, shown},
     excerpt::excerpt,
-    kind::{Kind as _, alertmanager::what},
+    kind::alertmanager::what,
 };
 
 /// The state of an alert that waits no more for its `for`.

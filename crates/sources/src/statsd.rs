@@ -1,0 +1,17 @@
+//! StatsD: packets that programs send, counted as they arrive. Nothing is asked of anybody.
+
+mod alive;
+mod gauges;
+mod interval;
+mod line;
+mod listener;
+mod query;
+mod socket;
+mod store;
+mod track;
+
+pub use self::{listener::Listener, store::Counts};
+pub(crate) use self::{
+    listener::Wanted,
+    query::{Query, Reads, Selector},
+};

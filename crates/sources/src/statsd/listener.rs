@@ -1,0 +1,201 @@
+//! Listens for the packets of StatsD, by a thread of its own: it is to be late for none of them.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsRawFd as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use firedrill_probe::clock;
+
+use super::{
+    Counts,
+    query::Query,
+    socket::{self, Got},
+    store::Store,
+};
+use crate::points::{Behind, Point};
+
+/// Size of the kernel's buffer of packets that are not read yet.
+pub(super) const BUFFER: usize = 8 << 20;
+/// The longest packet.
+const PACKET: usize = 65_536;
+/// The longest time between two looks at the packets that the kernel dropped.
+const LOOK_US: i64 = 10_000;
+/// The same without any packet; and the time after which the thread notices that it is to end.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// What is listened for, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) listen: SocketAddr,
+    /// Where each packet is passed on to.
+    pub(crate) forward: Option<SocketAddr>,
+    pub(crate) within: Duration,
+    /// Whether a sign before a gauge's value means a change.
+    pub(crate) changes: bool,
+    pub(crate) queries: Vec<Query>,
+}
+
+/// A listener. It ends when it is dropped.
+pub struct Listener {
+    store: Arc<Mutex<Store>>,
+    ends: Arc<AtomicBool>,
+    at: SocketAddr,
+    buffer: usize,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Listener {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// The address cannot be listened on; a clause for people, with what to do.
+    pub(crate) fn open(wanted: Wanted) -> Result<Self, String> {
+        Self::with_buffer(wanted, BUFFER)
+    }
+
+    pub(super) fn with_buffer(wanted: Wanted, buffer: usize) -> Result<Self, String> {
+        let Wanted { listen, forward, within, changes, queries } = wanted;
+        let socket = socket::open(listen, buffer)?;
+        let buffer = socket::buffer(&socket);
+        let at = socket.local_addr().unwrap_or(listen);
+        let onward = forward.map(|to| socket::towards(to)).transpose()?;
+        let within_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
+        let store = Arc::new(Mutex::new(Store::new(queries, within_us, changes, now_us())));
+        let ends = Arc::new(AtomicBool::new(false));
+        let reader = Reader {
+            lost: socket::lost(&socket)?,
+            looked_us: now_us(),
+            socket,
+            onward,
+            store: Arc::clone(&store),
+            ends: Arc::clone(&ends),
+        };
+        let thread = std::thread::Builder::new().name("statsd".to_owned());
+        thread.spawn(move || reader.read()).map_err(|error| format!("no thread can be started: {error}"))?;
+        Ok(Self { store, ends, at, buffer })
+    }
+
+    /// Returns the address.
+    #[must_use]
+    pub const fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Returns the size of the kernel's buffer, as the kernel counts it.
+    #[must_use]
+    pub const fn buffer(&self) -> usize {
+        self.buffer
+    }
+
+    /// Returns counts of all that arrived.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.store().counts()
+    }
+
+    /// Returns what a question lacks, in words, if nothing came of it.
+    pub(crate) fn missing(&self, query: &str) -> Option<String> {
+        self.store().missing(query)
+    }
+
+    pub(crate) fn points(
+        &self,
+        query: &str,
+        moments: impl Iterator<Item = i64>,
+    ) -> Result<Vec<Point>, String> {
+        self.store().points(query, moments)
+    }
+
+    pub(crate) fn behind(
+        &self,
+        queries: &str,
+        moments: impl Iterator<Item = i64>,
+    ) -> Result<Vec<Behind>, String> {
+        self.store().behind(queries, moments)
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
+    }
+}
+
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The listener's clock, which counts from the machine's boot.
+fn now_us() -> i64 {
+    i64::try_from(clock::boot_us()).unwrap_or(i64::MAX)
+}
+
+/// The thread that reads.
+struct Reader {
+    socket: UdpSocket,
+    onward: Option<UdpSocket>,
+    store: Arc<Mutex<Store>>,
+    ends: Arc<AtomicBool>,
+    /// Number of packets that the kernel had dropped by the last look, and when that was.
+    lost: u32,
+    looked_us: i64,
+}
+
+impl Reader {
+    fn read(mut self) {
+        let mut buffer = vec![0; PACKET];
+        let mut control = socket::control();
+        while !self.ends.load(Ordering::Relaxed) {
+            let now = now_us();
+            match socket::receive(self.socket.as_raw_fd(), &mut buffer, &mut control) {
+                Some(Got { bytes, from, age_us }) => {
+                    let at_us = now_us().saturating_sub(age_us);
+                    let packet = buffer.get(..bytes).unwrap_or_default();
+                    lock(&self.store).packet(at_us, from, packet);
+                    if self.onward.as_ref().is_some_and(|onward| onward.send(packet).is_err()) {
+                        lock(&self.store).not_forwarded();
+                    }
+                    if now - self.looked_us >= LOOK_US {
+                        self.look(at_us);
+                    }
+                }
+                None => {
+                    self.look(now);
+                    socket::wait(&self.socket, WAIT);
+                }
+            }
+        }
+    }
+
+    /// Notes what the kernel dropped since the last look. All that arrived up to `read_us` was read.
+    fn look(&mut self, read_us: i64) {
+        // Without the count nothing tells whether packets were dropped, so no moment counts as read.
+        let Ok(lost) = socket::lost(&self.socket) else { return };
+        let now = now_us();
+        let mut store = lock(&self.store);
+        let packets = lost.wrapping_sub(self.lost);
+        if packets > 0 {
+            store.dropped(self.looked_us, now, u64::from(packets));
+        }
+        store.read_until(read_us);
+        (self.lost, self.looked_us) = (lost, now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

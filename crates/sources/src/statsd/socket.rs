@@ -1,0 +1,146 @@
+//! The socket of a listener: when each packet arrived, and how many the kernel dropped.
+
+use std::{
+    io::{ErrorKind, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    time::Duration,
+};
+
+use firedrill_probe::clock;
+use nix::{
+    cmsg_space,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, setsockopt, sockopt},
+        time::TimeSpec,
+    },
+};
+
+/// A packet.
+pub(super) struct Got {
+    pub(super) bytes: usize,
+    pub(super) from: SocketAddr,
+    /// How long ago it arrived.
+    pub(super) age_us: i64,
+}
+
+/// Packets that arrived longer ago than this were not: somebody set the clock.
+const OLDEST_US: i64 = 60_000_000;
+
+/// Opens a socket with a large buffer.
+pub(super) fn open(at: SocketAddr, buffer: usize) -> Result<UdpSocket, String> {
+    let socket = UdpSocket::bind(at).map_err(|error| refused(at, &error))?;
+    let options = || {
+        socket.set_nonblocking(true)?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        // Root may exceed the machine's bound.
+        setsockopt(&socket, sockopt::RcvBufForce, &buffer)
+            .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &buffer))?;
+        std::io::Result::Ok(())
+    };
+    options().map_err(|error| format!("{at} cannot be listened on: {error}"))?;
+    Ok(socket)
+}
+
+fn refused(at: SocketAddr, error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "{at} is in use, perhaps by a StatsD daemon; listen on another port, to which that daemon or a repeater copies the \
+             packets (`ss -lunp 'sport = :{}'` shows who has it)",
+            at.port()
+        ),
+        ErrorKind::AddrNotAvailable => {
+            format!("{at} is no address of this machine; `ip addr` shows which there are")
+        }
+        ErrorKind::PermissionDenied => {
+            format!("{at} may not be listened on by this user; a port above 1023 needs no privilege")
+        }
+        _ => format!("{at} cannot be listened on: {error}"),
+    }
+}
+
+/// Opens a socket by which packets are passed on.
+pub(super) fn towards(to: SocketAddr) -> Result<UdpSocket, String> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let open = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(to)?;
+        socket.set_nonblocking(true)?;
+        std::io::Result::Ok(socket)
+    };
+    open().map_err(|error| format!("packets cannot be passed on to {to}: {error}"))
+}
+
+/// Returns the size of the socket's buffer.
+pub(super) fn buffer(socket: &UdpSocket) -> usize {
+    getsockopt(socket, sockopt::RcvBuf).unwrap_or(0)
+}
+
+/// Returns the room for what the kernel says of a packet.
+pub(super) fn control() -> Vec<u8> {
+    cmsg_space!(TimeSpec)
+}
+
+/// Reads the next packet that has arrived.
+pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> Option<Got> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT).ok()?;
+    let at = got.cmsgs().ok().and_then(|mut all| {
+        all.find_map(|one| if let ControlMessageOwned::ScmTimestampns(at) = one { Some(at) } else { None })
+    });
+    let age_us = at.map_or(0, |at| {
+        let at_us = at.tv_sec().saturating_mul(1_000_000).saturating_add(at.tv_nsec() / 1_000);
+        i64::try_from(clock::wall_us()).unwrap_or(i64::MAX).saturating_sub(at_us)
+    });
+    Some(Got {
+        bytes: got.bytes,
+        from: sender(got.address.as_ref())?,
+        age_us: if (0..=OLDEST_US).contains(&age_us) { age_us } else { 0 },
+    })
+}
+
+fn sender(address: Option<&SockaddrStorage>) -> Option<SocketAddr> {
+    let address = address?;
+    let v4 = address.as_sockaddr_in().map(|one| SocketAddr::from((one.ip(), one.port())));
+    v4.or_else(|| address.as_sockaddr_in6().map(|one| SocketAddr::from((one.ip(), one.port()))))
+}
+
+/// Waits for a packet.
+pub(super) fn wait(socket: &UdpSocket, most: Duration) {
+    let mut all = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
+    // Whatever comes of it, the socket is read next.
+    let _ = poll(&mut all, most);
+}
+
+/// Returns the number of packets that the kernel has dropped because the buffer was full.
+#[cfg(target_os = "linux")]
+pub(super) fn lost(socket: &UdpSocket) -> Result<u32, String> {
+    const VALUES: usize = 9;
+    const DROPS: usize = 8;
+    /// The same on all machines but those of SPARC and PA-RISC; the crate `libc` has no name for it.
+    const SO_MEMINFO: libc::c_int = 55;
+    let mut values = [0_u32; VALUES];
+    let mut size = libc::socklen_t::try_from(size_of_val(&values)).unwrap_or(0);
+    // SAFETY: `values` and `size` are valid places for the kernel to write to, and `size` is that of `values`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    if result != 0 || size as usize != size_of_val(&values) {
+        return Err("this kernel does not tell how many packets it drops; Linux from 4.12 on does".to_owned());
+    }
+    Ok(values[DROPS])
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lost(_: &UdpSocket) -> Result<u32, String> {
+    Err("this system does not tell how many packets it drops; Linux does".to_owned())
+}

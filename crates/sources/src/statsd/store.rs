@@ -1,0 +1,248 @@
+//! What a listener knows: its questions, the senders of their metrics, the packets that were lost, and counts of all that arrived.
+//! Only what is asked for is kept, so its memory is bounded by the questions.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    net::SocketAddr,
+};
+
+use super::{
+    alive::Stream,
+    line::{Line, line},
+    query::Query,
+    track::{Known, SENDERS, Track},
+};
+use crate::{
+    excerpt::excerpt,
+    points::{Behind, Point},
+};
+
+/// Maximum number of times in which packets were dropped that are told apart.
+const DROPS: usize = 1_000;
+/// Number of names that are kept for messages.
+const NAMES: usize = 200;
+
+/// What a listener knows. Times are microseconds of the listener's clock.
+pub(super) struct Store {
+    tracks: Vec<Track>,
+    /// The questions by the names of the metrics that they are about.
+    by_name: HashMap<String, Vec<usize>>,
+    senders: HashMap<SocketAddr, Stream>,
+    /// Times in which packets were dropped, and how many, in order.
+    drops: VecDeque<(i64, i64, u64)>,
+    within_us: i64,
+    changes: bool,
+    began_us: i64,
+    read_us: i64,
+    counts: Counts,
+    names: BTreeSet<String>,
+}
+
+/// Counts of all that arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that were read.
+    pub packets: u64,
+    /// Metrics in them.
+    pub metrics: u64,
+    /// Events and service checks of DogStatsD, which are skipped.
+    pub skipped: u64,
+    /// Lines that could not be read.
+    pub malformed: u64,
+    /// The first of these, without what may be a secret.
+    pub first_malformed: Option<String>,
+    /// Packets that the kernel dropped before they were read.
+    pub dropped: u64,
+    /// Packets that could not be passed on.
+    pub not_forwarded: u64,
+}
+
+impl Store {
+    /// `changes` says whether a sign before a gauge's value means a change.
+    pub(super) fn new(queries: Vec<Query>, within_us: i64, changes: bool, began_us: i64) -> Self {
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, query) in queries.iter().enumerate() {
+            let by = query.alive_by.as_ref().map(|one| &one.name);
+            for name in std::iter::once(&query.of.name).chain(by) {
+                let all = by_name.entry(name.clone()).or_default();
+                if !all.contains(&place) {
+                    all.push(place);
+                }
+            }
+        }
+        Self {
+            tracks: queries.into_iter().map(Track::new).collect(),
+            by_name,
+            senders: HashMap::new(),
+            drops: VecDeque::new(),
+            within_us,
+            changes,
+            began_us,
+            read_us: began_us,
+            counts: Counts::default(),
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// Takes a packet.
+    pub(super) fn packet(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8]) {
+        self.counts.packets += 1;
+        if let Some(sender) = self.senders.get_mut(&from) {
+            sender.heard(at_us, self.within_us);
+        }
+        for bytes in bytes.split(|byte| *byte == b'\n') {
+            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            if !bytes.is_empty() {
+                self.line(at_us, from, bytes);
+            }
+        }
+    }
+
+    fn line(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8]) {
+        let metric = match line(bytes) {
+            Ok(Line::Metric(metric)) => metric,
+            Ok(Line::Skipped) => return self.counts.skipped += 1,
+            Err(malformed) => {
+                self.counts.malformed += 1;
+                let shown = || firedrill_wire::hide::line(&excerpt(&String::from_utf8_lossy(bytes)));
+                self.counts.first_malformed.get_or_insert_with(shown);
+                let places = malformed.name.and_then(|name| self.by_name.get(name));
+                places.into_iter().flatten().for_each(|place| {
+                    if let Some(track) = self.tracks.get_mut(*place)
+                        && malformed.name == Some(&track.query.of.name)
+                    {
+                        track.unreadable(at_us);
+                    }
+                });
+                return;
+            }
+        };
+        self.counts.metrics += 1;
+        let Some(places) = self.by_name.get(metric.name) else {
+            if self.names.len() < NAMES && !self.names.contains(metric.name) {
+                self.names.insert(metric.name.to_owned());
+            }
+            return;
+        };
+        let mut follows = false;
+        for place in places {
+            let Some(track) = self.tracks.get_mut(*place) else { continue };
+            follows |= track.take(&metric, (at_us, self.within_us), from, self.changes);
+        }
+        if follows && !self.senders.contains_key(&from) {
+            self.follow(at_us, from);
+        }
+    }
+
+    /// Follows a sender. Those that were silent the longest make room.
+    fn follow(&mut self, at_us: i64, from: SocketAddr) {
+        if self.senders.len() >= SENDERS {
+            let oldest =
+                self.senders.iter().min_by_key(|(_, stream)| stream.last_us()).map(|(from, _)| *from);
+            if let Some(oldest) = oldest {
+                self.senders.remove(&oldest);
+                self.tracks.iter_mut().for_each(|track| track.forget(&oldest));
+            }
+        }
+        self.senders.insert(from, Stream::new(at_us));
+    }
+
+    /// Packets were dropped between two moments.
+    pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
+        self.counts.dropped = self.counts.dropped.saturating_add(packets);
+        if self.drops.len() >= DROPS
+            && let Some((_, until, earlier)) = self.drops.pop_front()
+            && let Some(next) = self.drops.front_mut()
+        {
+            // What is told of the two is told of both times.
+            next.0 = next.0.min(until);
+            next.2 = next.2.saturating_add(earlier);
+        }
+        self.drops.push_back((from_us, until_us, packets));
+        self.tracks.iter_mut().for_each(|track| track.dropped(until_us, packets));
+    }
+
+    /// Everything that arrived up to a moment was read.
+    pub(super) fn read_until(&mut self, us: i64) {
+        self.read_us = self.read_us.max(us);
+    }
+
+    /// A packet could not be passed on.
+    pub(super) fn not_forwarded(&mut self) {
+        self.counts.not_forwarded += 1;
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+
+    /// Returns the points of a question at moments.
+    pub(super) fn points(
+        &mut self,
+        query: &str,
+        moments: impl Iterator<Item = i64>,
+    ) -> Result<Vec<Point>, String> {
+        let (place, read_us) = (self.place(query)?, self.read_us);
+        self.tracks[place].advance(read_us);
+        let dropped = |from_us: i64, until_us: i64| dropped(&self.drops, from_us, until_us);
+        let known = self.known(&dropped);
+        Ok(moments.filter_map(|at_us| self.tracks[place].point(at_us, known)).collect())
+    }
+
+    /// Returns what is behind questions, one in a line, at moments.
+    pub(super) fn behind(
+        &mut self,
+        queries: &str,
+        moments: impl Iterator<Item = i64>,
+    ) -> Result<Vec<Behind>, String> {
+        let places: Vec<usize> = queries.lines().map(|query| self.place(query)).collect::<Result<_, _>>()?;
+        let read_us = self.read_us;
+        places.iter().for_each(|place| self.tracks[*place].advance(read_us));
+        let dropped = |from_us: i64, until_us: i64| dropped(&self.drops, from_us, until_us);
+        let known = self.known(&dropped);
+        let one = |at_us: i64| {
+            let (ages, series): (Vec<_>, Vec<_>) =
+                places.iter().map(|place| self.tracks[*place].behind(at_us, known)).unzip();
+            // One without any data has no age, and neither have all.
+            let age = ages.into_iter().collect::<Option<Vec<f64>>>();
+            Behind { at_us, age: age.and_then(|all| all.into_iter().reduce(f64::max)), series }
+        };
+        Ok(moments.map(one).collect())
+    }
+
+    /// Returns what a question lacks, in words, if nothing came of it.
+    pub(super) fn missing(&self, query: &str) -> Option<String> {
+        let missing = self.tracks[self.place(query).ok()?].missing()?;
+        let Counts { packets, .. } = self.counts;
+        if packets == 0 {
+            return Some(format!("{missing}; no packet arrived"));
+        }
+        let names: Vec<String> = self.names.iter().take(5).map(|name| excerpt(name)).collect();
+        let more = if self.names.len() > names.len() { ", …" } else { "" };
+        let s = if packets == 1 { "" } else { "s" };
+        Some(if names.is_empty() {
+            format!("{missing}; {packets} packet{s} arrived")
+        } else {
+            format!("{missing}; {packets} packet{s} arrived, with {}{more}", names.join(", "))
+        })
+    }
+
+    fn place(&self, query: &str) -> Result<usize, String> {
+        let place = self.tracks.iter().position(|track| track.query.to_string() == query);
+        place.ok_or_else(|| format!("nobody listens for {query}"))
+    }
+
+    fn known<'s>(&'s self, dropped: &'s dyn Fn(i64, i64) -> u64) -> Known<'s> {
+        let Self { senders, began_us, read_us, within_us, .. } = self;
+        Known { senders, began_us: *began_us, read_us: *read_us, within_us: *within_us, dropped }
+    }
+}
+
+/// Returns the number of packets that were dropped in times that touch a time.
+fn dropped(drops: &VecDeque<(i64, i64, u64)>, from_us: i64, until_us: i64) -> u64 {
+    let touching = drops.iter().rev().take_while(|(_, until, _)| *until >= from_us);
+    touching.filter(|(from, ..)| *from <= until_us).map(|(_, _, packets)| packets).sum()
+}
+
+#[cfg(test)]
+mod tests;
