@@ -61,6 +61,7 @@ export async function check(browser, file, view) {
 function judge(seen, view, report) {
   for (const text of seen.wide) report('wide', text);
   for (const text of seen.cut) report('cut', `the chart cuts off ${text}`);
+  for (const text of seen.unclear) report('unclear', text);
   if (!VERDICTS.includes(seen.verdict)) report('verdict', `it shows no verdict, only “${seen.verdict}”`);
   if (!seen.title) report('verdict', 'it shows no title');
   if (!seen.story) report('verdict', 'it shows no story');

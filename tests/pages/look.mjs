@@ -61,6 +61,31 @@ export function look(width) {
     if (!inside) cut.push(`“${text.textContent}” in ${path(text.ownerSVGElement)}`);
   }
 
+  // Words of a chart that lie on each other, lines of what is wanted without a label, axes without a name.
+  const unclear = [];
+  const seen = (one) => getComputedStyle(one).display !== 'none' && one.getBoundingClientRect().width > 0;
+  for (const svg of document.querySelectorAll('svg.chart')) {
+    const texts = [...svg.querySelectorAll('text')].filter(seen).map((text) => ({ text, box: text.getBoundingClientRect() }));
+    texts.forEach(({ text, box }, place) => {
+      for (const { text: other, box: its } of texts.slice(place + 1)) {
+        const wide = Math.min(box.right, its.right) - Math.max(box.left, its.left);
+        const high = Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top);
+        // Boxes of letters are higher than what is drawn of them.
+        if (wide > 2 && high > 5) unclear.push(`“${text.textContent}” lies on “${other.textContent}” in ${path(svg)}`);
+      }
+    });
+    for (const goal of svg.querySelectorAll('line.goal')) {
+      if (!goal.nextElementSibling?.matches('text.wanted')) unclear.push(`a line of what is wanted has no label in ${path(svg)}`);
+    }
+    if (!svg.matches('.lanes, .heat') && !svg.querySelector('text.name')) unclear.push(`an axis has no name in ${path(svg)}`);
+  }
+  // A term that a mouse explains is explained in words, too, near it.
+  for (const term of document.querySelectorAll('abbr[title]')) {
+    const near = term.closest('article, section')?.querySelectorAll('.terms dt') ?? [];
+    const meant = [...near].find((one) => one.textContent === term.textContent)?.nextElementSibling;
+    if (meant?.textContent !== term.title) unclear.push(`the term “${term.textContent}” has no meaning beside it`);
+  }
+
   const shown = (element) => element?.checkVisibility?.({ visibilityProperty: true, opacityProperty: true }) ?? false;
   const words = (selector) => {
     const element = document.querySelector(selector);
@@ -71,7 +96,7 @@ export function look(width) {
     return shown(svg) && box.width > 100 && box.height > 50 && svg.querySelector('path[d]') !== null;
   };
   return {
-    wide, cut,
+    wide, cut, unclear,
     verdict: words('.badge.big').replace(/^\W+/u, ''),
     title: words('h1'),
     story: words('.story'),

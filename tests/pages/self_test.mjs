@@ -29,7 +29,7 @@ const BROKEN = [
   ['a style that its own policy refuses', (page) => page.replace('</head>', '<style>p{margin:0}</style></head>'), VIEWS.desk, 'console', 'Content Security Policy'],
   ['a script that was changed', (page) => page.replace("'use strict';\n", "'use strict';\n\n"), VIEWS.desk, 'console', 'Content Security Policy'],
   ['a script that does not run', scripted('<script>', '<script type="text/plain">'), used, 'cursor', 'did not run'],
-  ['values of another moment', scripted('Math.floor((ms - line.from) / line.step)', 'Math.floor((ms - line.from) / line.step) + 7'), used, 'cursor', 'where the data has'],
+  ['values of another moment', scripted('Math.floor((ms - line.from) / line.step);\n      const [share', 'Math.floor((ms - line.from) / line.step) + 7;\n      const [share'), used, 'cursor', 'where the data has'],
   ['values that nobody is told', scripted('    sayValues();\n', ''), used, 'cursor', 'is not told'],
   ['a cursor on one chart alone', scripted('for (const svg of all) {', 'for (const svg of all.slice(0, 1)) {'), used, 'cursor', 'charts show the cursor'],
   ['a key that does not zoom', scripted("'+': () => zoomBy(0.5),", ''), used, 'zoom', '+ shows'],
@@ -47,6 +47,23 @@ const BROKEN = [
   ['no verdict', without(/<span class="badge [a-z]+ big">[\s\S]*?<\/span> ?\w+<\/span>/), VIEWS.phone, 'verdict', 'no verdict'],
   ['a verdict that is not shown', style('.head{display:none}'), VIEWS.deskScriptless, 'verdict', 'no verdict'],
   ['details that are not printed', style('@media print{details::details-content{content-visibility:hidden!important}}'), VIEWS.paper, 'folded', 'not printed'],
+];
+
+// The same of a page that has lanes of metrics and logs.
+const LANES_PAGE = new URL('../../docs/examples/violated.html', import.meta.url);
+const LANES = [
+  ['rates of another moment', scripted('Math.floor((ms - line.from) / line.step);\n    const [high, low]', 'Math.floor((ms - line.from) / line.step) + 9;\n    const [high, low]'), used, 'cursor', 'log shop'],
+  ['a stretch that was not read, told as one without lines', scripted('high === null || within(line.gaps, ms)', 'false'), used, 'cursor', 'where the data has nothing'],
+  ['a gap of a metric that is not told', scripted('if (within(gaps, ms)) text', 'if (false) text'), used, 'cursor', 'where nothing is known'],
+  ['a metric without its unit', scripted('${plain(shown)}${unit && ` ${unit}`}', '${plain(shown)}'), used, 'cursor', 'error rate shows'],
+  ['a rate that a zoom draws lower', scripted('clamp(value / high, 0, 1)', 'clamp(value / high / 2, 0, 1)'), used, 'zoom', 'the highest rate is drawn at'],
+  ['samples that a zoom loses', scripted('at >= view.from && at <= view.until);', 'at >= view.from && at <= view.until - 6e4);'), used, 'zoom', 'samples are drawn'],
+  ['a filter that leaves lines of logs', scripted("one.classList.toggle('filtered', Boolean(away));", "if (!one.matches('g')) one.classList.toggle('filtered', Boolean(away));"), used, 'filter', 'lines of logs of other hosts'],
+  ['values of logs that are filtered away', scripted("g[data-l=\"${index}\"]`)?.classList.contains('filtered')", "g[data-l=\"${index}\"]`)?.classList.contains('nothing')"), used, 'filter', 'lines of logs, the values of'],
+  ['a goal without its label', without(/<text class="wanted"[^>]*>[^<]*<\/text>/), VIEWS.deskScriptless, 'unclear', 'has no label'],
+  ['labels that lie on each other', (page) => page.replace('>goal: 98 % good</text>', '>goal: 98 % good</text><text class="wanted" x="844" y="66">another label</text>'), VIEWS.desk, 'unclear', 'lies on'],
+  ['an axis without a name', (page) => page.replace(/(data-r="0"[\s\S]*?<\/svg>)/, (lane) => lane.replace(/<text class="name"[^>]*>[^<]*<\/text>/g, '')), VIEWS.desk, 'unclear', 'no name'],
+  ['a term that only a mouse explains', without(/<div><dt>budget spent<\/dt>[\s\S]*?<\/div>/g), VIEWS.phone, 'unclear', 'budget spent'],
 ];
 
 // Names of any length outside of charts, whose labels were measured when they were drawn.
@@ -96,6 +113,13 @@ export async function selfTest(file, check) {
         problems.push(`${what} (${view.name}): not found; found were: ${listed(all)}`);
       }
     }
+    const lanes = await readFile(LANES_PAGE, 'utf8');
+    for (const [what, change, view, kind, words] of LANES) {
+      const all = await found(what, lanes, change, { ...view, axe: false, play: ['cursor', 'zoom', 'filter'].includes(kind) });
+      if (!all.some((one) => one.kind === kind && one.text.includes(words))) {
+        problems.push(`${what} (${view.name}): not found; found were: ${listed(all)}`);
+      }
+    }
     for (const [what, change, view, axe] of RIGHT) {
       const all = await found(what, page, change, { ...view, axe, play: false });
       if (all.length > 0) problems.push(`${what} (${view.name}) is right, but it finds: ${listed(all)}`);
@@ -104,6 +128,6 @@ export async function selfTest(file, check) {
     await rm(folder, { recursive: true, force: true });
   }
   for (const problem of problems) console.error(`error: the check does not work: ${problem}`);
-  if (problems.length === 0) console.log(`ok   the check finds ${BROKEN.length} pages that are broken on purpose`);
+  if (problems.length === 0) console.log(`ok   the check finds ${BROKEN.length + LANES.length} pages that are broken on purpose`);
   return problems.length === 0;
 }

@@ -16,6 +16,8 @@ pub mod junit;
 mod markdown;
 mod names;
 mod openmetrics;
+mod rates;
+mod steps;
 mod style;
 mod values;
 mod view;

@@ -76,6 +76,7 @@ mod tests {
             lag: Span::secs(1),
             stale_after: Span::secs(5),
             window: Span::ZERO,
+            unit: String::new(),
             during: vec![Phase::Fault],
         }];
         plan

@@ -163,6 +163,7 @@ mod tests {
             lag: Span::secs(5),
             stale_after: Span::secs(30),
             window: Span::ZERO,
+            unit: String::new(),
             during: vec![Phase::Fault],
         };
         let mut seen = Seen::new(&Drill::one().plan());

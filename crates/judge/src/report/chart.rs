@@ -9,11 +9,16 @@ pub(crate) mod heat;
 pub(crate) mod lanes;
 mod legend;
 pub(crate) mod metric;
+mod panel;
+pub(crate) mod rates;
+mod text;
 
 use std::fmt::Write as _;
 
-use frame::{BELOW, BETWEEN, LATENCY, SHARE, Scale, TOP, WIDTH};
+use frame::{BELOW, BETWEEN, LATENCY, MARK_ROW, SHARE, Scale, TOP, WIDTH};
 pub(crate) use frame::{FRAME, Frame, Span};
+pub(crate) use text::{cut, escape};
+use text::{short, stretch};
 
 use super::columns::{Columns, Dot};
 use crate::score::format;
@@ -47,6 +52,7 @@ pub(crate) struct Band {
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
     pub(crate) at_us: i64,
+    pub(crate) label: String,
     pub(crate) title: String,
 }
 
@@ -62,20 +68,22 @@ pub(crate) struct Chart {
     pub(crate) lines: Vec<Line>,
     pub(crate) bands: Vec<Band>,
     pub(crate) marks: Vec<Mark>,
-    /// The limits of the objectives: share, and latency in microseconds.
-    pub(crate) good: Option<f64>,
-    pub(crate) below_us: Option<u64>,
+    /// The limits of the objectives with their labels: share, and latency in microseconds.
+    pub(crate) good: Option<(f64, String)>,
+    pub(crate) below_us: Option<(u64, String)>,
 }
 
 impl Chart {
     /// Renders the chart as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
-        let height = TOP + SHARE + BETWEEN + LATENCY + BELOW;
+        let placed = self.placed();
+        let rows = placed.iter().map(|(_, _, row)| row + 1).max().unwrap_or(0);
+        let height = TOP + SHARE + BETWEEN + LATENCY + BELOW + MARK_ROW * rows as f64;
         let lines: Vec<(&Line, Vec<Dot>)> =
             self.lines.iter().map(|line| (line, line.columns.dots().copied().collect())).collect();
         let floor = floor(&lines);
         let dots: Vec<&[Dot]> = lines.iter().map(|(_, dots)| dots.as_slice()).collect();
-        let scale = Scale::of(&dots, self.below_us);
+        let scale = Scale::of(&dots, self.below_us.as_ref().map(|(us, _)| *us));
         let mut svg = String::new();
         let id = &self.id;
         let _ = write!(
@@ -94,7 +102,7 @@ impl Chart {
         self.share_axis(&mut svg, floor);
         self.latency_axis(&mut svg, &scale);
         self.span.axis(&mut svg, TOP + SHARE + BETWEEN + LATENCY);
-        self.marks(&mut svg);
+        self.marks(&mut svg, &placed);
         for (place, (line, dots)) in lines.iter().enumerate() {
             let class = if line.counts { format!("v{}", place % 6) } else { "vx".to_owned() };
             let share =
@@ -110,6 +118,7 @@ impl Chart {
             self.path(&mut svg, dots, ("endless", &format!("endless {class}")), endless);
             svg.push_str("</g>");
         }
+        self.goals(&mut svg, floor, &scale);
         self.legend(&mut svg, &lines);
         svg.push_str("</svg>");
         svg
@@ -229,31 +238,4 @@ impl Chart {
 fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
     let lowest = lines.iter().flat_map(|(_, dots)| dots).map(|dot| dot.share).fold(1.0, f64::min);
     [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)
-}
-
-/// Marks what is drawn from one moment to another, so that a page can move it: milliseconds on the run's clock.
-pub(super) fn stretch(from_us: i64, until_us: i64) -> String {
-    format!(" data-f=\"{}\" data-u=\"{}\"", from_us / 1000, until_us / 1000)
-}
-
-/// Formats a coordinate with at most one decimal.
-fn short(place: f64) -> String {
-    let text = format!("{place:.1}");
-    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
-}
-
-/// Escapes text for XML.
-pub(crate) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            control if control.is_control() => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
 }

@@ -1,6 +1,8 @@
 //! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that a coarse chart hides
 //! no outage. Seconds come in any order, and none of them is kept.
 
+use super::steps::Steps;
+
 /// Minimum length of a gap without measurements that is shown, in microseconds, because bins do not begin with the
 /// chart.
 const HOLE_US: i64 = 1_200_000;
@@ -28,11 +30,9 @@ pub(crate) struct Dot {
 }
 
 /// Columns of equal width.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Columns {
-    from_us: i64,
-    until_us: i64,
-    step_us: i64,
+    steps: Steps,
     dots: Vec<Option<Dot>>,
     /// Times with measurements, in order; gaps that are too short to be shown are closed.
     covered: Vec<(i64, i64)>,
@@ -41,22 +41,17 @@ pub(crate) struct Columns {
 impl Columns {
     /// Creates at most `most` columns of whole seconds from one moment to another.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
-        let most = i64::try_from(most).unwrap_or(i64::MAX).max(1);
-        let seconds = until_us.saturating_sub(from_us).max(1).cast_unsigned();
-        let seconds = i64::try_from(seconds.div_ceil(1_000_000)).unwrap_or(i64::MAX);
-        let step_us = seconds.cast_unsigned().div_ceil(most.cast_unsigned()).max(1).saturating_mul(1_000_000);
-        let step_us = i64::try_from(step_us).unwrap_or(i64::MAX);
-        Self { from_us, until_us, step_us, dots: Vec::new(), covered: Vec::new() }
+        Self { steps: Steps::new(from_us, until_us, most), dots: Vec::new(), covered: Vec::new() }
     }
 
     /// Returns the duration of a column, in microseconds.
     pub(crate) const fn step_us(&self) -> i64 {
-        self.step_us
+        self.steps.step_us
     }
 
     /// Adds a second.
     pub(crate) fn put(&mut self, point: Point) {
-        if point.until_us <= self.from_us || point.from_us >= self.until_us {
+        if point.until_us <= self.steps.from_us || point.from_us >= self.steps.until_us {
             return;
         }
         self.cover(point.from_us, point.until_us);
@@ -71,7 +66,7 @@ impl Columns {
             p99: point.p99,
         };
         // Seconds from before the chart have a column of their own.
-        let after = point.from_us.saturating_sub(self.from_us).div_euclid(self.step_us).max(-1);
+        let after = self.steps.place(point.from_us).max(-1);
         self.mark(usize::try_from(after + 1).unwrap_or(0), dot);
     }
 
@@ -115,25 +110,25 @@ impl Columns {
         let all = self.dots.iter().enumerate().skip(1);
         // Bins begin between whole seconds: where a column is one bin, all columns begin with their bins.
         let shift = match all.clone().find_map(|(place, dot)| Some((place, dot.as_ref()?))) {
-            Some((place, dot)) if self.step_us <= 1_000_000 => {
+            Some((place, dot)) if self.steps.step_us <= 1_000_000 => {
                 let place = i64::try_from(place).unwrap_or(0) - 1;
-                let begin = self.from_us.saturating_add(place.saturating_mul(self.step_us));
-                dot.from_us.saturating_sub(begin).clamp(0, self.step_us)
+                let begin = self.steps.from_us.saturating_add(place.saturating_mul(self.steps.step_us));
+                dot.from_us.saturating_sub(begin).clamp(0, self.steps.step_us)
             }
             _ => 0,
         };
-        (self.from_us.saturating_add(shift), all.map(|(_, dot)| dot.as_ref()))
+        (self.steps.from_us.saturating_add(shift), all.map(|(_, dot)| dot.as_ref()))
     }
 
     /// Returns the times without measurements.
     pub(crate) fn missing(&self) -> Vec<(i64, i64)> {
         let mut missing = Vec::new();
-        let mut covered = self.from_us;
+        let mut covered = self.steps.from_us;
         for (from, until) in &self.covered {
             missing.push((covered, *from));
             covered = covered.max(*until);
         }
-        missing.push((covered, self.until_us));
+        missing.push((covered, self.steps.until_us));
         missing.retain(|(from, until)| until.saturating_sub(*from) >= HOLE_US);
         missing
     }
@@ -151,15 +146,15 @@ impl Columns {
         }
         let mut holes: Vec<(i64, i64)> = all.iter().flat_map(|one| one.missing()).collect();
         holes.sort_unstable();
-        let mut covered = worst.from_us;
+        let mut covered = worst.steps.from_us;
         for (from, until) in holes {
             if from > covered {
                 worst.covered.push((covered, from));
             }
             covered = covered.max(until);
         }
-        if covered < worst.until_us {
-            worst.covered.push((covered, worst.until_us));
+        if covered < worst.steps.until_us {
+            worst.covered.push((covered, worst.steps.until_us));
         }
         Some(worst)
     }

@@ -6,10 +6,10 @@ use super::{
     chart::{FRAME, Frame},
     error::ReportError,
     input::Input,
-    values::{Metric, Panel},
+    values::{LogValues, Metric, Panel},
     view::View,
 };
-use crate::score::card::{AttackCard, verdict_word};
+use crate::score::card::AttackCard;
 
 /// The data.
 #[derive(Serialize)]
@@ -24,6 +24,7 @@ struct Data<'a> {
     attacks: Vec<Attack<'a>>,
     panels: &'a [Panel],
     metrics: Vec<&'a Metric>,
+    logs: Vec<&'a LogValues>,
 }
 
 /// An attack, in milliseconds on the run's clock.
@@ -31,7 +32,6 @@ struct Data<'a> {
 struct Attack<'a> {
     number: usize,
     name: &'a str,
-    verdict: &'static str,
     /// Its first and its last phase; none if it did not run.
     from: Option<i64>,
     until: Option<i64>,
@@ -54,8 +54,7 @@ pub(super) fn json(input: &Input<'_>, view: &View) -> Result<String, ReportError
     };
     let attacks = input.card.attacks.iter().map(|card| {
         let (from, until, fault, hosts) = attack(card);
-        let verdict = verdict_word(card.verdict);
-        Attack { number: card.index + 1, name: &card.name, verdict, from, until, fault, hosts }
+        Attack { number: card.index + 1, name: &card.name, from, until, fault, hosts }
     });
     let data = Data {
         v: 1,
@@ -65,6 +64,7 @@ pub(super) fn json(input: &Input<'_>, view: &View) -> Result<String, ReportError
         attacks: attacks.collect(),
         panels: &input.drawn.panels,
         metrics: view.metrics.iter().map(|one| &one.values).collect(),
+        logs: view.logs.iter().map(|one| &one.values).collect(),
     };
     // Nothing in it can end the element.
     Ok(serde_json::to_string(&data)?.replace('<', "\\u003c"))

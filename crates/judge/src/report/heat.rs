@@ -3,6 +3,8 @@
 
 use firedrill_probe::{cells::Grid, seconds::Second};
 
+use super::steps::Steps;
+
 /// Bands of latency to a power of ten.
 const BANDS: f64 = 6.0;
 /// The first band begins here, as a power of ten in microseconds.
@@ -16,25 +18,20 @@ type Column = ([u32; ALL], u32);
 /// The counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Heat {
-    from_us: i64,
-    step_us: i64,
+    steps: Steps,
     columns: Vec<Column>,
 }
 
 impl Heat {
     /// Creates an empty map of at most `most` columns of whole seconds.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
-        let most = i64::try_from(most).unwrap_or(i64::MAX).max(1);
-        let seconds = until_us.saturating_sub(from_us).max(1).cast_unsigned().div_ceil(1_000_000);
-        let step = seconds.div_ceil(most.cast_unsigned()).max(1);
-        let step_us = i64::try_from(step.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-        let columns = usize::try_from(seconds.div_ceil(step)).unwrap_or(1).max(1);
-        Self { from_us, step_us, columns: vec![([0; ALL], 0); columns] }
+        let steps = Steps::new(from_us, until_us, most);
+        Self { steps, columns: vec![([0; ALL], 0); steps.count()] }
     }
 
     /// Adds a second.
     pub(crate) fn put(&mut self, second: &Second, grid: &Grid) {
-        let place = second.start_us.saturating_sub(self.from_us).div_euclid(self.step_us).max(0);
+        let place = self.steps.place(second.start_us).max(0);
         let Some((bands, bad)) = usize::try_from(place).ok().and_then(|place| self.columns.get_mut(place))
         else {
             return;
@@ -48,7 +45,7 @@ impl Heat {
 
     /// Returns the duration of a column, in microseconds.
     pub(crate) const fn step_us(&self) -> i64 {
-        self.step_us
+        self.steps.step_us
     }
 
     /// Returns the first band with requests and the one after the last; `None` if there are no requests.

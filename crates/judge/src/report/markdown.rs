@@ -15,8 +15,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     if !view.alarm.is_empty() {
         let _ = write!(text, "\n**{}**\n", plain(&view.alarm));
     }
-    if !view.hypothesis.is_empty() {
-        let _ = write!(text, "\n> {}\n", plain(&view.hypothesis));
+    if let Some(promise) = &view.promise {
+        let said = format!("The promise: “{}” {}, because {}.", promise.text, promise.said, promise.because);
+        let _ = write!(text, "\n> {}\n", plain(&said));
     }
     for why in view.why.iter().chain(&view.warnings) {
         let _ = write!(text, "\n- {}", plain(why));
@@ -33,7 +34,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     let alerts = view.attacks.iter().any(|attack| !attack.alerts.is_empty());
     let mut head = vec!["", "attack", "verdict", "score", "errors in the fault"];
     head.extend(alerts.then_some("detected after"));
-    head.extend(["mitigated after", "recovered after", "longest outage"]);
+    head.extend(["mitigated after", "recovered after", "longest total outage", "partial failure"]);
     table(
         &mut text,
         &head,
@@ -46,7 +47,12 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 attack.errors.clone(),
             ];
             row.extend(alerts.then(|| attack.detected.clone()));
-            row.extend([attack.mitigated.clone(), attack.recovered.clone(), attack.outage.clone()]);
+            row.extend([
+                attack.mitigated.clone(),
+                attack.recovered.clone(),
+                attack.outage.clone(),
+                attack.partial.clone(),
+            ]);
             row
         }),
     );

@@ -84,7 +84,7 @@
   const worst = (values, key) => {
     const there = values.filter((value) => value !== null && value !== undefined);
     if (there.length === 0) return null;
-    if (key === 'share') return Math.min(...there);
+    if (key === 'share' || key === 'low') return Math.min(...there);
     return there.includes(-1) ? -1 : Math.max(...there);
   };
 
@@ -128,6 +128,18 @@
     }
   }
 
+  function drawRates(svg) {
+    const log = data.logs[Number(svg.dataset.r)];
+    const high = Number(svg.dataset.high);
+    const y = (value) => TOP_OF_METRIC + METRIC * (1 - clamp(value / high, 0, 1));
+    for (const group of svg.querySelectorAll('g[data-l]')) {
+      for (const drawn of group.querySelectorAll('path[data-k]')) {
+        if (!lines.has(drawn)) lines.set(drawn, drawn.getAttribute('d'));
+        drawn.setAttribute('d', whole() ? lines.get(drawn) : path(log.lines[Number(group.dataset.l)], drawn.dataset.k, y));
+      }
+    }
+  }
+
   function drawDots(svg) {
     const { points } = data.metrics[Number(svg.dataset.m)];
     const [low, high] = [svg.dataset.low, svg.dataset.high].map(Number);
@@ -157,6 +169,7 @@
       svg.querySelectorAll('[data-f]').forEach(stretch);
       if (svg.dataset.p !== undefined) drawLines(svg);
       if (svg.dataset.m !== undefined) drawDots(svg);
+      if (svg.dataset.r !== undefined) drawRates(svg);
       axis(svg);
       for (const cells of svg.querySelectorAll('.cells')) {
         const columns = Number(cells.dataset.columns) / data.end;
@@ -175,14 +188,25 @@
   const panelLine = (panel, line) => box.querySelector(`svg[data-p="${panel}"] g[data-l="${line}"]`);
   const inForce = (ms) =>
     data.attacks.filter(({ fault }) => fault && fault[0] <= ms && ms < fault[1]).map(({ number, name }) => `${number} ${name}`);
-  // A sample is about the time before it: the last one is told, with its time.
-  const samplesAt = (ms) => data.metrics.map(({ name, share, points }) => {
+  const within = (stretches, ms) => stretches.some(([from, until]) => from <= ms && ms < until);
+  // A sample is about the time before it: the last one is told, with its time; and where judged time has none, that.
+  const samplesAt = (ms) => data.metrics.map(({ name, unit, share, points, gaps }) => {
     const last = points.findLast(([at]) => at <= ms);
     const value = last?.[1];
-    const text = value === undefined ? 'no sample before' : value === null ? 'shows nothing' : share ? percent(value) : plain(value);
-    return { name, text: last ? `${text} at ${clock(last[0])}` : text, place: 'v0' };
+    const figure = (shown) => (share ? percent(shown) : `${plain(shown)}${unit && ` ${unit}`}`);
+    let text = last ? `${value === null ? 'shows nothing' : figure(value)} at ${clock(last[0])}` : 'no sample before';
+    if (within(gaps, ms)) text = `not known now; ${text}`;
+    return { name, text, place: 'v0' };
   });
-  const valuesAt = (ms) => [...requestsAt(ms), ...samplesAt(ms)];
+  const linesAt = (ms) => data.logs.flatMap((log, place) => log.lines.map((line, index) => {
+    if (box.querySelector(`svg[data-r="${place}"] g[data-l="${index}"]`)?.classList.contains('filtered')) return null;
+    const step = Math.floor((ms - line.from) / line.step);
+    const [high, low] = [line.high[step] ?? null, line.low[step] ?? line.high[step]];
+    const rate = low < high ? `${plain(low)} to ${plain(high)} lines/s` : `${plain(high ?? 0)} lines/s`;
+    const text = high === null || within(line.gaps, ms) ? 'not read' : within(line.more, ms) ? `at least ${rate}` : rate;
+    return { name: `log ${log.name}, ${line.name}`, text, place: `v${index % 6}` };
+  })).filter(Boolean);
+  const valuesAt = (ms) => [...requestsAt(ms), ...samplesAt(ms), ...linesAt(ms)];
   function requestsAt(ms) {
     return data.panels.flatMap((panel, place) => panel.lines.map((line, index) => {
       if (!shown(place, index)) return null;

@@ -10,13 +10,16 @@ mod few;
 mod figures;
 mod host_log;
 mod lanes;
+mod log_rates;
 mod metric;
 mod shown;
 pub(super) mod sketch;
 mod summary;
+mod terms;
+mod times;
 mod words;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use firedrill_plan::plan::model::Plan;
 use serde::Serialize;
@@ -34,13 +37,14 @@ use alike::{HostView, InjectionView};
 use charts::ChartView;
 use events::{EventView, events, notes};
 use exchanges::ExchangeView;
-use figures::{CauseView, FigureView, cause_view, figure_view, longest_outage};
+use figures::{CauseView, FigureView, longest_outage, partial};
 use host_log::LogView;
+use log_rates::LogRun;
 use metric::{MetricRun, MetricView};
 pub(super) use shown::range;
 pub use shown::{alarm, measured};
-use shown::{errors, fault_measured};
-use summary::Answer;
+use shown::{errors, fault_measured, with_unit};
+use summary::{Answer, Promise};
 use words::{NONE, took};
 
 /// The whole report.
@@ -50,7 +54,8 @@ pub(crate) struct View {
     pub(crate) verdict: &'static str,
     pub(crate) glyph: &'static str,
     pub(crate) story: String,
-    pub(crate) hypothesis: String,
+    /// The promise of the scenario, and whether it held; empty without one.
+    pub(crate) promise: Option<Promise>,
     /// The most urgent message; empty if everything was undone.
     pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
@@ -58,11 +63,15 @@ pub(crate) struct View {
     pub(crate) meta: Vec<(&'static str, String)>,
     /// What a reader wants to know first.
     pub(crate) answers: Vec<Answer>,
+    /// The terms of the page, each with its meaning.
+    pub(crate) terms: BTreeMap<&'static str, &'static str>,
     /// The lanes of the run, as SVG.
     pub(crate) lanes: String,
     pub(crate) timelines: Vec<ChartView>,
     /// What sources measured over the whole run.
     pub(crate) metrics: Vec<MetricRun>,
+    /// What agents read of logs over the whole run.
+    pub(crate) logs: Vec<LogRun>,
     pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
@@ -92,7 +101,9 @@ pub(crate) struct AttackView {
     pub(crate) recovered: String,
     /// Time to detect; empty where no alert is judged.
     pub(crate) detected: String,
+    /// The longest total outage, and the partial failure.
     pub(crate) outage: String,
+    pub(crate) partial: String,
     pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
@@ -175,14 +186,16 @@ impl View {
             verdict: card.verdict.word(),
             glyph: glyph(Some(card.verdict)),
             story: card.story.clone(),
-            hypothesis: card.hypothesis.clone(),
+            promise: summary::promise(card),
+            terms: terms::all(),
             alarm: alarm(&card.hosts),
             why: alike::reasons(&card.why, &card.attacks),
             warnings: input.warnings(),
             meta,
             answers: summary::answers(input),
             lanes: lanes::lanes(input),
-            metrics: metric::of_run(card, facts.last_us),
+            metrics: metric::of_run(facts.plan, card, facts.last_us),
+            logs: log_rates::of_run(input),
             vantages: vantages(input),
             timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
@@ -224,10 +237,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     let judged = || attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
     let worst = judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
     let slowest = |get: fn(&FigureCard) -> Option<i64>| {
-        let all = judged().map(get);
-        // If one vantage is unknown, the whole is unknown.
-        let worst = all.clone().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().max());
-        worst.map_or_else(|| NONE.to_owned(), took)
+        times::slowest(attack, get).map_or_else(|| NONE.to_owned(), took)
     };
     let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
     let rows = few::rows(input.card.attacks.len());
@@ -255,13 +265,22 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
             .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
-        detected: alerts::detected(attack),
+        detected: if alerts::each(attack).is_empty() {
+            String::new()
+        } else {
+            times::detected(attack).map_or_else(|| NONE.to_owned(), format::time)
+        },
         outage: longest_outage(judged().map(|figure| figure.outage)),
+        partial: partial(judged()),
         charts: input.drawn.zooms.get(attack.index).cloned().unwrap_or_default(),
-        objectives: attack.objectives.iter().map(|one| objective_view(attack, one, rows)).collect(),
-        figures: figures.into_iter().map(|figure| figure_view(attack, figure)).collect(),
+        objectives: attack
+            .objectives
+            .iter()
+            .map(|one| objective_view(input.facts.plan, attack, one, rows))
+            .collect(),
+        figures: figures::figures(attack, &figures),
         disagreements: disagreements.into_iter().map(DisagreementCard::sentence).collect(),
-        causes: causes.into_iter().map(cause_view).collect(),
+        causes: figures::causes(&causes),
         fewer_figures,
         fewer_disagreements,
         fewer_causes,
@@ -285,7 +304,12 @@ fn asked(attack: &AttackCard, card: &ObjectiveCard) -> String {
     log.map_or_else(|| card.probe.clone(), |log| format!("log {}", log.log))
 }
 
-fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> ObjectiveView {
+fn objective_view(
+    plan: Option<&Plan>,
+    attack: &AttackCard,
+    card: &ObjectiveCard,
+    rows: usize,
+) -> ObjectiveView {
     // The number of rows counts all vantages of all objectives together.
     let most = (rows / attack.objectives.len().max(1)).max(3);
     let rank = |verdict: Verdict| match verdict {
@@ -299,11 +323,11 @@ fn objective_view(attack: &AttackCard, card: &ObjectiveCard, rows: usize) -> Obj
         name: card.name.clone(),
         goal: card.goal.clone(),
         probe: asked(attack, card),
-        metric: MetricView::of(attack, card),
+        metric: MetricView::of(plan, attack, card),
         verdict: card.verdict.word(),
         glyph: glyph(Some(card.verdict)),
-        measured: measured(&card.measured),
-        range: range(&card.measured),
+        measured: with_unit(card, measured(&card.measured)),
+        range: with_unit(card, range(&card.measured)),
         samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
         // A reason of the attack is not repeated for each objective; but `unknown` always has its reason.
         why: if card.verdict != Verdict::Unknown && attack.why.contains(&card.why) {

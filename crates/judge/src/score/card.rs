@@ -263,6 +263,9 @@ pub struct FigureCard {
     /// measured.
     #[serde(default)]
     pub outage: Option<OutageCard>,
+    /// The seconds in which some requests failed and others did not, over the same time; `None` if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<PartialCard>,
     /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond
     /// late. It is no part of the latencies.
     #[serde(default)]
@@ -327,6 +330,17 @@ pub struct OutageCard {
     pub low_us: i64,
     /// Time from the last good request before it to the first after it, in microseconds.
     pub high_us: i64,
+}
+
+/// Partial failure: the seconds in which some requests failed and others did not, whether they follow on each other or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialCard {
+    /// Their total length, in microseconds.
+    pub for_us: i64,
+    /// Bad requests in them.
+    pub bad: u64,
+    /// Good and bad requests in them.
+    pub all: u64,
 }
 
 /// Causes of failed requests of one probe in one phase at one vantage. A second counts in the phase in which its last

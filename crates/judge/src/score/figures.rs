@@ -11,7 +11,7 @@ use firedrill_probe::{
 
 use super::{
     bench::{Bench, View},
-    card::{FigureCard, OutageCard, PhaseFigure},
+    card::{FigureCard, OutageCard, PartialCard, PhaseFigure},
     sample::Sample,
     share, time_goals,
 };
@@ -38,6 +38,7 @@ pub(crate) fn all(bench: &Bench<'_, '_>) -> Vec<FigureCard> {
                 mitigated_us: mitigated.and_then(|went| took(&went)),
                 recovered_us: recovered.and_then(|went| took(&went)),
                 outage: outage(&view, threshold),
+                partial: partial(&view),
                 late_p99_us: late(&view),
                 budget_spent: budget(&view),
             });
@@ -94,6 +95,18 @@ fn outage(view: &View<'_, '_>, threshold: f64) -> Option<OutageCard> {
     let longest = time_goals::went(view, course, threshold)?.outage;
     let after_us = longest.from_us.map(|from| from.saturating_sub(fault.from_us));
     Some(OutageCard { after_us, low_us: longest.low_us, high_us: longest.high_us })
+}
+
+/// Sums up the seconds in which some requests failed and others did not.
+fn partial(view: &View<'_, '_>) -> Option<PartialCard> {
+    let add = |sum: PartialCard, one: &Sample| PartialCard {
+        for_us: sum.for_us.saturating_add(one.until_us.saturating_sub(one.from_us)),
+        bad: sum.bad.saturating_add(one.bad()),
+        all: sum.all.saturating_add(one.good()).saturating_add(one.bad()),
+    };
+    let mixed = after_start(view).filter(|one| one.bad() > 0 && one.good() > 0);
+    let sum = mixed.fold(PartialCard { for_us: 0, bad: 0, all: 0 }, add);
+    (sum.bad > 0).then_some(sum)
 }
 
 /// Returns the lateness of this vantage's requests. A lateness below a millisecond counts as a millisecond.

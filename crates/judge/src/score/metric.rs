@@ -38,6 +38,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     let mut card = MetricCard {
         source: metric.source.clone(),
         asks: metric.asks.words(),
+        unit: metric.unit.clone(),
         samples: seen.counted.len() as u64,
         unsure_us,
         took_us: facts.took_us(),

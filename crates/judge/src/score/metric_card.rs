@@ -9,6 +9,9 @@ pub struct MetricCard {
     pub source: String,
     /// What was asked.
     pub asks: String,
+    /// The unit of its values; empty where the scenario names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// Number of samples that count.
     pub samples: u64,
     /// The worst sample; for a share or an increase, the figure over all judged phases.

@@ -210,6 +210,7 @@ fn metric(item: &Item<MetricObjective>, scenario: &Scenario) -> Option<model::Me
         lag: metric.lag.value,
         stale_after: metric.stale_after.value,
         window: metric.window.as_ref().map(|window| window.value).unwrap_or_default(),
+        unit: metric.unit.as_ref().map(|unit| unit.value.clone()).unwrap_or_default(),
         during: own.during(),
     })
 }

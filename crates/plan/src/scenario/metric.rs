@@ -95,6 +95,10 @@ pub struct Metric {
     /// they send. Only for sources of these two kinds.
     #[serde(default)]
     pub window: Option<Spot<Span>>,
+    /// The unit of its values, as reports show it beside them: `ms`, `errors/s`. At most 16 characters. Not for a metric of `good` and
+    /// `total`, whose values are shares.
+    #[serde(default)]
+    pub unit: Option<Spot<String>>,
 }
 
 impl Metric {

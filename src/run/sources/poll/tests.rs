@@ -84,6 +84,7 @@ fn poll(source: &str, goal: MetricGoal, asks: Asks) -> Poll {
         lag: Span::secs(2),
         stale_after: Span::secs(5),
         window: Span::ZERO,
+        unit: String::new(),
         during: vec![Phase::Fault],
     };
     let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");

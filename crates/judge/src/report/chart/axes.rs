@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    Chart, escape,
-    frame::{BETWEEN, LATENCY, LEFT, RIGHT, SHARE, Scale, Span, TOP, WIDTH, latency, rule},
+    Chart, Mark, escape,
+    frame::{
+        BELOW, BETWEEN, LATENCY, LEFT, LETTER, MARK_ROW, RIGHT, SHARE, Scale, Span, TOP, WIDTH, axis_name,
+        goal, latency, rule,
+    },
 };
 use crate::score::format;
 
@@ -14,52 +17,70 @@ impl Chart {
             let y = TOP + SHARE * (1.0 - (share - floor) / (1.0 - floor));
             rule(svg, y, &format::percent(share), "grid");
         }
-        if let Some(good) = self.good.filter(|good| *good > floor) {
-            let y = TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor));
-            let _ = write!(
-                svg,
-                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: {}</title></line>",
-                WIDTH - RIGHT,
-                format::percent(good)
-            );
-        }
-        let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">good</text>", TOP - 13.0);
+        axis_name(svg, TOP - 21.0, "good requests, %");
     }
 
     pub(super) fn latency_axis(&self, svg: &mut String, scale: &Scale) {
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"2\" y=\"{:.1}\">latency</text>",
-            TOP + SHARE + BETWEEN - 5.0
-        );
+        axis_name(svg, TOP + SHARE + BETWEEN - 5.0, "latency, log scale");
         for us in scale.ticks() {
             rule(svg, scale.y(us), &latency(us), "grid");
         }
-        if let Some(below) = self.below_us {
-            let y = scale.y(below);
-            let _ = write!(
-                svg,
-                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"><title>wanted: at most {}</title></line>",
-                WIDTH - RIGHT,
-                latency(below)
-            );
+    }
+
+    /// Draws what is wanted, with labels that lie on top of all lines.
+    pub(super) fn goals(&self, svg: &mut String, floor: f64, scale: &Scale) {
+        if let Some((good, label)) = self.good.as_ref().filter(|(good, _)| *good > floor) {
+            goal(svg, TOP, TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor)), label);
+        }
+        if let Some((below, label)) = &self.below_us {
+            goal(svg, TOP + SHARE + BETWEEN, scale.y(*below), label);
         }
     }
 
-    /// Draws a triangle on the axis of time for each mark.
-    pub(super) fn marks(&self, svg: &mut String) {
-        let y = TOP + SHARE + BETWEEN + LATENCY;
+    /// Returns the marks that are shown, each with the place and the row of its label.
+    pub(super) fn placed(&self) -> Vec<(&Mark, f64, usize)> {
         let inside = self.span.from_us..=self.span.until_us;
-        for mark in self.marks.iter().filter(|mark| inside.contains(&mark.at_us)) {
+        let mut rows: Vec<f64> = Vec::new();
+        let mut marks: Vec<&Mark> = self.marks.iter().filter(|mark| inside.contains(&mark.at_us)).collect();
+        marks.sort_by_key(|mark| mark.at_us);
+        let place = |mark| {
+            let mark: &Mark = mark;
+            let width = LETTER * mark.label.chars().count() as f64;
+            let x = (self.span.x(mark.at_us) + 7.0).min(WIDTH - RIGHT - width).max(LEFT);
+            let row = rows.iter().position(|free| *free <= x).unwrap_or(rows.len());
+            match rows.get_mut(row) {
+                Some(free) => *free = x + width + 8.0,
+                None => rows.push(x + width + 8.0),
+            }
+            (mark, x, row)
+        };
+        marks.into_iter().map(place).collect()
+    }
+
+    /// Draws a line down through the panels for each mark, with a triangle on the axis of time and its label below.
+    pub(super) fn marks(&self, svg: &mut String, placed: &[(&Mark, f64, usize)]) {
+        let y = TOP + SHARE + BETWEEN + LATENCY;
+        for (mark, _, row) in placed {
             let x = self.span.x(mark.at_us);
             let _ = write!(
                 svg,
-                "<path class=\"mark\" d=\"M{:.1} {:.1}L{x:.1} {y:.1}L{:.1} {:.1}Z\"><title>{}</title></path>",
+                "<g><title>{}</title><line class=\"moment\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/><path \
+                 class=\"mark\" d=\"M{:.1} {:.1}L{x:.1} {y:.1}L{:.1} {:.1}Z\"/></g>",
+                escape(&mark.title),
+                y + BELOW + 10.0 + MARK_ROW * *row as f64,
                 x - 5.0,
                 y - 9.0,
                 x + 5.0,
                 y - 9.0,
-                escape(&mark.title)
+            );
+        }
+        // Labels lie on top of the lines of others.
+        for (mark, x, row) in placed {
+            let y = y + BELOW + 10.0 + MARK_ROW * *row as f64;
+            let _ = write!(
+                svg,
+                "<text class=\"key halo\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
+                escape(&mark.label)
             );
         }
     }
@@ -99,6 +120,11 @@ impl Span {
             tick = tick.saturating_add(step);
         }
         svg.push_str("</g>");
+        // On the axis of an attack, each label has its unit.
+        if self.zero_us == 0 {
+            let unit = if self.until_us >= 3_600_000_000 { "h:min:s" } else { "min:s" };
+            let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{:.1}\">{unit}</text>", y + 18.0);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::super::columns::Dot;
+use super::{super::columns::Dot, text::escape};
 
 pub(super) const WIDTH: f64 = 860.0;
 pub(super) const LEFT: f64 = 58.0;
@@ -14,8 +14,12 @@ pub(super) const SHARE: f64 = 120.0;
 pub(super) const BETWEEN: f64 = 26.0;
 pub(super) const LATENCY: f64 = 96.0;
 pub(super) const BELOW: f64 = 24.0;
+/// Height of a row of labels of marks.
+pub(super) const MARK_ROW: f64 = 15.0;
+/// Width of a letter of a label.
+pub(super) const LETTER: f64 = 6.4;
 /// Height above the panel of a metric, and of the panel.
-pub(super) const METRIC_TOP: f64 = 30.0;
+pub(super) const METRIC_TOP: f64 = 42.0;
 pub(super) const METRIC: f64 = 96.0;
 
 /// The measures of charts, for the page's script.
@@ -121,11 +125,59 @@ pub(super) fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
     );
 }
 
+/// Draws what is wanted as a dashed line with its label at the right end, inside the panel that begins at `top`.
+pub(super) fn goal(svg: &mut String, top: f64, y: f64, label: &str) {
+    // Above the line, where there is room.
+    let text = if y - top < 14.0 { y + 12.0 } else { y - 4.0 };
+    let _ = write!(
+        svg,
+        "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/><text class=\"wanted\" x=\"{}\" \
+         y=\"{text:.1}\">{}</text>",
+        WIDTH - RIGHT,
+        WIDTH - RIGHT - 4.0,
+        escape(label)
+    );
+}
+
+/// Returns round values for the rules of a linear axis: two to five of them.
+pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
+    let least = (high - low) / 4.0;
+    let power = 10_f64.powf(least.log10().floor());
+    let Some(step) =
+        [1.0, 2.0, 2.5, 5.0, 10.0].map(|one| one * power).into_iter().find(|step| *step >= least)
+    else {
+        return vec![low, high];
+    };
+    let first = (low / step).ceil();
+    (0..5).map(|place| (first + f64::from(place)) * step).filter(|value| *value <= high).collect()
+}
+
+/// Draws the name of a vertical axis, with its unit, above it.
+pub(super) fn axis_name(svg: &mut String, y: f64, name: &str) {
+    let _ = write!(svg, "<text class=\"name\" x=\"2\" y=\"{y:.1}\">{}</text>", escape(name));
+}
+
 /// Formats a latency in the largest whole unit.
 pub(super) fn latency(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{} ms", us / 1_000),
         _ => format!("{} s", us / 1_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_an_axis_are_at_round_values() {
+        let text =
+            |low, high| ticks(low, high).into_iter().map(crate::score::format::value).collect::<Vec<_>>();
+        assert_eq!(text(0.0, 0.0886), ["0", "0.025", "0.05", "0.075"]);
+        assert_eq!(text(0.0, 11.2), ["0", "5", "10"]);
+        assert_eq!(text(0.0, 1.0), ["0", "0.25", "0.5", "0.75", "1"]);
+        assert_eq!(text(-3.0, 3.0), ["-2", "0", "2"]);
+        assert!(text(f64::NAN, 1.0).len() <= 5 && ticks(5.0, 5.0).len() <= 5);
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    escape,
-    frame::{LEFT, RIGHT, Span, WIDTH},
+    cut, escape,
+    frame::{LEFT, LETTER, RIGHT, Span, WIDTH},
     stretch,
 };
 
@@ -12,8 +12,8 @@ use super::{
 const ROW: f64 = 25.0;
 /// Height above the first row.
 const TOP: f64 = 6.0;
-/// Width of a letter of a label.
-const LETTER: f64 = 6.4;
+/// Maximum length of a label, which fits any chart.
+const LABEL: usize = 90;
 /// Maximum number of rows of a lane.
 const MOST_ROWS: usize = 12;
 
@@ -95,7 +95,7 @@ fn packed(span: Span, items: &[Item]) -> (Vec<Vec<&Item>>, usize) {
 /// Returns the left and the right end of a bar and its label.
 fn extent(span: Span, item: &Item) -> (f64, f64) {
     let (left, right) = (span.x(item.from_us), span.x(item.until_us));
-    let width = LETTER * shown(&item.label).chars().count() as f64;
+    let width = LETTER * cut(&item.label, LABEL).chars().count() as f64;
     let label = place(left, width);
     (left.min(label), right.max(label + width))
 }
@@ -105,18 +105,9 @@ fn place(left: f64, width: f64) -> f64 {
     left.min(WIDTH - RIGHT - width).max(LEFT)
 }
 
-/// Returns a label that fits any chart.
-fn shown(label: &str) -> String {
-    const MOST: usize = 90;
-    if label.chars().count() <= MOST {
-        return label.to_owned();
-    }
-    label.chars().take(MOST - 1).chain(['…']).collect()
-}
-
 fn draw(svg: &mut String, span: Span, item: &Item, y: f64) {
     let (left, right) = (span.x(item.from_us), span.x(item.until_us));
-    let label = shown(&item.label);
+    let label = cut(&item.label, LABEL);
     let x = place(left, LETTER * label.chars().count() as f64);
     let attack = item.attack.map_or_else(String::new, |attack| format!(" data-a=\"{attack}\""));
     let hosts = if item.hosts.is_empty() { String::new() } else { format!(" data-h=\"{}\"", item.hosts) };

@@ -8,49 +8,75 @@ use super::{
 };
 use crate::{report::columns::Dot, score::format};
 
+/// How a key shows what it is about.
+#[derive(Clone, Copy)]
+pub(super) enum Sign {
+    Line,
+    Bar,
+    Dot,
+}
+
+/// A legend: keys side by side, in as many rows as they need.
+pub(super) struct Legend<'s> {
+    svg: &'s mut String,
+    x: f64,
+    y: f64,
+}
+
+impl<'s> Legend<'s> {
+    /// Begins at the top of a chart, right of `x`.
+    pub(super) const fn new(svg: &'s mut String, x: f64) -> Self {
+        Self { svg, x, y: 10.0 }
+    }
+
+    /// Adds a key; `of` is what a page filters it by.
+    pub(super) fn key(&mut self, sign: Sign, class: &str, text: &str, of: &str) {
+        let width = 23.0 + 6.3 * text.chars().count() as f64;
+        if self.x + width > WIDTH {
+            (self.x, self.y) = (LEFT, self.y + 14.0);
+        }
+        let (x, y) = (self.x, self.y);
+        let _ = write!(self.svg, "<g{of}>");
+        let _ = match sign {
+            Sign::Bar => write!(
+                self.svg,
+                "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"4\"/>",
+                y - 2.0
+            ),
+            Sign::Line => write!(self.svg, "<path class=\"{class}\" d=\"M{x:.1} {y:.1}H{:.1}\"/>", x + 18.0),
+            Sign::Dot => {
+                write!(self.svg, "<path class=\"{class} dots\" d=\"M{:.1} {y:.1}h.01\"/>", x + 9.0)
+            }
+        };
+        let _ = write!(
+            self.svg,
+            "<text class=\"key\" x=\"{:.1}\" y=\"{:.1}\">{}</text></g>",
+            x + 23.0,
+            y + 4.0,
+            escape(text)
+        );
+        self.x += width + 14.0;
+    }
+}
+
 impl Chart {
     pub(super) fn legend(&self, svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
-        let (mut x, mut y) = (LEFT, 10.0);
-        let mut item = |mark: &str, class: &str, text: &str, of: &str| {
-            let of = if of.is_empty() { String::new() } else { format!(" data-v=\"{of}\"") };
-            let width = 23.0 + 6.3 * text.chars().count() as f64;
-            if x + width > WIDTH {
-                (x, y) = (LEFT, y + 14.0);
-            }
-            let _ = write!(svg, "<g{of}>");
-            let _ = match mark {
-                "bar" => write!(
-                    svg,
-                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"18\" height=\"4\"/>",
-                    y - 2.0
-                ),
-                _ => write!(svg, "<path class=\"{class}\" d=\"M{x:.1} {y:.1}H{:.1}\"/>", x + 18.0),
-            };
-            let _ = write!(
-                svg,
-                "<text class=\"key\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                x + 23.0,
-                y + 4.0,
-                escape(text)
-            );
-            svg.push_str("</g>");
-            x += width + 14.0;
-        };
+        let mut legend = Legend::new(svg, LEFT);
         for (place, (line, _)) in lines.iter().enumerate() {
+            let of = format!(" data-v=\"{}\"", line.vantages);
             if line.counts {
-                item("line", &format!("line v{}", place % 6), &line.name, &line.vantages);
+                legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &of);
             } else {
-                item("line", "line vx", &format!("{} (on a target)", line.name), &line.vantages);
+                legend.key(Sign::Line, "line vx", &format!("{} (on a target)", line.name), &of);
             }
         }
-        item("line", "thin vk", "median", "");
-        item("line", "line vk", "p99", "");
-        item("line", "goal", "wanted", "");
+        legend.key(Sign::Line, "thin vk", "median", "");
+        legend.key(Sign::Line, "line vk", "p99", "");
         if lines.iter().any(|(_, dots)| dots.iter().any(|dot| dot.p99.is_none())) {
-            item("bar", "endless vk", "p99 without an answer", "");
+            legend.key(Sign::Bar, "endless vk", "p99 without an answer", "");
         }
         if lines.iter().any(|(line, _)| !line.columns.missing().is_empty()) {
-            item("bar", "hole vk", "nothing measured", "");
+            legend.key(Sign::Bar, "hole vk", "nothing measured", "");
         }
     }
 

@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use super::{
-    Band, escape,
-    frame::{LEFT, METRIC, METRIC_TOP as TOP, RIGHT, Span, WIDTH, rule},
-    short, stretch,
+    Band,
+    frame::{LEFT, LETTER, METRIC, METRIC_TOP as TOP, Span, axis_name, goal, rule, ticks},
+    legend::{Legend, Sign},
+    panel::{bands, begin, strip},
+    short,
 };
 use crate::score::{
     card::Unit,
     format,
     metric_card::{GapCard, PointCard},
 };
-
-const BELOW: f64 = 24.0;
 
 /// The samples of one objective.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub(crate) struct Panel {
     /// What the source was asked.
     pub(crate) asks: String,
     pub(crate) unit: Unit,
+    /// The unit of its values as the scenario names it; may be empty.
+    pub(crate) unit_name: String,
+    /// `below`, `above` or `at least`, for the label of the bound.
+    pub(crate) side: &'static str,
     pub(crate) span: Span,
     /// Its place among the metrics of the run, whose values the page has; none for the chart of an attack.
     pub(crate) panel: Option<usize>,
@@ -36,35 +40,19 @@ pub(crate) struct Panel {
 impl Panel {
     /// Renders the panel as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
-        let id = &self.id;
         let (low, high) = self.scale();
-        let mut svg = String::new();
-        let _ = write!(
-            svg,
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\"{}{}><title \
-             id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
-            TOP + METRIC + BELOW,
-            self.span.data(),
-            self.panel.map_or_else(String::new, |panel| format!(
-                " data-m=\"{panel}\" data-low=\"{low}\" data-high=\"{high}\""
-            )),
-            escape(&self.title),
-            escape(&self.describe())
-        );
-        self.bands(&mut svg);
+        let data = self.panel.map_or_else(String::new, |panel| {
+            format!(" data-m=\"{panel}\" data-low=\"{low}\" data-high=\"{high}\"")
+        });
+        let mut svg = begin(&self.id, self.span, &data, (&self.title, &self.describe()));
+        // Over the whole run, the lanes above have the words of the bands.
+        bands(&mut svg, self.span, &self.bands, self.panel.is_none());
         let y = |value: f64| TOP + METRIC * (1.0 - ((value - low) / (high - low)).clamp(0.0, 1.0));
-        for value in [low, f64::midpoint(low, high), high] {
-            rule(&mut svg, y(value), &escape(&self.text(value)), "grid");
+        let most = if self.unit == Unit::Share { 1.0 } else { f64::INFINITY };
+        for value in ticks(low, high).into_iter().filter(|value| *value <= most) {
+            rule(&mut svg, y(value), &self.tick(value), "grid");
         }
-        if let Some(bound) = self.bound {
-            let _ = write!(
-                svg,
-                "<line class=\"goal\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"><title>bound: {}</title></line>",
-                WIDTH - RIGHT,
-                self.text(bound),
-                at = y(bound)
-            );
-        }
+        axis_name(&mut svg, 14.0, self.axis());
         for (counts, class) in [(false, "line vx"), (true, "line v0")] {
             // A dot is a line of no length with round ends, so that the page's colours of lines apply.
             let dots = self.shown().filter(|(point, _)| point.counts == counts);
@@ -77,52 +65,36 @@ impl Panel {
             }
         }
         for gap in &self.gaps {
-            let (left, right) = (self.span.x(gap.from_us), self.span.x(gap.until_us));
-            let _ = write!(
-                svg,
-                "<rect class=\"hole v0\"{} x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"4\"><title>not known from {} \
-                 to {}: {}</title></rect>",
-                stretch(gap.from_us, gap.until_us),
-                TOP + METRIC - 5.0,
-                (right - left).max(1.0),
-                format::clock(gap.from_us),
-                format::clock(gap.until_us),
-                escape(&gap.why)
-            );
+            let [from, until] = [gap.from_us, gap.until_us].map(format::clock);
+            let text = format!("not known from {from} to {until}: {}", gap.why);
+            let stretch = (gap.from_us, gap.until_us);
+            strip(&mut svg, self.span, stretch, TOP + METRIC - 5.0, ("hole v0", &text));
+        }
+        if let Some(bound) = self.bound {
+            goal(&mut svg, TOP, y(bound), &format!("goal: {} {}", self.side, self.text(bound)));
         }
         self.span.axis(&mut svg, TOP + METRIC);
+        self.legend(&mut svg);
         svg.push_str("</svg>");
         svg
+    }
+
+    fn legend(&self, svg: &mut String) {
+        // Right of the axis' name.
+        let name = 12.0 + LETTER * self.axis().chars().count() as f64;
+        let mut legend = Legend::new(svg, LEFT.max(name));
+        legend.key(Sign::Dot, "v0", "sample that counts", "");
+        if self.shown().any(|(point, _)| !point.counts) {
+            legend.key(Sign::Dot, "vx", "does not count: not wholly in a judged phase", "");
+        }
+        if !self.gaps.is_empty() {
+            legend.key(Sign::Bar, "hole v0", "not known", "");
+        }
     }
 
     fn shown(&self) -> impl Iterator<Item = (&PointCard, f64)> {
         let inside = |point: &&PointCard| (self.span.from_us..=self.span.until_us).contains(&point.at_us);
         self.points.iter().filter(inside).filter_map(|point| Some((point, point.value?)))
-    }
-
-    fn bands(&self, svg: &mut String) {
-        for band in &self.bands {
-            let (left, right) = (self.span.x(band.from_us), self.span.x(band.until_us));
-            let _ = write!(
-                svg,
-                "<g class=\"{}\"{}><title>{}</title><rect x=\"{left:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{METRIC}\"/>",
-                if band.fault { "fault" } else { "phase" },
-                stretch(band.from_us, band.until_us),
-                escape(&band.title),
-                (right - left).max(1.0),
-            );
-            // Over the whole run, the lanes above have the words.
-            if self.panel.is_none() {
-                let _ = write!(
-                    svg,
-                    "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                    left + 3.0,
-                    TOP - 6.0,
-                    escape(&band.label)
-                );
-            }
-            svg.push_str("</g>");
-        }
     }
 
     /// Returns the lowest and the highest value of the axis: those of the samples and the bound, with zero where it is near.
@@ -139,10 +111,23 @@ impl Panel {
         (if low == 0.0 { low } else { low - room }, high + room)
     }
 
+    /// Returns the name of the axis: the unit.
+    fn axis(&self) -> &str {
+        match self.unit {
+            Unit::Share => "good events, %",
+            _ if self.unit_name.is_empty() => "value (its unit is not given)",
+            _ => &self.unit_name,
+        }
+    }
+
+    fn tick(&self, value: f64) -> String {
+        if self.unit == Unit::Share { format::percent(value) } else { format::value(value) }
+    }
+
     fn text(&self, value: f64) -> String {
         match self.unit {
             Unit::Share => format::percent(value),
-            _ => format::value(value),
+            _ => with_unit(format::value(value), &self.unit_name),
         }
     }
 
@@ -167,4 +152,9 @@ impl Panel {
             self.asks
         )
     }
+}
+
+/// Returns a value with its unit, if it has one.
+pub(crate) fn with_unit(value: String, unit: &str) -> String {
+    if unit.is_empty() { value } else { format!("{value} {unit}") }
 }

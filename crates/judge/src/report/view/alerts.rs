@@ -33,17 +33,6 @@ pub(super) fn each(attack: &AttackCard) -> Vec<&AlertCard> {
     all
 }
 
-/// Returns an attack's time to detect: the longest of its alerts; none if one of them is not known, and empty without alerts.
-pub(super) fn detected(attack: &AttackCard) -> String {
-    let all = each(attack);
-    if all.is_empty() {
-        return String::new();
-    }
-    let times: Option<Vec<i64>> =
-        all.iter().map(|card| card.detected.and_then(|took| took.high_us)).collect();
-    times.and_then(|all| all.into_iter().max()).map_or_else(|| NONE.to_owned(), format::time)
-}
-
 impl AlertView {
     pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
         let view = |card: &AlertCard| Self {

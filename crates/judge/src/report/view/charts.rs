@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     report::{
-        chart::{Band, Chart, Line, Mark, Span, heat},
+        chart::{Band, Chart, Line, Mark, Span, cut, heat},
         columns::{Columns, Point},
         heat::Heat,
         names::Names,
@@ -34,7 +34,18 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
         members: vec![name.to_owned()],
         vantages: names.refer([name]),
     };
-    let mut lines: Vec<Line> = all.map(line).collect();
+    let mut lines: Vec<Line> = Vec::new();
+    for line in all.map(line) {
+        let same = |other: &&mut Line| other.counts == line.counts && other.columns == line.columns;
+        match lines.iter_mut().find(same) {
+            Some(other) => other.members.extend(line.members),
+            None => lines.push(line),
+        }
+    }
+    for line in lines.iter_mut().filter(|line| line.members.len() > 1) {
+        line.vantages = names.refer(line.members.iter().map(String::as_str));
+        line.name = super::few::alike(&line.members);
+    }
     if lines.len() <= MOST_LINES {
         return lines;
     }
@@ -55,8 +66,8 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
         match (group.as_slice(), Columns::worst(&columns)) {
             ([only], _) => lines.push(only.clone()),
             ([first, ..], Some(columns)) => {
-                let name = format!("the worst of {} others", group.len());
-                let members: Vec<String> = group.iter().map(|line| line.name.clone()).collect();
+                let members: Vec<String> = group.iter().flat_map(|line| line.members.clone()).collect();
+                let name = format!("the worst of {} others", members.len());
                 let vantages = names.refer(members.iter().map(String::as_str));
                 lines.push(Line { name, counts: first.counts, columns, members, vantages });
             }
@@ -66,18 +77,23 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
     lines
 }
 
-/// The limits of a probe's objectives.
-fn limits(plan: &Plan, probe: &str) -> (Option<f64>, Option<u64>) {
+/// A limit with its label.
+type Limit<T> = Option<(T, String)>;
+
+/// The strictest limits of a probe's objectives: the share of good requests, and a latency.
+fn limits(plan: &Plan, probe: &str) -> (Limit<f64>, Limit<u64>) {
     let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
     let good = goals().filter_map(|goal| match goal {
         Goal::Good(share) => Some(share.fraction()),
         _ => None,
     });
     let below = goals().filter_map(|goal| match goal {
-        Goal::Latency { below, .. } => Some(below.as_micros()),
+        Goal::Latency { quantile, below } => Some((below.as_micros(), format::percent(quantile))),
         _ => None,
     });
-    (good.reduce(f64::max), below.min())
+    let good = good.reduce(f64::max).map(|share| (share, format!("goal: {} good", format::percent(share))));
+    let below = below.min_by_key(|(us, _)| *us);
+    (good, below.map(|(us, share)| (us, format!("goal: {share} within {}", format::micros(us)))))
 }
 
 fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
@@ -94,11 +110,12 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     Some(Band { from_us, until_us, label, title, fault: true })
 }
 
-/// Returns the moments at which answers first found alerts of an attack firing.
+/// Returns the moments of an attack that have a mark: alerts that were found firing, and the times to detect, mitigate and recover.
 fn marks(attack: &AttackCard) -> Vec<Mark> {
     let stretches = super::alerts::each(attack).into_iter().flat_map(|card| {
         card.firing.iter().map(|one| Mark {
             at_us: one.from_us,
+            label: format!("{} fires", cut(&card.alert, 30)),
             title: format!(
                 "{} seen firing from {} to {}{}",
                 card.alert,
@@ -108,7 +125,12 @@ fn marks(attack: &AttackCard) -> Vec<Mark> {
             ),
         })
     });
-    stretches.collect()
+    let times = super::times::of(attack).into_iter().map(|time| Mark {
+        at_us: time.until_us,
+        label: format!("{} after {}", time.what, format::time(time.until_us.saturating_sub(time.from_us))),
+        title: time.title(),
+    });
+    stretches.chain(times).collect()
 }
 
 /// A chart with its caption.

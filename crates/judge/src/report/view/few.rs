@@ -24,6 +24,30 @@ pub(super) fn worst<T>(all: &[T], most: usize, badness: impl Fn(&T) -> f64) -> (
     (places.into_iter().map(|place| &all[place]).collect(), said)
 }
 
+/// Puts rows together that differ by nothing but their vantage or host; the others stand alone.
+pub(super) fn folded<T: Clone>(
+    rows: Vec<T>,
+    key: impl Fn(&T) -> String,
+    names: impl Fn(&mut T) -> (&mut String, &mut Vec<String>),
+) -> Vec<T> {
+    let groups = firedrill_plan::alike::together(rows, key);
+    let fold = |mut group: Vec<T>| {
+        let all: Vec<String> = group.iter_mut().flat_map(|row| names(row).1.clone()).collect();
+        let mut first = group.into_iter().next()?;
+        if all.len() > 1 {
+            let (name, every) = names(&mut first);
+            (*name, *every) = (alike(&all), all);
+        }
+        Some(first)
+    };
+    groups.into_iter().filter_map(fold).collect()
+}
+
+/// Names vantages or hosts of which the same is shown, with their number.
+pub(super) fn alike<S: AsRef<str>>(members: &[S]) -> String {
+    format!("{} alike: {}", members.len(), firedrill_plan::alike::uncounted(members))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,22 +3,29 @@
 use firedrill_plan::plan::model::Phase;
 use serde::Serialize;
 
-use super::words::{NONE, took};
+use super::{
+    few::folded,
+    words::{NONE, took},
+};
 use crate::score::{
     card::{AttackCard, CauseCard, FigureCard, OutageCard, phase_word},
-    causes, format,
+    causes as words_of, format,
 };
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct FigureView {
     pub(crate) probe: String,
+    /// The vantage, or the vantages whose figures are the same.
     pub(crate) vantage: String,
+    /// Each name.
+    pub(crate) vantages: Vec<String>,
     pub(crate) counts: bool,
     /// Whether an objective judges the probe in this attack.
     pub(crate) judged: bool,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
     pub(crate) outage: String,
+    pub(crate) partial: String,
     pub(crate) budget: String,
     /// The 99th percentile of how late requests were sent, if any were late.
     pub(crate) late: Option<String>,
@@ -27,11 +34,13 @@ pub(crate) struct FigureView {
 }
 
 /// Causes of failed requests of one probe in one phase at one vantage.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct CauseView {
     pub(crate) phase: &'static str,
     pub(crate) probe: String,
     pub(crate) vantage: String,
+    /// Each name.
+    pub(crate) vantages: Vec<String>,
     pub(crate) counts: bool,
     pub(crate) bad: String,
     pub(crate) causes: String,
@@ -39,14 +48,15 @@ pub(crate) struct CauseView {
     pub(crate) slipped: String,
 }
 
-pub(super) fn cause_view(card: &CauseCard) -> CauseView {
+fn cause_view(card: &CauseCard) -> CauseView {
     CauseView {
         phase: phase_word(card.phase),
         probe: card.probe.clone(),
         vantage: card.vantage.clone(),
+        vantages: vec![card.vantage.clone()],
         counts: card.counts,
         bad: card.bad.to_string(),
-        causes: match causes::text(&card.causes) {
+        causes: match words_of::text(&card.causes) {
             text if text.is_empty() => NONE.to_owned(),
             text => text,
         },
@@ -67,7 +77,43 @@ pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> S
     }
 }
 
-pub(super) fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
+/// Returns the partial failure of the judged vantage that saw most of it: for how long, and the share of its requests that failed.
+pub(super) fn partial<'f>(all: impl Iterator<Item = &'f FigureCard>) -> String {
+    let all: Vec<&FigureCard> = all.collect();
+    let worst = all.iter().filter_map(|one| one.partial).max_by_key(|one| (one.bad, one.for_us));
+    // Where a part was not measured, there may be more.
+    let unsure = all.iter().any(|one| one.outage.is_none());
+    match worst {
+        _ if all.is_empty() => NONE.to_owned(),
+        None if unsure => NONE.to_owned(),
+        None => "none".to_owned(),
+        Some(one) => {
+            let at_least = if unsure { "at least " } else { "" };
+            let share = format::percent(one.bad as f64 / one.all.max(1) as f64);
+            format!("{share} for {at_least}{}", format::time(one.for_us))
+        }
+    }
+}
+
+/// Returns figures by vantage, as rows.
+pub(super) fn figures(attack: &AttackCard, cards: &[&FigureCard]) -> Vec<FigureView> {
+    let rows = cards.iter().map(|card| figure_view(attack, card)).collect();
+    let key = |one: &FigureView| {
+        format!("{:?}", FigureView { vantage: String::new(), vantages: Vec::new(), ..one.clone() })
+    };
+    folded(rows, key, |one| (&mut one.vantage, &mut one.vantages))
+}
+
+/// Returns the causes of failed requests, as rows.
+pub(super) fn causes(cards: &[&CauseCard]) -> Vec<CauseView> {
+    let rows = cards.iter().map(|card| cause_view(card)).collect();
+    let key = |one: &CauseView| {
+        format!("{:?}", CauseView { vantage: String::new(), vantages: Vec::new(), ..one.clone() })
+    };
+    folded(rows, key, |one| (&mut one.vantage, &mut one.vantages))
+}
+
+fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {
         Some(us) => format::micros(us),
@@ -77,11 +123,13 @@ pub(super) fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView 
     FigureView {
         probe: card.probe.clone(),
         vantage: card.vantage.clone(),
+        vantages: vec![card.vantage.clone()],
         counts: card.counts,
         judged: attack.judges(&card.probe),
         mitigated: time(card.mitigated_us),
         recovered: time(card.recovered_us),
         outage: longest_outage(std::iter::once(card.outage)),
+        partial: partial(std::iter::once(card)),
         late: card.late_p99_us.filter(|us| *us >= LATE_US).map(format::micros),
         budget: card.budget_spent.map_or_else(|| NONE.to_owned(), |spent| format!("{:.0} %", spent * 100.0)),
         phases: card

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::few;
+use super::{few, few::folded};
 use crate::score::{
     card::{AttackCard, LogCard, LogPhase, phase_word},
     format,
@@ -15,7 +15,10 @@ const ROWS: usize = 60;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LogView {
     pub(crate) log: String,
+    /// The host, or the hosts of which the same is told.
     pub(crate) host: String,
+    /// Each name.
+    pub(crate) hosts: Vec<String>,
     pub(crate) file: String,
     pub(crate) phase: String,
     pub(crate) count: String,
@@ -36,7 +39,11 @@ impl LogView {
     pub(super) fn all(attack: &AttackCard) -> (Vec<Self>, String) {
         let rows: Vec<(f64, Self)> = attack.logs.iter().flat_map(of_log).collect();
         let (rows, fewer) = few::worst(&rows, ROWS, |(badness, _)| *badness);
-        (rows.into_iter().map(|(_, row)| row.clone()).collect(), fewer)
+        // Hosts of which the same is told are one row.
+        let key =
+            |row: &Self| format!("{:?}", Self { host: String::new(), hosts: Vec::new(), ..row.clone() });
+        let rows = rows.into_iter().map(|(_, row)| row.clone()).collect();
+        (folded(rows, key, |row| (&mut row.host, &mut row.hosts)), fewer)
     }
 }
 
@@ -68,6 +75,7 @@ fn row(log: &LogCard, phase: String, count: String) -> LogView {
     LogView {
         log: log.log.clone(),
         host: log.host.clone(),
+        hosts: vec![log.host.clone()],
         file: log.file.clone(),
         phase,
         count,

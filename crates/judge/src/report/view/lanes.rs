@@ -32,13 +32,14 @@ pub(super) fn lanes(input: &Input<'_>) -> String {
     let all = [
         Lane { name: "faults", items: faults(names, &input.card.attacks) },
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
+        Lane { name: "times", items: times(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
         Lane { name: "events", items: events(names, input.log) },
     ];
     if all.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
     }
-    svg("lanes", "Faults, alerts, guards and events of the whole run", span, &all)
+    svg("lanes", "Faults, alerts, times, guards and events of the whole run", span, &all)
 }
 
 /// Returns a bar for each group of hosts on which a fault came out alike, by attack.
@@ -126,6 +127,26 @@ fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
         }
     }
     all
+}
+
+/// Returns a bar for each time to detect, to mitigate and to recover.
+fn times(attacks: &[AttackCard]) -> Vec<Item> {
+    let item = |attack: &AttackCard, time: super::times::Time| Item {
+        from_us: time.from_us,
+        until_us: time.until_us,
+        label: format!(
+            "{} {} after {}",
+            attack.index + 1,
+            time.what,
+            format::time(time.until_us.saturating_sub(time.from_us))
+        ),
+        title: time.title(),
+        class: "took",
+        attack: Some(attack.index + 1),
+        ..Item::default()
+    };
+    let of = |attack| super::times::of(attack).into_iter().map(move |time| item(attack, time));
+    attacks.iter().flat_map(of).collect()
 }
 
 /// Returns the conditions that guarded the run, and the moments when one was met.

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use firedrill_plan::plan::model::Phase;
+use firedrill_plan::plan::{
+    Plan,
+    model::{MetricGoal, Phase},
+};
 
 use super::charts::{attacks, phases};
 use crate::{
     report::{
         chart::{Span, metric::Panel},
-        values::Metric,
+        values::{Metric, thinned},
     },
     score::{
         Scorecard,
@@ -35,7 +38,7 @@ pub(crate) struct MetricView {
 const LISTED: usize = 8;
 
 impl MetricView {
-    pub(super) fn of(attack: &AttackCard, card: &ObjectiveCard) -> Option<Self> {
+    pub(super) fn of(plan: Option<&Plan>, attack: &AttackCard, card: &ObjectiveCard) -> Option<Self> {
         let metric = card.metric.as_deref()?;
         let place = attack.objectives.iter().position(|one| one.name == card.name).unwrap_or(0);
         let mut says = vec![format!(
@@ -62,13 +65,29 @@ impl MetricView {
             says,
             gaps,
             label: format!("{} in attack {}, {}", card.name, attack.index + 1, attack.name),
-            svg: of_attack(attack, card, metric, place),
+            svg: of_attack((plan, attack), card, metric, place),
         })
     }
 }
 
+/// Returns on which side of its bound a metric is wanted.
+fn side(plan: Option<&Plan>, objective: &str) -> &'static str {
+    let metric = plan.and_then(|plan| plan.metrics.iter().find(|one| one.name == objective));
+    match metric.map(|metric| metric.goal) {
+        Some(MetricGoal::Below(_) | MetricGoal::IncreaseBelow(_)) => "below",
+        Some(MetricGoal::Above(_)) => "above",
+        Some(MetricGoal::Good(_)) => "at least",
+        None => "",
+    }
+}
+
 /// Draws the samples over the phases of an attack.
-fn of_attack(attack: &AttackCard, card: &ObjectiveCard, metric: &MetricCard, place: usize) -> Option<String> {
+fn of_attack(
+    (plan, attack): (Option<&Plan>, &AttackCard),
+    card: &ObjectiveCard,
+    metric: &MetricCard,
+    place: usize,
+) -> Option<String> {
     let (first, last) = attack.phases.first().zip(attack.phases.last())?;
     let zero_us = attack.fault_from_us.unwrap_or(0);
     let mut bands = phases(attack);
@@ -78,10 +97,12 @@ fn of_attack(attack: &AttackCard, card: &ObjectiveCard, metric: &MetricCard, pla
         title: format!("{} during “{}”", card.name, attack.name),
         asks: metric.asks.clone(),
         unit: card.measured.unit,
+        unit_name: metric.unit.clone(),
+        side: side(plan, &card.name),
         span: Span { from_us: first.from_us, until_us: last.until_us, zero_us },
         panel: None,
         bands,
-        points: metric.points.clone(),
+        points: thinned(&metric.points),
         gaps: metric.gaps.clone(),
         bound: metric.bound,
     };
@@ -99,7 +120,7 @@ pub(crate) struct MetricRun {
 }
 
 /// Draws the samples of each objective that a source measured, over the whole run.
-pub(super) fn of_run(card: &Scorecard, end_us: i64) -> Vec<MetricRun> {
+pub(super) fn of_run(plan: Option<&Plan>, card: &Scorecard, end_us: i64) -> Vec<MetricRun> {
     let all = || card.attacks.iter().flat_map(|attack| &attack.objectives);
     let mut names: Vec<&str> = Vec::new();
     for one in all().filter(|one| one.metric.is_some()) {
@@ -122,17 +143,20 @@ pub(super) fn of_run(card: &Scorecard, end_us: i64) -> Vec<MetricRun> {
             title: format!("{name}: the whole run"),
             asks: metric.asks.clone(),
             unit: objective.measured.unit,
+            unit_name: metric.unit.clone(),
+            side: side(plan, name),
             span: Span { from_us: 0, until_us: end_us.max(1), zero_us: 0 },
             panel: Some(place),
             bands: attacks(card),
             gaps: cards.iter().flat_map(|(_, metric)| metric.gaps.iter().cloned()).collect(),
             bound: metric.bound,
-            points,
+            points: thinned(&points),
         };
+        let gaps = panel.gaps.iter().map(|gap| (gap.from_us, gap.until_us));
         Some(MetricRun {
             caption: format!("{name}: {}", metric.asks),
             svg: panel.svg(),
-            values: Metric::of(name, panel.unit, &panel.points),
+            values: Metric::of(name, (panel.unit, &panel.unit_name), &panel.points, gaps),
         })
     };
     names.into_iter().enumerate().filter_map(of).collect()

@@ -5,7 +5,7 @@ use firedrill_wire::api::HostState;
 
 use super::{alike::FEW, words::NONE};
 use crate::score::{
-    card::{FigureCard, HostCard, Measured, Unit, state_word},
+    card::{FigureCard, HostCard, Measured, ObjectiveCard, Unit, state_word},
     format,
 };
 
@@ -64,6 +64,20 @@ pub(in crate::report) fn range(measured: &Measured) -> String {
         (Some(low), None) if low > 0.0 && measured.unit == Unit::Latency => format!("{} –", text(low)),
         _ => String::new(),
     }
+}
+
+/// Adds the unit of a metric or of a log to its figure; nothing to what is no figure.
+pub(super) fn with_unit(card: &ObjectiveCard, figure: String) -> String {
+    let is_log = card.probe.is_empty() && card.metric.is_none() && card.alert.is_none();
+    let unit = match &card.metric {
+        Some(metric) => metric.unit.as_str(),
+        // The goal for a log is a rate or a count.
+        None if is_log && card.goal.contains('/') => "lines/s",
+        None if is_log => "lines",
+        None => "",
+    };
+    let is_figure = !figure.is_empty() && figure != NONE && card.measured.unit == Unit::Number;
+    if is_figure && !unit.is_empty() { format!("{figure} {unit}") } else { figure }
 }
 
 fn us(value: f64) -> String {

@@ -5,14 +5,14 @@ use firedrill_plan::alike::{names, together};
 use serde::Serialize;
 
 use super::{
-    figures::longest_outage,
-    shown::{alarm, errors, fault_measured, measured},
+    figures::{longest_outage, partial},
+    shown::{alarm, errors, fault_measured, measured, with_unit},
     words::{NONE, took},
 };
 use crate::{
     report::input::Input,
     score::{
-        card::{AttackCard, Course, FigureCard, Scorecard},
+        card::{AttackCard, Course, FigureCard, ObjectiveCard, Scorecard},
         format,
     },
     verdict::Verdict,
@@ -45,6 +45,75 @@ impl Line {
 impl From<&str> for Line {
     fn from(text: &str) -> Self {
         Self { text: text.to_owned(), attack: 0 }
+    }
+}
+
+/// What the scenario promised, and whether that held.
+#[derive(Debug, Serialize)]
+pub(crate) struct Promise {
+    pub(crate) text: String,
+    /// `It held`, and the like.
+    pub(crate) said: &'static str,
+    /// The reason, a sentence without its first words: `because …`.
+    pub(crate) because: String,
+}
+
+/// Answers the promise of the scenario; `None` if it makes none.
+pub(super) fn promise(card: &Scorecard) -> Option<Promise> {
+    if card.hypothesis.is_empty() {
+        return None;
+    }
+    let first = |verdict: Verdict| card.attacks.iter().find(|one| one.verdict == Some(verdict));
+    let why = || card.why.first().cloned().unwrap_or_else(|| "the log does not say why".to_owned());
+    let (said, because) = match card.verdict {
+        Verdict::Held if card.attacks.len() == 1 => ("It held", "every objective held".to_owned()),
+        Verdict::Held => ("It held", format!("every objective held in all {} attacks", card.attacks.len())),
+        Verdict::Violated => ("It did not hold", first(Verdict::Violated).map_or_else(why, missed)),
+        Verdict::Unknown => (
+            "It is not decided",
+            first(Verdict::Unknown).map_or_else(why, |attack| {
+                format!("in “{}” {}", attack.name, reason(attack, Verdict::Unknown))
+            }),
+        ),
+    };
+    Some(Promise { text: card.hypothesis.clone(), said, because: because.trim_end_matches('.').to_owned() })
+}
+
+/// Says which objectives an attack violated, with the figure of the first of them.
+fn missed(attack: &AttackCard) -> String {
+    let of = attack.objectives.iter().filter(|one| one.verdict == Verdict::Violated);
+    let all: Vec<&ObjectiveCard> = of.collect();
+    let Some((first, others)) = all.split_first() else {
+        return format!("in “{}” {}", attack.name, reason(attack, Verdict::Violated));
+    };
+    let figure = figure(first);
+    let names: Vec<String> = others.iter().map(|one| format!("“{}”", one.name)).collect();
+    let more = if names.is_empty() { String::new() } else { format!("; so did {}", format::list(&names)) };
+    format!("under “{}” the objective “{}” missed its goal ({figure}){more}", attack.name, first.name)
+}
+
+/// Returns what was measured of a violated objective, and what was wanted.
+fn figure(one: &ObjectiveCard) -> String {
+    match one.measured.endless {
+        // A quantile among requests without an answer is no figure: how many were fast enough is.
+        true => one.why.clone(),
+        false => format!("{}, wanted {}", with_unit(one, measured(&one.measured)), one.goal),
+    }
+}
+
+/// Says why an attack has a verdict that is not `held`: the figures that it misses, or the first reason.
+fn reason(attack: &AttackCard, verdict: Verdict) -> String {
+    let of = attack.objectives.iter().filter(|one| one.verdict == verdict);
+    let missed: Vec<String> = of
+        .map(|one| match verdict {
+            Verdict::Violated => format!("{}: {}", one.name, figure(one)),
+            _ => one.name.clone(),
+        })
+        .collect();
+    match (missed.as_slice(), attack.why.first()) {
+        (missed @ [_, ..], _) if verdict == Verdict::Violated => missed.join("; "),
+        (_, Some(why)) => why.clone(),
+        (missed, None) => format::list(missed),
     }
 }
 
@@ -131,15 +200,18 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         0 | 1 => String::new(),
         all => format!(" ({hurt} of {all} vantages saw failures)"),
     };
-    let outage = longest_outage(std::iter::once(worst.outage));
-    let outage = match outage.as_str() {
+    let outage = match longest_outage(std::iter::once(worst.outage)).as_str() {
         "none" | NONE => String::new(),
         "one request" => ", never two in a row".to_owned(),
-        longest => format!(", longest outage {longest}"),
+        longest => format!(", longest total outage {longest}"),
+    };
+    let part = match partial(std::iter::once(worst)).as_str() {
+        "none" | NONE => String::new(),
+        part => format!(", partial failure of {part}"),
     };
     let failed = if fault_measured(worst) { format::percent(share) } else { "an unknown share".to_owned() };
     let text = format!(
-        "“{}”: {failed} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}; {back}",
+        "“{}”: {failed} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}{part}; {back}",
         attack.name, worst.probe, worst.vantage
     );
     Some((share, Line::about(attack, text)))
@@ -149,24 +221,7 @@ fn held(card: &Scorecard) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for verdict in [Verdict::Violated, Verdict::Unknown] {
         for attack in card.attacks.iter().filter(|attack| attack.verdict == Some(verdict)) {
-            let missed: Vec<String> = attack
-                .objectives
-                .iter()
-                .filter(|one| one.verdict == verdict)
-                .map(|one| match verdict {
-                    // A quantile among requests without an answer is no figure: how many were fast enough is.
-                    Verdict::Violated if one.measured.endless => format!("{}: {}", one.name, one.why),
-                    Verdict::Violated => {
-                        format!("{}: {}, wanted {}", one.name, measured(&one.measured), one.goal)
-                    }
-                    _ => one.name.clone(),
-                })
-                .collect();
-            let why = match (missed.as_slice(), attack.why.first()) {
-                (missed @ [_, ..], _) if verdict == Verdict::Violated => missed.join("; "),
-                (_, Some(why)) => why.clone(),
-                (missed, None) => format::list(missed),
-            };
+            let why = reason(attack, verdict);
             let open = undecided(attack);
             lines.push(Line::about(attack, format!("“{}” is {}: {why}{open}", attack.name, verdict.word())));
         }
@@ -217,8 +272,7 @@ fn next(card: &Scorecard) -> Vec<Line> {
             .filter(|one| one.verdict == Verdict::Violated)
             .map(|one| format!("“{}”", one.name))
             .collect();
-        let causes =
-            cause(attack).map_or_else(String::new, |cause| format!(" Of all requests that failed, {cause}."));
+        let causes = cause(attack).map_or_else(String::new, |cause| format!(" {cause}."));
         let what = if names.is_empty() { "it".to_owned() } else { format::list(&names) };
         lines.push(Line::about(
             attack,
@@ -257,8 +311,8 @@ fn cause(attack: &AttackCard) -> Option<String> {
     let all = counts.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
     let (cause, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     Some(if count == all {
-        format!("all failed by {cause}")
+        format!("All failed requests failed by {cause}")
     } else {
-        format!("{count} of {all} failed by {cause}")
+        format!("Of {all} failed requests, {count} failed by {cause}")
     })
 }

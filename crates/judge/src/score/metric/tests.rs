@@ -22,6 +22,7 @@ fn metric(goal: MetricGoal) -> Metric {
         lag: Span::secs(5),
         stale_after: Span::secs(15),
         window: Span::ZERO,
+        unit: String::new(),
         during: vec![Phase::Fault, Phase::Recovery],
     }
 }

@@ -57,6 +57,9 @@ pub struct Metric {
     /// The length of time that values of its series describe already, as those of a recording rule do.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window: Span,
+    /// The unit of its values, for people; empty where the scenario names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// The phases in which it is judged.
     pub during: Vec<Phase>,
 }

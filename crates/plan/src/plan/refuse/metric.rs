@@ -15,6 +15,8 @@ use crate::{
 
 /// Fewer samples in a judged phase are worth a warning.
 const FEW: u64 = 3;
+/// Maximum length of a unit in characters.
+const UNIT_MOST: usize = 16;
 
 /// Checks every objective that a source measures.
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
@@ -22,6 +24,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
         goal(item, sink);
         asks(item, scenario, sink);
         times(item, sink);
+        unit(item, sink);
     }
 }
 
@@ -195,6 +198,23 @@ fn query_place(item: &Item<MetricObjective>, query: &str) -> Place {
     let all = [&metric.promql, &metric.query, &metric.good, &metric.total];
     let found = all.into_iter().flatten().find(|one| one.value == query);
     item.place_of(found.map_or(&item.value.metric.at, |one| &one.at))
+}
+
+/// A unit stands beside each value: it is short, and a share has none.
+fn unit(item: &Item<MetricObjective>, sink: &mut Sink) {
+    let metric = &item.value.metric.value;
+    let Some(unit) = &metric.unit else { return };
+    let (message, label, help) = if metric.total.is_some() {
+        let message = format!("objective `{}` has a unit, and its values are shares", item.name);
+        (message, "shares have none", "remove it: reports show shares in per cent")
+    } else if unit.value.trim().is_empty() || unit.value.chars().count() > UNIT_MOST {
+        let message =
+            format!("objective `{}` has a unit of {} characters", item.name, unit.value.chars().count());
+        (message, "1 to 16 characters", "reports show it beside each value: \"ms\", \"errors/s\", \"items\"")
+    } else {
+        return;
+    };
+    sink.push(Problem::error(message).at(item.place_of(&unit.at), label).help(help));
 }
 
 fn times(item: &Item<MetricObjective>, sink: &mut Sink) {

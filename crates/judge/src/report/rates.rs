@@ -1,0 +1,164 @@
+//! How often lines of a log matched on one host, in steps of time. A step has the lowest and the highest rate of what was read in
+//! it, so that a coarse chart hides no peak. What was not read has no rate.
+
+use super::steps::Steps;
+use crate::log::HostLog;
+
+/// Time between two records of a log that is no gap: times are rounded, and clocks measured again.
+const ROUNDING_US: i64 = 20_000;
+/// Time at both ends of a run that is no gap, because records do not begin with it.
+const ENDS_US: i64 = 1_200_000;
+
+/// The lowest and the highest number of matching lines a second in a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+/// A stretch of time with the reason why something is not known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    pub(crate) from_us: i64,
+    pub(crate) until_us: i64,
+    pub(crate) why: String,
+}
+
+/// The rates of one log on one host, or on hosts that are alike.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) steps: Steps,
+    /// Where bins begin after the beginning of a step of one bin.
+    pub(crate) shift_us: i64,
+    pub(crate) all: Vec<Option<Rate>>,
+    /// Time that was not read.
+    pub(crate) gaps: Vec<Doubt>,
+    /// Time of which some lines may not be counted.
+    pub(crate) more: Vec<Doubt>,
+}
+
+impl Rates {
+    /// Takes what an agent read, in the order of time.
+    pub(crate) fn of<'l>(steps: Steps, read: impl Iterator<Item = &'l HostLog>) -> Self {
+        let mut rates =
+            Self { steps, shift_us: 0, all: vec![None; steps.count()], gaps: Vec::new(), more: Vec::new() };
+        let (mut known, mut absent) = (steps.from_us, None::<&str>);
+        let mut first = true;
+        for one in read.filter(|one| one.until_us > one.from_us) {
+            if let Some(why) = &one.absent {
+                absent = Some(why);
+                continue;
+            }
+            rates.gap(known, one.from_us, absent.take());
+            known = known.max(one.until_us);
+            if first && steps.step_us <= 1_000_000 {
+                let begin = steps.from_us.saturating_add(steps.place(one.from_us) * steps.step_us);
+                rates.shift_us = one.from_us.saturating_sub(begin).clamp(0, steps.step_us);
+            }
+            first = false;
+            let why = one.missed.clone().or_else(|| {
+                (one.cut > 0).then(|| format!("{} lines were too long to be searched completely", one.cut))
+            });
+            if let Some(why) = why {
+                rates.more.push(Doubt { from_us: one.from_us, until_us: one.until_us, why });
+            }
+            rates.put(one);
+        }
+        rates.gap(known, steps.until_us, absent);
+        rates
+    }
+
+    fn gap(&mut self, from_us: i64, until_us: i64, absent: Option<&str>) {
+        let at_an_end = from_us == self.steps.from_us || until_us == self.steps.until_us;
+        let least = if absent.is_some() {
+            1
+        } else if at_an_end {
+            ENDS_US
+        } else {
+            ROUNDING_US
+        };
+        if until_us.saturating_sub(from_us) < least {
+            return;
+        }
+        let why = absent.unwrap_or("not read").to_owned();
+        self.gaps.push(Doubt { from_us, until_us, why });
+    }
+
+    fn put(&mut self, one: &HostLog) {
+        let length = one.until_us.saturating_sub(one.from_us);
+        let rate = one.matched as f64 * 1e6 / length.max(1) as f64;
+        // A record of one step or less is in the step in which it begins; a longer one is in all that it is mostly about.
+        let last = self.steps.place(one.until_us.saturating_sub(self.steps.step_us / 2).saturating_sub(1));
+        let first = self.steps.place(one.from_us);
+        let places = first.max(0)..=last.max(first);
+        for place in places {
+            let Some(there) = usize::try_from(place).ok().and_then(|place| self.all.get_mut(place)) else {
+                return;
+            };
+            *there = Some(there.map_or(Rate { low: rate, high: rate }, |there| Rate {
+                low: there.low.min(rate),
+                high: there.high.max(rate),
+            }));
+        }
+    }
+
+    /// Returns the highest rate; 0 if nothing matched or nothing was read.
+    pub(crate) fn highest(&self) -> f64 {
+        self.all.iter().flatten().map(|rate| rate.high).fold(0.0, f64::max)
+    }
+
+    /// Returns the lowest and the highest of several hosts: of each step, and all their gaps and doubts.
+    pub(crate) fn widest(all: &[&Self]) -> Option<Self> {
+        let (first, others) = all.split_first()?;
+        let mut widest = (*first).clone();
+        for one in others {
+            for (there, rate) in widest.all.iter_mut().zip(&one.all) {
+                *there = there
+                    .zip(*rate)
+                    .map(|(a, b)| Rate { low: a.low.min(b.low), high: a.high.max(b.high) })
+                    .or(*there)
+                    .or(*rate);
+            }
+            widest.gaps.extend(one.gaps.iter().cloned());
+            widest.more.extend(one.more.iter().cloned());
+        }
+        Some(widest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::S;
+
+    fn read(from: i64, until: i64, matched: u64) -> HostLog {
+        HostLog { from_us: from * S, until_us: until * S, matched, ..HostLog::default() }
+    }
+
+    #[test]
+    fn a_peak_is_never_averaged_away_and_what_was_not_read_is_a_gap() {
+        let mut all: Vec<HostLog> =
+            (0..100).map(|second| read(second, second + 1, u64::from(second == 40) * 9)).collect();
+        all.drain(60..70);
+        all[80].missed = Some("the file was cut".to_owned());
+        let rates = Rates::of(Steps::new(0, 100 * S, 10), all.iter());
+        assert_eq!(rates.all[4], Some(Rate { low: 0.0, high: 9.0 }));
+        assert_eq!((rates.all[6], rates.highest()), (None, 9.0));
+        assert_eq!(rates.gaps, [Doubt { from_us: 60 * S, until_us: 70 * S, why: "not read".to_owned() }]);
+        assert_eq!(rates.more.len(), 1);
+        let absent = HostLog { absent: Some("no such file".to_owned()), ..read(0, 5, 0) };
+        let late = Rates::of(Steps::new(0, 10 * S, 10), [&absent, &read(5, 10, 10)].into_iter());
+        assert_eq!(late.gaps, [Doubt { from_us: 0, until_us: 5 * S, why: "no such file".to_owned() }]);
+        assert_eq!(
+            (late.all[4], late.all[5], late.all[9].map(|rate| rate.high)),
+            (None, Some(Rate { low: 2.0, high: 2.0 }), Some(2.0))
+        );
+        let widest =
+            Rates::widest(&[&late, &Rates::of(Steps::new(0, 10 * S, 10), [&read(0, 10, 0)].into_iter())])
+                .expect("two");
+        assert_eq!(
+            (widest.all[0], widest.all[5]),
+            (Some(Rate { low: 0.0, high: 0.0 }), Some(Rate { low: 0.0, high: 2.0 }))
+        );
+    }
+}
