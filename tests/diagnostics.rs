@@ -72,6 +72,7 @@ golden! {
     outlasts: "tests/wrong/outlasts.toml", FLEET;
     metrics: "tests/wrong/metrics.toml", None;
     statsd: "tests/wrong/statsd.toml", None;
+    budgets: "tests/wrong/budgets.toml", None;
     alerts: "tests/wrong/alerts.toml", None;
     fleet: "scenarios/demo.toml", Some("tests/wrong/fleet.toml");
     services: "tests/right/ci-checkout.toml", Some("tests/wrong/services.toml");

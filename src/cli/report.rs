@@ -199,6 +199,7 @@ pub fn table(card: &Scorecard) -> String {
             ]);
         }
     }
+    let budgets: String = card.budgets.iter().map(|sum| format!("  {}\n", sum.sentence())).collect();
     let mut table = rows.build();
     let width = super::output::width();
     table.with(tabled::settings::Style::blank());
@@ -207,7 +208,7 @@ pub fn table(card: &Scorecard) -> String {
             .keep_words(true)
             .priority(tabled::settings::peaker::PriorityMax::default()),
     );
-    let _ = writeln!(text, "{table}\n");
+    let _ = writeln!(text, "{table}\n{budgets}");
     for attack in
         card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))
     {

@@ -7,8 +7,11 @@ pub mod alert;
 pub mod alert_card;
 mod attack;
 mod attack_score;
+pub mod attack_times;
 mod baseline;
 mod bench;
+mod budget;
+pub mod budget_card;
 pub mod card;
 pub mod causes;
 mod disagree;
@@ -83,9 +86,12 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
     let Judged { attacks, damaged } = stream::judge(facts, log, &which, eye);
     let damaged: Vec<String> = damaged.into_iter().map(|one| one.text).collect();
     let hosts = hosts(facts);
-    let why = reasons(facts, &attacks, &damaged);
+    let budgets = budget::of_run(&attacks);
+    let (overspent, over) = budget::doubts(&budgets, &attacks);
+    let mut why = reasons(facts, &attacks, &damaged);
     let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
-    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) };
+    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) }.max(overspent);
+    why.extend(over);
     let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
     let score = if ran.is_empty() || ran.iter().any(|attack| attack.score.is_none()) {
         None
@@ -108,6 +114,7 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
         end_us: facts.last_us,
         attacks,
         hosts,
+        budgets,
     };
     card.story = story::tell(&card, facts.plan);
     card

@@ -289,6 +289,7 @@ impl Drill {
             metrics: Vec::new(),
             alerts: Vec::new(),
             logs: Vec::new(),
+            budgets: BTreeMap::new(),
             log_objectives: Vec::new(),
             objectives: self
                 .goals

@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod any_objective;
 pub mod attack;
+pub mod budget;
 mod decode;
 mod duplicate;
 pub(crate) mod flaws;

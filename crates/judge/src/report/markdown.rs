@@ -25,6 +25,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     if !view.why.is_empty() || !view.warnings.is_empty() {
         text.push('\n');
     }
+    for one in &view.budgets {
+        let _ = write!(text, "\n{}\n", plain(one));
+    }
     for one in &view.before {
         let _ = write!(text, "\n{}\n", plain(one));
     }
@@ -92,6 +95,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                 ]
             }),
         );
+        for one in attack.objectives.iter().filter(|one| !one.budget.is_empty()) {
+            let _ = write!(text, "\n{}\n", plain(&format!("{}: {}", one.name, one.budget)));
+        }
         let metrics = || attack.objectives.iter().filter_map(|one| Some((one, one.metric.as_ref()?)));
         if metrics().next().is_some() {
             table(

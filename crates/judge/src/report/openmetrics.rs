@@ -105,6 +105,15 @@ fn run(registry: &mut Registry, input: &Input<'_>, of: &[(&'static str, &str); 2
         let number = card.hosts.iter().filter(|host| host.state == state).count();
         hosts.set(&[of[0], of[1], ("state", state_word(state))], number as f64);
     }
+    let help =
+        "Share of the error budget of an objective that the run burnt: measured, and the ends of its range";
+    let burnt = add(registry, "run_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
+    for sum in &card.budgets {
+        let budget = &sum.budget;
+        for (bound, value) in [("measured", budget.burnt), ("low", budget.low), ("high", budget.high)] {
+            burnt.set_known(&[of[0], of[1], ("objective", &sum.objective), ("bound", bound)], value);
+        }
+    }
     let info = add(registry, "run_info", "1; the labels name the run", None);
     let plan = facts.plan.map(|plan| plan.digest()).unwrap_or_default();
     let run = card.run.as_deref().unwrap_or_default();
@@ -123,6 +132,8 @@ fn attacks(registry: &mut Registry, attacks: &[AttackCard], of: &[(&'static str,
     let mitigated = add(registry, "attack_mitigated", help, Some(Unit::Seconds));
     let help = "Longest time from the end of the fault until users were served again";
     let recovered = add(registry, "attack_recovered", help, Some(Unit::Seconds));
+    let help = "Longest time from the start of the fault until an alert told of it";
+    let detected = add(registry, "attack_detected", help, Some(Unit::Seconds));
     let judged =
         add(registry, "objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
     let requests = add(
@@ -139,19 +150,17 @@ fn attacks(registry: &mut Registry, attacks: &[AttackCard], of: &[(&'static str,
     let time = add(registry, "objective", help, Some(Unit::Seconds));
     let help = "Number of a source that an objective is about, in the unit of its query";
     let number = add(registry, "objective_value", help, None);
+    let help =
+        "Share of the error budget of an objective that an attack burnt: measured, and the ends of its range";
+    let burnt = add(registry, "objective_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
     for attack in attacks {
         let Some(word) = attack.verdict else { continue };
         let at = [of[0], of[1], ("attack", attack.name.as_str())];
         verdict.verdict(&at, word);
         score.set_known(&at, attack.score.map(f64::from));
-        let longest = |get: fn(&card::FigureCard) -> Option<i64>| {
-            let figures =
-                attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
-            // If one vantage is unknown, the whole is unknown.
-            figures.map(get).collect::<Option<Vec<_>>>()?.into_iter().max().map(seconds)
-        };
-        mitigated.set_known(&at, longest(|figure| figure.mitigated_us));
-        recovered.set_known(&at, longest(|figure| figure.recovered_us));
+        mitigated.set_known(&at, attack.longest(|figure| figure.mitigated_us).map(seconds));
+        recovered.set_known(&at, attack.longest(|figure| figure.recovered_us).map(seconds));
+        detected.set_known(&at, attack.detected_us().map(seconds));
         for objective in &attack.objectives {
             let at = [at[0], at[1], at[2], ("objective", objective.name.as_str())];
             judged.verdict(&at, objective.verdict);
@@ -166,6 +175,10 @@ fn attacks(registry: &mut Registry, attacks: &[AttackCard], of: &[(&'static str,
                     &[at[0], at[1], at[2], at[3], ("bound", bound)],
                     value.map(|value| value * scale),
                 );
+            }
+            let Some(budget) = &objective.budget else { continue };
+            for (bound, value) in [("measured", budget.burnt), ("low", budget.low), ("high", budget.high)] {
+                burnt.set_known(&[at[0], at[1], at[2], at[3], ("bound", bound)], value);
             }
         }
     }
@@ -207,6 +220,43 @@ mod tests {
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
         assert_eq!(again, text, "the same log gives the same bytes");
+    }
+
+    /// Latencies are microseconds in the card, and seconds here.
+    #[test]
+    fn latencies_and_budgets_have_the_units_of_their_names() {
+        let mut records = Drill::one().records();
+        for record in &mut records {
+            if let crate::log::Event::RunStarted { plan, .. } = &mut record.event {
+                let budget = firedrill_plan::plan::model::Budget {
+                    target: firedrill_wire::Share::per_cent(99),
+                    window: firedrill_wire::Span::secs(30 * 86_400),
+                    affected: firedrill_wire::Share::ALL,
+                    burn_below: None,
+                };
+                plan.budgets.insert("users".to_owned(), budget);
+            }
+        }
+        let log = Log::of(&records);
+        let input = Input::new(&log);
+        let card = &input.card;
+        let latency = card.attacks[0].objectives.iter().find(|one| one.name == "fast").unwrap();
+        let seconds = latency.measured.value.unwrap() / 1e6;
+        assert!((0.001..1.0).contains(&seconds), "{seconds}");
+        let text = String::from_utf8(Format::OpenMetrics.render(&input).unwrap()).unwrap();
+        let value = |start: &str, labels: &[&str]| {
+            let fits =
+                |line: &&str| line.starts_with(start) && labels.iter().all(|label| line.contains(label));
+            let line = text.lines().find(fits).unwrap_or_else(|| panic!("no {start} {labels:?} in {text}"));
+            line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        };
+        let found = value("firedrill_objective_seconds{", &["objective=\"fast\"", "bound=\"measured\""]);
+        assert!((found - seconds).abs() < 1e-9, "{found} and {seconds}");
+        let burnt = card.budgets[0].budget.burnt.unwrap();
+        for name in ["firedrill_objective_budget_burnt_ratio{", "firedrill_run_budget_burnt_ratio{"] {
+            let found = value(name, &["objective=\"users\"", "bound=\"measured\""]);
+            assert!((found - burnt).abs() < 1e-12 && burnt > 0.0 && burnt < 0.001, "{name}: {found}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use serde::Serialize;
 use super::{found::Found, input::Input};
 use crate::{
     score::{
+        budget_card::BurntCard,
         card::{AttackCard, Course, DisagreementCard, FigureCard, ObjectiveCard, verdict_word},
         format,
     },
@@ -59,6 +60,8 @@ pub(crate) struct View {
     /// The most urgent message; empty if everything was undone.
     pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
+    /// What the whole run burnt of error budgets, a sentence each.
+    pub(crate) budgets: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
     /// What a reader wants to know first.
@@ -137,6 +140,8 @@ pub(crate) struct ObjectiveView {
     /// A sentence if there are too many vantages to show.
     pub(crate) fewer: String,
     pub(crate) metric: Option<MetricView>,
+    /// What was burnt of its error budget; empty without one.
+    pub(crate) budget: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -190,6 +195,7 @@ impl View {
             terms: terms::all(),
             alarm: alarm(&card.hosts),
             why: alike::reasons(&card.why, &card.attacks),
+            budgets: card.budgets.iter().map(BurntCard::sentence).collect(),
             warnings: input.warnings(),
             meta,
             answers: summary::answers(input),
@@ -234,11 +240,9 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         Course::NotRun(why) => format!("not run: {why}"),
     };
     // An attack's own figures are those of its judged probes, as in the story.
-    let judged = || attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe));
-    let worst = judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
-    let slowest = |get: fn(&FigureCard) -> Option<i64>| {
-        times::slowest(attack, get).map_or_else(|| NONE.to_owned(), took)
-    };
+    let worst = attack.judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
+    let slowest =
+        |get: fn(&FigureCard) -> Option<i64>| attack.longest(get).map_or_else(|| NONE.to_owned(), took);
     let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
     let rows = few::rows(input.card.attacks.len());
     let of_note = |figure: &FigureCard| f64::from(u8::from(figure.counts && attack.judges(&figure.probe)));
@@ -265,13 +269,9 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
             .map_or_else(|| NONE.to_owned(), |figure| format::percent(errors(figure))),
         mitigated: slowest(|figure| figure.mitigated_us),
         recovered: slowest(|figure| figure.recovered_us),
-        detected: if alerts::each(attack).is_empty() {
-            String::new()
-        } else {
-            times::detected(attack).map_or_else(|| NONE.to_owned(), format::time)
-        },
-        outage: longest_outage(judged().map(|figure| figure.outage)),
-        partial: partial(judged()),
+        detected: alerts::detected(attack),
+        outage: longest_outage(attack.judged().map(|figure| figure.outage)),
+        partial: partial(attack.judged()),
         charts: input.drawn.zooms.get(attack.index).cloned().unwrap_or_default(),
         objectives: attack
             .objectives
@@ -324,6 +324,7 @@ fn objective_view(
         goal: card.goal.clone(),
         probe: asked(attack, card),
         metric: MetricView::of(plan, attack, card),
+        budget: card.budget.as_ref().map_or_else(String::new, |budget| budget.sentence()),
         verdict: card.verdict.word(),
         glyph: glyph(Some(card.verdict)),
         measured: with_unit(card, measured(&card.measured)),

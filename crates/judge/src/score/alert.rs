@@ -68,6 +68,7 @@ pub(super) fn objective<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> Objectiv
         vantages: Vec::new(),
         metric: None,
         alert: Some(Box::new(card)),
+        budget: None,
     }
 }
 

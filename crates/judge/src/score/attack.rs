@@ -5,6 +5,7 @@ use firedrill_plan::plan::{Plan, model::Phase};
 use super::{
     alert, attack_score, baseline,
     bench::Bench,
+    budget,
     card::{AttackCard, Course, PhaseCard},
     causes, disagree,
     efficacy::{self, Doubt},
@@ -67,8 +68,19 @@ pub(super) fn judged(
     if let Some(doubt) = baseline::doubt(&bench) {
         bench.doubts.insert(0, doubt);
     }
-    card.objectives = bench.objectives().map(|objective| judge::objective(&bench, objective)).collect();
-    card.objectives.extend(bench.metrics().map(|one| metric::objective(&bench, one)));
+    let cut = card.course == Course::Cut;
+    let probed = |objective| {
+        let mut card = judge::objective(&bench, objective);
+        budget::of_probe(&bench, objective, cut, &mut card);
+        card
+    };
+    let measured = |objective| {
+        let mut card = metric::objective(&bench, objective);
+        budget::of_metric(&bench, objective, cut, &mut card);
+        card
+    };
+    card.objectives = bench.objectives().map(probed).collect();
+    card.objectives.extend(bench.metrics().map(measured));
     card.objectives.extend(bench.alerts().map(|one| alert::objective(&bench, one)));
     card.objectives.extend(bench.log_objectives().map(|one| host_log::objective(&bench, one)));
     card.logs = host_log::cards(&bench);

@@ -6,7 +6,11 @@ use firedrill_plan::plan::model::Phase;
 use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
 use serde::{Deserialize, Serialize};
 
-use super::{alert_card::AlertCard, metric_card::MetricCard};
+use super::{
+    alert_card::AlertCard,
+    budget_card::{BudgetCard, BurntCard},
+    metric_card::MetricCard,
+};
 use crate::{log::KeptLine, verdict::Verdict};
 
 /// The result of judging a run.
@@ -42,6 +46,9 @@ pub struct Scorecard {
     pub attacks: Vec<AttackCard>,
     /// The hosts that were touched, or may have been.
     pub hosts: Vec<HostCard>,
+    /// What the whole run burnt of the error budgets of its objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BurntCard>,
 }
 
 /// The course of an attack: which of its phases it went through.
@@ -185,6 +192,9 @@ pub struct ObjectiveCard {
     /// What its source said of its alert, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<Box<AlertCard>>,
+    /// What the attack burnt of its error budget, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Box<BudgetCard>>,
 }
 
 /// The result of an objective at one vantage.

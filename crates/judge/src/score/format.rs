@@ -52,6 +52,18 @@ pub fn micros(us: u64) -> String {
     time(i64::try_from(us).unwrap_or(i64::MAX))
 }
 
+/// Formats a long stretch of time in microseconds, in whole days where it has such: `30 days`.
+#[must_use]
+pub fn window(us: u64) -> String {
+    const DAY: u64 = 86_400_000_000;
+    match us / DAY {
+        0 => micros(us),
+        _ if !us.is_multiple_of(DAY) => micros(us),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 /// Formats a time on the run's clock as `mm:ss.t` or `h:mm:ss.t`.
 #[must_use]
 pub fn clock(us: i64) -> String {

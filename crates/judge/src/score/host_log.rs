@@ -30,6 +30,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
         vantages: Vec::new(),
         metric: None,
         alert: None,
+        budget: None,
     };
     let log = bench.plan.logs.iter().find(|log| log.spec.name == objective.log);
     card.vantages =

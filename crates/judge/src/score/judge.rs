@@ -29,6 +29,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
         vantages: Vec::new(),
         metric: None,
         alert: None,
+        budget: None,
     };
     let Some(probe) = bench.plan.probes.iter().find(|probe| probe.name == objective.probe) else {
         card.why = format!("the plan has no probe `{}`", objective.probe);

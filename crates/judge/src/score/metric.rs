@@ -80,6 +80,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
         vantages: Vec::new(),
         metric: Some(Box::new(card)),
         alert: None,
+        budget: None,
     }
 }
 

@@ -76,6 +76,21 @@ impl Tally {
         self.blocks.iter().map(|block| firedrill_statistics::whole(block.all)).sum()
     }
 
+    /// Returns the blocks with everything uncertain counted as bad.
+    pub(crate) fn worst(&self) -> &[Block] {
+        &self.worst
+    }
+
+    /// Returns the blocks with everything uncertain counted as good.
+    pub(crate) fn best(&self) -> &[Block] {
+        &self.best
+    }
+
+    /// Whether latencies that the goal needs cannot be read.
+    pub(crate) const fn unreadable(&self) -> bool {
+        self.unreadable > 0
+    }
+
     fn measured(&self) -> Measured {
         let samples = self.samples();
         let Some(sure) = self.estimate() else { return Measured { samples, ..Measured::default() } };

@@ -12,13 +12,6 @@ use crate::verdict::Verdict;
 use during::during;
 use firedrill_plan::plan::{Plan, model::Phase};
 
-impl AttackCard {
-    /// Whether an objective of this attack judges a probe.
-    pub(crate) fn judges(&self, probe: &str) -> bool {
-        self.objectives.iter().any(|one| one.probe == probe)
-    }
-}
-
 /// Returns the sentences.
 pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
@@ -159,11 +152,7 @@ fn figure(attack: &AttackCard) -> Option<&FigureCard> {
 /// Returns the most important figure: of the judged probes at vantages that count, the one with the lowest share of
 /// good requests.
 fn telling(attack: &AttackCard) -> Option<&FigureCard> {
-    attack
-        .figures
-        .iter()
-        .filter(|figure| figure.counts && attack.judges(&figure.probe))
-        .min_by(|a, b| fault_share(a).unwrap_or(2.0).total_cmp(&fault_share(b).unwrap_or(2.0)))
+    attack.judged().min_by(|a, b| fault_share(a).unwrap_or(2.0).total_cmp(&fault_share(b).unwrap_or(2.0)))
 }
 
 fn fault_share(figure: &FigureCard) -> Option<f64> {

@@ -162,6 +162,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         alerts: scenario.alerts.iter().filter_map(alert).collect(),
         logs: draft.logs,
         log_objectives: scenario.log_objectives.iter().filter_map(log_objective).collect(),
+        budgets: budgets(scenario),
         guard: model::Guard {
             abort: abort.collect(),
             abort_on: abort_on.collect(),
@@ -213,6 +214,13 @@ fn metric(item: &Item<MetricObjective>, scenario: &Scenario) -> Option<model::Me
         unit: metric.unit.as_ref().map(|unit| unit.value.clone()).unwrap_or_default(),
         during: own.during(),
     })
+}
+
+fn budgets(scenario: &Scenario) -> std::collections::BTreeMap<String, model::Budget> {
+    let probed = scenario.objectives.iter().map(|item| (&item.name, &item.value.budget));
+    let metrics = scenario.metrics.iter().map(|item| (&item.name, &item.value.budget));
+    let all = probed.chain(metrics);
+    all.filter_map(|(name, budget)| Some((name.clone(), budget.as_ref()?.value.planned()))).collect()
 }
 
 fn log_objective(item: &Item<LogObjective>) -> Option<model::LogObjective> {

@@ -2,6 +2,7 @@
 //! anything.
 
 mod alert;
+mod budget;
 mod digest;
 mod host;
 mod log;
@@ -20,6 +21,7 @@ use firedrill_wire::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use alert::{Alert, AlertGoal};
+pub use budget::Budget;
 pub use host::{Host, Reach, Way};
 pub use log::{Log, LogGoal, LogObjective};
 pub use metric::{Asks, Metric, MetricGoal, Source, window};
@@ -68,6 +70,9 @@ pub struct Plan {
     /// The objectives for logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_objectives: Vec<LogObjective>,
+    /// The error budgets of objectives that have one, by the objective's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<String, Budget>,
     /// The conditions that abort the run.
     #[serde(default)]
     pub guard: Guard,

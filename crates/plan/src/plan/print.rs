@@ -2,6 +2,7 @@
 //!
 //! Shows the plan and the agents' answers; measures and decides nothing.
 
+mod budget;
 mod log;
 mod metric;
 mod said;
@@ -95,6 +96,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     }
     metric::write(out, plan, width)?;
     log::write(out, plan, width)?;
+    budget::write(out, plan, width)?;
     if by_probes_only || !plan.probes.is_empty() {
         writeln!(out, "\nProbes")?;
         writeln!(out, "{}", probes(plan, width))?;

@@ -3,6 +3,7 @@
 mod agent;
 mod alert;
 mod blast;
+mod budget;
 mod environment;
 mod fault;
 mod judge;
@@ -36,10 +37,12 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     alert::refuse(scenario, sink);
     log::refuse(scenario, sink);
     values::refuse(scenario, sink);
+    budget::refuse(scenario, sink);
     for attack in &scenario.attacks {
         fault::refuse(attack, scenario, sink);
         time::refuse(attack, scenario, sink);
         judge::refuse(attack, scenario, sink);
+        budget::refuse_attack(attack, scenario, sink);
         metric::refuse_attack(attack, scenario, sink);
         alert::refuse_attack(attack, scenario, sink);
         meant::refuse(attack, scenario, sink);

@@ -7,7 +7,7 @@ use firedrill_wire::{Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::objective::JUDGED;
+use super::{budget::Budget, objective::JUDGED};
 use crate::{
     diagnostic::Spot,
     plan::model::{Asks, MetricGoal, Phase},
@@ -43,6 +43,9 @@ pub struct MetricObjective {
     #[serde(default)]
     #[schemars(extend("default" = JUDGED))]
     pub during: Option<Spot<Vec<Phase>>>,
+    /// For `good`: the error budget of which the drill burns a share.
+    #[serde(default)]
+    pub budget: Option<Spot<Budget>>,
 }
 
 /// A metric, and how a source is asked for it.

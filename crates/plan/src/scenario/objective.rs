@@ -4,6 +4,7 @@ use firedrill_wire::{Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::budget::Budget;
 use crate::diagnostic::Spot;
 use crate::plan::model::{GOOD_AT, Goal, Phase};
 
@@ -44,6 +45,9 @@ pub struct Objective {
     #[serde(default)]
     #[schemars(extend("default" = JUDGED))]
     pub during: Option<Spot<Vec<Phase>>>,
+    /// For `good`, or `quantile` with `below`: the error budget of which the drill burns a share.
+    #[serde(default)]
+    pub budget: Option<Spot<Budget>>,
 }
 
 impl Objective {

@@ -22,15 +22,12 @@ pub(crate) struct AlertView {
     pub(crate) asked: String,
 }
 
-/// Returns the alerts of an attack, each once.
-pub(super) fn each(attack: &AttackCard) -> Vec<&AlertCard> {
-    let mut all: Vec<&AlertCard> = Vec::new();
-    for card in attack.objectives.iter().filter_map(|one| one.alert.as_deref()) {
-        if !all.iter().any(|other| (&other.alert, &other.source) == (&card.alert, &card.source)) {
-            all.push(card);
-        }
+/// Returns an attack's time to detect; empty without alerts.
+pub(super) fn detected(attack: &AttackCard) -> String {
+    if attack.alerts().is_empty() {
+        return String::new();
     }
-    all
+    attack.detected_us().map_or_else(|| NONE.to_owned(), format::time)
 }
 
 impl AlertView {
@@ -46,7 +43,7 @@ impl AlertView {
                 failed => format!("{} times, {failed} without an answer", card.asked),
             },
         };
-        each(attack).into_iter().map(view).collect()
+        attack.alerts().into_iter().map(view).collect()
     }
 }
 

@@ -112,7 +112,7 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 
 /// Returns the moments of an attack that have a mark: alerts that were found firing, and the times to detect, mitigate and recover.
 fn marks(attack: &AttackCard) -> Vec<Mark> {
-    let stretches = super::alerts::each(attack).into_iter().flat_map(|card| {
+    let stretches = attack.alerts().into_iter().flat_map(|card| {
         card.firing.iter().map(|one| Mark {
             at_us: one.from_us,
             label: format!("{} fires", cut(&card.alert, 30)),

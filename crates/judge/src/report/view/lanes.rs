@@ -100,7 +100,7 @@ const fn landed(one: &InjectionCard) -> (Seen, Seen) {
 fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
     let (mut all, mut told) = (Vec::new(), HashSet::new());
     for attack in attacks {
-        for card in super::alerts::each(attack) {
+        for card in attack.alerts() {
             for one in &card.firing {
                 let hushed = one.hushed.as_ref().map_or_else(String::new, |why| format!(", {why}"));
                 let label = format!("{}{hushed}", card.alert);

@@ -29,7 +29,7 @@ pub(crate) struct Answer {
 }
 
 /// A line of an answer.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct Line {
     text: String,
     /// The attack that tells more, by number; 0 for none.
@@ -126,7 +126,7 @@ pub(super) fn answers(input: &Input<'_>) -> Vec<Answer> {
     let answer = |question, lines| Answer { question, lines: few(lines) };
     vec![
         answer("What was tried", tried(input)),
-        answer("What users saw", seen(card)),
+        answer("What users saw", [seen(card), burnt(card)].concat()),
         answer("Did it hold?", held(card)),
         answer("What to do", next(card)),
     ]
@@ -164,6 +164,11 @@ fn tried(input: &Input<'_>) -> Vec<Line> {
     input.card.attacks.iter().filter_map(line).collect()
 }
 
+/// Tells what the run burnt of error budgets.
+fn burnt(card: &Scorecard) -> Vec<Line> {
+    card.budgets.iter().map(|sum| Line { text: sum.sentence(), attack: 0 }).collect()
+}
+
 /// Tells the harm of each attack that did any, the worst first.
 fn seen(card: &Scorecard) -> Vec<Line> {
     let mut harmed: Vec<(f64, Line)> = card.attacks.iter().filter_map(harm).collect();
@@ -171,20 +176,16 @@ fn seen(card: &Scorecard) -> Vec<Line> {
     if !harmed.is_empty() {
         return harmed.into_iter().map(|(_, line)| line).collect();
     }
-    let measured = |attack: &AttackCard| attack.verdict.is_some() && judged(attack).any(fault_measured);
+    let measured = |attack: &AttackCard| attack.verdict.is_some() && attack.judged().any(fault_measured);
     if card.attacks.iter().any(measured) {
         return vec!["No judged request failed while a fault was in force.".into()];
     }
     vec!["No judged request was measured while a fault was in force.".into()]
 }
 
-fn judged(attack: &AttackCard) -> impl Iterator<Item = &FigureCard> {
-    attack.figures.iter().filter(|figure| figure.counts && attack.judges(&figure.probe))
-}
-
 fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
     attack.verdict?;
-    let worst = judged(attack).max_by(|one, other| errors(one).total_cmp(&errors(other)))?;
+    let worst = attack.judged().max_by(|one, other| errors(one).total_cmp(&errors(other)))?;
     let share = errors(worst);
     if share <= 0.0 && worst.bad == 0 {
         return None;
@@ -194,7 +195,7 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         Some(0) => "all was well from the heal on".to_owned(),
         Some(us) => format!("all was well again {} after the heal", took(us)),
     };
-    let sights: Vec<&FigureCard> = judged(attack).filter(|figure| figure.probe == worst.probe).collect();
+    let sights: Vec<&FigureCard> = attack.judged().filter(|figure| figure.probe == worst.probe).collect();
     let hurt = sights.iter().filter(|figure| figure.bad > 0).count();
     let sights = match sights.len() {
         0 | 1 => String::new(),
@@ -302,7 +303,7 @@ fn next(card: &Scorecard) -> Vec<Line> {
 /// Returns the most frequent cause of failed requests of an attack, in words.
 fn cause(attack: &AttackCard) -> Option<String> {
     let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-    for figure in judged(attack) {
+    for figure in attack.judged() {
         for (cause, count) in &figure.causes {
             let sum = counts.entry(cause.as_str()).or_default();
             *sum = sum.saturating_add(*count);
