@@ -1,6 +1,12 @@
 //! Reads a probe's secrets and authorities. The process that runs the probe supplies the reader, which may refuse.
 
-use std::{env::VarError, fs::File, io::Read as _};
+use std::{
+    collections::BTreeMap,
+    env::VarError,
+    fs::File,
+    io::Read as _,
+    sync::{Mutex, PoisonError},
+};
 
 /// Maximum size of a secret's file in bytes: it becomes one header.
 pub(crate) const SECRET_MOST: u64 = 16 * 1024;
@@ -57,6 +63,31 @@ impl Reads for Anything {
             // The error's own text would print the value.
             VarError::NotUnicode(_) => "it is not Unicode".to_owned(),
         })
+    }
+}
+
+/// Reads each file and each variable once, so that all who ask get the same.
+pub(crate) struct Once<'r> {
+    reads: &'r dyn Reads,
+    files: Mutex<BTreeMap<String, Result<Vec<u8>, String>>>,
+    variables: Mutex<BTreeMap<String, Result<String, String>>>,
+}
+
+impl<'r> Once<'r> {
+    pub(crate) const fn new(reads: &'r dyn Reads) -> Self {
+        Self { reads, files: Mutex::new(BTreeMap::new()), variables: Mutex::new(BTreeMap::new()) }
+    }
+}
+
+impl Reads for Once<'_> {
+    fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.entry(path.to_owned()).or_insert_with(|| self.reads.file(path, what_for)).clone()
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        let mut variables = self.variables.lock().unwrap_or_else(PoisonError::into_inner);
+        variables.entry(name.to_owned()).or_insert_with(|| self.reads.variable(name)).clone()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     clock::boot_us,
     kind::http::{echo::Echoes, request::Template, whole::Way},
     outcome::{Cause, Failure},
-    reads::Reads,
+    reads::{Once, Reads},
 };
 
 /// Maximum length of an answer's body in bytes.
@@ -73,8 +73,13 @@ impl Fetcher {
         timeout: Duration,
         reads: &dyn Reads,
     ) -> Result<Fetched, String> {
-        let template = Template::once(request, reads)
-            .map_err(|all| all.first().map_or_else(String::new, |one| one.what.clone()))?;
+        let (template, echoes) = {
+            let once = Once::new(reads);
+            let template = Template::once(request, &once)
+                .map_err(|all| all.first().map_or_else(String::new, |one| one.what.clone()))?;
+            // What is sent is what is hidden, also if a secret is renewed meanwhile.
+            (template, Echoes::of(request, &once))
+        };
         let sent_us = boot_us();
         let until = Instant::now() + timeout;
         let asked = timeout_at(until, self.way.ask(&template, until, MOST)).await;
@@ -92,7 +97,7 @@ impl Fetcher {
             body,
             sent_us,
             received_us: boot_us(),
-            echoes: Echoes::of(request, reads),
+            echoes,
         })
     }
 }
@@ -113,5 +118,56 @@ const fn words(failure: Failure) -> &'static str {
             Cause::Status(_) | Cause::Protocol => "the answer is not HTTP",
             Cause::Body => "the answer is larger than 4 MiB",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::reads::Use;
+
+    /// A secret that is renewed after each read.
+    #[derive(Default)]
+    struct Renewed(AtomicU32);
+
+    impl Reads for Renewed {
+        fn file(&self, path: &str, _: Use) -> Result<Vec<u8>, String> {
+            Err(format!("{path} is not there"))
+        }
+
+        fn variable(&self, _: &str) -> Result<String, String> {
+            Ok(format!("t0ken-{}", self.0.fetch_add(1, Ordering::SeqCst)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_renewed_after_it_was_sent_is_hidden() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.expect("a request");
+            let head = format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {read}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.expect("an answer");
+            stream.write_all(&bytes[..read]).await.expect("an answer");
+        });
+        let text = format!(
+            r#"{{"url":"{url}","bearer":{{"secret_env":"T"}},"secrets":{{"k":{{"secret_env":"T"}}}},"headers":{{"X-Key":"{{k}}"}}}}"#
+        );
+        let request: HttpProbe = serde_json::from_str(&text).expect("a request");
+        let reads = Renewed::default();
+        let fetcher = Fetcher::new(&request, &BTreeMap::new(), &reads).expect("it can be asked");
+        let answer = fetcher.fetch(&request, Duration::from_secs(5), &reads).await.expect("an answer");
+        assert!(String::from_utf8_lossy(&answer.body).contains("t0ken-"), "it was sent");
+        let shown = String::from_utf8(answer.without_secrets(&answer.body)).expect("text");
+        assert!(!shown.contains("t0ken-") && shown.matches("***").count() == 2, "{shown}");
     }
 }

@@ -1,0 +1,99 @@
+//! What stands in a request as it is, and is most likely a secret.
+
+use firedrill_wire::{
+    hide::{looks_secret, names_secret},
+    probe::{Form as _, HttpProbe},
+};
+use serde_json::Value;
+
+/// Shorter bodies may stand anywhere by chance.
+const LEAST: usize = 4;
+
+/// Returns what stands in a request as it is, and is hidden where the request is shown. Of a body, which has the query, too, it is what
+/// is called or looks like a secret.
+pub(super) fn in_clear(request: &HttpProbe) -> Vec<String> {
+    let shown = request.without_secrets();
+    let mut all = Vec::new();
+    for (name, value) in &request.headers {
+        if shown.headers.get(name) != Some(value) && !value.contains('{') {
+            all.push(value.clone());
+            all.extend(value.rsplit_once(' ').map(|(_, last)| last.to_owned()));
+        }
+    }
+    if shown.url != request.url {
+        let behind = request.url.split_once("://").map_or("", |(_, behind)| behind);
+        let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some((login, _)) = authority.rsplit_once('@') {
+            encoded(login, &mut all);
+            if let Some((_, password)) = login.split_once(':') {
+                encoded(password, &mut all);
+            }
+        }
+        let query = behind.split_once('?').map_or("", |(_, query)| query);
+        let query = query.split('#').next().unwrap_or_default();
+        let values = query.split('&').filter_map(|part| part.split_once('=')).map(|(_, value)| value);
+        values
+            .filter(|value| !value.contains('{') && !shown.url.contains(value))
+            .for_each(|value| encoded(value, &mut all));
+    }
+    if let Some(body) = &request.body {
+        in_body(body, &mut all);
+    }
+    all.retain(|text| !text.is_empty());
+    all
+}
+
+/// Adds a text of a URL or a form, and what it stands for.
+fn encoded(text: &str, all: &mut Vec<String>) {
+    all.push(text.to_owned());
+    all.extend([decoded(text), decoded(&text.replace('+', " "))].into_iter().flatten());
+}
+
+/// Returns what a percent-encoded text stands for, if that is a text.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some(first) = rest.first() {
+        let digits = rest.get(1..3).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match byte.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = &rest[1..];
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn in_body(body: &str, all: &mut Vec<String>) {
+    if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(body) {
+        return in_json(&value, false, all);
+    }
+    if body.contains('=') {
+        for (key, value) in body.trim().split('&').filter_map(|part| part.split_once('=')) {
+            if !value.contains('{') && (names_secret(key) || looks_secret(value)) {
+                encoded(value, all);
+            }
+        }
+    } else if !body.contains(['{', '<']) && body.trim().len() >= LEAST {
+        all.push(body.trim().to_owned());
+    }
+}
+
+/// Adds what is called or looks like a secret; `named` is what stands below such a name.
+fn in_json(value: &Value, named: bool, all: &mut Vec<String>) {
+    match value {
+        Value::Object(entries) => {
+            entries.iter().for_each(|(key, value)| in_json(value, named || names_secret(key), all));
+        }
+        Value::Array(entries) => entries.iter().for_each(|value| in_json(value, named, all)),
+        Value::String(text) if !text.contains('{') && (named || looks_secret(text)) => all.push(text.clone()),
+        Value::Number(number) if named => all.push(number.to_string()),
+        _ => {}
+    }
+}
