@@ -31,8 +31,14 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     let (from_us, until_us) = around.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
     let reach_us = facts.reach_us();
     let last_us = until_us.saturating_add(reach_us);
-    let around = facts.samples(from_us, last_us.saturating_add(reach_us)).iter().copied();
-    let near: Vec<&Sample> = around.filter(|one| one.from_us() <= last_us).collect();
+    // An increase ends with the first sample after the phases, which may be about a moment only.
+    let next_us = match metric.goal {
+        MetricGoal::IncreaseBelow(_) => unsure_us.saturating_add(signed(metric.every.as_micros())),
+        _ => 0,
+    };
+    let near_us = last_us.saturating_add(next_us);
+    let around = facts.samples(from_us, near_us.saturating_add(reach_us)).iter().copied();
+    let near: Vec<&Sample> = around.filter(|one| one.from_us() <= near_us).collect();
     let seen = Seen::of(metric, &near, &all);
     let holes = gaps(metric, facts, &seen, &all);
     let mut card = MetricCard {
@@ -82,6 +88,10 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
         alert: None,
         budget: None,
     }
+}
+
+fn signed(us: u64) -> i64 {
+    i64::try_from(us).unwrap_or(i64::MAX)
 }
 
 /// Samples of the time around a short fault are not about it.

@@ -1,4 +1,4 @@
-//! `[sources.X]`: systems that the coordinator asks for metrics.
+//! `[sources.X]`: systems that the coordinator asks for metrics, or listens to.
 
 use firedrill_sources::SourceKind;
 use firedrill_wire::Span;
@@ -13,7 +13,7 @@ const TIMEOUT: Span = Span::secs(5);
 /// Generates the table with a key for each kind of source.
 macro_rules! table {
     ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
-        /// A system that the coordinator asks for metrics by HTTP. Exactly one kind is needed, by its key.
+        /// A system that the coordinator asks for metrics by HTTP, or listens to. Exactly one kind is needed, by its key.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct Source {

@@ -34,7 +34,7 @@ pub struct Statsd {
     pub alive_within: Span,
     /// The meaning of a sign before a gauge's value, as in `queue:-3|g`: a change of the value as StatsD has it, or a number as DogStatsD has
     /// it.
-    #[serde(default, skip_serializing_if = "SignedGauges::is_change")]
+    #[serde(default)]
     pub signed_gauges: SignedGauges,
 }
 
@@ -50,8 +50,8 @@ pub enum SignedGauges {
 }
 
 impl SignedGauges {
-    fn is_change(&self) -> bool {
-        *self == Self::Change
+    const fn is_change(self) -> bool {
+        matches!(self, Self::Change)
     }
 }
 
@@ -186,7 +186,7 @@ impl Metrics for Statsd {
                 one
             })
         };
-        let reads = written.value.map(|value| Reads::parse(value));
+        let reads = written.value.map(Reads::parse);
         let default = if written.part { Reads::Count } else { Reads::Total };
         let alive_by = written.alive_by.map(|text| of(text, &BTreeMap::new()));
         let alive_by = alive_by.or_else(|| written.total.map(|text| of(text, written.tags)));

@@ -89,7 +89,7 @@ impl Interval {
         }
         let recorded =
             self.timings.as_mut().map(|timings| timings.record_n(parts as u64, times.round() as u64));
-        if !recorded.is_some_and(|recorded| recorded.is_ok()) {
+        if recorded.is_none_or(|recorded| recorded.is_err()) {
             self.unreadable += 1;
         }
     }

@@ -75,7 +75,7 @@ impl Listener {
         let socket = socket::open(listen, buffer)?;
         let buffer = socket::buffer(&socket);
         let at = socket.local_addr().unwrap_or(listen);
-        let onward = forward.map(|to| socket::towards(to)).transpose()?;
+        let onward = forward.map(socket::towards).transpose()?;
         let within_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
         let store = Arc::new(Mutex::new(Store::new(queries, within_us, changes, now_us())));
         let ends = Arc::new(AtomicBool::new(false));

@@ -83,7 +83,7 @@ pub(super) fn control() -> Vec<u8> {
 }
 
 /// Reads the next packet that has arrived.
-pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut Vec<u8>) -> Option<Got> {
+pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> Option<Got> {
     let mut parts = [IoSliceMut::new(buffer)];
     let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT).ok()?;
     let at = got.cmsgs().ok().and_then(|mut all| {

@@ -349,3 +349,13 @@ fn what_was_lost_is_unknown_with_its_number_unless_what_is_left_violates() {
         "{increase:#?}"
     );
 }
+
+#[test]
+fn an_increase_ends_with_the_first_sample_after_the_phases_also_without_an_age() {
+    // Samples are taken at 118 and 123, and the recovery ends at 121.
+    let between = |second: i64| Some(Sample { at_us: (second + 3) * S, ..sample(second, 4.0) });
+    let held = judged(MetricGoal::IncreaseBelow(1.0), between);
+    assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
+    let late = judged(MetricGoal::IncreaseBelow(1.0), |second| between(second).filter(|_| second < 120));
+    assert_eq!(late.verdict, Verdict::Unknown, "{late:#?}");
+}

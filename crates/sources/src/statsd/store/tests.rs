@@ -108,7 +108,7 @@ fn a_counter_that_was_never_sent_is_not_zero_unless_something_named_shows_its_se
     named.all(0..10, 7, "shop.requests:1|c");
     // Each packet has another port, as those of programs that open a socket for each.
     for tenths in 100..200 {
-        named.packet(tenths, 1_000 + u16::try_from(tenths).unwrap(), "shop.requests:1|c");
+        named.packet(tenths, 1_000 + u16::try_from(tenths).expect("it is there"), "shop.requests:1|c");
     }
     assert_eq!((named.value(5), named.value(15), named.behind(15).series), (0.0, 0.0, vec![1]));
     named.read_until(24);
@@ -149,12 +149,16 @@ fn dropped_packets_leave_a_bound_where_there_is_one() {
         let same = |is: f64, wanted: f64| is.to_bits() == wanted.to_bits() || is.is_nan() && wanted.is_nan();
         assert!(same(is_low, low) && same(is_high, high), "{query}: {is_low} {is_high}");
         assert_eq!(lacks, Some(Lacks::Dropped(12)), "{query}");
-        assert_eq!((one.at(3).unwrap().2, one.at(5).unwrap().2), (None, None), "{query}");
+        assert_eq!(
+            (one.at(3).expect("it is there").2, one.at(5).expect("it is there").2),
+            (None, None),
+            "{query}"
+        );
     }
     let mut falls = One::of("count(x[1s])");
     falls.all(0..3, 7, "x:-1|c");
     falls.store.dropped((BEGAN * S) + 2_400_000, (BEGAN * S) + 2_410_000, 1);
-    assert!(falls.all(3..9, 7, "x:1|c").at(3).unwrap().1.is_nan(), "it may have fallen more");
+    assert!(falls.all(3..9, 7, "x:1|c").at(3).expect("it is there").1.is_nan(), "it may have fallen more");
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn gauges_hold_their_value_and_changes_need_one() {
         .packet(3, 1, "queue:9|g|#h:b")
         .packet(31, 1, "queue:6|g|#h:b")
         .read_until(9);
-    assert_eq!((two.at(2), two.point(2).unwrap().series), (Some((5.0, 9.0, None)), 2));
+    assert_eq!((two.at(2), two.point(2).expect("it is there").series), (Some((5.0, 9.0, None)), 2));
     assert_eq!(two.behind(5).age, Some(4.8), "the oldest series counts");
 }
 
@@ -193,7 +197,7 @@ fn gauges_hold_their_value_and_changes_need_one() {
 fn a_sign_is_a_number_where_the_source_says_so() {
     let query = "last(x[1s])";
     let mut one = One::of(query);
-    one.store = Store::new(vec![Query::parse(query).unwrap()], 5 * S, false, BEGAN * S);
+    one.store = Store::new(vec![Query::parse(query).expect("it is there")], 5 * S, false, BEGAN * S);
     one.packet(1, 1, "x:10|g").packet(2, 1, "x:-3|g").read_until(9);
     assert_eq!(one.value(1), -3.0);
 }
@@ -295,14 +299,14 @@ fn a_packet_that_was_read_late_counts_where_it_arrived() {
     one.store.dropped((BEGAN * S) + 5_990_000, (BEGAN + 6) * S, 9);
     one.all(3..12, 1, "x:1|c");
     assert_eq!((one.value(4), one.value(5)), (2.0, 2.0));
-    assert_eq!((one.at(6).unwrap().2, one.value(8)), (Some(Lacks::Dropped(9)), 2.0));
+    assert_eq!((one.at(6).expect("it is there").2, one.value(8)), (Some(Lacks::Dropped(9)), 2.0));
 }
 
 #[test]
 fn memory_is_bounded_whatever_is_sent() {
     let mut one = One::of("count(x[1s])");
     for second in 0..20_000 {
-        let port = u16::try_from(second % 60_000).unwrap();
+        let port = u16::try_from(second % 60_000).expect("it is there");
         one.packet(second * 10, port, &format!("x:1|c\nname{second}:1|c"));
         one.store.dropped(one.now - 10, one.now, 1);
     }
