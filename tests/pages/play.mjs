@@ -58,10 +58,10 @@ function compare({ data, at, rows, force }, report, what) {
       const shown = rows[`log ${log}, ${name}`];
       const inside = (stretches) => stretches.some(([one, other]) => one <= at && at < other);
       const numbers = [low[place] ?? high[place], high[place]];
-      const unread = (high[place] ?? null) === null || inside(gaps);
+      const unread = (high[place] ?? null) === null;
       const [, least, first, second] = /^(at least )?([\d.e+-]+)(?: to ([\d.e+-]+))? lines\/s$/.exec(shown ?? '') ?? [];
       const right = unread ? shown === 'not read'
-        : near(Number(first), numbers[0], numbers[0] * 0.001) && near(Number(second ?? first), numbers[1], numbers[1] * 0.001) && Boolean(least) === inside(more);
+        : near(Number(first), numbers[0], numbers[0] * 0.001) && near(Number(second ?? first), numbers[1], numbers[1] * 0.001) && Boolean(least) === (inside(more) || inside(gaps));
       if (!right) report('cursor', `${what}: log ${log}, ${name} shows “${shown}” where the data has ${unread ? 'nothing' : numbers}`);
     }
   }

@@ -203,7 +203,8 @@
     const step = Math.floor((ms - line.from) / line.step);
     const [high, low] = [line.high[step] ?? null, line.low[step] ?? line.high[step]];
     const rate = low < high ? `${plain(low)} to ${plain(high)} lines/s` : `${plain(high ?? 0)} lines/s`;
-    const text = high === null || within(line.gaps, ms) ? 'not read' : within(line.more, ms) ? `at least ${rate}` : rate;
+    // Of some hosts or of a part of the step, nothing may be known.
+    const text = high === null ? 'not read' : within([...line.more, ...line.gaps], ms) ? `at least ${rate}` : rate;
     return { name: `log ${log.name}, ${line.name}`, text, place: `v${index % 6}` };
   })).filter(Boolean);
   const valuesAt = (ms) => [...requestsAt(ms), ...samplesAt(ms), ...linesAt(ms)];

@@ -114,7 +114,7 @@ fn not_about_the_fault(
 #[must_use]
 pub fn goal_text(metric: &Metric) -> String {
     let during: Vec<_> = metric.during.iter().map(|phase| phase_word(*phase)).collect();
-    format!("{} in {}", metric.goal.words(), format::list(&during))
+    format!("{} in {}", metric.wanted(), format::list(&during))
 }
 
 #[cfg(test)]

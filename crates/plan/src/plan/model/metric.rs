@@ -142,6 +142,13 @@ pub fn window(asks: &Asks, own: Span, metrics: &dyn Metrics) -> Span {
 }
 
 impl Metric {
+    /// Describes the goal, with the unit if there is one.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let words = self.goal.words();
+        if self.unit.is_empty() { words } else { format!("{words} {}", self.unit) }
+    }
+
     /// Returns the length of time that a value describes: by its queries, and by what its series describe already.
     #[must_use]
     pub fn window(&self, metrics: &dyn Metrics) -> Span {

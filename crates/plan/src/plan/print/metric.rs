@@ -40,7 +40,7 @@ fn metrics(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
     let mut table = Builder::default();
     table.push_record(["metric objective", "asks", "goal", "during", "every", "lag", "stale after"]);
     for metric in &plan.metrics {
-        let Metric { name, source, asks, goal, every, lag, stale_after, window, unit, during } = metric;
+        let Metric { name, source, asks, goal: _, every, lag, stale_after, window, unit: _, during } = metric;
         table.push_record([
             name.clone(),
             if window.is_zero() {
@@ -48,7 +48,7 @@ fn metrics(out: &mut String, plan: &Plan, width: usize) -> std::fmt::Result {
             } else {
                 format!("{source}: {} (each about {window})", asks.words())
             },
-            if unit.is_empty() { goal.words() } else { format!("{} {unit}", goal.words()) },
+            metric.wanted(),
             during.iter().map(|phase| word(*phase)).collect::<Vec<_>>().join(", "),
             every.to_string(),
             lag.to_string(),
