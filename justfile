@@ -20,6 +20,10 @@ crash-matrix *ARGS:
 truth DRILLS="1000":
     FIREDRILL_TRUTH={{DRILLS}} cargo test --profile dist -p firedrill-judge --lib truth_bench -- --nocapture --test-threads 1
 
+# How often a run is called worse than several baseline runs: RUNS of each made-up system.
+truth-usual RUNS="300":
+    FIREDRILL_TRUTH={{RUNS}} cargo test --profile dist -p firedrill-history --lib usual::bench -- --nocapture --test-threads 1
+
 # The numbers in docs/numbers.md, measured on this machine.
 bench *ARGS:
     tests/bench.sh {{ARGS}}

@@ -130,6 +130,60 @@ fn a_gate_fails_with_a_line_for_each_reason() {
     assert_eq!(decided["reasons"][0]["kind"], "worse");
 }
 
+/// The id of the run of a day.
+fn of_day(day: u32) -> String {
+    format!("202611{day:02}-1402-friday-7f3a")
+}
+
+#[test]
+fn five_baseline_runs_show_what_is_usual() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    // The drill's own id is that of the twentieth.
+    for (day, bad) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 3)] {
+        run(here, day, bad, "OPS-7");
+    }
+    let ids: Vec<String> = (1..=7).map(of_day).collect();
+    let gate = |run: &str, days: &[u32]| {
+        let mut words = vec!["gate".to_owned(), run.to_owned()];
+        words.extend(days.iter().flat_map(|day| ["--baseline".to_owned(), of_day(*day)]));
+        said(here, &words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(gate(&ids[5], &[1, 2, 3, 4, 5]), "passes\nexit code 0\n");
+    let worse = gate(&ids[6], &[5, 3, 1, 2, 4]);
+    assert!(
+        worse.contains("worse: stop checkout, users: ") && worse.contains("usual is 99.5 % ("),
+        "{worse}"
+    );
+    assert!(worse.ends_with("exit code 1\n"), "{worse}");
+    let few = gate(&ids[6], &[1, 2]);
+    assert!(few.contains("note: 5 baseline runs show what is usual; of these 2, worse is"), "{few}");
+    assert!(few.contains("in the newest baseline run") && few.ends_with("exit code 1\n"), "{few}");
+    let own = gate(&ids[5], &[1, 6]);
+    assert!(own.contains("note: the baseline has this same run, too; it is left out"), "{own}");
+
+    // A file grows by a run at a time, and keeps the newest.
+    said(here, &["gate", &ids[0], "--write", "main.json"]);
+    for id in &ids[1..6] {
+        said(here, &["gate", id, "--baseline", "main.json", "--write", "main.json", "--runs", "5"]);
+    }
+    let kept: serde_json::Value = serde_json::from_slice(&fs::read(here.join("main.json")).unwrap()).unwrap();
+    let runs: Vec<&str> =
+        kept["runs"].as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+    assert_eq!((&kept["baseline"], runs), (&2.into(), ids[1..6].iter().map(String::as_str).collect()));
+    let by_file = json(here, &["gate", &ids[6], "--baseline", "main.json", "--json"]);
+    assert_eq!((&by_file["exit"], by_file["baselines"].as_array().unwrap().len()), (&1.into(), 5));
+    assert_eq!(by_file["comparison"]["rows"][0]["usual"]["runs"], 5);
+    let wide = said(here, &["gate", &ids[6], "--baseline", "main.json", "--margin", "400%"]);
+    assert!(wide.contains("is not a share"), "{wide}");
+
+    let mut words = vec!["compare"];
+    words.extend(ids.iter().map(String::as_str));
+    insta::assert_snapshot!("compare_usual", said(here, &words));
+    let several = said(here, &["compare", &ids[0], "main.json"]);
+    assert!(several.contains("main.json has several runs, and the later run is one"), "{several}");
+}
+
 #[test]
 fn a_baseline_is_kept_as_a_file_if_the_run_passes() {
     let folder = runs();

@@ -2,30 +2,36 @@
 
 use std::path::PathBuf;
 
-use firedrill_history::{Change, Comparison, Plans, Results, Row, Side, compare};
+use firedrill_history::{Change, Comparison, ENOUGH, Plans, Results, Row, Side, compare_with};
+use firedrill_wire::Share;
 
 use super::{
-    failure::Result,
+    failure::{Failure, Result},
     output::{print_json, table},
-    runs::{ReportsArgs, baseline_of},
+    runs::{ReportsArgs, baselines_of},
 };
-use crate::verdict::Exit;
+use crate::{score::format, verdict::Exit};
 
 /// Options of `compare`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill compare 20261113-1400-friday-11aa 20261120-1402-friday-7f3a
   firedrill compare main.json reports/20261120-1402-friday-7f3a --json
+  firedrill compare RUN1 RUN2 RUN3 RUN4 RUN5 RUN6      the last beside what is usual in the others
 
 `worse` and `better` are beyond chance: the 95 % ranges of the two figures, those that verdicts rest
 on, do not overlap. That is about these two runs; a system that fails in bursts differs between runs
-though nothing changed. What is unknown in either run is not compared. Exit code 0, whatever changed;
+though nothing changed. From five earlier runs on, they are beyond what is usual: the range in which one
+more run would be, by how those differ, and a margin. What is unknown in either run is not compared. Exit code 0, whatever changed;
 `firedrill gate` is for decisions.")]
 pub(super) struct Args {
-    /// The earlier run: its folder, its id, or a JSON file of it (report.json, or one of `gate --write`)
-    before: PathBuf,
-    /// The later run, in the same way
-    after: PathBuf,
+    /// The earlier run, or several of them, and last the later run: each its folder, its id, or a JSON file (report.json, or one of
+    /// `gate --write`)
+    #[arg(required = true, num_args = 2.., value_name = "RUN|FILE.json")]
+    runs: Vec<PathBuf>,
+    /// With five earlier runs or more: how much worse than usual a figure may be, as a part of it; for a share, of that of bad requests
+    #[arg(long, value_name = "SHARE", default_value = "10%")]
+    margin: Share,
     #[command(flatten)]
     reports: ReportsArgs,
     /// For machines: one JSON document on standard output
@@ -34,28 +40,40 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let before = baseline_of(&args.before, &args.reports.reports)?;
-    let after = baseline_of(&args.after, &args.reports.reports)?;
-    let comparison = compare(&before, &after);
+    let Some((last, earlier)) = args.runs.split_last() else { return Ok(Exit::Usage) };
+    let reports = &args.reports.reports;
+    let (mut all, mut after) =
+        (baselines_of(earlier, reports)?, baselines_of(std::slice::from_ref(last), reports)?);
+    let Some(after) = after.pop().filter(|_| after.is_empty()) else {
+        return Err(Failure::new(format!("{} has several runs, and the later run is one", last.display()))
+            .help("name the earlier runs first, and the later one last"));
+    };
+    if all.len() > 1 {
+        all.retain(|one| one.run.is_none() || one.run != after.run);
+    }
+    let Some(before) = all.last() else { return Ok(Exit::Usage) };
+    let comparison = compare_with(&all, &after, args.margin.fraction());
     if args.json {
         print_json(&serde_json::json!({
             "schema": 1, "before": before.head(), "after": after.head(), "comparison": comparison,
+            "baselines": all.iter().map(Results::head).collect::<Vec<_>>(),
         }))?;
     } else {
-        outln!("{}", text(&before, &after, &comparison));
+        outln!("{}", text(&all, &after, &comparison));
     }
     Ok(Exit::Held)
 }
 
-fn text(before: &Results, after: &Results, comparison: &Comparison) -> String {
+fn text(all: &[Results], after: &Results, comparison: &Comparison) -> String {
     let name = |run: &Results| run.run.clone().unwrap_or_else(|| "a run without an id".to_owned());
     let score =
         |run: &Results| run.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score}"));
     let line = |which: &str, run: &Results| {
         format!("{which}  {}  {}  {}, {}", name(run), run.scenario, run.verdict, score(run))
     };
-    let mut lines = vec![line("before", before), line("after ", after)];
-    if before.scenario != after.scenario {
+    let mut lines: Vec<String> = all.iter().map(|before| line("before", before)).collect();
+    lines.push(line("after ", after));
+    if all.iter().any(|before| before.scenario != after.scenario) {
         lines.push("They are runs of different scenarios.".to_owned());
     }
     lines.push(
@@ -66,14 +84,34 @@ fn text(before: &Results, after: &Results, comparison: &Comparison) -> String {
         }
         .to_owned(),
     );
+    let few = comparison.rows.iter().filter_map(|row| row.usual).any(|usual| !usual.enough);
+    if all.len() > 1 && few {
+        lines.push(format!(
+            "{ENOUGH} runs in which a figure is known show what is usual; of fewer, worse is what is worse than each of them."
+        ));
+    }
     lines.push(String::new());
-    let mut rows = vec![["attack", "objective", "before", "after", "change"].map(str::to_owned).to_vec()];
+    let before = if all.len() > 1 { "usual, or newest before" } else { "before" };
+    let mut rows = vec![["attack", "objective", before, "after", "change"].map(str::to_owned).to_vec()];
     rows.extend(comparison.rows.iter().map(row));
     lines.push(table(rows));
     for one in &comparison.rows {
         if let Some(why) = &one.why {
             lines.push(format!("  {}, {}: {why}", one.attack, one.objective));
         }
+    }
+    let mut times = vec![["attack", "time to", "before", "after"].map(str::to_owned).to_vec()];
+    for one in &comparison.times {
+        let both = one.before.all().into_iter().zip(one.after.all());
+        for ((what, before), (_, after)) in
+            both.filter(|((_, before), (_, after))| before.is_some() || after.is_some())
+        {
+            let time = |us: Option<i64>| us.map_or_else(|| "—".to_owned(), format::time);
+            times.push(vec![one.attack.clone(), what.to_owned(), time(before), time(after)]);
+        }
+    }
+    if times.len() > 1 {
+        lines.extend([String::new(), table(times)]);
     }
     let count = |change: Change| comparison.count(change);
     lines.push(String::new());

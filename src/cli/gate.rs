@@ -5,11 +5,12 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use firedrill_files::whole;
-use firedrill_history::{Results, gate};
+use firedrill_history::{ENOUGH, Results, compare_with, gate, kept};
+use firedrill_wire::Share;
 
 use super::{
     failure::{Failure, Result},
-    runs::{ReportsArgs, baseline_of, decided_of},
+    runs::{ReportsArgs, baselines_of, decided_of},
 };
 use crate::verdict::Exit;
 
@@ -20,12 +21,16 @@ use crate::verdict::Exit;
   firedrill gate 20261120-1402-friday-7f3a --baseline main.json
   firedrill gate 20261120-1402-friday-7f3a --baseline 20261113-1400-friday-11aa --json
   firedrill gate 20261120-1402-friday-7f3a --write main.json     a baseline for later runs
+  firedrill gate 20261120-1402-friday-7f3a --baseline main.json --write main.json --runs 8
+                                        compares with the last runs that passed, and adds this one
   firedrill gate 20261120-1402-friday-7f3a --write main.json --objective users     compares that alone
   firedrill gate 20261120-1402-friday-7f3a --format text --format junit=gate.xml
   firedrill run scenarios/ci-gate.toml --fleet fleet.toml --json >report.json; firedrill gate report.json
 
 A run fails that violated an objective, is worse than its baseline beyond chance (see `firedrill
 compare`), lacks an objective of its baseline, or is unknown in anything. Each reason is a line.
+With five baseline runs or more, worse is what is worse than usual: beyond what those runs differ by,
+and a margin.
 A run that was refused, stopped, or left something behind fails whatever is allowed.
 
 In CI, unless a format is named:
@@ -38,15 +43,22 @@ Exit codes:
 pub(super) struct Args {
     /// The run: its folder, its events.jsonl, its id, or the report.json that `run --json` prints
     run: PathBuf,
-    /// What it must not be worse than: a run, its report.json, or a file of `gate --write`
+    /// What it must not be worse than: a run, its report.json, or a file of `gate --write`. May be given more than once: five runs
+    /// show what is usual
     #[arg(long, value_name = "RUN|FILE.json")]
-    baseline: Option<PathBuf>,
+    baseline: Vec<PathBuf>,
+    /// With five baseline runs or more: how much worse than usual a figure may be, as a part of it; for a share, of that of bad requests
+    #[arg(long, value_name = "SHARE", default_value = "10%", requires = "baseline")]
+    margin: Share,
     /// What is unknown is told, and does not fail the gate
     #[arg(long)]
     allow_unknown: bool,
     /// Write the run's results to a file as a baseline, if it passes
     #[arg(long, value_name = "FILE.json", value_parser = json_file)]
     write: Option<PathBuf>,
+    /// Write so many runs to that file, the newest: those of the baseline, and this one
+    #[arg(long, value_name = "N", requires = "write", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    runs: u8,
     /// Keep only these objectives in the written baseline: later runs are not compared in others, such as those that differ between
     /// machines. May be given more than once
     #[arg(long, value_name = "NAME", requires = "write")]
@@ -73,13 +85,12 @@ fn json_file(text: &str) -> Result<PathBuf, String> {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reports = &args.reports.reports;
     let run = decided_of(&args.run, reports)?;
-    let baseline = args.baseline.as_deref().map(|path| baseline_of(path, reports)).transpose()?;
-    if let Some(baseline) = &baseline {
-        of_one_scenario(&run, baseline)?;
-    }
-    let (exit, decided) = gate(&run, baseline.as_ref(), args.allow_unknown);
+    let mut baselines = baselines_of(&args.baseline, reports)?;
+    of_one_scenario(&run, &mut baselines)?;
+    let comparison = (!baselines.is_empty()).then(|| compare_with(&baselines, &run, args.margin.fraction()));
+    let (exit, decided) = gate(&run, comparison, args.allow_unknown);
     let wanted = told::wanted(&args.format, args.json)?;
-    let decision = told::Decision { run: &run, baseline: baseline.as_ref(), decided: &decided, exit };
+    let decision = told::Decision { run: &run, baselines: &baselines, decided: &decided, exit };
     // What cannot be written is told, and hides no verdict.
     let mut exit = exit;
     for one in &wanted {
@@ -89,30 +100,61 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     match &args.write {
-        Some(path) if decided.exit == Exit::Held as u8 => keep(&run.only(&args.objective)?, path)?,
+        Some(path) if decided.exit == Exit::Held as u8 => {
+            let mut all = baselines;
+            all.push(run);
+            keep(all, args, path)?;
+        }
         Some(path) => errln!("{} was not written: only a run that passes can be a baseline", path.display()),
         None => {}
     }
     Ok(exit)
 }
 
-fn of_one_scenario(run: &Results, baseline: &Results) -> Result<()> {
-    if run.scenario != baseline.scenario {
+/// Checks that all are runs of one scenario. A run is no baseline of itself where there are others.
+fn of_one_scenario(run: &Results, baselines: &mut Vec<Results>) -> Result<()> {
+    if let Some(other) = baselines.iter().find(|one| one.scenario != run.scenario) {
         return Err(Failure::new(format!(
             "the baseline is of scenario `{}`, and the run of `{}`",
-            baseline.scenario, run.scenario
+            other.scenario, run.scenario
         ))
         .help("give a baseline of the same scenario"));
     }
-    if run.run.is_some() && run.run == baseline.run {
-        errln!("note: the baseline is this same run, so that nothing can be worse");
+    let own = |one: &Results| run.run.is_some() && run.run == one.run;
+    match baselines.iter().filter(|one| own(one)).count() {
+        0 => {}
+        all if all == baselines.len() => {
+            errln!("note: the baseline is this same run, so that nothing can be worse");
+        }
+        _ => {
+            errln!("note: the baseline has this same run, too; it is left out");
+            baselines.retain(|one| !own(one));
+        }
+    }
+    if (2..ENOUGH).contains(&baselines.len()) {
+        errln!(
+            "note: {ENOUGH} baseline runs show what is usual; of these {}, worse is what is worse than each of them",
+            baselines.len()
+        );
     }
     Ok(())
 }
 
-fn keep(run: &Results, path: &Path) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(run)?;
-    bytes.push(b'\n');
+fn keep(mut all: Vec<Results>, args: &Args, path: &Path) -> Result<()> {
+    let runs = usize::from(args.runs);
+    let Some(run) = all.pop() else { return Ok(()) };
+    // Those of the baseline may have fewer objectives already.
+    let named = |one: Results| one.clone().only(&args.objective).unwrap_or(one);
+    all = all.into_iter().map(named).collect();
+    all.push(run.only(&args.objective)?);
+    if runs == 1 && all.len() > 2 {
+        errln!(
+            "note: {} has this one run now; --runs {} would have kept those of the baseline",
+            path.display(),
+            all.len()
+        );
+    }
+    let bytes = kept(&all, runs)?;
     whole::replace(path, &bytes, whole::USUAL)
         .map_err(|error| Failure::from(error).wrap(format!("cannot write the baseline {}", path.display())))
 }

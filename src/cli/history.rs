@@ -9,7 +9,7 @@ use super::{
     output::{print_json, table},
     runs::{ReportsArgs, history_of},
 };
-use crate::{terminal::harmless, verdict::Exit};
+use crate::{score::format, terminal::harmless, verdict::Exit};
 
 /// Options of `history`.
 #[derive(Debug, clap::Args)]
@@ -164,9 +164,13 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
             _ => format!("none of the {folders} runs in {place} is such"),
         };
     }
-    let heads = ["time (UTC)", "scenario", "verdict", "score", "violated", "run"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(entries.iter().map(|entry| row(entry, entry.is_running(history.reports()))));
+    // Runs without alerts have no column for them.
+    let alerts = entries.iter().any(|entry| entry.detected_us.is_some());
+    let mut heads = vec!["time (UTC)", "scenario", "verdict", "score"];
+    heads.extend(alerts.then_some("detected"));
+    heads.extend(["mitigated", "recovered", "violated", "run"]);
+    let mut rows = vec![heads.into_iter().map(str::to_owned).collect()];
+    rows.extend(entries.iter().map(|entry| row(entry, entry.is_running(history.reports()), alerts)));
     let mut text = table(rows);
     if entries.len() < folders {
         text += &format!("\n\n{} of {folders} folders", entries.len());
@@ -174,17 +178,20 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
     text
 }
 
-fn row(entry: &Entry, running: bool) -> Vec<String> {
+fn row(entry: &Entry, running: bool, alerts: bool) -> Vec<String> {
     let told = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
-    vec![
+    let time = |us: Option<i64>| us.map_or_else(|| "—".to_owned(), format::time);
+    let mut row = vec![
         minute(entry.at_s),
         entry.scenario.clone().unwrap_or_default(),
         entry.ended_as(running).to_owned(),
         entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
-        told,
-        // A folder's name is the only text here that no log was read for.
-        harmless(&entry.folder).replace('\n', " "),
-    ]
+    ];
+    row.extend(alerts.then(|| time(entry.detected_us)));
+    // A folder's name is the only text here that no log was read for.
+    let folder = harmless(&entry.folder).replace('\n', " ");
+    row.extend([time(entry.mitigated_us), time(entry.recovered_us), told, folder]);
+    row
 }
 
 fn by_scenario(all: &[Scenario]) -> String {

@@ -54,25 +54,34 @@ pub(super) fn decided_of(run: &Path, reports: &Path) -> Result<Results> {
     if run.extension().is_none_or(|end| end != "json") {
         return results_of(run, reports);
     }
-    let results = baseline_of(run, reports)?;
-    if results.is_report {
+    let mut all = Results::all_of_json(&json_of(run)?, run)?;
+    if let Some(results) = all.pop().filter(|results| all.is_empty() && results.is_report) {
         return Ok(results);
     }
     Err(Failure::new(format!("{} is a baseline, and no run", run.display()))
         .help("name a run, or the report.json that `firedrill run --json` prints; the baseline comes after --baseline"))
 }
 
-/// Reads a baseline: a file that `gate --write` or a run wrote as JSON, or a run.
-pub(super) fn baseline_of(path: &Path, reports: &Path) -> Result<Results> {
-    if path.extension().is_none_or(|end| end != "json") {
-        return results_of(path, reports);
+/// Reads the runs of a baseline: each a run, or a file that `gate --write` or a run wrote as JSON, which may have several. They come in
+/// the order of time, each once.
+pub(super) fn baselines_of(paths: &[PathBuf], reports: &Path) -> Result<Vec<Results>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path.extension().is_none_or(|end| end != "json") {
+            all.push(results_of(path, reports)?);
+        } else {
+            all.extend(Results::all_of_json(&json_of(path)?, path)?);
+        }
     }
-    let bytes = std::fs::read(path).map_err(|error| {
+    Ok(Results::together(all))
+}
+
+fn json_of(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
         Failure::from(error)
             .wrap(format!("cannot read {}", path.display()))
             .help("`firedrill gate RUN --write FILE.json` stores a baseline")
-    })?;
-    Ok(Results::of_json(&bytes, path)?)
+    })
 }
 
 /// Opens the history of a directory of runs.

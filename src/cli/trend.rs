@@ -1,4 +1,4 @@
-//! `firedrill trend`: how a scenario's score and recovery went over its runs. Needs no host.
+//! `firedrill trend`: how a scenario's score and its times to detect, to mitigate and to recover went over its runs. Needs no host.
 
 use std::collections::HashMap;
 
@@ -67,35 +67,30 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
         ends.map_or_else(Default::default, |(one, other)| (minute(one.at_s), minute(other.at_s)));
     let verdicts: String = runs.iter().map(|entry| sign(entry.verdict)).collect();
     let scores: Vec<Option<f64>> = runs.iter().map(|entry| entry.score.map(f64::from)).collect();
-    let recovered: Vec<Option<f64>> =
-        runs.iter().map(|entry| entry.recovered_us.map(|us| us as f64)).collect();
-    let longest = recovered.iter().flatten().copied().fold(0.0, f64::max);
     let lowest = runs.iter().filter_map(|entry| entry.score).min();
-    let slowest = runs.iter().filter_map(|entry| entry.recovered_us).max();
     let last = runs.last();
-    let or_not = |text: Option<String>| text.unwrap_or_else(|| "not known".to_owned());
     let now = or_not(last.and_then(|entry| entry.score).map(|score| score.to_string()));
-    let took = or_not(last.and_then(|entry| entry.recovered_us).map(format::time));
+    // A scenario without alerts has no line for them.
+    let alerts = runs.iter().any(|entry| entry.detected_us.is_some());
+    let detection = alerts.then(|| times("detection", runs, |entry| entry.detected_us));
     let mut lines = vec![
         match sum.runs {
             1 => format!("{}: 1 run, {to} (UTC)", sum.scenario),
             runs => format!("{}: {runs} runs from {from} to {to} (UTC)", sum.scenario),
         },
         String::new(),
-        format!("  verdict   {verdicts}"),
+        format!("  verdict     {verdicts}"),
         format!(
-            "  score     {}  last {now}, lowest {}",
+            "  score       {}  last {now}, lowest {}",
             line(&scores, 100.0),
             or_not(lowest.map(|low| low.to_string()))
         ),
-        format!(
-            "  recovery  {}  last {took}, longest {}",
-            line(&recovered, longest),
-            or_not(slowest.map(format::time))
-        ),
-        format!("  plan      {}", plans(runs.iter().map(|entry| entry.same.as_deref()))),
-        String::new(),
     ];
+    lines.extend(detection);
+    lines.push(times("mitigation", runs, |entry| entry.mitigated_us));
+    lines.push(times("recovery", runs, |entry| entry.recovered_us));
+    lines.push(format!("  plan        {}", plans(runs.iter().map(|entry| entry.same.as_deref()))));
+    lines.push(String::new());
     lines.push(match sum.held_range {
         Some((low, high)) => format!(
             "held in {} of {} that could tell; that shows {} to {} of runs like these",
@@ -108,6 +103,23 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
     });
     lines.push(format!("verdicts that changed although the plan did not: {}", sum.flaky));
     lines.join("\n")
+}
+
+fn or_not(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "not known".to_owned())
+}
+
+/// Returns the line of a time: drawn, the last and the longest.
+fn times(what: &str, runs: &[&Entry], time_us: impl Fn(&Entry) -> Option<i64>) -> String {
+    let all: Vec<Option<i64>> = runs.iter().map(|entry| time_us(entry)).collect();
+    let drawn: Vec<Option<f64>> = all.iter().map(|time| time.map(|us| us as f64)).collect();
+    let longest = all.iter().flatten().max().copied();
+    format!(
+        "  {what:<10}  {}  last {}, longest {}",
+        line(&drawn, longest.unwrap_or(0) as f64),
+        or_not(all.last().copied().flatten().map(format::time)),
+        or_not(longest.map(format::time))
+    )
 }
 
 const fn sign(verdict: Option<Verdict>) -> char {

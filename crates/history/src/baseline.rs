@@ -10,10 +10,51 @@ use firedrill_judge::{
 use firedrill_wire::text::{self, Breaks};
 use serde::{Deserialize, Serialize};
 
-use crate::{entry::unchanged, error::HistoryError, outcome::asked};
+use crate::{entry::unchanged, error::HistoryError, outcome::asked, times::Times};
 
-/// The version of the file's format that this build writes.
+/// The version of the file's format with one run.
 const VERSION: u32 = 1;
+/// The version of the file's format with several runs.
+const SEVERAL: u32 = 2;
+/// Maximum number of runs in a file.
+const MOST: usize = 100;
+
+/// The file of a baseline of several runs.
+#[derive(Serialize, Deserialize)]
+struct Several {
+    baseline: u32,
+    runs: Vec<Results>,
+}
+
+/// Returns a baseline's file as JSON: the newest `keep` of these runs, each once, the newest last. Of one run it is what earlier
+/// versions read, too.
+///
+/// # Errors
+/// A serializer failed, which is a bug.
+pub fn kept(runs: &[Results], keep: usize) -> serde_json::Result<Vec<u8>> {
+    let all = in_order(runs.to_vec());
+    let newest = &all[all.len().saturating_sub(keep.clamp(1, MOST))..];
+    let mut bytes = match newest {
+        [one] => serde_json::to_vec_pretty(one)?,
+        several => serde_json::to_vec_pretty(&Several { baseline: SEVERAL, runs: several.to_vec() })?,
+    };
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Brings runs into the order of time, each once. Those without a time stay where they were named.
+fn in_order(runs: Vec<Results>) -> Vec<Results> {
+    let mut all: Vec<Results> = Vec::new();
+    for one in runs {
+        if one.run.is_none() || all.iter().all(|other| other.run != one.run) {
+            all.push(one);
+        }
+    }
+    if all.iter().all(|one| one.started.is_some()) {
+        all.sort_by(|one, other| one.started.cmp(&other.started));
+    }
+    all
+}
 
 /// The results of a run. As JSON it is a baseline's file; readers ignore fields that they do not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +103,9 @@ pub struct AttackResult {
     pub why: Vec<String>,
     /// The objectives that were judged.
     pub objectives: Vec<ObjectiveResult>,
+    /// Its times to detect, to mitigate and to recover; unknown in baselines of earlier versions.
+    #[serde(default)]
+    pub times: Times,
 }
 
 /// The result of an objective in one attack.
@@ -138,6 +182,31 @@ impl Results {
         results
     }
 
+    /// Brings the runs of a baseline together: each once, in the order of time.
+    #[must_use]
+    pub fn together(runs: Vec<Self>) -> Vec<Self> {
+        in_order(runs)
+    }
+
+    /// Parses the file of a baseline of one run or of several, or the `report.json` of a run; `path` is for messages.
+    ///
+    /// # Errors
+    /// It is neither, or its format is newer than this build.
+    pub fn all_of_json(bytes: &[u8], path: &Path) -> Result<Vec<Self>, HistoryError> {
+        let bad = |why: String| HistoryError::NoBaseline { path: path.to_owned(), why };
+        let value: serde_json::Value =
+            text::from_json(bytes, Breaks::None).map_err(|error| bad(error.to_string()))?;
+        if value.get("baseline").and_then(serde_json::Value::as_u64) != Some(u64::from(SEVERAL)) {
+            return Ok(vec![Self::of_json(bytes, path)?]);
+        }
+        let several: Several = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+        match several.runs.len() {
+            0 => Err(bad("there is no run in it".to_owned())),
+            1..=MOST => Ok(in_order(several.runs)),
+            many => Err(bad(format!("there are {many} runs in it, and {MOST} are the most"))),
+        }
+    }
+
     /// Parses a baseline's file, or the `report.json` of a run; `path` is for messages. Its texts are cleaned, whoever wrote them.
     ///
     /// # Errors
@@ -165,7 +234,12 @@ impl Results {
             Some(version) if version == u64::from(VERSION) => {
                 serde_json::from_value(value).map_err(|error| bad(error.to_string()))
             }
-            Some(version) => Err(bad(format!("its format is {version}, and this firedrill reads {VERSION}"))),
+            Some(version) if version == u64::from(SEVERAL) => {
+                Err(bad("it is of several runs, and one is wanted".to_owned()))
+            }
+            Some(version) => {
+                Err(bad(format!("its format is {version}, and this firedrill reads {VERSION} and {SEVERAL}")))
+            }
             None => Err(bad("it has neither `baseline` nor `scorecard`".to_owned())),
         }
     }
@@ -205,6 +279,7 @@ impl Results {
 
     fn of_card(card: Scorecard) -> Self {
         let attacks = card.attacks.into_iter().map(|attack| AttackResult {
+            times: Times::of_attack(&attack),
             name: attack.name,
             verdict: attack.verdict,
             why: attack.why,
@@ -266,6 +341,33 @@ mod tests {
         let read = Results::of_json(&report, path).unwrap();
         assert_eq!(compare(&results, &read).count(Change::Same), objectives);
         assert_eq!((read.plan, read.same), (results.plan, None), "a report has no digest without the seed");
+    }
+
+    #[test]
+    fn several_runs_are_read_back_in_the_order_of_time_and_each_once() {
+        let of = |run: &str, started: &str| {
+            let mut results = Results::of_log(&Log::of(&Drill::one().records()));
+            (results.run, results.started) = (Some(run.to_owned()), Some(started.to_owned()));
+            results
+        };
+        let runs = [
+            of("b", "2026-11-02T00:00:00Z"),
+            of("a", "2026-11-01T00:00:00Z"),
+            of("b", "2026-11-02T00:00:00Z"),
+        ];
+        let path = Path::new("main.json");
+        let read = |keep: usize| Results::all_of_json(&kept(&runs, keep).unwrap(), path).unwrap();
+        let names = |all: Vec<Results>| all.into_iter().filter_map(|one| one.run).collect::<Vec<_>>();
+        assert_eq!(
+            (names(read(5)), names(read(1))),
+            (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()])
+        );
+        let old = Results::of_json(&kept(&runs, 1).unwrap(), path).expect("earlier versions read one run");
+        assert_eq!(old.baseline, 1);
+        let said = Results::of_json(&kept(&runs, 5).unwrap(), path).unwrap_err().to_string();
+        assert!(said.contains("several runs"), "{said}");
+        let none = Results::all_of_json(b"{\"baseline\": 2, \"runs\": []}", path).unwrap_err().to_string();
+        assert!(none.contains("no run in it"), "{none}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Compares two runs, objective by objective.
+//! Compares a run with another, or with several, objective by objective.
 //!
 //! A difference is beyond chance if the ranges that the verdicts rest on do not overlap. Each end of a range errs in at most
 //! 2.5 % of cases. Of two equal systems one is called worse only if the upper end of one range or the lower end of the other errs:
 //! in at most 5 %, and mostly far less. It is about these two runs: systems whose failures come in bursts differ between runs
-//! though nothing changed.
+//! though nothing changed. What is usual is told by several runs ([`usual`]); of two to four, worse is what is worse than each of them.
+
+pub(crate) mod usual;
 
 use std::collections::BTreeSet;
 
@@ -18,7 +20,10 @@ use firedrill_judge::{
 use firedrill_statistics::whole;
 use serde::Serialize;
 
-use crate::baseline::{AttackResult, ObjectiveResult, Results};
+use crate::{
+    baseline::{AttackResult, ObjectiveResult, Results},
+    times::Times,
+};
 
 /// How an objective changed from one run to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -115,15 +120,45 @@ pub struct Row {
     /// nothing to compare by, whatever they are.
     #[serde(skip)]
     pub without_ranges: bool,
+    /// What it was compared with, where that is more than one run; `before` then has the usual figure, and the limits beyond which
+    /// another is better or worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usual: Option<UsualOf>,
+}
+
+/// How many runs a figure was compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct UsualOf {
+    /// Number of runs in which it is known.
+    pub runs: usize,
+    /// Whether these are enough to show what is usual. If not, worse is what is worse than each of them, beyond chance.
+    pub enough: bool,
+    /// The part of the usual figure by which another may be worse.
+    pub margin: f64,
 }
 
 /// Two runs, side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Whether they had the same plan.
+    /// Whether they had the same plan; of several earlier runs, whether all had it.
     pub plans: Plans,
+    /// Number of earlier runs.
+    pub runs: usize,
     /// All objectives of both, in the order of the later run; those of the earlier one alone come last.
     pub rows: Vec<Row>,
+    /// The times of the attacks that both have.
+    pub times: Vec<TimesRow>,
+}
+
+/// The times of an attack in both runs. They have no ranges, so none is better or worse; an objective is for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimesRow {
+    /// The attack's name.
+    pub attack: String,
+    /// The earlier run; the newest of several.
+    pub before: Times,
+    /// The later run.
+    pub after: Times,
 }
 
 impl Comparison {
@@ -132,6 +167,79 @@ impl Comparison {
     pub fn count(&self, change: Change) -> usize {
         self.rows.iter().filter(|row| row.change == change).count()
     }
+}
+
+/// Number of earlier runs from which on they show what is usual.
+pub const ENOUGH: usize = usual::ENOUGH;
+/// The part of a usual figure by which another may be worse, unless another is asked for.
+pub const MARGIN: f64 = 0.1;
+
+/// Compares several earlier runs with a later one, beyond a margin. The newest of the earlier ones is the last. One alone is compared
+/// as [`compare`] does it.
+#[must_use]
+pub fn compare_with(all: &[Results], after: &Results, margin: f64) -> Comparison {
+    let Some((newest, older)) = all.split_last() else {
+        return Comparison { plans: Plans::Unknown, runs: 0, rows: Vec::new(), times: Vec::new() };
+    };
+    let mut comparison = compare(newest, after);
+    comparison.runs = all.len();
+    for one in older {
+        comparison.plans = match (comparison.plans, plans(one, after)) {
+            (Plans::Differ, _) | (_, Plans::Differ) => Plans::Differ,
+            (Plans::Unknown, _) | (_, Plans::Unknown) => Plans::Unknown,
+            (Plans::Same, Plans::Same) => Plans::Same,
+        };
+    }
+    if older.is_empty() {
+        return comparison;
+    }
+    for row in &mut comparison.rows {
+        let find = |results| {
+            let mut all = objectives(results);
+            all.find(|(attack, one)| attack.name == row.attack && one.name == row.objective)
+                .map(|(_, one)| one)
+        };
+        let Some(now) = find(after) else { continue };
+        let then: Vec<&ObjectiveResult> = all.iter().filter_map(find).collect();
+        let known: Vec<&ObjectiveResult> =
+            then.iter().copied().filter(|one| one.verdict != Verdict::Unknown && is_same(one, now)).collect();
+        let Some(last) = known.last() else { continue };
+        if now.verdict == Verdict::Unknown {
+            continue;
+        }
+        let figures: Vec<Measured> = known.iter().map(|one| one.measured).collect();
+        // The range of a source's figure is not about chance; but how runs differ in a time is known all the same.
+        let ranged = !now.probe.is_empty() || now.measured.unit == Unit::Time;
+        let usual = if known.len() >= ENOUGH && ranged {
+            usual::change(&figures, &now.measured, margin)
+        } else {
+            None
+        };
+        let enough = usual.is_some();
+        match usual {
+            Some((change, figure)) => {
+                row.before = Some(Side { verdict: last.verdict, measured: figure });
+                (row.change, row.why, row.without_ranges) = (change, None, false);
+            }
+            None => match with_each(&known, now) {
+                Ok(change) => {
+                    row.before = Some(side(last));
+                    (row.change, row.why) = (change, None);
+                }
+                Err(why) => (row.change, row.why) = (Change::Unknown, Some(why)),
+            },
+        }
+        row.usual = Some(UsualOf { runs: known.len(), enough, margin });
+    }
+    comparison
+}
+
+/// Compares with each of a few runs: worse or better is what is so beside all of them.
+fn with_each(known: &[&ObjectiveResult], now: &ObjectiveResult) -> Result<Change, String> {
+    let mut all =
+        known.iter().map(|one| change(one, now)).collect::<Result<Vec<Change>, String>>()?.into_iter();
+    let first = all.next().unwrap_or(Change::Same);
+    Ok(if all.all(|one| one == first) { first } else { Change::Same })
 }
 
 /// Compares an earlier run with a later one.
@@ -171,7 +279,11 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
             ..row(attack, objective)
         });
     }
-    Comparison { plans: plans(before, after), rows }
+    let times = after.attacks.iter().filter_map(|one| {
+        let earlier = before.attacks.iter().find(|other| other.name == one.name)?;
+        Some(TimesRow { attack: one.name.clone(), before: earlier.times, after: one.times })
+    });
+    Comparison { plans: plans(before, after), runs: 1, rows, times: times.collect() }
 }
 
 fn plans(before: &Results, after: &Results) -> Plans {
@@ -203,6 +315,7 @@ fn row(attack: &AttackResult, objective: &ObjectiveResult) -> Row {
         change: Change::Unknown,
         why: None,
         without_ranges: false,
+        usual: None,
     }
 }
 

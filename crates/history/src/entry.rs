@@ -10,13 +10,13 @@ use std::{
 use firedrill_judge::{
     log::{self, Event, Log},
     score::{self, Scorecard},
-    verdict::Verdict,
+    verdict::{Exit, Verdict},
 };
 use firedrill_plan::plan::Plan;
 use firedrill_wire::text;
 use serde::{Deserialize, Serialize};
 
-use crate::{outcome::Told, scan::LOG, time::parsed};
+use crate::{outcome::Told, scan::LOG, time::parsed, times::Times};
 
 /// One run, or the folder of a run that cannot be read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,8 +48,15 @@ pub struct Entry {
     pub exit: Option<u8>,
     /// 0 to 100.
     pub score: Option<u8>,
-    /// The longest time to recover of all attacks that ran, probes and vantages that count, in microseconds; `None` if any of
-    /// them did not recover or was not measured.
+    /// The longest time to detect of all attacks that ran and have alerts, in microseconds; `None` if one of them was not detected,
+    /// and without alerts.
+    #[serde(default)]
+    pub detected_us: Option<i64>,
+    /// The longest time to mitigate of all attacks that ran, judged probes and vantages that count, in microseconds; `None` if any of
+    /// them was not good again while the fault held, or was not measured.
+    #[serde(default)]
+    pub mitigated_us: Option<i64>,
+    /// The longest time to recover, in the same way.
     pub recovered_us: Option<i64>,
     /// The violated objectives, as `attack: objective`.
     pub violated: Vec<String>,
@@ -117,7 +124,9 @@ impl Entry {
         entry.verdict = Some(card.verdict);
         entry.exit = Some(card.exit);
         entry.score = card.score;
-        entry.recovered_us = recovered(&card);
+        let Times { detected_us, mitigated_us, recovered_us } = Times::of_run(&card);
+        (entry.detected_us, entry.mitigated_us, entry.recovered_us) =
+            (detected_us, mitigated_us, recovered_us);
         entry.violated = violated(&card);
         (entry.ran, entry.planned) = (card.ran, card.planned);
         let told = Told::of(&card, entry.environment.clone(), entry.ended);
@@ -140,6 +149,8 @@ impl Entry {
             verdict: None,
             exit: None,
             score: None,
+            detected_us: None,
+            mitigated_us: None,
             recovered_us: None,
             violated: Vec::new(),
             plan: None,
@@ -162,11 +173,14 @@ impl Entry {
     /// Returns how the run ended in a word: its verdict, or what stands above that.
     #[must_use]
     pub const fn ended_as(&self, running: bool) -> &'static str {
+        const REFUSED: u8 = Exit::Refused as u8;
+        const STOPPED: u8 = Exit::Stopped as u8;
+        const UNCLEAN: u8 = Exit::Unclean as u8;
         match self.exit {
             _ if running => "running",
-            Some(4) => "refused",
-            Some(5) => "stopped",
-            Some(6) => "unclean",
+            Some(REFUSED) => "refused",
+            Some(STOPPED) => "stopped",
+            Some(UNCLEAN) => "unclean",
             _ => self.word(),
         }
     }
@@ -191,13 +205,6 @@ pub(crate) fn unchanged(plan: &mut Plan) -> String {
 fn changed(path: &Path) -> Option<i64> {
     let time: SystemTime = fs::metadata(path).ok()?.modified().ok()?;
     i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
-}
-
-fn recovered(card: &Scorecard) -> Option<i64> {
-    let ran = card.attacks.iter().filter(|attack| attack.verdict.is_some());
-    let mut figures = ran.flat_map(|attack| &attack.figures).filter(|figure| figure.counts).peekable();
-    figures.peek()?;
-    figures.try_fold(0, |longest: i64, figure| Some(longest.max(figure.recovered_us?)))
 }
 
 fn violated(card: &Scorecard) -> Vec<String> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     baseline::Results,
-    compare::{Change, Comparison, Side, compare},
+    compare::{Change, Comparison, Side},
 };
 
 /// The kind of a reason. Reasons are told in this order.
@@ -73,10 +73,9 @@ pub struct Gate {
     pub comparison: Option<Comparison>,
 }
 
-/// Decides about a run. What is unknown fails unless it is allowed; what was refused, stopped or not put back always fails.
+/// Decides about a run, by itself and by how it compares with a baseline. What is unknown fails unless it is allowed; what was refused, stopped or not put back always fails.
 #[must_use]
-pub fn gate(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> (Exit, Gate) {
-    let comparison = baseline.map(|baseline| compare(baseline, run));
+pub fn gate(run: &Results, comparison: Option<Comparison>, allow_unknown: bool) -> (Exit, Gate) {
     let own = Exit::of_code(run.exit);
     let mut reasons = of_run(run, own);
     reasons.extend(comparison.iter().flat_map(of_comparison));
@@ -157,7 +156,13 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
             Change::Worse => {
                 let figure = |side: Option<Side>| side.map_or_else(String::new, |side| side.figure());
                 let (was, is) = (figure(row.before), figure(row.after));
-                Some((Kind::Worse, format!("{name}: {is}, and in the baseline {was}")))
+                let usual = match row.usual {
+                    None => "in the baseline",
+                    Some(usual) if usual.enough => "usual is",
+                    // The others are not better.
+                    Some(_) => "in the newest baseline run",
+                };
+                Some((Kind::Worse, format!("{name}: {is}, and {usual} {was}")))
             }
             Change::Removed => {
                 Some((Kind::Worse, format!("{name}: it was judged in the baseline, and not in this run")))

@@ -19,11 +19,14 @@ mod scan;
 #[cfg(test)]
 mod testing;
 mod time;
+mod times;
 mod trend;
 
-pub use baseline::{AttackResult, Head, ObjectiveResult, Results};
+pub use baseline::{AttackResult, Head, ObjectiveResult, Results, kept};
 pub use ci::{Place, Places, annotations, code_quality, junit, summary};
-pub use compare::{Change, Comparison, Plans, Row, Side, compare};
+pub use compare::{
+    Change, Comparison, ENOUGH, MARGIN, Plans, Row, Side, TimesRow, UsualOf, compare, compare_with,
+};
 pub use entry::Entry;
 pub use error::HistoryError;
 pub use filter::{Filter, Shown};
@@ -31,4 +34,5 @@ pub use finding::{Finding, State};
 pub use gate::{Gate, Kind, Reason, gate};
 pub use index::{Findings, History, Refreshed};
 pub use time::minute;
+pub use times::Times;
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};

@@ -21,7 +21,7 @@ use crate::{
     finding::{Finding, State},
     index::History,
     time::{day, minute},
-    trend::{Scenario, once_each, scenarios},
+    trend::{Scenario, by_scenario, once_each},
 };
 
 /// The name of the file in the directory of runs.
@@ -78,6 +78,8 @@ struct ScenarioView {
     said: String,
     charted: String,
     chart: String,
+    /// Whether any of its runs was detected by an alert.
+    alerts: bool,
     runs: Vec<RunView>,
     fewer: String,
 }
@@ -90,6 +92,8 @@ struct RunView {
     verdict: &'static str,
     glyph: &'static str,
     score: String,
+    detection: String,
+    mitigation: String,
     recovery: String,
     violated: String,
 }
@@ -140,14 +144,7 @@ fn render(view: &View) -> Result<String, minijinja::Error> {
 impl View {
     fn of(reports: &Path, entries: &[Entry], findings: &[Finding]) -> Self {
         let runs = once_each(entries);
-        let mut by_name = std::collections::HashMap::<&str, Vec<&Entry>>::new();
-        for entry in &runs {
-            by_name.entry(entry.scenario.as_deref().unwrap_or_default()).or_default().push(entry);
-        }
-        let mut sums: Vec<(Scenario, Vec<&Entry>)> = scenarios(entries)
-            .into_iter()
-            .filter_map(|sum| by_name.remove(sum.scenario.as_str()).map(|runs| (sum, runs)))
-            .collect();
+        let mut sums = by_scenario(&runs);
         let newest = |runs: &[&Entry]| {
             runs.last()
                 .map_or((Verdict::Unknown, 0), |run| (run.verdict.unwrap_or(Verdict::Unknown), run.at_s))
@@ -278,6 +275,7 @@ fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
             String::new()
         },
         chart: chart::svg(drawn, &label),
+        alerts: runs.iter().rev().take(ROWS).any(|entry| entry.detected_us.is_some()),
         runs: runs.iter().rev().take(ROWS).map(|entry| run(reports, entry)).collect(),
         fewer: rest(runs.len(), ROWS, "runs", &format!("firedrill history --scenario {}", sum.scenario)),
     }
@@ -295,9 +293,15 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
         verdict: entry.ended_as(entry.is_running(reports)),
         glyph: entry.verdict.map_or("–", Verdict::glyph),
         score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
-        recovery: entry.recovered_us.map_or_else(|| "—".to_owned(), format::time),
+        detection: took(entry.detected_us),
+        mitigation: took(entry.mitigated_us),
+        recovery: took(entry.recovered_us),
         violated: violated.join(", "),
     }
+}
+
+fn took(us: Option<i64>) -> String {
+    us.map_or_else(|| "—".to_owned(), format::time)
 }
 
 fn other((sum, runs): &(Scenario, Vec<&Entry>)) -> OtherView {

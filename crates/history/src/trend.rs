@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use firedrill_judge::{score::format, verdict::Verdict};
+use firedrill_judge::{
+    score::format,
+    verdict::{Exit, Verdict},
+};
 use firedrill_statistics::exact;
 use serde::Serialize;
 
 use crate::entry::Entry;
 
-/// Exit codes of runs that a person or an agent kept from saying anything: refused, stopped.
-const SAID_NOTHING: [u8; 2] = [4, 5];
+/// Exit codes of runs that a person or an agent kept from saying anything.
+const SAID_NOTHING: [u8; 2] = [Exit::Refused as u8, Exit::Stopped as u8];
 
 /// How often verdicts differ between runs of an unchanged plan.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -92,11 +95,16 @@ fn said_nothing(entry: &Entry) -> bool {
 /// Sums runs up by scenario, in the order of names.
 #[must_use]
 pub fn scenarios(entries: &[Entry]) -> Vec<Scenario> {
+    by_scenario(&once_each(entries)).into_iter().map(|(sum, _)| sum).collect()
+}
+
+/// Sums runs up by scenario, in the order of names; returns the runs of each, too, in their order.
+pub(crate) fn by_scenario<'e>(runs: &[&'e Entry]) -> Vec<(Scenario, Vec<&'e Entry>)> {
     let mut by_name = BTreeMap::<&str, Vec<&Entry>>::new();
-    for entry in once_each(entries) {
+    for entry in runs {
         by_name.entry(entry.scenario.as_deref().unwrap_or_default()).or_default().push(entry);
     }
-    by_name.into_iter().map(|(name, runs)| scenario(name, &runs)).collect()
+    by_name.into_iter().map(|(name, runs)| (scenario(name, &runs), runs)).collect()
 }
 
 fn scenario(name: &str, runs: &[&Entry]) -> Scenario {
@@ -137,6 +145,8 @@ pub(crate) mod tests {
             verdict: Some(verdict),
             exit: Some(0),
             score: None,
+            detected_us: None,
+            mitigated_us: None,
             recovered_us: None,
             violated: Vec::new(),
             plan: None,

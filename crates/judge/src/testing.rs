@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod records;
+pub mod simulated;
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,6 @@
 //! `docs/statistics.md`; an excess that the number of drills explains does not count.
 
 mod cells;
-mod drill;
 mod shapes;
 mod tally;
 
@@ -23,7 +22,7 @@ use firedrill_probe::simulate::Answer;
 use firedrill_statistics::at_most;
 use firedrill_wire::{Span, probe::Arrivals};
 
-use crate::verdict::Verdict;
+use crate::{testing::simulated as drill, verdict::Verdict};
 use cells::Cell;
 use drill::Setup;
 use tally::Tally;

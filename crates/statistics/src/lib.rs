@@ -7,6 +7,7 @@ mod apart;
 mod beta;
 pub mod chance;
 pub mod turning;
+pub mod usual;
 
 pub use apart::apart;
 

@@ -94,7 +94,8 @@ pub(super) fn wanted(asked: &[Told], json: bool) -> Result<Vec<Told>> {
 /// What was decided, and about what.
 pub(super) struct Decision<'a> {
     pub(super) run: &'a Results,
-    pub(super) baseline: Option<&'a Results>,
+    /// The runs of the baseline, the newest last.
+    pub(super) baselines: &'a [Results],
     pub(super) decided: &'a Gate,
     pub(super) exit: Exit,
 }
@@ -135,7 +136,8 @@ impl Decision<'_> {
     fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&serde_json::json!({
             "schema": 1, "passes": self.exit == Exit::Held, "exit": self.decided.exit, "run": self.run.head(),
-            "baseline": self.baseline.map(Results::head), "reasons": self.decided.reasons,
+            "baseline": self.baselines.last().map(Results::head), "reasons": self.decided.reasons,
+            "baselines": self.baselines.iter().map(Results::head).collect::<Vec<_>>(),
             "comparison": self.decided.comparison,
         }))?)
     }

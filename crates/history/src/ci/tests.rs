@@ -101,7 +101,7 @@ fn cases_are_those_of_the_run_and_of_its_baseline() {
         crate::ObjectiveResult { name: "gone".to_owned(), ..baseline.attacks[0].objectives[0].clone() };
     baseline.attacks[0].objectives.push(gone);
     let run = results(40);
-    let text = junit(&run, &gate(&run, Some(&baseline), false).1);
+    let text = junit(&run, &gate(&run, Some(crate::compare(&baseline, &run)), false).1);
     let case = |name: &str| {
         text.split("<testcase ").find(|part| part.starts_with(&format!("name=\"{name}\""))).unwrap()
     };

@@ -96,7 +96,7 @@ fn ranges_between_two_answers_of_a_source_are_no_chance() {
             let row = compare(&one, &other).rows.remove(0);
             assert_eq!((row.change, row.without_ranges), (Change::Unknown, true), "{unit:?}");
             assert_eq!(row.after.and_then(|side| side.measured.low), Some(after.0), "it is shown");
-            let (_, gate) = crate::gate(&other, Some(&one), false);
+            let (_, gate) = crate::gate(&other, Some(compare(&one, &other)), false);
             assert!(
                 gate.reasons.iter().all(|reason| reason.objective.as_deref() != Some("users")),
                 "{gate:#?}"

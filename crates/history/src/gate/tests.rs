@@ -1,5 +1,5 @@
 use super::*;
-use crate::compare::tests::results;
+use crate::compare::{compare, tests::results};
 
 /// A run in which all is held.
 fn held() -> Results {
@@ -22,7 +22,7 @@ fn unknown() -> Results {
 }
 
 fn exit(run: &Results, baseline: Option<&Results>, allow_unknown: bool) -> Exit {
-    gate(run, baseline, allow_unknown).0
+    gate(run, baseline.map(|baseline| compare(baseline, run)), allow_unknown).0
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn worse_than_the_baseline_fails_although_it_held() {
     }
     (run.verdict, run.exit, run.attacks[0].verdict) = (Verdict::Held, 0, Some(Verdict::Held));
     assert_eq!(exit(&run, None, false), Exit::Held);
-    let (exit, decided) = gate(&run, Some(&baseline), true);
+    let (exit, decided) = gate(&run, Some(compare(&baseline, &run)), true);
     assert_eq!(exit, Exit::Violated, "{decided:?}");
     let worse: Vec<_> = decided.reasons.iter().filter(|one| one.kind == Kind::Worse).collect();
     assert!(worse[0].text.contains("in the baseline 100 %"), "{worse:?}");
@@ -95,7 +95,7 @@ fn a_refused_run_is_not_called_worse_than_its_baseline() {
     let mut run = Results { exit: 4, why: vec!["an agent refused".to_owned()], ..unknown() };
     run.attacks[0].verdict = None;
     run.attacks[0].objectives.clear();
-    let (exit, decided) = gate(&run, Some(&held()), false);
+    let (exit, decided) = gate(&run, Some(compare(&held(), &run)), false);
     assert_eq!(exit, Exit::Refused);
     assert!(decided.reasons.iter().all(|reason| reason.kind != Kind::Worse), "{decided:?}");
 }
@@ -107,9 +107,13 @@ fn figures_that_never_have_a_range_are_decided_by_their_own_goal() {
     baseline.attacks[0].objectives[0].measured.low = None;
     let mut run = baseline.clone();
     run.attacks[0].objectives[0].measured.value = Some(0.5);
-    let (exit, decided) = gate(&run, Some(&baseline), false);
+    let (exit, decided) = gate(&run, Some(compare(&baseline, &run)), false);
     assert_eq!((exit, decided.reasons), (Exit::Held, vec![]));
     assert_eq!(decided.comparison.unwrap().rows[0].change, Change::Unknown, "and nobody calls them equal");
     run.attacks[0].objectives[0].goal = "another".to_owned();
-    assert_eq!(gate(&run, Some(&baseline), false).0, Exit::Unknown, "a changed goal is still told");
+    assert_eq!(
+        gate(&run, Some(compare(&baseline, &run)), false).0,
+        Exit::Unknown,
+        "a changed goal is still told"
+    );
 }

@@ -15,29 +15,37 @@ use firedrill_wire::{
 };
 
 use crate::{
-    log::{self, Event, Outcome, Record, RunOutcome, Writer},
-    score::{card::AttackCard, fold, judge},
+    log::{Event, Outcome, Record, RunOutcome},
+    score::{card::AttackCard, fold},
     testing::Drill,
 };
 
 /// Offset of the phases in microseconds, so that they do not begin on a full second.
-pub(super) const FAULT_US: i64 = 12_370_000;
+pub const FAULT_US: i64 = 12_370_000;
 const BASELINE_US: i64 = 12_000_000;
 /// Time for which probes continue after the recovery, until the last answers.
 const TAIL_US: i64 = 3_500_000;
 
 /// The parameters of one drill.
-pub(super) struct Setup {
-    pub(super) rate: f64,
-    pub(super) arrivals: Arrivals,
-    pub(super) hold_us: i64,
-    pub(super) recovery_us: i64,
-    pub(super) goals: Vec<(Goal, Phase)>,
-    pub(super) seed: u64,
+pub struct Setup {
+    /// Requests a second.
+    pub rate: f64,
+    /// When they are sent.
+    pub arrivals: Arrivals,
+    /// Duration of the fault.
+    pub hold_us: i64,
+    /// Duration of the recovery.
+    pub recovery_us: i64,
+    /// The objectives, `goal 0` and so on.
+    pub goals: Vec<(Goal, Phase)>,
+    /// The seed of the moments at which requests are sent.
+    pub seed: u64,
 }
 
 impl Setup {
-    pub(super) fn heal_us(&self) -> i64 {
+    /// Returns the end of the fault.
+    #[must_use]
+    pub fn heal_us(&self) -> i64 {
         FAULT_US + self.hold_us
     }
 
@@ -65,7 +73,7 @@ impl Setup {
     }
 
     /// Runs the drill; `answer` gets the time of each request on the run's clock, in microseconds.
-    pub(super) fn judged(&self, mut answer: impl FnMut(i64) -> Answer) -> AttackCard {
+    pub fn judged(&self, mut answer: impl FnMut(i64) -> Answer) -> AttackCard {
         let plan = self.plan();
         let run: RunId = "20261120-1402-truth-7f3a".parse().expect("an id");
         let id: InjectionId = format!("{run}-0-0").parse().expect("an id");
@@ -142,6 +150,7 @@ impl Setup {
         let record = |(seq, (at_us, event))| Record { v: Record::VERSION, seq, at_us, event };
         let records: Vec<Record> = (1..).zip(all).map(record).collect();
         let card = fold(&records);
+        #[cfg(test)]
         if self.seed.is_multiple_of(4) {
             as_written(&records);
         }
@@ -158,8 +167,14 @@ impl Setup {
     }
 }
 
+#[cfg(test)]
 /// Checks that the log in blocks gives the same result as one with a record for each bin.
 fn as_written(records: &[Record]) {
+    use crate::{
+        log::{self, Writer},
+        score::judge,
+    };
+
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.jsonl");
     let mut writer = Writer::create(&path).expect("a log");
@@ -186,6 +201,6 @@ fn agent(at: i64, what: What) -> Event {
 }
 
 /// A share, as goals have it.
-pub(super) fn share(fraction: f64) -> Share {
+pub fn share(fraction: f64) -> Share {
     Share::from_fraction(fraction.clamp(0.0, 1.0)).unwrap_or(Share::ALL)
 }
