@@ -253,10 +253,7 @@ fn usual_figures_by_system() {
     };
     let cells = cells();
     println!("worse than usual: {runs} runs a cell, {DRAWS} draws of them; in %");
-    println!(
-        "| system | beside one | beside five | beside ten | better | {} | {} |",
-        "worse: first step", "second step"
-    );
+    println!("| system | beside one | beside five | beside ten | better | worse: first step | second step |");
     println!("|---|---|---|---|---|---|---|");
     let print = |cell: &Cell, said: &Said| {
         let [first, second] = cell.worse();
