@@ -104,7 +104,7 @@ pub fn unit(name: &str) -> Result<(), &'static str> {
         _ if name.len() > UNIT_MOST => Err("it is too long"),
         _ if name.contains('*') => Err("it is a pattern; make a log for each unit"),
         None => {
-            Err("it does not end with .service; only services write to the journal under a name of their own")
+            Err("it does not end with .service")
         }
         Some("") => Err("it has no name before .service"),
         Some(_) if name.starts_with(['.', '-', '@']) || !name.chars().all(well) => {
