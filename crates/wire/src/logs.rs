@@ -103,9 +103,7 @@ pub fn unit(name: &str) -> Result<(), &'static str> {
     match name.strip_suffix(".service") {
         _ if name.len() > UNIT_MOST => Err("it is too long"),
         _ if name.contains('*') => Err("it is a pattern; make a log for each unit"),
-        None => {
-            Err("it does not end with .service")
-        }
+        None => Err("it does not end with .service"),
         Some("") => Err("it has no name before .service"),
         Some(_) if name.starts_with(['.', '-', '@']) || !name.chars().all(well) => {
             Err("names of units are made of letters, digits and `:-_.\\@`")

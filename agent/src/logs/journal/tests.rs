@@ -1,3 +1,5 @@
+mod real;
+
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, net::UnixListener},
