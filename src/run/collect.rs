@@ -84,9 +84,11 @@ async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
     }
     let logged: BTreeSet<&String> = plan.logs.iter().flat_map(|log| &log.on).collect();
     for (host, agent) in run.peers.among(&logged) {
-        let after = left.logs.get(host).copied().unwrap_or(0);
+        let names = plan.logs.iter().filter(|log| log.on.contains(host)).map(|log| log.spec.name.as_str());
+        let after = left.logs.after(host, names);
         run.host_logs.follow(host, agent, (&run.facts.id, after, None), &run.tasks);
     }
+    run.host_logs.resume(left.logs);
     let why = if ended.is_some() { "it may not have been put back" } else { "its coordinator died" };
     heal(run, why).await?;
     stop_probes(run).await?;

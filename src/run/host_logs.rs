@@ -1,6 +1,10 @@
 //! Logs of hosts that their agents read: starts and stops the readers, and decides what of it the log keeps. Stretches without a
 //! matching line become one record, and of the lines of a phase the first ones stay.
 
+mod had;
+
+pub(super) use had::Had;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{
@@ -31,6 +35,8 @@ pub(super) struct HostLogs {
     /// Cancelled when nothing more is to be read; until then readers are started again when their agent restarts.
     wanted: CancellationToken,
     all: BTreeMap<(String, String), OfLog>,
+    /// What the log of a run has that is finished later.
+    had: Had,
 }
 
 /// One log of a host.
@@ -72,7 +78,12 @@ impl HostLogs {
 
     fn keeping(most: BTreeMap<String, usize>) -> Self {
         let (reading, all) = (BTreeSet::new(), BTreeMap::new());
-        Self { most, reading, wanted: CancellationToken::new(), all }
+        Self { most, reading, wanted: CancellationToken::new(), all, had: Had::default() }
+    }
+
+    /// Goes on after what the log of the run has already.
+    pub(super) fn resume(&mut self, had: Had) {
+        self.had = had;
     }
 
     /// Starts all readers. The error is a log that cannot be read; then no attack runs.
@@ -150,6 +161,9 @@ impl HostLogs {
         let (Some(from_us), Some(until_us)) = (at_us(bin.start_boot_us), at_us(end_us)) else {
             return Vec::new();
         };
+        if self.had.has(host, bin, from_us) {
+            return Vec::new();
+        }
         let most = self.most.get(&bin.log).copied().unwrap_or(0);
         let one = self.all.entry((host.to_owned(), bin.log.clone())).or_default();
         let mut new = HostLog {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_wire::{InjectionId, api::HostState, journal::What};
 
-use super::super::tracked::Tracked;
+use super::super::{host_logs::Had, tracked::Tracked};
 use crate::{
     log::{Event, Log, Outcome, RunOutcome},
     score::{self, Scorecard},
@@ -22,8 +22,8 @@ pub(super) struct Left {
     pub(super) tracked: BTreeMap<InjectionId, Tracked>,
     pub(super) events: BTreeMap<String, u64>,
     pub(super) bins: BTreeMap<String, u64>,
-    /// The newest bin of logs of each host.
-    pub(super) logs: BTreeMap<String, u64>,
+    /// The bins of logs of hosts that were recorded.
+    pub(super) logs: Had,
     pub(super) zeros: BTreeMap<String, BTreeMap<String, i64>>,
     pub(super) attacks: Attacks,
     /// The outcome of the run, if it ended, and the hosts to ask again.
@@ -60,7 +60,7 @@ impl Left {
             tracked: BTreeMap::new(),
             events: BTreeMap::new(),
             bins: BTreeMap::new(),
-            logs: BTreeMap::new(),
+            logs: Had::default(),
             zeros: BTreeMap::new(),
             attacks: Attacks::default(),
             outcome: None,
@@ -82,11 +82,7 @@ impl Left {
                 Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
                     left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
                 }
-                // A quiet stretch of one log is recorded after later bins of another, and they share their numbers.
-                Event::HostLog(one) => {
-                    let newest = left.logs.entry(one.host.clone()).or_default();
-                    *newest = one.bin.max(*newest);
-                }
+                Event::HostLog(one) => left.logs.note(one),
                 Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
                 Event::AttackEnded { attack, .. } => left.attacks.ended.push(*attack),
                 Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),
