@@ -219,7 +219,7 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// Whether the value of that name may be a file: `--key`, `--token-file`, but not `--token` or `--api-key`.
-fn names_file(name: &str) -> bool {
+pub(super) fn names_file(name: &str) -> bool {
     const FILES: [&str; 12] = [
         "file",
         "path",

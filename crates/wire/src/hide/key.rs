@@ -1,19 +1,25 @@
 //! Private keys over several lines of a log.
 
-/// Maximum number of lines of a key. More are the log's own again: the end was lost.
+/// Maximum number of lines of a key.
 const LINES_MOST: u32 = 1000;
+/// Minimum length of a word that is a line of a key even after other words, such as those that a logger puts before each line.
+const LONG: usize = 40;
 
 /// The private key that has begun in a log and not ended.
 #[derive(Clone, Debug, Default)]
 pub struct KeyBlock {
     left: u32,
+    /// Number of words before the part of the key in the line before.
+    before: usize,
 }
 
 impl KeyBlock {
-    /// Takes the next line of the log. Returns whether it is inside of a key that an earlier line began.
+    /// Takes the next line of the log. Returns whether it is inside of a key that an earlier line began. The first line that cannot
+    /// be of a key is outside again: many lines only mention a key.
     pub fn takes(&mut self, line: &[u8]) -> bool {
-        let inside = self.left > 0;
         self.left = self.left.saturating_sub(1);
+        let mut inside = self.left > 0;
+        let mut ends = false;
         let mut rest = line;
         while let Some(at) = find(rest, b"-----") {
             rest = &rest[at + 5..];
@@ -21,14 +27,43 @@ impl KeyBlock {
             if find(heading, b"PRIVATE KEY").is_none() {
                 continue;
             }
+            let after = rest.get(heading.len() + 5..).unwrap_or_default();
             if heading.starts_with(b"BEGIN ") {
-                self.left = LINES_MOST;
+                let quoted = after.first().is_some_and(|byte| b"\"'`".contains(byte));
+                self.left = if quoted { 0 } else { LINES_MOST + 1 };
+                self.before = words(line).count();
+                (inside, ends) = (inside && ends, true);
+                rest = after;
             } else if heading.starts_with(b"END ") {
-                self.left = 0;
+                (self.left, ends) = (0, true);
             }
+        }
+        if inside && !ends {
+            inside = self.goes_on(line);
+            self.left = if inside { self.left } else { 0 };
         }
         inside
     }
+
+    /// Whether a line may be one of a key: a part of it, one of its headers, or nothing.
+    fn goes_on(&mut self, line: &[u8]) -> bool {
+        const HEADERS: [&[u8]; 6] =
+            [b"Proc-Type:", b"DEK-Info:", b"Comment:", b"Version:", b"Hash:", b"Charset:"];
+        let count = words(line).count();
+        let Some(last) = words(line).last() else { return true };
+        if words(line).any(|word| HEADERS.contains(&word)) {
+            return true;
+        }
+        let own = last.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
+        let mixed = last.iter().skip(1).any(|byte| !byte.is_ascii_lowercase());
+        let inside = own && (last.len() >= LONG || (mixed && (count == 1 || count == self.before)));
+        self.before = count;
+        inside
+    }
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
@@ -44,7 +79,7 @@ mod tests {
         let mut key = KeyBlock::default();
         let mut inside = |line: &str| key.takes(line.as_bytes());
         assert!(!inside("ERROR key: -----BEGIN RSA PRIVATE KEY-----"));
-        assert!(inside("MIIEpAIBAAKCAQEA7"));
+        assert!(inside("Proc-Type: 4,ENCRYPTED") && inside("") && inside("MIIEpAIBAAKCAQEA7"));
         assert!(inside("-----END RSA PRIVATE KEY-----"));
         assert!(!inside("next"));
         assert!(!inside("-----BEGIN PGP PRIVATE KEY BLOCK-----"));
@@ -53,6 +88,33 @@ mod tests {
         assert!(!inside("-----BEGIN CERTIFICATE-----") && !inside("MIIE"));
         assert!(!inside("-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----") && !inside("next"));
         assert!(!inside("-----BEGIN PRIVATE KEY-----"));
-        assert_eq!((0..2000).filter(|_| inside("the end was lost")).count(), LINES_MOST as usize);
+        assert_eq!((0..2000).filter(|_| inside("MIIEpAIBAAKCAQEA7")).count(), LINES_MOST as usize);
+    }
+
+    #[test]
+    fn a_line_that_mentions_a_key_hides_no_other() {
+        for mention in [
+            "ERROR no '-----BEGIN PRIVATE KEY-----' found in /etc/x.pem",
+            "GET / agent: x -----BEGIN PRIVATE KEY----- y",
+            "-----BEGIN PRIVATE KEY-----",
+        ] {
+            for next in ["ERROR timeout", "timeout", "Stopped.", "2026-11-26 ERROR connection refused"] {
+                let mut key = KeyBlock::default();
+                assert!(!key.takes(mention.as_bytes()), "{mention}");
+                assert!(!key.takes(next.as_bytes()) && !key.takes(b"MIIEpAIBAAKCAQEA7"), "{mention}: {next}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_logger_may_write_words_before_each_line_of_a_key() {
+        let mut key = KeyBlock::default();
+        let long = "MIIEpAIBAAKCAQEA7bq3mVdQxZk1n5s0tYwP2uRjHfLgCeXaBoNiKv8D4z6T9yWM";
+        let mut inside = |line: String| key.takes(line.as_bytes());
+        assert!(!inside("Nov 26 host app[1]: -----BEGIN PRIVATE KEY-----".to_owned()));
+        assert!(inside(format!("Nov 26 host app[1]: {long}")));
+        assert!(inside("Nov 26 host app[1]: Zm9vYg==".to_owned()));
+        assert!(!inside("Nov 26 host app[1]: connection refused".to_owned()));
+        assert!(!inside("Nov 26 host app[1]: Zm9vYg==".to_owned()));
     }
 }

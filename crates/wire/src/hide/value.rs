@@ -1,5 +1,7 @@
 //! Finds where the value of a name ends in a line that nobody has said the format of. In doubt it ends with the line.
 
+use super::line::text::{Text, is_soft, is_space};
+
 /// A value: the byte range of what is hidden, and of what stays around it in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value {
@@ -10,70 +12,131 @@ pub(super) struct Value {
 }
 
 const OPENERS: &[u8] = b"([{<";
-const CLOSERS: &[u8] = b")]}>";
-const QUOTES: &[u8] = b"\"'`";
+pub(super) const CLOSERS: &[u8] = b")]}>";
+pub(super) const QUOTES: &[u8] = b"\"'`";
 
-/// Returns the value at the beginning of a text; `None` if there is none.
-pub(super) fn value(text: &str) -> Option<Value> {
-    let bytes = text.as_bytes();
-    let found = quoted(bytes).or_else(|| wrapped(bytes)).unwrap_or_else(|| bare(bytes));
+/// Returns the value at a place of a text; `None` if there is none. What separates fields was encoded as often as `level` says,
+/// or less often: what was encoded more often is part of the value.
+pub(super) fn value(text: &Text, at: usize, level: u8) -> Option<Value> {
+    let part = Part { text, at, bytes: &text.bytes[at..], levels: &text.level[at..], level };
+    let found = part.quoted().or_else(|| part.wrapped()).unwrap_or_else(|| part.bare());
+    let found = Value { start: at + found.start, end: at + found.end, after: at + found.after };
     (found.start < found.end).then_some(found)
 }
 
-/// A value in quotation marks, also escaped ones and those of byte strings.
-fn quoted(text: &[u8]) -> Option<Value> {
-    let prefix = text.iter().take(2).take_while(|byte| b"bBrRuUfF@$".contains(byte)).count();
-    let escapes = backslashes(&text[prefix..]);
-    let open = prefix + escapes;
-    let mark = *text.get(open).filter(|byte| QUOTES.contains(byte))?;
-    let start = open + 1;
-    let whole = Value { start, end: text.len(), after: text.len() };
-    let mut at = start;
-    while at < text.len() {
-        let before = backslashes(&text[at..]);
-        at += before;
-        if text.get(at) != Some(&mark) {
-            // A character, unless it is the end.
-            at += 1;
-            continue;
-        }
-        let closes = if escapes == 0 { before.is_multiple_of(2) } else { before <= escapes };
-        if !closes {
-            at += 1;
-            continue;
-        }
-        // `'it''s'`, and marks that nobody escaped.
-        let doubled = escapes == 0 && at > start && text.get(at + 1) == Some(&mark);
-        if doubled {
-            at += 2;
-            continue;
-        }
-        if !is_end(text.get(at + 1)) {
-            return Some(whole);
-        }
-        // The marks' escapes are no part of it.
-        return Some(Value { start, end: at - if escapes == 0 { 0 } else { before }, after: at + 1 });
-    }
-    Some(whole)
+/// The rest of a text, from the value on.
+struct Part<'t> {
+    text: &'t Text,
+    at: usize,
+    bytes: &'t [u8],
+    levels: &'t [u8],
+    level: u8,
 }
 
-/// A value in brackets, with or without a name before them: `Some(x)`, `[x]`.
-fn wrapped(text: &[u8]) -> Option<Value> {
-    let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_:!&*".contains(byte)).count();
-    text.get(name).filter(|byte| OPENERS.contains(byte))?;
-    let whole = Value { start: 0, end: text.len(), after: text.len() };
-    // PHP writes the length before the text.
-    if text[..name].eq_ignore_ascii_case(b"string") {
-        return Some(whole);
+impl Part<'_> {
+    fn whole(&self, start: usize) -> Value {
+        Value { start, end: self.bytes.len(), after: self.bytes.len() }
     }
-    let Some(close) = closer(text, name) else { return Some(whole) };
-    if is_end(text.get(close + 1)) {
-        // A name may be the beginning of the value.
-        let (start, end) = if name > 0 { (0, close + 1) } else { (1, close) };
-        return Some(Value { start, end, after: close + 1 });
+
+    /// A value in quotation marks, also escaped and tripled ones and those of byte strings.
+    fn quoted(&self) -> Option<Value> {
+        let text = self.bytes;
+        let prefix = text.iter().take(2).take_while(|byte| b"bBrRuUfF@$".contains(byte)).count();
+        let escapes = backslashes(&text[prefix..]);
+        let open = prefix + escapes;
+        let mark = *text.get(open).filter(|byte| QUOTES.contains(byte))?;
+        let tripled = [mark; 3];
+        if text[open..].starts_with(&tripled) {
+            let start = open + 3;
+            let close = text[start..].windows(3).position(|three| three == tripled);
+            return Some(close.map_or_else(
+                || self.whole(start),
+                |length| Value { start, end: start + length, after: start + length + 3 },
+            ));
+        }
+        let start = open + 1;
+        let mut at = start;
+        while at < text.len() {
+            let before = backslashes(&text[at..]);
+            at += before;
+            if text.get(at) != Some(&mark) || self.levels[at] != self.levels[open] {
+                // A character, unless it is the end.
+                at += 1;
+                continue;
+            }
+            let closes = if escapes == 0 { before.is_multiple_of(2) } else { before <= escapes };
+            if !closes {
+                at += 1;
+                continue;
+            }
+            // `'it''s'`, and marks that nobody escaped.
+            let doubled = escapes == 0 && at > start && text.get(at + 1) == Some(&mark);
+            if doubled {
+                at += 2;
+                continue;
+            }
+            if !is_end(text.get(at + 1)) && !text[at + 1..].starts_with(b"/>") {
+                return Some(self.whole(start));
+            }
+            // The marks' escapes are no part of it.
+            return Some(Value { start, end: at - if escapes == 0 { 0 } else { before }, after: at + 1 });
+        }
+        Some(self.whole(start))
     }
-    // The brackets are the value's own.
-    None
+
+    /// A value in brackets, with or without a name before them: `Some(x)`, `[x]`.
+    fn wrapped(&self) -> Option<Value> {
+        let text = self.bytes;
+        let name =
+            text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_:!&*".contains(byte)).count();
+        text.get(name).filter(|byte| OPENERS.contains(byte))?;
+        // PHP writes the length before the text.
+        if text[..name].eq_ignore_ascii_case(b"string") {
+            return Some(self.whole(0));
+        }
+        let Some(close) = closer(text, name) else { return Some(self.whole(0)) };
+        if is_end(text.get(close + 1)) {
+            // A name may be the beginning of the value.
+            let (start, end) = if name > 0 { (0, close + 1) } else { (1, close) };
+            return Some(Value { start, end, after: close + 1 });
+        }
+        // The brackets are the value's own.
+        None
+    }
+
+    /// A value without marks: up to a space, to what separates fields, or to the mark that closes what is around it.
+    fn bare(&self) -> Value {
+        let text = self.bytes;
+        let mut at = 0;
+        while at < text.len() {
+            let byte = text[at];
+            let rest = &text[at + 1..];
+            let ends = self.levels[at] <= self.level
+                && match byte {
+                    _ if byte.is_ascii_whitespace() => true,
+                    b',' | b';' | b'&' => begins_field(rest),
+                    _ if is_soft(byte) => begins_field(rest),
+                    _ if QUOTES.contains(&byte) || CLOSERS.contains(&byte) => {
+                        is_end(rest.first()) && self.text.closes(byte, self.at)
+                    }
+                    _ => false,
+                };
+            if ends {
+                break;
+            }
+            if OPENERS.contains(&byte) {
+                match closer(text, at) {
+                    Some(close) => at = close,
+                    None => at = text.len() - 1,
+                }
+            }
+            at += 1;
+        }
+        let escapes = text[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        let quote = text.get(at).is_some_and(|byte| QUOTES.contains(byte));
+        let end = if quote { at - escapes } else { at };
+        Value { start: 0, end, after: at }
+    }
 }
 
 /// Returns the place of the bracket that closes the one at a place.
@@ -102,43 +165,14 @@ fn closer(text: &[u8], open: usize) -> Option<usize> {
     None
 }
 
-/// A value without marks: up to a space, to what separates fields, or to the mark that closes what is around it.
-fn bare(text: &[u8]) -> Value {
-    let mut at = 0;
-    while at < text.len() {
-        let byte = text[at];
-        let rest = &text[at + 1..];
-        let ends = match byte {
-            _ if byte.is_ascii_whitespace() => true,
-            b',' | b';' | b'&' => begins_field(rest),
-            _ if QUOTES.contains(&byte) || CLOSERS.contains(&byte) => is_end(rest.first()),
-            _ => false,
-        };
-        if ends {
-            break;
-        }
-        if OPENERS.contains(&byte) {
-            match closer(text, at) {
-                Some(close) => at = close,
-                None => at = text.len() - 1,
-            }
-        }
-        at += 1;
-    }
-    let escapes = text[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-    let quote = text.get(at).is_some_and(|byte| QUOTES.contains(byte));
-    let end = if quote { at - escapes } else { at };
-    Value { start: 0, end, after: at }
-}
-
-fn backslashes(text: &[u8]) -> usize {
+pub(super) fn backslashes(text: &[u8]) -> usize {
     text.iter().take_while(|byte| **byte == b'\\').count()
 }
 
 /// Whether a value may end before a byte.
-fn is_end(next: Option<&u8>) -> bool {
+pub(super) fn is_end(next: Option<&u8>) -> bool {
     next.is_none_or(|byte| {
-        byte.is_ascii_whitespace()
+        is_space(*byte)
             || b",;&|.\\".contains(byte)
             || QUOTES.contains(byte)
             || CLOSERS.contains(byte)
@@ -147,13 +181,12 @@ fn is_end(next: Option<&u8>) -> bool {
 }
 
 /// Whether another field begins after a comma, a semicolon or an ampersand.
-fn begins_field(text: &[u8]) -> bool {
-    let name =
-        text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-.[]%".contains(byte)).count();
+pub(super) fn begins_field(text: &[u8]) -> bool {
+    let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte)).count();
     match text.get(name) {
         Some(b'=' | b':') if name > 0 => true,
         _ if name > 0 => false,
-        Some(byte) => byte.is_ascii_whitespace() || b"\"'\\{}[](".contains(byte),
+        Some(byte) => is_space(*byte) || b"\"'\\{}[](".contains(byte),
         None => true,
     }
 }
@@ -163,6 +196,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What may be closed after the value.
+    const BEFORE: &str = "\"'`([{<";
+
+    #[test]
+    fn marks_that_close_nothing_belong_to_the_value() {
+        for text in ["ab}}cd", "ab).cd", "ab\".cd"] {
+            let found = value(&Text::new(text), 0, 0).expect(text);
+            assert_eq!((found.start, found.end), (0, text.len()));
+        }
+    }
+
     #[test]
     fn values_end_where_they_do() {
         for (text, hidden) in [
@@ -171,8 +215,13 @@ mod tests {
             ("abc,def=1", "abc"),
             ("abc,def", "abc,def"),
             ("ab&c=1", "ab"),
+            ("ab%26c=1", "ab%26c=1"),
+            ("ab%20c", "ab%20c"),
+            ("ab\\nc=1", "ab"),
+            ("ab\\nc", "ab\\nc"),
             ("abc\"}", "abc"),
             ("abc\\\"}", "abc"),
+            ("abc\\u0022}", "abc"),
             ("ab\"cd", "ab\"cd"),
             ("$(cat x) y", "$(cat x)"),
             ("ab(cd ef", "ab(cd ef"),
@@ -181,8 +230,11 @@ mod tests {
             (r#""ab\\" x"#, r"ab\\"),
             (r#""ab"cd" x"#, r#"ab"cd" x"#),
             (r"'it''s' x", "it''s"),
+            (r"'''it's''' x", "it's"),
             (r#"\"ab\" x"#, "ab"),
             (r#"\"ab\\\"cd\" x"#, r#"ab\\\"cd"#),
+            (r#"\u0022ab\\\u0022cd\u0022 x"#, r#"ab\\\u0022cd"#),
+            (r#""ab%22, cd" x"#, r#"ab%22, cd"#),
             ("\"open end", "open end"),
             ("b'x' y", "x"),
             ("Some(\"x)\") y", "Some(\"x)\")"),
@@ -192,28 +244,23 @@ mod tests {
             ("(a", "(a"),
             ("string(3) \"abc\"", "string(3) \"abc\""),
         ] {
-            let found = value(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(&text[found.start..found.end], hidden, "{text}");
+            let whole = format!("{BEFORE}{text}");
+            let decoded = Text::new(&whole);
+            let found = value(&decoded, BEFORE.len(), 0).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(&whole[decoded.place(found.start)..decoded.place(found.end)], hidden, "{text}");
         }
         for text in ["", "\"\"", " x", "''", ", x"] {
-            assert_eq!(value(text), None, "{text}");
+            assert_eq!(value(&Text::new(text), 0, 0), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn ranges_are_of_the_text(text in any::<String>()) {
-            if let Some(found) = value(&text) {
-                prop_assert!(text.is_char_boundary(found.start) && text.is_char_boundary(found.end));
-                prop_assert!(text.is_char_boundary(found.after) && found.end <= found.after);
-            }
-        }
-
-        #[test]
-        fn ranges_of_marks_are_of_the_text(text in "[\\\\\"'(){}\\[\\]<>aä, ]{0,30}") {
-            if let Some(found) = value(&text) {
-                prop_assert!(text.is_char_boundary(found.start) && text.is_char_boundary(found.end));
-                prop_assert!(text.is_char_boundary(found.after) && found.end <= found.after);
+        fn ranges_are_of_the_text(text in "[\\\\\"'(){}\\[\\]<>aä, %u0-9&;]{0,30}|.*") {
+            let decoded = Text::new(&text);
+            if let Some(found) = value(&decoded, 0, 0) {
+                prop_assert!(found.start <= found.end && found.end <= found.after);
+                prop_assert!(found.after <= decoded.bytes.len());
             }
         }
     }

@@ -1,0 +1,265 @@
+//! Names and their values: `name=value`, `"name": "value"`, `<name>value</name>`, `--name value`, `name is value`, and lists of names
+//! and values.
+
+mod between;
+mod fields;
+mod words;
+
+use super::{
+    Ranges,
+    names::{Class, Place, class, is_harmless},
+    text::{Text, is_soft, is_space},
+};
+use crate::hide::value::{QUOTES, backslashes, value};
+use between::Between;
+
+/// An object, an element or the line, which may have a name and a value as two fields.
+#[derive(Clone, Copy, Default)]
+struct Object {
+    mark: u8,
+    /// The name is that of a secret.
+    secret: bool,
+    named: bool,
+    /// A value that came before the name, and the level of its sign.
+    value: Option<(usize, u8)>,
+}
+
+/// Reads a line from left to right.
+pub(super) struct Pairs<'t, 'r> {
+    text: &'t Text,
+    hide: &'r mut Ranges,
+    objects: Vec<Object>,
+    /// Number of quotation marks so far is odd.
+    quoted: bool,
+    /// Number of elements without an end.
+    open: usize,
+    /// The newest field that may be the value of a name that follows, and the level of its sign.
+    last: Option<(usize, u8)>,
+}
+
+impl<'t, 'r> Pairs<'t, 'r> {
+    pub(super) fn new(text: &'t Text, hide: &'r mut Ranges) -> Self {
+        Self { text, hide, objects: vec![Object::default()], quoted: false, open: 0, last: None }
+    }
+
+    pub(super) fn read(mut self) {
+        let bytes = &self.text.bytes;
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            if byte.is_ascii_alphabetic() {
+                let end = at + self.name_length(at);
+                at = self.name(at, end).max(end);
+                continue;
+            }
+            match byte {
+                b'"' => self.quoted ^= at == 0 || bytes[at - 1] != b'\\',
+                b'{' => self.objects.push(Object { mark: byte, ..Object::default() }),
+                b'<' => {
+                    self.objects.push(Object { mark: byte, ..Object::default() });
+                    at = self.element(at).max(at + 1);
+                    continue;
+                }
+                b'}' => self.close(b'{'),
+                b'>' if at > 0 && !b"-=".contains(&bytes[at - 1]) => {
+                    let secret =
+                        self.objects.last().is_some_and(|object| object.mark == b'<' && object.secret);
+                    self.close(b'<');
+                    if secret && bytes[at - 1] != b'/' {
+                        at = self.content(at + 1);
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    fn name_length(&self, at: usize) -> usize {
+        let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+        let mut length = self.text.bytes[at..].iter().take_while(|byte| of_name(byte)).count();
+        // The arrow of `a->b` is no part of it.
+        if self.text.bytes[at..at + length].ends_with(b"-") && self.text.bytes.get(at + length) == Some(&b'>')
+        {
+            length -= 1;
+        }
+        length
+    }
+
+    fn str(&self, from: usize, to: usize) -> &'t str {
+        let bytes = &self.text.bytes[from..to];
+        let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        std::str::from_utf8(&bytes[..valid]).unwrap_or_default()
+    }
+
+    /// Returns what a name says, also with the letter of an escape before it.
+    fn class(&self, start: usize, end: usize) -> Class {
+        let name = self.str(start, end);
+        let found = class(name);
+        match self.text.letter_before(start) {
+            Some(letter) if found == Class::Plain => class(&format!("{}{name}", char::from(letter))),
+            _ => found,
+        }
+    }
+
+    /// Takes a name. Returns where to go on.
+    fn name(&mut self, start: usize, end: usize) -> usize {
+        let bytes = &self.text.bytes;
+        // `setPassword("x")`
+        if bytes.get(end) == Some(&b'(')
+            && bytes.get(end + 1).is_some_and(|byte| QUOTES.contains(byte))
+            && self.class(start, end) == Class::Secret
+        {
+            return self.value(end + 1, 0).max(end);
+        }
+        let Some(between) = self.between(end) else { return self.without_sign(start, end) };
+        if let Some(after) = self.header(start, end, &between) {
+            return after;
+        }
+        let name = self.str(start, end);
+        let class = self.class(start, end);
+        if class == Class::Plain {
+            return self.field(name, &between);
+        }
+        let before = start.checked_sub(1).map(|at| bytes[at]);
+        let prose = between.sign == b":" && between.spaced && !between.closed;
+        let last = name.rsplit('.').next().unwrap_or(name);
+        // `/run/secrets/token: permission denied`, `unexpected token: x`
+        let told = prose && (before == Some(b'/') || is_unexpected(&bytes[..start]));
+        let weak = class == Class::Maybe || !between.spaced;
+        // The arrow of a pointer, and columns of tables.
+        let other = match between.sign {
+            b"->" | b">>" => weak,
+            b"|" => weak || !name.to_ascii_lowercase().contains("passw"),
+            _ => false,
+        };
+        if told || other {
+            return end;
+        }
+        let look = self.look(between.to);
+        let first = self.str(between.to + look.0, between.to + look.1);
+        let place = Place {
+            name,
+            class,
+            query: before.is_some_and(|byte| b"?&".contains(&byte)),
+            prose: prose && look.0 == 0,
+            port: between.sign == b":" && !between.spaced,
+            goes_on: bytes[between.to + look.1..]
+                .iter()
+                .any(|byte| byte.is_ascii_alphanumeric() || *byte == b'*'),
+        };
+        let whole = self.is_whole(between.to, look);
+        if look.0 == look.1 {
+            // `password=""`, but not `password="""x"""`
+            if look.0 > 0 && whole {
+                return between.to + look.1 + 1;
+            }
+        } else if whole && is_harmless(&place, first) {
+            return between.to;
+        }
+        // An object in a message about a key: its fields have names of their own.
+        if class == Class::Maybe && first.starts_with('{') {
+            return between.to;
+        }
+        // The name in a list of names and values.
+        if last.eq_ignore_ascii_case("key") && self.class_of_listed(first) == Class::Secret {
+            return self.listed_name(&between);
+        }
+        if place.prose && (first.starts_with('!') || [">", ">-", "|", "|-"].contains(&first)) {
+            return self.rest(between.to);
+        }
+        if between.sign == b"," && self.is_field(between.to) {
+            return end + bytes[end..].iter().position(|byte| *byte == b',').unwrap_or(0);
+        }
+        if last.to_ascii_lowercase().contains("phrase")
+            && !bytes.get(between.to).is_some_and(|byte| QUOTES.contains(byte))
+        {
+            return self.rest(between.to);
+        }
+        self.value(between.to, between.level)
+    }
+
+    /// Hides the value of a header whose whole value is secret. Returns where to go on.
+    fn header(&mut self, start: usize, end: usize, between: &Between) -> Option<usize> {
+        let name = self.str(start, end).to_ascii_lowercase();
+        let header = name.ends_with("authorization")
+            || name == "cookie"
+            || name == "set-cookie"
+            || name.ends_with(".cookie")
+            || ["x-api-key", "x-auth-token"].iter().any(|one| name.ends_with(one));
+        if !header || between.sign == b"," || between.sign == b"->" {
+            return None;
+        }
+        let bytes = &self.text.bytes;
+        let (from, to) = self.look(between.to);
+        let first = self.str(between.to + from, between.to + to);
+        let place = Place {
+            name: "header",
+            class: Class::Secret,
+            query: false,
+            prose: between.spaced && from == 0,
+            port: false,
+            goes_on: true,
+        };
+        if self.is_whole(between.to, (from, to)) && is_harmless(&place, first) {
+            return Some(between.to);
+        }
+        let slashes = backslashes(&bytes[between.to..]);
+        let opens = bytes
+            .get(between.to + slashes)
+            .is_some_and(|byte| QUOTES.contains(byte) || b"[({".contains(byte));
+        if opens && let Some(found) = value(self.text, between.to, between.level) {
+            // A cookie may begin with a mark.
+            let ends =
+                bytes.get(found.after).is_none_or(|byte| is_space(*byte) || b",}])\\\"'".contains(byte));
+            if ends {
+                return Some(self.value(between.to, between.level));
+            }
+        }
+        Some(self.rest(between.to))
+    }
+
+    /// Hides the value at a place. Returns where to go on.
+    fn value(&mut self, at: usize, level: u8) -> usize {
+        let Some(found) = value(self.text, at, level) else { return at };
+        self.hide.push(found.start, found.end);
+        let marks = self.text.bytes[at..found.after].iter().filter(|byte| **byte == b'"').count();
+        self.quoted ^= marks % 2 == 1;
+        found.after
+    }
+
+    /// Hides everything up to the end of the line, or of the text in quotation marks that the name is in.
+    fn rest(&mut self, at: usize) -> usize {
+        let bytes = &self.text.bytes;
+        let ends = |place: &usize| {
+            bytes[*place] == b'"'
+                && bytes[*place - 1] != b'\\'
+                && bytes
+                    .get(place + 1)
+                    .is_none_or(|next| next.is_ascii_whitespace() || b",}])".contains(next))
+        };
+        let close = if self.quoted && at > 0 { (at..bytes.len()).find(ends) } else { None };
+        let end = close.unwrap_or(bytes.len());
+        let trimmed = bytes[at..end]
+            .iter()
+            .rposition(|byte| !byte.is_ascii_whitespace())
+            .map_or(at, |last| at + last + 1);
+        self.hide.push(at, trimmed);
+        end
+    }
+}
+
+/// Whether a sentence before a name says that it stands for a part of a syntax.
+fn is_unexpected(before: &[u8]) -> bool {
+    ["unexpected", "illegal", "unrecognized"].iter().any(|word| ends_with_word(before, word.as_bytes()))
+}
+
+/// Whether the last word of a text is this one, in any letters.
+fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
+    let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(0, |at| at + 1);
+    end >= word.len()
+        && end < text.len()
+        && text[end - word.len()..end].eq_ignore_ascii_case(word)
+        && !is_soft(text[end - 1])
+}
