@@ -97,8 +97,9 @@ impl Guards {
         }
     }
 
-    /// An attack begins: its targets do not count as vantages.
-    pub(super) fn ignore(&mut self, attack: &Attack) {
+    /// An attack begins: its targets do not count as vantages, and series that are not there any more are not missed.
+    pub(super) fn attack_begins(&mut self, attack: &Attack, now_us: i64) {
+        self.metrics.attack_begins(now_us);
         self.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
     }
 

@@ -25,6 +25,22 @@ enum Via {
     Heard(Option<Arc<Listener>>),
 }
 
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// A clause for people.
+    pub why: String,
+    /// Whether the source refused these moments, so that it is likely to refuse them again: it did answer, and not that it cannot be
+    /// asked now, or not by this one.
+    pub refused: bool,
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> Self {
+        Self { why, refused: false }
+    }
+}
+
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked<T> {
@@ -89,28 +105,28 @@ impl Asker {
     ///
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
-    pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, String> {
+    pub async fn ask(&self, question: &Question) -> Result<Asked<Vec<Point>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
                 listener.points(&question.query, question.moments())
             });
         }
         let metrics = self.questions()?;
-        self.read(&metrics.question(question), |status, body| metrics.points(status, body)).await
+        self.read(&metrics.question(question), |status, body| metrics.points(question, status, body)).await
     }
 
     /// Asks once for the data behind other queries, by the query of [`crate::Metrics::behind_query`].
     ///
     /// # Errors
     /// There is no answer, or it is none to the question; a clause for people.
-    pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, String> {
+    pub async fn behind(&self, question: &Question) -> Result<Asked<Vec<Behind>>, NoAnswer> {
         if let Via::Heard(listener) = &self.via {
             return heard(listener.as_deref(), |listener| {
                 listener.behind(&question.query, question.moments())
             });
         }
         let metrics = self.questions()?;
-        self.read(&metrics.question(question), |status, body| metrics.behind(status, body)).await
+        self.read(&metrics.question(question), |status, body| metrics.behind(question, status, body)).await
     }
 
     /// Asks once whether an alert is firing.
@@ -119,7 +135,9 @@ impl Asker {
     /// There is no answer, or it is none to the question; a clause for people.
     pub async fn alert(&self, query: &AlertQuery) -> Result<Asked<Vec<AlertSeen>>, String> {
         let alerts = self.kind.alerts().ok_or_else(|| format!("{} has no alerts", self.kind.name()))?;
-        self.read(&alerts.ask(query), |status, body| alerts.firing(query, status, body)).await
+        let request = alerts.ask(query);
+        let read = self.read(&request, |status, body| alerts.firing(query, status, body));
+        read.await.map_err(|none| none.why)
     }
 
     fn questions(&self) -> Result<&dyn Questions, String> {
@@ -131,13 +149,15 @@ impl Asker {
         &self,
         request: &HttpProbe,
         read: impl Fn(u16, &[u8]) -> Result<T, String>,
-    ) -> Result<Asked<T>, String> {
+    ) -> Result<Asked<T>, NoAnswer> {
         let answer = self.fetch(request).await?;
+        let refused = matches!(answer.status, 200..=299 | 400 | 422 | 500);
         let says = read(answer.status, &answer.body).map_err(|_| {
             // Its beginning is told, so it is read again without what was sent as a secret.
             let shown = read(answer.status, &answer.without_secrets(&answer.body)).err();
             let shown = shown.unwrap_or_else(|| format!("status {}: it is no answer", answer.status));
-            String::from_utf8_lossy(&answer.without_secrets(shown.as_bytes())).into_owned()
+            let why = String::from_utf8_lossy(&answer.without_secrets(shown.as_bytes())).into_owned();
+            NoAnswer { why, refused }
         })?;
         Ok(Asked {
             says,
@@ -199,7 +219,7 @@ mod tests {
         let kind: SourceKind =
             serde_json::from_str(&format!(r#"{{"prometheus":{{"url":"{url}"{more}}}}}"#)).expect("a source");
         let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");
-        asker.ask(&QUESTION).await
+        asker.ask(&QUESTION).await.map_err(|none| none.why)
     }
 
     #[tokio::test]

@@ -140,6 +140,11 @@ pub trait Metrics: Send + Sync {
     /// many series there are.
     fn behind_query(&self, queries: &[&str]) -> Option<String>;
 
+    /// Returns what the value of a query shows when series behind it are missing, as far as its words tell.
+    fn missing(&self, _query: &str) -> Missing {
+        Missing::Open
+    }
+
     /// Returns how it is asked; `None` for a kind that is listened for.
     fn questions(&self) -> Option<&dyn Questions> {
         None
@@ -155,13 +160,26 @@ pub trait Questions: Send + Sync {
     ///
     /// # Errors
     /// It is no answer to the question; a clause for people.
-    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String>;
+    fn points(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Point>, String>;
 
     /// Reads an answer to the query of [`Metrics::behind_query`].
     ///
     /// # Errors
     /// It is no answer to the question; a clause for people.
-    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
+    fn behind(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
+}
+
+/// What a value shows when series behind it are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Each series that is left has its own value.
+    Each,
+    /// The value of all series is at least as high, if no series is negative.
+    AtLeast,
+    /// The value of all series is at most as high.
+    AtMost,
+    /// Nobody knows.
+    Open,
 }
 
 /// The facts of a kind that depend on no parameter, and its copy without secrets.

@@ -15,9 +15,9 @@ use firedrill_wire::probe::{Form as _, Hides, HttpProbe, ProbeKind, Refusal};
 use serde::{Deserialize, Serialize};
 
 pub use alert::{AlertQuery, AlertSeen, Alerts};
-pub use ask::{Asked, Asker};
+pub use ask::{Asked, Asker, NoAnswer};
 pub use kind::{
-    Form, Kind, Listens, Metrics, Question, Questions, Way, Written,
+    Form, Kind, Listens, Metrics, Missing, Question, Questions, Way, Written,
     alertmanager::Alertmanager,
     datadog::Datadog,
     grafana::Grafana,

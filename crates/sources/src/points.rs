@@ -11,8 +11,10 @@ pub struct Point {
     pub low: f64,
     /// The highest value of all series.
     pub high: f64,
-    /// Number of series.
+    /// Number of series that have a value for the moment.
     pub series: u32,
+    /// Number of series that have any value in the asked time.
+    pub lists: u32,
     /// Whether a series had no number (`NaN`).
     pub nan: bool,
     /// Whether a series had several values for the moment.
@@ -53,7 +55,16 @@ impl Point {
     /// A point of one series.
     #[must_use]
     pub const fn of(at_us: i64, value: f64) -> Self {
-        Self { at_us, low: value, high: value, series: 1, nan: value.is_nan(), mixed: false, lacks: None }
+        Self {
+            at_us,
+            low: value,
+            high: value,
+            series: 1,
+            lists: 1,
+            nan: value.is_nan(),
+            mixed: false,
+            lacks: None,
+        }
     }
 }
 
@@ -69,13 +80,49 @@ pub fn merged(series: impl IntoIterator<Item = Vec<Point>>) -> Vec<Point> {
             one.mixed |= one.low < one.high;
         }
         for (at_us, point) in own {
-            let one = by_time.entry(at_us).or_insert(Point { series: 0, ..point });
+            let one = by_time.entry(at_us).or_insert(Point { series: 0, lists: 0, ..point });
             one.widen(&point);
             one.series = one.series.saturating_add(1);
+            one.lists = one.series;
             one.mixed |= point.mixed;
         }
     }
     by_time.into_values().collect()
+}
+
+/// Merges the points of several series whose moments are their own, and need not be the same. A series is there from each of its points
+/// on, for `far_us`; it is not where it has a gap that is longer, up to the point after the one that ends it.
+#[must_use]
+pub(crate) fn merged_apart(series: Vec<Vec<Point>>, far_us: i64) -> Vec<Point> {
+    let mut times: Vec<Vec<i64>> = series
+        .iter()
+        .map(|list| {
+            let mut times: Vec<i64> = list.iter().map(|point| point.at_us).collect();
+            times.sort_unstable();
+            times.dedup();
+            times
+        })
+        .collect();
+    times.retain(|times| !times.is_empty());
+    let near = |times: &Vec<i64>, at_us: i64| {
+        let after = times.partition_point(|time| *time <= at_us);
+        let gap = |from: usize, until_us: i64| {
+            times.get(from).is_some_and(|from_us| until_us.saturating_sub(*from_us) > far_us)
+        };
+        let Some(last) = after.checked_sub(1) else { return false };
+        !gap(last, at_us) && !last.checked_sub(1).is_some_and(|before| gap(before, times[last]))
+    };
+    let lists = count(times.len());
+    let mut all = merged(series);
+    for point in &mut all {
+        let there = times.iter().filter(|times| near(times, point.at_us)).count();
+        (point.series, point.lists) = (count(there).max(1), lists);
+    }
+    all
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Point {
@@ -100,6 +147,27 @@ mod tests {
         let points = merged(all);
         assert_eq!((points[0].low, points[0].high, points[0].series, points[0].nan), (1.0, 3.0, 3, true));
         assert_eq!((points[1].at_us, points[1].series, points[1].nan, points[1].mixed), (2, 1, false, false));
+    }
+
+    #[test]
+    fn series_of_unlike_moments_are_there_until_their_next_point_is_overdue() {
+        let of = |times: &[i64]| times.iter().map(|at_us| Point::of(*at_us, 1.0)).collect::<Vec<_>>();
+        let series = |lists: &[&[i64]]| -> Vec<(i64, u32, u32)> {
+            let all = merged_apart(lists.iter().map(|times| of(times)).collect(), 15);
+            all.iter().map(|one| (one.at_us, one.series, one.lists)).collect()
+        };
+        assert_eq!(
+            series(&[&[0, 10, 20], &[5, 15]]),
+            [(0, 1, 2), (5, 2, 2), (10, 2, 2), (15, 2, 2), (20, 2, 2)]
+        );
+        // One ends.
+        assert_eq!(series(&[&[10, 20, 30], &[5]]), [(5, 1, 2), (10, 2, 2), (20, 2, 2), (30, 1, 2)]);
+        // One lacks a point; the moment after that tells.
+        assert_eq!(
+            series(&[&[0, 10, 20, 30], &[0, 20, 30]]),
+            [(0, 2, 2), (10, 2, 2), (20, 1, 2), (30, 2, 2)]
+        );
+        assert_eq!(series(&[&[0, 90], &[]]), [(0, 1, 1), (90, 1, 1)]);
     }
 
     #[test]

@@ -86,6 +86,7 @@ mod tests {
         Sample {
             at_us: second * S,
             window_us: 0,
+            own_us: 0,
             age_us: 0,
             low: Some(value),
             high: Some(value),

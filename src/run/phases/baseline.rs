@@ -21,8 +21,8 @@ pub(super) async fn baseline(
     index: usize,
     attack: &Attack,
 ) -> Result<Result<(), Stop>, RunError> {
-    run.guards.ignore(attack);
     let from = run.facts.now_us();
+    run.guards.attack_begins(attack, from);
     let until = run.recorder.phase(index, Phase::Baseline, attack.baseline)?;
     exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::Before, run.facts.now_us());
     if let Err(stop) = run.pump(until, |_| false).await? {

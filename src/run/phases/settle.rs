@@ -132,6 +132,7 @@ mod tests {
             samples: vec![Sample {
                 at_us: second * S,
                 window_us: 0,
+                own_us: 0,
                 age_us: 0,
                 low: Some(value),
                 high: Some(value),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firedrill_sources::{Asked, Asker, Behind, Lacks, Point, Question, clock::Clock};
+use firedrill_sources::{Asked, Asker, Behind, Lacks, NoAnswer, Point, Question, clock::Clock};
 use firedrill_wire::Span;
 
 use super::super::clock::{RunClock, signed};
@@ -13,8 +13,13 @@ use crate::{
 
 /// Maximum number of moments in one question. What is longer ago is not asked for any more.
 const MOMENTS: i64 = 600;
-/// Maximum number of new points in one answer of a source that has moments of its own: ten for each moment.
-const POINTS: usize = 6_000;
+/// Maximum number of new points for each moment of a question, of a source that has moments of its own.
+const POINTS: i64 = 10;
+/// So many can be taken at once however few moments are asked for.
+const POINTS_LEAST: i64 = 100;
+/// Number of steps before the first new point of such a source in which its series are counted: a series is there for one and a half
+/// steps from its last point on, and so long may the gap before that point be.
+const STEPS_BACK: i64 = 3;
 /// A source may cut moments to milliseconds.
 const CUT_US: u64 = 1_999;
 /// A clock that is off by more than this from what earlier answers told, beyond their uncertainty, was set.
@@ -39,13 +44,13 @@ pub(super) struct Poll {
     met: bool,
     /// The query of the data behind the values, if there is one.
     behind: Option<String>,
-    /// The most series that each selector of the query ever had.
-    most_series: Vec<u32>,
     window_us: i64,
     /// The first moment that was not answered, by the source's clock.
     next_us: Option<i64>,
     /// Number of moments in the next question: fewer after a failure, because an answer may be too long or take too long.
     moments: i64,
+    /// The moment that the source refused when it was asked for alone.
+    refused_us: Option<i64>,
     /// Why the newest question had no answer, if it had none.
     failed: Option<String>,
 }
@@ -66,9 +71,9 @@ impl Poll {
             clock,
             there: Clock::default(),
             met,
-            most_series: Vec::new(),
             next_us: None,
             moments: MOMENTS,
+            refused_us: None,
             failed: None,
         }
     }
@@ -90,15 +95,18 @@ impl Poll {
         let (asked_by_us, _) = self.offset_us();
         let answer = match met {
             Ok(()) => self.ask(&question).await,
-            Err(why) => Err(why),
+            Err(none) => Err(none),
         };
+        if answer.as_ref().is_err_and(|none| none.refused) {
+            self.skip(&question);
+        }
         let (mut offset_us, unsure_us) = self.offset_us();
         let (samples, failed) = match answer {
             Ok(samples) => (samples, None),
-            Err(why) => {
+            Err(none) => {
                 // The clock may have been set.
                 offset_us = asked_by_us;
-                (Vec::new(), Some(why))
+                (Vec::new(), Some(none.why))
             }
         };
         self.moments = match failed {
@@ -116,6 +124,19 @@ impl Poll {
             failed,
             again,
         })
+    }
+
+    /// Goes on behind a single moment that the source refused twice: it would keep all later ones back. The record of the question says
+    /// why there is nothing of it.
+    fn skip(&mut self, asking: &Asking) {
+        let Question { until_us, step_us, .. } = asking.question;
+        if asking.moments() > 1 {
+            return;
+        }
+        if self.refused_us == Some(until_us) {
+            self.next_us = Some(until_us + step_us);
+        }
+        self.refused_us = Some(until_us);
     }
 
     /// Asks for the newest moment only. Returns the reason why it would show nothing.
@@ -214,26 +235,33 @@ impl Poll {
     }
 
     /// Asks once for the source's clock: until it is known, nobody knows which moment is the newest.
-    async fn meet(&mut self, asking: &Asking) -> Result<(), String> {
+    async fn meet(&mut self, asking: &Asking) -> Result<(), NoAnswer> {
         let query = self.metric.asks.queries().first().map_or_else(String::new, |query| (*query).to_owned());
         let newest = Question { query, from_us: asking.question.until_us, ..asking.question.clone() };
         let asked = self.asker.ask(&newest).await?;
-        self.saw(&asked)
+        Ok(self.saw(&asked)?)
     }
 
-    async fn ask(&mut self, asking: &Asking) -> Result<Vec<Sample>, String> {
+    async fn ask(&mut self, asking: &Asking) -> Result<Vec<Sample>, NoAnswer> {
         let Asking { question, is_cut } = asking;
+        let mut around = question.clone();
+        if !self.has_steps() {
+            // Series with moments of their own are counted by their last points, which may have been taken already.
+            let back_us = signed(self.metric.stale_after.as_micros());
+            let before_us = question.from_us.saturating_sub(question.step_us.saturating_mul(STEPS_BACK));
+            around.from_us = question.until_us.saturating_sub(back_us).min(before_us);
+        }
         let mut behind = None;
         // The data behind the values are asked for first: what lands in between is newer than it is said to be, never older.
         if let Some(query) = self.behind.clone() {
-            let asked = self.asker.behind(&Question { query, ..question.clone() }).await?;
+            let asked = self.asker.behind(&Question { query, ..around.clone() }).await?;
             self.saw(&asked)?;
             behind = Some(asked.says);
         }
         let queries: Vec<String> = self.metric.asks.queries().into_iter().map(str::to_owned).collect();
         let mut answers = Vec::new();
         for query in queries {
-            let asked = self.asker.ask(&Question { query, ..question.clone() }).await?;
+            let asked = self.asker.ask(&Question { query, ..around.clone() }).await?;
             self.saw(&asked)?;
             answers.push(asked.says);
         }
@@ -249,12 +277,14 @@ impl Poll {
         }
         let inside = |point: &&Point| (question.from_us..=question.until_us).contains(&point.at_us);
         let new: Vec<i64> = answer.values.iter().filter(inside).map(|point| point.at_us).collect();
-        if new.len() > POINTS {
+        let most = asking.moments().saturating_mul(POINTS).max(POINTS_LEAST);
+        if i64::try_from(new.len()).unwrap_or(i64::MAX) > most {
             let span = Span(Duration::from_micros((question.until_us - question.from_us).unsigned_abs()));
-            return Err(format!(
-                "it answers with {} points in {span}, and {POINTS} can be taken at once; ask for fewer a second",
+            let why = format!(
+                "it answers with {} points in {span}, and {most} can be taken at once; ask for fewer a second, or give a shorter `every`",
                 new.len()
-            ));
+            );
+            return Err(why.into());
         }
         if *is_cut {
             self.next_us = Some(question.until_us + 1);
@@ -288,11 +318,12 @@ impl Poll {
     }
 
     /// Returns what an answer says of a moment of the source's clock. Moments come in the order of time.
-    fn sample(&mut self, at_us: i64, answer: &Answer) -> Sample {
+    fn sample(&self, at_us: i64, answer: &Answer) -> Sample {
         let (offset_us, _) = self.offset_us();
         let mut sample = Sample {
             at_us: at_us - offset_us,
             window_us: self.window_us,
+            own_us: signed(self.metric.window.as_micros()),
             age_us: 0,
             low: None,
             high: None,
@@ -306,7 +337,6 @@ impl Poll {
             let own = nearest(all, |one| one.at_us, at_us, answer.within_us);
             own.cloned().unwrap_or_default()
         });
-        let is_gone = behind.as_ref().is_some_and(|behind| self.is_gone(&behind.series));
         if let Some(behind) = &behind {
             sample.behind.clone_from(&behind.series);
         }
@@ -318,8 +348,11 @@ impl Poll {
         sample.series = value.series;
         (sample.low, sample.high) = (number(value.low), number(value.high));
         let one = matches!(self.metric.goal, MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_));
-        let several_values = |point: &Point| point.series > 1 || point.mixed;
+        let several_values = |point: &Point| point.series.max(point.lists) > 1 || point.mixed;
         let mut several = one && several_values(&value);
+        if several {
+            sample.series = value.series.max(value.lists);
+        }
         // Nothing can be counted with what is infinite; beside a bound it is a value.
         let is_none = |point: &Point| point.nan || one && !(point.low.is_finite() && point.high.is_finite());
         let mut nan = is_none(&value);
@@ -343,7 +376,7 @@ impl Poll {
             // Without an age there are no data behind the value: it is made from nothing.
             let age_us = behind.age.and_then(age_us);
             sample.age_us = age_us.unwrap_or(0);
-            if is_gone || age_us.is_none_or(|age| age > signed(self.metric.stale_after.as_micros())) {
+            if age_us.is_none_or(|age| age > signed(self.metric.stale_after.as_micros())) {
                 sample.lacks = Some(Lack::Stale);
                 return sample;
             }
@@ -354,19 +387,6 @@ impl Poll {
             _ => None,
         };
         sample
-    }
-
-    /// Whether a selector that once had series has none: what the query makes without it is made from nothing.
-    fn is_gone(&mut self, series: &[u32]) -> bool {
-        let selectors = self.most_series.len().max(series.len());
-        self.most_series.resize(selectors, 0);
-        let mut gone = false;
-        for (place, most) in self.most_series.iter_mut().enumerate() {
-            let now = series.get(place).copied().unwrap_or(0);
-            gone |= now == 0 && *most > 0;
-            *most = now.max(*most);
-        }
-        gone
     }
 }
 

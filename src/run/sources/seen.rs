@@ -11,7 +11,7 @@ use crate::{
         Plan,
         model::{Metric, MetricGoal},
     },
-    score::metric::shows,
+    score::metric::{Showing, shows},
 };
 
 /// The newest samples of all metrics.
@@ -28,15 +28,30 @@ struct Newest {
     until_us: Option<i64>,
     /// Uncertainty of the source's clock at each answer. It is told better with each.
     unsure: VecDeque<(i64, i64)>,
-    samples: VecDeque<Sample>,
+    /// Each with whether it shows something beside the ones before it.
+    samples: VecDeque<(Sample, bool)>,
+    showing: Option<Showing>,
+    /// The beginning of an attack of which there is no sample yet.
+    attack_us: Option<i64>,
     /// Why the newest question had no answer.
     failed: Option<String>,
 }
 
 impl Newest {
+    /// Takes the next sample. Returns whether it shows something beside the earlier ones of its attack.
+    fn sees(&mut self, sample: &Sample) -> bool {
+        let begins = self.attack_us.take_if(|us| *us <= sample.at_us).is_some();
+        self.showing.as_mut().is_none_or(|showing| {
+            if begins {
+                showing.forget();
+            }
+            showing.shows(sample)
+        })
+    }
+
     /// Returns the samples that show something, in the order of time.
     fn shown(&self, metric: &Metric) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(|sample| shows(metric.goal, sample))
+        self.samples.iter().filter(|(one, shown)| *shown && shows(metric.goal, one)).map(|(one, _)| one)
     }
 
     /// Returns the newest sample that shows something, unless it is overdue.
@@ -48,10 +63,21 @@ impl Newest {
 }
 
 impl Seen {
-    /// Keeps samples as long as any guard needs.
+    /// Keeps samples as long as any guard and any settling needs.
     pub(in crate::run) fn new(plan: &Plan) -> Self {
-        let longest = plan.guard.abort_on.iter().map(|one| one.over).max().unwrap_or_default();
-        Self { all: BTreeMap::new(), keep_us: signed((longest + Span::secs(600)).as_micros()) }
+        let guards = plan.guard.abort_on.iter().map(|one| one.over);
+        let settling = plan.attacks.iter().map(|attack| attack.settle);
+        let longest = guards.chain(settling).max().unwrap_or_default();
+        let all = plan.metrics.iter().map(|metric| {
+            let showing = Some(Showing::new(plan, metric));
+            (metric.name.clone(), Newest { showing, ..Newest::default() })
+        });
+        Self { all: all.collect(), keep_us: signed((longest + Span::secs(600)).as_micros()) }
+    }
+
+    /// An attack begins at that moment: series that are not there any more are not missed by it.
+    pub(in crate::run) fn attack_begins(&mut self, us: i64) {
+        self.all.values_mut().for_each(|one| one.attack_us = Some(us));
     }
 
     /// An answer, or that there was none.
@@ -69,9 +95,12 @@ impl Seen {
         }
         one.until_us = Some(until_us);
         one.unsure.push_back((until_us, unsure_us));
-        one.samples.extend(samples.iter().cloned());
+        for sample in samples {
+            let shown = one.sees(sample);
+            one.samples.push_back((sample.clone(), shown));
+        }
         let from_us = until_us.saturating_sub(self.keep_us);
-        while one.samples.front().is_some_and(|sample| sample.at_us < from_us) {
+        while one.samples.front().is_some_and(|(sample, _)| sample.at_us < from_us) {
             one.samples.pop_front();
         }
         while one.unsure.front().is_some_and(|(at_us, _)| *at_us < from_us) {
@@ -149,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{
         log::Lack,
-        plan::model::{Asks, Phase},
+        plan::model::{Asks, Phase, Source},
     };
 
     #[test]
@@ -171,6 +200,7 @@ mod tests {
             let sample = Sample {
                 at_us: second * S,
                 window_us: 0,
+                own_us: 0,
                 age_us: age * S,
                 low: Some(1.0),
                 high: Some(1.0),
@@ -188,5 +218,78 @@ mod tests {
         assert_eq!(shows(106, 0, Some(Lack::Empty), 1_000), (true, false));
         assert_eq!(shows(110, 10, None, 1_000), (true, false), "the clock was known to a second only");
         assert_eq!(shows(111, 10, None, 1_000), (true, true));
+    }
+
+    fn sample(second: i64, behind: u32, value: f64) -> Sample {
+        Sample {
+            at_us: second * S,
+            window_us: 0,
+            own_us: 0,
+            age_us: 0,
+            low: Some(value),
+            high: Some(value),
+            total: None,
+            series: 1,
+            behind: vec![behind],
+            lacks: None,
+            lost: 0,
+        }
+    }
+
+    /// A plan with a metric that has to stay above 100.
+    fn orders() -> (Plan, Metric) {
+        let metric = Metric {
+            name: "orders".to_owned(),
+            source: "prom".to_owned(),
+            asks: Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() },
+            goal: MetricGoal::Above(100.0),
+            every: Span::secs(5),
+            lag: Span::secs(5),
+            stale_after: Span::secs(30),
+            window: Span::ZERO,
+            unit: String::new(),
+            during: vec![Phase::Fault],
+        };
+        let kind =
+            serde_json::from_str(r#"{"prometheus":{"url":"http://10.1.0.9:9090"}}"#).expect("a source");
+        let (name, timeout, names) = ("prom".to_owned(), Span::secs(5), BTreeMap::new());
+        let mut plan = Drill::one().plan();
+        plan.sources = vec![Source { name, kind, timeout, names }];
+        plan.metrics = vec![metric.clone()];
+        (plan, metric)
+    }
+
+    #[test]
+    fn a_sum_that_lacks_a_series_of_its_attack_shows_nothing_below_its_bound() {
+        let (plan, metric) = orders();
+        let mut seen = Seen::new(&plan);
+        let mut after = |second: i64, behind: u32, value: f64, begins: Option<i64>| -> Vec<i64> {
+            begins.into_iter().for_each(|second| seen.attack_begins(second * S));
+            seen.take("orders", (second * S, 1_000), &[sample(second, behind, value)], None);
+            let window = seen.window(&metric, Span::secs(5), Span::secs(60), second * S);
+            window.unwrap_or_default().iter().map(|one| one.at_us / S).collect()
+        };
+        assert_eq!(after(10, 4, 120.0, None), [10]);
+        assert_eq!(after(15, 3, 90.0, None), [10], "the truth may be 120");
+        assert_eq!(after(20, 3, 101.0, None), [10, 20]);
+        assert_eq!(after(25, 3, 90.0, Some(26)), [10, 20], "a sample of the time before the attack");
+        assert_eq!(
+            after(30, 3, 90.0, None),
+            [10, 20, 30],
+            "the fourth has not been there since the attack began"
+        );
+        assert_eq!(after(35, 0, 120.0, None), [10, 20, 30], "made from nothing");
+    }
+
+    #[test]
+    fn samples_are_kept_as_long_as_settling_looks_back() {
+        let (mut plan, metric) = orders();
+        plan.attacks[0].settle = Span::secs(1_200);
+        let mut seen = Seen::new(&plan);
+        for second in (0..=1_500).step_by(300) {
+            seen.take("orders", (second * S, 1_000), &[sample(second, 4, 120.0)], None);
+        }
+        let window = seen.window(&metric, Span::secs(5), Span::secs(1_201), 1_500 * S).expect("samples");
+        assert_eq!(window.first().map(|one| one.at_us), Some(300 * S));
     }
 }

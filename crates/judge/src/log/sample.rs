@@ -10,6 +10,9 @@ pub struct Sample {
     /// The length of time before that moment that the value describes by its query, such as 10 s of `rate(x[10s])`.
     #[serde(default)]
     pub window_us: i64,
+    /// The part of it that the series describe already, whatever the query does with them, as those of a recording rule do.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub own_us: i64,
     /// The age of the oldest data behind the value at that moment.
     #[serde(default)]
     pub age_us: i64,
@@ -43,11 +46,18 @@ const fn is_none(lost: &u64) -> bool {
 }
 
 impl Sample {
-    /// Returns the beginning of what the value describes.
+    /// Returns the beginning of what the value describes. The data of a range are not older than the range says, or their age tells; what
+    /// they describe themselves lies before that.
     #[must_use]
     pub fn from_us(&self) -> i64 {
-        self.at_us.saturating_sub(self.window_us.max(self.age_us))
+        let range_us = self.window_us.saturating_sub(self.own_us);
+        self.at_us.saturating_sub(self.own_us.saturating_add(range_us.max(self.age_us)))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(us: &i64) -> bool {
+    *us == 0
 }
 
 /// Why a sample shows nothing.

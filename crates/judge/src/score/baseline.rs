@@ -14,7 +14,8 @@ pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
     for metric in bench.metrics() {
         let all = bench.facts.sampled.get(metric.name.as_str()).zip(bench.phases.get(Phase::Baseline));
         let before: Vec<&Sample> = all.map_or_else(Vec::new, |(sampled, phase)| {
-            let inside = |one: &&Sample| metric::shows(metric.goal, one) && phase.from_us <= one.from_us();
+            let mut showing = metric::Showing::new(bench.plan, metric);
+            let inside = |one: &&Sample| showing.shows(one) && phase.from_us <= one.from_us();
             sampled.samples(phase.from_us, phase.until_us).iter().copied().filter(inside).collect()
         });
         if let Some(why) = metric::violated_by(metric, &before) {

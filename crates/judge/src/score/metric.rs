@@ -5,17 +5,21 @@
 
 mod gaps;
 mod goals;
+mod showing;
 
 use firedrill_plan::plan::model::{Metric, MetricGoal, Phase};
 
-pub use self::goals::{shows, violated_by};
 use self::{gaps::gaps, goals::Seen};
+pub use self::{
+    goals::violated_by,
+    showing::{Showing, shows},
+};
 use super::{
     bench::Bench,
     card::{Measured, ObjectiveCard, Unit, phase_word},
     format,
     metric_card::MetricCard,
-    part::stretches,
+    part::{Stretch, stretches},
     sampled::SampledFacts,
 };
 use crate::{log::Sample, verdict::Verdict};
@@ -24,9 +28,7 @@ use crate::{log::Sample, verdict::Verdict};
 pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard {
     let nothing = SampledFacts::default();
     let facts = bench.facts.sampled.get(metric.name.as_str()).unwrap_or(&nothing);
-    let judged = bench.phases.all.iter().filter(|span| metric.during.contains(&span.phase));
-    let unsure_us = facts.unsure_us(judged.map(|span| span.from_us).min().unwrap_or(0));
-    let all = stretches(bench.phases, &metric.during, unsure_us);
+    let Around { unsure_us, all, before_us } = Around::of(bench, metric, facts);
     let around = bench.phases.all.first().zip(bench.phases.all.last());
     let (from_us, until_us) = around.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
     let reach_us = facts.reach_us();
@@ -37,9 +39,10 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
         _ => 0,
     };
     let near_us = last_us.saturating_add(next_us);
-    let around = facts.samples(from_us, near_us.saturating_add(reach_us)).iter().copied();
+    let first_us = before_us.map_or(from_us, |before_us| before_us.min(from_us));
+    let around = facts.samples(first_us, near_us.saturating_add(reach_us)).iter().copied();
     let near: Vec<&Sample> = around.filter(|one| one.from_us() <= near_us).collect();
-    let seen = Seen::of(metric, &near, &all);
+    let seen = Seen::of(metric, Showing::new(bench.plan, metric), &near, &all);
     let holes = gaps(metric, facts, &seen, &all);
     let mut card = MetricCard {
         source: metric.source.clone(),
@@ -53,7 +56,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
             MetricGoal::Good(share) => Some(share.fraction()),
             MetricGoal::IncreaseBelow(_) => None,
         },
-        points: near.iter().map(|one| seen.point(metric, one)).collect(),
+        points: near.iter().filter(|one| one.at_us >= from_us).map(|one| seen.point(metric, one)).collect(),
         gaps: holes,
         ..MetricCard::default()
     };
@@ -92,6 +95,37 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
 
 fn signed(us: u64) -> i64 {
     i64::try_from(us).unwrap_or(i64::MAX)
+}
+
+/// The judged time, as it is known by the source's clock.
+struct Around {
+    /// The largest uncertainty of that clock, of all samples that take part.
+    unsure_us: i64,
+    all: Vec<Stretch>,
+    /// The sample from which an increase is counted: the last one that shows something before all judged time.
+    before_us: Option<i64>,
+}
+
+impl Around {
+    fn of(bench: &Bench<'_, '_>, metric: &Metric, facts: &SampledFacts<'_>) -> Self {
+        let judged = bench.phases.all.iter().filter(|span| metric.during.contains(&span.phase));
+        let mut from_us = judged.map(|span| span.from_us).min().unwrap_or(0);
+        loop {
+            let unsure_us = facts.unsure_us(from_us);
+            let all = stretches(bench.phases, &metric.during, unsure_us);
+            let first_us = all.first().map(|stretch| stretch.perhaps().start);
+            let increases = matches!(metric.goal, MetricGoal::IncreaseBelow(_));
+            let before_us = first_us.filter(|_| increases).and_then(|first_us| {
+                let earlier = facts.samples(i64::MIN, first_us);
+                Some(earlier.iter().rfind(|one| shows(metric.goal, one))?.at_us)
+            });
+            match before_us {
+                // It was known when the clock was known less well, so it may not be before all judged time.
+                Some(before_us) if before_us < from_us => from_us = before_us,
+                _ => return Self { unsure_us, all, before_us },
+            }
+        }
+    }
 }
 
 /// Samples of the time around a short fault are not about it.

@@ -76,7 +76,8 @@ impl<'a> SampledFacts<'a> {
         within(&self.failed, |(asked_us, _)| *asked_us, from_us, until_us).first().map(|(_, why)| *why)
     }
 
-    /// Returns the largest uncertainty of the source's clock from a moment on. It is told better with each answer.
+    /// Returns the largest uncertainty of the source's clock from a moment on, so that of the record of each sample since. It is told better
+    /// with each answer.
     pub(crate) fn unsure_us(&self, from_us: i64) -> i64 {
         let later = self.asked.partition_point(|(at_us, _)| *at_us < from_us);
         self.asked.get(later).map_or(0, |(_, unsure_us)| *unsure_us)
@@ -104,6 +105,7 @@ mod tests {
         let of = |at_us: i64| Sample {
             at_us,
             window_us: 0,
+            own_us: 0,
             age_us: at_us % 7,
             low: None,
             high: None,

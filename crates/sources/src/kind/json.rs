@@ -13,7 +13,7 @@ use super::{Form, Kind, Metrics, Question, Questions, Way, prometheus::encoded};
 use crate::{
     alert::{Alerts, rfc3339_us},
     excerpt::excerpt,
-    points::{Behind, Point, merged},
+    points::{Behind, Point, merged_apart},
 };
 
 /// A request whose answer is JSON. `{query}` in the URL or the body becomes the objective's query; `{from}` and `{to}` become the asked
@@ -208,7 +208,7 @@ impl Metrics for Json {
 }
 
 impl Questions for Json {
-    fn behind(&self, _: u16, _: &[u8]) -> Result<Vec<Behind>, String> {
+    fn behind(&self, _: &Question, _: u16, _: &[u8]) -> Result<Vec<Behind>, String> {
         Err("points have times of their own".to_owned())
     }
 
@@ -233,7 +233,7 @@ impl Questions for Json {
         request
     }
 
-    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+    fn points(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
         if !(200..=299).contains(&status) {
             return Err(format!("status {status}: {}", excerpt(&String::from_utf8_lossy(body))));
         }
@@ -246,9 +246,11 @@ impl Questions for Json {
                 .ok_or_else(|| format!("what stands at `{}` is not a list of points", self.points))?;
             let points: Result<Vec<Option<Point>>, String> =
                 list.iter().map(|point| self.point(point)).collect();
-            all.push(points?.into_iter().flatten().collect());
+            let asked = |point: &Point| (question.from_us..=question.until_us).contains(&point.at_us);
+            all.push(points?.into_iter().flatten().filter(asked).collect());
         }
-        Ok(merged(all))
+        // A point stands for the time since the one before it, with the slack that gaps of one series have.
+        Ok(merged_apart(all, question.step_us.saturating_add(question.step_us / 2)))
     }
 }
 

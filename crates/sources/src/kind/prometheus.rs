@@ -3,14 +3,19 @@
 
 mod alerts;
 mod promql;
+mod reads;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 pub use self::promql::selectors;
-use super::{Form, Kind, Metrics, Question, Questions, Way};
+use self::reads::Read;
+use super::{Form, Kind, Metrics, Missing, Question, Questions, Way};
 use crate::{
     alert::Alerts,
     excerpt::excerpt,
@@ -44,8 +49,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const BEHIND: &str = "firedrill";
 const AGE: &str = "age-";
 const COUNT: &str = "count-";
-/// More selectors than any query has.
-const SELECTORS: usize = 1_000;
+/// The most by which a moment of an answer differs from the one that was asked for: it is cut to milliseconds.
+const CUT_US: i64 = 1_999;
 
 impl Form for Prometheus {
     const EXAMPLE: &'static str = "{ url = \"http://10.1.0.9:9090\" }";
@@ -138,30 +143,31 @@ impl Metrics for Prometheus {
 
     /// A value itself has no age: `rate(x[1m])` goes on for a minute after the last scrape, and a plain selector for five. So the age
     /// of the series behind it is asked for, at the same moments; the oldest series counts. A target that is gone leaves no old series,
-    /// because its series end with a mark, so series are counted, too. One query tells both, so both are of one state of the data.
+    /// because its series end with a mark, so series are counted, too. A function over a range leaves out series sooner than a selector
+    /// does, so those that it sees are counted as well. One query tells all, so all are of one state of the data.
     fn behind_query(&self, queries: &[&str]) -> Option<String> {
-        let mut all: Vec<String> = queries.iter().flat_map(|query| selectors(query)).collect();
-        all.sort();
-        all.dedup();
+        let all: BTreeSet<Read> = queries.iter().flat_map(|query| reads::reads(query)).collect();
         let named = |text: String, name: String| {
             format!("label_replace({text}, \"{BEHIND}\", \"{name}\", \"\", \"\")")
         };
-        let of = |(place, selector): (usize, String)| {
+        let of = |(place, read): (usize, Read)| {
+            let count = named(read.count(), format!("{COUNT}{place}"));
+            let Read::Selector(selector) = read else { return count };
             let age = format!("max(time() - timestamp({selector}))");
-            format!(
-                "{} or {}",
-                named(age, format!("{AGE}{place}")),
-                named(format!("count({selector})"), format!("{COUNT}{place}"))
-            )
+            format!("{} or {count}", named(age, format!("{AGE}{place}")))
         };
         let parts: Vec<String> = all.into_iter().enumerate().map(of).collect();
         (!parts.is_empty()).then(|| parts.join(" or "))
     }
+
+    fn missing(&self, query: &str) -> Missing {
+        reads::missing(query)
+    }
 }
 
 impl Questions for Prometheus {
-    fn behind(&self, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
-        behind(status, body)
+    fn behind(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
+        behind(question, status, body)
     }
 
     fn question(&self, question: &Question) -> HttpProbe {
@@ -180,7 +186,7 @@ impl Questions for Prometheus {
         request
     }
 
-    fn points(&self, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
+    fn points(&self, _: &Question, status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
         points(status, body)
     }
 }
@@ -290,8 +296,11 @@ fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
     Ok(merged(series.into_iter().map(list).collect::<Result<Vec<_>, String>>()?))
 }
 
-/// Reads ages and counts of series, each of which says in a label what it is.
-fn behind(status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
+/// Reads ages and counts of series, each of which says in a label what it is. Counts and moments that were not asked for would only
+/// take memory.
+fn behind(question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
+    let counts = question.query.matches(&format!("\"{BEHIND}\", \"{COUNT}")).count();
+    let asked = question.from_us.saturating_sub(CUT_US)..=question.until_us.saturating_add(CUT_US);
     let Data::Matrix(all) = data(status, body)? else {
         return Err("the answer has no series of ages".to_owned());
     };
@@ -299,12 +308,14 @@ fn behind(status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
     for one in all {
         let name = one.metric.get(BEHIND).map(String::as_str).unwrap_or_default();
         let count = name.strip_prefix(COUNT).and_then(|place| place.parse::<usize>().ok());
-        // A number that no query of ours has would only take memory.
-        if count.is_some_and(|place| place >= SELECTORS) {
+        if count.is_some_and(|place| place >= counts) {
             continue;
         }
         for sample in one.values {
             let (at_us, value) = (micros(sample.0), sample.number()?);
+            if !asked.contains(&at_us) {
+                continue;
+            }
             let own = by_time.entry(at_us).or_insert_with(|| Behind { at_us, ..Behind::default() });
             match count {
                 Some(place) => {
@@ -413,7 +424,8 @@ mod tests {
             of(&["sum(rate(x[1m]))"]).as_deref(),
             Some(
                 "label_replace(max(time() - timestamp(x)), \"firedrill\", \"age-0\", \"\", \"\") or \
-                 label_replace(count(x), \"firedrill\", \"count-0\", \"\", \"\")"
+                 label_replace(count(x), \"firedrill\", \"count-0\", \"\", \"\") or \
+                 label_replace(count(count_over_time(x[1m]) >= 2), \"firedrill\", \"count-1\", \"\", \"\")"
             )
         );
         let both = of(&["a / b", "b"]).expect("two selectors");
@@ -428,9 +440,24 @@ mod tests {
             {"metric":{"firedrill":"age-1"},"values":[[10,"2.5"]]},
             {"metric":{"firedrill":"count-0"},"values":[[10,"4"],[11,"3"]]},
             {"metric":{"firedrill":"count-1"},"values":[[10,"1"]]}]}}"#;
-        let read = behind(200, answer).expect("an answer");
+        let question =
+            Question { query: both, from_us: 10_000_000, until_us: 11_000_000, step_us: 1_000_000 };
+        let read = behind(&question, 200, answer).expect("an answer");
         let all: Vec<_> = read.iter().map(|one| (one.at_us, one.age, one.series.as_slice())).collect();
         assert_eq!(all, [(10_000_000, Some(2.5), &[4, 1][..]), (11_000_000, Some(1.5), &[3, 0])]);
+    }
+
+    #[test]
+    fn counts_and_moments_that_were_not_asked_for_take_no_memory() {
+        let query = prometheus("http://p:9090").behind_query(&["rate(x[10s])"]).expect("a selector");
+        let question = Question { query, from_us: 10_000_000, until_us: 12_000_000, step_us: 1_000_000 };
+        let answer = br#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"firedrill":"count-0"},"values":[[9.9,"4"],[10.001,"4"],[12,"3"],[12.1,"4"]]},
+            {"metric":{"firedrill":"count-1"},"values":[[12,"2"]]},
+            {"metric":{"firedrill":"count-999"},"values":[[10,"1"],[11,"1"]]}]}}"#;
+        let read = behind(&question, 200, answer).expect("an answer");
+        let all: Vec<_> = read.iter().map(|one| (one.at_us, one.series.as_slice())).collect();
+        assert_eq!(all, [(10_001_000, &[4, 0][..]), (12_000_000, &[3, 2])]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Kind, Listens, Metrics, Way, Written};
+use super::{Form, Kind, Listens, Metrics, Missing, Way, Written};
 use crate::{
     alert::Alerts,
     statsd::{Listener, Query, Reads, Selector, Wanted},
@@ -276,6 +276,16 @@ impl Metrics for Statsd {
 
     fn behind_query(&self, queries: &[&str]) -> Option<String> {
         Some(queries.join("\n"))
+    }
+
+    /// Its series are senders, or gauges.
+    fn missing(&self, query: &str) -> Missing {
+        match Query::parse(query).map(|query| query.reads) {
+            Ok(Reads::Count | Reads::Rate | Reads::Total | Reads::Unique | Reads::Max) => Missing::AtLeast,
+            Ok(Reads::Min) => Missing::AtMost,
+            Ok(Reads::Last) => Missing::Each,
+            _ => Missing::Open,
+        }
     }
 }
 

@@ -278,7 +278,7 @@ async fn next(poll: &mut Poll) -> (Vec<Sample>, Option<String>) {
 }
 
 #[tokio::test]
-async fn series_behind_an_aggregate_are_counted_and_a_selector_that_has_none_any_more_is_stale() {
+async fn series_behind_an_aggregate_are_counted() {
     let series = Arc::new(Mutex::new(4));
     let there = Arc::clone(&series);
     let url = server(move |request| {
@@ -296,7 +296,7 @@ async fn series_behind_an_aggregate_are_counted_and_a_selector_that_has_none_any
     *series.lock().expect("no panic") = 3;
     assert_eq!(newest(next(&mut poll).await.0), Some((vec![3], None)));
     *series.lock().expect("no panic") = 0;
-    assert_eq!(newest(next(&mut poll).await.0), Some((vec![], Some(Lack::Stale))));
+    assert_eq!(newest(next(&mut poll).await.0), Some((vec![], None)));
 }
 
 #[tokio::test]
@@ -408,7 +408,7 @@ async fn points_that_are_near_to_each_other_are_all_taken_and_too_many_are_refus
     let mut wide = poll(&source, MetricGoal::Below(99.0), asks);
     wide.metric.stale_after = Span::secs(60);
     let why = next(&mut wide).await.1.expect("too many");
-    assert!(why.contains("it answers with") && why.contains("6000 can be taken at once"), "{why}");
+    assert!(why.contains("it answers with") && why.contains("610 can be taken at once"), "{why}");
 }
 
 #[tokio::test]
@@ -422,4 +422,111 @@ async fn a_share_of_what_is_infinite_is_no_number() {
     assert_eq!(next(&mut share).await.0.last().and_then(|one| one.lacks), Some(Lack::NotANumber));
     let (samples, _) = next(&mut prometheus(&url, MetricGoal::Below(9.0))).await;
     assert_eq!(samples.last().and_then(|one| one.lacks), None, "beside a bound it is a value");
+}
+
+#[tokio::test]
+async fn a_moment_that_the_source_refuses_is_told_and_does_not_keep_back_later_ones() {
+    let bad = Arc::new(Mutex::new(f64::MAX));
+    let refused = Arc::clone(&bad);
+    let url = server(move |request| {
+        let bad = *refused.lock().expect("no panic");
+        let asks_for_it = (field(request, "start") - 0.1..field(request, "end") + 0.1).contains(&bad);
+        Some(if asks_for_it {
+            r#"{"status":"error","error":"found duplicate series"}"#.to_owned()
+        } else {
+            range(request, |_| Some(1.0), 0.1)
+        })
+    })
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    next(&mut poll).await;
+    let first_us = poll.next_us.expect("a moment was answered") - 20_000_000;
+    poll.next_us = Some(first_us);
+    *bad.lock().expect("no panic") = (first_us + 5_000_000) as f64 / 1e6;
+    let (mut all, mut failures) = (Vec::new(), Vec::new());
+    while all.len() < 19 {
+        if let Some(Event::Sampled { samples, failed, until_us, .. }) = poll.once().await {
+            failures.extend(failed.map(|_| until_us));
+            all.extend(samples);
+        }
+    }
+    let steps: Vec<i64> =
+        all.windows(2).map(|pair| (pair[1].at_us - pair[0].at_us + 500_000) / 1_000_000).collect();
+    assert_eq!(steps.iter().filter(|step| **step == 2).count(), 1, "{steps:?}");
+    assert!(steps.iter().all(|step| (1..=2).contains(step)), "{steps:?}");
+    let alone = |pair: &[i64]| pair[0].abs_diff(pair[1]) < 500_000;
+    assert!(failures.windows(2).any(alone), "it was asked for alone twice: {failures:?}");
+}
+
+#[tokio::test]
+async fn a_moment_is_asked_for_again_as_long_as_the_source_gives_no_answer() {
+    let down = Arc::new(Mutex::new(false));
+    let is_down = Arc::clone(&down);
+    let url = server(move |request| {
+        (!*is_down.lock().expect("no panic")).then(|| range(request, |_| Some(1.0), 0.1))
+    })
+    .await;
+    let mut poll = prometheus(&url, MetricGoal::Below(9.0));
+    next(&mut poll).await;
+    *down.lock().expect("no panic") = true;
+    let next_us = poll.next_us;
+    poll.moments = 1;
+    for _ in 0..3 {
+        assert!(next(&mut poll).await.1.is_some());
+    }
+    assert_eq!(poll.next_us, next_us);
+}
+
+/// Starts a server with two lists of points, each a second apart and half a second from those of the other. Returns its URL, and what
+/// ends the second list.
+async fn two_lists() -> (String, Arc<Mutex<Option<u128>>>) {
+    let end = Arc::new(Mutex::new(None));
+    let ends = Arc::clone(&end);
+    let url = server(move |_| {
+        let now = SystemTime::now() + AHEAD;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+        let last = ends.lock().expect("no panic").unwrap_or(now);
+        let list = |late: u128, until: u128, value: u32| {
+            let times = (0..20).rev().map(|ago| (now / 1_000 - ago) * 1_000 + late);
+            let points = times.filter(|at| *at <= until).map(|at| format!("[{at},{value}]"));
+            format!(r#"{{"values":[{}]}}"#, points.collect::<Vec<_>>().join(","))
+        };
+        Some(format!(r#"{{"series":[{},{}]}}"#, list(0, now, 5), list(500, last, 100)))
+    })
+    .await;
+    (url, end)
+}
+
+fn lists(url: &str, goal: MetricGoal) -> Poll {
+    let source = format!(
+        r#"{{"json":{{"url":"{url}","points":"/series/*/values","time":"/0","value":"/1","unit":"ms"}}}}"#
+    );
+    poll(&source, goal, Asks::One { query: String::new() })
+}
+
+#[tokio::test]
+async fn points_of_several_lists_are_no_increase() {
+    let (url, _) = two_lists().await;
+    let mut poll = lists(&url, MetricGoal::IncreaseBelow(50.0));
+    for _ in 0..2 {
+        let (samples, failed) = next(&mut poll).await;
+        assert_eq!(failed, None);
+        let several = |one: &Sample| one.lacks == Some(Lack::Several) && one.series == 2;
+        assert!(!samples.is_empty() && samples.iter().all(several), "{samples:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_ends_is_missed_although_the_others_have_other_times() {
+    let (url, end) = two_lists().await;
+    let mut poll = lists(&url, MetricGoal::Below(500.0));
+    let (samples, _) = next(&mut poll).await;
+    assert!(samples.iter().skip(1).all(|one| one.series == 2), "{samples:#?}");
+    assert!(next(&mut poll).await.0.iter().all(|one| one.series == 2));
+    *end.lock().expect("no panic") = Some(0);
+    let mut last = 2;
+    while last == 2 {
+        last = next(&mut poll).await.0.last().map_or(2, |one| one.series);
+    }
+    assert_eq!(last, 1);
 }

@@ -82,6 +82,7 @@ fn sampled(objective: &str, second: i64, high: f64) -> Event {
     let sample = Sample {
         at_us: second * S,
         window_us: 0,
+        own_us: 0,
         age_us: 0,
         low: None,
         high: Some(high),

@@ -2,6 +2,7 @@
 
 use firedrill_plan::plan::model::{Metric, MetricGoal};
 
+use super::showing::{Showing, breaks, shows};
 use crate::{
     log::{Lack, Sample},
     score::{
@@ -21,7 +22,7 @@ pub(super) struct Seen<'s> {
     pub(super) shown: Vec<&'s Sample>,
     /// Those that show nothing, wherever they are.
     lacking: Vec<&'s Sample>,
-    /// Samples with fewer series than an earlier one: what left cannot be seen, but what is left can violate.
+    /// Samples with fewer series than an earlier one: what left cannot be seen, and what is left does not violate.
     pub(super) fewer: Vec<&'s Sample>,
 }
 
@@ -37,14 +38,11 @@ pub(super) struct Found {
 
 impl<'s> Seen<'s> {
     /// `near` is in the order of time.
-    pub(super) fn of(metric: &Metric, near: &[&'s Sample], all: &[Stretch]) -> Self {
+    pub(super) fn of(metric: &Metric, mut showing: Showing, near: &[&'s Sample], all: &[Stretch]) -> Self {
         let (mut shown, mut lacking) = (Vec::new(), Vec::new());
         let (mut counted, mut fewer) = (Vec::new(), Vec::new());
-        let mut most = Most::default();
-        // An increase is counted step by step; it is where the series change that it is not known.
-        let steps = matches!(metric.goal, MetricGoal::IncreaseBelow(_));
         for one in near {
-            let less = most.see(one);
+            let cut = showing.is_cut(one);
             if !shows(metric.goal, one) {
                 lacking.push(*one);
                 continue;
@@ -53,7 +51,7 @@ impl<'s> Seen<'s> {
             if !all.iter().any(|stretch| stretch.holds(one.from_us(), one.at_us)) {
                 continue;
             }
-            if less && !steps && !breaks(metric.goal, one) { fewer.push(*one) } else { counted.push(*one) }
+            if cut { fewer.push(*one) } else { counted.push(*one) }
         }
         Self { counted, shown, lacking, fewer }
     }
@@ -223,28 +221,6 @@ impl<'s> Seen<'s> {
     }
 }
 
-/// The most series that samples had, as a whole and of each selector.
-#[derive(Default)]
-struct Most {
-    series: u32,
-    behind: Vec<u32>,
-}
-
-impl Most {
-    /// Takes the next sample. Returns whether it has fewer series than an earlier one: what left cannot be seen in it.
-    fn see(&mut self, one: &Sample) -> bool {
-        let mut less = one.series < self.series;
-        self.series = self.series.max(one.series);
-        self.behind.resize(self.behind.len().max(one.behind.len()), 0);
-        for (place, most) in self.behind.iter_mut().enumerate() {
-            let now = one.behind.get(place).copied().unwrap_or(0);
-            less |= now < *most;
-            *most = now.max(*most);
-        }
-        less
-    }
-}
-
 /// How a counter rose between samples.
 #[derive(Default)]
 struct Rises {
@@ -292,25 +268,6 @@ fn worst(goal: MetricGoal, one: &Sample) -> Option<f64> {
             one.low.zip(one.total).filter(|(_, total)| *total > 0.0).map(|(good, total)| good / total)
         }
         MetricGoal::Below(_) | MetricGoal::IncreaseBelow(_) => one.high,
-    }
-}
-
-/// Whether a sample shows something. One series that is no number hides no other that violates the goal, and what is known only in part
-/// may violate it by that.
-#[must_use]
-pub fn shows(goal: MetricGoal, one: &Sample) -> bool {
-    match one.lacks {
-        None => true,
-        Some(lack) => lack.has_bounds() && breaks(goal, one),
-    }
-}
-
-/// Whether a sample alone violates a goal.
-fn breaks(goal: MetricGoal, one: &Sample) -> bool {
-    match goal {
-        MetricGoal::Below(bound) => one.high.is_some_and(|high| high >= bound),
-        MetricGoal::Above(bound) => one.low.is_some_and(|low| low <= bound),
-        MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_) => false,
     }
 }
 

@@ -1,4 +1,4 @@
-use firedrill_plan::plan::model::{Asks, Metric, MetricGoal, Phase};
+use firedrill_plan::plan::model::{Asks, Metric, MetricGoal, Phase, Source};
 use firedrill_wire::{Share, Span};
 
 use super::*;
@@ -31,6 +31,7 @@ fn sample(second: i64, value: f64) -> Sample {
     Sample {
         at_us: second * S,
         window_us: 0,
+        own_us: 0,
         age_us: 0,
         low: Some(value),
         high: Some(value),
@@ -58,7 +59,18 @@ fn judged(goal: MetricGoal, samples: impl Fn(i64) -> Option<Sample>) -> Objectiv
 }
 
 fn judged_with(goal: MetricGoal, unsure_us: i64, samples: impl Fn(i64) -> Option<Sample>) -> ObjectiveCard {
-    let extra = (1..26).map(|step| {
+    judged_as(metric(goal), (Drill::one(), 0), |_| unsure_us, samples)
+}
+
+/// Judges an attack of a drill by a metric, with samples of every fifth second, each recorded with an uncertainty of the source's clock.
+fn judged_as(
+    metric: Metric,
+    (drill, attack): (Drill, usize),
+    unsure_us: impl Fn(i64) -> i64,
+    samples: impl Fn(i64) -> Option<Sample>,
+) -> ObjectiveCard {
+    let until = Drill::start(attack) / 5 + 22;
+    let extra = (1..until).map(|step| {
         let second = step * 5;
         let sample = samples(second);
         let failed = sample.is_none().then(|| "no answer within 5s".to_owned());
@@ -66,23 +78,34 @@ fn judged_with(goal: MetricGoal, unsure_us: i64, samples: impl Fn(i64) -> Option
             objective: "errors".to_owned(),
             until_us: second * S,
             samples: sample.into_iter().collect(),
-            unsure_us,
+            unsure_us: unsure_us(second),
             took_us: 2_000,
             failed,
             again: false,
         };
         (second, event)
     });
-    let drill = Drill { extra: extra.collect(), ..Drill::one() };
+    let drill = Drill { extra: extra.collect(), ..drill };
     let mut records: Vec<Record> = drill.records();
     if let Event::RunStarted { plan, .. } = &mut records[0].event {
-        plan.metrics = vec![metric(goal)];
-        plan.attacks[0].judge = vec!["errors".to_owned()];
+        plan.sources = vec![prometheus()];
+        plan.metrics = vec![metric];
+        plan.attacks[attack].judge = vec!["errors".to_owned()];
     }
-    let card = score::fold(&records);
-    assert_eq!(card.attacks[0].objectives.len(), 1, "{card:#?}");
-    let mut card = card;
-    card.attacks.remove(0).objectives.remove(0)
+    let mut card = score::fold(&records);
+    let attack = card.attacks.remove(attack);
+    assert_eq!(attack.objectives.len(), 1, "{attack:#?}");
+    attack.objectives.into_iter().next().expect("one")
+}
+
+fn prometheus() -> Source {
+    let kind = r#"{"prometheus":{"url":"http://10.1.0.9:9090"}}"#;
+    Source {
+        name: "prom".to_owned(),
+        kind: serde_json::from_str(kind).expect("a source"),
+        timeout: Span::secs(5),
+        names: std::collections::BTreeMap::new(),
+    }
 }
 
 #[test]
@@ -358,4 +381,120 @@ fn an_increase_ends_with_the_first_sample_after_the_phases_also_without_an_age()
     assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
     let late = judged(MetricGoal::IncreaseBelow(1.0), |second| between(second).filter(|_| second < 120));
     assert_eq!(late.verdict, Verdict::Unknown, "{late:#?}");
+}
+
+/// Four series are behind the query's value; from second 50 to 70 there are fewer, and the value is another.
+fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64) -> Verdict {
+    let asks = Asks::One { query: query.to_owned() };
+    let card = judged_as(
+        Metric { asks, ..metric(goal) },
+        (Drill::one(), 0),
+        |_| 1_000,
+        |second| {
+            let cut = (50..70).contains(&second);
+            let (behind, value) = if cut { (left, value) } else { (4, usual) };
+            Some(Sample { behind: vec![behind, 1], ..sample(second, value) })
+        },
+    );
+    if card.verdict == Verdict::Unknown {
+        assert!(card.why.contains("4 samples of fewer series than before"), "{}", card.why);
+    }
+    card.verdict
+}
+
+#[test]
+fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_together_are_beyond_it_too() {
+    let (above, below) = (MetricGoal::Above(100.0), MetricGoal::Below(100.0));
+    for (query, low, high) in [
+        ("sum(rate(orders_total[10s]))", Verdict::Unknown, Verdict::Violated),
+        ("max by (zone) (x)", Verdict::Unknown, Verdict::Violated),
+        ("min(x)", Verdict::Violated, Verdict::Unknown),
+        ("avg(x)", Verdict::Unknown, Verdict::Unknown),
+        ("sum(rate(a[10s])) / sum(rate(b[10s]))", Verdict::Unknown, Verdict::Unknown),
+        ("rate(x[10s])", Verdict::Violated, Verdict::Violated),
+    ] {
+        assert_eq!(cut_off(query, above, (3, 90.0), 120.0), low, "{query} above 100");
+        assert_eq!(cut_off(query, below, (3, 110.0), 80.0), high, "{query} below 100");
+    }
+    assert_eq!(cut_off("sum(x)", below, (0, 110.0), 80.0), Verdict::Unknown, "made from nothing");
+    assert_eq!(cut_off("sum(x)", below, (0, 10.0), 80.0), Verdict::Unknown, "made from nothing");
+}
+
+#[test]
+fn a_guard_does_not_take_what_is_missing_for_a_violation_until_the_next_attack() {
+    let mut plan = Drill::one().plan();
+    plan.sources = vec![prometheus()];
+    let asks = Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() };
+    let mut showing = Showing::new(&plan, &Metric { asks, ..metric(MetricGoal::Above(100.0)) });
+    let of = |second: i64, behind: u32, value: f64| Sample { behind: vec![behind], ..sample(second, value) };
+    assert!(showing.shows(&of(5, 4, 120.0)));
+    assert!(!showing.shows(&of(10, 3, 90.0)), "the fourth has 30");
+    assert!(showing.shows(&of(15, 3, 110.0)) && showing.shows(&of(20, 4, 90.0)));
+    assert!(!showing.shows(&of(25, 0, 110.0)), "made from nothing");
+    showing.forget();
+    assert!(showing.shows(&of(30, 3, 90.0)) && showing.shows(&of(35, 3, 110.0)));
+}
+
+#[test]
+fn a_recording_rule_describes_the_time_that_it_looks_back_before_its_age() {
+    // The value of second 45 is 15 s old, so that of second 30, and looks 10 s back from there: to before the fault.
+    let rule = |own_us: i64| {
+        judged(MetricGoal::Below(0.5), move |second| {
+            let one = sample(second, if second == 45 { 9.0 } else { 0.1 });
+            let age_us = if second == 45 { 15 * S } else { 0 };
+            Some(Sample { window_us: 10 * S, own_us, age_us, ..one })
+        })
+    };
+    assert_ne!(rule(10 * S).verdict, Verdict::Violated);
+    assert_eq!(rule(0).verdict, Verdict::Violated, "of a range the data are at most as old as it is long");
+    let of = |window: i64, own: i64, age: i64| {
+        let one = Sample { window_us: window * S, own_us: own * S, age_us: age * S, ..sample(100, 0.0) };
+        one.from_us() / S
+    };
+    assert_eq!([of(30, 10, 5), of(30, 10, 25), of(10, 10, 5), of(10, 0, 5)], [70, 65, 85, 90]);
+    let old: Sample =
+        serde_json::from_str(r#"{"at_us":9000000,"window_us":4000000,"age_us":1}"#).expect("an old log");
+    assert_eq!(old.from_us(), 5 * S);
+    assert!(!serde_json::to_string(&old).expect("it prints").contains("own"), "as older versions wrote it");
+}
+
+#[test]
+fn an_increase_in_the_first_phase_is_counted_from_the_sample_before_it() {
+    // The second attack's baseline begins with its records, and there are samples before it.
+    let during = vec![Phase::Baseline];
+    let metric = Metric { during, ..metric(MetricGoal::IncreaseBelow(30.0)) };
+    let card = judged_as(
+        metric.clone(),
+        (Drill::good(), 1),
+        |_| 1_000,
+        |second| Some(sample(second, second as f64)),
+    );
+    assert_eq!(card.verdict, Verdict::Held, "{card:#?}");
+    let from = (Drill::start(1) - 20) * S;
+    let points = &card.metric.as_ref().expect("a metric").points;
+    assert!(points.iter().all(|point| point.at_us >= from), "{points:?}");
+    // The sample before it was taken when the clock was known to 7 s only, so an earlier one is the one before it.
+    let unsure = judged_as(
+        metric,
+        (Drill::good(), 1),
+        |second| if second * S < from { 7 * S } else { 1_000 },
+        |second| Some(sample(second, second as f64)),
+    );
+    assert!(unsure.measured.high > card.measured.high, "{unsure:#?} {card:#?}");
+}
+
+#[test]
+fn an_increase_knows_the_clock_as_well_as_at_the_sample_before_it() {
+    // It rose by 30 in second 18 and in second 60. The fault begins in second 21, and sample 20 may be of second 12 to 28.
+    let rose = |second: i64| {
+        let times = i32::from(second >= 18) + i32::from(second >= 60);
+        sample(second, f64::from(times) * 30.0)
+    };
+    let metric = metric(MetricGoal::IncreaseBelow(50.0));
+    let judged = |early: i64| {
+        let unsure = |second: i64| if second <= 20 { early } else { 1_000 };
+        judged_as(metric.clone(), (Drill::one(), 0), unsure, |second| Some(rose(second)))
+    };
+    assert_eq!(judged(1_000).verdict, Verdict::Held);
+    assert_eq!(judged(8 * S).verdict, Verdict::Unknown);
 }

@@ -6,6 +6,11 @@ fn json(table: &str) -> Json {
     serde_json::from_str(table).expect("its parameters")
 }
 
+/// A question about all times, with points each half a second.
+fn everything() -> Question {
+    Question { query: String::new(), from_us: 0, until_us: i64::MAX, step_us: 500_000 }
+}
+
 fn values(points: &[Point]) -> Vec<(i64, f64)> {
     points.iter().map(|point| (point.at_us / 1_000, point.high)).collect()
 }
@@ -20,7 +25,7 @@ fn datadog() {
         "pointlist":[[1430311800000.0,98.19375610351562],[1430311820000.0,null],[1430311840000.0,99.85856628417969]]}],
         "from_date":1430311800000,"to_date":1430311860000,"query":"system.cpu.idle{*}by{host}","message":""}"#;
     // A point is stamped with its start, and describes 20 s.
-    let read = source.points(200, answer).expect("points");
+    let read = source.points(&everything(), 200, answer).expect("points");
     let times: Vec<i64> = read.iter().map(|point| point.at_us / 1_000).collect();
     assert_eq!(times, [1_430_311_820_000, 1_430_311_860_000], "null is no measurement");
     assert!((read[0].high - 98.19).abs() < 0.01 && (read[1].high - 99.86).abs() < 0.01, "{read:?}");
@@ -46,7 +51,7 @@ fn librato() {
     let answer = br#"{"attributes":{"created_by_ua":"a"},"links":[],"name":"cpu_temp","resolution":1,"series":[
         {"measurements":[{"time":1476916800,"value":3.0},{"time":1476916801,"value":4.0}],"tags":{"host":"a"}},
         {"measurements":[{"time":1476916800,"value":5.0}],"tags":{"host":"b"}}]}"#;
-    let read = source.points(200, answer).expect("points");
+    let read = source.points(&everything(), 200, answer).expect("points");
     assert_eq!(values(&read), [(1_476_916_800_000, 5.0), (1_476_916_801_000, 4.0)]);
     assert_eq!((read[0].series, read[0].low, read[1].series), (2, 3.0, 1));
 }
@@ -59,7 +64,7 @@ fn graphite() {
     );
     let answer =
         br#"[{"target":"entries","datapoints":[[1.0,1311836008],[2.0,1311836009],[null,1311836010]]}]"#;
-    let read = source.points(200, answer).expect("points");
+    let read = source.points(&everything(), 200, answer).expect("points");
     assert_eq!(values(&read), [(1_311_836_008_000, 1.0), (1_311_836_009_000, 2.0)], "null is no measurement");
 }
 
@@ -72,15 +77,18 @@ fn influxdb() {
     let answer = br#"{"results":[{"statement_id":0,"series":[{"name":"cpu_load_short","columns":["time","value"],"values":[
         [1422568543702,0.55],[1422568544702,0.64]]}]}]}"#;
     assert_eq!(
-        values(&source.points(200, answer).expect("points")),
+        values(&source.points(&everything(), 200, answer).expect("points")),
         [(1_422_568_543_702, 0.55), (1_422_568_544_702, 0.64)]
     );
     let with_text = Json { unit: Unit::Rfc3339, ..source.clone() };
     let answer = br#"{"results":[{"statement_id":0,"series":[{"name":"cpu_load_short","columns":["time","value"],"values":[
         ["2015-01-29T21:55:43.702900257Z",0.55]]}]}]}"#;
-    assert_eq!(values(&with_text.points(200, answer).expect("points")), [(1_422_568_543_702, 0.55)]);
+    assert_eq!(
+        values(&with_text.points(&everything(), 200, answer).expect("points")),
+        [(1_422_568_543_702, 0.55)]
+    );
     // Without a series there is nothing, which is not an error.
-    assert_eq!(source.points(200, br#"{"results":[{"statement_id":0}]}"#), Ok(Vec::new()));
+    assert_eq!(source.points(&everything(), 200, br#"{"results":[{"statement_id":0}]}"#), Ok(Vec::new()));
 }
 
 #[test]
@@ -98,7 +106,7 @@ fn what_is_no_answer_is_an_error_and_not_silence() {
             "the time at `/t` is not one in the unit that the source gives",
         ),
     ] {
-        assert_eq!(source.points(status, body.as_bytes()).expect_err(body), wanted);
+        assert_eq!(source.points(&everything(), status, body.as_bytes()).expect_err(body), wanted);
     }
 }
 
@@ -120,4 +128,23 @@ fn parameters_are_checked_and_bodies_stay_json() {
         json(r#"{"url":"http://m/","points":"","time":"/t","value":"/v"}"#).invalid_query("x").len(),
         1
     );
+}
+
+#[test]
+fn rows_of_several_series_need_not_have_the_same_times() {
+    let source = json(
+        r#"{"url":"http://influx:8086/query?db=app&epoch=ms&q={query}","points":"/results/0/series/*/values","time":"/0",
+            "value":"/1","unit":"ms"}"#,
+    );
+    let answer = br#"{"results":[{"statement_id":0,"series":[
+        {"name":"orders","tags":{"host":"a"},"columns":["time","count"],"values":[[0,5],[10000,5],[20000,5]]},
+        {"name":"orders","tags":{"host":"b"},"columns":["time","count"],"values":[[5000,100],[15000,100]]}]}]}"#;
+    let asked = |from_us: i64, until_us: i64| {
+        let question = Question { from_us, until_us, step_us: 10_000_000, ..everything() };
+        source.points(&question, 200, answer).expect("points")
+    };
+    let all = asked(0, 20_000_000);
+    assert_eq!(all.iter().map(|one| one.series).collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
+    assert!(all.iter().all(|one| one.lists == 2), "{all:?}");
+    assert!(asked(0, 4_000_000).iter().all(|one| one.lists == 1), "of the asked time only");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// A word of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word<'q> {
+pub(super) enum Word<'q> {
     Name(&'q str),
     /// `{…}`, `[…]`.
     Braces(&'q str),
@@ -36,7 +36,7 @@ const KEYWORDS: [&str; 14] = [
 /// Words before a list of labels in parentheses.
 const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 /// Aggregations, whose parentheses may come after `by (…)`.
-const AGGREGATIONS: [&str; 14] = [
+pub(super) const AGGREGATIONS: [&str; 14] = [
     "sum",
     "min",
     "max",
@@ -53,7 +53,8 @@ const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
-fn words(query: &str) -> Vec<Word<'_>> {
+/// Returns the words of a query.
+pub(super) fn words(query: &str) -> Vec<Word<'_>> {
     let bytes = query.as_bytes();
     let mut all = Vec::new();
     let mut at = 0;

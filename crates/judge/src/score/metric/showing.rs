@@ -1,0 +1,121 @@
+//! Which samples show something, also where series leave: then a value may be beyond a bound because they are missing.
+
+use firedrill_plan::plan::{
+    Plan,
+    model::{Asks, Metric, MetricGoal},
+};
+use firedrill_sources::Missing;
+
+use crate::log::{Lack, Sample};
+
+/// Looks at the samples of one metric in the order of time, from the beginning of an attack on.
+#[derive(Debug)]
+pub struct Showing {
+    goal: MetricGoal,
+    /// What a value shows when series behind it are missing.
+    missing: Missing,
+    most: Most,
+}
+
+impl Showing {
+    /// Begins with the first sample of an attack.
+    #[must_use]
+    pub fn new(plan: &Plan, metric: &Metric) -> Self {
+        let missing = plan.source_of(metric).and_then(|source| match &metric.asks {
+            Asks::One { query } => Some(source.kind.metrics()?.missing(query)),
+            Asks::Ratio { .. } => None,
+        });
+        Self { goal: metric.goal, missing: missing.unwrap_or(Missing::Open), most: Most::default() }
+    }
+
+    /// Begins again: series of an earlier attack are not missed.
+    pub fn forget(&mut self) {
+        self.most = Most::default();
+    }
+
+    /// Takes the next sample. Returns whether it shows something: it is no number made without a selector's series, and not beyond a
+    /// bound only because series are missing.
+    pub fn shows(&mut self, one: &Sample) -> bool {
+        let left = self.most.see(one);
+        shows(self.goal, one)
+            && (is_bound(one) || !left.gone)
+            && !(breaks(self.goal, one) && !self.is_violation(one, left))
+    }
+
+    /// Takes the next sample. Returns whether it cannot count, because series are missing: what left cannot be seen in it, and what is
+    /// left does not violate the goal.
+    pub(super) fn is_cut(&mut self, one: &Sample) -> bool {
+        let left = self.most.see(one);
+        // An increase is counted step by step; it is where the series change that it is not known.
+        let steps = matches!(self.goal, MetricGoal::IncreaseBelow(_));
+        !steps && (left.own || left.behind) && !(breaks(self.goal, one) && self.is_violation(one, left))
+    }
+
+    /// Whether a value beyond the bound violates the goal, although these series are missing.
+    fn is_violation(&self, one: &Sample, left: Left) -> bool {
+        let safe = match (self.missing, self.goal) {
+            (Missing::Each, _) => true,
+            (Missing::AtLeast, goal) => matches!(goal, MetricGoal::Below(_)),
+            (Missing::AtMost, goal) => matches!(goal, MetricGoal::Above(_)),
+            (Missing::Open, _) => false,
+        };
+        is_bound(one) || !left.gone && (!left.behind || safe)
+    }
+}
+
+/// Whether the source itself says that its value is a bound of the truth, so that it is one whoever is missing.
+fn is_bound(one: &Sample) -> bool {
+    one.lacks.is_some_and(|lack| lack.has_bounds() && lack != Lack::NotANumber)
+}
+
+/// The most series that samples had, as a whole and of each selector.
+#[derive(Debug, Default)]
+struct Most {
+    series: u32,
+    behind: Vec<u32>,
+}
+
+/// What a sample lacks that an earlier one had.
+#[derive(Clone, Copy)]
+struct Left {
+    /// Series of the answer.
+    own: bool,
+    /// Series behind it.
+    behind: bool,
+    /// All series of a selector.
+    gone: bool,
+}
+
+impl Most {
+    fn see(&mut self, one: &Sample) -> Left {
+        let mut left = Left { own: one.series < self.series, behind: false, gone: false };
+        self.series = self.series.max(one.series);
+        self.behind.resize(self.behind.len().max(one.behind.len()), 0);
+        for (place, most) in self.behind.iter_mut().enumerate() {
+            let now = one.behind.get(place).copied().unwrap_or(0);
+            left.behind |= now < *most;
+            left.gone |= now < *most && now == 0;
+            *most = now.max(*most);
+        }
+        left
+    }
+}
+
+/// Whether a sample shows something by itself. One series that is no number hides no other that violates the goal, and what is known only
+/// in part may violate it by that.
+#[must_use]
+pub fn shows(goal: MetricGoal, one: &Sample) -> bool {
+    match one.lacks {
+        None => true,
+        Some(lack) => lack.has_bounds() && breaks(goal, one),
+    }
+}
+
+/// Whether a sample alone violates a goal.
+pub(super) fn breaks(goal: MetricGoal, one: &Sample) -> bool {
+    match goal {
+        MetricGoal::Below(bound) => one.high.is_some_and(|high| high >= bound),
+        MetricGoal::Above(bound) => one.low.is_some_and(|low| low <= bound),
+        MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_) => false,
+    }
+}
