@@ -183,9 +183,9 @@ impl Asker {
 fn heard<T>(
     listener: Option<&Listener>,
     says: impl FnOnce(&Listener) -> Result<T, String>,
-) -> Result<Asked<T>, String> {
+) -> Result<Asked<T>, NoAnswer> {
     let sent_us = clock::boot_us();
-    let says = says(listener.ok_or("nobody listens")?)?;
+    let says = says(listener.ok_or_else(|| "nobody listens".to_owned())?)?;
     Ok(Asked { says, date_us: None, sent_us, received_us: clock::boot_us() })
 }
 

@@ -96,3 +96,19 @@ fn a_moment_is_known_once_a_silence_would_be_too_long() {
     );
     assert_eq!((source.window_us("rate(x[2s])"), source.window_us("last(x[2s])")), (2_000_000, 0));
 }
+
+#[test]
+fn a_value_without_some_senders_is_the_least_or_the_most_of_all() {
+    let source = statsd(r#"{"listen":"127.0.0.1:8126"}"#);
+    let tags = BTreeMap::new();
+    for (value, wanted) in [
+        ("rate", Missing::AtLeast),
+        ("max", Missing::AtLeast),
+        ("min", Missing::AtMost),
+        ("last", Missing::Each),
+        ("p99", Missing::Open),
+    ] {
+        let query = source.written("shop.errors", &Written { value: Some(value), ..written(&tags) });
+        assert_eq!(source.missing(&query), wanted, "{query}");
+    }
+}
