@@ -65,6 +65,8 @@ pub struct Entry {
     /// The digest of what is equal in runs of an unchanged plan: the plan without its seed and its file's path, which
     /// differ between runs in which nothing else changed.
     pub same: Option<String>,
+    /// The digest of the scenario's files before parameters and fleet ([`Plan::files`]); older logs do not have it.
+    pub files: Option<String>,
     /// Whether the log has its last record.
     pub ended: bool,
     /// Number of attacks that ran.
@@ -113,6 +115,7 @@ impl Entry {
         entry.environment.clone_from(&plan.environment);
         entry.plan = Some(plan.digest());
         entry.same = Some(unchanged(plan));
+        entry.files = plan.files.take();
         entry.at_s = parsed(wall).unwrap_or(entry.at_s);
         entry.started = Some(std::mem::take(wall));
         entry.operator = Some(std::mem::take(operator));
@@ -155,6 +158,7 @@ impl Entry {
             violated: Vec::new(),
             plan: None,
             same: None,
+            files: None,
             ended: false,
             ran: 0,
             planned: 0,

@@ -151,6 +151,7 @@ pub(crate) mod tests {
             violated: Vec::new(),
             plan: None,
             same: Some(same.to_owned()),
+            files: None,
             ended: true,
             ran: 1,
             planned: 1,

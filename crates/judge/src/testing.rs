@@ -268,6 +268,7 @@ impl Drill {
             meta: BTreeMap::from([("ticket".to_owned(), "OPS-7".to_owned())]),
             environment: Some("ci".to_owned()),
             file: "scenarios/friday.toml".to_owned(),
+            files: None,
             params: BTreeMap::new(),
             seed: 7,
             hosts: vec![

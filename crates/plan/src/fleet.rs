@@ -15,6 +15,7 @@ mod source;
 pub use command::split as split_command;
 pub use file::{Defaults, FleetFile, HostFile};
 pub use hosts::{Fleet, values_of};
+pub use read::KEYS;
 pub use salvage::Wrong;
 pub use service::{GivenFile, ReadyFile, ServiceFile, ServiceUser, StopFile, StopSignal, http_parts};
 pub use source::FleetSource;

@@ -9,3 +9,4 @@ pub mod fleet;
 pub mod plan;
 pub mod reference;
 pub mod scenario;
+pub mod typed;

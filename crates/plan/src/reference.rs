@@ -24,14 +24,20 @@ pub const SCENARIO_EXAMPLE: &str = include_str!("reference/scenario.toml");
 /// The fleet whose parts are the examples on the page on fleets. The scenario is for this fleet.
 pub const FLEET_EXAMPLE: &str = include_str!("reference/fleet.toml");
 
+/// Returns the page on the files of a schema: what `head` says, then each table and key, with the parts of `examples`.
+#[must_use]
+pub fn page(schema: &serde_json::Value, examples: &str, head: &str) -> String {
+    Page::new(schema, Example::all(examples)).text(head)
+}
+
 /// Returns the page on scenario files.
 #[must_use]
 pub fn scenario() -> String {
-    Page::new(&scenario::schema(), Example::all(SCENARIO_EXAMPLE)).text(include_str!("reference/scenario.md"))
+    page(&scenario::schema(), SCENARIO_EXAMPLE, include_str!("reference/scenario.md"))
 }
 
 /// Returns the page on fleet files.
 #[must_use]
 pub fn fleet() -> String {
-    Page::new(&fleet::schema(), Example::all(FLEET_EXAMPLE)).text(include_str!("reference/fleet.md"))
+    page(&fleet::schema(), FLEET_EXAMPLE, include_str!("reference/fleet.md"))
 }

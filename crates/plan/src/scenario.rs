@@ -25,10 +25,9 @@ pub mod target;
 mod tree;
 
 pub use read::read;
-pub(crate) use root::KEYS;
-pub use root::ScenarioFile;
+pub use root::{KEYS, ScenarioFile};
 pub use schema::schema;
-pub(crate) use schema::set_title as set_schema_title;
+pub use schema::set_title as set_schema_title;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +83,8 @@ pub struct Scenario {
     pub attack_defaults: Option<Item<attack::AttackDefaults>>,
     /// The attacks, in order.
     pub attacks: Vec<Item<attack::Attack>>,
+    /// The digest of the texts of its files, with those that it includes; empty if none can be read.
+    pub files: String,
     /// Names of tables that exist but could not be read: references to them are not reported as unknown.
     pub lost: BTreeSet<String>,
 }

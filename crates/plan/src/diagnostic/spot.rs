@@ -141,12 +141,14 @@ impl<T> Item<T> {
 
     /// Returns the place of the value at that path, or with `key` of the path's last key; otherwise that of the
     /// item's name.
-    pub(crate) fn place_at(&self, path: &[&str], key: bool) -> Place {
+    #[must_use]
+    pub fn place_at(&self, path: &[&str], key: bool) -> Place {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
     /// Returns the text at that path.
-    pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
+    #[must_use]
+    pub fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.word_at(path, false)?.text.as_deref()
     }
 

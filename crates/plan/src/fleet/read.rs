@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The keys at the top of a fleet's file.
-pub(super) const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
+pub const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
 
 /// Reads a file. A valid file is parsed in one step; errors of another one are found table by table, with their
 /// places.

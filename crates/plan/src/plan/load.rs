@@ -1,6 +1,7 @@
 //! The entry point: makes a plan, or a report of all problems, from files, parameters and a seed.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher as _, Hasher as _},
     path::PathBuf,
 };
@@ -13,6 +14,7 @@ use super::{
     machine::Machine,
     model, refuse,
     resolve::{Draft, resolve},
+    select,
 };
 use crate::{
     diagnostic::{Item, Report, Sink},
@@ -44,6 +46,8 @@ pub struct Inspection {
     pub unchecked: Vec<String>,
     /// Number of attacks in the file; an attack with `for_each` counts once.
     pub attacks: usize,
+    /// The names of all hosts that attacks may touch, whatever the seed; empty without a fleet.
+    pub may_touch: BTreeSet<String>,
 }
 
 /// Makes the plan, to be run on this machine.
@@ -102,9 +106,10 @@ fn inspect_for(
     let before = sink.errors();
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
     refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
-    let mut plan = None;
+    let (mut plan, mut may_touch) = (None, BTreeSet::new());
     if let Some(fleet) = fleet {
         let seed = seed.unwrap_or_else(new_seed);
+        may_touch = all_hosts(&scenario, &fleet);
         let draft = resolve(&scenario, &fleet, seed, &mut sink);
         refuse::with_hosts(&scenario, &fleet, &draft, &mut sink);
         if let Some(person) = person {
@@ -115,7 +120,17 @@ fn inspect_for(
         }
     }
     let unchecked = if wanted { Vec::new() } else { unchecked(&scenario) };
-    Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len() }
+    Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len(), may_touch }
+}
+
+/// Returns all hosts that attacks may touch, whatever the seed picks.
+fn all_hosts(scenario: &Scenario, fleet: &Fleet) -> BTreeSet<String> {
+    let names: BTreeSet<&str> = scenario.attacks.iter().map(|attack| attack.value.on.as_str()).collect();
+    let of = |name: &str| match scenario.target(name) {
+        Some(target) => select::may_pick(&target.value, fleet),
+        None => fleet.host(name).into_iter().collect(),
+    };
+    names.into_iter().flat_map(of).map(|host| host.name.clone()).collect()
 }
 
 /// Returns a random seed that is short enough to be typed again, and exact in any reader of JSON.
@@ -152,6 +167,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         meta: scenario.meta.clone(),
         environment: scenario.environment.as_ref().map(|item| item.value.clone()),
         file,
+        files: Some(scenario.files.clone()).filter(|files| !files.is_empty()),
         params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind).chain(&asked)),
         seed,
         hosts: fleet.hosts,

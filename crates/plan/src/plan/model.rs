@@ -44,6 +44,11 @@ pub struct Plan {
     pub environment: Option<String>,
     /// The path of the scenario's file, as it was given.
     pub file: String,
+    /// The digest of the texts of the scenario's files, with those that it includes, before parameters and fleet. It is
+    /// the same for the same drill in another environment, and no part of the plan's own digest. Plans of earlier
+    /// versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
     /// The parameters' values, as text.
     #[serde(default)]
     pub params: BTreeMap<String, String>,

@@ -67,6 +67,24 @@ pub fn total(plan: &Plan) -> Span {
     plan.attacks.iter().map(length).sum()
 }
 
+/// Returns the longest duration of the run without approvals: every attack settles as late as it may, and each try that CI
+/// allows is made.
+#[must_use]
+pub fn longest(plan: &Plan) -> Span {
+    let once: Span = plan
+        .attacks
+        .iter()
+        .map(|attack| {
+            let settling = if attack.settle.is_zero() { Span::ZERO } else { attack.settle_within };
+            length(attack) + settling
+        })
+        .sum();
+    let ci = plan.ci.as_ref();
+    let once = ci.and_then(|ci| ci.time_limit).map_or(once, |limit| limit.min(once));
+    let tries = 1 + ci.map_or(0, |ci| ci.retry_unknown);
+    Span(once.0.saturating_mul(tries))
+}
+
 fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std::fmt::Result {
     writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
     writeln!(out, "{}", summary(plan))?;

@@ -35,13 +35,7 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
     if !clauses_can_match(target, fleet, sink) {
         return Selected::default();
     }
-    let clauses: Vec<(&str, HashSet<&str>)> = target
-        .value
-        .clauses
-        .iter()
-        .map(|(key, values)| (key.as_str(), values.0.iter().map(String::as_str).collect()))
-        .collect();
-    let matching: Vec<&Host> = fleet.hosts.iter().filter(|host| matches(host, &clauses)).collect();
+    let matching = may_pick(&target.value, fleet);
     if matching.is_empty() {
         sink.push(
             Problem::error(format!("target `{}` is empty: no host matches all its clauses", target.name))
@@ -77,6 +71,16 @@ pub(crate) fn select(target: &Item<Target>, fleet: &Fleet, seed: u64, sink: &mut
         (name, pick(seed, &target.name, &hosts, wanted))
     });
     Selected { groups: groups.collect() }
+}
+
+/// Returns the hosts that match a target's clauses, from which a seed picks.
+pub(crate) fn may_pick<'f>(target: &Target, fleet: &'f Fleet) -> Vec<&'f Host> {
+    let clauses: Vec<(&str, HashSet<&str>)> = target
+        .clauses
+        .iter()
+        .map(|(key, values)| (key.as_str(), values.0.iter().map(String::as_str).collect()))
+        .collect();
+    fleet.hosts.iter().filter(|host| matches(host, &clauses)).collect()
 }
 
 fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> bool {

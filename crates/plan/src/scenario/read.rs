@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use firedrill_files::text::{self, Text};
+use firedrill_files::text::{self, Text, hex};
 use firedrill_wire::{Span, text::joined};
+use ring::digest::{Context, SHA256};
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
@@ -59,10 +60,21 @@ pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenari
     }
     let mut scenario = reader.scenario;
     scenario.params = params.texts();
+    scenario.files = digest(files.order.iter().map(|id| &*texts[id.0]));
     if let Some((id, table)) = trees.iter().find(|(id, _)| Some(*id) == main) {
         needed(*id, table, sink);
     }
     scenario
+}
+
+/// Returns a digest of texts, in their order. Paths are no part of it.
+fn digest<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    let mut hash = Context::new(&SHA256);
+    for text in texts {
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex(hash.finish().as_ref().get(..16).unwrap_or_default())
 }
 
 /// Reports keys that the main file lacks.

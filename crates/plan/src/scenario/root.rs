@@ -81,7 +81,7 @@ pub struct ScenarioFile {
 }
 
 /// The keys at the top of a file.
-pub(crate) const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 17] = [
     "schema",
     "name",
     "hypothesis",

@@ -63,7 +63,7 @@ fn below(value: &mut Value) {
 }
 
 /// Gives a schema its title, in place of the type's name.
-pub(crate) fn set_title(schema: &mut Value, title: &str) {
+pub fn set_title(schema: &mut Value, title: &str) {
     if let Some(object) = schema.as_object_mut() {
         let rest = std::mem::take(object);
         object.extend([("$schema".to_owned(), json!(DRAFT)), ("title".to_owned(), json!(title))]);
