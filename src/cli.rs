@@ -8,11 +8,13 @@ pub mod check;
 mod collect;
 mod compare;
 mod completions;
+mod days;
 #[cfg(feature = "lab")]
 mod demo;
 mod doctor;
 pub mod failure;
 mod findings;
+mod gameday;
 mod gate;
 mod history;
 mod hosts;
@@ -64,7 +66,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check scenario files, without asking any host
+    /// Check scenarios, fleets and game days, without asking any host
     Check(check::Args),
     /// Run a scenario
     Run(run::Args),
@@ -94,6 +96,8 @@ enum Verb {
     Trend(trend::Args),
     /// Decide whether a run passes, by itself and beside a baseline
     Gate(gate::Args),
+    /// Show when game days are due, who takes part, and what they do
+    Gameday(gameday::Args),
     /// Look at each host: kernel, clocks, service managers, foreign rules, policy
     Doctor(doctor::Args),
     /// Certificates of people and hosts
@@ -104,7 +108,7 @@ enum Verb {
     /// A whole drill on this machine: six hosts, six attacks, one report
     #[cfg(feature = "lab")]
     Demo(demo::Args),
-    /// Print the JSON Schema of scenario or fleet files
+    /// Print the JSON Schema of scenarios, fleets or game days
     Schema(schema::Args),
     /// Print completions for a shell
     Completions(completions::Args),
@@ -137,6 +141,7 @@ pub fn main() -> ExitCode {
         Verb::Compare(args) => compare::run(args),
         Verb::Trend(args) => trend::run(args),
         Verb::Gate(args) => gate::run(args),
+        Verb::Gameday(args) => gameday::run(args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Pki(args) => pki::run(args),
         #[cfg(feature = "lab")]

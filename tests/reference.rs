@@ -39,6 +39,11 @@ fn the_page_on_fleets_is_what_the_source_says() {
 }
 
 #[test]
+fn the_page_on_game_days_is_what_the_source_says() {
+    same("docs/gamedays.md", &firedrill_gameday::page());
+}
+
+#[test]
 fn the_page_on_refusals_is_what_the_source_says() {
     same("docs/refusals.md", &reference::refusals());
 }

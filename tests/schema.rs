@@ -101,6 +101,15 @@ fn right_files_fit() {
 }
 
 #[test]
+fn game_days_fit_and_typos_do_not() {
+    let schema = firedrill_gameday::schema();
+    for path in files("gamedays") {
+        fits(&schema, &toml(&path), &schema).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    }
+    assert!(fits(&schema, &toml("tests/wrong/gameday-typos.toml".as_ref()), &schema).is_err());
+}
+
+#[test]
 fn wrong_files_do_not() {
     let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
     assert!(fits(&scenario, &toml("tests/wrong/version.toml".as_ref()), &scenario).is_err());
@@ -125,7 +134,7 @@ fn every_key_is_explained() {
             }
         }
     }
-    for schema in [firedrill::scenario::schema(), firedrill::fleet::schema()] {
+    for schema in [firedrill::scenario::schema(), firedrill::fleet::schema(), firedrill_gameday::schema()] {
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         let mut missing = Vec::new();
         walk(&schema, "", &mut missing);

@@ -3,7 +3,7 @@
 use super::failure::Result;
 use crate::{fleet, reference, scenario, verdict::Exit};
 
-/// Prints the JSON Schema (draft 2020-12) of scenario or fleet files, or their reference page.
+/// Prints the JSON Schema (draft 2020-12) of scenarios, fleets or game days, or their reference page.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill schema scenario > scenario.schema.json
@@ -16,7 +16,7 @@ pub struct Args {
     /// The file format.
     #[arg(required_unless_present = "all")]
     pub which: Option<Which>,
-    /// Both, in one object by their names.
+    /// All of them, in one object by their names.
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
     /// The format of the output.
@@ -40,6 +40,8 @@ pub enum Which {
     Scenario,
     /// Fleet files, and the output of fleet commands.
     Fleet,
+    /// Game days.
+    Gameday,
 }
 
 /// Runs the command.
@@ -51,7 +53,8 @@ pub fn run(args: &Args) -> Result<Exit> {
         let pages = match args.which {
             Some(Which::Scenario) => vec![reference::scenario()],
             Some(Which::Fleet) => vec![reference::fleet()],
-            None => vec![reference::scenario(), reference::fleet()],
+            Some(Which::Gameday) => vec![firedrill_gameday::page()],
+            None => vec![reference::scenario(), reference::fleet(), firedrill_gameday::page()],
         };
         outln!("{}", pages.join("\n").trim_end());
         return Ok(Exit::Held);
@@ -59,7 +62,12 @@ pub fn run(args: &Args) -> Result<Exit> {
     let schema = match args.which {
         Some(Which::Scenario) => scenario::schema(),
         Some(Which::Fleet) => fleet::schema(),
-        None => serde_json::json!({ "scenario": scenario::schema(), "fleet": fleet::schema() }),
+        Some(Which::Gameday) => firedrill_gameday::schema(),
+        None => serde_json::json!({
+            "scenario": scenario::schema(),
+            "fleet": fleet::schema(),
+            "gameday": firedrill_gameday::schema(),
+        }),
     };
     let text = serde_json::to_string_pretty(&schema)?;
     outln!("{text}");

@@ -1,0 +1,54 @@
+//! When a game day is not held, although it is due.
+
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
+
+use crate::schedule::Slot;
+
+/// A time in which a game day is not held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The time.
+    pub span: Span,
+    /// The reason, for people.
+    pub why: String,
+}
+
+/// A length of time at a certain place in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Whole days, in the zone of the schedule that asks; both ends included.
+    Days(Date, Date),
+    /// From a moment until before another.
+    Moments(Timestamp, Timestamp),
+    /// As moments, in the zone of the schedule that asks.
+    Civil(DateTime, DateTime),
+}
+
+impl Closed {
+    /// Whether the start of a slot is in this time.
+    #[must_use]
+    pub fn covers(&self, slot: &Slot, zone: &TimeZone) -> bool {
+        let starts = slot.starts();
+        let moment = |civil: DateTime| zone.to_ambiguous_timestamp(civil).compatible().ok();
+        let within = |from: Timestamp, until: Timestamp| {
+            let at = starts.timestamp();
+            // An event without a length is at its moment.
+            from <= at && (at < until || from == until && at == from)
+        };
+        match &self.span {
+            Span::Days(first, last) => (*first..=*last).contains(&starts.date()),
+            Span::Moments(from, until) => within(*from, *until),
+            Span::Civil(from, until) => match (moment(*from), moment(*until)) {
+                (Some(from), Some(until)) => within(from, until),
+                _ => false,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! Cron's five fields: which days, and which times of a day. Never refers to a zone.
+
+use std::ops::Range;
+
+use jiff::civil::{Date, DateTime};
+
+/// A pattern of five fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cron {
+    text: String,
+    minutes: u64,
+    hours: u64,
+    /// Days of the month; bit 0 is the last one.
+    days: u64,
+    months: u64,
+    /// Days of the week, from Sunday.
+    weekdays: u64,
+    /// Days of the week that count only in one week of the month.
+    in_week: Vec<(i8, Week)>,
+}
+
+/// The week of a month in which a day of the week counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Week {
+    Number(i8),
+    Last,
+}
+
+/// What is wrong with a pattern, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CronError {
+    /// The bytes of the pattern.
+    pub(crate) at: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// A field: its name, its bounds and the names of its values, the first of which is the lower bound.
+struct Field {
+    name: &'static str,
+    least: u32,
+    most: u32,
+    names: &'static [&'static str],
+}
+
+const FIELDS: [Field; 5] = [
+    Field { name: "minute", least: 0, most: 59, names: &[] },
+    Field { name: "hour", least: 0, most: 23, names: &[] },
+    Field { name: "day of month", least: 1, most: 31, names: &[] },
+    Field { name: "month", least: 1, most: 12, names: &MONTHS },
+    Field { name: "day of week", least: 0, most: 7, names: &WEEKDAYS },
+];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+/// The longest each month can be.
+const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/// The days for which a pattern is looked for: `0 0 * 2 MON#5` comes once in 28 years, or in 40 around 2100.
+const HORIZON_DAYS: usize = 42 * 366;
+
+impl Cron {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    /// It is not one, it is ambiguous, or no day fits it.
+    pub(crate) fn parse(text: &str) -> Result<Self, CronError> {
+        let fields = words(text);
+        if fields.len() != FIELDS.len() {
+            let message = match fields.len() {
+                1 if text.trim().starts_with('@') => "nicknames such as `@daily` are not known".to_owned(),
+                6 | 7 => format!("{} fields: seconds and years are not known", fields.len()),
+                count => format!("{count} fields, and a pattern has five"),
+            };
+            let help = "minute, hour, day of month, month, day of week: \"0 14 * * FRI\"".to_owned();
+            return Err(CronError { at: 0..text.len(), message, help });
+        }
+        let part = |index: usize| (&text[fields[index].clone()], fields[index].start);
+        let plain = |index: usize| {
+            let (field, start) = part(index);
+            set(field, start, &FIELDS[index])
+        };
+        let (minutes, hours, months) = (plain(0)?, plain(1)?, plain(3)?);
+        let days = days(part(2).0, part(2).1)?;
+        let (weekdays, in_week) = days_of_week(part(4).0, part(4).1)?;
+        if part(2).0 != "*" && part(4).0 != "*" {
+            return Err(CronError {
+                at: fields[2].start..fields[4].end,
+                message: "a day of the month and a day of the week: some programs take either, others both"
+                    .to_owned(),
+                help: "write `*` for one of them; the first Friday is `* * FRI#1`, the last one `* * FRIL`"
+                    .to_owned(),
+            });
+        }
+        let there = |month: &u32| {
+            let longest = LONGEST.get(*month as usize - 1).copied().unwrap_or(31);
+            days & 1 == 1 || (1..=longest).any(|day| days >> day & 1 == 1)
+        };
+        if !(1..=12).filter(|month| months >> month & 1 == 1).any(|month| there(&month)) {
+            return Err(CronError {
+                at: fields[2].start..fields[3].end,
+                message: "never: no such day is in these months".to_owned(),
+                help: "`L` is the last day of a month".to_owned(),
+            });
+        }
+        Ok(Self { text: text.to_owned(), minutes, hours, days, months, weekdays, in_week })
+    }
+
+    /// Returns the text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the times from then on, rising; none after about 40 years without any.
+    pub(crate) fn from(&self, from: DateTime) -> impl Iterator<Item = DateTime> + '_ {
+        let days = std::iter::successors(Some(from.date()), |day| day.tomorrow().ok());
+        let near = days.take(HORIZON_DAYS).filter(|day| self.is_on(*day));
+        near.flat_map(|day| self.times(day)).filter(move |time| *time >= from)
+    }
+
+    fn is_on(&self, day: Date) -> bool {
+        let weekday = day.weekday().to_sunday_zero_offset();
+        let is_last = day.day() == day.days_in_month();
+        let month = self.months >> day.month() & 1 == 1;
+        let of_month = self.days >> day.day() & 1 == 1 || self.days & 1 == 1 && is_last;
+        let in_week = self.in_week.iter().any(|(on, week)| {
+            *on == weekday
+                && match week {
+                    Week::Number(number) => (day.day() - 1) / 7 + 1 == *number,
+                    Week::Last => day.day() + 7 > day.days_in_month(),
+                }
+        });
+        month && of_month && (self.weekdays >> weekday & 1 == 1 || in_week)
+    }
+
+    fn times(&self, day: Date) -> impl Iterator<Item = DateTime> + '_ {
+        let hours = (0..24_i8).filter(|hour| self.hours >> hour & 1 == 1);
+        hours.flat_map(move |hour| {
+            let minutes = (0..60_i8).filter(|minute| self.minutes >> minute & 1 == 1);
+            minutes.map(move |minute| day.at(hour, minute, 0, 0))
+        })
+    }
+}
+
+/// Returns the bytes of the words.
+fn words(text: &str) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = Vec::new();
+    let mut inside = false;
+    for (at, c) in text.char_indices() {
+        match (inside, c.is_ascii_whitespace()) {
+            (false, false) => all.push(at..at + c.len_utf8()),
+            (true, false) => {
+                if let Some(last) = all.last_mut() {
+                    last.end = at + c.len_utf8();
+                }
+            }
+            _ => {}
+        }
+        inside = !c.is_ascii_whitespace();
+    }
+    all
+}
+
+/// Parses the days of the month.
+fn days(text: &str, start: usize) -> Result<u64, CronError> {
+    let mut days = 0;
+    for (item, at) in items(text, start) {
+        days |= if item.eq_ignore_ascii_case("L") { 1 } else { one(item, at, &FIELDS[2])? };
+    }
+    Ok(days)
+}
+
+/// Parses the days of the week; 7 is Sunday, like 0.
+fn days_of_week(text: &str, start: usize) -> Result<(u64, Vec<(i8, Week)>), CronError> {
+    let (mut all, mut in_week) = (0, Vec::new());
+    for (item, at) in items(text, start) {
+        let (day, week) = if let Some((day, number)) = item.split_once('#') {
+            let number = number.parse::<i8>().ok().filter(|number| (1..=5).contains(number));
+            let Some(number) = number else {
+                return Err(wrong(item, at, "is no week of a month", "`FRI#1` to `FRI#5`"));
+            };
+            (day, Week::Number(number))
+        } else if let Some(day) = item.strip_suffix(['L', 'l']).filter(|day| !day.is_empty()) {
+            (day, Week::Last)
+        } else {
+            all |= one(item, at, &FIELDS[4])?;
+            continue;
+        };
+        let number = value(day, at, &FIELDS[4])?;
+        in_week.push((i8::try_from(number % 7).unwrap_or(0), week));
+    }
+    if all >> 7 & 1 == 1 {
+        all |= 1;
+    }
+    Ok((all, in_week))
+}
+
+fn set(text: &str, start: usize, field: &Field) -> Result<u64, CronError> {
+    items(text, start).try_fold(0, |set, (item, at)| Ok(set | one(item, at, field)?))
+}
+
+/// Returns the parts of a list, each with its place in the pattern.
+fn items(text: &str, start: usize) -> impl Iterator<Item = (&str, usize)> {
+    text.split(',').scan(start, |next, item| {
+        let at = *next;
+        *next += item.len() + 1;
+        Some((item, at))
+    })
+}
+
+/// Parses `*`, a value, a range, or one of the first and last with a step.
+fn one(item: &str, at: usize, field: &Field) -> Result<u64, CronError> {
+    let (base, step) = match item.split_once('/') {
+        Some((base, step)) => (base, Some(step)),
+        None => (item, None),
+    };
+    let (from, until) = match base.split_once('-') {
+        _ if base == "*" => (field.least, field.most.min(if field.most == 7 { 6 } else { field.most })),
+        Some((from, until)) => (value(from, at, field)?, value(until, at, field)?),
+        None if step.is_some() => {
+            let help = format!("`*/N`, or a range such as `{base}-{}/N`", field.most);
+            return Err(wrong(item, at, "has a step without a range", &help));
+        }
+        None => {
+            let one = value(base, at, field)?;
+            (one, one)
+        }
+    };
+    if until < from {
+        return Err(wrong(item, at, "runs backwards", "write both parts as a list: `FRI,SAT,SUN,MON`"));
+    }
+    let step = match step {
+        None => 1,
+        Some(step) => {
+            let number =
+                step.parse::<usize>().ok().filter(|number| (1..=field.most as usize).contains(number));
+            let help = format!("a number from 1 to {}", field.most);
+            number.ok_or_else(|| wrong(item, at, "has no step that can be", &help))?
+        }
+    };
+    Ok((from..=until).step_by(step).fold(0, |set, value| set | 1 << value))
+}
+
+fn value(text: &str, at: usize, field: &Field) -> Result<u32, CronError> {
+    let named = field.names.iter().zip(field.least..).find(|(name, _)| name.eq_ignore_ascii_case(text));
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && (field.least..=field.most).contains(number));
+    named.map(|(_, value)| value).or(number).ok_or_else(|| {
+        let names = match field.names {
+            [first, .., last] => format!(", or {first} to {last}"),
+            _ => String::new(),
+        };
+        let help = format!("numbers from {} to {}{names}", field.least, field.most);
+        wrong(text, at, &format!("is no {}", field.name), &help)
+    })
+}
+
+fn wrong(text: &str, at: usize, what: &str, help: &str) -> CronError {
+    CronError { at: at..at + text.len(), message: format!("`{text}` {what}"), help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

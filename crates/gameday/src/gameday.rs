@@ -1,0 +1,80 @@
+//! A game day that was read.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use firedrill_plan::diagnostic::{Item, Place};
+use firedrill_wire::Span;
+
+use crate::{
+    closed::Closed,
+    file::{GamedayFile, GoNoGo, Requires},
+    schedule::{Schedule, Slot},
+};
+
+/// A game day without errors of its own. Its scenarios and its fleet were not read.
+#[derive(Clone, Debug)]
+pub struct Gameday {
+    /// Its file, as it was given.
+    pub file: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Its scenarios, in order.
+    pub drills: Vec<Drill>,
+    /// The file of its fleet.
+    pub fleet: PathBuf,
+    /// When it is due.
+    pub schedule: Schedule,
+    /// When it is not held.
+    pub closed: Vec<Closed>,
+    /// How long before the start it is announced, longest first.
+    pub announce: Vec<Span>,
+    /// Names of people, by role.
+    pub roles: BTreeMap<String, String>,
+    /// Who has to agree.
+    pub go_no_go: Option<GoNoGo>,
+    /// What has to have held before.
+    pub requires: Option<Requires>,
+    /// The text of its file.
+    pub text: Arc<str>,
+    pub(crate) item: Item<GamedayFile>,
+}
+
+/// A scenario of a game day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drill {
+    /// Its file.
+    pub file: PathBuf,
+    /// Values of parameters.
+    pub params: Vec<(String, String)>,
+    /// The seed of random picks; `None` draws a new one for each run.
+    pub seed: Option<u64>,
+}
+
+impl Gameday {
+    /// Returns the reason why a slot is not held; `None` if it is.
+    #[must_use]
+    pub fn why_closed(&self, slot: &Slot) -> Option<&str> {
+        self.closed
+            .iter()
+            .find(|closed| closed.covers(slot, self.schedule.zone()))
+            .map(|closed| closed.why.as_str())
+    }
+
+    /// Returns the place of its schedule.
+    #[must_use]
+    pub fn place_of_schedule(&self) -> Place {
+        self.item.place_at(&["schedule"], true)
+    }
+
+    /// Returns the place of the scenario of that index.
+    #[must_use]
+    pub fn place_of_scenario(&self, index: usize) -> Place {
+        self.item.place_at(&["scenarios", &index.to_string()], false)
+    }
+
+    /// Returns the place of its name.
+    #[must_use]
+    pub fn place_of_name(&self) -> Place {
+        self.item.place_at(&["name"], false)
+    }
+}

@@ -1,0 +1,51 @@
+//! Game days: files that say which drills are run when, by whom and under which conditions.
+//!
+//! Reads and checks them, and says when they are due, in civil time by the zone data that are built in. Never starts a run,
+//! never asks a host, and knows no clock: each question names its time.
+
+pub mod calendar;
+mod closed;
+mod cron;
+mod entry;
+mod file;
+mod gameday;
+pub mod ics;
+mod names;
+mod not_on;
+pub mod overlap;
+mod pattern;
+pub mod promotion;
+mod read;
+mod schedule;
+mod times;
+
+pub use closed::{Closed, Span as ClosedSpan};
+pub use entry::{ScenarioEntry, Seed};
+pub use file::{GamedayFile, GoNoGo, Requires};
+pub use gameday::{Drill, Gameday};
+pub use read::{is_gameday, read};
+pub use schedule::{Schedule, Slot};
+pub use times::zones;
+
+use serde_json::Value;
+
+/// The game day whose parts are the examples on the reference page.
+pub const EXAMPLE: &str = include_str!("reference/gameday.toml");
+
+/// Further examples of a schedule, each in place of that of [`EXAMPLE`].
+pub const SCHEDULES: &str = include_str!("reference/schedules.toml");
+
+/// Returns the JSON Schema of game days (draft 2020-12).
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(GamedayFile).to_value();
+    firedrill_plan::scenario::set_schema_title(&mut schema, "Firedrill game day");
+    schema
+}
+
+/// Returns the reference page.
+#[must_use]
+pub fn page() -> String {
+    let examples = format!("{EXAMPLE}\n{SCHEDULES}");
+    firedrill_plan::reference::page(&schema(), &examples, include_str!("reference/gameday.md"))
+}

@@ -1,0 +1,157 @@
+//! Reads a game day and reports all errors in it that need neither its scenarios nor its fleet.
+
+mod people;
+mod when;
+
+use std::path::{Path, PathBuf};
+
+use firedrill_plan::{
+    diagnostic::{Item, Place, Problem, Sink},
+    fleet, scenario, typed,
+};
+use jiff::{Timestamp, tz::TimeZoneDatabase};
+
+use crate::{
+    closed::Closed,
+    entry::{ScenarioEntry, Seed},
+    file::GamedayFile,
+    gameday::{Drill, Gameday},
+    names::is_name,
+    not_on,
+};
+
+/// The folder from whose parent paths are relative.
+const FOLDER: &str = "gamedays";
+/// Keys that only game days have.
+const OWN_KEYS: [&str; 8] =
+    ["scenarios", "fleet", "schedule", "not_on", "announce", "roles", "go_no_go", "requires"];
+/// The other keys at the top of a game day.
+const SHARED_KEYS: [&str; 2] = ["schema", "name"];
+
+/// Whether a file is a game day: it has tables that only game days have, and none that only scenarios or fleets have.
+#[must_use]
+pub fn is_gameday(file: &Path) -> bool {
+    let keys = typed::keys(file);
+    let others = scenario::KEYS.iter().chain(&fleet::KEYS);
+    let others: Vec<&str> =
+        others.copied().filter(|key| !SHARED_KEYS.contains(key) && !OWN_KEYS.contains(key)).collect();
+    let is_other = |key: &str| others.contains(&key);
+    keys.iter().any(|key| OWN_KEYS.contains(&key.as_str())) && !keys.iter().any(|key| is_other(key))
+}
+
+/// Reads a game day. All errors go to `sink`; returns `None` if there are any. A schedule that
+/// is not due any more after `now` is a warning.
+#[must_use]
+pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Sink) -> Option<Gameday> {
+    let before = sink.errors();
+    let read = typed::read::<GamedayFile>(path, "game day", sink)?;
+    let item = read.item?;
+    let base = base(path);
+    let mut reader = Reader { item: &item, zones, base: &base, sink };
+    reader.name();
+    let drills = reader.drills();
+    let schedule = reader.schedule();
+    let closed = reader.closed();
+    let announce = reader.announce();
+    reader.go_no_go();
+    reader.requires();
+    let schedule = schedule?;
+    reader.is_due(&schedule, &closed, now);
+    if item.broken || sink.errors() > before {
+        return None;
+    }
+    let file = item.value.clone();
+    Some(Gameday {
+        file: path.to_owned(),
+        name: file.name,
+        drills,
+        fleet: base.join(file.fleet),
+        schedule,
+        closed,
+        announce,
+        roles: file.roles,
+        go_no_go: file.go_no_go,
+        requires: file.requires,
+        text: read.text,
+        item,
+    })
+}
+
+/// Returns the folder that paths are relative to: that above `gamedays`, or else the file's own.
+fn base(path: &Path) -> PathBuf {
+    let own = path.parent().unwrap_or(Path::new(""));
+    if own.file_name().is_some_and(|name| name == FOLDER) {
+        return own.parent().unwrap_or(Path::new("")).to_owned();
+    }
+    let real = path.canonicalize().ok();
+    let in_folder = real.as_deref().and_then(Path::parent).is_some_and(|own| own.ends_with(FOLDER));
+    if in_folder { own.join("..") } else { own.to_owned() }
+}
+
+struct Reader<'a> {
+    item: &'a Item<GamedayFile>,
+    zones: &'a TimeZoneDatabase,
+    base: &'a Path,
+    sink: &'a mut Sink,
+}
+
+impl Reader<'_> {
+    fn file(&self) -> &GamedayFile {
+        &self.item.value
+    }
+
+    /// Returns the place of a value. What could not be read is missing in lists, so that later elements have other indexes:
+    /// then it is the place of the list.
+    fn place(&self, path: &[&str]) -> Place {
+        match path.iter().position(|step| step.parse::<usize>().is_ok()).filter(|_| self.item.broken) {
+            Some(index) => self.item.place_at(&path[..index], true),
+            None => self.item.place_at(path, false),
+        }
+    }
+
+    fn wrong(&mut self, path: &[&str], message: impl Into<String>, label: &str, help: impl Into<String>) {
+        let place = self.place(path);
+        self.sink.push(Problem::error(message).at(place, label).help(help));
+    }
+
+    fn name(&mut self) {
+        let name = self.item.value.name.clone();
+        if !is_name(&name) {
+            let message = format!("`{name}` cannot be the name of a game day");
+            self.wrong(
+                &["name"],
+                message,
+                "not a name",
+                "lower-case letters, digits and `-`, such as \"payments-friday\"",
+            );
+        }
+    }
+
+    fn drills(&mut self) -> Vec<Drill> {
+        let file = self.file();
+        let entries = file.scenarios.clone();
+        if entries.is_empty() && !self.item.broken {
+            let help = "scenarios = [\"scenarios/friday.toml\"]";
+            self.wrong(&["scenarios"], "a game day without scenarios does nothing", "an empty list", help);
+        }
+        let drill = |entry: ScenarioEntry| Drill {
+            file: self.base.join(entry.0.file),
+            params: entry.0.params.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            seed: match entry.0.seed {
+                Seed::Fresh => None,
+                Seed::Fixed(seed) => Some(seed),
+            },
+        };
+        entries.into_iter().map(drill).collect()
+    }
+
+    fn closed(&mut self) -> Vec<Closed> {
+        let entries = self.file().not_on.clone();
+        let mut all = Vec::new();
+        for (index, text) in entries.iter().enumerate() {
+            let place = self.place(&["not_on", &index.to_string()]);
+            all.extend(not_on::read(text, self.base, place, self.zones, self.sink));
+        }
+        all
+    }
+}

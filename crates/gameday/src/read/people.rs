@@ -1,0 +1,101 @@
+//! Who takes part in a game day, who has to agree, and what has to have held before.
+
+use std::collections::BTreeSet;
+
+use firedrill_plan::diagnostic::suggest;
+use firedrill_wire::Span;
+
+use super::Reader;
+
+impl Reader<'_> {
+    pub(super) fn announce(&mut self) -> Vec<Span> {
+        let mut all = self.file().announce.clone();
+        for (index, one) in all.iter().enumerate() {
+            let path = ["announce", &index.to_string()];
+            if one.is_zero() {
+                self.wrong(
+                    &path,
+                    "an announcement at the start comes too late",
+                    "no time before",
+                    "for example \"15m\"",
+                );
+            } else if all[..index].contains(one) {
+                self.wrong(
+                    &path,
+                    format!("`{one}` before is there twice"),
+                    "again here",
+                    "remove one of them",
+                );
+            }
+        }
+        all.sort_unstable_by(|one, other| other.cmp(one));
+        all
+    }
+
+    pub(super) fn go_no_go(&mut self) {
+        let Some(own) = self.file().go_no_go.clone() else { return };
+        let roles = self.file().roles.clone();
+        if own.expires.is_zero() {
+            self.wrong(
+                &["go_no_go", "expires"],
+                "nobody can agree within no time",
+                "no time",
+                "for example \"30m\"",
+            );
+        }
+        let mut people = BTreeSet::new();
+        let mut all_known = true;
+        for (index, role) in own.of.iter().enumerate() {
+            let index = index.to_string();
+            match roles.get(role) {
+                Some(person) => _ = people.insert(person.as_str()),
+                None => {
+                    all_known = false;
+                    let help = suggest(role, roles.keys().map(String::as_str), "roles");
+                    let help =
+                        if roles.is_empty() { format!("roles = {{ {role} = \"alice\" }}") } else { help };
+                    let message = format!("nobody has the role `{role}`");
+                    self.wrong(&["go_no_go", "of", &index], message, "not in `roles`", help);
+                }
+            }
+        }
+        let wanted = usize::try_from(own.people).unwrap_or(usize::MAX);
+        if wanted == 0 {
+            self.wrong(
+                &["go_no_go", "people"],
+                "if nobody has to agree, nobody is asked",
+                "at least 1",
+                "or leave `go_no_go` out",
+            );
+        } else if all_known && people.len() < wanted {
+            let there = people.iter().copied().collect::<Vec<_>>().join(", ");
+            let there = if there.is_empty() { "nobody".to_owned() } else { there };
+            let message = format!(
+                "{wanted} people have to agree, and the roles in `of` are held by {}: {there}",
+                people.len()
+            );
+            let help = "somebody with two roles is one person; name more roles in `of`, or give one to somebody else";
+            self.wrong(&["go_no_go", "people"], message, "more than there are", help);
+        }
+    }
+
+    pub(super) fn requires(&mut self) {
+        let Some(own) = self.file().requires.clone() else { return };
+        if own.held_within.is_zero() {
+            self.wrong(
+                &["requires", "held_within"],
+                "no run can have begun within no time",
+                "no time",
+                "for example \"14d\"",
+            );
+        }
+        if own.environment.trim().is_empty() {
+            self.wrong(
+                &["requires", "environment"],
+                "the environment has no name",
+                "empty",
+                "for example \"staging\"",
+            );
+        }
+    }
+}

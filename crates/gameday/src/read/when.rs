@@ -1,0 +1,227 @@
+//! The schedule of a game day: its pattern, its zone and its delay.
+
+use firedrill_plan::diagnostic::{Problem, nearest};
+use firedrill_wire::Span;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use super::Reader;
+use crate::{
+    closed::Closed,
+    cron::Cron,
+    file::ScheduleFile,
+    pattern::{Every, Pattern, Step},
+    schedule::{Schedule, Slot},
+    times::{date, moment, time, zone},
+};
+
+/// The longest delay.
+const JITTER_MOST: Span = Span::secs(12 * 3600);
+/// Number of slots that are looked at for delays that reach into the next one.
+const LOOKED_AT: usize = 200;
+
+impl Reader<'_> {
+    pub(super) fn schedule(&mut self) -> Option<Schedule> {
+        let own = self.file().schedule.clone();
+        let zone = self.zone(&own.zone);
+        let pattern = self.pattern(&own);
+        if let Some(jitter) = own.jitter.filter(|jitter| *jitter > JITTER_MOST) {
+            let message = format!("a delay of up to {jitter} is longer than half a day");
+            self.wrong(&["schedule", "jitter"], message, "too long", "at most \"12h\"");
+        }
+        let name = self.file().name.clone();
+        Some(Schedule { name, pattern: pattern?, zone: zone?, jitter: own.jitter })
+    }
+
+    fn zone(&mut self, name: &str) -> Option<TimeZone> {
+        let found = zone(name, self.zones);
+        // A zone that is missing was reported.
+        if found.is_none() && self.item.text_at(&["schedule", "zone"]).is_some() {
+            let known: Vec<String> = self.zones.available().map(|name| name.to_string()).collect();
+            let known = known.iter().map(String::as_str);
+            let message = format!("`{name}` is not the name of a time zone");
+            let help = suggest_zone(name, known);
+            self.wrong(&["schedule", "zone"], message, "no such zone", help);
+        }
+        found
+    }
+
+    fn pattern(&mut self, own: &ScheduleFile) -> Option<Pattern> {
+        let has =
+            [("cron", own.cron.is_some()), ("every", own.every.is_some()), ("once", own.once.is_some())];
+        let kinds: Vec<&str> = has.iter().filter(|(_, has)| *has).map(|(kind, _)| *kind).collect();
+        let kind = match kinds.as_slice() {
+            [kind] => *kind,
+            // What was wrong of the schedule was reported.
+            [] if self.item.broken => return None,
+            [] => {
+                let help = "{ cron = \"0 14 * * FRI\" }, { every = \"2 weeks\", from = \"2026-10-09\", at = \"14:00\" } or { once = \
+                            \"2026-12-04T14:00\" }, each with its `zone`";
+                self.wrong(
+                    &["schedule"],
+                    "the schedule does not say when",
+                    "needs `cron`, `every` or `once`",
+                    help,
+                );
+                return None;
+            }
+            [first, second, ..] => {
+                let message = format!("the schedule has `{first}` and `{second}`");
+                let place = self.item.place_at(&["schedule", second], true);
+                let other = self.item.place_at(&["schedule", first], true);
+                let problem = Problem::error(message).at(place, "one of them").also(other, "or the other");
+                self.sink.push(problem.help("several schedules are several game days"));
+                return None;
+            }
+        };
+        for (key, given) in [("from", own.from.is_some()), ("at", own.at.is_some())] {
+            if given && kind != "every" {
+                let place = self.item.place_at(&["schedule", key], true);
+                let message = format!("`{key}` has no meaning beside `{kind}`");
+                self.sink.push(Problem::error(message).at(place, "only with `every`").help("remove it"));
+            }
+        }
+        match kind {
+            "cron" => self.cron(own.cron.as_deref()?),
+            "once" => {
+                let once = own.once.as_deref()?;
+                let at = moment(once);
+                if at.is_none() {
+                    let message = format!("`{once}` is no date and time");
+                    self.wrong(
+                        &["schedule", "once"],
+                        message,
+                        "not a moment",
+                        "for example \"2026-12-04T14:00\", in the time of `zone`",
+                    );
+                }
+                at.map(Pattern::Once)
+            }
+            _ => self.every(own),
+        }
+    }
+
+    fn cron(&mut self, text: &str) -> Option<Pattern> {
+        match Cron::parse(text) {
+            Ok(cron) => Some(Pattern::Cron(cron)),
+            Err(error) => {
+                let mut place = self.item.place_at(&["schedule", "cron"], false);
+                // A quoted text without escapes stands in the file as it is.
+                if place.at.len() == text.len() + 2 {
+                    let start = place.at.start + 1;
+                    place.at = start + error.at.start..start + error.at.end.max(error.at.start + 1);
+                }
+                let problem = Problem::error(format!("in the cron pattern `{text}`: {}", error.message));
+                self.sink.push(problem.at(place, "here").help(error.help));
+                None
+            }
+        }
+    }
+
+    fn every(&mut self, own: &ScheduleFile) -> Option<Pattern> {
+        let every = own.every.as_deref()?;
+        let step = Step::parse(every);
+        if step.is_none() {
+            let message = format!("`{every}` is no number of days, weeks or months");
+            self.wrong(
+                &["schedule", "every"],
+                message,
+                "not a step",
+                "\"1 week\", \"2 weeks\", \"10 days\", \"3 months\"",
+            );
+        }
+        let mut needed = |key: &str, value: Option<&str>, example: &str| {
+            if value.is_none() && !self.item.broken {
+                let place = self.item.place_at(&["schedule", "every"], true);
+                let message = format!("`every` needs `{key}`");
+                self.sink.push(Problem::error(message).at(place, "counted from when?").help(example));
+            }
+        };
+        needed("from", own.from.as_deref(), "from = \"2026-10-09\" is the first day");
+        needed("at", own.at.as_deref(), "at = \"14:00\"");
+        let (from, at) = (own.from.as_deref()?, own.at.as_deref()?);
+        let (day, clock) = (date(from), time(at));
+        if day.is_none() {
+            self.wrong(
+                &["schedule", "from"],
+                format!("`{from}` is no date"),
+                "not a date",
+                "for example \"2026-10-09\"",
+            );
+        }
+        if clock.is_none() {
+            self.wrong(
+                &["schedule", "at"],
+                format!("`{at}` is no time of day"),
+                "not a time",
+                "for example \"14:00\"",
+            );
+        }
+        Some(Pattern::Every(Every { step: step?, from: day?, at: clock? }))
+    }
+
+    /// Refuses a schedule that has no slot left, and one whose delays reach into the next slot. Warns if all slots are closed.
+    pub(super) fn is_due(&mut self, schedule: &Schedule, closed: &[Closed], now: Timestamp) {
+        let slots: Vec<Slot> = schedule.upcoming(now).take(LOOKED_AT).collect();
+        let place = self.item.place_of_key("schedule");
+        let Some(first) = slots.first() else {
+            let problem = Problem::warning(format!("it is not due any more: {schedule}"));
+            self.sink.push(problem.at(place, "has no slot left").help("move it, or delete the file"));
+            return;
+        };
+        let pairs = slots.iter().zip(slots.iter().skip(1));
+        if let Some((one, next)) = pairs.filter(|_| schedule.jitter.is_some()).find(|(one, next)| {
+            let most = schedule.jitter.and_then(|most| SignedDuration::try_from(most.0).ok());
+            most.is_some_and(|most| one.due.timestamp() + most >= next.due.timestamp())
+        }) {
+            let message = format!(
+                "the delay may reach from {} into the next slot at {}",
+                one.civil_text(),
+                next.civil_text()
+            );
+            self.wrong(
+                &["schedule", "jitter"],
+                message,
+                "too long for this schedule",
+                "it is shorter than the time between two slots",
+            );
+        }
+        let zone = schedule.zone();
+        let why = |slot: &Slot| {
+            closed.iter().find(|closed| closed.covers(slot, zone)).map(|closed| closed.why.clone())
+        };
+        if let Some(why) = why(first).filter(|_| slots.iter().all(|slot| why(slot).is_some())) {
+            let times = if slots.len() == 1 {
+                "its one slot".to_owned()
+            } else {
+                format!("each of its next {} slots", slots.len())
+            };
+            let problem = Problem::warning(format!(
+                "it is never held: {times} is in `not_on` (at {}: {why})",
+                first.civil_text()
+            ));
+            let place = self.item.place_at(&["not_on"], true);
+            self.sink.push(
+                problem.at(place, "excludes all of them").help("move the schedule, or shorten the list"),
+            );
+        }
+    }
+}
+
+/// Suggests a zone, also where only the city or another spelling was written.
+fn suggest_zone<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let lower = name.to_ascii_lowercase().replace(' ', "_");
+    let is_same = |zone: &&str| {
+        let zone = zone.to_ascii_lowercase();
+        zone == lower || zone.rsplit('/').next() == Some(lower.as_str())
+    };
+    match known.clone().find(is_same) {
+        Some(zone) => format!("did you mean `{zone}`?"),
+        None => {
+            let near = nearest(name, known);
+            near.map_or_else(
+                || "an IANA name such as \"Europe/Berlin\", or \"UTC\"; offsets and abbreviations do not say when clocks change".to_owned(),
+                |zone| format!("did you mean `{zone}`?"),
+            )
+        }
+    }
+}

@@ -1,0 +1,219 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    cron::Cron,
+    pattern::{Every, Step},
+    times::{date, moment, time, zone, zones},
+};
+
+fn cron(pattern: &str, zone_name: &str) -> Schedule {
+    Schedule {
+        name: "day".to_owned(),
+        pattern: Pattern::Cron(Cron::parse(pattern).unwrap()),
+        zone: zone(zone_name, &zones()).unwrap(),
+        jitter: None,
+    }
+}
+
+fn every(zone_name: &str, step: &str, from: &str, at: &str) -> Schedule {
+    let pattern = Pattern::Every(Every {
+        step: Step::parse(step).unwrap(),
+        from: date(from).unwrap(),
+        at: time(at).unwrap(),
+    });
+    Schedule { pattern, ..cron("0 0 * * *", zone_name) }
+}
+
+fn once(zone_name: &str, at: &str) -> Schedule {
+    Schedule { pattern: Pattern::Once(moment(at).unwrap()), ..cron("0 0 * * *", zone_name) }
+}
+
+/// Returns slots from the begin of a day, as their local time with offset.
+fn due(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
+    let slots = schedule.next(begin(schedule, from), count);
+    slots.iter().map(|slot| slot.due.strftime("%Y-%m-%d %H:%M%:z").to_string()).collect()
+}
+
+fn begin(schedule: &Schedule, day: &str) -> Timestamp {
+    let begin = date(day).unwrap().to_zoned(schedule.zone.clone()).unwrap();
+    begin.timestamp() - SignedDuration::from_secs(1)
+}
+
+fn notes(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
+    schedule.next(begin(schedule, from), count).into_iter().filter_map(|slot| slot.note).collect()
+}
+
+const BERLIN: &str = "Europe/Berlin";
+
+#[test]
+fn a_time_in_a_gap_runs_when_the_gap_is_over() {
+    let nightly = cron("30 2 * * *", BERLIN);
+    assert_eq!(
+        due(&nightly, "2027-03-27", 3),
+        ["2027-03-27 02:30+01:00", "2027-03-28 03:00+02:00", "2027-03-29 02:30+02:00"]
+    );
+    assert_eq!(
+        notes(&nightly, "2027-03-27", 3),
+        ["2027-03-28: 02:30 does not exist in Europe/Berlin, runs at 03:00"]
+    );
+    assert_eq!(due(&cron("0,30 2 * * *", BERLIN), "2027-03-28", 2)[0], "2027-03-28 03:00+02:00", "once");
+    assert_eq!(due(&cron("0,30 2 * * *", BERLIN), "2027-03-28", 2)[1], "2027-03-29 02:00+02:00");
+}
+
+#[test]
+fn a_gap_makes_no_run_beside_one_of_the_pattern() {
+    let both = cron("30 2,3 * * *", BERLIN);
+    assert_eq!(due(&both, "2027-03-28", 2), ["2027-03-28 03:30+02:00", "2027-03-29 02:30+02:00"]);
+    assert_eq!(
+        notes(&both, "2027-03-28", 2),
+        ["2027-03-28: 02:30 does not exist in Europe/Berlin, the run at 03:30 stands for it"]
+    );
+    let often = due(&cron("*/30 * * * *", BERLIN), "2027-03-28", 6);
+    let times: Vec<&str> = often.iter().map(|slot| &slot[11..16]).collect();
+    assert_eq!(times, ["00:00", "00:30", "01:00", "01:30", "03:00", "03:30"]);
+    // The day's other runs are not lost.
+    let rest = due(&cron("15 */2 * * *", BERLIN), "2027-03-28", 4);
+    let times: Vec<&str> = rest.iter().map(|slot| &slot[11..16]).collect();
+    assert_eq!(times, ["00:15", "03:00", "04:15", "06:15"]);
+}
+
+#[test]
+fn an_hour_that_occurs_twice_runs_once() {
+    let nightly = cron("30 2 * * *", BERLIN);
+    assert_eq!(due(&nightly, "2026-10-25", 2), ["2026-10-25 02:30+02:00", "2026-10-26 02:30+01:00"]);
+    assert_eq!(
+        notes(&nightly, "2026-10-25", 2),
+        ["2026-10-25: 02:30 occurs twice in Europe/Berlin, runs at the first (02:30+02)"]
+    );
+    let around = due(&cron("30 1,2,3 * * *", BERLIN), "2026-10-25", 4);
+    assert_eq!(
+        around,
+        [
+            "2026-10-25 01:30+02:00",
+            "2026-10-25 02:30+02:00",
+            "2026-10-25 03:30+01:00",
+            "2026-10-26 01:30+01:00"
+        ]
+    );
+    let often = due(&cron("*/30 2,3 * * *", BERLIN), "2026-10-25", 4);
+    let times: Vec<&str> = often.iter().map(|slot| &slot[11..]).collect();
+    assert_eq!(times, ["02:00+02:00", "02:30+02:00", "03:00+01:00", "03:30+01:00"]);
+}
+
+#[test]
+fn days_of_the_week_are_those_of_the_zone() {
+    let auckland = cron("0 7 * * FRI", "Pacific/Auckland");
+    let slot = auckland.next(begin(&auckland, "2026-12-01"), 1).remove(0);
+    assert_eq!(slot.due.strftime("%A %H:%M %:z").to_string(), "Friday 07:00 +13:00");
+    assert_eq!(slot.due.timestamp().to_string(), "2026-12-03T18:00:00Z", "a Thursday in UTC");
+}
+
+#[test]
+fn gaps_at_midnight_and_of_half_an_hour() {
+    assert_eq!(
+        due(&cron("0 0 * * *", "Africa/Cairo"), "2027-04-30", 2),
+        ["2027-04-30 01:00+03:00", "2027-05-01 00:00+03:00"]
+    );
+    assert_eq!(due(&cron("15 2 * * *", "Australia/Lord_Howe"), "2026-10-04", 1), ["2026-10-04 02:30+11:00"]);
+    // The gap ends with the day, so the slot of this day is due in the next one, which has two.
+    let nuuk = cron("59 23 * * *", "America/Nuuk");
+    let slots = nuuk.next(begin(&nuuk, "2027-03-27"), 2);
+    assert_eq!(slots[0].civil_text(), "2027-03-27T23:59");
+    assert_eq!(due(&nuuk, "2027-03-27", 2), ["2027-03-28 00:00-01:00", "2027-03-28 23:59-01:00"]);
+    assert_eq!(
+        notes(&nuuk, "2027-03-27", 1),
+        ["2027-03-27: 23:59 does not exist in America/Nuuk, runs at 00:00 on 2027-03-28"]
+    );
+}
+
+#[test]
+fn steps_are_counted_in_civil_time() {
+    let fortnight = every(BERLIN, "2 weeks", "2026-10-09", "14:00");
+    let slots = fortnight.next(begin(&fortnight, "2026-10-01"), 14);
+    assert_eq!(slots.len(), 14);
+    for slot in &slots {
+        assert_eq!(slot.due.strftime("%A %H:%M").to_string(), "Friday 14:00");
+    }
+    let offsets: BTreeSet<i32> = slots.iter().map(|slot| slot.due.offset().seconds()).collect();
+    assert_eq!(offsets.len(), 2, "over both changes of clocks");
+    assert_eq!(
+        due(&every(BERLIN, "1 day", "2027-01-01", "02:30"), "2027-03-28", 1),
+        ["2027-03-28 03:00+02:00"]
+    );
+    assert_eq!(due(&once(BERLIN, "2027-03-28T02:30"), "2027-03-01", 5), ["2027-03-28 03:00+02:00"]);
+    assert_eq!(due(&once(BERLIN, "2027-03-28T02:30"), "2027-03-29", 5), Vec::<String>::new());
+}
+
+#[test]
+fn the_next_slot_follows_from_the_last_one() {
+    for schedule in [
+        cron("30 1,2,3 * * *", BERLIN),
+        cron("*/20 * * * *", "Australia/Lord_Howe"),
+        cron("59 23 * * *", "America/Nuuk"),
+    ] {
+        let all = schedule.next("2026-03-01T00:00:00Z".parse().unwrap(), 2000);
+        for pair in all.windows(2) {
+            assert_eq!(schedule.next(pair[0].due.timestamp(), 1), pair[1..], "{schedule}");
+        }
+    }
+}
+
+#[test]
+fn delays_depend_on_the_slot_and_are_bounded() {
+    let late = Schedule { jitter: Some(Span::secs(600)), ..cron("0 14 * * FRI", BERLIN) };
+    let from = begin(&late, "2026-12-01");
+    let slots = late.next(from, 50);
+    assert_eq!(slots, late.next(from, 50));
+    let delays: BTreeSet<i64> = slots.iter().map(|slot| slot.delay.as_secs()).collect();
+    assert!(delays.iter().all(|delay| (0..=600).contains(delay)), "{delays:?}");
+    assert!(delays.len() > 30, "{delays:?}");
+    let other = Schedule { name: "other".to_owned(), ..late.clone() };
+    assert_ne!(late.next(from, 5)[0].delay, other.next(from, 5)[0].delay);
+    // While a slot waits for its delay, it is still to come.
+    let slot = slots.iter().find(|slot| slot.delay.as_secs() > 1).unwrap();
+    let within = slot.due.timestamp() + SignedDuration::from_secs(1);
+    assert_eq!(late.upcoming(within).next().as_ref(), Some(slot));
+    assert_ne!(late.upcoming(slot.starts().timestamp()).next().as_ref(), Some(slot));
+    assert_eq!(late.id(&slots[0]), "day 2026-12-04T14:00");
+}
+
+/// Each pattern in each zone whose clocks change.
+#[test]
+fn slots_rise_and_each_day_has_its_own_in_all_zones() {
+    let zones = zones();
+    let from: Timestamp = "2026-09-01T00:00:00Z".parse().unwrap();
+    let until: Timestamp = "2027-11-30T00:00:00Z".parse().unwrap();
+    let (mut changing, mut slots) = (0, 0);
+    for name in zones.available() {
+        let zone = zones.get(name.as_str()).unwrap();
+        if zone.is_unknown()
+            || zone.following(from).take_while(|change| change.timestamp() < until).next().is_none()
+        {
+            continue;
+        }
+        changing += 1;
+        for pattern in ["30 2 * * *", "0 0 * * *", "59 23 * * *", "15 2 * * *", "30 1 * * *", "0 3 * * *"] {
+            let schedule = Schedule { zone: zone.clone(), ..cron(pattern, "UTC") };
+            let all: Vec<Slot> =
+                schedule.slots(from).take_while(|slot| slot.due.timestamp() < until).collect();
+            slots += all.len();
+            for pair in all.windows(2) {
+                assert!(pair[0].due.timestamp() < pair[1].due.timestamp(), "{name} {pattern}: {pair:?}");
+                assert_eq!(
+                    pair[0].civil.date().tomorrow().unwrap(),
+                    pair[1].civil.date(),
+                    "{name} {pattern}: {pair:?}"
+                );
+            }
+            for slot in &all {
+                let is_moved = slot.due.datetime() != slot.civil;
+                assert!(
+                    !is_moved || slot.note.as_ref().is_some_and(|note| note.contains("does not exist")),
+                    "{name}: {slot:?}"
+                );
+            }
+        }
+    }
+    assert!(changing > 100 && slots > 200_000, "{changing} zones, {slots} slots");
+}

@@ -1,0 +1,257 @@
+//! Game days for commands: read, with their scenarios and fleets checked, and compared with each other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+};
+
+use firedrill_gameday::{
+    Gameday,
+    overlap::{Occupied, Overlap, overlaps},
+};
+use firedrill_wire::{Span, identity::Person};
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZoneDatabase};
+
+use crate::{
+    alike,
+    diagnostic::{JsonProblem, Place, Problem, Report, Sink, plural},
+    fleet::FleetSource,
+    plan::{Inspection, inspect_as, print},
+};
+
+/// Width of text without a terminal.
+pub(super) const WIDTH: usize = 110;
+/// The seed with which a scenario is checked that draws a new one for each run, as in `check`.
+const ANY_SEED: u64 = 0;
+
+/// A game day's file, and what was found in it.
+pub(super) struct Day {
+    /// The game day, if the file has no errors of its own.
+    pub(super) gameday: Option<Gameday>,
+    /// The problems of the file itself.
+    pub(super) report: Report,
+    /// The results of its scenarios' checks, in their order.
+    pub(super) drills: Vec<Inspection>,
+}
+
+/// A game day while it is checked.
+struct Draft {
+    gameday: Option<Gameday>,
+    sink: Sink,
+    drills: Vec<Inspection>,
+}
+
+/// Reads a game day, without its scenarios and its fleet.
+pub(super) fn read(file: &Path, zones: &TimeZoneDatabase, now: Timestamp) -> (Option<Gameday>, Report) {
+    let mut sink = Sink::default();
+    let gameday = firedrill_gameday::read(file, zones, now, &mut sink);
+    (gameday, sink.into_report())
+}
+
+/// Reads game days, checks their scenarios with their fleets, and compares the game days with each other.
+pub(super) fn inspect(files: &[&Path], person: Option<&Person>, now: Timestamp) -> Vec<Day> {
+    let zones = firedrill_gameday::zones();
+    let mut drafts: Vec<Draft> = files.iter().map(|file| draft(file, person, &zones, now)).collect();
+    for (index, problem) in names(&drafts).into_iter().chain(compared(&drafts, now)) {
+        problem.add(&mut drafts, index);
+    }
+    let finished = drafts.into_iter().map(|draft| Day {
+        gameday: draft.gameday,
+        report: draft.sink.into_report(),
+        drills: draft.drills,
+    });
+    finished.collect()
+}
+
+fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Timestamp) -> Draft {
+    let mut sink = Sink::default();
+    let gameday = firedrill_gameday::read(file, zones, now, &mut sink);
+    let mut drills = Vec::new();
+    for (index, drill) in gameday.iter().flat_map(|gameday| gameday.drills.iter().enumerate()) {
+        let Some(gameday) = &gameday else { continue };
+        let fleet = FleetSource::File(gameday.fleet.clone());
+        let seed = Some(drill.seed.unwrap_or(ANY_SEED));
+        let found = inspect_as(person, &drill.file, Some(&fleet), &drill.params, seed);
+        let (errors, _) = found.report.counts();
+        if errors > 0 {
+            let message = format!("`{}` cannot be run as it is named here", drill.file.display());
+            let label = format!("{errors} error{}", plural(errors));
+            sink.push(Problem::error(message).at(gameday.place_of_scenario(index), label).help(
+                "its errors are shown below; paths are relative to the folder that has the folder `gamedays`, or else to the game \
+                 day's own",
+            ));
+        }
+        drills.push(found);
+    }
+    Draft { gameday, sink, drills }
+}
+
+/// A problem with a place in another game day's file.
+struct Between {
+    problem: Problem,
+    other: usize,
+    place: Place,
+    label: String,
+}
+
+impl Between {
+    /// Adds it to the problems of that game day.
+    fn add(self, drafts: &mut [Draft], index: usize) {
+        let other = drafts.get(self.other).and_then(|draft| {
+            let gameday = draft.gameday.as_ref()?;
+            Some((gameday.file.display().to_string(), gameday.text.clone()))
+        });
+        let Some(draft) = drafts.get_mut(index) else { return };
+        let also = match other {
+            Some(_) if self.other == index => None,
+            Some((name, text)) => Some(Place { file: draft.sink.add_source(name, text), ..self.place }),
+            None => None,
+        };
+        draft.sink.push(match also {
+            Some(place) => self.problem.also(place, self.label),
+            None => self.problem,
+        });
+    }
+}
+
+/// Returns game days with the name of another one: their slots could not be told apart.
+fn names(drafts: &[Draft]) -> Vec<(usize, Between)> {
+    let mut known: BTreeMap<&str, (usize, &Gameday)> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let Some(gameday) = &draft.gameday else { continue };
+        match known.get(gameday.name.as_str()) {
+            // The same file twice on the command line.
+            Some((_, other)) if other.file == gameday.file => {}
+            Some((other_index, other)) => {
+                let message = format!("the name `{}` is that of another game day", gameday.name);
+                let problem = Problem::error(message)
+                    .at(gameday.place_of_name(), "again here")
+                    .help("with the civil time the name identifies a slot, so each game day has its own");
+                let (place, label) = (other.place_of_name(), "first here".to_owned());
+                found.push((index, Between { problem, other: *other_index, place, label }));
+            }
+            None => _ = known.insert(&gameday.name, (index, gameday)),
+        }
+    }
+    found
+}
+
+/// Returns game days that would touch the same hosts at the same time.
+fn compared(drafts: &[Draft], now: Timestamp) -> Vec<(usize, Between)> {
+    let mut seen = HashSet::new();
+    let (mut indexes, mut all) = (Vec::new(), Vec::new());
+    for (index, draft) in drafts.iter().enumerate() {
+        let Some(gameday) = &draft.gameday else { continue };
+        let plans = draft.drills.iter().filter(|drill| drill.plan.is_some()).count();
+        if plans < gameday.drills.len() || !seen.insert(gameday.name.as_str()) {
+            continue;
+        }
+        let fleet = gameday.fleet.canonicalize().unwrap_or_else(|_| gameday.fleet.clone());
+        let lasts = signed(longest(&draft.drills));
+        all.push(Occupied { gameday, fleet, hosts: may_touch(&draft.drills), lasts });
+        indexes.push(index);
+    }
+    overlaps(&all, now).iter().map(|overlap| told(overlap, &all, &indexes)).collect()
+}
+
+fn told(overlap: &Overlap, all: &[Occupied<'_>], indexes: &[usize]) -> (usize, Between) {
+    let (first, second) = (&all[overlap.of.0], &all[overlap.of.1]);
+    let (slot, next) = (&overlap.slots.0, &overlap.slots.1);
+    let hosts = alike::names(&overlap.hosts);
+    let lasts = Span(first.lasts.unsigned_abs());
+    let is_itself = overlap.of.0 == overlap.of.1;
+    let message = if is_itself {
+        format!("`{}` may still run when it is due again, on {hosts}", first.gameday.name)
+    } else {
+        let (one, other) = (&first.gameday.name, &second.gameday.name);
+        format!("`{one}` and `{other}` may touch the same hosts at the same time: {hosts}")
+    };
+    let problem = if overlap.is_fixed { Problem::error(message) } else { Problem::warning(message) };
+    let starts = format!("starts {}", local(&next.starts()));
+    let label = if is_itself {
+        format!("starts {} and takes up to {lasts}, then {starts}", local(&slot.starts()))
+    } else {
+        starts
+    };
+    let help = if overlap.is_fixed {
+        "both have this slot only: move one of them, or give it other hosts"
+    } else {
+        "move one of them, or give it other hosts; other slots were not compared beyond the first that overlap"
+    };
+    let problem = problem.at(second.gameday.place_of_schedule(), label).help(help);
+    let label = format!("starts {} and takes up to {lasts}", local(&slot.starts()));
+    let place = first.gameday.place_of_schedule();
+    (indexes[overlap.of.1], Between { problem, other: indexes[overlap.of.0], place, label })
+}
+
+/// Returns all hosts that scenarios may touch.
+pub(super) fn may_touch(drills: &[Inspection]) -> BTreeSet<String> {
+    drills.iter().flat_map(|drill| drill.may_touch.iter().cloned()).collect()
+}
+
+/// Returns the longest time that scenarios may take one after another.
+pub(super) fn longest(drills: &[Inspection]) -> Span {
+    drills.iter().filter_map(|drill| drill.plan.as_ref()).map(print::longest).sum()
+}
+
+/// Returns the time that scenarios take one after another if all settles at once.
+pub(super) fn total(drills: &[Inspection]) -> Span {
+    drills.iter().filter_map(|drill| drill.plan.as_ref()).map(print::total).sum()
+}
+
+/// Returns a length of time for arithmetic with moments.
+pub(super) fn signed(span: Span) -> SignedDuration {
+    SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX)
+}
+
+/// `Fri 2026-12-04 14:00 +01:00`; seconds where there are any.
+pub(super) fn local(at: &Zoned) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    let day = usize::try_from(at.weekday().to_sunday_zero_offset()).ok().and_then(|day| DAYS.get(day));
+    format!("{} {} {} {}", day.unwrap_or(&""), at.date(), clock(at), offset(at))
+}
+
+/// `14:00`; seconds where there are any.
+pub(super) fn clock(at: &Zoned) -> String {
+    let seconds = if at.second() == 0 { String::new() } else { format!(":{:02}", at.second()) };
+    format!("{:02}:{:02}{seconds}", at.hour(), at.minute())
+}
+
+/// `+01:00`.
+fn offset(at: &Zoned) -> String {
+    let seconds = at.offset().seconds();
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+impl Day {
+    /// Whether there are errors, also in its scenarios and its fleet.
+    pub(super) fn failed(&self) -> bool {
+        self.report.failed() || self.drills.iter().any(|drill| drill.report.failed())
+    }
+
+    /// Returns the numbers of errors and warnings, also of its scenarios and its fleet.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let all = std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report));
+        all.map(Report::counts).fold((0, 0), |(errors, warnings), one| (errors + one.0, warnings + one.1))
+    }
+
+    /// Formats the problems for people, without those that were told: game days share scenarios, and those share fleets.
+    pub(super) fn render(&self, told: &mut HashSet<String>) -> String {
+        let all = std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report));
+        all.map(|report| report.render(true, WIDTH)).filter(|text| told.insert(text.clone())).collect()
+    }
+
+    /// Returns the problems for machines, each once.
+    pub(super) fn items(&self) -> Vec<JsonProblem> {
+        let mut items = self.report.items();
+        for item in self.drills.iter().flat_map(|drill| drill.report.items()) {
+            if !items.contains(&item) {
+                items.push(item);
+            }
+        }
+        items
+    }
+}

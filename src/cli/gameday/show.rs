@@ -1,0 +1,196 @@
+//! `firedrill gameday show`: all that is known of a game day before it begins.
+
+use std::{collections::HashSet, fmt::Write as _, path::Path};
+
+use firedrill_gameday::{
+    Gameday, Requires, Slot,
+    promotion::{Promotion, Run},
+};
+use firedrill_history::{Filter, minute};
+use jiff::{SignedDuration, Timestamp};
+
+use super::slots::{From, cells};
+use crate::{
+    alike,
+    cli::{
+        days::{self, Day, local},
+        failure::Result,
+        output::table,
+        runs::history_of,
+    },
+    plan::{Inspection, print},
+    terminal,
+    verdict::Exit,
+};
+
+/// How far ahead changes of clocks are told.
+const CLOCKS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// The most slots that are looked at for them.
+const CLOCKS_SLOTS: usize = 2000;
+
+/// Runs the command.
+pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Result<Exit> {
+    let all = days::inspect(&[file], None, from.early());
+    let Some(day) = all.first() else { return Ok(Exit::Usage) };
+    terminal::err(format_args!("{}", day.render(&mut HashSet::new())));
+    let exit = if day.failed() { Exit::Usage } else { Exit::Held };
+    let Some(gameday) = &day.gameday else { return Ok(exit) };
+    let runs = match &gameday.requires {
+        Some(_) if reports.is_dir() => runs(reports)?,
+        Some(_) => {
+            errln!("note: there is no directory {} of runs; name it by --reports", reports.display());
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let now = from.moment(gameday.schedule.zone());
+    let text = text(day, gameday, now, next, &runs);
+    outln!("{}", text.trim_end());
+    Ok(exit)
+}
+
+/// Returns the runs of a directory, as far as promotions need them.
+fn runs(reports: &Path) -> Result<Vec<Run>> {
+    let mut history = history_of(reports)?;
+    let entries = history.runs(&Filter::default())?;
+    let runs = entries.into_iter().filter_map(|entry| {
+        Some(Run {
+            id: entry.run?,
+            began_s: entry.at_s,
+            environment: entry.environment,
+            held: entry.ended && entry.exit == Some(0),
+            files: entry.files,
+            scenario: entry.scenario,
+        })
+    });
+    Ok(runs.collect())
+}
+
+fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run]) -> String {
+    let mut out = String::new();
+    let slots: Vec<Slot> = gameday.schedule.upcoming(now).take(next).collect();
+    let held =
+        gameday.schedule.upcoming(now).take(CLOCKS_SLOTS).find(|slot| gameday.why_closed(slot).is_none());
+    let at_s = held.as_ref().map_or(now, |slot| slot.starts().timestamp()).as_second();
+    let _ = writeln!(out, "{} ({})", gameday.name, gameday.file.display());
+    let _ = writeln!(out, "  {}", gameday.schedule);
+    who(&mut out, gameday);
+    let _ = writeln!(out, "\nwhat, on {}", gameday.fleet.display());
+    for (index, (drill, found)) in gameday.drills.iter().zip(&day.drills).enumerate() {
+        let _ = writeln!(out, "  {}. {}", index + 1, drill.file.display());
+        if !drill.params.is_empty() {
+            let params: Vec<String> =
+                drill.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let _ = writeln!(out, "     with {}", params.join(", "));
+        }
+        let seed =
+            drill.seed.map_or_else(|| "a fresh seed for each run".to_owned(), |seed| format!("seed {seed}"));
+        plan(&mut out, found, &seed);
+        if let (Some(requires), Some(plan)) = (&gameday.requires, &found.plan) {
+            let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, at_s, runs));
+        }
+    }
+    let (total, longest) = (days::total(&day.drills), days::longest(&day.drills));
+    let _ = writeln!(out, "  takes {total} if all settles at once, and up to {longest}");
+    let _ = writeln!(out, "\nwhen");
+    if slots.is_empty() {
+        let _ = writeln!(out, "  not any more");
+    } else {
+        let mut rows = vec![["local time", "UTC", ""].map(str::to_owned).to_vec()];
+        rows.extend(slots.iter().map(|slot| cells(gameday, slot)));
+        rows_of(&mut out, rows);
+    }
+    if let Some(slot) = &held {
+        announced(&mut out, gameday, slot);
+    }
+    clocks(&mut out, gameday, now);
+    out
+}
+
+fn who(out: &mut String, gameday: &Gameday) {
+    if gameday.roles.is_empty() && gameday.go_no_go.is_none() {
+        return;
+    }
+    let _ = writeln!(out, "\nwho");
+    let rows: Vec<Vec<String>> =
+        gameday.roles.iter().map(|(role, person)| vec![role.clone(), person.clone()]).collect();
+    if !rows.is_empty() {
+        rows_of(out, rows);
+    }
+    if let Some(go) = &gameday.go_no_go {
+        let of: Vec<String> = go
+            .of
+            .iter()
+            .map(|role| format!("{role} ({})", gameday.roles.get(role).map_or("nobody", String::as_str)))
+            .collect();
+        let _ = writeln!(out, "  go or no-go: {} of {}, within {}", go.people, of.join(", "), go.expires);
+    }
+}
+
+/// Writes a table, indented.
+fn rows_of(out: &mut String, rows: Vec<Vec<String>>) {
+    table(rows).lines().for_each(|line| _ = writeln!(out, " {line}"));
+}
+
+fn plan(out: &mut String, found: &Inspection, seed: &str) {
+    match &found.plan {
+        Some(plan) => {
+            let _ = writeln!(out, "     {}: {}", plan.name, plan.hypothesis);
+            let irreversible =
+                plan.attacks.iter().flat_map(|attack| &attack.injections).any(|one| !one.fault.reversible());
+            let last = if irreversible { "; some of it cannot be undone" } else { "" };
+            let attacks = plan.attacks.len();
+            let s = crate::diagnostic::plural(attacks);
+            let _ = writeln!(
+                out,
+                "     {attacks} attack{s}, {} if all settles at once, {seed}{last}",
+                print::total(plan)
+            );
+            let hosts: Vec<&String> = found.may_touch.iter().collect();
+            let _ = writeln!(
+                out,
+                "     may touch {} of {} hosts: {}",
+                hosts.len(),
+                plan.hosts.len(),
+                alike::uncounted(&hosts)
+            );
+        }
+        None => {
+            let _ = writeln!(out, "     it has errors, which are shown above");
+        }
+    }
+}
+
+fn promotion(requires: &Requires, plan: &crate::plan::Plan, at_s: i64, runs: &[Run]) -> String {
+    let files = plan.files.as_deref().unwrap_or_default();
+    let found = Promotion::of(requires, &plan.name, files, at_s, runs);
+    found.words(requires, &|at_s| minute(at_s).get(..10).unwrap_or_default().to_owned())
+}
+
+fn announced(out: &mut String, gameday: &Gameday, slot: &Slot) {
+    if gameday.announce.is_empty() {
+        return;
+    }
+    let starts = slot.starts();
+    let times: Vec<String> = gameday
+        .announce
+        .iter()
+        .filter_map(|before| {
+            let at = starts.checked_sub(days::signed(*before)).ok()?;
+            Some(format!("{} ({before} before)", local(&at)))
+        })
+        .collect();
+    let _ = writeln!(out, "  announced before that of {}: {}", local(&starts), times.join(", "));
+}
+
+/// Tells all slots of the next year that a change of clocks moves.
+fn clocks(out: &mut String, gameday: &Gameday, now: Timestamp) {
+    let until = now.checked_add(CLOCKS_AHEAD).unwrap_or(now);
+    let slots = gameday.schedule.upcoming(now).take(CLOCKS_SLOTS);
+    let notes: Vec<String> =
+        slots.take_while(|slot| slot.due.timestamp() < until).filter_map(|slot| slot.note).collect();
+    if !notes.is_empty() {
+        let _ = writeln!(out, "\nchanges of clocks");
+        notes.iter().for_each(|note| _ = writeln!(out, "  {note}"));
+    }
+}

@@ -1,0 +1,450 @@
+//! Game days: what `check` and `gameday` say of them, whatever the machine's own zone is.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use firedrill::{
+    diagnostic::Sink,
+    fleet::FleetSource,
+    log::{Event, Writer},
+    plan::{Plan, inspect},
+    reference::Example,
+};
+use firedrill_judge::testing::Drill;
+use proptest::prelude::*;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const FRIDAY: &str = "gamedays/friday.toml";
+
+fn firedrill_in(folder: &Path, zone: &str, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command
+        .current_dir(folder)
+        .env("TZ", zone)
+        .env_remove("FIREDRILL_FLEET")
+        .env_remove("FIREDRILL_PKI")
+        .env("HOME", "/no/such")
+        .env("XDG_CONFIG_HOME", "/no/such");
+    command.args(words).output().unwrap()
+}
+
+fn firedrill(words: &[&str]) -> Output {
+    firedrill_in(Path::new(ROOT), "Asia/Tokyo", words)
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Reads a game day as on a certain day; returns its problems.
+fn rendered(file: &str) -> String {
+    let mut sink = Sink::default();
+    let now = "2026-11-26T12:00:00Z".parse().unwrap();
+    let read = firedrill_gameday::read(Path::new(file), &firedrill_gameday::zones(), now, &mut sink);
+    assert!(read.is_none(), "{file} is wrong");
+    sink.into_report().render(false, 110)
+}
+
+macro_rules! golden {
+    ($($name:ident: $file:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(stringify!($name), rendered($file));
+        }
+    )*};
+}
+
+golden! {
+    all_that_is_wrong: "tests/wrong/gameday.toml";
+    typos: "tests/wrong/gameday-typos.toml";
+    schedule: "tests/wrong/gameday-schedule.toml";
+    needs: "tests/wrong/gameday-needs.toml";
+    gap: "tests/wrong/gameday-jitter.toml";
+}
+
+#[test]
+fn scenarios_are_checked_as_they_are_named() {
+    let output = firedrill(&["check", "tests/wrong/days/gamedays/people.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!("scenarios", err(&output));
+}
+
+#[test]
+fn the_example_is_right_and_a_game_day_is_told_from_other_files() {
+    let output = firedrill(&["check", FRIDAY, "scenarios/friday.toml", "scenarios/fleet.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    let text = out(&output);
+    assert!(
+        text.contains("gamedays/friday.toml: fine") && text.contains("a game day of 2 scenarios"),
+        "{text}"
+    );
+    assert!(text.contains("scenarios/fleet.toml: fine; a fleet of 6 hosts"), "{text}");
+    let json = firedrill(&["check", "--json", FRIDAY]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json[0]["ok"], true);
+    assert_eq!(json[0]["gameday"]["name"], "friday");
+    assert_eq!(json[0]["gameday"]["plans"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn the_list_is_the_same_in_every_zone() {
+    let words = ["gameday", "list", "--from", "2026-11-26", "--next", "10", FRIDAY];
+    let output = firedrill(&words);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    insta::assert_snapshot!("list", out(&output));
+    assert_eq!(out(&firedrill_in(Path::new(ROOT), "America/New_York", &words)), out(&output));
+    let folder = firedrill(&["gameday", "list", "--from", "2026-11-26", "--next", "10"]);
+    assert_eq!(out(&folder), out(&output), "the folder is found");
+    let json = firedrill(&["gameday", "list", "--from", "2026-11-26", "--json", FRIDAY]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    insta::assert_json_snapshot!("list-json", json);
+}
+
+#[test]
+fn show_tells_who_what_and_when() {
+    let reports = tempfile::tempdir().unwrap();
+    let reports = reports.path().to_str().unwrap();
+    let output =
+        firedrill(&["gameday", "show", FRIDAY, "--from", "2027-03-20", "--next", "3", "--reports", reports]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    insta::assert_snapshot!("show", out(&output));
+}
+
+/// A folder with a fleet, a scenario and the game days that are given by name and schedule.
+fn days(gamedays: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::write(home.join("fleet.toml"), "schema = 1\n[[host]]\nname = \"app1\"\naddress = \"10.9.0.1\"\n[[host]]\nname = \"app2\"\naddress = \"10.9.0.2\"\n")
+        .unwrap();
+    for host in ["app1", "app2"] {
+        let text = format!(
+            "schema = 1\nname = \"stop-{host}\"\nhypothesis = \"It comes back.\"\nenvironment = {{ param = \"environment\" }}\n\
+             [params]\nenvironment = {{ type = \"string\", default = \"prod\" }}\n\
+             [probes.buy]\nhttp.url = \"http://10.9.0.9/\"\nrate = 100\n[objectives.users]\nprobe = \"buy\"\ngood = \"90%\"\n\
+             [[attack]]\nname = \"stop\"\non = \"{host}\"\nfault.service-stop = {{ service = \"checkout\" }}\nhold = \"10m\"\n"
+        );
+        fs::write(home.join(format!("{host}.toml")), text).unwrap();
+    }
+    fs::create_dir(home.join("gamedays")).unwrap();
+    for (name, rest) in gamedays {
+        let text = format!("schema = 1\nname = \"{name}\"\nfleet = \"fleet.toml\"\n{rest}\n");
+        fs::write(home.join(format!("gamedays/{name}.toml")), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn game_days_on_the_same_hosts_at_the_same_time_are_told() {
+    let weekly = "schedule = { cron = \"0 14 * * FRI\", zone = \"Europe/Berlin\" }";
+    let folder = days(&[
+        ("one", &format!("scenarios = [\"app1.toml\"]\n{weekly}")),
+        (
+            "same",
+            "scenarios = [\"app2.toml\", \"app1.toml\"]\nschedule = { cron = \"5 14 * * FRI\", zone = \"Europe/Berlin\" }",
+        ),
+        ("other", &format!("scenarios = [\"app2.toml\"]\n{}", weekly.replace("FRI", "MON"))),
+        (
+            "later",
+            "scenarios = [\"app1.toml\"]\nschedule = { cron = \"0 16 * * FRI\", zone = \"Europe/Berlin\" }",
+        ),
+    ]);
+    let check = |names: &[&str]| {
+        let files: Vec<String> = names.iter().map(|name| format!("gamedays/{name}.toml")).collect();
+        let words: Vec<&str> = ["check"].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let output = firedrill_in(folder.path(), "UTC", &words);
+        (output.status.code(), err(&output))
+    };
+    let (code, said) = check(&["one", "same", "other", "later"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("at the same time").count(), 1, "{said}");
+    for part in [
+        "warning: `one` and `same` may touch the same hosts at the same time: app1",
+        "gamedays/same.toml:5:1",
+        "gamedays/one.toml:5:1",
+        "14:00 +0",
+        "14:05 +0",
+    ] {
+        assert!(said.contains(part), "no {part}: {said}");
+    }
+    assert_eq!(check(&["one", "other", "later"]), (Some(0), String::new()));
+}
+
+#[test]
+fn two_fixed_game_days_cannot_overlap_and_one_can_overlap_with_itself() {
+    let once = |minute: &str, host: &str| {
+        format!(
+            "scenarios = [\"{host}.toml\"]\nschedule = {{ once = \"{}T14:{minute}\", zone = \"UTC\" }}",
+            soon()
+        )
+    };
+    let folder = days(&[
+        ("first", &once("00", "app1")),
+        ("second", &once("05", "app1")),
+        ("elsewhere", &once("00", "app2")),
+        ("often", "scenarios = [\"app2.toml\"]\nschedule = { cron = \"*/10 9 * * *\", zone = \"UTC\" }"),
+    ]);
+    let check = |one: &str, other: &str| {
+        let output = firedrill_in(folder.path(), "UTC", &["check", one, other]);
+        (output.status.code(), err(&output))
+    };
+    let (code, said) = check("gamedays/first.toml", "gamedays/second.toml");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("error: `first` and `second` may touch the same hosts"), "{said}");
+    assert!(said.contains("gamedays/first.toml:5:1") && said.contains("gamedays/second.toml:5:1"), "{said}");
+    assert_eq!(check("gamedays/first.toml", "gamedays/elsewhere.toml"), (Some(0), String::new()));
+    let (code, said) = check("gamedays/first.toml", "gamedays/often.toml");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("warning: `often` may still run when it is due again, on app2"), "{said}");
+}
+
+/// A day in the next weeks.
+fn soon() -> String {
+    let now = std::time::SystemTime::now() + std::time::Duration::from_secs(20 * 86_400);
+    let days = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + days).to_string()[..10].to_owned()
+}
+
+#[test]
+fn names_are_unique() {
+    let schedule = "scenarios = [\"app1.toml\"]\nschedule = { cron = \"0 14 * * FRI\", zone = \"UTC\" }";
+    let folder = days(&[("one", schedule)]);
+    let text = fs::read_to_string(folder.path().join("gamedays/one.toml")).unwrap();
+    fs::write(folder.path().join("gamedays/two.toml"), text).unwrap();
+    let output = firedrill_in(folder.path(), "UTC", &["check", "gamedays/one.toml", "gamedays/two.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = err(&output);
+    assert!(said.contains("the name `one` is that of another game day"), "{said}");
+    assert!(said.contains("gamedays/one.toml:2:8") && said.contains("gamedays/two.toml:2:8"), "{said}");
+}
+
+/// Writes a run of those files in that environment.
+fn run(folder: &Path, day: u32, files: Option<&str>, environment: &str, bad: u64) {
+    let mut drill = Drill::one();
+    drill.goals.truncate(1);
+    drill.acts[0].bad = if bad > 0 { vec![(0..60, bad)] } else { Vec::new() };
+    let home = folder.join(format!("reports/run-{day}-{bad}"));
+    fs::create_dir_all(&home).unwrap();
+    let mut writer = Writer::create(&home.join("events.jsonl")).unwrap();
+    for mut record in drill.records() {
+        if let Event::RunStarted { plan, wall, .. } = &mut record.event {
+            *wall = format!("2026-11-{day:02}T14:02:11Z");
+            plan.name = "stop-app1".to_owned();
+            plan.files = files.map(str::to_owned);
+            plan.environment = Some(environment.to_owned());
+        }
+        writer.append(record.at_us, record.event).unwrap();
+    }
+}
+
+/// Returns the plan of a scenario in a folder of `days`.
+fn plan(home: &Path, fleet: &str, params: &[(&str, &str)]) -> Plan {
+    let fleet = FleetSource::File(home.join(fleet));
+    let params: Vec<(String, String)> =
+        params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let found = inspect(&home.join("app1.toml"), Some(&fleet), &params, Some(1));
+    found.plan.unwrap_or_else(|| panic!("{}", found.report.render(false, 110)))
+}
+
+#[test]
+fn the_digest_of_files_is_that_of_their_texts_alone() {
+    let folder = days(&[]);
+    let home = folder.path();
+    fs::write(home.join("other.toml"), "schema = 1\n[[host]]\nname = \"app1\"\naddress = \"10.8.0.1\"\n")
+        .unwrap();
+    let own = plan(home, "fleet.toml", &[]);
+    let elsewhere = plan(home, "other.toml", &[("environment", "staging")]);
+    assert!(own.files.is_some());
+    assert_eq!(own.files, elsewhere.files);
+    assert_ne!(own.digest(), elsewhere.digest());
+    // It is written to the log, and is no part of the plan's digest.
+    let json = serde_json::to_string(&own).unwrap();
+    let read: Plan = serde_json::from_str(&json).unwrap();
+    assert_eq!((&read.files, read.digest()), (&own.files, own.digest()));
+    let without: Plan = serde_json::from_str(&json.replace(own.files.as_deref().unwrap(), "0")).unwrap();
+    assert_eq!(without.digest(), own.digest());
+    // Another comment is another text, and the same plan; so is one in a file that is included.
+    let text = fs::read_to_string(home.join("app1.toml")).unwrap();
+    fs::write(home.join("app1.toml"), text.replacen("schema = 1", "schema = 1\ninclude = [\"lib.toml\"]", 1))
+        .unwrap();
+    fs::write(home.join("lib.toml"), "schema = 1\n").unwrap();
+    let including = plan(home, "fleet.toml", &[]);
+    fs::write(home.join("lib.toml"), "schema = 1\n# changed\n").unwrap();
+    let changed = plan(home, "fleet.toml", &[]);
+    assert_eq!(BTreeSet::from([&own.files, &including.files, &changed.files]).len(), 3);
+    assert_eq!(including.agreement(), changed.agreement());
+}
+
+#[test]
+fn a_promotion_is_told_by_the_runs() {
+    let folder = days(&[(
+        "prod",
+        "scenarios = [{ file = \"app1.toml\", params = { environment = \"prod\" } }]\n\
+         schedule = { once = \"2026-12-04T14:00\", zone = \"UTC\" }\n\
+         requires = { environment = \"staging\", held_within = \"14d\" }",
+    )]);
+    let home = folder.path();
+    let own = plan(home, "fleet.toml", &[]).files.unwrap();
+    let promotion = || {
+        let words = ["gameday", "show", "gamedays/prod.toml", "--from", "2026-11-26"];
+        let output = firedrill_in(home, "UTC", &words);
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let text = out(&output);
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("promotion: "));
+        line.unwrap_or_else(|| panic!("no promotion in {text}")).to_owned()
+    };
+    assert_eq!(promotion(), "missing: no run in staging within 14days before the slot");
+    run(home, 21, Some(&own), "prod", 0);
+    assert_eq!(promotion(), "missing: no run in staging within 14days before the slot");
+    run(home, 10, Some(&own), "staging", 0);
+    assert!(promotion().contains("more than 14days before the slot"), "{}", promotion());
+    run(home, 22, Some("another"), "staging", 0);
+    assert!(promotion().starts_with("missing: held on 2026-11-10"), "{}", promotion());
+    run(home, 23, None, "staging", 0);
+    assert!(promotion().starts_with("unknown: a run of that name held on 2026-11-23"), "{}", promotion());
+    run(home, 24, Some(&own), "staging", 40);
+    assert!(
+        promotion().starts_with("missing: the run on 2026-11-24 in staging did not hold"),
+        "{}",
+        promotion()
+    );
+    run(home, 25, Some(&own), "staging", 0);
+    assert!(promotion().starts_with("held on 2026-11-25 in staging (run "), "{}", promotion());
+    let text = fs::read_to_string(home.join("app1.toml")).unwrap();
+    fs::write(home.join("app1.toml"), text + "# changed\n").unwrap();
+    assert!(promotion().starts_with("unknown: "), "the run without a digest: {}", promotion());
+    fs::remove_dir_all(home.join("reports/run-23-0")).unwrap();
+    assert!(promotion().contains("its files have changed since"), "{}", promotion());
+}
+
+#[test]
+fn a_calendar_is_complete_and_keeps_its_identifiers() {
+    let words = ["gameday", "ics", "--from", "2026-11-26", "--next", "10", FRIDAY];
+    let output = firedrill(&words);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let mut sink = Sink::default();
+    let file = sink.add_source("calendar.ics", text.as_str());
+    let zones = firedrill_gameday::zones();
+    let events = firedrill_gameday::calendar::events(&text, file, "it", &zones, &mut sink);
+    assert!(!sink.failed(), "{}", sink.into_report().render(false, 110));
+    // Of ten slots, one is in a freeze, two are in the range of dates, and one is on Good Friday.
+    assert_eq!(events.len(), 6, "{text}");
+    let identifiers = |text: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| line.starts_with("UID:")).map(str::to_owned).collect()
+    };
+    assert_eq!(identifiers(&text).len(), 6);
+    assert_eq!(identifiers(&out(&firedrill(&words))), identifiers(&text));
+    let wrong = firedrill(&["gameday", "ics", "tests/wrong/gameday.toml"]);
+    assert_eq!((wrong.status.code(), out(&wrong)), (Some(2), String::new()), "no calendar of wrong files");
+}
+
+#[test]
+fn examples_of_the_page_are_right_and_have_every_key() {
+    let schedules = Example::all(firedrill_gameday::SCHEDULES);
+    assert_eq!(schedules.len(), 2);
+    let own: Vec<Example> = Example::all(firedrill_gameday::EXAMPLE);
+    let texts: Vec<String> = [None, Some(&schedules[0]), Some(&schedules[1])]
+        .into_iter()
+        .map(|instead| {
+            let part = |one: &Example| match instead {
+                Some(other) if other.heading == one.heading => other.text.clone(),
+                _ => one.text.clone(),
+            };
+            own.iter().map(part).collect()
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(Path::new(ROOT).join("gamedays/holidays.ics"), folder.path().join("holidays.ics")).unwrap();
+    let mut used = BTreeSet::new();
+    for text in &texts {
+        let file = folder.path().join("gameday.toml");
+        fs::write(&file, text).unwrap();
+        let mut sink = Sink::default();
+        let now = "2026-11-26T12:00:00Z".parse().unwrap();
+        let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+        assert!(read.is_some(), "{text}\n{}", sink.into_report().render(false, 110));
+        keys(&toml::from_str(text).unwrap(), &mut used);
+    }
+    let schema = firedrill_gameday::schema();
+    let mut known = BTreeSet::new();
+    let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    for table in tables {
+        known.extend(table["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()));
+    }
+    let missing: Vec<&String> = known.difference(&used).collect();
+    assert!(missing.is_empty(), "no example has {missing:?}");
+    let page = firedrill_gameday::page();
+    for part in own.iter().chain(&schedules) {
+        assert!(page.contains(part.text.trim()), "`#: {}` is the heading of no section", part.heading);
+    }
+}
+
+fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => table.iter().for_each(|(key, inner)| {
+            found.insert(key.clone());
+            keys(inner, found);
+        }),
+        toml::Value::Array(all) => all.iter().for_each(|inner| keys(inner, found)),
+        _ => {}
+    }
+}
+
+/// Reads a text as a game day; every place that a message points at is in the file.
+fn read(text: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("any.toml");
+    fs::write(&file, text).unwrap();
+    firedrill_gameday::is_gameday(&file);
+    let mut sink = Sink::default();
+    let now = "2026-11-26T12:00:00Z".parse().unwrap();
+    let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+    assert_eq!(read.is_none(), sink.failed());
+    if let Some(gameday) = read {
+        gameday.schedule.next(now, 20).iter().for_each(|slot| _ = gameday.why_closed(slot));
+    }
+    let report = sink.into_report();
+    assert!(!report.render(false, 110).contains("Failed to read contents"));
+    assert!(report.items().iter().all(|item| item.line.is_none_or(|line| line > 0)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        read(&bytes);
+    }
+
+    #[test]
+    fn any_schedule(cron in "[0-9*/,LFRI# -]{0,20}", every in "[0-9]{1,4} (day|week|month)s?", from in "[0-9]{4}-[01][0-9]-[0-3][0-9]", at in "[0-2][0-9]:[0-5][0-9]", jitter in "[0-9]{1,3}[smh]") {
+        let head = "schema = 1\nname = \"any\"\nscenarios = [\"a.toml\"]\nfleet = \"b.toml\"\n";
+        read(format!("{head}schedule = {{ cron = \"{cron}\", zone = \"America/Nuuk\", jitter = \"{jitter}\" }}").as_bytes());
+        read(format!("{head}schedule = {{ every = \"{every}\", from = \"{from}\", at = \"{at}\", zone = \"Africa/Cairo\" }}").as_bytes());
+        read(format!("{head}schedule = {{ once = \"{from}T{at}\", zone = \"Australia/Lord_Howe\" }}\nnot_on = [\"{from}..{from}\"]").as_bytes());
+    }
+
+    #[test]
+    fn right_files_with_damage(
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
+    ) {
+        let mut text = fs::read_to_string(Path::new(ROOT).join(FRIDAY)).unwrap();
+        for (from, length, instead) in cuts {
+            let chars: Vec<char> = text.chars().collect();
+            if chars.is_empty() { break; }
+            let from = from.index(chars.len());
+            let until = (from + length.index(8)).min(chars.len());
+            text = chars[..from].iter().copied().chain(instead.chars()).chain(chars[until..].iter().copied()).collect();
+        }
+        read(text.as_bytes());
+    }
+}
