@@ -404,7 +404,7 @@ fn read(text: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("any.toml");
     fs::write(&file, text).unwrap();
-    firedrill_gameday::is_gameday(&file);
+    let _ = firedrill_gameday::is_gameday(&file);
     let mut sink = Sink::default();
     let now = "2026-11-26T12:00:00Z".parse().unwrap();
     let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);

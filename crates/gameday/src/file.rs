@@ -81,7 +81,7 @@ pub struct GoNoGo {
     pub people: u32,
     /// The roles whose holders may agree.
     pub of: Vec<String>,
-    /// Without enough of them within this time, the game day is not held.
+    /// The time within which they have to agree; without enough of them the game day is not to be held.
     pub expires: Span,
 }
 
