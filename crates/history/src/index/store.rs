@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 /// Time for which another program's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
