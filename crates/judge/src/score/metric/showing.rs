@@ -39,7 +39,7 @@ impl Showing {
         let left = self.most.see(one);
         shows(self.goal, one)
             && (is_bound(one) || !left.gone)
-            && !(breaks(self.goal, one) && !self.is_violation(one, left))
+            && (self.is_violation(one, left) || !breaks(self.goal, one))
     }
 
     /// Takes the next sample. Returns whether it cannot count, because series are missing: what left cannot be seen in it, and what is
