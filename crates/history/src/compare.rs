@@ -3,9 +3,7 @@
 //! A difference is beyond chance if the ranges that the verdicts rest on do not overlap. Each end of a range errs in at most
 //! 2.5 % of cases. Of two equal systems one is called worse only if the upper end of one range or the lower end of the other errs:
 //! in at most 5 %, and mostly far less. It is about these two runs: systems whose failures come in bursts differ between runs
-//! though nothing changed. What is usual is told by several runs ([`usual`]); of two to four, worse is what is worse than each of them.
-
-pub(crate) mod usual;
+//! though nothing changed. What is usual is told by several runs ([`crate::usual`]); of two to four, worse is what is worse than each of them.
 
 use std::collections::BTreeSet;
 
@@ -22,41 +20,10 @@ use serde::Serialize;
 
 use crate::{
     baseline::{AttackResult, ObjectiveResult, Results},
+    change::Change,
     times::Times,
+    usual::{self, ENOUGH},
 };
-
-/// How an objective changed from one run to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// Worse, beyond chance.
-    Worse,
-    /// Better, beyond chance.
-    Better,
-    /// No difference beyond chance.
-    Same,
-    /// The figures cannot be compared.
-    Unknown,
-    /// It was judged only in the later run.
-    Added,
-    /// It was judged only in the earlier run.
-    Removed,
-}
-
-impl Change {
-    /// Returns the word for people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Worse => "worse",
-            Self::Better => "better",
-            Self::Same => "no difference shown",
-            Self::Unknown => "unknown",
-            Self::Added => "new",
-            Self::Removed => "gone",
-        }
-    }
-}
 
 /// Whether both runs had the same plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -168,11 +135,6 @@ impl Comparison {
         self.rows.iter().filter(|row| row.change == change).count()
     }
 }
-
-/// Number of earlier runs from which on they show what is usual.
-pub const ENOUGH: usize = usual::ENOUGH;
-/// The part of a usual figure by which another may be worse, unless another is asked for.
-pub const MARGIN: f64 = 0.1;
 
 /// Compares several earlier runs with a later one, beyond a margin. The newest of the earlier ones is the last. One alone is compared
 /// as [`compare`] does it.

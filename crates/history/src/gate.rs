@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::{
     baseline::Results,
-    compare::{Change, Comparison, Side},
+    change::Change,
+    compare::{Comparison, Side},
 };
 
 /// The kind of a reason. Reasons are told in this order.

@@ -5,6 +5,7 @@
 //! `findings.toml` beside them. Never changes a run's folder, and knows nothing of the command line.
 
 mod baseline;
+mod change;
 mod ci;
 mod compare;
 mod entry;
@@ -21,12 +22,12 @@ mod testing;
 mod time;
 mod times;
 mod trend;
+mod usual;
 
 pub use baseline::{AttackResult, Head, ObjectiveResult, Results, kept};
+pub use change::Change;
 pub use ci::{Place, Places, annotations, code_quality, junit, summary};
-pub use compare::{
-    Change, Comparison, ENOUGH, MARGIN, Plans, Row, Side, TimesRow, UsualOf, compare, compare_with,
-};
+pub use compare::{Comparison, Plans, Row, Side, TimesRow, UsualOf, compare, compare_with};
 pub use entry::Entry;
 pub use error::HistoryError;
 pub use filter::{Filter, Shown};
@@ -36,3 +37,4 @@ pub use index::{Findings, History, Refreshed};
 pub use time::minute;
 pub use times::Times;
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};
+pub use usual::ENOUGH;

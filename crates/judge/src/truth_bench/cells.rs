@@ -6,12 +6,12 @@ use firedrill_statistics::chance::Chance;
 use firedrill_wire::{Span, probe::Arrivals};
 
 use super::{
-    drill::{FAULT_US, Setup, share},
     shapes::{Course, Latency, Shape, mean},
     tally::{CELL, LARGE, Limits, Tally},
 };
 use crate::{
     score::card::{AttackCard, Measured},
+    testing::simulated::{FAULT_US, Setup, share},
     verdict::Verdict,
 };
 

@@ -17,10 +17,10 @@
 use firedrill_judge::score::card::{Measured, Unit};
 use firedrill_statistics::usual::{Usual, Value};
 
-use super::Change;
+use crate::change::Change;
 
-/// Number of runs that show what is usual.
-pub(crate) const ENOUGH: usize = 5;
+/// Number of earlier runs from which on they show what is usual.
+pub const ENOUGH: usize = 5;
 
 /// Shorter times than this differ by little, whatever their ratio is.
 const SHORT_US: f64 = 500_000.0;

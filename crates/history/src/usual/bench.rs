@@ -18,9 +18,11 @@ use firedrill_probe::simulate::Answer;
 use firedrill_statistics::{chance::Chance, usual::BEYOND, whole};
 use firedrill_wire::{Span, probe::Arrivals};
 
-use super::{Change, ENOUGH, change};
+use super::{ENOUGH, change};
+use crate::change::Change;
 
-const MARGIN: f64 = crate::compare::MARGIN;
+/// The margin that the command line has unless another is asked for.
+const MARGIN: f64 = 0.1;
 const DRAWS: u32 = 1000;
 const SECONDS: f64 = 60.0;
 
@@ -241,7 +243,7 @@ fn an_unchanged_system_is_called_worse_in_one_of_twenty_runs_at_most() {
     ];
     for (cell, said) in cells.iter().zip(measure_all(&cells, 40, |_, _| {})) {
         assert!(said.five <= BEYOND, "{}: {said:?}", cell.name());
-        assert!(said.found[1] >= 0.3, "{}: {said:?}", cell.name());
+        assert!(said.found[1] >= 0.2, "{}: {said:?}", cell.name());
     }
 }
 

@@ -1,0 +1,36 @@
+//! How a figure changed between runs.
+
+use serde::Serialize;
+
+/// How an objective changed from one run to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Worse, beyond chance.
+    Worse,
+    /// Better, beyond chance.
+    Better,
+    /// No difference beyond chance.
+    Same,
+    /// The figures cannot be compared.
+    Unknown,
+    /// It was judged only in the later run.
+    Added,
+    /// It was judged only in the earlier run.
+    Removed,
+}
+
+impl Change {
+    /// Returns the word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Same => "no difference shown",
+            Self::Unknown => "unknown",
+            Self::Added => "new",
+            Self::Removed => "gone",
+        }
+    }
+}
