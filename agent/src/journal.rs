@@ -26,11 +26,11 @@ use tokio::sync::watch;
 pub use self::{
     closed::{Closed, add as keep_closed, merge as merge_closed, remove as forget_closed},
     copy::{FILE as COPY_FILE, write as write_copy},
-    record::{FORMAT, Intent, Record},
+    record::{FORMAT, Intent, Record, Tombstone},
     replay::{Found, Replayed, replay},
     rewrite::{Compacted, Compaction, Lost},
     tail::Tail,
-    tombstones::{Tombstone, Tombstones},
+    tombstones::Tombstones,
 };
 pub(crate) use file::replace;
 

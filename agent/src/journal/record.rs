@@ -5,11 +5,20 @@
 use firedrill_wire::{InjectionId, RunId, api::About, journal::AgentEvent};
 use serde::{Deserialize, Serialize};
 
-use super::tombstones::Tombstone;
 use crate::{identity::Identity, injection::Live, undo::Undo};
 
 /// The format that this build writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
+
+/// A run or injection that must never start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tombstone {
+    /// One injection.
+    Injection(InjectionId),
+    /// All of a run.
+    Run(RunId),
+}
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

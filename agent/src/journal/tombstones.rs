@@ -1,19 +1,8 @@
 //! The runs and injections that must never start, because they were undone before they were armed.
 
 use firedrill_wire::{InjectionId, RunId, id};
-use serde::{Deserialize, Serialize};
 
-use super::record::Record;
-
-/// A run or injection that must never start.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tombstone {
-    /// One injection.
-    Injection(InjectionId),
-    /// All of a run.
-    Run(RunId),
-}
+use super::record::{Record, Tombstone};
 
 /// The newest tombstones; the oldest are dropped first. Those of unknown runs and injections are kept apart, so that
 /// they displace none of the others.

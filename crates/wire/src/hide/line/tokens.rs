@@ -1,7 +1,7 @@
 //! Secrets that show by their form: tokens of well-known services, words that look drawn at random, private keys.
 
 use super::{
-    Ranges,
+    ranges::Ranges,
     text::{Text, is_soft},
 };
 use crate::hide::looks_secret;

@@ -1,7 +1,7 @@
 //! Users and passwords before hosts: `postgres://app:pw@db`, `app:pw@tcp(db:3306)`.
 
 use super::{
-    Ranges,
+    ranges::Ranges,
     text::{Text, is_space},
 };
 use crate::hide::value::QUOTES;

@@ -1,0 +1,54 @@
+//! The parts of a line that are hidden.
+
+use super::text::Text;
+use crate::hide::HIDDEN;
+
+/// Ranges of a decoded line that are hidden.
+#[derive(Default)]
+pub(super) struct Ranges(Vec<(usize, usize)>);
+
+impl Ranges {
+    pub(super) fn push(&mut self, start: usize, end: usize) {
+        if start < end {
+            self.0.push((start, end));
+        }
+    }
+
+    /// Returns the line without them.
+    pub(super) fn without(mut self, line: &str, text: &Text) -> String {
+        self.0.sort_unstable();
+        let mut shown = String::with_capacity(line.len());
+        let mut copied = 0;
+        let mut ranges = self.0.into_iter().peekable();
+        while let Some((start, mut end)) = ranges.next() {
+            while let Some((_, next)) = ranges.next_if(|(start, _)| *start <= end) {
+                end = end.max(next);
+            }
+            // A character is hidden as a whole.
+            let start = floor(line, text.place(start)).max(copied);
+            let end = ceil(line, text.place(end));
+            if start >= end {
+                continue;
+            }
+            shown.push_str(&line[copied..start]);
+            shown.push_str(HIDDEN);
+            copied = end;
+        }
+        shown.push_str(&line[copied..]);
+        shown
+    }
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn ceil(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
