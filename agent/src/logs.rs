@@ -106,7 +106,11 @@ impl Known {
                 hung.join(", ")
             ),
         };
-        Err(refuse(RefusalCode::TooMany, title, "wait until one of them is over, or undo one"))
+        Err(refuse(
+            RefusalCode::TooMany,
+            title,
+            "wait until one of them is over; `firedrill collect RUN` ends one whose coordinator has died",
+        ))
     }
 }
 

@@ -128,7 +128,7 @@ fn full(others: &[&OfRun]) -> Problem {
     refuse(
         RefusalCode::TooMany,
         format!("{} runs measure on this host, which is the most: {}", others.len(), who.join(", ")),
-        "wait until one of them is over, or undo one, or measure from another host",
+        "wait until one of them is over, or measure from another host; `firedrill collect RUN` ends one whose coordinator has died",
     )
 }
 

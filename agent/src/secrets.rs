@@ -161,7 +161,7 @@ impl Reads for AllOf<'_> {
     }
 }
 
-/// Whether a path is absolute and literal: no `.`, no `..`, no NUL.
+/// Whether a path is absolute and literal: no `.`, no `..`, no empty part, no NUL.
 pub(crate) fn is_plain(path: &Path) -> bool {
     let text = path.as_os_str().as_encoded_bytes();
     let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
@@ -170,6 +170,8 @@ pub(crate) fn is_plain(path: &Path) -> bool {
         && path.components().all(plain)
         && !text.contains(&0)
         && !text.split(|byte| *byte == b'/').any(|part| part == b".")
+        // What comes after it would be an absolute path by itself.
+        && !text.windows(2).any(|pair| pair == b"//")
 }
 
 const DIR: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);

@@ -90,20 +90,18 @@ impl Counter {
 
     /// Counts a line.
     pub(super) fn line(&mut self, line: &Line<'_>, when: When, in_key: bool) {
-        if self.work.spent > self.work_most {
-            return;
-        }
         self.work.unmeasured += line.text.len() + 64;
         if self.work.unmeasured > MEASURED {
             self.work.measure();
-            if self.work.spent > self.work_most {
-                self.left = 0;
-                self.missed(
-                    "the pattern took too much of the processor's time in a second; the rest was skipped"
-                        .to_owned(),
-                );
-                return;
-            }
+        }
+        // Also measured elsewhere, between two lines.
+        if self.work.spent > self.work_most {
+            self.left = 0;
+            self.missed(
+                "the pattern took too much of the processor's time in a second; the rest was skipped"
+                    .to_owned(),
+            );
+            return;
         }
         self.bin.lines += 1;
         if !self.pattern.is_match(line.text) {

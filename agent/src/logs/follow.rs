@@ -76,7 +76,10 @@ impl Follower {
         if self.rotate() {
             whole &= self.read(bounds);
         }
+        // Looking for writers takes time that is not the pattern's.
+        self.counter.end_work();
         self.close_old(now_us);
+        self.counter.begin_work();
         if whole { self.counter.read_until(now_us) } else { None }
     }
 
@@ -137,6 +140,11 @@ impl Follower {
             self.closed.iter().position(|closed| closed.id == id).and_then(|at| self.closed.remove(at))
         {
             Ok(Place::again(file, &about, closed))
+        } else if self.now.as_ref().is_some_and(|now| now.is_copied_to(&file, &about)) {
+            self.counter.missed(
+                "the file was replaced by a copy that begins like it; lines that are new in the copy may not have been counted".to_owned(),
+            );
+            Place::at_end(file, &about, looked_us)
         } else {
             let began_us = self.times.began_us();
             match self.times.age(id.born, &about) {

@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fs::{File, Metadata, read_link, symlink_metadata},
+    fs::{File, Metadata, read_link, read_to_string, symlink_metadata},
     io::{self, ErrorKind},
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -62,10 +62,11 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
             "{path} is a symbolic link, and none is followed below {listed}: name the file that it leads to"
         )));
     }
-    let (first, owner) = (RefCell::new(None), Cell::new(0));
+    let (first, owner, mode) = (RefCell::new(None), Cell::new(0), Cell::new(0));
     let check = |at: &OwnedFd, _: &Path| {
         let about = fstat(at).map_err(|why| io::Error::from(why).to_string())?;
         owner.set(about.st_uid);
+        mode.set(about.st_mode);
         if first.borrow().is_some() {
             return Ok(());
         }
@@ -84,15 +85,27 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
     if about.nlink() > 1 {
         return Err(cannot("it has other names (hard links), so it may not be meant to be read".to_owned()));
     }
-    // A link to a file of root's has one name again once root's program has replaced the file.
-    if about.uid() == 0 && owner.get() != 0 {
+    // A link to a file of another user has one name again once that user's program has replaced the file.
+    if owner.get() != 0 && owner.get() != about.uid() {
         return Err(cannot(format!(
-            "it is root's, in a directory of user {}, who may have linked it there: chown the file or its directory",
+            "it is user {}'s, in a directory of user {}, who may have linked it there: chown the file or its directory",
+            about.uid(),
             owner.get()
         )));
     }
+    if mode.get() & 0o022 != 0 && !links_are_protected() {
+        return Err(cannot(
+            "others may write to its directory, and link any file there: set the sysctl fs.protected_hardlinks to 1, or chmod go-w the directory"
+                .to_owned(),
+        ));
+    }
     let listed = first.take().ok_or_else(|| cannot("its directory was not opened".to_owned()))?;
     Ok(Opened { file, about, listed })
+}
+
+/// Whether the kernel lets people link only files that they may read and write.
+fn links_are_protected() -> bool {
+    read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|text| text.trim() == "1")
 }
 
 /// Resolves the links on the way to a listed directory. Only root's links are followed: whoever may write to a directory above

@@ -18,6 +18,8 @@ use super::{
 
 /// Number of bytes before the reading position that are compared, to detect a file that was rewritten.
 const MARK: usize = 1024;
+/// Minimum number of equal bytes at the beginning of two files of which one is a copy: more than a heading of a fixed form has.
+const ALIKE: usize = 128;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -213,6 +215,15 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             other => other.map(|()| there == self.mark),
         }
+    }
+
+    /// Whether another file begins like this one: an editor, `sed -i` or `rsync` wrote a copy that took the name.
+    pub(super) fn is_copied_to(&self, file: &File, about: &Metadata) -> bool {
+        let Ok(own) = self.file.metadata() else { return false };
+        let length = usize::try_from(own.len().min(about.len())).unwrap_or(MARK).min(MARK);
+        let (mut one, mut other) = (vec![0; length], vec![0; length]);
+        let read = |file: &File, to: &mut Vec<u8>| file.read_exact_at(to, 0).is_ok();
+        length >= ALIKE && read(&self.file, &mut one) && read(file, &mut other) && one == other
     }
 
     fn advance(&mut self, data: &[u8]) {

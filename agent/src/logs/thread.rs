@@ -114,7 +114,12 @@ pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) ->
         if let Some(before) = before {
             // From here on, so that no line is counted by both.
             before.wait_ended(REPLACING);
-            followers = opening.open().unwrap_or(followers);
+            if reader.is_stopped() {
+                return;
+            }
+            // Those that are open would count again what the reader before has counted.
+            let Ok(again) = opening.open() else { return };
+            followers = again;
         }
         let bounds = Bounds { reader: &reader, until: Instant::now() + at_most };
         while reader.goes_on(EVERY) && !bounds.are_over() {

@@ -421,3 +421,34 @@ fn a_stop_and_a_costly_pattern_end_the_reading_of_a_file() {
     place.write("ERROR after\n");
     assert_eq!(matched(&mut follower), 1, "it goes on at the end");
 }
+
+#[test]
+fn time_that_was_spent_between_two_looks_is_told_with_the_first_line_that_it_costs() {
+    let place = Place::new();
+    place.write("");
+    let mut follower = place.follow().unwrap();
+    bin(&mut follower);
+    follower.counter.work_most = Duration::ZERO;
+    place.write("ERROR of few bytes\n");
+    let costly = bin(&mut follower);
+    assert_eq!(costly.matched, 0);
+    assert!(costly.missed.is_some_and(|why| why.contains("processor's time")));
+}
+
+#[test]
+fn lines_of_a_copy_that_takes_the_name_are_not_counted_again() {
+    let place = Place::new();
+    place.write(&"ERROR an old line, which the copy has too\n".repeat(20));
+    let mut follower = place.follow().unwrap();
+    place.write("ERROR new\n");
+    assert_eq!(matched(&mut follower), 1);
+    // As `sed -i` does it, and editors, and rsync.
+    let text = fs::read_to_string(&place.log).unwrap();
+    fs::write(place.other("sedXYZ"), text.replace("new", "changed")).unwrap();
+    fs::rename(place.other("sedXYZ"), &place.log).unwrap();
+    let copied = bin(&mut follower);
+    assert_eq!(copied.matched, 0);
+    assert!(copied.missed.is_some_and(|why| why.contains("replaced by a copy")));
+    place.write("ERROR after\n");
+    assert_eq!(matched(&mut follower), 1);
+}
