@@ -220,7 +220,8 @@ impl Place {
     /// Whether another file begins like this one: an editor, `sed -i` or `rsync` wrote a copy that took the name.
     pub(super) fn is_copied_to(&self, file: &File, about: &Metadata) -> bool {
         let Ok(own) = self.file.metadata() else { return false };
-        let length = usize::try_from(own.len().min(about.len())).unwrap_or(MARK).min(MARK);
+        // What was changed or added may stand in the second half.
+        let length = usize::try_from(own.len().min(about.len()) / 2).unwrap_or(MARK).min(MARK);
         let (mut one, mut other) = (vec![0; length], vec![0; length]);
         let read = |file: &File, to: &mut Vec<u8>| file.read_exact_at(to, 0).is_ok();
         length >= ALIKE && read(&self.file, &mut one) && read(file, &mut other) && one == other
