@@ -173,7 +173,7 @@ impl Watch {
             }
             if let Some(supervisor) = &supervisor {
                 if let Some(why) = todo.begin {
-                    begin(supervisor, why);
+                    begin(supervisor, why, self.shared.page.stopped());
                 }
                 if let Some(why) = todo.leave {
                     self.leave(supervisor, why);
@@ -197,13 +197,14 @@ impl Watch {
     /// Ends the process once everything is put back.
     fn leave(&mut self, supervisor: &Supervisor, why: WorkerWhy) -> ! {
         supervisor.leave();
-        if why == WorkerWhy::Told {
+        let stop = self.shared.page.stopped();
+        if why.keeps_guardian(stop, supervisor.is_stuck()) {
             // A guardian that was stopped after this order would keep the agent from restarting.
             self.guardian.resume();
         } else {
             self.leave_nobody();
         }
-        let in_order = why == WorkerWhy::Told && self.shared.page.stopped() != Some(StopFor::HelperDied);
+        let in_order = why == WorkerWhy::Told && stop != Some(StopFor::HelperDied);
         std::process::exit(match (supervisor.is_stuck(), in_order) {
             (true, _) => i32::from(EXIT_STUCK),
             (false, true) => 0,
@@ -211,8 +212,8 @@ impl Watch {
         });
     }
 
-    /// Kills a stopped guardian, so that it can neither wake up and act nor keep the next agent from starting. A helper
-    /// that is awake then ends by itself.
+    /// Kills the guardian, so that it can neither wake up and act nor keep the next agent from starting. A helper that is
+    /// awake then ends by itself.
     fn leave_nobody(&mut self) {
         self.guardian.kill();
         self.helper.resume();
@@ -220,9 +221,14 @@ impl Watch {
 }
 
 /// Begins to put everything back.
-fn begin(supervisor: &Supervisor, why: WorkerWhy) {
+fn begin(supervisor: &Supervisor, why: WorkerWhy, stop: Option<StopFor>) {
     supervisor.stop(&match why {
-        WorkerWhy::Told => HealReason::AgentStopping,
+        WorkerWhy::Told => {
+            if stop == Some(StopFor::HelperDied) {
+                tracing::error!("the helper died; putting everything back and leaving, to be started again");
+            }
+            HealReason::AgentStopping
+        }
         WorkerWhy::Unguarded(guarded) => {
             let how = if guarded == Guarded::Gone { "died" } else { "gives no sign of life" };
             tracing::error!("the guardian {how}; putting everything back");

@@ -113,6 +113,20 @@ fn a_helper_that_was_stopped_is_continued_and_the_drill_goes_on() {
     assert!(host.in_force() && host.is_whole(), "{host:#?}");
 }
 
+/// A guardian that was left stopped would keep the next agent from starting.
+#[test]
+fn a_guardian_that_is_stopped_after_its_helper_died_is_not_left_behind() {
+    for millis in (0..2000).step_by(5) {
+        let mut host = Host::new();
+        host.pass(Duration::from_secs(5));
+        host.act(Act::Kill(Who::Helper));
+        host.pass(Duration::from_millis(millis));
+        host.act(Act::Stop(Who::Guardian));
+        host.pass(HEALED_WITHIN);
+        assert!(!host.in_force() && host.nobody_is_left(), "stopped after {millis} ms: {host:#?}");
+    }
+}
+
 #[test]
 fn an_agent_that_is_asked_to_stop_leaves_nobody_behind() {
     let mut host = Host::new();

@@ -23,6 +23,16 @@ pub(in crate::guardian) enum Why {
     Unguarded(Guarded),
 }
 
+impl Why {
+    /// Whether a worker that leaves continues the guardian, since that may have been stopped after it gave the order.
+    /// Otherwise the worker kills it, so that it can neither wake up and act nor keep the next agent from starting: it is
+    /// silent, or its helper is dead, so that nobody would continue it if it were stopped from now on. A guardian is kept
+    /// if something is stuck, because it tries that once more.
+    pub(in crate::guardian) fn keeps_guardian(self, stop: Option<StopFor>, is_stuck: bool) -> bool {
+        self == Self::Told && (is_stuck || stop != Some(StopFor::HelperDied))
+    }
+}
+
 /// One check.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::guardian) struct Saw {
@@ -51,8 +61,7 @@ pub(in crate::guardian) struct Todo {
     pub(in crate::guardian) resume_helper: bool,
     /// Begin to put everything back.
     pub(in crate::guardian) begin: Option<Why>,
-    /// Everything is put back: leave. A guardian that is silent is killed, so that it can neither wake up and act nor keep
-    /// the next agent from starting; one that gave the order is continued, since it may have been stopped after it.
+    /// Everything is put back: leave, and do to the guardian what [`Why::keeps_guardian`] says.
     pub(in crate::guardian) leave: Option<Why>,
 }
 

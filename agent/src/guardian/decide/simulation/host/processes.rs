@@ -2,8 +2,8 @@
 
 use super::{
     super::super::{
-        Awaited, Cure, End, Found, Guarded, GuardianSaw, HelperNext, HelperSaw, Leaving, Order, StopFor,
-        Waited, WorkerSaw, WorkerWhy, interval,
+        Awaited, Cure, End, Found, Guarded, GuardianSaw, HelperNext, HelperSaw, Leaving, Order, Waited,
+        WorkerSaw, WorkerWhy, interval,
     },
     Act, Host, LIMITS, Role, UNDO, Who,
 };
@@ -82,20 +82,16 @@ impl Host {
         if todo.resume_helper {
             self.act(Act::Continue(Who::Helper));
         }
-        match todo.leave {
-            Some(WorkerWhy::Told) => {
-                self.act(Act::Continue(Who::Guardian));
-                let anew = self.page.stop == Some(StopFor::HelperDied);
-                self.end(Who::Worker, Some(i32::from(anew)));
-            }
-            Some(WorkerWhy::Unguarded(guarded)) => {
-                assert_ne!(guarded, Guarded::Yes, "it is guarded");
-                self.kill(Who::Guardian);
-                self.act(Act::Continue(Who::Helper));
-                self.end(Who::Worker, Some(1));
-            }
-            None => {}
+        let Some(why) = todo.leave else { return };
+        assert_ne!(why, WorkerWhy::Unguarded(Guarded::Yes), "it is guarded");
+        let keeps = why.keeps_guardian(self.page.stop, false);
+        if keeps {
+            self.act(Act::Continue(Who::Guardian));
+        } else {
+            self.kill(Who::Guardian);
+            self.act(Act::Continue(Who::Helper));
         }
+        self.end(Who::Worker, Some(i32::from(!keeps)));
     }
 
     /// The helper's check.
