@@ -16,7 +16,7 @@ pub(super) use run::{Asked, Run, plan_key};
 
 use runs::{RUNS_MOST, Runs};
 
-use super::past::{Kept, Past};
+use super::past::{Past, PastList};
 use crate::{
     config::Rules,
     control::Caller,
@@ -28,8 +28,6 @@ use crate::{
 
 /// Maximum number of bytes that the faults asked at prepare take, over all runs.
 pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
-/// Maximum number of injections that are over and are kept for comparisons; the journal has the others.
-const PAST_MOST: usize = 5;
 
 /// The rules that allowed something; all of them must.
 pub(super) type Allowed = Vec<Arc<Rules>>;
@@ -39,7 +37,7 @@ pub(super) type Allowed = Vec<Arc<Rules>>;
 pub(super) struct SupervisorState {
     pub(super) live: BTreeMap<InjectionId, Entry>,
     /// Injections that are over, reduced to what comparisons need.
-    pub(super) past: Vec<Kept>,
+    pub(super) past: PastList,
     pub(super) runs: Runs,
     pub(super) tombstones: Tombstones,
     pub(super) halted_by: Option<String>,
@@ -269,21 +267,12 @@ impl SupervisorState {
         let mut forgot = self.forgot_boot_us;
         let over = self
             .live
-            .extract_if(.., |_, entry| decide::is_over(now, entry.state, entry.intent.live.ends_boot_us))
-            .filter_map(|(id, entry)| {
-                let kept = Kept::of(&id, &entry.past(), entry.ended_boot_us);
-                if kept.is_none() {
-                    forgot = forgot.max(entry.ended_boot_us.unwrap_or(now));
-                }
-                kept
-            });
-        self.past.extend(over);
-        self.past.sort_by_key(|past| past.ended_boot_us);
-        let surplus = self.past.len().saturating_sub(PAST_MOST);
-        for past in self.past.drain(..surplus) {
-            forgot = forgot.max(past.ended_boot_us.unwrap_or(now));
+            .extract_if(.., |_, entry| decide::is_over(now, entry.state, entry.intent.live.ends_boot_us));
+        for (id, entry) in over {
+            if let Some(ended) = self.past.keep(&id, &entry.past(), entry.ended_boot_us) {
+                forgot = forgot.max(ended.unwrap_or(now));
+            }
         }
-        self.past.shrink_to(PAST_MOST);
         self.forgot_boot_us = forgot;
         if self.live.is_empty() {
             // An empty map keeps the memory of its first entries.
