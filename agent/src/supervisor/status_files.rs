@@ -15,7 +15,8 @@ impl Core {
         // Read first, so that the states are at least as new.
         let (last_seq, behind) = {
             let journal = lock(&self.journal);
-            (journal.last_seq(), journal.is_behind())
+            // Of a journal that somebody cut, records before an end are lost: readers call the injection open.
+            (journal.last_seq(), journal.is_behind() || journal.lost().is_some())
         };
         let closed: Vec<Closed> = lock(&self.state)
             .live

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use firedrill_agent::{guardian::Lock, testing::remove_live_dir};
+use firedrill_agent::{guardian::Lock, identity::Identity, journal::read_any, testing::remove_live_dir};
 use firedrill_wire::journal::HealReason;
 use rustix::process::Signal;
 
@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("journal_cut_then_undo_all", || journal_cut(&["undo", "--all", "--no-halt"])),
     ("journal_cut_then_swept", || journal_cut(&["sweep"])),
     ("journal_cut_then_started_again", journal_cut_then_started),
+    ("journal_cut_then_helper_killed", journal_cut_then_helper_killed),
     ("journal_and_copy_are_damaged", both_damaged),
     ("journal_deleted_under_a_live_agent", journal_deleted),
     ("lock_deleted_under_a_live_agent", lock_deleted),
@@ -65,6 +66,19 @@ fn journal_cut_then_started() {
     });
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert_lost(&undo, &agent);
+}
+
+/// The worker puts back and leaves. No other process is there to read the journal, in which the fault starts and ends
+/// without having been in force.
+fn journal_cut_then_helper_killed() {
+    let agent = Agent::in_force();
+    agent.wait_copied();
+    cut_after_the_intents(&agent);
+    agent.signal(Who::Helper, Signal::KILL);
+    agent.wait_gone();
+    assert!(!agent.file("a").exists(), "it was put back");
+    let (replayed, _) = read_any(&agent.config().paths(), &Identity::here());
+    assert_eq!(replayed.open().count(), 0, "{:?}", replayed.damage);
 }
 
 fn both_damaged() {
