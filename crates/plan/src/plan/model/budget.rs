@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_read_as_it_was_written() {
-        let text = r#"{"target":"99.9%","window":"30d"}"#;
+        let text = r#"{"target":"99.9%","window":"30days"}"#;
         let budget: Budget = serde_json::from_str(text).expect("a budget");
         assert_eq!((budget.affected, budget.burn_below), (Share::ALL, None));
         assert_eq!(serde_json::to_string(&budget).expect("writes"), text);
