@@ -1,9 +1,11 @@
 //! The socket of a listener: when each packet arrived, and how many the kernel dropped.
 
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd as _;
 use std::{
     io::{ErrorKind, IoSliceMut},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    os::fd::{AsFd as _, RawFd},
     time::Duration,
 };
 
@@ -33,10 +35,14 @@ pub(super) fn open(at: SocketAddr, buffer: usize) -> Result<UdpSocket, String> {
     let socket = UdpSocket::bind(at).map_err(|error| refused(at, &error))?;
     let options = || {
         socket.set_nonblocking(true)?;
+        #[cfg(target_os = "linux")]
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // Root may exceed the machine's bound.
-        setsockopt(&socket, sockopt::RcvBufForce, &buffer)
-            .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &buffer))?;
+        #[cfg(target_os = "linux")]
+        if setsockopt(&socket, sockopt::RcvBufForce, &buffer).is_ok() {
+            return Ok(());
+        }
+        setsockopt(&socket, sockopt::RcvBuf, &buffer)?;
         std::io::Result::Ok(())
     };
     options().map_err(|error| format!("{at} cannot be listened on: {error}"))?;
@@ -86,9 +92,7 @@ pub(super) fn control() -> Vec<u8> {
 pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> Option<Got> {
     let mut parts = [IoSliceMut::new(buffer)];
     let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT).ok()?;
-    let at = got.cmsgs().ok().and_then(|mut all| {
-        all.find_map(|one| if let ControlMessageOwned::ScmTimestampns(at) = one { Some(at) } else { None })
-    });
+    let at = got.cmsgs().ok().and_then(|mut all| all.find_map(|one| stamp(&one)));
     let age_us = at.map_or(0, |at| {
         let at_us = at.tv_sec().saturating_mul(1_000_000).saturating_add(at.tv_nsec() / 1_000);
         i64::try_from(clock::wall_us()).unwrap_or(i64::MAX).saturating_sub(at_us)
@@ -98,6 +102,18 @@ pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> Optio
         from: sender(got.address.as_ref())?,
         age_us: if (0..=OLDEST_US).contains(&age_us) { age_us } else { 0 },
     })
+}
+
+/// Returns when the kernel took a packet.
+#[cfg(target_os = "linux")]
+const fn stamp(told: &ControlMessageOwned) -> Option<TimeSpec> {
+    if let ControlMessageOwned::ScmTimestampns(at) = told { Some(*at) } else { None }
+}
+
+/// Other systems do not tell; there is no listener on them, see [`lost`].
+#[cfg(not(target_os = "linux"))]
+const fn stamp(_: &ControlMessageOwned) -> Option<TimeSpec> {
+    None
 }
 
 fn sender(address: Option<&SockaddrStorage>) -> Option<SocketAddr> {
