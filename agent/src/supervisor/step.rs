@@ -71,8 +71,9 @@ impl Core {
             }
             self.watch(&state);
         }
-        // Not before an undo, which must not wait for files.
-        if !to.is_open() || matches!(to, State::InForce | State::Stuck) {
+        // Before an effect is made: of a journal that is cut meanwhile nobody could tell that the start had begun. Not before an undo,
+        // which must not wait for files.
+        if !to.is_open() || matches!(to, State::Injecting | State::InForce | State::Stuck) {
             self.write_status_files();
             self.settled.notify_all();
         }

@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("journal_cut_then_swept", || journal_cut(&["sweep"])),
     ("journal_cut_then_started_again", journal_cut_then_started),
     ("journal_cut_then_helper_killed", journal_cut_then_helper_killed),
+    ("journal_cut_while_a_start_goes_on", journal_cut_while_a_start_goes_on),
     ("journal_and_copy_are_damaged", both_damaged),
     ("journal_deleted_under_a_live_agent", journal_deleted),
     ("lock_deleted_under_a_live_agent", lock_deleted),
@@ -79,6 +80,18 @@ fn journal_cut_then_helper_killed() {
     assert!(!agent.file("a").exists(), "it was put back");
     let (replayed, _) = read_any(&agent.config().paths(), &Identity::here());
     assert_eq!(replayed.open().count(), 0, "{:?}", replayed.damage);
+}
+
+/// The effect is made, and nothing says that it is in force: only the copy shows that the start had begun.
+fn journal_cut_while_a_start_goes_on() {
+    let dir = new_dir();
+    fs::write(dir.path().join("run/world/endless"), "").unwrap();
+    let agent = Agent::in_force_in(dir);
+    kill_all(&agent);
+    cut_after_the_intents(&agent);
+    let healed = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
+    assert!(!agent.file("a").exists(), "it was put back");
+    assert_lost(&healed, &agent);
 }
 
 fn both_damaged() {
