@@ -119,11 +119,16 @@ fn reset(world: &World, peer: &str) -> bool {
         skip(&format!("resets of connections: {error}"));
         return true;
     }
-    let mut stream = world.host_ns.run(|| TcpStream::connect((peer, 9090))).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.read(&mut [0]).is_err_and(|error| {
+    let is_reset = |error: &std::io::Error| {
         matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted)
-    })
+    };
+    // On a slow machine it is reset before the caller has seen it open.
+    let mut stream = match world.host_ns.run(|| TcpStream::connect((peer, 9090))) {
+        Ok(stream) => stream,
+        Err(error) => return is_reset(&error),
+    };
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.read(&mut [0]).is_err_and(|error| is_reset(&error))
 }
 
 /// Returns the engines to try a kind with. The emulated machine (`FIREDRILL_VM`) must have the kernel's, and tries only
