@@ -26,7 +26,7 @@
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
 //! - `watchers.rs`: the pulse that detects sleep, each host's events, lease, and bins of probes and logs (`follow.rs`);
 //! - `sources.rs`: one for each metric, which asks its source; one for each source that is listened for (`sources/ears.rs`);
-//! - `vantages.rs`: the coordinator's own bins; `undo_socket/listen.rs`: an undo on this machine;
+//! - `vantages.rs`: the coordinator's own bins; `socket/listen.rs`: an undo on this machine;
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
 //!
@@ -43,8 +43,8 @@
 //!
 //! # What ends a run
 //! - No attack is left; with `--plan`, all agents have answered.
-//! - It is refused before the first attack: a host is not reached or is halted, an agent refuses, other runs leave no
-//!   room, a vantage cannot measure, a source does not answer or cannot be heard.
+//! - It is refused before the first attack: another run uses the same hosts or measures the same addresses (`claim.rs`), a host
+//!   is not reached or is halted, an agent refuses, other runs leave no room, a vantage cannot measure, a source does not answer or cannot be heard.
 //! - `Ending` has a reason: a guard, the time limit, a signal, a sleep longer than the lease, something stuck, or a
 //!   person's undo, halt or distrust (`by_person.rs`; `arm.rs` for a refusal that means one). The first counts. `pump`
 //!   returns it once pending input is processed; `pump_anyway`, by which healing waits, does not.
@@ -52,7 +52,7 @@
 //!   says to stop.
 //!
 //! # In which order
-//! **Start:** log, pulse, undo socket, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
+//! **Start:** log, pulse, socket, claim, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
 //! all of this is well. Then for each attack: approval, baseline, arm, fault, recovery, verdict, settle.
 //!
 //! **Ctrl-C:** the command line forwards it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
@@ -68,6 +68,7 @@ mod approvals;
 mod boots;
 mod bounds;
 mod by_person;
+mod claim;
 mod clock;
 mod collect;
 mod ending;
@@ -89,11 +90,11 @@ mod proofs;
 mod recorder;
 mod salvage;
 pub mod screen;
+mod socket;
 mod sources;
 mod stop;
 mod tasks;
 mod tracked;
-mod undo_socket;
 mod vantages;
 mod waiting;
 mod watchers;
@@ -108,7 +109,7 @@ pub use error::RunError;
 pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
-pub use undo_socket::{Notified, UndoNotice, notify};
+pub use socket::{Notified, UndoNotice, notify};
 
 use crate::{
     log::{Event, Outcome, RunOutcome},
@@ -126,7 +127,6 @@ use phases::{
     prove::{prove, stop_probes},
 };
 use recorder::Recorder;
-use tasks::Tasks;
 
 /// Begins a run: makes its folder and its log. Nothing is asked or touched before the future is polled, which runs the plan to its end,
 /// whatever the outcome, and heals everything that it touched before it returns.
@@ -158,11 +158,19 @@ pub fn begin(
     let facts = Facts::new(id.clone(), Arc::new(plan), clock, options.operator, options.identity);
     let run = Run::new(facts, recorder, ApprovalDesk::new(options.approvals, folder.clone()));
     let handle = Handle::new(id, folder, run.tasks.mail());
-    Ok((handle.clone(), to_the_end(run, handle, options.plan_only)))
+    let how = How { plan_only: options.plan_only, beside_others: options.beside_others };
+    Ok((handle.clone(), to_the_end(run, handle, how)))
 }
 
-async fn to_the_end(mut run: Run, handle: Handle, plan_only: bool) -> Result<Finished, RunError> {
-    let whole = match whole(&mut run, plan_only).await {
+/// The options that matter after the beginning.
+#[derive(Clone, Copy)]
+struct How {
+    plan_only: bool,
+    beside_others: bool,
+}
+
+async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, RunError> {
+    let whole = match whole(&mut run, how).await {
         Ok((outcome, answers)) => {
             run.recorder.write(Event::RunEnded { outcome: outcome.clone() }).map(|()| (outcome, answers))
         }
@@ -177,13 +185,22 @@ async fn to_the_end(mut run: Run, handle: Handle, plan_only: bool) -> Result<Fin
 }
 
 /// Connects, prepares, measures, attacks, heals, proves.
-async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer>), RunError> {
+async fn whole(
+    run: &mut Run,
+    How { plan_only, beside_others }: How,
+) -> Result<(RunOutcome, Vec<Answer>), RunError> {
     watchers::pulse(&run.tasks, run.facts.clock);
-    // The socket is kept until the run is over.
-    let _socket = if plan_only { None } else { listen((&run.facts, &run.tasks), &mut run.recorder)? };
-    if let Err(why) =
-        connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, Whom::default()).await?
-    {
+    // The socket is kept until the run is over, and with it the claim.
+    let _socket = if plan_only {
+        None
+    } else {
+        match claim::claim((&run.facts, &run.tasks), &mut run.recorder, beside_others).await? {
+            Ok(socket) => socket,
+            Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new())),
+        }
+    };
+    let whom = Whom { beside_others: plan_only || beside_others, ..Whom::default() };
+    if let Err(why) = connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, whom).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
     let all = 0..run.facts.plan.attacks.len();
@@ -224,27 +241,6 @@ async fn whole(run: &mut Run, plan_only: bool) -> Result<(RunOutcome, Vec<Answer
     stop_probes(run).await?;
     prove(run).await?;
     Ok((run.ending.outcome(outcome), answers))
-}
-
-/// Listens for an undo on this machine. Without that, agents still report one.
-fn listen(
-    (facts, tasks): (&Facts, &Tasks),
-    recorder: &mut Recorder,
-) -> Result<Option<undo_socket::SocketFile>, RunError> {
-    let owner = undo_socket::Owner {
-        run: facts.id.clone(),
-        targets: facts.targets.iter().cloned().collect(),
-        authority: facts.identity.authority().to_owned(),
-    };
-    match undo_socket::listen(owner, tasks) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(error) => {
-            let text =
-                format!("an undo on this machine can tell this run to end only over its hosts: {error}");
-            recorder.note(text)?;
-            Ok(None)
-        }
-    }
 }
 
 /// Records that no attack runs.

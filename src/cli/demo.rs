@@ -99,8 +99,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     .map_err(|report| wrong(&report))?;
     // The path for readers of the report; the copy that was read is removed with the lab.
     plan.file = "scenarios/demo.toml".to_owned();
-    let settings =
-        Settings { approve: Vec::new(), out: args.out.clone(), plan_only: args.plan, json: args.json };
+    let settings = Settings {
+        approve: Vec::new(),
+        out: args.out.clone(),
+        plan_only: args.plan,
+        beside_others: false,
+        json: args.json,
+    };
     let exit = execute(&plan, &reached, &settings);
     lab.down()?;
     forget(NAME);

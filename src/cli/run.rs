@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
+    /// Run although another run uses the same hosts, or measures the same addresses; each then shows the other's faults
+    #[arg(long)]
+    beside_others: bool,
     /// The directory in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
@@ -69,6 +72,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         approve: args.approve.clone(),
         out: args.out.clone(),
         plan_only: args.plan,
+        beside_others: args.beside_others,
         json: args.json,
     };
     execute(&plan, &reached, &settings)
@@ -79,6 +83,7 @@ pub(super) struct Settings {
     pub(super) approve: Vec<PathBuf>,
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,
+    pub(super) beside_others: bool,
     pub(super) json: bool,
 }
 
@@ -164,6 +169,7 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options
         identity: Arc::clone(&reached.identity),
         out: settings.out.clone(),
         plan_only: settings.plan_only,
+        beside_others: settings.beside_others,
         approvals: Approvals { given: settings.approve.clone(), terminal: std::io::stdin().is_terminal() },
         observer,
         attempt,

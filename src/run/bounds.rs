@@ -17,7 +17,9 @@ use firedrill_wire::{
 };
 use futures_util::{StreamExt as _, stream};
 
-use super::{clock::signed, error::RunError, facts::Facts, peers::Peers, recorder::Recorder};
+use super::{
+    claim::described, clock::signed, error::RunError, facts::Facts, peers::Peers, recorder::Recorder,
+};
 use crate::{
     alike,
     link::{Agent, LinkError},
@@ -137,17 +139,7 @@ impl Bounds {
         let gives_way = |one: &OpenOne| armed && one.state == State::Armed && !one.due && one.run > self.run;
         // A fault that does not give way has priority.
         let one = theirs.min_by_key(|one| gives_way(one))?;
-        let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
-        let why = format!(
-            "{} has {} of run {} ({}, by {}; {}, at most {left} s more)",
-            status.host,
-            one.kind,
-            one.run,
-            one.about.drill,
-            one.about.operator,
-            if one.state == State::Armed { "armed" } else { "in force" },
-        );
-        Some(Taken { why, gives_way: gives_way(one) })
+        Some(Taken { why: described(status, one), gives_way: gives_way(one) })
     }
 
     fn room(&self, taken: &BTreeMap<String, Taken>) -> Room {

@@ -71,7 +71,7 @@ async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
     let (ended, only) = left.outcome.unzip();
     let why = if ended.is_some() { "hosts were unproven" } else { "the coordinator had died" };
     run.recorder.note(format!("collected by {}: {why}", run.facts.operator))?;
-    let whom = Whom { after: Some(&left.events), without: true, only: only.as_ref() };
+    let whom = Whom { after: Some(&left.events), without: true, only: only.as_ref(), beside_others: true };
     if let Err(why) = connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, whom).await? {
         run.recorder.note(format!("not all is well: {why}"))?;
     }

@@ -17,6 +17,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Whether to stop after prepare.
     pub plan_only: bool,
+    /// Whether it runs although another run uses the same hosts, or measures the same addresses.
+    pub beside_others: bool,
     /// The sources of approvals.
     pub approvals: Approvals,
     /// The screen.

@@ -155,7 +155,7 @@ fn an_undo_ends_a_run_whose_targets_it_does_not_reach() {
     assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
     assert!(bench.logs()[0].contains("undid the run on this machine"), "{}", bench.stderr());
     bench.assert_quiet();
-    // The undo of everything by another fleet does not concern it; see `undo_socket.rs`.
+    // The undo of everything by another fleet does not concern it; see `socket.rs`.
     assert_ends(&bench.firedrill(&words).output().unwrap(), 6, "only if no running coordinator renews it");
 }
 

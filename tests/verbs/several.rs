@@ -23,21 +23,30 @@ fn several_runs_on_one_fleet() {
             .replace("name = \"verbs\"", &format!("name = \"stop-{host}\""))
     };
     let (mut first, _) = bench.until_in_force(&stop("app1"));
-    let refused = bench.run(&stop("app2"), &[]);
+    let text = |output: &std::process::Output| said(output).split_whitespace().collect::<Vec<_>>().join(" ");
+    // A run that measures the same addresses would call the other's faults its own.
+    let apart = bench.run(&stop("app2"), &[]);
+    assert_ends(&apart, 4, "is going on, expected to end before ");
+    for part in [
+        "refused: run ",
+        "-stop-app1-",
+        "it measures edge1:",
+        " too; wait for its end, or run beside it with --beside-others",
+    ] {
+        assert!(text(&apart).contains(part), "{part}: {}", said(&apart));
+    }
+    let refused = bench.run(&stop("app2"), &["--beside-others"]);
     assert_ends(&refused, 4, "keep (1 of the 2 hosts of role `app`) would be exceeded");
     for part in ["app1 has service-stop of run ", "(stop-app1, by ", "wait for that to end"] {
-        assert!(
-            said(&refused).split_whitespace().collect::<Vec<_>>().join(" ").contains(part),
-            "{}",
-            said(&refused)
-        );
+        assert!(text(&refused).contains(part), "{}", said(&refused));
     }
     // A run on the same host begins and ends while the other run's fault is in force.
     let slow = scenario(1, "3s", "", "").replace("name = \"verbs\"", "name = \"slow\"").replace(
         "service-stop = { service = \"checkout\" }",
         "net-slow = { to = \"edge1\", delay = \"20ms\" }",
     );
-    let beside = bench.run(&slow, &[]);
+    assert_ends(&bench.run(&slow, &[]), 4, "it has faults for app1 too");
+    let beside = bench.run(&slow, &["--beside-others"]);
     assert_ne!(beside.status.code(), Some(6), "{}", said(&beside));
     assert!(first.try_wait().unwrap().is_none(), "the first one still runs, or nothing was tried");
     assert_eq!(wait(&mut first).code(), Some(0), "{}", bench.stderr());
@@ -49,24 +58,32 @@ fn several_runs_on_one_fleet() {
         .map(str::to_owned)
         .collect();
     assert!(ends.len() == 2 && ends.iter().all(|line| line.contains("\"clean\"")), "{ends:?}");
+    let noted = bench.logs().concat().matches("it has faults for app1 too").count();
+    assert!(noted >= 2, "refused once, and noted once: {noted}");
 
-    // Both start at once, and one of them loses.
-    fs::rename(bench.reports(), bench.folder.path().join("before")).unwrap();
-    let mut both: Vec<Child> = ["app1", "app2"]
-        .iter()
-        .map(|host| {
-            let file = bench.file(&format!("{host}.toml"), &stop(host).replace("25s", "5s"));
-            bench
-                .on(&["run", file.to_str().unwrap()])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    let codes: Vec<_> = both.iter_mut().map(|child| wait(child).code()).collect();
-    let in_force = bench.logs().iter().filter(|log| log.contains("\"to\":\"in-force\"")).count();
-    let lost = bench.logs().iter().filter(|log| log.contains("keep (1 of the 2 hosts")).count();
-    assert_eq!((in_force, lost), (1, 1), "{codes:?}");
+    // Both start at once, and one of them loses: by its claim, or by the guard.
+    for (flags, wanted) in [
+        (&[][..], "is going on, expected to end before "),
+        (&["--beside-others"][..], "keep (1 of the 2 hosts"),
+    ] {
+        let before = bench.folder.path().join(format!("before-{}", flags.len()));
+        fs::rename(bench.reports(), before).unwrap();
+        let mut both: Vec<Child> = ["app1", "app2"]
+            .iter()
+            .map(|host| {
+                let file = bench.file(&format!("{host}.toml"), &stop(host).replace("25s", "5s"));
+                bench
+                    .on(&[&["run", file.to_str().unwrap()], flags].concat())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        let codes: Vec<_> = both.iter_mut().map(|child| wait(child).code()).collect();
+        let in_force = bench.logs().iter().filter(|log| log.contains("\"to\":\"in-force\"")).count();
+        let lost = bench.logs().iter().filter(|log| log.contains(wanted)).count();
+        assert_eq!((in_force, lost), (1, 1), "{flags:?} {codes:?}");
+    }
     bench.assert_quiet();
 }

@@ -7,7 +7,14 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::super::{error::RunError, facts::Facts, peers::Peers, recorder::Recorder, tasks::Tasks};
+use super::super::{
+    claim::{BESIDE, fault_of_another},
+    error::RunError,
+    facts::Facts,
+    peers::Peers,
+    recorder::Recorder,
+    tasks::Tasks,
+};
 use crate::{
     alike,
     link::{self, Agent},
@@ -29,6 +36,8 @@ pub(crate) struct Whom<'a> {
     pub(crate) without: bool,
     /// Other hosts are left out.
     pub(crate) only: Option<&'a BTreeSet<String>>,
+    /// Whether faults of other runs on a host are noted; otherwise they count as an error.
+    pub(crate) beside_others: bool,
 }
 
 impl Whom<'_> {
@@ -38,7 +47,7 @@ impl Whom<'_> {
 }
 
 /// Connects to all targets and vantages and measures their clocks. The inner error names the hosts that
-/// were not reached or are halted.
+/// were not reached, are halted, or have a fault of another run.
 pub(crate) async fn connect(
     (facts, tasks): (&Facts, &Tasks),
     peers: &mut Peers,
@@ -64,21 +73,28 @@ pub(crate) async fn connect(
             (host.name.clone(), agent, met)
         }
     });
-    let mut unreachable = Vec::new();
+    let mut unfit = Vec::new();
     for (name, agent, met) in join_all(calls).await {
         let (status, offset) = match met {
             Ok(met) => met,
             Err(error) => {
-                unreachable.push((name.clone(), error.to_string()));
+                unfit.push((name.clone(), error.to_string()));
                 if whom.without {
                     peers.meet((facts, tasks), &name, agent, whom.newest(&name).unwrap_or(0), None);
                 }
                 continue;
             }
         };
-        if let Some(by) = status.halted_by {
+        if let Some(by) = &status.halted_by {
             let why = format!("{name} was halted by {by}; `firedrill release --host {name}` ends the halt");
-            unreachable.push((name.clone(), why));
+            unfit.push((name.clone(), why));
+        }
+        if let Some(why) = fault_of_another(&status, &facts.id) {
+            if whom.beside_others {
+                recorder.note(why)?;
+            } else {
+                unfit.push((name.clone(), format!("{why}; {BESIDE}")));
+            }
         }
         let last_seq = whom.newest(&name).unwrap_or(status.last_seq);
         peers.meet((facts, tasks), &name, agent, last_seq, Some(offset.boot_id.clone()));
@@ -86,7 +102,7 @@ pub(crate) async fn connect(
         peers.back(&name, &offset, zero_us);
         recorder.clock(&name, zero_us, &offset)?;
     }
-    Ok(if unreachable.is_empty() { Ok(()) } else { Err(alike::likewise(&unreachable)) })
+    Ok(if unfit.is_empty() { Ok(()) } else { Err(alike::likewise(&unfit)) })
 }
 
 /// Returns the hosts that faults touch, those that measure, and those whose logs are read.

@@ -1,8 +1,9 @@
-//! The messages between an undo and a coordinator on one machine: three, each a line of JSON.
+//! The messages to and from a coordinator on one machine: each is a line of JSON. The coordinator says first who it is; an undo
+//! then sends a line, and gets one back.
 
 use std::{collections::HashSet, io};
 
-use firedrill_wire::{RunId, api::UndoScope};
+use firedrill_wire::{RunId, api::UndoScope, text};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
@@ -40,6 +41,24 @@ pub(crate) struct Owner {
     pub(crate) run: RunId,
     pub(crate) targets: Vec<String>,
     pub(crate) authority: String,
+    /// Coordinators of earlier versions send none.
+    #[serde(default)]
+    pub(crate) claim: Claim,
+}
+
+/// The part of a coordinator's first line that only other runs use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// The person who runs it.
+    #[serde(deserialize_with = "text::short")]
+    pub(crate) operator: String,
+    /// The hosts that measure for it, and those whose logs are read.
+    pub(crate) measured_from: Vec<String>,
+    /// The addresses that it measures: host and port.
+    pub(crate) measured: Vec<String>,
+    /// The time by which it ends, unless approvals or undos take long: RFC 3339, UTC.
+    #[serde(deserialize_with = "text::short")]
+    pub(crate) until: String,
 }
 
 impl Owner {

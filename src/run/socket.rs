@@ -1,21 +1,23 @@
-//! Lets an undo on this machine tell the coordinators of affected runs, through a socket for each run. It works also
-//! where neither process can reach a host.
+//! A socket for each run, by which other processes on this machine reach its coordinator: an undo tells the coordinators of affected
+//! runs, and a new run asks which hosts others use. It works also where no process can reach a host.
 //!
 //! The sockets are in a directory that only their user can enter. A coordinator sends its run, hosts and authority
 //! first, because several fleets may have hosts of the same names. The undo decides whether the run is affected and
 //! sends nothing but the name of the person who asked for it. An undo by root notifies the coordinators of all users;
 //! answers of other users' processes are claims and prove nothing.
 //!
-//! The name of a socket ends in `.bell`, because undo and coordinator may be of different versions.
+//! The name of a socket ends in `.bell`, because the processes may be of different versions.
 
 mod folders;
 mod listen;
 mod notify;
+mod owners;
 mod protocol;
 #[cfg(test)]
 mod tests;
 
 pub(super) use listen::{SocketFile, listen};
 pub use notify::{Notified, notify};
-pub(super) use protocol::Owner;
+pub(super) use owners::{Found, Turn, owners};
 pub use protocol::UndoNotice;
+pub(super) use protocol::{Claim, Owner};

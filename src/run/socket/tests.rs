@@ -12,13 +12,19 @@ use tokio::{
 
 use super::{
     super::{input::Input, tasks::Tasks},
-    Notified, Owner, UndoNotice, listen, notify,
+    Claim, Notified, Owner, UndoNotice, listen, notify,
     notify::UndoSocket,
+    owners,
     protocol::{Answer, line},
 };
 
 fn owner(run: &str) -> Owner {
-    Owner { run: run.parse().unwrap(), targets: vec!["app1".to_owned()], authority: "ours".to_owned() }
+    Owner {
+        run: run.parse().unwrap(),
+        targets: vec!["app1".to_owned()],
+        authority: "ours".to_owned(),
+        claim: Claim::default(),
+    }
 }
 
 fn notice(scope: UndoScope, host: &str, authority: &str) -> UndoNotice {
@@ -61,6 +67,27 @@ async fn a_coordinator_is_notified_and_the_socket_of_a_dead_one_is_removed() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert_eq!(notify(&ask).await, []);
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_new_run_finds_the_others_and_not_itself() {
+    let ids = ["a", "b"].map(|letter| format!("owners-{letter}-{}", std::process::id()));
+    let found = |run: &str| {
+        let run: firedrill_wire::RunId = run.parse().unwrap();
+        async move {
+            // Other tests of this process have sockets too.
+            let mut all = owners(&run).await;
+            all.retain(|one| one.run.as_str().starts_with("owners-"));
+            all
+        }
+    };
+    let (tasks, _inbox) = Tasks::new();
+    let _file = listen(owner(&ids[0]), &tasks).unwrap();
+    assert_eq!(found(&ids[0]).await.len(), 0, "itself");
+    let all = found(&ids[1]).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].owner.as_ref().unwrap().targets, ["app1"]);
+    assert_eq!(all[0].other_user, None);
 }
 
 /// A process of any user: it sends the given first line, and then that it ends the run.

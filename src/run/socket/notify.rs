@@ -21,11 +21,11 @@ use super::{
 };
 
 /// Time within which a running coordinator answers.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Maximum number of sockets of one directory that are used, and that are used at once. Other users can create any
 /// number.
-const MAX_SOCKETS: usize = 256;
-const AT_ONCE: usize = 8;
+pub(super) const MAX_SOCKETS: usize = 256;
+pub(super) const AT_ONCE: usize = 8;
 
 /// A run that will end, according to its coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,16 +60,14 @@ impl UndoSocket {
         (may_be && data.file_type().is_socket() && data.uid() == user).then_some(Self { path, run, user })
     }
 
-    fn other_user(&self) -> Option<u32> {
+    pub(super) fn other_user(&self) -> Option<u32> {
         (self.user != rustix::process::geteuid().as_raw()).then_some(self.user)
     }
 
-    /// Whether the coordinator ends its run. Nothing is sent to a process of another user than the directory's, or to
-    /// one with another run.
-    pub(super) async fn notify(&self, notice: &UndoNotice) -> io::Result<bool> {
+    /// Connects to the coordinator. The socket of a killed one of this user is removed.
+    async fn connect(&self) -> io::Result<UnixStream> {
         let stream = match UnixStream::connect(&self.path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.other_user().is_none() => {
-                // The coordinator was killed.
                 std::fs::remove_file(&self.path)?;
                 return Err(error);
             }
@@ -78,7 +76,18 @@ impl UndoSocket {
         if stream.peer_cred()?.uid() != self.user {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let (from, mut to) = stream.into_split();
+        Ok(stream)
+    }
+
+    /// Asks the coordinator who it is. Sends nothing.
+    pub(super) async fn owner(&self) -> io::Result<Owner> {
+        read_line(&mut BufReader::new(self.connect().await?.take(LONGEST))).await
+    }
+
+    /// Whether the coordinator ends its run. Nothing is sent to a process of another user than the directory's, or to
+    /// one with another run.
+    pub(super) async fn notify(&self, notice: &UndoNotice) -> io::Result<bool> {
+        let (from, mut to) = self.connect().await?.into_split();
         let mut from = BufReader::new(from.take(LONGEST));
         let owner: Owner = read_line(&mut from).await?;
         if owner.run != self.run || !owner.is_meant(notice) {

@@ -1,0 +1,247 @@
+//! Keeps runs apart: a run is refused while another one uses the same hosts or measures the same addresses, because each would measure
+//! the other's faults and call them its own.
+//!
+//! Runs on this machine are found by their sockets, also between two attacks. Runs of other machines, and of users whose sockets
+//! cannot be reached, are found only by the faults that their hosts have at the moment; `bounds.rs` keeps the limits of a guard over all of them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use firedrill_wire::{
+    RunId, Span,
+    api::{AgentStatus, OpenOne},
+    journal::State,
+};
+
+use super::{
+    error::RunError,
+    facts::Facts,
+    recorder::Recorder,
+    socket::{self, Claim, Found, Owner, SocketFile, Turn},
+    tasks::Tasks,
+};
+use crate::{
+    alike,
+    plan::{Plan, model::COORDINATOR, print},
+};
+
+/// The advice to whoever meets another run.
+pub(super) const BESIDE: &str =
+    "wait for its end, or run beside it with --beside-others; each then shows the other's faults";
+
+/// Takes the hosts and addresses of this run, until the socket is dropped. The inner error is the run that uses some of them.
+/// Without a socket, agents still report an undo, and other runs do not see this one.
+pub(super) async fn claim(
+    (facts, tasks): (&Facts, &Tasks),
+    recorder: &mut Recorder,
+    beside_others: bool,
+) -> Result<Result<Option<SocketFile>, String>, RunError> {
+    // Two runs that begin at once look one after the other, so the second sees the first.
+    let turn = Turn::take().await;
+    if let Err(error) = &turn {
+        recorder.note(format!(
+            "runs that begin on this machine at this moment may not see each other: {error}"
+        ))?;
+    }
+    let own = owner(facts);
+    let socket = match socket::listen(own.clone(), tasks) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            recorder.note(format!(
+                "an undo on this machine can tell this run to end only over its hosts, and other runs do not see it: {error}"
+            ))?;
+            None
+        }
+    };
+    let met = socket::owners(&facts.id).await;
+    drop(turn);
+    for found in &met {
+        let Some(text) = meets(&own, found) else { continue };
+        // Another user's process can say anything, and must not be able to keep this run from beginning.
+        let refuses = found.owner.is_some() && found.other_user.is_none() && !beside_others;
+        if refuses {
+            return Ok(Err(format!("{text}; {BESIDE}")));
+        }
+        recorder.note(text)?;
+    }
+    Ok(Ok(socket))
+}
+
+/// Returns the first line of this run's socket.
+fn owner(facts: &Facts) -> Owner {
+    let plan = &facts.plan;
+    Owner {
+        run: facts.id.clone(),
+        targets: facts.targets.iter().cloned().collect(),
+        authority: facts.identity.authority().to_owned(),
+        claim: Claim {
+            operator: facts.operator.clone(),
+            measured_from: measured_from(plan),
+            measured: measured(plan),
+            until: until(plan, SystemTime::now()),
+        },
+    }
+}
+
+/// Returns the hosts that measure, and those whose logs are read, each once.
+fn measured_from(plan: &Plan) -> Vec<String> {
+    let vantages = plan.probes.iter().flat_map(|probe| &probe.from).filter(|at| *at != COORDINATOR);
+    let mut all: Vec<String> = vantages.chain(plan.logs.iter().flat_map(|log| &log.on)).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Returns the addresses that probes measure, each once.
+fn measured(plan: &Plan) -> Vec<String> {
+    let to = plan.probes.iter().filter_map(|probe| probe.kind.about().reach.to);
+    let shown = to.map(|(host, port)| match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    });
+    let mut all: Vec<String> = shown.collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Returns the time by which a run that begins now ends: every attack settles as late as it may, and each approval takes all of its time.
+fn until(plan: &Plan, now: SystemTime) -> String {
+    let approvals: Span =
+        plan.attacks.iter().filter_map(|attack| attack.approve.as_ref()).map(|one| one.expires).sum();
+    let ends = now.checked_add(Duration::from(print::longest(plan) + approvals)).unwrap_or(UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(ends).to_string()
+}
+
+/// Returns a sentence about a run on this machine that uses the same things, or may.
+fn meets(own: &Owner, found: &Found) -> Option<String> {
+    let user = found
+        .other_user
+        .map_or_else(String::new, |user| format!(" of user {user}, whose answer is not verified,"));
+    let Some(owner) = &found.owner else {
+        return Some(format!("run {}{user} does not answer; it may use the same hosts", found.run));
+    };
+    let same = same(own, owner);
+    (!same.is_empty()).then(|| {
+        let Claim { operator, until, .. } = &owner.claim;
+        let by = if operator.is_empty() { String::new() } else { format!(" by {operator}") };
+        let until =
+            if until.is_empty() { String::new() } else { format!(", expected to end before {until}") };
+        format!("run {}{user}{by} is going on{until}: {}", owner.run, same.join("; "))
+    })
+}
+
+/// Returns the things that two runs share, each as a clause about the other run; none if their fleets differ.
+fn same(own: &Owner, other: &Owner) -> Vec<String> {
+    if own.authority != other.authority {
+        return Vec::new();
+    }
+    let ours = &own.claim;
+    let theirs = &other.claim;
+    let clauses = [
+        ("it has faults for ", &own.targets, &other.targets, " too"),
+        ("it measures from ", &own.targets, &theirs.measured_from, ", where this run has faults"),
+        ("it has faults for ", &ours.measured_from, &other.targets, ", where this run measures"),
+        ("it measures ", &ours.measured, &theirs.measured, " too"),
+    ];
+    clauses
+        .into_iter()
+        .filter_map(|(before, ours, theirs, after)| {
+            let theirs: std::collections::HashSet<&String> = theirs.iter().collect();
+            let both: Vec<&String> = ours.iter().filter(|one| theirs.contains(one)).collect();
+            (!both.is_empty()).then(|| format!("{before}{}{after}", alike::names(&both)))
+        })
+        .collect()
+}
+
+/// Describes a fault of another run on a host, if there is one: the one that ends last.
+pub(super) fn fault_of_another(status: &AgentStatus, run: &RunId) -> Option<String> {
+    let theirs = status.open.iter().filter(|one| one.run != *run);
+    theirs.max_by_key(|one| one.ends_boot_us).map(|one| described(status, one))
+}
+
+/// Describes an open injection of another run.
+pub(super) fn described(status: &AgentStatus, one: &OpenOne) -> String {
+    let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
+    format!(
+        "{} has {} of run {} ({}, by {}; {}, at most {left} s more)",
+        status.host,
+        one.kind,
+        one.run,
+        one.about.drill,
+        one.about.operator,
+        if one.state == State::Armed { "armed" } else { "in force" },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(targets: &[&str], from: &[&str], measured: &[&str]) -> Owner {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Owner {
+            run: "friday-7f3a".parse().unwrap(),
+            targets: all(targets),
+            authority: "ours".to_owned(),
+            claim: Claim {
+                operator: "bob".to_owned(),
+                measured_from: all(from),
+                measured: all(measured),
+                until: "2026-12-04T14:30:00Z".to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn runs_meet_where_one_would_measure_the_others_faults() {
+        let own = owner(&["app1", "app2"], &["edge1"], &["edge1:80"]);
+        for (other, clauses) in [
+            (owner(&["app3"], &["app4"], &["db1:5432"]), &[][..]),
+            (owner(&["app2"], &[], &[]), &["it has faults for app2 too"]),
+            (owner(&["db1"], &["app1"], &[]), &["it measures from app1, where this run has faults"]),
+            (owner(&["edge1"], &[], &[]), &["it has faults for edge1, where this run measures"]),
+            (owner(&[], &["edge1"], &["edge1:80"]), &["it measures edge1:80 too"]),
+            (
+                owner(&["app1"], &[], &["edge1:80"]),
+                &["it has faults for app1 too", "it measures edge1:80 too"],
+            ),
+        ] {
+            assert_eq!(same(&own, &other), clauses, "{other:?}");
+            let elsewhere = Owner { authority: "another's".to_owned(), ..other };
+            assert_eq!(same(&own, &elsewhere), [""; 0], "hosts of another fleet with equal names");
+        }
+    }
+
+    #[test]
+    fn the_other_run_is_named_with_its_operator_and_end() {
+        let own = owner(&["app1"], &[], &[]);
+        let found = |other_user, owner| Found { run: "friday-7f3a".parse().unwrap(), other_user, owner };
+        assert_eq!(
+            meets(&own, &found(None, Some(own.clone()))).unwrap(),
+            "run friday-7f3a by bob is going on, expected to end before 2026-12-04T14:30:00Z: it has faults for app1 too"
+        );
+        assert_eq!(meets(&own, &found(None, Some(owner(&["app2"], &[], &[])))), None);
+        let silent = meets(&own, &found(Some(1000), None)).unwrap();
+        assert_eq!(
+            silent,
+            "run friday-7f3a of user 1000, whose answer is not verified, does not answer; it may use the same hosts"
+        );
+        // A coordinator of an earlier version sends neither operator nor end.
+        let earlier = Owner { claim: Claim::default(), ..own.clone() };
+        assert_eq!(
+            meets(&own, &found(None, Some(earlier))).unwrap(),
+            "run friday-7f3a is going on: it has faults for app1 too"
+        );
+    }
+
+    #[test]
+    fn addresses_and_hosts_of_a_plan_are_claimed_once() {
+        let mut plan = firedrill_judge::testing::Drill::one().plan();
+        assert_eq!(measured_from(&plan), ["canary"]);
+        let measured_once = measured(&plan);
+        assert_eq!(measured_once.len(), 1, "{measured_once:?}");
+        plan.probes.push(plan.probes[0].clone());
+        assert_eq!((measured_from(&plan), measured(&plan)), (vec!["canary".to_owned()], measured_once));
+        assert!(until(&plan, UNIX_EPOCH).as_str() > "1970-01-01T00:00:10Z", "{}", until(&plan, UNIX_EPOCH));
+    }
+}
