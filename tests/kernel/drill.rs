@@ -77,7 +77,11 @@ pub(crate) struct Drill {
 
 impl Drill {
     pub(crate) fn start(name: &str, faults: &[Fault<'_>], hold: &str) -> Self {
-        let path = scenario(name, faults, hold);
+        Self::of(name, &scenario(name, faults, hold))
+    }
+
+    /// Starts the drill of a scenario's file.
+    pub(crate) fn of(name: &str, path: &Path) -> Self {
         let out = Path::new(OUT).join(name);
         let log = File::create(Path::new(OUT).join(format!("{name}.log"))).expect("log");
         let child = command(&["run", &path.display().to_string(), "--out", &out.display().to_string()])

@@ -31,6 +31,11 @@ fn checkout() -> String {
     )
 }
 
+/// A unit that writes to the journal five times a second whether the service answers.
+const SHOPPER: &str = "[Service]\n\
+     ExecStart=/bin/bash -c 'while :; do if (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; then echo fine; \
+     else echo ERROR password=hunter2; fi; sleep 0.2; done'\n";
+
 pub(crate) fn step(what: &str) {
     let up = fs::read_to_string("/proc/uptime").expect("uptime");
     eprintln!("--- {:>6} s  {what}", up.split(' ').next().expect("a number"));
@@ -112,7 +117,9 @@ pub(crate) fn open() -> Vec<Value> {
 pub(crate) fn reset() {
     eprintln!("{}", String::from_utf8_lossy(&output("journalctl", &["-n", "40", "--no-pager"]).stdout));
     for words in [
-        &["unmask", "checkout"][..],
+        &["kill", "-s", "CONT", "systemd-journald"][..],
+        &["stop", "shopper"],
+        &["unmask", "checkout"],
         &["start", "dbus.socket", "dbus.service"],
         &["restart", "firedrill-agent"],
     ] {
@@ -179,15 +186,21 @@ pub(crate) fn install() {
         {
             put(root, &format!("/etc/firedrill/{to}"), &read(&Path::new(pki).join(from)));
         }
-        // The shipped example, changed only in the host's name, which differs on each host.
-        let example = read(&packaging("agent.toml"));
-        let named = example.replace("# host = \"app-1\"", "host = \"vm1\"");
-        assert_ne!(example, named, "the example names no host");
-        put(root, "/etc/firedrill/agent.toml", &named);
+        // The shipped example, changed only in what differs on each host: its name, and the logs that may be read.
+        let mut config = read(&packaging("agent.toml"));
+        for (from, to) in [
+            ("# host = \"app-1\"", "host = \"vm1\""),
+            ("# logs = [\"/var/log/app/*\"]", "logs = [\"unit:shopper.service\"]"),
+        ] {
+            assert!(config.contains(from), "the example has no {from}");
+            config = config.replace(from, to);
+        }
+        put(root, "/etc/firedrill/agent.toml", &config);
         for unit in ["firedrill-agent.service", "firedrill-sweep.service"] {
             put(root, &format!("/usr/lib/systemd/system/{unit}"), &read(&packaging(unit)));
         }
         put(root, "/usr/lib/systemd/system/checkout.service", &checkout());
+        put(root, "/usr/lib/systemd/system/shopper.service", SHOPPER);
         put(root, "/usr/bin/.keep", "");
         symlink(program("firedrill-agent"), format!("{root}{AGENT}")).expect("the program");
     }

@@ -7,6 +7,7 @@
 mod boot;
 mod drill;
 mod faults;
+mod logs;
 mod machine;
 mod names;
 #[path = "../common/runs.rs"]
@@ -38,6 +39,7 @@ fn under_systemd() {
             let failed: Vec<&str> = [
                 ("doctor", faults::doctor as fn()),
                 ("kinds", faults::every_kind_lands_and_is_put_back),
+                ("logs", logs::units_are_read),
                 ("killed", faults::killed_by_systemctl),
                 ("iptables", faults::killed_with_iptables),
                 ("stopped", faults::stopped_and_upgraded),

@@ -1,0 +1,69 @@
+//! Drills whose objective is what a unit writes to the journal: violated while it writes errors, unknown while journald does not answer.
+
+use std::{fs, path::Path};
+
+use crate::{
+    drill::{Drill, Ended},
+    machine::{OUT, check_clean, step, systemctl},
+};
+
+fn drill(name: &str, hold: &str) -> Drill {
+    let text = format!(
+        r#"schema = 1
+name = "{name}"
+hypothesis = "Shoppers see no error."
+[targets.it]
+where = {{ role = "app" }}
+[evidence.logs.shopper]
+unit = "shopper.service"
+on = "it"
+match = "^ERROR"
+lines = 2
+[objectives.quiet]
+logs = "shopper"
+rate_below = "1/s"
+during = ["fault"]
+[attack_defaults]
+baseline = "4s"
+hold = "{hold}"
+recovery = "3s"
+[[attack]]
+name = "stop"
+on = "it"
+fault.service-stop = {{ service = "checkout" }}
+"#
+    );
+    let path = Path::new(OUT).join(format!("{name}.toml"));
+    fs::write(&path, text).expect("scenario");
+    Drill::of(name, &path)
+}
+
+fn assert_is(ended: &Ended, verdict: &str, why: &str) {
+    let objective = &ended.card["attacks"][0]["objectives"][0];
+    assert_eq!(objective["verdict"], verdict, "{}\n{objective:#}", ended.log);
+    assert!(objective["why"].as_str().expect("a reason").contains(why), "{objective:#}");
+}
+
+pub(crate) fn units_are_read() {
+    step("a unit writes errors while a service is stopped");
+    systemctl(&["start", "shopper"]);
+    let ended = drill("errors", "8s").end();
+    ended.check(1, "clean");
+    assert_is(&ended, "violated", "matching lines");
+    let log = &ended.card["attacks"][0]["logs"][0];
+    let phases = log["phases"].as_array().expect("phases");
+    let fault = phases.iter().find(|one| one["phase"] == "fault").expect("the fault's");
+    let lines = fault["lines"].as_array().expect("lines");
+    assert_eq!(lines.len(), 2, "{log:#}");
+    assert!(lines.iter().all(|line| line["text"] == "ERROR password=***"), "{lines:?}");
+
+    step("journald does not answer while a service is stopped");
+    let drill = drill("silent", "20s").in_force();
+    systemctl(&["kill", "-s", "STOP", "systemd-journald"]);
+    let ended = drill.end();
+    systemctl(&["kill", "-s", "CONT", "systemd-journald"]);
+    ended.check(3, "clean");
+    assert_is(&ended, "unknown", "systemd-journald does not answer");
+    systemctl(&["stop", "shopper"]);
+    check_clean();
+}
