@@ -149,7 +149,7 @@ struct Life {
     look_at: u64,
     wanted: Option<HealReason>,
     phase: Phase,
-    /// When the thread wakes by itself.
+    /// The time at which the thread wakes by itself.
     wakes: u64,
 }
 

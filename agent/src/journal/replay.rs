@@ -43,7 +43,7 @@ pub struct Found {
     pub state: State,
     /// Its state by the journal alone; `None` if only the copy in `/run` has it.
     pub journaled: Option<State>,
-    /// When it ended, by the wall clock in microseconds, if the journal says so.
+    /// The time at which it ended, by the wall clock in microseconds, if the journal says so.
     pub ended_wall_us: Option<u64>,
     /// Changes by others that its undo found.
     pub foreign: Vec<String>,

@@ -70,7 +70,7 @@ pub(super) struct Kept {
     text: String,
     id_bytes: usize,
     pub(super) state: State,
-    /// When it ended (CLOCK_BOOTTIME, microseconds).
+    /// The time at which it ended (CLOCK_BOOTTIME, microseconds).
     ended_boot_us: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Past {
     pub(super) state: State,
     /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
-    /// When it ended, by the wall clock in microseconds.
+    /// The time at which it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
 }
 

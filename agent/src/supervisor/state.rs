@@ -75,9 +75,9 @@ pub(super) struct Entry {
     pub(super) story: Vec<AgentEvent>,
     /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
-    /// When it ended, by the wall clock in microseconds.
+    /// The time at which it ended, by the wall clock in microseconds.
     pub(super) ended_wall_us: Option<u64>,
-    /// When it ended (CLOCK_BOOTTIME, microseconds).
+    /// The time at which it ended (CLOCK_BOOTTIME, microseconds).
     pub(super) ended_boot_us: Option<u64>,
     waker: Arc<dyn Waker>,
     /// Tells the code that makes the effect.

@@ -10,7 +10,7 @@ const EVERY_US: u64 = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Bucket {
     left: u32,
-    /// When it was filled last, by the clock of the awake host.
+    /// The time at which it was filled last, by the clock of the awake host.
     filled_us: u64,
     refused: u64,
 }

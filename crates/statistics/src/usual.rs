@@ -15,7 +15,7 @@ pub struct Value {
     pub error: f64,
 }
 
-/// What is usual: the mean of some values, and how far they lie apart.
+/// The usual range of a value: the mean of some values, and their spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usual {
     /// The mean.

@@ -1,4 +1,4 @@
-//! How systemd lets a service write to the journal. Reads only.
+//! Reads from systemd whether and how fast a service may write to the journal. Changes nothing.
 
 use std::{path::Path, time::Duration};
 

@@ -16,7 +16,7 @@ use super::{
 /// The fate of one packet. Times are nanoseconds on the clock of [`Model::fate`]'s caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
-    /// When it is sent; `None` if never.
+    /// The time at which it is sent; `None` if never.
     pub first: Option<u64>,
     /// The time at which its duplicate is sent.
     pub second: Option<u64>,
