@@ -6,24 +6,22 @@
 //! that run alone.
 //!
 //! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
-//! coordinator's authority, in date, not revoked, and valid for the plan's environments. Agents never see it: the
-//! coordinator needs it.
+//! coordinator's authority, in date, not revoked, and valid for the plan's environments. Agents whose policy asks for
+//! approvals get the files, and verify for themselves that they are about their own faults (`firedrill-approval`).
 
 use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_approval::{Leaves, Opened, Requests, Statement, Tree, open, seal};
 use firedrill_files::text::{hex, read};
 use firedrill_wire::{
     RunId,
+    api::Signed,
     identity::Person,
-    text::{self, Breaks, clean, short},
-    x509,
+    text::{self, Breaks, clean},
 };
-use rustls_pki_types::CertificateDer;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     link::Identity,
@@ -32,62 +30,21 @@ use crate::{
 
 /// Maximum size of an approval's file, in bytes.
 const MOST_BYTES: u64 = 256 * 1024;
-/// Prefix of the signed message, so that no other signature by the same key is valid as an approval.
-const PURPOSE: &str = "firedrill approval v1\n";
-/// Maximum clock skew between two people.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
-
-/// The statement that an approver signs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statement {
-    /// The plan's digest.
-    pub plan: String,
-    /// The scenario's name, for people.
-    #[serde(deserialize_with = "short")]
-    pub name: String,
-    /// The run that it is valid for. Without one it is valid for every run of that plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-    /// Time of the approval, RFC 3339 UTC.
-    pub given: String,
-    /// End of its validity, RFC 3339 UTC.
-    pub until: String,
-    /// The requests of probes and the commands that lead to agents, which the plan does not show completely. Absent if the
-    /// approver did not see them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<Requests>,
+/// Makes the digest over what a plan does not show completely.
+fn requests_of(plan: &Plan) -> Result<Requests, String> {
+    let random = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new())
+        .map_err(|_| "this machine gives no random numbers".to_owned())?;
+    let salt = hex(&random.expose());
+    let digest = plan.requests(&salt);
+    Ok(Requests { salt, digest })
 }
 
-/// A digest over what the plan does not show completely.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requests {
-    /// A random value, so that equal secrets do not have equal digests.
-    pub salt: String,
-    /// [`Plan::requests`] with that salt.
-    pub digest: String,
-}
-
-impl Requests {
-    fn of(plan: &Plan) -> Result<Self, String> {
-        let random = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new())
-            .map_err(|_| "this machine gives no random numbers".to_owned())?;
-        let salt = hex(&random.expose());
-        let digest = plan.requests(&salt);
-        Ok(Self { salt, digest })
-    }
-}
-
-/// The file.
-#[derive(Debug, Serialize, Deserialize)]
-struct File {
-    schema: u32,
-    /// A [`Statement`] in JSON, exactly as it was signed.
-    statement: String,
-    scheme: String,
-    /// In base64.
-    signature: String,
-    /// DER in base64: the approver's certificate, then the intermediate ones.
-    certificates: Vec<String>,
+/// Returns the tree of a plan's faults: attack by attack, in the plan's order.
+#[must_use]
+pub fn faults_of(plan: &Plan) -> Tree {
+    let mut leaves = Leaves::default();
+    let injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
+    Tree::of(injections.map(|one| leaves.leaf(&one.host, &one.fault, one.hold)).collect())
 }
 
 /// A valid approval.
@@ -99,6 +56,8 @@ pub struct Approval {
     pub serial: String,
     /// The signed statement.
     pub statement: Statement,
+    /// The content of the file, for agents.
+    pub signed: Signed,
 }
 
 /// An approval is not valid.
@@ -134,18 +93,10 @@ pub fn sign(
         run: run.cloned(),
         given: time(now),
         until: time(now + lasts),
-        requests: if run.is_none() { Some(Requests::of(plan)?) } else { None },
+        requests: if run.is_none() { Some(requests_of(plan)?) } else { None },
+        faults: Some(faults_of(plan).root()),
     };
-    let statement = serde_json::to_string(&statement).map_err(|error| error.to_string())?;
-    let (scheme, signature) = identity.signer.sign(format!("{PURPOSE}{statement}").as_bytes())?;
-    let certificates = identity.signer.chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect();
-    let file = File {
-        schema: 1,
-        statement,
-        scheme: scheme.to_owned(),
-        signature: BASE64_STANDARD.encode(signature),
-        certificates,
-    };
+    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
     serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
@@ -166,44 +117,8 @@ fn check(
     run: &RunId,
     now: SystemTime,
 ) -> Result<Approval, String> {
-    let make = "an approver makes one with `firedrill approve`";
-    let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
-    let file: File = text::from_json(text.text.as_bytes(), Breaks::None)
-        .map_err(|error| format!("it is not an approval ({error}); {make}"))?;
-    if file.schema != 1 {
-        return Err(format!("it has the schema {}, and this version reads 1", file.schema));
-    }
-    let chain = file
-        .certificates
-        .iter()
-        .map(|text| BASE64_STANDARD.decode(text).map(CertificateDer::from))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
-    let signature = BASE64_STANDARD
-        .decode(&file.signature)
-        .map_err(|error| format!("its signature cannot be read: {error}"))?;
-    // The signature is checked first, because an unsigned text must not be shown under a person's name.
-    let by = identity.trusted_person(&chain)?;
-    let message = format!("{PURPOSE}{}", file.statement);
-    if !chain.first().is_some_and(|leaf| identity.signed(leaf, &file.scheme, message.as_bytes(), &signature))
-    {
-        return Err(format!("{} did not sign this text", by.name));
-    }
-    let statement: Statement = text::from_json(file.statement.as_bytes(), Breaks::None)
-        .map_err(|error| format!("what was signed cannot be read: {error}"))?;
-    let time = |text: &str| {
-        humantime::parse_rfc3339(text).map_err(|error| format!("its time `{text}` cannot be read: {error}"))
-    };
-    let (given, until) = (time(&statement.given)?, time(&statement.until)?);
-    if given > now + CLOCKS_DIFFER {
-        return Err(format!(
-            "it was given at {}, which is in the future; do the clocks agree?",
-            statement.given
-        ));
-    }
-    if until < now {
-        return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
-    }
+    let signed = read_file(path)?;
+    let Opened { by, serial, statement } = open(&signed, run, now, |chain| identity.trusted_person(chain))?;
     let digest = plan.agreement();
     if statement.plan != digest {
         return Err(format!(
@@ -211,9 +126,6 @@ fn check(
              the same",
             by.name, statement.plan, statement.name
         ));
-    }
-    if let Some(other) = statement.run.as_ref().filter(|other| *other != run) {
-        return Err(format!("{} approved run {other} only, this is {run}", by.name));
     }
     let hiding = plan.hiding();
     match &statement.requests {
@@ -237,8 +149,21 @@ fn check(
         _ => {}
     }
     within_environments(&by, plan)?;
-    let serial = chain.first().and_then(|leaf| x509::certificate(leaf)).map(|facts| facts.serial);
-    Ok(Approval { by: by.name, serial: serial.unwrap_or_default(), statement })
+    if statement.faults.as_ref().is_some_and(|root| *root != faults_of(plan).root()) {
+        return Err(format!("{} approved other faults than those of this plan", by.name));
+    }
+    Ok(Approval { by: by.name, serial, statement, signed })
+}
+
+/// Reads the file of an approval, and verifies nothing.
+///
+/// # Errors
+/// It cannot be read, or is none; with the next step.
+pub fn read_file(path: &Path) -> Result<Signed, String> {
+    let make = "an approver makes one with `firedrill approve`";
+    let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
+    text::from_json(text.text.as_bytes(), Breaks::None)
+        .map_err(|error| format!("it is not an approval ({error}); {make}"))
 }
 
 /// Checks that a person who is trusted only in some environments approves no plan of others.

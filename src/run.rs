@@ -123,7 +123,7 @@ use phases::{
     attack::attacks,
     connect::{Whom, connect},
     heal::heal,
-    prepare::{Refusal, barred, prepare},
+    prepare::{Refusal, barred, lacking, prepare},
     prove::{prove, stop_probes},
 };
 use recorder::Recorder;
@@ -203,8 +203,13 @@ async fn whole(
     if let Err(why) = connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, whom).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
+    if let Err(why) = run.approvals.read() {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
+    }
     let all = 0..run.facts.plan.attacks.len();
-    let answers = match prepare((&run.facts, &run.peers), &mut run.recorder, all, plan_only).await? {
+    let approvals = &run.approvals.signed;
+    let asked = prepare((&run.facts, &run.peers), &mut run.recorder, all, approvals, plan_only).await?;
+    let answers = match asked {
         Ok(answers) => answers,
         Err(Refusal { why, answers, .. }) => {
             return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
@@ -220,6 +225,9 @@ async fn whole(
     }
     if plan_only {
         return Ok((RunOutcome::Completed, answers));
+    }
+    if let Some(why) = lacking(&run.facts.plan, &answers) {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if let Err(why) = room_for((&run.facts, &run.peers), &mut run.recorder, 0).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));

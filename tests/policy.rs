@@ -59,12 +59,13 @@ async fn block(agent: &Agent, environment: Option<&str>) -> Result<(), Problem> 
 /// Returns a host's answer to a fault.
 async fn prepare(agent: &Agent, environment: Option<&str>, fault: &str) -> Result<(), Problem> {
     let fault = serde_json::from_str(fault).unwrap();
-    let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5) };
+    let one = PrepareOne { id: "i1".parse().unwrap(), fault, hold: Span::secs(5), proof: Vec::new() };
     let ask = Prepare {
         plan_digest: "d".to_owned(),
         environment: environment.map(str::to_owned),
         injections: vec![one],
         only_look: false,
+        approvals: Vec::new(),
     };
     match agent.prepare(&new_run(), &ask).await.unwrap().injections.remove(0).answer {
         Prepared::Ready { .. } => Ok(()),
@@ -153,7 +154,13 @@ fn a_halt_is_for_probes_and_exchanges_too(world: &World) {
 }
 
 fn prepare_nothing() -> Prepare {
-    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new(), only_look: false }
+    Prepare {
+        plan_digest: "d".to_owned(),
+        environment: None,
+        injections: Vec::new(),
+        only_look: false,
+        approvals: Vec::new(),
+    }
 }
 
 fn whom_a_host_allows_nothing_may_heal_and_look(world: &World) {

@@ -1,5 +1,6 @@
 //! The control API: the seam between the server, which knows certificates, and the supervisor, which knows injections.
 
+use firedrill_approval::Opened;
 use firedrill_wire::{
     RunId,
     api::{
@@ -35,7 +36,20 @@ pub trait Control: Send + Sync + 'static {
     ///
     /// # Errors
     /// The whole request is refused. A refusal of one injection is part of the answer.
-    fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem>;
+    fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
+        self.prepare_with(caller, run, ask, &[])
+    }
+    /// The same with approvals that the server has opened; the errors are the reasons why some do not count.
+    ///
+    /// # Errors
+    /// As of [`Self::prepare`].
+    fn prepare_with(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        ask: &Prepare,
+        approvals: &[Result<Opened, String>],
+    ) -> Result<PrepareAnswer, Problem>;
     /// Journals injections, all or none.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! halt; undoing and looking are always allowed.
 
 mod act;
+mod approval;
 mod blackout;
 mod environment;
 pub(crate) mod listed;
@@ -22,7 +23,8 @@ use firedrill_wire::{
 };
 use serde::Deserialize;
 
-pub use self::{act::Act, blackout::Blackout, question::Question, rule::Rule};
+pub(crate) use self::approval::Approved;
+pub use self::{act::Act, approval::Approval, blackout::Blackout, question::Question, rule::Rule};
 
 use crate::injection::refuse;
 
@@ -54,6 +56,8 @@ pub struct Policy {
     pub logs: Vec<String>,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
+    /// The people who must have signed a fault before it is armed.
+    pub approval: Option<Approval>,
     /// Rules that allow; one must match. Without rules every operator may use every kind that runs no program and
     /// changes no file.
     pub allow: Vec<Rule>,
@@ -70,6 +74,7 @@ impl Default for Policy {
             max_probe_rate: 20_000,
             logs: Vec::new(),
             blackout: Vec::new(),
+            approval: None,
             allow: Vec::new(),
         }
     }
@@ -95,6 +100,7 @@ impl Policy {
             ));
         }
         self.blackout.iter().try_for_each(Blackout::validate)?;
+        self.approval.iter().try_for_each(Approval::validate)?;
         self.logs.iter().try_for_each(|entry| listed::check(entry))?;
         self.allow.iter().try_for_each(Rule::validate)
     }
@@ -296,6 +302,22 @@ impl Policy {
                 file.display()
             ),
         ))
+    }
+
+    /// Returns the approvals that a fault lacks, in words; `None` if it needs no more.
+    pub(crate) fn lacks_approval(&self, kind: &str, approved: &Approved) -> Option<String> {
+        self.approval.as_ref()?.lacks(kind, approved)
+    }
+
+    /// Checks that enough people have approved a fault.
+    pub(crate) fn check_approved(&self, kind: &str, approved: &Approved, file: &Path) -> Result<(), Problem> {
+        self.lacks_approval(kind, approved).map_or(Ok(()), |lacks| {
+            let hint = format!(
+                "policy.approval in {} says so; others run `firedrill approve`, and the run gets their files with --approve",
+                file.display()
+            );
+            Err(refuse(RefusalCode::NotApproved, lacks, hint))
+        })
     }
 
     /// Checks the number of faults that are open at a time.

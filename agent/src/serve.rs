@@ -19,6 +19,7 @@
 
 mod accept;
 mod app;
+mod approvals;
 mod audited;
 mod body;
 mod calls;

@@ -198,8 +198,15 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
         Ok(when) => format!("{file}, changed {}", distance(when, now)),
         Err(_) => "built in".to_owned(),
     };
+    let approval = policy.approval.as_ref().map_or_else(String::new, |approval| {
+        let kinds = match approval.kinds.as_slice() {
+            [] => "every kind".to_owned(),
+            kinds => kinds.join(", "),
+        };
+        format!(", {kinds} approved by {} beside whoever runs it", approval.people)
+    });
     let bounds = format!(
-        "holds of at most {}, leases of at most {}, {} faults at a time",
+        "holds of at most {}, leases of at most {}, {} faults at a time{approval}",
         policy.max_hold, policy.max_lease, policy.max_faults
     );
     if policy.allow.is_empty() {

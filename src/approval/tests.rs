@@ -3,6 +3,8 @@ use crate::{
     pki::{Kind, PersonAsk, Pki, Validity},
     plan::model::{Reach, Way},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_approval::PURPOSE;
 use firedrill_judge::testing::Drill;
 use firedrill_wire::{identity::Role, probe::ProbeKind};
 
@@ -102,8 +104,8 @@ fn what_was_changed_or_signed_by_others_does_not() {
     // The signature of one person with the certificate of another.
     let of_alice =
         std::fs::read_to_string(house.signed(&house.identity("alice"), &plan(), None, 60)).expect("reads");
-    let part = |text: &str| serde_json::from_str::<File>(text).expect("a file");
-    let mixed = File { certificates: part(&text).certificates, ..part(&of_alice) };
+    let part = |text: &str| serde_json::from_str::<Signed>(text).expect("a file");
+    let mixed = Signed { certificates: part(&text).certificates, ..part(&of_alice) };
     house.refuses(&house.file(&serde_json::to_string(&mixed).expect("prints")), "bob did not sign");
     house.refuses(&house.signed(&other.identity("bob"), &plan(), None, 60), "is not trusted");
     house.refuses(&house.file("mickey-mouse"), "it is not an approval");
@@ -180,7 +182,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     // A statement of a version that did not sign requests does not approve them.
     let resign = |plan: &Plan| {
         let text = sign(&bob, plan, None, Duration::from_secs(60)).expect("signed");
-        let mut file: File = serde_json::from_str(&text).expect("a file");
+        let mut file: Signed = serde_json::from_str(&text).expect("a file");
         let mut statement: Statement = serde_json::from_str(&file.statement).expect("a statement");
         statement.requests = None;
         file.statement = serde_json::to_string(&statement).expect("prints");
@@ -289,7 +291,7 @@ fn an_approver_is_trusted_in_the_plans_environment() {
     // An approval of a client that skips the check: a signature over the plan of another environment.
     let staging = Plan { environment: Some("staging".to_owned()), ..plan() };
     let text = sign(&dave, &staging, None, Duration::from_secs(60)).expect("signed");
-    let mut file: File = serde_json::from_str(&text).expect("a file");
+    let mut file: Signed = serde_json::from_str(&text).expect("a file");
     file.statement = file.statement.replace(&staging.agreement(), &plan().agreement());
     let (_, signature) = dave.signer.sign(format!("{PURPOSE}{}", file.statement).as_bytes()).expect("signs");
     file.signature = BASE64_STANDARD.encode(signature);

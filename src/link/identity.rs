@@ -19,7 +19,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
 use super::{
-    person::{Signer, person, signed},
+    person::{Signer, person},
     verify::Verifier,
 };
 use crate::pki::{ca_file, crl_file};
@@ -288,17 +288,6 @@ impl Identity {
         })?;
         let found = person(leaf)?;
         if found.flaws.is_empty() { Ok(found) } else { Err(found.flaws.join("; ")) }
-    }
-
-    /// Whether the owner of a certificate signed the message.
-    pub(crate) fn signed(
-        &self,
-        leaf: &CertificateDer<'_>,
-        scheme: &str,
-        message: &[u8],
-        signature: &[u8],
-    ) -> bool {
-        signed(leaf, scheme, message, signature, &self.provider)
     }
 
     /// Returns the person's name.

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use firedrill_wire::api::Signed;
 use tokio_util::sync::DropGuard;
 
 use super::{approval_watch, error::RunError, facts::Facts, recorder::Recorder, tasks::Tasks};
@@ -33,6 +34,8 @@ pub(super) struct ApprovalDesk {
     asking: Option<usize>,
     /// Whether the terminal is read.
     listening: bool,
+    /// The approvals that agents get: the files given beforehand, and those that counted for an attack.
+    pub(super) signed: Vec<Signed>,
 }
 
 /// The meaning of a line that was typed while an attack waits.
@@ -67,7 +70,25 @@ fn wants_others(plan: &Plan, attack: usize) -> bool {
 
 impl ApprovalDesk {
     pub(super) const fn new(sources: Approvals, folder: PathBuf) -> Self {
-        Self { sources, folder, asking: None, listening: false }
+        Self { sources, folder, asking: None, listening: false, signed: Vec::new() }
+    }
+
+    /// Reads the files that were given beforehand, for the agents, which verify them by themselves.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is no approval.
+    pub(super) fn read(&mut self) -> Result<(), String> {
+        for path in self.sources.given.clone() {
+            let signed = approval::read_file(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+            self.keep(signed);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, signed: Signed) {
+        if self.signed.len() < Signed::MOST && !self.signed.contains(&signed) {
+            self.signed.push(signed);
+        }
     }
 
     /// An attack waits from now on; `None` if none does.
@@ -93,7 +114,7 @@ impl ApprovalDesk {
 
     /// Takes a typed line as the answer to the current question; without a question, ignores it.
     pub(super) fn take_line(
-        &self,
+        &mut self,
         line: &str,
         facts: &Facts,
         recorder: &mut Recorder,
@@ -114,7 +135,7 @@ impl ApprovalDesk {
 
     /// Accepts an approval if it counts for the attack that waits for one; otherwise reports the reason.
     pub(super) fn take_file(
-        &self,
+        &mut self,
         path: &Path,
         facts: &Facts,
         recorder: &mut Recorder,
@@ -130,7 +151,8 @@ impl ApprovalDesk {
                 recorder.say(&format!("an approval does not count: {why}"));
                 Ok(())
             }
-            Ok(Approval { by, serial, .. }) => {
+            Ok(Approval { by, serial, signed, .. }) => {
+                self.keep(signed);
                 if recorder.approvals(attack, 0).0.contains(&by) {
                     return Ok(());
                 }

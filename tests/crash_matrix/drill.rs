@@ -63,9 +63,16 @@ impl Drill {
             id: id.clone(),
             fault: fault.clone(),
             hold: HOLD,
+            proof: Vec::new(),
         };
         let injections = self.ids.iter().zip(faults).map(one).collect();
-        let ask = Prepare { plan_digest: DIGEST.into(), environment: None, injections, only_look: false };
+        let ask = Prepare {
+            plan_digest: DIGEST.into(),
+            environment: None,
+            injections,
+            only_look: false,
+            approvals: Vec::new(),
+        };
         let answer = self.agent.prepare(&self.run, &ask).await?;
         self.boot = (answer.clock.boot_us, answer.clock.boot_id);
         let fingerprint = |answer| match answer {

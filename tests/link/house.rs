@@ -201,7 +201,13 @@ pub(crate) fn run() -> RunId {
 }
 
 pub(crate) fn prepare() -> Prepare {
-    Prepare { plan_digest: "d".to_owned(), environment: None, injections: Vec::new(), only_look: false }
+    Prepare {
+        plan_digest: "d".to_owned(),
+        environment: None,
+        injections: Vec::new(),
+        only_look: false,
+        approvals: Vec::new(),
+    }
 }
 
 pub(crate) fn arm() -> Arm {

@@ -24,7 +24,7 @@ fn approvals_can_be_given_beforehand() {
     // A mere name is not an approval, nor is one signed by a person of another authority.
     bench.file("mickey-mouse", "mickey-mouse");
     let output = bench.run(&asking, &["--approve", "mickey-mouse"]);
-    assert_ends(&output, 3, "it is not an approval");
+    assert_ends(&output, 4, "it is not an approval");
     bench.issue(&["ann", "bob"]);
     let pki = bench.pki();
     let pki = pki.to_str().unwrap();
@@ -60,6 +60,48 @@ fn approvals_can_be_given_beforehand() {
     assert_ends(&output, 3, "lab-operator runs this");
     let output = bench.run(&asking, &["--seed", "1", "--approve", &ann, "--approve", &approve("bob")]);
     assert!(said(&output).contains("bob approves stop 1"), "{}", said(&output));
+    assert!(said(&output).contains("in force"), "{}", said(&output));
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_host_verifies_approvals_by_itself() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("verified");
+    bench.issue(&["ann"]);
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    let policy =
+        "printf '[policy.approval]\\npeople = 1\\nkinds = [\"service-*\"]\\n' >>/etc/firedrill/agent.toml";
+    let set = bench
+        .firedrill(&["lab", "exec", "--name", &bench.lab, "app1", "--", "sh", "-c", policy])
+        .output()
+        .unwrap();
+    assert!(set.status.success(), "{}", said(&set));
+    // The scenario asks nobody.
+    let text = scenario(1, "2s", "", "");
+    let wants =
+        "service-stop: this host wants it approved by 1 person beside whoever runs it, and nobody has";
+    assert_ends(&bench.run(&text, &["--plan"]), 0, wants);
+    assert_ends(&bench.run(&text, &[]), 4, wants);
+    bench.assert_untouched();
+    let approve = |name: &str| {
+        let words = ["approve", "scenario.toml", "--fleet", "fleet.toml", "--pki", pki, "--as", name];
+        assert_ends(&bench.firedrill(&words).output().unwrap(), 0, &format!("{name} approves \"verbs\""));
+        format!("approval-{name}.json")
+    };
+    let own = approve("lab-operator");
+    assert_ends(&bench.run(&text, &["--approve", &own]), 4, "lab-operator runs this drill");
+    let ann = approve("ann");
+    let longer = scenario(1, "3s", "", "");
+    assert_ends(&bench.run(&longer, &["--approve", &ann]), 4, "ann approved other faults than this one");
+    let forged = fs::read_to_string(bench.folder.path().join(&ann)).unwrap().replace("verbs", "other");
+    bench.file("forged.json", &forged);
+    assert_ends(&bench.run(&text, &["--approve", "forged.json"]), 4, "ann did not sign this text");
+    bench.assert_untouched();
+    let output = bench.run(&text, &["--approve", &ann]);
     assert!(said(&output).contains("in force"), "{}", said(&output));
     bench.assert_quiet();
 }

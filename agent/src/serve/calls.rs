@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{
     app::{App, Run},
+    approvals::opened,
     audited::Told,
     body::{LARGE, SMALL, bytes, json},
     identity::{Harm, Heal, Look},
@@ -54,8 +55,17 @@ pub(super) async fn prepare(
 ) -> Recorded<PrepareAnswer> {
     let turn = app.lanes.harm("prepare").await?;
     let ask: Prepare = json(body, Prepare::MOST_BYTES).await?;
-    let asked = kinds(ask.injections.iter().map(|one| one.fault.kind()));
-    let answer = turn.run("prepare", move || app.control.prepare(&caller, &run, &ask)).await??;
+    let mut asked = kinds(ask.injections.iter().map(|one| one.fault.kind()));
+    let (approvers, answer) = turn
+        .run("prepare", move || {
+            let approvals = opened(&app, &run, &ask.approvals);
+            let names: Vec<String> = approvals.iter().flatten().map(|one| one.by.name.clone()).collect();
+            app.control.prepare_with(&caller, &run, &ask, &approvals).map(|answer| (names, answer))
+        })
+        .await??;
+    if !approvers.is_empty() {
+        asked = format!("{asked}; approvals by {}", approvers.join(", "));
+    }
     let refused: Vec<&Problem> = (answer.injections.iter())
         .filter_map(|one| match &one.answer {
             Prepared::Refused(problem) => Some(problem),

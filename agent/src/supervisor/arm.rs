@@ -21,6 +21,7 @@ use crate::{
     decide::{Renewal, is_late, renewal},
     injection::{Ask, Live, refuse},
     journal::{Intent, JournalError},
+    policy::Approved,
     time::Waker,
 };
 
@@ -70,7 +71,7 @@ impl Core {
         // Threads and file descriptors first: none may be left once something is broken.
         let mut ready = Vec::new();
         let mut entries = Vec::new();
-        for intent in &intents {
+        for (intent, asked) in intents.iter().zip(asked) {
             let made = self.wiring.time.sleeper().and_then(|(sleeper, waker)| {
                 Ok((injection_thread::spawn(Arc::clone(self), intent.id().clone(), sleeper)?, waker))
             });
@@ -82,7 +83,7 @@ impl Core {
                 )
             })?;
             ready.push(gate);
-            entries.push((intent.clone(), waker));
+            entries.push((intent.clone(), waker, asked.approved));
         }
         let unwritten = |error: &JournalError| {
             refuse(
@@ -197,6 +198,7 @@ impl Core {
         let ahead = Span::micros(one.start_boot_us.saturating_sub(now));
         for rules in self.live.rules()? {
             rules.policy.check_ahead(&one.id, ahead, self.policy_file())?;
+            rules.policy.check_approved(asked.fault.kind(), &asked.approved, self.policy_file())?;
         }
         let ask = Ask { id: one.id.clone(), fault: asked.fault.clone(), hold: one.hold };
         let starts = self.wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
@@ -225,7 +227,7 @@ impl Core {
         caller: &Caller,
         run: &RunId,
         arm: &Arm,
-        entries: Vec<(Intent, Arc<dyn Waker>)>,
+        entries: Vec<(Intent, Arc<dyn Waker>, Approved)>,
         asked: &[Arc<Rules>],
     ) -> Result<(), Problem> {
         self.open_for(run)?;
@@ -239,7 +241,7 @@ impl Core {
             drop(guard);
             return self.open_for(run);
         }
-        for (at, (intent, _)) in entries.iter().enumerate() {
+        for (at, (intent, ..)) in entries.iter().enumerate() {
             if state.tombstones.bar(run, intent.id()) {
                 return Err(refuse(
                     RefusalCode::Tombstone,
@@ -258,7 +260,7 @@ impl Core {
             if let Some((claim, holder)) = state.conflict(claims) {
                 return Err(claimed(intent, &claim.what, holder.as_str()));
             }
-            for (other, _) in &entries[..at] {
+            for (other, ..) in &entries[..at] {
                 let theirs = &other.live.prepared.claims;
                 if let Some(claim) = theirs.iter().find(|their| claims.iter().any(|our| clash(our, their))) {
                     return Err(claimed(intent, &claim.what, other.id().as_str()));
@@ -281,9 +283,10 @@ impl Core {
         known.lease_until = now.saturating_add(arm.lease.as_micros());
         known.heard_boot_us = now;
         let renewals = known.renewals;
-        for (intent, waker) in entries {
+        for (intent, waker, approved) in entries {
             let mut entry = Entry::new(intent, renewals, waker, self.host.kept.of());
             entry.allowed_by = asked.to_vec();
+            entry.approved = approved;
             state.live.insert(entry.intent.id().clone(), entry);
         }
         state.prune(&measured, self.now());

@@ -1,5 +1,6 @@
 //! Answers the calls of the control API.
 
+use firedrill_approval::Opened;
 use firedrill_wire::{
     InjectionId, RunId,
     api::{
@@ -66,8 +67,14 @@ impl Control for Supervisor {
         core.wiring.doctor(&core.host, &config, findings)
     }
 
-    fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
-        self.0.prepare(caller, run, ask)
+    fn prepare_with(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        ask: &Prepare,
+        approvals: &[Result<Opened, String>],
+    ) -> Result<PrepareAnswer, Problem> {
+        self.0.prepare((caller, approvals), run, ask)
     }
 
     fn arm(&self, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {

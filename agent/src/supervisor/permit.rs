@@ -132,11 +132,19 @@ impl Core {
                 Ok(rules) => rules,
                 Err(problem) => return Some(Err(problem.clone())),
             };
-            let intent = lock(&self.state).live.get(id)?.intent.clone();
+            let (intent, approved) = {
+                let state = lock(&self.state);
+                let entry = state.live.get(id)?;
+                (entry.intent.clone(), entry.approved.clone())
+            };
             let (ask, claims) = (&intent.live.ask, &intent.live.prepared.claims);
             let ahead = intent.start_boot_us.saturating_sub(self.now());
             let starts = self.wall_us().saturating_add(ahead);
-            let count = |rules: &Arc<Rules>| rules.policy.check_count(open, self.policy_file());
+            let kind = ask.fault.kind();
+            let count = |rules: &Arc<Rules>| {
+                rules.policy.check_count(open, self.policy_file())?;
+                rules.policy.check_approved(kind, &approved, self.policy_file())
+            };
             let allowed = self
                 .allowed(caller, environment.as_deref(), ask, starts)
                 .and_then(|()| self.allowed_claims(caller, environment.as_deref(), ask, claims))

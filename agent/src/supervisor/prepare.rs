@@ -5,6 +5,7 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
+use firedrill_approval::Opened;
 use firedrill_wire::{
     InjectionId, RefusalCode, RunId, Span,
     api::{Prepare, PrepareAnswer, PrepareOne, Prepared as Answer, PreparedOne, Problem},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     control::Caller,
     injection::{Ask, Inject, Prepared, refuse},
-    policy::Act,
+    policy::{Act, Approved},
 };
 
 /// Returns a fault's basis, claims and undo as a short text that changes when one of them does.
@@ -38,7 +39,7 @@ pub(super) fn fingerprint(prepared: &Prepared) -> String {
 impl Core {
     pub(super) fn prepare(
         &self,
-        caller: &Caller,
+        (caller, approvals): (&Caller, &[Result<Opened, String>]),
         run: &RunId,
         ask: &Prepare,
     ) -> Result<PrepareAnswer, Problem> {
@@ -51,10 +52,11 @@ impl Core {
             let answer = match self.prepare_one(caller, ask.environment.as_deref(), one) {
                 Ok(prepared) => {
                     let fingerprint = fingerprint(&prepared);
-                    asks.push((
-                        one.id.clone(),
-                        Asked { fault: one.fault.clone(), fingerprint: fingerprint.clone() },
-                    ));
+                    let approved = self.approved(caller, one, approvals)?;
+                    let lacks = self.lacks_approval(one.fault.kind(), &approved)?;
+                    let fault = one.fault.clone();
+                    let asked = Asked { fault, fingerprint: fingerprint.clone(), approved };
+                    asks.push((one.id.clone(), asked));
                     let Prepared { claims, effects, undo, switches, notes, basis: _ } = prepared;
                     Answer::Ready {
                         claims,
@@ -62,6 +64,7 @@ impl Core {
                         undo: undo.iter().rev().map(crate::undo::Undo::sentence).collect(),
                         switches,
                         notes,
+                        lacks,
                         fingerprint,
                     }
                 }
@@ -71,6 +74,26 @@ impl Core {
         }
         self.keep(caller, run, ask, asks)?;
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
+    }
+
+    /// Returns the people who have approved a fault.
+    fn approved(
+        &self,
+        caller: &Caller,
+        one: &PrepareOne,
+        approvals: &[Result<Opened, String>],
+    ) -> Result<Approved, Problem> {
+        let rules = self.live.rules()?;
+        // While a new configuration replaces another, the environment that both have.
+        let environments = rules.iter().map(|rules| rules.environment.as_deref());
+        let environment = environments.reduce(|one, other| one.filter(|_| one == other)).flatten();
+        Ok(Approved::of((&self.host.name, environment), caller, one, approvals))
+    }
+
+    /// Returns the approvals that a fault lacks by any of the rules, in words.
+    fn lacks_approval(&self, kind: &str, approved: &Approved) -> Result<Option<String>, Problem> {
+        let rules = self.live.rules()?;
+        Ok(rules.iter().find_map(|rules| rules.policy.lacks_approval(kind, approved)))
     }
 
     /// Remembers the faults that may be armed. An unknown run without faults is not remembered: the question needs no

@@ -23,6 +23,7 @@ use crate::{
     decide,
     injection::CalledOff,
     journal::{Intent, Replayed, Tombstone, Tombstones},
+    policy::Approved,
     time::Waker,
 };
 
@@ -57,6 +58,8 @@ pub(super) struct Entry {
     pub(super) wanted: Option<HealReason>,
     /// The rules that have allowed it.
     pub(super) allowed_by: Allowed,
+    /// The people who had approved it when it was armed.
+    pub(super) approved: Approved,
     /// The refusal by rules that came later; empty if there is none.
     pub(super) refusal: String,
     /// The lease was renewed, so the kernel's own switch is to be renewed.
@@ -85,7 +88,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) const fn new(
+    pub(super) fn new(
         intent: Intent,
         renewals_before: u64,
         waker: Arc<dyn Waker>,
@@ -97,6 +100,7 @@ impl Entry {
             journaled: false,
             wanted: None,
             allowed_by: Vec::new(),
+            approved: Approved::default(),
             refusal: String::new(),
             renewed: false,
             due: false,

@@ -276,9 +276,20 @@ fn matched(name: &str, behaviour: Option<&str>, claims: Option<&str>) -> Process
 pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
     let injections = faults
         .iter()
-        .map(|(id, fault)| PrepareOne { id: id.parse().unwrap(), fault: fault.clone(), hold })
+        .map(|(id, fault)| PrepareOne {
+            id: id.parse().unwrap(),
+            fault: fault.clone(),
+            hold,
+            proof: Vec::new(),
+        })
         .collect();
-    Prepare { plan_digest: "d".into(), environment: None, injections, only_look: false }
+    Prepare {
+        plan_digest: "d".into(),
+        environment: None,
+        injections,
+        only_look: false,
+        approvals: Vec::new(),
+    }
 }
 
 /// Returns an `arm` for prepared injections, which start this many milliseconds from now.

@@ -56,7 +56,9 @@ pub(super) async fn arm(
     };
     let asked_us = run.facts.now_us();
     let questions = index..index + 1;
-    let answers = match prepare((&run.facts, &run.peers), &mut run.recorder, questions, false).await? {
+    let approvals = &run.approvals.signed;
+    let asked = prepare((&run.facts, &run.peers), &mut run.recorder, questions, approvals, false).await?;
+    let answers = match asked {
         Ok(answers) => answers,
         Err(Refusal { why, by_person, .. }) => {
             if by_person {

@@ -2,7 +2,7 @@
 
 use firedrill_wire::{
     RefusalCode,
-    api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem},
+    api::{Prepare, PrepareOne, Prepared, PreparedOne, Problem, Signed},
 };
 use futures_util::{
     future::join_all,
@@ -13,7 +13,7 @@ use super::{
     super::{error::RunError, facts::Facts, peers::Peers, recorder::Recorder},
     questions::{parts, questions},
 };
-use crate::{alike, log::Event};
+use crate::{alike, log::Event, plan::Plan};
 
 /// An agent's answer to one injection of the plan.
 #[derive(Clone, Debug)]
@@ -44,28 +44,30 @@ pub(super) fn by_person(problem: &Problem) -> bool {
 /// Maximum number of hosts that are asked at the same time. Each question contains all peers of its host.
 const HOSTS_AT_ONCE: usize = 64;
 
-/// Asks the agents about some attacks and records their answers. With `only_look` nothing will be armed. One refusal means
+/// Asks the agents about some attacks and records their answers; gives them the approvals that the run has. With `only_look` nothing will be armed. One refusal means
 /// that nothing is touched.
 pub(crate) async fn prepare(
     (facts, peers): (&Facts, &Peers),
     recorder: &mut Recorder,
     attacks: std::ops::Range<usize>,
+    approvals: &[Signed],
     only_look: bool,
 ) -> Result<Result<Vec<Answer>, Refusal>, RunError> {
-    let calls = questions(facts, attacks).into_iter().filter_map(|(host, questions)| {
-        let agent = peers.agent(&host)?.clone();
-        Some(async move {
-            let mut answered = Vec::new();
-            for part in parts(questions) {
-                let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = part.into_iter().unzip();
-                match agent.prepare(&facts.id, &question(facts, injections, only_look)).await {
-                    Ok(answer) => answered.extend(attacks.into_iter().zip(answer.injections)),
-                    Err(error) => return (host, answered, Some(error)),
+    let calls =
+        questions(facts, attacks, !approvals.is_empty()).into_iter().filter_map(|(host, questions)| {
+            let agent = peers.agent(&host)?.clone();
+            Some(async move {
+                let mut answered = Vec::new();
+                for part in parts(questions) {
+                    let (attacks, injections): (Vec<usize>, Vec<PrepareOne>) = part.into_iter().unzip();
+                    match agent.prepare(&facts.id, &question(facts, injections, approvals, only_look)).await {
+                        Ok(answer) => answered.extend(attacks.into_iter().zip(answer.injections)),
+                        Err(error) => return (host, answered, Some(error)),
+                    }
                 }
-            }
-            (host, answered, None)
-        })
-    });
+                (host, answered, None)
+            })
+        });
     let calls: Vec<_> = calls.collect();
     let answered: Vec<_> = stream::iter(calls).buffered(HOSTS_AT_ONCE).collect().await;
     let (mut answers, mut refusals, mut person) = (Vec::new(), Vec::new(), false);
@@ -95,9 +97,24 @@ pub(crate) async fn prepare(
     })
 }
 
-fn question(facts: &Facts, injections: Vec<PrepareOne>, only_look: bool) -> Prepare {
+/// Returns the hosts that want more approvals for attacks before which nobody is asked, so that these can never be armed; `None` if there
+/// are none.
+pub(crate) fn lacking(plan: &Plan, answers: &[Answer]) -> Option<String> {
+    let asks = |attack: usize| plan.attacks.get(attack).is_some_and(|attack| attack.approve.is_some());
+    let mut lacking: Vec<(String, String)> = Vec::new();
+    for answer in answers.iter().filter(|answer| !asks(answer.attack)) {
+        if let Prepared::Ready { lacks: Some(lacks), .. } = &answer.prepared.answer {
+            lacking.push((answer.host.clone(), format!("{}: {lacks}", answer.host)));
+        }
+    }
+    lacking.dedup();
+    let next = "have others run `firedrill approve`, and name the files with --approve";
+    (!lacking.is_empty()).then(|| format!("{}; {next}", alike::likewise(&lacking)))
+}
+
+fn question(facts: &Facts, injections: Vec<PrepareOne>, approvals: &[Signed], only_look: bool) -> Prepare {
     let (plan_digest, environment) = (facts.digest.clone(), facts.plan.environment.clone());
-    Prepare { plan_digest, environment, injections, only_look }
+    Prepare { plan_digest, environment, injections, only_look, approvals: approvals.to_vec() }
 }
 
 /// Returns the answer of a touched host's agent that a person undid the run or halted the host, if there is one.
@@ -105,7 +122,7 @@ fn question(facts: &Facts, injections: Vec<PrepareOne>, only_look: bool) -> Prep
 /// an answer counts as not barred.
 pub(crate) async fn barred(facts: &Facts, peers: &Peers) -> Option<String> {
     let calls = peers.touched().map(|(host, agent)| async move {
-        (host, agent.prepare(&facts.id, &question(facts, Vec::new(), true)).await)
+        (host, agent.prepare(&facts.id, &question(facts, Vec::new(), &[], true)).await)
     });
     join_all(calls).await.into_iter().find_map(|(host, answer)| {
         let problem = answer.as_ref().err()?.problem().filter(|problem| by_person(problem))?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use firedrill_wire::{api::PrepareOne, fault::PeerTable};
 
 use super::super::facts::Facts;
+use crate::approval;
 
 /// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
@@ -30,19 +31,24 @@ pub(super) fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, Prep
     parts
 }
 
-/// Returns the questions to each host about some attacks.
+/// Returns the questions to each host about some attacks, with the proofs that approvals are about them if there are any.
 pub(super) fn questions(
     facts: &Facts,
     attacks: std::ops::Range<usize>,
+    approved: bool,
 ) -> BTreeMap<String, Vec<(usize, PrepareOne)>> {
+    let tree = approved.then(|| approval::faults_of(&facts.plan));
     let mut asked: BTreeMap<String, Vec<(usize, PrepareOne)>> = BTreeMap::new();
+    let mut leaf = facts.plan.attacks[..attacks.start].iter().map(|attack| attack.injections.len()).sum();
     for index in attacks {
         for (place, injection) in facts.plan.attacks[index].injections.iter().enumerate() {
             let one = PrepareOne {
                 id: facts.injection_id(index, place),
                 fault: injection.fault.clone(),
                 hold: injection.hold,
+                proof: tree.as_ref().map_or_else(Vec::new, |tree| tree.proof(leaf)),
             };
+            leaf += 1;
             asked.entry(injection.host.clone()).or_default().push((index, one));
         }
     }
@@ -65,6 +71,7 @@ mod tests {
                 id: format!("run-1-{number}").parse().expect("an id"),
                 fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
                 hold: Span::secs(1),
+                proof: Vec::new(),
             };
             let parts = parts((0..count).map(|number| (number, one(number))).collect());
             assert_eq!(

@@ -105,7 +105,13 @@ impl Control for Recorder {
             findings: Vec::new(),
         }
     }
-    fn prepare(&self, caller: &Caller, run: &RunId, _: &Prepare) -> Result<PrepareAnswer, Problem> {
+    fn prepare_with(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        _: &Prepare,
+        _: &[Result<firedrill_approval::Opened, String>],
+    ) -> Result<PrepareAnswer, Problem> {
         self.note(format!("prepare {run} by {caller:?}"));
         self.block();
         let mut injections = Vec::new();

@@ -10,7 +10,7 @@ use firedrill_wire::{
     fault::{PeerSet, list_bytes},
 };
 
-use crate::control::Caller;
+use crate::{control::Caller, policy::Approved};
 
 /// Tells plans apart: a digest of a plan's own digest, whose length its caller chooses. Without a block of its own, because
 /// each small block that is kept for a run keeps a whole page in use.
@@ -68,6 +68,8 @@ impl Run {
 pub(in crate::supervisor) struct Asked {
     pub(in crate::supervisor) fault: Fault,
     pub(in crate::supervisor) fingerprint: String,
+    /// The people who have approved it.
+    pub(in crate::supervisor) approved: Approved,
 }
 
 impl Run {
@@ -105,6 +107,9 @@ impl Asked {
         for peers in fault.selectors_mut() {
             *peers = PeerSet::default();
         }
-        size_of::<Self>() + serde_json::to_vec(&fault).map_or(0, |json| json.len()) + self.fingerprint.len()
+        size_of::<Self>()
+            + serde_json::to_vec(&fault).map_or(0, |json| json.len())
+            + self.fingerprint.len()
+            + self.approved.bytes()
     }
 }

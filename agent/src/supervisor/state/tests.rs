@@ -15,6 +15,7 @@ fn asked(
     let ask = |bytes: usize| Asked {
         fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
         fingerprint: String::new(),
+        approved: Approved::default(),
     };
     let known = state.runs.get_or_new(&run);
     known.heard_boot_us = heard_boot_us;

@@ -19,6 +19,8 @@ pub struct Prepare {
     /// Nothing of it will be armed: the agent answers and keeps nothing. Older agents do not know this field and treat it as
     /// any other run.
     pub only_look: bool,
+    /// The approvals that the run has so far. An agent whose policy asks for some verifies them.
+    pub approvals: Vec<Signed>,
 }
 
 impl Prepare {
@@ -40,6 +42,18 @@ struct PrepareBody<'a> {
     injections: Vec<PrepareOne>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     only_look: bool,
+    #[serde(default, skip_serializing_if = "<[Signed]>::is_empty", deserialize_with = "a_few")]
+    approvals: Cow<'a, [Signed]>,
+}
+
+/// Reads at most [`Signed::MOST`] approvals.
+fn a_few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, [Signed]>, D::Error> {
+    let all = Vec::<Signed>::deserialize(deserializer)?;
+    if all.len() > Signed::MOST {
+        let most = Signed::MOST;
+        return Err(de::Error::custom(format_args!("{} approvals; an agent takes {most}", all.len())));
+    }
+    Ok(all.into())
 }
 
 /// Reads at most as many injections as an agent takes of one run: those after them take no memory.
@@ -74,7 +88,9 @@ impl Serialize for Prepare {
         let environment = self.environment.as_deref().map(Cow::Borrowed);
         let plan_digest = Cow::Borrowed(self.plan_digest.as_str());
         let only_look = self.only_look;
-        PrepareBody { plan_digest, environment, peer_sets, injections, only_look }.serialize(serializer)
+        let approvals = Cow::Borrowed(self.approvals.as_slice());
+        PrepareBody { plan_digest, environment, peer_sets, injections, only_look, approvals }
+            .serialize(serializer)
     }
 }
 
@@ -88,6 +104,7 @@ impl<'de> Deserialize<'de> for Prepare {
             environment: body.environment.map(|text| text::cleaned(text.into_owned(), text::NAME_MOST)),
             injections: body.injections,
             only_look: body.only_look,
+            approvals: body.approvals.into_owned(),
         })
     }
 }
@@ -101,6 +118,29 @@ pub struct PrepareOne {
     pub fault: Fault,
     /// Duration of the hold.
     pub hold: Span,
+    /// The proof that the approvals are about it: the neighbours on its way to the root of the tree of the plan's faults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proof: Vec<String>,
+}
+
+/// An approval, as in its file. `firedrill-approval` makes and opens it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// The version of this format.
+    pub schema: u32,
+    /// The statement in JSON, exactly as it was signed.
+    pub statement: String,
+    /// The signature's scheme.
+    pub scheme: String,
+    /// The signature, in base64.
+    pub signature: String,
+    /// DER in base64: the approver's certificate, then the intermediate ones.
+    pub certificates: Vec<String>,
+}
+
+impl Signed {
+    /// Maximum number of approvals in one question.
+    pub const MOST: usize = 16;
 }
 
 /// The answers, in the order of the question.
@@ -139,6 +179,9 @@ pub enum Prepared {
         /// Things that people should know beforehand: what is exempt, what the fault will not reach.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// The approvals that the host's policy asks for and that are missing so far, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lacks: Option<String>,
         /// A fingerprint of the state that the answer is based on; arming is refused when the state has changed.
         fingerprint: String,
     },
@@ -166,9 +209,16 @@ mod tests {
             id: format!("run-1-{number}").parse().expect("an id"),
             fault: Fault::NetBlock(NetBlock { to: to.clone(), ..NetBlock::default() }),
             hold: Span::secs(1),
+            proof: Vec::new(),
         };
         let injections = to.iter().enumerate().map(one).collect();
-        Prepare { plan_digest: "d".to_owned(), environment: None, injections, only_look: false }
+        Prepare {
+            plan_digest: "d".to_owned(),
+            environment: None,
+            injections,
+            only_look: false,
+            approvals: Vec::new(),
+        }
     }
 
     #[test]

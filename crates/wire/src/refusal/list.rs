@@ -46,6 +46,9 @@ macro_rules! list {
                 NotAllowed: "not-allowed" 403,
                     "The host's policy, or the certificate of the person who asks, does not allow it.",
                     "Ask for less, or have whoever answers for the host change `[policy]` in its agent.toml.";
+                NotApproved: "not-approved" 403,
+                    "The host's policy asks for more people's approval of the fault than have signed it.",
+                    "Have them run `firedrill approve`, and give the files to `firedrill run` with --approve.";
                 Distrusted: "distrusted" 409,
                     "The run was put back, because the certificate of somebody who took part is not trusted any more.",
                     "Start another run with a certificate that is trusted.";

@@ -63,7 +63,7 @@ fn common_notes(answers: &[&Answer]) -> Vec<String> {
 /// Prints an answer without its head, and without the notes that are printed elsewhere.
 fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::Result {
     match &prepared.answer {
-        Prepared::Ready { claims, effects, undo, switches, notes, .. } => {
+        Prepared::Ready { claims, effects, undo, switches, notes, lacks, .. } => {
             let claims: Vec<String> = claims
                 .iter()
                 .map(
@@ -83,7 +83,8 @@ fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::
                 writeln!(out, "    {:<9} {}", "held by", switches.join(", "))?;
             }
             let notes: Vec<String> = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
-            lines(out, "note", &notes)
+            lines(out, "note", &notes)?;
+            lacks.iter().try_for_each(|lacks| writeln!(out, "    {:<9} {lacks}", "lacks"))
         }
         Prepared::Refused(problem) if problem.hint.is_empty() => Ok(()),
         Prepared::Refused(problem) => writeln!(out, "    {}", problem.hint),
@@ -112,6 +113,7 @@ mod tests {
             undo: vec![format!("delete table inet fd_r_1_{n}")],
             switches: Vec::new(),
             notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+            lacks: None,
             fingerprint: n.to_string(),
         };
         (format!("app{n}"), 0, PreparedOne { id: format!("r-1-{n}").parse().expect("an id"), answer })

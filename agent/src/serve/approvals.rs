@@ -1,0 +1,52 @@
+//! Opens the approvals that come with a question, by the authorities and revocations that this agent trusts at the moment.
+
+use std::time::SystemTime;
+
+use firedrill_approval::{Opened, open};
+use firedrill_wire::{
+    RunId,
+    api::Signed,
+    identity::{Identity, Person},
+    text::clean,
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use super::{
+    app::App,
+    verify::{Standing, Verifier, uris, why},
+};
+
+/// Maximum number of characters of the reason why an approval does not count.
+const WHY_MOST: usize = 300;
+
+/// Opens approvals; the errors are the reasons why some do not count.
+pub(super) fn opened(app: &App, run: &RunId, approvals: &[Signed]) -> Vec<Result<Opened, String>> {
+    if approvals.is_empty() {
+        return Vec::new();
+    }
+    // A new revocation list applies at once, not only when the watch has reported it.
+    app.tls.look_again();
+    let trust = &app.tls.loaded().trust;
+    let now = SystemTime::now();
+    let open = |signed| open(signed, run, now, |chain| trusted(&trust.verifier, chain));
+    approvals.iter().map(|signed| open(signed).map_err(|why| clean(&why, WHY_MOST).into_owned())).collect()
+}
+
+/// Returns the person of a chain that is trusted, in date and known not to be revoked.
+fn trusted(verifier: &Verifier, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
+    match verifier.standing(chain, UnixTime::now()) {
+        Ok(Standing::Good) => {}
+        Ok(Standing::OutOfDate) => return Err("an approver's certificate is out of date".to_owned()),
+        Ok(Standing::Unrevised) => {
+            return Err("the host's revocation list is out of date, so no approval counts".to_owned());
+        }
+        Err(error) => return Err(format!("an approver's certificate is not trusted: {}", why(&error))),
+    }
+    let names = chain.first().map(uris).unwrap_or_default();
+    match Identity::from_uris(names.iter().map(String::as_str)) {
+        Ok(Identity::Person(person)) if person.flaws.is_empty() => Ok(person),
+        Ok(Identity::Person(person)) => Err(person.flaws.join("; ")),
+        Ok(Identity::Host(name)) => Err(format!("it is signed by host {name}")),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,41 @@
+//! The text that an approver signs.
+
+use firedrill_wire::{RunId, text::short};
+use serde::{Deserialize, Serialize};
+
+/// Prefix of the signed message, so that no other signature by the same key is valid as an approval.
+pub const PURPOSE: &str = "firedrill approval v1\n";
+
+/// The statement that an approver signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The plan's digest.
+    pub plan: String,
+    /// The scenario's name, for people.
+    #[serde(deserialize_with = "short")]
+    pub name: String,
+    /// The run that it is valid for. Without one it is valid for every run of that plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Time of the approval, RFC 3339 UTC.
+    pub given: String,
+    /// End of its validity, RFC 3339 UTC.
+    pub until: String,
+    /// The requests of probes and the commands that lead to agents, which the plan does not show completely. Absent if the
+    /// approver did not see them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
+    /// The root of the tree of the plan's faults ([`crate::Tree`]), in hexadecimal. Agents verify their own faults by it. Approvals of
+    /// earlier versions have none, and count for no agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<String>,
+}
+
+/// A digest over what the plan does not show completely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// A random value, so that equal secrets do not have equal digests.
+    pub salt: String,
+    /// The digest, made with that salt.
+    pub digest: String,
+}
