@@ -106,10 +106,10 @@ impl Supervisor {
         let new = Self(Arc::new(core));
         for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
-            let id = one.intent.id().clone();
+            let (id, story) = (one.intent.id().clone(), new.0.story_of_stuck(&one.intent));
             let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of());
             (entry.state, entry.journaled) = (State::Stuck, true);
-            entry.trouble = one.detail;
+            (entry.trouble, entry.story) = (one.detail, story);
             lock(&new.0.state).live.insert(id.clone(), entry);
             injection_thread::spawn(Arc::clone(&new.0), id, sleeper)?.go();
         }

@@ -220,22 +220,29 @@ impl Journal {
         }
     }
 
-    /// Makes the file anew with the contents of the old one. If that was cut, the records in `open` fill the gap: they
-    /// describe all open injections and everything else that must not be forgotten. A file that replaced it is kept
-    /// aside for people.
+    /// Makes the file anew with the contents of the old one. If that was cut, the records in `known` fill the gap: they
+    /// describe all open injections and everything else that must not be forgotten. An injection that only the rest of
+    /// the file calls open is over, and its records are left out. A file that replaced it is kept aside for people.
     ///
     /// # Errors
     /// It could not be made.
-    pub fn make_anew(&mut self, lost: Lost, open: &[Record]) -> Result<(), JournalError> {
+    pub fn make_anew(&mut self, lost: Lost, known: &[Record]) -> Result<(), JournalError> {
         let fail = |what| {
             let path = self.path.clone();
             move |source| JournalError { what, path, source }
         };
+        let told = told(known);
         let cut = lost == Lost::Cut || self.log.is_hurt();
+        let mut over = BTreeSet::new();
         let text = if cut {
             let there = self.log.file().metadata().map_err(fail("read"))?.len().min(self.log.len());
             let left = read(&self.log.file(), 0, there).map_err(fail("read"))?;
-            self.cut_text(&left, open).map_err(fail("make anew"))?
+            let all =
+                self.cut_text(&left, known, |record| is_told(&told, record)).map_err(fail("make anew"))?;
+            over = replay(&all).open().map(|found| found.intent.id().clone()).collect();
+            over.retain(|id| !told.contains_key(id));
+            self.cut_text(&left, known, |record| is_told(&told, record) || is_of(&over, record))
+                .map_err(fail("make anew"))?
         } else {
             read(&self.log.file(), 0, self.log.len()).map_err(fail("read"))?
         };
@@ -247,26 +254,31 @@ impl Journal {
         }
         self.log = Log::replace(&self.path, &text).map_err(fail("make anew"))?;
         if cut {
-            let told = told(open);
-            self.waiting
-                .retain(|record| matches!(record, Record::BetterUndo { .. }) || !is_told(&told, record));
+            self.waiting.retain(|record| {
+                !is_of(&over, record)
+                    && (matches!(record, Record::BetterUndo { .. }) || !is_told(&told, record))
+            });
         }
         Ok(())
     }
 
-    /// Returns the records that are left of a cut journal, followed by those in `open`.
-    fn cut_text(&self, left: &[u8], open: &[Record]) -> io::Result<Vec<u8>> {
-        let told = told(open);
+    /// Returns the records that are left of a cut journal, but for those to leave out, followed by those in `known`.
+    fn cut_text(
+        &self,
+        left: &[u8],
+        known: &[Record],
+        leave_out: impl Fn(&Record) -> bool,
+    ) -> io::Result<Vec<u8>> {
         let left = left.split(|&byte| byte == b'\n').flat_map(records_of);
         let (mut text, mut events) = (encode(&self.header())?, Vec::new());
         for record in left {
             match record {
-                record if is_told(&told, &record) => {}
+                record if leave_out(&record) => {}
                 Record::Event(event) => events.push(event),
                 record => text.extend(encode(&record)?),
             }
         }
-        for record in open {
+        for record in known {
             match record {
                 Record::Event(event) => events.push(event.clone()),
                 record => text.extend(encode(record)?),
@@ -303,6 +315,18 @@ fn is_told(told: &BTreeMap<&InjectionId, u64>, record: &Record) -> bool {
         Record::BetterUndo { injection, .. } => told.contains_key(injection),
         Record::Event(AgentEvent { seq, what: What::Changed { injection, .. }, .. }) => {
             told.get(injection).is_some_and(|last| seq <= last)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a record tells of one of these injections.
+fn is_of(injections: &BTreeSet<InjectionId>, record: &Record) -> bool {
+    match record {
+        Record::Intent(intent) => injections.contains(intent.id()),
+        Record::BetterUndo { injection, .. }
+        | Record::Event(AgentEvent { what: What::Changed { injection, .. }, .. }) => {
+            injections.contains(injection)
         }
         _ => false,
     }

@@ -50,6 +50,10 @@ fn changed(id: &str, to: State) -> What {
     What::changed(&id.parse::<InjectionId>().unwrap(), &"r1".parse::<RunId>().unwrap(), to, None)
 }
 
+fn event(seq: u64, what: What) -> Record {
+    Record::Event(AgentEvent { seq, boot_us: 1, boot_id: "b1".to_owned(), wall_us: 1, what })
+}
+
 fn tombstone(run: &str, stray: bool) -> Record {
     Record::Tombstone { stone: Tombstone::Run(run.parse().unwrap()), stray }
 }

@@ -74,7 +74,7 @@ pub(super) struct Entry {
     pub(super) act_by: Option<u64>,
     /// The reason why it is stuck.
     pub(super) trouble: String,
-    /// The journaled changes of its state, while it is open.
+    /// The journaled changes of its state. Changes under the journal's lock.
     pub(super) story: Vec<AgentEvent>,
     /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,

@@ -7,7 +7,7 @@ use firedrill_wire::{
 
 use super::core::{Core, lock};
 use crate::{
-    active,
+    active, crash_point,
     transition::{Step, next},
 };
 
@@ -42,8 +42,10 @@ impl Core {
         }
         let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
         let news = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
-        let event = self.event(news);
-        let (now, wall_us) = (event.boot_us, event.wall_us);
+        let (now, wall_us) = self.change(id, news);
+        if !to.is_open() {
+            crash_point::at(&self.config.paths.run, "end-journaled");
+        }
         if safe {
             self.sync();
         }
@@ -52,11 +54,6 @@ impl Core {
             let mut state = lock(&self.state);
             if let Some(entry) = state.live.get_mut(id) {
                 entry.state = to;
-                if to.is_open() {
-                    entry.story.push(event);
-                } else {
-                    entry.story = Vec::new();
-                }
                 entry.trouble = trouble;
                 entry.foreign.extend(foreign);
                 entry.ended_wall_us = (!to.is_open()).then_some(wall_us);
@@ -77,5 +74,18 @@ impl Core {
             self.write_status_files();
             self.settled.notify_all();
         }
+    }
+
+    /// Journals a change of an injection, and adds it to the injection's story. Both happen under the journal's lock, so
+    /// that a journal that is made anew at any moment has the change. Returns its time: CLOCK_BOOTTIME, and the wall
+    /// clock.
+    fn change(&self, id: &InjectionId, news: What) -> (u64, u64) {
+        let mut journal = lock(&self.journal);
+        let event = journal.event(news);
+        let times = (event.boot_us, event.wall_us);
+        if let Some(entry) = lock(&self.state).live.get_mut(id) {
+            entry.story.push(event);
+        }
+        times
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use firedrill_wire::journal::{AgentEvent, What};
+use firedrill_wire::journal::{AgentEvent, State, What};
 
 use super::{
     Supervisor,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     active, heap,
-    journal::{JournalError, Record},
+    journal::{Intent, JournalError, Record},
 };
 
 impl Supervisor {
@@ -85,24 +85,37 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the records for a journal that has lost everything.
+    /// Returns the records for a journal that has lost everything: also those of injections that are over and still in
+    /// memory, so that readers learn how they ended.
     fn open_records(&self, last_seq: u64) -> Vec<Record> {
         let state = lock(&self.state);
         let mut records: Vec<Record> = state.tombstones.records().collect();
         if let Some(by) = &state.halted_by {
-            records.push(Record::Event(AgentEvent {
-                seq: last_seq,
-                boot_us: self.now(),
-                boot_id: self.here.boot_id.clone(),
-                wall_us: self.wall_us(),
-                what: What::Halted { by: by.clone() },
-            }));
+            records.push(Record::Event(self.told_again(last_seq, What::Halted { by: by.clone() })));
         }
-        for entry in state.journaled() {
+        for entry in state.live.values().filter(|entry| entry.journaled) {
             records.push(Record::Intent(Box::new(entry.intent.clone())));
             records.extend(entry.story.iter().cloned().map(Record::Event));
         }
         records
+    }
+
+    /// Returns an event that repeats what the journal has told up to that number.
+    fn told_again(&self, last_seq: u64, what: What) -> AgentEvent {
+        AgentEvent {
+            seq: last_seq,
+            boot_us: self.now(),
+            boot_id: self.here.boot_id.clone(),
+            wall_us: self.wall_us(),
+            what,
+        }
+    }
+
+    /// Returns the story of an injection that is stuck since an earlier agent, whose events are not in memory.
+    pub(super) fn story_of_stuck(&self, intent: &Intent) -> Vec<AgentEvent> {
+        let last_seq = lock(&self.journal).last_seq();
+        let changed = |to| What::changed(intent.id(), &intent.run, to, None);
+        [State::Undoing, State::Stuck].map(|to| self.told_again(last_seq, changed(to))).into()
     }
 
     fn shorten_journal(&self) -> Result<(), JournalError> {

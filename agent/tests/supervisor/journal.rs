@@ -2,12 +2,15 @@
 
 use std::{fs, sync::atomic::AtomicBool, sync::atomic::Ordering, time::Duration};
 
-use firedrill_agent::{control::Caller, control::Control, journal::read};
+use firedrill_agent::{
+    control::Caller, control::Control, identity::Identity, journal::read, journal::read_any,
+};
 use firedrill_wire::{
-    RefusalCode, api::HostState, api::UndoScope, journal::HealReason, journal::State, journal::What,
+    RefusalCode, api::HostState, api::Undo, api::UndoScope, journal::HealReason, journal::State,
+    journal::What,
 };
 
-use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, id};
+use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, fakes::wait, id};
 
 #[test]
 fn what_was_open_is_put_back_before_a_new_agent_serves() {
@@ -89,6 +92,57 @@ fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
         let asked = agent.supervisor.prepare(&alice(), &"gone".parse().unwrap(), &ask_prepare(&a(), HOLD));
         assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone, "{word}");
     }
+}
+
+/// Cuts a journal after its last intent, so that all changes of state are lost.
+fn cut_after_the_intents(file: &std::path::Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let intent = text.rfind("{\"intent\":").unwrap();
+    let end = intent + text[intent..].find('\n').unwrap() + 1;
+    fs::File::options().write(true).open(file).unwrap().set_len(end as u64).unwrap();
+}
+
+#[test]
+fn an_end_that_is_cut_off_stands_in_the_journal_that_is_made_anew() {
+    let agent = Agent::new();
+    agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
+    agent.undo(UndoScope::Injection(id("b")), false);
+    cut_after_the_intents(&agent.dir.path().join("state/journal"));
+    agent.supervisor.tidy();
+    let open = |agent: &Agent| {
+        let replayed = read(&agent.config.paths()).unwrap();
+        replayed.open().map(|found| found.intent.id().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&agent), ["a"]);
+    assert!(agent.history("b").0.ends_with(&[State::Undoing, State::Undone]), "{:?}", agent.history("b"));
+    // The memory keeps less of what is over for some time.
+    agent.undo(UndoScope::Run(run_id()), false);
+    agent.supervisor.finish(&run_id()).unwrap();
+    cut_after_the_intents(&agent.dir.path().join("state/journal"));
+    agent.supervisor.tidy();
+    assert!(open(&agent).is_empty());
+}
+
+/// The journal is cut and made anew after the end was written to it, and before the memory has the end.
+#[test]
+fn an_end_that_is_journaled_while_the_journal_is_made_anew_is_not_lost() {
+    let agent = Agent::new();
+    agent.in_force(&a());
+    let run = agent.dir.path().join("run");
+    fs::write(run.join("crash-point"), "end-journaled").unwrap();
+    let supervisor = agent.supervisor.clone();
+    let undo = Undo { scope: UndoScope::Run(run_id()), halt: false };
+    let undo = std::thread::spawn(move || supervisor.undo(&alice(), &undo));
+    wait("the end to be journaled", || run.join("crash-point.reached").exists());
+    cut_after_the_intents(&agent.dir.path().join("state/journal"));
+    agent.supervisor.tidy();
+    fs::remove_file(run.join("crash-point")).unwrap();
+    undo.join().unwrap();
+    // In memory it is over.
+    assert!(agent.supervisor.status().open.is_empty());
+    let (replayed, _) = read_any(&agent.config.paths(), &Identity::here());
+    assert_eq!(replayed.open().count(), 0, "{:?}", replayed.injections);
+    assert_eq!(agent.history("a").0.last(), Some(&State::Undone));
 }
 
 #[test]

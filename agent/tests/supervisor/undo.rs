@@ -217,6 +217,12 @@ fn what_stays_broken_is_stuck_loudly_and_can_be_undone_later() {
     // A restart tries again, keeps it, and shows it.
     let agent = agent.restart();
     assert_eq!(agent.supervisor.status().open.len(), 1);
+    // A journal that loses everything is made anew with it, and the next agent needs no copy in /run.
+    fs::File::create(agent.dir.path().join("state/journal")).unwrap();
+    agent.supervisor.tidy();
+    fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
+    let agent = agent.restart();
+    assert_eq!(agent.supervisor.status().open.len(), 1);
     fs::remove_file(agent.file("a.broken")).unwrap();
     assert!(agent.undo(UndoScope::All, false).stuck.is_empty());
     assert!(!agent.file("a").exists());

@@ -75,14 +75,7 @@ fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
     for cut in 1..whole.len() {
         let mut bytes = whole[..cut].to_vec();
         for (id, to) in [("c", State::Disarmed), ("b", State::Undoing), ("b", State::Undone)] {
-            let event = firedrill_wire::journal::AgentEvent {
-                seq: 99,
-                boot_us: 1,
-                boot_id: String::new(),
-                wall_us: 1,
-                what: changed(id, to),
-            };
-            bytes.extend(record::encode(&Record::Event(event)).unwrap());
+            bytes.extend(record::encode(&event(99, changed(id, to))).unwrap());
         }
         let before = replay(&bytes);
         let short = rewrite::shorter(&bytes, &before, header.clone(), &[]).unwrap();
@@ -185,9 +178,7 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             let mut open = vec![tombstone("gone", false), Record::Intent(Box::new(b.intent.clone()))];
             let halted = What::Halted { by: "alice".into() };
             for what in [halted, changed("b", State::Injecting), changed("b", State::InForce)] {
-                let seq = before.last_seq;
-                let boot_id = "b1".to_owned();
-                open.push(Record::Event(AgentEvent { seq, boot_us: 1, boot_id, wall_us: 1, what }));
+                open.push(event(before.last_seq, what));
             }
             journal.make_anew(lost, &open).unwrap();
             assert_eq!(journal.lost(), None, "{damage}");
@@ -200,5 +191,35 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             assert_eq!(after.halted_by.as_deref(), Some("alice"), "{damage}");
             assert_eq!(disk.file().with_extension("replaced").exists(), lost == Lost::Replaced);
         }
+    }
+}
+
+#[test]
+fn what_is_over_is_not_open_in_a_journal_that_is_made_anew() {
+    let disk = Disk::new();
+    disk.filled();
+    let text = fs::read_to_string(disk.file()).unwrap();
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    // Before, within and after each record.
+    let cuts = ends.iter().flat_map(|end| [end - 20, *end, end + 1]).chain([0]);
+    for (cut, write) in cuts.flat_map(|cut| [(cut, false), (cut, true)]) {
+        let disk = Disk::new();
+        disk.filled();
+        let (mut journal, before) = disk.open();
+        journal.sync();
+        fs::File::options().write(true).open(disk.file()).unwrap().set_len(cut as u64).unwrap();
+        if write {
+            journal.event(What::Released { by: "bob".into() });
+        }
+        // The memory has forgotten `a`, which is undone.
+        let mut known: Vec<Record> =
+            before.open().map(|found| Record::Intent(Box::new(found.intent.clone()))).collect();
+        for to in [State::Injecting, State::InForce] {
+            known.push(event(before.last_seq, changed("b", to)));
+        }
+        journal.make_anew(Lost::Cut, &known).unwrap();
+        let after = disk.open().1;
+        assert_eq!(open(&after), [("b", State::InForce), ("c", State::Armed)], "cut at {cut}");
+        assert!(after.damage.is_empty(), "cut at {cut}: {:?}", after.damage);
     }
 }
