@@ -1,4 +1,4 @@
-//! What the host says of its journal: where `journalctl` is, whether journald answers, and how a unit writes to it.
+//! Asks the host about its journal: the path of `journalctl`, whether journald answers, and the logging settings of a unit.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_wire::api::{Finding, Grade};
+use firedrill_wire::{
+    api::{Finding, Grade},
+    logs::shown,
+};
 use nix::{
     errno::Errno,
     sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket},
@@ -20,13 +23,13 @@ use super::{
 };
 use crate::service::{Logging, logging};
 
-/// Where `journalctl` may be. The agent's environment tells nothing.
+/// Paths at which `journalctl` is looked for. The agent's `PATH` is not used.
 const PROGRAMS: [&str; 2] = ["/usr/bin/journalctl", "/bin/journalctl"];
 /// The socket at which journald answers questions. Versions before 242 have none.
 const SOCKET: &str = "/run/systemd/journal/io.systemd.journal";
 /// Maximum time for the first call, before anything is read.
 const FIRST: Duration = Duration::from_secs(2);
-/// Maximum time for an answer of journald's.
+/// Maximum time for an answer of journald.
 const ANSWER: Duration = Duration::from_millis(300);
 
 /// The journal of a host.
@@ -45,7 +48,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// A journal that a program plays.
+    /// A journal whose `journalctl` is a program of a test.
     #[cfg(test)]
     pub(in crate::logs) fn played(
         program: PathBuf,
@@ -103,8 +106,7 @@ impl Journal {
                 Some(ended) if !ended.status.success() => return Err(failed(told(&ended))),
                 Some(_) if seen => return Ok(()),
                 Some(ended) => {
-                    let said =
-                        if ended.said.is_empty() { String::new() } else { format!(" ({})", ended.said) };
+                    let said = said(&ended).map_or_else(String::new, |said| format!(" ({said})"));
                     return Err(failed(format!(
                         "it has no entry of this boot{said}; start systemd-journald, and let it store messages (Storage= in journald.conf)"
                     )));
@@ -160,10 +162,15 @@ impl Journal {
     }
 }
 
-/// Returns how a call failed.
+/// Returns a sentence about a call that failed.
 pub(super) fn told(ended: &Ended) -> String {
-    let said = ended.said.lines().next().unwrap_or("it says nothing");
-    format!("it ended with {}: {}", ended.status, firedrill_wire::logs::shown(said.as_bytes()))
+    let said = said(ended).unwrap_or_else(|| "it says nothing".to_owned());
+    format!("it ended with {}: {said}", ended.status)
+}
+
+/// Returns the first line that a call wrote to its standard error, cleaned and without secrets; `None` if there is none.
+fn said(ended: &Ended) -> Option<String> {
+    ended.said.lines().next().map(|line| shown(line.as_bytes()))
 }
 
 /// Connects without waiting: journald may have so many connections in its queue that there is no room for one more.

@@ -1,5 +1,5 @@
-//! The rate limit by which journald drops what a unit writes. It says so only with the unit's next message after the limit's
-//! interval: what was dropped is a guess until then.
+//! The rate limit by which journald drops messages of a unit. journald reports that only with the unit's next message after the
+//! limit's interval. Until then nobody knows whether it has dropped any.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ const BUILT_IN: Limits = Limits { interval_us: 30_000_000, burst: 10_000 };
 /// Time without a message after a burst that makes a doubt.
 const QUIET_US: u64 = 1_000_000;
 
-/// A rate limit: so many messages in so much time. journald takes up to six times as many where the disk has room.
+/// A rate limit: a number of messages in an interval. journald takes up to six times as many where the disk has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) interval_us: u64,
@@ -49,7 +49,7 @@ fn configured(places: &[PathBuf]) -> Limits {
     limits
 }
 
-/// Takes what a file configures.
+/// Applies the settings of a file.
 fn take(file: &Path, limits: &mut Limits) {
     for line in fs::read_to_string(file).unwrap_or_default().lines() {
         let Some((key, value)) = line.split_once('=') else { continue };
@@ -71,8 +71,11 @@ fn take(file: &Path, limits: &mut Limits) {
     }
 }
 
-/// Reads a time as systemd writes it, in microseconds; a bare number counts seconds.
+/// Reads a time as systemd writes it, in microseconds. A bare number counts seconds, and `infinity` is the longest time.
 fn span(text: &str) -> Option<u64> {
+    if text == "infinity" {
+        return Some(u64::MAX);
+    }
     match text.parse::<u64>() {
         Ok(seconds) => seconds.checked_mul(1_000_000),
         Err(_) => u64::try_from(humantime::parse_duration(text).ok()?.as_micros()).ok(),
@@ -87,10 +90,22 @@ struct Pool {
     count: u64,
 }
 
+impl Pool {
+    /// Returns the end of its interval. An interval may be endless.
+    const fn ends_us(&self, limits: Limits) -> u64 {
+        self.began_us.saturating_add(limits.interval_us)
+    }
+
+    /// Whether a message at that moment begins a new interval.
+    const fn is_over(&self, limits: Limits, at_us: u64) -> bool {
+        self.count == 0 || self.ends_us(limits) < at_us
+    }
+}
+
 /// Follows a unit's messages as journald does. Those from before reading began are unknown.
 pub(super) struct Limiter {
     limits: Option<Limits>,
-    /// When reading began, and since when doubts have not been told.
+    /// The time at which reading began, and the time up to which doubts were told.
     began_us: u64,
     told_us: u64,
     pools: [Pool; 5],
@@ -111,16 +126,20 @@ impl Limiter {
             5 | 6 => 3,
             _ => 4,
         }];
-        if pool.count == 0 || pool.began_us + limits.interval_us < at_us {
+        if pool.is_over(limits, at_us) {
             *pool = Pool { began_us: at_us, ..Pool::default() };
         }
-        (pool.last_us, pool.count) = (at_us, pool.count + 1);
+        (pool.last_us, pool.count) = (at_us, pool.count.saturating_add(1));
     }
 
-    /// Messages up to a moment were not counted: there may have been as many as the limit allows.
+    /// Messages up to a moment were not counted. There may have been as many as the limit allows, of every priority, and
+    /// the interval of a pool may have begun with the last of them.
     pub(super) fn lost_count(&mut self, until_us: u64) {
         let Some(limits) = self.limits else { return };
-        for pool in self.pools.iter_mut().filter(|pool| pool.count > 0) {
+        for pool in &mut self.pools {
+            if pool.is_over(limits, until_us) {
+                pool.began_us = until_us;
+            }
             (pool.last_us, pool.count) = (pool.last_us.max(until_us), pool.count.max(limits.burst));
         }
     }
@@ -136,14 +155,16 @@ impl Limiter {
         (first.unwrap_or(self.began_us).min(said_us), last.saturating_add(interval_us).min(said_us))
     }
 
-    /// Returns the time up to a moment in which journald may have dropped messages without a word so far, but for what was told
-    /// already. At the end of reading a short time counts, too.
+    /// Returns the time up to a moment in which journald may have dropped messages and has not reported it so far, without the time
+    /// that was returned before. At the end of reading a short time counts, too.
     pub(super) fn doubt(&mut self, now_us: u64, at_end: bool) -> Option<(u64, u64)> {
         let limits = self.limits?;
         let quiet_us = if at_end { 0 } else { QUIET_US };
-        let full =
-            self.pools.iter().filter(|pool| pool.count >= limits.burst && pool.last_us + quiet_us < now_us);
-        let ends = |pool: &Pool| (pool.began_us + limits.interval_us).min(now_us);
+        let full = self
+            .pools
+            .iter()
+            .filter(|pool| pool.count >= limits.burst && pool.last_us.saturating_add(quiet_us) < now_us);
+        let ends = |pool: &Pool| pool.ends_us(limits).min(now_us);
         let from = full.clone().map(|pool| pool.last_us).min()?.max(self.told_us);
         let until = full.map(ends).max()?;
         (from < until).then(|| {
@@ -160,6 +181,8 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const S: u64 = 1_000_000;
@@ -186,6 +209,66 @@ mod tests {
         assert_eq!(one.doubt(70 * S, false), None, "a new interval");
         one.lost_count(71 * S);
         assert_eq!(one.doubt(80 * S, false), Some((71 * S, 80 * S)), "there may have been enough of them");
+    }
+
+    #[test]
+    fn after_messages_that_were_not_counted_every_pool_may_be_full() {
+        let mut one = limiter();
+        one.took(6, S);
+        // The first interval is over: the messages that were lost may have begun another one.
+        one.lost_count(100 * S);
+        assert_eq!(one.doubt(105 * S, false), Some((100 * S, 105 * S)));
+        one.took(6, 106 * S);
+        assert_eq!(
+            one.doubt(106 * S + 1, false),
+            Some((105 * S, 106 * S + 1)),
+            "no word of the other priorities"
+        );
+        assert_eq!(one.doubt(200 * S, false), Some((106 * S + 1, 130 * S)));
+        let mut quiet = limiter();
+        quiet.lost_count(100 * S);
+        assert_eq!(
+            quiet.doubt(105 * S, false),
+            Some((100 * S, 105 * S)),
+            "it may have written for the first time"
+        );
+    }
+
+    #[test]
+    fn an_endless_interval_never_begins_anew() {
+        let mut one = Limiter::new(Some(Limits { interval_us: u64::MAX, burst: 3 }), 0);
+        (1..=3).for_each(|second| one.took(6, second * S));
+        assert_eq!(one.doubt(5 * S, false), Some((3 * S, 5 * S)));
+        assert_eq!(one.doubt(5000 * S, false), Some((5 * S, 5000 * S)));
+        assert_eq!(one.dropped(9000 * S), (3 * S, 9000 * S));
+        for (text, us) in
+            [("infinity", Some(u64::MAX)), ("18446744073709551615", None), ("1min 30s", Some(90 * S))]
+        {
+            assert_eq!(span(text), us, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_counted_a_doubt_is_a_time_before_now(
+            interval_us in prop_oneof![Just(u64::MAX), Just(30 * S), any::<u64>()],
+            burst in 1..5_u64,
+            steps in prop::collection::vec((any::<u64>(), 0..8_u64, any::<bool>()), 0..40),
+            far in any::<bool>(),
+        ) {
+            let mut one = Limiter::new(Some(Limits { interval_us, burst }), 0);
+            let mut told_us = 0;
+            for (number, priority, lost) in steps {
+                let at_us = if far { number } else { number % (120 * S) };
+                if lost { one.lost_count(at_us) } else { one.took(priority, at_us) }
+                let (from_us, until_us) = one.dropped(at_us);
+                prop_assert!(from_us <= at_us && until_us <= at_us);
+                if let Some((from_us, until_us)) = one.doubt(at_us, true) {
+                    prop_assert!(told_us <= from_us && from_us < until_us && until_us <= at_us);
+                    told_us = until_us;
+                }
+            }
+        }
     }
 
     #[test]

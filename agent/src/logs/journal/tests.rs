@@ -214,9 +214,13 @@ fn garbage_and_entries_that_are_too_long_are_missed() {
 fn a_flood_is_cut_off_and_the_rest_is_read() {
     let host = Host::new();
     let mut units = host.follow();
-    host.does("do", "exec /usr/bin/yes '{\"MESSAGE\":\"ERROR\"}'");
+    host.does("do", &format!("exec /usr/bin/yes '{}'", host.entry(1, "ERROR", "")));
     let (one, _) = bin(&mut units);
-    assert!(one.missed.is_some() && units.call.is_none(), "{one:?}");
+    assert!(
+        one.missed.as_ref().is_some_and(|why| why.contains("more was written to the journal")),
+        "{one:?}"
+    );
+    assert!(one.matched == 1 && units.call.is_none(), "{one:?}");
     host.says("do", &host.entry(9, "ERROR later", ""));
     let (bin, _) = bin(&mut units);
     assert_eq!((bin.matched, bin.missed), (1, None));
@@ -277,7 +281,7 @@ fn silence_after_a_burst_is_unknown() {
         }
     };
     assert!(doubt.start_boot_us <= last_us && doubt.length_us >= 1_000_000, "{doubt:?}");
-    assert!(doubt.missed.unwrap().contains("wrote 4 messages and then none"));
+    assert!(doubt.missed.unwrap().contains("rate limit of 4 messages, and then none came"));
 }
 
 #[test]
@@ -328,6 +332,9 @@ fn what_cannot_be_read_is_refused_with_what_to_do() {
         why.contains("no entry of this boot (No journal files were found.)") && why.contains("Storage="),
         "{why}"
     );
+    host.does("first", "printf 'No \\033[31mentries password=hunter2\\nand more\\n' >&2");
+    let why = refused("app.service");
+    assert!(why.contains("no entry of this boot (No entries password=***);"), "{why}");
     host.does("first", "echo 'Permission denied' >&2; exit 1");
     assert!(refused("app.service").contains("exit status: 1: Permission denied"));
     host.does("first", "exec /bin/sleep 600");

@@ -1,4 +1,4 @@
-//! The log of one unit: its lines are counted, and what journald dropped of it is noted.
+//! The log of one unit: counts its lines, and notes the messages that journald dropped.
 
 use firedrill_wire::{
     hide::KeyBlock,
@@ -39,7 +39,7 @@ impl Unit {
         &self.name
     }
 
-    /// Takes an entry that was written between two moments, if it is the unit's. Returns the bin of what journald dropped.
+    /// Takes an entry that was written between two moments, if it is the unit's. Returns a bin for messages that journald dropped.
     pub(super) fn take(&mut self, entry: &Entry, (since_us, taken_us): (u64, u64)) -> Option<LogBin> {
         if let Some((count, unit)) = entry.dropped() {
             return (unit == self.name).then(|| {
@@ -83,13 +83,13 @@ impl Unit {
         let when = self.limiter.doubt(now_us, at_end)?;
         let burst = self.limiter.burst();
         let why = format!(
-            "the unit wrote {burst} messages and then none; journald may drop what comes after so many (RateLimitBurst= in journald.conf)"
+            "the unit may have reached its rate limit of {burst} messages, and then none came; journald may drop what exceeds it (RateLimitBurst= in journald.conf)"
         );
         Some(self.counter.beside(when, Some(why), None))
     }
 }
 
-/// Returns the matches of `journalctl` that select the entries of these units, and those on what was dropped, of one boot.
+/// Returns the arguments of `journalctl` that select the entries of these units and those about dropped messages, of one boot.
 pub(super) fn matches<'n>(units: impl Iterator<Item = &'n str>, boot: &str) -> Vec<String> {
     let of_unit = |unit: &str| {
         [

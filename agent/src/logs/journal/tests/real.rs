@@ -153,7 +153,7 @@ fn whole_way(server: &str) {
 
     // journald takes some times as many where there is room.
     real.tell("for one in $(seq 400); do echo fine; done");
-    read(&mut units, "the doubt", |bin| misses(bin, "and then none") || misses(bin, "journald dropped"));
+    read(&mut units, "the doubt", |bin| misses(bin, "and then none came") || misses(bin, "journald dropped"));
     let mut said = false;
     until("journald's word", || {
         real.tell("echo fine");
