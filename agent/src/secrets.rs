@@ -205,7 +205,7 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
 pub(crate) fn walk(
     dir: &Path,
     real: &Path,
-    check: impl Fn(&OwnedFd, &Path) -> Result<(), String>,
+    mut check: impl FnMut(&OwnedFd, &Path) -> Result<(), String>,
 ) -> Result<(File, Metadata), String> {
     let gone = |why: Errno| match why {
         Errno::ELOOP | Errno::ENOTDIR => "it became a symbolic link while it was opened".to_owned(),

@@ -90,4 +90,31 @@ mod tests {
             "the listed one is its owner's own"
         );
     }
+
+    #[test]
+    fn the_directory_to_which_a_link_leads_is_looked_at_too() {
+        let place = tempfile::tempdir().unwrap();
+        let (open, link) = (place.path().join("open"), place.path().join("link"));
+        fs::create_dir_all(open.join("app")).unwrap();
+        std::os::unix::fs::symlink(open.join("app"), &link).unwrap();
+        let real = open.canonicalize().unwrap();
+        let told = || {
+            let all = findings(&[format!("{}/*", link.display())], Path::new("agent.toml"));
+            let of_open =
+                all.into_iter().find(|one| one.detail.starts_with(&format!("{} can be", real.display())));
+            of_open.map(|one| one.detail)
+        };
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o757)).unwrap();
+        assert!(told().is_some(), "it can be written to by everybody");
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: only root can give directories away");
+            return;
+        }
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o775)).unwrap();
+        assert_eq!(told(), None, "root's own group");
+        std::os::unix::fs::chown(&open, None, Some(12345)).unwrap();
+        assert!(told().is_some_and(|detail| detail.contains("by group 12345")));
+        std::os::unix::fs::chown(&open, Some(12345), Some(0)).unwrap();
+        assert!(told().is_some_and(|detail| detail.contains("by user 12345")));
+    }
 }

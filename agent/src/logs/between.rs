@@ -1,4 +1,4 @@
-//! Looks for a file that had a log's name between two looks only.
+//! Finds a rotated file that had the log's name only between two looks, so that it was never read.
 
 use std::{fs, path::Path};
 
@@ -10,8 +10,8 @@ use super::{
 /// Maximum number of files of a directory that are looked at.
 const FILES_MOST: usize = 4096;
 
-/// Returns the name of a file that looks like a rotated one of a log, was made after `since_us`, and is none of those that are known.
-/// Files without a time of birth are not found.
+/// Returns the name of a file that looks like a rotated file of a log, was made after `since_us`, and is not known. Files without a
+/// time of birth are not found.
 pub(super) fn unseen(log: &str, since_us: u64, times: &Times, known: impl Fn(&Id) -> bool) -> Option<String> {
     let log = Path::new(log);
     let files = fs::read_dir(log.parent()?).ok()?;
@@ -39,7 +39,7 @@ fn is_rotated(log: &str, name: &str) -> bool {
     if name.strip_prefix(log).is_some_and(numbers) {
         return true;
     }
-    let (stem, end) = log.rsplit_once('.').unwrap_or((log, ""));
+    let Some((stem, end)) = log.rsplit_once('.') else { return false };
     let middle = name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(end));
     middle.and_then(|rest| rest.strip_suffix('.')).is_some_and(numbers)
 }
@@ -58,5 +58,7 @@ mod tests {
         for name in ["app.log", "app.log.1.gz", "app.log.err", "apple.log", "other.log.1", "app.log."] {
             assert!(!is_rotated("app.log", name), "{name}");
         }
+        assert!(is_rotated("app", "app.1") && is_rotated("app", "app-20261126"));
+        assert!(!is_rotated("app", "app-err") && !is_rotated("app", "apple.1"));
     }
 }

@@ -17,9 +17,9 @@ use super::{
 
 /// Maximum number of rotated files that are kept open, since a program may write on in them.
 const OLD_MOST: usize = 8;
-/// Maximum number of closed files whose place is known.
+/// Maximum number of closed files whose reading position is kept.
 const CLOSED_MOST: usize = 64;
-/// Time without news after which a removed file is closed if no program has it open.
+/// Time without new bytes after which a removed file is closed, if no program has it open.
 const QUIET_US: u64 = 60_000_000;
 
 /// One log that is followed.
@@ -31,16 +31,16 @@ pub(super) struct Follower {
     /// The directory of the policy's entry, once it is there.
     listed: Option<Listed>,
     now: Option<Place>,
-    /// When the name was last looked at.
+    /// The time at which the name was last looked at.
     looked_us: u64,
     old: VecDeque<Place>,
     closed: VecDeque<Closed>,
-    /// When removed files were last looked for among those that programs have open.
+    /// The time of the last search for programs that have removed files open.
     swept_us: u64,
 }
 
 impl Follower {
-    /// Begins at the present end of the file, or waits for a file that is not there yet. It is one of so many logs.
+    /// Begins at the present end of the file, or waits for a file that does not exist yet. `logs` is the number of logs of its run.
     ///
     /// # Errors
     /// The pattern is invalid, or the file may not be read.
@@ -67,7 +67,7 @@ impl Follower {
         Ok(Self { counter, entries, times, listed, now, looked_us, old, closed, swept_us: looked_us })
     }
 
-    /// Reads what is new. Returns the bin that is complete.
+    /// Reads new lines. Returns a bin if it is complete.
     pub(super) fn look(&mut self, bounds: &Bounds<'_>) -> Option<LogBin> {
         self.counter.begin_work();
         let now_us = boot_us();
@@ -93,14 +93,17 @@ impl Follower {
 
     /// Returns whether everything was read.
     fn read(&mut self, bounds: &Bounds<'_>) -> bool {
+        let mut whole = true;
         for place in self.old.iter_mut().chain(&mut self.now) {
             match place.read(&mut self.counter, bounds) {
                 Ok(Stopped::AtEnd) => {}
+                // The others are read all the same.
+                Ok(Stopped::Unsure) => whole = false,
                 Ok(Stopped::Over) => return false,
                 Err(why) => self.counter.missed(format!("cannot read {}: {why}", self.counter.spec.file)),
             }
         }
-        true
+        whole
     }
 
     /// Opens the file that the path names now, if that is another one. Returns whether it is.
@@ -124,7 +127,7 @@ impl Follower {
         }
     }
 
-    /// Goes on with the file that has the name. Returns whether it is another one than before.
+    /// Continues with the file that has the name. Returns whether it differs from the file before.
     fn take(&mut self, Opened { file, about, listed }: Opened, looked_us: u64) -> bool {
         let id = Id::of(&about);
         self.listed.get_or_insert(listed);
@@ -132,13 +135,9 @@ impl Follower {
         if self.now.as_ref().is_some_and(|now| now.id == id) {
             return false;
         }
-        let next = if let Some(old) =
-            self.old.iter().position(|old| old.id == id).and_then(|at| self.old.remove(at))
-        {
+        let next = if let Some(old) = take_out(&mut self.old, |old| old.id == id) {
             Ok(old)
-        } else if let Some(closed) =
-            self.closed.iter().position(|closed| closed.id == id).and_then(|at| self.closed.remove(at))
-        {
+        } else if let Some(closed) = take_out(&mut self.closed, |closed| closed.id == id) {
             Ok(Place::again(file, &about, closed))
         } else if self.now.as_ref().is_some_and(|now| now.is_copied_to(&file, &about)) {
             self.counter.missed(
@@ -207,6 +206,11 @@ impl Follower {
             self.closed.pop_front();
         }
     }
+}
+
+/// Takes the first one out of a list that is meant.
+fn take_out<T>(list: &mut VecDeque<T>, is_meant: impl Fn(&T) -> bool) -> Option<T> {
+    list.remove(list.iter().position(is_meant)?)
 }
 
 #[cfg(test)]

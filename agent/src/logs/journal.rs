@@ -14,7 +14,6 @@ use std::{collections::BTreeSet, time::Duration};
 
 use firedrill_probe::clock::{boot_us, wall_us};
 use firedrill_wire::logs::{LogBin, LogSpec};
-use nix::time::{ClockId, clock_gettime};
 
 pub(super) use self::host::Journal;
 use self::{
@@ -24,12 +23,13 @@ use self::{
     unit::{Unit, matches},
 };
 use super::bounds::Bounds;
+use crate::time::{HostTime, Time as _};
 
 /// Interval between two calls, in microseconds.
 const EVERY_US: u64 = 1_000_000;
-/// Maximum time that a look waits for a call. The other logs of the run are looked at then.
+/// Maximum time that a look waits for a call. Then the other logs of the run are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// Time for which a look waits at once.
+/// Time that a look waits in one step.
 const WAIT: Duration = Duration::from_millis(50);
 /// Maximum time for a call.
 const CALL_MOST: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(super) struct Units {
     journal: Journal,
     boot: String,
     units: Vec<Unit>,
-    /// When reading began.
+    /// The time at which reading began.
     began_us: u64,
     /// The wall clock at that time.
     began_wall_us: u64,
@@ -52,12 +52,13 @@ pub(super) struct Units {
     newest: Option<(String, u64)>,
     call: Option<Call>,
     next_us: u64,
-    /// All that had been written before was read, and journald answered.
+    /// The time up to which all messages were read and journald answered.
     good_us: u64,
-    /// The time since which journald has not answered, until all is read that it took after.
+    /// The time since which journald has not answered; `None` once all messages are read that it took afterwards.
     stalled_us: Option<u64>,
     trouble: Trouble,
-    /// What `journalctl` says of files that it cannot read: damaged ones of long ago are no news.
+    /// The lines that `journalctl` has written to its standard error so far, such as complaints of old damaged files. Only a
+    /// new line is told.
     complaints: Option<BTreeSet<String>>,
 }
 
@@ -68,9 +69,9 @@ struct Trouble {
     told_us: u64,
 }
 
-/// Where the next call begins.
+/// The entry or time at which the next call begins.
 enum Position {
-    /// With what was written after that time, but for what was read.
+    /// With the entries that were written after that time. Those that were read already are left out.
     Since { boot_us: u64, wall_us: u64 },
     /// After the entry with that cursor.
     After(String),
@@ -78,12 +79,11 @@ enum Position {
 
 /// Returns the time by which CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC.
 fn asleep_us() -> u64 {
-    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-    boot_us().saturating_sub(u64::try_from(monotonic.as_micros()).unwrap_or(u64::MAX))
+    boot_us().saturating_sub(HostTime.awake_us())
 }
 
 impl Units {
-    /// Begins to follow units, from now on. They are some of so many logs.
+    /// Begins to follow units now. `logs` is the number of all logs of the run.
     ///
     /// # Errors
     /// The journal cannot be read, or nothing of a unit.
@@ -122,7 +122,7 @@ impl Units {
         })
     }
 
-    /// Reads what is new. Returns the bins that are complete.
+    /// Reads new messages. Returns the bins that are complete.
     pub(super) fn look(&mut self, bounds: &Bounds<'_>) -> Vec<LogBin> {
         let (mut bins, end) = (Vec::new(), std::time::Instant::now() + LOOK);
         if self.call.is_none() && boot_us() >= self.next_us {
@@ -274,7 +274,7 @@ impl Units {
         self.trouble.why = Some(why);
     }
 
-    /// Returns bins that say why nothing is read, if that is so for some time. A later call may read it after all.
+    /// Returns bins with the reason why nothing is read, if nothing was read for that time. A later call may still read it.
     fn tell_trouble(&mut self, for_us: u64) -> Vec<LogBin> {
         let (Some(why), now_us) = (&self.trouble.why, boot_us()) else { return Vec::new() };
         let from_us = self.trouble.told_us.max(self.good_us);

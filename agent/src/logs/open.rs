@@ -2,7 +2,6 @@
 //! there could make the agent read a file that is not allowed.
 
 use std::{
-    cell::{Cell, RefCell},
     fs::{File, Metadata, read_link, read_to_string, symlink_metadata},
     io::{self, ErrorKind},
     os::{
@@ -31,7 +30,7 @@ pub(super) enum NotOpen {
     Refused(String),
 }
 
-/// The directory of an entry. It is kept open, so that no other one gets its number.
+/// The directory of an entry. It is kept open, so that no other directory gets its inode number.
 pub(super) struct Listed {
     id: (u64, u64),
     _kept: OwnedFd,
@@ -44,7 +43,7 @@ pub(super) struct Opened {
     pub(super) listed: Listed,
 }
 
-/// Opens a file that is listed; `pinned` is the directory in which it was before.
+/// Opens a listed file. `pinned` is the directory in which it was opened before.
 pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> Result<Opened, NotOpen> {
     let refused = NotOpen::Refused;
     let Some(entry) = entry_of(entries, path) else {
@@ -62,12 +61,11 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
             "{path} is a symbolic link, and none is followed below {listed}: name the file that it leads to"
         )));
     }
-    let (first, owner, mode) = (RefCell::new(None), Cell::new(0), Cell::new(0));
+    let (mut first, mut owner, mut mode) = (None, 0, 0);
     let check = |at: &OwnedFd, _: &Path| {
         let about = fstat(at).map_err(|why| io::Error::from(why).to_string())?;
-        owner.set(about.st_uid);
-        mode.set(about.st_mode);
-        if first.borrow().is_some() {
+        (owner, mode) = (about.st_uid, about.st_mode);
+        if first.is_some() {
             return Ok(());
         }
         let id = (about.st_dev, about.st_ino);
@@ -77,7 +75,7 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
             return Err(format!("{listed} became another directory while its logs were read"));
         }
         let kept = at.try_clone().map_err(|why| why.to_string())?;
-        first.replace(Some(Listed { id, _kept: kept }));
+        first = Some(Listed { id, _kept: kept });
         Ok(())
     };
     let cannot = |why: String| refused(format!("cannot read {path}: {why}"));
@@ -86,20 +84,20 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
         return Err(cannot("it has other names (hard links), so it may not be meant to be read".to_owned()));
     }
     // A link to a file of another user has one name again once that user's program has replaced the file.
-    if owner.get() != 0 && owner.get() != about.uid() {
+    if owner != 0 && owner != about.uid() {
         return Err(cannot(format!(
             "it is user {}'s, in a directory of user {}, who may have linked it there: chown the file or its directory",
             about.uid(),
-            owner.get()
+            owner
         )));
     }
-    if mode.get() & 0o022 != 0 && !links_are_protected() {
+    if mode & 0o022 != 0 && !links_are_protected() {
         return Err(cannot(
             "others may write to its directory, and link any file there: set the sysctl fs.protected_hardlinks to 1, or chmod go-w the directory"
                 .to_owned(),
         ));
     }
-    let listed = first.take().ok_or_else(|| cannot("its directory was not opened".to_owned()))?;
+    let listed = first.ok_or_else(|| cannot("its directory was not opened".to_owned()))?;
     Ok(Opened { file, about, listed })
 }
 

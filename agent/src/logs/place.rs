@@ -1,4 +1,4 @@
-//! One file of a log, and how far it was read.
+//! One file of a log, and the position up to which it was read.
 
 use std::{
     fs::{File, Metadata},
@@ -22,13 +22,27 @@ const MARK: usize = 1024;
 const ALIKE: usize = 128;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
+/// Maximum time from the moment at which an append sets a file's time of change to the moment at which the file is longer.
+const GROWS_US: u64 = 2_000_000;
 
 /// The reason why the reading of a file stopped.
 pub(super) enum Stopped {
-    /// All of it was read that there was.
+    /// All of it was read.
     AtEnd,
+    /// Its time of change is new and its length is not. It may grow at any moment.
+    Unsure,
     /// Nothing more is to be read.
     Over,
+}
+
+/// The reason why lines may be missing of a file that changed and stayed as long as it was.
+const UNGROWN: &str = "the file was changed and did not grow; lines that were written may not have been read";
+
+/// The time at which the content of a file last changed.
+type Changed = (i64, i64);
+
+fn changed_at(about: &Metadata) -> Changed {
+    (about.mtime(), about.mtime_nsec())
 }
 
 /// Tells a file from all others.
@@ -46,7 +60,12 @@ impl Id {
     }
 }
 
-/// How far a file was read that is no longer open.
+/// Returns the lines of a file that are read after these bytes. The rest of a line that has begun there is not read.
+fn lines_after(mark: &[u8]) -> Lines {
+    if mark.last().is_some_and(|last| *last != b'\n') { Lines::in_the_middle() } else { Lines::default() }
+}
+
+/// The reading position of a file that is no longer open.
 pub(super) struct Closed {
     pub(super) id: Id,
     at: u64,
@@ -54,7 +73,7 @@ pub(super) struct Closed {
     read_us: u64,
 }
 
-/// A file, and how far it was read.
+/// A file, and the position up to which it was read.
 pub(super) struct Place {
     pub(super) file: File,
     pub(super) id: Id,
@@ -65,12 +84,14 @@ pub(super) struct Place {
     /// A private key of several lines.
     key: KeyBlock,
     /// The time of its last change when all of it had been read.
-    changed: Option<(i64, i64)>,
-    /// All that was written to it before that time has been read.
+    changed: Option<Changed>,
+    /// The time since which that time differs and the file has not grown.
+    pub(super) unsure_us: Option<u64>,
+    /// Everything that was written to it before that time has been read.
     read_us: u64,
     /// The time after which the line was written that has begun and not ended.
     begun_us: Option<u64>,
-    /// When something was last read.
+    /// The time at which bytes were last read.
     pub(super) news_us: u64,
     /// Whether it has no name any more.
     pub(super) nameless: bool,
@@ -87,6 +108,7 @@ impl Place {
             lines: Lines::default(),
             key: KeyBlock::default(),
             changed: None,
+            unsure_us: None,
             read_us: since_us,
             begun_us: None,
             news_us: boot_us(),
@@ -98,39 +120,39 @@ impl Place {
     pub(super) fn at_end(file: File, about: &Metadata, since_us: u64) -> io::Result<Self> {
         let mut new = Self::at_start(file, about, since_us);
         new.go_to(about.len())?;
-        new.changed = Some((about.mtime(), about.mtime_nsec()));
+        new.changed = Some(changed_at(about));
         Ok(new)
     }
 
-    /// A file that was read before and closed.
+    /// A file that was read before and closed. The rest of a line that was begun then is dropped: its beginning was counted.
     pub(super) fn again(file: File, about: &Metadata, closed: Closed) -> Self {
         let mut new = Self::at_start(file, about, closed.read_us);
-        (new.at, new.mark) = (closed.at, closed.mark);
+        (new.lines, new.at, new.mark) = (lines_after(&closed.mark), closed.at, closed.mark);
         new
     }
 
-    /// Closes it.
+    /// Closes it, after the line that has begun was counted by [`Place::end`].
     pub(super) fn close(self) -> Closed {
         Closed { id: self.id, at: self.at, mark: self.mark, read_us: self.read_us }
     }
 
-    /// Goes on at a place without reading what is before it.
+    /// Continues at a position, and skips all bytes before it.
     fn go_to(&mut self, at: u64) -> io::Result<()> {
         let mut mark = vec![0; usize::try_from(at).unwrap_or(MARK).min(MARK)];
         let from = at - mark.len() as u64;
         self.file.read_exact_at(&mut mark, from)?;
-        // A line that was begun before is not read.
-        let begun = mark.last().is_some_and(|last| *last != b'\n');
-        self.lines = if begun { Lines::in_the_middle() } else { Lines::default() };
+        self.lines = lines_after(&mark);
         (self.at, self.mark, self.begun_us) = (at, mark, None);
         self.key = KeyBlock::default();
         Ok(())
     }
 
-    /// Reads what is new, within the bounds of the bin.
+    /// Reads new bytes, within the bounds of the bin.
     pub(super) fn read(&mut self, counter: &mut Counter, bounds: &Bounds<'_>) -> io::Result<Stopped> {
         let now_us = boot_us();
-        self.look_for_changes(&self.file.metadata()?, counter)?;
+        if self.look_for_changes(now_us, &self.file.metadata()?, counter)? {
+            return Ok(Stopped::Unsure);
+        }
         let mut buffer = vec![0; CHUNK];
         loop {
             if bounds.are_over() {
@@ -161,13 +183,13 @@ impl Place {
         }
         let about = self.file.metadata()?;
         // What was written since the last read is longer, and tells nothing of what stood there before.
-        self.changed = (about.len() == self.at).then(|| (about.mtime(), about.mtime_nsec()));
+        self.changed = (about.len() == self.at).then(|| changed_at(&about));
         self.nameless = about.nlink() == 0;
         self.read_us = now_us;
         Ok(Stopped::AtEnd)
     }
 
-    /// Goes on at the present end.
+    /// Continues at the present end.
     fn skip(&mut self, counter: &mut Counter) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length <= self.at {
@@ -178,8 +200,15 @@ impl Place {
         self.go_to(length)
     }
 
-    /// Counts the last line, which nobody will complete.
+    /// Ends the reading. Counts the last line, which nobody will complete.
     pub(super) fn end(&mut self, counter: &mut Counter) {
+        if self.unsure_us.take().is_some() {
+            counter.missed(UNGROWN.to_owned());
+        }
+        self.end_line(counter);
+    }
+
+    fn end_line(&mut self, counter: &mut Counter) {
         let (key, since_us) = (&mut self.key, self.begun_us.take().unwrap_or(self.read_us));
         self.lines.end(&mut |line| {
             let in_key = key.takes(line.text);
@@ -187,25 +216,30 @@ impl Place {
         });
     }
 
-    /// Begins anew with a file that is not the one that was read so far: it is shorter, or other bytes stand there.
-    fn look_for_changes(&mut self, about: &Metadata, counter: &mut Counter) -> io::Result<()> {
+    /// Begins anew with a file that is not the one that was read so far: it is shorter, or other bytes stand there. Returns whether
+    /// nothing can be said yet: an append changes the time of a file before its length, on a slow disk long before.
+    fn look_for_changes(&mut self, now_us: u64, about: &Metadata, counter: &mut Counter) -> io::Result<bool> {
         let length = about.len();
-        let changed = self.changed.is_some_and(|at| at != (about.mtime(), about.mtime_nsec()));
+        let changed = self.changed.is_some_and(|at| at != changed_at(about));
         if length == self.at && !changed {
-            return Ok(());
+            self.unsure_us = None;
+            return Ok(false);
         }
         if length < self.at || !self.has_mark()? {
             counter.missed(
                 "the file was truncated; what was written just before may not have been read".to_owned(),
             );
-            self.end(counter);
-            (self.at, self.mark) = (0, Vec::new());
+            self.end_line(counter);
+            self.go_to(0)?;
         } else if length == self.at {
+            if now_us.saturating_sub(*self.unsure_us.get_or_insert(now_us)) < GROWS_US {
+                return Ok(true);
+            }
             // To read the same lines again would count them twice if only the time was set.
-            let why = "the file was changed and did not grow; lines that were written may not have been read";
-            counter.missed(why.to_owned());
+            counter.missed(UNGROWN.to_owned());
         }
-        Ok(())
+        self.unsure_us = None;
+        Ok(false)
     }
 
     /// Whether the bytes that were read last still stand there.

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firedrill_probe::{Writer, clock::boot_id};
+use firedrill_probe::{
+    Writer,
+    clock::{boot_id, boot_us},
+};
 use firedrill_wire::{
     RefusalCode,
     api::Problem,
@@ -84,13 +87,27 @@ impl Opening {
     }
 }
 
-/// Where a reader that has opened its logs writes, and the reader that it replaces.
+impl Opening {
+    /// Returns a bin for each log, with the reason why nothing more is read of it. Also warns in the agent's own log.
+    fn absent(&self, problem: &Problem) -> impl Iterator<Item = LogBin> {
+        tracing::warn!("{}; {}; no log of this run is read any more", problem.title, problem.hint);
+        self.logs.iter().map(|spec| LogBin {
+            log: spec.name.clone(),
+            boot_id: boot_id(),
+            start_boot_us: boot_us(),
+            absent: Some(problem.title.clone()),
+            ..LogBin::default()
+        })
+    }
+}
+
+/// The order to begin: the writer of the bins, and the reader that is replaced.
 pub(super) struct Go {
     pub(super) bins: Writer<LogBin>,
     pub(super) before: Option<Arc<Reader>>,
 }
 
-/// A reader's thread that opens its logs, and waits for a word to go.
+/// A thread that opens its logs, and then waits for the order to read.
 pub(super) struct Started {
     pub(super) opened: mpsc::Receiver<Result<(), Problem>>,
     pub(super) go: mpsc::Sender<Go>,
@@ -118,8 +135,13 @@ pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) ->
                 return;
             }
             // Those that are open would count again what the reader before has counted.
-            let Ok(again) = opening.open() else { return };
-            followers = again;
+            followers = match opening.open() {
+                Ok(again) => again,
+                Err(problem) => {
+                    opening.absent(&problem).for_each(|bin| bins.push(bin));
+                    return;
+                }
+            };
         }
         let bounds = Bounds { reader: &reader, until: Instant::now() + at_most };
         while reader.goes_on(EVERY) && !bounds.are_over() {
@@ -128,4 +150,42 @@ pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) ->
         followers.end().into_iter().for_each(|bin| bins.push(bin));
     })?;
     Ok(Started { opened, go })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use firedrill_probe::Spool;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_cannot_open_its_logs_again_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("app.log");
+        fs::write(&log, "").unwrap();
+        let spec = LogSpec {
+            name: "app".to_owned(),
+            file: log.to_str().unwrap().to_owned(),
+            matches: "ERROR".to_owned(),
+            lines: 3,
+        };
+        let entries = vec![format!("{}/*", dir.path().display())];
+        let opening = Opening { logs: vec![spec], entries, journal: Journal::default() };
+        let run = "r".parse().unwrap();
+        let (before, reader) = (Arc::new(Reader::new(&run, 1)), Arc::new(Reader::new(&run, 1)));
+        drop(Ending(&before));
+        let started = spawn(opening, Arc::clone(&reader), Duration::from_secs(600)).unwrap();
+        started.opened.recv().unwrap().unwrap();
+        fs::remove_file(&log).unwrap();
+        fs::create_dir(&log).unwrap();
+        let spool = Spool::with_memory(1 << 20);
+        assert!(started.go.send(Go { bins: spool.writer(), before: Some(before) }).is_ok());
+        reader.wait_ended(Duration::from_secs(60));
+        let bins: Vec<LogBin> = spool.after(0);
+        let why = bins.first().and_then(|bin| bin.absent.as_deref()).unwrap_or_default();
+        assert!(bins.len() == 1 && why.contains("cannot read the log app: "), "{bins:?}");
+        assert!(why.contains("not a regular file"), "{why}");
+    }
 }

@@ -255,19 +255,22 @@ fn what_is_closed_for_want_of_room_is_said_for_good() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
+    place.write("ERROR begun");
     for round in 0..=OLD_MOST {
         assert_eq!(matched(&mut follower), 0, "{round}");
         place.rename(&format!("old-{round}"));
         place.write("");
     }
-    let first = bin(&mut follower).missed.unwrap();
+    let closed = bin(&mut follower);
+    let first = closed.missed.unwrap();
     assert!(first.contains("more than 8 times"), "{first}");
+    assert_eq!(closed.matched, 1, "the line that had begun");
     assert_eq!(bin(&mut follower).missed, Some(first), "programs may write there as long as they like");
     // The closed file gets its name back.
     place.rename("old-9");
     fs::rename(place.other("old-0"), &place.log).unwrap();
-    place.write("ERROR 1\n");
-    assert_eq!(bin(&mut follower).matched, 1, "nothing of it is read again");
+    place.write(" ERROR ended\nERROR 1\n");
+    assert_eq!(bin(&mut follower).matched, 1, "nothing of it is read again, and no line is counted twice");
 }
 
 #[test]
@@ -313,10 +316,49 @@ fn a_change_without_growth_is_said() {
     assert_eq!(other.matched, 1, "other lines of the same length are read");
     assert!(other.missed.unwrap().contains("truncated"));
     set("ERROR 2\n", 2000);
+    assert_eq!(matched(&mut follower), 0, "it may grow at any moment");
+    // Two seconds ago.
+    follower.now.as_mut().unwrap().unsure_us = Some(0);
     let same = bin(&mut follower);
     assert_eq!(same.matched, 0);
     assert!(same.missed.unwrap().contains("did not grow"));
     assert_eq!(matched(&mut follower), 0);
+    set("ERROR 2\n", 3000);
+    assert_eq!(matched(&mut follower), 0);
+    assert!(follower.end().missed.unwrap().contains("did not grow"), "at the end nothing is waited for");
+}
+
+/// As on a slow disk: the kernel sets the time of change when an append begins, and the length when it is done.
+#[test]
+fn an_append_that_takes_its_time_misses_nothing() {
+    let place = Place::new();
+    place.write("ERROR before\n");
+    let mut follower = place.follow().unwrap();
+    assert_eq!(matched(&mut follower), 0);
+    let (read_us, before_us) = (follower.counter.read_until_us, boot_us());
+    let later = SystemTime::now() + Duration::from_secs(5);
+    OpenOptions::new().write(true).open(&place.log).unwrap().set_modified(later).unwrap();
+    let reader = Reader::new(&"r".parse().unwrap(), 1);
+    let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
+    assert_eq!(follower.look(&bounds), None);
+    assert_eq!(follower.counter.read_until_us, read_us, "nobody knows yet that all was read");
+    place.write("ERROR one\n");
+    let found = bin(&mut follower);
+    assert_eq!((found.matched, found.missed), (1, None));
+    assert!(found.first_boot_us.unwrap() <= before_us, "it may have been written while nothing was known");
+}
+
+#[test]
+fn a_key_that_is_cut_off_hides_nothing_of_what_follows() {
+    let place = Place::new();
+    place.write("");
+    let mut follower = place.follow().unwrap();
+    place.write("-----BEGIN PRIVATE KEY-----\n");
+    assert_eq!(matched(&mut follower), 0);
+    OpenOptions::new().write(true).open(&place.log).unwrap().set_len(0).unwrap();
+    place.write("ERROR\n");
+    let after = bin(&mut follower);
+    assert_eq!((after.matched, after.kept[0].text.as_str()), (1, "ERROR"));
 }
 
 #[test]
