@@ -49,11 +49,17 @@ async fn logs_are_read_as_the_policy_lists_them() {
     while seen < 2 {
         seen += feed.next().await.unwrap().matched;
     }
+    // An undo alone stops no reader: the run's coordinator does.
+    agent.supervisor.undo(&alice(), &Undo { scope: UndoScope::Run(run_id()), halt: false });
+    fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"ERROR three\n").unwrap();
+    while seen < 3 {
+        seen += feed.next().await.unwrap().matched;
+    }
     agent.supervisor.undo(&alice(), &Undo { scope: UndoScope::All, halt: true });
     while let Some(bin) = feed.next().await {
         seen += bin.matched;
     }
-    assert_eq!(seen, 2, "nothing is counted twice");
+    assert_eq!(seen, 3, "nothing is counted twice");
     let refused = agent.supervisor.start_logs(&alice(), &run_id(), &start(&log)).unwrap_err();
     assert_eq!(refused.code, RefusalCode::Halted);
 }
