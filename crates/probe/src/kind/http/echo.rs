@@ -1,4 +1,4 @@
-//! What a request keeps secret, in the forms in which an answer may repeat it, so that no message shows it.
+//! Finds the secrets of a request in an answer that repeats them, in all usual encodings, so that no message shows them.
 
 mod clear;
 mod written;
@@ -9,18 +9,19 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use firedrill_wire::probe::{Field, HttpProbe};
+use firedrill_wire::{
+    hide::HIDDEN,
+    probe::{Field, HttpProbe},
+};
 
 use self::{clear::in_clear, written::length};
 use super::filled;
 use crate::{reads::Reads, secret};
 
-/// The sign that stands in place of a secret.
-const HIDDEN: &[u8] = b"***";
 /// Fewer characters of base64 may stand anywhere by chance.
 const LEAST: usize = 6;
 
-/// The texts that an answer may not be shown with.
+/// The texts that are hidden in an answer before it is shown.
 #[derive(Clone, Default)]
 pub(super) struct Echoes(Vec<String>);
 
@@ -60,7 +61,7 @@ impl Echoes {
         let mut rest = text;
         while let Some(first) = rest.first() {
             if let Some(length) = self.0.iter().filter_map(|secret| length(rest, secret)).max() {
-                shown.extend_from_slice(HIDDEN);
+                shown.extend_from_slice(HIDDEN.as_bytes());
                 rest = &rest[length..];
             } else {
                 shown.push(*first);

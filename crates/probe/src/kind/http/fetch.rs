@@ -33,7 +33,7 @@ pub struct Fetched {
     pub date: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
-    /// When the request was begun, by [`boot_us`].
+    /// The time at which the request was begun, by [`boot_us`].
     pub sent_us: u64,
     /// The time at which the whole answer had been read, by the same clock.
     pub received_us: u64,

@@ -1,43 +1,38 @@
-//! What stands in a request as it is, and is most likely a secret.
+//! The texts of a request that stand in it in clear, and are most likely secrets.
 
 use firedrill_wire::{
-    hide::{looks_secret, names_secret},
-    probe::{Form as _, HttpProbe},
+    hide::{Clear, Part, looks_secret, names_secret},
+    probe::{HttpProbe, Kind as _},
 };
 use serde_json::Value;
 
 /// Shorter bodies may stand anywhere by chance.
 const LEAST: usize = 4;
 
-/// Returns what stands in a request as it is, and is hidden where the request is shown. Of a body, which has the query, too, it is what
-/// is called or looks like a secret.
+/// Returns the texts of a request that are hidden where the request is shown. Of a body, which holds the query, too, only the texts
+/// that are named or look like secrets.
 pub(super) fn in_clear(request: &HttpProbe) -> Vec<String> {
-    let shown = request.without_secrets();
+    let about = request.about();
     let mut all = Vec::new();
-    for (name, value) in &request.headers {
-        if shown.headers.get(name) != Some(value) && !value.contains('{') {
-            all.push(value.clone());
-            all.extend(value.rsplit_once(' ').map(|(_, last)| last.to_owned()));
-        }
-    }
-    if shown.url != request.url {
-        let behind = request.url.split_once("://").map_or("", |(_, behind)| behind);
-        let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
-        if let Some((login, _)) = authority.rsplit_once('@') {
-            encoded(login, &mut all);
-            if let Some((_, password)) = login.split_once(':') {
-                encoded(password, &mut all);
+    for Clear { part, text, .. } in about.clear {
+        match part {
+            Part::Body => in_body(&text, &mut all),
+            Part::User => {
+                encoded(&text, &mut all);
+                if let Some((_, password)) = text.split_once(':') {
+                    encoded(password, &mut all);
+                }
             }
+            // Its secrets are hidden by themselves.
+            _ if text.contains('{') => {}
+            Part::Header(_) => {
+                all.extend(text.rsplit_once(' ').map(|(_, last)| last.to_owned()));
+                all.push(text);
+            }
+            // A value that the shown URL has elsewhere is no secret.
+            Part::Query(_) if about.asks.contains(&text) => {}
+            Part::Query(_) | Part::Path => encoded(&text, &mut all),
         }
-        let query = behind.split_once('?').map_or("", |(_, query)| query);
-        let query = query.split('#').next().unwrap_or_default();
-        let values = query.split('&').filter_map(|part| part.split_once('=')).map(|(_, value)| value);
-        values
-            .filter(|value| !value.contains('{') && !shown.url.contains(value))
-            .for_each(|value| encoded(value, &mut all));
-    }
-    if let Some(body) = &request.body {
-        in_body(body, &mut all);
     }
     all.retain(|text| !text.is_empty());
     all

@@ -76,3 +76,13 @@ fn what_stands_in_clear_is_hidden_as_it_is_and_decoded() {
         assert_eq!(shown(&url, &format!("no {echoed}!")), "no ***!");
     }
 }
+
+#[test]
+fn each_part_that_a_plan_hides_is_hidden_in_an_answer() {
+    let text = r#"{"url":"http://h/hooks/T0aB1cD2eF3gH4iJ5kL6/x?from=10","headers":{"Referer":"http://al:pw4711@r/?token=t0k%2Ben"}}"#;
+    let echoes = Echoes::of(&serde_json::from_str(text).expect("a request"), &Anything);
+    for echoed in ["T0aB1cD2eF3gH4iJ5kL6", "pw4711", "t0k%2Ben", "t0k+en"] {
+        let shown = String::from_utf8(echoes.hide(format!("no {echoed}!").as_bytes())).expect("text");
+        assert_eq!(shown, "no ***!", "{echoed}");
+    }
+}

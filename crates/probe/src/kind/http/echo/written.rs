@@ -1,14 +1,22 @@
 //! A text as it is, and as URLs, JSON and HTML write it, sign by sign: writers differ in what they encode.
 
-/// Returns the length of the beginning of `rest` that says `secret`, if it begins with that. The longest one, where it is written in
-/// several ways.
+/// The bytes that an encoded character begins with.
+const ENCODED: &[u8] = b"+%\\&";
+
+/// Returns the length of `secret` at the beginning of `rest`; `None` if `rest` does not begin with it. Where several readings fit,
+/// the longest one counts.
 pub(super) fn length(rest: &[u8], secret: &str) -> Option<usize> {
+    // Most places are ruled out by their first byte.
+    let (first, own) = (rest.first()?, secret.as_bytes().first()?);
+    if first != own && !ENCODED.contains(first) {
+        return None;
+    }
     let mut ends = vec![0];
     for c in secret.chars() {
-        let mut next: Vec<usize> = Vec::new();
-        for from in ends {
-            each_length(rest.get(from..).unwrap_or_default(), c, &mut |length| next.push(from + length));
-        }
+        let mut next: Vec<usize> = ends
+            .iter()
+            .flat_map(|from| lengths(&rest[*from..], c).map(move |length| from + length))
+            .collect();
         if next.is_empty() {
             return None;
         }
@@ -19,49 +27,47 @@ pub(super) fn length(rest: &[u8], secret: &str) -> Option<usize> {
     ends.pop()
 }
 
-/// Tells the length of every way in which `rest` may begin with a character.
-fn each_length(rest: &[u8], c: char, tell: &mut dyn FnMut(usize)) {
+/// Returns the length of each encoding of a character that `rest` begins with.
+fn lengths(rest: &[u8], c: char) -> impl Iterator<Item = usize> {
     let mut buffer = [0; 4];
     let bytes = c.encode_utf8(&mut buffer).as_bytes();
-    if rest.starts_with(bytes) {
-        tell(bytes.len());
+    let plain = rest.starts_with(bytes).then_some(bytes.len());
+    let encoded = match rest.first() {
+        Some(b'+') => (c == ' ').then_some(1),
+        Some(b'%') => percent(rest, bytes),
+        Some(b'\\') => escaped(rest, c),
+        Some(b'&') => rest
+            .iter()
+            .take(12)
+            .position(|byte| *byte == b';')
+            .filter(|end| entity(&rest[1..*end]) == Some(c))
+            .map(|end| end + 1),
+        _ => None,
+    };
+    plain.into_iter().chain(encoded)
+}
+
+/// Returns the length of percent-encoded bytes, if `rest` begins with them.
+fn percent(rest: &[u8], bytes: &[u8]) -> Option<usize> {
+    let is_there = |(place, byte): (usize, &u8)| {
+        let at = place * 3;
+        rest.get(at) == Some(&b'%') && hex(rest.get(at + 1..at + 3)) == Some(u32::from(*byte))
+    };
+    bytes.iter().enumerate().all(is_there).then_some(bytes.len() * 3)
+}
+
+/// Returns the length of a character that is escaped as in JSON, if `rest` begins with it.
+fn escaped(rest: &[u8], c: char) -> Option<usize> {
+    if rest.get(1).is_some_and(|sign| b"\"\\/'".contains(sign) && char::from(*sign) == c) {
+        return Some(2);
     }
-    match rest.first() {
-        Some(b'+') if c == ' ' => tell(1),
-        Some(b'%') => {
-            let said = |(place, byte): (usize, &u8)| {
-                let at = place * 3;
-                rest.get(at) == Some(&b'%') && hex(rest.get(at + 1..at + 3)) == Some(u32::from(*byte))
-            };
-            if bytes.iter().enumerate().all(said) {
-                tell(bytes.len() * 3);
-            }
-        }
-        Some(b'\\') => {
-            let escaped = rest.get(1).copied();
-            if escaped.is_some_and(|sign| b"\"\\/'".contains(&sign) && char::from(sign) == c) {
-                tell(2);
-            }
-            let mut units = [0; 2];
-            let units = c.encode_utf16(&mut units);
-            let said = |(place, unit): (usize, &u16)| {
-                let at = place * 6;
-                rest.get(at..at + 2) == Some(b"\\u")
-                    && hex(rest.get(at + 2..at + 6)) == Some(u32::from(*unit))
-            };
-            if units.iter().enumerate().all(said) {
-                tell(units.len() * 6);
-            }
-        }
-        Some(b'&') => {
-            if let Some(end) = rest.iter().take(12).position(|byte| *byte == b';')
-                && entity(&rest[1..end]) == Some(c)
-            {
-                tell(end + 1);
-            }
-        }
-        _ => {}
-    }
+    let mut units = [0; 2];
+    let units = c.encode_utf16(&mut units);
+    let is_there = |(place, unit): (usize, &u16)| {
+        let at = place * 6;
+        rest.get(at..at + 2) == Some(b"\\u") && hex(rest.get(at + 2..at + 6)) == Some(u32::from(*unit))
+    };
+    units.iter().enumerate().all(is_there).then_some(units.len() * 6)
 }
 
 /// Reads digits of a number of that base, of which there must be some.
