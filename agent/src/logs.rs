@@ -1,9 +1,9 @@
 //! Reads logs of this host for runs: counts the lines that match a pattern, and keeps the first ones. Asks no policy;
 //! see [`crate::supervisor`].
 //!
-//! Files are read by this process, and what units write to the journal by `journalctl`. A run's logs are read by a thread of its own, ten times a second. Nothing is kept of a line but its count and, of the first that
-//! match, its text without secrets (`firedrill_wire::hide::line`). Only that thread asks the file system: one that hangs holds up
-//! nobody else.
+//! This process reads files itself, and the journal's messages of units by `journalctl`. Each run has a thread that reads its logs ten
+//! times a second. Lines are counted; only the first ones that match are kept, without secrets (`firedrill_wire::hide::line`). Only
+//! that thread asks the file system, so a file system that hangs blocks nobody else.
 
 mod between;
 mod birth;

@@ -22,7 +22,7 @@ pub struct Closed {
     pub run: RunId,
     /// The time for which its start was planned: an injection that was armed later with the same id is another one.
     pub start_boot_us: u64,
-    /// Its outcome.
+    /// The state in which it ended.
     pub state: State,
     /// The actions of the undo, for people.
     pub detail: String,

@@ -9,13 +9,13 @@ use firedrill_probe::clock::{boot_us, wall_us};
 
 /// Uncertainty of a file's times: they are by the kernel's coarse clock, and the wall clock may be slewed meanwhile.
 pub(super) const UNSURE_US: u64 = 30_000;
-/// Change of the wall clock after which times of files tell nothing.
+/// Change of the wall clock after which times of files cannot be used.
 const STEP_US: u64 = 100_000;
 
 /// The age of a file that got a followed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
-    /// All that is in it was written after that time (CLOCK_BOOTTIME, microseconds).
+    /// All of its content was written after that time (CLOCK_BOOTTIME, microseconds).
     Since(u64),
     /// It may have been written at any time since reading began, or before.
     Unknown,

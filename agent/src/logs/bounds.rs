@@ -1,4 +1,4 @@
-//! A thread that reads logs, as others see it, and the moments at which it stops.
+//! The handle of a thread that reads logs, and the moments at which the thread stops.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ impl Reader {
         Self { run: run.clone(), logs, stop, ended, told }
     }
 
-    /// Tells it to read nothing more. Waits for nothing.
+    /// Tells it to read nothing more. Returns at once.
     pub(super) fn stop(&self) {
         self.stop.store(true, SeqCst);
         // The lock orders this before or after the check of a thread that begins to wait; nobody keeps it.
@@ -46,7 +46,7 @@ impl Reader {
         *lock(&self.ended)
     }
 
-    /// Waits until it has ended, for so long at most.
+    /// Waits until it has ended, at most for that time.
     pub(super) fn wait_ended(&self, at_most: Duration) {
         drop(self.told.wait_timeout_while(lock(&self.ended), at_most, |ended| !*ended));
     }
@@ -59,7 +59,7 @@ impl Reader {
     }
 }
 
-/// Marks a reader as ended when its thread ends, by whatever.
+/// Marks a reader as ended when its thread ends, for any reason.
 pub(super) struct Ending<'r>(pub(super) &'r Reader);
 
 impl Drop for Ending<'_> {

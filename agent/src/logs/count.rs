@@ -9,12 +9,12 @@ use regex::bytes::Regex;
 
 use super::lines::Line;
 
-/// Maximum number of bytes of a log that are read in a bin. What is more is skipped.
+/// Maximum number of bytes of a log that are read in a bin. The rest is skipped.
 pub(super) const BYTES_MOST: u64 = 8 * 1024 * 1024;
-/// Maximum time of the processor that the logs of a run take in a bin, and what each of them has at least.
+/// Maximum processor time for all logs of a run in a bin, and the least time for each of them.
 const WORK_MOST: Duration = Duration::from_millis(200);
 const WORK_LEAST: Duration = Duration::from_millis(25);
-/// Number of bytes after which that time is measured.
+/// Number of bytes of lines after which the processor's time is measured.
 const MEASURED: usize = 4096;
 /// Length of a bin.
 const BIN_US: u64 = 1_000_000;
@@ -30,12 +30,12 @@ pub(super) struct Counter {
     /// Maximum time of the processor in a bin.
     pub(super) work_most: Duration,
     work: Work,
-    /// What all later bins miss.
+    /// The reason why lines may be missing in this bin and in all later ones.
     for_good: Option<String>,
     bin: LogBin,
 }
 
-/// When a line was written.
+/// The time at which a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// Between that moment and now.
@@ -67,7 +67,7 @@ impl Work {
 }
 
 impl Counter {
-    /// Counts one of so many logs of a run from now on.
+    /// Begins to count the lines of a log now. `logs` is the number of logs of its run.
     pub(super) fn new(spec: LogSpec, boot_id: String, logs: usize) -> Result<Self, String> {
         let pattern = spec.pattern().map_err(|why| format!("its pattern: {why}"))?;
         let read_until_us = boot_us();
@@ -78,12 +78,12 @@ impl Counter {
         Ok(Self { spec, pattern, read_until_us, left: BYTES_MOST, work_most, work, for_good: None, bin })
     }
 
-    /// What this thread does from here on is this log's work.
+    /// Counts the time of this thread from now on as work for this log.
     pub(super) fn begin_work(&mut self) {
         self.work.at = thread_time();
     }
 
-    /// What this thread does from here on is other work.
+    /// Counts the time of this thread from now on as other work.
     pub(super) fn end_work(&mut self) {
         self.work.measure();
     }

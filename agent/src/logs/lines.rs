@@ -1,4 +1,4 @@
-//! Splits what is read of a file into lines of bounded length.
+//! Splits the bytes of a file into lines of bounded length.
 
 use firedrill_wire::logs::LINE_MOST;
 
@@ -17,12 +17,12 @@ pub(super) struct Line<'l> {
 }
 
 impl Lines {
-    /// Lines of a file from its middle on: what comes before the next line break is dropped.
+    /// Lines of a file from its middle on: the bytes before the next line break are dropped.
     pub(super) const fn in_the_middle() -> Self {
         Self { begun: Vec::new(), dropping: true }
     }
 
-    /// Takes what follows.
+    /// Takes the next bytes, and hands on each line that ends in them.
     pub(super) fn take(&mut self, mut data: &[u8], each: &mut dyn FnMut(Line<'_>)) {
         while !data.is_empty() {
             let end = data.iter().position(|byte| *byte == b'\n');

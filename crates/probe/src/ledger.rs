@@ -28,7 +28,7 @@ pub(crate) struct Limits {
 pub(crate) struct Ticket {
     id: u64,
     place: Place,
-    /// When it was due.
+    /// The time at which it was due.
     pub(crate) due_us: u64,
 }
 
@@ -36,14 +36,14 @@ pub(crate) struct Ticket {
 #[derive(Debug)]
 struct Entry<H> {
     ticket: Ticket,
-    /// When it was sent.
+    /// The time at which it was sent.
     begun_us: Option<u64>,
     ended: bool,
     handle: Option<H>,
 }
 
 impl<H> Entry<H> {
-    /// When it is over its time-out: counted from when it was sent, or was to be.
+    /// The end of its time-out, which is counted from the time at which it was sent or due.
     fn until_us(&self, timeout_us: u64) -> u64 {
         self.begun_us.unwrap_or(self.ticket.due_us).saturating_add(timeout_us)
     }
@@ -209,7 +209,7 @@ impl<H> Ledger<H> {
         self.under_way > 0
     }
 
-    /// When it must be looked at again at the latest.
+    /// The latest time at which it must be looked at again.
     pub(crate) fn next_wake(&self) -> u64 {
         let end = self.schedule.end_us();
         let second = if self.seen_us >= end {

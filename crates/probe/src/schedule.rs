@@ -41,7 +41,7 @@ impl Gaps {
         })
     }
 
-    /// When the first request is due, in picoseconds after the start.
+    /// Returns the time at which the first request is due, in picoseconds after the start.
     fn first(self) -> u128 {
         match self {
             Self::Even { .. } => 0,
@@ -49,7 +49,7 @@ impl Gaps {
         }
     }
 
-    /// When the request is due that follows upon request `k - 1`.
+    /// Returns the time at which the request after request `k - 1` is due.
     fn after(self, before_ps: u128, k: u64) -> u128 {
         before_ps.saturating_add(match self {
             Self::Even { period_ps } => period_ps,
@@ -84,13 +84,13 @@ impl Schedule {
         Some(Self { start_us, end_us, gaps, next: 0, after_ps: gaps.first() })
     }
 
-    /// When it begins.
+    /// Returns the time at which it begins.
     #[must_use]
     pub const fn start_us(&self) -> u64 {
         self.start_us
     }
 
-    /// When the next request that was not handed out is due; none when the schedule has ended.
+    /// Returns the time at which the next request is due that was not handed out; `None` when the schedule has ended.
     #[must_use]
     pub fn peek(&self) -> Option<u64> {
         let after = u64::try_from(self.after_ps / PS_PER_US).unwrap_or(u64::MAX);
@@ -127,7 +127,7 @@ impl Schedule {
         self.end_us = self.end_us.min(end_us);
     }
 
-    /// When it ends.
+    /// Returns the time at which it ends.
     #[must_use]
     pub const fn end_us(&self) -> u64 {
         self.end_us

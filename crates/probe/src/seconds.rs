@@ -39,9 +39,9 @@ pub struct Second {
     pub causes: BTreeMap<String, u64>,
     /// Requests that the vantage itself lost.
     pub slipped: u64,
-    /// When the first bad request was due, in microseconds after the start.
+    /// The time at which the first bad request was due, in microseconds after the start.
     pub first_bad_us: Option<u64>,
-    /// When the last bad request was due, in microseconds after the start.
+    /// The time at which the last bad request was due, in microseconds after the start.
     pub last_bad_us: Option<u64>,
     /// The single requests; `None` where the bin did not have them, or contradicted itself or its pace.
     pub single: Option<Single>,
@@ -56,7 +56,7 @@ pub struct Second {
 pub struct Single {
     /// The number of the first one.
     pub first: u64,
-    /// When it was due, in microseconds after the second's start.
+    /// The time at which it was due, in microseconds after the second's start.
     pub first_us: u64,
     /// Their outcomes in the order in which they were due, as runs of one outcome. Empty if all were good.
     pub ends: Vec<(Outcome, u32)>,

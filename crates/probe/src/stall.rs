@@ -1,4 +1,4 @@
-//! When the prober itself stood still: starved of CPU, stopped, or suspended with the machine.
+//! Finds the times in which the prober itself stood still: starved of CPU, stopped, or suspended with the machine.
 //!
 //! Requests that were in flight then were not measured: an answer may have lain unread in the kernel. Never reads a clock.
 
@@ -10,7 +10,7 @@ pub(crate) const FLOOR_US: u64 = 5000;
 /// More standstills than these within the longest time-out are joined into one with the gaps between them.
 const MOST: usize = 4096;
 
-/// When the pacer said that it would be back, and when it was not.
+/// The times at which the pacer was to be back, and at which it was back too late.
 #[derive(Debug)]
 pub(crate) struct Stalls {
     expected_us: u64,

@@ -101,7 +101,7 @@ pub struct About {
 pub struct ArmOne {
     /// Its id, as at prepare.
     pub id: InjectionId,
-    /// When to start, by the agent's CLOCK_BOOTTIME, in microseconds.
+    /// The time of its start, by the agent's CLOCK_BOOTTIME, in microseconds.
     pub start_boot_us: u64,
     /// Duration of the hold; the agent undoes it by itself at the end.
     pub hold: Span,
@@ -145,8 +145,8 @@ pub struct OpenOne {
     pub kind: String,
     /// Its state.
     pub state: State,
-    /// When it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force, as planned: a start that
-    /// takes its time moves the end.
+    /// The time at which it ends by itself, by CLOCK_BOOTTIME in microseconds. Until it is in force this is the planned end: a slow
+    /// start moves it.
     pub ends_boot_us: u64,
     /// Its effects, for people.
     pub effects: Vec<String>,

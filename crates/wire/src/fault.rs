@@ -105,7 +105,7 @@ macro_rules! faults {
                 }
             }
 
-            /// The same, for who knows more exactly what they are.
+            /// The lists of peers, to be changed.
             pub fn selectors_mut(&mut self) -> Vec<&mut PeerSet> {
                 match self {
                     $(Self::$kind(_kind) => vec![$(&mut _kind.$peers),*],)*

@@ -25,7 +25,7 @@ pub fn placeholder(name: &str) -> String {
     format!("{{{name}}}")
 }
 
-/// Words that a secret is called by.
+/// Words in the names of secrets.
 const WORDS: [&str; 22] = [
     "apikey",
     "auth",
@@ -51,7 +51,7 @@ const WORDS: [&str; 22] = [
     "token",
 ];
 
-/// Whether something that is called so is most likely a secret: `X-Api-Key`, `access_token`, `clientSecret`.
+/// Whether the value of this name is most likely a secret: `X-Api-Key`, `access_token`, `clientSecret`.
 #[must_use]
 pub fn names_secret(name: &str) -> bool {
     let ends = ["token", "secret", "password", "passwd", "apikey"];

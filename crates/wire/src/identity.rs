@@ -75,7 +75,7 @@ pub enum Identity {
     Person(Person),
 }
 
-/// The names of a certificate do not say who it speaks for.
+/// The names of a certificate do not identify one person or host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No name of ours.
@@ -137,7 +137,7 @@ impl Identity {
     }
 }
 
-/// The first name stands; another one is an error.
+/// Keeps the first name. A second one is an error.
 fn one(slot: &mut Option<String>, name: &str) -> Result<(), IdentityError> {
     check_name(name)?;
     match slot.replace(name.to_owned()) {
@@ -187,7 +187,7 @@ impl Facts {
     }
 }
 
-/// The URI name that a certificate of this identity has.
+/// Returns the URI name in a certificate of this identity.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

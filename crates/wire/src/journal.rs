@@ -71,11 +71,11 @@ pub enum HealReason {
 pub struct AgentEvent {
     /// Rises by one with each event of this agent's journal; starts at 1.
     pub seq: u64,
-    /// When, by the host's clock that counts through suspend (CLOCK_BOOTTIME), in microseconds.
+    /// The time by the host's clock that counts through suspend (CLOCK_BOOTTIME), in microseconds.
     pub boot_us: u64,
     /// The boot that the clock belongs to.
     pub boot_id: String,
-    /// When, by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
+    /// The time by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
     pub wall_us: u64,
     /// The event itself.
     #[serde(flatten, deserialize_with = "known_or_not")]

@@ -1,5 +1,5 @@
-//! Logs of a host's programs that an agent reads for a run: how often a pattern matches, second by second, and the
-//! first lines that match.
+//! Logs of a host's programs that an agent reads for a run: the number of lines that match a pattern in each second, and the
+//! first of these lines.
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub const KEPT_MOST: usize = 500;
 const PATTERN_MEMORY: usize = 256 * 1024;
 const SEARCH_MEMORY: usize = 512 * 1024;
 
-/// Begins the name of a unit's log, in policies, requests and reports.
+/// The beginning of the name of a unit's log, in policies, requests and reports.
 pub const UNIT: &str = "unit:";
 /// Maximum length of a unit's name.
 const UNIT_MOST: usize = 255;
@@ -56,7 +56,7 @@ impl StartLogs {
     pub const MOST: usize = 16;
 }
 
-/// Where a log is.
+/// The place of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<'a> {
     /// A file, by its whole path.
@@ -66,10 +66,10 @@ pub enum Place<'a> {
 }
 
 impl LogSpec {
-    /// Its name in policies.
+    /// The name of logs in policies.
     pub const KIND: &'static str = "logs";
 
-    /// Returns where it is.
+    /// Returns its place.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
         self.file.strip_prefix(UNIT).map_or(Place::File(&self.file), Place::Unit)
@@ -85,7 +85,7 @@ impl LogSpec {
         }
     }
 
-    /// Compiles its pattern.
+    /// Compiles the pattern of the log.
     ///
     /// # Errors
     /// See [`pattern`].
@@ -178,7 +178,7 @@ pub struct LogBin {
 /// A line that was kept. It has no secrets and no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When it was read, or when the journal took it.
+    /// The time at which it was read, or at which the journal took it.
     pub boot_us: u64,
     /// Its text.
     pub text: String,

@@ -1,4 +1,4 @@
-//! The distance of words, for suggestions: how many edits make one of the other.
+//! The edit distance of two words, for suggestions.
 
 /// Returns the edit distance, without regard to upper and lower case; a swap of two neighbours counts as one edit.
 #[must_use]

@@ -101,7 +101,7 @@ macro_rules! enumerate {
                 }
             }
 
-            /// The same without what may be a secret.
+            /// Returns a copy without the texts that may be secrets.
             #[must_use]
             pub fn without_secrets(&self) -> Self {
                 match self {

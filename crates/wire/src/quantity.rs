@@ -1,6 +1,6 @@
 //! Sizes of data and data rates as people write them: `32kB`, `10mbit`.
 //!
-//! Never a bare number: `10` of what? And never `bps`, which is bits to some and bytes to others.
+//! A number without a unit is refused, and so is `bps`, which means bits to some people and bytes to others.
 
 use std::{fmt, str::FromStr};
 
@@ -40,7 +40,7 @@ fn read(text: &str, units: &Units, what: &'static str) -> Result<u64, QuantityEr
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)).ok_or_else(wrong)
 }
 
-/// With the largest unit that leaves a whole number.
+/// Prints a number with the largest unit that leaves a whole number.
 fn print(value: u64, units: &Units) -> String {
     let whole = |(_, factor): &&(&str, u64)| value > 0 && value.is_multiple_of(*factor);
     let (unit, factor) = units.iter().find(whole).or(units.last()).copied().unwrap_or(("", 1));

@@ -17,29 +17,29 @@ impl Eq for Share {}
 pub struct ShareError(String);
 
 impl Share {
-    /// All of it.
+    /// The whole: 100%.
     pub const ALL: Self = Self(1.0);
 
-    /// Returns that number of per cent, 100 at most.
+    /// Returns the share of that number of per cent, at most 100.
     #[must_use]
     pub const fn per_cent(number: u8) -> Self {
         let number = if number > 100 { 100 } else { number };
         Self(number as f64 / 100.0)
     }
 
-    /// From a fraction between 0 and 1; `None` outside of it.
+    /// Returns the share of a fraction from 0 to 1; `None` for any other number.
     #[must_use]
     pub fn from_fraction(fraction: f64) -> Option<Self> {
         (0.0..=1.0).contains(&fraction).then_some(Self(fraction))
     }
 
-    /// Whether it is nothing at all.
+    /// Whether the share is zero.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0 <= 0.0
     }
 
-    /// As a fraction between 0 and 1.
+    /// Returns it as a fraction from 0 to 1.
     #[must_use]
     pub fn fraction(self) -> f64 {
         self.0

@@ -1,6 +1,6 @@
 //! A length of time as people write it: `20s`, `500ms`, `1m 30s`.
 //!
-//! Never a bare number: `5` of what?
+//! A number without a unit is refused.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -24,7 +24,7 @@ impl Span {
     /// No time at all.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// A span of whole seconds.
+    /// Returns a span of whole seconds.
     #[must_use]
     pub const fn secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
@@ -36,25 +36,25 @@ impl Span {
         Self(Duration::from_micros(microseconds))
     }
 
-    /// A span of milliseconds.
+    /// Returns a span of whole milliseconds.
     #[must_use]
     pub const fn millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))
     }
 
-    /// As seconds, with a fraction.
+    /// Returns it in seconds, with a fraction.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.0.as_secs_f64()
     }
 
-    /// As whole microseconds, cut off at `u64::MAX`.
+    /// Returns it in whole microseconds, at most `u64::MAX`.
     #[must_use]
     pub fn as_micros(self) -> u64 {
         u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// As whole milliseconds, cut off at `u64::MAX`.
+    /// Returns it in whole milliseconds, at most `u64::MAX`.
     #[must_use]
     pub fn as_millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)

@@ -1,7 +1,7 @@
 //! Texts of others that people will read: on a terminal, in syslog, at login, in a report.
 //!
-//! Each text passes here once, where it comes in. What would move a cursor, begin another line, reverse the order of
-//! letters or hide is shown as a sign instead, and what is endless is cut.
+//! Each text is cleaned once, where it comes in. A character that would move a cursor, begin another line, reverse the order of
+//! letters or hide is replaced by a sign, and a text that is too long is cut.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ fn sign(c: char) -> char {
     }
 }
 
-/// One line of at most so many characters, in which all that is not plain is shown as a sign.
+/// Returns one line of at most `most` characters, in which each character that is not plain is replaced by a sign.
 #[must_use]
 pub fn clean(text: &str, most: usize) -> Cow<'_, str> {
     // No text has more characters than bytes.
@@ -55,13 +55,13 @@ pub fn clean(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-/// The same as [`clean`], for an owned text.
+/// Does the same as [`clean`], for an owned text.
 #[must_use]
 pub fn cleaned(text: String, most: usize) -> String {
     if let Cow::Owned(cleaned) = clean(&text, most) { cleaned } else { text }
 }
 
-/// The same as [`clean`] for texts of several lines: line breaks stay, and tabs become four spaces.
+/// Does the same as [`clean`] for texts of several lines: line breaks stay, and tabs become four spaces.
 #[must_use]
 pub fn clean_lines(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
@@ -71,7 +71,7 @@ pub fn clean_lines(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A line without control characters and their sequences, such as colours of a terminal, and without characters that nobody
+/// Returns a line without control characters and their sequences, such as colours of a terminal, and without characters that nobody
 /// sees: they may stand within words. Tabs stay.
 #[must_use]
 pub fn without_invisible(line: &str) -> Cow<'_, str> {
@@ -124,7 +124,7 @@ pub fn without_invisible(line: &str) -> Cow<'_, str> {
     Cow::Owned(seen)
 }
 
-/// The lines of a text as one, with a space between them.
+/// Joins the lines of a text, with a space between them.
 #[must_use]
 pub fn joined(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
@@ -158,7 +158,7 @@ pub enum Breaks {
     Kept,
 }
 
-/// Reads JSON of others, with every text in it cleaned, keys too.
+/// Reads JSON that others wrote. Every text in it is cleaned, keys too.
 ///
 /// # Errors
 /// It is not JSON, or not that of a `T`.
@@ -222,7 +222,7 @@ fn limit(text: &str) -> usize {
     if text.bytes().any(|byte| byte == b' ') { TEXT_MOST } else { usize::MAX }
 }
 
-/// For `deserialize_with`: a name or another short text.
+/// For `deserialize_with`: reads a name or another short text.
 ///
 /// # Errors
 /// It is no text.
@@ -230,7 +230,7 @@ pub fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
     String::deserialize(deserializer).map(|text| cleaned(text, NAME_MOST))
 }
 
-/// For `deserialize_with`: a short text that may be left out.
+/// For `deserialize_with`: reads a short text that may be missing.
 ///
 /// # Errors
 /// It is no text.

@@ -1,7 +1,7 @@
-//! The objects that an act names, on the host that carries it out and beyond. A host's policy decides by them alone.
+//! The objects that an act names, on the host that carries it out and on others. A host's policy decides by these objects alone.
 //!
-//! Kinds of faults and of probes say it beside their parameters, without a wildcard: a kind that is new, or a parameter that a kind
-//! gets, does not compile before it has said so.
+//! Each kind of fault and of probe lists its objects beside its parameters, without a wildcard. A new kind or a new parameter does not
+//! compile before its objects are listed.
 
 use crate::{exchange::Exchange, fault::PeerSet};
 
@@ -24,7 +24,7 @@ pub struct Touches {
     pub changes: Vec<String>,
     /// Programs that it runs, each an argument vector.
     pub runs: Vec<Vec<String>>,
-    /// All of the host, or something that names nothing.
+    /// Whether it touches the whole host, or objects that no name describes.
     pub everything: bool,
 }
 

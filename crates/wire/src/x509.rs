@@ -1,6 +1,6 @@
-//! Reads from certificates and revocation lists in DER what people want to know of them: serial numbers, dates, names.
+//! Reads serial numbers, dates and names from certificates and revocation lists in DER.
 //!
-//! Pure. Verifies nothing: whether one of them is to be trusted is decided elsewhere.
+//! Pure, and verifies nothing: other code decides whether a certificate is trusted.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,9 +22,9 @@ pub struct CertificateFacts {
 /// Facts of a revocation list (RFC 5280 section 5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListFacts {
-    /// When it was written.
+    /// The time at which it was written.
     pub from: SystemTime,
-    /// Until when a newer one is to be there, if the list says so.
+    /// The time by which a newer list must exist, if the list has one.
     pub until: Option<SystemTime>,
     /// The number of certificates that it revokes.
     pub revoked: usize,
@@ -77,7 +77,7 @@ pub fn revocation_list(der: &[u8]) -> Option<ListFacts> {
     Some(ListFacts { from, until, revoked })
 }
 
-/// The last common name of a `Name`.
+/// Returns the last common name of a `Name`.
 fn common_name(name: &[u8]) -> Option<String> {
     let mut found = None;
     let mut parts = Der(name);
@@ -130,7 +130,7 @@ impl<'a> Der<'a> {
         Some(Value { tag, content, whole: &all[..all.len() - after.len()] })
     }
 
-    /// The content of the next value, which has that tag.
+    /// Returns the content of the next value, if it has that tag.
     fn inside(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().filter(|value| value.tag == tag).map(|value| value.content)
     }
@@ -139,7 +139,7 @@ impl<'a> Der<'a> {
         if self.peek() == Some(tag) { self.next().map(drop) } else { Some(()) }
     }
 
-    /// `UTCTime` or `GeneralizedTime`, in the one form each that RFC 5280 allows.
+    /// Reads a `UTCTime` or a `GeneralizedTime`, in the only form of each that RFC 5280 allows.
     fn time(&mut self) -> Option<SystemTime> {
         let value = self.next()?;
         let text = std::str::from_utf8(value.content).ok()?.strip_suffix('Z')?;

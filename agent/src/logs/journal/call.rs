@@ -18,7 +18,7 @@ use nix::{
 
 /// Maximum length of an entry, in the form of JSON. A longer one is not read.
 const ENTRY_MOST: usize = 1024 * 1024;
-/// Maximum length of what is kept of its errors.
+/// Maximum number of bytes of its standard error that are kept.
 const SAID_MOST: usize = 64 * 1024;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -28,7 +28,7 @@ pub(super) struct Call {
     child: Child,
     out: Option<ChildStdout>,
     err: Option<ChildStderr>,
-    /// When it began (CLOCK_BOOTTIME, microseconds).
+    /// The time at which it began (CLOCK_BOOTTIME, microseconds).
     pub(super) began_us: u64,
     began: Instant,
     /// Number of bytes of entries that it has written.
@@ -38,7 +38,7 @@ pub(super) struct Call {
     said: Vec<u8>,
 }
 
-/// What a call has written.
+/// A piece of the output of a call.
 pub(super) enum Written<'w> {
     /// A line.
     Line(&'w [u8]),
@@ -46,10 +46,10 @@ pub(super) enum Written<'w> {
     TooLong,
 }
 
-/// How a call ended.
+/// The end of a call.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// What it said besides entries.
+    /// The text that it wrote to its standard error.
     pub(super) said: String,
 }
 
@@ -84,12 +84,12 @@ impl Call {
         Ok(new)
     }
 
-    /// For how long it has run.
+    /// Returns the time since it began.
     pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// Waits for what it writes, for so long at most. Returns how it ended, if it has.
+    /// Waits for output for at most that time, and hands it on. Returns the end of the call, once it has ended.
     pub(super) fn read(
         &mut self,
         at_most: Duration,

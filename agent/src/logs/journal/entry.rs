@@ -1,5 +1,5 @@
-//! One entry of the journal, as `journalctl --output=json` writes it. Other versions may write other fields and forms: what is not
-//! understood is an error or is left out, and never a panic.
+//! One entry of the journal, as `journalctl --output=json` writes it. Other versions may write other fields and forms: a text that
+//! is not understood is an error or is left out, and never a panic.
 
 use std::fmt;
 

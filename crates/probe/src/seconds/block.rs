@@ -152,7 +152,7 @@ fn names(streams: &[Stream]) -> BTreeMap<&str, u64> {
 }
 
 impl Stream {
-    /// When the first second began on the run's clock, and how much later it was by the vantage's.
+    /// Returns the time at which the first second began on the run's clock, and the lead of the vantage's clock.
     fn begin(&self) -> (i64, i64) {
         self.seconds.first().map_or((0, 0), |second| (second.start_us, second.boot_offset()))
     }

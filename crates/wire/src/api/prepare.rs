@@ -172,7 +172,7 @@ pub enum Prepared {
         claims: Vec<Claim>,
         /// Effects, each a sentence for people: `drop packets to and from 10.9.0.2 (table inet fd_…)`.
         effects: Vec<String>,
-        /// How it is undone, each a sentence; empty where it cannot be.
+        /// The actions of its undo, each a sentence; empty where it cannot be undone.
         undo: Vec<String>,
         /// The parts that still end it if the agent dies: `kernel`, `guardian`, `service manager`.
         switches: Vec<String>,

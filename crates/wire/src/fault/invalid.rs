@@ -35,7 +35,7 @@ pub(super) const NOT_BLOCKED: Invalid = Invalid {
     help: "\"kernel\", \"iptables\", or leave `engine` out",
 };
 
-/// Returns an error, short to write.
+/// Returns an error.
 pub(super) const fn wrong(code: RefusalCode, what: &'static str, help: &'static str) -> Option<Invalid> {
     Some(Invalid { code, what: Cow::Borrowed(what), help })
 }
@@ -90,7 +90,7 @@ fn narrowed(traffic: &Traffic<'_>) -> Option<Invalid> {
     None
 }
 
-/// Whether that may be the name of a service of some manager.
+/// Whether a text may be the name of a service of some manager.
 #[must_use]
 pub fn is_service(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(['.', '-']) && !name.contains(['/', '\0', ' ', '\n'])
@@ -99,7 +99,7 @@ pub fn is_service(name: &str) -> bool {
 /// The kernel's limit for an interface's name, without the zero byte that ends it.
 const LONGEST_NAME: usize = 15;
 
-/// Whether that may be the name of an interface.
+/// Whether a text may be the name of an interface.
 fn is_interface(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len())
         && !matches!(name, "." | "..")

@@ -31,7 +31,7 @@ pub struct About<'a> {
     pub host: HostMeanwhile,
     /// The hosts that it needs together.
     pub scope: Scope,
-    /// The longest that making its effect may take: [`About::RAMP_QUICK`] or [`About::RAMP_SERVICE`].
+    /// The longest time that making its effect may take: [`About::RAMP_QUICK`] or [`About::RAMP_SERVICE`].
     pub ramp: Span,
     /// Its effect in the story of a report.
     pub effect: Effect,
@@ -158,7 +158,7 @@ pub enum Trial<'a> {
         expect: Expect,
         /// The number of exchanges that this observation needs.
         count: u32,
-        /// The longest that it adds to a round trip.
+        /// The longest time that it adds to a round trip.
         adds: Span,
     },
 }
@@ -173,11 +173,11 @@ impl<'a> Trial<'a> {
 /// The expected observation of a trial while the fault is in force.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Expect {
-    /// Nothing comes back at all.
+    /// No packet is answered or refused.
     Silence,
-    /// Nothing is answered; a refusal is what the fault itself may send.
+    /// No packet is answered. The fault itself may send refusals.
     NoAnswer,
-    /// The median round trip takes at least so long, in microseconds, whatever it took before: that can be noise.
+    /// The median round trip takes at least this time, in microseconds. The time before the fault does not count: it can be noise.
     AtLeast(u64),
     /// Each is answered with this chance at most.
     Answers(f64),

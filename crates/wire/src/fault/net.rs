@@ -1,4 +1,4 @@
-//! Faults on traffic: which packets, and what becomes of them.
+//! The parameters that faults on traffic share: the choice of the packets, and their fate.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! The peers of a fault. Thousands of hosts can have the same ones: they hold one list together, in memory and in messages.
+//! The peers of a fault. Thousands of hosts can have the same peers, and then share one list, in memory and in messages.
 //!
 //! In JSON peers are a list of texts. Where a message has a [`PeerTable`], `@3` at the head of a list stands for list 3 of
 //! that table, `!TEXT` takes a text out of it, and `!@4` all texts of list 4. No name or address begins with `@` or `!`,
@@ -48,7 +48,7 @@ impl PeerSet {
         self.all.names.is_empty()
     }
 
-    /// The texts, in order.
+    /// Returns the texts, in order.
     pub fn iter(&self) -> impl Iterator<Item = &String> {
         let few = self.but.names.len() <= 8;
         let many: HashSet<&str> =
@@ -64,13 +64,13 @@ impl PeerSet {
         if self.but.names.is_empty() { self.all.names.len() } else { self.iter().count() }
     }
 
-    /// A copy of the texts.
+    /// Returns a copy of the texts.
     #[must_use]
     pub fn to_vec(&self) -> Vec<String> {
         self.iter().cloned().collect()
     }
 
-    /// The list that is shared, from which [`PeerSet::but`] is taken out.
+    /// Returns the shared list, from which [`PeerSet::but`] is taken out.
     #[must_use]
     pub const fn all(&self) -> &Arc<[String]> {
         &self.all.names
@@ -82,13 +82,13 @@ impl PeerSet {
         &self.but.names
     }
 
-    /// Two peer sets with the same key hold the same shared list. The key is valid while one of them lives.
+    /// Returns the key of the shared list: two peer sets with the same key hold the same list. The key is valid while one of them lives.
     #[must_use]
     pub fn key(&self) -> usize {
         self.all.address()
     }
 
-    /// These peers without some texts. The list itself stays shared, unless it is short.
+    /// Returns these peers without some texts. The list itself stays shared, unless it is short.
     #[must_use]
     pub fn without(&self, but: &Arc<[String]>) -> Self {
         if but.is_empty() || self.is_empty() {
@@ -105,7 +105,7 @@ impl PeerSet {
         Self { all: self.all.clone(), but: Shared::new(but) }
     }
 
-    /// The number of texts to go through for these peers.
+    /// Returns the number of texts that have to be read for these peers.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.all.names.len().max(self.but.names.len())
@@ -122,7 +122,7 @@ impl PeerSet {
         }
     }
 
-    /// Puts lists of the table in the place of what refers to them. Copies no list.
+    /// Replaces references to the table by its lists. Copies no list.
     fn bind(&mut self, table: &PeerTable) -> Result<(), PeersError> {
         let Some(all) = self.all.names.first().and_then(|first| first.strip_prefix('@')) else {
             return Ok(());
@@ -172,7 +172,7 @@ impl FromIterator<String> for PeerSet {
     }
 }
 
-/// The same texts in the same order, however they are held.
+/// Two sets are equal if they have the same texts in the same order, however they are stored.
 impl PartialEq for PeerSet {
     fn eq(&self, other: &Self) -> bool {
         self.all.names == other.all.names && self.but.names == other.but.names || self.iter().eq(other.iter())
@@ -205,7 +205,7 @@ impl Serialize for PeerSet {
     }
 }
 
-/// `"a"` is read like `["a"]`.
+/// Reads `"a"` like `["a"]`.
 impl<'de> Deserialize<'de> for PeerSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         one_or_many::<_, String>(deserializer).map(Self::from)

@@ -36,7 +36,7 @@ pub struct Traffic<'a> {
 }
 
 impl<'a> Traffic<'a> {
-    /// All traffic one way, or both.
+    /// Returns all traffic in one direction, or in both.
     #[must_use]
     pub fn all(direction: Direction) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// Returns what it touches: all but the peers narrows down what is touched of the traffic with them.
+    /// Returns the objects that it touches. All clauses but the peers only narrow down the traffic with these peers.
     #[must_use]
     pub fn touches(&self) -> Touches {
         let Self {
@@ -85,7 +85,7 @@ fn nobody() -> &'static PeerSet {
     &NOBODY
 }
 
-/// A kind whose parameters say which traffic.
+/// A kind whose parameters choose traffic.
 pub trait OnTraffic {
     /// Returns the traffic.
     fn traffic(&self) -> Traffic<'_>;

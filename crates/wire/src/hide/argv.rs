@@ -11,7 +11,7 @@ const QUOTES: [char; 2] = ['\'', '"'];
 /// Values of options that only turn something on or off, such as `StrictHostKeyChecking=accept-new` of ssh.
 const CHOICES: [&str; 5] = ["yes", "no", "ask", "accept-new", "off"];
 
-/// The words of a command without those that most likely are secrets: the values of `--token X`, `--token=X`, `TOKEN=X` and
+/// Returns the words of a command without those that are most likely secrets: the values of `--token X`, `--token=X`, `TOKEN=X` and
 /// `X-Api-Key: X`, passwords of `sshpass` and `curl`, users and queries of URLs, and tokens of well-known services. A
 /// path stays only where the name means a key or another file: the name of a key file is no secret.
 #[must_use]
@@ -164,7 +164,7 @@ impl Next {
     }
 }
 
-/// Hides a value. If it begins with a quote, it goes on up to the next one.
+/// Hides a value. A value that begins with a quote ends at the next quote.
 fn hidden(before: &str, value: &str) -> (String, Rest) {
     let open = value.chars().next().filter(|c| QUOTES.contains(c));
     let rest = match open {
@@ -212,7 +212,7 @@ fn user_option(piece: &str) -> Option<usize> {
     letters[..user].chars().all(|c| "sSfLkvgiIN#46jaO".contains(c)).then_some(user + 2)
 }
 
-/// Whether an option, a variable or a header of that name has a secret.
+/// Whether the value of an option, a variable or a header of that name is a secret.
 fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     names_secret(name) || ["auth", "sshpass"].iter().any(|end| lower.ends_with(end))

@@ -1,4 +1,4 @@
-//! Private keys over several lines of a log.
+//! Recognises private keys that extend over several lines of a log.
 
 /// Maximum number of lines of a key.
 const LINES_MOST: u32 = 1000;
@@ -14,8 +14,8 @@ pub struct KeyBlock {
 }
 
 impl KeyBlock {
-    /// Takes the next line of the log. Returns whether it is inside of a key that an earlier line began. The first line that cannot
-    /// be of a key is outside again: many lines only mention a key.
+    /// Takes the next line of the log. Returns whether it is inside a key that an earlier line began. The first line that cannot
+    /// be part of a key ends it: many lines only mention a key.
     pub fn takes(&mut self, line: &[u8]) -> bool {
         self.left = self.left.saturating_sub(1);
         let mut inside = self.left > 0;
@@ -45,7 +45,7 @@ impl KeyBlock {
         inside
     }
 
-    /// Whether a line may be one of a key: a part of it, one of its headers, or nothing.
+    /// Whether a line may belong to a key: a part of it, one of its headers, or an empty line.
     fn goes_on(&mut self, line: &[u8]) -> bool {
         const HEADERS: [&[u8]; 6] =
             [b"Proc-Type:", b"DEK-Info:", b"Comment:", b"Version:", b"Hash:", b"Charset:"];

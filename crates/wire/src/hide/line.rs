@@ -1,7 +1,7 @@
 //! Hides secrets in lines of logs. Only their form and the words before them show that they are secrets.
 //!
-//! The line is decoded first, so that all that follows sees names, signs and marks as they are meant; ranges of what it hides are
-//! those of the line as it was written. Each part reads the line once from left to right.
+//! The line is decoded first, so that all steps see names, signs and marks without escapes. The hidden ranges are those of the line as it
+//! was written. Each step reads the line once from left to right.
 
 mod names;
 mod pairs;
@@ -14,10 +14,10 @@ use super::HIDDEN;
 use ranges::Ranges;
 use text::Text;
 
-/// Maximum number of times that a line is read: what is hidden may change how the rest is read.
+/// Maximum number of times that a line is read. A hidden text may change how the rest is read.
 const READINGS: usize = 6;
 
-/// Returns a line of a log with `***` in place of what may be a secret: values that are called like one, what follows
+/// Returns a line of a log with `***` in place of each text that may be a secret: values with the name of a secret, the text after
 /// `Authorization` and its schemes, users in URLs, private keys, tokens of well-known services, and long words that look drawn at
 /// random. Ids in the form of UUIDs stay, also codes and numbers whose names secrets have too.
 #[must_use]

@@ -1,11 +1,11 @@
-//! Values of parameters without those that are secrets.
+//! Hides the values of parameters that are secrets.
 
 use std::collections::BTreeMap;
 
 use super::{Clear, HIDDEN, names_secret};
 use crate::probe::ProbeKind;
 
-/// Values by name without those that are secrets: by their name, or because a request has them in clear.
+/// Returns the values by name. A value that is a secret is hidden: its name says so, or a request has it in clear.
 #[must_use]
 pub fn params<'p>(
     all: &BTreeMap<String, String>,

@@ -46,7 +46,7 @@ pub struct Clear {
     pub sure: bool,
 }
 
-/// Without the text, which may be a secret.
+/// Prints everything but the text, which may be a secret.
 impl fmt::Debug for Clear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, part, text: _, sure } = self;
@@ -58,7 +58,7 @@ impl fmt::Debug for Clear {
     }
 }
 
-/// Hides parts of a request one after another, and keeps what it hid.
+/// Hides parts of a request one after another, and keeps the hidden texts.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "it holds what is hidden")]
 pub struct Hiding {
@@ -78,7 +78,7 @@ impl Hiding {
         hide_url(text, &mut |part, text, sure| self.hide(field, part, text, sure))
     }
 
-    /// Returns the value of a header, hidden unless its name says that it tells nothing.
+    /// Returns the value of a header. It is hidden unless headers of that name never hold a secret.
     pub fn header(&mut self, field: &Field, name: &str, value: &str) -> String {
         match name.to_ascii_lowercase().as_str() {
             name if HARMLESS.contains(&name) => value.to_owned(),
@@ -95,14 +95,15 @@ impl Hiding {
         self.hide(field, Part::Body, body, speaks_of_secrets(body))
     }
 
-    /// Returns a text without what was hidden before: what an answer must contain may be what was sent.
+    /// Returns a text in which everything that was hidden before is hidden, too. The text that an answer must contain may repeat the
+    /// request.
     #[must_use]
     pub fn echoed(&self, text: &str) -> String {
         let known = self.found.iter().map(|clear| &clear.text).filter(|text| text.len() >= 4);
         known.fold(text.to_owned(), |text, one| text.replace(one.as_str(), HIDDEN))
     }
 
-    /// Returns all that was hidden.
+    /// Returns all hidden texts.
     #[must_use]
     pub fn found(self) -> Vec<Clear> {
         self.found
@@ -127,7 +128,7 @@ impl Hiding {
     }
 }
 
-/// A URL without what may be a secret, for a message about it.
+/// Returns a URL without the parts that may be secrets, for a message about it.
 #[must_use]
 pub fn url(text: &str) -> String {
     hide_url(text, &mut |_, text, _| if text.is_empty() { String::new() } else { HIDDEN.to_owned() })
@@ -167,7 +168,7 @@ fn hide_url(text: &str, hide: &mut dyn FnMut(Part, &str, bool) -> String) -> Str
     shown
 }
 
-/// Headers whose values tell nothing.
+/// Headers whose values are never secrets.
 const HARMLESS: [&str; 15] = [
     "accept",
     "accept-charset",
@@ -189,7 +190,7 @@ const HARMLESS: [&str; 15] = [
 /// Words in a header that announce the kind of secret that follows.
 const SCHEMES: [&str; 8] = ["Basic", "Bearer", "Digest", "Token", "token=", "GenieKey", "ApiKey", "Key"];
 
-/// Whether a body has a key that a secret is called by.
+/// Whether a body has a key whose name announces a secret.
 pub(super) fn speaks_of_secrets(body: &str) -> bool {
     let words =
         body.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).filter(|word| !word.is_empty());

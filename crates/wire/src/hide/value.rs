@@ -1,13 +1,13 @@
-//! Finds where the value of a name ends in a line that nobody has said the format of. In doubt it ends with the line.
+//! Finds the end of a value in a line of unknown format. In doubt it is the end of the line.
 
 use super::line::text::{Text, is_soft, is_space};
 
-/// A value: the byte range of what is hidden, and of what stays around it in the text.
+/// The place of a value: the byte range that is hidden, and the end of the marks around it, which stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Where to go on: after its closing mark.
+    /// The place after its closing mark, at which the search continues.
     pub(super) after: usize,
 }
 
@@ -15,8 +15,8 @@ const OPENERS: &[u8] = b"([{<";
 pub(super) const CLOSERS: &[u8] = b")]}>";
 pub(super) const QUOTES: &[u8] = b"\"'`";
 
-/// Returns the value at a place of a text; `None` if there is none. What separates fields was encoded as often as `level` says,
-/// or less often: what was encoded more often is part of the value.
+/// Returns the value at a place of a text; `None` if there is none. A separator of fields was encoded at most `level` times. A byte
+/// that was encoded more often is part of the value.
 pub(super) fn value(text: &Text, at: usize, level: u8) -> Option<Value> {
     let part = Part { text, at, bytes: &text.bytes[at..], levels: &text.level[at..], level };
     let found = part.quoted().or_else(|| part.wrapped()).unwrap_or_else(|| part.bare());
@@ -38,7 +38,7 @@ impl Part<'_> {
         Value { start, end: self.bytes.len(), after: self.bytes.len() }
     }
 
-    /// A value in quotation marks, also escaped and tripled ones and those of byte strings.
+    /// Finds a value in quotation marks. They may be escaped or tripled, or those of a byte string.
     fn quoted(&self) -> Option<Value> {
         let text = self.bytes;
         let prefix = text.iter().take(2).take_while(|byte| b"bBrRuUfF@$".contains(byte)).count();
@@ -59,13 +59,10 @@ impl Part<'_> {
         while at < text.len() {
             let before = backslashes(&text[at..]);
             at += before;
-            if text.get(at) != Some(&mark) || self.levels[at] != self.levels[open] {
-                // A character, unless it is the end.
-                at += 1;
-                continue;
-            }
-            let closes = if escapes == 0 { before.is_multiple_of(2) } else { before <= escapes };
-            if !closes {
+            let is_mark = text.get(at) == Some(&mark) && self.levels[at] == self.levels[open];
+            let is_bare = if escapes == 0 { before.is_multiple_of(2) } else { before <= escapes };
+            if !(is_mark && is_bare) {
+                // A character of the value, unless the text ends here.
                 at += 1;
                 continue;
             }
@@ -84,7 +81,7 @@ impl Part<'_> {
         Some(self.whole(start))
     }
 
-    /// A value in brackets, with or without a name before them: `Some(x)`, `[x]`.
+    /// Finds a value in brackets, with or without a name before them: `Some(x)`, `[x]`.
     fn wrapped(&self) -> Option<Value> {
         let text = self.bytes;
         let name =
@@ -104,7 +101,7 @@ impl Part<'_> {
         None
     }
 
-    /// A value without marks: up to a space, to what separates fields, or to the mark that closes what is around it.
+    /// Finds a value without marks. It ends at a space, at a separator of fields, or at the mark that closes the text around it.
     fn bare(&self) -> Value {
         let text = self.bytes;
         let mut at = 0;
@@ -196,7 +193,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What may be closed after the value.
+    /// Marks and brackets that may be closed after the value.
     const BEFORE: &str = "\"'`([{<";
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// The addresses that a host stands for without asking the machine's resolver, if it does: its own, or those that `names`
-/// gives it.
+/// Returns the addresses of a host that are known without the machine's resolver: the host is an address itself, or `names` has its
+/// addresses. `None` if neither is so.
 #[must_use]
 pub fn given(host: &str, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Vec<IpAddr>> {
     match host.parse::<IpAddr>() {
@@ -14,7 +14,7 @@ pub fn given(host: &str, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Vec<Ip
     }
 }
 
-/// Refuses what is neither an IPv4 address nor a name that a resolver could know.
+/// Refuses a text that is neither an IPv4 address nor a name that a resolver could know.
 pub(super) fn host_name(host: &str) -> Result<&str, &'static str> {
     let labels: Vec<&str> = host.strip_suffix('.').unwrap_or(host).split('.').collect();
     let number = |label: &&str| label.bytes().all(|byte| byte.is_ascii_digit());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Requests {
     /// The number of the first request that was due in the bin, counted from 0 since the probe started.
     pub first: u64,
-    /// When it was due, in microseconds after the bin's start.
+    /// The time at which it was due, in microseconds after the bin's start.
     pub first_us: u64,
     /// Two bits for each request in the order in which they were due, the first in the lowest bits: 1 good, 2 bad, 3
     /// slipped; base64. Empty where all were good.
@@ -51,10 +51,10 @@ pub struct Bin {
     /// The requests by themselves; absent where none was due, and in bins of probers that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
-    /// When the first bad request was due, in microseconds after the bin's start.
+    /// The time at which the first bad request was due, in microseconds after the bin's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_bad_us: Option<u64>,
-    /// When the last bad request was due, in microseconds after the bin's start.
+    /// The time at which the last bad request was due, in microseconds after the bin's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_bad_us: Option<u64>,
     /// Latencies of all good requests from when they were sent, in microseconds: an HDR histogram (V2 + DEFLATE is not
@@ -67,7 +67,7 @@ pub struct Bin {
 }
 
 impl Bin {
-    /// Requests with a bad answer or none.
+    /// Returns the number of requests with a bad answer or none.
     #[must_use]
     pub fn bad_total(&self) -> u64 {
         self.bad.values().sum()

@@ -72,7 +72,7 @@ impl HttpProbe {
         }
     }
 
-    /// Returns the same without what may be a secret, and what that is.
+    /// Returns a copy without the texts that may be secrets, and these texts.
     fn hiding(&self) -> (Self, Vec<Clear>) {
         let at = |key: &str| Field::request(&[key]);
         let mut hiding = Hiding::new(self.secrets.keys());
@@ -150,7 +150,7 @@ impl Kind for HttpProbe {
     }
 }
 
-/// For [`Debug`]: a type that prints itself may not print what is hidden.
+/// Prints no hidden text: other types print this one with their own [`Debug`].
 impl fmt::Debug for HttpProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, method, status, contains, headers, body, bearer, ca_file, secrets } =

@@ -33,7 +33,7 @@ pub trait Form: Sized {
     /// Its keys whose texts are sent to a server, or compared with its answer, byte by byte.
     const AS_IT_IS: &'static [&'static str];
 
-    /// The same without what may be a secret.
+    /// Returns a copy without the texts that may be secrets.
     #[must_use]
     fn without_secrets(&self) -> Self;
 }
@@ -77,7 +77,7 @@ pub struct About<'a> {
 pub struct Reach<'a> {
     /// The value that names it.
     pub field: Field,
-    /// That value: a URL, an address.
+    /// The value itself: a URL or an address.
     pub text: &'a str,
     /// The host, without brackets, and the port that it connects to; `None` where the value names none.
     pub to: Option<(String, u16)>,
@@ -108,7 +108,7 @@ pub struct Read<'a> {
     pub field: Field,
     /// The place.
     pub from: Source<'a>,
-    /// Whether it is secret. What is not may lie beside the scenario, so `check` looks for it.
+    /// Whether it is secret. A file that is not secret may lie beside the scenario, so `check` looks for it.
     pub secret: bool,
 }
 

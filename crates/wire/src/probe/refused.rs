@@ -11,25 +11,25 @@ pub struct Field {
 }
 
 impl Field {
-    /// A value that probes of all kinds have, such as `rate`.
+    /// Returns a value that probes of all kinds have, such as `rate`.
     #[must_use]
     pub fn probe(key: &str) -> Self {
         Self { of_request: false, keys: vec![key.to_owned()], is_key: false }
     }
 
-    /// A value of the kind's own table, by the keys that lead to it.
+    /// Returns a value of the kind's own table, by the keys that lead to it.
     #[must_use]
     pub fn request(keys: &[&str]) -> Self {
         Self { of_request: true, keys: keys.iter().map(|key| (*key).to_owned()).collect(), is_key: false }
     }
 
-    /// Means the last key itself, not its value.
+    /// Returns a field that means the last key itself, not its value.
     #[must_use]
     pub fn its_key(self) -> Self {
         Self { is_key: true, ..self }
     }
 
-    /// The way to the value in the table of a probe of that kind, a key at each step.
+    /// Returns the keys that lead to the value in the table of a probe of that kind.
     #[must_use]
     pub fn path<'f>(&'f self, kind: &'f str) -> Vec<&'f str> {
         let first = self.of_request.then_some(kind);
@@ -51,7 +51,7 @@ pub struct Refusal {
     pub field: Field,
     /// The problem, as a sentence.
     pub what: String,
-    /// The same in two or three words, for a caret.
+    /// The error in two or three words, for the line under an excerpt.
     pub label: &'static str,
     /// An example of a valid value, or the rule for one.
     pub help: String,

@@ -26,7 +26,7 @@ pub enum PeersError {
         "peers take several lists, or a list and texts, out of another; this version reads one list or texts"
     )]
     Mixed,
-    /// A fault would be about nobody, which reads like everybody.
+    /// A fault would have no peers, which means all peers.
     #[error("peers of which nobody is left")]
     Nobody,
     /// An agent would need too much memory or time.
@@ -83,7 +83,7 @@ impl PeerTable {
         peers.into_iter().try_for_each(|set| set.bind(self))
     }
 
-    /// The same for who makes the faults: peers are plain lists then, which faults with the same peers still share. The
+    /// Does the same for the code that makes the faults: peers are plain lists then, which faults with the same peers still share. The
     /// bounds are looked at before any list is copied.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl PeerTable {
     }
 }
 
-/// The bytes that a list of texts takes in memory.
+/// Returns the memory of a list of texts, in bytes.
 #[must_use]
 pub fn list_bytes(list: &[String]) -> usize {
     list.iter().map(|text| text.len() + size_of::<String>()).sum()

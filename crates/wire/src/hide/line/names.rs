@@ -1,4 +1,4 @@
-//! Names in lines of logs: which ones secrets are called by, and which values of them are none.
+//! Decides which names in lines of logs announce secrets, and which of their values are no secrets.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -10,14 +10,14 @@ fn words(text: &'static str) -> Words {
     text.split(' ').collect()
 }
 
-/// What a name says about its value.
+/// The kind of value that a name announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// It is no secret.
     Plain,
     /// It is a secret.
     Secret,
-    /// It may be one: `code`, `key`, `session`, `auth` also name what is none.
+    /// It may be a secret: `code`, `key`, `session` and `auth` also name other things.
     Maybe,
 }
 
@@ -54,7 +54,7 @@ static KINDS_OF_CODES: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Last words of names of what only has to do with secrets: amounts, states, files and parts of programs.
+/// Last words of names that are related to secrets and announce none: amounts, states, files and parts of programs.
 static ABOUT: LazyLock<Words> = LazyLock::new(|| {
     words(
         "age attempt attempts bytes closed count counter created disabled duration enabled exists expired \
@@ -71,7 +71,7 @@ static ABOUT: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Values that are none.
+/// Values that mean that there is no value.
 static NOTHING: LazyLock<Words> = LazyLock::new(|| {
     words(
         "- -- disabled empty enabled false n/a nan nil no none null off ok on true undefined unset yes [] \
@@ -79,7 +79,7 @@ static NOTHING: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Words that tell what became of a secret.
+/// Words about the state of a secret.
 static STATES: LazyLock<Words> = LazyLock::new(|| {
     words(
         "a absent already an and are at authentication authorization been but by can cannot cant changed \
@@ -93,7 +93,7 @@ static STATES: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// Returns what a name says.
+/// Returns the kind of value that a name announces.
 pub(super) fn class(name: &str) -> Class {
     let mut words = words_of(name);
     words.retain(|word| !word.is_empty());
@@ -153,11 +153,11 @@ fn is_secret(word: &str) -> bool {
         || names_secret(word)
 }
 
-/// Where a name and its value stand.
+/// The places of a name and its value.
 pub(super) struct Place<'t> {
     pub(super) name: &'t str,
     pub(super) class: Class,
-    /// In a query: nothing else stands there.
+    /// In a query, which has nothing but pairs.
     pub(super) query: bool,
     /// After a colon and a space, without quotation marks: it may be a sentence.
     pub(super) prose: bool,
@@ -262,7 +262,7 @@ fn is_path_of_words(value: &str) -> bool {
         || (value.len() >= 3 && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
 }
 
-/// Whether a word after `password` may be one: it is not short, and no word that tells what became of it.
+/// Whether a word after `password` may be a password: it is not short, and no word about the state of a secret.
 pub(super) fn may_be_one(word: &str) -> bool {
     let name = word.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "_-".contains(c));
     word.len() >= 4 && !(name.len() > 1 && name.starts_with(['=', ':'])) && !is_of_a_sentence(word)

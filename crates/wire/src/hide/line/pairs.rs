@@ -17,7 +17,7 @@ use crate::hide::value::{QUOTES, value};
 #[derive(Clone, Copy, Default)]
 struct Object {
     mark: u8,
-    /// The name is that of a secret.
+    /// Whether its name is that of a secret.
     secret: bool,
     named: bool,
     /// A value that came before the name, and the level of its sign.
@@ -29,7 +29,7 @@ pub(super) struct Pairs<'t, 'r> {
     text: &'t Text,
     hide: &'r mut Ranges,
     objects: Vec<Object>,
-    /// Number of quotation marks so far is odd.
+    /// Whether the number of quotation marks so far is odd.
     quoted: bool,
     /// Number of elements without an end.
     open: usize,
@@ -93,7 +93,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         std::str::from_utf8(&bytes[..valid]).unwrap_or_default()
     }
 
-    /// Returns what a name says, also with the letter of an escape before it.
+    /// Returns the kind of value that a name announces, also with the letter of an escape before it.
     fn class(&self, start: usize, end: usize) -> Class {
         let name = self.str(start, end);
         let found = class(name);
@@ -103,7 +103,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         }
     }
 
-    /// Takes a name. Returns where to go on.
+    /// Takes a name. Returns the place at which the search continues.
     fn name(&mut self, start: usize, end: usize) -> usize {
         let bytes = &self.text.bytes;
         // `setPassword("x")`
@@ -180,7 +180,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
         self.value(between.to, between.level)
     }
 
-    /// Hides the value at a place. Returns where to go on.
+    /// Hides the value at a place. Returns the place at which the search continues.
     fn value(&mut self, at: usize, level: u8) -> usize {
         let Some(found) = value(self.text, at, level) else { return at };
         self.hide.push(found.start, found.end);
@@ -210,7 +210,7 @@ impl<'t, 'r> Pairs<'t, 'r> {
     }
 }
 
-/// Whether a sentence before a name says that it stands for a part of a syntax.
+/// Whether the sentence before a name shows that the name is a part of a syntax.
 fn is_unexpected(before: &[u8]) -> bool {
     ["unexpected", "illegal", "unrecognized"].iter().any(|word| ends_with_word(before, word.as_bytes()))
 }

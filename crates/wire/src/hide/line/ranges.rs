@@ -1,4 +1,4 @@
-//! The parts of a line that are hidden.
+//! Collects the parts of a line that are hidden.
 
 use super::text::Text;
 use crate::hide::HIDDEN;
@@ -14,7 +14,7 @@ impl Ranges {
         }
     }
 
-    /// Returns the line without them.
+    /// Returns the line with these ranges hidden.
     pub(super) fn without(mut self, line: &str, text: &Text) -> String {
         self.0.sort_unstable();
         let mut shown = String::with_capacity(line.len());

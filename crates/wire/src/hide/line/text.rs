@@ -1,4 +1,4 @@
-//! A line as its reader sees it: escapes are decoded, and each byte knows where it stands in the line.
+//! Decodes the escapes of a line. Each decoded byte keeps its place in the line.
 
 /// A line break or a tab that was written as an escape; the letter of the escape may also be the first one of a name
 /// (`C:\token`).
@@ -14,10 +14,10 @@ const OPENING: [u8; 7] = *b"\"'`([{<";
 /// The decoded bytes of a line.
 pub(in super::super) struct Text {
     pub(in super::super) bytes: Vec<u8>,
-    /// How often each byte was encoded for a URL or for HTML.
+    /// Number of times that each byte was encoded for a URL or for HTML.
     pub(in super::super) level: Vec<u8>,
     from: Vec<usize>,
-    /// Where each mark and opening bracket first stands.
+    /// The first place of each mark and opening bracket.
     opened: [usize; 7],
 }
 

@@ -1,4 +1,4 @@
-//! Secrets that show by their form: tokens of well-known services, words that look drawn at random, private keys.
+//! Hides secrets that are recognised by their form: tokens of well-known services, words that look drawn at random, private keys.
 
 use super::{
     ranges::Ranges,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::hide::looks_secret;
 
-/// Beginnings of tokens, and the shortest rest.
+/// Beginnings of tokens, and the minimum length of the rest.
 const BEGINNINGS: &[(&[u8], usize)] = &[
     (b"sk_live_", 8),
     (b"sk_test_", 8),
@@ -45,7 +45,7 @@ const BEGINNINGS: &[(&[u8], usize)] = &[
     (b"hf_", 16),
 ];
 
-/// Beginnings that other words have too: the rest has a digit.
+/// Beginnings that other words have, too. The rest of a token has a digit.
 const COMMON: [&[u8]; 5] = [b"sk-", b"SG.", b"npm_", b"hf_", b"eyJ"];
 
 const fn is_of_token(byte: u8) -> bool {
@@ -137,7 +137,7 @@ fn is_random(word: &str, id: bool) -> bool {
     (hex || (mixed && looks_secret(word))) && !(id && all_hex) && !is_pod(word) && !is_class(word)
 }
 
-/// Whether the text before a word says that it is the id of something.
+/// Whether the text before a word announces an id.
 fn names_id(before: &[u8]) -> bool {
     const IDS: [&[u8]; 20] = [
         b"trace",
@@ -209,7 +209,7 @@ fn is_dense(word: &str) -> bool {
     all.len() >= 28 && changes * 10 >= all.len() * 3 && kinds.iter().all(|kind| all.contains(kind))
 }
 
-/// Hides private keys, up to their end or the end of the line. A line that only mentions one is none.
+/// Hides private keys, up to their end or the end of the line. A line that only mentions a key stays.
 pub(super) fn keys(text: &Text, hide: &mut Ranges) {
     let bytes = &text.bytes;
     let mut begun = None;
@@ -255,7 +255,7 @@ fn find(text: &[u8], part: &[u8], from: usize) -> Option<usize> {
     text[from..].windows(part.len()).position(|one| one == part).map(|at| from + at)
 }
 
-/// Hides what follows the name of a scheme of authentication.
+/// Hides the text after the name of an authentication scheme.
 pub(super) fn schemes(text: &Text, hide: &mut Ranges) {
     let bytes = &text.bytes;
     let mut at = 0;

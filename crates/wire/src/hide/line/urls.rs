@@ -6,7 +6,7 @@ use super::{
 };
 use crate::hide::value::QUOTES;
 
-/// Words before an address that say whose it is.
+/// Words before an address that announce its owner.
 const LABELS: &[&str] = &[
     "account",
     "author",
@@ -104,7 +104,7 @@ fn url(bytes: &[u8], (word, start, end): (usize, usize, usize), hide: &mut Range
     }
 }
 
-/// Whether what follows an `@` is the digest of an image.
+/// Whether the text after an `@` is the digest of an image.
 fn is_digest(after: &[u8]) -> bool {
     after.starts_with(b"sha256:") || after.starts_with(b"sha512:")
 }

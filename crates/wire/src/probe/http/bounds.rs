@@ -20,7 +20,7 @@ impl HttpProbe {
     pub const ANSWER_MOST: usize = 64 * 1024;
 }
 
-/// Refuses what is too large.
+/// Refuses parts that are too large.
 pub(super) fn refusals(probe: &HttpProbe) -> Vec<Refusal> {
     let mut wrong = Vec::new();
     let mut most = |key: &str, what: &str, has: usize, most: usize, unit: &str| {

@@ -1,4 +1,4 @@
-//! The request of an HTTP probe, checked: whatever cannot be sent, or what no answer could satisfy, is refused.
+//! Checks the request of an HTTP probe. A request that cannot be sent, or that no answer could satisfy, is refused.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -46,7 +46,7 @@ impl HttpProbe {
     }
 }
 
-/// Refuses what can name no secret, and what names one where none can be. Reads nothing.
+/// Refuses names that no secret can have, and secrets that nothing in the request names. Reads no secret.
 fn secrets(probe: &HttpProbe) -> Vec<Refusal> {
     let mut wrong = Vec::new();
     for (name, secret) in &probe.secrets {
@@ -129,7 +129,7 @@ fn ca_file(path: &str) -> Option<Refusal> {
     })
 }
 
-/// The headers that are given, and no others.
+/// Returns the given headers, and no others.
 fn headers(probe: &HttpProbe, wrong: &mut Vec<Refusal>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &probe.headers {

@@ -1,4 +1,4 @@
-//! The URL of a probe, taken apart: where to connect, and what to ask for there.
+//! Splits the URL of a probe into the destination of its connection and the path of its request.
 
 use http::Uri;
 use rustls_pki_types::ServerName;
@@ -98,12 +98,12 @@ impl Target {
 /// The limits of a port, as help.
 const PORT: &str = "a number from 1 to 65535; without one, 80 is asked, or 443 with https";
 
-/// The text between scheme and path.
+/// Returns the text between scheme and path.
 fn authority_of(url: &str) -> Option<&str> {
     url.split_once("://")?.1.split(['/', '?', '#']).next()
 }
 
-/// The text of the port, if there is one.
+/// Returns the text of the port, if there is one.
 fn port_of(url: &str) -> Option<&str> {
     authority_of(url)?.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'))
 }

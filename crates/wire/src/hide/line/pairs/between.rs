@@ -1,4 +1,4 @@
-//! What stands between a name and its value, and the beginning of the value.
+//! Reads the text between a name and its value, and finds the beginning of the value.
 
 use super::{Pairs, is_space};
 use crate::hide::value::{QUOTES, backslashes, begins_field, is_end};
@@ -12,21 +12,21 @@ const SIGNS: [&[u8]; 17] = [
     b"=", b":", b"|",
 ];
 
-/// What stands between a name and its value.
+/// The text between a name and its value.
 pub(super) struct Between {
-    /// Where the value begins.
+    /// The place at which the value begins.
     pub(super) to: usize,
     pub(super) sign: &'static [u8],
-    /// How often the sign was encoded.
+    /// Number of times that the sign was encoded.
     pub(super) level: u8,
-    /// A quotation mark closes the name.
+    /// Whether a quotation mark closes the name.
     pub(super) closed: bool,
-    /// Spaces follow the sign.
+    /// Whether spaces follow the sign.
     pub(super) spaced: bool,
 }
 
 impl Pairs<'_, '_> {
-    /// Reads what stands between a name and its value.
+    /// Reads the text between a name and its value.
     pub(super) fn between(&self, end: usize) -> Option<Between> {
         let bytes = &self.text.bytes;
         let mut at = end;
@@ -146,7 +146,7 @@ impl Pairs<'_, '_> {
         }
     }
 
-    /// Whether what begins at a place in marks is another name.
+    /// Whether the text in marks at a place is another name.
     pub(super) fn is_field(&self, at: usize) -> bool {
         let bytes = &self.text.bytes[at..];
         let open = backslashes(bytes) + 1;

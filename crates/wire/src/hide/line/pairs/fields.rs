@@ -6,7 +6,7 @@ use crate::hide::{
     value::value,
 };
 
-/// Maximum number of elements whose end is looked for in vain.
+/// Maximum number of elements without an end whose end is looked for.
 const OPEN_MOST: usize = 16;
 
 impl Pairs<'_, '_> {
@@ -16,7 +16,7 @@ impl Pairs<'_, '_> {
         }
     }
 
-    /// Takes a name that is none of a secret: it may be a field of an object that has a name and a value.
+    /// Takes a name that announces no secret. It may be a field of an object that has a name and a value.
     pub(super) fn field(&mut self, name: &str, between: &Between) -> usize {
         let last = name.rsplit(['.', '-', '_']).next().unwrap_or(name).to_ascii_lowercase();
         let go_on = between.to;
@@ -54,7 +54,7 @@ impl Pairs<'_, '_> {
         go_on
     }
 
-    /// Returns what a name says that is itself a value, such as `/app/db/password`.
+    /// Returns the kind of value that a name announces where the name itself is a value, such as `/app/db/password`.
     pub(super) fn class_of_listed(&self, text: &str) -> Class {
         let name = text.rsplit(['/', ':']).next().unwrap_or(text);
         if name.len() <= 64 { class(name) } else { Class::Plain }
@@ -97,7 +97,7 @@ impl Pairs<'_, '_> {
         }
     }
 
-    /// Hides the content of an element. Returns where to go on.
+    /// Hides the content of an element. Returns the place at which the search continues.
     pub(super) fn element(&mut self, open: usize) -> usize {
         let bytes = &self.text.bytes;
         let go_on = open + 1;
@@ -150,7 +150,7 @@ impl Pairs<'_, '_> {
     }
 
     /// Hides the content of an element whose attribute is the name of a secret: `<entry key="password">x</entry>`, also within
-    /// `<value>`. Returns where to go on.
+    /// `<value>`. Returns the place at which the search continues.
     pub(super) fn content(&mut self, mut at: usize) -> usize {
         let bytes = &self.text.bytes;
         if bytes[at..].get(..7).is_some_and(|tag| tag.eq_ignore_ascii_case(b"<value>")) {

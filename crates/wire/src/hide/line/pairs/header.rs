@@ -10,7 +10,7 @@ use crate::hide::{
 };
 
 impl Pairs<'_, '_> {
-    /// Hides the value of a header whose whole value is secret. Returns where to go on.
+    /// Hides the value of a header whose whole value is secret. Returns the place at which the search continues.
     pub(super) fn header(&mut self, start: usize, end: usize, between: &Between) -> Option<usize> {
         let name = self.str(start, end).to_ascii_lowercase();
         let header = name.ends_with("authorization")

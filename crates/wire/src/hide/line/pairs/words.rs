@@ -11,7 +11,7 @@ use crate::hide::{
 const NO_VALUES: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "none", "***"];
 
 impl Pairs<'_, '_> {
-    /// Takes a name without a sign after it: an option, or a word of a sentence. Returns where to go on.
+    /// Takes a name without a sign after it: an option, or a word of a sentence. Returns the place at which the search continues.
     pub(super) fn without_sign(&mut self, start: usize, end: usize) -> usize {
         let bytes = &self.text.bytes;
         let dashes = bytes[..start].iter().rev().take(3).take_while(|byte| **byte == b'-').count();
@@ -59,7 +59,7 @@ impl Pairs<'_, '_> {
         (class(name) != Class::Plain && !option).then(|| self.value(to, 0))
     }
 
-    /// Takes a word, and what follows it in a sentence: `the password is hunter2`, `password set to hunter2`.
+    /// Takes a word and the value that follows it in a sentence: `the password is hunter2`, `password set to hunter2`.
     pub(super) fn word(&mut self, name: &str, end: usize, mut to: usize) -> usize {
         let bytes = &self.text.bytes;
         let lower = name.to_ascii_lowercase();
