@@ -67,8 +67,9 @@ impl Drill {
         let ask = Prepare {
             plan_digest: self.plan_digest(),
             environment: None,
-            injections: vec![PrepareOne { id: id.clone(), fault, hold }],
+            injections: vec![PrepareOne { id: id.clone(), fault, hold, proof: Vec::new() }],
             only_look: false,
+            approvals: Vec::new(),
         };
         let answer = self.agent.prepare(&self.run, &ask).await?;
         match answer.injections.into_iter().next().map(|one| one.answer) {
