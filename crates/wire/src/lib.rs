@@ -35,6 +35,12 @@ pub use share::Share;
 pub use span::Span;
 pub use touches::Touches;
 
+/// Whether a value is the default of its type. For fields that are not serialized then.
+#[must_use]
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The version of the link's API that this build speaks; it stands in every path (`/v1/…`).
 pub const API_VERSION: u32 = 1;
 

@@ -162,7 +162,7 @@ pub struct LogBin {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_boot_us: Option<u64>,
     /// Number of lines longer than [`LINE_MOST`] that do not match so far: their rest was not searched.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_default")]
     pub cut: u64,
     /// The reason why lines may not have been counted: the numbers are lower bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,11 +182,6 @@ pub struct LogLine {
     pub boot_us: u64,
     /// Its text.
     pub text: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// Returns a line as it may leave the host: without secrets, cleaned and cut.

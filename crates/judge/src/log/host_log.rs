@@ -1,8 +1,9 @@
-//! What an agent read of a log, as the log of the run has it.
+//! Records of what an agent read of a host's log, as the log of the run has them.
 
+use firedrill_wire::is_default;
 use serde::{Deserialize, Serialize};
 
-/// What an agent read of one log in about a second, or in a longer time without a matching line. Times are microseconds on
+/// The lines that an agent counted in one log in about a second, or in a longer time without a matching line. Times are microseconds on
 /// the run's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostLog {
@@ -29,7 +30,7 @@ pub struct HostLog {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_us: Option<i64>,
     /// Number of lines that do not match so far, and were too long to be searched completely.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cut: u64,
     /// The reason why lines may not have been counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +46,7 @@ pub struct HostLog {
 /// A line, without what may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLine {
-    /// When it was read.
+    /// The time at which it was read.
     pub at_us: i64,
     /// Its text.
     pub text: String,
@@ -57,9 +58,4 @@ impl HostLog {
     pub const fn is_quiet(&self) -> bool {
         self.matched == 0 && self.cut == 0 && self.missed.is_none()
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

@@ -1,8 +1,9 @@
-//! What a source said of one moment, as the log has it.
+//! Samples: the answer of a source about one moment, as the log has it.
 
+use firedrill_wire::is_default;
 use serde::{Deserialize, Serialize};
 
-/// What a source said of one moment of an objective. Times are microseconds on the run's clock.
+/// The answer of a source about one moment of an objective. Times are microseconds on the run's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// The moment, by the source's clock, put on the run's.
@@ -11,7 +12,7 @@ pub struct Sample {
     #[serde(default)]
     pub window_us: i64,
     /// The part of it that the series describe already, whatever the query does with them, as those of a recording rule do.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub own_us: i64,
     /// The age of the oldest data behind the value at that moment.
     #[serde(default)]
@@ -35,14 +36,8 @@ pub struct Sample {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<Lack>,
     /// Number of packets or lines that were lost.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lost: u64,
-}
-
-/// Serde gives a reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-const fn is_none(lost: &u64) -> bool {
-    *lost == 0
 }
 
 impl Sample {
@@ -55,12 +50,7 @@ impl Sample {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_zero(us: &i64) -> bool {
-    *us == 0
-}
-
-/// Why a sample shows nothing.
+/// The reason why a sample shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lack {
@@ -104,7 +94,7 @@ impl Lack {
         )
     }
 
-    /// What was lost, for a count of it; empty where nothing is counted.
+    /// The name of what was lost, to stand after its number; empty where nothing is counted.
     #[must_use]
     pub const fn of_what(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use firedrill_sources::{Metrics, SourceKind};
-use firedrill_wire::{Share, Span};
+use firedrill_wire::{Share, Span, is_default};
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
@@ -55,17 +55,13 @@ pub struct Metric {
     /// The age from which data are stale.
     pub stale_after: Span,
     /// The length of time that values of its series describe already, as those of a recording rule do.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub window: Span,
     /// The unit of its values, for people; empty where the scenario names none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
     /// The phases in which it is judged.
     pub during: Vec<Phase>,
-}
-
-fn is_zero(span: &Span) -> bool {
-    span.is_zero()
 }
 
 /// What a source is asked.
