@@ -20,8 +20,6 @@ pub use salvage::Wrong;
 pub use service::{GivenFile, ReadyFile, ServiceFile, ServiceUser, StopFile, StopSignal, http_parts};
 pub use source::FleetSource;
 
-use firedrill_files::text;
-
 /// Returns the JSON Schema of fleet files (draft 2020-12).
 #[must_use]
 pub fn schema() -> serde_json::Value {
@@ -33,9 +31,8 @@ pub fn schema() -> serde_json::Value {
 /// Whether a file is a fleet: it has tables that only fleets have, and none that only scenarios have.
 #[must_use]
 pub fn is_fleet(file: &std::path::Path) -> bool {
-    let Ok(text) = text::read(file, command::MAX_BYTES) else { return false };
-    let (table, _) = toml::de::DeTable::parse_recoverable(&text.text);
-    let has = |key: &&str| table.get_ref().contains_key(*key);
+    let keys = crate::typed::keys(file, command::MAX_BYTES);
+    let has = |key: &&str| keys.iter().any(|one| one == key);
     read::KEYS.iter().filter(|key| **key != "schema").any(has)
         && !crate::scenario::KEYS.iter().filter(|key| **key != "schema").any(has)
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Maximum size of a file, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+pub const MAX_BYTES: u64 = 1 << 20;
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -46,14 +46,8 @@ pub fn read<T: DeserializeOwned>(path: &Path, what: &str, sink: &mut Sink) -> Op
         let problem = Problem::warning(text::MARK).at(Place { file: id, at: 0..0 }, "before this");
         sink.push(problem.help(text::MARK_HELP));
     }
-    let (table, errors) = DeTable::parse_recoverable(&text);
-    for error in &errors {
-        let at = error.span().unwrap_or(0..0);
-        let message = format!("not TOML: {}", error.message());
-        sink.push(Problem::error(message).at(Place { file: id, at }, "here"));
-    }
-    // A tree that was parsed only in part causes misleading errors.
-    let known = errors.is_empty() && version_is_known(id, table.get_ref(), what, sink);
+    let (table, whole) = reading::table(&text, id, sink);
+    let known = whole && version_is_known(id, table.get_ref(), what, sink);
     let item = known.then(|| {
         flaws::refuse(table.get_ref(), id, sink);
         // Errors of the whole file, such as a missing key, are shown at its beginning.
@@ -78,10 +72,10 @@ fn version_is_known(file: FileId, table: &DeTable<'_>, what: &str, sink: &mut Si
     false
 }
 
-/// Returns the keys at the top of a file; none if it cannot be read.
+/// Returns the keys at the top of a file; none if it cannot be read, or has more than `most` bytes.
 #[must_use]
-pub fn keys(path: &Path) -> Vec<String> {
-    let Ok(text) = text::read(path, MAX_BYTES) else { return Vec::new() };
+pub fn keys(path: &Path, most: u64) -> Vec<String> {
+    let Ok(text) = text::read(path, most) else { return Vec::new() };
     let (table, _) = DeTable::parse_recoverable(&text.text);
     table.get_ref().keys().map(|key| key.get_ref().to_string()).collect()
 }

@@ -8,7 +8,7 @@ use super::found::Found;
 use crate::{
     cli::days::{self, Day},
     diagnostic::JsonProblem,
-    plan::{Plan, print},
+    plan::{Plan, model::Attack, print},
 };
 
 /// The result of a file's check, for machines.
@@ -84,7 +84,6 @@ impl GamedaySummary {
 
 impl Summary {
     fn new(plan: &Plan) -> Self {
-        let mut injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
         Self {
             name: plan.name.clone(),
             digest: plan.digest(),
@@ -92,7 +91,7 @@ impl Summary {
             attacks: plan.attacks.iter().map(|attack| attack.name.clone()).collect(),
             hosts: plan.targets().into_iter().map(str::to_owned).collect(),
             seconds: print::total(plan).as_secs_f64(),
-            irreversible: injections.any(|one| !one.fault.reversible()),
+            irreversible: plan.attacks.iter().any(Attack::is_irreversible),
         }
     }
 }

@@ -64,15 +64,10 @@ fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
 
 fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let at = error.span().unwrap_or(0..0);
-        sink.push(Problem::error(format!("not TOML: {}", error.message())).at(Place { file, at }, "here"));
-    }
+    let (table, whole) = reading::table(text, file, sink);
     let mut building = Building::default();
-    // A tree that was parsed only in part causes misleading errors.
     let mut nobody = Sink::default();
-    let sink = match (errors.is_empty(), care) {
+    let sink = match (whole, care) {
         (true, _) => sink,
         (false, Care::All) => return building.fleet,
         (false, Care::Salvage) => {

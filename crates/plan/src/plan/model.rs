@@ -360,6 +360,12 @@ impl Plan {
 }
 
 impl Attack {
+    /// Whether any of its faults cannot be undone.
+    #[must_use]
+    pub fn is_irreversible(&self) -> bool {
+        self.injections.iter().any(|one| !one.fault.reversible())
+    }
+
     fn faults_mut(&mut self) -> impl Iterator<Item = &mut Fault> {
         self.injections.iter_mut().map(|injection| &mut injection.fault)
     }

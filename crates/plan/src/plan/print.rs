@@ -42,9 +42,7 @@ pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let targets: Vec<&str> = plan.targets().into_iter().collect();
-    let irreversible =
-        plan.attacks.iter().filter(|attack| attack.injections.iter().any(|one| !one.fault.reversible()));
-    let last = match irreversible.count() {
+    let last = match plan.attacks.iter().filter(|attack| attack.is_irreversible()).count() {
         0 => String::new(),
         1 => "; 1 attack cannot be undone".to_owned(),
         more => format!("; {more} attacks cannot be undone"),

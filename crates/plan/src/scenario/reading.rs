@@ -9,7 +9,18 @@ use toml::{
 };
 
 use super::{decode::decode, tree};
-use crate::diagnostic::{FileId, Item, Sink};
+use crate::diagnostic::{FileId, Item, Place, Problem, Sink};
+
+/// Parses a file as TOML and reports all errors of its syntax. Also returns whether there are none: of a tree that was parsed only in
+/// part, further errors would be misleading.
+pub(crate) fn table<'t>(text: &'t str, file: FileId, sink: &mut Sink) -> (Spanned<DeTable<'t>>, bool) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().unwrap_or(0..0);
+        sink.push(Problem::error(format!("not TOML: {}", error.message())).at(Place { file, at }, "here"));
+    }
+    (table, errors.is_empty())
+}
 
 /// Reads a value as an item of that name; `what` names it in messages.
 pub(crate) fn item<T: DeserializeOwned>(
