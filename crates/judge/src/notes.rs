@@ -1,4 +1,4 @@
-//! What people write about a run, while it goes on or afterwards: `notes.jsonl` beside its log. Notes are shown, and never judged.
+//! Notes of people about a run, written while it goes on or afterwards: `notes.jsonl` beside its log. Notes are shown and never judged.
 //!
 //! Whoever can write the folder can write a note in any name.
 
@@ -22,11 +22,11 @@ const FILE_MOST: u64 = 16 << 20;
 /// A note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// When it was written, RFC 3339 UTC, by the writer's clock.
+    /// The time at which it was written, RFC 3339 UTC, by the writer's clock.
     pub at: String,
-    /// Who wrote it, as they say themselves.
+    /// The author, by the name that they give.
     pub by: String,
-    /// What they wrote, in one line.
+    /// The text, in one line.
     pub text: String,
 }
 

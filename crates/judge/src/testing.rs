@@ -5,7 +5,7 @@
 mod records;
 pub mod simulated;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use base64::Engine as _;
 use firedrill_plan::plan::{
@@ -29,10 +29,14 @@ use hdrhistogram::{
     serialization::{Serializer as _, V2Serializer},
 };
 
-use crate::log::{Event, Moment, Outcome, RunOutcome};
+use crate::log::{Event, Moment, Outcome, RunOutcome, Writer};
 
 /// Microseconds of a second.
 pub const S: i64 = 1_000_000;
+/// The id of a drill's run.
+pub const RUN: &str = "20261120-1402-friday-7f3a";
+/// The start of a drill's run.
+pub const WALL: &str = "2026-11-20T14:02:11Z";
 /// Requests a second of the drill's probe.
 pub const RATE: u64 = 100;
 
@@ -162,7 +166,7 @@ pub fn isolate() -> Fault {
 pub struct Drill {
     /// The attacks, one after another.
     pub acts: Vec<Act>,
-    /// Where it is measured.
+    /// The vantages of its probe.
     pub vantages: Vec<&'static str>,
     /// Changes or drops a bin: vantage, second of the run.
     #[expect(clippy::type_complexity, reason = "a plain hook")]
@@ -216,6 +220,36 @@ impl Drill {
         drill
     }
 
+    /// Returns a drill with one attack and one objective, “users”, with so many bad requests of a hundred in each second of the fault.
+    #[must_use]
+    pub fn users(bad: u64) -> Self {
+        let mut drill = Self::one();
+        drill.goals.truncate(1);
+        drill.acts[0].bad = if bad > 0 { vec![(0..HOLD, bad)] } else { Vec::new() };
+        drill
+    }
+
+    /// Writes the log of a run of that id into a folder, which is made. `change` changes the plan and the start in it.
+    pub fn write(&self, folder: &Path, run: &str, change: impl FnOnce(&mut Plan, &mut String)) {
+        let mut records = self.records();
+        let begun = records.iter_mut().find_map(|record| match &mut record.event {
+            Event::RunStarted { plan, wall, .. } => Some((plan, wall)),
+            _ => None,
+        });
+        let (plan, wall) = begun.unwrap();
+        change(plan, wall);
+        fs::create_dir_all(folder).unwrap();
+        let log = folder.join("events.jsonl");
+        let mut writer = Writer::create(&log).unwrap();
+        for record in records {
+            writer.append(record.at_us, record.event).unwrap();
+        }
+        drop(writer);
+        // The run's id stands in the ids of its injections, too.
+        let text = fs::read_to_string(&log).unwrap().replace(RUN, run);
+        fs::write(&log, text).unwrap();
+    }
+
     /// One attack on app1 by a fault about the canary's address, with the results of exchanges before, during and
     /// after.
     #[must_use]
@@ -228,7 +262,7 @@ impl Drill {
         for ((moment, second), met) in moments.into_iter().zip(all) {
             let event = Event::Exchanged {
                 attack: 0,
-                injection: "20261120-1402-friday-7f3a-0-0".parse().unwrap(),
+                injection: format!("{RUN}-0-0").parse().unwrap(),
                 moment,
                 asker: "app1".to_owned(),
                 other: "canary".to_owned(),

@@ -1,4 +1,4 @@
-//! What the log has of a source that was asked for an alert.
+//! Records of the answers of a source about an alert.
 
 use serde::{Deserialize, Serialize};
 

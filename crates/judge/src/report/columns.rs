@@ -1,6 +1,8 @@
 //! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that a coarse chart hides
 //! no outage. Seconds come in any order, and none of them is kept.
 
+use std::hash::{Hash, Hasher};
+
 use super::steps::Steps;
 
 /// Minimum length of a gap without measurements that is shown, in microseconds, because bins do not begin with the
@@ -29,8 +31,17 @@ pub(crate) struct Dot {
     pub(crate) p99: Option<u64>,
 }
 
+// A share is never NaN and never −0.
+impl Eq for Dot {}
+
+impl Hash for Dot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.from_us, self.until_us, self.share.to_bits(), self.p50, self.p99).hash(state);
+    }
+}
+
 /// Columns of equal width.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Columns {
     steps: Steps,
     dots: Vec<Option<Dot>>,
@@ -107,17 +118,9 @@ impl Columns {
     /// Returns all columns, also those without measurements, and the beginning of the first. Seconds from before the
     /// chart are left out.
     pub(crate) fn table(&self) -> (i64, impl Iterator<Item = Option<&Dot>>) {
-        let all = self.dots.iter().enumerate().skip(1);
-        // Bins begin between whole seconds: where a column is one bin, all columns begin with their bins.
-        let shift = match all.clone().find_map(|(place, dot)| Some((place, dot.as_ref()?))) {
-            Some((place, dot)) if self.steps.step_us <= 1_000_000 => {
-                let place = i64::try_from(place).unwrap_or(0) - 1;
-                let begin = self.steps.from_us.saturating_add(place.saturating_mul(self.steps.step_us));
-                dot.from_us.saturating_sub(begin).clamp(0, self.steps.step_us)
-            }
-            _ => 0,
-        };
-        (self.steps.from_us.saturating_add(shift), all.map(|(_, dot)| dot.as_ref()))
+        let all = self.dots.iter().skip(1);
+        let shift = all.clone().flatten().next().map_or(0, |dot| self.steps.shift_us(dot.from_us));
+        (self.steps.from_us.saturating_add(shift), all.map(Option::as_ref))
     }
 
     /// Returns the times without measurements.

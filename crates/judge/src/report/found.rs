@@ -1,4 +1,4 @@
-//! What reports show of findings. They follow from many runs, so whoever knows those gives them; nothing here opens or closes one.
+//! Findings as reports show them. They follow from many runs, so the caller passes them; nothing here opens or closes one.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ pub struct Found {
     pub state: String,
     /// The attack and the objective, in words.
     pub what: String,
-    /// When it was opened and by which run, and the same for its end, in words.
+    /// The times and the runs at which it was opened and closed, in words.
     pub course: String,
     /// The person or team that sees to it.
     pub owner: String,
-    /// Where it is worked on.
+    /// The ticket in which it is worked on.
     pub ticket: String,
     /// Anything else that people wrote.
     pub note: String,

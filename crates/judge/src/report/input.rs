@@ -23,9 +23,9 @@ pub struct Input<'a> {
     pub(super) findings: Vec<Found>,
     /// This judgement, and those before it; `None` where nobody asked.
     pub(super) judged: Option<(Judged, Vec<Judged>)>,
-    /// What people wrote about the run.
+    /// The notes of people about the run.
     pub(super) notes: Vec<Note>,
-    /// What is wrong with the notes.
+    /// The defects of the file of notes.
     notes_warning: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Adds what is known of findings from this run and others.
+    /// Adds the findings of this run and of others.
     #[must_use]
     pub fn with_findings(self, findings: Vec<Found>) -> Self {
         Self { findings, ..self }
     }
 
-    /// Adds who judges now, what the `report.json` of a folder says of judgements before, and the notes that lie there.
+    /// Adds this judgement, the earlier judgements in the `report.json` of a folder, and the notes in that folder.
     #[must_use]
     pub fn beside(self, folder: &Path, now: SystemTime) -> Self {
         let judged = Some(beside(folder, &self.card, self.log.records.len(), now));
@@ -71,12 +71,12 @@ impl<'a> Input<'a> {
         Self { judged, notes, notes_warning, ..self }
     }
 
-    /// Returns what is wrong with the log and with the notes.
+    /// Returns the defects of the log and of the notes, for people.
     pub(super) fn warnings(&self) -> Vec<String> {
         self.log.warnings.iter().chain(&self.notes_warning).cloned().collect()
     }
 
-    /// Returns what was judged before, in sentences.
+    /// Returns the earlier judgements, a sentence each.
     pub(super) fn judged_before(&self) -> Vec<String> {
         let of = |(now, before): &(Judged, Vec<Judged>)| before.iter().map(|one| one.sentence(now)).collect();
         self.judged.as_ref().map(of).unwrap_or_default()

@@ -25,7 +25,7 @@ struct Report<'a> {
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "<[Found]>::is_empty")]
     findings: &'a [Found],
-    /// What people wrote, in the order of time.
+    /// The notes of people, in the order of time.
     #[serde(skip_serializing_if = "<[Note]>::is_empty")]
     notes: &'a [Note],
 }

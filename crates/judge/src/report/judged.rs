@@ -1,5 +1,5 @@
-//! Who judged a run and when, and what was said before: a newer version may judge the same log otherwise, and an old verdict that somebody
-//! acted on must not vanish with that.
+//! The judgements of a run: this one and the earlier ones. A newer version may judge the same log differently, and an old verdict that somebody
+//! acted on must not vanish.
 
 use std::{fs, io::Read as _, path::Path, time::SystemTime};
 
@@ -10,9 +10,9 @@ use crate::{score::Scorecard, verdict::Verdict};
 
 /// The name of the file, as `Format::Json` has it.
 const REPORT: &str = "report.json";
-/// A larger `report.json` is none of ours.
+/// Maximum size of a `report.json` that is read, in bytes.
 const MOST: u64 = 256 << 20;
-/// Judgements that are kept; the oldest are dropped.
+/// Maximum number of earlier judgements that are kept; the oldest are dropped.
 const KEPT: usize = 20;
 
 /// One judgement of the run.
@@ -24,7 +24,7 @@ pub struct Judged {
     pub verdict: Verdict,
     /// 0 to 100.
     pub score: Option<u8>,
-    /// When that was said first, RFC 3339 UTC.
+    /// The time of the first report with this judgement, RFC 3339 UTC.
     pub at: String,
     /// Number of records of the log; `None` where that was not written down. A log grows when a run is collected.
     pub records: Option<usize>,
@@ -94,7 +94,7 @@ fn moment(time: SystemTime) -> String {
 }
 
 impl Judged {
-    /// Says it as one of those before, in a sentence.
+    /// Describes it as an earlier judgement, in a sentence.
     pub(super) fn sentence(&self, now: &Self) -> String {
         let score = self.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score}"));
         let day = self.at.get(..10).unwrap_or(&self.at);

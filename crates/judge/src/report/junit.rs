@@ -87,7 +87,7 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
     suite
 }
 
-/// Returns what a source was asked, and what it did not say.
+/// Returns the question to a source, and its gaps.
 fn samples(metric: &MetricCard) -> String {
     let mut text = format!("{}: {}, {} samples", metric.source, metric.asks, metric.samples);
     for gap in &metric.gaps {
@@ -97,7 +97,7 @@ fn samples(metric: &MetricCard) -> String {
     text
 }
 
-/// Returns what an objective rests on: in words, and as numbers without a unit (shares from 0 to 1, times in
+/// Returns the figures of an objective: in words, and as numbers without a unit (shares from 0 to 1, times in
 /// seconds, numbers of sources in the unit of their query).
 fn properties(objective: &ObjectiveCard) -> Vec<(&'static str, String)> {
     let one = &objective.measured;

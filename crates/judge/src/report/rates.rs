@@ -1,5 +1,7 @@
-//! How often lines of a log matched on one host, in steps of time. A step has the lowest and the highest rate of what was read in
-//! it, so that a coarse chart hides no peak. What was not read has no rate.
+//! The rates of matching lines of a log on one host, in steps of time. A step has the lowest and the highest rate that was read in
+//! it, so that a coarse chart hides no peak. A step of which nothing was read has no rate.
+
+use std::hash::{Hash, Hasher};
 
 use super::steps::Steps;
 use crate::log::HostLog;
@@ -16,8 +18,17 @@ pub(crate) struct Rate {
     pub(crate) high: f64,
 }
 
+// A rate is never NaN and never −0.
+impl Eq for Rate {}
+
+impl Hash for Rate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.low.to_bits(), self.high.to_bits()).hash(state);
+    }
+}
+
 /// A stretch of time with the reason why something is not known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Doubt {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
@@ -25,10 +36,10 @@ pub(crate) struct Doubt {
 }
 
 /// The rates of one log on one host, or on hosts that are alike.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rates {
     pub(crate) steps: Steps,
-    /// Where bins begin after the beginning of a step of one bin.
+    /// See [`Steps::shift_us`].
     pub(crate) shift_us: i64,
     pub(crate) all: Vec<Option<Rate>>,
     /// Time that was not read.
@@ -38,7 +49,7 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// Takes what an agent read, in the order of time.
+    /// Makes the rates of an agent's records, which come in the order of time.
     pub(crate) fn of<'l>(steps: Steps, read: impl Iterator<Item = &'l HostLog>) -> Self {
         let mut rates =
             Self { steps, shift_us: 0, all: vec![None; steps.count()], gaps: Vec::new(), more: Vec::new() };
@@ -51,11 +62,9 @@ impl Rates {
             }
             rates.gap(known, one.from_us, absent.take());
             known = known.max(one.until_us);
-            if first && steps.step_us <= 1_000_000 {
-                let begin = steps.from_us.saturating_add(steps.place(one.from_us) * steps.step_us);
-                rates.shift_us = one.from_us.saturating_sub(begin).clamp(0, steps.step_us);
+            if std::mem::take(&mut first) {
+                rates.shift_us = steps.shift_us(one.from_us);
             }
-            first = false;
             let why = one.missed.clone().or_else(|| {
                 (one.cut > 0).then(|| format!("{} lines were too long to be searched completely", one.cut))
             });
@@ -100,6 +109,11 @@ impl Rates {
                 high: there.high.max(rate),
             }));
         }
+    }
+
+    /// Whether any step has several rates.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.all.iter().flatten().any(|rate| rate.low < rate.high)
     }
 
     /// Returns the highest rate; 0 if nothing matched or nothing was read.

@@ -1,7 +1,7 @@
 //! Steps of equal length on the axis of time, of whole seconds: the columns of lines and of maps.
 
 /// Steps from one moment to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Steps {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
@@ -24,6 +24,16 @@ impl Steps {
         usize::try_from(span.div_ceil(self.step_us.max(1).cast_unsigned())).unwrap_or(1).max(1)
     }
 
+    /// Returns by how much all steps begin later, if each is one bin: bins begin between whole seconds. `from_us` is the start of any
+    /// bin. 0 where a step has several bins.
+    pub(crate) fn shift_us(&self, from_us: i64) -> i64 {
+        if self.step_us > 1_000_000 {
+            return 0;
+        }
+        let begin = self.from_us.saturating_add(self.place(from_us).saturating_mul(self.step_us));
+        from_us.saturating_sub(begin).clamp(0, self.step_us)
+    }
+
     /// Returns the place of a moment; below 0 before the first step.
     pub(crate) fn place(&self, us: i64) -> i64 {
         us.saturating_sub(self.from_us).div_euclid(self.step_us.max(1))
@@ -42,5 +52,8 @@ mod tests {
         let all = Steps::new(i64::MIN, i64::MAX, 7);
         assert!(all.count() <= 8 && all.step_us > 0, "{all:?}");
         assert_eq!(Steps::new(5, 5, 0).count(), 1);
+        let seconds = Steps::new(0, 10_000_000, 10);
+        assert_eq!([300_000, 7_300_000, 2_000_000].map(|us| seconds.shift_us(us)), [300_000, 300_000, 0]);
+        assert_eq!(steps.shift_us(300_000), 0, "a step has three bins");
     }
 }

@@ -134,7 +134,6 @@ impl LogValues {
 impl RateValues {
     fn of(line: &RateLine) -> Self {
         let rates = &line.rates;
-        let wide = rates.all.iter().flatten().any(|rate| rate.low < rate.high);
         let values = |get: fn(&Rate) -> f64| {
             let value = |rate: &Option<Rate>| rate.as_ref().map(|rate| (get(rate) * 1e3).round() / 1e3);
             rates.all.iter().map(value).collect::<Vec<_>>()
@@ -157,7 +156,7 @@ impl RateValues {
             from: rates.steps.from_us.saturating_add(rates.shift_us) / 1000,
             step: rates.steps.step_us / 1000,
             high: values(|rate| rate.high),
-            low: if wide { values(|rate| rate.low) } else { Vec::new() },
+            low: if rates.is_wide() { values(|rate| rate.low) } else { Vec::new() },
             more: stretches(&rates.more),
             gaps: stretches(&rates.gaps),
         }

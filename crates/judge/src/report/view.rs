@@ -60,30 +60,30 @@ pub(crate) struct View {
     /// The most urgent message; empty if everything was undone.
     pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
-    /// What the whole run burnt of error budgets, a sentence each.
+    /// The error budgets that the whole run burnt, a sentence each.
     pub(crate) budgets: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
-    /// What a reader wants to know first.
+    /// The answers to a reader's first questions.
     pub(crate) answers: Vec<Answer>,
     /// The terms of the page, each with its meaning.
     pub(crate) terms: BTreeMap<&'static str, &'static str>,
     /// The lanes of the run, as SVG.
     pub(crate) lanes: String,
     pub(crate) timelines: Vec<ChartView>,
-    /// What sources measured over the whole run.
+    /// The measurements of sources over the whole run.
     pub(crate) metrics: Vec<MetricRun>,
-    /// What agents read of logs over the whole run.
+    /// The counts of logs over the whole run.
     pub(crate) logs: Vec<LogRun>,
     pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
-    /// What people wrote.
+    /// The notes of people.
     pub(crate) notes: Vec<EventView>,
     pub(crate) hosts: Vec<HostView>,
     pub(crate) findings: Vec<Found>,
-    /// What was judged before.
+    /// Earlier judgements, a sentence each.
     pub(crate) before: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct ObjectiveView {
     /// A sentence if there are too many vantages to show.
     pub(crate) fewer: String,
     pub(crate) metric: Option<MetricView>,
-    /// What was burnt of its error budget; empty without one.
+    /// The share of its error budget that was burnt, a sentence; empty without a budget.
     pub(crate) budget: String,
 }
 

@@ -1,8 +1,8 @@
-//! What a source said of an alert, as the card of an attack has it.
+//! The answers of a source about an alert, as the card of an attack has them.
 
 use serde::{Deserialize, Serialize};
 
-/// What a source said of an alert in one attack. Times are microseconds.
+/// The answers of a source about an alert in one attack. Times are microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertCard {
     /// The source.

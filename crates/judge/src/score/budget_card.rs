@@ -1,11 +1,11 @@
-//! What was burnt of error budgets, as serialized in `report.json`.
+//! The burnt shares of error budgets, as serialized in `report.json`.
 
 use serde::{Deserialize, Serialize};
 
 use super::format;
 use crate::verdict::Verdict;
 
-/// What was burnt of an error budget. All shares are of the budget of the whole window; above 1 it is used up.
+/// The burnt share of an error budget. All shares are of the budget of the whole window; at 1 it is used up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BudgetCard {
     /// Share of good requests over the window that is promised.
@@ -33,7 +33,7 @@ pub struct BudgetCard {
     pub why: String,
 }
 
-/// What a whole run burnt of the error budget of an objective.
+/// The share of an objective's error budget that a whole run burnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BurntCard {
     /// The objective.
@@ -67,7 +67,7 @@ impl BudgetCard {
                 if low == high { burnt } else { format!("{burnt} ({low} to {high})") }
             }
             (Some(burnt), ..) => format::percent(burnt),
-            (None, Some(low), _) if low > 0.0 => format!("unknown, {} at least", format::percent(low)),
+            (None, Some(low), _) if low > 0.0 => format!("unknown, {} at least", format::percent_down(low)),
             (None, ..) => "unknown".to_owned(),
         }
     }

@@ -35,11 +35,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) last_us: i64,
     pub(crate) attacks: Vec<AttackFacts<'a>>,
     pub(crate) gaps: Vec<(i64, i64)>,
-    /// What sources said, by objective.
+    /// The answers of sources, by objective.
     pub(crate) sampled: BTreeMap<&'a str, SampledFacts<'a>>,
-    /// What sources said of alerts, by objective.
+    /// The answers of sources about alerts, by objective.
     pub(crate) alerts: BTreeMap<&'a str, Vec<AlertFacts<'a>>>,
-    /// What agents read of logs, by log and host, with the uncertainty of the host's clock.
+    /// The records of hosts' logs, by log and host, with the uncertainty of the host's clock.
     pub(crate) logs: BTreeMap<(&'a str, &'a str), Vec<(i64, &'a HostLog)>>,
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
     /// Times at which a host's agent started, and at which its link came back after a reboot.
@@ -53,7 +53,7 @@ pub(crate) struct Facts<'a> {
     index: Index<'a>,
 }
 
-/// What a source said of an alert, once.
+/// One answer of a source about an alert.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlertFacts<'a> {
     pub(crate) asked_us: i64,

@@ -21,6 +21,20 @@ pub fn percent(share: f64) -> String {
     if value > 50.0 { "just under 100 %".to_owned() } else { "just over 0 %".to_owned() }
 }
 
+/// Formats a share as a lower bound: rounded down, so that it is never more than the share. Otherwise as [`percent`].
+#[must_use]
+pub fn percent_down(share: f64) -> String {
+    for decimals in 1..=4 {
+        let steps = 100.0 * 10_f64.powi(decimals);
+        // What is a whole number of steps may be a little below it.
+        let down = (share * steps + 1e-9).floor() / steps;
+        if down > 0.0 {
+            return percent(down);
+        }
+    }
+    percent(share)
+}
+
 /// Formats a duration in microseconds.
 #[must_use]
 pub fn time(us: i64) -> String {
@@ -154,6 +168,13 @@ mod tests {
         assert_eq!(percent(0.99999), "99.999 %");
         assert_eq!(percent(0.999_999_999), "just under 100 %");
         assert_eq!(percent(0.000_02), "0.002 %");
+    }
+
+    #[test]
+    fn a_lower_bound_is_rounded_down() {
+        let shares = [0.0996, 0.09999, 0.29, 0.1 + 0.2, 0.000_16, 1e-9, 1.2, 1.23456];
+        let texts = ["9.9 %", "9.9 %", "29 %", "30 %", "0.01 %", "just over 0 %", "120 %", "123.4 %"];
+        assert_eq!(shares.map(percent_down), texts);
     }
 
     #[test]

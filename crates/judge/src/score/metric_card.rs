@@ -1,13 +1,13 @@
-//! What a source measured, as serialized in `report.json`.
+//! The measurements of a source, as serialized in `report.json`.
 
 use serde::{Deserialize, Serialize};
 
-/// What a source measured of one objective during one attack.
+/// The measurements of a source for one objective during one attack.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricCard {
     /// The source.
     pub source: String,
-    /// What was asked.
+    /// The question.
     pub asks: String,
     /// The unit of its values; empty where the scenario names none.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,8 +1,8 @@
-//! What a source said of one objective in the whole run, in the order of time, so that an attack looks at its own part only.
+//! The answers of a source about one objective in the whole run, in the order of time, so that an attack looks at its own part only.
 
 use crate::log::Sample;
 
-/// What a source said of one objective.
+/// The answers of a source about one objective.
 #[derive(Debug, Default)]
 pub(crate) struct SampledFacts<'a> {
     /// All samples.
@@ -14,7 +14,7 @@ pub(crate) struct SampledFacts<'a> {
     /// The median time that a question took.
     took_us: i64,
     took: Vec<i64>,
-    /// When the record of each question without an answer was written.
+    /// The times at which the records of questions without an answer were written.
     failed_at: Vec<i64>,
     /// Each question without an answer: the last moment that was asked for, and why.
     failed: Vec<(i64, &'a str)>,

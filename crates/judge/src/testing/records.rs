@@ -8,7 +8,7 @@ use firedrill_wire::{
     journal::{AgentEvent, HealReason, State, What},
 };
 
-use super::{Act, BASELINE, Drill, HOLD, LENGTH, RATE, RECOVERY, S, SETTLE, bin};
+use super::{Act, BASELINE, Drill, HOLD, LENGTH, RATE, RECOVERY, RUN, S, SETTLE, WALL, bin};
 use crate::log::{Event, Outcome, Record};
 
 impl Drill {
@@ -16,14 +16,14 @@ impl Drill {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let plan = self.plan();
-        let run: RunId = "20261120-1402-friday-7f3a".parse().unwrap();
+        let run: RunId = RUN.parse().unwrap();
         // Each event with its time; equal times keep their order.
         let mut events: Vec<(i64, Event)> = vec![(
             0,
             Event::RunStarted {
                 run: run.clone(),
                 plan: Box::new(plan.clone()),
-                wall: "2026-11-20T14:02:11Z".to_owned(),
+                wall: WALL.to_owned(),
                 operator: "alice".to_owned(),
                 version: "0.1.0".to_owned(),
                 attempt: 1,

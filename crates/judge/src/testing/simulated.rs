@@ -30,7 +30,7 @@ const TAIL_US: i64 = 3_500_000;
 pub struct Setup {
     /// Requests a second.
     pub rate: f64,
-    /// When they are sent.
+    /// The times at which they are sent.
     pub arrivals: Arrivals,
     /// Duration of the fault.
     pub hold_us: i64,

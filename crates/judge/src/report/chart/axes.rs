@@ -27,7 +27,7 @@ impl Chart {
         }
     }
 
-    /// Draws what is wanted, with labels that lie on top of all lines.
+    /// Draws the goals, with labels that lie on top of all lines.
     pub(super) fn goals(&self, svg: &mut String, floor: f64, scale: &Scale) {
         if let Some((good, label)) = self.good.as_ref().filter(|(good, _)| *good > floor) {
             goal(svg, TOP, TOP + SHARE * (1.0 - (good - floor) / (1.0 - floor)), label);

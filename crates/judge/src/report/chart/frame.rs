@@ -125,7 +125,7 @@ pub(super) fn rule(svg: &mut String, y: f64, label: &str, class: &str) {
     );
 }
 
-/// Draws what is wanted as a dashed line with its label at the right end, inside the panel that begins at `top`.
+/// Draws a goal as a dashed line with its label at the right end, inside the panel that begins at `top`.
 pub(super) fn goal(svg: &mut String, top: f64, y: f64, label: &str) {
     // Above the line, where there is room.
     let text = if y - top < 14.0 { y + 12.0 } else { y - 4.0 };

@@ -1,4 +1,4 @@
-//! Draws what happened, on the time axis of the charts: faults, guards, alerts and other moments, in lanes.
+//! Draws the events of a run in lanes on the time axis of the charts: faults, guards, alerts and other moments.
 
 use std::fmt::Write as _;
 

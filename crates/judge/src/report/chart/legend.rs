@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{report::columns::Dot, score::format};
 
-/// How a key shows what it is about.
+/// The symbol of a key.
 #[derive(Clone, Copy)]
 pub(super) enum Sign {
     Line,

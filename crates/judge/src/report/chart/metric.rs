@@ -21,7 +21,7 @@ pub(crate) struct Panel {
     /// An id that is unique on the page.
     pub(crate) id: String,
     pub(crate) title: String,
-    /// What the source was asked.
+    /// The question to the source.
     pub(crate) asks: String,
     pub(crate) unit: Unit,
     /// The unit of its values as the scenario names it; may be empty.

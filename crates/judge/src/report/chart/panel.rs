@@ -1,4 +1,4 @@
-//! What the panels of metrics and logs share: their beginning, the shaded stretches, the strips of what is not known.
+//! The parts that panels of metrics and logs share: their beginning, the shaded stretches, the strips over unknown stretches.
 
 use std::fmt::Write as _;
 

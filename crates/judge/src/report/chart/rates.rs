@@ -1,4 +1,4 @@
-//! Draws how often lines of a log matched over time: a line for each host or group of hosts, what is wanted as a dashed line,
+//! Draws the rates of matching lines of a log over time: a line for each host or group of hosts, the goal as a dashed line,
 //! strips where nothing was read and where lines may be missing.
 
 use std::fmt::Write as _;
@@ -89,8 +89,7 @@ impl Lane {
             let of = format!(" data-h=\"{}\"", line.hosts);
             legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &of);
         }
-        let wide = |line: &RateLine| line.rates.all.iter().flatten().any(|rate| rate.low < rate.high);
-        if self.lines.iter().any(wide) {
+        if self.lines.iter().any(|line| line.rates.is_wide()) {
             legend.key(Sign::Line, "line vk", "highest in a step", "");
             legend.key(Sign::Line, "thin vk", "lowest in a step", "");
         }
@@ -106,7 +105,7 @@ impl Lane {
     fn path(&self, line: &RateLine, low: bool, y: impl Fn(f64) -> f64) -> String {
         let steps = line.rates.steps;
         let (mut d, mut last, mut end) = (String::new(), None::<String>, String::new());
-        let wide = line.rates.all.iter().flatten().any(|rate| rate.low < rate.high);
+        let wide = line.rates.is_wide();
         let from = steps.from_us.saturating_add(line.rates.shift_us);
         for (at, rate) in line.rates.all.iter().enumerate() {
             let Some(rate) = rate.filter(|_| wide || !low) else {

@@ -139,7 +139,7 @@ fn write_case(text: &mut String, class: &str, case: &Case) {
     text.push_str("        </testcase>\n");
 }
 
-/// What is empty is left out.
+/// Empty values are left out.
 fn write_properties(text: &mut String, indent: &str, properties: &[(&'static str, String)]) {
     let mut properties = properties.iter().filter(|(_, value)| !value.is_empty()).peekable();
     if properties.peek().is_none() {

@@ -1,4 +1,4 @@
-//! What sources said of alerts, for people.
+//! The answers of sources about alerts, for people.
 
 use serde::Serialize;
 
@@ -16,9 +16,9 @@ pub(crate) struct AlertView {
     pub(crate) source: String,
     pub(crate) detected: String,
     pub(crate) resolved: String,
-    /// When answers found it firing.
+    /// The times at which answers found it firing.
     pub(crate) firing: String,
-    /// How often its source was asked.
+    /// The number of questions to its source, for people.
     pub(crate) asked: String,
 }
 

@@ -23,7 +23,7 @@ pub struct HostView {
     pub state: &'static str,
     pub(crate) glyph: &'static str,
     pub(crate) compared: String,
-    /// What the run left behind.
+    /// The effects that the run left behind.
     pub ours: Vec<String>,
     pub(crate) foreign: Vec<String>,
 }

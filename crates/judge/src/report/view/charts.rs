@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::HashSet};
 
-use firedrill_plan::plan::model::{Goal, Phase, Plan, Probe};
+use firedrill_plan::{
+    alike::together,
+    plan::model::{Goal, Phase, Plan, Probe},
+};
 use serde::Serialize;
 
 use crate::{
@@ -27,25 +30,18 @@ pub(super) const MOST_LINES: usize = 6;
 
 /// The lines of a chart: vantages with their columns, and whether they count.
 pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
-    let line = |(name, counts, columns): (&str, bool, Columns)| Line {
-        name: name.to_owned(),
-        counts,
-        columns,
-        members: vec![name.to_owned()],
-        vantages: names.refer([name]),
+    let all: Vec<Sighted<'v>> = all.collect();
+    let line = |group: Vec<&Sighted<'v>>| {
+        let (_, counts, columns) = group.first()?;
+        let members: Vec<String> = group.iter().map(|(name, ..)| (*name).to_owned()).collect();
+        let name = match members.as_slice() {
+            [only] => only.clone(),
+            more => super::few::alike(more),
+        };
+        let vantages = names.refer(members.iter().map(String::as_str));
+        Some(Line { name, counts: *counts, columns: columns.clone(), members, vantages })
     };
-    let mut lines: Vec<Line> = Vec::new();
-    for line in all.map(line) {
-        let same = |other: &&mut Line| other.counts == line.counts && other.columns == line.columns;
-        match lines.iter_mut().find(same) {
-            Some(other) => other.members.extend(line.members),
-            None => lines.push(line),
-        }
-    }
-    for line in lines.iter_mut().filter(|line| line.members.len() > 1) {
-        line.vantages = names.refer(line.members.iter().map(String::as_str));
-        line.name = super::few::alike(&line.members);
-    }
+    let mut lines: Vec<Line> = together(&all, drawn_as).into_iter().filter_map(line).collect();
     if lines.len() <= MOST_LINES {
         return lines;
     }
@@ -75,6 +71,14 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
         }
     }
     lines
+}
+
+/// A vantage, whether it counts, and its columns.
+type Sighted<'v> = (&'v str, bool, Columns);
+
+/// Returns what is equal in vantages that share a line.
+fn drawn_as<'s>(one: &&'s Sighted<'_>) -> (bool, &'s Columns) {
+    (one.1, &one.2)
 }
 
 /// A limit with its label.
@@ -127,7 +131,7 @@ fn marks(attack: &AttackCard) -> Vec<Mark> {
     });
     let times = super::times::of(attack).into_iter().map(|time| Mark {
         at_us: time.until_us,
-        label: format!("{} after {}", time.what, format::time(time.until_us.saturating_sub(time.from_us))),
+        label: time.label(),
         title: time.title(),
     });
     stretches.chain(times).collect()

@@ -34,7 +34,7 @@ pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
     all
 }
 
-/// Returns what people wrote. A note whose time cannot be read stands at the end.
+/// Returns the notes of people as rows. A note whose time cannot be read stands at the end.
 pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
     let row = |note: &Note| {
         let at = note.at_us(input.started()).unwrap_or(input.facts.last_us);

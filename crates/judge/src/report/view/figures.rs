@@ -81,7 +81,7 @@ pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> S
 pub(super) fn partial<'f>(all: impl Iterator<Item = &'f FigureCard>) -> String {
     let all: Vec<&FigureCard> = all.collect();
     let worst = all.iter().filter_map(|one| one.partial).max_by_key(|one| (one.bad, one.for_us));
-    // Where a part was not measured, there may be more.
+    // In a part that was not measured there may be more.
     let unsure = all.iter().any(|one| one.outage.is_none());
     match worst {
         _ if all.is_empty() => NONE.to_owned(),

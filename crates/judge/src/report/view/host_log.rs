@@ -1,4 +1,4 @@
-//! What agents read of logs, for people: a row for each phase with matching lines or with doubts, and its first lines.
+//! The counts of hosts' logs, for people: a row for each phase with matching lines or with doubts, and its first lines.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::score::{
 /// Maximum number of rows of an attack.
 const ROWS: usize = 60;
 
-/// What was read of a log in one phase, or in all of them.
+/// The counts of a log in one phase, or in all of them.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LogView {
     pub(crate) log: String,

@@ -134,12 +134,7 @@ fn times(attacks: &[AttackCard]) -> Vec<Item> {
     let item = |attack: &AttackCard, time: super::times::Time| Item {
         from_us: time.from_us,
         until_us: time.until_us,
-        label: format!(
-            "{} {} after {}",
-            attack.index + 1,
-            time.what,
-            format::time(time.until_us.saturating_sub(time.from_us))
-        ),
+        label: format!("{} {}", attack.index + 1, time.label()),
         title: time.title(),
         class: "took",
         attack: Some(attack.index + 1),

@@ -1,4 +1,4 @@
-//! The lanes of logs on the run's axis of time: how often lines matched, a lane for each log.
+//! The lanes of logs on the run's axis of time, a lane for each log: the rates of matching lines.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(crate) struct LogRun {
     pub(crate) values: LogValues,
 }
 
-/// Draws what agents read of each log over the whole run.
+/// Draws the rates of each log over the whole run.
 pub(super) fn of_run(input: &Input<'_>) -> Vec<LogRun> {
     let Some(plan) = input.facts.plan else { return Vec::new() };
     let lines: usize = plan.logs.iter().map(|log| log.on.len().min(MOST_LINES)).sum::<usize>().max(1);
@@ -61,7 +61,7 @@ fn of_log(input: &Input<'_>, plan: &Plan, log: &Log, place: usize, lines: usize)
     let values = groups(input, &log.on, |host| read(host, most(VALUES, VALUE_BYTES, usize::MAX)));
     let drawn: BTreeMap<&str, Rates> =
         log.on.iter().map(|host| (host.as_str(), read(host, most(DRAWN, STEP_BYTES, COLUMNS)))).collect();
-    // The same hosts are together as in the values, which tell more of them apart.
+    // Hosts are grouped as in the values, which have more steps and so tell more hosts apart.
     let lane = Lane {
         id: format!("log-run-{place}"),
         title: format!("log {}: the whole run", log.spec.name),
@@ -91,8 +91,7 @@ fn groups<'h>(
     read: impl Fn(&str) -> Rates,
 ) -> Vec<(RateLine, Vec<&'h str>)> {
     let all: Vec<(&str, Rates)> = hosts.iter().map(|host| (host.as_str(), read(host))).collect();
-    let key = |(_, rates): &&(&str, Rates)| format!("{rates:?}");
-    let mut groups = together(&all, key);
+    let mut groups = together(&all, rates_of);
     if groups.len() > MOST_LINES {
         let unread = |rates: &Rates| rates.gaps.iter().map(|gap| gap.until_us - gap.from_us).sum::<i64>();
         groups.sort_by_cached_key(|group| {
@@ -117,6 +116,10 @@ fn groups<'h>(
         Some((RateLine { name, hosts: places, rates }, hosts))
     };
     groups.into_iter().enumerate().filter_map(line).collect()
+}
+
+fn rates_of<'r>(one: &&'r (&str, Rates)) -> &'r Rates {
+    &one.1
 }
 
 fn bound(plan: &Plan, log: &Log) -> Option<(f64, String)> {

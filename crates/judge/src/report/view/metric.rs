@@ -1,4 +1,4 @@
-//! What a source measured, in words, and its panel.
+//! The measurements of a source in words, and their panel.
 
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ fn of_attack(
     Some(panel.svg())
 }
 
-/// What a source measured over the whole run.
+/// The measurements of a source over the whole run.
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricRun {
     caption: String,

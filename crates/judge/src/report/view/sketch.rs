@@ -51,7 +51,7 @@ struct Most {
     heat: usize,
 }
 
-/// What was measured of one probe at one vantage over the whole run.
+/// The measurements of one probe at one vantage over the whole run.
 struct Whole {
     /// As it is drawn.
     drawn: Columns,
@@ -59,7 +59,7 @@ struct Whole {
     values: Columns,
 }
 
-/// What a page draws of a run.
+/// The parts of a run that a page draws.
 pub(crate) struct Drawn {
     pub(crate) timelines: Vec<ChartView>,
     /// The charts of each attack.
@@ -150,7 +150,7 @@ impl Eye for Sketch<'_> {
         let whole = self.whole.entry((stream.probe.clone(), stream.vantage.clone())).or_insert_with(|| {
             Whole { drawn: Columns::new(0, end_us, most.run), values: Columns::new(0, end_us, most.values) }
         });
-        // What a target sees is not what users see.
+        // A vantage on a target does not see what users see.
         let counts = !self.targets.contains(&stream.vantage);
         let heat = self.heats.entry(stream.probe.clone()).or_insert_with(|| Heat::new(0, end_us, most.heat));
         for second in &stream.seconds {

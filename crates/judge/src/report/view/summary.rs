@@ -48,7 +48,7 @@ impl From<&str> for Line {
     }
 }
 
-/// What the scenario promised, and whether that held.
+/// The promise of the scenario, and whether it held.
 #[derive(Debug, Serialize)]
 pub(crate) struct Promise {
     pub(crate) text: String,
@@ -92,7 +92,7 @@ fn missed(attack: &AttackCard) -> String {
     format!("under “{}” the objective “{}” missed its goal ({figure}){more}", attack.name, first.name)
 }
 
-/// Returns what was measured of a violated objective, and what was wanted.
+/// Returns the figure of a violated objective, and its goal.
 fn figure(one: &ObjectiveCard) -> String {
     match one.measured.endless {
         // A quantile among requests without an answer is no figure: how many were fast enough is.
@@ -164,7 +164,7 @@ fn tried(input: &Input<'_>) -> Vec<Line> {
     input.card.attacks.iter().filter_map(line).collect()
 }
 
-/// Tells what the run burnt of error budgets.
+/// Tells the shares of error budgets that the run burnt.
 fn burnt(card: &Scorecard) -> Vec<Line> {
     card.budgets.iter().map(|sum| Line { text: sum.sentence(), attack: 0 }).collect()
 }

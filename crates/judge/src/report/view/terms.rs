@@ -22,7 +22,10 @@ const ALL: [(&str, &str); 17] = [
         "failed requests as a part of those that the goal for good requests allows over the attack; above 100 % it is overspent",
     ),
     ("p50, p99", "half of the requests, and 99 of 100, were answered within this time"),
-    ("likely", "the range that the true value is in, each end with 95 % confidence"),
+    (
+        "likely",
+        "a range that has the true value in it in at least 95 % of cases: each end errs in at most 2.5 %",
+    ),
     ("held", "all that was promised is shown by enough measurements"),
     ("violated", "what was measured breaks a promise for certain"),
     ("unknown", "not decided: something did not land or was not measured"),

@@ -8,17 +8,26 @@ use crate::score::{
 /// A time that is known and is not zero, on the run's clock.
 pub(super) struct Time {
     /// `detected`, `mitigated` or `recovered`.
-    pub(super) what: &'static str,
+    what: &'static str,
     since: &'static str,
     pub(super) from_us: i64,
     pub(super) until_us: i64,
 }
 
 impl Time {
-    /// Says it in words.
+    /// Describes it in a few words: `detected after 12 s`.
+    pub(super) fn label(&self) -> String {
+        format!("{} after {}", self.what, self.took())
+    }
+
+    /// Describes it in words: `detected 12 s after the fault's start, at 01:12.0`.
     pub(super) fn title(&self) -> String {
-        let took = format::time(self.until_us.saturating_sub(self.from_us));
-        format!("{} {took} after the {}, at {}", self.what, self.since, format::clock(self.until_us))
+        let at = format::clock(self.until_us);
+        format!("{} {} after the {}, at {at}", self.what, self.took(), self.since)
+    }
+
+    fn took(&self) -> String {
+        format::time(self.until_us.saturating_sub(self.from_us))
     }
 }
 

@@ -62,7 +62,7 @@ fn judged(goal: LogGoal, read: impl Fn(&str, i64) -> Option<HostLog>) -> (Object
     (attack.objectives.remove(0), attack.logs)
 }
 
-/// So many lines on `app2` in the second 50; nothing else.
+/// Lines on `app2` in the second 50, and none elsewhere.
 fn at_50(count: u64) -> impl Fn(&str, i64) -> Option<HostLog> {
     move |host, second| Some(read(host, second, if host == "app2" && second == 50 { count } else { 0 }))
 }
