@@ -8,8 +8,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use firedrill::log::{Event, Writer};
-use firedrill_judge::testing::Drill;
+use firedrill_judge::testing::{Drill, RUN};
 
 /// Three runs of one plan, of which the last fails, and a folder without a log.
 fn runs() -> tempfile::TempDir {
@@ -26,25 +25,12 @@ fn runs() -> tempfile::TempDir {
 
 /// Writes a run with that many bad requests of a hundred in each second of its fault.
 fn run(folder: &Path, day: u32, bad: u64, ticket: &str) {
-    let mut drill = Drill::one();
-    drill.goals.truncate(1);
-    drill.acts[0].bad = if bad > 0 { vec![(0..60, bad)] } else { Vec::new() };
-    let id = format!("202611{day:02}-1402-friday-7f3a");
-    let home = folder.join("reports").join(&id);
-    fs::create_dir_all(&home).unwrap();
-    let mut writer = Writer::create(&home.join("events.jsonl")).unwrap();
-    for mut record in drill.records() {
-        if let Event::RunStarted { plan, wall, .. } = &mut record.event {
-            *wall = format!("2026-11-{day:02}T14:02:11Z");
-            plan.seed = u64::from(day);
-            plan.meta.insert("ticket".to_owned(), ticket.to_owned());
-        }
-        writer.append(record.at_us, record.event).unwrap();
-    }
-    drop(writer);
-    // The drill's id stands in the ids of its injections, too.
-    let log = fs::read_to_string(home.join("events.jsonl")).unwrap();
-    fs::write(home.join("events.jsonl"), log.replace(BAD, &id)).unwrap();
+    let id = of_day(day);
+    Drill::users(bad).write(&folder.join("reports").join(&id), &id, |plan, wall| {
+        *wall = format!("2026-11-{day:02}T14:02:11Z");
+        plan.seed = u64::from(day);
+        plan.meta.insert("ticket".to_owned(), ticket.to_owned());
+    });
 }
 
 /// Not as in the CI system that these tests may run in.
@@ -74,7 +60,7 @@ fn json(folder: &Path, words: &[&str]) -> serde_json::Value {
 
 const GOOD: &str = "20261106-1402-friday-7f3a";
 const FAIR: &str = "20261113-1402-friday-7f3a";
-const BAD: &str = "20261120-1402-friday-7f3a";
+const BAD: &str = RUN;
 
 #[test]
 fn the_history_is_a_table_and_names_what_is_damaged() {

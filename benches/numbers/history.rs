@@ -8,8 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill::log::Writer;
-use firedrill_judge::testing::Drill;
+use firedrill_judge::testing::{Drill, RUN, WALL};
 
 use crate::{
     Failure,
@@ -19,9 +18,6 @@ use crate::{
 
 const RUNS: u32 = 10_000;
 const LOOKS: u32 = 20;
-/// The run's id in the log that all others are made from.
-const ID: &str = "20261120-1402-friday-7f3a";
-const WALL: &str = "2026-11-20T14:02:11Z";
 
 pub(crate) fn run() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
@@ -60,15 +56,10 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 /// Writes the runs; returns the size of one log in bytes.
 fn make(folder: &Path, reports: &Path) -> Result<usize, Failure> {
-    let golden = folder.join("golden.jsonl");
     let mut drill = Drill::one();
     drill.vantages.truncate(1);
-    let mut writer = Writer::create(&golden)?;
-    for record in drill.records() {
-        writer.append(record.at_us, record.event)?;
-    }
-    drop(writer);
-    let log = fs::read_to_string(&golden)?;
+    drill.write(folder, RUN, |_, _| {});
+    let log = fs::read_to_string(folder.join("events.jsonl"))?;
     // Older than what a history reads again to be sure.
     let before = SystemTime::now() - Duration::from_secs(60);
     for number in 0..RUNS {
@@ -77,7 +68,7 @@ fn make(folder: &Path, reports: &Path) -> Result<usize, Failure> {
         let home = reports.join(&id);
         fs::create_dir_all(&home)?;
         let file = home.join("events.jsonl");
-        fs::write(&file, log.replace(ID, &id).replacen(WALL, &wall, 1))?;
+        fs::write(&file, log.replace(RUN, &id).replacen(WALL, &wall, 1))?;
         File::options().write(true).open(&file)?.set_modified(before)?;
     }
     Ok(log.len())

@@ -165,7 +165,7 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
         };
     }
     // Runs without alerts have no column for them.
-    let alerts = entries.iter().any(|entry| entry.detected_us.is_some());
+    let alerts = entries.iter().any(|entry| entry.times.detected_us.is_some());
     let mut heads = vec!["time (UTC)", "scenario", "verdict", "score"];
     heads.extend(alerts.then_some("detected"));
     heads.extend(["mitigated", "recovered", "violated", "run"]);
@@ -187,10 +187,10 @@ fn row(entry: &Entry, running: bool, alerts: bool) -> Vec<String> {
         entry.ended_as(running).to_owned(),
         entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
     ];
-    row.extend(alerts.then(|| time(entry.detected_us)));
+    row.extend(alerts.then(|| time(entry.times.detected_us)));
     // A folder's name is the only text here that no log was read for.
     let folder = harmless(&entry.folder).replace('\n', " ");
-    row.extend([time(entry.mitigated_us), time(entry.recovered_us), told, folder]);
+    row.extend([time(entry.times.mitigated_us), time(entry.times.recovered_us), told, folder]);
     row
 }
 

@@ -71,8 +71,8 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
     let last = runs.last();
     let now = or_not(last.and_then(|entry| entry.score).map(|score| score.to_string()));
     // A scenario without alerts has no line for them.
-    let alerts = runs.iter().any(|entry| entry.detected_us.is_some());
-    let detection = alerts.then(|| times("detection", runs, |entry| entry.detected_us));
+    let alerts = runs.iter().any(|entry| entry.times.detected_us.is_some());
+    let detection = alerts.then(|| times("detection", runs, |entry| entry.times.detected_us));
     let mut lines = vec![
         match sum.runs {
             1 => format!("{}: 1 run, {to} (UTC)", sum.scenario),
@@ -87,8 +87,8 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
         ),
     ];
     lines.extend(detection);
-    lines.push(times("mitigation", runs, |entry| entry.mitigated_us));
-    lines.push(times("recovery", runs, |entry| entry.recovered_us));
+    lines.push(times("mitigation", runs, |entry| entry.times.mitigated_us));
+    lines.push(times("recovery", runs, |entry| entry.times.recovered_us));
     lines.push(format!("  plan        {}", plans(runs.iter().map(|entry| entry.same.as_deref()))));
     lines.push(String::new());
     lines.push(match sum.held_range {

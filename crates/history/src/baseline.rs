@@ -26,8 +26,8 @@ struct Several {
     runs: Vec<Results>,
 }
 
-/// Returns a baseline's file as JSON: the newest `keep` of these runs, each once, the newest last. Of one run it is what earlier
-/// versions read, too.
+/// Returns a baseline's file as JSON: the newest `keep` of these runs, each once, the newest last. A file of one run has the
+/// format that earlier versions read.
 ///
 /// # Errors
 /// A serializer failed, which is a bug.
@@ -117,7 +117,7 @@ pub struct ObjectiveResult {
     pub probe: String,
     /// The goal, in words.
     pub goal: String,
-    /// What is asked of which source, where a source measures it; empty in baselines of earlier versions.
+    /// The source and its question, where a source measures the objective; empty in baselines of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub asked: String,
     /// The verdict.
@@ -128,7 +128,7 @@ pub struct ObjectiveResult {
     pub measured: Measured,
 }
 
-/// What names a run, and how it ended.
+/// The identity of a run, and its result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Head<'a> {
     /// The run's id.
@@ -147,7 +147,7 @@ pub struct Head<'a> {
     pub plan: Option<&'a str>,
 }
 
-/// What is read of `report.json`.
+/// The part of `report.json` that is read.
 #[derive(Deserialize)]
 struct Report {
     started: Option<String>,

@@ -1,8 +1,8 @@
-//! How a figure changed between runs.
+//! The change of a figure between runs.
 
 use serde::Serialize;
 
-/// How an objective changed from one run to the other.
+/// The change of an objective from one run to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {

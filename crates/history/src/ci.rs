@@ -1,5 +1,5 @@
-//! What a gate decided, in the formats of CI systems: a file for each, and each a function from the run and the decision to text. Nothing here
-//! decides or writes anything.
+//! The decision of a gate in the formats of CI systems. Each format has a file with a function that makes text from the run and the decision.
+//! Nothing here decides or writes anything.
 
 mod github;
 mod gitlab;

@@ -3,9 +3,9 @@
 //! A difference is beyond chance if the ranges that the verdicts rest on do not overlap. Each end of a range errs in at most
 //! 2.5 % of cases. Of two equal systems one is called worse only if the upper end of one range or the lower end of the other errs:
 //! in at most 5 %, and mostly far less. It is about these two runs: systems whose failures come in bursts differ between runs
-//! though nothing changed. What is usual is told by several runs ([`crate::usual`]); of two to four, worse is what is worse than each of them.
+//! though nothing changed. Several runs show usual figures ([`crate::usual`]); beside two to four, a figure is worse if it is worse than each of them.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use firedrill_judge::{
     report,
@@ -87,13 +87,13 @@ pub struct Row {
     /// nothing to compare by, whatever they are.
     #[serde(skip)]
     pub without_ranges: bool,
-    /// What it was compared with, where that is more than one run; `before` then has the usual figure, and the limits beyond which
-    /// another is better or worse.
+    /// The runs that it was compared with, if there are several; `before` then has the usual figure, and the limits beyond which another
+    /// is better or worse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual: Option<UsualOf>,
 }
 
-/// How many runs a figure was compared with.
+/// The runs that a figure was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct UsualOf {
     /// Number of runs in which it is known.
@@ -155,16 +155,13 @@ pub fn compare_with(all: &[Results], after: &Results, margin: f64) -> Comparison
     if older.is_empty() {
         return comparison;
     }
+    let (now_by_name, then_by_name) = (by_name(after), all.iter().map(by_name).collect::<Vec<_>>());
     for row in &mut comparison.rows {
-        let find = |results| {
-            let mut all = objectives(results);
-            all.find(|(attack, one)| attack.name == row.attack && one.name == row.objective)
-                .map(|(_, one)| one)
-        };
-        let Some(now) = find(after) else { continue };
-        let then: Vec<&ObjectiveResult> = all.iter().filter_map(find).collect();
+        let name = (row.attack.as_str(), row.objective.as_str());
+        let Some(now) = now_by_name.get(&name).copied() else { continue };
+        let then = then_by_name.iter().filter_map(|results| results.get(&name).copied());
         let known: Vec<&ObjectiveResult> =
-            then.iter().copied().filter(|one| one.verdict != Verdict::Unknown && is_same(one, now)).collect();
+            then.filter(|one| one.verdict != Verdict::Unknown && is_same(one, now)).collect();
         let Some(last) = known.last() else { continue };
         if now.verdict == Verdict::Unknown {
             continue;
@@ -208,13 +205,10 @@ fn with_each(known: &[&ObjectiveResult], now: &ObjectiveResult) -> Result<Change
 #[must_use]
 pub fn compare(before: &Results, after: &Results) -> Comparison {
     let mut rows = Vec::new();
-    let mut matched = BTreeSet::new();
+    let (earlier, later) = (by_name(before), by_name(after));
     for (attack, objective) in objectives(after) {
-        let key = (attack.name.as_str(), objective.name.as_str());
-        matched.insert(key);
-        let earlier = objectives(before).find(|(one, other)| (one.name.as_str(), other.name.as_str()) == key);
-        rows.push(match earlier {
-            Some((_, earlier)) => both(attack, earlier, objective),
+        rows.push(match earlier.get(&(attack.name.as_str(), objective.name.as_str())) {
+            Some(earlier) => both(attack, earlier, objective),
             None => Row {
                 before: None,
                 change: Change::Added,
@@ -224,7 +218,7 @@ pub fn compare(before: &Results, after: &Results) -> Comparison {
         });
     }
     for (attack, objective) in objectives(before) {
-        if matched.contains(&(attack.name.as_str(), objective.name.as_str())) {
+        if later.contains_key(&(attack.name.as_str(), objective.name.as_str())) {
             continue;
         }
         let not_run = after.attacks.iter().any(|one| one.name == attack.name && one.verdict.is_none());
@@ -260,6 +254,15 @@ fn plans(before: &Results, after: &Results) -> Plans {
 
 fn objectives(results: &Results) -> impl Iterator<Item = (&AttackResult, &ObjectiveResult)> {
     results.attacks.iter().flat_map(|attack| attack.objectives.iter().map(move |one| (attack, one)))
+}
+
+/// Returns the objectives by the names of attack and objective; of several with one name, the first.
+fn by_name(results: &Results) -> HashMap<(&str, &str), &ObjectiveResult> {
+    let mut all = HashMap::new();
+    for (attack, one) in objectives(results) {
+        all.entry((attack.name.as_str(), one.name.as_str())).or_insert(one);
+    }
+    all
 }
 
 fn side(objective: &ObjectiveResult) -> Side {

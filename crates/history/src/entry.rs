@@ -1,4 +1,4 @@
-//! What the history knows of one run: read from its log, and judged by it.
+//! An entry of the history: the facts about one run, read and judged from its log.
 
 use std::{
     error::Error,
@@ -48,16 +48,9 @@ pub struct Entry {
     pub exit: Option<u8>,
     /// 0 to 100.
     pub score: Option<u8>,
-    /// The longest time to detect of all attacks that ran and have alerts, in microseconds; `None` if one of them was not detected,
-    /// and without alerts.
-    #[serde(default)]
-    pub detected_us: Option<i64>,
-    /// The longest time to mitigate of all attacks that ran, judged probes and vantages that count, in microseconds; `None` if any of
-    /// them was not good again while the fault held, or was not measured.
-    #[serde(default)]
-    pub mitigated_us: Option<i64>,
-    /// The longest time to recover, in the same way.
-    pub recovered_us: Option<i64>,
+    /// The longest times of all attacks that ran, of judged probes and vantages that count. A time is `None` if it is so in one of them.
+    #[serde(flatten)]
+    pub times: Times,
     /// The violated objectives, as `attack: objective`.
     pub violated: Vec<String>,
     /// The plan's digest, as in reports.
@@ -127,9 +120,7 @@ impl Entry {
         entry.verdict = Some(card.verdict);
         entry.exit = Some(card.exit);
         entry.score = card.score;
-        let Times { detected_us, mitigated_us, recovered_us } = Times::of_run(&card);
-        (entry.detected_us, entry.mitigated_us, entry.recovered_us) =
-            (detected_us, mitigated_us, recovered_us);
+        entry.times = Times::of_run(&card);
         entry.violated = violated(&card);
         (entry.ran, entry.planned) = (card.ran, card.planned);
         let told = Told::of(&card, entry.environment.clone(), entry.ended);
@@ -152,9 +143,7 @@ impl Entry {
             verdict: None,
             exit: None,
             score: None,
-            detected_us: None,
-            mitigated_us: None,
-            recovered_us: None,
+            times: Times::default(),
             violated: Vec::new(),
             plan: None,
             same: None,
@@ -235,7 +224,7 @@ mod tests {
         assert_eq!(entry.exit, Some(1));
         assert_eq!(entry.scenario.as_deref(), Some("friday"));
         assert_eq!(entry.violated, ["stop checkout: users"]);
-        assert!(entry.ended && entry.recovered_us.is_some(), "{entry:?}");
+        assert!(entry.ended && entry.times.recovered_us.is_some(), "{entry:?}");
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! Which runs are asked for.
+//! The filter by which runs are selected.
 
-/// A verdict that runs are asked for by.
+/// A verdict by which runs are selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Those that held.
+    /// Runs in which all objectives held.
     Held,
-    /// Those that did not.
+    /// Runs with a violated objective, or that a guard aborted.
     Violated,
-    /// Those of which it is not known.
+    /// Runs in which something was not measured or did not land.
     Unknown,
-    /// Folders that cannot be read.
+    /// Folders that cannot be read as runs.
     Damaged,
 }
 
@@ -25,7 +25,7 @@ impl Shown {
     }
 }
 
-/// Which runs are asked for. The default is all.
+/// Selects runs. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The scenario's name.

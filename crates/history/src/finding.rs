@@ -1,4 +1,4 @@
-//! Findings: what drills have shown to be wrong, until a drill shows that it is right.
+//! Findings: objectives that a drill violated, until a later drill shows that they hold.
 //!
 //! A finding is one objective of one attack of a scenario in one environment. The first run that violates it opens it, further ones
 //! are added, and the next run in which it holds closes it. What is unknown does neither. All of that follows from the runs; owner,
@@ -15,15 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::seconds;
 
-/// What has become of a finding.
+/// The state of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// No run since has shown that it is right.
+    /// No later run has shown that the objective holds.
     Open,
-    /// A later run has shown that it is right.
+    /// A later run has shown that the objective holds.
     Closed,
-    /// The runs that showed it are judged otherwise now. It is kept for what people wrote.
+    /// The runs that violated it are judged differently now. The finding is kept for the texts that people wrote.
     Withdrawn,
 }
 
@@ -44,12 +44,12 @@ impl State {
 pub struct Finding {
     /// Names it, and stays.
     pub id: String,
-    /// What has become of it.
+    /// Its state.
     pub state: State,
     /// The person or team that sees to it. People's.
     #[serde(default)]
     pub owner: String,
-    /// Where it is worked on. People's.
+    /// The ticket in which it is worked on. People's.
     #[serde(default)]
     pub ticket: String,
     /// Anything else. People's.
@@ -68,7 +68,7 @@ pub struct Finding {
     /// The goal that was missed last, in words.
     #[serde(default)]
     pub goal: String,
-    /// What was measured last, or why a guard ended the attack.
+    /// The figure that was measured last, or the reason why a guard ended the attack.
     #[serde(default)]
     pub measured: String,
     /// Number of runs that showed it.
@@ -96,7 +96,7 @@ pub struct Finding {
     pub more: toml::Table,
 }
 
-/// What tells findings apart, the time aside.
+/// The key of a finding, without its time: scenario, environment, attack, objective.
 pub(crate) type Key = (String, Option<String>, String, String);
 
 impl Finding {
@@ -130,7 +130,7 @@ impl Finding {
         text
     }
 
-    /// Returns what reports show of it.
+    /// Returns the finding as reports show it.
     #[must_use]
     pub fn shown(&self) -> Found {
         Found {

@@ -1,4 +1,4 @@
-//! Whether a run may pass: by its own results, and by those of a baseline.
+//! Decides whether a run passes, by its own results and by those of a baseline.
 
 use firedrill_judge::verdict::{Exit, Verdict};
 use serde::Serialize;
@@ -17,9 +17,9 @@ pub enum Kind {
     Run,
     /// An objective was violated, or a guard aborted the run.
     Violated,
-    /// It is worse than the baseline, beyond chance, or is not judged any more.
+    /// An objective is worse than in the baseline, beyond chance, or was judged only in the baseline.
     Worse,
-    /// It is not known.
+    /// An objective, an attack or a comparison is unknown.
     Unknown,
 }
 
@@ -74,7 +74,8 @@ pub struct Gate {
     pub comparison: Option<Comparison>,
 }
 
-/// Decides about a run, by itself and by how it compares with a baseline. What is unknown fails unless it is allowed; what was refused, stopped or not put back always fails.
+/// Decides about a run, by its own results and by a comparison with its baseline. An unknown result fails unless it is allowed. A run that was
+/// refused, stopped or not put back always fails.
 #[must_use]
 pub fn gate(run: &Results, comparison: Option<Comparison>, allow_unknown: bool) -> (Exit, Gate) {
     let own = Exit::of_code(run.exit);
@@ -168,7 +169,7 @@ fn of_comparison(comparison: &Comparison) -> Vec<Reason> {
             Change::Removed => {
                 Some((Kind::Worse, format!("{name}: it was judged in the baseline, and not in this run")))
             }
-            // What is unknown in the run itself, or was not run, is told already.
+            // An objective that is unknown in the run itself, or an attack that was not run, is told already.
             Change::Unknown if row.after.is_none_or(|side| side.verdict == Verdict::Unknown) => None,
             // Its own goal decides about it.
             Change::Unknown if row.without_ranges => None,

@@ -37,7 +37,7 @@ const TOGETHER: usize = 500;
 /// coarsely.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// What was done to bring an index up to date.
+/// The work that brought an index up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
     /// Number of logs that were read.
@@ -63,7 +63,7 @@ pub struct History {
     place: Option<Place>,
     settle: Duration,
     begun: fn(usize),
-    /// What was done when the history was opened.
+    /// The work that was done when the history was opened.
     pub refreshed: Refreshed,
 }
 
@@ -148,7 +148,7 @@ impl History {
     /// The file cannot be read as findings, or the index cannot be used although it is not damaged. A file that cannot be written is told
     /// by [`Findings::why_not_kept`].
     pub fn findings(&mut self) -> Result<Findings, HistoryError> {
-        // Where nobody can write, nobody else changes anything.
+        // Where this program cannot lock, it cannot write: a lock is not needed then.
         let lock = file::lock(&self.reports);
         let known = file::read(&self.reports)?;
         let (changes, found) = self.attempt(|store| Ok(store.changes()?))?;

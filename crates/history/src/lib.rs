@@ -1,8 +1,7 @@
 //! The history of runs: an index over the folders of finished runs, and what follows from many of them.
 //!
-//! The folders are the truth. The index is a cache: it is made from them at any time, and nothing is lost with it. What is
-//! damaged is listed as damaged. What people write about findings is the one thing that no folder has: it stands in
-//! `findings.toml` beside them. Never changes a run's folder, and knows nothing of the command line.
+//! The folders are the truth. The index is a cache that can be made from them at any time. A damaged folder is listed as
+//! damaged. Only the texts that people write about findings are in no folder: they stand in `findings.toml` beside the folders. Never changes a run's folder, and knows nothing of the command line.
 
 mod baseline;
 mod change;

@@ -1,4 +1,4 @@
-//! What one run says about each objective of each attack, as far as findings follow from it.
+//! The outcomes of one run, for each objective of each attack, as far as findings need them.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Told {
     pub(crate) run: Option<String>,
     pub(crate) environment: Option<String>,
-    /// What is unknown is left out: it neither opens nor closes a finding.
+    /// Unknown outcomes are left out: they neither open nor close a finding.
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -55,8 +55,8 @@ impl Told {
 
 fn of_attack(attack: &AttackCard) -> Vec<Outcome> {
     let Some(verdict) = attack.verdict else { return Vec::new() };
-    // A guard, or a doubt about the whole attack, belongs to no single objective; what held then, held in a part of it only.
-    // So it is where the attack was ended early.
+    // A guard or a doubt about the whole attack belongs to no single objective. An objective that held then, held in a part of the attack
+    // only. The same is true of an attack that ended early.
     let part = !matches!(attack.course, Course::Ran) || !attack.doubts.is_empty();
     let whole = verdict != Verdict::Held && attack.objectives.iter().all(|one| one.verdict < verdict);
     let of = |one: &ObjectiveCard| Outcome {

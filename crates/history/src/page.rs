@@ -1,4 +1,4 @@
-//! `index.html` beside the runs: all scenarios, their verdicts and scores over time, and what is open. Needs no network and no script.
+//! `index.html` beside the runs: all scenarios, their verdicts and scores over time, and open findings. Needs no network and no script.
 //!
 //! However many runs there are, it stays small: the newest are shown, and the rest is counted.
 
@@ -26,17 +26,17 @@ use crate::{
 
 /// The name of the file in the directory of runs.
 const FILE: &str = "index.html";
-/// What tells a page of ours from one that somebody else put there.
+/// The mark of a page that firedrill wrote; a page without it is somebody else's.
 const OURS: &str = "<meta name=\"generator\" content=\"firedrill\">";
-/// Scenarios that are shown with their runs, and such that are a line.
+/// Maximum number of scenarios that are shown with their runs, and of scenarios that have a line each.
 const SCENARIOS: usize = 30;
 const OTHERS: usize = 300;
-/// Runs of a scenario that are drawn, and such that are a row.
+/// Maximum number of runs of a scenario that are drawn, and of runs that have a row each.
 const DRAWN: usize = 100;
 const ROWS: usize = 12;
 const FINDINGS: usize = 100;
 const DAMAGED: usize = 20;
-/// Violated objectives that a row names, and the letters of a text in a row.
+/// Maximum number of violated objectives that a row names, and of letters of a text in a row.
 const NAMED: usize = 3;
 const LETTERS: usize = 160;
 
@@ -149,7 +149,7 @@ impl View {
             runs.last()
                 .map_or((Verdict::Unknown, 0), |run| (run.verdict.unwrap_or(Verdict::Unknown), run.at_s))
         };
-        // What is wrong comes first, then what was run last.
+        // Violated scenarios come first, then the newest.
         sums.sort_by_key(|(_, runs)| std::cmp::Reverse(newest(runs)));
         let worst = sums.iter().map(|(_, runs)| newest(runs).0).max().unwrap_or(Verdict::Unknown);
         let open: Vec<&Finding> = findings.iter().filter(|finding| finding.state == State::Open).collect();
@@ -275,7 +275,7 @@ fn scenario(reports: &Path, sum: &Scenario, runs: &[&Entry]) -> ScenarioView {
             String::new()
         },
         chart: chart::svg(drawn, &label),
-        alerts: runs.iter().rev().take(ROWS).any(|entry| entry.detected_us.is_some()),
+        alerts: runs.iter().rev().take(ROWS).any(|entry| entry.times.detected_us.is_some()),
         runs: runs.iter().rev().take(ROWS).map(|entry| run(reports, entry)).collect(),
         fewer: rest(runs.len(), ROWS, "runs", &format!("firedrill history --scenario {}", sum.scenario)),
     }
@@ -293,9 +293,9 @@ fn run(reports: &Path, entry: &Entry) -> RunView {
         verdict: entry.ended_as(entry.is_running(reports)),
         glyph: entry.verdict.map_or("–", Verdict::glyph),
         score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
-        detection: took(entry.detected_us),
-        mitigation: took(entry.mitigated_us),
-        recovery: took(entry.recovered_us),
+        detection: took(entry.times.detected_us),
+        mitigation: took(entry.times.mitigated_us),
+        recovery: took(entry.times.recovered_us),
         violated: violated.join(", "),
     }
 }

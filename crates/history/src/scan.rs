@@ -11,7 +11,7 @@ use std::{
 /// The name of a run's log in its folder.
 pub(crate) const LOG: &str = "events.jsonl";
 
-/// What tells whether a log has changed.
+/// The times and the size by which a change of a log is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// Time of the last change of its contents, in nanoseconds.

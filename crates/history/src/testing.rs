@@ -1,16 +1,10 @@
 //! Folders of made-up runs, for tests.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use firedrill_judge::{
-    log::{Event, Writer},
-    testing::Drill,
-};
+use firedrill_judge::testing::{Drill, RUN};
 
-/// The id of a made-up drill.
-const DRILL: &str = "20261120-1402-friday-7f3a";
-
-/// What differs between made-up runs.
+/// The properties in which made-up runs differ.
 pub(crate) struct Sample {
     /// The run's id.
     pub(crate) run: String,
@@ -29,7 +23,7 @@ pub(crate) struct Sample {
 impl Default for Sample {
     fn default() -> Self {
         Self {
-            run: DRILL.to_owned(),
+            run: RUN.to_owned(),
             wall: "2026-11-20T14:02:00Z".to_owned(),
             seed: 7,
             meta: "OPS-7",
@@ -41,25 +35,13 @@ impl Default for Sample {
 
 /// Writes the folder of a run.
 pub(crate) fn sample(folder: &Path, sample: &Sample) {
-    let mut drill = Drill::one();
-    drill.goals.truncate(1);
-    drill.acts[0].bad = if sample.bad > 0 { vec![(0..60, sample.bad)] } else { Vec::new() };
+    let mut drill = Drill::users(sample.bad);
     if !sample.measured {
         drill.bins = Box::new(|_, _, _| None);
     }
-    fs::create_dir_all(folder).unwrap();
-    let mut writer = Writer::create(&folder.join(crate::scan::LOG)).unwrap();
-    for mut record in drill.records() {
-        if let Event::RunStarted { plan, wall, .. } = &mut record.event {
-            wall.clone_from(&sample.wall);
-            plan.seed = sample.seed;
-            plan.meta.insert("ticket".to_owned(), sample.meta.to_owned());
-        }
-        writer.append(record.at_us, record.event).unwrap();
-    }
-    drop(writer);
-    let log = folder.join(crate::scan::LOG);
-    // The drill's id stands in the ids of its injections, too.
-    let text = fs::read_to_string(&log).unwrap().replace(DRILL, &sample.run);
-    fs::write(&log, text).unwrap();
+    drill.write(folder, &sample.run, |plan, wall| {
+        wall.clone_from(&sample.wall);
+        plan.seed = sample.seed;
+        plan.meta.insert("ticket".to_owned(), sample.meta.to_owned());
+    });
 }

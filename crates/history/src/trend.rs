@@ -1,4 +1,4 @@
-//! What many runs say together: how often a scenario held, and how often its verdict changed although nothing else did.
+//! Sums over many runs: the share in which a scenario held, and the share whose verdict changed although the plan did not.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::entry::Entry;
 /// Exit codes of runs that a person or an agent kept from saying anything.
 const SAID_NOTHING: [u8; 2] = [Exit::Refused as u8, Exit::Stopped as u8];
 
-/// How often verdicts differ between runs of an unchanged plan.
+/// The number of verdicts that differ between runs of an unchanged plan.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Flaky {
     /// Number of runs whose verdict is not the most frequent one of their plan.
@@ -52,7 +52,7 @@ pub struct Scenario {
     pub refused_or_stopped: usize,
     /// The range of the probability that a run holds, by the exact bounds of verdicts; over runs that held or were violated.
     pub held_range: Option<(f64, f64)>,
-    /// How often verdicts differ.
+    /// The number of verdicts that differ.
     pub flaky: Flaky,
     /// Start of the newest run.
     pub last: Option<String>,
@@ -129,6 +129,7 @@ fn scenario(name: &str, runs: &[&Entry]) -> Scenario {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::times::Times;
 
     pub(crate) fn entry(number: i64, same: &str, verdict: Verdict) -> Entry {
         Entry {
@@ -145,9 +146,7 @@ pub(crate) mod tests {
             verdict: Some(verdict),
             exit: Some(0),
             score: None,
-            detected_us: None,
-            mitigated_us: None,
-            recovered_us: None,
+            times: Times::default(),
             violated: Vec::new(),
             plan: None,
             same: Some(same.to_owned()),

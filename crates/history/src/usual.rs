@@ -37,7 +37,7 @@ pub(crate) fn change(before: &[Measured], after: &Measured, margin: f64) -> Opti
     let samples = before.iter().map(|one| one.samples).sum();
     let ended: Vec<&Measured> = before.iter().filter(|one| !one.endless).collect();
     if ended.len() < before.len() {
-        // What has no end at times has no mean; but nothing is worse than that.
+        // With an endless figure among them there is no mean. No figure is worse than an endless one.
         let change = if ended.is_empty() && !after.endless { Change::Better } else { Change::Same };
         return Some((change, Measured { unit, endless: true, samples, ..Measured::default() }));
     }

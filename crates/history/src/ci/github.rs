@@ -1,4 +1,4 @@
-//! What GitHub Actions reads: workflow commands on standard output make annotations, and Markdown in a file is the job's summary.
+//! The formats of GitHub Actions: workflow commands on standard output make annotations, and Markdown in a file is the job's summary.
 //!
 //! Commands are escaped as the runner takes them apart: `%`, carriage return and line feed in the message, also `:` and `,` in properties.
 

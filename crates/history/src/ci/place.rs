@@ -1,4 +1,4 @@
-//! Where CI systems show a reason: in the scenario's file.
+//! The place in the scenario's file at which CI systems show a reason.
 
 /// A place in a file: its path from the root of the repository, and the line.
 #[derive(Clone, Debug, PartialEq, Eq)]

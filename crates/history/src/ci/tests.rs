@@ -1,4 +1,4 @@
-//! What CI systems are told is all that people are told, and escaped.
+//! CI systems get everything that people get, and it is escaped.
 
 use firedrill_judge::verdict::{Exit, Verdict};
 

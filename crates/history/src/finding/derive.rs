@@ -1,4 +1,4 @@
-//! Findings follow from runs: a pure function of what the file knew and of what the runs tell now.
+//! Derives findings from runs: a pure function of the findings in the file and of the outcomes of the runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -35,7 +35,7 @@ struct Point {
     measured: String,
 }
 
-/// Violations without a run in between in which it held.
+/// Violations of one objective, without a run between them in which it held.
 #[derive(Debug)]
 struct Episode {
     first: Point,
@@ -50,7 +50,7 @@ struct Episode {
 pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
     runs.sort_by(|one, other| (one.at_s, &one.folder).cmp(&(other.at_s, &other.folder)));
     let mut ids = HashSet::new();
-    // A copy of a folder counts for nothing.
+    // Copies of a folder are left out.
     runs.retain(|seen| ids.insert(seen.run().to_owned()));
     let mut points = BTreeMap::<Key, Vec<Point>>::new();
     let mut told = HashSet::new();
@@ -78,7 +78,7 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
             let finding = adopt(&mut mine, &key, &episode, &mut taken);
             all.push(finding);
         }
-        // No run shows these any more.
+        // No run shows the remaining findings.
         let words = mine.into_iter().filter(Finding::has_words);
         all.extend(words.map(|finding| Finding { state: State::Withdrawn, ..finding }));
     }
@@ -89,7 +89,7 @@ pub(crate) fn derive(known: Vec<Finding>, mut runs: Vec<Seen>) -> Vec<Finding> {
     all
 }
 
-/// Returns what a run says of each key. Of attacks with one name the worst counts.
+/// Returns the verdict of a run on each key. Of several attacks with one name, the worst counts.
 fn of_run(seen: &Seen) -> Vec<(Key, Point)> {
     let mut worst = HashMap::<(&str, &str), &Outcome>::new();
     for one in &seen.told.outcomes {
@@ -111,8 +111,8 @@ fn of_run(seen: &Seen) -> Vec<(Key, Point)> {
     worst.into_values().map(|one| (key(one), point(one))).collect()
 }
 
-/// Returns what a finding of the file knows beyond the runs. That it was violated stands until the run is judged otherwise; that it
-/// held stands only for a run that is gone, since what is unknown closes nothing.
+/// Returns the verdicts that a finding of the file has beyond those of the runs. A violation counts until its run is judged differently. A
+/// verdict `held` counts only if its run is gone, because an unknown verdict closes nothing.
 fn of_finding(finding: &Finding, there: &HashSet<String>, told: impl Fn(&str) -> bool) -> Vec<Point> {
     let point = |at: &str, run: &str, violated: bool| Point {
         at_s: seconds(at),
@@ -153,7 +153,7 @@ fn episodes(points: Vec<Point>) -> Vec<Episode> {
     all
 }
 
-/// Makes the finding of an episode: with the id and the words of those that the file has of the same time.
+/// Makes the finding of an episode, with the id and the texts of the findings of the same time in the file.
 fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTreeSet<String>) -> Finding {
     let same_time = |finding: &mut Finding| {
         seconds(&finding.opened) <= episode.last.at_s && episode.first.at_s <= seconds(&finding.seen)
@@ -161,7 +161,7 @@ fn adopt(mine: &mut Vec<Finding>, key: &Key, episode: &Episode, taken: &mut BTre
     let mut old: Vec<Finding> = mine.extract_if(.., same_time).collect();
     let mut finding = if old.is_empty() { new(key, episode, taken) } else { old.remove(0) };
     for other in old {
-        // A run between the two is unknown now: they are one.
+        // A run between two findings is unknown now, so that they become one.
         for (word, more) in [(&mut finding.owner, other.owner), (&mut finding.ticket, other.ticket)] {
             if word.is_empty() {
                 *word = more;

@@ -16,11 +16,11 @@ pub(crate) const FILE: &str = "findings.toml";
 const LOCK: &str = ".findings.lock";
 /// The version of the format that this build writes.
 const SCHEMA: u32 = 1;
-/// More bytes than this are no list of findings.
+/// Maximum size of the file, in bytes.
 const MOST: u64 = 64 << 20;
 
 const HEAD: &str = "\
-# What the drills in this directory have found. `firedrill findings` shows it.
+# Findings of the drills in this directory. `firedrill findings` shows them.
 #
 # `owner`, `ticket` and `note` are yours: write here, or by `firedrill findings set ID --owner …`. They are kept, and so are fields that you
 # add; comments are not. All else follows from the runs and is written anew: a run opens a finding where an objective is violated, and a

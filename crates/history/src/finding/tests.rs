@@ -149,7 +149,7 @@ fn the_file_is_brought_up_to_date_and_keeps_edits() {
     assert_eq!((closed[0].state, closed[0].id.as_str()), (State::Closed, id.as_str()));
     assert_eq!((closed[0].owner.as_str(), closed[0].ticket.as_str()), ("payments", "OPS-7"));
     let text = fs::read_to_string(here.join("findings.toml")).unwrap();
-    assert!(text.starts_with("# What the drills") && text.contains("severity = 2"), "{text}");
+    assert!(text.starts_with("# Findings of the drills") && text.contains("severity = 2"), "{text}");
     // A new index, as another build makes it, changes nothing.
     drop(history);
     fs::remove_file(here.join(".history.sqlite")).unwrap();

@@ -22,7 +22,7 @@ use crate::{
 
 /// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
 const FORMAT: i64 = 6;
-/// Time for which another program's transaction is waited for.
+/// Maximum time to wait for a transaction of another program.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "
@@ -70,7 +70,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Returns what tells the program whose judgement the index holds: another build may judge the same log differently.
+/// Returns the identity of this program. The index holds its judgements, and another build may judge the same log differently.
 fn program() -> String {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe().and_then(std::fs::metadata) {
@@ -198,8 +198,8 @@ impl Store {
         self.0.execute("UPDATE program SET found = ?1", params![changes]).map(|_| ())
     }
 
-    /// Returns what findings need of the runs of all scenarios that were violated once, or are among those named: the outcomes of what was
-    /// violated once, or is among `names` (attack, objective).
+    /// Returns the outcomes that findings need: of the scenarios that were ever violated or are in `scenarios`, and of these the objectives that
+    /// were ever violated or are in `names` (attack, objective).
     pub(super) fn seen(
         &self,
         scenarios: &[&str],
@@ -207,7 +207,7 @@ impl Store {
     ) -> rusqlite::Result<Vec<Seen>> {
         let scenarios = serde_json::Value::from(scenarios).to_string();
         let mut all = Vec::new();
-        // Most runs held in most: what nobody ever violated is not kept in memory.
+        // Most outcomes are `held`. Those of objectives that no run violated are not kept in memory.
         for which in ["=", "<>"] {
             let mut statement = self.0.prepare(&format!(
                 "SELECT at_s, folder, scenario, told FROM runs WHERE verdict {which} 'violated' AND scenario IN

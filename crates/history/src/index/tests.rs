@@ -24,7 +24,7 @@ fn all(history: &mut History) -> Vec<Entry> {
     history.runs(&Filter::default()).unwrap()
 }
 
-/// What the folders say, without an index.
+/// Returns the entries of the folders, without an index.
 fn truth(reports: &Path) -> Vec<Entry> {
     all(&mut History::in_memory(reports).unwrap())
 }

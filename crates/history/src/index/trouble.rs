@@ -1,4 +1,4 @@
-//! What goes wrong below the history, before it is known for whom.
+//! Errors of the index, before the directory is added to them.
 
 /// An error below [`HistoryError`].
 #[derive(Debug)]

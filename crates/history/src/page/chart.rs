@@ -10,7 +10,7 @@ const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 176.0;
 const LEFT: f64 = 34.0;
 const RIGHT: f64 = 12.0;
-/// Where the scores 100 and 0 are drawn.
+/// The heights at which the scores 100 and 0 are drawn.
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 104.0;
 /// The columns of verdicts.

@@ -135,7 +135,7 @@ fn bursts(each: f64, part: f64, chance: &mut Chance) -> Vec<f64> {
     all
 }
 
-/// What was said of the runs of a cell, as shares.
+/// The results for the runs of a cell, as shares.
 #[derive(Clone, Copy, Debug, Default)]
 struct Said {
     /// One more run of the same system is worse: beside one run, five and ten.
