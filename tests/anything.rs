@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use firedrill::{fleet::FleetSource, plan::inspect};
+use firedrill::{
+    diagnostic::{Report, Sink},
+    fleet::FleetSource,
+    plan::inspect,
+};
 use proptest::prelude::*;
 
 /// Reads a text as a scenario and as a fleet.
@@ -17,20 +21,69 @@ fn read(text: &[u8]) {
     let right = FleetSource::File("scenarios/fleet.toml".into());
     let found = inspect(&file, Some(&right), &[("hold".to_owned(), "1m".to_owned())], Some(1));
     assert_eq!(found.plan.is_none(), found.report.failed());
-    look(&found);
+    look(&found.report);
     let wrong = FleetSource::File(file);
-    look(&inspect(Path::new("scenarios/demo.toml"), Some(&wrong), &[], Some(1)));
+    look(&inspect(Path::new("scenarios/demo.toml"), Some(&wrong), &[], Some(1)).report);
 }
 
-fn look(found: &firedrill::plan::Inspection) {
-    assert!(!found.report.render(false, 110).contains("Failed to read contents"));
-    for item in found.report.items() {
+/// Reads a text as the calendar that a game day names.
+fn read_calendar(text: &[u8]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("holidays.ics"), text).expect("written");
+    let file = directory.path().join("day.toml");
+    let day = "schema = 1\nname = \"day\"\nscenarios = [\"a.toml\"]\nfleet = \"b.toml\"\nnot_on = [\"holidays.ics\"]\n\
+               schedule = { cron = \"0 14 * * FRI\", zone = \"Europe/Berlin\" }\n";
+    std::fs::write(&file, day).expect("written");
+    let now = "2026-11-26T12:00:00Z".parse().expect("a time");
+    let mut sink = Sink::default();
+    let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+    assert_eq!(read.is_none(), sink.failed());
+    if let Some(day) = read {
+        day.schedule.next(now, 60).iter().for_each(|slot| _ = day.why_closed(slot));
+    }
+    look(&sink.into_report());
+}
+
+fn look(report: &Report) {
+    assert!(!report.render(false, 110).contains("Failed to read contents"));
+    for item in report.items() {
         assert!(item.line.is_none_or(|line| line > 0));
     }
 }
 
+/// Replaces some stretches of a text.
+fn damaged(mut text: String, cuts: Vec<Cut>) -> String {
+    for (from, length, instead) in cuts {
+        let chars: Vec<char> = text.chars().collect();
+        if chars.is_empty() {
+            break;
+        }
+        let from = from.index(chars.len());
+        let until = (from + length.index(8)).min(chars.len());
+        let kept = chars[..from].iter().copied().chain(instead.chars());
+        text = kept.chain(chars[until..].iter().copied()).collect();
+    }
+    text
+}
+
+/// The start of a stretch, its length, and the text that replaces it.
+type Cut = (prop::sample::Index, prop::sample::Index, String);
+
+/// Exchanges two lines of a text.
+fn exchanged(text: &str, a: prop::sample::Index, b: prop::sample::Index) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let (a, b) = (a.index(lines.len()), b.index(lines.len()));
+    lines.swap(a, b);
+    lines.join("\n")
+}
+
+fn text_of(seed: &str) -> String {
+    std::fs::read_to_string(seed).expect("read")
+}
+
 const SEEDS: [&str; 4] =
     ["scenarios/demo.toml", "scenarios/ci-gate.toml", "scenarios/network-block.toml", "scenarios/fleet.toml"];
+const CALENDARS: [&str; 2] = ["gamedays/holidays.ics", "tests/wrong/holidays.ics"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
@@ -38,6 +91,7 @@ proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         read(&bytes);
+        read_calendar(&bytes);
     }
 
     #[test]
@@ -50,23 +104,24 @@ proptest! {
         seed in 0_usize..SEEDS.len(),
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
     ) {
-        let mut text = std::fs::read_to_string(SEEDS[seed]).expect("read");
-        for (from, length, instead) in cuts {
-            let chars: Vec<char> = text.chars().collect();
-            if chars.is_empty() { break; }
-            let from = from.index(chars.len());
-            let until = (from + length.index(8)).min(chars.len());
-            text = chars[..from].iter().copied().chain(instead.chars()).chain(chars[until..].iter().copied()).collect();
-        }
-        read(text.as_bytes());
+        read(damaged(text_of(SEEDS[seed]), cuts).as_bytes());
     }
 
     #[test]
     fn right_files_with_words_exchanged(seed in 0_usize..SEEDS.len(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
-        let text = std::fs::read_to_string(SEEDS[seed]).expect("read");
-        let mut lines: Vec<&str> = text.lines().collect();
-        let (a, b) = (a.index(lines.len()), b.index(lines.len()));
-        lines.swap(a, b);
-        read(lines.join("\n").as_bytes());
+        read(exchanged(&text_of(SEEDS[seed]), a, b).as_bytes());
+    }
+
+    #[test]
+    fn calendars_with_damage(
+        seed in 0_usize..CALENDARS.len(),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[:;=\"TZ\\\\ \r\n0-9A-Zß]{0,6}"), 1..6),
+    ) {
+        read_calendar(damaged(text_of(CALENDARS[seed]), cuts).as_bytes());
+    }
+
+    #[test]
+    fn calendars_with_lines_exchanged(seed in 0_usize..CALENDARS.len(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
+        read_calendar(exchanged(&text_of(CALENDARS[seed]), a, b).as_bytes());
     }
 }

@@ -125,9 +125,9 @@ fn names(drafts: &[Draft]) -> Vec<(usize, Between)> {
             Some((_, other)) if other.file == gameday.file => {}
             Some((other_index, other)) => {
                 let message = format!("the name `{}` is that of another game day", gameday.name);
-                let problem = Problem::error(message)
-                    .at(gameday.place_of_name(), "again here")
-                    .help("with the civil time the name identifies a slot, so each game day has its own");
+                let problem = Problem::error(message).at(gameday.place_of_name(), "again here").help(
+                    "the name and the civil time identify a slot, so each game day needs a name of its own",
+                );
                 let (place, label) = (other.place_of_name(), "first here".to_owned());
                 found.push((index, Between { problem, other: *other_index, place, label }));
             }
@@ -207,23 +207,12 @@ pub(super) fn signed(span: Span) -> SignedDuration {
 
 /// `Fri 2026-12-04 14:00 +01:00`; seconds where there are any.
 pub(super) fn local(at: &Zoned) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    let day = usize::try_from(at.weekday().to_sunday_zero_offset()).ok().and_then(|day| DAYS.get(day));
-    format!("{} {} {} {}", day.unwrap_or(&""), at.date(), clock(at), offset(at))
+    format!("{} {} {}", at.strftime("%a %Y-%m-%d"), clock(at), at.strftime("%:z"))
 }
 
 /// `14:00`; seconds where there are any.
 pub(super) fn clock(at: &Zoned) -> String {
-    let seconds = if at.second() == 0 { String::new() } else { format!(":{:02}", at.second()) };
-    format!("{:02}:{:02}{seconds}", at.hour(), at.minute())
-}
-
-/// `+01:00`.
-fn offset(at: &Zoned) -> String {
-    let seconds = at.offset().seconds();
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let minutes = seconds.unsigned_abs() / 60;
-    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    at.strftime(if at.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
 
 impl Day {

@@ -56,7 +56,7 @@ Exit codes: 0 all files are right, 2 something is wrong.")]
         /// Begin there and not now: a date in the schedule's zone, or a time (RFC 3339)
         #[arg(long, value_name = "DATE", value_parser = slots::from)]
         from: Option<From>,
-        /// How many slots of each
+        /// Number of slots of each
         #[arg(long, value_name = "N", default_value_t = 5)]
         next: usize,
         /// For machines: one JSON document on standard output
@@ -76,7 +76,7 @@ Exit codes: 0 all is right, 2 something is wrong in its files. What a promotion 
         /// Begin there and not now: a date in the schedule's zone, or a time (RFC 3339)
         #[arg(long, value_name = "DATE", value_parser = slots::from)]
         from: Option<From>,
-        /// How many slots
+        /// Number of slots
         #[arg(long, value_name = "N", default_value_t = 5)]
         next: usize,
         #[command(flatten)]
@@ -96,7 +96,7 @@ Exit codes: 0 all files are right, 2 something is wrong, and no calendar is prin
         /// Begin there and not now: a date in the schedule's zone, or a time (RFC 3339)
         #[arg(long, value_name = "DATE", value_parser = slots::from)]
         from: Option<From>,
-        /// How many slots of each
+        /// Number of slots of each
         #[arg(long, value_name = "N", default_value_t = 26)]
         next: usize,
     },

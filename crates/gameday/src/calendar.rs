@@ -1,5 +1,5 @@
-//! Reads iCalendar files (RFC 5545) of holidays and freezes, as far as they say when something is. What would change
-//! the times and is not understood is refused: a freeze that is overlooked is worse than a message.
+//! Reads the times of events from iCalendar files (RFC 5545) of holidays and freezes. A property that would change the times and is not
+//! supported is refused: a freeze that is overlooked is worse than a message.
 
 mod line;
 
@@ -23,7 +23,7 @@ use crate::{
 /// Maximum size of a calendar, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Properties that repeat an event or give it a length in another way.
+/// Unsupported properties that repeat an event or change its length, each with the advice for people.
 const REFUSED: [(&str, &str); 4] = [
     ("RRULE", "write each date as an event of its own; many calendars export single events"),
     ("RDATE", "write each date as an event of its own"),
@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 4] = [
     ("DURATION", "give the event a DTEND"),
 ];
 
-/// What a date or time is relative to.
+/// A date or time, by what it is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
     Day(Date),
@@ -50,7 +50,7 @@ struct Event {
     broken: bool,
 }
 
-/// Reads a calendar; `named` is the place that names it.
+/// Reads a calendar; `named` is the place in the game day that names it.
 pub(crate) fn load(path: &Path, named: Place, zones: &TimeZoneDatabase, sink: &mut Sink) -> Vec<Closed> {
     let name = path.display().to_string();
     let text = match text::read(path, MAX_BYTES) {
@@ -107,8 +107,8 @@ pub fn events(
                 if open.last().is_none_or(|(last, _)| *last != part) {
                     reader.wrong(
                         number,
-                        &format!("`END:{}` ends nothing that began last", clean(&part, 40)),
-                        "the file may be cut",
+                        &format!("`END:{}` does not end the part that began last", clean(&part, 40)),
+                        "the file may be cut off",
                     );
                     return all;
                 }
@@ -126,7 +126,7 @@ pub fn events(
     }
     if let Some((part, number)) = open.last() {
         let message = format!("`BEGIN:{}` has no end", clean(part, 40));
-        reader.wrong(*number, &message, "the file may be cut; nothing of it is sure");
+        reader.wrong(*number, &message, "the file may be cut off, so the game day is not read");
     }
     all
 }
@@ -186,8 +186,8 @@ impl Reader<'_> {
         }
         let (at, utc) = at.strip_suffix('Z').map_or((at, false), |at| (at, true));
         let moment = digits::<8>(day).and_then(self::day).zip(digits::<6>(at)).and_then(|(day, at)| {
-            // RFC 5545 knows second 60.
-            let second = at[2].min(59);
+            // RFC 5545 has a second 60 for leap seconds, which these zones do not know.
+            let second = if at[2] == 60 { 59 } else { at[2] };
             Some(day.to_datetime(jiff::civil::Time::new(at[0], at[1], second, 0).ok()?))
         });
         let Some(moment) = moment else {

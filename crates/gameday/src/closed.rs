@@ -1,4 +1,4 @@
-//! When a game day is not held, although it is due.
+//! The times in which a game day is not held, although it is due.
 
 use jiff::{
     Timestamp,
@@ -17,19 +17,19 @@ pub struct Closed {
     pub why: String,
 }
 
-/// A length of time at a certain place in time.
+/// A stretch of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
     /// Whole days, in the zone of the schedule that asks; both ends included.
     Days(Date, Date),
-    /// From a moment until before another.
+    /// From a moment until just before another.
     Moments(Timestamp, Timestamp),
-    /// As moments, in the zone of the schedule that asks.
+    /// From one civil time until just before another, in the zone of the schedule that asks.
     Civil(DateTime, DateTime),
 }
 
 impl Closed {
-    /// Whether the start of a slot is in this time.
+    /// Whether the start of a slot, with its delay, is in this time.
     #[must_use]
     pub fn covers(&self, slot: &Slot, zone: &TimeZone) -> bool {
         let starts = slot.starts();

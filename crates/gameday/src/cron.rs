@@ -1,4 +1,4 @@
-//! Cron's five fields: which days, and which times of a day. Never refers to a zone.
+//! Patterns of cron's five fields, which select days and times of day. Never refers to a zone.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct Cron {
     months: u64,
     /// Days of the week, from Sunday.
     weekdays: u64,
-    /// Days of the week that count only in one week of the month.
+    /// Days of the week that are selected only in one week of the month.
     in_week: Vec<(i8, Week)>,
 }
 
@@ -26,7 +26,7 @@ enum Week {
     Last,
 }
 
-/// What is wrong with a pattern, and where.
+/// An error in a pattern, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CronError {
     /// The bytes of the pattern.
@@ -53,16 +53,16 @@ const FIELDS: [Field; 5] = [
 const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-/// The longest each month can be.
+/// Maximum number of days of each month.
 const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// The days for which a pattern is looked for: `0 0 * 2 MON#5` comes once in 28 years, or in 40 around 2100.
+/// Number of days that are searched for the next time: `0 0 * 2 MON#5` comes once in 28 years, and once in 40 around 2100.
 const HORIZON_DAYS: usize = 42 * 366;
 
 impl Cron {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// It is not one, it is ambiguous, or no day fits it.
+    /// The text is no pattern, it is ambiguous, or it selects no day.
     pub(crate) fn parse(text: &str) -> Result<Self, CronError> {
         let fields = words(text);
         if fields.len() != FIELDS.len() {
@@ -98,7 +98,7 @@ impl Cron {
         if !(1..=12).filter(|month| months >> month & 1 == 1).any(|month| there(&month)) {
             return Err(CronError {
                 at: fields[2].start..fields[3].end,
-                message: "never: no such day is in these months".to_owned(),
+                message: "it is never due: these months have no such day".to_owned(),
                 help: "`L` is the last day of a month".to_owned(),
             });
         }
@@ -110,7 +110,7 @@ impl Cron {
         &self.text
     }
 
-    /// Returns the times from then on, rising; none after about 40 years without any.
+    /// Returns the times from a moment on, rising. They end after about 40 years without any.
     pub(crate) fn from(&self, from: DateTime) -> impl Iterator<Item = DateTime> + '_ {
         let days = std::iter::successors(Some(from.date()), |day| day.tomorrow().ok());
         let near = days.take(HORIZON_DAYS).filter(|day| self.is_on(*day));
@@ -234,7 +234,7 @@ fn one(item: &str, at: usize, field: &Field) -> Result<u64, CronError> {
             let number =
                 step.parse::<usize>().ok().filter(|number| (1..=field.most as usize).contains(number));
             let help = format!("a number from 1 to {}", field.most);
-            number.ok_or_else(|| wrong(item, at, "has no step that can be", &help))?
+            number.ok_or_else(|| wrong(item, at, "has an invalid step", &help))?
         }
     };
     Ok((from..=until).step_by(step).fold(0, |set, value| set | 1 << value))

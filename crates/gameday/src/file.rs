@@ -23,28 +23,28 @@ pub struct GamedayFile {
     pub scenarios: Vec<ScenarioEntry>,
     /// The fleet's file; its path is relative like those of scenarios.
     pub fleet: String,
-    /// When it is due: exactly one of `cron`, `every` and `once`.
+    /// The schedule: exactly one of `cron`, `every` and `once`.
     pub schedule: ScheduleFile,
-    /// When it is not held, although it is due: dates (`"2026-12-04"`), ranges with both ends included
+    /// The days on which it is not held, although it is due: dates (`"2026-12-04"`), ranges with both ends included
     /// (`"2026-12-18..2027-01-04"`), and paths of iCalendar files (`.ics`) of holidays and freezes. Dates are those of the schedule's
     /// zone.
     #[serde(default)]
     pub not_on: Vec<String>,
-    /// How long before the start it is announced, each a duration. They are shown, with their times.
+    /// The times before the start at which it is announced, each a duration. `gameday show` lists them; no message is sent.
     #[serde(default)]
     pub announce: Vec<Span>,
-    /// Who has which role: names of people, by role.
+    /// The roles, each with the name of the person who has it.
     #[serde(default)]
     pub roles: BTreeMap<String, String>,
-    /// Who has to agree before the start.
+    /// The people who have to agree before the start.
     #[serde(default)]
     pub go_no_go: Option<GoNoGo>,
-    /// What has to have held before, elsewhere.
+    /// The promotion: a run in another environment that must have held before.
     #[serde(default)]
     pub requires: Option<Requires>,
 }
 
-/// When a game day is due, in the civil time of a zone.
+/// The schedule of a game day, in the civil time of a zone.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleFile {
@@ -67,16 +67,16 @@ pub struct ScheduleFile {
     pub once: Option<String>,
     /// The time zone by its IANA name, such as `"Europe/Berlin"`. There is no default.
     pub zone: String,
-    /// Up to so much later, at most 12 h. The same slot always has the same delay, and it is shown.
+    /// The maximum delay of a slot, at most 12 h. A slot always has the same delay, which is shown beforehand.
     #[serde(default)]
     pub jitter: Option<Span>,
 }
 
-/// Who has to agree before the start.
+/// The people who have to agree before the start.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GoNoGo {
-    /// How many different people.
+    /// Number of different people who have to agree.
     #[schemars(range(min = 1))]
     pub people: u32,
     /// The roles whose holders may agree.
@@ -85,12 +85,12 @@ pub struct GoNoGo {
     pub expires: Span,
 }
 
-/// What has to have held before, elsewhere: the same files of each scenario, with any parameters and fleet.
+/// A run that must have held before in another environment: of the same files of each scenario, with any parameters and fleet.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requires {
     /// The environment of that run, as its scenario names it.
     pub environment: String,
-    /// How long ago that run may have begun, counted from the slot.
+    /// The maximum time from the start of that run to the slot.
     pub held_within: Span,
 }

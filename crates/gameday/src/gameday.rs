@@ -22,17 +22,17 @@ pub struct Gameday {
     pub drills: Vec<Drill>,
     /// The file of its fleet.
     pub fleet: PathBuf,
-    /// When it is due.
+    /// Its schedule.
     pub schedule: Schedule,
-    /// When it is not held.
+    /// The times in which it is not held.
     pub closed: Vec<Closed>,
-    /// How long before the start it is announced, longest first.
+    /// The times before the start at which it is announced, the longest first.
     pub announce: Vec<Span>,
     /// Names of people, by role.
     pub roles: BTreeMap<String, String>,
-    /// Who has to agree.
+    /// The people who have to agree before the start.
     pub go_no_go: Option<GoNoGo>,
-    /// What has to have held before.
+    /// The run that must have held before.
     pub requires: Option<Requires>,
     /// The text of its file.
     pub text: Arc<str>,

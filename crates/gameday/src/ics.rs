@@ -1,6 +1,6 @@
 //! Writes a calendar of game days (RFC 5545): UTC times, stable identifiers.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
 /// The longest line in bytes, without its end.
 const LINE: usize = 75;
@@ -14,17 +14,17 @@ pub struct Event {
     pub civil: String,
     /// Its start.
     pub starts: Timestamp,
-    /// How long it takes.
+    /// Its length.
     pub lasts: SignedDuration,
     /// Its heading.
     pub summary: String,
-    /// What is told of it.
+    /// Its description.
     pub about: String,
-    /// How long before the start it is announced.
+    /// The times before the start at which it is announced.
     pub announce: Vec<SignedDuration>,
 }
 
-/// Returns a calendar. `stamp` is when it was made.
+/// Returns a calendar. `stamp` is the time at which it was made.
 #[must_use]
 pub fn calendar(events: &[Event], stamp: Timestamp) -> String {
     let mut out = String::new();
@@ -63,9 +63,7 @@ fn uid(name: &str, civil: &str) -> String {
 
 /// `20261204T130000Z`.
 fn utc(at: Timestamp) -> String {
-    let at = TimeZone::UTC.to_datetime(at);
-    let (year, month, day) = (at.year(), at.month(), at.day());
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", at.hour(), at.minute(), at.second())
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 fn escaped(text: &str) -> String {
@@ -117,6 +115,12 @@ mod tests {
         for line in text.split("\r\n") {
             assert!(line.len() <= LINE && !line.contains(['\r', '\n']), "{line}");
         }
+        let unfolded = text.replace("\r\n ", "");
+        let alarm = format!(
+            "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:{}\r\nTRIGGER:-PT86400S\r\nEND:VALARM\r\nEND:VEVENT\r\n",
+            escaped(&sample().summary)
+        );
+        assert!(unfolded.contains(&alarm), "a day before: {unfolded}");
         let mut sink = Sink::default();
         let file = sink.add_source("calendar.ics", text.as_str());
         let read = events(&text, file, "it", &zones(), &mut sink);

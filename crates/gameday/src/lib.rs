@@ -1,7 +1,7 @@
-//! Game days: files that say which drills are run when, by whom and under which conditions.
+//! Game days: files that name drills, their schedule, the people and the conditions.
 //!
-//! Reads and checks them, and says when they are due, in civil time by the zone data that are built in. Never starts a run,
-//! never asks a host, and knows no clock: each question names its time.
+//! Reads and checks these files, and computes their slots in civil time with built-in zone data. Never starts a run, never asks a
+//! host, and never reads a clock: callers pass the time.
 
 pub mod calendar;
 mod closed;

@@ -1,4 +1,4 @@
-//! Game days that would touch the same hosts at the same time.
+//! Finds game days that would touch the same hosts at the same time.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Gameday, Slot};
 
-/// How far ahead game days are compared.
+/// Length of time ahead for which game days are compared.
 pub const AHEAD: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// The most slots of a game day that are compared.
+/// Maximum number of slots of a game day that are compared.
 const SLOTS: usize = 2000;
 
-/// What a game day occupies.
+/// The hosts and the time that a game day needs.
 #[derive(Clone, Debug)]
 pub struct Occupied<'g> {
     /// The game day.
@@ -20,7 +20,7 @@ pub struct Occupied<'g> {
     pub fleet: PathBuf,
     /// All hosts that may be picked.
     pub hosts: BTreeSet<String>,
-    /// How long it takes at most.
+    /// The maximum time that it takes.
     pub lasts: SignedDuration,
 }
 
@@ -37,7 +37,7 @@ pub struct Overlap {
     pub is_fixed: bool,
 }
 
-/// Returns the first overlap of each pair within 90 days after a moment.
+/// Returns the first overlap of each pair, among the slots of the 90 days after a moment; of each game day at most 2,000 slots are compared.
 #[must_use]
 pub fn overlaps(all: &[Occupied<'_>], now: Timestamp) -> Vec<Overlap> {
     let until = now.checked_add(AHEAD).unwrap_or(now);

@@ -1,4 +1,4 @@
-//! When something is due in civil time, without a zone.
+//! Patterns of civil times at which something is due, without a zone.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use jiff::{
 
 use crate::{cron::Cron, times::clock};
 
-/// When something is due in civil time.
+/// A pattern of civil times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
-    /// By cron's fields.
+    /// Times by cron's fields.
     Cron(Cron),
-    /// Again and again, counted from a day.
+    /// Times in equal steps of civil time, counted from a day.
     Every(Every),
-    /// Once.
+    /// One time.
     Once(DateTime),
 }
 
-/// Again and again, counted from a day.
+/// Times in equal steps of civil time, counted from a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Every {
     pub(crate) step: Step,
@@ -36,7 +36,7 @@ pub(crate) enum Step {
     Months(i32),
 }
 
-/// The most of a unit in a step.
+/// Maximum number of units in a step.
 const MOST: i32 = 1000;
 
 impl Step {
@@ -53,7 +53,7 @@ impl Step {
         }
     }
 
-    /// The shortest that so many days or months can be, in days.
+    /// Returns the minimum length of the step in days: a month has 28 days or more.
     const fn days(self) -> i32 {
         match self {
             Self::Days(number) => number,
@@ -73,7 +73,7 @@ impl Step {
 }
 
 impl Every {
-    /// Returns the times from then on, rising.
+    /// Returns the times from a moment on, rising.
     fn from(self, from: DateTime) -> impl Iterator<Item = DateTime> {
         let days = from.date().since(self.from).map_or(0, |span| span.get_days());
         // Months are longer than their shortest length, so the estimate for them begins earlier.
@@ -87,7 +87,7 @@ impl Every {
 }
 
 impl Pattern {
-    /// Returns the times from then on, rising.
+    /// Returns the times from a moment on, rising.
     pub(crate) fn from(&self, from: DateTime) -> Box<dyn Iterator<Item = DateTime> + '_> {
         match self {
             Self::Cron(cron) => Box::new(cron.from(from)),

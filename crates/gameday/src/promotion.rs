@@ -1,4 +1,4 @@
-//! Whether a scenario has held elsewhere before. Knows no index: the runs are given.
+//! Decides whether a scenario has held elsewhere before. Knows no index: the runs are given.
 
 use firedrill_wire::Span;
 
@@ -15,26 +15,28 @@ pub struct Run {
     pub environment: Option<String>,
     /// Whether it held: its exit code was 0.
     pub held: bool,
+    /// The result in a word, such as `held`, `violated`, `unknown` or `refused`.
+    pub result: &'static str,
     /// The digest of the scenario's files; older logs do not have it.
     pub files: Option<String>,
     /// The scenario's name.
     pub scenario: Option<String>,
 }
 
-/// What is known of a promotion.
+/// The state of a promotion. "There" is the environment that is required, "in time" the required length of time before the slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Promotion {
-    /// This run held, in time.
+    /// This run of the same files held there in time.
     Held(Run),
-    /// The newest run that held is too long ago.
+    /// The newest run of the same files that held there began too long ago.
     TooLongAgo(Run),
-    /// The newest run of the same files there did not hold, and none before in time did.
+    /// This is the newest run of the same files there. It has another result, and no run of these files held there in time.
     DidNotHold(Run),
-    /// A run of that name held there in time, and its log does not say which files it ran.
+    /// This run of the same name held there in time, and its log does not say which files it ran.
     Unknown(Run),
-    /// A run of that name held there in time, with other files.
+    /// This run of the same name held there in time, with other files.
     Changed(Run),
-    /// No run of that name is known there.
+    /// No run of the same files is known there, whenever it began before the slot.
     Never,
 }
 
@@ -71,38 +73,6 @@ impl Promotion {
         same.first().map_or(Self::Never, |run| Self::DidNotHold((*run).clone()))
     }
 
-    /// Whether the game day may be held.
-    #[must_use]
-    pub const fn holds(&self) -> bool {
-        matches!(self, Self::Held(_))
-    }
-
-    /// Returns a word for machines.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Held(_) => "held",
-            Self::TooLongAgo(_) => "too-long-ago",
-            Self::DidNotHold(_) => "did-not-hold",
-            Self::Unknown(_) => "unknown",
-            Self::Changed(_) => "changed",
-            Self::Never => "never",
-        }
-    }
-
-    /// Returns the run that it is about.
-    #[must_use]
-    pub const fn run(&self) -> Option<&Run> {
-        match self {
-            Self::Held(run)
-            | Self::TooLongAgo(run)
-            | Self::DidNotHold(run)
-            | Self::Unknown(run)
-            | Self::Changed(run) => Some(run),
-            Self::Never => None,
-        }
-    }
-
     /// Returns a clause for people; `day` formats a moment.
     #[must_use]
     pub fn words(&self, requires: &Requires, day: &dyn Fn(i64) -> String) -> String {
@@ -114,7 +84,10 @@ impl Promotion {
                 format!("missing: held on {on} in {place} (run {id}), more than {within} before the slot")
             }
             Self::DidNotHold(run) => {
-                format!("missing: the run on {} in {place} did not hold (run {})", day(run.began_s), run.id)
+                let (on, id, result) = (day(run.began_s), &run.id, run.result);
+                format!(
+                    "missing: the newest run of these files in {place}, on {on}, is `{result}` (run {id})"
+                )
             }
             Self::Unknown(run) => {
                 let (on, id) = (day(run.began_s), &run.id);
@@ -126,7 +99,10 @@ impl Promotion {
                 let (on, id) = (day(run.began_s), &run.id);
                 format!("missing: held on {on} in {place} (run {id}), and its files have changed since")
             }
-            Self::Never => format!("missing: no run in {place} within {within} before the slot"),
+            Self::Never => format!("missing: no run of these files in {place} before the slot is known"),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use crate::{
     not_on,
 };
 
-/// The folder from whose parent paths are relative.
+/// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
 const OWN_KEYS: [&str; 8] =
@@ -31,7 +31,7 @@ const SHARED_KEYS: [&str; 2] = ["schema", "name"];
 /// Whether a file is a game day: it has tables that only game days have, and none that only scenarios or fleets have.
 #[must_use]
 pub fn is_gameday(file: &Path) -> bool {
-    let keys = typed::keys(file);
+    let keys = typed::keys(file, typed::MAX_BYTES);
     let others = scenario::KEYS.iter().chain(&fleet::KEYS);
     let others: Vec<&str> =
         others.copied().filter(|key| !SHARED_KEYS.contains(key) && !OWN_KEYS.contains(key)).collect();
@@ -39,8 +39,8 @@ pub fn is_gameday(file: &Path) -> bool {
     keys.iter().any(|key| OWN_KEYS.contains(&key.as_str())) && !keys.iter().any(|key| is_other(key))
 }
 
-/// Reads a game day. All errors go to `sink`; returns `None` if there are any. A schedule that
-/// is not due any more after `now` is a warning.
+/// Reads a game day. All errors go to `sink`; returns `None` if there are any. A schedule without a slot after `now` is a
+/// warning.
 #[must_use]
 pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Sink) -> Option<Gameday> {
     let before = sink.errors();
@@ -53,6 +53,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
     let schedule = reader.schedule();
     let closed = reader.closed();
     let announce = reader.announce();
+    reader.roles();
     reader.go_no_go();
     reader.requires();
     let schedule = schedule?;
@@ -100,8 +101,8 @@ impl Reader<'_> {
         &self.item.value
     }
 
-    /// Returns the place of a value. What could not be read is missing in lists, so that later elements have other indexes:
-    /// then it is the place of the list.
+    /// Returns the place of a value. An element of a list that could not be read is missing, so that later elements have other indexes:
+    /// then the place is that of the list.
     fn place(&self, path: &[&str]) -> Place {
         match path.iter().position(|step| step.parse::<usize>().is_ok()).filter(|_| self.item.broken) {
             Some(index) => self.item.place_at(&path[..index], true),
@@ -153,5 +154,22 @@ impl Reader<'_> {
             all.extend(not_on::read(text, self.base, place, self.zones, self.sink));
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_keys_that_tell_a_game_day_are_those_of_the_schema() {
+        let schema = crate::schema();
+        let keys = schema["properties"].as_object().expect("it describes a table").keys();
+        let own: BTreeSet<&str> = OWN_KEYS.into_iter().chain(SHARED_KEYS).collect();
+        assert_eq!(own, keys.map(String::as_str).collect());
+        let others: Vec<&str> = scenario::KEYS.into_iter().chain(fleet::KEYS).collect();
+        assert!(SHARED_KEYS.iter().all(|key| others.contains(key)), "other files have them, too: {others:?}");
     }
 }

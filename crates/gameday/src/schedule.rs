@@ -1,4 +1,6 @@
-//! A schedule in a zone, and its slots. The same function answers for previews and for whoever starts game days.
+//! A schedule in a zone, and its slots. Previews, checks and calendars all use these slots.
+
+mod changed;
 
 use std::{fmt, iter::Peekable};
 
@@ -15,7 +17,7 @@ use crate::{
     times::{clock, written},
 };
 
-/// When a game day is due.
+/// A pattern in a zone, with a delay.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pub(crate) name: String,
@@ -29,11 +31,11 @@ pub struct Schedule {
 pub struct Slot {
     /// The civil time that the schedule names, also where that does not exist.
     pub civil: DateTime,
-    /// When it is due, before the delay by `jitter`.
+    /// The moment at which it is due, before the delay by `jitter`.
     pub due: Zoned,
     /// The delay.
     pub delay: SignedDuration,
-    /// What the zone's change of clocks does to it.
+    /// The effect of a change of clocks on it, for people.
     pub note: Option<String>,
 }
 
@@ -69,12 +71,16 @@ impl Schedule {
         slots.skip_while(move |slot| slot.due.timestamp() <= after)
     }
 
-    /// Returns the slots that start after a moment: also those that are already due, and wait for their delay.
+    /// Returns the slots that start after a moment, also those that are already due and wait for their delay.
     pub fn upcoming(&self, now: Timestamp) -> impl Iterator<Item = Slot> + '_ {
+        self.slots(self.still_to_start(now)).skip_while(move |slot| slot.starts().timestamp() <= now)
+    }
+
+    /// Returns the moment after which a slot is due that may start after `now`.
+    fn still_to_start(&self, now: Timestamp) -> Timestamp {
         let jitter =
             self.jitter.and_then(|jitter| SignedDuration::try_from(jitter.0).ok()).unwrap_or_default();
-        let after = now.checked_sub(jitter).unwrap_or(now);
-        self.slots(after).skip_while(move |slot| slot.starts().timestamp() <= now)
+        now.checked_sub(jitter).unwrap_or(now)
     }
 
     /// Returns the zone.
@@ -134,7 +140,7 @@ struct Slots<'s, C: Iterator<Item = DateTime>> {
     schedule: &'s Schedule,
     civil: Peekable<C>,
     last: Option<Timestamp>,
-    /// A time that does not exist, for which the next slot stands.
+    /// A time that does not exist and that the next slot replaces.
     missing: Option<DateTime>,
 }
 
@@ -155,7 +161,7 @@ impl<C: Iterator<Item = DateTime>> Iterator for Slots<'_, C> {
 }
 
 impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
-    /// Returns the slot of a civil time; `None` if another one stands for it.
+    /// Returns the slot of a civil time; `None` if the next slot replaces it.
     fn slot(&mut self, civil: DateTime) -> Option<Slot> {
         let zone = &self.schedule.zone;
         let name = self.schedule.zone_name();
@@ -188,7 +194,7 @@ impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
         Some(Slot { civil, due, delay: self.schedule.delay(civil), note: note.or(stands) })
     }
 
-    /// Whether cron's fields name a time soon after a gap anyway. Then no run is made up for the time that the gap lacks.
+    /// Whether cron's fields select a time within the length of a gap after it. Then the missing time gets no slot of its own.
     fn has_own_run(&mut self, civil: DateTime, over: DateTime, gap: SignedDuration) -> bool {
         let Pattern::Cron(cron) = &self.schedule.pattern else { return false };
         let Ok(until) = over.checked_add(gap) else { return false };

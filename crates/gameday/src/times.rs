@@ -1,11 +1,11 @@
-//! Dates and times of day as files have them, and the zones that are built in.
+//! Dates and times of day as they are written in files, and the built-in zones.
 
 use jiff::{
     civil::{Date, DateTime, Time},
     tz::{TimeZone, TimeZoneDatabase},
 };
 
-/// Returns the zone data that are built in, which are the same on every host.
+/// Returns the built-in zone data, which are the same on every host.
 #[must_use]
 pub fn zones() -> TimeZoneDatabase {
     TimeZoneDatabase::bundled()
@@ -35,7 +35,7 @@ pub(crate) fn moment(text: &str) -> Option<DateTime> {
     Some(date(day)?.to_datetime(time(at)?))
 }
 
-/// Parses numbers of exactly so many digits.
+/// Parses numbers with exactly the given counts of digits.
 fn numbers<const N: usize>(text: &str, between: &str, digits: [usize; N]) -> Option<[u16; N]> {
     let mut parts = text.split(between);
     let mut numbers = [0; N];

@@ -18,15 +18,15 @@ use crate::{
         output::table,
         runs::history_of,
     },
-    plan::{Inspection, print},
+    plan::{Inspection, Plan, model::Attack, print},
     terminal,
     verdict::Exit,
 };
 
-/// How far ahead changes of clocks are told.
+/// Length of time ahead of which changes of clocks are told.
 const CLOCKS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// The most slots that are looked at for them.
-const CLOCKS_SLOTS: usize = 2000;
+/// Number of slots among which the next one that is held is looked for.
+const LOOKED_AT: usize = 2000;
 
 /// Runs the command.
 pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Result<Exit> {
@@ -54,11 +54,13 @@ fn runs(reports: &Path) -> Result<Vec<Run>> {
     let mut history = history_of(reports)?;
     let entries = history.runs(&Filter::default())?;
     let runs = entries.into_iter().filter_map(|entry| {
+        let result = entry.ended_as(entry.is_running(reports));
         Some(Run {
             id: entry.run?,
             began_s: entry.at_s,
             environment: entry.environment,
             held: entry.ended && entry.exit == Some(0),
+            result,
             files: entry.files,
             scenario: entry.scenario,
         })
@@ -69,9 +71,7 @@ fn runs(reports: &Path) -> Result<Vec<Run>> {
 fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run]) -> String {
     let mut out = String::new();
     let slots: Vec<Slot> = gameday.schedule.upcoming(now).take(next).collect();
-    let held =
-        gameday.schedule.upcoming(now).take(CLOCKS_SLOTS).find(|slot| gameday.why_closed(slot).is_none());
-    let at_s = held.as_ref().map_or(now, |slot| slot.starts().timestamp()).as_second();
+    let held = gameday.schedule.upcoming(now).take(LOOKED_AT).find(|slot| gameday.why_closed(slot).is_none());
     let _ = writeln!(out, "{} ({})", gameday.name, gameday.file.display());
     let _ = writeln!(out, "  {}", gameday.schedule);
     who(&mut out, gameday);
@@ -87,14 +87,14 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
             drill.seed.map_or_else(|| "a fresh seed for each run".to_owned(), |seed| format!("seed {seed}"));
         plan(&mut out, found, &seed);
         if let (Some(requires), Some(plan)) = (&gameday.requires, &found.plan) {
-            let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, at_s, runs));
+            let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, held.as_ref(), runs));
         }
     }
     let (total, longest) = (days::total(&day.drills), days::longest(&day.drills));
     let _ = writeln!(out, "  takes {total} if all settles at once, and up to {longest}");
     let _ = writeln!(out, "\nwhen");
     if slots.is_empty() {
-        let _ = writeln!(out, "  not any more");
+        let _ = writeln!(out, "  no slot is left");
     } else {
         let mut rows = vec![["local time", "UTC", ""].map(str::to_owned).to_vec()];
         rows.extend(slots.iter().map(|slot| cells(gameday, slot)));
@@ -136,8 +136,7 @@ fn plan(out: &mut String, found: &Inspection, seed: &str) {
     match &found.plan {
         Some(plan) => {
             let _ = writeln!(out, "     {}: {}", plan.name, plan.hypothesis);
-            let irreversible =
-                plan.attacks.iter().flat_map(|attack| &attack.injections).any(|one| !one.fault.reversible());
+            let irreversible = plan.attacks.iter().any(Attack::is_irreversible);
             let last = if irreversible { "; some of it cannot be undone" } else { "" };
             let attacks = plan.attacks.len();
             let s = crate::diagnostic::plural(attacks);
@@ -161,8 +160,12 @@ fn plan(out: &mut String, found: &Inspection, seed: &str) {
     }
 }
 
-fn promotion(requires: &Requires, plan: &crate::plan::Plan, at_s: i64, runs: &[Run]) -> String {
+fn promotion(requires: &Requires, plan: &Plan, slot: Option<&Slot>, runs: &[Run]) -> String {
+    let Some(slot) = slot else {
+        return format!("not looked up, because none of the next {LOOKED_AT} slots is held");
+    };
     let files = plan.files.as_deref().unwrap_or_default();
+    let at_s = slot.starts().timestamp().as_second();
     let found = Promotion::of(requires, &plan.name, files, at_s, runs);
     found.words(requires, &|at_s| minute(at_s).get(..10).unwrap_or_default().to_owned())
 }
@@ -180,15 +183,14 @@ fn announced(out: &mut String, gameday: &Gameday, slot: &Slot) {
             Some(format!("{} ({before} before)", local(&at)))
         })
         .collect();
-    let _ = writeln!(out, "  announced before that of {}: {}", local(&starts), times.join(", "));
+    let _ = writeln!(out, "  announced before the slot of {}: {}", local(&starts), times.join(", "));
 }
 
-/// Tells all slots of the next year that a change of clocks moves.
+/// Tells all slots of more than a year that a change of clocks moves.
 fn clocks(out: &mut String, gameday: &Gameday, now: Timestamp) {
     let until = now.checked_add(CLOCKS_AHEAD).unwrap_or(now);
-    let slots = gameday.schedule.upcoming(now).take(CLOCKS_SLOTS);
-    let notes: Vec<String> =
-        slots.take_while(|slot| slot.due.timestamp() < until).filter_map(|slot| slot.note).collect();
+    let changed = gameday.schedule.changed(now, until);
+    let notes: Vec<String> = changed.into_iter().filter_map(|slot| slot.note).collect();
     if !notes.is_empty() {
         let _ = writeln!(out, "\nchanges of clocks");
         notes.iter().for_each(|note| _ = writeln!(out, "  {note}"));

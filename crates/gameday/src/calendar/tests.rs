@@ -39,6 +39,8 @@ fn times_are_utc_of_a_zone_or_of_whoever_reads() {
     assert_eq!(event("DTSTART:20261204T130000Z\nDTEND:20261204T150000Z").0[0].span, freeze);
     let zoned = "DTSTART;TZID=Europe/Berlin:20261204T140000\nDTEND;TZID=\"Europe/Berlin\":20261204T160000";
     assert_eq!(event(zoned).0[0].span, freeze);
+    let leap = moments("2026-12-31T23:59:59Z", "2026-12-31T23:59:59Z");
+    assert_eq!(event("DTSTART:20261231T235960Z").0[0].span, leap, "a leap second");
     let civil = Span::Civil(moment("2026-12-04T14:00").unwrap(), moment("2026-12-04T16:00").unwrap());
     assert_eq!(event("DTSTART:20261204T140000\nDTEND:20261204T160000").0[0].span, civil);
 }
@@ -56,6 +58,26 @@ fn lines_are_unfolded_and_what_is_beside_is_left() {
 }
 
 #[test]
+fn an_alarm_has_properties_of_its_own() {
+    let own = "SUMMARY:Freeze\nDTSTART;VALUE=DATE:20261204";
+    let alarm = "BEGIN:VALARM\nSUMMARY:Alarm\nSTATUS:CANCELLED\nDTSTART:20270101\nDTEND:20270105\nDURATION:PT5M\nEND:VALARM";
+    for lines in
+        [format!("{own}\n{alarm}"), format!("{alarm}\n{own}"), own.replace('\n', &format!("\n{alarm}\n"))]
+    {
+        let (events, said) = event(&lines);
+        assert_eq!(said, "", "{lines}");
+        let day = date("2026-12-04").unwrap();
+        assert_eq!(
+            events,
+            [Closed { span: Span::Days(day, day), why: "Freeze (holidays.ics)".to_owned() }],
+            "{lines}"
+        );
+    }
+    // What follows an alarm is the event's again.
+    assert!(event(&format!("{own}\n{alarm}\nDURATION:PT1H")).1.contains("`DURATION` of an event"));
+}
+
+#[test]
 fn what_would_change_the_times_is_refused() {
     for (lines, part) in [
         ("DTSTART:20261204\nRRULE:FREQ=YEARLY", "`RRULE` of an event is not understood"),
@@ -64,6 +86,8 @@ fn what_would_change_the_times_is_refused() {
         ("DTSTART;TZID=W. Europe Standard Time:20261204T140000", "is no zone that is known here"),
         ("DTSTART:20261304", "is no date"),
         ("DTSTART:20261204T250000Z", "is no time"),
+        ("DTSTART:20261204T130061Z", "`20261204T130061Z` is no time"),
+        ("DTSTART:20261204T130000Z\nDTEND:20261204T130099Z", "`20261204T130099Z` is no time"),
         ("DTSTART:2026-12-04", "is no date"),
         ("DTSTART;VALUE=DATE:20261204T130000Z", "is no date"),
         ("DTSTART:20261204T130000Z\nDTEND:20261205", "in another form"),
@@ -77,7 +101,7 @@ fn what_would_change_the_times_is_refused() {
         assert!(events.is_empty(), "{lines}: {events:?}");
     }
     assert!(all("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261204\n").1.contains("has no end"));
-    assert!(all("BEGIN:VCALENDAR\nEND:VEVENT\n").1.contains("ends nothing"));
+    assert!(all("BEGIN:VCALENDAR\nEND:VEVENT\n").1.contains("does not end the part"));
     assert!(all("").1.contains("no iCalendar file") && all("hello").1.contains("no iCalendar file"));
 }
 

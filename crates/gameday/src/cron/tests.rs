@@ -19,7 +19,10 @@ fn days_of_the_week_are_those_of_cron() {
     for sunday in ["0 14 * * 0", "0 14 * * 7", "0 14 * * sun", "0 14 * * SUN", "0 14 * * 7-7"] {
         assert_eq!(first(sunday, "2026-12-04T14:00", 1), ["SUN 2026-12-06T14:00"], "{sunday}");
     }
-    assert_eq!(first("0 14 * * FRI-7", "2026-12-04T14:00", 4).len(), 4);
+    assert_eq!(
+        first("0 14 * * FRI-7", "2026-12-04T14:00", 4),
+        ["FRI 2026-12-04T14:00", "SAT 2026-12-05T14:00", "SUN 2026-12-06T14:00", "FRI 2026-12-11T14:00"]
+    );
 }
 
 #[test]
@@ -33,8 +36,31 @@ fn weeks_and_last_days_of_a_month_are_known() {
         ["FRI 2026-12-25T14:00", "FRI 2027-01-29T14:00"]
     );
     assert_eq!(first("0 14 * * 5L", "2026-12-26T00:00", 1), ["FRI 2027-01-29T14:00"]);
+    // The first and the last day of each week of a month: 1 and 7, 8 and 14, 22 and 28, 29.
+    for (pattern, from, wanted) in [
+        ("FRI#1", "2027-01-01", "2027-01-01"),
+        ("FRI#1", "2027-05-01", "2027-05-07"),
+        ("FRI#2", "2027-01-01", "2027-01-08"),
+        ("FRI#2", "2027-05-01", "2027-05-14"),
+        ("FRI#4", "2027-01-01", "2027-01-22"),
+        ("FRI#4", "2027-05-01", "2027-05-28"),
+        ("FRI#5", "2027-05-01", "2027-07-30"),
+        ("FRI#5", "2027-10-01", "2027-10-29"),
+        // The last Friday is the last day of its month, or a week before the next month's first Friday, the 1st.
+        ("FRIL", "2027-04-01", "2027-04-30"),
+        ("FRIL", "2026-12-01", "2026-12-25"),
+    ] {
+        let found = first(&format!("0 14 * * {pattern}"), &format!("{from}T00:00"), 1);
+        assert_eq!(found, [format!("FRI {wanted}T14:00")], "{pattern} from {from}");
+    }
+    assert_eq!(
+        first("0 14 15,L * *", "2027-02-14T00:00", 4),
+        ["MON 2027-02-15T14:00", "SUN 2027-02-28T14:00", "MON 2027-03-15T14:00", "WED 2027-03-31T14:00"]
+    );
     assert_eq!(first("0 14 L 2 *", "2026-12-01T00:00", 2), ["SUN 2027-02-28T14:00", "TUE 2028-02-29T14:00"]);
     assert_eq!(first("0 14 * 2 FRI#5", "2026-12-01T00:00", 1), ["FRI 2036-02-29T14:00"]);
+    // The longest time between two days of a pattern: 2100 has no 29th of February.
+    assert_eq!(first("0 0 * 2 MON#5", "2072-03-01T00:00", 1), ["MON 2112-02-29T00:00"]);
 }
 
 #[test]
@@ -58,7 +84,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("0 14 * * FRI#6", 9..14, "no week of a month"),
         ("0 14 * * FRI-MON", 9..16, "backwards"),
         ("0/15 14 * * *", 0..4, "a step without a range"),
-        ("*/0 14 * * *", 0..3, "no step that can be"),
+        ("*/0 14 * * *", 0..3, "an invalid step"),
         ("0,,5 14 * * *", 2..2, "is no minute"),
         ("0 14 ? * FRI", 5..6, "is no day of month"),
         ("0 14 15W * *", 5..8, "is no day of month"),

@@ -1,8 +1,8 @@
-//! Who takes part in a game day, who has to agree, and what has to have held before.
+//! Checks the people of a game day, their agreement, and the promotion.
 
 use std::collections::BTreeSet;
 
-use firedrill_plan::diagnostic::suggest;
+use firedrill_plan::diagnostic::{Problem, suggest};
 use firedrill_wire::Span;
 
 use super::Reader;
@@ -20,16 +20,27 @@ impl Reader<'_> {
                     "for example \"15m\"",
                 );
             } else if all[..index].contains(one) {
-                self.wrong(
-                    &path,
-                    format!("`{one}` before is there twice"),
-                    "again here",
-                    "remove one of them",
-                );
+                self.wrong(&path, format!("`{one}` is listed twice"), "again here", "remove one of them");
             }
         }
         all.sort_unstable_by(|one, other| other.cmp(one));
         all
+    }
+
+    /// Refuses roles and people without a name: nobody can be asked by an empty text.
+    pub(super) fn roles(&mut self) {
+        for (role, person) in self.file().roles.clone() {
+            let path = ["roles", role.as_str()];
+            if role.trim().is_empty() {
+                let place = self.item.place_at(&path, true);
+                let problem = Problem::error("a role has no name").at(place, "empty");
+                self.sink.push(problem.help("roles = { commander = \"alice\" }"));
+            }
+            if person.trim().is_empty() {
+                let message = format!("the role `{role}` is held by nobody: the name is empty");
+                self.wrong(&path, message, "empty", format!("{role} = \"alice\", or leave the role out"));
+            }
+        }
     }
 
     pub(super) fn go_no_go(&mut self) {
@@ -63,7 +74,7 @@ impl Reader<'_> {
         if wanted == 0 {
             self.wrong(
                 &["go_no_go", "people"],
-                "if nobody has to agree, nobody is asked",
+                "`people` is 0, so nobody has to agree",
                 "at least 1",
                 "or leave `go_no_go` out",
             );

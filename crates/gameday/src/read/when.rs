@@ -1,4 +1,4 @@
-//! The schedule of a game day: its pattern, its zone and its delay.
+//! Checks the schedule of a game day: its pattern, its zone and its delay.
 
 use firedrill_plan::diagnostic::{Problem, nearest};
 use firedrill_wire::Span;
@@ -14,9 +14,9 @@ use crate::{
     times::{date, moment, time, zone},
 };
 
-/// The longest delay.
+/// Maximum delay.
 const JITTER_MOST: Span = Span::secs(12 * 3600);
-/// Number of slots that are looked at for delays that reach into the next one.
+/// Number of slots that are checked for delays that reach into the next slot, and for `not_on`.
 const LOOKED_AT: usize = 200;
 
 impl Reader<'_> {
@@ -51,7 +51,7 @@ impl Reader<'_> {
         let kinds: Vec<&str> = has.iter().filter(|(_, has)| *has).map(|(kind, _)| *kind).collect();
         let kind = match kinds.as_slice() {
             [kind] => *kind,
-            // What was wrong of the schedule was reported.
+            // The errors in the schedule were reported.
             [] if self.item.broken => return None,
             [] => {
                 let help = "{ cron = \"0 14 * * FRI\" }, { every = \"2 weeks\", from = \"2026-10-09\", at = \"14:00\" } or { once = \
@@ -133,7 +133,8 @@ impl Reader<'_> {
             if value.is_none() && !self.item.broken {
                 let place = self.item.place_at(&["schedule", "every"], true);
                 let message = format!("`every` needs `{key}`");
-                self.sink.push(Problem::error(message).at(place, "counted from when?").help(example));
+                self.sink
+                    .push(Problem::error(message).at(place, format!("`{key}` is missing")).help(example));
             }
         };
         needed("from", own.from.as_deref(), "from = \"2026-10-09\" is the first day");
@@ -159,12 +160,12 @@ impl Reader<'_> {
         Some(Pattern::Every(Every { step: step?, from: day?, at: clock? }))
     }
 
-    /// Refuses a schedule that has no slot left, and one whose delays reach into the next slot. Warns if all slots are closed.
+    /// Refuses delays that reach into the next slot. Warns if no slot is left, and if no slot is held.
     pub(super) fn is_due(&mut self, schedule: &Schedule, closed: &[Closed], now: Timestamp) {
         let slots: Vec<Slot> = schedule.upcoming(now).take(LOOKED_AT).collect();
         let place = self.item.place_of_key("schedule");
         let Some(first) = slots.first() else {
-            let problem = Problem::warning(format!("it is not due any more: {schedule}"));
+            let problem = Problem::warning(format!("the game day is not due any more: {schedule}"));
             self.sink.push(problem.at(place, "has no slot left").help("move it, or delete the file"));
             return;
         };
@@ -182,7 +183,7 @@ impl Reader<'_> {
                 &["schedule", "jitter"],
                 message,
                 "too long for this schedule",
-                "it is shorter than the time between two slots",
+                "the delay has to be shorter than the time between two slots",
             );
         }
         let zone = schedule.zone();
@@ -196,7 +197,7 @@ impl Reader<'_> {
                 format!("each of its next {} slots", slots.len())
             };
             let problem = Problem::warning(format!(
-                "it is never held: {times} is in `not_on` (at {}: {why})",
+                "the game day is never held: {times} is in `not_on` (at {}: {why})",
                 first.civil_text()
             ));
             let place = self.item.place_at(&["not_on"], true);

@@ -178,6 +178,36 @@ fn delays_depend_on_the_slot_and_are_bounded() {
     assert_eq!(late.id(&slots[0]), "day 2026-12-04T14:00");
 }
 
+/// The search around changes of clocks finds what a look at each slot finds.
+#[test]
+fn slots_with_a_note_are_found_in_frequent_patterns_too() {
+    let now: Timestamp = "2026-09-04T00:00:00Z".parse().unwrap();
+    let mut found = 0;
+    for zone in [BERLIN, "Africa/Cairo", "Africa/Casablanca", "Australia/Lord_Howe", "America/Nuuk", "UTC"] {
+        for (pattern, jitter) in
+            [("*/7 * * * *", 0), ("30 2 * * *", 3600), ("59 23 * * *", 0), ("15 2 29 2 *", 0)]
+        {
+            let schedule = Schedule { jitter: Some(Span::secs(jitter)), ..cron(pattern, zone) };
+            for days in [30, 400] {
+                let until = now + SignedDuration::from_hours(24 * days);
+                let all = schedule.upcoming(now).take_while(|slot| slot.due.timestamp() < until);
+                let wanted: Vec<Slot> = all.filter(|slot| slot.note.is_some()).collect();
+                assert_eq!(schedule.changed(now, until), wanted, "{pattern} in {zone}, {days} days");
+                found += wanted.len();
+            }
+        }
+    }
+    assert!(found > 50, "{found}");
+    // While a slot waits for its delay, it is still to come, and afterwards no more.
+    let late = Schedule { jitter: Some(Span::secs(3600)), ..cron("30 2 * * *", BERLIN) };
+    let until = now + SignedDuration::from_hours(24 * 400);
+    let slot = late.changed(now, until).remove(0);
+    assert!(slot.delay.as_secs() > 1, "{slot:?}");
+    let waits = slot.due.timestamp() + SignedDuration::from_secs(1);
+    assert_eq!(late.changed(waits, until).first(), Some(&slot));
+    assert_ne!(late.changed(slot.starts().timestamp(), until).first(), Some(&slot));
+}
+
 /// Each pattern in each zone whose clocks change.
 #[test]
 fn slots_rise_and_each_day_has_its_own_in_all_zones() {

@@ -1,0 +1,39 @@
+//! The slots that a change of clocks affects.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Schedule, Slot};
+
+/// Clocks change by a day at most.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+impl Schedule {
+    /// Returns the slots with a note on a change of clocks, rising: those that start after `now` and are due before `until`. Looks
+    /// only at the slots around each change, so that a frequent pattern does not take longer.
+    #[must_use]
+    pub fn changed(&self, now: Timestamp, until: Timestamp) -> Vec<Slot> {
+        let mut found: Vec<Slot> = Vec::new();
+        let first = earlier(self.still_to_start(now), LONGEST);
+        let changes = self.zone.following(first).take_while(|one| earlier(one.timestamp(), LONGEST) < until);
+        for change in changes {
+            let at = change.timestamp();
+            let before = self.zone.to_offset(earlier(at, SECOND));
+            let by = SignedDuration::from_secs(i64::from(change.offset().seconds() - before.seconds())).abs();
+            // A time that occurs twice is due before the change, and a slot that stands for a missing time less than `by` after it.
+            let end = at.checked_add(by).unwrap_or(at).min(until);
+            let around = self.slots(earlier(at, by + SECOND)).take_while(|slot| slot.due.timestamp() < end);
+            for slot in around.filter(|slot| slot.note.is_some() && slot.starts().timestamp() > now) {
+                // Two changes may be close to each other.
+                if found.last().is_none_or(|last| last.due.timestamp() < slot.due.timestamp()) {
+                    found.push(slot);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn earlier(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
