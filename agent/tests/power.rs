@@ -22,6 +22,11 @@ const NOT_ALLOWED: i32 = 99;
 /// Added to the signal that ended the process inside.
 const SIGNALLED: i32 = 100;
 
+/// Set in the process that lacks [`CAP_SYS_BOOT`].
+const LACKING: &str = "FIREDRILL_TEST_LACKING";
+/// The kernel's number of the capability that `reboot(2)` needs.
+const CAP_SYS_BOOT: libc::c_ulong = 22;
+
 const REBOOT: &str = r#"{"host-reboot":{"back_within":"60s"}}"#;
 const POWEROFF: &str = r#"{"host-poweroff":{}}"#;
 
@@ -103,10 +108,10 @@ fn poweroff_ends_the_namespace_as_a_poweroff() {
     }
 }
 
+/// Runs without the capability only; otherwise it is an empty test.
 #[test]
-fn who_may_not_reboot_is_refused() {
-    if nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: a refusal for lack of CAP_SYS_BOOT, because root has it");
+fn lacking() {
+    if std::env::var_os(LACKING).is_none() {
         return;
     }
     let dir = tempfile::tempdir().expect("tempdir");
@@ -114,4 +119,20 @@ fn who_may_not_reboot_is_refused() {
     let refused = Injection::prepare(&host, REBOOT).err().expect("refused");
     assert_eq!(refused.code, RefusalCode::MayNotReboot);
     assert!(refused.title.contains("CAP_SYS_BOOT"), "{}", refused.title);
+}
+
+#[test]
+fn who_may_not_reboot_is_refused() {
+    let mut command = Command::new(std::env::current_exe().expect("exe"));
+    command.args(["--exact", "lacking", "--test-threads=1"]).env(LACKING, "1");
+    // SAFETY: between fork and exec only a system call is made.
+    unsafe {
+        command.pre_exec(|| {
+            // At exec, root gets the capabilities of its bounding set. Whoever is not root may not change that, and has none.
+            libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0);
+            Ok(())
+        });
+    }
+    let output = command.output().expect("spawned");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
