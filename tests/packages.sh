@@ -3,7 +3,8 @@
 #
 #   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh),
 #                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh),
-#                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry)
+#                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry),
+#                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 set -euo pipefail
@@ -30,6 +31,8 @@ for recipe in "$@"; do
         has node || need+=(nodejs)
         has npm || need+=(npm)
         ;;
+    runit) has runsv && has svlogd || need+=(runit) ;;
+    man) has groff || need+=(groff-base) ;;
     ci-files) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
@@ -43,7 +46,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, runit, man" >&2
         exit 2
         ;;
     esac
