@@ -21,15 +21,19 @@ pub struct Point {
     pub mixed: bool,
     /// The reason why the value is not whole. Its bounds are true all the same, and one that is not known is `NaN`.
     pub lacks: Option<Lacks>,
+    /// The bounds of the truth where the value is an estimate, because only a share of all events was sent.
+    pub sampled: Option<(f64, f64)>,
 }
 
 /// Why a value that a listener has is not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacks {
-    /// The kernel dropped so many packets.
+    /// The kernel dropped packets, this many.
     Dropped(u64),
-    /// So many lines of it could not be read.
+    /// Lines of it could not be read, this many.
     Unreadable(u64),
+    /// Lines of it were read after the value had been told, this many.
+    Late(u64),
     /// There are more series, or different values, than are kept.
     TooMany,
     /// All of its senders were silent for so long that they may be dead.
@@ -38,6 +42,8 @@ pub enum Lacks {
     OtherForm,
     /// The value of a gauge is not known.
     OnlyChanges,
+    /// Only a share of its events was sent, and the others may decide.
+    Sampled,
 }
 
 /// What is behind the values of one moment.
@@ -64,7 +70,13 @@ impl Point {
             nan: value.is_nan(),
             mixed: false,
             lacks: None,
+            sampled: None,
         }
+    }
+
+    /// A point of one series between two bounds, of which one that is not known is `NaN`.
+    pub(crate) const fn between(at_us: i64, low: f64, high: f64) -> Self {
+        Self { low, high, nan: false, ..Self::of(at_us, 0.0) }
     }
 }
 

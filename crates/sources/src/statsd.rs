@@ -6,6 +6,7 @@ mod interval;
 mod line;
 mod listener;
 mod query;
+mod sampled;
 mod socket;
 mod store;
 mod track;

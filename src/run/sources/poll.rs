@@ -1,14 +1,18 @@
-//! The question of one metric, asked again and again: which moments are asked for, and what becomes of an answer.
+//! The question of one metric, asked again and again: which moments are asked for, and which of an answer are new.
+
+mod answer;
+mod words;
 
 use std::time::Duration;
 
-use firedrill_sources::{Asked, Asker, Behind, Lacks, NoAnswer, Point, Question, clock::Clock};
+use firedrill_sources::{Asked, Asker, NoAnswer, Point, Question, clock::Clock};
 use firedrill_wire::Span;
 
+use self::answer::Answer;
 use super::super::clock::{RunClock, signed};
 use crate::{
-    log::{Event, Lack, Sample},
-    plan::model::{Asks, Metric, MetricGoal},
+    log::{Event, Sample},
+    plan::model::{Asks, Metric},
 };
 
 /// Maximum number of moments in one question. What is longer ago is not asked for any more.
@@ -146,7 +150,11 @@ impl Poll {
             Some(Event::Sampled { failed: Some(why), .. }) => Some(why),
             Some(Event::Sampled { samples, .. }) => match samples.last() {
                 None => Some(format!("it has no point in the last {}", self.metric.stale_after)),
-                Some(Sample { lacks: Some(lack), series, .. }) => Some(self.lacking(*lack, *series)),
+                Some(Sample { lacks: Some(lack), series, .. }) => {
+                    let queries = self.metric.asks.queries();
+                    let missing = queries.into_iter().find_map(|query| self.asker.missing(query));
+                    Some(missing.unwrap_or_else(|| words::lacking(&self.metric, *lack, *series)))
+                }
                 Some(_) => None,
             },
             _ => Some("nothing was asked".to_owned()),
@@ -159,36 +167,6 @@ impl Poll {
             self.metric.lag.0 + self.metric.every.0 + self.metric.every.0 + HEARD
         } else {
             TRIES
-        }
-    }
-
-    fn lacking(&self, lack: Lack, series: u32) -> String {
-        let missing = self.metric.asks.queries().into_iter().find_map(|query| self.asker.missing(query));
-        if let Some(missing) = missing {
-            return missing;
-        }
-        let asks = self.metric.asks.words();
-        match lack {
-            Lack::Empty => format!("it answers with no series: {asks}"),
-            Lack::Stale => {
-                let after = self.metric.stale_after;
-                format!(
-                    "its newest data are older than {after} (`stale_after`), or of series that are not there: {asks}"
-                )
-            }
-            Lack::Several if series < 2 => {
-                format!("it answers with several values for one time, and the goal is about one: {asks}")
-            }
-            Lack::Several => format!("it answers with {series} series, and the goal is about one: {asks}"),
-            Lack::NotANumber | Lack::Other => {
-                format!("it answers with something that is not a number: {asks}")
-            }
-            Lack::Dropped
-            | Lack::Unreadable
-            | Lack::TooMany
-            | Lack::Silent
-            | Lack::OtherType
-            | Lack::OnlyChanges => format!("its newest sample is one {}: {asks}", lack.word()),
         }
     }
 
@@ -320,73 +298,8 @@ impl Poll {
     /// Returns what an answer says of a moment of the source's clock. Moments come in the order of time.
     fn sample(&self, at_us: i64, answer: &Answer) -> Sample {
         let (offset_us, _) = self.offset_us();
-        let mut sample = Sample {
-            at_us: at_us - offset_us,
-            window_us: self.window_us,
-            own_us: signed(self.metric.window.as_micros()),
-            age_us: 0,
-            low: None,
-            high: None,
-            total: None,
-            series: 0,
-            behind: Vec::new(),
-            lacks: None,
-            lost: 0,
-        };
-        let behind = answer.behind.as_ref().map(|all| {
-            let own = nearest(all, |one| one.at_us, at_us, answer.within_us);
-            own.cloned().unwrap_or_default()
-        });
-        if let Some(behind) = &behind {
-            sample.behind.clone_from(&behind.series);
-        }
-        let at = |points: &[Point]| nearest(points, |point| point.at_us, at_us, answer.within_us).copied();
-        let Some(value) = at(&answer.values) else {
-            sample.lacks = Some(Lack::Empty);
-            return sample;
-        };
-        sample.series = value.series;
-        (sample.low, sample.high) = (number(value.low), number(value.high));
-        let one = matches!(self.metric.goal, MetricGoal::Good(_) | MetricGoal::IncreaseBelow(_));
-        let several_values = |point: &Point| point.series.max(point.lists) > 1 || point.mixed;
-        let mut several = one && several_values(&value);
-        if several {
-            sample.series = value.series.max(value.lists);
-        }
-        // Nothing can be counted with what is infinite; beside a bound it is a value.
-        let is_none = |point: &Point| point.nan || one && !(point.low.is_finite() && point.high.is_finite());
-        let mut nan = is_none(&value);
-        let mut total_lacks = None;
-        if let Some(total) = &answer.total {
-            let Some(total) = at(total) else {
-                sample.lacks = Some(Lack::Empty);
-                return sample;
-            };
-            sample.total = number(total.high);
-            total_lacks = total.lacks;
-            several |= several_values(&total);
-            nan |= is_none(&total);
-        }
-        let lacks = value.lacks.or(total_lacks);
-        if let Some((lack, lost)) = lacks.map(lacking) {
-            (sample.lacks, sample.lost) = (Some(lack), lost);
-            return sample;
-        }
-        if let Some(behind) = behind {
-            // Without an age there are no data behind the value: it is made from nothing.
-            let age_us = behind.age.and_then(age_us);
-            sample.age_us = age_us.unwrap_or(0);
-            if age_us.is_none_or(|age| age > signed(self.metric.stale_after.as_micros())) {
-                sample.lacks = Some(Lack::Stale);
-                return sample;
-            }
-        }
-        sample.lacks = match (several, nan) {
-            (true, _) => Some(Lack::Several),
-            (_, true) => Some(Lack::NotANumber),
-            _ => None,
-        };
-        sample
+        let there = answer.sample(&self.metric, self.window_us, at_us);
+        Sample { at_us: at_us - offset_us, ..there }
     }
 }
 
@@ -402,47 +315,6 @@ impl Asking {
         let Question { from_us, until_us, step_us, .. } = &self.question;
         (*until_us - *from_us) / *step_us + 1
     }
-}
-
-/// The points of an answer: of values, of all events for a share, and what is behind them.
-struct Answer {
-    values: Vec<Point>,
-    total: Option<Vec<Point>>,
-    behind: Option<Vec<Behind>>,
-    /// The most by which a point's time differs from the moment that it is about.
-    within_us: u64,
-}
-
-/// Returns what is nearest to a moment, of what is in the order of time.
-fn nearest<T>(all: &[T], time: impl Fn(&T) -> i64, at_us: i64, within_us: u64) -> Option<&T> {
-    let next = all.partition_point(|one| time(one) < at_us);
-    let near = all.get(next.saturating_sub(1)..all.len().min(next + 1))?;
-    near.iter()
-        .filter(|one| time(one).abs_diff(at_us) <= within_us)
-        .min_by_key(|one| time(one).abs_diff(at_us))
-}
-
-/// What a value lacks, as the log has it, with the number of what was lost.
-const fn lacking(lacks: Lacks) -> (Lack, u64) {
-    match lacks {
-        Lacks::Dropped(packets) => (Lack::Dropped, packets),
-        Lacks::Unreadable(lines) => (Lack::Unreadable, lines),
-        Lacks::TooMany => (Lack::TooMany, 0),
-        Lacks::Silent => (Lack::Silent, 0),
-        Lacks::OtherForm => (Lack::OtherType, 0),
-        Lacks::OnlyChanges => (Lack::OnlyChanges, 0),
-    }
-}
-
-/// A number as JSON can hold it; what is infinite becomes the largest number.
-fn number(value: f64) -> Option<f64> {
-    (!value.is_nan()).then(|| value.clamp(f64::MIN, f64::MAX))
-}
-
-/// An age in seconds, as microseconds; the source's clock may be a little behind its own data.
-fn age_us(seconds: f64) -> Option<i64> {
-    let span = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-    Some(signed(Span(span).as_micros()))
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub enum Lack {
     Dropped,
     /// Lines that were about it could not be read.
     Unreadable,
+    /// Lines that were about it were read after its value had been told.
+    Late,
     /// There are more series, or different values, than are kept.
     TooMany,
     /// Its senders were silent for so long that they may be dead.
@@ -74,6 +76,8 @@ pub enum Lack {
     OtherType,
     /// Only changes of a gauge were seen, and not its value.
     OnlyChanges,
+    /// Only a share of its events was sent, and the others may decide.
+    Sampled,
     /// A reason that this version does not know.
     #[serde(other)]
     Other,
@@ -88,9 +92,11 @@ impl Lack {
             Self::NotANumber
                 | Self::Dropped
                 | Self::Unreadable
+                | Self::Late
                 | Self::TooMany
                 | Self::Silent
                 | Self::OnlyChanges
+                | Self::Sampled
         )
     }
 
@@ -99,7 +105,7 @@ impl Lack {
     pub const fn of_what(self) -> &'static str {
         match self {
             Self::Dropped => "packets",
-            Self::Unreadable => "lines",
+            Self::Unreadable | Self::Late => "lines",
             _ => "",
         }
     }
@@ -114,10 +120,12 @@ impl Lack {
             Self::Several => "of several series",
             Self::Dropped => "of which the kernel dropped packets",
             Self::Unreadable => "of which lines could not be read",
+            Self::Late => "of which lines were read too late",
             Self::TooMany => "of more series or different values than are kept",
             Self::Silent => "of senders that may be dead",
             Self::OtherType => "of another type than what is asked",
             Self::OnlyChanges => "of a gauge whose value was not sent",
+            Self::Sampled => "of a sample rate whose unsent events may decide",
             Self::Other => "without a value, for a reason that this version does not know",
         }
     }

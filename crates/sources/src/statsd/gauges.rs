@@ -1,4 +1,4 @@
-//! The gauges of one question: a series for each set of tags.
+//! The gauges of one question: a series for each set of tags. Times are microseconds of the listener's clock.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,54 +6,100 @@ use super::line::Metric;
 
 /// Maximum number of series of one question.
 pub(super) const SERIES: usize = 1_000;
+/// Maximum number of losses that are told apart.
+const LOSSES: usize = 64;
 
-/// All series, and what they were at the end of each interval in which any of them was sent.
-#[derive(Default)]
+/// All series, and their states at the ends of the intervals in which any of them was sent.
 pub(super) struct Gauges {
+    every_us: i64,
     series: HashMap<String, Gauge>,
-    /// The lowest and the highest value since the interval began.
+    /// The lowest and the highest value that was sent since the interval began.
     range: Option<(f64, f64)>,
     is_full: bool,
-    /// Number of packets that were lost since all values were known, and the last time at which one may have been.
-    lost: u64,
-    lost_us: i64,
+    /// Losses since the oldest value was sent, in order.
+    losses: VecDeque<Loss>,
     /// The states at the ends of intervals, in order.
     ends: VecDeque<(i64, State)>,
 }
 
 /// A series.
 struct Gauge {
-    /// The value; `None` if only changes were sent since nobody knows what it was.
+    /// The value; `None` if only changes were sent since it was last known.
     value: Option<f64>,
+    /// Time at which it was last known.
     set_us: i64,
 }
 
-impl Gauge {
-    /// Returns its value, unless a later one may have been lost.
-    fn known(&self, lost_us: i64) -> Option<f64> {
-        self.value.filter(|_| self.set_us > lost_us)
+/// A time in which a value may have been sent that was not read.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    from_us: i64,
+    until_us: i64,
+    count: Lost,
+}
+
+/// Numbers of packets that were dropped, of lines that could not be read, and of lines that were read too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) packets: u64,
+    pub(super) lines: u64,
+    pub(super) late: u64,
+}
+
+impl Lost {
+    const fn and(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_add(other.packets),
+            lines: self.lines.saturating_add(other.lines),
+            late: self.late.saturating_add(other.late),
+        }
     }
 }
 
-/// All series at one moment.
+/// All series at the end of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct State {
-    pub(super) low: f64,
-    pub(super) high: f64,
-    /// The lowest and the highest value in the interval.
-    pub(super) lowest: f64,
-    pub(super) highest: f64,
-    /// The time at which the oldest was sent.
-    pub(super) oldest_us: i64,
+    /// The values at the end.
+    pub(super) last: Values,
+    /// The values in the whole interval. `None` if nothing was known when it began.
+    pub(super) within: Option<Values>,
     pub(super) series: u32,
-    /// Whether there is a series whose value is not known.
-    pub(super) open: bool,
-    /// Number of packets that were lost since all values were known.
-    pub(super) lost: u64,
     pub(super) is_full: bool,
 }
 
+/// The known values of all series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Values {
+    /// The lowest and the highest; infinite if none is known.
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// The time at which the oldest was sent.
+    pub(super) oldest_us: i64,
+    /// Whether there may be others: a value is not known, or one may have been lost.
+    pub(super) open: bool,
+    /// The reason for that, as far as something was lost.
+    pub(super) lost: Lost,
+}
+
+/// Values of which none is known.
+const NONE: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
+
+fn wider((low, high): (f64, f64), (one, other): (f64, f64)) -> (f64, f64) {
+    (low.min(one), high.max(other))
+}
+
 impl Gauges {
+    pub(super) fn new(every_us: i64) -> Self {
+        Self {
+            every_us,
+            series: HashMap::new(),
+            range: None,
+            is_full: false,
+            losses: VecDeque::new(),
+            ends: VecDeque::new(),
+        }
+    }
+
     /// Takes values of a series. `changes` says that a sign means a change; if not, it means a negative number.
     pub(super) fn take(&mut self, metric: &Metric<'_>, at_us: i64, changes: bool) {
         let mut tags: Vec<&str> = metric.tags().collect();
@@ -63,69 +109,133 @@ impl Gauges {
             self.is_full = true;
             return;
         }
-        let lost_us = self.lost_us;
+        let losses = &self.losses;
         let gauge = self.series.entry(key).or_insert(Gauge { value: None, set_us: at_us });
         for number in metric.numbers() {
             gauge.value = if changes && number.signed {
-                gauge.known(lost_us).map(|value| value + number.value)
+                gauge.known(losses, at_us).map(|value| value + number.value)
             } else {
                 Some(number.value)
             };
-            gauge.set_us = at_us;
             if let Some(value) = gauge.value {
-                self.range =
-                    Some(self.range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
+                gauge.set_us = gauge.set_us.max(at_us);
+                self.range = Some(self.range.map_or((value, value), |range| wider(range, (value, value))));
             }
         }
     }
 
-    /// Packets may have been lost until a moment, so what changed is not known until a value is sent after it.
-    pub(super) fn lost(&mut self, until_us: i64, packets: u64) {
-        self.lost = self.lost.saturating_add(packets);
-        self.lost_us = self.lost_us.max(until_us);
+    /// Values may have been lost between two moments. All that were taken so far were sent before the second one, so no value of that
+    /// time is known until it is sent again; nor is it at the ends of intervals that were over already.
+    pub(super) fn lost(&mut self, from_us: i64, until_us: i64, count: Lost) {
+        for (index, state) in self.ends.iter_mut().rev() {
+            if index.saturating_add(1).saturating_mul(self.every_us) < from_us {
+                break;
+            }
+            state.last = Values { low: NONE.0, high: NONE.1, ..state.last.opened(count) };
+            state.within = state.within.map(|within| within.opened(count));
+        }
+        if self.series.is_empty() {
+            return;
+        }
+        if self.losses.len() >= LOSSES
+            && let Some(oldest) = self.losses.pop_front()
+            && let Some(next) = self.losses.front_mut()
+        {
+            next.from_us = next.from_us.min(oldest.from_us);
+            next.count = next.count.and(oldest.count);
+        }
+        self.losses.push_back(Loss { from_us, until_us, count });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.series.is_empty()
+    /// A line was read after the interval in which it arrived. What it says is in force from then on, until a value is sent again.
+    pub(super) fn late(&mut self, at_us: i64) {
+        let index = at_us.div_euclid(self.every_us);
+        let next = self.ends.partition_point(|(at, _)| *at < index);
+        let is_there = self.ends.get(next).is_some_and(|(at, _)| *at == index);
+        if let Some(state) = self.at(index, &|_, _| 0).filter(|_| !is_there) {
+            self.ends.insert(next, (index, state));
+        }
+        self.lost(at_us, at_us, Lost { late: 1, ..Lost::default() });
     }
 
     /// The interval is over.
     pub(super) fn end(&mut self, index: i64, most: usize) {
+        let range = self.range.take();
         if self.series.is_empty() {
             return;
         }
-        let known = self.series.values().filter_map(|gauge| gauge.known(self.lost_us));
-        let (low, high) = known
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        // What was in force when the interval began was so in it.
-        let before = self.ends.back().map(|(_, state)| (state.low, state.high));
-        let all = self.range.take().into_iter().chain(before.filter(|(low, high)| low <= high));
-        let (lowest, highest) =
-            all.fold((low, high), |(low, high), (one, other)| (low.min(one), high.max(other)));
-        let open = self.series.values().any(|gauge| gauge.known(self.lost_us).is_none());
-        self.lost = if open { self.lost } else { 0 };
-        let state = State {
-            low,
-            high,
-            lowest,
-            highest,
-            oldest_us: self.series.values().map(|gauge| gauge.set_us).min().unwrap_or(0),
-            series: u32::try_from(self.series.len()).unwrap_or(u32::MAX),
-            open,
-            lost: self.lost,
-            is_full: self.is_full,
-        };
-        self.ends.push_back((index, state));
+        let end_us = index.saturating_add(1).saturating_mul(self.every_us);
+        let all = || self.series.values();
+        let known = all().filter_map(|gauge| gauge.known(&self.losses, end_us));
+        let (low, high) = known.fold(NONE, |range, value| wider(range, (value, value)));
+        let oldest_us = all().map(|gauge| gauge.set_us).min().unwrap_or(0);
+        let open = all().any(|gauge| gauge.known(&self.losses, end_us).is_none());
+        let lost = if open { touching(&self.losses, oldest_us, end_us) } else { None };
+        let last = Values { low, high, oldest_us, open, lost: lost.unwrap_or_default() };
+        let within = self.ends.back().map(|(before, state)| {
+            // The values in force when the interval began were so in it.
+            let began_us = before.saturating_add(1).saturating_mul(self.every_us);
+            let lost = touching(&self.losses, began_us, end_us);
+            let before = state.last;
+            let (low, high) = wider(wider((low, high), (before.low, before.high)), range.unwrap_or(NONE));
+            Values {
+                low,
+                high,
+                oldest_us: oldest_us.min(before.oldest_us),
+                open: open || before.open || lost.is_some(),
+                lost: lost.unwrap_or_default().and(if before.open { before.lost } else { Lost::default() }),
+            }
+        });
+        self.losses.retain(|loss| loss.until_us >= oldest_us);
+        let series = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        self.ends.push_back((index, State { last, within, series, is_full: self.is_full }));
         if self.ends.len() > most {
             self.ends.pop_front();
         }
     }
 
-    /// Returns the state at the end of an interval.
-    pub(super) fn at(&self, index: i64) -> Option<State> {
+    /// Returns the state at the end of an interval. `dropped` returns the number of packets that were dropped in a time.
+    pub(super) fn at(&self, index: i64, dropped: &dyn Fn(i64, i64) -> u64) -> Option<State> {
         let next = self.ends.partition_point(|(at, _)| *at <= index);
         let (at, state) = self.ends.get(next.checked_sub(1)?)?;
-        // In a later interval nothing was sent: the value stayed.
-        Some(if *at == index { *state } else { State { lowest: state.low, highest: state.high, ..*state } })
+        if *at == index {
+            return Some(*state);
+        }
+        // In a later interval nothing was read: the values stayed, unless others were lost.
+        let end_us = |index: i64| index.saturating_add(1).saturating_mul(self.every_us);
+        let packets = dropped(end_us(*at), end_us(index));
+        let last = if packets > 0 {
+            let opened = state.last.opened(Lost { packets, ..Lost::default() });
+            Values { low: NONE.0, high: NONE.1, ..opened }
+        } else {
+            state.last
+        };
+        let began = index.saturating_sub(1);
+        let within = if packets > 0 && dropped(end_us(*at), end_us(began)) == 0 {
+            // They were in force until the loss.
+            Values { low: state.last.low, high: state.last.high, ..last }
+        } else {
+            last
+        };
+        Some(State { last, within: Some(within), ..*state })
     }
+}
+
+impl Gauge {
+    /// Returns its value at a moment, unless a later one may have been lost.
+    fn known(&self, losses: &VecDeque<Loss>, at_us: i64) -> Option<f64> {
+        self.value.filter(|_| touching(losses, self.set_us, at_us).is_none())
+    }
+}
+
+impl Values {
+    fn opened(self, count: Lost) -> Self {
+        Self { open: true, lost: self.lost.and(count), ..self }
+    }
+}
+
+/// Returns the losses in a time; `None` if there were none.
+fn touching(losses: &VecDeque<Loss>, from_us: i64, until_us: i64) -> Option<Lost> {
+    let all = losses.iter().filter(|loss| loss.until_us >= from_us && loss.from_us <= until_us);
+    all.map(|loss| loss.count).reduce(Lost::and)
 }

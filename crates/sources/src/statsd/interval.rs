@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use super::{
     line::{Form, Metric},
     query::Reads,
+    sampled::{Lines, Sampling},
 };
 
 /// Maximum number of different values of a set that are kept for one interval.
@@ -28,7 +29,8 @@ pub(super) struct Interval {
     /// The lowest and the highest value.
     range: Option<(f64, f64)>,
     /// Whether a counter had a negative value.
-    falls: bool,
+    pub(super) falls: bool,
+    lines: Lines,
     timings: Option<Histogram<u64>>,
     members: HashSet<u64>,
     is_full: bool,
@@ -62,6 +64,7 @@ impl Interval {
         let times = 1.0 / metric.rate;
         for number in metric.numbers() {
             let value = number.value;
+            self.lines.add(metric.rate, counts(metric, value));
             self.count += times;
             self.sum += value * times;
             self.falls |= metric.form == Form::Counter && value < 0.0;
@@ -112,10 +115,23 @@ impl Interval {
         Some(Value { low: value, high: value, is_full: self.is_full })
     }
 
-    /// Returns the bounds of the value if packets are missing: counts and maxima can only be higher, minima only lower.
-    pub(super) fn bounds(&self, reads: Reads, value: Value) -> Value {
+    /// Returns the bounds of the truth where only a share of all events was sent.
+    pub(super) fn sampled(
+        &self,
+        sampling: &Sampling,
+        reads: Reads,
+        value: Value,
+        seconds: f64,
+    ) -> (f64, f64) {
+        let ranks =
+            |share: f64| self.timings.as_ref().map(|timings| timings.value_at_quantile(share) as f64 / PARTS);
+        sampling.bounds(reads, value.high, (&self.lines, self.falls, seconds), ranks)
+    }
+
+    /// Returns the bounds of the value if packets are missing: maxima and what is counted can only be higher, minima only lower. A
+    /// counter that may fall has none.
+    pub(super) fn bounds(reads: Reads, value: Value) -> Value {
         let (low, high) = match reads {
-            Reads::Count | Reads::Rate | Reads::Total if self.falls => (f64::NAN, f64::NAN),
             Reads::Count | Reads::Rate | Reads::Unique | Reads::Max => (f64::NAN, value.high),
             Reads::Min => (value.low, f64::NAN),
             Reads::Mean | Reads::Percentile(_) | Reads::Last | Reads::Total => (f64::NAN, f64::NAN),
@@ -123,8 +139,13 @@ impl Interval {
         Value { low, high, ..value }
     }
 
-    /// Counters add up to their sum; timings are counted.
+    /// Returns what was counted: counters add up to their sum, and timings are counted.
     const fn counted(&self, form_is_counter: bool) -> f64 {
         if form_is_counter { self.sum } else { self.count }
     }
+}
+
+/// Returns what a value of a metric counts: that of a counter itself, and any other one event.
+pub(super) fn counts(metric: &Metric<'_>, value: f64) -> f64 {
+    if metric.form == Form::Counter { value } else { 1.0 }
 }

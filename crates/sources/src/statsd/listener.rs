@@ -163,8 +163,7 @@ impl Reader {
         while !self.ends.load(Ordering::Relaxed) {
             let now = now_us();
             match socket::receive(self.socket.as_raw_fd(), &mut buffer, &mut control) {
-                Some(Got { bytes, from, age_us }) => {
-                    let at_us = now_us().saturating_sub(age_us);
+                Some(Got { bytes, from, at_us }) => {
                     let packet = buffer.get(..bytes).unwrap_or_default();
                     lock(&self.store).packet(at_us, from, packet);
                     if self.onward.as_ref().is_some_and(|onward| onward.send(packet).is_err()) {

@@ -23,12 +23,16 @@ use nix::{
 pub(super) struct Got {
     pub(super) bytes: usize,
     pub(super) from: SocketAddr,
-    /// How long ago it arrived.
-    pub(super) age_us: i64,
+    /// Time at which it arrived, by the clock that counts from the machine's boot.
+    pub(super) at_us: i64,
 }
 
 /// Packets that arrived longer ago than this were not: somebody set the clock.
 const OLDEST_US: i64 = 60_000_000;
+/// Two clocks that are read within this time are read at once.
+const NEAR_US: i64 = 1_000;
+/// Maximum number of times that they are read again.
+const READINGS: usize = 10;
 
 /// Opens a socket with a large buffer.
 pub(super) fn open(at: SocketAddr, buffer: usize) -> Result<UdpSocket, String> {
@@ -93,15 +97,29 @@ pub(super) fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> Optio
     let mut parts = [IoSliceMut::new(buffer)];
     let got = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(control), MsgFlags::MSG_DONTWAIT).ok()?;
     let at = got.cmsgs().ok().and_then(|mut all| all.find_map(|one| stamp(&one)));
-    let age_us = at.map_or(0, |at| {
-        let at_us = at.tv_sec().saturating_mul(1_000_000).saturating_add(at.tv_nsec() / 1_000);
-        i64::try_from(clock::wall_us()).unwrap_or(i64::MAX).saturating_sub(at_us)
-    });
-    Some(Got {
-        bytes: got.bytes,
-        from: sender(got.address.as_ref())?,
-        age_us: if (0..=OLDEST_US).contains(&age_us) { age_us } else { 0 },
-    })
+    let wall_us = at.map(|at| at.tv_sec().saturating_mul(1_000_000).saturating_add(at.tv_nsec() / 1_000));
+    Some(Got { bytes: got.bytes, from: sender(got.address.as_ref())?, at_us: since_boot_us(wall_us) })
+}
+
+/// Returns the time since the machine's boot of a moment of its wall clock; now, if there is none or the wall clock was set since.
+fn since_boot_us(wall_us: Option<i64>) -> i64 {
+    let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
+    // The thread may be interrupted between two clocks, so they are read again until they are near to each other.
+    let both = || {
+        let (before, wall, after) =
+            (signed(clock::boot_us()), signed(clock::wall_us()), signed(clock::boot_us()));
+        (after.saturating_sub(before), before, wall)
+    };
+    let mut nearest = both();
+    for _ in 0..READINGS {
+        if nearest.0 <= NEAR_US {
+            break;
+        }
+        nearest = nearest.min(both());
+    }
+    let (_, now_us, now_wall_us) = nearest;
+    let age_us = wall_us.map_or(0, |wall_us| now_wall_us.saturating_sub(wall_us));
+    if (0..=OLDEST_US).contains(&age_us) { now_us.saturating_sub(age_us) } else { now_us }
 }
 
 /// Returns when the kernel took a packet.

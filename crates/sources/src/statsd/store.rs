@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     alive::Stream,
-    line::{Line, line},
+    line::{Line, Malformed, line},
     query::Query,
     track::{Known, SENDERS, Track},
 };
@@ -90,32 +90,21 @@ impl Store {
         if let Some(sender) = self.senders.get_mut(&from) {
             sender.heard(at_us, self.within_us);
         }
-        for bytes in bytes.split(|byte| *byte == b'\n') {
+        let mut lines = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(bytes) = lines.next() {
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
             if !bytes.is_empty() {
-                self.line(at_us, from, bytes);
+                self.line(at_us, from, bytes, lines.peek().is_none());
             }
         }
     }
 
-    fn line(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8]) {
+    /// Takes a line; `ends` says that its packet ends with it.
+    fn line(&mut self, at_us: i64, from: SocketAddr, bytes: &[u8], ends: bool) {
         let metric = match line(bytes) {
             Ok(Line::Metric(metric)) => metric,
             Ok(Line::Skipped) => return self.counts.skipped += 1,
-            Err(malformed) => {
-                self.counts.malformed += 1;
-                let shown = || firedrill_wire::hide::line(&excerpt(&String::from_utf8_lossy(bytes)));
-                self.counts.first_malformed.get_or_insert_with(shown);
-                let places = malformed.name.and_then(|name| self.by_name.get(name));
-                places.into_iter().flatten().for_each(|place| {
-                    if let Some(track) = self.tracks.get_mut(*place)
-                        && malformed.name == Some(&track.query.of.name)
-                    {
-                        track.unreadable(at_us);
-                    }
-                });
-                return;
-            }
+            Err(malformed) => return self.malformed(at_us, bytes, malformed, ends),
         };
         self.counts.metrics += 1;
         let Some(places) = self.by_name.get(metric.name) else {
@@ -131,6 +120,22 @@ impl Store {
         }
         if follows && !self.senders.contains_key(&from) {
             self.follow(at_us, from);
+        }
+    }
+
+    /// Takes a line that cannot be read. A packet may be cut at its sender's maximum size: then its last line may be the beginning of any
+    /// longer name.
+    fn malformed(&mut self, at_us: i64, bytes: &[u8], malformed: Malformed<'_>, ends: bool) {
+        self.counts.malformed += 1;
+        let shown = || firedrill_wire::hide::line(&excerpt(&String::from_utf8_lossy(bytes)));
+        self.counts.first_malformed.get_or_insert_with(shown);
+        let cut = ends && !bytes.contains(&b':');
+        for track in &mut self.tracks {
+            let name = track.query.of.name.as_str();
+            let own = malformed.name == Some(name) || cut && name.as_bytes().starts_with(bytes);
+            if own {
+                track.unreadable(at_us);
+            }
         }
     }
 
@@ -151,15 +156,15 @@ impl Store {
     pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
         self.counts.dropped = self.counts.dropped.saturating_add(packets);
         if self.drops.len() >= DROPS
-            && let Some((_, until, earlier)) = self.drops.pop_front()
+            && let Some((from, _, earlier)) = self.drops.pop_front()
             && let Some(next) = self.drops.front_mut()
         {
-            // What is told of the two is told of both times.
-            next.0 = next.0.min(until);
+            // The two are told as one, which lasts from the beginning of the first to the end of the second.
+            next.0 = next.0.min(from);
             next.2 = next.2.saturating_add(earlier);
         }
         self.drops.push_back((from_us, until_us, packets));
-        self.tracks.iter_mut().for_each(|track| track.dropped(until_us, packets));
+        self.tracks.iter_mut().for_each(|track| track.dropped(from_us, until_us, packets));
     }
 
     /// Everything that arrived up to a moment was read.

@@ -8,10 +8,11 @@ use std::{
 
 use super::{
     alive::Stream,
-    gauges::Gauges,
-    interval::{Interval, Value},
+    gauges::{Gauges, Lost, Values},
+    interval::{Interval, Value, counts},
     line::{Form, Metric},
     query::{Query, Reads},
+    sampled::{Lines, Sampling},
 };
 use crate::points::{Lacks, Point};
 
@@ -19,6 +20,8 @@ use crate::points::{Lacks, Point};
 pub(super) const KEPT: usize = 1_300;
 /// Maximum number of senders of one question.
 pub(super) const SENDERS: usize = 10_000;
+/// A packet that arrived up to so long before the open interval counts in it: that is how well the times of packets are known.
+const EDGE_US: i64 = 10_000;
 
 /// What is known of all packets, for an answer.
 #[derive(Clone, Copy)]
@@ -49,6 +52,10 @@ pub(super) struct Track {
     form: Option<Form>,
     /// The sum of all intervals that are over.
     total: f64,
+    /// Whether its counter ever had a negative value.
+    falls: bool,
+    /// The sample rates that it was ever sent with; `None` as long as all was sent.
+    sampling: Option<Sampling>,
     /// Who sent it, unless something else shows who is alive.
     senders: HashSet<SocketAddr>,
     /// What shows that its sender is alive, if that is named.
@@ -57,12 +64,16 @@ pub(super) struct Track {
 }
 
 /// What an interval that is over had.
+#[derive(Default)]
 struct Over {
-    /// The value, if there is one, and its bounds should packets be missing.
-    value: Option<(Value, Value)>,
+    value: Option<Value>,
+    /// The bounds of the truth where only a share of all events was sent.
+    sampled: Option<(f64, f64)>,
     /// The sum of all intervals up to its end.
     total: f64,
     unreadable: u64,
+    /// Number of lines that were read after its end.
+    late: u64,
     other_form: bool,
     heard: bool,
 }
@@ -77,9 +88,11 @@ impl Track {
             interval: Interval::default(),
             touched: false,
             over: VecDeque::new(),
-            gauges: Gauges::default(),
+            gauges: Gauges::new(every_us),
             form: None,
             total: 0.0,
+            falls: false,
+            sampling: None,
             senders: HashSet::new(),
             alive_by: None,
             hasher: RandomState::new(),
@@ -102,6 +115,16 @@ impl Track {
         if !own {
             return false;
         }
+        if metric.rate < 1.0 {
+            let most = metric.numbers().map(|number| counts(metric, number.value)).fold(0.0, f64::max);
+            self.sampling = Some(Sampling::with(self.sampling, metric.rate, most));
+        }
+        let follows = self.query.alive_by.is_none() && self.senders.len() < SENDERS;
+        let follows = follows && (self.senders.contains(&from) || self.senders.insert(from));
+        if self.is_late(at_us) {
+            self.late(at_us);
+            return follows;
+        }
         self.advance(at_us);
         self.touched = true;
         if !self.query.reads.fits(metric.form) || self.form.is_some_and(|form| form != metric.form) {
@@ -114,22 +137,50 @@ impl Track {
                 self.interval.take(self.query.reads, metric, &self.hasher);
             }
         }
-        let follows = self.query.alive_by.is_none() && self.senders.len() < SENDERS;
-        follows && (self.senders.contains(&from) || self.senders.insert(from))
+        follows
     }
 
     /// A line of its name could not be read.
     pub(super) fn unreadable(&mut self, at_us: i64) {
+        if self.is_late(at_us) {
+            return self.late(at_us);
+        }
         self.advance(at_us);
         self.touched = true;
         self.interval.unreadable += 1;
-        self.gauges.lost(at_us, 0);
+        self.gauges.lost(at_us, at_us, Lost { lines: 1, ..Lost::default() });
     }
 
-    /// Packets were dropped until a moment. Some that arrived before may still be read, so no interval ends.
-    pub(super) fn dropped(&mut self, until_us: i64, packets: u64) {
-        self.touched |= !self.gauges.is_empty();
-        self.gauges.lost(until_us, packets);
+    /// Packets were dropped between two moments. Some that arrived before may still be read, so no interval ends.
+    pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
+        self.gauges.lost(from_us, until_us, Lost { packets, ..Lost::default() });
+    }
+
+    /// Whether something arrived in an interval that is over.
+    const fn is_late(&self, at_us: i64) -> bool {
+        at_us.saturating_add(EDGE_US) < self.open.saturating_mul(self.every_us)
+    }
+
+    /// A line arrived in an interval that is over, whose value may have been told already. It counts in no other.
+    fn late(&mut self, at_us: i64) {
+        let index = at_us.div_euclid(self.every_us);
+        let next = self.over.partition_point(|(at, _)| *at < index);
+        match self.over.get_mut(next) {
+            Some((at, over)) if *at == index => over.late += 1,
+            _ => {
+                let before = next.checked_sub(1).and_then(|last| self.over.get(last));
+                let total = before.map_or(0.0, |(_, before)| before.total);
+                self.over.insert(next, (index, Over { total, late: 1, ..Over::default() }));
+                self.forget_oldest();
+            }
+        }
+        self.gauges.late(at_us);
+    }
+
+    fn forget_oldest(&mut self) {
+        if self.over.len() > KEPT {
+            self.over.pop_front();
+        }
     }
 
     /// A sender is no longer followed.
@@ -154,23 +205,25 @@ impl Track {
         let interval = std::mem::take(&mut self.interval);
         let is_counter = self.form == Some(Form::Counter);
         let reads = self.query.reads;
-        let own =
-            if interval.heard { interval.value(reads, is_counter, self.every_us as f64 / 1e6) } else { None };
-        if let Some(value) = own.filter(|_| reads == Reads::Total) {
+        let seconds = self.every_us as f64 / 1e6;
+        let value = if interval.heard { interval.value(reads, is_counter, seconds) } else { None };
+        if let Some(value) = value.filter(|_| reads == Reads::Total) {
             self.total += value.high;
         }
+        self.falls |= interval.falls;
+        let sampled = value.zip(self.sampling.as_ref());
         let over = Over {
-            value: own.map(|value| (value, interval.bounds(reads, value))),
+            value,
+            sampled: sampled.map(|(value, sampling)| interval.sampled(sampling, reads, value, seconds)),
             total: self.total,
             unreadable: interval.unreadable,
+            late: 0,
             other_form: interval.other_form,
             heard: interval.heard,
         };
         self.over.push_back((self.open, over));
         self.gauges.end(self.open, KEPT);
-        if self.over.len() > KEPT {
-            self.over.pop_front();
-        }
+        self.forget_oldest();
         self.touched = false;
     }
 
@@ -191,14 +244,25 @@ impl Track {
         self.query.reads == Reads::Last || self.form == Some(Form::Gauge)
     }
 
+    /// Returns the known values of a gauge that a point at a moment is made of, and the number of series.
+    fn gauge(&self, at_us: i64, known: Known<'_>) -> Option<(Values, bool, u32)> {
+        let state = self.gauges.at(at_us.div_euclid(self.every_us) - 1, known.dropped)?;
+        let values = match self.query.reads {
+            Reads::Min | Reads::Max => state.within?,
+            _ => state.last,
+        };
+        Some((values, state.is_full, state.series))
+    }
+
     /// Returns the age of its oldest data at a moment, in seconds, and the number of series or of living senders behind it.
     pub(super) fn behind(&self, at_us: i64, known: Known<'_>) -> (Option<f64>, u32) {
         if !self.is_gauge() {
             return (Some(0.0), self.alive(at_us, known));
         }
-        let state = self.gauges.at(at_us.div_euclid(self.every_us) - 1);
         #[expect(clippy::cast_precision_loss, reason = "an age is short")]
-        state.map_or((None, 0), |state| (Some((at_us - state.oldest_us) as f64 / 1e6), state.series))
+        let age = |oldest_us: i64| (at_us - oldest_us) as f64 / 1e6;
+        self.gauge(at_us, known)
+            .map_or((None, 0), |(values, _, series)| (Some(age(values.oldest_us)), series))
     }
 
     /// Returns the point at a moment; `None` if nothing tells what it was.
@@ -211,69 +275,89 @@ impl Track {
         let last = self.over.partition_point(|(at, _)| *at <= index).checked_sub(1);
         let last = last.and_then(|place| self.over.get(place));
         let own = last.filter(|(at, _)| *at == index).map(|(_, over)| over);
-        let with =
-            |low: f64, high: f64, lacks| Point { lacks, nan: false, low, high, ..Point::of(at_us, 0.0) };
         if own.is_some_and(|own| own.other_form) {
-            return Some(with(f64::NAN, f64::NAN, Some(Lacks::OtherForm)));
+            return Some(Point {
+                lacks: Some(Lacks::OtherForm),
+                ..Point::between(at_us, f64::NAN, f64::NAN)
+            });
         }
         if self.is_gauge() {
-            return self.gauge(index, own, with);
+            return self.gauge_point(at_us, known);
         }
-        let dropped = (known.dropped)(from_us, at_us);
-        let unreadable = own.map_or(0, |own| own.unreadable);
+        let (unreadable, late) = own.map_or((0, 0), |own| (own.unreadable, own.late));
         let alive = self.alive(at_us, known) > 0;
-        let reads = self.query.reads;
-        let counts = matches!(reads, Reads::Count | Reads::Rate | Reads::Unique | Reads::Total);
-        let zero = Value { low: 0.0, high: 0.0, is_full: false };
-        let found = match own.and_then(|own| own.value) {
-            None if !counts || !alive => None,
-            None => Some((zero, Value { low: f64::NAN, ..zero })),
-            found => found,
+        let found = own.and_then(|own| own.value).or_else(|| self.zero().filter(|_| alive));
+        let lacks = match (known.dropped)(from_us, at_us) {
+            packets @ 1.. => Some(Lacks::Dropped(packets)),
+            _ if unreadable > 0 => Some(Lacks::Unreadable(unreadable)),
+            _ if late > 0 => Some(Lacks::Late(late)),
+            _ if found.is_some_and(|value| value.is_full) => Some(Lacks::TooMany),
+            _ => (found.is_some() && !alive).then_some(Lacks::Silent),
         };
-        let lacks = if dropped > 0 {
-            Some(Lacks::Dropped(dropped))
-        } else if unreadable > 0 {
-            Some(Lacks::Unreadable(unreadable))
-        } else if found.is_some_and(|(value, _)| value.is_full) {
-            Some(Lacks::TooMany)
-        } else {
-            (found.is_some() && !alive).then_some(Lacks::Silent)
+        let Some(value) = found else {
+            return lacks.map(|_| Point { lacks, ..Point::between(at_us, f64::NAN, f64::NAN) });
         };
-        match (found, lacks) {
-            (None, None) => None,
-            (None, lacks) => Some(with(f64::NAN, f64::NAN, lacks)),
-            (Some((_, bounds)), Some(_)) => Some(with(bounds.low, bounds.high, lacks)),
-            (Some(_), None) if reads == Reads::Total => {
-                let total = last.map_or(0.0, |(_, over)| over.total);
-                Some(with(total, total, None))
-            }
-            (Some((value, _)), None) => Some(with(value.low, value.high, None)),
+        let sampled = match own.filter(|own| own.value.is_some()) {
+            Some(own) => own.sampled,
+            None => self.sampled_zero(),
+        };
+        if lacks.is_some() {
+            let (low, high) = self.bounds(value, sampled);
+            return Some(Point { lacks, ..Point::between(at_us, low, high) });
         }
+        let total = last.map_or(0.0, |(_, over)| over.total);
+        let value = if self.query.reads == Reads::Total { total } else { value.high };
+        Some(Point { sampled, ..Point::between(at_us, value, value) })
     }
 
-    fn gauge(
-        &self,
-        index: i64,
-        own: Option<&Over>,
-        with: impl Fn(f64, f64, Option<Lacks>) -> Point,
-    ) -> Option<Point> {
-        let state = self.gauges.at(index)?;
-        let (low, high) = match self.query.reads {
-            Reads::Min => (state.lowest, state.lowest),
-            Reads::Max => (state.highest, state.highest),
-            _ => (state.low, state.high),
+    /// Returns the value of an interval in which nothing was sent, although its sender was alive.
+    fn zero(&self) -> Option<Value> {
+        let counts = matches!(self.query.reads, Reads::Count | Reads::Rate | Reads::Unique | Reads::Total);
+        counts.then_some(Value { low: 0.0, high: 0.0, is_full: false })
+    }
+
+    /// Returns the bounds of that value where only a share of all events is sent.
+    #[expect(clippy::cast_precision_loss, reason = "an interval is short")]
+    fn sampled_zero(&self) -> Option<(f64, f64)> {
+        let nothing = (&Lines::default(), self.falls, self.every_us as f64 / 1e6);
+        Some(self.sampling?.bounds(self.query.reads, self.zero()?.high, nothing, |_| None))
+    }
+
+    /// Returns the bounds of a value of which some packets or lines are missing.
+    fn bounds(&self, value: Value, sampled: Option<(f64, f64)>) -> (f64, f64) {
+        let reads = self.query.reads;
+        if matches!(reads, Reads::Count | Reads::Rate) && (self.falls || self.interval.falls) {
+            return (f64::NAN, f64::NAN);
+        }
+        let Value { low, high, .. } = Interval::bounds(reads, value);
+        // An estimate may be too high.
+        let least = sampled.map_or(f64::INFINITY, |(least, _)| least);
+        (low, if high > least { least } else { high })
+    }
+
+    fn gauge_point(&self, at_us: i64, known: Known<'_>) -> Option<Point> {
+        let (Values { low, high, open, lost, .. }, is_full, series) = self.gauge(at_us, known)?;
+        let lacks = match lost {
+            Lost { packets: packets @ 1.., .. } => Some(Lacks::Dropped(packets)),
+            Lost { lines: lines @ 1.., .. } => Some(Lacks::Unreadable(lines)),
+            Lost { late: lines @ 1.., .. } => Some(Lacks::Late(lines)),
+            _ if open => Some(Lacks::OnlyChanges),
+            _ if is_full => Some(Lacks::TooMany),
+            // An update may not have been sent.
+            _ => self.sampling.map(|_| Lacks::Sampled),
         };
         let number = |value: f64| if value.is_finite() { value } else { f64::NAN };
-        let unreadable = own.map_or(0, |own| own.unreadable);
-        let lacks = if state.lost > 0 {
-            Some(Lacks::Dropped(state.lost))
-        } else if unreadable > 0 || state.open {
-            Some(if unreadable > 0 { Lacks::Unreadable(unreadable) } else { Lacks::OnlyChanges })
-        } else {
-            state.is_full.then_some(Lacks::TooMany)
+        let (low, high) = (number(low), number(high));
+        let (low, high) = match (self.query.reads, lacks) {
+            // A value that is missing may be the higher or the lower one.
+            (Reads::Max, Some(_)) => (f64::NAN, high),
+            (Reads::Min, Some(_)) => (low, f64::NAN),
+            (_, Some(Lacks::Sampled)) => (f64::NAN, f64::NAN),
+            (Reads::Max, None) => (high, high),
+            (Reads::Min, None) => (low, low),
+            _ => (low, high),
         };
-        let point = with(number(low), number(high), lacks);
-        Some(Point { series: state.series, ..point })
+        Some(Point { lacks, series, ..Point::between(at_us, low, high) })
     }
 
     /// Returns what it lacks, in words, if nothing came of it at all. The listener is asked before any harm.

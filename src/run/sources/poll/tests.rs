@@ -1,5 +1,8 @@
 //! Polls of a server of the test's own, whose clock and answers the test chooses.
 
+mod own_times;
+mod server;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -7,71 +10,13 @@ use std::{
 };
 
 use firedrill_sources::SourceKind;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
 
+use self::server::{AHEAD, behind, field, range, server, server_at};
 use super::*;
-use crate::plan::model::Phase;
-
-/// The server is an hour ahead.
-const AHEAD: Duration = Duration::from_secs(3600);
-
-type Reply = Arc<Mutex<Box<dyn FnMut(&str) -> Option<String> + Send>>>;
-
-/// Starts a server that is an hour ahead; `reply` gets a request and returns the body of the answer, or `None` to close the connection. Returns its URL.
-async fn server(reply: impl FnMut(&str) -> Option<String> + Send + 'static) -> String {
-    server_at(|| Some(AHEAD), reply).await
-}
-
-/// Starts a server whose clock is as far ahead as `ahead` says; it has no `Date` for `None`.
-async fn server_at(
-    ahead: impl Fn() -> Option<Duration> + Send + 'static,
-    reply: impl FnMut(&str) -> Option<String> + Send + 'static,
-) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let reply: Reply = Arc::new(Mutex::new(Box::new(reply)));
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            let mut some = [0; 4096];
-            while let Ok(read @ 1..) = stream.read(&mut some).await {
-                request.extend_from_slice(&some[..read]);
-                let text = String::from_utf8_lossy(&request);
-                let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                let length = head.lines().find_map(|line| {
-                    line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
-                });
-                if body.len() >= length.unwrap_or(0) {
-                    break;
-                }
-            }
-            let body = (reply.lock().expect("no panic"))(&String::from_utf8_lossy(&request));
-            let Some(body) = body else { continue };
-            let date = ahead().map_or_else(String::new, |ahead| {
-                let now = SystemTime::now() + ahead;
-                let seconds = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-                format!("Date: {}\r\n", http_date(seconds))
-            });
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\n{date}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    url
-}
-
-fn http_date(seconds: u64) -> String {
-    let text =
-        humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        [text[5..7].parse::<usize>().expect("a month") - 1];
-    format!("Mon, {} {month} {} {} GMT", &text[8..10], &text[..4], &text[11..19])
-}
+use crate::{
+    log::Lack,
+    plan::model::{MetricGoal, Phase},
+};
 
 fn poll(source: &str, goal: MetricGoal, asks: Asks) -> Poll {
     let kind: SourceKind = serde_json::from_str(source).expect("a source");
@@ -89,33 +34,6 @@ fn poll(source: &str, goal: MetricGoal, asks: Asks) -> Poll {
     };
     let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");
     Poll::new(metric, asker, RunClock::start())
-}
-
-/// Returns a field of the form that was sent.
-fn field(request: &str, name: &str) -> f64 {
-    let value = request.rsplit("\r\n\r\n").next().unwrap_or_default().split('&').find_map(|part| {
-        let (key, value) = part.split_once('=')?;
-        (key == name).then_some(value)
-    });
-    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {request}"))
-}
-
-/// Answers a range query with a value for each moment; the age query, too.
-fn range(request: &str, value: impl Fn(f64) -> Option<f64>, age: f64) -> String {
-    let is_age = request.contains("timestamp");
-    let (start, end, step) = (field(request, "start"), field(request, "end"), field(request, "step"));
-    let mut values = Vec::new();
-    let mut at = start;
-    while at <= end + 1e-6 {
-        if let Some(value) = if is_age { Some(age) } else { value(at) } {
-            values.push(format!("[{at:.3},\"{value}\"]"));
-        }
-        at += step;
-    }
-    format!(
-        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}]}}]}}}}"#,
-        values.join(",")
-    )
 }
 
 fn one() -> Asks {
@@ -210,56 +128,6 @@ async fn a_share_has_both_parts_and_a_refused_query_says_why() {
     .await;
     let mut wrong = poll(&format!(r#"{{"prometheus":{{"url":"{url}"}}}}"#), MetricGoal::Below(9.0), one());
     assert_eq!(wrong.trial().await.as_deref(), Some("it refuses the query: 1:4: parse error"));
-}
-
-#[tokio::test]
-async fn points_with_times_of_their_own_are_taken_once_and_after_the_lag() {
-    let url = server(|_| {
-        let now = SystemTime::now() + AHEAD;
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-        let points: Vec<String> = (now - 8..=now).map(|at| format!("[{at},{}]", at % 10)).collect();
-        Some(format!(r#"{{"series":[{{"pointlist":[{}]}}]}}"#, points.join(",")))
-    })
-    .await;
-    let source =
-        format!(r#"{{"json":{{"url":"{url}","points":"/series/*/pointlist","time":"/0","value":"/1"}}}}"#);
-    let asks = Asks::One { query: String::new() };
-    let mut poll = poll(&source, MetricGoal::Below(99.0), asks);
-    let (first, ..) = sampled(poll.once().await);
-    assert!((3..=6).contains(&first.len()), "the last five seconds, two seconds ago: {first:#?}");
-    let newest = first.last().map(|one| poll.clock.now_us() - one.at_us).unwrap_or(0);
-    assert!(newest > 1_000_000, "nothing is taken before its lag is over: {newest}");
-    let mut more = Vec::new();
-    while more.is_empty() {
-        tokio::time::sleep(poll.until_next()).await;
-        if let Some(event) = poll.once().await {
-            more = sampled(Some(event)).0;
-        }
-    }
-    assert!(more.len() <= 2, "only what is new: {more:#?}");
-}
-
-/// Answers a question for what is behind a query: an age, and that many series of the first selector.
-fn behind(request: &str, series: u32) -> String {
-    let (start, end, step) = (field(request, "start"), field(request, "end"), field(request, "step"));
-    let of = |value: String| {
-        let mut at = start;
-        let mut values = Vec::new();
-        while at <= end + 1e-6 {
-            values.push(format!("[{at:.3},\"{value}\"]"));
-            at += step;
-        }
-        values.join(",")
-    };
-    let count = if series == 0 {
-        String::new()
-    } else {
-        format!(r#",{{"metric":{{"firedrill":"count-0"}},"values":[{}]}}"#, of(series.to_string()))
-    };
-    format!(
-        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{"firedrill":"age-0"}},"values":[{}]}}{count}]}}}}"#,
-        of("0.1".to_owned())
-    )
 }
 
 fn prometheus(url: &str, goal: MetricGoal) -> Poll {
@@ -386,32 +254,6 @@ async fn a_backlog_that_is_too_much_is_asked_for_in_parts() {
 }
 
 #[tokio::test]
-async fn points_that_are_near_to_each_other_are_all_taken_and_too_many_are_refused() {
-    let many = Arc::new(Mutex::new(4));
-    let count = Arc::clone(&many);
-    let url = server(move |_| {
-        let now = SystemTime::now() + AHEAD - Duration::from_secs(4);
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
-        let many = *count.lock().expect("no panic");
-        let points: Vec<String> =
-            (0..many).map(|place| format!("[{},{place}]", now - many + place)).collect();
-        Some(format!(r#"{{"points":[{}]}}"#, points.join(",")))
-    })
-    .await;
-    let source =
-        format!(r#"{{"json":{{"url":"{url}","points":"/points","time":"/0","value":"/1","unit":"ms"}}}}"#);
-    let asks = Asks::One { query: String::new() };
-    let mut near = poll(&source, MetricGoal::Below(99.0), asks.clone());
-    let values: Vec<_> = next(&mut near).await.0.iter().filter_map(|one| one.high).collect();
-    assert_eq!(values, [0.0, 1.0, 2.0, 3.0], "each millisecond has its own");
-    *many.lock().expect("no panic") = 8_000;
-    let mut wide = poll(&source, MetricGoal::Below(99.0), asks);
-    wide.metric.stale_after = Span::secs(60);
-    let why = next(&mut wide).await.1.expect("too many");
-    assert!(why.contains("it answers with") && why.contains("610 can be taken at once"), "{why}");
-}
-
-#[tokio::test]
 async fn a_share_of_what_is_infinite_is_no_number() {
     let infinite = r#""+Inf""#;
     let url =
@@ -475,58 +317,4 @@ async fn a_moment_is_asked_for_again_as_long_as_the_source_gives_no_answer() {
         assert!(next(&mut poll).await.1.is_some());
     }
     assert_eq!(poll.next_us, next_us);
-}
-
-/// Starts a server with two lists of points, each a second apart and half a second from those of the other. Returns its URL, and what
-/// ends the second list.
-async fn two_lists() -> (String, Arc<Mutex<Option<u128>>>) {
-    let end = Arc::new(Mutex::new(None));
-    let ends = Arc::clone(&end);
-    let url = server(move |_| {
-        let now = SystemTime::now() + AHEAD;
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
-        let last = ends.lock().expect("no panic").unwrap_or(now);
-        let list = |late: u128, until: u128, value: u32| {
-            let times = (0..20).rev().map(|ago| (now / 1_000 - ago) * 1_000 + late);
-            let points = times.filter(|at| *at <= until).map(|at| format!("[{at},{value}]"));
-            format!(r#"{{"values":[{}]}}"#, points.collect::<Vec<_>>().join(","))
-        };
-        Some(format!(r#"{{"series":[{},{}]}}"#, list(0, now, 5), list(500, last, 100)))
-    })
-    .await;
-    (url, end)
-}
-
-fn lists(url: &str, goal: MetricGoal) -> Poll {
-    let source = format!(
-        r#"{{"json":{{"url":"{url}","points":"/series/*/values","time":"/0","value":"/1","unit":"ms"}}}}"#
-    );
-    poll(&source, goal, Asks::One { query: String::new() })
-}
-
-#[tokio::test]
-async fn points_of_several_lists_are_no_increase() {
-    let (url, _) = two_lists().await;
-    let mut poll = lists(&url, MetricGoal::IncreaseBelow(50.0));
-    for _ in 0..2 {
-        let (samples, failed) = next(&mut poll).await;
-        assert_eq!(failed, None);
-        let several = |one: &Sample| one.lacks == Some(Lack::Several) && one.series == 2;
-        assert!(!samples.is_empty() && samples.iter().all(several), "{samples:#?}");
-    }
-}
-
-#[tokio::test]
-async fn a_list_that_ends_is_missed_although_the_others_have_other_times() {
-    let (url, end) = two_lists().await;
-    let mut poll = lists(&url, MetricGoal::Below(500.0));
-    let (samples, _) = next(&mut poll).await;
-    assert!(samples.iter().skip(1).all(|one| one.series == 2), "{samples:#?}");
-    assert!(next(&mut poll).await.0.iter().all(|one| one.series == 2));
-    *end.lock().expect("no panic") = Some(0);
-    let mut last = 2;
-    while last == 2 {
-        last = next(&mut poll).await.0.last().map_or(2, |one| one.series);
-    }
-    assert_eq!(last, 1);
 }

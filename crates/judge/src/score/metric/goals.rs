@@ -182,7 +182,9 @@ impl<'s> Seen<'s> {
                 let count = lacking.len();
                 let s = if count == 1 { "" } else { "s" };
                 let so = match lack {
-                    Lack::Dropped | Lack::Unreadable => "so it may have increased by more",
+                    Lack::Dropped | Lack::Unreadable | Lack::Late | Lack::Sampled => {
+                        "so it may have increased by more"
+                    }
                     _ => "at which it may have been reset",
                 };
                 Some(format!("{count} sample{s} {} in or around it, {so}", lack.word()))

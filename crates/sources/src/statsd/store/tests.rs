@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::points::Lacks;
 
+mod losses;
+
 const S: i64 = 1_000_000;
 /// The store begins at this second.
 const BEGAN: i64 = 100;
@@ -183,7 +185,7 @@ fn gauges_hold_their_value_and_changes_need_one() {
         .packet(11, 1, "queue:9|g|#a")
         .packet(12, 1, "queue:1|g|#a")
         .read_until(9);
-    assert_eq!((highest.value(1), highest.value(2), highest.value(3)), (5.0, 9.0, 1.0));
+    assert_eq!((highest.at(1), highest.value(2), highest.value(3)), (None, 9.0, 1.0));
     let mut two = One::of("last(queue[1s])");
     two.packet(2, 1, "queue:5|g|#h:a")
         .packet(3, 1, "queue:9|g|#h:b")
