@@ -154,10 +154,8 @@ fn stretches(watch: &Watch) -> Vec<FiringCard> {
 /// Weighs the doubts about the attack. An alert that stayed away tells nothing if nothing shows that the fault landed; one that did not
 /// end after the heal was there.
 fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) -> (Verdict, String) {
-    let void = bench.doubts.iter().find(|doubt| doubt.void);
-    let any =
-        bench.doubts.first().filter(|_| verdict == Verdict::Held || verdict == Verdict::Violated && detects);
-    match void.or(any) {
+    let as_weak = if detects && verdict == Verdict::Violated { Verdict::Held } else { verdict };
+    match bench.doubt_about(as_weak) {
         Some(doubt) => (Verdict::Unknown, doubt.text.clone()),
         None => (verdict, why),
     }

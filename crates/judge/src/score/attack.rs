@@ -86,8 +86,7 @@ pub(super) fn judged(
     card.logs = host_log::cards(&bench);
     card.figures = figures::all(&bench);
     card.disagreements = disagree::all(&bench);
-    let void = bench.doubts.iter().any(|doubt| doubt.void);
-    let tripped = if void { None } else { guard(facts, index, phases) };
+    let tripped = if bench.void().is_some() { None } else { guard(facts, index, phases) };
     let judged = card.objectives.iter().map(|objective| objective.verdict).max().unwrap_or(Verdict::Unknown);
     let doubted = if bench.doubts.is_empty() { judged } else { judged.max(Verdict::Unknown) };
     let verdict = if tripped.is_some() { Verdict::Violated } else { doubted };

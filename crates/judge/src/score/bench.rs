@@ -100,6 +100,18 @@ impl<'f, 'a> Bench<'f, 'a> {
         !self.attack.injections.iter().any(|one| one.host == vantage)
     }
 
+    /// Returns the doubt that keeps a verdict from standing: `held` falls by any, and every verdict by one for which the measurements say
+    /// nothing about the fault.
+    pub(crate) fn doubt_about(&self, verdict: Verdict) -> Option<&Doubt> {
+        let any = self.doubts.first().filter(|_| verdict == Verdict::Held);
+        self.void().or(any)
+    }
+
+    /// Returns the doubt for which the measurements say nothing about the fault, if there is one.
+    pub(crate) fn void(&self) -> Option<&Doubt> {
+        self.doubts.iter().find(|doubt| doubt.void)
+    }
+
     pub(crate) fn view(&'f self, probe: &'a Probe, vantage: &'a str) -> View<'f, 'a> {
         let sight = self.samples.get(&probe.name, vantage);
         let pace = self.facts.run.as_deref().map(|run| Pace {

@@ -129,6 +129,11 @@ fn seen(view: &View<'_, '_>, objective: &Objective, cut: bool) -> Bad {
 fn judged(bench: &Bench<'_, '_>, budget: &Budget, bad: Bad) -> BudgetCard {
     let time = Span::micros(bad.time_us.max(0).unsigned_abs());
     let burnt = |share: f64| budget.burnt(share, time);
+    // Whatever users saw, nothing shows that this attack burnt it.
+    let bad = match bench.void() {
+        Some(doubt) => Bad { share: None, low: 0.0, high: None, why: Some(doubt.text.clone()), ..bad },
+        None => bad,
+    };
     let mut card = BudgetCard {
         target: budget.target.fraction(),
         window_us: budget.window.as_micros(),
@@ -142,10 +147,7 @@ fn judged(bench: &Bench<'_, '_>, budget: &Budget, bad: Bad) -> BudgetCard {
         why: bad.why.unwrap_or_default(),
     };
     card.decide();
-    // A fault that did not land burns nothing, and an attack that is in doubt shows nothing that held.
-    let void = bench.doubts.iter().find(|doubt| doubt.void);
-    let any = bench.doubts.first().filter(|_| card.verdict == Some(Verdict::Held));
-    if let Some(doubt) = void.or(any).filter(|_| card.verdict.is_some()) {
+    if let Some(doubt) = card.verdict.and_then(|verdict| bench.doubt_about(verdict)) {
         (card.verdict, card.why) = (Some(Verdict::Unknown), doubt.text.clone());
     }
     card

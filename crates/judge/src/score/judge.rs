@@ -43,7 +43,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
             Goal::MitigateWithin(limit) => time_goals::mitigated(&view, limit, objective.good_at.fraction()),
             Goal::RecoverWithin(limit) => time_goals::recovered(&view, limit, objective.good_at.fraction()),
         };
-        if let Some(doubt) = bench.doubts.iter().find(|doubt| doubt.void) {
+        if let Some(doubt) = bench.void() {
             found.verdict = Verdict::Unknown;
             found.why.clone_from(&doubt.text);
         }

@@ -1,5 +1,5 @@
 use firedrill_plan::plan::model::Budget;
-use firedrill_wire::{Share, Span};
+use firedrill_wire::{Share, Span, evidence::Seen};
 
 use super::*;
 use crate::{
@@ -107,4 +107,25 @@ fn attacks_that_hold_by_themselves_can_be_too_much_together() {
     assert_eq!(card.exit, 1);
     assert!((sum.budget.burnt.unwrap() - 0.5).abs() < 0.006, "{sum:?}");
     assert!(card.why[0].starts_with("users: in 2 attacks together 50"), "{:?}", card.why);
+}
+
+#[test]
+fn an_attack_that_did_not_land_burns_nothing_that_is_known() {
+    let mut drill = outage(18);
+    let second = Act { bad: vec![(0..18, 100)], exercised: Seen::No, ..Act::new("again", &["app1"], stop()) };
+    drill.acts.push(second);
+    let card = judged(&drill, &budget(Some(0.4)));
+    let void = card.attacks[1].objectives[0].budget.as_deref().expect("a budget");
+    assert_eq!(
+        (void.burnt, void.low, void.high, void.verdict),
+        (None, Some(0.0), None, Some(Verdict::Unknown))
+    );
+    assert!(void.why.contains("never exercised"), "{void:?}");
+    let sum = &card.budgets[0].budget;
+    assert_eq!((sum.burnt, sum.high, sum.verdict), (None, None, Some(Verdict::Unknown)), "{sum:?}");
+    assert_eq!(sum.low, of(&card).low, "only what the other one burnt");
+    assert_eq!(card.verdict, Verdict::Unknown, "{:?}", card.why);
+    // What the other one burnt is too much by itself.
+    let little = judged(&drill, &budget(Some(0.2)));
+    assert_eq!(little.budgets[0].budget.verdict, Some(Verdict::Violated));
 }
