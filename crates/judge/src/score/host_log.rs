@@ -40,7 +40,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
         (card.verdict, card.measured) = (worst.verdict, worst.measured);
         card.why = format!("{}: {}", worst.vantage, worst.why);
     }
-    if let Some(doubt) = bench.doubts.iter().find(|doubt| doubt.void) {
+    if let Some(doubt) = bench.doubt_about(card.verdict) {
         (card.verdict, card.why) = (Verdict::Unknown, doubt.text.clone());
     }
     card

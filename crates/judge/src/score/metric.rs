@@ -64,10 +64,11 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     let mut found = seen.judge(metric, &card.gaps, &all);
     if found.verdict == Verdict::Held
         && let Some(why) = not_about_the_fault(bench, metric, unsure_us, &seen)
+            .or_else(|| unknown_before(bench, metric, facts))
     {
         (found.verdict, found.why) = (Verdict::Unknown, why);
     }
-    if let Some(doubt) = bench.doubts.iter().find(|doubt| doubt.void) {
+    if let Some(doubt) = bench.doubt_about(found.verdict) {
         (found.verdict, found.why) = (Verdict::Unknown, doubt.text.clone());
     }
     (card.worst, card.worst_at_us) = (found.value, found.at_us);
@@ -142,6 +143,16 @@ fn not_about_the_fault(
     let inside = |one: &&Sample| fault.iter().any(|stretch| stretch.holds(one.from_us(), one.at_us));
     (!seen.counted.iter().any(inside))
         .then(|| "no sample is about the fault alone: it was too short, or its edges are not sure".to_owned())
+}
+
+/// Returns the reason why nothing tells whether the system was healthy before the fault, where the plan has a baseline. A sample stands for
+/// the time since the one before it.
+fn unknown_before(bench: &Bench<'_, '_>, metric: &Metric, facts: &SampledFacts<'_>) -> Option<String> {
+    let baseline = bench.phases.get(Phase::Baseline).filter(|_| !bench.attack.baseline.is_zero())?;
+    let from_us = baseline.from_us.saturating_sub(signed(metric.every.as_micros()));
+    let mut before = facts.samples(from_us, baseline.until_us).iter();
+    (!before.any(|one| shows(metric.goal, one)))
+        .then(|| "nothing was measured of it before the fault".to_owned())
 }
 
 /// Describes a metric's goal.

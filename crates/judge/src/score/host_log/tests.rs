@@ -3,7 +3,7 @@ use firedrill_wire::logs::LogSpec;
 
 use super::*;
 use crate::{
-    log::{Event, Record},
+    log::{Event, Outcome, Record},
     report::{Format, Input},
     score,
     testing::{Drill, S},
@@ -167,4 +167,20 @@ fn every_format_shows_what_was_written() {
             assert!(text.contains(wanted), "{wanted} in {text}");
         }
     }
+}
+
+#[test]
+fn a_fault_that_was_lifted_early_shows_no_log_that_held() {
+    let lifted = |goal, count| {
+        let mut all = records(goal, at_50(count));
+        for record in &mut all {
+            if let Event::AttackEnded { outcome, .. } = &mut record.event {
+                *outcome = Outcome::Aborted("a guard".to_owned());
+            }
+        }
+        score::fold(&all).attacks.remove(0).objectives.remove(0)
+    };
+    let card = lifted(LogGoal::CountBelow(3), 2);
+    assert_eq!((card.verdict, card.why.as_str()), (Verdict::Unknown, "the attack was aborted: a guard"));
+    assert_eq!(lifted(LogGoal::CountBelow(3), 3).verdict, Verdict::Violated);
 }

@@ -1,9 +1,12 @@
+mod increase;
+mod series;
+
 use firedrill_plan::plan::model::{Asks, Metric, MetricGoal, Phase, Source};
-use firedrill_wire::{Share, Span};
+use firedrill_wire::{Share, Span, journal::HealReason};
 
 use super::*;
 use crate::{
-    log::{Event, Lack, Record},
+    log::{Event, Lack, Outcome, Record},
     score,
     testing::{Drill, S},
 };
@@ -195,19 +198,6 @@ fn samples_within_the_unsure_edge_do_not_decide() {
 }
 
 #[test]
-fn a_series_that_left_is_not_held_but_what_is_left_can_violate() {
-    let left = |value: f64| {
-        move |second: i64| {
-            Some(Sample { series: if second < 50 { 3 } else { 2 }, ..sample(second, from_30(second, value)) })
-        }
-    };
-    let unknown = judged(MetricGoal::Below(0.5), left(0.1));
-    assert_eq!(unknown.verdict, Verdict::Unknown);
-    assert!(unknown.why.contains("of fewer series than before"), "{}", unknown.why);
-    assert_eq!(judged(MetricGoal::Below(0.5), left(0.9)).verdict, Verdict::Violated);
-}
-
-#[test]
 fn a_share_is_over_all_events_of_the_phases() {
     let share = |good: f64, total: f64| {
         judged(MetricGoal::Good(Share::from_fraction(0.99).expect("a share")), move |second| {
@@ -227,106 +217,6 @@ fn a_share_is_over_all_events_of_the_phases() {
         (second != 60 && second != 65).then(|| Sample { total: Some(1.0), ..sample(second, 0.0) })
     });
     assert_eq!(gap.verdict, Verdict::Unknown, "what happened in the gap is not known: {gap:#?}");
-}
-
-#[test]
-fn a_counters_increase_is_bounded_by_samples_inside_and_around() {
-    // It counts one each second from second 41 on: 80 until the end of the recovery.
-    let count = |second: i64| (second - 41).max(0) as f64;
-    let increase = |bound: f64| {
-        judged(MetricGoal::IncreaseBelow(bound), move |second| Some(sample(second, count(second))))
-    };
-    let held = increase(85.0);
-    assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
-    assert_eq!((held.measured.low, held.measured.high), (Some(79.0), Some(84.0)));
-    assert_eq!(increase(82.0).verdict, Verdict::Unknown, "it may have been before or after the edge");
-    assert_eq!(increase(79.0).verdict, Verdict::Violated);
-    let reset = judged(MetricGoal::IncreaseBelow(500.0), |second| {
-        Some(sample(second, if second < 60 { 50.0 } else { 0.0 }))
-    });
-    assert_eq!(reset.verdict, Verdict::Unknown);
-    assert!(reset.why.contains("it was reset"), "{}", reset.why);
-    let cut = judged(MetricGoal::IncreaseBelow(30.0), |second| {
-        (second <= 80).then(|| sample(second, count(second)))
-    });
-    assert_eq!(cut.verdict, Verdict::Violated, "what was seen is enough: {cut:#?}");
-}
-
-#[test]
-fn a_target_that_left_behind_an_aggregate_is_seen_and_what_is_left_can_violate() {
-    let cut_off = |value: f64| {
-        move |second: i64| {
-            let behind = vec![1, if (50..70).contains(&second) { 3 } else { 4 }];
-            Some(Sample { behind, ..sample(second, from_30(second, value)) })
-        }
-    };
-    let unknown = judged(MetricGoal::Below(0.5), cut_off(0.1));
-    assert_eq!(unknown.verdict, Verdict::Unknown, "{unknown:#?}");
-    assert!(unknown.why.contains("4 samples of fewer series than before"), "{}", unknown.why);
-    assert_eq!(judged(MetricGoal::Below(0.5), cut_off(0.9)).verdict, Verdict::Violated);
-    // Series that are new hide nothing.
-    let new = judged(MetricGoal::Below(0.5), |second| {
-        Some(Sample { behind: vec![if second < 50 { 3 } else { 4 }], ..sample(second, 0.1) })
-    });
-    assert_eq!(new.verdict, Verdict::Held, "{new:#?}");
-}
-
-#[test]
-fn a_series_that_was_away_and_is_back_is_no_increase_and_leaves_it_open() {
-    let away = judged(MetricGoal::IncreaseBelow(50.0), |second| {
-        let away = (50..70).contains(&second);
-        let (value, behind) = if away { (50.0, vec![1]) } else { (100.0, vec![2]) };
-        Some(Sample { behind, ..sample(second, value) })
-    });
-    assert_eq!(away.verdict, Verdict::Unknown, "{away:#?}");
-    assert_eq!((away.measured.low, away.measured.high), (Some(0.0), None));
-    assert!(away.why.contains("series came or went"), "{}", away.why);
-    let metric = metric(MetricGoal::IncreaseBelow(50.0));
-    let all: Vec<Sample> = [(1, 2, 100.0), (2, 1, 50.0), (3, 2, 100.0), (4, 2, 120.0)]
-        .into_iter()
-        .map(|(second, series, value)| Sample { behind: vec![series], ..sample(second, value) })
-        .collect();
-    assert_eq!(violated_by(&metric, &all.iter().collect::<Vec<_>>()), None, "it rose by 20 only");
-}
-
-#[test]
-fn a_counter_that_was_not_seen_for_a_while_may_have_been_reset() {
-    for (lack, from, until) in [(Lack::Empty, 50, 55), (Lack::Stale, 50, 55), (Lack::Empty, 20, 25)] {
-        let gap = judged(MetricGoal::IncreaseBelow(100.0), |second| {
-            let away = (from..until).contains(&second);
-            Some(if away {
-                lacking(second, lack)
-            } else {
-                sample(second, if second < 50 { 5.0 } else { 9.0 })
-            })
-        });
-        assert_eq!(gap.verdict, Verdict::Unknown, "{lack:?}: {gap:#?}");
-        assert!(gap.why.contains(&format!("1 sample {}", lack.word())), "{}", gap.why);
-    }
-    let before = judged(MetricGoal::IncreaseBelow(100.0), |second| {
-        Some(if second < 10 { lacking(second, Lack::Empty) } else { sample(second, 5.0) })
-    });
-    assert_eq!(before.verdict, Verdict::Held, "what was long before it does not matter: {before:#?}");
-}
-
-#[test]
-fn a_series_that_is_no_number_hides_no_violation_of_another() {
-    let nan = |value: f64| {
-        move |second: i64| {
-            let lacks = (second >= 30).then_some(Lack::NotANumber);
-            Some(Sample { lacks, series: 2, ..sample(second, from_30(second, value)) })
-        }
-    };
-    assert_eq!(judged(MetricGoal::Below(0.5), nan(9.0)).verdict, Verdict::Violated);
-    assert_eq!(judged(MetricGoal::Below(0.5), nan(0.1)).verdict, Verdict::Unknown);
-    assert_eq!(
-        judged(MetricGoal::Below(0.5), |second| Some(Sample {
-            lacks: Some(Lack::Stale),
-            ..sample(second, 9.0)
-        }))
-        .verdict,
-        Verdict::Unknown
-    );
 }
 
 #[test]
@@ -374,68 +264,6 @@ fn what_was_lost_is_unknown_with_its_number_unless_what_is_left_violates() {
 }
 
 #[test]
-fn an_increase_ends_with_the_first_sample_after_the_phases_also_without_an_age() {
-    // Samples are taken at 118 and 123, and the recovery ends at 121.
-    let between = |second: i64| Some(Sample { at_us: (second + 3) * S, ..sample(second, 4.0) });
-    let held = judged(MetricGoal::IncreaseBelow(1.0), between);
-    assert_eq!(held.verdict, Verdict::Held, "{held:#?}");
-    let late = judged(MetricGoal::IncreaseBelow(1.0), |second| between(second).filter(|_| second < 120));
-    assert_eq!(late.verdict, Verdict::Unknown, "{late:#?}");
-}
-
-/// Four series are behind the query's value; from second 50 to 70 there are fewer, and the value is another.
-fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64) -> Verdict {
-    let asks = Asks::One { query: query.to_owned() };
-    let card = judged_as(
-        Metric { asks, ..metric(goal) },
-        (Drill::one(), 0),
-        |_| 1_000,
-        |second| {
-            let cut = (50..70).contains(&second);
-            let (behind, value) = if cut { (left, value) } else { (4, usual) };
-            Some(Sample { behind: vec![behind, 1], ..sample(second, value) })
-        },
-    );
-    if card.verdict == Verdict::Unknown {
-        assert!(card.why.contains("4 samples of fewer series than before"), "{}", card.why);
-    }
-    card.verdict
-}
-
-#[test]
-fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_together_are_beyond_it_too() {
-    let (above, below) = (MetricGoal::Above(100.0), MetricGoal::Below(100.0));
-    for (query, low, high) in [
-        ("sum(rate(orders_total[10s]))", Verdict::Unknown, Verdict::Violated),
-        ("max by (zone) (x)", Verdict::Unknown, Verdict::Violated),
-        ("min(x)", Verdict::Violated, Verdict::Unknown),
-        ("avg(x)", Verdict::Unknown, Verdict::Unknown),
-        ("sum(rate(a[10s])) / sum(rate(b[10s]))", Verdict::Unknown, Verdict::Unknown),
-        ("rate(x[10s])", Verdict::Violated, Verdict::Violated),
-    ] {
-        assert_eq!(cut_off(query, above, (3, 90.0), 120.0), low, "{query} above 100");
-        assert_eq!(cut_off(query, below, (3, 110.0), 80.0), high, "{query} below 100");
-    }
-    assert_eq!(cut_off("sum(x)", below, (0, 110.0), 80.0), Verdict::Unknown, "made from nothing");
-    assert_eq!(cut_off("sum(x)", below, (0, 10.0), 80.0), Verdict::Unknown, "made from nothing");
-}
-
-#[test]
-fn a_guard_does_not_take_what_is_missing_for_a_violation_until_the_next_attack() {
-    let mut plan = Drill::one().plan();
-    plan.sources = vec![prometheus()];
-    let asks = Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() };
-    let mut showing = Showing::new(&plan, &Metric { asks, ..metric(MetricGoal::Above(100.0)) });
-    let of = |second: i64, behind: u32, value: f64| Sample { behind: vec![behind], ..sample(second, value) };
-    assert!(showing.shows(&of(5, 4, 120.0)));
-    assert!(!showing.shows(&of(10, 3, 90.0)), "the fourth has 30");
-    assert!(showing.shows(&of(15, 3, 110.0)) && showing.shows(&of(20, 4, 90.0)));
-    assert!(!showing.shows(&of(25, 0, 110.0)), "made from nothing");
-    showing.forget();
-    assert!(showing.shows(&of(30, 3, 90.0)) && showing.shows(&of(35, 3, 110.0)));
-}
-
-#[test]
 fn a_recording_rule_describes_the_time_that_it_looks_back_before_its_age() {
     // The value of second 45 is 15 s old, so that of second 30, and looks 10 s back from there: to before the fault.
     let rule = |own_us: i64| {
@@ -459,42 +287,39 @@ fn a_recording_rule_describes_the_time_that_it_looks_back_before_its_age() {
 }
 
 #[test]
-fn an_increase_in_the_first_phase_is_counted_from_the_sample_before_it() {
-    // The second attack's baseline begins with its records, and there are samples before it.
-    let during = vec![Phase::Baseline];
-    let metric = Metric { during, ..metric(MetricGoal::IncreaseBelow(30.0)) };
-    let card = judged_as(
-        metric.clone(),
-        (Drill::good(), 1),
-        |_| 1_000,
-        |second| Some(sample(second, second as f64)),
-    );
-    assert_eq!(card.verdict, Verdict::Held, "{card:#?}");
-    let from = (Drill::start(1) - 20) * S;
-    let points = &card.metric.as_ref().expect("a metric").points;
-    assert!(points.iter().all(|point| point.at_us >= from), "{points:?}");
-    // The sample before it was taken when the clock was known to 7 s only, so an earlier one is the one before it.
-    let unsure = judged_as(
-        metric,
-        (Drill::good(), 1),
-        |second| if second * S < from { 7 * S } else { 1_000 },
-        |second| Some(sample(second, second as f64)),
-    );
-    assert!(unsure.measured.high > card.measured.high, "{unsure:#?} {card:#?}");
+fn a_fault_that_was_lifted_by_an_abort_shows_nothing_that_held() {
+    for during in [vec![Phase::Fault, Phase::Recovery], vec![Phase::Recovery]] {
+        let aborted = |value: f64| {
+            let mut drill = Drill::one();
+            drill.acts[0].lifted = 30;
+            drill.acts[0].reason = HealReason::Asked { by: "guard".to_owned() };
+            drill.acts[0].outcome = Outcome::Aborted("a guard".to_owned());
+            let metric = Metric { during: during.clone(), ..metric(MetricGoal::Below(0.5)) };
+            judged_as(metric, (drill, 0), |_| 1_000, |second| Some(sample(second, from_30(second, value))))
+        };
+        let card = aborted(0.1);
+        assert_eq!(card.verdict, Verdict::Unknown, "{card:#?}");
+        assert!(card.why.contains("lifted early, asked for by guard"), "{}", card.why);
+        assert_eq!(aborted(9.0).verdict, Verdict::Violated, "{during:?}");
+    }
 }
 
 #[test]
-fn an_increase_knows_the_clock_as_well_as_at_the_sample_before_it() {
-    // It rose by 30 in second 18 and in second 60. The fault begins in second 21, and sample 20 may be of second 12 to 28.
-    let rose = |second: i64| {
-        let times = i32::from(second >= 18) + i32::from(second >= 60);
-        sample(second, f64::from(times) * 30.0)
+fn a_metric_without_a_baseline_is_not_held() {
+    let late = |first: i64, value: f64| {
+        judged(MetricGoal::Below(0.5), move |second| {
+            Some(if second < first { lacking(second, Lack::Empty) } else { sample(second, value) })
+        })
     };
-    let metric = metric(MetricGoal::IncreaseBelow(50.0));
-    let judged = |early: i64| {
-        let unsure = |second: i64| if second <= 20 { early } else { 1_000 };
-        judged_as(metric.clone(), (Drill::one(), 0), unsure, |second| Some(rose(second)))
-    };
-    assert_eq!(judged(1_000).verdict, Verdict::Held);
-    assert_eq!(judged(8 * S).verdict, Verdict::Unknown);
+    assert_eq!(late(20, 0.1).verdict, Verdict::Held, "the sample of second 20 is of the baseline");
+    let card = late(25, 0.1);
+    assert_eq!(
+        (card.verdict, card.why.as_str()),
+        (Verdict::Unknown, "nothing was measured of it before the fault")
+    );
+    assert_eq!(
+        late(25, 9.0).verdict,
+        Verdict::Violated,
+        "what was measured in the fault is beyond the bound"
+    );
 }
