@@ -156,6 +156,41 @@ mod tests {
         assert_eq!((notes.all.len(), notes.damaged), (160, 0));
     }
 
+    /// The kernel tells of a writer that waits for a lock.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_note_waits_until_another_one_is_written_whole() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        add(folder.path(), &note(1, "first")).expect("a note");
+        let path = folder.path().join(FILE);
+        let mut other = OpenOptions::new().append(true).open(&path).expect("the file");
+        other.lock().expect("a lock");
+        let place = format!(":{} ", other.metadata().expect("the file").ino());
+        let locks = || fs::read_to_string("/proc/locks").unwrap_or_default();
+        if !locks().contains(&place) {
+            eprintln!("skipped: /proc/locks does not show the locks of this process");
+            return;
+        }
+        let mut line = serde_json::to_vec(&note(2, "second")).expect("a line");
+        line.push(b'\n');
+        let (begun, rest) = line.split_at(line.len() / 2);
+        other.write_all(begun).expect("half a line");
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| add(folder.path(), &note(3, "third")));
+            while !locks().lines().any(|lock| lock.contains("->") && lock.contains(&place)) {
+                assert!(!third.is_finished(), "it was written into the line of another one");
+                std::thread::yield_now();
+            }
+            other.write_all(rest).expect("the rest of the line");
+            drop(other);
+            third.join().expect("no panic").expect("a note");
+        });
+        let texts = ["first", "second", "third"].iter().zip(1..).map(|(text, second)| note(second, text));
+        let notes = read(folder.path()).expect("notes");
+        assert_eq!(notes, Notes { all: texts.collect(), damaged: 0 });
+    }
+
     #[test]
     fn texts_of_others_are_cleaned_and_a_note_lies_on_the_runs_clock() {
         let folder = tempfile::tempdir().expect("a folder");
