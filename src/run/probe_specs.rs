@@ -36,9 +36,7 @@ const AROUND: Span = Span::secs(30);
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
     // The newest samples are waited for in the baseline and after the recovery.
-    let overdue = plan.metrics.iter().map(|metric| {
-        metric.overdue_after(plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout))
-    });
+    let overdue = plan.metrics.iter().map(|metric| metric.overdue_after(plan.timeout_of(metric)));
     let samples = overdue.max().unwrap_or_default();
     let around = AROUND + slowest + slowest + samples + samples + plan.lease + UNDO_MOST;
     let attacks: Span = plan

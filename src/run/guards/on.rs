@@ -1,7 +1,5 @@
 //! Objectives as conditions of a guard: judged over a moving window.
 
-use firedrill_wire::Span;
-
 use crate::{
     plan::{
         Plan,
@@ -22,7 +20,7 @@ pub(super) fn violated(
 ) -> Option<Option<String>> {
     let AbortOn { objective, over } = condition;
     if let Some(metric) = plan.metrics.iter().find(|one| one.name == *objective) {
-        let timeout = plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout);
+        let timeout = plan.timeout_of(metric);
         let samples = metrics.since(metric, timeout, *over, (armed_us, now_us))?;
         return Some(metric::violated_by(metric, &samples));
     }
@@ -52,7 +50,7 @@ pub(super) fn violated(
 #[cfg(test)]
 mod tests {
     use firedrill_judge::testing::{Drill, S, bin};
-    use firedrill_wire::Share;
+    use firedrill_wire::{Share, Span};
 
     use super::*;
     use crate::{

@@ -58,7 +58,7 @@ async fn metrics(run: &mut Run, attack: &Attack) -> Result<Result<Vec<String>, S
         .metrics
         .iter()
         .filter(|metric| attack.judge.contains(&metric.name))
-        .map(|metric| (metric, plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout)))
+        .map(|metric| (metric, plan.timeout_of(metric)))
         .collect();
     // The newest sample, and no older one: another attack may have ended just before.
     let newest = |run: &Run, metric: &Metric, timeout: Span| {

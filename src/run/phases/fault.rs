@@ -94,7 +94,7 @@ async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<R
         .metrics
         .iter()
         .filter(|metric| attack.judge.contains(&metric.name))
-        .map(|metric| (metric, plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout)))
+        .map(|metric| (metric, plan.timeout_of(metric)))
         .collect();
     let counts = |metric: &Metric| matches!(metric.goal, MetricGoal::IncreaseBelow(_));
     // An increase is known from a sample after the end that shows something, whose data may be as old as any that is not stale.

@@ -68,7 +68,7 @@ fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: 
     let metrics = plan.metrics.iter().filter(|metric| attack.judge.contains(&metric.name));
     probed.or_else(|| {
         metrics.into_iter().find_map(|metric| {
-            let timeout = plan.source_of(metric).map_or(Span::ZERO, |source| source.timeout);
+            let timeout = plan.timeout_of(metric);
             match guards.metrics().window(metric, timeout, over, now_us) {
                 None => Some(format!("source {} has no new sample of {}", metric.source, metric.name)),
                 Some(samples) => metric::violated_by(metric, &samples)

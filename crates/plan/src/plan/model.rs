@@ -348,6 +348,12 @@ impl Plan {
         self.sources.iter().find(|source| source.name == metric.source)
     }
 
+    /// Returns the time-out of a question about a metric.
+    #[must_use]
+    pub fn timeout_of(&self, metric: &Metric) -> Span {
+        self.source_of(metric).map_or(Span::ZERO, |source| source.timeout)
+    }
+
     /// Returns the names of the hosts that attacks touch, each once.
     #[must_use]
     pub fn targets(&self) -> std::collections::BTreeSet<&str> {
