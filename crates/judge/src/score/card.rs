@@ -1,9 +1,9 @@
-//! The scorecard and its parts, as serialized in `report.json`.
+//! The scorecard, its attacks and objectives, as serialized in `report.json`.
 //!
 //! All times are microseconds on the run's clock; all shares are between 0 and 1.
 
 use firedrill_plan::plan::model::Phase;
-use firedrill_wire::{InjectionId, api::HostState, evidence::Seen, exchange::Exchanged};
+use firedrill_wire::api::HostState;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +11,13 @@ use super::{
     budget_card::{BudgetCard, BurntCard},
     metric_card::MetricCard,
 };
-use crate::{log::KeptLine, verdict::Verdict};
+pub use super::{
+    figure_card::{CauseCard, DisagreementCard, FigureCard, OutageCard, PartialCard, PhaseFigure, Sight},
+    injection_card::{ExchangeCard, InjectionCard},
+    log_card::{LogCard, LogPhase, LogPoint},
+    words::{phase_word, state_word, verdict_word},
+};
+use crate::verdict::Verdict;
 
 /// The result of judging a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,57 +113,6 @@ pub struct AttackCard {
     pub logs: Vec<LogCard>,
 }
 
-/// What an agent read of one log of a host during one attack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LogCard {
-    /// The log.
-    pub log: String,
-    /// The host.
-    pub host: String,
-    /// The file.
-    pub file: String,
-    /// The objectives that are judged by it.
-    pub objectives: Vec<String>,
-    /// What was counted in each phase.
-    pub phases: Vec<LogPhase>,
-    /// Number of matching lines in each stretch of time that was read, for charts.
-    pub points: Vec<LogPoint>,
-}
-
-/// What was counted of a log in one phase.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LogPhase {
-    /// The phase.
-    pub phase: Phase,
-    /// Minimum number of matching lines.
-    pub least: u64,
-    /// Maximum number of matching lines; `None` if lines may have been missed.
-    pub most: Option<u64>,
-    /// The reason why lines may have been missed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// Number of lines that were too long to be searched completely.
-    #[serde(default)]
-    pub cut: u64,
-    /// The first matching lines.
-    #[serde(default)]
-    pub lines: Vec<KeptLine>,
-}
-
-/// Matching lines in a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogPoint {
-    /// Its start.
-    pub from_us: i64,
-    /// Its end.
-    pub until_us: i64,
-    /// Number of matching lines.
-    pub matched: u64,
-    /// Whether lines may have been missed.
-    #[serde(default)]
-    pub more: bool,
-}
-
 /// A phase at the time when it took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseCard {
@@ -245,213 +200,6 @@ pub enum Unit {
     Time,
 }
 
-/// The measurements of one probe at one vantage during one attack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FigureCard {
-    /// The probe.
-    pub probe: String,
-    /// The vantage.
-    pub vantage: String,
-    /// Whether it counts.
-    pub counts: bool,
-    /// The figures of each phase.
-    pub phases: Vec<PhaseFigure>,
-    /// Bad requests from the fault's start to the attack's end.
-    pub bad: u64,
-    /// Bad requests by cause.
-    #[serde(default)]
-    pub causes: std::collections::BTreeMap<String, u64>,
-    /// Time from the first to the last bad request after the fault's start.
-    pub bad_for_us: Option<i64>,
-    /// Time to mitigate: from the fault's start until requests were good again while the fault held; `None` if they
-    /// were not, or if that was not measured.
-    pub mitigated_us: Option<i64>,
-    /// Time to recover: from the heal until requests were good again; `None` if they were not, or if that was not
-    /// measured.
-    pub recovered_us: Option<i64>,
-    /// The longest outage from the fault's start to the end of the recovery; `None` where a part of that was not
-    /// measured.
-    #[serde(default)]
-    pub outage: Option<OutageCard>,
-    /// The seconds in which some requests failed and others did not, over the same time; `None` if there were none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partial: Option<PartialCard>,
-    /// The 99th percentile of how late the vantage sent its requests; `None` where none was more than a millisecond
-    /// late. It is no part of the latencies.
-    #[serde(default)]
-    pub late_p99_us: Option<u64>,
-    /// Share of the error budget that was used; above 1 it is overspent. The budget is the number of bad requests
-    /// that the objective allows over the attack. `None` without an objective on the good share, or with one that
-    /// allows no bad requests.
-    pub budget_spent: Option<f64>,
-}
-
-/// Two vantages or probes whose results in one phase differ by more than chance: they reached different parts of the
-/// system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DisagreementCard {
-    /// The phase.
-    pub phase: Phase,
-    /// One of the two.
-    pub one: Sight,
-    /// The other.
-    pub other: Sight,
-    /// The probability that two samples of one system differ by at least as much (Fisher's exact test).
-    pub chance: f64,
-}
-
-/// The counts of one vantage and probe in one phase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sight {
-    /// The probe.
-    pub probe: String,
-    /// The vantage.
-    pub vantage: String,
-    /// Bad requests.
-    pub bad: u64,
-    /// Good and bad requests.
-    pub all: u64,
-}
-
-impl DisagreementCard {
-    /// Describes the difference in a sentence.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let sight = |sight: &Sight| {
-            format!("{} from {} ({} of {} bad)", sight.probe, sight.vantage, sight.bad, sight.all)
-        };
-        format!(
-            "In the {} {} and {} differ by more than chance: they saw different parts of the system, and no share over both means \
-             anything.",
-            phase_word(self.phase),
-            sight(&self.one),
-            sight(&self.other)
-        )
-    }
-}
-
-/// A stretch in which bad requests outweigh good ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutageCard {
-    /// Time from the fault's start to the due time of the first bad request, in microseconds; `None` if there was no
-    /// outage.
-    pub after_us: Option<i64>,
-    /// Time from its first to its last bad request, in microseconds.
-    pub low_us: i64,
-    /// Time from the last good request before it to the first after it, in microseconds.
-    pub high_us: i64,
-}
-
-/// Partial failure: the seconds in which some requests failed and others did not, whether they follow on each other or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartialCard {
-    /// Their total length, in microseconds.
-    pub for_us: i64,
-    /// Bad requests in them.
-    pub bad: u64,
-    /// Good and bad requests in them.
-    pub all: u64,
-}
-
-/// Causes of failed requests of one probe in one phase at one vantage. A second counts in the phase in which its last
-/// bad request was due.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CauseCard {
-    /// The phase.
-    pub phase: Phase,
-    /// The probe.
-    pub probe: String,
-    /// The vantage.
-    pub vantage: String,
-    /// Whether the vantage counts.
-    pub counts: bool,
-    /// Bad requests.
-    pub bad: u64,
-    /// Bad requests by cause.
-    pub causes: std::collections::BTreeMap<String, u64>,
-    /// Requests that are neither good nor bad: the vantage itself did not send or time them.
-    pub slipped: u64,
-}
-
-/// The measurements of one vantage in one phase.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PhaseFigure {
-    /// The phase.
-    pub phase: Phase,
-    /// Requests that were good or bad.
-    pub samples: u64,
-    /// Share of good requests.
-    pub good: Option<f64>,
-    /// Median latency; a bad request counts as infinitely slow. `None` if the median is infinite or was not measured.
-    pub p50_us: Option<u64>,
-    /// The 99th percentile of latency, in the same way.
-    pub p99_us: Option<u64>,
-}
-
-/// One injection, and the evidence that it took effect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct InjectionCard {
-    /// Its id; `None` if it was never armed.
-    pub id: Option<InjectionId>,
-    /// The host.
-    pub host: String,
-    /// The fault's kind.
-    pub kind: String,
-    /// The effects that the agent announced when the plan was prepared.
-    pub effects: Vec<String>,
-    /// The undo actions that the agent announced when the plan was prepared.
-    pub undo: Vec<String>,
-    /// Time at which it was in force.
-    pub in_force_us: Option<i64>,
-    /// Time at which its undo began.
-    pub undoing_us: Option<i64>,
-    /// Time at which it was undone; for an irreversible fault, the time at which it was done.
-    pub ended_us: Option<i64>,
-    /// The planned hold, in microseconds.
-    pub hold_us: i64,
-    /// Whether it was in force at each check by the agent.
-    pub in_force: Seen,
-    /// Whether any traffic or process was affected by it.
-    pub exercised: Seen,
-    /// Number of times that it took effect, where that is counted.
-    pub count: Option<u64>,
-    /// Number of checks by the agent.
-    pub looks: usize,
-    /// The most informative of the latest checks, for people.
-    pub detail: String,
-    /// The exchanges of packets over the fault's path.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exchanges: Vec<ExchangeCard>,
-    /// The reason why no packets were exchanged, where the fault is on traffic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_exchanged: Option<String>,
-}
-
-/// An exchange of packets between two hosts over a fault's path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExchangeCard {
-    /// The host that sent requests.
-    pub from: String,
-    /// The host that was to answer.
-    pub to: String,
-    /// The address of the host that was to answer.
-    pub address: String,
-    /// The kind of packets: `ICMP echo`, `TCP port 5432`.
-    pub way: String,
-    /// Before the fault; `None` where it was not measured.
-    pub before: Option<Exchanged>,
-    /// While it was in force.
-    pub during: Option<Exchanged>,
-    /// After it was put back.
-    pub after: Option<Exchanged>,
-    /// The reason why something could not be measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-    /// The contradiction to the fault, a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contradiction: Option<String>,
-}
-
 /// The state of a host at the end of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCard {
@@ -465,36 +213,4 @@ pub struct HostCard {
     pub foreign: Vec<String>,
     /// Number of compared items.
     pub compared: u64,
-}
-
-/// The word for how a host ended.
-#[must_use]
-pub const fn state_word(state: HostState) -> &'static str {
-    match state {
-        HostState::Clean => "clean",
-        HostState::Dirty => "dirty",
-        HostState::Stuck => "stuck",
-        HostState::Gone => "gone",
-        HostState::Unproven => "unproven",
-    }
-}
-
-/// The word for a phase.
-#[must_use]
-pub const fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Baseline => "baseline",
-        Phase::Fault => "fault",
-        Phase::Recovery => "recovery",
-        Phase::Settle => "settle",
-    }
-}
-
-/// `held`, `violated`, `unknown`, or `not run`.
-#[must_use]
-pub const fn verdict_word(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(verdict) => verdict.word(),
-        None => "not run",
-    }
 }
