@@ -2,6 +2,7 @@
 //! asked about later.
 
 mod alerts;
+mod answers;
 mod promql;
 mod reads;
 
@@ -14,12 +15,14 @@ use firedrill_wire::probe::{Field, Form as _, HttpProbe, Refusal, Secret};
 use serde::{Deserialize, Serialize};
 
 pub use self::promql::selectors;
-use self::reads::Read;
+use self::{
+    answers::{AGE, BEHIND, COUNT, behind, points},
+    reads::Read,
+};
 use super::{Form, Kind, Metrics, Missing, Question, Questions, Way};
 use crate::{
     alert::Alerts,
-    excerpt::excerpt,
-    points::{Behind, Point, merged},
+    points::{Behind, Point},
 };
 
 /// The HTTP API of Prometheus.
@@ -45,13 +48,6 @@ pub struct Prometheus {
 /// The header that says how the body is written.
 const CONTENT_TYPE: &str = "Content-Type";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The label that says what a series of the data behind a query is: an age or a count, with the number of the selector.
-const BEHIND: &str = "firedrill";
-const AGE: &str = "age-";
-const COUNT: &str = "count-";
-/// The most by which a moment of an answer differs from the one that was asked for: it is cut to milliseconds.
-const CUT_US: i64 = 1_999;
-
 impl Form for Prometheus {
     const EXAMPLE: &'static str = "{ url = \"http://10.1.0.9:9090\" }";
 
@@ -209,193 +205,12 @@ pub(super) fn encoded(text: &str) -> String {
     encoded
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    data: Option<Data>,
-    error: Option<String>,
-    #[serde(flatten)]
-    parts: Parts,
-}
-
-/// What an answer says of parts that it lacks, as when one of several stores behind it did not answer.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Parts {
-    warnings: Vec<String>,
-    #[serde(rename = "isPartial")]
-    is_partial: bool,
-}
-
-impl Parts {
-    /// Refuses an answer that is not whole. Remarks on the query are no such thing.
-    fn whole(&self) -> Result<(), String> {
-        let remark =
-            |text: &&String| !(text.starts_with("PromQL info") || text.starts_with("PromQL warning"));
-        match self.warnings.iter().find(remark) {
-            Some(why) => Err(format!("the answer is not whole: {}", excerpt(why))),
-            None if self.is_partial => Err("the answer is not whole, as it says itself".to_owned()),
-            None => Ok(()),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
-enum Data {
-    Matrix(Vec<Series>),
-    Vector(Vec<Single>),
-    Scalar(Sample),
-    String(serde::de::IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Series {
-    #[serde(default)]
-    metric: BTreeMap<String, String>,
-    #[serde(default)]
-    values: Vec<Sample>,
-}
-
-#[derive(Deserialize)]
-struct Single {
-    value: Option<Sample>,
-}
-
-/// Seconds since 1970, and a number as text.
-#[derive(Deserialize)]
-struct Sample(f64, String);
-
-/// Reads the data of an answer.
-fn data(status: u16, body: &[u8]) -> Result<Data, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| match status {
-        200..=299 => {
-            format!("the answer is not that of a Prometheus: {}", excerpt(&String::from_utf8_lossy(body)))
-        }
-        _ => format!("status {status}: {}", excerpt(&String::from_utf8_lossy(body))),
-    })?;
-    if answer.status != "success" {
-        return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
-    }
-    answer.parts.whole()?;
-    match answer.data {
-        Some(Data::String(_)) | None => Err("the query's value is not a number".to_owned()),
-        Some(data) => Ok(data),
-    }
-}
-
-fn points(status: u16, body: &[u8]) -> Result<Vec<Point>, String> {
-    let series: Vec<Vec<Sample>> = match data(status, body)? {
-        Data::Matrix(all) => all.into_iter().map(|one| one.values).collect(),
-        Data::Vector(all) => all.into_iter().filter_map(|one| one.value).map(|one| vec![one]).collect(),
-        Data::Scalar(one) => vec![vec![one]],
-        Data::String(_) => Vec::new(),
-    };
-    let point = |sample: Sample| Ok(Point::of(micros(sample.0), sample.number()?));
-    let list = |samples: Vec<Sample>| samples.into_iter().map(point).collect::<Result<Vec<_>, String>>();
-    Ok(merged(series.into_iter().map(list).collect::<Result<Vec<_>, String>>()?))
-}
-
-/// Reads ages and counts of series, each of which says in a label what it is. Counts and moments that were not asked for would only
-/// take memory.
-fn behind(question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String> {
-    let counts = question.query.matches(&format!("\"{BEHIND}\", \"{COUNT}")).count();
-    let asked = question.from_us.saturating_sub(CUT_US)..=question.until_us.saturating_add(CUT_US);
-    let Data::Matrix(all) = data(status, body)? else {
-        return Err("the answer has no series of ages".to_owned());
-    };
-    let mut by_time: BTreeMap<i64, Behind> = BTreeMap::new();
-    for one in all {
-        let name = one.metric.get(BEHIND).map(String::as_str).unwrap_or_default();
-        let count = name.strip_prefix(COUNT).and_then(|place| place.parse::<usize>().ok());
-        if count.is_some_and(|place| place >= counts) {
-            continue;
-        }
-        for sample in one.values {
-            let (at_us, value) = (micros(sample.0), sample.number()?);
-            if !asked.contains(&at_us) {
-                continue;
-            }
-            let own = by_time.entry(at_us).or_insert_with(|| Behind { at_us, ..Behind::default() });
-            match count {
-                Some(place) => {
-                    own.series.resize(own.series.len().max(place + 1), 0);
-                    own.series[place] = whole(value);
-                }
-                None => own.age = Some(own.age.map_or(value, |age| age.max(value))),
-            }
-        }
-    }
-    let most = by_time.values().map(|one| one.series.len()).max().unwrap_or(0);
-    by_time.values_mut().for_each(|one| one.series.resize(most, 0));
-    Ok(by_time.into_values().collect())
-}
-
-/// A count of series.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float is cut at the ends of the range"
-)]
-const fn whole(value: f64) -> u32 {
-    value.round() as u32
-}
-
-impl Sample {
-    fn number(&self) -> Result<f64, String> {
-        self.1.parse::<f64>().map_err(|_| format!("`{}` is not a number", excerpt(&self.1)))
-    }
-}
-
-/// Seconds as microseconds. Prometheus has milliseconds.
-#[expect(clippy::cast_possible_truncation, reason = "a float is cut at the ends of the range")]
-fn micros(seconds: f64) -> i64 {
-    (seconds * 1_000.0).round() as i64 * 1_000
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn prometheus(url: &str) -> Prometheus {
         serde_json::from_value(serde_json::json!({ "url": url })).expect("its parameters")
-    }
-
-    #[test]
-    fn answers_of_all_forms_are_read() {
-        let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[
-            {"metric":{"instance":"a"},"values":[[1795723089.500,"0.5"],[1795723090.500,"NaN"]]},
-            {"metric":{"instance":"b"},"values":[[1795723089.500,"+Inf"]]}]}}"#;
-        let read = points(200, matrix).expect("an answer");
-        assert_eq!(read.len(), 2);
-        assert_eq!(
-            (read[0].at_us, read[0].low, read[0].high, read[0].series),
-            (1_795_723_089_500_000, 0.5, f64::INFINITY, 2)
-        );
-        assert!(read[1].nan && !read[0].nan);
-        let empty = br#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        assert_eq!(points(200, empty), Ok(Vec::new()));
-        let part = |more: &str| {
-            let text =
-                format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[]}},{more}}}"#);
-            points(200, text.as_bytes())
-        };
-        assert_eq!(part(r#""warnings":["PromQL info: metric might not be a counter"]"#), Ok(Vec::new()));
-        for partial in [r#""warnings":["store b: no such host"]"#, r#""isPartial":true"#] {
-            assert!(part(partial).is_err_and(|why| why.contains("is not whole")), "{partial}");
-        }
-        let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[1795723089.5,"7"]}}"#;
-        assert_eq!(points(200, scalar).expect("a number")[0].low, 7.0);
-    }
-
-    #[test]
-    fn refusals_say_what_the_source_says() {
-        let bad = br#"{"status":"error","errorType":"bad_data","error":"1:4: parse error: unclosed left parenthesis"}"#;
-        let why = points(400, bad).expect_err("a refusal");
-        assert_eq!(why, "it refuses the query: 1:4: parse error: unclosed left parenthesis");
-        assert_eq!(points(502, b"Bad Gateway\n").expect_err("no JSON"), "status 502: Bad Gateway");
-        let text = br#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#;
-        assert_eq!(points(200, text).expect_err("a text"), "the query's value is not a number");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use firedrill_wire::probe::HttpProbe;
 use serde::Deserialize;
 
-use super::{Parts, Prometheus, encoded};
+use super::{Prometheus, answers::Parts, encoded};
 use crate::{
     alert::{AlertQuery, AlertSeen, Alerts, json, quoted, shown},
     excerpt::excerpt,
