@@ -167,7 +167,10 @@ fn five_baseline_runs_show_what_is_usual() {
     words.extend(ids.iter().map(String::as_str));
     insta::assert_snapshot!("compare_usual", said(here, &words));
     let several = said(here, &["compare", &ids[0], "main.json"]);
-    assert!(several.contains("main.json has several runs, and the later run is one"), "{several}");
+    assert!(
+        several.contains("main.json has several runs, and the later side must be a single run"),
+        "{several}"
+    );
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn a_baseline_is_kept_as_a_file_if_the_run_passes() {
     );
     let no_run = said(here, &["gate", "main.json"]);
     assert!(
-        no_run.contains("main.json is a baseline, and no run") && no_run.ends_with("exit code 2\n"),
+        no_run.contains("main.json is a baseline, not a run") && no_run.ends_with("exit code 2\n"),
         "{no_run}"
     );
     fs::write(here.join("other.json"), "{}").unwrap();
@@ -249,7 +252,7 @@ fn a_finding_is_opened_given_to_somebody_shown_and_closed() {
     insta::assert_snapshot!("findings_owned", said(here, &["findings", "--owner", "payments"]));
     assert!(
         said(here, &["findings", "--owner", ""])
-            .contains("none of the 1 findings in reports is such; 1 are open")
+            .contains("none of the 1 findings in reports matches; 1 are open")
     );
     let unknown = said(here, &["findings", "set", "f-none", "--owner", "x"]);
     assert!(unknown.contains("`f-none`") && unknown.ends_with("exit code 2\n"), "{unknown}");

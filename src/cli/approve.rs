@@ -132,7 +132,7 @@ fn headline(attack: &Attack) -> String {
 /// Reads the plan of a run from its log, unchanged.
 fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
     let path = folder.join("events.jsonl");
-    let file = fs::File::open(&path).wrap(format!("{} is no run's folder", folder.display()))?;
+    let file = fs::File::open(&path).wrap(format!("{} is not the folder of a run", folder.display()))?;
     let mut line = Vec::new();
     BufReader::new(file.take(RECORD_MOST))
         .read_until(b'\n', &mut line)

@@ -58,7 +58,7 @@ impl FleetArgs {
     /// Returns the source of the fleet; an error if there is none.
     pub(super) fn needed(&self) -> Result<FleetSource> {
         self.source().ok_or_else(|| {
-            Failure::new("which fleet?").help(
+            Failure::new("no fleet is named").help(
                 "name its file with --fleet FILE (or FIREDRILL_FLEET), or a command with --fleet-command",
             )
         })

@@ -45,8 +45,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let (mut all, mut after) =
         (baselines_of(earlier, reports)?, baselines_of(std::slice::from_ref(last), reports)?);
     let Some(after) = after.pop().filter(|_| after.is_empty()) else {
-        return Err(Failure::new(format!("{} has several runs, and the later run is one", last.display()))
-            .help("name the earlier runs first, and the later one last"));
+        return Err(Failure::new(format!(
+            "{} has several runs, and the later side must be a single run",
+            last.display()
+        ))
+        .help("name the earlier runs first, and the later one last"));
     };
     if all.len() > 1 {
         all.retain(|one| one.run.is_none() || one.run != after.run);

@@ -64,7 +64,7 @@ struct SetArgs {
     /// The person or team that sees to it
     #[arg(long, value_name = "WHO", required_unless_present_any = ["ticket", "note"])]
     owner: Option<String>,
-    /// Where it is worked on
+    /// The ticket in which it is worked on
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
     /// Anything else
@@ -103,7 +103,7 @@ fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
         let place = args.reports.reports.display();
         return match all.len() {
             0 => format!("no findings in {place}"),
-            total => format!("none of the {total} findings in {place} is such; {open} are open"),
+            total => format!("none of the {total} findings in {place} matches; {open} are open"),
         };
     }
     let heads = ["finding", "state", "scenario", "what", "measured", "since", "runs", "owner", "ticket"];

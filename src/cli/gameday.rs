@@ -155,7 +155,7 @@ fn calendar(files: &[PathBuf], from: From, next: usize, now: Timestamp) -> Resul
     let err: String = all.iter().map(|day| day.render(&mut told)).collect();
     terminal::err(format_args!("{err}"));
     if all.iter().any(Day::failed) {
-        errln!("no calendar was printed, because of what is wrong above");
+        errln!("no calendar was printed, because of the errors above");
         return Ok(Exit::Usage);
     }
     let events: Vec<ics::Event> = all.iter().flat_map(|day| events(day, from, next)).collect();

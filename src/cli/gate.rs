@@ -43,27 +43,27 @@ Exit codes:
 pub(super) struct Args {
     /// The run: its folder, its events.jsonl, its id, or the report.json that `run --json` prints
     run: PathBuf,
-    /// What it must not be worse than: a run, its report.json, or a file of `gate --write`. May be given more than once: five runs
-    /// show what is usual
+    /// The baseline that it must not be worse than: a run, its report.json, or a file of `gate --write`. May be given more than once:
+    /// five runs show what is usual
     #[arg(long, value_name = "RUN|FILE.json")]
     baseline: Vec<PathBuf>,
-    /// With five baseline runs or more: how much worse than usual a figure may be, as a part of it; for a share, of that of bad requests
+    /// With five baseline runs or more: the part of a figure by which it may be worse than usual; for a share, the part of its bad requests
     #[arg(long, value_name = "SHARE", default_value = "10%", requires = "baseline")]
     margin: Share,
-    /// What is unknown is told, and does not fail the gate
+    /// Report what is unknown, and let it pass
     #[arg(long)]
     allow_unknown: bool,
     /// Write the run's results to a file as a baseline, if it passes
     #[arg(long, value_name = "FILE.json", value_parser = json_file)]
     write: Option<PathBuf>,
-    /// Write so many runs to that file, the newest: those of the baseline, and this one
+    /// Number of runs to write to that file: the newest of the baseline, and this one
     #[arg(long, value_name = "N", requires = "write", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
     runs: u8,
     /// Keep only these objectives in the written baseline: later runs are not compared in others, such as those that differ between
     /// machines. May be given more than once
     #[arg(long, value_name = "NAME", requires = "write")]
     objective: Vec<String>,
-    /// How to say it, and to which file instead of standard output; may be given more than once
+    /// The format of the output, and a file to write it to instead of standard output; may be given more than once
     #[arg(long, value_name = "FORMAT[=FILE]", value_parser = told::Told::parse)]
     format: Vec<told::Told>,
     #[command(flatten)]

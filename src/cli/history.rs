@@ -161,7 +161,7 @@ fn text(entries: &[Entry], folders: usize, history: &History) -> String {
         let place = history.reports().display();
         return match folders {
             0 => format!("no runs in {place}"),
-            _ => format!("none of the {folders} runs in {place} is such"),
+            _ => format!("none of the {folders} runs in {place} matches"),
         };
     }
     // Runs without alerts have no column for them.

@@ -31,7 +31,7 @@ pub(super) struct Args {
     run: PathBuf,
     /// The note; `-` reads it from standard input. Without it, the notes are shown
     text: Option<String>,
-    /// Who writes it [default: the login name]
+    /// The author of the note [default: the login name]
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     #[command(flatten)]

@@ -27,7 +27,7 @@ const SHOWN: usize = 300;
 /// The format that every Pushgateway takes. The text is OpenMetrics with gauges alone, which is that, too.
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Where to push to.
+/// The Pushgateway to push to.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Gateway {
     secure: bool,

@@ -1,4 +1,4 @@
-//! How commands find runs: by folder, by log, or by id in a directory of runs.
+//! Finds the run that a command is about: by folder, by log, or by id in a directory of runs.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(super) const REPORTS: &str = "reports";
 /// Number of logs whose reading takes so long that it is told.
 const MANY: usize = 500;
 
-/// Where runs are.
+/// The option that names the directory of runs.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ReportsArgs {
     /// The directory with the runs' folders
@@ -58,7 +58,7 @@ pub(super) fn decided_of(run: &Path, reports: &Path) -> Result<Results> {
     if let Some(results) = all.pop().filter(|results| all.is_empty() && results.is_report) {
         return Ok(results);
     }
-    Err(Failure::new(format!("{} is a baseline, and no run", run.display()))
+    Err(Failure::new(format!("{} is a baseline, not a run", run.display()))
         .help("name a run, or the report.json that `firedrill run --json` prints; the baseline comes after --baseline"))
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Follow<S> {
     pub(super) again: Option<(S, CancellationToken)>,
 }
 
-/// What is told of an agent.
+/// News of an agent.
 pub(super) enum Told<B> {
     /// It measured.
     Bin(B),

@@ -35,7 +35,7 @@ pub(super) struct HostLogs {
     /// Cancelled when nothing more is to be read; until then readers are started again when their agent restarts.
     wanted: CancellationToken,
     all: BTreeMap<(String, String), OfLog>,
-    /// What the log of a run has that is finished later.
+    /// The bins that the log has already, if the run is finished later.
     had: Had,
 }
 

@@ -54,7 +54,7 @@ fn asker(source: Option<&Source>, objective: &str, name: &str) -> Result<Asker, 
         .map_err(|all| all.first().map_or_else(String::new, |one| format!("source {}: {one}", source.name)))
 }
 
-/// Asks every source for every metric and every alert. The error is what cannot be measured; then no attack runs.
+/// Asks every source for every metric and every alert. The error names each objective that cannot be measured; then no attack runs.
 pub(super) async fn answer(facts: &Facts, ears: &Ears) -> Result<(), String> {
     let metrics = join_all(polls(facts, ears)?.into_iter().map(first));
     let alerts = join_all(watches(facts)?.into_iter().map(first_of_alert));
@@ -88,7 +88,7 @@ async fn first_of_alert(mut watch: Watch) -> Option<String> {
 /// Begins to ask for every metric and every alert.
 ///
 /// # Errors
-/// What cannot be asked.
+/// A source cannot be asked; the error names it.
 pub(super) fn start(facts: &Facts, tasks: &Tasks, ears: &Ears) -> Result<(), String> {
     ears.tell(tasks);
     for mut poll in polls(facts, ears)? {

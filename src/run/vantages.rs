@@ -1,4 +1,4 @@
-//! Who measures: starts and stops the probes, here and on agents, and knows which vantages have not ended yet.
+//! The vantages of a run: starts and stops the probes, here and on agents, and records which vantages have not ended yet.
 
 use std::collections::BTreeSet;
 

@@ -21,7 +21,7 @@ pub struct Asker {
 /// The way to answers.
 enum Via {
     Http(Box<Fetcher>),
-    /// What was heard; nothing where nobody listens.
+    /// The listener; `None` where nobody listens.
     Heard(Option<Arc<Listener>>),
 }
 
@@ -44,13 +44,13 @@ impl From<String> for NoAnswer {
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked<T> {
-    /// What it says, such as points in the order of time.
+    /// The content, such as points in the order of time.
     pub says: T,
     /// The header `Date`, in microseconds since 1970.
     pub date_us: Option<i64>,
-    /// When it was asked, by the clock of [`firedrill_probe::clock`].
+    /// Time at which the question was sent, by the clock of [`firedrill_probe::clock`].
     pub sent_us: u64,
-    /// When the answer was whole.
+    /// Time at which the answer was complete.
     pub received_us: u64,
 }
 
@@ -58,7 +58,7 @@ impl Asker {
     /// The way to a source. Reads authorities and secrets, sends nothing, and does not listen. `names` are addresses that the fleet gives to names.
     ///
     /// # Errors
-    /// All that cannot be asked, or cannot be read on this machine.
+    /// The source cannot be asked, or a file or secret cannot be read on this machine; all errors are listed.
     pub fn new(
         kind: &SourceKind,
         timeout: Duration,

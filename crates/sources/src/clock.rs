@@ -5,7 +5,7 @@ const LEAST_US: i64 = 1_000;
 /// A second, which is what `Date` is precise to.
 const SECOND_US: i64 = 1_000_000;
 
-/// What is known of the difference between a source's clock and ours: source minus ours, between two bounds.
+/// The difference between a source's clock and ours, between two bounds: source minus ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     bounds: Option<(i64, i64)>,

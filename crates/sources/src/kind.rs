@@ -18,7 +18,7 @@ use firedrill_wire::{
 
 use crate::{Behind, Point, alert::Alerts, statsd::Listener};
 
-/// What is asked of a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
+/// A question to a source: some moments of one query. Times are microseconds since 1970 by the source's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The query, in the source's language.
@@ -53,10 +53,10 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// Returns what it knows of metrics; `None` if it knows none.
+    /// Returns its functions for metrics; `None` if it has no metrics.
     fn metrics(&self) -> Option<&dyn Metrics>;
 
-    /// Returns what it knows of alerts; `None` if it knows none.
+    /// Returns its functions for alerts; `None` if it has no alerts.
     fn alerts(&self) -> Option<&dyn Alerts>;
 }
 
@@ -76,21 +76,21 @@ pub trait Listens: Send + Sync {
     /// Returns the same in words: `UDP 127.0.0.1:8126`.
     fn words(&self) -> String;
 
-    /// Begins to listen for what questions need.
+    /// Starts a listener for some questions.
     ///
     /// # Errors
-    /// It cannot be listened; a clause for people, with what to do.
+    /// The address cannot be listened on; a clause for people, with what to do.
     fn open(&self, queries: &[&str]) -> Result<Listener, String>;
 }
 
-/// What an objective says of a metric beside its name or query.
+/// The keys of an objective's metric beside its name or query.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'w> {
     /// The value that is meant, such as `p99`.
     pub value: Option<&'w str>,
     /// Tags that it has.
     pub tags: &'w BTreeMap<String, String>,
-    /// What shows that its sender is alive.
+    /// The metric that shows that its sender is alive.
     pub alive_by: Option<&'w str>,
     /// The distance of two samples.
     pub every: Span,
@@ -112,12 +112,12 @@ pub trait Metrics: Send + Sync {
         &[]
     }
 
-    /// Returns the query of what an objective says.
+    /// Returns the query for the keys of an objective's metric.
     fn written(&self, text: &str, _: &Written<'_>) -> String {
         text.to_owned()
     }
 
-    /// Returns the errors in what an objective says: the key, a sentence, and what would be right.
+    /// Returns the errors in the keys of an objective's metric: the key, a sentence, and what would be right.
     fn wrong(&self, _: &str, _: &Written<'_>) -> Vec<(&'static str, String, String)> {
         Vec::new()
     }
@@ -145,7 +145,7 @@ pub trait Metrics: Send + Sync {
         Missing::Open
     }
 
-    /// Returns how it is asked; `None` for a kind that is listened for.
+    /// Returns the way to ask it; `None` for a kind that is listened for.
     fn questions(&self) -> Option<&dyn Questions> {
         None
     }
@@ -169,7 +169,7 @@ pub trait Questions: Send + Sync {
     fn behind(&self, question: &Question, status: u16, body: &[u8]) -> Result<Vec<Behind>, String>;
 }
 
-/// What a value shows when series behind it are missing.
+/// The meaning of a value when series behind it are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// Each series that is left has its own value.
@@ -178,7 +178,7 @@ pub enum Missing {
     AtLeast,
     /// The value of all series is at most as high.
     AtMost,
-    /// Nobody knows.
+    /// It may be higher or lower.
     Open,
 }
 

@@ -134,7 +134,7 @@ impl SourceKind {
         }
     }
 
-    /// Returns where it is asked, or listened for, in words.
+    /// Returns its address, in words.
     #[must_use]
     pub fn place(&self) -> String {
         match self.way() {
@@ -143,13 +143,13 @@ impl SourceKind {
         }
     }
 
-    /// Returns what it knows of metrics; `None` if it knows none.
+    /// Returns its functions for metrics; `None` if it has no metrics.
     #[must_use]
     pub fn metrics(&self) -> Option<&dyn Metrics> {
         self.as_kind().metrics()
     }
 
-    /// Returns what it knows of alerts; `None` if it knows none.
+    /// Returns its functions for alerts; `None` if it has no alerts.
     #[must_use]
     pub fn alerts(&self) -> Option<&dyn Alerts> {
         self.as_kind().alerts()

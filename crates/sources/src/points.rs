@@ -1,8 +1,8 @@
-//! Points of answers: what a source says of one moment.
+//! Points: the answers of sources for single moments.
 
 use std::collections::BTreeMap;
 
-/// What a source says of one moment.
+/// The answer of a source for one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// The moment, in microseconds since 1970 by the source's clock.
@@ -46,7 +46,7 @@ pub enum Lacks {
     Sampled,
 }
 
-/// What is behind the values of one moment.
+/// The data behind the values of one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Behind {
     /// The moment, in microseconds since 1970 by the source's clock.

@@ -1,4 +1,4 @@
-//! StatsD: packets that programs send, counted as they arrive. Nothing is asked of anybody.
+//! StatsD: receives and counts the packets that programs send. No request is sent to anybody.
 
 mod alive;
 mod gauges;

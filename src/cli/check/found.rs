@@ -1,4 +1,4 @@
-//! What the check of one file found.
+//! The findings of the check of one file.
 
 use std::{collections::HashSet, path::Path};
 

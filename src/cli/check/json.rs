@@ -24,7 +24,7 @@ pub(super) struct Checked {
     /// Names of the hosts, if the file is a fleet.
     #[serde(skip_serializing_if = "Option::is_none")]
     fleet: Option<Vec<String>>,
-    /// What the game day does, if the file is one.
+    /// The summary of the game day, if the file is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     gameday: Option<GamedaySummary>,
 }

@@ -23,7 +23,7 @@ use crate::{
     verdict::Exit,
 };
 
-/// Length of time ahead of which changes of clocks are told.
+/// The time ahead in which changes of clocks are shown.
 const CLOCKS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Number of slots among which the next one that is held is looked for.
 const LOOKED_AT: usize = 2000;

@@ -1,4 +1,4 @@
-//! How `gate` says what it decided: to people, to programs, and to CI systems in their own formats.
+//! Prints the decision of `gate`: for people, for programs, and for CI systems in their own formats.
 
 use std::{
     collections::hash_map::RandomState,
@@ -52,9 +52,7 @@ impl Told {
             _ => return Err("the formats are text, json, github, gitlab (code quality) and junit".to_owned()),
         };
         match file {
-            Some("") => {
-                Err(format!("name a file after `{name}=`, or leave the sign out for standard output"))
-            }
+            Some("") => Err(format!("name a file after `{name}=`, or leave `=` out for standard output")),
             file => Ok(Self { format, file: file.map(PathBuf::from) }),
         }
     }
@@ -91,7 +89,7 @@ pub(super) fn wanted(asked: &[Told], json: bool) -> Result<Vec<Told>> {
     })
 }
 
-/// What was decided, and about what.
+/// A decision, with the runs that it is about.
 pub(super) struct Decision<'a> {
     pub(super) run: &'a Results,
     /// The runs of the baseline, the newest last.

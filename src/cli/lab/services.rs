@@ -22,7 +22,7 @@ const OF_THE_HOST: [&str; 2] = ["/etc", "/var"];
 /// Directories that are empty in a host that boots.
 const EMPTY: [&str; 3] = ["/run", "/tmp", "/root"];
 
-/// What a host has beyond its agent.
+/// The programs and files of a host beside its agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Programs {
     pub(super) services: Vec<ServiceSpec>,

@@ -40,7 +40,7 @@ pub(crate) mod builtin {
     pub(crate) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
 }
 
-/// What the policy of a lab's hosts has beside its defaults: their services write there.
+/// The part of the policy of a lab's hosts that differs from the defaults: agents may read the logs of the hosts' services.
 const POLICY: &str = "\n[policy]\nlogs = [\"/var/log/*\"]\n";
 
 /// A lab that is ready to start.

@@ -1,4 +1,4 @@
-//! What the log of a run has of the logs of hosts already: a run that is finished later takes no bin twice, and loses none.
+//! The bins of hosts' logs that the log of a run has already. With them a run that is finished later takes no bin twice, and loses none.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::log::HostLog;
 #[derive(Debug, Default)]
 pub(in crate::run) struct Had {
     newest: BTreeMap<(String, String), Newest>,
-    /// When each host last began to read anew. Its agent was restarted and counts bins from 1 again.
+    /// Time at which each host last began to read anew. Its agent was restarted and counts bins from 1 again.
     anew_us: BTreeMap<String, i64>,
 }
 

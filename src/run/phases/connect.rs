@@ -27,7 +27,7 @@ const LINKS: u64 = 2;
 /// Number of clock measurements; the one with the shortest round trip counts.
 const ROUNDS: u32 = 5;
 
-/// Which hosts are reached, and how much of them is known already.
+/// The hosts to connect to, and the events of theirs that the log has already.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Whom<'a> {
     /// The number of the newest event in the log, by host; hosts without an entry are read from now on.

@@ -19,7 +19,7 @@ impl Ears {
     /// Begins to listen for every source that is listened for.
     ///
     /// # Errors
-    /// What cannot be heard. Then no attack runs.
+    /// A source cannot be listened to. Then no attack runs.
     pub(in crate::run) fn open(facts: &Facts) -> Result<Self, String> {
         let mut all = BTreeMap::new();
         for source in &facts.plan.sources {

@@ -19,7 +19,7 @@ use crate::{
 const MOMENTS: i64 = 600;
 /// Maximum number of new points for each moment of a question, of a source that has moments of its own.
 const POINTS: i64 = 10;
-/// So many can be taken at once however few moments are asked for.
+/// Minimum number of points that can be taken at once, however few moments are asked for.
 const POINTS_LEAST: i64 = 100;
 /// Number of steps before the first new point of such a source in which its series are counted: a series is there for one and a half
 /// steps from its last point on, and so long may the gap before that point be.
@@ -303,7 +303,7 @@ impl Poll {
     }
 }
 
-/// What is asked for next.
+/// The next question.
 struct Asking {
     question: Question,
     /// Whether later moments could be asked for, too.

@@ -30,7 +30,7 @@ pub struct ServiceFile {
     /// The check that tells when it is ready. Default: it is ready when it was started.
     #[serde(default)]
     pub ready: Option<ReadyFile>,
-    /// How it is stopped.
+    /// The way to stop it.
     #[serde(default)]
     pub stop: StopFile,
 }
@@ -93,7 +93,7 @@ impl ReadyFile {
     }
 }
 
-/// How a service is stopped.
+/// The way to stop a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopFile {

@@ -1,4 +1,4 @@
-//! Where a fleet comes from: a file, or a program that prints it.
+//! Reads a fleet from its source: a file, or a program that prints it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Where a plan is to be run: what only this machine has may be missing elsewhere.
+//! The machine that a plan is made for. Files and variables of this machine may be missing on another one.
 
 /// The machine that a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

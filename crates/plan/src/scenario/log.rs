@@ -16,7 +16,7 @@ use crate::{
 /// Number of lines that are kept, unless the log sets another.
 const LINES: u32 = 5;
 
-/// What is collected besides measurements.
+/// Evidence that is collected besides measurements.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used; files are read table by table")]

@@ -63,7 +63,7 @@ pub struct ScenarioFile {
     /// Systems that are asked for metrics, by name.
     #[schemars(default)]
     sources: BTreeMap<String, Source>,
-    /// What is collected besides measurements.
+    /// Evidence that is collected besides measurements.
     #[schemars(default)]
     evidence: Option<Evidence>,
     /// Limits of the blast radius, and abort conditions.

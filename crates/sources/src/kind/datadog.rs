@@ -155,7 +155,7 @@ struct Monitor {
 #[derive(Deserialize)]
 struct Downtime {
     id: Option<i64>,
-    /// Tags, all of which what is silenced has.
+    /// Tags that a silenced group must have, all of them.
     #[serde(default)]
     scope: serde_json::Value,
 }

@@ -58,7 +58,7 @@ pub struct Json {
     pub stamp: Stamp,
 }
 
-/// How times are written.
+/// The unit of times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -75,7 +75,7 @@ pub enum Unit {
     Rfc3339,
 }
 
-/// What the time of a point is the time of.
+/// The meaning of a point's time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stamp {

@@ -153,7 +153,7 @@ impl Incident {
             "incident_key" => self.incident_key.as_ref() == Some(wanted),
             _ => false,
         };
-        // Who has acknowledged it was told of it.
+        // A person who has acknowledged it was notified of it.
         let open = ["triggered", "acknowledged"].contains(&self.status.as_str());
         open && self.title.contains(&query.name) && query.labels.iter().all(has)
     }

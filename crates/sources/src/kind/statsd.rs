@@ -16,7 +16,7 @@ use crate::{
 
 /// The longest silence of a sender that is alive, unless the source sets another.
 const ALIVE_WITHIN: Span = Span::secs(5);
-/// The longest that may be set: each attack waits as long for its verdict.
+/// The longest silence that may be set. Each attack waits that long for its verdict.
 const LONGEST: Span = Span::secs(300);
 
 /// Packets of StatsD, and of DogStatsD. The coordinator listens for them by UDP.
@@ -278,7 +278,7 @@ impl Metrics for Statsd {
         Some(queries.join("\n"))
     }
 
-    /// Its series are senders, or gauges.
+    /// The series of a StatsD source are senders, or gauges.
     fn missing(&self, query: &str) -> Missing {
         match Query::parse(query).map(|query| query.reads) {
             Ok(Reads::Count | Reads::Rate | Reads::Total | Reads::Unique | Reads::Max) => Missing::AtLeast,

@@ -1,11 +1,11 @@
-//! Whether a sender was alive, as far as its packets show it.
+//! Tells from the times of a sender's packets whether it was alive.
 
 use std::collections::VecDeque;
 
 /// Maximum number of silences that are kept.
 const KEPT: usize = 256;
 
-/// The times at which something was heard of. Times are microseconds of one clock.
+/// The times at which packets of one sender, or of one metric, arrived. Times are microseconds of one clock.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Nothing is known of the time before this.
@@ -37,8 +37,8 @@ impl Stream {
         self.last_us
     }
 
-    /// Whether it was alive between two moments: no part of that time lies in a silence that was too long. Everything that arrived up
-    /// to `read_us` is known.
+    /// Whether the sender was alive between two moments: no part of that time lies in a silence that was too long. All packets that
+    /// arrived up to `read_us` were read.
     pub(super) fn is_alive(&self, from_us: i64, until_us: i64, read_us: i64, within_us: i64) -> bool {
         let silent = |(start, end): &(i64, i64)| *start < until_us && *end > from_us;
         self.first_us <= from_us

@@ -1,4 +1,4 @@
-//! What the packets of one interval say of one question.
+//! Evaluates the packets of one interval for one question.
 
 use std::{
     collections::HashSet,
@@ -15,7 +15,7 @@ use super::{
 
 /// Maximum number of different values of a set that are kept for one interval.
 pub(super) const MEMBERS: usize = 100_000;
-/// Parts of a unit that timings are told apart by.
+/// Resolution of timings: the number of parts of a unit.
 const PARTS: f64 = 1_000.0;
 /// The largest timing whose percentiles are known, in such parts: thirteen days in milliseconds.
 const LARGEST: f64 = 1_125_899_906_842_624.0;
@@ -23,7 +23,7 @@ const LARGEST: f64 = 1_125_899_906_842_624.0;
 /// The packets of one interval.
 #[derive(Default)]
 pub(super) struct Interval {
-    /// Number of values, each as often as its sample rate says.
+    /// Number of values, each multiplied by the inverse of its sample rate.
     count: f64,
     sum: f64,
     /// The lowest and the highest value.
@@ -50,7 +50,7 @@ pub(super) struct Value {
 }
 
 impl Interval {
-    /// Takes the values of a metric that is no gauge.
+    /// Adds the values of a metric that is not a gauge.
     pub(super) fn take(&mut self, reads: Reads, metric: &Metric<'_>, hasher: &RandomState) {
         self.heard = true;
         if metric.form == Form::Set {
@@ -97,7 +97,7 @@ impl Interval {
         }
     }
 
-    /// Returns the value of what was read whole. Nothing that was sent is zero where things are counted, and no value elsewhere.
+    /// Returns the value, as if no packet was lost. An interval without values counts 0; it has no minimum, maximum, mean or percentile.
     pub(super) fn value(&self, reads: Reads, form_is_counter: bool, seconds: f64) -> Option<Value> {
         let value = match reads {
             Reads::Count | Reads::Total => self.counted(form_is_counter),

@@ -1,6 +1,6 @@
-//! Reads the lines of a StatsD packet, with the extensions of DogStatsD. A function of bytes: nothing here panics, whatever they are.
+//! Reads the lines of a StatsD packet, with the extensions of DogStatsD. No input makes it panic.
 
-/// What a line is.
+/// A line of a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Line<'p> {
     /// Values of a metric.
@@ -32,7 +32,7 @@ pub(super) enum Form {
     Set,
 }
 
-/// A line that cannot be read, with the name of its metric as far as it has one.
+/// A line that cannot be read, with the name of its metric if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed<'p> {
     pub(super) name: Option<&'p str>,

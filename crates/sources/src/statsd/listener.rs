@@ -1,4 +1,4 @@
-//! Listens for the packets of StatsD, by a thread of its own: it is to be late for none of them.
+//! Receives the packets of StatsD in a thread of its own, so that none of them waits for other work.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -26,14 +26,14 @@ pub(super) const BUFFER: usize = 8 << 20;
 const PACKET: usize = 65_536;
 /// The longest time between two looks at the packets that the kernel dropped.
 const LOOK_US: i64 = 10_000;
-/// The same without any packet; and the time after which the thread notices that it is to end.
+/// The longest time between two looks while no packet arrives, and the longest time until the thread notices that it must end.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// What is listened for, and where.
+/// The questions of a listener, and its address.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) listen: SocketAddr,
-    /// Where each packet is passed on to.
+    /// The address that each packet is passed on to.
     pub(crate) forward: Option<SocketAddr>,
     pub(crate) within: Duration,
     /// Whether a sign before a gauge's value means a change.
@@ -62,7 +62,7 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Begins to listen.
+    /// Opens the socket and starts the thread that reads it.
     ///
     /// # Errors
     /// The address cannot be listened on; a clause for people, with what to do.
@@ -110,7 +110,7 @@ impl Listener {
         self.store().counts()
     }
 
-    /// Returns what a question lacks, in words, if nothing came of it.
+    /// Returns the reason why a question has no value, in words, if no packet answered it.
     pub(crate) fn missing(&self, query: &str) -> Option<String> {
         self.store().missing(query)
     }
@@ -151,7 +151,7 @@ struct Reader {
     onward: Option<UdpSocket>,
     store: Arc<Mutex<Store>>,
     ends: Arc<AtomicBool>,
-    /// Number of packets that the kernel had dropped by the last look, and when that was.
+    /// Number of packets that the kernel had dropped by the last look, and the time of that look.
     lost: u32,
     looked_us: i64,
 }
@@ -181,7 +181,7 @@ impl Reader {
         }
     }
 
-    /// Notes what the kernel dropped since the last look. All that arrived up to `read_us` was read.
+    /// Records the packets that the kernel dropped since the last look. All packets that arrived up to `read_us` were read.
     fn look(&mut self, read_us: i64) {
         // Without the count nothing tells whether packets were dropped, so no moment counts as read.
         let Ok(lost) = socket::lost(&self.socket) else { return };

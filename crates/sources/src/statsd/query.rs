@@ -1,4 +1,4 @@
-//! What an objective asks of StatsD, as one text: `rate(checkout.errors{env="prod"}[1s]) alive by checkout.requests`.
+//! The question of an objective to StatsD, as one text: `rate(checkout.errors{env="prod"}[1s]) alive by checkout.requests`.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -14,7 +14,7 @@ pub(crate) struct Selector {
     pub(crate) tags: BTreeMap<String, String>,
 }
 
-/// What is read from the packets of an interval.
+/// The value that is read from the packets of an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     /// The sum of a counter, or the number of timings.
@@ -47,7 +47,7 @@ pub(crate) struct Query {
     pub(crate) alive_by: Option<Selector>,
 }
 
-/// The words between a question and what shows that its sender is alive.
+/// The words between a question and the metric that shows that its sender is alive.
 const ALIVE_BY: &str = " alive by ";
 /// All values but percentiles.
 const NAMED: [(&str, Reads); 8] = [

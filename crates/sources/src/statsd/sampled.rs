@@ -21,17 +21,17 @@ pub(super) struct Sampling {
 /// The lines of one interval that were sent with a sample rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lines {
-    /// Their number, and the sum of what they count, each once.
+    /// Their number, and the sum of their counts, without the sample rate.
     count: f64,
     sum: f64,
-    /// The lowest of what they count.
+    /// The lowest count of a line.
     least: Option<f64>,
-    /// What all other lines count.
+    /// The sum of what all other lines count.
     exact: f64,
 }
 
 impl Lines {
-    /// Adds a line. `counts` is what it counts: the value of a counter, 1 for a timing.
+    /// Adds a line. `counts` is the value of a counter, and 1 for a timing.
     pub(super) fn add(&mut self, rate: f64, counts: f64) {
         if rate >= 1.0 {
             self.exact += counts;
@@ -92,7 +92,7 @@ fn unlikely(count: f64, of: f64, rate: f64) -> f64 {
     part(count, of * rate) + part(of - count, of * (1.0 - rate))
 }
 
-/// Returns the lowest and the highest number of events of which so many were sent.
+/// Returns the lowest and the highest likely number of events, of which `sent` were sent.
 fn events(sent: f64, rate: f64) -> (f64, f64) {
     let doubt = -DOUBT.ln();
     let mean = sent / rate;
@@ -116,7 +116,7 @@ fn shares(sent: f64, share: f64) -> (Option<f64>, Option<f64>) {
     (low, high)
 }
 
-/// Returns the place between two numbers up to which something is so; it is so at the first one.
+/// Returns the number nearest to `may_not` up to which `so` holds, by bisection. It holds at `is`.
 fn edge(is: f64, may_not: f64, so: impl Fn(f64) -> bool) -> f64 {
     let (mut is, mut may_not) = (is, may_not);
     if so(may_not) {

@@ -1,4 +1,4 @@
-//! The socket of a listener: when each packet arrived, and how many the kernel dropped.
+//! The socket of a listener, with the arrival time of each packet and the number of packets that the kernel dropped.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd as _;
@@ -27,7 +27,7 @@ pub(super) struct Got {
     pub(super) at_us: i64,
 }
 
-/// Packets that arrived longer ago than this were not: somebody set the clock.
+/// Maximum age of a packet. A higher one means that somebody set the clock.
 const OLDEST_US: i64 = 60_000_000;
 /// Two clocks that are read within this time are read at once.
 const NEAR_US: i64 = 1_000;
@@ -87,7 +87,7 @@ pub(super) fn buffer(socket: &UdpSocket) -> usize {
     getsockopt(socket, sockopt::RcvBuf).unwrap_or(0)
 }
 
-/// Returns the room for what the kernel says of a packet.
+/// Returns a buffer for the kernel's messages about a packet.
 pub(super) fn control() -> Vec<u8> {
     cmsg_space!(TimeSpec)
 }
@@ -122,13 +122,13 @@ fn since_boot_us(wall_us: Option<i64>) -> i64 {
     if (0..=OLDEST_US).contains(&age_us) { now_us.saturating_sub(age_us) } else { now_us }
 }
 
-/// Returns when the kernel took a packet.
+/// Returns the time at which the kernel received a packet.
 #[cfg(target_os = "linux")]
 const fn stamp(told: &ControlMessageOwned) -> Option<TimeSpec> {
     if let ControlMessageOwned::ScmTimestampns(at) = told { Some(*at) } else { None }
 }
 
-/// Other systems do not tell; there is no listener on them, see [`lost`].
+/// Other systems do not report it. There is no listener on them, see [`lost`].
 #[cfg(not(target_os = "linux"))]
 const fn stamp(_: &ControlMessageOwned) -> Option<TimeSpec> {
     None
@@ -144,7 +144,7 @@ fn sender(address: Option<&SockaddrStorage>) -> Option<SocketAddr> {
 pub(super) fn wait(socket: &UdpSocket, most: Duration) {
     let mut all = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO);
-    // Whatever comes of it, the socket is read next.
+    // The result does not matter: the socket is read next in any case.
     let _ = poll(&mut all, most);
 }
 
@@ -173,7 +173,7 @@ pub(super) fn lost(socket: &UdpSocket) -> Result<u32, String> {
     Ok(values[DROPS])
 }
 
-/// Other systems do not tell.
+/// Other systems do not report it.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn lost(_: &UdpSocket) -> Result<u32, String> {
     Err("this system does not tell how many packets it drops; Linux does".to_owned())

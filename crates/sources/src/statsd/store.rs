@@ -1,4 +1,4 @@
-//! What a listener knows: its questions, the senders of their metrics, the packets that were lost, and counts of all that arrived.
+//! The knowledge of a listener: its questions, the senders of their metrics, the packets that were lost, and counts of all that arrived.
 //! Only what is asked for is kept, so its memory is bounded by the questions.
 
 use std::{
@@ -17,18 +17,18 @@ use crate::{
     points::{Behind, Point},
 };
 
-/// Maximum number of times in which packets were dropped that are told apart.
+/// Maximum number of periods with dropped packets that are kept apart.
 const DROPS: usize = 1_000;
 /// Number of names that are kept for messages.
 const NAMES: usize = 200;
 
-/// What a listener knows. Times are microseconds of the listener's clock.
+/// The knowledge of a listener. Times are microseconds of the listener's clock.
 pub(super) struct Store {
     tracks: Vec<Track>,
     /// The questions by the names of the metrics that they are about.
     by_name: HashMap<String, Vec<usize>>,
     senders: HashMap<SocketAddr, Stream>,
-    /// Times in which packets were dropped, and how many, in order.
+    /// Periods in which packets were dropped, each with their number, in order.
     drops: VecDeque<(i64, i64, u64)>,
     within_us: i64,
     changes: bool,
@@ -139,7 +139,7 @@ impl Store {
         }
     }
 
-    /// Follows a sender. Those that were silent the longest make room.
+    /// Follows a sender. If there are too many, the one that was silent the longest is removed.
     fn follow(&mut self, at_us: i64, from: SocketAddr) {
         if self.senders.len() >= SENDERS {
             let oldest =
@@ -152,7 +152,7 @@ impl Store {
         self.senders.insert(from, Stream::new(at_us));
     }
 
-    /// Packets were dropped between two moments.
+    /// Records that packets were dropped between two moments.
     pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
         self.counts.dropped = self.counts.dropped.saturating_add(packets);
         if self.drops.len() >= DROPS
@@ -167,12 +167,12 @@ impl Store {
         self.tracks.iter_mut().for_each(|track| track.dropped(from_us, until_us, packets));
     }
 
-    /// Everything that arrived up to a moment was read.
+    /// Records that all packets that arrived up to a moment were read.
     pub(super) fn read_until(&mut self, us: i64) {
         self.read_us = self.read_us.max(us);
     }
 
-    /// A packet could not be passed on.
+    /// Records that a packet could not be passed on.
     pub(super) fn not_forwarded(&mut self) {
         self.counts.not_forwarded += 1;
     }
@@ -194,7 +194,7 @@ impl Store {
         Ok(moments.filter_map(|at_us| self.tracks[place].point(at_us, known)).collect())
     }
 
-    /// Returns what is behind questions, one in a line, at moments.
+    /// Returns the data behind questions at moments. `queries` has a question on each line.
     pub(super) fn behind(
         &mut self,
         queries: &str,
@@ -215,7 +215,7 @@ impl Store {
         Ok(moments.map(one).collect())
     }
 
-    /// Returns what a question lacks, in words, if nothing came of it.
+    /// Returns the reason why a question has no value, in words, if no packet answered it.
     pub(super) fn missing(&self, query: &str) -> Option<String> {
         let missing = self.tracks[self.place(query).ok()?].missing()?;
         let Counts { packets, .. } = self.counts;
@@ -243,7 +243,7 @@ impl Store {
     }
 }
 
-/// Returns the number of packets that were dropped in times that touch a time.
+/// Returns the number of packets that were dropped in periods that overlap a period.
 fn dropped(drops: &VecDeque<(i64, i64, u64)>, from_us: i64, until_us: i64) -> u64 {
     let touching = drops.iter().rev().take_while(|(_, until, _)| *until >= from_us);
     touching.filter(|(from, ..)| *from <= until_us).map(|(_, _, packets)| packets).sum()

@@ -1,4 +1,4 @@
-//! One question: what it reads from packets, interval by interval. Times are microseconds of the listener's clock.
+//! Evaluates one question over the packets, interval by interval. Times are microseconds of the listener's clock.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,16 +20,16 @@ use crate::points::{Lacks, Point};
 pub(super) const KEPT: usize = 1_300;
 /// Maximum number of senders of one question.
 pub(super) const SENDERS: usize = 10_000;
-/// A packet that arrived up to so long before the open interval counts in it: that is how well the times of packets are known.
+/// Uncertainty of a packet's time. A packet that arrived less than this before the open interval counts in that interval.
 const EDGE_US: i64 = 10_000;
 
-/// What is known of all packets, for an answer.
+/// Facts about all packets that an answer depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'s> {
     pub(super) senders: &'s HashMap<SocketAddr, Stream>,
-    /// The listener began then.
+    /// Time at which the listener began.
     pub(super) began_us: i64,
-    /// Everything that arrived up to then was read.
+    /// Time up to which all packets that arrived were read.
     pub(super) read_us: i64,
     /// The longest silence of a sender that is alive.
     pub(super) within_us: i64,
@@ -56,14 +56,14 @@ pub(super) struct Track {
     falls: bool,
     /// The sample rates that it was ever sent with; `None` as long as all was sent.
     sampling: Option<Sampling>,
-    /// Who sent it, unless something else shows who is alive.
+    /// The senders of the metric; not filled if a named metric shows that they are alive.
     senders: HashSet<SocketAddr>,
-    /// What shows that its sender is alive, if that is named.
+    /// The metric that shows that its sender is alive, if one is named.
     alive_by: Option<Stream>,
     hasher: RandomState,
 }
 
-/// What an interval that is over had.
+/// The result of an interval that is over.
 #[derive(Default)]
 struct Over {
     value: Option<Value>,
@@ -99,7 +99,7 @@ impl Track {
         }
     }
 
-    /// Takes a metric of its name. Returns whether its sender is to be followed.
+    /// Adds a metric with the question's name. Returns whether its sender must be followed.
     pub(super) fn take(
         &mut self,
         metric: &Metric<'_>,
@@ -140,7 +140,7 @@ impl Track {
         follows
     }
 
-    /// A line of its name could not be read.
+    /// Records that a line with the question's name could not be read.
     pub(super) fn unreadable(&mut self, at_us: i64) {
         if self.is_late(at_us) {
             return self.late(at_us);
@@ -151,7 +151,7 @@ impl Track {
         self.gauges.lost(at_us, at_us, Lost { lines: 1, ..Lost::default() });
     }
 
-    /// Packets were dropped between two moments. Some that arrived before may still be read, so no interval ends.
+    /// Records that packets were dropped between two moments. Earlier ones may still be read, so no interval ends.
     pub(super) fn dropped(&mut self, from_us: i64, until_us: i64, packets: u64) {
         self.gauges.lost(from_us, until_us, Lost { packets, ..Lost::default() });
     }
@@ -183,7 +183,7 @@ impl Track {
         }
     }
 
-    /// A sender is no longer followed.
+    /// Removes a sender that is not followed any more.
     pub(super) fn forget(&mut self, from: &SocketAddr) {
         self.senders.remove(from);
     }
@@ -227,7 +227,8 @@ impl Track {
         self.touched = false;
     }
 
-    /// Returns how many senders of it lived through the interval that ends at a moment. Of those that are named, only one is counted.
+    /// Returns the number of senders that were alive throughout the interval that ends at a moment. A named metric (`alive_by`) counts as
+    /// one sender.
     fn alive(&self, at_us: i64, known: Known<'_>) -> u32 {
         let from_us = at_us - self.every_us;
         let lives = |stream: &Stream| stream.is_alive(from_us, at_us, known.read_us, known.within_us);
@@ -239,7 +240,7 @@ impl Track {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Whether it is about a gauge.
+    /// Whether the question is about a gauge.
     fn is_gauge(&self) -> bool {
         self.query.reads == Reads::Last || self.form == Some(Form::Gauge)
     }
@@ -360,7 +361,7 @@ impl Track {
         Some(Point { lacks, series, ..Point::between(at_us, low, high) })
     }
 
-    /// Returns what it lacks, in words, if nothing came of it at all. The listener is asked before any harm.
+    /// Returns the reason why the question has no value, in words, if no packet answered it. The run asks before any harm.
     pub(super) fn missing(&self) -> Option<String> {
         let Query { reads, of, .. } = &self.query;
         let heard = self.form.is_some();

@@ -8,7 +8,7 @@ use super::Phase;
 /// A log that agents read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
-    /// What each agent reads.
+    /// The log, and the lines that each agent counts in it.
     #[serde(flatten)]
     pub spec: LogSpec,
     /// The hosts.

@@ -44,7 +44,7 @@ pub struct Metric {
     pub name: String,
     /// Its source.
     pub source: String,
-    /// What is asked.
+    /// The queries.
     pub asks: Asks,
     /// Its goal.
     pub goal: MetricGoal,
@@ -64,7 +64,7 @@ pub struct Metric {
     pub during: Vec<Phase>,
 }
 
-/// What a source is asked.
+/// The queries of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asks {

@@ -1,4 +1,4 @@
-//! Which logs are read, on which hosts, and the objectives for them.
+//! Prints the logs that are read, their hosts, and the objectives for them.
 
 use std::fmt::Write as _;
 

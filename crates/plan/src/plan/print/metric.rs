@@ -1,4 +1,4 @@
-//! What sources are asked, of whom and how often.
+//! Prints the questions to sources: whom they go to, and how often.
 
 use std::fmt::Write as _;
 

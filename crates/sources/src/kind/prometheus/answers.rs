@@ -26,7 +26,7 @@ struct Answer {
     parts: Parts,
 }
 
-/// What an answer says of parts that it lacks, as when one of several stores behind it did not answer.
+/// The parts that an answer lacks, by its own words: one of several stores behind it may not have answered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Parts {
@@ -36,7 +36,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Refuses an answer that is not whole. Remarks on the query are no such thing.
+    /// Refuses an answer that is not complete. Remarks on the query do not make it incomplete.
     pub(super) fn whole(&self) -> Result<(), String> {
         let remark =
             |text: &&String| !(text.starts_with("PromQL info") || text.starts_with("PromQL warning"));

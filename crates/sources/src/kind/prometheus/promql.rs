@@ -1,5 +1,5 @@
-//! What a query in PromQL reads, as far as its words tell: its selectors, and how far it looks back. Prometheus itself says whether
-//! a query is valid.
+//! Reads queries in PromQL, as far as their words tell: the selectors, and the time that a query looks back. Prometheus itself says
+//! whether a query is valid.
 
 use std::collections::BTreeSet;
 

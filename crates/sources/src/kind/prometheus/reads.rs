@@ -1,11 +1,11 @@
-//! What the functions of a query make of series: which samples they need, and what their value shows when series are missing.
+//! The functions of a query: which samples of a series they need, and what their value shows when series are missing.
 
 use std::collections::BTreeSet;
 
 use super::promql::{AGGREGATIONS, Word, selectors, words};
 use crate::kind::Missing;
 
-/// What a query reads.
+/// The samples that a query reads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Read {
     /// A selector without its range.
