@@ -218,7 +218,7 @@ pub enum Event {
         objective: String,
         /// The last moment that was asked for, on the run's clock, in microseconds.
         until_us: i64,
-        /// What it said of the moments since the last answer, in the order of time.
+        /// Its samples since the last answer, in the order of time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         samples: Vec<Sample>,
         /// Uncertainty of the source's clock, in microseconds.

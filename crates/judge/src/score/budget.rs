@@ -1,4 +1,4 @@
-//! What an attack, and a whole run, burnt of error budgets.
+//! The shares of error budgets that an attack and a whole run burnt.
 //!
 //! The formula is that of [`Budget`]: `bad · time · affected / ((1 − target) · window)`. The time lasts from the fault's start to the
 //! attack's end, in whatever phases the objective is judged: users have no phases. The share of bad requests is the mean over that

@@ -52,7 +52,7 @@ pub struct Scorecard {
     pub attacks: Vec<AttackCard>,
     /// The hosts that were touched, or may have been.
     pub hosts: Vec<HostCard>,
-    /// What the whole run burnt of the error budgets of its objectives.
+    /// The shares of the objectives' error budgets that the whole run burnt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BurntCard>,
 }
@@ -108,7 +108,7 @@ pub struct AttackCard {
     pub causes: Vec<CauseCard>,
     /// The injections, and whether they were in force and took effect.
     pub injections: Vec<InjectionCard>,
-    /// What agents read of logs.
+    /// The logs that agents read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogCard>,
 }
@@ -141,13 +141,13 @@ pub struct ObjectiveCard {
     pub measured: Measured,
     /// The result at each vantage; none where a source measures it.
     pub vantages: Vec<VantageCard>,
-    /// What its source measured, where it has one.
+    /// The measurements of its source, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<Box<MetricCard>>,
-    /// What its source said of its alert, where it is about one.
+    /// The answers of its source about its alert, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<Box<AlertCard>>,
-    /// What the attack burnt of its error budget, where it has one.
+    /// The share of its error budget that the attack burnt, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Box<BudgetCard>>,
 }

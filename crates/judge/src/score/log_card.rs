@@ -1,11 +1,11 @@
-//! What agents read of logs, as serialized in `report.json`.
+//! The logs that agents read, as serialized in `report.json`.
 
 use firedrill_plan::plan::model::Phase;
 use serde::{Deserialize, Serialize};
 
 use crate::log::KeptLine;
 
-/// What an agent read of one log of a host during one attack.
+/// One log of a host during one attack, as its agent read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogCard {
     /// The log.
@@ -16,13 +16,13 @@ pub struct LogCard {
     pub file: String,
     /// The objectives that are judged by it.
     pub objectives: Vec<String>,
-    /// What was counted in each phase.
+    /// The counts of each phase.
     pub phases: Vec<LogPhase>,
     /// Number of matching lines in each stretch of time that was read, for charts.
     pub points: Vec<LogPoint>,
 }
 
-/// What was counted of a log in one phase.
+/// The counts of a log in one phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogPhase {
     /// The phase.

@@ -20,7 +20,7 @@ pub(crate) struct Course {
     pub(crate) limit_us: i64,
 }
 
-/// What was found.
+/// The finding about an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) verdict: Verdict,

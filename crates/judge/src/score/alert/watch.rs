@@ -1,4 +1,4 @@
-//! What polls of a source say of one alert: when it was seen firing, when not, and when nobody knows.
+//! The answers of a source about one alert: times at which it was seen firing, times at which it was not, and times that are unknown.
 
 use std::collections::BTreeMap;
 

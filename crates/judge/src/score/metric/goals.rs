@@ -26,7 +26,7 @@ pub(super) struct Seen<'s> {
     pub(super) fewer: Vec<&'s Sample>,
 }
 
-/// What samples show.
+/// The finding about the goal of a metric.
 pub(super) struct Found {
     pub(super) verdict: Verdict,
     pub(super) why: String,
@@ -223,7 +223,7 @@ impl<'s> Seen<'s> {
     }
 }
 
-/// How a counter rose between samples.
+/// The rise of a counter between samples.
 #[derive(Default)]
 struct Rises {
     /// By how much, without the steps at which it fell or is not the same.

@@ -1,4 +1,4 @@
-//! Which samples show something, also where series leave: then a value may be beyond a bound because they are missing.
+//! Decides which samples show something, also where series leave: then a value may be beyond a bound because they are missing.
 
 use firedrill_plan::plan::{
     Plan,
@@ -12,7 +12,7 @@ use crate::log::{Lack, Sample};
 #[derive(Debug)]
 pub struct Showing {
     goal: MetricGoal,
-    /// What a value shows when series behind it are missing.
+    /// The direction in which a value is wrong when series behind it are missing.
     missing: Missing,
     most: Most,
 }
@@ -75,7 +75,7 @@ struct Most {
     behind: Vec<u32>,
 }
 
-/// What a sample lacks that an earlier one had.
+/// The series that a sample lacks and an earlier one had.
 #[derive(Clone, Copy)]
 struct Left {
     /// Series of the answer.
