@@ -38,8 +38,8 @@ fn riddles(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.enumerate().filter_map(|(at, (first, line))| {
         let words = line.get(3..)?.trim_start();
         let begins =
-            |riddle: &&str| words.strip_prefix(**riddle).is_some_and(|rest| rest.starts_with([' ', ',']));
-        (first && RIDDLES.iter().any(|riddle| begins(&riddle))).then_some((at + 1, line))
+            |riddle: &str| words.strip_prefix(riddle).is_some_and(|rest| rest.starts_with([' ', ',']));
+        (first && RIDDLES.iter().any(|riddle| begins(riddle))).then_some((at + 1, line))
     })
 }
 
