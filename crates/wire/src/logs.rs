@@ -127,11 +127,27 @@ pub fn pattern(text: &str) -> Result<Regex, String> {
     if length > PATTERN_MOST {
         return Err(format!("it has {length} characters; at most {PATTERN_MOST} fit"));
     }
+    if has_property(text) {
+        return Err(
+            r"`\p{…}` is not known to agents, which have no tables for it; name the letters, or use `\w`, `\d` or `\s`".to_owned()
+        );
+    }
     let limited = RegexBuilder::new(text).size_limit(PATTERN_MEMORY).dfa_size_limit(SEARCH_MEMORY).build();
     limited.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large; make its repetitions shorter".to_owned(),
         error => error.to_string(),
     })
+}
+
+/// Whether a pattern names a property of Unicode, such as `\p{Greek}`.
+fn has_property(pattern: &str) -> bool {
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' && matches!(letters.next(), Some('p' | 'P')) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The lines of one log that were read in about one second. Times are microseconds of the host's CLOCK_BOOTTIME.
@@ -216,9 +232,11 @@ mod tests {
             ("(?:a{1000}){1000}", "too large"),
             (r"\w{60}", "too large"),
             (&"a".repeat(1001), "1001 characters"),
+            (r"[^\P{L}]", "not known to agents"),
         ] {
             assert!(pattern(text).is_err_and(|found| found.contains(why)), "{text}");
         }
+        assert!(pattern(r"C:\\proc|(?i)\bÜBER\b").is_ok_and(|one| one.is_match("über".as_bytes())));
     }
 
     #[test]
