@@ -91,6 +91,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         shown: args.verdict.map(Shown::from),
         since_s: args.since,
         limit: (args.limit > 0 && !args.flaky).then_some(args.limit),
+        skip: 0,
     };
     let entries = history.runs(&filter)?;
     let damaged = history.runs(&Filter { shown: Some(Shown::Damaged), ..Filter::default() })?;

@@ -72,7 +72,8 @@ impl Entry {
     /// Reads and judges the run in a folder; also returns what findings need of it.
     pub(crate) fn read(folder: &Path, name: &str) -> (Self, Told) {
         let path = folder.join(LOG);
-        if !path.exists() {
+        // Anything else of that name could keep its reader waiting.
+        if !path.is_file() {
             return (Self::damaged(folder, name, format!("there is no {LOG} in it")), Told::default());
         }
         match log::read(&path) {
@@ -159,6 +160,7 @@ impl Entry {
     pub fn is_running(&self, reports: &Path) -> bool {
         let path = reports.join(&self.folder).join(LOG);
         !self.ended
+            && path.is_file()
             && fs::File::open(path)
                 .is_ok_and(|log| matches!(log.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }

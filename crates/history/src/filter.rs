@@ -36,4 +36,6 @@ pub struct Filter {
     pub since_s: Option<i64>,
     /// Maximum number of runs; the newest are taken.
     pub limit: Option<usize>,
+    /// Number of the newest runs that are passed over.
+    pub skip: usize,
 }

@@ -167,13 +167,13 @@ impl Store {
         let mut statement = self.0.prepare(
             "SELECT entry FROM runs
              WHERE (?1 IS NULL OR scenario = ?1) AND (?2 IS NULL OR verdict = ?2) AND (?3 IS NULL OR at_s >= ?3)
-             ORDER BY at_s DESC, folder DESC LIMIT ?4",
+             ORDER BY at_s DESC, folder DESC LIMIT ?4 OFFSET ?5",
         )?;
         let most = filter.limit.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
         let shown = filter.shown.map(Shown::word);
-        let rows = statement.query_map(params![filter.scenario, shown, filter.since_s, most], |row| {
-            row.get::<_, String>(0)
-        })?;
+        let skip = i64::try_from(filter.skip).unwrap_or(i64::MAX);
+        let asked = params![filter.scenario, shown, filter.since_s, most, skip];
+        let rows = statement.query_map(asked, |row| row.get::<_, String>(0))?;
         // Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
         let read =
             |json: String| -> serde_json::Result<Entry> { text::from_json(json.as_bytes(), Breaks::None) };

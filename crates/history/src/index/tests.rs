@@ -69,6 +69,8 @@ fn filters_are_by_scenario_verdict_time_and_number() {
     let named = Filter { scenario: Some("friday".to_owned()), ..Filter::default() };
     assert_eq!(names(named.clone()), ["run2", "run1", "run0"], "the newest first");
     assert_eq!(names(Filter { limit: Some(1), ..named.clone() }), ["run2"]);
+    assert_eq!(names(Filter { limit: Some(1), skip: 1, ..named.clone() }), ["run1"]);
+    assert_eq!(names(Filter { skip: 9, ..named.clone() }), Vec::<String>::new());
     let at = humantime::parse_rfc3339("2026-11-20T14:02:01Z").unwrap();
     let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(names(Filter { since_s: i64::try_from(at).ok(), ..named }), ["run2", "run1"]);
