@@ -20,6 +20,7 @@ mod history;
 mod hosts;
 #[cfg(feature = "lab")]
 pub mod lab;
+mod login;
 mod note;
 mod output;
 pub mod pki;

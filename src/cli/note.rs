@@ -6,11 +6,12 @@ use std::{
     time::SystemTime,
 };
 
-use firedrill_judge::notes::{self, FILE, Note, TEXT_MOST};
-use firedrill_wire::text::{NAME_MOST, clean, joined};
+use firedrill_judge::notes::{self, FILE, Note, TEXT_MOST, Unfit};
+use firedrill_wire::text::{NAME_MOST, clean};
 
 use super::{
     failure::{Failure, Result, Wrap as _},
+    login::login_name,
     output::{print_json, table},
     runs::{ReportsArgs, log_of},
 };
@@ -57,9 +58,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// Returns who writes the note.
 fn author(by: Option<&str>) -> Result<String> {
-    let login = ["LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
-    let name = by.map(str::to_owned).or(login).unwrap_or_default();
-    let name = clean(name.trim(), NAME_MOST).into_owned();
+    let by = by.map(|name| clean(name.trim(), NAME_MOST).into_owned());
+    let name = by.or_else(login_name).unwrap_or_default();
     if name.is_empty() {
         return Err(Failure::new("nobody is named as the author of the note").help("name one: --by WHO"));
     }
@@ -81,18 +81,12 @@ fn written(text: &str) -> Result<String> {
     } else {
         text
     };
-    let line = joined(text.trim());
-    let length = line.chars().count();
-    if line.is_empty() {
-        return Err(
-            Failure::new("the note is empty").help("without a text, `firedrill note RUN` shows the notes")
-        );
-    }
-    if length > TEXT_MOST {
-        return Err(Failure::new(format!("the note is longer than {TEXT_MOST} characters"))
-            .help("write several, or put a link into one"));
-    }
-    Ok(clean(&line, TEXT_MOST).into_owned())
+    notes::line_of(text).map_err(|unfit| {
+        Failure::from(unfit).help(match unfit {
+            Unfit::Empty => "without a text, `firedrill note RUN` shows the notes",
+            Unfit::Long => "write several, or put a link into one",
+        })
+    })
 }
 
 fn show(folder: &Path, json: bool) -> Result<Exit> {

@@ -50,6 +50,30 @@ impl Note {
     }
 }
 
+/// A text cannot be a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Nothing is written.
+    #[error("the note is empty")]
+    Empty,
+    /// It is too long.
+    #[error("the note is longer than {TEXT_MOST} characters")]
+    Long,
+}
+
+/// Returns what somebody wrote as the text of a note: one line, without signs that deceive.
+///
+/// # Errors
+/// It is empty or too long.
+pub fn line_of(written: &str) -> Result<String, Unfit> {
+    let line = text::joined(written.trim());
+    match line.chars().count() {
+        0 => Err(Unfit::Empty),
+        length if length > TEXT_MOST => Err(Unfit::Long),
+        _ => Ok(text::clean(&line, TEXT_MOST).into_owned()),
+    }
+}
+
 /// The notes of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
@@ -137,6 +161,15 @@ mod tests {
         add(folder.path(), &note(3, "earlier")).expect("a note");
         let notes = read(folder.path()).expect("notes");
         assert_eq!(notes, Notes { all: vec![note(3, "earlier"), note(7, "later")], damaged: 1 });
+    }
+
+    #[test]
+    fn a_note_is_one_line_of_some_length() {
+        assert_eq!(line_of(" the pager\r\nrang "), Ok(text::joined("the pager\r\nrang")));
+        assert!(!line_of("a\u{202e}b\u{1b}c").expect("a note").contains(['\u{202e}', '\u{1b}']));
+        assert_eq!(line_of(" \n "), Err(Unfit::Empty));
+        assert!(line_of(&"ü".repeat(TEXT_MOST)).is_ok());
+        assert_eq!(line_of(&"ü".repeat(TEXT_MOST + 1)), Err(Unfit::Long));
     }
 
     #[test]
