@@ -109,7 +109,7 @@ pub use error::RunError;
 pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
-pub use socket::{Notified, UndoNotice, notify};
+pub use socket::{Halted, Notified, UndoNotice, halt, notify};
 
 use crate::{
     log::{Event, Outcome, RunOutcome},

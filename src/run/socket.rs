@@ -9,6 +9,7 @@
 //! The name of a socket ends in `.bell`, because the processes may be of different versions.
 
 mod folders;
+mod halt;
 mod listen;
 mod notify;
 mod owners;
@@ -16,6 +17,7 @@ mod protocol;
 #[cfg(test)]
 mod tests;
 
+pub use halt::{Halted, halt};
 pub(super) use listen::{SocketFile, listen};
 pub use notify::{Notified, notify};
 pub(super) use owners::{Found, Turn, owners};

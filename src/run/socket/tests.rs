@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     super::{input::Input, tasks::Tasks},
-    Claim, Notified, Owner, UndoNotice, listen, notify,
+    Claim, Halted, Notified, Owner, UndoNotice, halt, listen, notify,
     notify::UndoSocket,
     owners,
     protocol::{Answer, line},
@@ -67,6 +67,28 @@ async fn a_coordinator_is_notified_and_the_socket_of_a_dead_one_is_removed() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert_eq!(notify(&ask).await, []);
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_run_is_halted_by_its_id_alone() {
+    let id = format!("halted-{}", std::process::id());
+    let run = id.parse().unwrap();
+    assert_eq!(halt(&run, "bob").await, Halted::Nowhere);
+    let (tasks, mut inbox) = Tasks::new();
+    let file = listen(owner(&id), &tasks).unwrap();
+    let other = format!("{id}-b").parse().unwrap();
+    assert_eq!(halt(&other, "bob").await, Halted::Nowhere, "another run");
+    assert_eq!(halt(&run, "bob").await, Halted::Ends);
+    assert!(matches!(inbox.recv().await, Some(Input::UndoneHere { by }) if by == "bob"));
+    drop(inbox);
+    assert_eq!(halt(&run, "bob").await, Halted::Over, "nobody reads its mail");
+    let path = file.0.clone();
+    drop(file);
+    tasks.end();
+    let mut heard = liar(&path, owner(&format!("{id}-b"))).await;
+    assert!(matches!(halt(&run, "bob").await, Halted::Silent(why) if why.contains("says that it runs")));
+    assert_eq!(next(&mut heard).await, "", "it was told nothing");
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
