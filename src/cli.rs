@@ -4,6 +4,8 @@
 mod approve;
 pub mod args;
 mod ask;
+#[cfg(feature = "serve")]
+mod audit;
 pub mod check;
 mod collect;
 mod compare;
@@ -31,6 +33,8 @@ pub mod report;
 mod run;
 mod runs;
 pub mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod signals;
 mod status;
 mod trend;
@@ -99,6 +103,12 @@ enum Verb {
     Gate(gate::Args),
     /// Show when game days are due, who takes part, and what they do
     Gameday(gameday::Args),
+    /// The control room: pages to watch, note and halt runs, with logins and an audit log
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
+    /// Check the control room's audit log
+    #[cfg(feature = "serve")]
+    Audit(audit::Args),
     /// Look at each host: kernel, clocks, service managers, foreign rules, policy
     Doctor(doctor::Args),
     /// Certificates of people and hosts
@@ -143,6 +153,10 @@ pub fn main() -> ExitCode {
         Verb::Trend(args) => trend::run(args),
         Verb::Gate(args) => gate::run(args),
         Verb::Gameday(args) => gameday::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Serve(args) => serve::run(args),
+        #[cfg(feature = "serve")]
+        Verb::Audit(args) => audit::run(args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Pki(args) => pki::run(args),
         #[cfg(feature = "lab")]

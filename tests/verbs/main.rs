@@ -10,10 +10,15 @@ mod approve;
 mod around;
 mod bench;
 mod ends;
+#[cfg(feature = "serve")]
+mod halt_from_page;
 mod logs;
 mod metrics;
 #[path = "../common/output.rs"]
 mod output;
+#[cfg(feature = "serve")]
+#[path = "../common/room.rs"]
+mod room;
 #[path = "../common/runs.rs"]
 mod runs;
 mod services;

@@ -1,0 +1,41 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use crate::{
+    audit::{Audit, Deed},
+    options::Options,
+    outside::Outside,
+    runs::Runs,
+    store::{Session, Store},
+    web::tries::Tries,
+};
+
+/// The control room while it serves.
+pub(crate) struct App {
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    pub(crate) audit: Audit,
+    pub(crate) runs: Runs,
+    pub(crate) outside: Arc<dyn Outside>,
+    pub(crate) tries: Tries,
+    /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
+    pub(crate) origin: String,
+    /// The name of the session's cookie.
+    pub(crate) cookie: String,
+}
+
+impl App {
+    /// Writes into the audit log what somebody did. A failure is told on standard error too: whoever runs the server must see it.
+    pub(crate) fn record(&self, deed: &Deed) -> std::io::Result<()> {
+        self.audit.write(deed).map(|_| ()).inspect_err(|error| {
+            eprintln!("firedrill: the audit log {} cannot be written: {error}", self.audit.path().display());
+        })
+    }
+
+    /// Returns a session's deed.
+    pub(crate) fn deed(of: &Session, what: &'static str, on: &str, outcome: &str) -> Deed {
+        let via = format!("session {}", of.id);
+        Deed { by: of.name.clone(), via, what, on: on.to_owned(), outcome: outcome.to_owned() }
+    }
+}

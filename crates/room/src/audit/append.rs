@@ -1,0 +1,125 @@
+//! Appends to the audit log, and reads its end. Several programs may append at once: the server, and commands on its machine.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use firedrill_wire::text::{NAME_MOST, clean};
+
+use super::{
+    head::Head,
+    line::{Deed, Line},
+};
+use crate::{clock::stamp, secret::sha256};
+
+/// The file's name in the folder of the state.
+const FILE: &str = "audit.jsonl";
+/// Maximum length of an outcome, in characters.
+const OUTCOME_MOST: usize = 1_000;
+/// Number of bytes of the end that are read to find the last line: several times as many as the longest line has.
+const END: u64 = 64 << 10;
+
+/// The audit log of a state.
+#[derive(Debug)]
+pub(crate) struct Audit(PathBuf);
+
+impl Audit {
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self(folder.join(FILE))
+    }
+
+    /// Returns the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Appends a line. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or its last line is none of an audit log.
+    pub(crate) fn write(&self, deed: &Deed) -> io::Result<Head> {
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(&self.0)?;
+        file.lock()?;
+        let (mut head, torn) = end(&mut file)?;
+        if torn > 0 {
+            // A crash left it. The digest of the next line is of the last whole one, and that line says what was taken away.
+            let length = file.metadata()?.len();
+            file.set_len(length - torn)?;
+            let outcome = format!("{torn} bytes of a line that was not finished were taken away");
+            let deed = Deed { via: "audit log".to_owned(), what: "repair", outcome, ..Deed::default() };
+            head = put(&mut file, &head, &deed)?;
+        }
+        let head = put(&mut file, &head, deed)?;
+        file.sync_all()?;
+        Ok(head)
+    }
+
+    /// Returns the newest lines, the newest first, and the head. Lines that cannot be read are left out; [`super::check`] finds them.
+    pub(crate) fn newest(&self, bytes: u64, most: usize) -> io::Result<(Vec<Line>, Head)> {
+        let mut file = match File::open(&self.0) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Vec::new(), Head::default()));
+            }
+            Err(error) => return Err(error),
+        };
+        file.lock_shared()?;
+        let (head, _) = end(&mut file)?;
+        let text = tail(&mut file, bytes)?;
+        let lines = text.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        Ok((lines.take(most).collect(), head))
+    }
+}
+
+fn put(file: &mut File, head: &Head, deed: &Deed) -> io::Result<Head> {
+    let short = |text: &str, most| clean(text, most).into_owned();
+    let line = Line {
+        v: 1,
+        n: head.n + 1,
+        at: stamp(),
+        by: short(&deed.by, NAME_MOST),
+        via: short(&deed.via, NAME_MOST),
+        what: deed.what.to_owned(),
+        on: short(&deed.on, NAME_MOST),
+        outcome: short(&deed.outcome, OUTCOME_MOST),
+        prev: head.digest.clone(),
+    };
+    let mut bytes = serde_json::to_vec(&line)?;
+    let head = Head { n: line.n, digest: sha256(&bytes) };
+    bytes.push(b'\n');
+    file.write_all(&bytes)?;
+    Ok(head)
+}
+
+/// Returns the head, and the length of a last line without its end.
+fn end(file: &mut File) -> io::Result<(Head, u64)> {
+    let text = tail(file, END)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let torn = (text.len() - whole) as u64;
+    let Some(last) = text[..whole].strip_suffix(b"\n") else {
+        return match text.len() as u64 >= END {
+            true => Err(io::Error::other("its last line is too long for one of an audit log")),
+            false => Ok((Head::default(), torn)),
+        };
+    };
+    let last = last.rsplit(|byte| *byte == b'\n').next().unwrap_or(last);
+    let line: Line = serde_json::from_slice(last).map_err(|error| {
+        io::Error::other(format!(
+            "its last line is none of an audit log ({error}); `firedrill audit verify` tells more"
+        ))
+    })?;
+    Ok((Head { n: line.n, digest: sha256(last) }, torn))
+}
+
+/// Returns the last bytes of a file.
+fn tail(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut text = Vec::new();
+    file.take(most).read_to_end(&mut text)?;
+    Ok(text)
+}

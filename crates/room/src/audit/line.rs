@@ -1,0 +1,44 @@
+//! A line of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+/// What the first line has in place of a digest.
+pub(super) const NONE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A line: who did what, and how that went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// The format's version.
+    pub(crate) v: u32,
+    /// Rises by one with each line; starts at 1.
+    pub(crate) n: u64,
+    /// The time, RFC 3339 UTC.
+    pub(crate) at: String,
+    /// The person; empty if nobody was logged in.
+    pub(crate) by: String,
+    /// The way: `session 7`, or `command line` with the system's user.
+    pub(crate) via: String,
+    /// The action.
+    pub(crate) what: String,
+    /// The run, person or session that it was about.
+    pub(crate) on: String,
+    /// How it went.
+    pub(crate) outcome: String,
+    /// The SHA-256 of the line before, without its line break, in hexadecimal digits.
+    pub(crate) prev: String,
+}
+
+/// What a line says, before it has its place in the chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deed {
+    /// As in [`Line`].
+    pub(crate) by: String,
+    /// As in [`Line`].
+    pub(crate) via: String,
+    /// As in [`Line`].
+    pub(crate) what: &'static str,
+    /// As in [`Line`].
+    pub(crate) on: String,
+    /// As in [`Line`].
+    pub(crate) outcome: String,
+}

@@ -1,0 +1,68 @@
+//! The errors of the control room itself. What a request runs into is an answer (`web/answer.rs`).
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// The control room cannot start, or its state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomError {
+    /// A file or folder cannot be used.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// The operation that failed.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Others can enter the folder of the state.
+    #[error("other users can enter {}, which has sessions and the audit log; `chmod 700` it", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another control room has the state.
+    #[error("another control room uses the state in {}; stop it, or name another folder by --state", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No control room ever used the state.
+    #[error("no control room has used {} yet; start one by `firedrill serve`, or name its folder by --state", path.display())]
+    NoOrigin {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database cannot be used.
+    #[error("cannot use the database {}", path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// The database's error.
+        source: rusqlite::Error,
+    },
+    /// The database is of a later version.
+    #[error("{} was written by a later version of firedrill (format {found}); this one knows formats up to {known}", path.display())]
+    Later {
+        /// Its file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format that is known.
+        known: i64,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A name is none of a person.
+    #[error("`{0}` is no name: 1 to 64 letters, digits, blanks, and `.`, `-`, `_`, `@`")]
+    Name(String),
+}

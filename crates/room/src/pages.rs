@@ -1,0 +1,14 @@
+//! The pages and what can be done on them; a file for each.
+
+pub(crate) mod assets;
+pub(crate) mod audit;
+pub(crate) mod halt;
+pub(crate) mod home;
+pub(crate) mod login;
+pub(crate) mod note;
+pub(crate) mod people;
+pub(crate) mod report;
+pub(crate) mod row;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod state;

@@ -1,0 +1,44 @@
+//! `/audit`: the newest lines of the audit log, and whether its chain is whole.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use minijinja::context;
+
+use crate::{
+    app::App,
+    audit,
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, blocking},
+    },
+};
+
+/// Number of lines that are shown, and of bytes at the end of the log that are read for them.
+const LINES: usize = 200;
+const BYTES: u64 = 256 << 10;
+/// A log of at most that size is checked as a whole for the page, in bytes.
+const CHECKED: u64 = 8 << 20;
+
+/// `GET /audit`
+pub(crate) async fn audit(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+    blocking(&app, move |app| {
+        let path = app.audit.path();
+        let size = std::fs::metadata(path).map_or(0, |about| about.len());
+        let checked = (1..=CHECKED).contains(&size).then(|| audit::check(path, None)).transpose()?;
+        let wrong =
+            checked.and_then(|checked| checked.wrong).map(|(line, why)| format!("line {line}: {why}"));
+        let (lines, head) = match app.audit.newest(BYTES, LINES) {
+            Ok((lines, head)) => (lines, head.to_string()),
+            Err(error) => (Vec::new(), error.to_string()),
+        };
+        let values = context! {
+            lines => value(&lines), head, wrong,
+            unchecked => size > CHECKED,
+            file => path.display().to_string(),
+        };
+        page("audit", ("Audit log", "audit"), Some(&session), values)
+    })
+    .await
+}

@@ -1,0 +1,67 @@
+//! `/`: the runs that go on, and the last ones.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use firedrill_history::{Entry, Filter};
+use minijinja::context;
+use serde::Serialize;
+
+use super::row::{Row, address};
+use crate::{
+    app::App,
+    role::Role,
+    runs::{Course, LOG, Page, find},
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, blocking},
+    },
+};
+
+/// Number of the last runs that are shown.
+const LAST: usize = 10;
+
+/// A run that goes on.
+#[derive(Debug, Serialize)]
+struct Now {
+    folder: String,
+    address: String,
+    scenario: String,
+    operator: String,
+    stage: String,
+    in_force: usize,
+}
+
+fn now(app: &App, entry: &Entry) -> Option<Now> {
+    let folder = find(app.runs.reports(), &entry.folder)?;
+    let course = Course::read(&folder.join(LOG)).ok()?;
+    Some(Now {
+        folder: entry.folder.clone(),
+        address: address(&entry.folder),
+        scenario: course.scenario().to_owned(),
+        operator: course.operator.clone(),
+        stage: course.stage(),
+        in_force: course.in_force().count(),
+    })
+}
+
+/// `GET /`
+pub(crate) async fn home(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+    blocking(&app, move |app| {
+        let reports = app.runs.reports();
+        let going_on: Vec<Now> = app.runs.going_on()?.iter().filter_map(|entry| now(app, entry)).collect();
+        let Page { entries, folders, .. } =
+            app.runs.page(&Filter { limit: Some(LAST), ..Filter::default() })?;
+        let rows: Vec<Row> = entries.iter().map(|entry| Row::of(entry, reports)).collect();
+        let values = context! {
+            now => value(&going_on),
+            rows => value(&rows),
+            folders,
+            reports => reports.display().to_string(),
+            may_halt => session.role >= Role::Operator,
+        };
+        page("home", ("Now", "now"), Some(&session), values)
+    })
+    .await
+}

@@ -1,0 +1,75 @@
+//! `POST /runs/ID/notes`: writes a note, as `firedrill note` does. Its author is the session's person.
+
+use std::{fs, sync::Arc, time::SystemTime};
+
+use axum::{
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    response::Response,
+};
+use firedrill_judge::{
+    notes::{self, Note},
+    score::format,
+};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::row::address;
+use crate::{
+    app::App,
+    role::Role,
+    runs::{LOG, find},
+    web::{
+        answer::{Answer, see},
+        who::{Who, blocking, fields},
+    },
+};
+
+/// The form.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Written {
+    text: String,
+}
+
+/// `POST /runs/{id}/notes`
+pub(crate) async fn note(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(name): Path<String>,
+    form: Result<Form<Written>, FormRejection>,
+) -> Result<Response, Answer> {
+    who.may(&app, Role::Operator, "note", &name).await?;
+    let Written { text } = fields(form)?;
+    blocking(&app, move |app| {
+        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
+        if !folder.join(LOG).is_file() {
+            return Err(Answer::new(
+                StatusCode::CONFLICT,
+                "This folder has no log of a run.",
+                "Notes belong to runs.",
+            ));
+        }
+        // A link would lead the note into another file.
+        if fs::symlink_metadata(folder.join(notes::FILE)).is_ok_and(|about| !about.is_file()) {
+            let text =
+                format!("{} of this run is no regular file, so the note was not written.", notes::FILE);
+            return Err(Answer::new(StatusCode::CONFLICT, text, "See to it on the server."));
+        }
+        let line = notes::line_of(&text).map_err(|unfit| {
+            let help = "Go back, and change it; a long one can be several notes, or a link.";
+            Answer::new(
+                StatusCode::BAD_REQUEST,
+                format!("{}, so it was not written.", format::capital(&unfit.to_string())),
+                help,
+            )
+        })?;
+        let written = notes::add(&folder, &Note::new(SystemTime::now(), &who.0.name, &line));
+        let outcome =
+            written.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "written".to_owned());
+        let recorded = app.record(&App::deed(&who.0, "note", &name, &outcome));
+        written?;
+        recorded?;
+        Ok(see(&format!("/runs/{}?done=note", address(&name))))
+    })
+    .await
+}

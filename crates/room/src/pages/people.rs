@@ -1,0 +1,123 @@
+//! `/people`: the sessions, and login links. Who is no admin sees and ends only sessions of his own name.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    response::Response,
+};
+use firedrill_history::minute;
+use http::StatusCode;
+use minijinja::context;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::App,
+    clock::{length, now_s},
+    role::{Role, person},
+    store::Session,
+    template::value,
+    web::{
+        answer::{Answer, page, see},
+        who::{Who, blocking, fields},
+    },
+};
+
+#[derive(Debug, Serialize)]
+struct Row {
+    id: i64,
+    name: String,
+    role: &'static str,
+    began: String,
+    idle: String,
+    agent: String,
+    own: bool,
+}
+
+/// Whether a person sees and ends a session.
+fn has(session: &Session, other: &Session) -> bool {
+    session.role == Role::Admin || session.name == other.name
+}
+
+/// Says how long ago the last request was, which the store knows to a minute.
+fn idle(seconds: i64) -> String {
+    if seconds < 120 { "within two minutes".to_owned() } else { format!("{} ago", length(seconds)) }
+}
+
+/// `GET /people`
+pub(crate) async fn people(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+    blocking(&app, move |app| {
+        let now = now_s();
+        let all = app.store.sessions(now)?.into_iter().filter(|other| has(&session, other));
+        let rows: Vec<Row> = all
+            .map(|one| Row {
+                id: one.id,
+                own: one.id == session.id,
+                role: one.role.word(),
+                began: minute(one.began_s),
+                idle: idle(now - one.seen_s),
+                name: one.name,
+                agent: one.agent,
+            })
+            .collect();
+        let is_admin = session.role == Role::Admin;
+        let roles = Role::ALL.map(Role::word);
+        let values = context! { rows => value(&rows), is_admin, roles => value(&roles) };
+        page("people", ("People", "people"), Some(&session), values)
+    })
+    .await
+}
+
+/// The form for a link.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Invited {
+    name: String,
+    role: String,
+}
+
+/// `POST /people/links`
+pub(crate) async fn link(
+    State(app): State<Arc<App>>,
+    who: Who,
+    form: Result<Form<Invited>, FormRejection>,
+) -> Result<Response, Answer> {
+    who.may(&app, Role::Admin, "link", "").await?;
+    let Invited { name, role } = fields(form)?;
+    let wrong = |text: String| {
+        Answer::new(StatusCode::BAD_REQUEST, format!("No link was made: {text}."), "Go back, and change it.")
+    };
+    let name = person(&name).map_err(|error| wrong(error.to_string()))?;
+    let role: Role = role.parse().map_err(wrong)?;
+    blocking(&app, move |app| {
+        // Nobody is invited whom the audit log does not have.
+        app.record(&App::deed(&who.0, "link", &name, &format!("made, as {}", role.word())))?;
+        let secret = app.store.make_link((&name, role), &who.0.name, now_s())?;
+        let url = format!("{}/login?link={secret}", app.origin);
+        page("link", ("A login link", "people"), Some(&who.0), context! { name, role => role.word(), url })
+    })
+    .await
+}
+
+/// `POST /people/sessions/{id}/end`
+pub(crate) async fn end(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<String>,
+) -> Result<Response, Answer> {
+    let id: i64 = id.parse().unwrap_or(0);
+    let found =
+        blocking(&app, move |app| Ok(app.store.sessions(now_s())?.into_iter().find(|one| one.id == id)))
+            .await?;
+    let Some(other) = found else { return Ok(see("/people")) };
+    let on = format!("session {id} of {}", other.name);
+    if !has(&who.0, &other) {
+        who.may(&app, Role::Admin, "end-session", &on).await?;
+    }
+    blocking(&app, move |app| {
+        let outcome = if app.store.end(id)? { "ended" } else { "it had ended" };
+        app.record(&App::deed(&who.0, "end-session", &on, outcome))?;
+        Ok(see("/people"))
+    })
+    .await
+}

@@ -1,0 +1,46 @@
+//! `/runs/ID/report`: the run's report as it was written. It is a foreign page: whoever can write the folder wrote it. Its policy gives it an
+//! origin of its own, so that its script has neither the session nor a way to this server.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{
+    app::App,
+    runs::{find, read_file},
+    web::{
+        answer::{Answer, typed},
+        who::{Who, blocking},
+    },
+};
+
+/// Maximum size of a report, in bytes.
+const MOST: u64 = 64 << 20;
+const POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// `GET /runs/{id}/report`
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    Who(_): Who,
+    Path(name): Path<String>,
+) -> Result<Response, Answer> {
+    blocking(&app, move |app| {
+        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
+        let bytes = read_file(&folder.join("report.html"), MOST)?.ok_or_else(|| {
+            let help = format!(
+                "It is written at the run's end; `firedrill report {}` writes it at any time.",
+                folder.display()
+            );
+            Answer::new(StatusCode::NOT_FOUND, "This run has no report.", help)
+        })?;
+        let mut response = typed("text/html; charset=utf-8", bytes);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        Ok(response)
+    })
+    .await
+}

@@ -1,0 +1,105 @@
+//! A run in a list.
+
+use std::path::Path;
+
+use firedrill_history::{Entry, minute};
+use firedrill_judge::score::format;
+use serde::Serialize;
+
+use crate::runs::find;
+
+/// The symbol beside a word, for people who cannot distinguish the colours.
+pub(crate) fn glyph(word: &str) -> &'static str {
+    match word {
+        "held" => "✓",
+        "violated" => "✕",
+        "running" => "▶",
+        "stopped" => "■",
+        "unclean" => "!",
+        "refused" => "–",
+        _ => "?",
+    }
+}
+
+/// The class of a word's colours in the style sheet of reports.
+pub(crate) fn colours(word: &str) -> &'static str {
+    match word {
+        "held" => "held",
+        "violated" | "unclean" => "violated",
+        "refused" => "notrun",
+        "running" => "running",
+        _ => "unknown",
+    }
+}
+
+/// A row.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    folder: String,
+    /// Whether it has a page. A folder behind a link that leads elsewhere has none.
+    page: bool,
+    /// The folder's name in an address.
+    address: String,
+    time: String,
+    scenario: String,
+    environment: String,
+    operator: String,
+    word: &'static str,
+    colours: &'static str,
+    glyph: &'static str,
+    score: String,
+    told: String,
+}
+
+impl Row {
+    pub(crate) fn of(entry: &Entry, reports: &Path) -> Self {
+        // Violated objectives that a row names.
+        const NAMED: usize = 3;
+        let word = entry.ended_as(entry.is_running(reports));
+        let mut told = entry
+            .damage
+            .clone()
+            .unwrap_or_else(|| entry.violated.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "));
+        if entry.damage.is_none() && entry.violated.len() > NAMED {
+            told.push_str(&format!(" and {} more", entry.violated.len() - NAMED));
+        }
+        Self {
+            page: find(reports, &entry.folder).is_some(),
+            address: address(&entry.folder),
+            folder: firedrill_wire::text::clean(&entry.folder, 80).into_owned(),
+            time: minute(entry.at_s),
+            scenario: entry.scenario.clone().unwrap_or_else(|| "—".to_owned()),
+            environment: entry.environment.clone().unwrap_or_default(),
+            operator: entry.operator.clone().unwrap_or_default(),
+            word,
+            colours: colours(word),
+            glyph: glyph(word),
+            score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
+            told: firedrill_wire::text::clean(&told, 300).into_owned(),
+        }
+    }
+}
+
+/// Returns a text as a part of an address.
+pub(crate) fn address(text: &str) -> String {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// A moment on the run's clock, for people.
+pub(crate) fn moment(us: i64) -> String {
+    format::clock(us)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_is_one_part_of_an_address() {
+        assert_eq!(address("20261120-1402-friday-7f3a"), "20261120-1402-friday-7f3a");
+        assert_eq!(address("a b/ü?#"), "a%20b%2F%C3%BC%3F%23");
+    }
+}

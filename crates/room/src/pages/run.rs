@@ -1,0 +1,136 @@
+//! `/runs/ID`: one run, with its notes.
+
+use std::{fs, path::Path as FilePath, sync::Arc};
+
+use axum::{
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use firedrill_judge::{log, notes, score};
+use minijinja::{Value, context};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    row::{address, moment},
+    state,
+};
+use crate::{
+    app::App,
+    role::Role,
+    runs::{Course, LOG, find, is_written},
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, blocking},
+    },
+};
+
+/// Number of notes that are shown, the newest.
+const NOTES: usize = 200;
+
+/// The part of the address behind `?`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    /// What was done just now; see [`said`].
+    #[serde(default)]
+    done: String,
+}
+
+/// Says what was done just now.
+fn said(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "note" => "The note is written.",
+        "ends" => {
+            "The run has taken the halt. It puts everything back, and then proves it; this page shows both."
+        }
+        "over" => "The run ends already, or has ended.",
+        _ => return None,
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct NoteRow {
+    at: String,
+    clock: String,
+    by: String,
+    text: String,
+}
+
+/// Returns the notes, the newest first, and what is wrong with their file.
+fn notes(folder: &FilePath, course: &Course) -> (Vec<NoteRow>, String) {
+    let about = fs::symlink_metadata(folder.join(notes::FILE));
+    if about.is_ok_and(|about| !about.is_file()) {
+        return (Vec::new(), format!("{} is no regular file.", notes::FILE));
+    }
+    match notes::read(folder) {
+        Ok(notes) => {
+            let rows = notes.all.into_iter().rev().take(NOTES).map(|note| NoteRow {
+                clock: note.at_us(&course.wall).map(moment).unwrap_or_default(),
+                at: note.at.get(..19).unwrap_or(&note.at).replace('T', " "),
+                by: note.by,
+                text: note.text,
+            });
+            let wrong = match notes.damaged {
+                0 => String::new(),
+                lines => format!("{lines} lines of {} are no notes.", notes::FILE),
+            };
+            (rows.collect(), wrong)
+        }
+        Err(error) => (Vec::new(), format!("{} cannot be read: {error}.", notes::FILE)),
+    }
+}
+
+/// What is shown of a run's log.
+fn shown(folder: &FilePath) -> Result<(Course, Value), String> {
+    let path = folder.join(LOG);
+    if !path.is_file() {
+        return Err(format!("there is no file {LOG} in its folder"));
+    }
+    // Before the log is read: a run that ends meanwhile has not died.
+    let written = is_written(&path);
+    let log = log::read(&path).map_err(|error| {
+        let mut why = error.to_string();
+        if let Some(cause) = std::error::Error::source(&error) {
+            why.push_str(&format!(": {cause}"));
+        }
+        why
+    })?;
+    let course = Course::of(&log);
+    if course.plan.is_none() {
+        return Err("its log does not begin with a plan".to_owned());
+    }
+    let goes_on = written && course.outcome.is_none();
+    let card = (!goes_on).then(|| score::judge(&log));
+    let values = state::values(&course, card.as_ref());
+    Ok((course, values))
+}
+
+/// `GET /runs/{id}`
+pub(crate) async fn run(
+    State(app): State<Arc<App>>,
+    Who(session): Who,
+    Path(name): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Answer> {
+    let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
+    blocking(&app, move |app| {
+        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
+        let (course, values, damage) = match shown(&folder) {
+            Ok((course, values)) => (course, values, String::new()),
+            Err(why) => (Course::default(), Value::default(), why),
+        };
+        let (notes, wrong_notes) = notes(&folder, &course);
+        let values = context! {
+            run => values, damage, done,
+            name => firedrill_wire::text::clean(&name, 80),
+            address => address(&name),
+            folder => folder.display().to_string(),
+            has_report => folder.join("report.html").is_file(),
+            notes => value(&notes), wrong_notes,
+            note_most => notes::TEXT_MOST,
+            may_act => session.role >= Role::Operator,
+        };
+        page("run", (&name, "runs"), Some(&session), values)
+    })
+    .await
+}

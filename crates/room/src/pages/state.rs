@@ -1,0 +1,125 @@
+//! The state of a run, as pages show it: where it is, what is in force, how hosts were proven.
+
+use firedrill_judge::{
+    log::Outcome,
+    score::{Scorecard, card::state_word},
+    verdict::Exit,
+};
+use firedrill_wire::api::HostState;
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use super::row::{colours, glyph, moment};
+use crate::{runs::Course, template::value};
+
+/// Number of hosts and injections that are named.
+const NAMED: usize = 100;
+
+#[derive(Debug, Serialize)]
+struct AttackRow {
+    name: String,
+    word: &'static str,
+    told: String,
+    colours: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct OpenRow {
+    host: String,
+    kind: String,
+    attack: String,
+    word: &'static str,
+    since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct HostRow {
+    host: String,
+    word: &'static str,
+    remains: String,
+}
+
+fn attacks(course: &Course) -> Vec<AttackRow> {
+    let plan = course.plan.iter().flat_map(|plan| plan.attacks.iter().enumerate());
+    let current = course.phase.map(|(attack, ..)| attack).or(course.asked.map(|(attack, _)| attack));
+    plan.map(|(place, attack)| {
+        let (word, told) = match course.ended.get(&place) {
+            Some((Outcome::Ran, verdict)) => {
+                (verdict.map_or("unknown", |verdict| verdict.word()), String::new())
+            }
+            Some((Outcome::Aborted(why), _)) => ("aborted", why.clone()),
+            Some((Outcome::NotRun(why), _)) => ("not run", why.clone()),
+            None if current == Some(place) => ("running", course.stage()),
+            None => ("to come", String::new()),
+        };
+        let colours = match word {
+            "not run" | "to come" => "notrun",
+            word => colours(word),
+        };
+        AttackRow { name: attack.name.clone(), word, told, colours }
+    })
+    .collect()
+}
+
+fn open(course: &Course) -> Vec<OpenRow> {
+    let rows = course.open.values().take(NAMED).map(|open| OpenRow {
+        host: open.host.clone(),
+        kind: open.kind.clone(),
+        attack: course.attack(open.attack).to_owned(),
+        word: open.word(),
+        since: moment(open.since_us),
+    });
+    rows.collect()
+}
+
+fn hosts(course: &Course) -> Vec<HostRow> {
+    let mut all: Vec<_> = course.hosts.iter().collect();
+    // What people have to see to comes first.
+    all.sort_by_key(|(_, end)| end.state == HostState::Clean);
+    let rows = all.into_iter().take(NAMED).map(|(host, end)| HostRow {
+        host: host.clone(),
+        word: state_word(end.state),
+        remains: end.ours.join("; "),
+    });
+    rows.collect()
+}
+
+/// Returns how a run ended in a word, as the history has it.
+fn word(card: &Scorecard) -> &'static str {
+    match Exit::of_code(card.exit) {
+        Exit::Refused => "refused",
+        Exit::Stopped => "stopped",
+        Exit::Unclean => "unclean",
+        _ => card.verdict.word(),
+    }
+}
+
+/// What templates show of a run. Without a card it goes on.
+pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
+    let word = card.map_or("running", word);
+    let (story, why) = card.map(|card| (card.story.clone(), card.why.clone())).unwrap_or_default();
+    let plan = course.plan.as_ref();
+    context! {
+        scenario => course.scenario(),
+        hypothesis => plan.map(|plan| plan.hypothesis.clone()),
+        environment => plan.and_then(|plan| plan.environment.clone()),
+        operator => &course.operator,
+        started => course.wall.get(..19).unwrap_or_default().replace('T', " "),
+        id => course.run.as_ref().map(ToString::to_string),
+        stage => course.stage(),
+        outcome => course.outcome.as_ref().map(|outcome| outcome.reason().to_owned()),
+        until => course.phase.map(|(_, _, _, until)| moment(until)),
+        clock => moment(course.at_us),
+        word, story, why,
+        going_on => card.is_none(),
+        is_dead => card.is_some() && course.outcome.is_none(),
+        colours => colours(word),
+        glyph => glyph(word),
+        attacks => value(&attacks(course)),
+        open => value(&open(course)),
+        open_count => course.open.len(),
+        lost => course.lost.iter().cloned().collect::<Vec<_>>().join(", "),
+        hosts => value(&hosts(course)),
+        host_count => course.hosts.len(),
+    }
+}

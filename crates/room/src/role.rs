@@ -1,0 +1,84 @@
+//! What a person may do.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::RoomError;
+
+/// A role. Each includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Writes notes, and halts runs.
+    Operator,
+    /// Makes login links, and ends sessions.
+    Admin,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    /// Returns its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.word() == text)
+            .ok_or_else(|| format!("`{text}` is no role; there are viewer, operator and admin"))
+    }
+}
+
+/// Maximum length of a person's name, in characters.
+const NAME_MOST: usize = 64;
+
+/// Returns a person's name without blanks around it.
+///
+/// # Errors
+/// The text is no name. Names stand in logs and in the audit log, so their alphabet is small.
+pub fn person(text: &str) -> Result<String, RoomError> {
+    let name = text.trim();
+    let fits = (1..=NAME_MOST).contains(&name.chars().count());
+    if fits && name.chars().all(|c| c.is_alphanumeric() || " .-_@".contains(c)) {
+        Ok(name.to_owned())
+    } else {
+        Err(RoomError::Name(firedrill_wire::text::clean(name, NAME_MOST).into_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_no_letters_that_deceive() {
+        assert_eq!(person(" Zoë @ops ").unwrap(), "Zoë @ops");
+        for bad in ["", " ", "a\nb", "a\u{202e}b", "<b>", &"x".repeat(65)] {
+            assert!(person(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_includes_those_before_it() {
+        assert!(Role::Admin > Role::Operator && Role::Operator > Role::Viewer);
+        assert!("root".parse::<Role>().is_err());
+        for role in Role::ALL {
+            assert_eq!(role.word().parse(), Ok(role));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The control room: opened, told who may log in, and served.
+
+use std::{fs::File, net::SocketAddr, path::Path, sync::Arc};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    app::App,
+    audit::{Audit, Deed, Head},
+    clock::now_s,
+    error::RoomError,
+    options::Options,
+    outside::Outside,
+    role::Role,
+    routes::router,
+    runs::Runs,
+    state::{self, State},
+    web::{accept::accept, tries::Tries},
+};
+
+/// The setting that has the origin of the pages.
+const ORIGIN: &str = "origin";
+
+/// A control room that listens.
+pub struct Room {
+    app: Arc<App>,
+    listener: TcpListener,
+    address: SocketAddr,
+    head: Head,
+    _lock: File,
+}
+
+impl Room {
+    /// Opens the state, reads the runs, and listens. Nobody is answered before [`Self::serve`].
+    ///
+    /// # Errors
+    /// The state cannot be used, another server uses it, or the address cannot be listened on.
+    pub async fn open(options: Options, outside: Arc<dyn Outside>) -> Result<Self, RoomError> {
+        let State { store, audit } = State::open(&options.state)?;
+        let lock = state::lock(&options.state)?;
+        let failed = |source| RoomError::Listen { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let origin = options.public.clone().unwrap_or_else(|| format!("http://{address}"));
+        // Cookies of a machine are shared by all its ports.
+        let cookie = match options.public {
+            Some(_) => "__Host-firedrill".to_owned(),
+            None => format!("firedrill-{}", address.port()),
+        };
+        store.set(ORIGIN, &origin)?;
+        let head = started(&audit, &address)?;
+        let runs = Runs::of(&options.reports, options.reading);
+        let tries = Tries::default();
+        let app = Arc::new(App { options, store, audit, runs, outside, tries, origin, cookie });
+        // The first page does not wait for it. What is wrong with the runs is told by the pages.
+        let reader = Arc::clone(&app);
+        let _read = tokio::task::spawn_blocking(move || reader.runs.with(|_| Ok(()))).await;
+        Ok(Self { app, listener, address, head, _lock: lock })
+    }
+
+    /// Returns the address that it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the origin of the pages.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.app.origin
+    }
+
+    /// Returns the head of the audit log at the start. Whoever keeps it elsewhere sees later that the log was cut.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self) {
+        accept(self.listener, router(self.app)).await;
+    }
+}
+
+fn started(audit: &Audit, address: &SocketAddr) -> Result<Head, RoomError> {
+    let deed = Deed {
+        via: "server".to_owned(),
+        what: "start",
+        outcome: format!("firedrill {} listens on {address}", env!("CARGO_PKG_VERSION")),
+        ..Deed::default()
+    };
+    written(audit, &deed)
+}
+
+fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
+    audit.write(deed).map_err(|source| RoomError::Io {
+        doing: "write",
+        path: audit.path().to_owned(),
+        source,
+    })
+}
+
+/// Makes a login link for a person, in the state of a control room that runs or ran, and returns its address. `by` is the user of this
+/// machine who asks for it.
+///
+/// # Errors
+/// The state cannot be used, or no control room ever had it.
+pub fn login_link(folder: &Path, (name, role): (&str, Role), by: &str) -> Result<String, RoomError> {
+    let State { store, audit } = State::open(folder)?;
+    let origin = store.setting(ORIGIN)?.ok_or_else(|| RoomError::NoOrigin { path: folder.to_owned() })?;
+    let (via, on, outcome) =
+        ("command line".to_owned(), name.to_owned(), format!("made, as {}", role.word()));
+    written(&audit, &Deed { by: by.to_owned(), via, what: "link", on, outcome })?;
+    let secret = store.make_link((name, role), by, now_s())?;
+    Ok(format!("{origin}/login?link={secret}"))
+}

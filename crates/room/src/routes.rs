@@ -1,0 +1,42 @@
+//! Which address is which page.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+
+use crate::{
+    app::App,
+    pages::{assets, audit, halt, home, login, note, people, report, run, runs},
+    web::guard::guard,
+};
+
+/// Maximum size of a form, in bytes: a note of the longest kind, with three characters for each byte.
+const BODY: usize = 64 << 10;
+
+/// Returns the routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/runs", get(runs::runs))
+        .route("/runs/{id}", get(run::run))
+        .route("/runs/{id}/report", get(report::report))
+        .route("/runs/{id}/halt", post(halt::halt))
+        .route("/runs/{id}/notes", post(note::note))
+        .route("/people", get(people::people))
+        .route("/people/links", post(people::link))
+        .route("/people/sessions/{id}/end", post(people::end))
+        .route("/audit", get(audit::audit))
+        .route("/login", get(login::ask).post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/{file}", get(assets::asset))
+        .fallback(assets::nothing)
+        .method_not_allowed_fallback(assets::otherwise)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}

@@ -1,0 +1,9 @@
+//! The runs in a directory: the list of them, the folder of one, and its course by its log.
+
+mod course;
+mod folder;
+mod list;
+
+pub(crate) use course::{Course, is_written};
+pub(crate) use folder::{LOG, find, read_file};
+pub(crate) use list::{Page, Runs};

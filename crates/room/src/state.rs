@@ -1,0 +1,64 @@
+//! The folder of the state: the database, the audit log, and the lock of the server that uses it.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use crate::{audit::Audit, error::RoomError, store::Store};
+
+/// The file that the server locks.
+const LOCK: &str = "room.lock";
+
+/// An open state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) audit: Audit,
+}
+
+impl State {
+    /// Opens the state in a folder; creates it if needed.
+    pub(crate) fn open(folder: &Path) -> Result<Self, RoomError> {
+        let io = |doing| move |source| RoomError::Io { doing, path: folder.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("create the folder"))?;
+        let about = fs::metadata(folder).map_err(io("use the folder"))?;
+        if about.mode() & 0o077 != 0 {
+            return Err(RoomError::Open { path: folder.to_owned() });
+        }
+        Ok(Self { store: Store::open(folder)?, audit: Audit::at(folder) })
+    }
+}
+
+/// Takes the state for one server, until the file is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<File, RoomError> {
+    let path = folder.join(LOCK);
+    let io = |source| RoomError::Io { doing: "lock", path: path.clone(), source };
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RoomError::Busy { path: folder.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn one_server_has_a_state_that_nobody_else_can_enter() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("deep/room");
+        State::open(&folder).unwrap();
+        let held = lock(&folder).unwrap();
+        assert!(matches!(lock(&folder), Err(RoomError::Busy { .. })));
+        drop(held);
+        lock(&folder).unwrap();
+        fs::set_permissions(&folder, PermissionsExt::from_mode(0o750)).unwrap();
+        assert!(State::open(&folder).unwrap_err().to_string().contains("chmod 700"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Sessions: a random cookie each, of which only the digest is stored. They end when nobody used them for 12 hours, and after 7 days.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::database::Store;
+use crate::{error::RoomError, role::Role, secret};
+
+/// Time after the last request at which a session ends, in seconds.
+const IDLE_S: i64 = 12 * 3_600;
+/// Time after its beginning at which a session ends, in seconds.
+const MOST_S: i64 = 7 * 24 * 3_600;
+/// The time of the last request is written when it is this much later than the one that is stored, in seconds.
+const COARSE_S: i64 = 60;
+/// Maximum length of what a browser says of itself, in characters.
+const AGENT_MOST: usize = 120;
+
+/// A session that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Its number, which is no secret.
+    pub(crate) id: i64,
+    /// The person.
+    pub(crate) name: String,
+    /// What the person may do.
+    pub(crate) role: Role,
+    /// What the browser says of itself.
+    pub(crate) agent: String,
+    /// Its beginning, in seconds since 1970.
+    pub(crate) began_s: i64,
+    /// The last request, exact to a minute.
+    pub(crate) seen_s: i64,
+}
+
+const FIELDS: &str = "id, name, role, agent, began_s, seen_s";
+/// The sessions that go on at ?1.
+const GOES_ON: &str = "seen_s > ?1 - 43200 AND began_s > ?1 - 604800";
+const _: () = assert!(IDLE_S == 43_200 && MOST_S == 604_800, "as in the text above");
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Option<Session>> {
+    let Ok(role) = row.get::<_, String>(2)?.parse() else { return Ok(None) };
+    let (id, name, agent) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    Ok(Some(Session { id, name, role, agent, began_s: row.get(4)?, seen_s: row.get(5)? }))
+}
+
+impl Store {
+    /// Begins a session, and returns the secret for its cookie. Sessions that have ended are forgotten.
+    pub(crate) fn begin(
+        &self,
+        (name, role): (&str, Role),
+        agent: &str,
+        now_s: i64,
+    ) -> Result<String, RoomError> {
+        let secret = secret::fresh()?;
+        let hash = secret::sha256(secret.as_bytes());
+        let agent = firedrill_wire::text::clean(agent, AGENT_MOST);
+        self.ask(|on| {
+            on.execute(&format!("DELETE FROM sessions WHERE NOT ({GOES_ON})"), params![now_s])?;
+            on.execute(
+                "INSERT INTO sessions (hash, name, role, agent, began_s, seen_s) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                params![hash, name, role.word(), agent, now_s],
+            )
+        })?;
+        Ok(secret)
+    }
+
+    /// Returns the session of a cookie, and notes that it was used.
+    pub(crate) fn session(&self, secret: &str, now_s: i64) -> Result<Option<Session>, RoomError> {
+        let hash = secret::sha256(secret.as_bytes());
+        self.ask(|on| {
+            let sql = format!("SELECT {FIELDS} FROM sessions WHERE {GOES_ON} AND hash = ?2");
+            let found = on.query_row(&sql, params![now_s, hash], session).optional()?.flatten();
+            if let Some(session) = &found
+                && now_s.abs_diff(session.seen_s) > COARSE_S.unsigned_abs()
+            {
+                on.execute("UPDATE sessions SET seen_s = ?2 WHERE id = ?1", params![session.id, now_s])?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// Returns the sessions that go on, the newest first.
+    pub(crate) fn sessions(&self, now_s: i64) -> Result<Vec<Session>, RoomError> {
+        self.ask(|on| {
+            let mut all =
+                on.prepare(&format!("SELECT {FIELDS} FROM sessions WHERE {GOES_ON} ORDER BY id DESC"))?;
+            let rows = all.query_map(params![now_s], session)?;
+            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+        })
+    }
+
+    /// Ends a session. Returns whether there was one.
+    pub(crate) fn end(&self, id: i64) -> Result<bool, RoomError> {
+        self.ask(|on| Ok(on.execute("DELETE FROM sessions WHERE id = ?1", params![id])? > 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_790_000_000;
+
+    #[test]
+    fn a_session_ends_when_it_is_idle_and_after_a_week() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let cookie = store.begin(("alice", Role::Viewer), "a browser", NOW).unwrap();
+        let at = |now| store.session(&cookie, now).unwrap();
+        assert_eq!(at(NOW + IDLE_S - 1).map(|session| session.name).as_deref(), Some("alice"));
+        assert!(at(NOW + 2 * IDLE_S - 2).is_some(), "it was used meanwhile");
+        assert_eq!(at(NOW + 4 * IDLE_S), None, "nobody used it");
+        let mut now = NOW;
+        while now < NOW + MOST_S - IDLE_S {
+            now += IDLE_S - 1;
+            store.session(&cookie, now).unwrap();
+        }
+        assert_eq!(at(NOW + MOST_S), None, "a week is over");
+        assert_eq!(store.sessions(NOW + MOST_S).unwrap(), []);
+        assert_eq!(store.session("another", NOW).unwrap(), None);
+    }
+
+    #[test]
+    fn a_session_that_was_ended_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let cookie = store.begin(("alice", Role::Viewer), "a browser", NOW).unwrap();
+        let other = store.begin(("bob", Role::Admin), "\u{1b}[31m", NOW).unwrap();
+        // As after a restart.
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        let sessions = store.sessions(NOW).unwrap();
+        assert_eq!(sessions.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["bob", "alice"]);
+        assert!(!sessions[0].agent.contains('\u{1b}'));
+        assert!(store.end(sessions[1].id).unwrap());
+        assert!(!store.end(sessions[1].id).unwrap());
+        assert_eq!(store.session(&cookie, NOW).unwrap(), None);
+        assert!(store.session(&other, NOW).unwrap().is_some());
+    }
+}

@@ -1,0 +1,100 @@
+//! Pages as texts: templates, and the style and script that they load. All values are escaped; what templates mark as safe is made of templates.
+
+use std::sync::LazyLock;
+
+use firedrill_judge::report::STYLE;
+use minijinja::{Environment, Value, context, value::Serde};
+use serde::Serialize;
+
+use crate::{secret::sha256, store::Session};
+
+/// A file that pages load. Its name has its digest, so that browsers may keep it for ever.
+pub(crate) struct Asset {
+    pub(crate) path: String,
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+}
+
+impl Asset {
+    fn new(end: &str, kind: &'static str, text: String) -> Self {
+        let digest = sha256(text.as_bytes());
+        Self { path: format!("/room-{}.{end}", &digest[..16]), kind, text }
+    }
+}
+
+pub(crate) static STYLES: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("css", "text/css; charset=utf-8", format!("{STYLE}{}", include_str!("templates/room.css")))
+});
+pub(crate) static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("templates/icon.svg").to_owned()));
+
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        /// The templates, by their names.
+        const TEMPLATES: &[(&str, &str)] = &[$((concat!($name, ".html"), include_str!(concat!("templates/", $name, ".html")))),*];
+    };
+}
+templates!["layout", "error", "login", "home", "runs", "run", "people", "link", "audit"];
+
+static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
+    let mut pages = Environment::new();
+    for (name, text) in TEMPLATES {
+        pages.add_template(name, text)?;
+    }
+    Ok(pages)
+});
+
+/// Returns a value for templates.
+pub(crate) fn value<T: Serialize>(of: &T) -> Value {
+    Value::from(Serde(of))
+}
+
+/// Renders a page in the frame that all pages have. `place` is the item of the navigation that it belongs to.
+///
+/// # Errors
+/// A template is wrong, which is a bug.
+pub(crate) fn render(
+    name: &str,
+    (title, place): (&str, &str),
+    who: Option<&Session>,
+    values: Value,
+) -> Result<String, String> {
+    let pages = PAGES.as_ref().map_err(ToString::to_string)?;
+    let made = || {
+        let body = pages.get_template(&format!("{name}.html"))?.render(values)?;
+        let who = who.map(|session| context! { name => &session.name, role => session.role.word() });
+        let (style, icon) = (&STYLES.path, &ICON.path);
+        pages.get_template("layout.html")?.render(context! { title, place, who, body, style, icon })
+    };
+    made().map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_templates_are_right_and_values_are_escaped() {
+        let pages = PAGES.as_ref().unwrap();
+        assert_eq!(pages.templates().count(), TEMPLATES.len());
+        let nasty = "<script>alert('x')</script>";
+        let page = render("error", (nasty, ""), None, context! { heading => nasty, text => nasty }).unwrap();
+        assert!(!page.contains("<script"), "{page}");
+        assert!(page.matches("&lt;script&gt;").count() >= 3, "{page}");
+    }
+
+    #[test]
+    fn templates_have_no_script_and_no_style_of_their_own() {
+        for (name, text) in TEMPLATES {
+            for part in [" style=", "<style", "javascript:", " onclick", " onsubmit", " onload"] {
+                assert!(!text.contains(part), "{name} has `{part}`, which the policy forbids");
+            }
+            let scripts = text.matches("<script").count();
+            assert_eq!(
+                scripts,
+                text.matches("<script src=").count() + text.matches("<script defer src=").count(),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Answers: pages, and pages about what went wrong.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use minijinja::{Value, context};
+
+use crate::{error::RoomError, store::Session, template};
+
+/// A request cannot be answered as it was meant. People see it as a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+    pub(crate) help: String,
+}
+
+impl Answer {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { status, text: text.into(), help: help.into() }
+    }
+
+    pub(crate) fn no_run(name: &str) -> Self {
+        let name = firedrill_wire::text::clean(name, 80);
+        Self::new(
+            StatusCode::NOT_FOUND,
+            format!("There is no run {name} here."),
+            "All runs are on the page Runs.",
+        )
+    }
+
+    /// The request was right, and the server failed.
+    pub(crate) fn failed(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("The server failed: {text}."),
+            "Try again; if that does not help, see to the cause on the server.",
+        )
+    }
+}
+
+impl From<RoomError> for Answer {
+    fn from(error: RoomError) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<firedrill_history::HistoryError> for Answer {
+    fn from(error: firedrill_history::HistoryError) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<std::io::Error> for Answer {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let heading = self.status.canonical_reason().unwrap_or("Error");
+        let values = context! { heading, text => &self.text, help => &self.help };
+        let page = template::render("error", (heading, ""), None, values).unwrap_or_else(|_| {
+            format!("{heading}: {}", firedrill_wire::text::clean(&self.text, 400).replace('<', "&lt;"))
+        });
+        (self.status, html(page)).into_response()
+    }
+}
+
+/// Returns a page for a person.
+pub(crate) fn page(
+    name: &str,
+    about: (&str, &str),
+    who: Option<&Session>,
+    values: Value,
+) -> Result<Response, Answer> {
+    let made = template::render(name, about, who, values);
+    made.map(html).map_err(|why| Answer::failed(&std::io::Error::other(why)))
+}
+
+fn html(text: String) -> Response {
+    typed("text/html; charset=utf-8", text)
+}
+
+/// Returns a text of a kind.
+pub(crate) fn typed(kind: &'static str, text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// Sends the browser to another page of ours, which it gets.
+pub(crate) fn see(place: &str) -> Response {
+    let Ok(place) = HeaderValue::from_str(place) else { return StatusCode::BAD_REQUEST.into_response() };
+    (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+}

@@ -1,0 +1,80 @@
+//! Limits how often an address may fail to log in.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Failures that an address may have at once, and the time after which one of them is forgotten.
+const MOST: u32 = 10;
+const FORGET: Duration = Duration::from_secs(6);
+/// Maximum number of addresses that are remembered.
+const ADDRESSES: usize = 4_096;
+
+/// The failures of each address.
+#[derive(Debug, Default)]
+pub(crate) struct Tries(Mutex<HashMap<IpAddr, Failures>>);
+
+/// Failures, the last of which was at that time.
+#[derive(Clone, Copy, Debug)]
+struct Failures(u32, Instant);
+
+impl Failures {
+    /// Returns those that are not forgotten.
+    fn left(self, now: Instant) -> u32 {
+        let forgotten = now.saturating_duration_since(self.1).as_secs() / FORGET.as_secs();
+        self.0.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+    }
+}
+
+impl Tries {
+    /// Whether an address may try.
+    pub(crate) fn may(&self, from: IpAddr, now: Instant) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&from).is_none_or(|failures| failures.left(now) < MOST)
+    }
+
+    /// Remembers a failure.
+    pub(crate) fn failed(&self, from: IpAddr, now: Instant) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= ADDRESSES {
+            all.retain(|_, failures| failures.left(now) > 0);
+        }
+        if all.len() >= ADDRESSES {
+            all.clear();
+        }
+        let failures = all.entry(from).or_insert(Failures(0, now));
+        *failures = Failures(failures.left(now) + 1, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_failures_stop_an_address_for_a_while_and_no_other() {
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let (tries, now) = (Tries::default(), Instant::now());
+        for _ in 0..MOST {
+            assert!(tries.may(one, now));
+            tries.failed(one, now);
+        }
+        assert!(!tries.may(one, now) && tries.may(other, now));
+        let later = now + FORGET;
+        assert!(tries.may(one, later));
+        tries.failed(one, later);
+        assert!(!tries.may(one, later), "one was forgotten, and one is new");
+    }
+
+    #[test]
+    fn many_addresses_take_no_more_memory() {
+        let (tries, now) = (Tries::default(), Instant::now());
+        for n in 0..20_000_u32 {
+            tries.failed(IpAddr::from(n.to_be_bytes()), now);
+        }
+        assert!(tries.0.lock().unwrap().len() <= ADDRESSES);
+    }
+}

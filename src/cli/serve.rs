@@ -1,0 +1,137 @@
+//! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts no run.
+
+mod outside;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use firedrill_room::{Options, Role, Room, login_link, person, public};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::outside::Program;
+use super::{
+    ask::runtime,
+    failure::{Failure, Result, Wrap as _},
+    login::login_name,
+    runs::ReportsArgs,
+};
+use crate::verdict::Exit;
+
+/// Number of logs whose reading takes so long that it is told.
+const MANY: usize = 500;
+/// Time that answers have to end when the server stops.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  firedrill serve
+  firedrill serve --reports /srv/reports --state /var/lib/firedrill-room
+  firedrill serve --no-link --behind-tls https://drills.example
+  firedrill serve link --as bob --role operator
+
+It prints a link that logs in as an admin, once, within 15 minutes. It starts no runs: it shows the runs whose logs are in the directory,
+takes notes, and halts those that go on on this machine as the same user (as root, of all users). The state is one folder.
+
+Exit codes: 0 a signal ended it · 2 it cannot start"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// The address to listen on; one that others can reach needs --behind-tls
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7788")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// The address that people type, of a proxy that speaks TLS
+    #[arg(long, value_name = "URL", value_parser = public)]
+    behind_tls: Option<String>,
+    /// Print no login link, because standard output is kept in a log
+    #[arg(long)]
+    no_link: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct StateArgs {
+    /// The folder of the state: sessions, links, the audit log
+    #[arg(long, value_name = "DIR", default_value = "room")]
+    state: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a login link for a person, in the state of a server that runs or is stopped
+    Link(LinkArgs),
+}
+
+/// Options of `serve link`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill serve link --as bob --role operator
+  firedrill serve link --as carol --role viewer --state /var/lib/firedrill-room
+
+The link works once, within 15 minutes. A viewer looks; an operator also writes notes and halts; an admin also makes links and ends
+sessions.")]
+struct LinkArgs {
+    /// The person
+    #[arg(long = "as", value_name = "NAME")]
+    name: String,
+    /// What the person may do: viewer, operator or admin
+    #[arg(long)]
+    role: Role,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    if let Some(Verb::Link(args)) = &args.verb {
+        let name = person(&args.name)?;
+        outln!("{}", login_link(&args.state.state, (&name, args.role), &login_name().unwrap_or_default())?);
+        return Ok(Exit::Held);
+    }
+    if args.behind_tls.is_none() && !args.listen.ip().is_loopback() {
+        return Err(Failure::new(format!(
+            "others can reach {}, and without TLS they can read and change what goes there",
+            args.listen
+        ))
+        .help("listen on 127.0.0.1, or put a proxy with TLS in front, and name its address: --behind-tls https://drills.example"));
+    }
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(args));
+    runtime.shutdown_timeout(LAST);
+    ended.map(|()| Exit::Held)
+}
+
+async fn serve(args: &Args) -> Result<()> {
+    let options = Options {
+        listen: args.listen,
+        reports: args.reports.reports.clone(),
+        state: args.state.state.clone(),
+        public: args.behind_tls.clone(),
+        reading: |logs| {
+            if logs >= MANY {
+                errln!("reading {logs} logs");
+            }
+        },
+    };
+    // Signals are taken before the first line is printed: whoever waits for that line may send one.
+    let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).wrap("cannot wait for signals")?;
+    let room = Room::open(options, Arc::new(Program)).await?;
+    outln!("the control room listens on {}; people open {}", room.address(), room.origin());
+    errln!("head of its audit log: {}", room.head());
+    if !args.no_link {
+        let name = login_name().and_then(|name| person(&name).ok()).unwrap_or_else(|| "admin".to_owned());
+        let link = login_link(&args.state.state, (&name, Role::Admin), &name)?;
+        outln!("log in as {name}, once, within 15 minutes: {link}");
+    }
+    tokio::select! {
+        () = room.serve() => {}
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

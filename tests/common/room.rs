@@ -1,0 +1,129 @@
+//! A control room in a process of its own, and a browser that is as simple as can be.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A running control room. It ends when this is dropped.
+pub(crate) struct Room {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    pub(crate) address: String,
+    /// The login link that it printed.
+    pub(crate) link: String,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Returns the value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl Room {
+    /// Starts one in a folder that has `reports`, with its state in `room`.
+    pub(crate) fn start(program: &str, folder: &Path, words: &[&str]) -> Self {
+        let words = if words.contains(&"--listen") {
+            words.to_vec()
+        } else {
+            [&["--listen", "127.0.0.1:0"], words].concat()
+        };
+        let mut child = Command::new(program)
+            .arg("serve")
+            .args(words)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let place = told.next().expect("it starts").unwrap();
+        let link = told.next().expect("it prints a link").unwrap();
+        let address = place.split_once("listens on ").unwrap().1.split(';').next().unwrap().to_owned();
+        let link = format!("/login?{}", link.rsplit_once("/login?").unwrap().1);
+        Self { child, address, link }
+    }
+
+    /// Sends a request, and reads the whole answer.
+    pub(crate) fn ask(&self, head: &str, body: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "{head}Host: {}\r\nConnection: close\r\n\r\n{body}", self.address).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a status");
+        Answer { status, head, body: unchunked(&bytes[end + 4..], &bytes[..end]) }
+    }
+
+    pub(crate) fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nCookie: {cookie}\r\n"), "")
+    }
+
+    /// Sends a form as a browser does from a page of the control room.
+    pub(crate) fn post(&self, path: &str, cookie: &str, body: &str) -> Answer {
+        self.post_from("Sec-Fetch-Site: same-origin", path, cookie, body)
+    }
+
+    /// Sends a form with a header that says where it comes from.
+    pub(crate) fn post_from(&self, header: &str, path: &str, cookie: &str, body: &str) -> Answer {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nCookie: {cookie}\r\n{header}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        self.ask(&head, body)
+    }
+
+    /// Uses a login link; returns the cookie.
+    pub(crate) fn login(&self, link: &str) -> String {
+        let answer = self.post("/login", "", link.split_once('?').unwrap().1);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// Ends it by a signal, and waits for its end.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.end(Signal::KILL);
+    }
+}
+
+/// Takes the lengths of chunks out of a body.
+fn unchunked(body: &[u8], head: &[u8]) -> Vec<u8> {
+    if !String::from_utf8_lossy(head).to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return body.to_vec();
+    }
+    let (mut rest, mut whole) = (body, Vec::new());
+    while let Some(end) = rest.windows(2).position(|two| two == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap().trim(), 16).unwrap();
+        whole.extend_from_slice(&rest[end + 2..end + 2 + length]);
+        rest = &rest[(end + 4 + length).min(rest.len())..];
+    }
+    whole
+}

@@ -1,0 +1,133 @@
+// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in; on a phone and at a desk, with and without
+// script. Prints what is wrong.
+//
+//   node room.mjs FIREDRILL REPORTS [PICTURES]      REPORTS: a directory of runs, which gets a note; PICTURES: a folder for pictures
+//
+// Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look.
+import { spawn, execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { VIEWS, open, start } from './browser.mjs';
+import { look } from './look.mjs';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const SEEN = ['desk', 'deskDark', 'phone', 'phoneDark', 'phone320', 'phoneScriptless'];
+
+/** Starts a control room; returns its process, its origin, and a function that makes a login link. */
+async function serve(firedrill, reports, state) {
+  const child = spawn(firedrill, ['serve', '--no-link', '--listen', '127.0.0.1:0', '--reports', reports, '--state', state], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await Promise.race([
+    createInterface({ input: child.stdout })[Symbol.asyncIterator]().next().then(({ value }) => [value]),
+    new Promise((_, fail) => { child.once('exit', (code) => fail(new Error(`the control room ended with ${code}`))); }),
+  ]);
+  const link = (name, role) =>
+    execFileSync(firedrill, ['serve', 'link', '--as', name, '--role', role, '--state', state], { encoding: 'utf8' }).trim();
+  return { child, origin: line.split('people open ')[1], link };
+}
+
+/** Opens a page, and reports what is wrong with it. */
+async function visit(page, view, path, report) {
+  const answer = await page.goto(path, { waitUntil: 'load' });
+  await inspect(page, view, path, report);
+  return answer;
+}
+
+async function inspect(page, view, path, report) {
+  // What can be opened is looked at open.
+  await page.evaluate(() => document.querySelectorAll('details').forEach((one) => { one.open = true; })).catch(() => {});
+  const told = (kind) => (text) => report(`${view.name}, ${path}: ${kind}: ${text}`);
+  for (const text of (await page.evaluate(look, view.width)).wide) told('wide')(text);
+  if (view.options.javaScriptEnabled === false) return;
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate((values) => globalThis.axe.run(document, { runOnly: values, resultTypes: ['violations'] }), TAGS);
+  for (const { id, help, nodes } of violations) {
+    told('axe')(`${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(', ')}`);
+  }
+  const small = await page.evaluate(() => [...document.querySelectorAll('button, nav a, summary, input:not([type=hidden]), select')]
+    .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 43.5).map((one) => one.textContent.trim() || one.name));
+  for (const text of small) told('small')(`“${text}” is less than 44 px high`);
+}
+
+/** Writes a note with the keyboard alone, and lets somebody in. */
+async function act(page, run, report) {
+  await page.goto(`/runs/${run}`);
+  await page.focus('textarea');
+  await page.keyboard.type('the pager rang <b>twice</b>');
+  await page.keyboard.press('Tab');
+  await Promise.all([page.waitForURL('**?done=note'), page.keyboard.press('Enter')]);
+  const text = await page.innerText('main');
+  if (!text.includes('The note is written.') || !text.includes('the pager rang <b>twice</b>')) report('a note is not shown as it was written');
+  await page.goto('/people');
+  await page.fill('#name', 'vera');
+  await page.selectOption('#role', 'viewer');
+  await Promise.all([page.waitForURL('**/people/links'), page.click('text=Make a login link')]);
+  return page.innerText('.copy');
+}
+
+async function main([firedrill, reports, pictures]) {
+  if (!firedrill || !reports) {
+    console.error('usage: node room.mjs FIREDRILL REPORTS [PICTURES]');
+    return 2;
+  }
+  const wrong = [];
+  const report = (text) => wrong.push(text);
+  const run = (await readdir(reports)).filter((name) => /^\d{8}-/.test(name)).sort()[0];
+  const state = await mkdtemp(join(tmpdir(), 'firedrill-room-'));
+  const room = await serve(resolve(firedrill), resolve(reports), state);
+  const browser = await start();
+  try {
+    for (const name of SEEN) {
+      const view = { ...VIEWS[name], options: { ...VIEWS[name].options, baseURL: room.origin } };
+      const { context, page } = await open(browser, view);
+      let expected = '';
+      page.on('console', (message) => message.type() === 'error' && !expected && report(`${view.name}: ${message.text()}`));
+      page.on('pageerror', (error) => report(`${view.name}: ${error.message}`));
+      page.on('request', (request) => request.url().startsWith(room.origin) || request.url().startsWith('data:') || report(`it asks for ${request.url()}`));
+      await visit(page, view, '/login', report);
+      await visit(page, view, room.link(name, 'admin'), report);
+      await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
+      for (const path of ['/', '/runs', `/runs/${run}`, '/people', '/audit']) {
+        await visit(page, view, path, report);
+        if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replaceAll('/', '_')}.png`), fullPage: true });
+      }
+      expected = 'a page that is not there is an error of the console';
+      if ((await visit(page, view, '/runs/nothing', report)).status() !== 404) report('a run that is not there has a page');
+      expected = '';
+      if (name === 'desk' || name === 'phone') {
+        const link = await act(page, run, report);
+        const other = await open(browser, view);
+        await other.page.goto(link);
+        await Promise.all([other.page.waitForURL(`${room.origin}/`), other.page.click('button')]);
+        await other.page.goto(`/runs/${run}`);
+        if (await other.page.locator('textarea, .halt').count()) report('a viewer is shown what takes an operator');
+        await other.page.goto(`/runs/${run}/report`);
+        const reach = await other.page.evaluate(() => fetch('/people').then(() => 'reached', () => 'not reached'));
+        if (reach !== 'not reached') report('the script of a report reaches the control room');
+        await other.context.close();
+      }
+      await page.goto('/');
+      await Promise.all([page.waitForURL('**/login'), page.click('text=Log out')]);
+      await context.close();
+      console.log(`${view.name}: looked at`);
+    }
+  } finally {
+    await browser.close();
+    room.child.kill();
+    await rm(state, { recursive: true });
+  }
+  for (const text of wrong) console.error(`  ${text}`);
+  return wrong.length > 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(`error: ${error.stack ?? error}`);
+  process.exitCode = 2;
+}
