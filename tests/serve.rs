@@ -9,13 +9,14 @@ mod room;
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     process::{Command, Output},
 };
 
 use output::said;
-use room::Room;
+use room::{Room, until};
 use rustix::process::Signal;
 
 const FIREDRILL: &str = env!("CARGO_BIN_EXE_firedrill");
@@ -277,6 +278,52 @@ fn what_is_no_run_breaks_no_page() {
     }
     fs::remove_dir_all(&reports).unwrap();
     assert_eq!(room.get("/", &cookie).status, 200, "without a directory");
+}
+
+#[test]
+fn a_run_is_watched_while_its_log_grows() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let example = folder.path().join("reports").join(RUN).join("events.jsonl");
+    let lines: Vec<String> = fs::read_to_string(example).unwrap().lines().map(str::to_owned).collect();
+    let half = lines.iter().position(|line| line.contains("\"to\":\"in-force\"")).unwrap() + 1;
+    let live = folder.path().join("reports/live");
+    fs::create_dir(&live).unwrap();
+    let mut log = fs::File::create(live.join("events.jsonl")).unwrap();
+    log.lock().unwrap();
+    writeln!(log, "{}", lines[..half].join("\n")).unwrap();
+
+    let page = room.get("/runs/live", &cookie).text();
+    for part in
+        ["data-stream=\"/runs/live/live\"", "running", "in force", "The run so far", "<svg", "Yes, halt live"]
+    {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    assert!(room.get("/", &cookie).text().contains("1 in force"));
+    let watch = || room.stream("/runs/live/live", &cookie);
+    let mut stream = watch();
+    let seq = half;
+    assert!(until(&mut stream, "id: ").contains(&format!("id: live/{seq}")));
+    until(&mut stream, "event: axis");
+    // Half a line is no record.
+    let (first, last) = lines[half].split_at(40);
+    write!(log, "{first}").unwrap();
+    writeln!(log, "{last}").unwrap();
+    until(&mut stream, &format!("id: live/{}", seq + 1));
+
+    let mut more: Vec<_> = (0..5).map(|_| watch()).collect();
+    for stream in &mut more {
+        until(stream, "event: state");
+    }
+    assert_eq!(room.get("/runs/live/live", &cookie).status, 429, "the seventh of this session");
+    drop(more);
+
+    writeln!(log, "{}", lines[half + 1..].join("\n")).unwrap();
+    log.unlock().unwrap();
+    let rest = until(&mut stream, "event: over");
+    assert!(rest.iter().any(|line| line.contains("it is complete")), "the last state comes before");
+    let page = room.get("/runs/live", &cookie).text();
+    assert!(page.contains("> held<") && !page.contains("data-stream"), "{page}");
 }
 
 #[test]

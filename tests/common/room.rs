@@ -1,7 +1,7 @@
 //! A control room in a process of its own, and a browser that is as simple as can be.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -94,6 +94,14 @@ impl Room {
         self.ask(&head, body)
     }
 
+    /// Opens a stream of events. What it sends comes in chunks, whose lengths stand between its lines.
+    pub(crate) fn stream(&self, path: &str, cookie: &str) -> impl BufRead + use<> {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", self.address).unwrap();
+        BufReader::new(stream)
+    }
+
     /// Uses a login link; returns the cookie.
     pub(crate) fn login(&self, link: &str) -> String {
         let answer = self.post("/login", "", link.split_once('?').unwrap().1);
@@ -111,6 +119,19 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.end(Signal::KILL);
+    }
+}
+
+/// Reads a stream until a line begins like this, and returns all lines up to it.
+pub(crate) fn until(stream: &mut impl BufRead, begin: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{begin}`: {lines:?}");
+        lines.push(line.trim_end().to_owned());
+        if line.starts_with(begin) {
+            return lines;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //
 // Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look.
 import { spawn, execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +15,8 @@ import { look } from './look.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+// The name of a run that goes on; it is the newest.
+const LIVE = '20991231-2359-live-0001';
 const SEEN = ['desk', 'deskDark', 'phone', 'phoneDark', 'phone320', 'phoneScriptless'];
 
 /** Starts a control room; returns its process, its origin, and a function that makes a login link. */
@@ -29,6 +31,37 @@ async function serve(firedrill, reports, state) {
   const link = (name, role) =>
     execFileSync(firedrill, ['serve', 'link', '--as', name, '--role', role, '--state', state], { encoding: 'utf8' }).trim();
   return { child, origin: line.split('people open ')[1], link };
+}
+
+/** Makes a run that goes on: its log has a half, and a program holds its lock. Returns what it lacks, and how to end it. */
+async function begin(reports, run) {
+  const folder = join(reports, LIVE);
+  const log = join(folder, 'events.jsonl');
+  const lines = (await readFile(join(reports, run, 'events.jsonl'), 'utf8')).trimEnd().split('\n');
+  const half = lines.findIndex((line) => line.includes('"to":"in-force"')) + 1;
+  await mkdir(folder);
+  await writeFile(log, `${lines.slice(0, half).join('\n')}\n`);
+  const lock = spawn('flock', ['--no-fork', log, 'sleep', '900'], { stdio: 'ignore' });
+  return { log, rest: lines.slice(half), end: () => { lock.kill(); return rm(folder, { recursive: true }); }, release: () => lock.kill() };
+}
+
+/** Watches a run: what is appended to its log shows without a reload, a half-written note outlives its end. */
+async function watch(page, live, report) {
+  await page.goto(`/runs/${LIVE}`);
+  await page.waitForFunction(() => document.getElementById('news').textContent === 'Live.');
+  await page.focus('.halt summary');
+  await page.keyboard.press('Enter');
+  if (!(await page.isVisible('.halt button'))) report('the keyboard does not open the halt');
+  await page.fill('textarea', 'half a note');
+  const before = await page.innerText('#live');
+  const undone = live.rest.findIndex((line) => line.includes('"to":"undone"')) + 1;
+  await appendFile(live.log, `${live.rest.slice(0, undone).join('\n')}\n`);
+  await page.waitForFunction((old) => document.getElementById('live').innerText !== old, before);
+  if (!(await page.isVisible('.halt button'))) report('the halt closes while somebody reads it');
+  await appendFile(live.log, `${live.rest.slice(undone).join('\n')}\n`);
+  live.release();
+  await page.waitForFunction(() => document.getElementById('news').textContent.startsWith('The run is over.'));
+  if ((await page.inputValue('textarea')) !== 'half a note') report('the end of the run throws a note away');
 }
 
 /** Opens a page, and reports what is wrong with it. */
@@ -79,6 +112,7 @@ async function main([firedrill, reports, pictures]) {
   const report = (text) => wrong.push(text);
   const run = (await readdir(reports)).filter((name) => /^\d{8}-/.test(name)).sort()[0];
   const state = await mkdtemp(join(tmpdir(), 'firedrill-room-'));
+  let live = await begin(reports, run);
   const room = await serve(resolve(firedrill), resolve(reports), state);
   const browser = await start();
   try {
@@ -92,9 +126,9 @@ async function main([firedrill, reports, pictures]) {
       await visit(page, view, '/login', report);
       await visit(page, view, room.link(name, 'admin'), report);
       await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
-      for (const path of ['/', '/runs', `/runs/${run}`, '/people', '/audit']) {
+      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/people', '/audit']) {
         await visit(page, view, path, report);
-        if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replaceAll('/', '_')}.png`), fullPage: true });
+        if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
       }
       expected = 'a page that is not there is an error of the console';
       if ((await visit(page, view, '/runs/nothing', report)).status() !== 404) report('a run that is not there has a page');
@@ -111,6 +145,11 @@ async function main([firedrill, reports, pictures]) {
         if (reach !== 'not reached') report('the script of a report reaches the control room');
         await other.context.close();
       }
+      if (name === 'desk' || name === 'phoneDark') {
+        await watch(page, live, report);
+        await live.end();
+        live = await begin(reports, run);
+      }
       await page.goto('/');
       await Promise.all([page.waitForURL('**/login'), page.click('text=Log out')]);
       await context.close();
@@ -119,6 +158,7 @@ async function main([firedrill, reports, pictures]) {
   } finally {
     await browser.close();
     room.child.kill();
+    await live.end();
     await rm(state, { recursive: true });
   }
   for (const text of wrong) console.error(`  ${text}`);

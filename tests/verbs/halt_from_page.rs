@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     bench::{Bench, FIREDRILL, assert_ends, labs, scenario, wait},
-    room::Room,
+    room::{Room, until},
 };
 
 #[test]
@@ -32,9 +32,12 @@ fn a_run_is_halted_from_the_page() {
     assert_eq!(room.post(&format!("{page}/halt"), &viewer, "").status, 403);
     assert!(child.try_wait().unwrap().is_none(), "a viewer halts nothing");
 
+    let mut watched = room.stream(&format!("{page}/live"), &viewer);
+    until(&mut watched, "event: state");
     let halted = room.post(&format!("{page}/halt"), &admin, "");
     assert_eq!(halted.header("location"), Some(format!("{page}?done=ends").as_str()), "{}", halted.text());
     assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+    until(&mut watched, "event: over");
     bench.assert_quiet();
     let end = Instant::now() + Duration::from_secs(10);
     let text = loop {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here judges, asks a host or needs a network; the same log gives the same bytes at any time.
 
+mod axis;
 mod chart;
 mod columns;
 mod data;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{log::Log, score::Scorecard};
 
+pub use axis::{Axis, AxisChart, axis};
 pub use error::ReportError;
 use firedrill_files::whole;
 pub use found::Found;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     audit::{Audit, Deed},
+    live::{feed::Feeds, places::Places},
     options::Options,
     outside::Outside,
     runs::Runs,
@@ -19,6 +20,8 @@ pub(crate) struct App {
     pub(crate) runs: Runs,
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) tries: Tries,
+    pub(crate) feeds: Feeds,
+    pub(crate) places: Places,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
     pub(crate) origin: String,
     /// The name of the session's cookie.

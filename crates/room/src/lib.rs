@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod clock;
 mod error;
+mod live;
 mod options;
 mod outside;
 mod pages;

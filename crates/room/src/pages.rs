@@ -12,3 +12,4 @@ pub(crate) mod row;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod state;
+pub(crate) mod stream;

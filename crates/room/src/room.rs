@@ -9,6 +9,7 @@ use crate::{
     audit::{Audit, Deed, Head},
     clock::now_s,
     error::RoomError,
+    live::{feed::Feeds, places::Places},
     options::Options,
     outside::Outside,
     role::Role,
@@ -50,8 +51,9 @@ impl Room {
         store.set(ORIGIN, &origin)?;
         let head = started(&audit, &address)?;
         let runs = Runs::of(&options.reports, options.reading);
-        let tries = Tries::default();
-        let app = Arc::new(App { options, store, audit, runs, outside, tries, origin, cookie });
+        let (tries, feeds, places) = (Tries::default(), Feeds::default(), Places::default());
+        let app =
+            Arc::new(App { options, store, audit, runs, outside, tries, feeds, places, origin, cookie });
         // The first page does not wait for it. What is wrong with the runs is told by the pages.
         let reader = Arc::clone(&app);
         let _read = tokio::task::spawn_blocking(move || reader.runs.with(|_| Ok(()))).await;

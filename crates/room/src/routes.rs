@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     app::App,
-    pages::{assets, audit, halt, home, login, note, people, report, run, runs},
+    pages::{assets, audit, halt, home, login, note, people, report, run, runs, stream},
     web::guard::guard,
 };
 
@@ -24,6 +24,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(home::home))
         .route("/runs", get(runs::runs))
         .route("/runs/{id}", get(run::run))
+        .route("/runs/{id}/live", get(stream::live))
         .route("/runs/{id}/report", get(report::report))
         .route("/runs/{id}/halt", post(halt::halt))
         .route("/runs/{id}/notes", post(note::note))

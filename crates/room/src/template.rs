@@ -25,6 +25,9 @@ impl Asset {
 pub(crate) static STYLES: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("css", "text/css; charset=utf-8", format!("{STYLE}{}", include_str!("templates/room.css")))
 });
+pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("js", "text/javascript; charset=utf-8", include_str!("templates/room.js").to_owned())
+});
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("templates/icon.svg").to_owned()));
 
@@ -34,7 +37,9 @@ macro_rules! templates {
         const TEMPLATES: &[(&str, &str)] = &[$((concat!($name, ".html"), include_str!(concat!("templates/", $name, ".html")))),*];
     };
 }
-templates!["layout", "error", "login", "home", "runs", "run", "people", "link", "audit"];
+templates![
+    "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit"
+];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut pages = Environment::new();
@@ -47,6 +52,17 @@ static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLoc
 /// Returns a value for templates.
 pub(crate) fn value<T: Serialize>(of: &T) -> Value {
     Value::from(Serde(of))
+}
+
+/// Renders a part of a page.
+///
+/// # Errors
+/// A template is wrong, which is a bug.
+pub(crate) fn part(name: &str, values: Value) -> Result<String, String> {
+    let pages = PAGES.as_ref().map_err(ToString::to_string)?;
+    let made = || pages.get_template(&format!("{name}.html"))?.render(values);
+    // A carriage return would end a line of a stream.
+    made().map(|text| text.replace('\r', " ")).map_err(|error| format!("{error:#}"))
 }
 
 /// Renders a page in the frame that all pages have. `place` is the item of the navigation that it belongs to.

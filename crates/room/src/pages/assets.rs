@@ -7,13 +7,14 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 
 use crate::{
-    template::{ICON, STYLES},
+    template::{ICON, SCRIPT, STYLES},
     web::answer::{Answer, typed},
 };
 
 /// `GET /{file}`
 pub(crate) async fn asset(Path(file): Path<String>) -> Response {
-    let known = [&*STYLES, &*ICON].into_iter().find(|asset| asset.path.strip_prefix('/') == Some(&*file));
+    let known =
+        [&*STYLES, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.path.strip_prefix('/') == Some(&*file));
     let Some(asset) = known else { return nothing().await.into_response() };
     let mut response = typed(asset.kind, asset.text.as_str());
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");

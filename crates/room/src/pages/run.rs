@@ -1,14 +1,15 @@
 //! `/runs/ID`: one run, with its notes.
 
-use std::{fs, path::Path as FilePath, sync::Arc};
+use std::{fs, path::Path as FilePath, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
 use firedrill_judge::{log, notes, score};
-use minijinja::{Value, context};
+use minijinja::context;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::{
     row::{address, moment},
@@ -18,13 +19,15 @@ use crate::{
     app::App,
     role::Role,
     runs::{Course, LOG, find, is_written},
-    template::value,
+    template::{SCRIPT, part, value},
     web::{
         answer::{Answer, page},
         who::{Who, blocking},
     },
 };
 
+/// Time until a run that goes on is shown; its log is read for that.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Number of notes that are shown, the newest.
 const NOTES: usize = 200;
 
@@ -57,7 +60,7 @@ struct NoteRow {
 }
 
 /// Returns the notes, the newest first, and what is wrong with their file.
-fn notes(folder: &FilePath, course: &Course) -> (Vec<NoteRow>, String) {
+fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
     let about = fs::symlink_metadata(folder.join(notes::FILE));
     if about.is_ok_and(|about| !about.is_file()) {
         return (Vec::new(), format!("{} is no regular file.", notes::FILE));
@@ -65,7 +68,7 @@ fn notes(folder: &FilePath, course: &Course) -> (Vec<NoteRow>, String) {
     match notes::read(folder) {
         Ok(notes) => {
             let rows = notes.all.into_iter().rev().take(NOTES).map(|note| NoteRow {
-                clock: note.at_us(&course.wall).map(moment).unwrap_or_default(),
+                clock: note.at_us(wall).map(moment).unwrap_or_default(),
                 at: note.at.get(..19).unwrap_or(&note.at).replace('T', " "),
                 by: note.by,
                 text: note.text,
@@ -80,15 +83,28 @@ fn notes(folder: &FilePath, course: &Course) -> (Vec<NoteRow>, String) {
     }
 }
 
-/// What is shown of a run's log.
-fn shown(folder: &FilePath) -> Result<(Course, Value), String> {
-    let path = folder.join(LOG);
+/// What is shown of a run besides its notes.
+#[derive(Debug, Default)]
+struct Shown {
+    wall: String,
+    head: String,
+    state: String,
+    axis: String,
+    goes_on: bool,
+    /// Whether its program has died.
+    dead: bool,
+    /// The reason why nothing is shown.
+    damage: String,
+}
+
+/// What is shown of a run by its log alone.
+fn by_log(path: &FilePath) -> Result<Shown, String> {
     if !path.is_file() {
         return Err(format!("there is no file {LOG} in its folder"));
     }
     // Before the log is read: a run that ends meanwhile has not died.
-    let written = is_written(&path);
-    let log = log::read(&path).map_err(|error| {
+    let written = is_written(path);
+    let log = log::read(path).map_err(|error| {
         let mut why = error.to_string();
         if let Some(cause) = std::error::Error::source(&error) {
             why.push_str(&format!(": {cause}"));
@@ -102,7 +118,25 @@ fn shown(folder: &FilePath) -> Result<(Course, Value), String> {
     let goes_on = written && course.outcome.is_none();
     let card = (!goes_on).then(|| score::judge(&log));
     let values = state::values(&course, card.as_ref());
-    Ok((course, values))
+    let (head, state) =
+        (part("head", context! { run => &values })?, part("state", context! { run => &values })?);
+    let dead = !written && course.outcome.is_none();
+    Ok(Shown { wall: course.wall, head, state, dead, goes_on, ..Shown::default() })
+}
+
+/// What is shown of a run that goes on: the newest frame, as its viewers get it.
+async fn now(app: &App, folder: &FilePath) -> Option<Shown> {
+    let mut frames = app.feeds.follow(folder);
+    let frame = timeout(PATIENCE, frames.wait_for(|frame| frame.seq > 0 || frame.over)).await.ok()?.ok()?;
+    let (wall, head, state) = (frame.wall.clone(), frame.head.clone(), frame.state.clone());
+    (!frame.over).then(|| Shown {
+        wall,
+        head,
+        state,
+        axis: frame.axis.1.clone(),
+        goes_on: true,
+        ..Shown::default()
+    })
 }
 
 /// `GET /runs/{id}`
@@ -113,20 +147,33 @@ pub(crate) async fn run(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
     let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
-    blocking(&app, move |app| {
-        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        let (course, values, damage) = match shown(&folder) {
-            Ok((course, values)) => (course, values, String::new()),
-            Err(why) => (Course::default(), Value::default(), why),
-        };
-        let (notes, wrong_notes) = notes(&folder, &course);
+    let wanted = name.clone();
+    let (folder, writes) = blocking(&app, move |app| {
+        let folder = find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))?;
+        let writes = is_written(&folder.join(LOG));
+        Ok((folder, writes))
+    })
+    .await?;
+    let live = if writes { now(&app, &folder).await } else { None };
+    blocking(&app, move |_| {
+        let shown = live.map_or_else(|| by_log(&folder.join(LOG)), Ok);
+        let shown = shown.unwrap_or_else(|damage| Shown { damage, ..Shown::default() });
+        let (notes, wrong_notes) = notes(&folder, &shown.wall);
         let values = context! {
-            run => values, damage, done,
+            head => shown.head,
+            state => shown.state,
+            axis => shown.axis,
+            goes_on => shown.goes_on,
+            dead => shown.dead,
+            damage => shown.damage,
+            done,
             name => firedrill_wire::text::clean(&name, 80),
             address => address(&name),
             folder => folder.display().to_string(),
             has_report => folder.join("report.html").is_file(),
-            notes => value(&notes), wrong_notes,
+            script => &SCRIPT.path,
+            notes => value(&notes),
+            wrong_notes,
             note_most => notes::TEXT_MOST,
             may_act => session.role >= Role::Operator,
         };

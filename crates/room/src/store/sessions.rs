@@ -78,6 +78,12 @@ impl Store {
         })
     }
 
+    /// Whether a session goes on. Does not count as a use of it.
+    pub(crate) fn goes_on(&self, id: i64, now_s: i64) -> Result<bool, RoomError> {
+        let sql = format!("SELECT 1 FROM sessions WHERE {GOES_ON} AND id = ?2");
+        self.ask(|on| Ok(on.query_row(&sql, params![now_s, id], |_| Ok(())).optional()?.is_some()))
+    }
+
     /// Returns the sessions that go on, the newest first.
     pub(crate) fn sessions(&self, now_s: i64) -> Result<Vec<Session>, RoomError> {
         self.ask(|on| {
@@ -131,8 +137,9 @@ mod tests {
         let sessions = store.sessions(NOW).unwrap();
         assert_eq!(sessions.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["bob", "alice"]);
         assert!(!sessions[0].agent.contains('\u{1b}'));
+        assert!(store.goes_on(sessions[1].id, NOW).unwrap());
         assert!(store.end(sessions[1].id).unwrap());
-        assert!(!store.end(sessions[1].id).unwrap());
+        assert!(!store.end(sessions[1].id).unwrap() && !store.goes_on(sessions[1].id, NOW).unwrap());
         assert_eq!(store.session(&cookie, NOW).unwrap(), None);
         assert!(store.session(&other, NOW).unwrap().is_some());
     }

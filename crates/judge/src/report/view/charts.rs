@@ -141,12 +141,12 @@ fn marks(attack: &AttackCard) -> Vec<Mark> {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChartView {
     probe: String,
-    caption: String,
+    pub(crate) caption: String,
     /// Its accessible name, unique on the page.
-    label: String,
+    pub(crate) label: String,
     /// Duration of a step of its lines.
     resolution: String,
-    svg: String,
+    pub(crate) svg: String,
     /// The map of all its requests; empty for an attack, and where nothing was measured.
     heat: String,
 }

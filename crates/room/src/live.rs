@@ -1,0 +1,6 @@
+//! Runs while they go on: their logs are followed, folded to frames on this side, and sent to whoever looks.
+
+pub(crate) mod feed;
+pub(crate) mod frame;
+pub(crate) mod places;
+mod tail;

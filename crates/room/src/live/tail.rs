@@ -1,0 +1,91 @@
+//! Follows a log while it is written: reads what was appended, whole lines only.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use firedrill_judge::log::Record;
+
+use crate::runs::Course;
+
+/// A log that is followed.
+#[derive(Debug)]
+pub(super) struct Tail {
+    path: PathBuf,
+    /// Where the next line begins.
+    offset: u64,
+    /// The run, by all lines before that.
+    pub(super) course: Course,
+}
+
+impl Tail {
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), offset: 0, course: Course::default() }
+    }
+
+    /// Reads what is new. Returns whether there was any.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(super) fn read(&mut self) -> io::Result<bool> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        if length < self.offset {
+            // Another log has its name.
+            *self = Self::of(&self.path);
+        }
+        if length == self.offset {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut input = BufReader::with_capacity(1 << 16, file);
+        let (mut line, before) = (Vec::new(), self.offset);
+        loop {
+            line.clear();
+            input.read_until(b'\n', &mut line)?;
+            if line.last() != Some(&b'\n') {
+                // The current end, or half a line, which is read again when there is more.
+                return Ok(self.offset > before);
+            }
+            self.offset += line.len() as u64;
+            // Records of later versions are passed over; the report says what they are.
+            if let Ok(record) = Record::of_line(&line) {
+                self.course.apply(&record);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _};
+
+    use firedrill_judge::testing::Drill;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_read_once_they_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut file = File::create(&path).unwrap();
+        let lines: Vec<String> =
+            Drill::good().records().iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+        let mut tail = Tail::of(&path);
+        assert!(!tail.read().unwrap());
+        for (number, line) in lines.iter().enumerate() {
+            let (first, last) = line.split_at(line.len() / 2);
+            write!(file, "{first}").unwrap();
+            assert!(!tail.read().unwrap(), "half a line");
+            writeln!(file, "{last}").unwrap();
+            assert!(tail.read().unwrap());
+            assert_eq!(tail.course.seq, number as u64 + 1);
+        }
+        assert!(tail.course.outcome.is_some() && !tail.read().unwrap());
+        fs::write(&path, format!("{}\n", lines[0])).unwrap();
+        assert!(tail.read().unwrap());
+        assert_eq!((tail.course.seq, tail.course.outcome.is_some()), (1, false), "another log");
+    }
+}

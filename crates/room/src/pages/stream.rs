@@ -1,0 +1,153 @@
+//! `/runs/ID/live`: a run while it goes on, as server-sent events. `state` and `axis` are parts of the page, `over` says that nobody writes the
+//! log any more.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Path, State},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, Sse},
+    },
+};
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::{sync::watch, time::timeout};
+
+use super::row::address;
+use crate::{
+    app::App,
+    clock::now_s,
+    live::{frame::Frame, places::Place},
+    runs::find,
+    web::{
+        answer::Answer,
+        who::{Who, blocking},
+    },
+};
+
+/// Time after which a stream without news has a comment, so that proxies keep it, and after which its session is looked at.
+const COMMENT: Duration = Duration::from_secs(15);
+
+/// A stream, and what its viewer has.
+struct Viewer {
+    app: Arc<App>,
+    run: String,
+    frames: watch::Receiver<Arc<Frame>>,
+    session: i64,
+    axis: u64,
+    waiting: VecDeque<Event>,
+    over: bool,
+    /// When it was looked whether the session goes on.
+    looked: Instant,
+    _place: Place,
+}
+
+impl Viewer {
+    /// Returns the next event; `None` after the last.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.over || self.looked.elapsed() >= COMMENT && !self.goes_on().await {
+                return None;
+            }
+            match timeout(COMMENT, self.frames.changed()).await {
+                Ok(Ok(())) => self.newest(),
+                Ok(Err(_gone)) => self.over = true,
+                Err(_quiet) => self.waiting.push_back(Event::default().comment("no news")),
+            }
+        }
+    }
+
+    /// Whether the session goes on.
+    async fn goes_on(&mut self) -> bool {
+        self.looked = Instant::now();
+        let session = self.session;
+        let found = blocking(&self.app, move |app| Ok(app.store.goes_on(session, now_s())?)).await;
+        matches!(found, Ok(true))
+    }
+
+    /// Takes the newest frame.
+    fn newest(&mut self) {
+        let frame = Arc::clone(&self.frames.borrow_and_update());
+        self.put(&frame);
+    }
+
+    fn put(&mut self, frame: &Frame) {
+        if frame.seq > 0 {
+            let id = format!("{}/{}", self.run, frame.seq);
+            self.waiting.push_back(Event::default().event("state").id(id).data(&frame.state));
+        }
+        if frame.axis.0 > self.axis {
+            self.axis = frame.axis.0;
+            self.waiting.push_back(Event::default().event("axis").data(&frame.axis.1));
+        }
+        if frame.over {
+            self.over = true;
+            self.waiting.push_back(Event::default().event("over").data("over"));
+        }
+    }
+}
+
+/// The number of the record that the viewer has, of the same run; 0 if there is none.
+fn seen(headers: &HeaderMap, run: &str) -> u64 {
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("");
+    let number =
+        last.rsplit_once('/').filter(|(of, _)| *of == run).and_then(|(_, number)| number.parse().ok());
+    number.unwrap_or(0)
+}
+
+/// `GET /runs/{id}/live`
+pub(crate) async fn live(
+    State(app): State<Arc<App>>,
+    Who(session): Who,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Answer> {
+    let wanted = name.clone();
+    let folder =
+        blocking(&app, move |app| find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted)))
+            .await?;
+    let place = app.places.take(session.id).ok_or_else(|| {
+        let help = "Close some of them; their pages show the newest state when they are loaded anew.";
+        Answer::new(StatusCode::TOO_MANY_REQUESTS, "This session watches in too many tabs at once.", help)
+    })?;
+    let mut viewer = Viewer {
+        app: Arc::clone(&app),
+        run: address(&name),
+        frames: app.feeds.follow(&folder),
+        session: session.id,
+        axis: 0,
+        waiting: VecDeque::new(),
+        over: false,
+        looked: Instant::now(),
+        _place: place,
+    };
+    // A frame is a whole state: who has its number needs none of those before.
+    let (seq, over) = {
+        let now = viewer.frames.borrow();
+        (now.seq, now.over)
+    };
+    if seq > seen(&headers, &viewer.run) || over {
+        viewer.newest();
+    }
+    let mut response = Sse::new(events(viewer)).into_response();
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn events(viewer: Viewer) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(viewer, |mut viewer| async move {
+        let event = viewer.next().await?;
+        Some((Ok(event), viewer))
+    })
+}

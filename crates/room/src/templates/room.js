@@ -1,0 +1,68 @@
+// Keeps the page of a run that goes on up to date. Without it, a reload shows the newest state.
+(() => {
+  const live = document.getElementById('live');
+  const axis = document.getElementById('axis');
+  const news = document.getElementById('news');
+  const stage = document.getElementById('stage-said');
+  if (!live?.dataset.stream || !window.EventSource) return;
+  // Seconds without news after which the page says so.
+  const QUIET = 10;
+  let source = null;
+  let last = performance.now();
+  let broken = false;
+  let over = false;
+
+  const show = (place, html) => {
+    // A part that somebody reads with the keyboard stays where it was scrolled to.
+    const scrolled = [...place.querySelectorAll('.scroll')].map((one) => one.scrollLeft);
+    place.innerHTML = html;
+    place.querySelectorAll('.scroll').forEach((one, number) => { one.scrollLeft = scrolled[number] ?? 0; });
+  };
+
+  const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
+  const open = () => {
+    if (source) return;
+    source = new EventSource(live.dataset.stream);
+    source.addEventListener('open', () => { broken = false; });
+    source.addEventListener('error', () => {
+      broken = true;
+      // Refused: the session has ended, or has too many streams.
+      if (source?.readyState === EventSource.CLOSED) close();
+    });
+    source.addEventListener('state', (event) => {
+      last = performance.now();
+      show(live, event.data);
+      say(stage, live.querySelector('[data-stage]')?.dataset.stage ?? '');
+    });
+    source.addEventListener('axis', (event) => show(axis, event.data));
+    source.addEventListener('over', () => {
+      close();
+      // A note that somebody writes is not thrown away.
+      over = true;
+      if (!document.querySelector('textarea')?.value) location.replace(location.pathname);
+    });
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+
+  const tick = () => {
+    const quiet = Math.floor((performance.now() - last) / 1000);
+    const left = live.querySelector('[data-left]');
+    if (left) {
+      const seconds = Math.round(Number(left.dataset.left) - quiet);
+      say(left, seconds >= 0 ? `${seconds} s left` : `${-seconds} s longer than planned`);
+    }
+    if (over) say(news, 'The run is over. Load the page anew to see how it was judged.');
+    else if (broken || !source) say(news, 'The connection to the control room is lost. What is shown may be old; load the page anew.');
+    else say(news, quiet >= QUIET ? `No news from the run for ${quiet} s.` : 'Live.');
+  };
+
+  // A hidden page needs no stream: browsers have few for each server.
+  document.addEventListener('visibilitychange', () => (document.hidden || over ? close() : open()));
+  if (!document.hidden) open();
+  tick();
+  setInterval(tick, 1000);
+})();
