@@ -327,6 +327,33 @@ fn a_run_is_watched_while_its_log_grows() {
 }
 
 #[test]
+fn findings_and_the_course_of_scenarios_are_shown() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    assert!(room.get("/findings", &cookie).text().contains("None is open."));
+    let reports = folder.path().join("reports");
+    let log = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
+    let id = log.split_once("\"run\":\"").unwrap().1.split('"').next().unwrap().to_owned();
+    // The same run a day later, with a goal that it misses.
+    let later = "20261127-0602-demo-beef";
+    let (first, rest) = log.split_once('\n').unwrap();
+    let first =
+        first.replace("\"good\":\"85%\"", "\"good\":\"99.99%\"").replace("2026-11-26T", "2026-11-27T");
+    fs::create_dir(reports.join(later)).unwrap();
+    fs::write(reports.join(later).join("events.jsonl"), format!("{first}\n{rest}").replace(&id, later))
+        .unwrap();
+    let page = room.get("/findings", &cookie).text();
+    for part in ["users", "badge open", &format!("href=\"/runs/{later}\""), "99.99 %"] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    let page = room.get("/history", &cookie).text();
+    for part in ["2 runs: 1 held, 1 violated, 0 unknown", "2026-11-26: held, score", "2026-11-27: violated"] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    assert!(page.find("2026-11-26: held") < page.find("2026-11-27: violated"), "the newest last");
+}
+
+#[test]
 fn others_cannot_be_let_in_without_tls() {
     let folder = tempfile::tempdir().unwrap();
     let refused = firedrill(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);

@@ -2,7 +2,9 @@
 
 pub(crate) mod assets;
 pub(crate) mod audit;
+pub(crate) mod findings;
 pub(crate) mod halt;
+pub(crate) mod history;
 pub(crate) mod home;
 pub(crate) mod login;
 pub(crate) mod note;

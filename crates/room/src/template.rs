@@ -38,7 +38,8 @@ macro_rules! templates {
     };
 }
 templates![
-    "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit"
+    "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
+    "findings", "history"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

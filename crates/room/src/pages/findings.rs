@@ -1,0 +1,98 @@
+//! `/findings`: what drills have found and no later drill has shown to be right.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use firedrill_history::{Finding, Findings, State as Standing};
+use minijinja::context;
+use serde::{Deserialize, Serialize};
+
+use super::row::address;
+use crate::{
+    app::App,
+    runs::find,
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, blocking},
+    },
+};
+
+/// Number of findings that are shown.
+const MOST: usize = 200;
+
+/// The part of the address behind `?`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    /// Anything but nothing asks for closed ones, too.
+    #[serde(default)]
+    all: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    what: String,
+    state: &'static str,
+    scenario: String,
+    environment: String,
+    measured: String,
+    goal: String,
+    since: String,
+    runs: usize,
+    /// The last run that showed it, and its name in an address if it has a page.
+    seen_in: String,
+    page: Option<String>,
+    owner: String,
+    ticket: String,
+    note: String,
+}
+
+fn row(app: &App, finding: &Finding) -> Row {
+    let page = find(app.runs.reports(), &finding.seen_in).map(|_| address(&finding.seen_in));
+    Row {
+        id: finding.id.clone(),
+        what: finding.what(),
+        state: finding.state.word(),
+        scenario: finding.scenario.clone(),
+        environment: finding.environment.clone().unwrap_or_default(),
+        measured: finding.measured.clone(),
+        goal: finding.goal.clone(),
+        since: finding.opened.get(..10).unwrap_or(&finding.opened).to_owned(),
+        runs: finding.runs,
+        seen_in: finding.seen_in.clone(),
+        page,
+        owner: finding.owner.clone(),
+        ticket: finding.ticket.clone(),
+        note: finding.note.clone(),
+    }
+}
+
+/// `GET /findings`
+pub(crate) async fn findings(
+    State(app): State<Arc<App>>,
+    Who(session): Who,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Answer> {
+    let wants_all = asked.is_ok_and(|Query(asked)| !asked.all.is_empty());
+    blocking(&app, move |app| {
+        let Findings { all, why_not_kept } = app.runs.with(|history| history.findings())?;
+        let open = all.iter().filter(|finding| finding.state == Standing::Open).count();
+        let shown: Vec<&Finding> =
+            all.iter().filter(|finding| wants_all || finding.state == Standing::Open).collect();
+        let rows: Vec<Row> = shown.iter().take(MOST).map(|finding| row(app, finding)).collect();
+        let values = context! {
+            rows => value(&rows),
+            fewer => shown.len().saturating_sub(MOST),
+            open,
+            total => all.len(),
+            wants_all,
+            why_not_kept,
+        };
+        page("findings", ("Findings", "findings"), Some(&session), values)
+    })
+    .await
+}

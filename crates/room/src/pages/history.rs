@@ -1,0 +1,96 @@
+//! `/history`: the runs of each scenario, and how they went over time.
+
+use std::{path::Path, sync::Arc};
+
+use axum::{extract::State, response::Response};
+use firedrill_history::{Entry, Filter, once_each, scenarios};
+use minijinja::context;
+use serde::Serialize;
+
+use super::row::{address, colours, glyph};
+use crate::{
+    app::App,
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, blocking},
+    },
+};
+
+/// Number of the newest runs that are counted, and of those of a scenario that are drawn.
+const NEWEST: usize = 1_000;
+const DRAWN: usize = 20;
+/// Number of scenarios that are shown.
+const SCENARIOS: usize = 100;
+
+/// A run of a scenario, the oldest first.
+#[derive(Debug, Serialize)]
+struct Step {
+    address: String,
+    word: &'static str,
+    colours: &'static str,
+    glyph: &'static str,
+    score: Option<u8>,
+    day: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    scenario: String,
+    address: String,
+    runs: usize,
+    held: usize,
+    violated: usize,
+    unknown: usize,
+    flaky: String,
+    steps: Vec<Step>,
+}
+
+fn step(entry: &Entry, reports: &Path) -> Step {
+    let word = entry.ended_as(entry.is_running(reports));
+    Step {
+        address: address(&entry.folder),
+        word,
+        colours: colours(word),
+        glyph: glyph(word),
+        score: entry.score,
+        day: entry.started.as_deref().and_then(|at| at.get(..10)).unwrap_or_default().to_owned(),
+    }
+}
+
+/// `GET /history`
+pub(crate) async fn history(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+    blocking(&app, move |app| {
+        let asked = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
+        let runs = once_each(&asked.entries);
+        let of = |name: &str| {
+            let mut steps: Vec<&&Entry> =
+                runs.iter().filter(|run| run.scenario.as_deref() == Some(name)).collect();
+            let drawn = steps.split_off(steps.len().saturating_sub(DRAWN));
+            drawn.into_iter().map(|entry| step(entry, app.runs.reports())).collect()
+        };
+        let all = scenarios(&asked.entries);
+        let rows: Vec<Row> = all
+            .iter()
+            .take(SCENARIOS)
+            .map(|one| Row {
+                steps: of(&one.scenario),
+                address: address(&one.scenario),
+                scenario: one.scenario.clone(),
+                runs: one.runs,
+                held: one.held,
+                violated: one.violated,
+                unknown: one.unknown + one.refused_or_stopped,
+                flaky: one.flaky.to_string(),
+            })
+            .collect();
+        let values = context! {
+            rows => value(&rows),
+            fewer => all.len().saturating_sub(SCENARIOS),
+            counted => asked.entries.len(),
+            folders => asked.folders,
+        };
+        page("history", ("History", "history"), Some(&session), values)
+    })
+    .await
+}
