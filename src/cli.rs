@@ -6,6 +6,7 @@ pub mod args;
 mod ask;
 #[cfg(feature = "serve")]
 mod audit;
+mod calendar;
 pub mod check;
 mod collect;
 mod compare;
@@ -36,6 +37,7 @@ pub mod schema;
 #[cfg(feature = "serve")]
 mod serve;
 mod signals;
+mod slots;
 mod status;
 mod trend;
 mod undo;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Opens a report in a real browser, as a phone, a desk and paper show it. It must show its verdict and its charts, fit the width,
 # load nothing from anywhere, raise no error, and be accessible; its cursor, zoom and filters must show what its data says. Copies that are broken on purpose show that this can fail. The page over
-# many runs has to be all that, too.
+# many runs has to be all that, too, and so do the pages of the control room.
 #
 #   tests/pages.sh [REPORT.html]     default: reports/example/report.html, and an index over runs made of that
 #   FIREDRILL=PROGRAM                what writes that index; default: it is built
@@ -67,6 +67,7 @@ finding=$("$firedrill" findings --reports "$runs" | grep -om 1 'f-[0-9a-f]*') ||
 "$firedrill" findings set "$finding" --reports "$runs" --owner payments --ticket https://tickets.example/OPS-7 \
   --note "$(printf 'a note that is long enough to be broken %.0s' {1..4})" >&2
 "$firedrill" report "$runs"/20261116-*/ --format html --reports "$runs" >/dev/null || true
+"$firedrill" report "$runs"/20261110-*/ --format html --reports "$runs" >/dev/null || true
 for file in "$runs/index.html" "$runs"/20261116-*/report.html; do
   grep -q payments "$file" || {
     echo "error: $file does not show who sees to the finding" >&2
@@ -75,3 +76,6 @@ for file in "$runs/index.html" "$runs"/20261116-*/report.html; do
   echo "$(basename "$(dirname "$file")")/$(basename "$file")"
   node tests/pages/check.mjs "$file"
 done
+
+# The control room over these runs: people log in, watch a run, write a note, let somebody in.
+node tests/pages/room.mjs "$firedrill" "$runs"

@@ -45,7 +45,7 @@ fn person(folder: &Path, room: &Room, name: &str, role: &str) -> String {
     let link = String::from_utf8(made.stdout).unwrap();
     let start = format!("http://{}/login?link=", room.address);
     assert!(link.starts_with(&start), "{link}");
-    room.login(&link[start.len() - "/login?link=".len()..].trim())
+    room.login(link[start.len() - "/login?link=".len()..].trim())
 }
 
 #[test]
@@ -354,6 +354,31 @@ fn findings_and_the_course_of_scenarios_are_shown() {
 }
 
 #[test]
+fn the_next_slots_of_game_days_are_shown() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let page = room.get("/calendar", &cookie).text();
+    assert!(
+        page.contains("there is no folder `gamedays` here") && page.contains("Nothing is due."),
+        "{page}"
+    );
+    assert_eq!(room.get("/calendar.ics", &cookie).status, 409);
+    drop(room);
+    let gamedays = Path::new(env!("CARGO_MANIFEST_DIR")).join("gamedays");
+    let room = Room::start(FIREDRILL, folder.path(), &["--gamedays", gamedays.to_str().unwrap()]);
+    let cookie = room.login(&room.link);
+    let list = firedrill(Path::new(env!("CARGO_MANIFEST_DIR")), &["gameday", "list", "--json"]);
+    let days: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    let page = room.get("/calendar", &cookie).text();
+    for slot in days[0]["slots"].as_array().unwrap() {
+        let utc = slot["utc"].as_str().unwrap()[..16].replace('T', " ");
+        assert!(page.contains(&utc), "no {utc} in {page}");
+    }
+    assert!(page.contains(days[0]["name"].as_str().unwrap()), "{page}");
+    assert!(room.get("/calendar.ics", &cookie).text().starts_with("BEGIN:VCALENDAR\r\n"));
+}
+
+#[test]
 fn others_cannot_be_let_in_without_tls() {
     let folder = tempfile::tempdir().unwrap();
     let refused = firedrill(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
@@ -399,7 +424,7 @@ fn tampering_with_the_audit_log_is_found() {
     let text = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let write = |lines: &[&str]| {
-        fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap()
+        fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     };
     let changed = lines[1].replace("made, as admin", "made, as viewer");
     for (lines, by_itself) in [

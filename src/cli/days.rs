@@ -229,8 +229,18 @@ impl Day {
 
     /// Formats the problems for people, without those that were told: game days share scenarios, and those share fleets.
     pub(super) fn render(&self, told: &mut HashSet<String>) -> String {
+        self.rendered(true, told)
+    }
+
+    /// As [`Self::render`], without colours.
+    #[cfg(feature = "serve")]
+    pub(super) fn plain(&self, told: &mut HashSet<String>) -> String {
+        self.rendered(false, told)
+    }
+
+    fn rendered(&self, coloured: bool, told: &mut HashSet<String>) -> String {
         let all = std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report));
-        all.map(|report| report.render(true, WIDTH)).filter(|text| told.insert(text.clone())).collect()
+        all.map(|report| report.render(coloured, WIDTH)).filter(|text| told.insert(text.clone())).collect()
     }
 
     /// Returns the problems for machines, each once.

@@ -2,7 +2,6 @@
 
 mod list;
 mod show;
-mod slots;
 
 use std::{
     collections::HashSet,
@@ -13,18 +12,14 @@ use clap::Subcommand;
 use firedrill_gameday::ics;
 use jiff::Timestamp;
 
-use self::slots::From;
 use super::{
+    calendar::{FOLDER, events, found},
     days::{self, Day},
-    failure::{Failure, Result},
+    failure::Result,
     runs::ReportsArgs,
+    slots::{self, From},
 };
 use crate::{terminal, verdict::Exit};
-
-/// The folder of game days.
-const FOLDER: &str = "gamedays";
-/// The names of people and files in a calendar's description are joined by this.
-const LIST: &str = ", ";
 
 /// Options of `gameday`.
 #[derive(Debug, clap::Args)]
@@ -118,36 +113,6 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-/// Returns the files: those that are named, and those in folders that are named.
-fn found(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in named {
-        if !path.is_dir() {
-            if !path.exists() && path.as_path() == Path::new(FOLDER) {
-                return Err(Failure::new("there is no folder `gamedays` here")
-                    .help("name files or another folder; docs/gamedays.md shows how a game day is written"));
-            }
-            files.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path).map_err(|error| {
-            Failure::from(error).wrap(format!("the folder {} cannot be read", path.display()))
-        })?;
-        let mut there: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|end| end == "toml") && path.is_file())
-            .collect();
-        if there.is_empty() {
-            return Err(Failure::new(format!("there is no game day in {}", path.display())).help(
-                "game days are files that end with `.toml`; docs/gamedays.md shows how one is written",
-            ));
-        }
-        there.sort();
-        files.append(&mut there);
-    }
-    Ok(files)
-}
-
 fn calendar(files: &[PathBuf], from: From, next: usize, now: Timestamp) -> Result<Exit> {
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let all = days::inspect(&files, None, from.early());
@@ -161,38 +126,4 @@ fn calendar(files: &[PathBuf], from: From, next: usize, now: Timestamp) -> Resul
     let events: Vec<ics::Event> = all.iter().flat_map(|day| events(day, from, next)).collect();
     terminal::out(format_args!("{}", ics::calendar(&events, now)));
     Ok(Exit::Held)
-}
-
-fn events(day: &Day, from: From, next: usize) -> Vec<ics::Event> {
-    let Some(gameday) = &day.gameday else { return Vec::new() };
-    let lasts = days::signed(days::total(&day.drills));
-    let roles: Vec<String> = gameday.roles.iter().map(|(role, person)| format!("{role}: {person}")).collect();
-    let scenarios: Vec<String> =
-        day.drills.iter().filter_map(|drill| Some(drill.plan.as_ref()?.name.clone())).collect();
-    let longest = days::longest(&day.drills);
-    let mut about = format!(
-        "Scenarios: {}\nFleet: {}\nTakes up to {longest}\nTouches: {}",
-        scenarios.join(LIST),
-        gameday.fleet.display(),
-        crate::alike::names(&days::may_touch(&day.drills).into_iter().collect::<Vec<_>>())
-    );
-    if !roles.is_empty() {
-        about.push_str(&format!("\n{}", roles.join(LIST)));
-    }
-    let slots = gameday.schedule.upcoming(from.moment(gameday.schedule.zone()));
-    // Closed slots count, so that a game day that is never held ends this, too.
-    let held = slots.take(next).filter(|slot| gameday.why_closed(slot).is_none());
-    held.map(|slot| ics::Event {
-        name: gameday.name.clone(),
-        civil: slot.civil_text(),
-        starts: slot.starts().timestamp(),
-        lasts,
-        summary: format!("Game day {}", gameday.name),
-        about: match &slot.note {
-            Some(note) => format!("{about}\n{note}"),
-            None => about.clone(),
-        },
-        announce: gameday.announce.iter().map(|before| days::signed(*before)).collect(),
-    })
-    .collect()
 }

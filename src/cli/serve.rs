@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::outside::Program;
 use super::{
     ask::runtime,
+    calendar::FOLDER,
     failure::{Failure, Result, Wrap as _},
     login::login_name,
     runs::ReportsArgs,
@@ -44,6 +45,9 @@ pub(super) struct Args {
     listen: SocketAddr,
     #[command(flatten)]
     reports: ReportsArgs,
+    /// The folder of game days, whose slots are shown
+    #[arg(long, value_name = "DIR", default_value = FOLDER)]
+    gamedays: PathBuf,
     #[command(flatten)]
     state: StateArgs,
     /// The address that people type, of a proxy that speaks TLS
@@ -120,7 +124,7 @@ async fn serve(args: &Args) -> Result<()> {
     // Signals are taken before the first line is printed: whoever waits for that line may send one.
     let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).wrap("cannot wait for signals")?;
-    let room = Room::open(options, Arc::new(Program)).await?;
+    let room = Room::open(options, Arc::new(Program { gamedays: args.gamedays.clone() })).await?;
     outln!("the control room listens on {}; people open {}", room.address(), room.origin());
     errln!("head of its audit log: {}", room.head());
     if !args.no_link {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     audit::{Audit, Deed},
     live::{feed::Feeds, places::Places},
+    newest::Newest,
     options::Options,
     outside::Outside,
     runs::Runs,
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) runs: Runs,
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) tries: Tries,
+    pub(crate) newest: Newest,
     pub(crate) feeds: Feeds,
     pub(crate) places: Places,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.

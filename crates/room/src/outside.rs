@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use firedrill_wire::RunId;
+use serde::Serialize;
 
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,32 @@ pub enum Halted {
     Silent(String),
 }
 
+/// A slot of a game day, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Slot {
+    /// The game day's name.
+    pub gameday: String,
+    /// Its start in the zone of its schedule, with the offset.
+    pub local: String,
+    /// Its start in UTC.
+    pub utc: String,
+    /// The reason why it is skipped, or what else there is to know.
+    pub told: String,
+    /// Whether it is held.
+    pub held: bool,
+}
+
+/// The next slots of game days.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// In the order of their starts.
+    pub slots: Vec<Slot>,
+    /// What is wrong with the game days, and which of them are in each other's way; empty if nothing is.
+    pub problems: String,
+    /// The slots that are held, as iCalendar; `None` if a game day is wrong.
+    pub ics: Option<String>,
+}
+
 /// What a future of this crate's traits is.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -25,4 +52,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Asks the coordinator of a run on this machine to end it and to put everything back. `by` names the person. Takes a few seconds at
     /// most.
     fn halt<'a>(&'a self, run: &'a RunId, by: &'a str) -> Later<'a, Halted>;
+
+    /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
+    fn calendar(&self) -> Calendar;
 }

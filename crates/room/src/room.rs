@@ -10,6 +10,7 @@ use crate::{
     clock::now_s,
     error::RoomError,
     live::{feed::Feeds, places::Places},
+    newest::Newest,
     options::Options,
     outside::Outside,
     role::Role,
@@ -51,9 +52,21 @@ impl Room {
         store.set(ORIGIN, &origin)?;
         let head = started(&audit, &address)?;
         let runs = Runs::of(&options.reports, options.reading);
-        let (tries, feeds, places) = (Tries::default(), Feeds::default(), Places::default());
-        let app =
-            Arc::new(App { options, store, audit, runs, outside, tries, feeds, places, origin, cookie });
+        let (tries, newest, feeds, places) =
+            (Tries::default(), Newest::default(), Feeds::default(), Places::default());
+        let app = Arc::new(App {
+            options,
+            store,
+            audit,
+            runs,
+            outside,
+            tries,
+            newest,
+            feeds,
+            places,
+            origin,
+            cookie,
+        });
         // The first page does not wait for it. What is wrong with the runs is told by the pages.
         let reader = Arc::clone(&app);
         let _read = tokio::task::spawn_blocking(move || reader.runs.with(|_| Ok(()))).await;

@@ -11,7 +11,10 @@ use axum::{
 
 use crate::{
     app::App,
-    pages::{assets, audit, findings, halt, history, home, login, note, people, report, run, runs, stream},
+    pages::{
+        assets, audit, calendar, findings, halt, history, home, login, note, people, report, run, runs,
+        stream,
+    },
     web::guard::guard,
 };
 
@@ -28,6 +31,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/report", get(report::report))
         .route("/runs/{id}/halt", post(halt::halt))
         .route("/runs/{id}/notes", post(note::note))
+        .route("/calendar", get(calendar::calendar))
+        .route("/calendar.ics", get(calendar::ics))
         .route("/findings", get(findings::findings))
         .route("/history", get(history::history))
         .route("/people", get(people::people))

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use firedrill_gameday::{Gameday, Slot};
 use serde::Serialize;
 
-use super::slots::{From, JsonSlot, cells};
 use crate::{
     cli::{
         days::{self, WIDTH},
         failure::Result,
         output::{print_json, table},
+        slots::{From, JsonSlot, cells},
     },
     diagnostic::{JsonProblem, Report},
     terminal,

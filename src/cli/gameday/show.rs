@@ -9,7 +9,6 @@ use firedrill_gameday::{
 use firedrill_history::{Filter, minute};
 use jiff::{SignedDuration, Timestamp};
 
-use super::slots::{From, cells};
 use crate::{
     alike,
     cli::{
@@ -17,6 +16,7 @@ use crate::{
         failure::Result,
         output::table,
         runs::history_of,
+        slots::{From, cells},
     },
     plan::{Inspection, Plan, model::Attack, print},
     terminal,

@@ -5,7 +5,7 @@ use firedrill_wire::Span;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
-use crate::cli::days::{clock, local};
+use super::days::{clock, local};
 
 /// The moment at which a preview begins.
 #[derive(Clone, Copy, Debug)]
