@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -124,8 +124,9 @@ impl Drop for Room {
 
 /// Reads a stream until a line begins like this, and returns all lines up to it.
 pub(crate) fn until(stream: &mut impl BufRead, begin: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+    let (mut lines, end) = (Vec::new(), Instant::now() + Duration::from_secs(60));
     loop {
+        assert!(Instant::now() < end, "no `{begin}` came: {lines:?}");
         let mut line = String::new();
         assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{begin}`: {lines:?}");
         lines.push(line.trim_end().to_owned());
