@@ -83,7 +83,7 @@ struct LinkArgs {
     /// The person
     #[arg(long = "as", value_name = "NAME")]
     name: String,
-    /// What the person may do: viewer, operator or admin
+    /// The person's role: viewer, operator or admin
     #[arg(long)]
     role: Role,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Where the control room listens, and where its things are.
+//! The control room's address, and its files.
 
 use std::{net::SocketAddr, path::PathBuf};
 

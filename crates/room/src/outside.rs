@@ -1,4 +1,4 @@
-//! What the control room needs of the program around it: the way to runs that go on.
+//! The part of the program around the control room that it needs: the way to runs that go on, and to game days.
 
 use std::{future::Future, pin::Pin};
 
@@ -38,13 +38,13 @@ pub struct Slot {
 pub struct Calendar {
     /// In the order of their starts.
     pub slots: Vec<Slot>,
-    /// What is wrong with the game days, and which of them are in each other's way; empty if nothing is.
+    /// The problems of the game days, and which of them are in each other's way; empty if nothing is.
     pub problems: String,
     /// The slots that are held, as iCalendar; `None` if a game day is wrong.
     pub ics: Option<String>,
 }
 
-/// What a future of this crate's traits is.
+/// A future that a trait of this crate returns.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The program around the control room.

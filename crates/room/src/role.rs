@@ -1,4 +1,4 @@
-//! What a person may do.
+//! Roles: the things that a person may do.
 
 use std::str::FromStr;
 

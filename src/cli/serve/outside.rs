@@ -1,4 +1,4 @@
-//! What the control room can do only through this program.
+//! This program's part of the control room: halts by sockets, and game days.
 
 use std::{
     collections::HashSet,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the first line has in place of a digest.
+/// The first line has this in place of a digest.
 pub(super) const NONE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A line: who did what, and how that went.
@@ -22,13 +22,13 @@ pub(crate) struct Line {
     pub(crate) what: String,
     /// The run, person or session that it was about.
     pub(crate) on: String,
-    /// How it went.
+    /// The result.
     pub(crate) outcome: String,
     /// The SHA-256 of the line before, without its line break, in hexadecimal digits.
     pub(crate) prev: String,
 }
 
-/// What a line says, before it has its place in the chain.
+/// The content of a line, before it has its place in the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Deed {
     /// As in [`Line`].

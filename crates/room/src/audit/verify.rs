@@ -12,7 +12,7 @@ use crate::{error::RoomError, secret::sha256};
 /// Maximum length of a line, in bytes.
 const LINE_MOST: u64 = 1 << 20;
 
-/// What is known of an audit log.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// The head of its whole part.

@@ -1,4 +1,4 @@
-//! What viewers of a run see of it: its state, and its time axis, as parts of a page.
+//! The view of a run: its state and its time axis, as parts of a page.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub(crate) struct Frame {
     pub(crate) seq: u64,
     /// Wall clock of the run's time 0, RFC 3339 UTC.
     pub(crate) wall: String,
-    /// What does not change.
+    /// The part that does not change.
     pub(crate) head: String,
     /// Its state.
     pub(crate) state: String,
@@ -37,7 +37,7 @@ pub(crate) struct Frame {
     pub(crate) over: bool,
 }
 
-/// What is measured of the attack that goes on, or of the last one.
+/// The measurements of the attack that goes on, or of the last one.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Figures {
     /// Attack and phase.

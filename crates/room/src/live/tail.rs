@@ -14,7 +14,7 @@ use crate::runs::Course;
 #[derive(Debug)]
 pub(super) struct Tail {
     path: PathBuf,
-    /// Where the next line begins.
+    /// The position of the next line.
     offset: u64,
     /// The run, by all lines before that.
     pub(super) course: Course,

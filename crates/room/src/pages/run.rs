@@ -34,7 +34,7 @@ const NOTES: usize = 200;
 /// The part of the address behind `?`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
-    /// What was done just now; see [`said`].
+    /// The action that was done just now; see [`said`].
     #[serde(default)]
     done: String,
 }
@@ -83,7 +83,7 @@ fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
     }
 }
 
-/// What is shown of a run besides its notes.
+/// The content of the page besides the notes.
 #[derive(Debug, Default)]
 struct Shown {
     wall: String,
@@ -97,7 +97,7 @@ struct Shown {
     damage: String,
 }
 
-/// What is shown of a run by its log alone.
+/// Returns the content by the log alone.
 fn by_log(path: &FilePath) -> Result<Shown, String> {
     if !path.is_file() {
         return Err(format!("there is no file {LOG} in its folder"));
@@ -124,7 +124,7 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     Ok(Shown { wall: course.wall, head, state, dead, goes_on, ..Shown::default() })
 }
 
-/// What is shown of a run that goes on: the newest frame, as its viewers get it.
+/// Returns the content for a run that goes on: the newest frame, as its viewers get it.
 async fn now(app: &App, folder: &FilePath) -> Option<Shown> {
     let mut frames = app.feeds.follow(folder);
     let frame = timeout(PATIENCE, frames.wait_for(|frame| frame.seq > 0 || frame.over)).await.ok()?.ok()?;

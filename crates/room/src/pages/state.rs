@@ -74,7 +74,7 @@ fn open(course: &Course) -> Vec<OpenRow> {
 
 fn hosts(course: &Course) -> Vec<HostRow> {
     let mut all: Vec<_> = course.hosts.iter().collect();
-    // What people have to see to comes first.
+    // Hosts that a person has to look at come first.
     all.sort_by_key(|(_, end)| end.state == HostState::Clean);
     let rows = all.into_iter().take(NAMED).map(|(host, end)| HostRow {
         host: host.clone(),
@@ -94,7 +94,7 @@ fn word(card: &Scorecard) -> &'static str {
     }
 }
 
-/// What templates show of a run. Without a card it goes on.
+/// Returns the values of a run for templates. Without a card it goes on.
 pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     let word = card.map_or("running", word);
     let (story, why) = card.map(|card| (card.story.clone(), card.why.clone())).unwrap_or_default();

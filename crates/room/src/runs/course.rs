@@ -33,7 +33,7 @@ pub(crate) struct Course {
     pub(crate) phase: Option<(usize, Phase, i64, i64)>,
     /// The attack that waits for people, and how many it needs.
     pub(crate) asked: Option<(usize, u32)>,
-    /// How attacks ended, by their places in the plan.
+    /// The ends of attacks, by their places in the plan.
     pub(crate) ended: BTreeMap<usize, (Outcome, Option<Verdict>)>,
     /// The injections that something may be there of to undo.
     pub(crate) open: BTreeMap<InjectionId, Open>,
@@ -41,7 +41,7 @@ pub(crate) struct Course {
     pub(crate) lost: BTreeSet<String>,
     /// The final states of hosts.
     pub(crate) hosts: BTreeMap<String, EndState>,
-    /// How the run ended. A log that was completed later has several ends; the last counts.
+    /// The end of the run. A log that was completed later has several ends; the last counts.
     pub(crate) outcome: Option<RunOutcome>,
     /// The number and time of the last record.
     pub(crate) seq: u64,

@@ -21,9 +21,9 @@ pub(crate) struct Session {
     pub(crate) id: i64,
     /// The person.
     pub(crate) name: String,
-    /// What the person may do.
+    /// The person's role.
     pub(crate) role: Role,
-    /// What the browser says of itself.
+    /// The browser's name, as it says.
     pub(crate) agent: String,
     /// Its beginning, in seconds since 1970.
     pub(crate) began_s: i64,

@@ -15,7 +15,7 @@ use crate::app::App;
 
 /// Time until a request is answered; streams begin within it.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What pages may load: nothing but what this server has, and no script or style in the page.
+/// The policy of pages: they load only files of this server, and run no script or style of their own text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 

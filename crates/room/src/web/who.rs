@@ -1,4 +1,4 @@
-//! Who asks: the session of a request's cookie, and what it may do.
+//! The session of a request's cookie, and the things that it may do.
 
 use std::sync::Arc;
 
