@@ -1,4 +1,4 @@
-//! Which address is which page.
+//! The addresses of the pages.
 
 use std::sync::Arc;
 

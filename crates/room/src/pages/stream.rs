@@ -43,7 +43,7 @@ struct Viewer {
     axis: u64,
     waiting: VecDeque<Event>,
     over: bool,
-    /// When it was looked whether the session goes on.
+    /// The time of the last look at whether the session goes on.
     looked: Instant,
     _place: Place,
 }
