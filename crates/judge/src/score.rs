@@ -21,7 +21,7 @@ mod facts;
 pub mod figure_card;
 mod figures;
 pub mod format;
-mod host_log;
+pub(crate) mod host_log;
 pub mod injection_card;
 pub mod interval;
 mod judge;

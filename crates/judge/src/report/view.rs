@@ -12,6 +12,7 @@ mod host_log;
 mod lanes;
 mod log_rates;
 mod metric;
+mod plan;
 mod shown;
 pub(super) mod sketch;
 mod summary;
@@ -42,6 +43,7 @@ use figures::{CauseView, FigureView, longest_outage, partial};
 use host_log::LogView;
 use log_rates::LogRun;
 use metric::{MetricRun, MetricView};
+use plan::PlanView;
 pub(super) use shown::range;
 pub use shown::{alarm, measured};
 use shown::{errors, fault_measured, with_unit};
@@ -153,16 +155,6 @@ pub(crate) struct VantageView {
     pub(crate) counts: bool,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct PlanView {
-    pub(crate) digest: String,
-    pub(crate) rows: Vec<(String, String)>,
-    pub(crate) probes: Vec<(String, String)>,
-    pub(crate) objectives: Vec<(String, String)>,
-    pub(crate) attacks: Vec<(String, String)>,
-    pub(crate) warnings: Vec<String>,
-}
-
 impl View {
     pub(crate) fn of(input: &Input<'_>) -> Self {
         let card = &input.card;
@@ -205,7 +197,7 @@ impl View {
             vantages: vantages(input),
             timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
-            plan: facts.plan.map(plan_view),
+            plan: facts.plan.map(PlanView::of),
             events: events(input),
             notes: notes(input),
             hosts: alike::hosts(&card.hosts),
@@ -347,80 +339,5 @@ fn objective_view(
                 counts: one.counts,
             })
             .collect(),
-    }
-}
-
-fn plan_view(plan: &Plan) -> PlanView {
-    let mut rows = vec![("scenario".to_owned(), plan.file.clone())];
-    rows.extend(plan.environment.clone().map(|environment| ("environment".to_owned(), environment)));
-    rows.extend(plan.meta.iter().map(|(key, value)| (key.clone(), value.clone())));
-    rows.extend(plan.params.iter().map(|(key, value)| (format!("parameter {key}"), value.clone())));
-    rows.push(("lease".to_owned(), plan.lease.to_string()));
-    rows.push(("seed".to_owned(), plan.seed.to_string()));
-    let hosts: Vec<_> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
-    rows.push(("fleet".to_owned(), firedrill_plan::alike::names(&hosts)));
-    for guard in &plan.guard.abort_on {
-        let text = format!("abort when {} is violated by itself over {}", guard.objective, guard.over);
-        rows.push(("guard".to_owned(), text));
-    }
-    for source in &plan.sources {
-        let at = format!("{}: {}", source.kind.name(), source.kind.place());
-        let text = match source.kind.listens() {
-            Some(_) => at,
-            None => format!("{at}, time-out {}", source.timeout),
-        };
-        rows.push((format!("source {}", source.name), text));
-    }
-    for guard in &plan.guard.abort {
-        let text = format!(
-            "abort when less than {} of {} is good over {}",
-            guard.good_below, guard.probe, guard.over
-        );
-        rows.push(("guard".to_owned(), text));
-    }
-    PlanView {
-        digest: plan.digest(),
-        rows,
-        probes: plan
-            .probes
-            .iter()
-            .map(|probe| {
-                let from = firedrill_plan::alike::names(&probe.from);
-                let what = probe.kind.about().measures;
-                let text =
-                    format!("{what}, {} a second, time-out {}, from {from}", probe.rate, probe.timeout);
-                (probe.name.clone(), text)
-            })
-            .collect(),
-        objectives: plan
-            .objectives
-            .iter()
-            .map(|one| (one.name.clone(), format!("{}: {}", one.probe, crate::score::goal_text(one))))
-            .chain(plan.metrics.iter().map(|one| {
-                let text =
-                    format!("{}: {}: {}", one.source, one.asks.words(), crate::score::metric::goal_text(one));
-                (one.name.clone(), text)
-            }))
-            .chain(plan.alerts.iter().map(|one| {
-                (one.name.clone(), format!("{}: {}", one.source, crate::score::alert::goal_text(one)))
-            }))
-            .collect(),
-        attacks: plan
-            .attacks
-            .iter()
-            .map(|attack| {
-                let faults = alike::faults(attack);
-                let times = format!(
-                    "baseline {}, hold {}, recovery {}, settle {}",
-                    attack.baseline, attack.hold, attack.recovery, attack.settle
-                );
-                let said: Vec<String> = attack.means.iter().cloned().chain(faults).collect();
-                (
-                    attack.name.clone(),
-                    format!("{}; {times}; judged by {}", said.join(", "), attack.judge.join(", ")),
-                )
-            })
-            .collect(),
-        warnings: plan.warnings.clone(),
     }
 }

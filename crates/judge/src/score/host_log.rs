@@ -17,13 +17,18 @@ use crate::{
     verdict::Verdict,
 };
 
+/// Describes the goal of an objective for a log.
+pub(crate) fn goal_text(objective: &LogObjective) -> String {
+    let during: Vec<_> = objective.during.iter().map(|phase| phase_word(*phase)).collect();
+    format!("{} in {}", objective.goal.words(), format::list(&during))
+}
+
 /// Judges one objective. The worst host decides.
 pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> ObjectiveCard {
-    let during: Vec<_> = objective.during.iter().map(|phase| phase_word(*phase)).collect();
     let mut card = ObjectiveCard {
         name: objective.name.clone(),
         probe: String::new(),
-        goal: format!("{} in {}", objective.goal.words(), format::list(&during)),
+        goal: goal_text(objective),
         verdict: Verdict::Unknown,
         why: format!("the plan has no host with the log `{}`", objective.log),
         measured: Measured { unit: Unit::Number, ..Measured::default() },

@@ -102,7 +102,7 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     let Some(figure) = figure(attack) else {
         let told = told(attack);
         if attack.verdict == Some(Verdict::Held) && !told.is_empty() {
-            return format!("while {}{told}", during(attack, plan));
+            return format!("while {}, {told}", during(attack, plan));
         }
         let why = attack.why.first().map_or("no probe is judged", String::as_str);
         return format!("in “{}” {why}", attack.name);
@@ -121,25 +121,30 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         (Some(_), _) => format!("while {during}, users saw no errors"),
         (None, _) => format!("while {during}, nothing was measured"),
     };
-    text.push_str(&told(attack));
     match figure.recovered_us {
         Some(0) => text.push_str(", and all was well at the heal"),
-        Some(took) => text.push_str(&format!(", and were back {} after the heal", format::time(took))),
+        Some(took) => {
+            text.push_str(&format!(", and requests were good again {} after the heal", format::time(took)))
+        }
         None if attack.healed_us.is_some() => {
-            text.push_str(", and nothing shows that they were back after the heal");
+            text.push_str(", and nothing shows that requests were good again after the heal");
         }
         None => text.push_str(", and nothing shows that it was healed"),
+    }
+    let told = told(attack);
+    if !told.is_empty() {
+        text.push_str(&format!("; {told}"));
     }
     text
 }
 
-/// Says after how long the attack's alert fired: the slowest of those that were judged, if the time of each is known.
+/// Describes the time until the attack's alert fired: of the slowest of those that were judged. Empty if the time of one is unknown.
 fn told(attack: &AttackCard) -> String {
     let alerts = || attack.objectives.iter().filter_map(|one| one.alert.as_deref());
     let known = |card: &AlertCard| Some((card.detected?.high_us?, card.alert.clone()));
     let Some(all) = alerts().map(known).collect::<Option<Vec<_>>>() else { return String::new() };
     match all.into_iter().max() {
-        Some((us, alert)) => format!(", the alert {alert} fired {} after the start", format::time(us)),
+        Some((us, alert)) => format!("the alert {alert} fired {} after the start", format::time(us)),
         None => String::new(),
     }
 }
