@@ -1,4 +1,5 @@
-//! Filters of queueing disciplines and classes, without the statistics of their actions.
+//! Reads the filters of all queueing disciplines and classes. Leaves out values that change by themselves: counters, times, and indexes
+//! that the kernel chooses.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::host::Host;
 
-/// The parents of the filters of `ingress` and `clsact`.
+/// Parent handles of the filters on `ingress` and `clsact`.
 const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
 
@@ -23,7 +24,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
         let index = qdisc.u32(4);
         match attr::text(&qdisc.attrs, 1).as_deref() {
             Some("ingress" | "clsact") => places.extend([(index, INGRESS), (index, EGRESS)]),
-            // A qdisc without a handle (noqueue, the default) cannot have filters.
+            // A qdisc with the handle 0 (`noqueue`, or the one that an interface gets by itself) cannot have filters.
             _ if qdisc.u32(8) == 0 => {}
             _ => places.push((index, qdisc.u32(8))),
         }
@@ -37,7 +38,8 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     for (index, parent) in places {
         for filter in dump("filters", FILTERS, &qdiscs::header(index, parent))? {
             if filter.u32(12) != parent {
-                continue; // an egress question to an ingress qdisc is answered as if it were about ingress
+                // An `ingress` qdisc answers the question about egress with its ingress filters.
+                continue;
             }
             let info = filter.u32(16);
             let key = format!(
@@ -49,7 +51,8 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             );
             let options = match attr::text(&filter.attrs, 1).as_deref() {
                 Some("u32") => u32_filter,
-                Some("basic" | "flower") => act_3,
+                Some("basic") => basic,
+                Some("flower") => act_3,
                 Some("matchall") => act_2,
                 Some("bpf" | "cgroup") => act_1,
                 Some("fw") => act_4,
@@ -92,37 +95,119 @@ fn act_3(kind: u16) -> Mask {
     if kind == 3 { Mask::Nest(actions) } else { Mask::Keep }
 }
 
+/// Actions and hit counts.
+fn basic(kind: u16) -> Mask {
+    if kind == 5 { Mask::Drop } else { act_3(kind) }
+}
+
 fn act_4(kind: u16) -> Mask {
     if kind == 4 { Mask::Nest(actions) } else { Mask::Keep }
 }
 
 fn actions(_: u16) -> Mask {
-    Mask::Nest(action)
+    Mask::Text(action)
 }
 
-/// Statistics; the kernel chooses the index.
-fn action(kind: u16) -> Mask {
+/// Formats one action by its kind (attribute 1), because kinds number their options differently.
+fn action(bytes: &[u8]) -> String {
+    let mask = match attr::text(bytes, 1).as_deref() {
+        Some("csum" | "nat" | "ct" | "connmark" | "ife") => parameters_first,
+        Some("police") => police,
+        Some("ctinfo") => ctinfo,
+        _ => times_first,
+    };
+    format!("{{{}}}", canonical(bytes, mask))
+}
+
+/// Drops the statistics and the index, and formats the options by `options`.
+fn of_action(kind: u16, options: fn(u16) -> Mask) -> Mask {
     match kind {
-        2 => Mask::Nest(action_options),
+        2 => Mask::Nest(options),
         3 | 4 => Mask::Drop,
         _ => Mask::Keep,
     }
 }
 
-/// Times; and of the parameters the index, reference count and bind count, which are in the first 20 bytes of all
-/// common kinds except `police`.
-fn action_options(kind: u16) -> Mask {
-    match kind {
+/// Most kinds: times are option 1, parameters option 2.
+fn times_first(kind: u16) -> Mask {
+    of_action(kind, |option| match option {
         1 => Mask::Drop,
-        2 => Mask::Text(|parameters| {
-            let mut parameters = parameters.to_vec();
-            for (position, byte) in parameters.iter_mut().enumerate() {
-                if matches!(position, 0..=3 | 12..=19) {
-                    *byte = 0;
-                }
-            }
-            hex(&parameters)
-        }),
+        2 => Mask::Text(parameters),
         _ => Mask::Keep,
+    })
+}
+
+/// Parameters are option 1, times option 2.
+fn parameters_first(kind: u16) -> Mask {
+    of_action(kind, |option| match option {
+        1 => Mask::Text(parameters),
+        2 => Mask::Drop,
+        _ => Mask::Keep,
+    })
+}
+
+/// Times are option 2, parameters option 3.
+fn ctinfo(kind: u16) -> Mask {
+    of_action(kind, |option| match option {
+        2 => Mask::Drop,
+        3 => Mask::Text(parameters),
+        _ => Mask::Keep,
+    })
+}
+
+/// Parameters are option 1 (`struct tc_police`), times option 6.
+fn police(kind: u16) -> Mask {
+    of_action(kind, |option| match option {
+        1 => Mask::Text(|bytes| without(bytes, |at| matches!(at, 0..=3 | 44..=51))),
+        6 => Mask::Drop,
+        _ => Mask::Keep,
+    })
+}
+
+/// Formats parameters that begin with the kernel's `tc_gen`: without index, reference count and bind count.
+fn parameters(bytes: &[u8]) -> String {
+    without(bytes, |at| matches!(at, 0..=3 | 12..=19))
+}
+
+/// Formats bytes with some of them set to zero.
+fn without(bytes: &[u8], hidden: fn(usize) -> bool) -> String {
+    let kept: Vec<u8> =
+        bytes.iter().enumerate().map(|(at, byte)| if hidden(at) { 0 } else { *byte }).collect();
+    hex(&kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use firedrill_netlink::Attrs;
+
+    use super::*;
+
+    /// An action as the kernel reports it: parameters of 20 bytes or more whose `hidden` bytes differ, and times.
+    fn reported(kind: &str, options: [u16; 2], seen: u32, limit: u32) -> String {
+        let (length, counts) = if kind == "police" { (56, 44..52) } else { (20, 12..20) };
+        let mut parameters = vec![7; length];
+        parameters[0..4].copy_from_slice(&seen.to_ne_bytes());
+        parameters[4..8].copy_from_slice(&limit.to_ne_bytes());
+        parameters[counts].fill(u8::try_from(seen).unwrap());
+        let [at, times] = options;
+        let inner = Attrs::new().bytes(at, &parameters).be32(times, seen);
+        let all = Attrs::new().text(1, kind).nest(2, &inner).be32(4, seen);
+        action(&all.after(&[]).expect("short"))
+    }
+
+    #[test]
+    fn what_the_kernel_counts_in_an_action_is_no_change_and_its_parameters_are() {
+        for (kind, options) in [
+            ("gact", [2, 1]),
+            ("mirred", [2, 1]),
+            ("csum", [1, 2]),
+            ("nat", [1, 2]),
+            ("police", [1, 6]),
+            ("ctinfo", [3, 2]),
+        ] {
+            let before = reported(kind, options, 1, 100);
+            assert_eq!(before, reported(kind, options, 2, 100), "{kind}");
+            assert_ne!(before, reported(kind, options, 1, 101), "{kind}");
+        }
     }
 }
