@@ -1,21 +1,21 @@
-//! The agent's server for coordinators: HTTP/2, JSON and server-sent events over mutual TLS 1.3, and nothing else.
+//! The agent's server for coordinators: HTTP/2, JSON and server-sent events over mutual TLS 1.3. It offers no other protocol.
 //!
 //! The server handles certificates, limits and bytes; [`Control`] handles the calls. The server never speaks without
-//! TLS, never lets a caller harm whose certificate it cannot fully verify, and never refuses to heal because a
-//! certificate or a revocation list is out of date.
+//! TLS. It accepts a fault only from a caller whose certificate it has fully verified, and it accepts an undo also where a
+//! certificate or a revocation list has expired.
 //!
 //! | what | limit |
 //! |---|---|
-//! | a TLS handshake | 5 s; 64 at the same time, a newcomer pushes the oldest out |
-//! | connections of known peers | 256; a newcomer pushes one out, of whoever holds most: their longest idle, else their oldest |
+//! | a TLS handshake | 5 s; 64 at the same time; at the limit, a new handshake closes the oldest one |
+//! | connections of authenticated peers | 256; at the limit, a new one closes one of the peer that has most: the longest idle, or the oldest if none is idle |
 //! | a connection without a call | 60 s |
 //! | calls at the same time on a connection | 64; headers 16 KiB |
-//! | the rest of a request that was refused | 4 MiB and 2 s are read and thrown away |
+//! | the unread body of a refused request | 4 MiB or 2 s are read and discarded |
 //! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |
 //! | a peer that does not answer an HTTP/2 ping | 1 s to the ping, 2 s for the answer |
 //!
-//! Slow calls have lanes of their own, so that renewals, the clock and undos never wait behind them.
-//! The runtime's pool of blocking threads needs 40 threads or more (tokio's default is 512).
+//! Slow calls have lanes (limits of workers) of their own, so that renewals, reads of the clock and undos never wait behind them.
+//! The caller gives the runtime 40 blocking threads or more (tokio's default is 512).
 
 mod accept;
 mod app;

@@ -1,8 +1,8 @@
-//! Keeps runs apart: a run is refused while another one uses the same hosts or measures the same addresses, because each would measure
-//! the other's faults and call them its own.
+//! Refuses a run while another one uses the same hosts or measures the same addresses. Otherwise each run would count the other's faults
+//! as its own.
 //!
-//! Runs on this machine are found by their sockets, also between two attacks. Runs of other machines, and of users whose sockets
-//! cannot be reached, are found only by the faults that their hosts have at the moment; `bounds.rs` keeps the limits of a guard over all of them.
+//! Runs on this machine are found by their sockets, even while no fault is active. Runs of other machines, and of users whose sockets
+//! cannot be reached, are found only by the faults that their hosts have at the moment; `bounds.rs` applies the limits of a guard (`keep`, `max_share`) to the faults of all runs.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,9 +24,9 @@ use crate::{
     plan::{Plan, model::COORDINATOR, print},
 };
 
-/// The advice to whoever meets another run.
+/// The advice where another run is in the way.
 pub(super) const BESIDE: &str =
-    "wait for its end, or run beside it with --beside-others; each then shows the other's faults";
+    "wait for its end, or run beside it with --beside-others; each report then contains the other's faults";
 
 /// Takes the hosts and addresses of this run, until the socket is dropped. The inner error is the run that uses some of them.
 /// Without a socket, agents still report an undo, and other runs do not see this one.

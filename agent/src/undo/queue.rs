@@ -1,10 +1,11 @@
-//! Undoes a queue of packets. Only the process that serves it can stop it, and it ends with that process.
+//! Undoes a fault that holds packets in a queue of the kernel. Only the process that reads the queue can stop it; the queue ends when that
+//! process ends.
 
 use super::undone::Undone;
 use crate::host::Host;
 
-/// Stops it if it runs here, and sends the packets that it holds. Otherwise there is nothing to do: its owner has died,
-/// and the kernel lets packets pass if nobody listens to a queue.
+/// Stops the queue if this process reads it, and sends on the packets that it holds. Otherwise another process read it, and there is
+/// nothing to do: the kernel lets packets pass where no process reads a queue, because our rules say `bypass`.
 #[must_use]
 pub fn apply(host: &Host, number: u16) -> Undone {
     let detail = match host.queues.counts(number) {

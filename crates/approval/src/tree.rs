@@ -1,8 +1,9 @@
-//! A tree of digests over the faults of a plan. An approver signs its root; an agent verifies its own faults by a short proof, and needs
-//! nothing of the other hosts.
+//! A hash tree (Merkle tree) over the faults of a plan. An approver signs its root. An agent verifies its own faults by a short proof, and
+//! needs no data of other hosts.
 //!
-//! A hash tree as in RFC 6962 (leaves and nodes are hashed with different prefixes), whose pairs are sorted, so that a proof is the
-//! list of the neighbours on the way to the root. The last node of a level with an odd number goes up unchanged.
+//! As in RFC 6962, leaves and nodes are hashed with different prefixes. Unlike there, the two digests of a pair are sorted before they are
+//! hashed, so a proof is only the list of the neighbours on the way to the root. If a level has an odd number of nodes, its last node moves
+//! up unchanged.
 
 use std::collections::HashMap;
 
@@ -18,12 +19,12 @@ const LEAF: u8 = 0;
 const NODE: u8 = 1;
 const PEERS: u8 = 2;
 
-/// Makes the leaves of a plan's faults. Equal lists of peers are hashed once.
+/// Makes the leaves of a plan's faults. Equal lists of peers are hashed once: digests by the addresses of the lists in memory.
 #[derive(Default)]
 pub struct Leaves(HashMap<(usize, usize), Digest>);
 
 impl Leaves {
-    /// Returns the digest of one fault on one host: of the host's name, the fault with its peers as they are meant, and the hold.
+    /// Returns the digest of one fault on one host: of the host's name, the fault with its resolved peers, and the time for which it holds.
     pub fn leaf(&mut self, host: &str, fault: &Fault, hold: Span) -> Digest {
         let mut bare = fault.clone();
         let mut peers: Vec<Digest> = Vec::new();

@@ -1,7 +1,7 @@
-//! The control room: pages on the runs of a directory, the sessions of the people who look at them, and the audit log of what they did.
+//! The control room: web pages about the runs in a directory, the sessions of the people who look at them, and the audit log of what they did.
 //!
-//! It looks, takes notes and halts. It starts no run, asks no host, and judges no run in another way than `judge`. All its state is in one
-//! folder. What only the program around it can do comes through [`Outside`].
+//! It shows runs, stores notes, and can halt a run. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
+//! folder. The caller implements [`Outside`] for what this crate cannot do.
 
 mod app;
 mod audit;

@@ -1,6 +1,6 @@
 //! Makes and removes interfaces of kind `ifb`.
 //!
-//! Changes no interface that is not ours by name, kind and group.
+//! [`make`] changes only interfaces of ours: name, kind and group must match. Callers of [`remove`] check [`is_ifb`] first.
 
 use firedrill_netlink::{Attrs, NetlinkError, Reason, Socket, route};
 
@@ -10,35 +10,37 @@ use crate::{
 };
 
 const KIND: &str = "ifb";
-/// The attribute for the mode in which an interface generates its link-local address, and the mode that generates none;
-/// libc lacks both.
+/// The attribute for the mode in which an interface generates its link-local address. libc does not define it.
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+/// The mode that generates no link-local address. libc does not define it.
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
-/// The address family `AF_INET6` as the type of an attribute.
+/// The address family `AF_INET6`, as the type of an attribute in `IFLA_AF_SPEC`.
 const INET6: u16 = 10;
-/// The group of our interfaces. Unlike an alias it is set by the request that makes the interface.
+/// The group that marks an interface as ours. The request that creates the interface sets it, so no interface of ours is ever without it; an
+/// alias needs a second request.
 const OURS: u32 = 0xfd00;
 
-/// Whether it is an ifb of ours.
+/// Whether this tool has created the interface as an ifb.
 #[must_use]
 pub fn is_ifb(link: &Link) -> bool {
     link.name.starts_with(PREFIX) && link.kind == KIND && link.group == OURS
 }
 
-/// Makes an interface and sets it up; returns its index. An existing interface of that name is taken if it is ours, and is an
-/// error otherwise.
+/// Creates an interface and brings it up; returns its index. Uses an existing interface of that name if it is ours, and fails
+/// otherwise.
 pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
     let what = format!("make interface {name} ({KIND})");
     let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
     let made = route::Link::named(name).group(OURS).of_kind(KIND, &Attrs::new()).create(&mut socket, &what);
     match made {
         Err(error) if error.errno() != Some(libc::EEXIST) => return Err(error),
+        // An interface that existed is checked below.
         _ => {}
     }
     match link::all()?.into_iter().find(|one| one.name == name) {
         Some(one) if is_ifb(&one) => {
             let ours = || route::Link::numbered(one.index);
-            // No addresses, so that the kernel sends nothing over it. A host without IPv6 gives it none anyway.
+            // Without an IPv6 address the kernel sends no traffic of its own over the interface. EAFNOSUPPORT: the host has no IPv6.
             let mode = Attrs::new().bytes(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
             let families = Attrs::new().nest(INET6, &mode);
             let none = ours().with(&Attrs::new().nest(libc::IFLA_AF_SPEC, &families));
@@ -56,7 +58,7 @@ pub(super) fn make(name: &str, alias: &str) -> Result<u32, NetlinkError> {
     }
 }
 
-/// Removes an interface. Absent is success.
+/// Removes an interface by its index; `name` is for messages. Succeeds if the interface does not exist.
 pub(super) fn remove(name: &str, index: u32) -> Result<(), NetlinkError> {
     let what = format!("remove interface {name}");
     route::Link::numbered(index).remove(&mut Socket::open(libc::NETLINK_ROUTE)?, &what)

@@ -1,8 +1,8 @@
-//! Why a source has no value of a metric before any harm, in words.
+//! Explains why a source returned no usable value of a metric. A run checks this before any fault is injected.
 
 use crate::{log::Lack, plan::model::Metric};
 
-/// Says why the newest sample of a metric shows nothing.
+/// Explains why the newest sample of a metric cannot be used: a sentence about its source.
 pub(super) fn lacking(metric: &Metric, lack: Lack, series: u32) -> String {
     let asks = metric.asks.words();
     match lack {
