@@ -28,10 +28,20 @@ pub(super) fn start(service: &ServiceSpec, argv: &[String], out: File) -> io::Re
     unsafe {
         command.pre_exec(move || {
             nix::unistd::setsid()?;
+            default_signals();
             user.as_ref().map_or(Ok(()), Maps::enter)
         });
     }
     Ok(i32::try_from(command.spawn()?.id()).unwrap_or(-1))
+}
+
+/// Gives all signals their default effect, as a service manager does. A shell starts what runs in its background with SIGINT ignored, and
+/// `nohup` ignores SIGHUP; both are inherited, and a shell cannot trap a signal that was ignored when it began.
+fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: allowed between fork and exec; what has no default effect to set (SIGKILL, SIGSTOP) is an error that changes nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// The maps of a user namespace in which the host's root is one other user.

@@ -92,7 +92,13 @@ fn it_is_stopped_by_its_signal_and_killed_when_it_does_not_end() {
     polite.stop = StopSpec { signal: "SIGINT".into(), patience_ms: None };
     let mut stubborn = script("stubborn", "trap '' TERM; echo begun; while :; do sleep 0.05; done");
     stubborn.stop.patience_ms = Some(200);
-    let Some(lab) = up(&lab_of("stop", vec![polite, stubborn], vec![])) else { return };
+    // As if the lab was started in the background of a shell: its services must not inherit this.
+    // SAFETY: changes the effect of a signal that no test uses.
+    let ignore = |handler| unsafe { libc::signal(libc::SIGINT, handler) };
+    ignore(libc::SIG_IGN);
+    let lab = up(&lab_of("stop", vec![polite, stubborn], vec![]));
+    ignore(libc::SIG_DFL);
+    let Some(lab) = lab else { return };
     for (name, last) in
         [("polite", "bye\n"), ("stubborn", "supervisor: it did not end after SIGTERM; it is killed\n")]
     {
