@@ -77,6 +77,7 @@ fn owner(facts: &Facts) -> Owner {
             operator: facts.operator.clone(),
             measured_from: measured_from(plan),
             measured: measured(plan),
+            reached_at: reached_at(plan),
             until: until(plan, SystemTime::now()),
         },
     }
@@ -102,6 +103,25 @@ fn measured(plan: &Plan) -> Vec<String> {
     all.sort();
     all.dedup();
     all
+}
+
+/// Returns the names and addresses of the hosts that faults touch, each once.
+fn reached_at(plan: &Plan) -> Vec<String> {
+    let hosts = plan.by_name();
+    let mut all: Vec<String> = Vec::new();
+    for target in plan.targets() {
+        all.push(target.to_owned());
+        all.extend(hosts.get(target).iter().flat_map(|host| &host.addresses).map(ToString::to_string));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Returns the host of an address with a port.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Returns the time by which a run that begins now ends: every attack settles as late as it may, and each approval takes all of its time.
@@ -137,17 +157,23 @@ fn same(own: &Owner, other: &Owner) -> Vec<String> {
     }
     let ours = &own.claim;
     let theirs = &other.claim;
+    let hosts = |claim: &Claim| claim.measured.iter().map(|one| host_of(one).to_owned()).collect::<Vec<_>>();
+    let (our_hosts, their_hosts) = (hosts(ours), hosts(theirs));
     let clauses = [
         ("it has faults for ", &own.targets, &other.targets, " too"),
         ("it measures from ", &own.targets, &theirs.measured_from, ", where this run has faults"),
         ("it has faults for ", &ours.measured_from, &other.targets, ", where this run measures"),
         ("it measures ", &ours.measured, &theirs.measured, " too"),
+        ("it measures ", &ours.reached_at, &their_hosts, ", where this run has faults"),
+        ("it has faults for ", &our_hosts, &theirs.reached_at, ", which this run measures"),
     ];
     clauses
         .into_iter()
         .filter_map(|(before, ours, theirs, after)| {
             let theirs: std::collections::HashSet<&String> = theirs.iter().collect();
-            let both: Vec<&String> = ours.iter().filter(|one| theirs.contains(one)).collect();
+            let mut both: Vec<&String> = ours.iter().filter(|one| theirs.contains(one)).collect();
+            both.sort();
+            both.dedup();
             (!both.is_empty()).then(|| format!("{before}{}{after}", alike::names(&both)))
         })
         .collect()
@@ -162,15 +188,19 @@ pub(super) fn fault_of_another(status: &AgentStatus, run: &RunId) -> Option<Stri
 /// Describes an open injection of another run.
 pub(super) fn described(status: &AgentStatus, one: &OpenOne) -> String {
     let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
-    format!(
-        "{} has {} of run {} ({}, by {}; {}, at most {left} s more)",
-        status.host,
-        one.kind,
-        one.run,
-        one.about.drill,
-        one.about.operator,
-        if one.state == State::Armed { "armed" } else { "in force" },
-    )
+    let state = match one.state {
+        State::Armed => format!("armed, at most {left} s more"),
+        State::Undoing => "being put back".to_owned(),
+        State::Stuck => {
+            format!(
+                "it could not be put back: see `firedrill status`, then `firedrill undo --run {}`",
+                one.run
+            )
+        }
+        _ => format!("in force, at most {left} s more"),
+    };
+    let (host, kind, run, about) = (&status.host, &one.kind, &one.run, &one.about);
+    format!("{host} has {kind} of run {run} ({}, by {}; {state})", about.drill, about.operator)
 }
 
 #[cfg(test)]
@@ -187,6 +217,7 @@ mod tests {
                 operator: "bob".to_owned(),
                 measured_from: all(from),
                 measured: all(measured),
+                reached_at: all(targets),
                 until: "2026-12-04T14:30:00Z".to_owned(),
             },
         }
@@ -199,7 +230,14 @@ mod tests {
             (owner(&["app3"], &["app4"], &["db1:5432"]), &[][..]),
             (owner(&["app2"], &[], &[]), &["it has faults for app2 too"]),
             (owner(&["db1"], &["app1"], &[]), &["it measures from app1, where this run has faults"]),
-            (owner(&["edge1"], &[], &[]), &["it has faults for edge1, where this run measures"]),
+            (
+                owner(&["edge1"], &[], &[]),
+                &[
+                    "it has faults for edge1, where this run measures",
+                    "it has faults for edge1, which this run measures",
+                ],
+            ),
+            (owner(&["db1"], &[], &["app1:5432"]), &["it measures app1, where this run has faults"]),
             (owner(&[], &["edge1"], &["edge1:80"]), &["it measures edge1:80 too"]),
             (
                 owner(&["app1"], &[], &["edge1:80"]),
@@ -238,6 +276,8 @@ mod tests {
     fn addresses_and_hosts_of_a_plan_are_claimed_once() {
         let mut plan = firedrill_judge::testing::Drill::one().plan();
         assert_eq!(measured_from(&plan), ["canary"]);
+        assert!(reached_at(&plan).contains(&"app1".to_owned()), "{:?}", reached_at(&plan));
+        assert_eq!(["[fd00::1]:80", "edge1:443", "edge1"].map(host_of), ["fd00::1", "edge1", "edge1"]);
         let measured_once = measured(&plan);
         assert_eq!(measured_once.len(), 1, "{measured_once:?}");
         plan.probes.push(plan.probes[0].clone());

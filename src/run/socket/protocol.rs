@@ -56,6 +56,9 @@ pub(crate) struct Claim {
     pub(crate) measured_from: Vec<String>,
     /// The addresses that it measures: host and port.
     pub(crate) measured: Vec<String>,
+    /// The names and addresses of the hosts that its faults touch.
+    #[serde(default)]
+    pub(crate) reached_at: Vec<String>,
     /// The time by which it ends, unless approvals or undos take long: RFC 3339, UTC.
     #[serde(deserialize_with = "text::short")]
     pub(crate) until: String,
