@@ -43,8 +43,14 @@ fn requests_of(plan: &Plan) -> Result<Requests, String> {
 #[must_use]
 pub fn faults_of(plan: &Plan) -> Tree {
     let mut leaves = Leaves::default();
-    let injections = plan.attacks.iter().flat_map(|attack| &attack.injections);
-    Tree::of(injections.map(|one| leaves.leaf(&one.host, &one.fault, one.hold)).collect())
+    let mut all = Vec::new();
+    for (number, attack) in plan.attacks.iter().enumerate() {
+        for (place, one) in attack.injections.iter().enumerate() {
+            let place = format!("{}-{}", number + 1, place + 1);
+            all.push(leaves.leaf(&one.host, &place, &one.fault, one.hold));
+        }
+    }
+    Tree::of(all)
 }
 
 /// A valid approval.

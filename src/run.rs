@@ -226,6 +226,7 @@ async fn whole(
     if plan_only {
         return Ok((RunOutcome::Completed, answers));
     }
+    run.approvals.hosts_want(&answers);
     if let Some(why) = lacking(&run.facts.plan, &answers) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }

@@ -153,6 +153,7 @@ fn what_agents_answered_is_printed() {
         undo: vec!["start checkout through runit".to_owned()],
         switches: vec!["guardian".to_owned()],
         notes: vec!["it has 3 processes".to_owned()],
+        wants: 0,
         lacks: None,
         fingerprint: "f".to_owned(),
     };

@@ -304,6 +304,11 @@ impl Policy {
         ))
     }
 
+    /// Returns the number of people whose approval a kind of fault needs.
+    pub(crate) fn wants_approval(&self, kind: &str) -> u32 {
+        self.approval.as_ref().map_or(0, |approval| approval.wants(kind))
+    }
+
     /// Returns the approvals that a fault lacks, in words; `None` if it needs no more.
     pub(crate) fn lacks_approval(&self, kind: &str, approved: &Approved) -> Option<String> {
         self.approval.as_ref()?.lacks(kind, approved)

@@ -1,15 +1,20 @@
 //! Approvals of the attack that waits for them: files that were signed beforehand, answers on the terminal, and files
 //! that appear in the run's folder.
 //!
-//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, they
+//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, or if a host wants some, they
 //! come from different people, and none of them is the one who runs it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use firedrill_wire::api::Signed;
+use firedrill_wire::api::{Prepared, Signed};
 use tokio_util::sync::DropGuard;
 
-use super::{approval_watch, error::RunError, facts::Facts, recorder::Recorder, tasks::Tasks};
+use super::{
+    approval_watch, error::RunError, facts::Facts, phases::prepare::Answer, recorder::Recorder, tasks::Tasks,
+};
 use crate::{
     approval::{self, Approval},
     log::Event,
@@ -36,6 +41,8 @@ pub(super) struct ApprovalDesk {
     listening: bool,
     /// The approvals that agents get: the files given beforehand, and those that counted for an attack.
     pub(super) signed: Vec<Signed>,
+    /// Number of people whose approval hosts want, by the attack's place in the plan; without those that want none.
+    hosts_want: BTreeMap<usize, u32>,
 }
 
 /// The meaning of a line that was typed while an attack waits.
@@ -62,15 +69,16 @@ impl<'a> Said<'a> {
     }
 }
 
-/// Whether an attack needs more than one person.
-fn wants_others(plan: &Plan, attack: usize) -> bool {
-    let asked = plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
-    asked.is_some_and(|approve| approve.people > 1)
-}
-
 impl ApprovalDesk {
     pub(super) const fn new(sources: Approvals, folder: PathBuf) -> Self {
-        Self { sources, folder, asking: None, listening: false, signed: Vec::new() }
+        Self {
+            sources,
+            folder,
+            asking: None,
+            listening: false,
+            signed: Vec::new(),
+            hosts_want: BTreeMap::new(),
+        }
     }
 
     /// Reads the files that were given beforehand, for the agents, which verify them by themselves.
@@ -78,11 +86,36 @@ impl ApprovalDesk {
     /// # Errors
     /// One of them cannot be read, or is no approval.
     pub(super) fn read(&mut self) -> Result<(), String> {
+        if self.sources.given.len() > Signed::MOST {
+            let (given, most) = (self.sources.given.len(), Signed::MOST);
+            return Err(format!("{given} approvals were given; agents take {most} at most"));
+        }
         for path in self.sources.given.clone() {
             let signed = approval::read_file(&path).map_err(|why| format!("{}: {why}", path.display()))?;
             self.keep(signed);
         }
         Ok(())
+    }
+
+    /// Keeps how many people hosts want, by their answers.
+    pub(super) fn hosts_want(&mut self, answers: &[Answer]) {
+        for answer in answers {
+            if let Prepared::Ready { wants: wants @ 1.., .. } = answer.prepared.answer {
+                let most = self.hosts_want.entry(answer.attack).or_default();
+                *most = wants.max(*most);
+            }
+        }
+    }
+
+    /// Returns the number of people who must approve an attack before which `asked` are asked: hosts may want more.
+    pub(super) fn wanted(&self, attack: usize, asked: u32) -> u32 {
+        self.hosts_want.get(&attack).map_or(asked, |hosts| asked.max(*hosts))
+    }
+
+    /// Whether an attack needs people other than the one who runs the drill: more than one are asked, or a host wants some.
+    pub(super) fn wants_others(&self, plan: &Plan, attack: usize) -> bool {
+        let asked = plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
+        asked.is_some_and(|approve| approve.people > 1) || self.hosts_want.contains_key(&attack)
     }
 
     fn keep(&mut self, signed: Signed) {
@@ -120,7 +153,7 @@ impl ApprovalDesk {
         recorder: &mut Recorder,
     ) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
-        let (by, yes) = match Said::of(line, wants_others(&facts.plan, attack)) {
+        let (by, yes) = match Said::of(line, self.wants_others(&facts.plan, attack)) {
             Said::Nothing => return Ok(()),
             Said::No => ("terminal".to_owned(), false),
             Said::Yes => (facts.operator.clone(), true),
@@ -144,7 +177,7 @@ impl ApprovalDesk {
         let verified = approval::verify(path, &facts.identity, &facts.plan, &facts.id)
             .map_err(|error| error.to_string())
             .and_then(|approval| {
-                not_by_themselves(wants_others(&facts.plan, attack), &facts.operator, approval, path)
+                not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
             });
         match verified {
             Err(why) => {

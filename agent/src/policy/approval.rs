@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use firedrill_approval::{Opened, leaf, proves};
 use firedrill_wire::{
-    Fault,
+    Fault, RunId,
     api::{PrepareOne, Signed},
 };
 use serde::Deserialize;
@@ -38,8 +38,8 @@ impl Approval {
         }
     }
 
-    /// Returns the number of people whom a kind needs.
-    fn wants(&self, kind: &str) -> u32 {
+    /// Returns the number of people whose approval a kind needs.
+    pub(super) fn wants(&self, kind: &str) -> u32 {
         let any = self.kinds.is_empty() || self.kinds.iter().any(|known| like(known, kind));
         if any { self.people } else { 0 }
     }
@@ -77,14 +77,16 @@ impl Approved {
     /// signed exactly this fault on this host.
     pub(crate) fn of(
         (host, environment): (&str, Option<&str>),
-        caller: &Caller,
+        (caller, run): (&Caller, &RunId),
         one: &PrepareOne,
         opened: &[Result<Opened, String>],
     ) -> Self {
         if opened.is_empty() {
             return Self::default();
         }
-        let leaf = leaf(host, &one.fault, one.hold);
+        // An id that is not of the run has no place in a plan, so nobody approved it.
+        let place = one.id.as_str().strip_prefix(run.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let leaf = leaf(host, place.unwrap_or_default(), &one.fault, one.hold);
         let mut approved = Self::default();
         let mut unfit = Vec::new();
         for opened in opened {
@@ -120,6 +122,11 @@ impl Approved {
         approved
     }
 
+    /// Whether nobody has approved it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by.is_empty()
+    }
+
     /// Returns its size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.by.iter().map(String::len).sum::<usize>() + self.unfit.len()
@@ -149,13 +156,17 @@ mod tests {
         }
     }
 
+    fn run() -> RunId {
+        "friday".parse().unwrap()
+    }
+
     fn block() -> Fault {
         Fault::NetBlock(NetBlock { to: vec!["db1".to_owned()].into(), ..NetBlock::default() })
     }
 
     /// An approval of a net-block on app1 and on app2.
     fn opened(by: &str, environments: &[&str]) -> (Result<Opened, String>, PrepareOne) {
-        let tree = Tree::of(vec![leaf("app1", &block(), HOLD), leaf("app2", &block(), HOLD)]);
+        let tree = Tree::of(vec![leaf("app1", "1-1", &block(), HOLD), leaf("app2", "1-2", &block(), HOLD)]);
         let statement = Statement {
             plan: "d".into(),
             name: "friday".into(),
@@ -182,7 +193,7 @@ mod tests {
     }
 
     fn lacks(people: u32, one: &PrepareOne, opened: &[Result<Opened, String>]) -> Option<String> {
-        let approved = Approved::of(("app1", Some("prod")), &alice(), one, opened);
+        let approved = Approved::of(("app1", Some("prod")), (&alice(), &run()), one, opened);
         Approval { people, kinds: vec!["net-*".into()] }.lacks(one.fault.kind(), &approved)
     }
 
@@ -208,7 +219,10 @@ mod tests {
         other(PrepareOne { hold: Span::secs(31), ..one.clone() });
         other(PrepareOne { fault: Fault::NetBlock(NetBlock::default()), ..one.clone() });
         other(PrepareOne { proof: Vec::new(), ..one.clone() });
-        let elsewhere = Approved::of(("app3", Some("prod")), &alice(), &one, &of(&[&bob]));
+        for id in ["friday-1-2", "other-1-1", "friday1-1"] {
+            other(PrepareOne { id: id.parse().unwrap(), ..one.clone() });
+        }
+        let elsewhere = Approved::of(("app3", Some("prod")), (&alice(), &run()), &one, &of(&[&bob]));
         assert!(elsewhere.by.is_empty(), "it is for another host: {elsewhere:?}");
         let mut earlier = bob;
         if let Ok(opened) = &mut earlier {

@@ -25,6 +25,9 @@ use crate::{
     time::Waker,
 };
 
+/// Time for which approvals that were verified at prepare count, in microseconds: they may lapse, and an approver's certificate may be
+/// revoked. A coordinator prepares again before it arms.
+const APPROVED_FOR_US: u64 = 10 * 60 * 1_000_000;
 /// The shortest lease that is sensible over a network.
 const LEASE_LEAST: Span = Span::millis(100);
 
@@ -161,7 +164,28 @@ impl Core {
                     "every injection needs an id of its own",
                 ));
             }
+            if known.armed.contains(&one.id) {
+                return Err(refuse(
+                    RefusalCode::ArmedAlready,
+                    format!("{} was armed before, and what people approved is armed once in a run", one.id),
+                    "start another run",
+                ));
+            }
             match known.asks.get(&one.id) {
+                Some(ask) if !ask.approved.is_empty() && self.now() > ask.asked_boot_us + APPROVED_FOR_US => {
+                    return Err(refuse(
+                        RefusalCode::NotPrepared,
+                        format!("the approvals of {} were verified long ago", one.id),
+                        again,
+                    ));
+                }
+                Some(ask) if !ask.approved.is_empty() && ask.hold != one.hold => {
+                    return Err(refuse(
+                        RefusalCode::Changed,
+                        format!("{} was approved for {}, and is to hold for {}", one.id, ask.hold, one.hold),
+                        again,
+                    ));
+                }
                 Some(ask) if ask.fingerprint == one.fingerprint => asked.push(ask.clone()),
                 Some(_) => return Err(changed(one)),
                 None => {
@@ -283,6 +307,8 @@ impl Core {
         known.lease_until = now.saturating_add(arm.lease.as_micros());
         known.heard_boot_us = now;
         let renewals = known.renewals;
+        let approved = entries.iter().filter(|(.., approved)| !approved.is_empty());
+        known.armed.extend(approved.map(|(intent, ..)| intent.id().clone()));
         for (intent, waker, approved) in entries {
             let mut entry = Entry::new(intent, renewals, waker, self.host.kept.of());
             entry.allowed_by = asked.to_vec();

@@ -52,10 +52,16 @@ impl Core {
             let answer = match self.prepare_one(caller, ask.environment.as_deref(), one) {
                 Ok(prepared) => {
                     let fingerprint = fingerprint(&prepared);
-                    let approved = self.approved(caller, one, approvals)?;
-                    let lacks = self.lacks_approval(one.fault.kind(), &approved)?;
+                    let approved = self.approved((caller, run), one, approvals)?;
+                    let (wants, lacks) = self.wants_approval(one.fault.kind(), &approved)?;
                     let fault = one.fault.clone();
-                    let asked = Asked { fault, fingerprint: fingerprint.clone(), approved };
+                    let asked = Asked {
+                        fault,
+                        fingerprint: fingerprint.clone(),
+                        hold: one.hold,
+                        approved,
+                        asked_boot_us: self.now(),
+                    };
                     asks.push((one.id.clone(), asked));
                     let Prepared { claims, effects, undo, switches, notes, basis: _ } = prepared;
                     Answer::Ready {
@@ -64,6 +70,7 @@ impl Core {
                         undo: undo.iter().rev().map(crate::undo::Undo::sentence).collect(),
                         switches,
                         notes,
+                        wants,
                         lacks,
                         fingerprint,
                     }
@@ -79,7 +86,7 @@ impl Core {
     /// Returns the people who have approved a fault.
     fn approved(
         &self,
-        caller: &Caller,
+        by: (&Caller, &RunId),
         one: &PrepareOne,
         approvals: &[Result<Opened, String>],
     ) -> Result<Approved, Problem> {
@@ -87,13 +94,14 @@ impl Core {
         // While a new configuration replaces another, the environment that both have.
         let environments = rules.iter().map(|rules| rules.environment.as_deref());
         let environment = environments.reduce(|one, other| one.filter(|_| one == other)).flatten();
-        Ok(Approved::of((&self.host.name, environment), caller, one, approvals))
+        Ok(Approved::of((&self.host.name, environment), by, one, approvals))
     }
 
-    /// Returns the approvals that a fault lacks by any of the rules, in words.
-    fn lacks_approval(&self, kind: &str, approved: &Approved) -> Result<Option<String>, Problem> {
+    /// Returns the number of people whose approval a fault needs by any of the rules, and what it lacks in words.
+    fn wants_approval(&self, kind: &str, approved: &Approved) -> Result<(u32, Option<String>), Problem> {
         let rules = self.live.rules()?;
-        Ok(rules.iter().find_map(|rules| rules.policy.lacks_approval(kind, approved)))
+        let wants = rules.iter().map(|rules| rules.policy.wants_approval(kind)).max().unwrap_or(0);
+        Ok((wants, rules.iter().find_map(|rules| rules.policy.lacks_approval(kind, approved))))
     }
 
     /// Remembers the faults that may be armed. An unknown run without faults is not remembered: the question needs no

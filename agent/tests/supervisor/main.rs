@@ -1,6 +1,7 @@
 //! The supervisor with recording fakes: what starts, what never starts, and that everything is undone.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
+mod approvals;
 mod end;
 #[path = "../helpers/fakes.rs"]
 mod fakes;

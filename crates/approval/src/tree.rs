@@ -24,17 +24,18 @@ const PEERS: u8 = 2;
 pub struct Leaves(HashMap<(usize, usize), Digest>);
 
 impl Leaves {
-    /// Returns the digest of one fault on one host: of the host's name, the fault with its resolved peers, and the time for which it holds.
-    pub fn leaf(&mut self, host: &str, fault: &Fault, hold: Span) -> Digest {
+    /// Returns the digest of one fault on one host: of the host's name, its place in the plan (`ATTACK-NUMBER`, as in the injection's id), the
+    /// fault with its resolved peers, and the time for which it holds.
+    pub fn leaf(&mut self, host: &str, place: &str, fault: &Fault, hold: Span) -> Digest {
         let mut bare = fault.clone();
         let mut peers: Vec<Digest> = Vec::new();
         for set in bare.selectors_mut() {
-            let place = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
-            peers.push(*self.0.entry(place).or_insert_with(|| of_peers(set)));
+            let lists = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
+            peers.push(*self.0.entry(lists).or_insert_with(|| of_peers(set)));
             *set = PeerSet::default();
         }
         // Serialisation of a fault that was parsed or made cannot fail; an empty text would make no two faults equal.
-        let text = serde_json::to_vec(&(host, &bare, hold)).unwrap_or_default();
+        let text = serde_json::to_vec(&(host, place, &bare, hold)).unwrap_or_default();
         let mut hash = Hash::new(LEAF);
         hash.part(&text);
         peers.iter().for_each(|digest| hash.part(digest));
@@ -44,8 +45,8 @@ impl Leaves {
 
 /// Returns the digest of one fault on one host; see [`Leaves::leaf`].
 #[must_use]
-pub fn leaf(host: &str, fault: &Fault, hold: Span) -> Digest {
-    Leaves::default().leaf(host, fault, hold)
+pub fn leaf(host: &str, place: &str, fault: &Fault, hold: Span) -> Digest {
+    Leaves::default().leaf(host, place, fault, hold)
 }
 
 fn of_peers(set: &PeerSet) -> Digest {
@@ -182,16 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_is_of_one_host_one_fault_and_one_hold() {
+    fn a_leaf_is_of_one_host_one_place_one_fault_and_one_hold() {
         let hold = Span::secs(30);
-        let one = leaf("app1", &block(&["db1", "db2"]), hold);
-        assert_eq!(one, leaf("app1", &block(&["db1", "db2"]), hold));
+        let one = leaf("app1", "1-1", &block(&["db1", "db2"]), hold);
+        assert_eq!(one, leaf("app1", "1-1", &block(&["db1", "db2"]), hold));
         for other in [
-            leaf("app2", &block(&["db1", "db2"]), hold),
-            leaf("app1", &block(&["db1"]), hold),
-            leaf("app1", &block(&["db1db2"]), hold),
-            leaf("app1", &block(&["db1", "db2"]), Span::secs(31)),
-            leaf("app1", &Fault::NetBlock(NetBlock::default()), hold),
+            leaf("app2", "1-1", &block(&["db1", "db2"]), hold),
+            leaf("app1", "1-2", &block(&["db1", "db2"]), hold),
+            leaf("app1", "1-1", &block(&["db1"]), hold),
+            leaf("app1", "1-1", &block(&["db1db2"]), hold),
+            leaf("app1", "1-1", &block(&["db1", "db2"]), Span::secs(31)),
+            leaf("app1", "1-1", &Fault::NetBlock(NetBlock::default()), hold),
         ] {
             assert_ne!(one, other);
         }
@@ -202,7 +204,7 @@ mod tests {
         let leaves = [[1; 32], [2; 32], [3; 32], [4; 32]];
         let tree = Tree::of(leaves.to_vec());
         // An inner node is proven by its neighbour, so a leaf must never be hashed as a node is.
-        assert_ne!(leaf("app1", &block(&["db1"]), Span::secs(1)), node(&leaves[0], &leaves[1]));
+        assert_ne!(leaf("app1", "1-1", &block(&["db1"]), Span::secs(1)), node(&leaves[0], &leaves[1]));
         assert_eq!(tree.proof(0).len(), 2);
         assert!(!proves([1; 32], &["zz".to_owned()], &tree.root()) && !proves([1; 32], &[], ""));
         assert_eq!(Tree::of(Vec::new()).root(), "");

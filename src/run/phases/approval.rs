@@ -16,6 +16,7 @@ pub(super) async fn approved(
     approve: &Approve,
 ) -> Result<Result<(), String>, RunError> {
     let before = run.recorder.len();
+    let approve = &Approve { people: run.approvals.wanted(index, approve.people), ..approve.clone() };
     run.recorder.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
     run.approvals.ask_for(Some(index));
     let answer = ask_people(run, index, attack, approve, before).await;
@@ -45,7 +46,8 @@ async fn ask_people(
         )));
     }
     let folder = run.approvals.folder.display();
-    let or_yes = if wanted == 1 { "yes, " } else { "" };
+    let own = wanted == 1 && !run.approvals.wants_others(&run.facts.plan, index);
+    let or_yes = if own { "yes, " } else { "" };
     run.recorder.say(&format!(
         "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or type {or_yes}the file that \
          they signed, or no",

@@ -1,7 +1,7 @@
 //! One run as the supervisor knows it: its lease, the people who took part, and the faults that were asked.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -32,6 +32,8 @@ pub(in crate::supervisor) struct Run {
     pub(in crate::supervisor) asks: BTreeMap<InjectionId, Asked>,
     /// The bytes that the asks take.
     pub(super) asks_bytes: usize,
+    /// The injections that were armed with approvals. Each is armed once in the life of the run.
+    pub(in crate::supervisor) armed: BTreeSet<InjectionId>,
     /// Lists of peers of the asks, each once.
     pub(super) lists: HashSet<Arc<[String]>>,
     pub(in crate::supervisor) lease: Span,
@@ -68,8 +70,11 @@ impl Run {
 pub(in crate::supervisor) struct Asked {
     pub(in crate::supervisor) fault: Fault,
     pub(in crate::supervisor) fingerprint: String,
-    /// The people who have approved it.
+    /// The time for which it is to hold. Approvals are for this time.
+    pub(in crate::supervisor) hold: Span,
+    /// The people who have approved it, and the time at which that was verified (CLOCK_BOOTTIME, microseconds).
     pub(in crate::supervisor) approved: Approved,
+    pub(in crate::supervisor) asked_boot_us: u64,
 }
 
 impl Run {

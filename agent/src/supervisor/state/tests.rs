@@ -1,4 +1,4 @@
-use firedrill_wire::{Fault, fault::NetBlock};
+use firedrill_wire::{Fault, Span, fault::NetBlock};
 
 use super::*;
 use crate::caller::Certificate;
@@ -15,7 +15,9 @@ fn asked(
     let ask = |bytes: usize| Asked {
         fault: Fault::NetBlock(NetBlock { to: vec!["x".repeat(bytes)].into(), ..NetBlock::default() }),
         fingerprint: String::new(),
+        hold: Span::secs(1),
         approved: Approved::default(),
+        asked_boot_us: 0,
     };
     let known = state.runs.get_or_new(&run);
     known.heard_boot_us = heard_boot_us;

@@ -124,7 +124,7 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     match figure.recovered_us {
         Some(0) => text.push_str(", and all was well at the heal"),
         Some(took) => {
-            text.push_str(&format!(", and requests were good again {} after the heal", format::time(took)))
+            text.push_str(&format!(", and requests were good again {} after the heal", format::time(took)));
         }
         None if attack.healed_us.is_some() => {
             text.push_str(", and nothing shows that requests were good again after the heal");

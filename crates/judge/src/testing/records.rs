@@ -105,6 +105,7 @@ impl Drill {
                     undo: vec!["put it back".to_owned()],
                     switches: vec!["guardian".to_owned()],
                     notes: vec![],
+                    wants: 0,
                     lacks: None,
                     fingerprint: "f".to_owned(),
                 },

@@ -179,7 +179,10 @@ pub enum Prepared {
         /// Things that people should know beforehand: what is exempt, what the fault will not reach.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
-        /// The approvals that the host's policy asks for and that are missing so far, in words.
+        /// Number of people whose approval the host's policy asks for, beside whoever arms it.
+        #[serde(default, skip_serializing_if = "crate::is_default")]
+        wants: u32,
+        /// The approvals that it asks for and that are missing so far, in words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lacks: Option<String>,
         /// A fingerprint of the state that the answer is based on; arming is refused when the state has changed.

@@ -113,6 +113,7 @@ mod tests {
             undo: vec![format!("delete table inet fd_r_1_{n}")],
             switches: Vec::new(),
             notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+            wants: 0,
             lacks: None,
             fingerprint: n.to_string(),
         };
