@@ -38,7 +38,7 @@ fn statuses_are_those_of_the_first_version() {
     for code in RefusalCode::all() {
         let name = code.as_str();
         let status = match name {
-            "not-allowed" | "not-trusted" => 403,
+            "not-allowed" | "not-approved" | "not-trusted" => 403,
             "too-large" => 413,
             "busy" => 503,
             "journal" | "bug" | "status" | "unread" => 500,
