@@ -1,12 +1,14 @@
 //! The place of an index: a file beside the runs, or memory where that cannot be written.
 //!
 //! Whoever has the index open holds a shared lock on the file beside it. It is thrown away only under an exclusive lock, because
-//! SQLite must not lose its file while another program uses it.
+//! SQLite must not lose its file while another program uses it. Nobody waits long for a lock: a program may hold the shared one as long as it runs.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::store::{Store, Unusable};
@@ -17,6 +19,10 @@ const LOCK: &str = ".history.lock";
 
 /// Number of tries until an index is given up that other programs, of another version, throw away again and again.
 const TRIES: usize = 3;
+/// Maximum time to wait for locks.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Time between two attempts to get a lock.
+const STEP: Duration = Duration::from_millis(20);
 
 /// An open index, and what keeps others from throwing it away.
 #[derive(Debug)]
@@ -49,7 +55,9 @@ impl Place {
         drop(self);
         if was_file {
             let thrown = lock_file(reports).and_then(|lock| {
-                lock.lock()?;
+                within(Instant::now() + PATIENCE, || lock.try_lock()).map_err(|error| {
+                    told(error, "a running program has it open; restart it (firedrill serve)")
+                })?;
                 throw_away(reports)
             });
             if let Err(error) = thrown {
@@ -69,6 +77,24 @@ fn lock_file(reports: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(reports.join(LOCK))
 }
 
+/// Takes a lock by that time at the latest.
+fn within(until: Instant, take: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    loop {
+        match take() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(STEP),
+            taken => return taken,
+        }
+    }
+}
+
+/// Returns the error of a lock that was not taken. `busy` says who has it.
+fn told(error: TryLockError, busy: &str) -> io::Error {
+    match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => io::Error::other(busy.to_owned()),
+    }
+}
+
 fn throw_away(reports: &Path) -> io::Result<()> {
     for name in [INDEX.to_owned(), format!("{INDEX}-journal"), format!("{INDEX}-wal"), format!("{INDEX}-shm")]
     {
@@ -84,8 +110,11 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
     let path = reports.join(INDEX);
     let lock = lock_file(reports).map_err(|error| format!("{LOCK} cannot be written: {error}"))?;
     let failed = |error: io::Error| format!("{LOCK} cannot be locked: {error}");
-    for _ in 0..TRIES {
-        lock.lock_shared().map_err(failed)?;
+    let (until, mut made) = (Instant::now() + PATIENCE, 0);
+    while made < TRIES {
+        within(until, || lock.try_lock_shared()).map_err(|error| {
+            failed(told(error, "another program makes the index anew and does not finish; try again"))
+        })?;
         if path.exists() {
             match Store::open(&path) {
                 Ok(store) => return Ok((store, lock)),
@@ -94,13 +123,26 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
             }
         }
         lock.unlock().map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            // Another program has it open: one of this version, which has made it anew meanwhile, or one of another version.
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(STEP);
+                continue;
+            }
+            Err(error) => {
+                let open =
+                    "a running program of another version has the index open; restart it (firedrill serve)";
+                return Err(failed(told(error, open)));
+            }
+        }
         // Another program may have made it anew meanwhile.
         if !matches!(path.exists().then(|| Store::open(&path)), Some(Ok(_))) {
             throw_away(reports).map_err(|error| format!("{INDEX} cannot be made anew: {error}"))?;
             Store::create(&path).map_err(|error| format!("{INDEX} cannot be made: {error}"))?;
         }
         lock.unlock().map_err(failed)?;
+        made += 1;
     }
     Err(format!("another version of firedrill makes {INDEX} anew at the same time"))
 }
