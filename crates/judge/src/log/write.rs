@@ -8,6 +8,8 @@ use std::{
     io::Write as _,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,6 +22,10 @@ use super::{Event, Log, LogError, Record, measured::Place, pending::Pending, rea
 const WAIT_US: i64 = 5_000_000;
 /// Maximum number of bins that wait to be written.
 const MOST_WAITING: u64 = 2000;
+/// Maximum time to wait for the lock. Readers that ask whether somebody writes a log hold a shared one for a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Time between two attempts to get the lock.
+const STEP: Duration = Duration::from_millis(10);
 
 /// Appends records to one log, which it holds locked.
 #[derive(Debug)]
@@ -218,10 +224,25 @@ const fn waits_for_bins(event: &Event) -> bool {
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), LogError> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => LogError::Busy { path: path.to_owned() },
-        TryLockError::Error(source) => LogError::Io { doing: "lock", path: path.to_owned(), source },
+    let until = Instant::now() + PATIENCE;
+    lock_while(file, path, || {
+        thread::sleep(STEP);
+        Instant::now() < until
     })
+}
+
+/// Locks a log. While another program has it locked, `wait` is called, which returns whether to try once more.
+fn lock_while(file: &File, path: &Path, mut wait: impl FnMut() -> bool) -> Result<(), LogError> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if wait() => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::Busy { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => {
+                return Err(LogError::Io { doing: "lock", path: path.to_owned(), source });
+            }
+        }
+    }
 }
 
 /// Whether the loss of the record would lose more than a sample or a note.
@@ -260,7 +281,27 @@ mod tests {
         let second = writer.append(2, note("two")).expect("appends");
         assert_eq!(read(&path).expect("reads").records, [first, second]);
         assert!(matches!(Writer::create(&path), Err(LogError::Io { .. })), "never overwrites");
+        let began = Instant::now();
         assert!(matches!(Writer::resume(&path), Err(LogError::Busy { .. })), "one writer at a time");
+        assert!(began.elapsed() >= PATIENCE, "it may be a reader's lock");
+    }
+
+    #[test]
+    fn a_readers_short_lock_does_not_refuse_a_writer() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("events.jsonl");
+        drop(Writer::create(&path).expect("new"));
+        let (reader, writer) = (File::open(&path).expect("there"), File::open(&path).expect("there"));
+        reader.lock_shared().expect("locks");
+        let (reader, mut waits) = (std::cell::Cell::new(Some(reader)), 0);
+        let locked = lock_while(&writer, &path, || {
+            reader.take();
+            waits += 1;
+            true
+        });
+        assert!(locked.is_ok() && waits == 1, "{locked:?} after {waits}");
+        let other = File::open(&path).expect("there");
+        assert!(matches!(lock_while(&other, &path, || false), Err(LogError::Busy { .. })));
     }
 
     #[test]
