@@ -5,5 +5,5 @@ mod folder;
 mod list;
 
 pub(crate) use course::{Course, is_written};
-pub(crate) use folder::{LOG, find, read_file};
+pub(crate) use folder::{LINE_MOST, LOG, find, open_file, read_file, read_line};
 pub(crate) use list::{Page, Runs};

@@ -27,9 +27,41 @@ const JUDGE_SHARE: u32 = 10;
 /// Time for which a run is followed that nobody looks at.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// The channels of the runs that are followed, by their folders.
+type All = Arc<Mutex<HashMap<PathBuf, watch::Sender<Arc<Frame>>>>>;
+
 /// The runs that are followed.
 #[derive(Debug, Default)]
-pub(crate) struct Feeds(Arc<Mutex<HashMap<PathBuf, watch::Sender<Arc<Frame>>>>>);
+pub(crate) struct Feeds(All);
+
+/// The place of a thread among them, until it ends in any way.
+struct Followed {
+    all: All,
+    folder: PathBuf,
+    sender: watch::Sender<Arc<Frame>>,
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may follow the run already.
+        if all.get(&self.folder).is_some_and(|other| other.same_channel(&self.sender)) {
+            all.remove(&self.folder);
+        }
+    }
+}
+
+impl Followed {
+    /// Gives the place up if nobody looks. Under the lock, so that nobody gets a receiver of a thread that ends.
+    fn ends(&self) -> bool {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = self.sender.receiver_count() == 0;
+        if idle {
+            all.remove(&self.folder);
+        }
+        idle
+    }
+}
 
 impl Feeds {
     /// Follows the run of a folder. The first frame has number 0, and is followed at once by one of the run.
@@ -40,22 +72,11 @@ impl Feeds {
         }
         let (sender, receiver) = watch::channel(Arc::new(Frame::default()));
         all.insert(folder.to_owned(), sender.clone());
-        let (feeds, folder) = (Arc::clone(&self.0), folder.to_owned());
+        // A server that ends drops the thread's work here, and with it the place.
+        drop(all);
+        let followed = Followed { all: Arc::clone(&self.0), folder: folder.to_owned(), sender };
         tokio::task::spawn_blocking(move || {
-            follow(&folder, &sender, || {
-                // Under the lock, so that nobody gets a receiver of a thread that ends.
-                let mut all = feeds.lock().unwrap_or_else(PoisonError::into_inner);
-                let idle = sender.receiver_count() == 0;
-                if idle {
-                    all.remove(&folder);
-                }
-                idle
-            });
-            // Somebody may have begun to look again.
-            let mut all = feeds.lock().unwrap_or_else(PoisonError::into_inner);
-            if all.get(&folder).is_some_and(|other| other.same_channel(&sender)) {
-                all.remove(&folder);
-            }
+            follow(&followed.folder, &followed.sender, || followed.ends());
         });
         receiver
     }
@@ -107,4 +128,33 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool
     }
     frame.over = true;
     to.send_replace(Arc::new(frame));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_followed_by_another() {
+        let (feeds, folder) = (Feeds::default(), PathBuf::from("run"));
+        let (sender, mut receiver) = watch::channel(Arc::new(Frame::default()));
+        feeds.0.lock().unwrap().insert(folder.clone(), sender.clone());
+        let followed = Followed { all: Arc::clone(&feeds.0), folder: folder.clone(), sender };
+        let thread = std::thread::spawn(move || {
+            let _followed = followed;
+            panic!("on purpose");
+        });
+        assert!(thread.join().is_err());
+        assert!(feeds.0.lock().unwrap().is_empty());
+        assert!(receiver.changed().await.is_err(), "its viewers know");
+    }
+
+    #[test]
+    fn a_thread_leaves_the_place_of_another_alone() {
+        let (feeds, folder) = (Feeds::default(), PathBuf::from("run"));
+        let channel = || watch::channel(Arc::new(Frame::default())).0;
+        feeds.0.lock().unwrap().insert(folder.clone(), channel());
+        drop(Followed { all: Arc::clone(&feeds.0), folder, sender: channel() });
+        assert_eq!(feeds.0.lock().unwrap().len(), 1);
+    }
 }

@@ -1,14 +1,13 @@
 //! Follows a log while it is written: reads what was appended, whole lines only.
 
 use std::{
-    fs::File,
-    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
+    io::{self, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use firedrill_judge::log::Record;
 
-use crate::runs::Course;
+use crate::runs::{Course, LINE_MOST, open_file, read_line};
 
 /// A log that is followed.
 #[derive(Debug)]
@@ -16,25 +15,27 @@ pub(super) struct Tail {
     path: PathBuf,
     /// The position of the next line.
     offset: u64,
+    /// Maximum length of a line, in bytes.
+    line_most: u64,
     /// The run, by all lines before that.
     pub(super) course: Course,
 }
 
 impl Tail {
     pub(super) fn of(path: &Path) -> Self {
-        Self { path: path.to_owned(), offset: 0, course: Course::default() }
+        Self { path: path.to_owned(), offset: 0, line_most: LINE_MOST, course: Course::default() }
     }
 
     /// Reads what is new. Returns whether there was any.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// The log cannot be read, is no regular file, or has a line of more than [`LINE_MOST`] bytes.
     pub(super) fn read(&mut self) -> io::Result<bool> {
-        let mut file = File::open(&self.path)?;
+        let mut file = open_file(&self.path)?;
         let length = file.metadata()?.len();
         if length < self.offset {
             // Another log has its name.
-            *self = Self::of(&self.path);
+            (self.offset, self.course) = (0, Course::default());
         }
         if length == self.offset {
             return Ok(false);
@@ -43,8 +44,7 @@ impl Tail {
         let mut input = BufReader::with_capacity(1 << 16, file);
         let (mut line, before) = (Vec::new(), self.offset);
         loop {
-            line.clear();
-            input.read_until(b'\n', &mut line)?;
+            read_line(&mut input, self.line_most, &mut line)?;
             if line.last() != Some(&b'\n') {
                 // The current end, or half a line, which is read again when there is more.
                 return Ok(self.offset > before);
@@ -60,7 +60,10 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write as _};
+    use std::{
+        fs::{self, File},
+        io::Write as _,
+    };
 
     use firedrill_judge::testing::Drill;
 
@@ -87,5 +90,27 @@ mod tests {
         fs::write(&path, format!("{}\n", lines[0])).unwrap();
         assert!(tail.read().unwrap());
         assert_eq!((tail.course.seq, tail.course.outcome.is_some()), (1, false), "another log");
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_log_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let (told, read) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(Tail::of(&path).read().is_err()));
+        assert!(read.recv_timeout(std::time::Duration::from_secs(30)).expect("it waits for a writer"));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        fs::write(&path, "x".repeat(1_000)).unwrap();
+        let mut tail = Tail { line_most: 1_000, ..Tail::of(&path) };
+        assert!(!tail.read().unwrap(), "half a line, so far");
+        tail.line_most = 999;
+        assert!(tail.read().unwrap_err().to_string().contains("a line of more than"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{File, TryLockError},
+    fs::TryLockError,
     path::Path,
 };
 
@@ -17,6 +17,8 @@ use firedrill_wire::{
     api::EndState,
     journal::{State, What},
 };
+
+use super::folder::open_file;
 
 /// A run, as far as the records that were applied tell.
 #[derive(Clone, Debug, Default)]
@@ -180,8 +182,7 @@ impl Course {
 
 /// Whether a program writes this log: it holds its lock.
 pub(crate) fn is_written(path: &Path) -> bool {
-    path.is_file()
-        && File::open(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    open_file(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, OpenOptions},
-    io::{self, Read as _},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Component, Path, PathBuf},
 };
 
 /// The name of a run's log in its folder.
 pub(crate) const LOG: &str = "events.jsonl";
+/// Maximum length of a log's line, in bytes. The first one has the plan, which is long for large fleets.
+pub(crate) const LINE_MOST: u64 = 256 << 20;
 
 /// Returns the folder of that name. `None` if the name is more than a name, if there is no such folder, or if it is a link that leads out of
 /// the directory.
@@ -24,22 +26,41 @@ pub(crate) fn find(reports: &Path, name: &str) -> Option<PathBuf> {
     (inside && path.is_dir()).then_some(path)
 }
 
+/// Opens a regular file of a run's folder to read it. Follows no link and waits for no other program.
+///
+/// # Errors
+/// The file cannot be opened, or is no regular one.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Reads a line of a log with its end, in place of what `line` has. At the end of the log it may be half a line, or nothing.
+///
+/// # Errors
+/// The log cannot be read, or the line is longer than `most` bytes.
+pub(crate) fn read_line(log: &mut impl BufRead, most: u64, line: &mut Vec<u8>) -> io::Result<()> {
+    line.clear();
+    log.take(most + 1).read_until(b'\n', line)?;
+    if line.len() as u64 > most {
+        return Err(io::Error::other(format!("it has a line of more than {most} bytes")));
+    }
+    Ok(())
+}
+
 /// Reads a regular file of a run's folder; `None` if there is none. Follows no link and waits for no other program.
 ///
 /// # Errors
 /// The file cannot be read, or is larger than `most` bytes.
 pub(crate) fn read_file(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?);
-    let file = match options.open(path) {
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
@@ -105,5 +126,18 @@ mod tests {
         for bad in ["link", "pipe", "."] {
             assert!(read_file(&path(bad), 5).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_line_of_some_length_is_read() {
+        let (mut log, mut line) = (&b"1234\n12345\nrest"[..], Vec::new());
+        read_line(&mut log, 5, &mut line).unwrap();
+        assert_eq!(line, b"1234\n");
+        assert!(read_line(&mut log, 5, &mut line).is_err(), "six bytes with its end");
+        let mut end = &b"rest"[..];
+        read_line(&mut end, 5, &mut line).unwrap();
+        assert_eq!(line, b"rest");
+        read_line(&mut end, 5, &mut line).unwrap();
+        assert_eq!(line, b"");
     }
 }
