@@ -21,6 +21,19 @@ pub enum RoomError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder of the state belongs to another user, who could replace all that is in it.
+    #[error(
+        "{} belongs to user {owner}, and this program runs as user {user}; run it as the folder's user, or name another folder by --state",
+        path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// The number of the folder's user.
+        owner: u32,
+        /// The number of this program's user.
+        user: u32,
+    },
     /// Another control room has the state.
     #[error("another control room uses the state in {}; stop it, or name another folder by --state", path.display())]
     Busy {

@@ -21,9 +21,17 @@ pub(crate) struct State {
 impl State {
     /// Opens the state in a folder; creates it if needed.
     pub(crate) fn open(folder: &Path) -> Result<Self, RoomError> {
+        Self::open_as(folder, rustix::process::geteuid().as_raw())
+    }
+
+    /// Opens it as a user.
+    fn open_as(folder: &Path, user: u32) -> Result<Self, RoomError> {
         let io = |doing| move |source| RoomError::Io { doing, path: folder.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("create the folder"))?;
         let about = fs::metadata(folder).map_err(io("use the folder"))?;
+        if about.uid() != user {
+            return Err(RoomError::Foreign { path: folder.to_owned(), owner: about.uid(), user });
+        }
         if about.mode() & 0o077 != 0 {
             return Err(RoomError::Open { path: folder.to_owned() });
         }
@@ -60,5 +68,14 @@ mod tests {
         lock(&folder).unwrap();
         fs::set_permissions(&folder, PermissionsExt::from_mode(0o750)).unwrap();
         assert!(State::open(&folder).unwrap_err().to_string().contains("chmod 700"));
+    }
+
+    #[test]
+    fn the_state_of_another_user_is_not_used() {
+        let home = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        let refused = State::open_as(&home.path().join("room"), user + 1).unwrap_err().to_string();
+        assert!(refused.contains(&format!("belongs to user {user}")), "{refused}");
+        assert!(!home.path().join("room/room.sqlite").exists(), "nothing was made in it");
     }
 }
