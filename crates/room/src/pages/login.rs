@@ -59,15 +59,6 @@ pub(crate) async fn login(
 }
 
 fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
-    let now = Instant::now();
-    if !app.tries.may(from, now) {
-        let help = "Wait a minute, and try again.";
-        return Err(Answer::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many logins from this address have failed.",
-            help,
-        ));
-    }
     let deed = |by: &str, outcome: &str| Deed {
         by: by.to_owned(),
         via: format!("login link, from {from}"),
@@ -75,7 +66,13 @@ fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue
         outcome: outcome.to_owned(),
         ..Deed::default()
     };
+    // Behind a proxy all people have one address: failures of somebody there do not keep out who has a link.
     let Some((name, role)) = app.store.use_link(link, now_s())? else {
+        let now = Instant::now();
+        if !app.tries.may(from, now) {
+            let text = "Too many logins from this address have failed.";
+            return Err(Answer::new(StatusCode::TOO_MANY_REQUESTS, text, "Wait a minute, and try again."));
+        }
         app.tries.failed(from, now);
         app.record(&deed("", "refused: no such link, or it was used, or its time is over"))?;
         return Err(Answer::new(

@@ -1,4 +1,4 @@
-//! Limits how often an address may fail to log in.
+//! Limits how often failures of an address to log in are answered and recorded. Nobody who has a link is kept out.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ impl Failures {
 }
 
 impl Tries {
-    /// Whether an address may try.
+    /// Whether an address may fail once more.
     pub(crate) fn may(&self, from: IpAddr, now: Instant) -> bool {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&from).is_none_or(|failures| failures.left(now) < MOST)
