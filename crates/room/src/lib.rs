@@ -20,6 +20,8 @@ mod secret;
 mod state;
 mod store;
 mod template;
+#[cfg(test)]
+mod testing;
 mod web;
 
 pub use audit::{Checked, Head, check};

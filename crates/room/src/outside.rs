@@ -16,6 +16,13 @@ pub enum Halted {
     Nowhere,
     /// Its coordinator did not answer.
     Silent(String),
+    /// A program of another user answered. Nothing proves that it is the run's coordinator.
+    Claimed {
+        /// The user's number.
+        user: u32,
+        /// Whether it says that it ends the run; otherwise it says that the run has ended.
+        ends: bool,
+    },
 }
 
 /// A slot of a game day, in words.

@@ -25,7 +25,7 @@ const ORIGIN: &str = "origin";
 
 /// A control room that listens.
 pub struct Room {
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
     listener: TcpListener,
     address: SocketAddr,
     head: Head,

@@ -38,6 +38,7 @@ impl Outside for Program {
                 run::Halted::Over => Halted::Over,
                 run::Halted::Nowhere => Halted::Nowhere,
                 run::Halted::Silent(why) => Halted::Silent(why),
+                run::Halted::Claimed { user, ends } => Halted::Claimed { user, ends },
             }
         })
     }

@@ -27,7 +27,7 @@ pub(super) fn folders() -> Vec<(PathBuf, u32)> {
     let mut all: Vec<_> = own.filter(|(folder, user)| belongs(folder, *user)).collect();
     if user == 0 {
         let others = std::fs::read_dir(FOR_ALL).into_iter().flatten().flatten().filter_map(|entry| {
-            let user = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+            let user = user_of(entry.file_name().to_str()?)?;
             (user != 0 && belongs(&entry.path(), user)).then(|| (entry.path(), user))
         });
         all.extend(others);
@@ -44,7 +44,26 @@ fn folders_of(user: u32) -> Vec<PathBuf> {
     root.into_iter().chain([Path::new(FOR_ALL).join(format!("{PREFIX}{user}"))]).collect()
 }
 
+/// Returns the user in a directory's name. Each user has one name: `01000` and `+1000` are no users.
+fn user_of(name: &str) -> Option<u32> {
+    let number = name.strip_prefix(PREFIX)?;
+    number.parse().ok().filter(|user: &u32| user.to_string() == number)
+}
+
 fn belongs(folder: &Path, user: u32) -> bool {
     std::fs::symlink_metadata(folder)
         .is_ok_and(|data| data.is_dir() && data.uid() == user && data.mode() & 0o077 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_one_directory() {
+        assert_eq!(user_of("firedrill-runs-1000"), Some(1_000));
+        for bad in ["firedrill-runs-01000", "firedrill-runs-+1000", "firedrill-runs-", "runs-1000"] {
+            assert_eq!(user_of(bad), None, "{bad}");
+        }
+    }
 }

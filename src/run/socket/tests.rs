@@ -12,7 +12,9 @@ use tokio::{
 
 use super::{
     super::{input::Input, tasks::Tasks},
-    Claim, Halted, Notified, Owner, UndoNotice, halt, listen, notify,
+    Claim, Halted, Notified, Owner, UndoNotice, halt,
+    halt::halt_in,
+    listen, notify,
     notify::UndoSocket,
     owners,
     protocol::{Answer, line},
@@ -89,6 +91,24 @@ async fn a_run_is_halted_by_its_id_alone() {
     assert!(matches!(halt(&run, "bob").await, Halted::Silent(why) if why.contains("says that it runs")));
     assert_eq!(next(&mut heard).await, "", "it was told nothing");
     std::fs::remove_file(path).unwrap();
+}
+
+#[tokio::test]
+async fn another_users_answer_is_a_claim() {
+    let user = rustix::process::geteuid().as_raw();
+    let run = "friday-7f3a".parse().unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let paths = folders.each_ref().map(|folder| folder.path().join("friday-7f3a.bell"));
+    let _heard = liar(&paths[0], owner("friday-7f3a")).await;
+    let all = || folders.each_ref().map(|folder| (folder.path().to_owned(), user)).to_vec();
+    // For another user than this one, it is a program of somebody else.
+    assert_eq!(halt_in(all(), user + 1, &run, "bob").await, Halted::Claimed { user, ends: true });
+    assert_eq!(halt_in(all(), user, &run, "bob").await, Halted::Ends);
+    // A claim keeps no other program from being asked.
+    let mut other = liar(&paths[1], owner("friday-7f3a")).await;
+    halt_in(all(), user + 1, &run, "bob").await;
+    assert_eq!(next(&mut other).await, "", "it says who it is");
+    assert_eq!(next(&mut other).await, "{\"by\":\"bob\"}\n");
 }
 
 #[tokio::test]

@@ -1,11 +1,6 @@
 //! `POST /runs/ID/halt`: asks a run's coordinator on this machine to end it. What is wrong with the state of this server never keeps it from that.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _},
-    path::Path as FilePath,
-    sync::Arc,
-};
+use std::{io::BufReader, path::Path as FilePath, sync::Arc};
 
 use axum::{
     extract::{Path, State},
@@ -20,23 +15,20 @@ use crate::{
     app::App,
     outside::Halted,
     role::Role,
-    runs::{LOG, find},
+    runs::{LINE_MOST, LOG, find, open_file, read_line},
+    store::Session,
     web::{
         answer::{Answer, see},
         who::{Who, blocking},
     },
 };
 
-/// Maximum length of a log's first line, in bytes.
-const FIRST: u64 = 256 << 20;
-
 /// Returns the run of a folder: that of its log's first record, or where that cannot be read that of the folder's name.
 fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
-    let path = folder.join(LOG);
     let first = || {
         let mut line = Vec::new();
-        let log = path.is_file().then(|| File::open(&path).ok())??;
-        BufReader::new(log).take(FIRST).read_until(b'\n', &mut line).ok()?;
+        let log = open_file(&folder.join(LOG)).ok()?;
+        read_line(&mut BufReader::new(log), LINE_MOST, &mut line).ok()?;
         match Record::of_line(&line).ok()?.event {
             Event::RunStarted { run, .. } => Some(run),
             _ => None,
@@ -61,11 +53,26 @@ pub(crate) async fn halt(
         })
     })
     .await?;
-    let by = format!("{} in the control room", who.0.name);
-    let halted = app.outside.halt(&run, &by).await;
-    let (outcome, done) = match &halted {
-        Halted::Ends => ("it ends".to_owned(), Ok("ends")),
-        Halted::Over => ("it had ended, or ended already".to_owned(), Ok("over")),
+    let done = Arc::clone(&app);
+    // A task of its own: a client that is gone, or a request that takes too long, does not keep the halt out of the audit log.
+    let done = tokio::spawn(async move { halt_and_record(&done, &who.0, &run).await });
+    let done = done.await.map_err(|error| Answer::failed(&error))??;
+    Ok(see(&format!("/runs/{}?done={done}", address(&name))))
+}
+
+/// Returns a halt's outcome for the audit log, and the word for the page ([`super::run::said`]) or the reason why nobody has taken it.
+fn told(halted: &Halted) -> (String, Result<String, String>) {
+    match halted {
+        Halted::Ends => ("it ends".to_owned(), Ok("ends".to_owned())),
+        Halted::Over => ("it had ended, or ended already".to_owned(), Ok("over".to_owned())),
+        Halted::Claimed { user, ends: true } => (
+            format!("the program of user {user} says that it ends it; nothing proves that"),
+            Ok(format!("claimed-ends-{user}")),
+        ),
+        Halted::Claimed { user, ends: false } => (
+            format!("the program of user {user} says that it had ended, or ended already; nothing proves that"),
+            Ok(format!("claimed-over-{user}")),
+        ),
         Halted::Nowhere => (
             "no coordinator of it on this machine".to_owned(),
             Err("No program on this machine that this server can reach runs it: it has ended, its program has died, or it runs on another machine or as another user.".to_owned()),
@@ -73,9 +80,15 @@ pub(crate) async fn halt(
         Halted::Silent(why) => {
             (format!("no answer: {why}"), Err(format!("The program that runs it does not answer: {why}.")))
         }
-    };
-    let deed = App::deed(&who.0, "halt", run.as_str(), &outcome);
-    let written = blocking(&app, move |app| Ok(app.record(&deed)?)).await;
+    }
+}
+
+/// Halts a run and writes the outcome into the audit log. Returns the word for the page.
+async fn halt_and_record(app: &Arc<App>, session: &Session, run: &RunId) -> Result<String, Answer> {
+    let by = format!("{} in the control room", session.name);
+    let (outcome, done) = told(&app.outside.halt(run, &by).await);
+    let deed = App::deed(session, "halt", run.as_str(), &outcome);
+    let written = blocking(app, move |app| Ok(app.record(&deed)?)).await;
     let done = done.map_err(|why| {
         let help = format!(
             "`firedrill undo --run {run} --fleet FLEET` puts it back from any machine with a certificate."
@@ -83,11 +96,80 @@ pub(crate) async fn halt(
         Answer::new(StatusCode::CONFLICT, why, help)
     })?;
     written.map_err(|answer| Answer {
-        text: format!(
-            "The run has taken the halt ({outcome}), and the audit log does not have it. {}",
-            answer.text
-        ),
+        text: format!("The halt was sent ({outcome}), and the audit log does not have it. {}", answer.text),
         ..answer
     })?;
-    Ok(see(&format!("/runs/{}?done={done}", address(&name))))
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use tokio::{sync::Semaphore, time::timeout};
+
+    use super::*;
+    use crate::{
+        outside::{Calendar, Later, Outside},
+        testing::{app, session},
+    };
+
+    /// A coordinator that is asked, and answers when it is let.
+    struct Slow {
+        asked: Arc<Semaphore>,
+        answers: Arc<Semaphore>,
+    }
+
+    impl Outside for Slow {
+        fn halt<'a>(&'a self, _: &'a RunId, _: &'a str) -> Later<'a, Halted> {
+            Box::pin(async move {
+                self.asked.add_permits(1);
+                let _answer = self.answers.acquire().await;
+                Halted::Claimed { user: 7, ends: true }
+            })
+        }
+
+        fn calendar(&self) -> Calendar {
+            Calendar::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_halt_is_in_the_audit_log_although_its_client_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let (asked, answers) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let outside = Slow { asked: Arc::clone(&asked), answers: Arc::clone(&answers) };
+        let app = app(home.path(), Arc::new(outside)).await;
+        fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
+        let who = Who(session(Role::Operator));
+        let request = halt(State(Arc::clone(&app)), who, Path("friday-7f3a".to_owned()));
+        tokio::select! {
+            _ = request => panic!("nothing was answered"),
+            asked = timeout(Duration::from_secs(30), asked.acquire()) => drop(asked.unwrap()),
+        }
+        // The request is dropped, as that of a client that closes its connection.
+        answers.add_permits(1);
+        let audit = async {
+            while !fs::read_to_string(app.audit.path()).unwrap().contains("\"what\":\"halt\"") {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), audit).await.expect("the audit log does not have it");
+        let audit = fs::read_to_string(app.audit.path()).unwrap();
+        assert!(audit.contains("the program of user 7 says that it ends it; nothing proves that"), "{audit}");
+    }
+
+    #[test]
+    fn each_word_for_the_page_is_said_there() {
+        for halted in [
+            Halted::Ends,
+            Halted::Over,
+            Halted::Claimed { user: 7, ends: true },
+            Halted::Claimed { user: 7, ends: false },
+        ] {
+            let said = super::super::run::said(&told(&halted).1.unwrap()).unwrap();
+            let claimed = matches!(halted, Halted::Claimed { .. });
+            assert_eq!(said.contains("user 7 says") && said.contains("Nothing proves"), claimed, "{said}");
+        }
+    }
 }

@@ -40,15 +40,28 @@ pub(crate) struct Asked {
 }
 
 /// Says what was done just now.
-fn said(done: &str) -> Option<&'static str> {
-    Some(match done {
+pub(super) fn said(done: &str) -> Option<String> {
+    if let Some((what, user)) = done.strip_prefix("claimed-").and_then(|claim| claim.split_once('-')) {
+        let user: u32 = user.parse().ok()?;
+        let says = match what {
+            "ends" => "that it has taken the halt",
+            "over" => "that the run ends already, or has ended",
+            _ => return None,
+        };
+        return Some(format!(
+            "The program of user {user} says {says}. Nothing proves that it is the run’s coordinator; the log of the run shows whether it ends. \
+             `firedrill undo --run RUN --fleet FLEET` puts it back from any machine with a certificate."
+        ));
+    }
+    let said = match done {
         "note" => "The note is written.",
         "ends" => {
             "The run has taken the halt. It puts everything back, and then proves it; this page shows both."
         }
         "over" => "The run ends already, or has ended.",
         _ => return None,
-    })
+    };
+    Some(said.to_owned())
 }
 
 #[derive(Debug, Serialize)]

@@ -1,0 +1,44 @@
+//! A control room for tests, without a server.
+
+use std::{path::Path, sync::Arc};
+
+use firedrill_wire::RunId;
+
+use crate::{
+    app::App,
+    options::Options,
+    outside::{Calendar, Halted, Later, Outside},
+    role::Role,
+    room::Room,
+    store::Session,
+};
+
+/// A program whose runs end as soon as they are halted, without game days.
+pub(crate) struct Willing;
+
+impl Outside for Willing {
+    fn halt<'a>(&'a self, _: &'a RunId, _: &'a str) -> Later<'a, Halted> {
+        Box::pin(async { Halted::Ends })
+    }
+
+    fn calendar(&self) -> Calendar {
+        Calendar::default()
+    }
+}
+
+/// Opens a control room in a folder.
+pub(crate) async fn app(home: &Path, outside: Arc<dyn Outside>) -> Arc<App> {
+    let options = Options {
+        listen: ([127, 0, 0, 1], 0).into(),
+        reports: home.join("reports"),
+        state: home.join("room"),
+        public: None,
+        reading: |_| {},
+    };
+    Room::open(options, outside).await.unwrap().app
+}
+
+/// Returns a session of somebody with a role.
+pub(crate) fn session(role: Role) -> Session {
+    Session { id: 1, name: "alice".to_owned(), role, agent: String::new(), began_s: 0, seen_s: 0 }
+}
