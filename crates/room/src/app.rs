@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::{
     audit::{Audit, Deed},
     live::{feed::Feeds, places::Places},
@@ -24,6 +26,8 @@ pub(crate) struct App {
     pub(crate) newest: Newest,
     pub(crate) feeds: Feeds,
     pub(crate) places: Places,
+    /// The places of pages that take long.
+    pub(crate) slow: Arc<Semaphore>,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
     pub(crate) origin: String,
     /// The name of the session's cookie.

@@ -2,7 +2,7 @@
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     app::App,
@@ -17,7 +17,7 @@ use crate::{
     routes::router,
     runs::Runs,
     state::{self, State},
-    web::{accept::accept, tries::Tries},
+    web::{accept::accept, tries::Tries, who::SLOW},
 };
 
 /// The setting that has the origin of the pages.
@@ -64,6 +64,7 @@ impl Room {
             newest,
             feeds,
             places,
+            slow: Arc::new(Semaphore::new(SLOW)),
             origin,
             cookie,
         });

@@ -11,7 +11,7 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -23,7 +23,7 @@ const CHECKED: u64 = 8 << 20;
 
 /// `GET /audit`
 pub(crate) async fn audit(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let path = app.audit.path();
         let size = std::fs::metadata(path).map_or(0, |about| about.len());
         let checked = (1..=CHECKED).contains(&size).then(|| audit::check(path, None)).transpose()?;

@@ -11,13 +11,13 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page, typed},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
 /// `GET /calendar`
 pub(crate) async fn calendar(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let calendar = app.newest.calendar(&*app.outside);
         let values = context! {
             slots => value(&calendar.slots),
@@ -31,7 +31,7 @@ pub(crate) async fn calendar(State(app): State<Arc<App>>, Who(session): Who) -> 
 
 /// `GET /calendar.ics`
 pub(crate) async fn ics(State(app): State<Arc<App>>, Who(_): Who) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let calendar = app.newest.calendar(&*app.outside);
         let text = calendar.ics.clone().ok_or_else(|| {
             let help = "The page Calendar says what it is.";

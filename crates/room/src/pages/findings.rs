@@ -17,7 +17,7 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -78,7 +78,7 @@ pub(crate) async fn findings(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
     let wants_all = asked.is_ok_and(|Query(asked)| !asked.all.is_empty());
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let Findings { all, why_not_kept } = app.runs.with(|history| history.findings())?;
         let open = all.iter().filter(|finding| finding.state == Standing::Open).count();
         let shown: Vec<&Finding> =

@@ -13,7 +13,7 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -60,7 +60,7 @@ fn step(entry: &Entry, reports: &Path) -> Step {
 
 /// `GET /history`
 pub(crate) async fn history(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let asked = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
         let runs = once_each(&asked.entries);
         let of = |name: &str| {

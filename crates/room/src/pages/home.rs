@@ -15,7 +15,7 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -48,7 +48,7 @@ fn now(app: &App, entry: &Entry) -> Option<Now> {
 
 /// `GET /`
 pub(crate) async fn home(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let reports = app.runs.reports();
         let going_on: Vec<Now> = app.runs.going_on()?.iter().filter_map(|entry| now(app, entry)).collect();
         let Page { entries, folders, .. } =

@@ -14,7 +14,7 @@ use crate::{
     runs::{find, read_file},
     web::{
         answer::{Answer, typed},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn report(
     Who(_): Who,
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
         let bytes = read_file(&folder.join("report.html"), MOST)?.ok_or_else(|| {
             let help = format!(

@@ -22,7 +22,7 @@ use crate::{
     template::{SCRIPT, part, value},
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -161,14 +161,14 @@ pub(crate) async fn run(
 ) -> Result<Response, Answer> {
     let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
     let wanted = name.clone();
-    let (folder, writes) = blocking(&app, move |app| {
+    let (folder, writes) = slow(&app, move |app| {
         let folder = find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))?;
         let writes = is_written(&folder.join(LOG));
         Ok((folder, writes))
     })
     .await?;
     let live = if writes { now(&app, &folder).await } else { None };
-    blocking(&app, move |_| {
+    slow(&app, move |_| {
         let shown = live.map_or_else(|| by_log(&folder.join(LOG)), Ok);
         let shown = shown.unwrap_or_else(|damage| Shown { damage, ..Shown::default() });
         let (notes, wrong_notes) = notes(&folder, &shown.wall);

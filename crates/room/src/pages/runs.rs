@@ -17,7 +17,7 @@ use crate::{
     template::value,
     web::{
         answer::{Answer, page},
-        who::{Who, blocking},
+        who::{Who, slow},
     },
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn runs(
     let Asked { page: number, scenario } = asked.map(|Query(asked)| asked).unwrap_or_default();
     let number = number.parse::<usize>().unwrap_or(1).clamp(1, 1_000_000);
     let scenario = Some(scenario).filter(|name| !name.is_empty());
-    blocking(&app, move |app| {
+    slow(&app, move |app| {
         let reports = app.runs.reports();
         let skip = (number - 1) * ROWS;
         let filter = Filter { scenario: scenario.clone(), limit: Some(ROWS + 1), skip, ..Filter::default() };

@@ -15,11 +15,13 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) text: String,
     pub(crate) help: String,
+    /// The time after which the client may ask again, in seconds.
+    pub(crate) retry_after_s: Option<u32>,
 }
 
 impl Answer {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { status, text: text.into(), help: help.into() }
+        Self { status, text: text.into(), help: help.into(), retry_after_s: None }
     }
 
     pub(crate) fn no_run(name: &str) -> Self {
@@ -72,7 +74,11 @@ impl IntoResponse for Answer {
         let page = template::render("error", (heading, ""), None, values).unwrap_or_else(|_| {
             format!("{heading}: {}", firedrill_wire::text::clean(&self.text, 400).replace('<', "&lt;"))
         });
-        (self.status, html(page)).into_response()
+        let mut response = (self.status, html(page)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

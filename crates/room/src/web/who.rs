@@ -12,6 +12,11 @@ use http::{Method, StatusCode, header, request::Parts};
 use super::answer::{Answer, see};
 use crate::{app::App, clock::now_s, role::Role, store::Session};
 
+/// Number of pages that take long and are made at once.
+pub(crate) const SLOW: usize = 16;
+/// Time after which a client asks again for a page that was not made, in seconds.
+const RETRY_AFTER_S: u32 = 5;
+
 /// The session that a request belongs to.
 pub(crate) struct Who(pub(crate) Session);
 
@@ -31,6 +36,30 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let app = Arc::clone(app);
     let done = tokio::task::spawn_blocking(move || work(&app)).await;
     done.map_err(|error| Answer::failed(&error))?
+}
+
+/// Makes a page that takes long, by [`blocking`]. At most [`SLOW`] are made at once, so that logins and halts find a thread.
+///
+/// # Errors
+/// Too many are made at the moment, or the work failed.
+pub(crate) async fn slow<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App) -> Result<T, Answer> + Send + 'static,
+) -> Result<T, Answer> {
+    let place = Arc::clone(&app.slow).try_acquire_owned().map_err(|_full| Answer {
+        retry_after_s: Some(RETRY_AFTER_S),
+        ..Answer::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many pages are made at the moment.",
+            "Try again in some seconds. Halts, notes and logins work meanwhile.",
+        )
+    })?;
+    blocking(app, move |app| {
+        // Also held if the client is gone: the thread is not free before the work is done.
+        let _place = place;
+        work(app)
+    })
+    .await
 }
 
 impl FromRequestParts<Arc<App>> for Who {
@@ -84,4 +113,59 @@ pub(crate) fn fields<T>(form: Result<Form<T>, FormRejection>) -> Result<T, Answe
         let text = format!("The form was not understood: {}.", rejection.body_text());
         Answer::new(rejection.status(), text, "Go back, and send it again.")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use axum::{
+        extract::{Path, State},
+        response::IntoResponse as _,
+    };
+
+    use super::*;
+    use crate::{
+        pages::{halt::halt, home::home},
+        role::Role,
+        testing::{Willing, app, session},
+    };
+
+    #[tokio::test]
+    async fn slow_pages_hold_up_no_halt() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(folder.path(), Arc::new(Willing)).await;
+        std::fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
+        let (mut ends, mut pages) = (Vec::new(), Vec::new());
+        for _ in 0..SLOW {
+            let (end, wait) = mpsc::channel::<()>();
+            let (says, begins) = tokio::sync::oneshot::channel();
+            let app = Arc::clone(&app);
+            pages.push(tokio::spawn(async move {
+                slow(&app, move |_| {
+                    let _ = says.send(());
+                    let _ = wait.recv();
+                    Ok(())
+                })
+                .await
+            }));
+            begins.await.unwrap();
+            ends.push(end);
+        }
+        // Clients that are gone free no thread.
+        let gone = pages.remove(0);
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        let full = home(State(Arc::clone(&app)), Who(session(Role::Viewer))).await.unwrap_err();
+        let full = full.into_response();
+        assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(full.headers()[header::RETRY_AFTER], "5");
+        let name = Path("friday-7f3a".to_owned());
+        let halted = halt(State(Arc::clone(&app)), Who(session(Role::Operator)), name).await.unwrap();
+        assert_eq!(halted.status(), StatusCode::SEE_OTHER);
+        drop(ends);
+        for page in pages {
+            page.await.unwrap().unwrap();
+        }
+    }
 }
