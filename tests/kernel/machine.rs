@@ -188,12 +188,14 @@ pub(crate) fn install() {
         }
         // The shipped example, changed only in what differs on each host: its name, and the logs that may be read.
         let mut config = read(&packaging("agent.toml"));
-        for (from, to) in [
+        for (begins, line) in [
             ("# host = \"app-1\"", "host = \"vm1\""),
-            ("# logs = [\"/var/log/app/*\"]", "logs = [\"unit:shopper.service\"]"),
+            // The rest of the line in the example is about the key.
+            ("# logs = [", "logs = [\"unit:shopper.service\"]"),
         ] {
-            assert!(config.contains(from), "the example has no {from}");
-            config = config.replace(from, to);
+            let old = config.lines().find(|one| one.starts_with(begins)).map(str::to_owned);
+            let old = old.unwrap_or_else(|| panic!("the example has no line that begins with {begins}"));
+            config = config.replacen(&old, line, 1);
         }
         put(root, "/etc/firedrill/agent.toml", &config);
         for unit in ["firedrill-agent.service", "firedrill-sweep.service"] {
