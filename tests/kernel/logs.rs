@@ -38,10 +38,12 @@ fault.service-stop = {{ service = "checkout" }}
     Drill::of(name, &path)
 }
 
-fn assert_is(ended: &Ended, verdict: &str, why: &str) {
+/// Checks the objective's verdict, and that one of these is in its reason.
+fn assert_is(ended: &Ended, verdict: &str, reasons: &[&str]) {
     let objective = &ended.card["attacks"][0]["objectives"][0];
     assert_eq!(objective["verdict"], verdict, "{}\n{objective:#}", ended.log);
-    assert!(objective["why"].as_str().expect("a reason").contains(why), "{objective:#}");
+    let why = objective["why"].as_str().expect("a reason");
+    assert!(reasons.iter().any(|one| why.contains(one)), "{objective:#}");
 }
 
 pub(crate) fn units_are_read() {
@@ -49,7 +51,7 @@ pub(crate) fn units_are_read() {
     systemctl(&["start", "shopper"]);
     let ended = drill("errors", "8s").end();
     ended.check(1, "clean");
-    assert_is(&ended, "violated", "matching lines");
+    assert_is(&ended, "violated", &["matching lines"]);
     let log = &ended.card["attacks"][0]["logs"][0];
     let phases = log["phases"].as_array().expect("phases");
     let fault = phases.iter().find(|one| one["phase"] == "fault").expect("the fault's");
@@ -63,7 +65,8 @@ pub(crate) fn units_are_read() {
     let ended = drill.end();
     systemctl(&["kill", "-s", "CONT", "systemd-journald"]);
     ended.check(3, "clean");
-    assert_is(&ended, "unknown", "nobody read the log");
+    // The agent says so as soon as a call has hung for long enough; before that, nothing was read.
+    assert_is(&ended, "unknown", &["nobody read the log", "systemd-journald does not answer"]);
     systemctl(&["stop", "shopper"]);
     check_clean();
 }
