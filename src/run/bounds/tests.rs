@@ -54,13 +54,13 @@ fn what_other_runs_hold_counts_and_is_named() {
         matches!(room(&bounds, false, &[same]), Room::Enough),
         "the same host, which is under a fault anyway"
     );
-    for state in [State::Armed, State::InForce, State::Stuck] {
+    let lasts = "at most 20 s more";
+    let stuck = "could not be put back: see `firedrill status`, then `firedrill undo --run r9`";
+    for (state, left) in [(State::Armed, lasts), (State::InForce, lasts), (State::Stuck, stuck)] {
         let Room::None(why) = room(&bounds, false, &[status("app2", &[("r9", state, false)])]) else {
             panic!("{state:?} does not count")
         };
-        for part in
-            ["keep (2 of the 3 hosts", "app2 has service-stop of run r9 (stopit, by bob", "at most 20 s more"]
-        {
+        for part in ["keep (2 of the 3 hosts", "app2 has service-stop of run r9 (stopit, by bob", left] {
             assert!(why.contains(part), "{why}");
         }
     }
