@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Minimum time from the request to arm until the start: enough for two intercontinental round trips and an fsync.
-const LEAD_US: i64 = 750_000;
+const LEAD_US: i64 = 1_000_000;
 /// Maximum of that time, however slow the hosts are.
 const LEAD_MOST_US: i64 = 10_000_000;
 
@@ -98,9 +98,10 @@ pub(super) async fn arm(
 }
 
 /// Returns the time until the start, given that the questions to all hosts took `took_us`. Arming repeats these look-ups
-/// and writes to a disk. The renewal is another round trip, and so is the look at other runs' faults.
+/// and writes to a disk, which a busy host does slowly. The renewal is another round trip, and so is the look at other
+/// runs' faults.
 fn lead_us(took_us: i64) -> i64 {
-    (LEAD_US / 2 + 2 * took_us).clamp(LEAD_US, LEAD_MOST_US)
+    (LEAD_US / 2 + 3 * took_us).clamp(LEAD_US, LEAD_MOST_US)
 }
 
 /// The injections to arm, each with its own start, and the request to each host.
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn slow_hosts_get_more_time_until_the_start_within_limits() {
         assert_eq!(lead_us(0), LEAD_US);
-        assert_eq!(lead_us(1_000_000), LEAD_US / 2 + 2_000_000);
+        assert_eq!(lead_us(1_000_000), LEAD_US / 2 + 3_000_000);
         assert_eq!(lead_us(60_000_000), LEAD_MOST_US);
     }
 }
