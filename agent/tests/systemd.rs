@@ -48,22 +48,25 @@ fn everything_in_turn() {
         );
         return;
     }
-    install("fd-shop.service", "[Service]\nExecStart=/bin/sleep 600\n[Install]\nWantedBy=basic.target\n");
+    install(
+        "fd-shop.service",
+        "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=basic.target\n",
+    );
     install(
         "fd-cart.service",
-        "[Unit]\nRequires=fd-shop.service\nAfter=fd-shop.service\n[Service]\nExecStart=/bin/sleep 600\n",
+        "[Unit]\nRequires=fd-shop.service\nAfter=fd-shop.service\n[Service]\nExecStart=/bin/sleep infinity\n",
     );
     install(
         "fd-phoenix.service",
-        "[Service]\nExecStart=/bin/sh -c 'sleep 600 & sleep 600 & wait'\nRestart=always\nRestartSec=300ms\n",
+        "[Service]\nExecStart=/bin/sh -c 'sleep infinity & sleep infinity & wait'\nRestart=always\nRestartSec=300ms\n",
     );
-    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep 600\n");
-    install("fd-shy.service", "[Unit]\nRefuseManualStop=yes\n[Service]\nExecStart=/bin/sleep 600\n");
+    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep infinity\n");
+    install("fd-shy.service", "[Unit]\nRefuseManualStop=yes\n[Service]\nExecStart=/bin/sleep infinity\n");
     install("fd-sock.socket", "[Socket]\nListenStream=/run/fd-sock\n");
-    install("fd-sock.service", "[Service]\nExecStart=/bin/sleep 600\nStandardInput=null\n");
+    install("fd-sock.service", "[Service]\nExecStart=/bin/sleep infinity\nStandardInput=null\n");
     install(
         "fd-slow.service",
-        "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 2; systemd-notify --ready; sleep 600'\n",
+        "[Service]\nType=notify\nNotifyAccess=all\nExecStart=/bin/sh -c 'sleep 2; systemd-notify --ready; sleep infinity'\n",
     );
     install(
         "fd-stubborn.service",
@@ -252,7 +255,7 @@ fn everything_in_turn() {
         eprintln!("{error}");
         assert!(error.passing && error.by_hand == "systemctl start fd-mortal.service");
     }
-    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep 600\n");
+    install("fd-mortal.service", "[Service]\nExecStart=/bin/sleep infinity\n");
     systemctl(&["daemon-reload"]);
     stop.undo();
     assert_eq!(phase(&host, "fd-mortal.service"), Phase::Up);

@@ -334,7 +334,7 @@ sandboxed! {
             return skip(&format!("{TEST}: FIREDRILL_VM does not say that this machine may be given a unit"));
         }
         let systemctl = |words: &[&str]| assert!(Command::new("systemctl").args(words).status().unwrap().success());
-        fs::write(format!("/run/systemd/system/{UNIT}"), "[Service]\nExecStart=/bin/sleep 600\n").unwrap();
+        fs::write(format!("/run/systemd/system/{UNIT}"), "[Service]\nExecStart=/bin/sleep infinity\n").unwrap();
         systemctl(&["daemon-reload"]);
         let world = World::new();
         let block = fault(r#"{"net-block":{"to":["10.1.0.2","fd00:1::2"],"service":"fd-net"}}"#);
