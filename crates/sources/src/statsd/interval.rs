@@ -28,8 +28,6 @@ pub(super) struct Interval {
     sum: f64,
     /// The lowest and the highest value.
     range: Option<(f64, f64)>,
-    /// Whether a counter had a negative value.
-    pub(super) falls: bool,
     lines: Lines,
     timings: Option<Histogram<u64>>,
     members: HashSet<u64>,
@@ -67,7 +65,6 @@ impl Interval {
             self.lines.add(metric.rate, counts(metric, value));
             self.count += times;
             self.sum += value * times;
-            self.falls |= metric.form == Form::Counter && value < 0.0;
             self.range =
                 Some(self.range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
             if matches!(reads, Reads::Percentile(_)) {
@@ -125,7 +122,7 @@ impl Interval {
     ) -> (f64, f64) {
         let ranks =
             |share: f64| self.timings.as_ref().map(|timings| timings.value_at_quantile(share) as f64 / PARTS);
-        sampling.bounds(reads, value.high, (&self.lines, self.falls, seconds), ranks)
+        sampling.bounds(reads, value.high, (&self.lines, seconds), ranks)
     }
 
     /// Returns the bounds of the value if packets are missing: maxima and what is counted can only be higher, minima only lower. A

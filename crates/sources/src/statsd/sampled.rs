@@ -56,13 +56,12 @@ impl Sampling {
         &self,
         reads: Reads,
         value: f64,
-        (lines, falls, seconds): (&Lines, bool, f64),
+        (lines, seconds): (&Lines, f64),
         ranks: impl Fn(f64) -> Option<f64>,
     ) -> (f64, f64) {
         let any = (f64::NEG_INFINITY, f64::INFINITY);
         match reads {
-            Reads::Count | Reads::Rate | Reads::Total if falls => any,
-            Reads::Count | Reads::Rate | Reads::Total => {
+            Reads::Count | Reads::Rate => {
                 let (least, most) = self.counted(lines);
                 let length = if reads == Reads::Rate { seconds } else { 1.0 };
                 (least / length, most / length)
@@ -73,7 +72,7 @@ impl Sampling {
                 let (low, high) = shares(lines.count, f64::from(all) / 100_000.0);
                 (low.and_then(&ranks).unwrap_or(any.0), high.and_then(&ranks).unwrap_or(any.1))
             }
-            Reads::Mean | Reads::Last => any,
+            Reads::Mean | Reads::Last | Reads::Total => any,
         }
     }
 

@@ -115,6 +115,8 @@ impl Track {
         if !own {
             return false;
         }
+        // A late line counts here, too: events that were not read may be negative as well.
+        self.falls |= metric.form == Form::Counter && metric.numbers().any(|number| number.value < 0.0);
         if metric.rate < 1.0 {
             let most = metric.numbers().map(|number| counts(metric, number.value)).fold(0.0, f64::max);
             self.sampling = Some(Sampling::with(self.sampling, metric.rate, most));
@@ -210,7 +212,6 @@ impl Track {
         if let Some(value) = value.filter(|_| reads == Reads::Total) {
             self.total += value.high;
         }
-        self.falls |= interval.falls;
         let sampled = value.zip(self.sampling.as_ref());
         let over = Over {
             value,
@@ -302,6 +303,9 @@ impl Track {
             Some(own) => own.sampled,
             None => self.sampled_zero(),
         };
+        // An event that was not sent may be negative.
+        let open = self.falls && matches!(self.query.reads, Reads::Count | Reads::Rate);
+        let sampled = sampled.map(|range| if open { (f64::NEG_INFINITY, f64::INFINITY) } else { range });
         if lacks.is_some() {
             let (low, high) = self.bounds(value, sampled);
             return Some(Point { lacks, ..Point::between(at_us, low, high) });
@@ -320,14 +324,14 @@ impl Track {
     /// Returns the bounds of that value where only a share of all events is sent.
     #[expect(clippy::cast_precision_loss, reason = "an interval is short")]
     fn sampled_zero(&self) -> Option<(f64, f64)> {
-        let nothing = (&Lines::default(), self.falls, self.every_us as f64 / 1e6);
+        let nothing = (&Lines::default(), self.every_us as f64 / 1e6);
         Some(self.sampling?.bounds(self.query.reads, self.zero()?.high, nothing, |_| None))
     }
 
     /// Returns the bounds of a value of which some packets or lines are missing.
     fn bounds(&self, value: Value, sampled: Option<(f64, f64)>) -> (f64, f64) {
         let reads = self.query.reads;
-        if matches!(reads, Reads::Count | Reads::Rate) && (self.falls || self.interval.falls) {
+        if matches!(reads, Reads::Count | Reads::Rate) && self.falls {
             return (f64::NAN, f64::NAN);
         }
         let Value { low, high, .. } = Interval::bounds(reads, value);

@@ -144,6 +144,28 @@ fn a_counter_that_ever_fell_has_no_bound_in_any_interval() {
 }
 
 #[test]
+fn a_sampled_counter_that_ever_fell_has_no_range() {
+    let mut one = One::of("count(x[1s])");
+    one.all(0..1, 7, "x:-9|c|@0.1").all(1..9, 7, "x:9|c|@0.1");
+    let sampled = one.point(4).and_then(|point| point.sampled);
+    assert_eq!(sampled, Some((f64::NEG_INFINITY, f64::INFINITY)));
+    let mut late = One::of("count(x[1s])");
+    late.all(0..4, 7, "x:1|c").read_until(4);
+    assert_eq!(late.value(4), 2.0);
+    late.store.packet(tenth(35), SocketAddr::from(([127, 0, 0, 1], 7)), b"x:-70|c");
+    late.all(5..9, 7, "x:1|c");
+    assert_eq!(late.bounds(4), (None, None, Some(Lacks::Late(1))), "what else is late may be negative");
+}
+
+#[test]
+fn a_sampled_total_has_no_range() {
+    let mut one = One::of("total(x[1s])");
+    one.all(0..9, 7, "x:1|c|@0.1");
+    let sampled = one.point(4).and_then(|point| point.sampled);
+    assert_eq!(sampled, Some((f64::NEG_INFINITY, f64::INFINITY)));
+}
+
+#[test]
 fn drops_that_are_told_as_one_cover_all_their_time() {
     let mut one = One::of("count(x[1s])");
     one.all(0..1, 7, "x:1|c");
