@@ -16,7 +16,7 @@ pub(super) struct Gauges {
     /// The lowest and the highest value that was sent since the interval began.
     range: Option<(f64, f64)>,
     is_full: bool,
-    /// Losses since the oldest value was sent, in order.
+    /// Losses since the oldest value was sent, in the order in which they were noticed.
     losses: VecDeque<Loss>,
     /// The states at the ends of intervals, in order.
     ends: VecDeque<(i64, State)>,
@@ -141,7 +141,9 @@ impl Gauges {
             && let Some(oldest) = self.losses.pop_front()
             && let Some(next) = self.losses.front_mut()
         {
+            // The two are told as one, which covers the time of both.
             next.from_us = next.from_us.min(oldest.from_us);
+            next.until_us = next.until_us.max(oldest.until_us);
             next.count = next.count.and(oldest.count);
         }
         self.losses.push_back(Loss { from_us, until_us, count });
@@ -153,7 +155,9 @@ impl Gauges {
         let next = self.ends.partition_point(|(at, _)| *at < index);
         let is_there = self.ends.get(next).is_some_and(|(at, _)| *at == index);
         if let Some(state) = self.at(index, &|_, _| 0).filter(|_| !is_there) {
-            self.ends.insert(next, (index, state));
+            // Others may have been dropped since the last state, so no value is known.
+            let last = Values { low: NONE.0, high: NONE.1, ..state.last };
+            self.ends.insert(next, (index, State { last, within: Some(last), ..state }));
         }
         self.lost(at_us, at_us, Lost { late: 1, ..Lost::default() });
     }
@@ -177,7 +181,10 @@ impl Gauges {
             let began_us = before.saturating_add(1).saturating_mul(self.every_us);
             let lost = touching(&self.losses, began_us, end_us);
             let before = state.last;
-            let (low, high) = wider(wider((low, high), (before.low, before.high)), range.unwrap_or(NONE));
+            // The last values were still in force when this interval began, unless others may have been sent in between.
+            let stayed = touching(&self.losses, began_us, index.saturating_mul(self.every_us)).is_none();
+            let in_force = if stayed { (before.low, before.high) } else { NONE };
+            let (low, high) = wider(wider((low, high), in_force), range.unwrap_or(NONE));
             Values {
                 low,
                 high,
@@ -189,7 +196,7 @@ impl Gauges {
         self.losses.retain(|loss| loss.until_us >= oldest_us);
         let series = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         self.ends.push_back((index, State { last, within, series, is_full: self.is_full }));
-        if self.ends.len() > most {
+        while self.ends.len() > most {
             self.ends.pop_front();
         }
     }
@@ -238,4 +245,23 @@ impl Values {
 fn touching(losses: &VecDeque<Loss>, from_us: i64, until_us: i64) -> Option<Lost> {
     let all = losses.iter().filter(|loss| loss.until_us >= from_us && loss.from_us <= until_us);
     all.map(|loss| loss.count).reduce(Lost::and)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statsd::line::{Line, line};
+
+    #[test]
+    fn late_lines_do_not_grow_what_is_kept() {
+        let Ok(Line::Metric(metric)) = line(b"q:5|g") else { panic!("a metric") };
+        let mut gauges = Gauges::new(10);
+        for index in (0..100).step_by(5) {
+            gauges.take(&metric, index * 10, true);
+            gauges.end(index, 8);
+            (index - 3..index).for_each(|late| gauges.late(late * 10));
+        }
+        gauges.end(100, 8);
+        assert_eq!(gauges.ends.len(), 8);
+    }
 }

@@ -116,6 +116,36 @@ fn a_loss_in_an_interval_without_packets_of_a_gauge_leaves_it_open_from_then_on(
 }
 
 #[test]
+fn losses_of_a_gauge_that_are_told_as_one_cover_all_their_time() {
+    let mut one = One::of("last(q[1s])");
+    one.packet(20, 1, "q:5|g").drop_between(25, 26, 1).packet(31, 1, "q:7|g|#other");
+    for _ in 0..64 {
+        one.store.packet(tenth(15), SocketAddr::from(([127, 0, 0, 1], 1)), b"q:5|g");
+    }
+    one.read_until(9);
+    assert_eq!(one.bounds(4).2, Some(Lacks::Dropped(1)));
+}
+
+#[test]
+fn a_value_before_a_loss_was_not_surely_in_force_in_a_later_interval() {
+    let mut one = One::of("max(q[1s])");
+    one.packet(2, 1, "q:5|g").packet(12, 1, "q:5|g");
+    one.drop_between(24, 25, 3);
+    one.packet(37, 1, "q:4|g").packet(47, 1, "q:4|g").read_until(9);
+    assert_eq!(one.bounds(4), (None, Some(4.0), Some(Lacks::Dropped(3))));
+}
+
+#[test]
+fn a_value_before_a_loss_was_not_surely_in_force_in_the_interval_of_a_late_line() {
+    let mut one = One::of("max(q[1s])");
+    one.packet(2, 1, "q:5|g").packet(12, 1, "q:5|g");
+    one.drop_between(24, 25, 3).packet(51, 1, "q:4|g");
+    one.store.packet(tenth(35), SocketAddr::from(([127, 0, 0, 1], 1)), b"q:4|g");
+    one.read_until(9);
+    assert_eq!(one.bounds(4), (None, None, Some(Lacks::Late(1))));
+}
+
+#[test]
 fn a_change_counts_from_a_value_that_is_known() {
     let mut one = One::of("last(q[1s])");
     one.packet(2, 1, "q:5|g")
