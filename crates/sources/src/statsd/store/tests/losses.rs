@@ -247,7 +247,7 @@ fn a_packet_that_is_read_after_its_interval_was_told_counts_in_no_other() {
     assert_eq!(gauge.value(3), 5.0);
     gauge.store.packet(tenth(25), SocketAddr::from(([127, 0, 0, 1], 7)), b"q:9|g");
     gauge.packet(47, 1, "q:6|g").read_until(9);
-    assert_eq!(gauge.bounds(3).2, Some(Lacks::Late(1)));
+    assert_eq!(gauge.bounds(3), (None, None, Some(Lacks::Late(1))));
     assert_eq!(gauge.value(5), 6.0, "it was sent again");
 }
 
