@@ -115,22 +115,22 @@ fn shares(sent: f64, share: f64) -> (Option<f64>, Option<f64>) {
     (low, high)
 }
 
-/// Returns the number nearest to `may_not` up to which `so` holds, by bisection. It holds at `is`.
-fn edge(is: f64, may_not: f64, so: impl Fn(f64) -> bool) -> f64 {
-    let (mut is, mut may_not) = (is, may_not);
-    if so(may_not) {
-        return may_not;
+/// Finds by bisection where `likely` ends between `inside`, where it holds, and `outside`. Returns the outer end, so that a bound is
+/// too wide rather than too narrow.
+fn edge(inside: f64, outside: f64, likely: impl Fn(f64) -> bool) -> f64 {
+    let (mut inside, mut outside) = (inside, outside);
+    if likely(outside) {
+        return outside;
     }
     for _ in 0..60 {
-        let middle = f64::midpoint(is, may_not);
-        if so(middle) {
-            is = middle;
+        let middle = f64::midpoint(inside, outside);
+        if likely(middle) {
+            inside = middle;
         } else {
-            may_not = middle;
+            outside = middle;
         }
     }
-    // The outer one: a bound may be too wide, and not too narrow.
-    may_not
+    outside
 }
 
 #[cfg(test)]
