@@ -129,7 +129,7 @@ fn seen(view: &View<'_, '_>, objective: &Objective, cut: bool) -> Bad {
 fn judged(bench: &Bench<'_, '_>, budget: &Budget, bad: Bad) -> BudgetCard {
     let time = Span::micros(bad.time_us.max(0).unsigned_abs());
     let burnt = |share: f64| budget.burnt(share, time);
-    // Whatever users saw, nothing shows that this attack burnt it.
+    // Users may have seen failures, but nothing shows that this attack caused them.
     let bad = match bench.void() {
         Some(doubt) => Bad { share: None, low: 0.0, high: None, why: Some(doubt.text.clone()), ..bad },
         None => bad,
