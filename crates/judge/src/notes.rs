@@ -66,7 +66,7 @@ pub enum Unfit {
 /// # Errors
 /// It is empty or too long.
 pub fn line_of(written: &str) -> Result<String, Unfit> {
-    let line = text::joined(written.trim());
+    let line = text::joined(written);
     match line.chars().count() {
         0 => Err(Unfit::Empty),
         length if length > TEXT_MOST => Err(Unfit::Long),
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_note_is_one_line_of_some_length() {
-        assert_eq!(line_of(" the pager\r\nrang "), Ok(text::joined("the pager\r\nrang")));
+        assert_eq!(line_of(" the pager\r\nrang "), Ok("the pager rang".to_owned()));
         assert!(!line_of("a\u{202e}b\u{1b}c").expect("a note").contains(['\u{202e}', '\u{1b}']));
         assert_eq!(line_of(" \n "), Err(Unfit::Empty));
         assert!(line_of(&"ü".repeat(TEXT_MOST)).is_ok());
