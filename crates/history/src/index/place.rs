@@ -56,7 +56,7 @@ impl Place {
         if was_file {
             let thrown = lock_file(reports).and_then(|lock| {
                 within(Instant::now() + PATIENCE, || lock.try_lock()).map_err(|error| {
-                    told(error, "a running program has it open; restart it (firedrill serve)")
+                    told(error, "a running program has the index open; restart it (firedrill serve)")
                 })?;
                 throw_away(reports)
             });
@@ -125,7 +125,7 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
         lock.unlock().map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            // Another program has it open: one of this version, which has made it anew meanwhile, or one of another version.
+            // Another program has the index open: one of this version, which has made it anew meanwhile, or one of another version.
             Err(TryLockError::WouldBlock) if Instant::now() < until => {
                 thread::sleep(STEP);
                 continue;

@@ -148,7 +148,7 @@ fn a_program_of_another_version_that_has_the_index_open_holds_nobody_up() {
     assert!(why.contains("of another version has the index open; restart it"), "{why}");
     let before = fs::metadata(reports.path().join(".history.sqlite")).unwrap();
     let again = ours.place.take().unwrap().again(reports.path()).unwrap();
-    assert!(again.why_memory.unwrap().contains("a running program has it open"));
+    assert!(again.why_memory.unwrap().contains("a running program has the index open"));
     let after = fs::metadata(reports.path().join(".history.sqlite")).unwrap();
     assert_eq!(before.ino(), after.ino(), "the other program keeps its file");
     drop((foreign, index));
@@ -176,7 +176,7 @@ fn two_programs_may_use_it_at_once() {
                         // It throws away what others have open.
                         let place = history.place.take().unwrap().again(reports).unwrap();
                         let why = place.why_memory.unwrap_or_default();
-                        assert!(why.is_empty() || why.contains("has it open"), "{why}");
+                        assert!(why.is_empty() || why.contains("has the index open"), "{why}");
                     }
                 }
             });
