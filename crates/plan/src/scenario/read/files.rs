@@ -8,7 +8,7 @@ use std::{
 use firedrill_files::text::{self, Text};
 use toml::{Spanned, de::DeTable};
 
-use super::super::hidden;
+use super::super::{hidden, reading};
 use crate::diagnostic::{FileId, Place, Problem, Sink};
 
 /// Maximum size of a file, in bytes.
@@ -71,13 +71,8 @@ impl Files {
             sink.push(problem.help(text::MARK_HELP));
         }
         self.stack.push((real.clone(), name));
-        let (table, errors) = DeTable::parse_recoverable(&text);
-        hidden::note(id, &text, &table, errors.is_empty(), sink);
-        for error in &errors {
-            let at = error.span().unwrap_or(0..0);
-            let message = format!("not TOML: {}", error.message());
-            sink.push(Problem::error(message).at(Place { file: id, at }, "here"));
-        }
+        let (table, whole) = reading::table(&text, id, sink);
+        hidden::note(id, &text, &table, whole, sink);
         for (include, at) in includes(&table) {
             let path = path.parent().unwrap_or(Path::new("")).join(include);
             self.load(&path, Some(Place { file: id, at }), sink);
