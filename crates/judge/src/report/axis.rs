@@ -1,6 +1,6 @@
 //! The time axis of a run, also of one that goes on: lanes and charts as the page of the report has them, each by itself.
 
-use super::{input::Input, view::View};
+use super::{input::Input, view::lanes};
 use crate::log::Log;
 
 /// A chart of the axis.
@@ -26,12 +26,12 @@ pub struct Axis {
 /// Draws the axis of a run from its log so far.
 #[must_use]
 pub fn axis(log: &Log) -> Axis {
-    let view = View::of(&Input::new(log));
-    let charts = view.timelines.into_iter().map(|chart| {
+    let mut input = Input::new(log);
+    let charts = std::mem::take(&mut input.drawn.timelines).into_iter().map(|chart| {
         let (caption, label, svg) = (chart.caption, chart.label, chart.svg);
         AxisChart { caption, label, svg }
     });
-    Axis { lanes: view.lanes, charts: charts.collect() }
+    Axis { charts: charts.collect(), lanes: lanes(&input) }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ use events::{EventView, events, notes};
 use exchanges::ExchangeView;
 use figures::{CauseView, FigureView, longest_outage, partial};
 use host_log::LogView;
+pub(super) use lanes::lanes;
 use log_rates::LogRun;
 use metric::{MetricRun, MetricView};
 use plan::PlanView;
@@ -191,7 +192,7 @@ impl View {
             warnings: input.warnings(),
             meta,
             answers: summary::answers(input),
-            lanes: lanes::lanes(input),
+            lanes: lanes(input),
             metrics: metric::of_run(facts.plan, card, facts.last_us),
             logs: log_rates::of_run(input),
             vantages: vantages(input),

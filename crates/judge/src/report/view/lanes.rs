@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Renders the lanes of a run; empty if nothing was in force and nothing happened.
-pub(super) fn lanes(input: &Input<'_>) -> String {
+pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
     let Some(plan) = input.facts.plan else { return String::new() };
     let end_us = input.facts.last_us.max(1);
     let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
