@@ -125,3 +125,47 @@ proptest! {
         read_calendar(exchanged(&text_of(CALENDARS[seed]), a, b).as_bytes());
     }
 }
+
+mod gameday {
+    use super::*;
+
+    /// Reads a text as a game day.
+    fn read(text: &[u8]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("any.toml");
+        std::fs::write(&file, text).expect("written");
+        let _ = firedrill_gameday::is_gameday(&file);
+        let mut sink = Sink::default();
+        let now = "2026-11-26T12:00:00Z".parse().expect("a time");
+        let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
+        assert_eq!(read.is_none(), sink.failed());
+        if let Some(gameday) = read {
+            gameday.schedule.next(now, 20).iter().for_each(|slot| _ = gameday.why_closed(slot));
+        }
+        look(&sink.into_report());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            read(&bytes);
+        }
+
+        #[test]
+        fn any_schedule(cron in "[0-9*/,LFRI# -]{0,20}", every in "[0-9]{1,4} (day|week|month)s?", from in "[0-9]{4}-[01][0-9]-[0-3][0-9]", at in "[0-2][0-9]:[0-5][0-9]", jitter in "[0-9]{1,3}[smh]") {
+            let head = "schema = 1\nname = \"any\"\nscenarios = [\"a.toml\"]\nfleet = \"b.toml\"\n";
+            read(format!("{head}schedule = {{ cron = \"{cron}\", zone = \"America/Nuuk\", jitter = \"{jitter}\" }}").as_bytes());
+            read(format!("{head}schedule = {{ every = \"{every}\", from = \"{from}\", at = \"{at}\", zone = \"Africa/Cairo\" }}").as_bytes());
+            read(format!("{head}schedule = {{ once = \"{from}T{at}\", zone = \"Australia/Lord_Howe\" }}\nnot_on = [\"{from}..{from}\"]").as_bytes());
+        }
+
+        #[test]
+        fn right_files_with_damage(
+            cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
+        ) {
+            read(damaged(text_of("gamedays/friday.toml"), cuts).as_bytes());
+        }
+    }
+}

@@ -15,7 +15,6 @@ use firedrill::{
     reference::Example,
 };
 use firedrill_judge::testing::{Drill, RUN};
-use proptest::prelude::*;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const FRIDAY: &str = "gamedays/friday.toml";
@@ -390,55 +389,5 @@ fn keys(value: &toml::Value, found: &mut BTreeSet<String>) {
         }),
         toml::Value::Array(all) => all.iter().for_each(|inner| keys(inner, found)),
         _ => {}
-    }
-}
-
-/// Reads a text as a game day; every place that a message points at is in the file.
-fn read(text: &[u8]) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("any.toml");
-    fs::write(&file, text).unwrap();
-    let _ = firedrill_gameday::is_gameday(&file);
-    let mut sink = Sink::default();
-    let now = "2026-11-26T12:00:00Z".parse().unwrap();
-    let read = firedrill_gameday::read(&file, &firedrill_gameday::zones(), now, &mut sink);
-    assert_eq!(read.is_none(), sink.failed());
-    if let Some(gameday) = read {
-        gameday.schedule.next(now, 20).iter().for_each(|slot| _ = gameday.why_closed(slot));
-    }
-    let report = sink.into_report();
-    assert!(!report.render(false, 110).contains("Failed to read contents"));
-    assert!(report.items().iter().all(|item| item.line.is_none_or(|line| line > 0)));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        read(&bytes);
-    }
-
-    #[test]
-    fn any_schedule(cron in "[0-9*/,LFRI# -]{0,20}", every in "[0-9]{1,4} (day|week|month)s?", from in "[0-9]{4}-[01][0-9]-[0-3][0-9]", at in "[0-2][0-9]:[0-5][0-9]", jitter in "[0-9]{1,3}[smh]") {
-        let head = "schema = 1\nname = \"any\"\nscenarios = [\"a.toml\"]\nfleet = \"b.toml\"\n";
-        read(format!("{head}schedule = {{ cron = \"{cron}\", zone = \"America/Nuuk\", jitter = \"{jitter}\" }}").as_bytes());
-        read(format!("{head}schedule = {{ every = \"{every}\", from = \"{from}\", at = \"{at}\", zone = \"Africa/Cairo\" }}").as_bytes());
-        read(format!("{head}schedule = {{ once = \"{from}T{at}\", zone = \"Australia/Lord_Howe\" }}\nnot_on = [\"{from}..{from}\"]").as_bytes());
-    }
-
-    #[test]
-    fn right_files_with_damage(
-        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[\\[\\]{}=\" \\n0-9a-zß%]{0,6}"), 1..6),
-    ) {
-        let mut text = fs::read_to_string(Path::new(ROOT).join(FRIDAY)).unwrap();
-        for (from, length, instead) in cuts {
-            let chars: Vec<char> = text.chars().collect();
-            if chars.is_empty() { break; }
-            let from = from.index(chars.len());
-            let until = (from + length.index(8)).min(chars.len());
-            text = chars[..from].iter().copied().chain(instead.chars()).chain(chars[until..].iter().copied()).collect();
-        }
-        read(text.as_bytes());
     }
 }
