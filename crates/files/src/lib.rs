@@ -1,6 +1,7 @@
-//! Files of people and programs: texts are read within bounds, and files are replaced as a whole.
+//! Files of people and programs: texts are read within bounds, files are replaced as a whole, and locks are waited for up to a moment.
 //!
 //! Never knows what a file means.
 
+pub mod lock;
 pub mod text;
 pub mod whole;

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use firedrill_files::lock;
+
 use super::store::{Store, Unusable};
 
 /// The names begin with a dot: hidden folders and files are no runs.
@@ -55,7 +57,7 @@ impl Place {
         drop(self);
         if was_file {
             let thrown = lock_file(reports).and_then(|lock| {
-                within(Instant::now() + PATIENCE, || lock.try_lock()).map_err(|error| {
+                lock::within(Instant::now() + PATIENCE, STEP, || lock.try_lock()).map_err(|error| {
                     told(error, "a running program has the index open; restart it (firedrill serve)")
                 })?;
                 throw_away(reports)
@@ -75,16 +77,6 @@ pub(super) fn is_there(reports: &Path) -> bool {
 
 fn lock_file(reports: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(reports.join(LOCK))
-}
-
-/// Takes a lock by that time at the latest.
-fn within(until: Instant, take: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
-    loop {
-        match take() {
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(STEP),
-            taken => return taken,
-        }
-    }
 }
 
 /// Returns the error of a lock that was not taken. `busy` says who has it.
@@ -112,7 +104,7 @@ fn in_file(reports: &Path) -> Result<(Store, File), String> {
     let failed = |error: io::Error| format!("{LOCK} cannot be locked: {error}");
     let (until, mut made) = (Instant::now() + PATIENCE, 0);
     while made < TRIES {
-        within(until, || lock.try_lock_shared()).map_err(|error| {
+        lock::within(until, STEP, || lock.try_lock_shared()).map_err(|error| {
             failed(told(error, "another program makes the index anew and does not finish; try again"))
         })?;
         if path.exists() {

@@ -8,11 +8,11 @@ use std::{
     io::Write as _,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    thread,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use firedrill_files::lock;
 use firedrill_probe::seconds::encode;
 use firedrill_wire::probe::Bin;
 
@@ -54,7 +54,7 @@ impl Writer {
             .create_new(true)
             .open(path)
             .map_err(|source| LogError::Io { doing: "create", path: path.to_owned(), source })?;
-        lock(&file, path)?;
+        lock_until(path, Instant::now() + PATIENCE, || file.try_lock())?;
         let log = Log::in_file(path);
         Ok(Self::new(file, path, 0, log))
     }
@@ -71,7 +71,7 @@ impl Writer {
     pub fn resume(path: &Path) -> Result<Self, LogError> {
         let io = |doing| move |source| LogError::Io { doing, path: path.to_owned(), source };
         let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(io("open"))?;
-        lock(&file, path)?;
+        lock_until(path, Instant::now() + PATIENCE, || file.try_lock())?;
         let log = read(path)?;
         file.set_len(log.whole_bytes).map_err(io("cut the torn last line off"))?;
         let mut whole = log.whole_bytes;
@@ -223,26 +223,16 @@ const fn waits_for_bins(event: &Event) -> bool {
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), LogError> {
-    let until = Instant::now() + PATIENCE;
-    lock_while(file, path, || {
-        thread::sleep(STEP);
-        Instant::now() < until
+/// Locks a log by `take`. While another program has it locked, waits until a moment at most.
+fn lock_until(
+    path: &Path,
+    until: Instant,
+    take: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<(), LogError> {
+    lock::within(until, STEP, take).map_err(|error| match error {
+        TryLockError::WouldBlock => LogError::Busy { path: path.to_owned() },
+        TryLockError::Error(source) => LogError::Io { doing: "lock", path: path.to_owned(), source },
     })
-}
-
-/// Locks a log. While another program has it locked, `wait` is called, which returns whether to try once more.
-fn lock_while(file: &File, path: &Path, mut wait: impl FnMut() -> bool) -> Result<(), LogError> {
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if wait() => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::Busy { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => {
-                return Err(LogError::Io { doing: "lock", path: path.to_owned(), source });
-            }
-        }
-    }
 }
 
 /// Whether the loss of the record would lose more than a sample or a note.
@@ -293,15 +283,18 @@ mod tests {
         drop(Writer::create(&path).expect("new"));
         let (reader, writer) = (File::open(&path).expect("there"), File::open(&path).expect("there"));
         reader.lock_shared().expect("locks");
-        let (reader, mut waits) = (std::cell::Cell::new(Some(reader)), 0);
-        let locked = lock_while(&writer, &path, || {
+        let (mut reader, mut tries) = (Some(reader), 0);
+        let locked = lock_until(&path, Instant::now() + Duration::from_secs(600), || {
+            let taken = writer.try_lock();
+            // The reader's lock lasts for a moment only.
             reader.take();
-            waits += 1;
-            true
+            tries += 1;
+            taken
         });
-        assert!(locked.is_ok() && waits == 1, "{locked:?} after {waits}");
+        assert!(locked.is_ok() && tries == 2, "{locked:?} after {tries}");
         let other = File::open(&path).expect("there");
-        assert!(matches!(lock_while(&other, &path, || false), Err(LogError::Busy { .. })));
+        let refused = lock_until(&path, Instant::now(), || other.try_lock());
+        assert!(matches!(refused, Err(LogError::Busy { .. })), "{refused:?}");
     }
 
     #[test]
