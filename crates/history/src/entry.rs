@@ -158,11 +158,7 @@ impl Entry {
     /// Whether a run without an end is still going on: its log is locked by the program that writes it.
     #[must_use]
     pub fn is_running(&self, reports: &Path) -> bool {
-        let path = reports.join(&self.folder).join(LOG);
-        !self.ended
-            && path.is_file()
-            && fs::File::open(path)
-                .is_ok_and(|log| matches!(log.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        !self.ended && log::is_written(&reports.join(&self.folder).join(LOG))
     }
 
     /// Returns how the run ended in a word: its verdict, or what stands above that.

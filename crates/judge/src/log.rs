@@ -28,7 +28,7 @@ pub use read::{parse, read};
 pub use sample::{Lack, Sample};
 pub(crate) use scales::Scales;
 pub use seen::SourceClock;
-pub use write::Writer;
+pub use write::{Writer, is_written};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_files::lock;
 use firedrill_probe::seconds::encode;
 use firedrill_wire::probe::Bin;
+use rustix::fs::{Mode, OFlags};
 
 use super::{Event, Log, LogError, Record, measured::Place, pending::Pending, read};
 
@@ -223,6 +224,19 @@ const fn waits_for_bins(event: &Event) -> bool {
     }
 }
 
+/// Whether a program is writing this log and therefore holds its lock. Follows no link, and does not wait for the writer of a pipe.
+#[must_use]
+pub fn is_written(path: &Path) -> bool {
+    open(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Opens a regular file, and nothing else.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
 /// Locks a log by `take`. While another program has it locked, waits until a moment at most.
 fn lock_until(
     path: &Path,
@@ -295,6 +309,32 @@ mod tests {
         let other = File::open(&path).expect("there");
         let refused = lock_until(&path, Instant::now(), || other.try_lock());
         assert!(matches!(refused, Err(LogError::Busy { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_log_is_written_while_its_writer_has_it_open() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("events.jsonl");
+        assert!(!is_written(&path), "there is none");
+        let writer = Writer::create(&path).expect("new");
+        assert!(is_written(&path));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        assert!(!is_written(&link), "a link is not followed");
+        drop(writer);
+        assert!(!is_written(&path));
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_log_is_not_written_and_not_waited_for() {
+        use rustix::fs::{CWD, FileType, mknodat};
+        let folder = tempfile::tempdir().expect("folder");
+        let pipe = folder.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        let (answer, answered) = std::sync::mpsc::channel();
+        std::thread::spawn(move || answer.send(is_written(&pipe)));
+        let answer = answered.recv_timeout(Duration::from_secs(30));
+        assert_eq!(answer, Ok(false), "it waits for a program that writes into the pipe");
     }
 
     #[test]
