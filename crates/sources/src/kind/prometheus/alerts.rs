@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use firedrill_wire::probe::HttpProbe;
 use serde::Deserialize;
 
-use super::{Prometheus, answers::Parts, encoded};
+use super::{Prometheus, answers::Answer, encoded};
 use crate::{
     alert::{AlertQuery, AlertSeen, Alerts, json, quoted, shown},
-    excerpt::excerpt,
     kind::alertmanager::what,
 };
 
@@ -29,13 +28,9 @@ impl Alerts for Prometheus {
     fn firing(&self, query: &AlertQuery, status: u16, body: &[u8]) -> Result<Vec<AlertSeen>, String> {
         // A query that it refuses has status 400 or 422, and the reason in the answer.
         let status = if matches!(status, 400 | 422) { 200 } else { status };
-        let answer: Answer = json("a Prometheus", status, body)?;
-        if answer.status != "success" {
-            return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
-        }
-        answer.parts.whole()?;
-        let data =
-            answer.data.filter(|data| data.kind == "vector").ok_or("the answer is not a vector of alerts")?;
+        let answer: Answer<Data> = json("a Prometheus", status, body)?;
+        let vector = answer.data()?.filter(|data| data.kind == "vector");
+        let data = vector.ok_or("the answer is not a vector of alerts")?;
         let wanted = |one: &&Series| {
             let has = |name: &str, value: &str| one.metric.get(name).is_some_and(|own| own == value);
             has("alertname", &query.name)
@@ -52,15 +47,6 @@ impl Alerts for Prometheus {
     fn name_is(&self) -> &'static str {
         "the label `alertname`"
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    data: Option<Data>,
-    error: Option<String>,
-    #[serde(flatten)]
-    parts: Parts,
 }
 
 #[derive(Deserialize)]

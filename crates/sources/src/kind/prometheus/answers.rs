@@ -17,19 +17,34 @@ pub(super) const COUNT: &str = "count-";
 /// The most by which a moment of an answer differs from the one that was asked for: it is cut to milliseconds.
 const CUT_US: i64 = 1_999;
 
+/// An answer. The form of its data depends on the question.
 #[derive(Deserialize)]
-struct Answer {
+pub(super) struct Answer<D> {
     status: String,
-    data: Option<Data>,
+    data: Option<D>,
     error: Option<String>,
     #[serde(flatten)]
     parts: Parts,
 }
 
+impl<D> Answer<D> {
+    /// Returns the data.
+    ///
+    /// # Errors
+    /// The Prometheus refuses the query, or the answer is not complete.
+    pub(super) fn data(self) -> Result<Option<D>, String> {
+        if self.status != "success" {
+            return Err(format!("it refuses the query: {}", excerpt(&self.error.unwrap_or_default())));
+        }
+        self.parts.whole()?;
+        Ok(self.data)
+    }
+}
+
 /// The parts that an answer lacks, by its own words: one of several stores behind it may not have answered.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Parts {
+struct Parts {
     warnings: Vec<String>,
     #[serde(rename = "isPartial")]
     is_partial: bool,
@@ -37,7 +52,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Refuses an answer that is not complete. Remarks on the query do not make it incomplete.
-    pub(super) fn whole(&self) -> Result<(), String> {
+    fn whole(&self) -> Result<(), String> {
         let remark =
             |text: &&String| !(text.starts_with("PromQL info") || text.starts_with("PromQL warning"));
         match self.warnings.iter().find(remark) {
@@ -76,17 +91,13 @@ struct Sample(f64, String);
 
 /// Reads the data of an answer.
 fn data(status: u16, body: &[u8]) -> Result<Data, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| match status {
+    let answer: Answer<Data> = serde_json::from_slice(body).map_err(|_| match status {
         200..=299 => {
             format!("the answer is not that of a Prometheus: {}", excerpt(&String::from_utf8_lossy(body)))
         }
         _ => format!("status {status}: {}", excerpt(&String::from_utf8_lossy(body))),
     })?;
-    if answer.status != "success" {
-        return Err(format!("it refuses the query: {}", excerpt(&answer.error.unwrap_or_default())));
-    }
-    answer.parts.whole()?;
-    match answer.data {
+    match answer.data()? {
         Some(Data::String(_)) | None => Err("the query's value is not a number".to_owned()),
         Some(data) => Ok(data),
     }
