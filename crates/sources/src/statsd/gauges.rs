@@ -128,7 +128,7 @@ impl Gauges {
     /// time is known until it is sent again; nor is it at the ends of intervals that were over already.
     pub(super) fn lost(&mut self, from_us: i64, until_us: i64, count: Lost) {
         for (index, state) in self.ends.iter_mut().rev() {
-            if index.saturating_add(1).saturating_mul(self.every_us) < from_us {
+            if end_of(*index, self.every_us) < from_us {
                 break;
             }
             state.last = Values { low: NONE.0, high: NONE.1, ..state.last.opened(count) };
@@ -168,7 +168,7 @@ impl Gauges {
         if self.series.is_empty() {
             return;
         }
-        let end_us = index.saturating_add(1).saturating_mul(self.every_us);
+        let end_us = end_of(index, self.every_us);
         let all = || self.series.values();
         let known = all().filter_map(|gauge| gauge.known(&self.losses, end_us));
         let (low, high) = known.fold(NONE, |range, value| wider(range, (value, value)));
@@ -178,7 +178,7 @@ impl Gauges {
         let last = Values { low, high, oldest_us, open, lost: lost.unwrap_or_default() };
         let within = self.ends.back().map(|(before, state)| {
             // The values in force when the interval began were so in it.
-            let began_us = before.saturating_add(1).saturating_mul(self.every_us);
+            let began_us = end_of(*before, self.every_us);
             let lost = touching(&self.losses, began_us, end_us);
             let before = state.last;
             // The last values were still in force when this interval began, unless others may have been sent in between.
@@ -209,7 +209,7 @@ impl Gauges {
             return Some(*state);
         }
         // In a later interval nothing was read: the values stayed, unless others were lost.
-        let end_us = |index: i64| index.saturating_add(1).saturating_mul(self.every_us);
+        let end_us = |index: i64| end_of(index, self.every_us);
         let packets = dropped(end_us(*at), end_us(index));
         let last = if packets > 0 {
             let opened = state.last.opened(Lost { packets, ..Lost::default() });
@@ -239,6 +239,11 @@ impl Values {
     fn opened(self, count: Lost) -> Self {
         Self { open: true, lost: self.lost.and(count), ..self }
     }
+}
+
+/// Returns the time at which an interval ends, in microseconds.
+const fn end_of(index: i64, every_us: i64) -> i64 {
+    index.saturating_add(1).saturating_mul(every_us)
 }
 
 /// Returns the losses in a time; `None` if there were none.
