@@ -36,7 +36,7 @@ pub struct GamedayFile {
     /// The roles, each with the name of the person who has it.
     #[serde(default)]
     pub roles: BTreeMap<String, String>,
-    /// The people who have to agree before the start.
+    /// The people who have to agree before the start (`firedrill gameday agree`).
     #[serde(default)]
     pub go_no_go: Option<GoNoGo>,
     /// The promotion: a run in another environment that must have held before.
@@ -81,7 +81,7 @@ pub struct GoNoGo {
     pub people: u32,
     /// The roles whose holders may agree.
     pub of: Vec<String>,
-    /// The time within which they have to agree; without enough of them the game day is not to be held.
+    /// The time for which an agreement counts; without enough of them at the start the game day is not held.
     pub expires: Span,
 }
 

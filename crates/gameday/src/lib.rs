@@ -6,6 +6,7 @@
 pub mod calendar;
 mod closed;
 mod cron;
+pub mod due;
 mod entry;
 mod file;
 mod gameday;
@@ -16,6 +17,7 @@ pub mod overlap;
 mod pattern;
 pub mod promotion;
 mod read;
+pub mod record;
 mod schedule;
 mod times;
 

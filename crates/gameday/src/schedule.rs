@@ -76,6 +76,19 @@ impl Schedule {
         self.slots(self.still_to_start(now)).skip_while(move |slot| slot.starts().timestamp() <= now)
     }
 
+    /// Returns the slot of a civil time, written as [`Slot::civil_text`] has it; `None` if the schedule has no such slot.
+    #[must_use]
+    pub fn slot(&self, civil: &str) -> Option<Slot> {
+        let wanted: DateTime = civil.parse().ok()?;
+        // Any zone is less than a day away.
+        let day = SignedDuration::from_hours(26);
+        let near = |at: DateTime| TimeZone::UTC.to_ambiguous_timestamp(at).compatible().ok();
+        let until = near(wanted.checked_add(day).ok()?)?;
+        let mut slots = self.slots(near(wanted.checked_sub(day).ok()?)?);
+        let found = slots.find(|slot| slot.civil == wanted || slot.due.timestamp() > until)?;
+        (found.civil == wanted && found.civil_text() == civil).then_some(found)
+    }
+
     /// Returns the moment after which a slot is due that may start after `now`.
     fn still_to_start(&self, now: Timestamp) -> Timestamp {
         let jitter =

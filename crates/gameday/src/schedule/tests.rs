@@ -47,6 +47,24 @@ fn notes(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
 const BERLIN: &str = "Europe/Berlin";
 
 #[test]
+fn a_slot_is_found_by_its_civil_time() {
+    for (schedule, zone) in
+        [("0 14 * * FRI", BERLIN), ("0 14 * * FRI", "Pacific/Kiritimati"), ("0 14 * * FRI", "Pacific/Niue")]
+    {
+        let friday = cron(schedule, zone);
+        let slot = friday.slot("2026-12-04T14:00").expect("a Friday");
+        assert_eq!(slot, friday.next(slot.due.timestamp() - SignedDuration::from_secs(1), 1)[0]);
+        for none in ["2026-12-05T14:00", "2026-12-04T14:01", "2026-12-04T14:00:00", "2026-12-04", "soon", ""]
+        {
+            assert_eq!(friday.slot(none), None, "{none}");
+        }
+    }
+    // The time does not exist, and is the slot's name all the same.
+    let gap = cron("30 2 * * *", BERLIN).slot("2027-03-28T02:30").expect("a slot");
+    assert_eq!(gap.due.strftime("%H:%M").to_string(), "03:00");
+}
+
+#[test]
 fn a_time_in_a_gap_runs_when_the_gap_is_over() {
     let nightly = cron("30 2 * * *", BERLIN);
     assert_eq!(

@@ -1,0 +1,49 @@
+//! Records of slots: which were held, by whom and with which runs, and which were not, and why.
+//!
+//! A record is a file in a hidden folder of the directory of runs. Creating it claims the slot, so no slot is held twice, whoever
+//! starts it. The program that holds the slot keeps the file locked.
+
+mod agreed;
+mod line;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+pub use agreed::{Agreement, Go, agree, agreed_by, agreements, go};
+pub use line::{Event, Line};
+pub use read::{Record, State, all, of_slot};
+pub use write::{NotClaimed, Writer};
+
+/// The folder of records in a directory of runs. Hidden folders are no runs.
+pub const FOLDER: &str = ".gamedays";
+/// The record's file in a slot's folder.
+const FILE: &str = "record.jsonl";
+/// The file of agreements in a slot's folder.
+const AGREED: &str = "agreed.jsonl";
+/// The file that has the output of the program that holds a slot, where a server started it.
+pub const OUTPUT: &str = "output.txt";
+/// The name that stands for a start by hand, which has no slot, where people agree to it.
+pub const NOW: &str = "now";
+/// Maximum size of a file that is read, in bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Returns the folder of a slot. `slot` is its civil time, or the name of a start by hand.
+///
+/// # Errors
+/// One of the names cannot be that of a folder.
+pub fn folder(reports: &Path, gameday: &str, slot: &str) -> Result<PathBuf, String> {
+    let fits = |name: &str| {
+        !name.is_empty()
+            && name.len() <= 100
+            && !name.starts_with('.')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte))
+    };
+    match [gameday, slot].into_iter().find(|name| !fits(name)) {
+        Some(name) => Err(format!("`{}` names no slot", firedrill_wire::text::clean(name, 40))),
+        None => Ok(reports.join(FOLDER).join(gameday).join(slot)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
