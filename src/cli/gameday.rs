@@ -1,7 +1,12 @@
-//! `firedrill gameday`: when game days are due, who takes part, and what they do. Asks no host and starts nothing.
+//! `firedrill gameday`: when game days are due, who takes part, and what they do; and the verbs that hold one, skip one, and agree to one.
 
+mod agree;
+pub(super) mod held;
 mod list;
+mod promotion;
 mod show;
+mod start;
+mod which;
 
 use std::{
     collections::HashSet,
@@ -28,8 +33,9 @@ use crate::{terminal, verdict::Exit};
   firedrill gameday show gamedays/friday.toml
   firedrill gameday ics gamedays/*.toml
   firedrill check gamedays/*.toml                     is all of it right?
+  firedrill gameday start gamedays/friday.toml --slot 2026-12-04T14:00
 
-Game days are files (docs/gamedays.md). Nothing here starts a run or asks a host.")]
+Game days are files (docs/gamedays.md). Only `start` starts runs; the others ask no host.")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -77,6 +83,26 @@ Exit codes: 0 all is right, 2 something is wrong in its files. What a promotion 
         #[command(flatten)]
         reports: ReportsArgs,
     },
+    /// Hold a game day: run its scenarios one after another, once all its conditions are met
+    Start(start::Args),
+    /// Agree to the start of a game day that asks for it (`go_no_go`)
+    Agree(agree::AgreeArgs),
+    /// Let a slot pass: nobody can start it afterwards
+    Skip(agree::SkipArgs),
+    /// Show the starts of game days that have a record: held, going on, not held, missed
+    #[command(after_help = "Examples:
+  firedrill gameday held
+  firedrill gameday held --reports /srv/reports --last 5 --json")]
+    Held {
+        #[command(flatten)]
+        reports: ReportsArgs,
+        /// Number of records, the newest first
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+        /// For machines: one JSON document on standard output
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a calendar (iCalendar, RFC 5545) of the next slots that are held
     #[command(after_help = "Examples:
   firedrill gameday ics > calendar.ics
@@ -107,6 +133,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Verb::Show { file, from, next, reports } => {
             show::run(file, from.unwrap_or(From::Moment(now)), *next, &reports.reports)
         }
+        Verb::Start(args) => start::run(args),
+        Verb::Agree(args) => agree::agree(args),
+        Verb::Skip(args) => agree::skip(args),
+        Verb::Held { reports, last, json } => held::run(&reports.reports, *last, *json),
         Verb::Ics { files, from, next } => {
             calendar(&found(files)?, from.unwrap_or(From::Moment(now)), *next, now)
         }

@@ -90,17 +90,19 @@ pub(super) struct Settings {
 /// Runs a plan, retries it after `unknown` as often as it says, writes reports, prints the verdict.
 pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> Result<Exit> {
     let runtime = runtime()?;
-    let ended = try_and_try_again(&runtime, plan, reached, settings);
+    let ended = try_and_try_again(&runtime, plan, reached, settings, &mut |_| {});
     // Remaining tasks are not waited for: everything important has ended, and a read from a terminal never ends.
     runtime.shutdown_background();
     ended
 }
 
-fn try_and_try_again(
+/// As [`execute`], in a runtime of the caller. `begun` is called with the folder of each try once its log exists.
+pub(super) fn try_and_try_again(
     runtime: &tokio::runtime::Runtime,
     plan: &Plan,
     reached: &Reached,
     settings: &Settings,
+    begun: &mut dyn FnMut(&Path),
 ) -> Result<Exit> {
     let was_there = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
@@ -108,8 +110,9 @@ fn try_and_try_again(
     let mut before: Option<Conclusion> = None;
     let mut attempt = 1;
     loop {
-        let begun = run::begin(plan.clone(), options(reached, settings, attempt));
-        let finished = match begun.and_then(|run| runtime.block_on(forwarded(run))) {
+        let run = run::begin(plan.clone(), options(reached, settings, attempt));
+        let run = run.inspect(|(handle, _)| begun(handle.folder()));
+        let finished = match run.and_then(|run| runtime.block_on(forwarded(run))) {
             Ok(finished) => finished,
             Err(error) => {
                 return match before {

@@ -1,22 +1,50 @@
 //! Signals that ask the program to stop.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::run::Handle;
 
-/// Waits for a run, and forwards each signal to it: the run puts everything back before it ends.
-pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>)) -> T {
-    for (kind, name) in [
+/// The signals, with their names.
+fn all() -> [(SignalKind, &'static str); 3] {
+    [
         (SignalKind::interrupt(), "Ctrl-C"),
         (SignalKind::terminate(), "SIGTERM"),
         (SignalKind::hangup(), "SIGHUP"),
-    ] {
+    ]
+}
+
+/// Waits for a run, and forwards each signal to it: the run puts everything back before it ends.
+pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>)) -> T {
+    for (kind, name) in all() {
         if let Ok(mut signals) = signal(kind) {
             let handle = handle.clone();
             tokio::spawn(async move { while signals.recv().await.is_some() && handle.halt(name) {} });
         }
     }
     run.await
+}
+
+/// Notes the first signal from now on, also between runs: its name. Runs get signals as well, by [`forwarded`].
+pub(super) fn noted(runtime: &Runtime) -> Arc<OnceLock<&'static str>> {
+    let first = Arc::new(OnceLock::new());
+    let _inside = runtime.enter();
+    for (kind, name) in all() {
+        if let Ok(mut signals) = signal(kind) {
+            let first = Arc::clone(&first);
+            runtime.spawn(async move {
+                if signals.recv().await.is_some() {
+                    let _later = first.set(name);
+                }
+            });
+        }
+    }
+    first
 }

@@ -2,20 +2,16 @@
 
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
-use firedrill_gameday::{
-    Gameday, Requires, Slot,
-    promotion::{Promotion, Run},
-};
-use firedrill_history::{Filter, minute};
+use firedrill_gameday::{Gameday, Requires, Slot, promotion::Run};
 use jiff::{SignedDuration, Timestamp};
 
+use super::promotion::{promoted, runs};
 use crate::{
     alike,
     cli::{
         days::{self, Day, local},
         failure::Result,
         output::table,
-        runs::history_of,
         slots::{From, cells},
     },
     plan::{Inspection, Plan, model::Attack, print},
@@ -36,36 +32,17 @@ pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Resul
     let exit = if day.failed() { Exit::Usage } else { Exit::Held };
     let Some(gameday) = &day.gameday else { return Ok(exit) };
     let runs = match &gameday.requires {
-        Some(_) if reports.is_dir() => runs(reports)?,
-        Some(_) => {
+        Some(_) if !reports.is_dir() => {
             errln!("note: there is no directory {} of runs; name it by --reports", reports.display());
             Vec::new()
         }
+        Some(_) => runs(reports)?,
         None => Vec::new(),
     };
     let now = from.moment(gameday.schedule.zone());
     let text = text(day, gameday, now, next, &runs);
     outln!("{}", text.trim_end());
     Ok(exit)
-}
-
-/// Returns the runs of a directory, as far as promotions need them.
-fn runs(reports: &Path) -> Result<Vec<Run>> {
-    let mut history = history_of(reports)?;
-    let entries = history.runs(&Filter::default())?;
-    let runs = entries.into_iter().filter_map(|entry| {
-        let result = entry.ended_as(entry.is_running(reports));
-        Some(Run {
-            id: entry.run?,
-            began_s: entry.at_s,
-            environment: entry.environment,
-            held: entry.ended && entry.exit == Some(0),
-            result,
-            files: entry.files,
-            scenario: entry.scenario,
-        })
-    });
-    Ok(runs.collect())
 }
 
 fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run]) -> String {
@@ -164,10 +141,7 @@ fn promotion(requires: &Requires, plan: &Plan, slot: Option<&Slot>, runs: &[Run]
     let Some(slot) = slot else {
         return format!("not looked up, because none of the next {LOOKED_AT} slots is held");
     };
-    let files = plan.files.as_deref().unwrap_or_default();
-    let at_s = slot.starts().timestamp().as_second();
-    let found = Promotion::of(requires, &plan.name, files, at_s, runs);
-    found.words(requires, &|at_s| minute(at_s).get(..10).unwrap_or_default().to_owned())
+    promoted(requires, plan, slot.starts().timestamp(), runs).1
 }
 
 fn announced(out: &mut String, gameday: &Gameday, slot: &Slot) {

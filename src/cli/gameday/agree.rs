@@ -1,0 +1,99 @@
+//! `firedrill gameday agree` and `skip`: people decide about one start, before it.
+
+use std::path::PathBuf;
+
+use firedrill_gameday::record::{self, Event};
+use firedrill_wire::text::{TEXT_MOST, clean, joined};
+use jiff::Timestamp;
+
+use super::{
+    start::claimed,
+    which::{Which, WhichArgs, gameday},
+};
+use crate::{
+    cli::{
+        args::IdentityArgs,
+        failure::{Failure, Result, Wrap as _},
+        runs::ReportsArgs,
+    },
+    verdict::Exit,
+};
+
+/// Options of `gameday agree`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill gameday agree gamedays/friday.toml --slot 2026-12-04T14:00
+  firedrill gameday agree gamedays/friday.toml --slot 2026-12-04T14:00 --withdraw
+  firedrill gameday agree gamedays/friday.toml --now
+
+The name is that of your certificate. An agreement counts for the time that `go_no_go` names. It organises people: hosts verify approvals
+(`firedrill approve`), and agreements are none.")]
+pub(super) struct AgreeArgs {
+    /// The game day
+    file: PathBuf,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// Take an agreement back
+    #[arg(long)]
+    withdraw: bool,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Agrees to a start, or takes that back.
+pub(super) fn agree(args: &AgreeArgs) -> Result<Exit> {
+    let now = Timestamp::now();
+    let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
+    let which = Which::of(&gameday, &args.which, now)?;
+    let identity = args.identity.load()?;
+    let reports = &args.reports.reports;
+    let name = which.agreed_as();
+    let (starts, word) = (which.slot.starts().timestamp(), (identity.name(), !args.withdraw));
+    let words = record::agreed_by(reports, &gameday, (&name, starts), word, now).map_err(Failure::new)?;
+    outln!("{} of {name}: {words}", gameday.name);
+    Ok(Exit::Held)
+}
+
+/// Options of `gameday skip`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill gameday skip gamedays/friday.toml --slot 2026-12-04T14:00 --why \"release freeze\"
+
+The slot gets a record with the reason, and nobody can start it afterwards.")]
+pub(super) struct SkipArgs {
+    /// The game day
+    file: PathBuf,
+    /// The slot, by its local time as `gameday list` shows it, such as 2026-12-04T14:00
+    #[arg(long, value_name = "TIME")]
+    slot: String,
+    /// The reason
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Skips a slot.
+pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
+    let now = Timestamp::now();
+    let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
+    let which = Which::of(&gameday, &WhichArgs { slot: Some(args.slot.clone()), now: false }, now)?;
+    let identity = args.identity.load()?;
+    let slot = which.recorded_as();
+    let mut why = format!("skipped by {}", identity.name());
+    if let Some(text) = &args.why {
+        why = format!("{why}: {}", clean(&joined(text.trim()), TEXT_MOST));
+    }
+    let Some(mut record) = claimed(&args.reports.reports, &gameday.name, &slot)? else {
+        return Ok(Exit::Refused);
+    };
+    record
+        .write(now, Event::NotHeld { why: why.clone() })
+        .wrap(format!("the record {} cannot be written", record.path().display()))?;
+    outln!("{} of {slot} is not held: {why}", gameday.name);
+    Ok(Exit::Held)
+}

@@ -1,0 +1,90 @@
+//! `firedrill gameday held`: the starts of game days that have a record, and how they ended.
+
+use std::path::Path;
+
+use firedrill_gameday::record::{self, Record, State};
+use serde::Serialize;
+
+use super::start::word;
+use crate::{
+    cli::{
+        failure::{Result, Wrap as _},
+        output::{print_json, table},
+    },
+    verdict::Exit,
+};
+
+/// A start for machines.
+#[derive(Serialize)]
+struct JsonRecord<'a> {
+    gameday: &'a str,
+    slot: &'a str,
+    at: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit: Option<u8>,
+    runs: Vec<&'a str>,
+    lines: &'a [record::Line],
+}
+
+/// Returns the state of a record in words for programs, and for people.
+pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
+    match &record.state {
+        State::GoesOn => ("goes-on", "goes on".to_owned()),
+        State::Ended(exit) => ("ended", word(Exit::of_code(*exit)).to_owned()),
+        State::NotHeld(why) => ("not-held", format!("not held: {why}")),
+        State::Missed(why) => ("missed", format!("missed: {why}")),
+        State::Died => (
+            "died",
+            "unknown: its program died; hosts put everything back when their leases ended".to_owned(),
+        ),
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(reports: &Path, most: usize, json: bool) -> Result<Exit> {
+    let all = record::all(reports, most)
+        .wrap(format!("the records of game days in {} cannot be read", reports.display()))?;
+    if json {
+        let all: Vec<JsonRecord<'_>> = all.iter().map(for_machines).collect();
+        print_json(&all)?;
+        return Ok(Exit::Held);
+    }
+    if all.is_empty() {
+        outln!("no game day has a record in {}", reports.display());
+        return Ok(Exit::Held);
+    }
+    let mut rows = vec![["game day", "slot", "recorded, UTC", "result", "runs"].map(str::to_owned).to_vec()];
+    rows.extend(all.iter().map(|record| {
+        let runs: Vec<&str> = record.runs().collect();
+        vec![
+            record.gameday.clone(),
+            record.slot.clone(),
+            record.at().get(..16).unwrap_or_default().replace('T', " "),
+            words(record).1,
+            runs.join("\n"),
+        ]
+    }));
+    outln!("{}", table(rows));
+    Ok(Exit::Held)
+}
+
+fn for_machines(record: &Record) -> JsonRecord<'_> {
+    let (why, exit) = match &record.state {
+        State::NotHeld(why) | State::Missed(why) => (Some(why.as_str()), None),
+        State::Ended(exit) => (None, Some(*exit)),
+        State::GoesOn | State::Died => (None, None),
+    };
+    JsonRecord {
+        gameday: &record.gameday,
+        slot: &record.slot,
+        at: record.at(),
+        state: words(record).0,
+        why,
+        exit,
+        runs: record.runs().collect(),
+        lines: &record.lines,
+    }
+}

@@ -1,0 +1,288 @@
+//! `firedrill gameday start`: holds a game day. Runs its scenarios one after another, as `firedrill run` does, and writes the record of
+//! the slot. Nothing is started before all conditions of the game day are met.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use firedrill_gameday::{
+    Gameday,
+    record::{self, Event, NotClaimed, Writer},
+};
+use jiff::Timestamp;
+
+use super::{
+    promotion::{promoted, runs},
+    which::{Which, WhichArgs, gameday},
+};
+use crate::{
+    cli::{
+        args::{FleetArgs, IdentityArgs},
+        ask::runtime,
+        days::local,
+        failure::{Failure, Result, Wrap as _},
+        hosts::wrong,
+        reached::Reached,
+        run::{Settings, try_and_try_again},
+        runs::ReportsArgs,
+        signals::noted,
+    },
+    plan::{self, Options, Plan},
+    verdict::Exit,
+};
+
+/// Options of `gameday start`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill gameday start gamedays/friday.toml --slot 2026-12-04T14:00
+  firedrill gameday start gamedays/friday.toml --now
+  firedrill gameday start gamedays/friday.toml --now --approve approval-bob.json
+
+Nothing starts unless the day is open (`not_on`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
+held where it has to (`requires`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
+starts slots at their time. A scenario that a person stops, or that leaves something behind, is the last.
+
+Exit codes: those of `firedrill run`, the worst of all scenarios; 4 also if the game day was not held.")]
+pub(super) struct Args {
+    /// The game day
+    file: PathBuf,
+    #[command(flatten)]
+    which: WhichArgs,
+    #[command(flatten)]
+    reports: ReportsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// A signed approval of attacks that need one (`firedrill approve`)
+    #[arg(long, value_name = "FILE")]
+    approve: Vec<PathBuf>,
+    /// Run on the hosts of a lab that was started with `firedrill lab up`, in place of the game day's fleet
+    #[cfg(feature = "lab")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab")]
+    lab: Option<String>,
+}
+
+/// The reason why a game day is not held, and the exit code.
+struct NotHeld {
+    why: String,
+    exit: Exit,
+}
+
+impl NotHeld {
+    const fn refused(why: String) -> Self {
+        Self { why, exit: Exit::Refused }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let now = Timestamp::now();
+    let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
+    let which = Which::of(&gameday, &args.which, now)?;
+    which.in_reach(now)?;
+    let slot = which.recorded_as();
+    let Some(mut record) = claimed(&args.reports.reports, &gameday.name, &slot)? else {
+        return Ok(Exit::Refused);
+    };
+    match begin(args, &gameday, &which, now, &mut record) {
+        Ok(held) => {
+            let (exit, why) = held.hold(&mut record)?;
+            write(&mut record, Event::Ended { exit: exit as u8, why: why.clone() })?;
+            if let Some(why) = why {
+                errln!("{why}");
+            }
+            errln!("{} of {} was held: {}", gameday.name, slot, word(exit));
+            Ok(exit)
+        }
+        Err(NotHeld { why, exit }) => {
+            write(&mut record, Event::NotHeld { why: why.clone() })?;
+            errln!("{} of {} is not held, nothing was touched: {why}", gameday.name, slot);
+            Ok(exit)
+        }
+    }
+}
+
+/// Returns the result of a game day in a word.
+pub(super) const fn word(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Held => "held",
+        Exit::Violated => "violated",
+        Exit::Unknown => "unknown",
+        Exit::Usage | Exit::Refused => "refused",
+        Exit::Stopped => "stopped",
+        Exit::Unclean => "unclean",
+        Exit::Lost => "records lost",
+        Exit::Bug => "failed by a bug",
+    }
+}
+
+/// Claims a slot. Says so, and returns `None`, if it has a record already.
+pub(super) fn claimed(reports: &Path, gameday: &str, slot: &str) -> Result<Option<Writer>> {
+    match Writer::claim(reports, gameday, slot) {
+        Ok(record) => Ok(Some(record)),
+        Err(NotClaimed::Taken) => {
+            let taken = Failure::new(format!(
+                "{slot} of {gameday} has a record already: a slot is held once"
+            ))
+            .help("`firedrill gameday held` shows it; --now starts the game day outside of its schedule");
+            errln!("{}", taken.styled());
+            Ok(None)
+        }
+        Err(NotClaimed::Io { path, source }) => {
+            Err(Failure::from(source).wrap(format!("the record {} cannot be made", path.display())))
+        }
+    }
+}
+
+fn write(record: &mut Writer, event: Event) -> Result<()> {
+    let written = record.write(Timestamp::now(), event);
+    written.wrap(format!("the record {} cannot be written", record.path().display()))
+}
+
+/// A game day whose conditions are met.
+struct Held<'a> {
+    args: &'a Args,
+    reached: Reached,
+    plans: Vec<Plan>,
+}
+
+/// Checks all conditions, the cheap ones first.
+fn begin<'a>(
+    args: &'a Args,
+    gameday: &Gameday,
+    which: &Which,
+    now: Timestamp,
+    record: &mut Writer,
+) -> Result<Held<'a>, NotHeld> {
+    let refused = |failure: Failure| NotHeld::refused(failure.to_string());
+    if let Some(why) = gameday.why_closed(&which.slot) {
+        return Err(NotHeld::refused(why.to_owned()));
+    }
+    let agreed = agreed(args, gameday, which, now).map_err(refused)?;
+    let fleet = FleetArgs { fleet: Some(gameday.fleet.clone()), ..FleetArgs::default() };
+    #[cfg(feature = "lab")]
+    let fleet = match &args.lab {
+        Some(lab) => FleetArgs { lab: Some(lab.clone()), ..FleetArgs::default() },
+        None => fleet,
+    };
+    let reached = Reached::to_harm(&fleet, &args.identity).map_err(refused)?;
+    let plans = plans(gameday, &reached)?;
+    if let Some(requires) = &gameday.requires {
+        let runs = if args.reports.reports.is_dir() {
+            runs(&args.reports.reports).map_err(refused)?
+        } else {
+            Vec::new()
+        };
+        for plan in &plans {
+            let (is_promoted, words) = promoted(requires, plan, now, &runs);
+            if !is_promoted {
+                return Err(NotHeld::refused(format!("promotion of {}: {words}", plan.name)));
+            }
+        }
+    }
+    let (by, file) = (reached.operator.clone(), gameday.file.display().to_string());
+    write(record, Event::Begun { by, file, agreed }).map_err(refused)?;
+    errln!(
+        "{} of {} begins: {} scenario{}",
+        gameday.name,
+        local(&which.slot.due),
+        plans.len(),
+        crate::diagnostic::plural(plans.len())
+    );
+    Ok(Held { args, reached, plans })
+}
+
+/// Returns the people who have agreed. The error is that there are not enough of them.
+fn agreed(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Result<Vec<String>> {
+    let Some(wanted) = &gameday.go_no_go else { return Ok(Vec::new()) };
+    let given = record::agreements(&args.reports.reports, &gameday.name, &which.agreed_as())
+        .wrap("the agreements to this start cannot be read")?;
+    let go = record::go(wanted, &gameday.roles, &given, now);
+    if go.is_go() {
+        return Ok(go.agreed);
+    }
+    Err(Failure::new(format!("no go: {}, within {}", go.words(), wanted.expires)))
+}
+
+/// Plans all scenarios before the first is run, so that an error in the last one is found in time.
+fn plans(gameday: &Gameday, reached: &Reached) -> Result<Vec<Plan>, NotHeld> {
+    let mut plans = Vec::new();
+    for drill in &gameday.drills {
+        let options = Options {
+            scenario: drill.file.clone(),
+            fleet: reached.source.clone(),
+            params: drill.params.clone(),
+            seed: drill.seed,
+        };
+        let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| {
+            errln!("{}", wrong(&report).styled());
+            NotHeld { why: format!("{} cannot be run as it is", drill.file.display()), exit: Exit::Usage }
+        })?;
+        for warning in &plan.warnings {
+            errln!("warning: {warning}");
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+impl Held<'_> {
+    /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run.
+    fn hold(&self, record: &mut Writer) -> Result<(Exit, Option<String>)> {
+        let runtime = runtime()?;
+        let signal = noted(&runtime);
+        let settings = Settings {
+            approve: self.args.approve.clone(),
+            out: self.args.reports.reports.clone(),
+            plan_only: false,
+            beside_others: false,
+            json: false,
+        };
+        let mut all = Exit::Held;
+        let mut rest = None;
+        for (index, plan) in self.plans.iter().enumerate() {
+            let scenario = index + 1;
+            if let Some(signal) = signal.get() {
+                rest = Some(format!("stopped by {signal} before scenario {scenario}"));
+                all = all.worst(Exit::Stopped);
+                break;
+            }
+            errln!("scenario {scenario} of {}: {}", self.plans.len(), plan.name);
+            let mut unwritten = None;
+            let mut begun = |folder: &Path| {
+                let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let event = Event::RunBegun { scenario, name: plan.name.clone(), run };
+                // The run goes on: its own log has all that matters.
+                unwritten = write(record, event).err();
+            };
+            let ended = try_and_try_again(&runtime, plan, &self.reached, &settings, &mut begun);
+            let (exit, why) = ended.map_or_else(
+                |failure| {
+                    errln!("{}", failure.styled());
+                    (Exit::Usage, Some(failure.to_string()))
+                },
+                |exit| (exit, None),
+            );
+            if let Some(failure) = unwritten {
+                errln!("warning: {}", failure.styled());
+            }
+            write(record, Event::ScenarioEnded { scenario, exit: exit as u8, why })?;
+            all = all.worst(exit);
+            if scenario < self.plans.len() && is_last(exit) {
+                rest = Some(format!("scenario {scenario} ended {}, so the rest was not run", word(exit)));
+                break;
+            }
+        }
+        let _flushed = std::io::stdout().flush();
+        runtime.shutdown_background();
+        Ok((all, rest))
+    }
+}
+
+/// Whether nothing may follow a scenario that ended so: a person wants an end, or something may not have been put back.
+const fn is_last(exit: Exit) -> bool {
+    match exit {
+        Exit::Stopped | Exit::Unclean | Exit::Lost | Exit::Bug => true,
+        Exit::Held | Exit::Violated | Exit::Unknown | Exit::Refused | Exit::Usage => false,
+    }
+}

@@ -1,0 +1,100 @@
+//! Finds the start of a game day that a command is about: that of a slot, or one by hand.
+
+use std::path::Path;
+
+use firedrill_gameday::{Gameday, Slot, record};
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use crate::{
+    cli::{
+        days::{self, local},
+        failure::{Failure, Result},
+    },
+    terminal,
+};
+
+/// The longest time by which a person starts a slot early or late.
+const EARLY: SignedDuration = SignedDuration::from_hours(1);
+const LATE: SignedDuration = SignedDuration::from_hours(12);
+
+/// The options that name a start.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WhichArgs {
+    /// The slot, by its local time as `gameday list` shows it, such as 2026-12-04T14:00
+    #[arg(long, value_name = "TIME")]
+    pub(super) slot: Option<String>,
+    /// A start by hand, outside of the schedule
+    #[arg(long)]
+    pub(super) now: bool,
+}
+
+/// A start of a game day.
+pub(super) struct Which {
+    /// The slot; that of a start by hand is due now.
+    pub(super) slot: Slot,
+    /// Whether it is a start by hand.
+    pub(super) by_hand: bool,
+}
+
+impl Which {
+    /// Finds the start that is meant.
+    pub(super) fn of(gameday: &Gameday, args: &WhichArgs, now: Timestamp) -> Result<Self> {
+        let Some(civil) = &args.slot else {
+            return Ok(Self { slot: by_hand(now.to_zoned(gameday.schedule.zone().clone())), by_hand: true });
+        };
+        let slot = gameday.schedule.slot(civil).ok_or_else(|| {
+            let next: Vec<String> =
+                gameday.schedule.upcoming(now).take(3).map(|slot| slot.civil_text()).collect();
+            let next = if next.is_empty() {
+                "none is left".to_owned()
+            } else {
+                format!("the next are {}", next.join(", "))
+            };
+            Failure::new(format!(
+                "{} has no slot {}; {next}",
+                gameday.name,
+                firedrill_wire::text::clean(civil, 40)
+            ))
+            .help("`firedrill gameday list` shows them; --now is a start by hand")
+        })?;
+        Ok(Self { slot, by_hand: false })
+    }
+
+    /// Returns the name under which its agreements are stored.
+    pub(super) fn agreed_as(&self) -> String {
+        if self.by_hand { record::NOW.to_owned() } else { self.slot.civil_text() }
+    }
+
+    /// Returns the name of its record.
+    pub(super) fn recorded_as(&self) -> String {
+        if self.by_hand {
+            format!("by-hand-{}", self.slot.due.timestamp().strftime("%Y%m%dT%H%M%S.%3fZ"))
+        } else {
+            self.slot.civil_text()
+        }
+    }
+
+    /// Fails if a slot is too far away to be started.
+    pub(super) fn in_reach(&self, now: Timestamp) -> Result<()> {
+        let starts = self.slot.starts();
+        let ahead = starts.timestamp().duration_since(now);
+        if ahead <= EARLY && ahead >= -LATE {
+            return Ok(());
+        }
+        Err(Failure::new(format!("this slot starts {}", local(&starts)))
+            .help("a slot is started at most 1 h early and 12 h late; --now starts the game day outside of its schedule"))
+    }
+}
+
+/// Returns a slot that is due at a moment.
+fn by_hand(at: Zoned) -> Slot {
+    Slot { civil: at.datetime(), due: at, delay: SignedDuration::ZERO, note: None }
+}
+
+/// Reads a game day for a command that is about one start. Its errors are printed; then `None` is returned.
+pub(super) fn gameday(file: &Path, now: Timestamp) -> Option<Gameday> {
+    let (gameday, report) = days::read(file, &firedrill_gameday::zones(), now);
+    terminal::err(format_args!("{}", report.render(true, days::WIDTH)));
+    gameday.filter(|_| !report.failed())
+}

@@ -1,0 +1,151 @@
+//! Decisions about single starts: agreements, skips, refusals, and the records of them. No host is asked.
+
+use super::*;
+
+/// A folder with a game day that people have to agree to, and certificates of alice, bob and eve.
+fn folder(rest: &str) -> tempfile::TempDir {
+    let folder = days(&[(
+        "day",
+        &format!(
+            "scenarios = [\"app1.toml\"]\nschedule = {{ cron = \"0 14 * * *\", zone = \"UTC\" }}\n{rest}"
+        ),
+    )]);
+    for words in [
+        &["init"][..],
+        &["issue", "person", "alice", "--role", "operator"],
+        &["issue", "person", "bob", "--role", "operator"],
+        &["issue", "person", "eve", "--role", "operator"],
+    ] {
+        let made = at(folder.path(), &[&["pki", "--dir", "pki"], words].concat());
+        assert!(made.status.success(), "{}", err(&made));
+    }
+    folder
+}
+
+const PEOPLE: &str = "roles = { commander = \"alice\", oncall = \"bob\" }\n\
+                      go_no_go = { people = 2, of = [\"commander\", \"oncall\"], expires = \"30m\" }";
+
+fn at(folder: &Path, words: &[&str]) -> Output {
+    firedrill_in(folder, "Asia/Tokyo", words)
+}
+
+/// A verb about the game day, as somebody.
+fn day(folder: &Path, person: &str, verb: &str, words: &[&str]) -> Output {
+    let all = ["gameday", verb, "gamedays/day.toml", "--pki", "pki", "--as", person];
+    at(folder, &[&all, words].concat())
+}
+
+/// Returns the records.
+fn records(folder: &Path) -> Vec<serde_json::Value> {
+    let held = at(folder, &["gameday", "held", "--json"]);
+    assert!(held.status.success(), "{}", err(&held));
+    serde_json::from_slice(&held.stdout).unwrap()
+}
+
+/// Starts it by hand as alice; returns why it is not held.
+fn refused(folder: &Path) -> String {
+    let started = day(folder, "alice", "start", &["--now"]);
+    assert_eq!(started.status.code(), Some(4), "{}", err(&started));
+    let records = records(folder);
+    assert_eq!(
+        (records[0]["state"].as_str(), records[0]["gameday"].as_str()),
+        (Some("not-held"), Some("day"))
+    );
+    let why = records[0]["why"].as_str().unwrap().to_owned();
+    assert!(err(&started).contains(&format!("is not held, nothing was touched: {why}")), "{}", err(&started));
+    assert_eq!(records[0]["runs"].as_array().map(Vec::len), Some(0));
+    why
+}
+
+#[test]
+fn a_freeze_holds_for_starts_by_hand() {
+    let folder = folder("not_on = [\"2020-01-01..2099-12-31\"]");
+    assert_eq!(refused(folder.path()), "not on 2020-01-01..2099-12-31");
+}
+
+#[test]
+fn without_enough_agreements_nothing_starts() {
+    let folder =
+        folder(&format!("{PEOPLE}\nrequires = {{ environment = \"staging\", held_within = \"14d\" }}"));
+    let folder = folder.path();
+    assert_eq!(refused(folder), "no go: 0 of 2 agreed; missing: alice (commander), bob (oncall), within 30m");
+    let eve = day(folder, "eve", "agree", &["--now"]);
+    assert_eq!(eve.status.code(), Some(2));
+    assert!(
+        err(&eve).contains("eve is not asked; day asks alice (commander), bob (oncall)"),
+        "{}",
+        err(&eve)
+    );
+    let alice = day(folder, "alice", "agree", &["--now"]);
+    assert_eq!(out(&alice).trim(), "day of now: 1 of 2 agreed (alice); missing: bob (oncall)");
+    assert_eq!(
+        out(&day(folder, "bob", "agree", &["--now"])).trim(),
+        "day of now: 2 of 2 agreed (alice, bob)"
+    );
+    // The next condition: it never held in staging.
+    let why = refused(folder);
+    assert!(why.starts_with("promotion of stop-app1: missing: no run of these files in staging"), "{why}");
+    let back = day(folder, "bob", "agree", &["--now", "--withdraw"]);
+    assert_eq!(out(&back).trim(), "day of now: 1 of 2 agreed (alice); missing: bob (oncall)");
+    assert!(refused(folder).starts_with("no go: 1 of 2 agreed (alice)"));
+    // An agreement to a start by hand is none to a slot, and one to a slot cannot be given long before.
+    let next = at(folder, &["gameday", "list", "--next", "2", "--json"]);
+    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
+    let slot = next[0]["slots"][1]["civil"].as_str().unwrap();
+    let early = day(folder, "alice", "agree", &["--slot", slot]);
+    assert_eq!(early.status.code(), Some(2));
+    let from = format!("agree from {} 13:30 +00:00 on", &slot[..10]);
+    assert!(err(&early).contains("it is too early") && err(&early).contains(&from), "{}", err(&early));
+}
+
+#[test]
+fn a_slot_that_is_skipped_is_not_started_by_anybody() {
+    let folder = folder("");
+    let folder = folder.path();
+    let next = at(folder, &["gameday", "list", "--next", "1", "--json"]);
+    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
+    let slot = next[0]["slots"][0]["civil"].as_str().unwrap();
+    let skipped = day(folder, "bob", "skip", &["--slot", slot, "--why", "a release\nis late"]);
+    assert_eq!(out(&skipped).trim(), format!("day of {slot} is not held: skipped by bob: a release is late"));
+    let again = day(folder, "alice", "skip", &["--slot", slot]);
+    assert_eq!(again.status.code(), Some(4));
+    assert!(err(&again).contains("has a record already"), "{}", err(&again));
+    let all = records(folder);
+    assert_eq!((all.len(), all[0]["slot"].as_str()), (1, Some(slot)));
+    let table = out(&at(folder, &["gameday", "held"]));
+    assert!(table.contains("not held: skipped by bob: a release is late"), "{table}");
+}
+
+#[test]
+fn a_start_names_a_slot_that_there_is() {
+    let folder = folder("");
+    let folder = folder.path();
+    let wrong = day(folder, "alice", "start", &["--slot", "2026-12-04T14:30"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("day has no slot 2026-12-04T14:30; the next are 20"), "{}", err(&wrong));
+    let far = day(folder, "alice", "start", &["--slot", "2099-12-04T14:00"]);
+    assert_eq!(far.status.code(), Some(2));
+    assert!(err(&far).contains("at most 1 h early and 12 h late"), "{}", err(&far));
+    for neither in [&[][..], &["--now", "--slot", "2026-12-04T14:00"]] {
+        assert_eq!(day(folder, "alice", "start", neither).status.code(), Some(2));
+    }
+    assert!(!folder.join("reports").exists(), "nothing was written");
+    assert_eq!(out(&at(folder, &["gameday", "held"])).trim(), "no game day has a record in reports");
+}
+
+#[test]
+fn what_cannot_be_run_is_not_held_and_nothing_before_it_was() {
+    let folder = folder("");
+    let folder = folder.path();
+    let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
+    let text = text.replace("[\"app1.toml\"]", "[\"app1.toml\", \"gone.toml\"]");
+    fs::write(folder.join("gamedays/day.toml"), text).unwrap();
+    let started = day(folder, "alice", "start", &["--now"]);
+    assert_eq!(started.status.code(), Some(2), "{}", err(&started));
+    assert!(err(&started).contains("gone.toml cannot be run as it is"), "{}", err(&started));
+    let all = records(folder);
+    assert_eq!(
+        (all[0]["state"].as_str(), all[0]["runs"].as_array().map(Vec::len)),
+        (Some("not-held"), Some(0))
+    );
+}
