@@ -44,6 +44,10 @@ kernel:
 scenarios *NAMES:
     tests/scenarios.sh {{NAMES}}
 
+# A game day that a control room starts at its time, on a lab.
+gameday:
+    tests/gameday.sh
+
 # The report in a real browser.
 pages:
     tests/pages.sh

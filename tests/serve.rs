@@ -2,6 +2,8 @@
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "serve/gamedays.rs"]
+mod gamedays;
 #[path = "common/output.rs"]
 mod output;
 #[path = "common/room.rs"]

@@ -77,6 +77,14 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
+    /// Returns the options that select the same identity for a further program.
+    #[cfg(feature = "serve")]
+    pub(super) fn words(&self) -> Vec<std::ffi::OsString> {
+        let pki = self.pki.iter().flat_map(|folder| ["--pki".into(), folder.clone().into_os_string()]);
+        let person = self.person.iter().flat_map(|person| ["--as".into(), person.into()]);
+        pki.chain(person).collect()
+    }
+
     /// Loads the certificate.
     pub(super) fn load(&self) -> Result<Identity> {
         let folder = match &self.pki {

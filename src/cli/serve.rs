@@ -1,14 +1,17 @@
-//! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts no run.
+//! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts game days at their time if it is told to,
+//! each in a program of its own; it runs no drill itself.
 
 mod outside;
+mod schedule;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use firedrill_room::{Options, Role, Room, login_link, person, public};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::outside::Program;
+use self::{outside::Program, schedule::Schedule};
 use super::{
+    args::IdentityArgs,
     ask::runtime,
     calendar::FOLDER,
     failure::{Failure, Result, Wrap as _},
@@ -31,9 +34,11 @@ const LAST: Duration = Duration::from_secs(1);
   firedrill serve --reports /srv/reports --state /var/lib/firedrill-room
   firedrill serve --no-link --behind-tls https://drills.example
   firedrill serve link --as bob --role operator
+  firedrill serve --start-gamedays --as room
 
-It prints a link that logs in as an admin, once, within 15 minutes. It starts no runs: it shows the runs whose logs are in the directory,
-takes notes, and halts those that go on on this machine as the same user (as root, of all users). The state is one folder.
+It prints a link that logs in as an admin, once, within 15 minutes. It shows the runs whose logs are in the directory, takes notes, and halts
+those that go on on this machine as the same user (as root, of all users). With --start-gamedays it also starts game days at their time,
+each in a program of its own, which goes on when the server ends. The state is one folder.
 
 Exit codes: 0 a signal ended it · 2 it cannot start"
 )]
@@ -48,6 +53,15 @@ pub(super) struct Args {
     /// The folder of game days, whose slots are shown
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     gamedays: PathBuf,
+    /// Start the slots of these game days at their time, with the certificate of --pki and --as
+    #[arg(long)]
+    start_gamedays: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// Start them on the hosts of a lab that was started with `firedrill lab up`, in place of their fleets
+    #[cfg(feature = "lab")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab", requires = "start_gamedays")]
+    lab: Option<String>,
     #[command(flatten)]
     state: StateArgs,
     /// The address that people type, of a proxy that speaks TLS
@@ -109,6 +123,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended.map(|()| Exit::Held)
 }
 
+fn schedule(args: &Args) -> Schedule {
+    let mut options = args.identity.words();
+    #[cfg(feature = "lab")]
+    options.extend(args.lab.iter().map(|lab| format!("--lab={lab}").into()));
+    Schedule { gamedays: args.gamedays.clone(), reports: args.reports.reports.clone(), options }
+}
+
 async fn serve(args: &Args) -> Result<()> {
     let options = Options {
         listen: args.listen,
@@ -124,13 +145,22 @@ async fn serve(args: &Args) -> Result<()> {
     // Signals are taken before the first line is printed: whoever waits for that line may send one.
     let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).wrap("cannot wait for signals")?;
-    let room = Room::open(options, Arc::new(Program { gamedays: args.gamedays.clone() })).await?;
+    let program = Program {
+        gamedays: args.gamedays.clone(),
+        reports: args.reports.reports.clone(),
+        starts: args.start_gamedays,
+    };
+    let room = Room::open(options, Arc::new(program)).await?;
     outln!("the control room listens on {}; people open {}", room.address(), room.origin());
     errln!("head of its audit log: {}", room.head());
     if !args.no_link {
         let name = login_name().and_then(|name| person(&name).ok()).unwrap_or_else(|| "admin".to_owned());
         let link = login_link(&args.state.state, (&name, Role::Admin), &name)?;
         outln!("log in as {name}, once, within 15 minutes: {link}");
+    }
+    if args.start_gamedays {
+        // After the state is locked: of two servers with one state, one starts slots.
+        schedule(args).start().wrap("game days cannot be started at their time")?;
     }
     tokio::select! {
         () = room.serve() => {}

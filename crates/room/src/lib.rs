@@ -1,6 +1,6 @@
 //! The control room: web pages about the runs in a directory, the sessions of the people who look at them, and the audit log of what they did.
 //!
-//! It shows runs, stores notes, and can halt a run. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
+//! It shows runs, stores notes and decisions about slots, and can halt a run. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
 //! folder. The caller implements [`Outside`] for what this crate cannot do.
 
 mod app;
@@ -27,6 +27,6 @@ mod web;
 pub use audit::{Checked, Head, check};
 pub use error::RoomError;
 pub use options::{Options, public};
-pub use outside::{Calendar, Halted, Later, Outside, Slot};
+pub use outside::{Calendar, Decision, Halted, HeldSlot, Later, Outside, Slot};
 pub use role::{Role, person};
 pub use room::{Room, login_link};

@@ -27,4 +27,9 @@ impl Newest {
         *read = Some((Instant::now(), Arc::clone(&calendar)));
         calendar
     }
+
+    /// Forgets the calendar, because somebody changed what it shows.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }

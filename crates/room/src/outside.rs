@@ -30,6 +30,8 @@ pub enum Halted {
 pub struct Slot {
     /// The game day's name.
     pub gameday: String,
+    /// Its civil time, which with the game day's name identifies it.
+    pub slot: String,
     /// Its start in the zone of its schedule, with the offset.
     pub local: String,
     /// Its start in UTC.
@@ -38,11 +40,46 @@ pub struct Slot {
     pub told: String,
     /// Whether it is held.
     pub held: bool,
+    /// The people whose agreement is asked for.
+    pub asks: Vec<String>,
+}
+
+/// A start of a game day that has a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldSlot {
+    /// The game day's name.
+    pub gameday: String,
+    /// The civil time of the slot, or the name of a start by hand.
+    pub slot: String,
+    /// The time of its first event, in UTC.
+    pub at: String,
+    /// Its result, or the reason why it was not held.
+    pub told: String,
+    /// Whether it goes on.
+    pub goes_on: bool,
+    /// The folders of its runs.
+    pub runs: Vec<String>,
+}
+
+/// A decision of a person about a slot that is still to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The person agrees to the start.
+    Agree,
+    /// The person takes an agreement back.
+    Withdraw,
+    /// The slot is not held.
+    Skip {
+        /// The reason; may be empty.
+        why: String,
+    },
 }
 
 /// The next slots of game days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
+    /// Whether this server starts game days at their time.
+    pub starts: bool,
     /// In the order of their starts.
     pub slots: Vec<Slot>,
     /// The problems of the game days, and which of them are in each other's way; empty if nothing is.
@@ -62,4 +99,16 @@ pub trait Outside: Send + Sync + 'static {
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;
+
+    /// Reads the starts of game days that have a record, the newest first.
+    ///
+    /// # Errors
+    /// They cannot be read: in words for people.
+    fn held(&self) -> Result<Vec<HeldSlot>, String>;
+
+    /// Writes what a person decides about a slot, and returns the state of the slot in words.
+    ///
+    /// # Errors
+    /// It is not for this person to decide, the slot is over or does not exist, or it cannot be written: in words for people.
+    fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String>;
 }

@@ -3,6 +3,7 @@
 pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod calendar;
+pub(crate) mod decide;
 pub(crate) mod findings;
 pub(crate) mod halt;
 pub(crate) mod history;

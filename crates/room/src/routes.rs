@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     pages::{
-        assets, audit, calendar, findings, halt, history, home, login, note, people, report, run, runs,
-        stream,
+        assets, audit, calendar, decide, findings, halt, history, home, login, note, people, report, run,
+        runs, stream,
     },
     web::guard::guard,
 };
@@ -33,6 +33,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/notes", post(note::note))
         .route("/calendar", get(calendar::calendar))
         .route("/calendar.ics", get(calendar::ics))
+        .route("/calendar/{gameday}/{slot}/{word}", post(decide::decide))
         .route("/findings", get(findings::findings))
         .route("/history", get(history::history))
         .route("/people", get(people::people))

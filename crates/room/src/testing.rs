@@ -7,7 +7,7 @@ use firedrill_wire::RunId;
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, Halted, Later, Outside},
+    outside::{Calendar, Decision, Halted, HeldSlot, Later, Outside},
     role::Role,
     room::Room,
     store::Session,
@@ -23,6 +23,14 @@ impl Outside for Willing {
 
     fn calendar(&self) -> Calendar {
         Calendar::default()
+    }
+
+    fn held(&self) -> Result<Vec<HeldSlot>, String> {
+        Ok(Vec::new())
+    }
+
+    fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
+        Err("there are no game days".to_owned())
     }
 }
 

@@ -5,15 +5,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use firedrill_gameday::ics;
-use firedrill_room::{Calendar, Halted, Later, Outside, Slot};
-use firedrill_wire::RunId;
+use firedrill_gameday::{
+    Gameday, ics,
+    record::{self, Event, NotClaimed, State, Writer},
+};
+use firedrill_room::{Calendar, Decision, Halted, HeldSlot, Later, Outside, Slot};
+use firedrill_wire::{
+    RunId,
+    text::{NAME_MOST, clean},
+};
 use jiff::Timestamp;
 
 use crate::{
     cli::{
         calendar::{events, found},
         days::{self, Day},
+        gameday::held::words,
         slots::{From, cells},
     },
     run,
@@ -22,12 +29,18 @@ use crate::{
 /// Number of slots of each game day that are shown, and that are in the calendar for programs.
 const SHOWN: usize = 5;
 const KEPT: usize = 26;
+/// Number of records that are shown.
+const RECORDS: usize = 20;
 
 /// This program, for the control room.
 #[derive(Debug)]
 pub(super) struct Program {
     /// The folder of game days.
     pub(super) gamedays: PathBuf,
+    /// The directory of runs, which has the records of game days.
+    pub(super) reports: PathBuf,
+    /// Whether this server starts game days.
+    pub(super) starts: bool,
 }
 
 impl Outside for Program {
@@ -45,9 +58,10 @@ impl Outside for Program {
 
     fn calendar(&self) -> Calendar {
         let now = Timestamp::now();
+        let empty = Calendar { starts: self.starts, ..Calendar::default() };
         let files = match found(std::slice::from_ref(&self.gamedays)) {
             Ok(files) => files,
-            Err(failure) => return Calendar { problems: failure.to_string(), ..Calendar::default() },
+            Err(failure) => return Calendar { problems: failure.to_string(), ..empty },
         };
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let all = days::inspect(&files, None, now);
@@ -55,21 +69,108 @@ impl Outside for Program {
         let problems = all.iter().map(|day| day.plain(&mut told)).collect();
         let held: Vec<ics::Event> = all.iter().flat_map(|day| events(day, From::Moment(now), KEPT)).collect();
         let ics = (!all.iter().any(Day::failed)).then(|| ics::calendar(&held, now));
-        Calendar { slots: slots(&all, now), problems, ics }
+        Calendar { slots: self.slots(&all, now), problems, ics, ..empty }
+    }
+
+    fn held(&self) -> Result<Vec<HeldSlot>, String> {
+        let records = record::all(&self.reports, RECORDS)
+            .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
+        let held = records.into_iter().map(|record| HeldSlot {
+            told: words(&record).1,
+            goes_on: record.state == State::GoesOn,
+            runs: record.runs().map(str::to_owned).collect(),
+            at: record.at().get(..16).unwrap_or_default().replace('T', " "),
+            gameday: record.gameday,
+            slot: record.slot,
+        });
+        Ok(held.collect())
+    }
+
+    fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
+        let now = Timestamp::now();
+        let gameday = self.gameday(gameday, now)?;
+        let found =
+            gameday.schedule.slot(slot).ok_or_else(|| format!("{} has no slot {slot}", gameday.name))?;
+        let starts = found.starts().timestamp();
+        if starts < now {
+            return Err(format!("the slot {slot} of {} is over", gameday.name));
+        }
+        match decision {
+            Decision::Agree | Decision::Withdraw => {
+                let is_go = *decision == Decision::Agree;
+                record::agreed_by(&self.reports, &gameday, (slot, starts), (by, is_go), now)
+            }
+            Decision::Skip { why } => {
+                let why = if why.is_empty() {
+                    format!("skipped by {by}")
+                } else {
+                    format!("skipped by {by}: {why}")
+                };
+                let failed = |error: std::io::Error| format!("the record cannot be written: {error}");
+                let mut record =
+                    Writer::claim(&self.reports, &gameday.name, slot).map_err(|error| match error {
+                        NotClaimed::Taken => "it has begun, or was skipped already".to_owned(),
+                        NotClaimed::Io { source, .. } => failed(source),
+                    })?;
+                record.write(now, Event::NotHeld { why }).map_err(failed)?;
+                Ok("skipped".to_owned())
+            }
+        }
     }
 }
 
-/// Returns the next slots of all game days, in the order of their starts.
-fn slots(all: &[Day], now: Timestamp) -> Vec<Slot> {
-    let gamedays = all.iter().filter_map(|day| day.gameday.as_ref());
-    let upcoming = gamedays
-        .flat_map(|gameday| gameday.schedule.upcoming(now).take(SHOWN).map(move |slot| (gameday, slot)));
-    let mut upcoming: Vec<_> = upcoming.collect();
-    upcoming.sort_by_key(|(_, slot)| slot.starts().timestamp());
-    let shown = upcoming.iter().filter_map(|(gameday, slot)| {
-        let [local, utc, told] = cells(gameday, slot).try_into().ok()?;
-        let (gameday, held) = (gameday.name.clone(), gameday.why_closed(slot).is_none());
-        Some(Slot { gameday, local, utc, told, held })
-    });
-    shown.collect()
+impl Program {
+    /// Reads the game day of that name.
+    fn gameday(&self, name: &str, now: Timestamp) -> Result<Gameday, String> {
+        let zones = firedrill_gameday::zones();
+        let files = found(std::slice::from_ref(&self.gamedays)).map_err(|failure| failure.to_string())?;
+        let all = files.iter().filter_map(|file| {
+            let (gameday, report) = days::read(file, &zones, now);
+            gameday.filter(|gameday| gameday.name == name && !report.failed())
+        });
+        let missing = || format!("no game day of that name is without errors: {}", clean(name, NAME_MOST));
+        all.into_iter().next().ok_or_else(missing)
+    }
+
+    /// Returns the next slots of all game days, in the order of their starts.
+    fn slots(&self, all: &[Day], now: Timestamp) -> Vec<Slot> {
+        let gamedays = all.iter().filter_map(|day| day.gameday.as_ref());
+        let upcoming = gamedays
+            .flat_map(|gameday| gameday.schedule.upcoming(now).take(SHOWN).map(move |slot| (gameday, slot)));
+        let mut upcoming: Vec<_> = upcoming.collect();
+        upcoming.sort_by_key(|(_, slot)| slot.starts().timestamp());
+        upcoming.iter().filter_map(|(gameday, slot)| self.slot(gameday, slot)).collect()
+    }
+
+    fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Option<Slot> {
+        let [local, utc, mut told] = cells(gameday, slot).try_into().ok()?;
+        let civil = slot.civil_text();
+        let mut add = |text: &str| {
+            if !told.is_empty() {
+                told.push_str("; ");
+            }
+            told.push_str(text);
+        };
+        let mut held = gameday.why_closed(slot).is_none();
+        match record::of_slot(&self.reports, &gameday.name, &civil) {
+            Ok(None) => {}
+            Ok(Some(record)) => {
+                add(&words(&record).1);
+                held = matches!(record.state, State::GoesOn | State::Ended(_));
+            }
+            Err(error) => add(&format!("its record cannot be read: {error}")),
+        }
+        let mut asks = Vec::new();
+        if let Some(wanted) = &gameday.go_no_go {
+            match record::agreements(&self.reports, &gameday.name, &civil) {
+                Ok(given) => {
+                    let go = record::go(wanted, &gameday.roles, &given, slot.starts().timestamp());
+                    add(&go.words());
+                    asks = wanted.of.iter().filter_map(|role| gameday.roles.get(role).cloned()).collect();
+                }
+                Err(error) => add(&format!("its agreements cannot be read: {error}")),
+            }
+        }
+        Some(Slot { gameday: gameday.name.clone(), slot: civil, local, utc, told, held, asks })
+    }
 }

@@ -1,13 +1,23 @@
-//! `/calendar`: the next slots of game days, with what is skipped, wrong or in another's way; `/calendar.ics`: the same for programs.
+//! `/calendar`: the next slots of game days, with what is skipped, wrong or in another's way, and the starts that have a record;
+//! `/calendar.ics`: the next slots for programs.
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::Response,
+};
 use http::StatusCode;
 use minijinja::context;
+use serde::{Deserialize, Serialize};
 
+use super::row::address;
 use crate::{
     app::App,
+    outside::{HeldSlot, Slot},
+    role::Role,
+    runs::find,
+    store::Session,
     template::value,
     web::{
         answer::{Answer, page, typed},
@@ -15,12 +25,79 @@ use crate::{
     },
 };
 
+/// The part of the address behind `?`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    /// A word that tells what was done.
+    #[serde(default)]
+    done: String,
+}
+
+/// A slot with what this person may decide about it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    slot: &'a Slot,
+    /// The address that its forms begin with.
+    address: String,
+    may_agree: bool,
+    may_skip: bool,
+}
+
+/// A start that has a record, with its runs as they stand in addresses.
+#[derive(Serialize)]
+struct Past<'a> {
+    #[serde(flatten)]
+    held: &'a HeldSlot,
+    pages: Vec<(String, &'a str)>,
+}
+
+fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
+    let acts = session.role >= Role::Operator && slot.held;
+    Row {
+        slot,
+        address: format!("/calendar/{}/{}", address(&slot.gameday), address(&slot.slot)),
+        may_agree: acts && slot.asks.contains(&session.name),
+        may_skip: acts,
+    }
+}
+
+fn past<'a>(app: &App, held: &'a HeldSlot) -> Past<'a> {
+    let there = held.runs.iter().filter(|run| find(app.runs.reports(), run).is_some());
+    Past { held, pages: there.map(|run| (address(run), run.as_str())).collect() }
+}
+
+/// Returns what is told about a decision that was taken.
+pub(super) fn said(done: &str) -> Option<&'static str> {
+    match done {
+        "agree" => Some("Your agreement is written."),
+        "withdraw" => Some("Your agreement is taken back."),
+        "skip" => Some("The slot is skipped. Nobody can start it."),
+        _ => None,
+    }
+}
+
 /// `GET /calendar`
-pub(crate) async fn calendar(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+pub(crate) async fn calendar(
+    State(app): State<Arc<App>>,
+    Who(session): Who,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Answer> {
+    let done = asked.ok().and_then(|Query(asked)| said(&asked.done));
     slow(&app, move |app| {
         let calendar = app.newest.calendar(&*app.outside);
+        let (held, wrong) = match app.outside.held() {
+            Ok(held) => (held, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let slots: Vec<Row<'_>> = calendar.slots.iter().map(|slot| row(slot, &session)).collect();
+        let past: Vec<Past<'_>> = held.iter().map(|held| past(app, held)).collect();
         let values = context! {
-            slots => value(&calendar.slots),
+            done,
+            starts => calendar.starts,
+            slots => value(&slots),
+            past => value(&past),
+            wrong,
             problems => &calendar.problems,
             has_ics => calendar.ics.is_some(),
         };

@@ -110,8 +110,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        outside::{Calendar, Later, Outside},
-        testing::{app, session},
+        outside::{Calendar, Decision, HeldSlot, Later, Outside},
+        testing::{Willing, app, session},
     };
 
     /// A coordinator that is asked, and answers when it is let.
@@ -130,7 +130,15 @@ mod tests {
         }
 
         fn calendar(&self) -> Calendar {
-            Calendar::default()
+            Willing.calendar()
+        }
+
+        fn held(&self) -> Result<Vec<HeldSlot>, String> {
+            Willing.held()
+        }
+
+        fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
+            Willing.decide(gameday, slot, by, decision)
         }
     }
 

@@ -1,0 +1,91 @@
+//! `POST /calendar/GAMEDAY/SLOT/{agree,withdraw,skip}`: what a person decides about a slot that is still to come.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    response::Response,
+};
+use firedrill_wire::text::{TEXT_MOST, clean, joined};
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    outside::Decision,
+    role::Role,
+    web::{
+        answer::{Answer, see},
+        who::{Who, blocking, fields},
+    },
+};
+
+/// The form.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Written {
+    /// The reason of a skip.
+    #[serde(default)]
+    why: String,
+}
+
+/// Returns the decision of a word in an address, and the name of the action in the audit log.
+fn decision(word: &str, written: &Written) -> Option<(Decision, &'static str)> {
+    match word {
+        "agree" => Some((Decision::Agree, "agree")),
+        "withdraw" => Some((Decision::Withdraw, "withdraw")),
+        "skip" => {
+            let why = clean(&joined(written.why.trim()), TEXT_MOST).into_owned();
+            Some((Decision::Skip { why }, "skip"))
+        }
+        _ => None,
+    }
+}
+
+/// `POST /calendar/{gameday}/{slot}/{word}`
+pub(crate) async fn decide(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path((gameday, slot, word)): Path<(String, String, String)>,
+    form: Result<Form<Written>, FormRejection>,
+) -> Result<Response, Answer> {
+    let written = fields(form)?;
+    let (decision, what) = decision(&word, &written).ok_or_else(|| {
+        Answer::new(StatusCode::NOT_FOUND, "There is no such decision.", "Go to the calendar.")
+    })?;
+    let on = format!("{gameday} {slot}");
+    who.may(&app, Role::Operator, what, &on).await?;
+    blocking(&app, move |app| {
+        let decided = app.outside.decide(&gameday, &slot, &who.0.name, &decision);
+        app.newest.forget();
+        let outcome = decided.as_ref().map_or_else(|why| format!("refused: {why}"), Clone::clone);
+        let recorded = app.record(&App::deed(&who.0, what, &on, &outcome));
+        decided.map_err(|why| {
+            Answer::new(StatusCode::CONFLICT, format!("Nothing was done: {why}."), "Go back to the calendar.")
+        })?;
+        recorded?;
+        Ok(see(&format!("/calendar?done={what}")))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_decision_is_said_on_the_page() {
+        for word in ["agree", "withdraw", "skip"] {
+            let (_, what) = decision(word, &Written::default()).unwrap();
+            assert!(super::super::calendar::said(what).is_some(), "{word}");
+        }
+        assert!(decision("start", &Written::default()).is_none());
+    }
+
+    #[test]
+    fn a_reason_is_one_line_without_signs_that_deceive() {
+        let written = Written { why: " freeze\n\u{202e}until Monday ".to_owned() };
+        let Some((Decision::Skip { why }, _)) = decision("skip", &written) else { panic!("a skip") };
+        assert!(!why.contains(['\n', '\u{202e}']) && why.starts_with("freeze"), "{why:?}");
+    }
+}
