@@ -1,4 +1,4 @@
-// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in; on a phone and at a desk, with and without
+// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in, decides about slots; on a phone and at a desk, with and without
 // script. Prints what is wrong.
 //
 //   node room.mjs FIREDRILL REPORTS [PICTURES]      REPORTS: a directory of runs, which gets a note; PICTURES: a folder for pictures
@@ -19,9 +19,26 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 const LIVE = '20991231-2359-live-0001';
 const SEEN = ['desk', 'deskDark', 'phone', 'phoneDark', 'phone320', 'phoneScriptless'];
 
+/** Writes a game day that is due every day and asks two of the people for their agreement; returns its folder. */
+async function gamedays(state) {
+  const folder = join(state, 'gamedays');
+  const root = resolve(import.meta.dirname, '../..');
+  await mkdir(folder);
+  await writeFile(join(folder, 'friday.toml'), `schema = 1
+name = "friday"
+scenarios = ["${root}/scenarios/single-host.toml"]
+fleet = "${root}/scenarios/fleet.toml"
+schedule = { cron = "0 14 * * *", zone = "Europe/Berlin" }
+roles = { commander = "desk", oncall = "phone" }
+go_no_go = { people = 2, of = ["commander", "oncall"], expires = "30d" }
+`);
+  return folder;
+}
+
 /** Starts a control room; returns its process, its origin, and a function that makes a login link. */
 async function serve(firedrill, reports, state) {
-  const child = spawn(firedrill, ['serve', '--no-link', '--listen', '127.0.0.1:0', '--reports', reports, '--state', state], {
+  const options = ['--reports', reports, '--state', join(state, 'room'), '--gamedays', await gamedays(state)];
+  const child = spawn(firedrill, ['serve', '--no-link', '--listen', '127.0.0.1:0', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = await Promise.race([
@@ -29,7 +46,7 @@ async function serve(firedrill, reports, state) {
     new Promise((_, fail) => { child.once('exit', (code) => fail(new Error(`the control room ended with ${code}`))); }),
   ]);
   const link = (name, role) =>
-    execFileSync(firedrill, ['serve', 'link', '--as', name, '--role', role, '--state', state], { encoding: 'utf8' }).trim();
+    execFileSync(firedrill, ['serve', 'link', '--as', name, '--role', role, '--state', join(state, 'room')], { encoding: 'utf8' }).trim();
   return { child, origin: line.split('people open ')[1], link };
 }
 
@@ -103,6 +120,19 @@ async function act(page, run, report) {
   return page.innerText('.copy');
 }
 
+/** Agrees to the next start, and skips the one after it. */
+async function decide(page, name, report) {
+  await page.goto('/calendar');
+  await Promise.all([page.waitForURL('**/calendar?done=agree'), page.locator('form[action$="/agree"] button').first().click()]);
+  const agreed = await page.innerText('main');
+  if (!agreed.includes('Your agreement is written.') || !agreed.match(new RegExp(`of 2 agreed \\([^)]*${name}`))) report('an agreement is not shown');
+  const skip = page.locator('details.act').nth(1);
+  await skip.locator('summary').click();
+  await skip.locator('input').fill(`${name} sees <b>smoke</b>`);
+  await Promise.all([page.waitForURL('**/calendar?done=skip'), skip.locator('button').click()]);
+  if (!(await page.innerText('main')).includes(`not held: skipped by ${name}: ${name} sees <b>smoke</b>`)) report('a skip is not shown with its reason');
+}
+
 async function main([firedrill, reports, pictures]) {
   if (!firedrill || !reports) {
     console.error('usage: node room.mjs FIREDRILL REPORTS [PICTURES]');
@@ -144,6 +174,8 @@ async function main([firedrill, reports, pictures]) {
         const reach = await other.page.evaluate(() => fetch('/people').then(() => 'reached', () => 'not reached'));
         if (reach !== 'not reached') report('the script of a report reaches the control room');
         await other.context.close();
+        await decide(page, name, report);
+        await visit(page, view, '/calendar', report);
       }
       if (name === 'desk' || name === 'phoneDark') {
         await watch(page, live, report);

@@ -42,6 +42,8 @@ pub struct Slot {
     pub held: bool,
     /// The people whose agreement is asked for.
     pub asks: Vec<String>,
+    /// Those of them who have agreed.
+    pub agreed: Vec<String>,
 }
 
 /// A start of a game day that has a record.

@@ -152,25 +152,25 @@ impl Program {
             told.push_str(text);
         };
         let mut held = gameday.why_closed(slot).is_none();
-        match record::of_slot(&self.reports, &gameday.name, &civil) {
-            Ok(None) => {}
-            Ok(Some(record)) => {
-                add(&words(&record).1);
+        let record = record::of_slot(&self.reports, &gameday.name, &civil);
+        let (mut asks, mut agreed) = (Vec::new(), Vec::new());
+        match (&record, &gameday.go_no_go) {
+            (Ok(Some(record)), _) => {
+                add(&words(record).1);
                 held = matches!(record.state, State::GoesOn | State::Ended(_));
             }
-            Err(error) => add(&format!("its record cannot be read: {error}")),
-        }
-        let mut asks = Vec::new();
-        if let Some(wanted) = &gameday.go_no_go {
-            match record::agreements(&self.reports, &gameday.name, &civil) {
+            (Err(error), _) => add(&format!("its record cannot be read: {error}")),
+            (Ok(None), Some(wanted)) => match record::agreements(&self.reports, &gameday.name, &civil) {
                 Ok(given) => {
                     let go = record::go(wanted, &gameday.roles, &given, slot.starts().timestamp());
                     add(&go.words());
                     asks = wanted.of.iter().filter_map(|role| gameday.roles.get(role).cloned()).collect();
+                    agreed = go.agreed;
                 }
                 Err(error) => add(&format!("its agreements cannot be read: {error}")),
-            }
+            },
+            (Ok(None), None) => {}
         }
-        Some(Slot { gameday: gameday.name.clone(), slot: civil, local, utc, told, held, asks })
+        Some(Slot { gameday: gameday.name.clone(), slot: civil, local, utc, told, held, asks, agreed })
     }
 }

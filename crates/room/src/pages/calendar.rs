@@ -41,6 +41,7 @@ struct Row<'a> {
     /// The address that its forms begin with.
     address: String,
     may_agree: bool,
+    may_withdraw: bool,
     may_skip: bool,
 }
 
@@ -54,10 +55,12 @@ struct Past<'a> {
 
 fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
     let acts = session.role >= Role::Operator && slot.held;
+    let agreed = slot.agreed.contains(&session.name);
     Row {
         slot,
         address: format!("/calendar/{}/{}", address(&slot.gameday), address(&slot.slot)),
-        may_agree: acts && slot.asks.contains(&session.name),
+        may_agree: acts && !agreed && slot.asks.contains(&session.name),
+        may_withdraw: acts && agreed,
         may_skip: acts,
     }
 }
