@@ -1,0 +1,113 @@
+//! Logins, sessions, and who is let in.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use rustix::process::Signal;
+
+use crate::{FIREDRILL, RUN, firedrill, output::said, person, room::Room, start};
+
+#[test]
+fn a_login_link_works_once_and_nobody_else_sees_a_page() {
+    let (folder, room) = start();
+    for path in ["/", "/runs", "/audit", "/people", &format!("/runs/{RUN}"), &format!("/runs/{RUN}/report")] {
+        let answer = room.get(path, "firedrill=nothing");
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/login")), "{path}");
+        assert!(!answer.text().contains("friday"));
+    }
+    // Programs that look at links beforehand only get them.
+    assert!(room.get(&room.link, "").text().contains("Log in"));
+    let cookie = room.login(&room.link);
+    let page = room.get("/", &cookie);
+    assert_eq!(page.status, 200, "{}", page.text());
+    assert!(page.text().contains(RUN), "{}", page.text());
+    let again = room.post("/login", "", room.link.split_once('?').unwrap().1);
+    assert_eq!(again.status, 403);
+    assert!(again.header("set-cookie").is_none());
+    // Only the digest of the cookie is stored.
+    let secret = cookie.split_once('=').unwrap().1;
+    for file in fs::read_dir(folder.path().join("room")).unwrap() {
+        let file = file.unwrap();
+        let bytes = fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()), "{file:?}");
+    }
+    let mode = fs::metadata(folder.path().join("room")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "nobody else enters the state");
+    assert_eq!(room.post("/logout", &cookie, "").status, 303);
+    assert_eq!(room.get("/", &cookie).status, 303, "the session has ended");
+}
+
+#[test]
+fn failures_to_log_in_are_limited_and_keep_nobody_out() {
+    let (folder, room) = start();
+    let tries: Vec<u16> = (0..30).map(|_| room.post("/login", "", "link=guess").status).collect();
+    assert_eq!(tries[..10], [403; 10]);
+    let limited = tries.iter().filter(|status| **status == 429).count();
+    assert!(limited > 0, "{tries:?}");
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    assert_eq!(
+        audit.matches("refused: no such link").count(),
+        30 - limited,
+        "only what was answered is recorded"
+    );
+    // All people behind a proxy have its address.
+    room.login(&room.link);
+}
+
+#[test]
+fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
+    let (folder, mut room) = start();
+    let admin = room.login(&room.link);
+    let viewer = person(folder.path(), &room, "vera", "viewer");
+    let port = room.address.rsplit_once(':').unwrap().1.to_owned();
+    let busy = firedrill(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(busy.status.code(), Some(2));
+    assert!(said(&busy).contains("another control room uses the state"), "{}", said(&busy));
+    room.end(Signal::KILL);
+    // Without a server, a link can be made too.
+    let link = firedrill(folder.path(), &["serve", "link", "--as", "late", "--role", "viewer"]);
+    let link = String::from_utf8(link.stdout).unwrap();
+    drop(room);
+    let listen = format!("127.0.0.1:{port}");
+    let room = Room::start(FIREDRILL, folder.path(), &["--listen", &listen]);
+    let late = room.login(&format!("/login?{}", link.trim().rsplit_once('?').unwrap().1));
+    for cookie in [&admin, &viewer, &late] {
+        assert_eq!(room.get("/", cookie).status, 200, "{cookie}");
+    }
+    let own = room.get("/people", &viewer).text();
+    assert!(own.contains("vera") && !own.contains("late"), "{own}");
+    let people = room.get("/people", &admin).text();
+    let at = people.find("of vera\"").unwrap();
+    let id = people[..at].rsplit_once("End session ").unwrap().1.trim().to_owned();
+    assert_eq!(room.post(&format!("/people/sessions/{id}/end"), &late, "").status, 403);
+    assert_eq!(room.get("/", &viewer).status, 200);
+    assert_eq!(room.post(&format!("/people/sessions/{id}/end"), &admin, "").status, 303);
+    assert_eq!(room.get("/", &viewer).status, 303);
+    let made = room.post("/people/links", &admin, "name=new+one&role=operator").text();
+    let made = made.split_once("login?link=").unwrap().1.split('<').next().unwrap().to_owned();
+    let cookie = room.login(&format!("/login?link={made}"));
+    assert!(room.get("/", &cookie).text().contains("new one (operator)"));
+}
+
+#[test]
+fn others_cannot_be_let_in_without_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = firedrill(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("--behind-tls"), "{}", said(&refused));
+    let unused = firedrill(folder.path(), &["serve", "link", "--as", "bob", "--role", "viewer"]);
+    assert!(said(&unused).contains("no control room has used"), "{}", said(&unused));
+    for words in [["--as", "a\nb", "--role", "viewer"], ["--as", "bob", "--role", "root"]] {
+        let wrong = firedrill(folder.path(), &[&["serve", "link"], &words[..]].concat());
+        assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+    }
+    let room = Room::start(FIREDRILL, folder.path(), &["--behind-tls", "https://drills.example"]);
+    let body = room.link.split_once('?').unwrap().1;
+    assert_eq!(room.post_from("Origin: http://drills.example", "/login", "", body).status, 403);
+    let answer = room.post_from("Origin: https://drills.example", "/login", "", body);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(
+        cookie.starts_with("__Host-firedrill=")
+            && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        "{cookie}"
+    );
+}

@@ -1,0 +1,185 @@
+//! Pages: of runs that go on, of what is no run, and over many runs.
+
+use std::{fs, io::Write as _, os::unix::fs::symlink, path::Path, process::Command};
+
+use crate::{
+    FIREDRILL, RUN, firedrill,
+    room::{Room, until},
+    start,
+};
+
+#[test]
+fn what_is_no_run_breaks_no_page() {
+    let (folder, room) = start();
+    let reports = folder.path().join("reports");
+    let cookie = room.login(&room.link);
+    fs::create_dir(reports.join("broken")).unwrap();
+    fs::write(reports.join("broken/events.jsonl"), "{\"v\":1,\nnothing\n").unwrap();
+    fs::create_dir(reports.join("empty")).unwrap();
+    fs::create_dir_all(reports.join("odd/events.jsonl")).unwrap();
+    fs::create_dir(reports.join("<b>&\"'% ü")).unwrap();
+    fs::write(folder.path().join("secret"), "secret").unwrap();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    fs::write(folder.path().join("elsewhere/report.html"), "secret").unwrap();
+    symlink("../elsewhere", reports.join("link")).unwrap();
+    symlink("../../secret", reports.join("empty/report.html")).unwrap();
+    symlink("../../secret", reports.join("broken/notes.jsonl")).unwrap();
+    for pipe in ["pipe/events.jsonl", "pipe/notes.jsonl", "pipe/report.html"] {
+        fs::create_dir_all(reports.join("pipe")).unwrap();
+        let made = Command::new("mkfifo").arg(reports.join(pipe)).status().unwrap();
+        assert!(made.success());
+    }
+    for path in [
+        "/",
+        "/runs",
+        "/runs?page=0",
+        "/runs?page=99999999999999999999",
+        "/runs?page=3&scenario=x",
+        "/runs?%ff=%",
+    ] {
+        let answer = room.get(path, &cookie);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert!(!answer.text().contains("<b>&"), "{path}");
+    }
+    for name in ["broken", "empty", "odd", "pipe", "%3Cb%3E%26%22%27%25%20%C3%BC"] {
+        let answer = room.get(&format!("/runs/{name}"), &cookie);
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        assert!(
+            answer.text().contains("cannot be read") && !answer.text().contains("<b>&"),
+            "{}",
+            answer.text()
+        );
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+        assert_ne!(room.get(&format!("/runs/{name}/report"), &cookie).status, 200);
+        assert_ne!(room.post(&format!("/runs/{name}/notes"), &cookie, "text=hello").status, 303);
+    }
+    for path in [
+        "/runs/..",
+        "/runs/%2e%2e",
+        "/runs/..%2fsecret",
+        "/runs/%2e%2e%2fsecret/report",
+        "/runs/link",
+        "/runs/link/report",
+        "/runs/%00",
+        "/runs/%ff",
+        "/runs//etc",
+        "/runs/%2fetc",
+        "/runs/.",
+        "/runs/broken/../../secret",
+        "/nothing",
+        "/runs/a/b/c",
+        "/%2e%2e/secret",
+        "/runs/empty/report",
+        &format!("/runs/{}", "a".repeat(5_000)),
+    ] {
+        let answer = room.get(path, &cookie);
+        assert!((400..600).contains(&answer.status), "{path}: {}", answer.status);
+        assert!(!answer.text().contains("secret</"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+    }
+    assert_eq!(room.get("/runs/link/report", &cookie).status, 404);
+    for method in ["PUT", "DELETE", "OPTIONS", "TRACE"] {
+        let head = format!("{method} /runs HTTP/1.1\r\nCookie: {cookie}\r\nSec-Fetch-Site: same-origin\r\n");
+        assert_eq!(room.ask(&head, "").status, 405, "{method}");
+    }
+    fs::remove_dir_all(&reports).unwrap();
+    assert_eq!(room.get("/", &cookie).status, 200, "without a directory");
+}
+
+#[test]
+fn a_run_is_watched_while_its_log_grows() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let example = folder.path().join("reports").join(RUN).join("events.jsonl");
+    let lines: Vec<String> = fs::read_to_string(example).unwrap().lines().map(str::to_owned).collect();
+    let half = lines.iter().position(|line| line.contains("\"to\":\"in-force\"")).unwrap() + 1;
+    let live = folder.path().join("reports/live");
+    fs::create_dir(&live).unwrap();
+    let mut log = fs::File::create(live.join("events.jsonl")).unwrap();
+    log.lock().unwrap();
+    writeln!(log, "{}", lines[..half].join("\n")).unwrap();
+
+    let page = room.get("/runs/live", &cookie).text();
+    for part in
+        ["data-stream=\"/runs/live/live\"", "running", "in force", "The run so far", "<svg", "Yes, halt live"]
+    {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    assert!(room.get("/", &cookie).text().contains("1 in force"));
+    let watch = || room.stream("/runs/live/live", &cookie);
+    let mut stream = watch();
+    let seq = half;
+    assert!(until(&mut stream, "id: ").contains(&format!("id: live/{seq}")));
+    until(&mut stream, "event: axis");
+    // Half a line is no record.
+    let (first, last) = lines[half].split_at(40);
+    write!(log, "{first}").unwrap();
+    writeln!(log, "{last}").unwrap();
+    until(&mut stream, &format!("id: live/{}", seq + 1));
+
+    let mut more: Vec<_> = (0..5).map(|_| watch()).collect();
+    for stream in &mut more {
+        until(stream, "event: state");
+    }
+    assert_eq!(room.get("/runs/live/live", &cookie).status, 429, "the seventh of this session");
+    drop(more);
+
+    writeln!(log, "{}", lines[half + 1..].join("\n")).unwrap();
+    log.unlock().unwrap();
+    let rest = until(&mut stream, "event: over");
+    assert!(rest.iter().any(|line| line.contains("it is complete")), "the last state comes before");
+    let page = room.get("/runs/live", &cookie).text();
+    assert!(page.contains("> held<") && !page.contains("data-stream"), "{page}");
+}
+
+#[test]
+fn findings_and_the_course_of_scenarios_are_shown() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    assert!(room.get("/findings", &cookie).text().contains("None is open."));
+    let reports = folder.path().join("reports");
+    let log = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
+    let id = log.split_once("\"run\":\"").unwrap().1.split('"').next().unwrap().to_owned();
+    // The same run a day later, with a goal that it misses.
+    let later = "20261127-0602-demo-beef";
+    let (first, rest) = log.split_once('\n').unwrap();
+    let first =
+        first.replace("\"good\":\"85%\"", "\"good\":\"99.99%\"").replace("2026-11-26T", "2026-11-27T");
+    fs::create_dir(reports.join(later)).unwrap();
+    fs::write(reports.join(later).join("events.jsonl"), format!("{first}\n{rest}").replace(&id, later))
+        .unwrap();
+    let page = room.get("/findings", &cookie).text();
+    for part in ["users", "badge open", &format!("href=\"/runs/{later}\""), "99.99 %"] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    let page = room.get("/history", &cookie).text();
+    for part in ["2 runs: 1 held, 1 violated, 0 unknown", "2026-11-26: held, score", "2026-11-27: violated"] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    assert!(page.find("2026-11-26: held") < page.find("2026-11-27: violated"), "the newest last");
+}
+
+#[test]
+fn the_next_slots_of_game_days_are_shown() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let page = room.get("/calendar", &cookie).text();
+    assert!(
+        page.contains("there is no folder `gamedays` here") && page.contains("Nothing is due."),
+        "{page}"
+    );
+    assert_eq!(room.get("/calendar.ics", &cookie).status, 409);
+    drop(room);
+    let gamedays = Path::new(env!("CARGO_MANIFEST_DIR")).join("gamedays");
+    let room = Room::start(FIREDRILL, folder.path(), &["--gamedays", gamedays.to_str().unwrap()]);
+    let cookie = room.login(&room.link);
+    let list = firedrill(Path::new(env!("CARGO_MANIFEST_DIR")), &["gameday", "list", "--json"]);
+    let days: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    let page = room.get("/calendar", &cookie).text();
+    for slot in days[0]["slots"].as_array().unwrap() {
+        let utc = slot["utc"].as_str().unwrap()[..16].replace('T', " ");
+        assert!(page.contains(&utc), "no {utc} in {page}");
+    }
+    assert!(page.contains(days[0]["name"].as_str().unwrap()), "{page}");
+    assert!(room.get("/calendar.ics", &cookie).text().starts_with("BEGIN:VCALENDAR\r\n"));
+}

@@ -1,0 +1,124 @@
+//! Notes, halts, and the audit log of all that people do.
+
+use std::fs;
+
+use crate::{RUN, firedrill, output::said, person, start};
+
+#[test]
+fn a_viewer_looks_and_an_operator_writes() {
+    let (folder, room) = start();
+    let viewer = person(folder.path(), &room, "vera", "viewer");
+    let operator = person(folder.path(), &room, "otto", "operator");
+    let page = room.get(&format!("/runs/{RUN}"), &viewer).text();
+    assert!(page.contains("How hosts were proven") && !page.contains("<textarea"), "{page}");
+    for (path, body) in [
+        (format!("/runs/{RUN}/notes"), "text=hello"),
+        (format!("/runs/{RUN}/halt"), ""),
+        ("/people/links".to_owned(), "name=eve&role=admin"),
+    ] {
+        assert_eq!(room.post(&path, &viewer, body).status, 403, "{path}");
+    }
+    assert_eq!(room.post("/people/links", &operator, "name=eve&role=admin").status, 403);
+    // Texts are shown as they are, and never as parts of a page.
+    let nasty = "text=%3Cscript%3Ealert(1)%3C%2Fscript%3E%0Athe+pager+rang%E2%80%AE";
+    let written = room.post(&format!("/runs/{RUN}/notes"), &operator, nasty);
+    assert_eq!(
+        written.header("location"),
+        Some(format!("/runs/{RUN}?done=note").as_str()),
+        "{}",
+        written.text()
+    );
+    let page = room.get(&format!("/runs/{RUN}?done=note"), &viewer).text();
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"), "{page}");
+    assert!(page.contains("otto") && !page.contains('\u{202e}'), "{page}");
+    let noted = firedrill(folder.path(), &["note", RUN]);
+    assert!(said(&noted).contains("otto") && said(&noted).contains("the pager rang"), "{}", said(&noted));
+    assert_eq!(room.post(&format!("/runs/{RUN}/notes"), &operator, "text=+").status, 400);
+    assert_eq!(
+        room.post(&format!("/runs/{RUN}/notes"), &operator, &format!("text={}", "x".repeat(70_000))).status,
+        413
+    );
+    // The run is over: nobody here can halt it, and the page says what else there is.
+    let halted = room.post(&format!("/runs/{RUN}/halt"), &operator, "");
+    assert_eq!(halted.status, 409);
+    assert!(halted.text().contains("firedrill undo --run"), "{}", halted.text());
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    for part in [
+        "\"by\":\"otto\"",
+        "refused: it takes the role operator",
+        "no coordinator of it",
+        "\"what\":\"note\"",
+    ] {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
+    assert!(room.get("/audit", &viewer).text().contains("refused: it takes the role operator"));
+}
+
+#[test]
+fn requests_of_other_pages_change_nothing() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let note = format!("/runs/{RUN}/notes");
+    let notes = folder.path().join("reports").join(RUN).join("notes.jsonl");
+    for header in [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Origin: http://evil.example",
+        "Origin: null",
+        "X-Nothing: 1",
+    ] {
+        assert_eq!(room.post_from(header, &note, &cookie, "text=hello").status, 403, "{header}");
+    }
+    assert!(!notes.exists());
+    let own = format!("Origin: http://{}", room.address);
+    assert_eq!(room.post_from(&own, &note, &cookie, "text=hello").status, 303, "an older browser");
+    assert!(fs::read_to_string(notes).unwrap().contains("hello"));
+    let policy = room.get("/", &cookie).header("content-security-policy").unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let report = room.get(&format!("/runs/{RUN}/report"), &cookie);
+    assert!(
+        report
+            .header("content-security-policy")
+            .unwrap()
+            .starts_with("sandbox allow-scripts; default-src 'none'")
+    );
+    assert!(report.text().contains("<!doctype html>"));
+}
+
+#[test]
+fn tampering_with_the_audit_log_is_found() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    for text in ["one", "two", "three"] {
+        room.post(&format!("/runs/{RUN}/notes"), &cookie, &format!("text={text}"));
+    }
+    drop(room);
+    let file = folder.path().join("room/audit.jsonl");
+    let verify = |head: Option<&str>| {
+        let words = ["audit", "verify", "room/audit.jsonl"];
+        let head: Vec<&str> = head.map(|head| vec!["--head", head]).unwrap_or_default();
+        firedrill(folder.path(), &[&words[..], &head].concat())
+    };
+    let whole = verify(None);
+    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+    let out = String::from_utf8(whole.stdout).unwrap();
+    let head = out.lines().last().unwrap().strip_prefix("head ").unwrap().to_owned();
+    assert_eq!(verify(Some(&head)).status.code(), Some(0));
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let write = |lines: &[&str]| {
+        fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    };
+    let changed = lines[1].replace("made, as admin", "made, as viewer");
+    for (lines, by_itself) in [
+        ([&lines[..1], &[changed.as_str()], &lines[2..]].concat(), true),
+        ([&lines[..1], &lines[2..]].concat(), true),
+        (lines[..lines.len() - 1].to_vec(), false),
+    ] {
+        write(&lines);
+        assert_eq!(verify(None).status.code(), Some(if by_itself { 1 } else { 0 }));
+        let found = verify(Some(&head));
+        assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+    }
+    assert_eq!(firedrill(folder.path(), &["audit", "verify", "nothing"]).status.code(), Some(2));
+}
