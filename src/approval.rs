@@ -107,12 +107,18 @@ pub fn sign(
 }
 
 /// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
-/// anchors.
+/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one.
 ///
 /// # Errors
 /// It cannot be read, or is not valid; with the reason and the next step.
-pub fn verify(path: &Path, identity: &Identity, plan: &Plan, run: &RunId) -> Result<Approval, ApprovalError> {
-    check(path, identity, plan, run, SystemTime::now())
+pub fn verify(
+    path: &Path,
+    identity: &Identity,
+    plan: &Plan,
+    root: impl FnOnce() -> String,
+    run: &RunId,
+) -> Result<Approval, ApprovalError> {
+    check(path, identity, plan, root, run, SystemTime::now())
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
 }
 
@@ -120,6 +126,7 @@ fn check(
     path: &Path,
     identity: &Identity,
     plan: &Plan,
+    root: impl FnOnce() -> String,
     run: &RunId,
     now: SystemTime,
 ) -> Result<Approval, String> {
@@ -155,7 +162,7 @@ fn check(
         _ => {}
     }
     within_environments(&by, plan)?;
-    if statement.faults.as_ref().is_some_and(|root| *root != faults_of(plan).root()) {
+    if statement.faults.as_ref().is_some_and(|signed| *signed != root()) {
         return Err(format!("{} approved other faults than those of this plan", by.name));
     }
     Ok(Approval { by: by.name, serial, statement, signed })

@@ -41,7 +41,7 @@ impl House {
 
     /// Returns the approver, or the reason why the approval is not valid.
     fn says(&self, path: &Path) -> Result<String, String> {
-        let counted = verify(path, &self.identity("alice"), &plan(), &run_id("friday-1"));
+        let counted = of_plan(path, &self.identity("alice"), &plan());
         counted.map(|approval| approval.by).map_err(|error| error.to_string())
     }
 
@@ -50,6 +50,11 @@ impl House {
         let said = self.says(path).expect_err("it does not count");
         assert!(said.contains(why) && said.contains("approval.json"), "no `{why}` in {said}");
     }
+}
+
+/// Verifies an approval of a plan, for the run `friday-1`.
+fn of_plan(path: &Path, by: &Identity, plan: &Plan) -> Result<Approval, ApprovalError> {
+    verify(path, by, plan, || faults_of(plan).root(), &run_id("friday-1"))
 }
 
 fn plan() -> Plan {
@@ -84,11 +89,11 @@ fn what_a_known_person_signed_counts_for_what_it_says() {
     house.refuses(&house.signed(&bob, &plan(), Some("friday-2"), 60), "run friday-2 only");
     house.refuses(&house.signed(&bob, &other_plan(), None, 60), "approved another plan");
     let path = house.signed(&bob, &plan(), None, 60);
-    let later = SystemTime::now() + Duration::from_secs(120);
-    let lapsed = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), later);
+    let (plan, alice) = (plan(), house.identity("alice"));
+    let at = |now| check(&path, &alice, &plan, || faults_of(&plan).root(), &run_id("friday-1"), now);
+    let lapsed = at(SystemTime::now() + Duration::from_secs(120));
     assert!(lapsed.expect_err("too late").contains("bob must approve again"));
-    let before = SystemTime::now() - Duration::from_secs(3600);
-    let early = check(&path, &house.identity("alice"), &plan(), &run_id("friday-1"), before);
+    let early = at(SystemTime::now() - Duration::from_secs(3600));
     assert!(early.expect_err("too early").contains("in the future"));
 }
 
@@ -153,7 +158,7 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     let house = House::new();
     let bob = house.identity("bob");
     let verdict = |path: &Path, plan: &Plan| {
-        verify(path, &house.identity("alice"), plan, &run_id("friday-1"))
+        of_plan(path, &house.identity("alice"), plan)
             .map(|approval| approval.by)
             .map_err(|error| error.to_string())
     };
@@ -212,7 +217,7 @@ fn an_approval_covers_the_commands_that_lead_to_agents() {
         plan
     };
     let verdict = |path: &Path, plan: &Plan| {
-        verify(path, &house.identity("alice"), plan, &run_id("friday-1"))
+        of_plan(path, &house.identity("alice"), plan)
             .map(|approval| approval.by)
             .map_err(|error| error.to_string())
     };
@@ -236,9 +241,8 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     // The operator's identity, loaded before any revocation.
     let operator = house.identity("alice");
     let path = house.signed(&house.identity("bob"), &plan(), None, 60);
-    let verdict_of = |path: &Path, by: &Identity| {
-        verify(path, by, &plan(), &run_id("friday-1")).map_err(|error| error.to_string())
-    };
+    let verdict_of =
+        |path: &Path, by: &Identity| of_plan(path, by, &plan()).map_err(|error| error.to_string());
     assert_eq!(verdict_of(&path, &operator).map(|approval| approval.by).as_deref(), Ok("bob"));
     house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
     assert!(verdict_of(&path, &operator).expect_err("revoked").contains("was revoked"));
@@ -262,7 +266,7 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     let operator = house.identity("alice");
     let path = house.signed(&operator, &plan(), None, 60);
     std::fs::remove_file(crl).expect("removed");
-    let refused = verify(&path, &operator, &plan(), &run_id("friday-1")).expect_err("no list").to_string();
+    let refused = of_plan(&path, &operator, &plan()).expect_err("no list").to_string();
     assert!(
         refused.contains("certificates cannot be verified now") && refused.contains("crl.pem"),
         "{refused}"

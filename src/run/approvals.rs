@@ -174,7 +174,8 @@ impl ApprovalDesk {
         recorder: &mut Recorder,
     ) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
-        let verified = approval::verify(path, &facts.identity, &facts.plan, &facts.id)
+        let root = || facts.faults().root();
+        let verified = approval::verify(path, &facts.identity, &facts.plan, root, &facts.id)
             .map_err(|error| error.to_string())
             .and_then(|approval| {
                 not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)

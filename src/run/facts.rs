@@ -1,11 +1,15 @@
 //! The facts of a run that are known from its beginning and do not change.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
+use firedrill_approval::Tree;
 use firedrill_wire::{InjectionId, RunId};
 
 use super::clock::{RunClock, signed};
-use crate::{link::Identity, plan::Plan};
+use crate::{approval, link::Identity, plan::Plan};
 
 /// The facts of a run. Every part may read them.
 pub(super) struct Facts {
@@ -16,6 +20,8 @@ pub(super) struct Facts {
     pub(super) targets: BTreeSet<String>,
     /// The hosts that faults of the plan take down.
     down: BTreeSet<String>,
+    /// See [`Self::faults`].
+    faults: OnceLock<Tree>,
     pub(super) clock: RunClock,
     /// The person who runs it.
     pub(super) operator: String,
@@ -39,6 +45,7 @@ impl Facts {
             plan,
             id,
             down,
+            faults: OnceLock::new(),
             clock,
             operator,
             identity,
@@ -54,6 +61,11 @@ impl Facts {
     /// Whether a fault of the plan takes a host down.
     pub(super) fn goes_down(&self, host: &str) -> bool {
         self.down.contains(host)
+    }
+
+    /// Returns the tree of the plan's faults. It is made once: for large fleets that takes seconds.
+    pub(super) fn faults(&self) -> &Tree {
+        self.faults.get_or_init(|| approval::faults_of(&self.plan))
     }
 
     /// Returns the current time on the run's clock.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use firedrill_wire::{api::PrepareOne, fault::PeerTable};
 
 use super::super::facts::Facts;
-use crate::approval;
 
 /// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
@@ -37,7 +36,7 @@ pub(super) fn questions(
     attacks: std::ops::Range<usize>,
     approved: bool,
 ) -> BTreeMap<String, Vec<(usize, PrepareOne)>> {
-    let tree = approved.then(|| approval::faults_of(&facts.plan));
+    let tree = approved.then(|| facts.faults());
     let mut asked: BTreeMap<String, Vec<(usize, PrepareOne)>> = BTreeMap::new();
     let mut leaf = facts.plan.attacks[..attacks.start].iter().map(|attack| attack.injections.len()).sum();
     for index in attacks {
@@ -46,7 +45,7 @@ pub(super) fn questions(
                 id: facts.injection_id(index, place),
                 fault: injection.fault.clone(),
                 hold: injection.hold,
-                proof: tree.as_ref().map_or_else(Vec::new, |tree| tree.proof(leaf)),
+                proof: tree.map_or_else(Vec::new, |tree| tree.proof(leaf)),
             };
             leaf += 1;
             asked.entry(injection.host.clone()).or_default().push((index, one));
