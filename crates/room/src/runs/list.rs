@@ -1,16 +1,17 @@
 //! The list of runs, from the index over their folders. The index is brought up to date when a page asks and something may have changed.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
 };
 
 use firedrill_history::{Entry, Filter, History, HistoryError};
 
-/// Time for which the index is taken as it is while no folder comes or goes. After it, runs without an end are looked at before an answer,
-/// and all others after it: what has ended changes only when somebody collects it again.
+/// Time for which the index counts as fresh while no folder comes or goes. A stale index is refreshed before the answer if one of the newest
+/// runs has no end, otherwise after it: ended runs change only when somebody collects them again.
 const FRESH: Duration = Duration::from_secs(5);
 /// Number of the newest runs among which those that go on are looked for.
 const NEWEST: usize = 200;
@@ -57,7 +58,7 @@ impl Index {
 /// Some runs of many.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    /// The runs, the newest first; one more than were asked for if there are more.
+    /// The runs that pass the filter, the newest first.
     pub(crate) entries: Vec<Entry>,
     /// Number of all folders.
     pub(crate) folders: usize,
@@ -103,7 +104,11 @@ impl Runs {
         &self,
         ask: impl FnOnce(&mut History) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
-        let Ok(folder) = fs::metadata(&self.reports) else { return Ok(T::default()) };
+        let folder = match fs::metadata(&self.reports) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
+            Err(source) => return Err(HistoryError::List { path: self.reports.clone(), source }),
+        };
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = folder.modified().ok();
         if let Some(index) = index.as_mut() {
@@ -112,7 +117,7 @@ impl Runs {
                 index.refresh(changed)?;
             } else if old {
                 index.at = Instant::now();
-                self.refresh_later(changed);
+                drop(self.refresh_later(changed));
             }
             return ask(&mut index.history);
         }
@@ -120,14 +125,17 @@ impl Runs {
         ask(&mut index.insert(Index::of(history, changed)?).history)
     }
 
-    /// Brings the index up to date once its lock is free. What fails is told by the request after that.
-    fn refresh_later(&self, changed: Option<SystemTime>) {
+    /// Brings the index up to date once its lock is free. After a failure the next request does it again before its answer, and tells the
+    /// error.
+    fn refresh_later(&self, changed: Option<SystemTime>) -> JoinHandle<()> {
         let index = Arc::clone(&self.index);
         std::thread::spawn(move || {
-            if let Some(index) = index.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                let _ = index.refresh(changed);
+            if let Some(index) = index.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+                && index.refresh(changed).is_err()
+            {
+                index.changed = None;
             }
-        });
+        })
     }
 }
 
@@ -162,5 +170,37 @@ mod tests {
         // A folder that comes is seen at once, whatever else is in the directory.
         fs::create_dir(reports.path().join("another")).unwrap();
         assert_eq!(runs.page(&Filter::default()).unwrap().folders, 2);
+    }
+
+    #[test]
+    fn a_failure_after_an_answer_is_told_by_the_next_request() {
+        let home = tempfile::tempdir().unwrap();
+        let (reports, away) = (home.path().join("reports"), home.path().join("away"));
+        fs::create_dir(&reports).unwrap();
+        let runs = Runs { fresh: Duration::MAX, ..Runs::of(&reports, |_| {}) };
+        assert_eq!(runs.page(&Filter::default()).unwrap().folders, 0);
+        let changed = fs::metadata(&reports).unwrap().modified().ok();
+        runs.index.lock().unwrap().as_mut().unwrap().changed = changed;
+        fs::rename(&reports, &away).unwrap();
+        fs::write(&reports, "").unwrap();
+        fs::File::open(&reports).unwrap().set_modified(changed.unwrap()).unwrap();
+        runs.refresh_later(changed).join().unwrap();
+        let told = runs.page(&Filter::default()).unwrap_err().to_string();
+        assert!(told.contains("cannot list the runs in"), "{told}");
+        fs::remove_file(&reports).unwrap();
+        fs::rename(&away, &reports).unwrap();
+        assert_eq!(runs.page(&Filter::default()).unwrap().folders, 0);
+    }
+
+    #[test]
+    fn only_a_directory_that_is_missing_has_no_runs() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("file"), "").unwrap();
+        let folders = |path: &str| {
+            let page = Runs::of(&home.path().join(path), |_| {}).page(&Filter::default());
+            page.map(|page| page.folders).map_err(|error| error.to_string())
+        };
+        assert_eq!(folders("missing"), Ok(0));
+        assert!(folders("file/reports").is_err_and(|error| error.contains("cannot list the runs in")));
     }
 }
