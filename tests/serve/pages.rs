@@ -87,6 +87,30 @@ fn what_is_no_run_breaks_no_page() {
 }
 
 #[test]
+fn a_log_that_is_a_link_is_not_followed() {
+    let (folder, room) = start();
+    let cookie = room.login(&room.link);
+    let reports = folder.path().join("reports");
+    let example = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
+    let end = example.find("\"to\":\"in-force\"").unwrap();
+    let end = end + example[end..].find('\n').unwrap() + 1;
+    let mut log = fs::File::create(folder.path().join("elsewhere.jsonl")).unwrap();
+    log.lock().unwrap();
+    log.write_all(&example.as_bytes()[..end]).unwrap();
+    fs::create_dir(reports.join("linked")).unwrap();
+    symlink("../../elsewhere.jsonl", reports.join("linked/events.jsonl")).unwrap();
+    let page = room.get("/runs/linked", &cookie).text();
+    assert!(
+        page.contains("cannot be read: events.jsonl in its folder cannot be opened")
+            && !page.contains("in force"),
+        "{page}"
+    );
+    assert!(!room.get("/", &cookie).text().contains("in force"), "its course is not told either");
+    assert_eq!(room.post("/runs/linked/notes", &cookie, "text=hello").status, 409);
+    assert!(!reports.join("linked/notes.jsonl").exists());
+}
+
+#[test]
 fn a_run_is_watched_while_its_log_grows() {
     let (folder, room) = start();
     let cookie = room.login(&room.link);

@@ -11,7 +11,7 @@ use super::row::{Row, address};
 use crate::{
     app::App,
     role::Role,
-    runs::{Course, LOG, Page, find},
+    runs::{Course, LOG, Page, find, open_file},
     template::value,
     web::{
         answer::{Answer, page},
@@ -35,7 +35,10 @@ struct Now {
 
 fn now(app: &App, entry: &Entry) -> Option<Now> {
     let folder = find(app.runs.reports(), &entry.folder)?;
-    let course = Course::read(&folder.join(LOG)).ok()?;
+    let log = folder.join(LOG);
+    // A link could lead to any file of the server's user.
+    open_file(&log).ok()?;
+    let course = Course::read(&log).ok()?;
     Some(Now {
         folder: entry.folder.clone(),
         address: address(&entry.folder),

@@ -18,7 +18,7 @@ use super::row::address;
 use crate::{
     app::App,
     role::Role,
-    runs::{LOG, find},
+    runs::{LOG, find, open_file},
     web::{
         answer::{Answer, see},
         who::{Who, blocking, fields},
@@ -42,7 +42,7 @@ pub(crate) async fn note(
     let Written { text } = fields(form)?;
     blocking(&app, move |app| {
         let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        if !folder.join(LOG).is_file() {
+        if open_file(&folder.join(LOG)).is_err() {
             return Err(Answer::new(
                 StatusCode::CONFLICT,
                 "This folder has no log of a run.",

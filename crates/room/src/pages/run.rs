@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     role::Role,
-    runs::{Course, LOG, find, is_written},
+    runs::{Course, LOG, find, is_written, open_file},
     template::{SCRIPT, part, value},
     web::{
         answer::{Answer, page},
@@ -115,6 +115,8 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     if !path.is_file() {
         return Err(format!("there is no file {LOG} in its folder"));
     }
+    // A link could lead to any file of the server's user.
+    open_file(path).map_err(|error| format!("{LOG} in its folder cannot be opened: {error}"))?;
     // Before the log is read: a run that ends meanwhile has not died.
     let written = is_written(path);
     let log = log::read(path).map_err(|error| {
