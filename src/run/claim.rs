@@ -206,6 +206,7 @@ pub(super) fn described(status: &AgentStatus, one: &OpenOne) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::model::Approve;
 
     fn owner(targets: &[&str], from: &[&str], measured: &[&str]) -> Owner {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -283,5 +284,9 @@ mod tests {
         plan.probes.push(plan.probes[0].clone());
         assert_eq!((measured_from(&plan), measured(&plan)), (vec!["canary".to_owned()], measured_once));
         assert!(until(&plan, UNIX_EPOCH).as_str() > "1970-01-01T00:00:10Z", "{}", until(&plan, UNIX_EPOCH));
+        let ends = |plan: &Plan| humantime::parse_rfc3339(&until(plan, UNIX_EPOCH)).unwrap();
+        let before = ends(&plan);
+        plan.attacks[0].approve = Some(Approve { people: 1, expires: Span::secs(3_600) });
+        assert_eq!(ends(&plan).duration_since(before).unwrap(), Duration::from_secs(3_600));
     }
 }

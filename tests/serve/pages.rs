@@ -18,9 +18,9 @@ fn what_is_no_run_breaks_no_page() {
     fs::create_dir(reports.join("empty")).unwrap();
     fs::create_dir_all(reports.join("odd/events.jsonl")).unwrap();
     fs::create_dir(reports.join("<b>&\"'% ü")).unwrap();
-    fs::write(folder.path().join("secret"), "secret").unwrap();
+    fs::write(folder.path().join("secret"), "hidden-text").unwrap();
     fs::create_dir(folder.path().join("elsewhere")).unwrap();
-    fs::write(folder.path().join("elsewhere/report.html"), "secret").unwrap();
+    fs::write(folder.path().join("elsewhere/report.html"), "hidden-text").unwrap();
     symlink("../elsewhere", reports.join("link")).unwrap();
     symlink("../../secret", reports.join("empty/report.html")).unwrap();
     symlink("../../secret", reports.join("broken/notes.jsonl")).unwrap();
@@ -49,7 +49,7 @@ fn what_is_no_run_breaks_no_page() {
             "{}",
             answer.text()
         );
-        assert!(!answer.text().contains("secret"), "{}", answer.text());
+        assert!(!answer.text().contains("hidden-text"), "{}", answer.text());
         assert_ne!(room.get(&format!("/runs/{name}/report"), &cookie).status, 200);
         assert_ne!(room.post(&format!("/runs/{name}/notes"), &cookie, "text=hello").status, 303);
     }
@@ -74,7 +74,7 @@ fn what_is_no_run_breaks_no_page() {
     ] {
         let answer = room.get(path, &cookie);
         assert!((400..600).contains(&answer.status), "{path}: {}", answer.status);
-        assert!(!answer.text().contains("secret</"), "{path}");
+        assert!(!answer.text().contains("hidden-text"), "{path}");
         assert!(answer.header("content-security-policy").is_some(), "{path}");
     }
     assert_eq!(room.get("/runs/link/report", &cookie).status, 404);

@@ -150,6 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_gives_its_place_up_once_nobody_looks() {
+        let (feeds, folder) = (Feeds::default(), PathBuf::from("run"));
+        let (sender, receiver) = watch::channel(Arc::new(Frame::default()));
+        feeds.0.lock().unwrap().insert(folder.clone(), sender.clone());
+        let followed = Followed { all: Arc::clone(&feeds.0), folder, sender };
+        assert!(!followed.ends() && feeds.0.lock().unwrap().len() == 1);
+        drop(receiver);
+        assert!(followed.ends() && feeds.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn a_thread_leaves_the_place_of_another_alone() {
         let (feeds, folder) = (Feeds::default(), PathBuf::from("run"));
         let channel = || watch::channel(Arc::new(Frame::default())).0;
