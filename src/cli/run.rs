@@ -49,7 +49,8 @@ pub(super) struct Args {
     /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
-    /// Run although another run uses the same hosts, or measures the same addresses; each then shows the other's faults
+    /// Run although another run uses the same hosts, or measures the same addresses; each report then contains the
+    /// other's faults
     #[arg(long)]
     beside_others: bool,
     /// The directory in which the run's folder is created

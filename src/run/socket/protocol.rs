@@ -59,7 +59,7 @@ pub(crate) struct Claim {
     /// The names and addresses of the hosts that its faults touch.
     #[serde(default)]
     pub(crate) reached_at: Vec<String>,
-    /// The time by which it ends, unless approvals or undos take long: RFC 3339, UTC.
+    /// The time by which it ends, unless undos take long: RFC 3339, UTC.
     #[serde(deserialize_with = "text::short")]
     pub(crate) until: String,
 }

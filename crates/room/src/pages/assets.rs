@@ -1,4 +1,4 @@
-//! Style and icon. Their names change with their contents, so browsers keep them.
+//! Style, script and icon. Their names change with their contents, so browsers keep them.
 
 use axum::{
     extract::Path,

@@ -1,4 +1,5 @@
-//! `POST /runs/ID/halt`: asks a run's coordinator on this machine to end it. What is wrong with the state of this server never keeps it from that.
+//! `POST /runs/ID/halt`: asks a run's coordinator on this machine to end it. A broken audit log, index or run log does not
+//! prevent a halt.
 
 use std::{io::BufReader, path::Path as FilePath, sync::Arc};
 

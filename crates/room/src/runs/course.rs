@@ -37,7 +37,7 @@ pub(crate) struct Course {
     pub(crate) asked: Option<(usize, u32)>,
     /// The ends of attacks, by their places in the plan.
     pub(crate) ended: BTreeMap<usize, (Outcome, Option<Verdict>)>,
-    /// The injections that something may be there of to undo.
+    /// The injections that may have left something to undo.
     pub(crate) open: BTreeMap<InjectionId, Open>,
     /// The hosts whose link is broken.
     pub(crate) lost: BTreeSet<String>,
