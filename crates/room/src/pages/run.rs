@@ -21,7 +21,7 @@ use crate::{
     runs::{Course, LOG, find, is_written, open_file},
     template::{SCRIPT, part, value},
     web::{
-        answer::{Answer, page},
+        answer::{Answer, page, whole},
         who::{Who, slow},
     },
 };
@@ -119,13 +119,7 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     open_file(path).map_err(|error| format!("{LOG} in its folder cannot be opened: {error}"))?;
     // Before the log is read: a run that ends meanwhile has not died.
     let written = is_written(path);
-    let log = log::read(path).map_err(|error| {
-        let mut why = error.to_string();
-        if let Some(cause) = std::error::Error::source(&error) {
-            why.push_str(&format!(": {cause}"));
-        }
-        why
-    })?;
+    let log = log::read(path).map_err(|error| whole(&error))?;
     let course = Course::of(&log);
     if course.plan.is_none() {
         return Err("its log does not begin with a plan".to_owned());

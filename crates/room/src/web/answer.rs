@@ -1,5 +1,7 @@
 //! Answers: pages, and pages about what went wrong.
 
+use std::{error::Error, iter::successors};
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -34,16 +36,10 @@ impl Answer {
     }
 
     /// The request was right, and the server failed.
-    pub(crate) fn failed(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
+    pub(crate) fn failed(error: &(dyn Error + 'static)) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            format!("The server failed: {text}."),
+            format!("The server failed: {}.", whole(error)),
             "Try again; if that does not help, see to the cause on the server.",
         )
     }
@@ -80,6 +76,12 @@ impl IntoResponse for Answer {
         }
         response
     }
+}
+
+/// Returns an error and its causes as one text.
+pub(crate) fn whole(error: &(dyn Error + 'static)) -> String {
+    let all = successors(Some(error), |error| (*error).source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Returns a page for a person.
