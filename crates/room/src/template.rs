@@ -76,14 +76,10 @@ pub(crate) fn render(
     who: Option<&Session>,
     values: Value,
 ) -> Result<String, String> {
-    let pages = PAGES.as_ref().map_err(ToString::to_string)?;
-    let made = || {
-        let body = pages.get_template(&format!("{name}.html"))?.render(values)?;
-        let who = who.map(|session| context! { name => &session.name, role => session.role.word() });
-        let (style, icon) = (&STYLES.path, &ICON.path);
-        pages.get_template("layout.html")?.render(context! { title, place, who, body, style, icon })
-    };
-    made().map_err(|error| format!("{error:#}"))
+    let body = part(name, values)?;
+    let who = who.map(|session| context! { name => &session.name, role => session.role.word() });
+    let (style, icon) = (&STYLES.path, &ICON.path);
+    part("layout", context! { title, place, who, body, style, icon })
 }
 
 #[cfg(test)]
