@@ -2,13 +2,10 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::RoomError;
 
 /// A role. Each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Looks.
     Viewer,
@@ -40,7 +37,7 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.word() == text)
-            .ok_or_else(|| format!("`{text}` is no role; there are viewer, operator and admin"))
+            .ok_or_else(|| format!("`{text}` is no role; there are {}", Self::ALL.map(Self::word).join(", ")))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/people`: the sessions, and login links. Who is no admin sees and ends only sessions of his own name.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Form,
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    clock::{length, now_s},
+    clock::now_s,
     role::{Role, person},
     store::Session,
     template::value,
@@ -42,7 +42,11 @@ fn has(session: &Session, other: &Session) -> bool {
 
 /// Says how long ago the last request was, which the store knows to a minute.
 fn idle(seconds: i64) -> String {
-    if seconds < 120 { "within two minutes".to_owned() } else { format!("{} ago", length(seconds)) }
+    let minutes = u64::try_from(seconds / 60).unwrap_or(0);
+    if minutes < 2 {
+        return "within two minutes".to_owned();
+    }
+    format!("{} ago", humantime::format_duration(Duration::from_secs(minutes * 60)))
 }
 
 /// `GET /people`

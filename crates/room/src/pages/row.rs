@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use firedrill_history::{Entry, minute};
-use firedrill_judge::score::format;
 use serde::Serialize;
 
 use crate::runs::find;
@@ -86,11 +85,6 @@ pub(crate) fn address(text: &str) -> String {
     text.bytes()
         .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
-}
-
-/// A moment on the run's clock, for people.
-pub(crate) fn moment(us: i64) -> String {
-    format::clock(us)
 }
 
 #[cfg(test)]

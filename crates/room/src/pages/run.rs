@@ -6,15 +6,15 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
-use firedrill_judge::{log, notes, score};
+use firedrill_judge::{
+    log, notes,
+    score::{self, format},
+};
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{
-    row::{address, moment},
-    state,
-};
+use super::{row::address, state};
 use crate::{
     app::App,
     role::Role,
@@ -81,7 +81,7 @@ fn notes(folder: &FilePath, wall: &str) -> (Vec<NoteRow>, String) {
     match notes::read(folder) {
         Ok(notes) => {
             let rows = notes.all.into_iter().rev().take(NOTES).map(|note| NoteRow {
-                clock: note.at_us(wall).map(moment).unwrap_or_default(),
+                clock: note.at_us(wall).map(format::clock).unwrap_or_default(),
                 at: note.at.get(..19).unwrap_or(&note.at).replace('T', " "),
                 by: note.by,
                 text: note.text,

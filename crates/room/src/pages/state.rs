@@ -2,14 +2,14 @@
 
 use firedrill_judge::{
     log::Outcome,
-    score::{Scorecard, card::state_word},
+    score::{Scorecard, card::state_word, format},
     verdict::Exit,
 };
 use firedrill_wire::api::HostState;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::row::{colours, glyph, moment};
+use super::row::{colours, glyph};
 use crate::{runs::Course, template::value};
 
 /// Number of hosts and injections that are named.
@@ -67,7 +67,7 @@ fn open(course: &Course) -> Vec<OpenRow> {
         kind: open.kind.clone(),
         attack: course.attack(open.attack).to_owned(),
         word: open.word(),
-        since: moment(open.since_us),
+        since: format::clock(open.since_us),
     });
     rows.collect()
 }
@@ -108,9 +108,9 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
         id => course.run.as_ref().map(ToString::to_string),
         stage => course.stage(),
         outcome => course.outcome.as_ref().map(|outcome| outcome.reason().to_owned()),
-        until => course.phase.map(|(_, _, _, until)| moment(until)),
-        left => course.phase.map(|(_, _, _, until)| (until - course.at_us).max(0) / 1_000_000),
-        clock => moment(course.at_us),
+        until => course.phase.map(|(_, _, until)| format::clock(until)),
+        left => course.phase.map(|(_, _, until)| (until - course.at_us).max(0) / 1_000_000),
+        clock => format::clock(course.at_us),
         word, story, why,
         going_on => card.is_none(),
         colours => colours(word),

@@ -31,8 +31,8 @@ pub(crate) struct Course {
     pub(crate) operator: String,
     /// Wall clock of time 0, RFC 3339 UTC.
     pub(crate) wall: String,
-    /// The phase: attack, phase, its beginning and its planned end on the run's clock, in microseconds.
-    pub(crate) phase: Option<(usize, Phase, i64, i64)>,
+    /// The phase: attack, phase, and its planned end on the run's clock, in microseconds.
+    pub(crate) phase: Option<(usize, Phase, i64)>,
     /// The attack that waits for people, and how many it needs.
     pub(crate) asked: Option<(usize, u32)>,
     /// The ends of attacks, by their places in the plan.
@@ -113,7 +113,7 @@ impl Course {
                 self.operator.clone_from(operator);
             }
             Event::Phase { attack, phase, until_us } => {
-                self.phase = Some((*attack, *phase, record.at_us, *until_us));
+                self.phase = Some((*attack, *phase, *until_us));
                 self.asked = None;
             }
             Event::Armed { attack, injection, host, kind, .. } => {
