@@ -33,6 +33,7 @@ pub use filter::{Filter, Shown};
 pub use finding::{Finding, State};
 pub use gate::{Gate, Kind, Reason, gate};
 pub use index::{Findings, History, Refreshed};
+pub use page::address;
 pub use time::minute;
 pub use times::Times;
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};

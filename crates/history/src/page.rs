@@ -325,14 +325,14 @@ fn page_of(reports: &Path, folder: &str) -> Option<String> {
     if !reports.join(folder).join(PAGE).is_file() {
         return None;
     }
-    let mut address = String::new();
-    for byte in folder.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                address.push(char::from(byte));
-            }
-            other => address.push_str(&format!("%{other:02X}")),
-        }
-    }
-    Some(format!("{address}/{PAGE}"))
+    Some(format!("{}/{PAGE}", address(folder)))
+}
+
+/// Returns a text as a part of an address.
+#[must_use]
+pub fn address(text: &str) -> String {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

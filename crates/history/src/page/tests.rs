@@ -72,3 +72,9 @@ fn it_stays_below_two_mebibytes() {
     let page = render(&view).unwrap();
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
 }
+
+#[test]
+fn any_name_is_one_part_of_an_address() {
+    assert_eq!(address("20261120-1402-friday-7f3a"), "20261120-1402-friday-7f3a");
+    assert_eq!(address("a b/ü?#"), "a%20b%2F%C3%BC%3F%23");
+}

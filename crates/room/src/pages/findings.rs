@@ -6,11 +6,10 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
-use firedrill_history::{Finding, Findings, State as Standing};
+use firedrill_history::{Finding, Findings, State as Standing, address};
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 
-use super::row::address;
 use crate::{
     app::App,
     runs::find,

@@ -7,11 +7,11 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use firedrill_history::address;
 use firedrill_judge::log::{Event, Record};
 use firedrill_wire::RunId;
 use http::StatusCode;
 
-use super::row::address;
 use crate::{
     app::App,
     outside::Halted,

@@ -3,11 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use axum::{extract::State, response::Response};
-use firedrill_history::{Entry, Filter, once_each, scenarios};
+use firedrill_history::{Entry, Filter, address, once_each, scenarios};
 use minijinja::context;
 use serde::Serialize;
 
-use super::row::{address, colours, glyph};
+use super::row::{colours, glyph};
 use crate::{
     app::App,
     template::value,

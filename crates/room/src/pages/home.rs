@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
-use firedrill_history::{Entry, Filter};
+use firedrill_history::{Entry, Filter, address};
 use minijinja::context;
 use serde::Serialize;
 
-use super::row::{Row, address};
+use super::row::Row;
 use crate::{
     app::App,
     role::Role,

@@ -7,6 +7,7 @@ use axum::{
     extract::{Path, State, rejection::FormRejection},
     response::Response,
 };
+use firedrill_history::address;
 use firedrill_judge::{
     notes::{self, Note},
     score::format,
@@ -14,7 +15,6 @@ use firedrill_judge::{
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::row::address;
 use crate::{
     app::App,
     role::Role,

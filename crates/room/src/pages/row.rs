@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firedrill_history::{Entry, minute};
+use firedrill_history::{Entry, address, minute};
 use serde::Serialize;
 
 use crate::runs::find;
@@ -76,24 +76,5 @@ impl Row {
             score: entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
             told: firedrill_wire::text::clean(&told, 300).into_owned(),
         }
-    }
-}
-
-/// Returns a text as a part of an address.
-pub(crate) fn address(text: &str) -> String {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_name_is_one_part_of_an_address() {
-        assert_eq!(address("20261120-1402-friday-7f3a"), "20261120-1402-friday-7f3a");
-        assert_eq!(address("a b/ü?#"), "a%20b%2F%C3%BC%3F%23");
     }
 }

@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
 };
+use firedrill_history::address;
 use firedrill_judge::{
     log, notes,
     score::{self, format},
@@ -14,7 +15,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{row::address, state};
+use super::state;
 use crate::{
     app::App,
     role::Role,

@@ -6,11 +6,11 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
-use firedrill_history::Filter;
+use firedrill_history::{Filter, address};
 use minijinja::context;
 use serde::Deserialize;
 
-use super::row::{Row, address};
+use super::row::Row;
 use crate::{
     app::App,
     runs::Page,

@@ -15,11 +15,11 @@ use axum::{
         sse::{Event, Sse},
     },
 };
+use firedrill_history::address;
 use futures_util::stream::{self, Stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::{sync::watch, time::timeout};
 
-use super::row::address;
 use crate::{
     app::App,
     clock::now_s,
