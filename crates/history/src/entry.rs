@@ -163,17 +163,11 @@ impl Entry {
 
     /// Returns how the run ended in a word: its verdict, or what stands above that.
     #[must_use]
-    pub const fn ended_as(&self, running: bool) -> &'static str {
-        const REFUSED: u8 = Exit::Refused as u8;
-        const STOPPED: u8 = Exit::Stopped as u8;
-        const UNCLEAN: u8 = Exit::Unclean as u8;
-        match self.exit {
-            _ if running => "running",
-            Some(REFUSED) => "refused",
-            Some(STOPPED) => "stopped",
-            Some(UNCLEAN) => "unclean",
-            _ => self.word(),
+    pub fn ended_as(&self, running: bool) -> &'static str {
+        if running {
+            return "running";
         }
+        self.exit.and_then(|code| Exit::of_code(code).above()).unwrap_or_else(|| self.word())
     }
 
     /// Returns the verdict in a word: `held`, `violated`, `unknown`, or `damaged`.

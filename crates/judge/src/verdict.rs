@@ -84,6 +84,17 @@ impl Exit {
         all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Bug)
     }
 
+    /// Returns the word for the end of a run that stands above its verdict, if it has one.
+    #[must_use]
+    pub const fn above(self) -> Option<&'static str> {
+        match self {
+            Self::Refused => Some("refused"),
+            Self::Stopped => Some("stopped"),
+            Self::Unclean => Some("unclean"),
+            _ => None,
+        }
+    }
+
     /// Returns the exit code with higher priority: 6, 7, 70, 1, 5, 3, 4, 2, 0.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
@@ -117,5 +128,12 @@ mod tests {
         assert_eq!(Verdict::Held.max(Verdict::Unknown).max(Verdict::Violated), Verdict::Violated);
         assert_eq!(Exit::Violated.worst(Exit::Unclean), Exit::Unclean);
         assert_eq!(Exit::Unknown.worst(Exit::Stopped), Exit::Stopped);
+    }
+
+    #[test]
+    fn an_end_above_the_verdict_has_a_word_of_its_own() {
+        let words = [4, 5, 6].map(|code| Exit::of_code(code).above());
+        assert_eq!(words, [Some("refused"), Some("stopped"), Some("unclean")]);
+        assert!([0, 1, 2, 3, 7, 70].into_iter().all(|code| Exit::of_code(code).above().is_none()));
     }
 }

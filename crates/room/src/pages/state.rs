@@ -86,12 +86,7 @@ fn hosts(course: &Course) -> Vec<HostRow> {
 
 /// Returns how a run ended in a word, as the history has it.
 fn word(card: &Scorecard) -> &'static str {
-    match Exit::of_code(card.exit) {
-        Exit::Refused => "refused",
-        Exit::Stopped => "stopped",
-        Exit::Unclean => "unclean",
-        _ => card.verdict.word(),
-    }
+    Exit::of_code(card.exit).above().unwrap_or_else(|| card.verdict.word())
 }
 
 /// Returns the values of a run for templates. Without a card it goes on.
