@@ -24,7 +24,7 @@ use super::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Maximum number of sockets of one directory that are used, and that are used at once. Other users can create any
 /// number.
-pub(super) const MAX_SOCKETS: usize = 256;
+const MAX_SOCKETS: usize = 256;
 pub(super) const AT_ONCE: usize = 8;
 
 /// A run that will end, according to its coordinator.
@@ -98,6 +98,14 @@ impl UndoSocket {
     }
 }
 
+/// Returns the sockets in some directories whose runs may be in `scope`.
+pub(super) fn sockets(folders: Vec<(PathBuf, u32)>, scope: &UndoScope) -> impl Iterator<Item = UndoSocket> {
+    folders.into_iter().flat_map(move |(folder, user)| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, scope)).take(MAX_SOCKETS)
+    })
+}
+
 /// Notifies the coordinators on this machine. Returns the runs that they end. Takes a few seconds at most.
 pub async fn notify(notice: &UndoNotice) -> Vec<Notified> {
     let own = rustix::process::geteuid().as_raw();
@@ -108,11 +116,7 @@ pub async fn notify(notice: &UndoNotice) -> Vec<Notified> {
 }
 
 async fn notify_all(folders: Vec<(PathBuf, u32)>, notice: &UndoNotice) -> Vec<Notified> {
-    let sockets = folders.into_iter().flat_map(|(folder, user)| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, &notice.scope)).take(MAX_SOCKETS)
-    });
-    let calls = sockets.map(|socket| async move {
+    let calls = sockets(folders, &notice.scope).map(|socket| async move {
         let ends = timeout(PATIENCE, socket.notify(notice)).await.ok()?.ok()?;
         ends.then(|| Notified { other_user: socket.other_user(), run: socket.run })
     });

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     folders::{folders, own_folder},
-    notify::{AT_ONCE, MAX_SOCKETS, PATIENCE, UndoSocket},
+    notify::{AT_ONCE, PATIENCE, sockets},
     protocol::Owner,
 };
 
@@ -71,11 +71,7 @@ pub(crate) async fn owners(own: &RunId) -> Vec<Found> {
 
 /// Asks the coordinators of some directories.
 async fn ask(folders: Vec<(PathBuf, u32)>, own: &RunId, found: &mut Vec<Found>) {
-    let sockets = folders.into_iter().flat_map(|(folder, user)| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, &UndoScope::All)).take(MAX_SOCKETS)
-    });
-    let others = sockets.filter(|socket| socket.run != *own);
+    let others = sockets(folders, &UndoScope::All).filter(|socket| socket.run != *own);
     let calls = others.map(|socket| async move {
         let owner = match timeout(PATIENCE, socket.owner()).await {
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return None,
