@@ -84,13 +84,15 @@ fn json_of(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// Tells the number of logs before they are read, if there are many.
+pub(super) fn begun(logs: usize) {
+    if logs >= MANY {
+        errln!("reading {logs} logs");
+    }
+}
+
 /// Opens the history of a directory of runs.
 pub(super) fn history_of(reports: &Path) -> Result<History> {
-    let begun = |logs: usize| {
-        if logs >= MANY {
-            errln!("reading {logs} logs");
-        }
-    };
     let history = History::open(reports, begun).map_err(|error| {
         Failure::from(error)
             .help("runs are in ./reports unless `run --out` named another directory; name it by --reports")

@@ -16,12 +16,10 @@ use super::{
     calendar::FOLDER,
     failure::{Failure, Result, Wrap as _},
     login::login_name,
-    runs::ReportsArgs,
+    runs::{ReportsArgs, begun},
 };
 use crate::verdict::Exit;
 
-/// Number of logs whose reading takes so long that it is told.
-const MANY: usize = 500;
 /// Time that answers have to end when the server stops.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -136,11 +134,7 @@ async fn serve(args: &Args) -> Result<()> {
         reports: args.reports.reports.clone(),
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
-        reading: |logs| {
-            if logs >= MANY {
-                errln!("reading {logs} logs");
-            }
-        },
+        reading: begun,
     };
     // Signals are taken before the first line is printed: whoever waits for that line may send one.
     let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
