@@ -48,15 +48,12 @@ impl Answer {
             sample.lacks = Some(Lack::Empty);
             return sample;
         };
-        let total = match &self.total {
-            None => None,
-            Some(total) => {
-                let Some(total) = at(total) else {
-                    (sample.series, sample.lacks) = (value.series, Some(Lack::Empty));
-                    return sample;
-                };
-                Some(total)
+        let total = match self.total.as_deref().map(at) {
+            Some(None) => {
+                (sample.series, sample.lacks) = (value.series, Some(Lack::Empty));
+                return sample;
             }
+            total => total.flatten(),
         };
         sample.total = total.and_then(|total| number(total.high));
         // Without an age there are no data behind the value: it is made from nothing.
