@@ -11,7 +11,8 @@ use base64::Engine as _;
 use firedrill_plan::plan::{
     Plan,
     model::{
-        Attack, COORDINATOR, GOOD_AT, Goal, Guard, Host, Injection, Objective, Phase, Probe, Reach, Then,
+        Asks, Attack, COORDINATOR, GOOD_AT, Goal, Guard, Host, Injection, Metric, MetricGoal, Objective,
+        Phase, Probe, Reach, Then,
     },
 };
 use firedrill_probe::requests::Outcome as End;
@@ -87,6 +88,23 @@ pub fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin
             String::new()
         },
         phases: BTreeMap::new(),
+    }
+}
+
+/// A metric that is sampled each second, and known a second later.
+#[must_use]
+pub fn metric(goal: MetricGoal) -> Metric {
+    Metric {
+        name: "errors".to_owned(),
+        source: "prom".to_owned(),
+        asks: Asks::One { query: "x".to_owned() },
+        goal,
+        every: Span::secs(1),
+        lag: Span::secs(1),
+        stale_after: Span::secs(5),
+        window: Span::ZERO,
+        unit: String::new(),
+        during: vec![Phase::Fault],
     }
 }
 

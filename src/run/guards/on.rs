@@ -49,13 +49,13 @@ pub(super) fn violated(
 
 #[cfg(test)]
 mod tests {
-    use firedrill_judge::testing::{Drill, S, bin};
+    use firedrill_judge::testing::{Drill, S, bin, metric};
     use firedrill_wire::{Share, Span};
 
     use super::*;
     use crate::{
         log::Sample,
-        plan::model::{Asks, Metric, MetricGoal, Phase},
+        plan::model::{Metric, MetricGoal},
     };
 
     fn condition(objective: &str) -> AbortOn {
@@ -65,18 +65,7 @@ mod tests {
     /// A plan with a metric that is sampled every two seconds.
     fn plan(goal: MetricGoal) -> Plan {
         let mut plan = Drill::one().plan();
-        plan.metrics = vec![Metric {
-            name: "errors".to_owned(),
-            source: "prom".to_owned(),
-            asks: Asks::One { query: "x".to_owned() },
-            goal,
-            every: Span::secs(2),
-            lag: Span::secs(1),
-            stale_after: Span::secs(5),
-            window: Span::ZERO,
-            unit: String::new(),
-            during: vec![Phase::Fault],
-        }];
+        plan.metrics = vec![Metric { every: Span::secs(2), ..metric(goal) }];
         plan
     }
 

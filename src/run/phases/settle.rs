@@ -85,9 +85,9 @@ mod tests {
     use super::*;
     use crate::{
         log::{Event, Sample},
-        plan::model::{Asks, Metric, MetricGoal},
+        plan::model::MetricGoal,
     };
-    use firedrill_judge::testing::{Drill, S, bin};
+    use firedrill_judge::testing::{Drill, S, bin, metric};
 
     #[test]
     fn what_is_not_measured_is_not_healthy() {
@@ -109,18 +109,7 @@ mod tests {
     #[test]
     fn what_a_source_does_not_say_is_not_healthy_either() {
         let mut plan = Drill { vantages: vec!["canary"], ..Drill::one() }.plan();
-        plan.metrics = vec![Metric {
-            name: "errors".to_owned(),
-            source: "prom".to_owned(),
-            asks: Asks::One { query: "x".to_owned() },
-            goal: MetricGoal::Below(0.5),
-            every: Span::secs(1),
-            lag: Span::secs(1),
-            stale_after: Span::secs(5),
-            window: Span::ZERO,
-            unit: String::new(),
-            during: vec![Phase::Fault],
-        }];
+        plan.metrics = vec![metric(MetricGoal::Below(0.5))];
         plan.attacks[0].judge = vec!["errors".to_owned()];
         let plan = Arc::new(plan);
         let mut guards = Guards::new(&plan);

@@ -173,27 +173,22 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use firedrill_judge::testing::{Drill, S};
+    use firedrill_judge::testing::{Drill, S, metric};
 
     use super::*;
     use crate::{
         log::Lack,
-        plan::model::{Asks, Phase, Source},
+        plan::model::{Asks, Source},
     };
 
     #[test]
     fn the_end_of_an_increase_is_shown_by_a_sample_that_is_only_about_the_time_after_it() {
         let metric = Metric {
             name: "orders".to_owned(),
-            source: "prom".to_owned(),
-            asks: Asks::One { query: "x".to_owned() },
-            goal: MetricGoal::IncreaseBelow(1.0),
             every: Span::secs(5),
             lag: Span::secs(5),
             stale_after: Span::secs(30),
-            window: Span::ZERO,
-            unit: String::new(),
-            during: vec![Phase::Fault],
+            ..metric(MetricGoal::IncreaseBelow(1.0))
         };
         let mut seen = Seen::new(&Drill::one().plan());
         let mut shows = |second: i64, age: i64, lacks: Option<Lack>, unsure_us: i64| {
@@ -240,15 +235,11 @@ mod tests {
     fn orders() -> (Plan, Metric) {
         let metric = Metric {
             name: "orders".to_owned(),
-            source: "prom".to_owned(),
             asks: Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() },
-            goal: MetricGoal::Above(100.0),
             every: Span::secs(5),
             lag: Span::secs(5),
             stale_after: Span::secs(30),
-            window: Span::ZERO,
-            unit: String::new(),
-            during: vec![Phase::Fault],
+            ..metric(MetricGoal::Above(100.0))
         };
         let kind =
             serde_json::from_str(r#"{"prometheus":{"url":"http://10.1.0.9:9090"}}"#).expect("a source");

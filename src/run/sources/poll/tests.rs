@@ -9,29 +9,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_judge::testing::metric;
 use firedrill_sources::SourceKind;
 
 use self::server::{AHEAD, behind, field, range, server, server_at};
 use super::*;
-use crate::{
-    log::Lack,
-    plan::model::{MetricGoal, Phase},
-};
+use crate::{log::Lack, plan::model::MetricGoal};
 
 fn poll(source: &str, goal: MetricGoal, asks: Asks) -> Poll {
     let kind: SourceKind = serde_json::from_str(source).expect("a source");
-    let metric = Metric {
-        name: "errors".to_owned(),
-        source: "prom".to_owned(),
-        asks,
-        goal,
-        every: Span::secs(1),
-        lag: Span::secs(2),
-        stale_after: Span::secs(5),
-        window: Span::ZERO,
-        unit: String::new(),
-        during: vec![Phase::Fault],
-    };
+    let metric = Metric { asks, lag: Span::secs(2), ..metric(goal) };
     let asker = Asker::new(&kind, Duration::from_secs(5), &BTreeMap::new()).expect("it can be asked");
     Poll::new(metric, asker, RunClock::start())
 }

@@ -1,24 +1,9 @@
+use firedrill_judge::testing::metric;
 use firedrill_wire::Share;
 
 use super::*;
-use crate::plan::model::{Asks, Phase};
 
 const S: i64 = 1_000_000;
-
-fn metric(goal: MetricGoal) -> Metric {
-    Metric {
-        name: "errors".to_owned(),
-        source: "app".to_owned(),
-        asks: Asks::One { query: "last(x[1s])".to_owned() },
-        goal,
-        every: Span::secs(1),
-        lag: Span::secs(1),
-        stale_after: Span::secs(5),
-        window: Span::ZERO,
-        unit: String::new(),
-        during: vec![Phase::Fault],
-    }
-}
 
 fn sample(goal: MetricGoal, point: Point, age: f64) -> Sample {
     let behind = Behind { at_us: 10 * S, age: Some(age), series: vec![1] };
