@@ -1,4 +1,5 @@
-//! A full disk under the journal: injections are refused, undos work, and their outcomes are journaled all the same.
+//! A full disk under the journal: injections are refused, undos work, and their outcomes are journaled all the same. An approved fault
+//! that was refused can be armed later.
 //!
 //! The disk is a small tmpfs in a mount namespace of this program, which therefore has no test threads.
 #![expect(clippy::unwrap_used, reason = "a test program")]
@@ -9,13 +10,14 @@ mod fakes;
 
 use std::{fs, io, path::Path, process::ExitCode, sync::Arc};
 
-use fakes::{alice, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
+use fakes::{alice, approval, ask_arm, ask_prepare, config_text, pause, ready, run_id, wait, wiring};
 use firedrill_agent::{
     config::Config,
     control::Control,
     journal::read,
     supervisor::{Guard, Supervisor, recover},
 };
+use firedrill_approval::{Tree, leaf};
 use firedrill_wire::{
     RefusalCode, Span,
     api::{Arm, Renew, Undo, UndoScope},
@@ -67,14 +69,15 @@ fn start(config: &Arc<Config>) -> Supervisor {
 }
 
 fn test(dir: &Path) {
-    let config = Arc::new(
-        Config::parse(&config_text(dir, "start_tolerance = \"20s\"\n"), &dir.join("a.toml")).unwrap(),
-    );
+    let text = config_text(dir, "start_tolerance = \"20s\"\n[policy.approval]\npeople = 1\n");
+    let config = Arc::new(Config::parse(&text, &dir.join("a.toml")).unwrap());
     let agent = start(&config);
     let hold = Span::secs(100);
     let prepared = |name: &str| -> Arm {
-        let ask = ask_prepare(&[(name, pause(name, None, None))], hold);
-        ask_arm(&ready(agent.prepare(&alice(), &run_id(), &ask).unwrap()), 0, hold, hold)
+        let (id, fault) = (format!("r1-{name}"), pause(name, None, None));
+        let bobs = approval("bob", Tree::of(vec![leaf("h", name, &fault, hold)]).root());
+        let ask = ask_prepare(&[(&id, fault)], hold);
+        ask_arm(&ready(agent.prepare_with(&alice(), &run_id(), &ask, &[bobs]).unwrap()), 0, hold, hold)
     };
     agent.arm(&alice(), &run_id(), &prepared("a")).unwrap();
     let renew = || agent.renew(&alice(), &run_id(), &Renew { lease: hold }).unwrap();
@@ -91,15 +94,16 @@ fn test(dir: &Path) {
     let refused = (0..12).map(|at| format!("b{at}")).find_map(|name| {
         let refusal = agent.arm(&alice(), &run_id(), &prepared(&name)).err();
         if refusal.is_none() {
-            open.push(name);
+            open.push(name.clone());
         }
-        refusal
+        refusal.map(|refusal| (name, refusal))
     });
-    assert_eq!(refused.expect("some are refused").code, RefusalCode::Journal);
+    let (refused, refusal) = refused.expect("some are refused");
+    assert_eq!(refusal.code, RefusalCode::Journal);
     assert_eq!(renew().open.len(), open.len());
 
     for name in &open {
-        let scope = UndoScope::Injection(name.parse().unwrap());
+        let scope = UndoScope::Injection(format!("r1-{name}").parse().unwrap());
         let answer = agent.undo(&alice(), &Undo { scope, halt: false });
         assert!(answer.injections.iter().all(|one| !one.state.is_open()), "{answer:?}");
         assert!(!world.join(name).exists());
@@ -111,5 +115,6 @@ fn test(dir: &Path) {
 
     fs::remove_file(ballast).unwrap();
     agent.arm(&alice(), &run_id(), &prepared("c")).expect("there is room again");
+    agent.arm(&alice(), &run_id(), &prepared(&refused)).expect("a refusal uses up no approval");
     agent.undo(&alice(), &Undo { scope: UndoScope::All, halt: false });
 }

@@ -105,6 +105,9 @@ impl Core {
             for id in &armed {
                 state.live.remove(id);
             }
+            if let Some(known) = state.runs.get_mut(run) {
+                known.armed.retain(|id| !armed.contains(id));
+            }
             self.watch(&state);
             drop(state);
             self.settled.notify_all();

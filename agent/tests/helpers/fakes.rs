@@ -22,12 +22,14 @@ use firedrill_agent::{
     undo::{Undo, UndoError, Undone},
     wiring::{Compared, Leave, Prober, Snapshot, Wiring},
 };
+use firedrill_approval::{Opened, Statement};
 use firedrill_probe::clock::{boot_id, boot_us};
 use firedrill_wire::{
     Fault, RefusalCode, RunId, Span,
     api::{About, Arm, ArmOne, Claim, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
     evidence::{Evidence, Seen},
     fault::{ProcessMatch, ProcessPause, ServiceManager},
+    identity::{Person, Role},
     probe::Bin,
 };
 
@@ -290,6 +292,27 @@ pub(crate) fn ask_prepare(faults: &[(&str, Fault)], hold: Span) -> Prepare {
         only_look: false,
         approvals: Vec::new(),
     }
+}
+
+/// Returns a person's approval of the faults of the tree with that root.
+pub(crate) fn approval(by: &str, root: String) -> Result<Opened, String> {
+    let statement = Statement {
+        plan: "d".into(),
+        name: "friday".into(),
+        run: None,
+        given: "2026-12-04T14:00:00Z".into(),
+        until: "2026-12-05T14:00:00Z".into(),
+        requests: None,
+        faults: Some(root),
+    };
+    let by = Person {
+        name: by.into(),
+        team: None,
+        role: Role::Viewer,
+        environments: Vec::new(),
+        flaws: Vec::new(),
+    };
+    Ok(Opened { by, serial: "01".into(), statement })
 }
 
 /// Returns an `arm` for prepared injections, which start this many milliseconds from now.

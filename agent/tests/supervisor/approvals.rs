@@ -1,17 +1,16 @@
 //! Faults that the policy wants approved: armed once, as they were signed, soon after the signatures were verified.
 
 use firedrill_agent::control::Control as _;
-use firedrill_approval::{Opened, Statement, Tree, leaf};
+use firedrill_approval::{Opened, Tree, leaf};
 use firedrill_wire::{
     Span,
     api::{Arm, Prepare, Prepared, UndoScope},
-    identity::{Person, Role},
     journal::State,
 };
 
 use crate::{
     Agent, HOLD, LEASE,
-    fakes::{alice, ask_arm, ask_prepare, pause, ready, run_id},
+    fakes::{alice, approval, ask_arm, ask_prepare, pause, ready, run_id},
 };
 
 /// Number of the plan's faults on host h: more than an agent remembers of those that are over.
@@ -25,23 +24,7 @@ fn approved(number: usize) -> (String, Prepare, [Result<Opened, String>; 1]) {
     let id = format!("r1-1-{number}");
     let mut ask = ask_prepare(&[(&id, fault(number))], HOLD);
     ask.injections[0].proof = tree.proof(number - 1);
-    let statement = Statement {
-        plan: "d".into(),
-        name: "friday".into(),
-        run: None,
-        given: "2026-12-04T14:00:00Z".into(),
-        until: "2026-12-05T14:00:00Z".into(),
-        requests: None,
-        faults: Some(tree.root()),
-    };
-    let by = Person {
-        name: "bob".into(),
-        team: None,
-        role: Role::Viewer,
-        environments: Vec::new(),
-        flaws: Vec::new(),
-    };
-    (id, ask, [Ok(Opened { by, serial: "01".into(), statement })])
+    (id, ask, [approval("bob", tree.root())])
 }
 
 fn prepared(agent: &Agent, ask: &Prepare, approvals: &[Result<Opened, String>], hold: Span) -> Arm {
