@@ -304,7 +304,10 @@ impl SupervisorState {
             .filter(|(id, run)| {
                 Some(*id) != but.map(RunId::as_str) && of_owner.get(&run.owner) >= Some(&least)
             })
-            .min_by_key(|(_, run)| (Reverse(of_owner.get(&run.owner)), run.heard_boot_us))
+            // Runs that armed approved faults go last: with the run the agent forgets that they were armed.
+            .min_by_key(|(_, run)| {
+                (Reverse(of_owner.get(&run.owner)), !run.armed.is_empty(), run.heard_boot_us)
+            })
             .and_then(|(id, _)| id.parse().ok());
         oldest.is_some_and(|id| self.runs.remove(&id))
     }

@@ -4,25 +4,30 @@ use firedrill_agent::control::Control as _;
 use firedrill_approval::{Opened, Tree, leaf};
 use firedrill_wire::{
     Span,
-    api::{Arm, Prepare, Prepared, UndoScope},
+    api::{Arm, Prepare, Prepared},
     journal::State,
 };
 
 use crate::{
-    Agent, HOLD, LEASE,
+    Agent, LEASE,
     fakes::{alice, approval, ask_arm, ask_prepare, pause, ready, run_id},
 };
 
+/// The policy of these tests.
+const POLICY: &str = "[policy.approval]\npeople = 1\n";
+
+/// The hold of the plan's faults. It ends by itself: an undo would bar the fault for good, also without approvals.
+const SHORT: Span = Span::millis(100);
 /// Number of the plan's faults on host h: more than an agent remembers of those that are over.
 const FAULTS: usize = 8;
 
 /// The question about one of the plan's faults, with its proof, and bob's approval of all of them.
 fn approved(number: usize) -> (String, Prepare, [Result<Opened, String>; 1]) {
     let fault = |number: usize| pause(&format!("file{number}"), None, None);
-    let leaves = (1..=FAULTS).map(|number| leaf("h", &format!("1-{number}"), &fault(number), HOLD));
+    let leaves = (1..=FAULTS).map(|number| leaf("h", &format!("1-{number}"), &fault(number), SHORT));
     let tree = Tree::of(leaves.collect());
     let id = format!("r1-1-{number}");
-    let mut ask = ask_prepare(&[(&id, fault(number))], HOLD);
+    let mut ask = ask_prepare(&[(&id, fault(number))], SHORT);
     ask.injections[0].proof = tree.proof(number - 1);
     (id, ask, [approval("bob", tree.root())])
 }
@@ -32,26 +37,43 @@ fn prepared(agent: &Agent, ask: &Prepare, approvals: &[Result<Opened, String>], 
     ask_arm(&ready(answer), 0, hold, LEASE)
 }
 
+/// Arms each of the plan's faults, and waits until its hold is over.
+fn arm_all(agent: &Agent) {
+    for number in 1..=FAULTS {
+        let (id, ask, bobs) = approved(number);
+        agent.arm(&prepared(agent, &ask, &bobs, SHORT)).unwrap();
+        agent.renew().unwrap();
+        agent.wait_for(&id, State::Undone);
+    }
+}
+
 #[test]
 fn a_fault_is_armed_once_and_as_it_was_approved() {
-    let agent = Agent::with("[policy.approval]\npeople = 1\n");
+    let agent = Agent::with(POLICY);
     let (_, ask, bobs) = approved(1);
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask).unwrap();
     let Prepared::Ready { wants: 1, lacks: Some(lacks), .. } = &answer.injections[0].answer else {
         panic!("{answer:?}")
     };
     assert!(lacks.contains("nobody has"), "{lacks}");
-    assert_eq!(agent.arm(&ask_arm(&ready(answer), 0, HOLD, LEASE)), Err("not-approved".to_owned()));
-    // Bob has signed a hold of a minute, and not of ten.
+    assert_eq!(agent.arm(&ask_arm(&ready(answer), 0, SHORT, LEASE)), Err("not-approved".to_owned()));
+    // Bob has signed a short hold, and not one of ten minutes.
     let longer = prepared(&agent, &ask, &bobs, Span::secs(600));
     assert_eq!(agent.arm(&longer), Err("changed".to_owned()));
-    for number in 1..=FAULTS {
-        let (id, ask, bobs) = approved(number);
-        agent.arm(&prepared(&agent, &ask, &bobs, HOLD)).unwrap();
-        agent.renew().unwrap();
-        agent.wait_for(&id, State::InForce);
-        agent.undo(UndoScope::Injection(id.parse().unwrap()), false);
-        agent.wait_for(&id, State::Undone);
+    arm_all(&agent);
+    assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, SHORT)), Err("armed-already".to_owned()));
+}
+
+/// With the run the agent forgets that its faults were armed.
+#[test]
+fn nobody_gets_a_run_that_armed_approved_faults_forgotten_by_preparing_others() {
+    let agent = Agent::with(POLICY);
+    arm_all(&agent);
+    // An agent remembers 64 runs.
+    for number in 0..70 {
+        let other = ask_prepare(&[(&format!("other-{number}"), pause("other", None, None))], SHORT);
+        ready(agent.supervisor.prepare(&alice(), &format!("run-{number}").parse().unwrap(), &other).unwrap());
     }
-    assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, HOLD)), Err("armed-already".to_owned()));
+    let (_, ask, bobs) = approved(1);
+    assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, SHORT)), Err("armed-already".to_owned()));
 }

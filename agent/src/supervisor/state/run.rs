@@ -32,7 +32,7 @@ pub(in crate::supervisor) struct Run {
     pub(in crate::supervisor) asks: BTreeMap<InjectionId, Asked>,
     /// The bytes that the asks take.
     pub(super) asks_bytes: usize,
-    /// The injections that were armed with approvals. Each is armed once in the life of the run.
+    /// The injections that were armed with approvals. Each is armed once while the run is remembered.
     pub(in crate::supervisor) armed: BTreeSet<InjectionId>,
     /// Lists of peers of the asks, each once.
     pub(super) lists: HashSet<Arc<[String]>>,
