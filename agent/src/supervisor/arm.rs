@@ -178,7 +178,7 @@ impl Core {
                 Some(ask) if !ask.approved.is_empty() && self.now() > ask.asked_boot_us + APPROVED_FOR_US => {
                     return Err(refuse(
                         RefusalCode::NotPrepared,
-                        format!("the approvals of {} were verified long ago", one.id),
+                        format!("the approvals of {} were verified more than 10 minutes ago", one.id),
                         again,
                     ));
                 }

@@ -1,16 +1,30 @@
 //! Faults that the policy wants approved: armed once, as they were signed, soon after the signatures were verified.
 
-use firedrill_agent::control::Control as _;
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use firedrill_agent::{
+    control::Control as _,
+    time::{HostTime, Sleeper, Time, Waker},
+    wiring::Wiring,
+};
 use firedrill_approval::{Opened, Tree, leaf};
 use firedrill_wire::{
-    Span,
+    RefusalCode, Span,
     api::{Arm, Prepare, Prepared},
     journal::State,
 };
 
 use crate::{
     Agent, LEASE,
-    fakes::{alice, approval, ask_arm, ask_prepare, pause, ready, run_id},
+    fakes::{alice, approval, ask_arm, ask_prepare, pause, ready, run_id, wiring},
 };
 
 /// The policy of these tests.
@@ -76,4 +90,48 @@ fn nobody_gets_a_run_that_armed_approved_faults_forgotten_by_preparing_others() 
     }
     let (_, ask, bobs) = approved(1);
     assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, SHORT)), Err("armed-already".to_owned()));
+}
+
+/// The host's time, some microseconds later.
+#[derive(Debug)]
+struct Later(AtomicU64);
+
+impl Time for Later {
+    fn boot_us(&self) -> u64 {
+        HostTime.boot_us() + self.0.load(Ordering::SeqCst)
+    }
+
+    fn awake_us(&self) -> u64 {
+        HostTime.awake_us()
+    }
+
+    fn wall_us(&self) -> u64 {
+        HostTime.wall_us()
+    }
+
+    fn sleeper(&self) -> io::Result<(Box<dyn Sleeper>, Arc<dyn Waker>)> {
+        HostTime.sleeper()
+    }
+
+    fn sleep(&self, time: Duration) {
+        HostTime.sleep(time);
+    }
+
+    fn wait_any(&self, fds: &[&dyn AsFd], within: Duration) {
+        HostTime.wait_any(fds, within);
+    }
+}
+
+#[test]
+fn approvals_that_were_verified_long_ago_do_not_count() {
+    static TIME: Later = Later(AtomicU64::new(0));
+    let agent = Agent::with_wiring(POLICY, Wiring { time: &TIME, ..wiring() });
+    let (_, ask, bobs) = approved(1);
+    let arm = prepared(&agent, &ask, &bobs, SHORT);
+    TIME.0.store(601_000_000, Ordering::SeqCst);
+    let refused = agent.supervisor.arm(&alice(), &run_id(), &arm).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::NotPrepared);
+    assert!(refused.title.contains("r1-1-1 were verified more than 10 minutes ago"), "{refused:?}");
+    TIME.0.store(0, Ordering::SeqCst);
+    agent.arm(&arm).unwrap();
 }

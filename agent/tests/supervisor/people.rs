@@ -212,6 +212,7 @@ fn a_changed_policy_disarms_what_has_not_started_and_says_why() {
         ("max_hold = \"1s\"", &["at most 1s", "policy.max_hold", "agent.toml"][..]),
         ("max_faults = 1", &["at most 1 ", "policy.max_faults", "agent.toml"]),
         ("max_hol = \"1s\"", &["max_hol", "agent.toml", "nothing is injected"]),
+        ("[policy.approval]\npeople = 1", &["nobody has", "policy.approval", "agent.toml"]),
     ] {
         let agent = Agent::new();
         agent.in_force(&[("x", pause("x", None, None))]);
