@@ -106,7 +106,7 @@ impl Supervisor {
         let new = Self(Arc::new(core));
         for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
-            let (id, story) = (one.intent.id().clone(), new.0.story_of_stuck(&one.intent));
+            let (id, story) = (one.intent.id().clone(), new.0.story_of_stuck(&one.intent, &one.detail));
             let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of());
             (entry.state, entry.journaled) = (State::Stuck, true);
             (entry.trouble, entry.story) = (one.detail, story);

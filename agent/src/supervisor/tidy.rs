@@ -100,7 +100,7 @@ impl Core {
         records
     }
 
-    /// Returns an event that repeats what the journal has told up to that number.
+    /// Returns an event that repeats a fact for a new journal. Its number is that of the last event.
     fn told_again(&self, last_seq: u64, what: What) -> AgentEvent {
         AgentEvent {
             seq: last_seq,
@@ -111,11 +111,21 @@ impl Core {
         }
     }
 
-    /// Returns the story of an injection that is stuck since an earlier agent, whose events are not in memory.
-    pub(super) fn story_of_stuck(&self, intent: &Intent) -> Vec<AgentEvent> {
+    /// Returns the story of an injection that is stuck since an earlier agent, whose events are not in memory. `detail` is the
+    /// reason why it is stuck.
+    pub(super) fn story_of_stuck(&self, intent: &Intent, detail: &str) -> Vec<AgentEvent> {
         let last_seq = lock(&self.journal).last_seq();
-        let changed = |to| What::changed(intent.id(), &intent.run, to, None);
-        [State::Undoing, State::Stuck].map(|to| self.told_again(last_seq, changed(to))).into()
+        let changed = |to, detail: &str| What::Changed {
+            injection: intent.id().clone(),
+            run: intent.run.clone(),
+            to,
+            reason: None,
+            detail: detail.to_owned(),
+            foreign: Vec::new(),
+        };
+        [(State::Undoing, ""), (State::Stuck, detail)]
+            .map(|(to, detail)| self.told_again(last_seq, changed(to, detail)))
+            .into()
     }
 
     fn shorten_journal(&self) -> Result<(), JournalError> {

@@ -220,6 +220,8 @@ fn what_stays_broken_is_stuck_loudly_and_can_be_undone_later() {
     // A journal that loses everything is made anew with it, and the next agent needs no copy in /run.
     fs::File::create(agent.dir.path().join("state/journal")).unwrap();
     agent.supervisor.tidy();
+    let text = fs::read_to_string(agent.dir.path().join("state/journal")).unwrap();
+    assert!(text.contains("cannot remove it"), "the reason is in it: {text}");
     fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
     let agent = agent.restart();
     assert_eq!(agent.supervisor.status().open.len(), 1);
