@@ -21,7 +21,7 @@ const PEERS: u8 = 2;
 
 /// Makes the leaves of a plan's faults. Equal lists of peers are hashed once: digests by the addresses of the lists in memory.
 #[derive(Default)]
-pub struct Leaves(HashMap<(usize, usize), Digest>);
+pub struct Leaves(HashMap<(usize, usize), (PeerSet, Digest)>);
 
 impl Leaves {
     /// Returns the digest of one fault on one host: of the host's name, its place in the plan (`ATTACK-NUMBER`, as in the injection's id), the
@@ -31,10 +31,11 @@ impl Leaves {
         let mut peers: Vec<Digest> = Vec::new();
         for set in bare.selectors_mut() {
             let lists = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
-            peers.push(*self.0.entry(lists).or_insert_with(|| of_peers(set)));
+            // The set is kept, so that no other list gets its address.
+            peers.push(self.0.entry(lists).or_insert_with(|| (set.clone(), of_peers(set))).1);
             *set = PeerSet::default();
         }
-        // Serialisation of a fault that was parsed or made cannot fail; an empty text would make no two faults equal.
+        // This cannot fail for a fault that was parsed or made. If it could, faults with the same peers would get one digest.
         let text = serde_json::to_vec(&(host, place, &bare, hold)).unwrap_or_default();
         let mut hash = Hash::new(LEAF);
         hash.part(&text);
@@ -196,6 +197,17 @@ mod tests {
             leaf("app1", "1-1", &Fault::NetBlock(NetBlock::default()), hold),
         ] {
             assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_at_the_address_of_an_earlier_one_has_its_own_digest() {
+        let mut leaves = Leaves::default();
+        for number in 0..100 {
+            // Each list is freed before the next one is made.
+            let fault = block(&[&format!("db{number}")]);
+            let hold = Span::secs(30);
+            assert_eq!(leaves.leaf("app1", "1-1", &fault, hold), leaf("app1", "1-1", &fault, hold));
         }
     }
 
