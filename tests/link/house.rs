@@ -17,10 +17,11 @@ use firedrill_agent::{
     control::Control,
     serve::{Tls, serve},
 };
+use firedrill_approval::{Statement, seal};
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId, Span,
-    api::{About, Arm, ArmOne, Prepare, Renew, StartProbes, Undo, UndoScope},
+    api::{About, Arm, ArmOne, Prepare, Renew, Signed, StartProbes, Undo, UndoScope},
     exchange::{Exchange, Way},
     identity::Role,
     journal::{AgentEvent, What},
@@ -90,6 +91,27 @@ impl House {
         std::fs::write(&cert_file, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         Arc::new(Identity::from_files(name, &cert_file, &key_file, &self.ca(), None).unwrap())
+    }
+
+    /// Returns an approval of some plan, signed with the certificate in a file below the authority's directory.
+    pub(crate) fn approval(&self, certificate: &str) -> Signed {
+        let file = self.dir.path().join(certificate);
+        let chain: Vec<_> = CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(file.with_extension("key")).unwrap();
+        let key = rustls::crypto::ring::sign::any_ecdsa_type(&key).unwrap();
+        let signer = key.choose_scheme(&[rustls::SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+        let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+        let now = SystemTime::now();
+        let statement = Statement {
+            plan: "d".to_owned(),
+            name: "friday".to_owned(),
+            run: None,
+            given: time(now),
+            until: time(now + Duration::from_secs(3600)),
+            requests: None,
+            faults: None,
+        };
+        seal(&statement, &chain, |message| Ok(("ecdsa-p256-sha256", signer.sign(message).unwrap()))).unwrap()
     }
 
     pub(crate) fn tls(&self, crl: Option<&Path>) -> Tls {

@@ -1,13 +1,18 @@
 //! Tests of trust: whom each side accepts, and the errors for everybody else.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use firedrill::{
     link::{LinkError, Trust},
-    pki::{HostAsk, Kind, Validity, crl_file},
+    pki::{HostAsk, Kind, Validity, ca_file, crl_file},
     plan::model::Reach,
 };
-use firedrill_wire::{RunId, identity::Role, journal::What};
+use firedrill_agent::serve::Tls;
+use firedrill_wire::{RunId, api::Prepare, identity::Role, journal::What};
 use futures_util::StreamExt as _;
 use rustls::AlertDescription;
 use rustls_pki_types::ServerName;
@@ -268,6 +273,55 @@ async fn an_outdated_revocation_list_stops_harm_and_not_healing() {
     house.pki.write_crl(10).unwrap();
     served.tls.reload_if_changed().unwrap();
     agent.arm(&run(), &arm()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_counts_only_if_its_signer_is_trusted_at_the_moment() {
+    // The agent trusts two authorities. Only the list of the other one is outdated, so that olga may still prepare.
+    let (house, other) = (House::new(), House::new());
+    let olga = house.person("olga", Role::Operator);
+    house.person("bob", Role::Viewer);
+    house.person("mallory", Role::Viewer);
+    house.expired_person("eve", Role::Viewer);
+    house.odd("host", &["firedrill://host/app-2"]);
+    other.person("carol", Role::Viewer);
+    house.pki.revoke(Kind::Person, "mallory", 10).unwrap();
+    // The list is valid for no day, so it is outdated after one second.
+    other.pki.write_crl(0).unwrap();
+    let both = |file: fn(&Path) -> PathBuf, name: &str| {
+        let text = [&house, &other].map(|house| std::fs::read_to_string(file(house.dir.path())).unwrap());
+        let path = house.dir.path().join(name);
+        std::fs::write(&path, text.concat()).unwrap();
+        path
+    };
+    let (ca, crl) = (both(ca_file, "both-ca.pem"), both(crl_file, "both-crl.pem"));
+    let cert = house.dir.path().join("hosts/app-1.pem");
+    let tls = Tls::load(&cert, &cert.with_extension("key"), &ca, Some(&crl)).unwrap();
+    let served = Served::new(tls, Recorder::new()).await;
+    let olga = served.agent(&olga);
+    let mut approvals: Vec<_> = ["people/bob.pem", "people/mallory.pem", "people/eve.pem", "odd.pem"]
+        .map(|file| house.approval(file))
+        .into();
+    approvals.push(other.approval("people/carol.pem"));
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    let told = loop {
+        olga.prepare(&run(), &Prepare { approvals: approvals.clone(), ..prepare() }).await.unwrap();
+        let calls = served.control.taken();
+        let told: Vec<_> = calls.iter().filter_map(|call| call.strip_prefix("approval: ")).collect();
+        if !told.contains(&"carol") {
+            break told.join("\n");
+        }
+        assert!(tokio::time::Instant::now() < end, "{told:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(
+        told,
+        "bob\n\
+         an approver's certificate is not trusted: it was revoked\n\
+         an approver's certificate is out of date\n\
+         it is signed by host app-2\n\
+         the host's revocation list is out of date, so no approval counts"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

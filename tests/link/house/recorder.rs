@@ -12,6 +12,7 @@ use firedrill_agent::{
     audit::Request,
     control::{Caller, Control, Feed, Trusted},
 };
+use firedrill_approval::Opened;
 use firedrill_probe::clock;
 use firedrill_wire::{
     RefusalCode, RunId,
@@ -110,9 +111,13 @@ impl Control for Recorder {
         caller: &Caller,
         run: &RunId,
         _: &Prepare,
-        _: &[Result<firedrill_approval::Opened, String>],
+        approvals: &[Result<Opened, String>],
     ) -> Result<PrepareAnswer, Problem> {
         self.note(format!("prepare {run} by {caller:?}"));
+        for approval in approvals {
+            let told = approval.as_ref().map_or_else(String::as_str, |opened| &opened.by.name);
+            self.note(format!("approval: {told}"));
+        }
         self.block();
         let mut injections = Vec::new();
         if run.as_str() == "forbidden" {
