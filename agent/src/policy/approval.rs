@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firedrill_approval::{Opened, leaf, proves};
+use firedrill_approval::{Digest, Opened, leaf, proves};
 use firedrill_wire::{
     Fault, RunId,
     api::{PrepareOne, Signed},
@@ -90,30 +90,9 @@ impl Approved {
         let mut approved = Self::default();
         let mut unfit = Vec::new();
         for opened in opened {
-            let counted =
-                opened.as_ref().map_err(Clone::clone).and_then(|Opened { by, statement, .. }| {
-                    let name = &by.name;
-                    let elsewhere = !by.environments.is_empty()
-                        && !environment.is_some_and(|here| by.environments.iter().any(|one| one == here));
-                    if *name == caller.name {
-                        return Err(format!("{name} runs this drill"));
-                    }
-                    if elsewhere {
-                        return Err(format!("{name} approves only for {}", by.environments.join(", ")));
-                    }
-                    match &statement.faults {
-                        None => Err(format!(
-                            "{name} signed with a version that names no faults, and must approve again"
-                        )),
-                        Some(root) if !proves(leaf, &one.proof, root) => {
-                            Err(format!("{name} approved other faults than this one"))
-                        }
-                        Some(_) => Ok(name),
-                    }
-                });
-            match counted {
+            match counted(opened, caller, environment, leaf, &one.proof) {
                 Ok(name) => {
-                    approved.by.insert(name.clone());
+                    approved.by.insert(name.to_owned());
                 }
                 Err(why) => unfit.push(why),
             }
@@ -130,6 +109,33 @@ impl Approved {
     /// Returns its size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.by.iter().map(String::len).sum::<usize>() + self.unfit.len()
+    }
+}
+
+/// Returns the approver's name if the approval counts for the fault with that leaf, and otherwise the reason why it does not.
+fn counted<'a>(
+    opened: &'a Result<Opened, String>,
+    caller: &Caller,
+    environment: Option<&str>,
+    leaf: Digest,
+    proof: &[String],
+) -> Result<&'a str, String> {
+    let Opened { by, statement, .. } = opened.as_ref().map_err(Clone::clone)?;
+    let name = by.name.as_str();
+    let elsewhere = !by.environments.is_empty()
+        && !environment.is_some_and(|here| by.environments.iter().any(|one| one == here));
+    if name == caller.name {
+        return Err(format!("{name} runs this drill"));
+    }
+    if elsewhere {
+        return Err(format!("{name} approves only for {}", by.environments.join(", ")));
+    }
+    match &statement.faults {
+        None => Err(format!("{name} signed with a version that names no faults, and must approve again")),
+        Some(root) if !proves(leaf, proof, root) => {
+            Err(format!("{name} approved other faults than this one"))
+        }
+        Some(_) => Ok(name),
     }
 }
 

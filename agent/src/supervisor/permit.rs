@@ -141,14 +141,14 @@ impl Core {
             let ahead = intent.start_boot_us.saturating_sub(self.now());
             let starts = self.wall_us().saturating_add(ahead);
             let kind = ask.fault.kind();
-            let count = |rules: &Arc<Rules>| {
+            let bounds = |rules: &Arc<Rules>| {
                 rules.policy.check_count(open, self.policy_file())?;
                 rules.policy.check_approved(kind, &approved, self.policy_file())
             };
             let allowed = self
                 .allowed(caller, environment.as_deref(), ask, starts)
                 .and_then(|()| self.allowed_claims(caller, environment.as_deref(), ask, claims))
-                .and_then(|()| rules.iter().try_for_each(count));
+                .and_then(|()| rules.iter().try_for_each(bounds));
             Some(allowed.map(|()| rules.clone()))
         };
         armed

@@ -52,8 +52,7 @@ impl Core {
             let answer = match self.prepare_one(caller, ask.environment.as_deref(), one) {
                 Ok(prepared) => {
                     let fingerprint = fingerprint(&prepared);
-                    let approved = self.approved((caller, run), one, approvals)?;
-                    let (wants, lacks) = self.wants_approval(one.fault.kind(), &approved)?;
+                    let (approved, wants, lacks) = self.approved((caller, run), one, approvals)?;
                     let fault = one.fault.clone();
                     let asked = Asked {
                         fault,
@@ -83,25 +82,22 @@ impl Core {
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
     }
 
-    /// Returns the people who have approved a fault.
+    /// Returns the people who have approved a fault, the number that the rules ask for, and what is missing in words.
     fn approved(
         &self,
         by: (&Caller, &RunId),
         one: &PrepareOne,
         approvals: &[Result<Opened, String>],
-    ) -> Result<Approved, Problem> {
+    ) -> Result<(Approved, u32, Option<String>), Problem> {
         let rules = self.live.rules()?;
         // While a new configuration replaces another, the environment that both have.
         let environments = rules.iter().map(|rules| rules.environment.as_deref());
         let environment = environments.reduce(|one, other| one.filter(|_| one == other)).flatten();
-        Ok(Approved::of((&self.host.name, environment), by, one, approvals))
-    }
-
-    /// Returns the number of people whose approval a fault needs by any of the rules, and what it lacks in words.
-    fn wants_approval(&self, kind: &str, approved: &Approved) -> Result<(u32, Option<String>), Problem> {
-        let rules = self.live.rules()?;
+        let approved = Approved::of((&self.host.name, environment), by, one, approvals);
+        let kind = one.fault.kind();
         let wants = rules.iter().map(|rules| rules.policy.wants_approval(kind)).max().unwrap_or(0);
-        Ok((wants, rules.iter().find_map(|rules| rules.policy.lacks_approval(kind, approved))))
+        let lacks = rules.iter().find_map(|rules| rules.policy.lacks_approval(kind, &approved));
+        Ok((approved, wants, lacks))
     }
 
     /// Remembers the faults that may be armed. An unknown run without faults is not remembered: the question needs no
