@@ -203,7 +203,7 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
             [] => "every kind".to_owned(),
             kinds => kinds.join(", "),
         };
-        format!(", {kinds} approved by {} beside whoever runs it", approval.people)
+        format!(", {kinds} approved by {} other than the one who runs it", approval.people)
     });
     let bounds = format!(
         "holds of at most {}, leases of at most {}, {} faults at a time{approval}",

@@ -82,8 +82,7 @@ fn a_host_verifies_approvals_by_itself() {
     assert!(set.status.success(), "{}", said(&set));
     // The scenario asks nobody.
     let text = scenario(1, "2s", "", "");
-    let wants =
-        "service-stop: this host wants it approved by 1 person beside whoever runs it, and nobody has";
+    let wants = "service-stop: this host wants it approved by 1 person other than the one who runs it, and nobody has";
     assert_ends(&bench.run(&text, &["--plan"]), 0, wants);
     assert_ends(&bench.run(&text, &[]), 4, wants);
     bench.assert_untouched();

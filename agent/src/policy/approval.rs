@@ -58,7 +58,7 @@ impl Approval {
         let people = if wants == 1 { "1 person".to_owned() } else { format!("{wants} people") };
         let unfit = if approved.unfit.is_empty() { String::new() } else { format!("; {}", approved.unfit) };
         Some(format!(
-            "{kind}: this host wants it approved by {people} beside whoever runs it, and {by}{unfit}"
+            "{kind}: this host wants it approved by {people} other than the one who runs it, and {by}{unfit}"
         ))
     }
 }
@@ -216,7 +216,7 @@ mod tests {
             let lacks = lacks(people, one, opened).expect(why);
             assert!(lacks.contains(why), "no `{why}` in {lacks}");
         };
-        said(1, &one, &[], "approved by 1 person beside whoever runs it, and nobody has");
+        said(1, &one, &[], "approved by 1 person other than the one who runs it, and nobody has");
         said(2, &one, &of(&[&bob, &bob]), "only bob did");
         said(1, &one, &[opened("alice", &[]).0], "alice runs this drill");
         said(1, &one, &[opened("dave", &["staging"]).0], "dave approves only for staging");

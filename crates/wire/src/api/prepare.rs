@@ -179,7 +179,7 @@ pub enum Prepared {
         /// Things that people should know beforehand: what is exempt, what the fault will not reach.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
-        /// Number of people whose approval the host's policy asks for, beside whoever arms it.
+        /// Number of people, other than the one who arms it, whose approval the host's policy asks for.
         #[serde(default, skip_serializing_if = "crate::is_default")]
         wants: u32,
         /// The approvals that it asks for and that are missing so far, in words.
