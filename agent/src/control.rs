@@ -32,17 +32,18 @@ pub trait Control: Send + Sync + 'static {
     fn clock(&self) -> Clock;
     /// Returns the host's capabilities.
     fn doctor(&self) -> Doctor;
-    /// Reads only. A run's first call with a fault that may be armed takes the snapshot with which `finish` compares.
+    /// [`Self::prepare_with`] without approvals.
     ///
     /// # Errors
-    /// The whole request is refused. A refusal of one injection is part of the answer.
+    /// As of [`Self::prepare_with`].
     fn prepare(&self, caller: &Caller, run: &RunId, ask: &Prepare) -> Result<PrepareAnswer, Problem> {
         self.prepare_with(caller, run, ask, &[])
     }
-    /// The same with approvals that the server has opened; the errors are the reasons why some do not count.
+    /// Returns what faults would do. Reads only. A run's first call with a fault that may be armed takes the snapshot with which
+    /// `finish` compares. The server has opened the approvals; the errors are the reasons why some do not count.
     ///
     /// # Errors
-    /// As of [`Self::prepare`].
+    /// The whole request is refused. A refusal of one injection is part of the answer.
     fn prepare_with(
         &self,
         caller: &Caller,

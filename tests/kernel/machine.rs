@@ -31,7 +31,7 @@ fn checkout() -> String {
     )
 }
 
-/// A unit that writes to the journal five times a second whether the service answers.
+/// A unit that tries five times a second whether the service answers, and writes the result to the journal.
 const SHOPPER: &str = "[Service]\n\
      ExecStart=/bin/bash -c 'while :; do if (exec 3<>/dev/tcp/127.0.0.1/8080) 2>/dev/null; then echo fine; \
      else echo ERROR password=hunter2; fi; sleep 0.2; done'\n";

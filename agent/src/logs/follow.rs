@@ -208,7 +208,7 @@ impl Follower {
     }
 }
 
-/// Takes the first one out of a list that is meant.
+/// Removes the first element for which `is_meant` is true, and returns it.
 fn take_out<T>(list: &mut VecDeque<T>, is_meant: impl Fn(&T) -> bool) -> Option<T> {
     list.remove(list.iter().position(is_meant)?)
 }

@@ -35,7 +35,7 @@ pub(super) enum Stopped {
     Over,
 }
 
-/// The reason why lines may be missing of a file that changed and stayed as long as it was.
+/// The message for a file whose time of change is new and whose length is not.
 const UNGROWN: &str = "the file was changed and did not grow; lines that were written may not have been read";
 
 /// The time at which the content of a file last changed.

@@ -85,9 +85,7 @@ impl Opening {
         let units = units.map_err(|(log, why)| cannot(&log, why))?;
         Ok(Followers { files, units: Some(units) })
     }
-}
 
-impl Opening {
     /// Returns a bin for each log, with the reason why nothing more is read of it. Also warns in the agent's own log.
     fn absent(&self, problem: &Problem) -> impl Iterator<Item = LogBin> {
         tracing::warn!("{}; {}; no log of this run is read any more", problem.title, problem.hint);
