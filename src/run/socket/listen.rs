@@ -1,6 +1,6 @@
 //! The coordinator's side: a socket that is there as long as the run.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -22,7 +22,7 @@ pub(crate) struct SocketFile(pub(super) PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -31,8 +31,14 @@ impl Drop for SocketFile {
 /// # Errors
 /// The directory or the socket cannot be created. The run continues without a socket.
 pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
-    let path = own_folder()?.join(format!("{}.bell", owner.run));
-    let listener = UnixListener::bind(&path)?;
+    let folder = own_folder()?;
+    let path = folder.join(format!("{}.bell", owner.run));
+    // Between its creation and the first moment at which it listens, a socket refuses connections as that of a killed coordinator does,
+    // and whoever is refused removes the file. So it gets its name once it listens.
+    let new = folder.join(format!("{}.new", owner.run));
+    let _stale = fs::remove_file(&new);
+    let listener = UnixListener::bind(&new)?;
+    fs::rename(&new, &path)?;
     let mail = tasks.clone();
     tasks.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -1,6 +1,11 @@
 //! Undo and coordinator, and processes that lie.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use firedrill_wire::api::UndoScope;
 use tokio::{
@@ -12,7 +17,9 @@ use tokio::{
 
 use super::{
     super::{input::Input, tasks::Tasks},
-    Claim, Halted, Notified, Owner, UndoNotice, halt,
+    Claim, Halted, Notified, Owner, UndoNotice,
+    folders::own_folder,
+    halt,
     halt::halt_in,
     listen, notify,
     notify::UndoSocket,
@@ -69,6 +76,36 @@ async fn a_coordinator_is_notified_and_the_socket_of_a_dead_one_is_removed() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert_eq!(notify(&ask).await, []);
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_socket_that_is_there_listens() {
+    let id = format!("begins-{}", std::process::id());
+    let path = own_folder().unwrap().join(format!("{id}.bell"));
+    let over = AtomicBool::new(false);
+    let is_over = || over.load(Ordering::Relaxed);
+    let refused = std::thread::scope(|scope| {
+        // Connects as soon as the socket is there, once to each.
+        let asks = scope.spawn(|| {
+            let mut refused = 0;
+            while !is_over() {
+                match std::os::unix::net::UnixStream::connect(&path) {
+                    Ok(_) => while path.exists() && !is_over() {},
+                    Err(error) => refused += u32::from(error.kind() == io::ErrorKind::ConnectionRefused),
+                }
+            }
+            refused
+        });
+        let mut listeners = Vec::new();
+        for _ in 0..300 {
+            let (tasks, inbox) = Tasks::new();
+            listeners.push((listen(owner(&id), &tasks).unwrap(), tasks, inbox));
+            std::fs::remove_file(&path).unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        asks.join().unwrap()
+    });
+    assert_eq!(refused, 0, "whoever is refused takes its coordinator for dead, and removes its socket");
 }
 
 #[tokio::test]
