@@ -29,7 +29,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use shared::{DYING, EXIT_USAGE, NONE_KNOWN, fail, plain};
+use shared::{DYING_TIME, EXIT_USAGE, NONE_KNOWN, fail, plain};
 use undo::{answer_of, root, undo_everywhere};
 
 use crate::{
@@ -178,7 +178,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
         Some(Answer::Released) => {}
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),
         None => {
-            let _lock = Lock::take(&paths, DYING)?;
+            let _lock = Lock::take(&paths, DYING_TIME)?;
             let journal = crate::journal::Journal::open(&paths, &Identity::here(), &HostTime);
             let (mut journal, _) = journal.map_err(|error| io::Error::other(error.chain()))?;
             journal.event(What::Released { by: root(config) });

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode};
 use firedrill_wire::journal::HealReason;
 
 use super::{
-    shared::{DYING, EXIT_USAGE},
+    shared::{DYING_TIME, EXIT_USAGE},
     undo::put_back_without_agent,
 };
 use crate::{
@@ -45,5 +45,6 @@ fn put_back(config: &Config, elsewhere: Option<&Config>, wiring: Wiring) -> u8 {
         tracing::info!("an agent runs already; what is in force is left to it");
         return 0;
     }
-    put_back_without_agent(config, elsewhere, wiring, DYING, &HealReason::FoundAtStart, false).said(false)
+    put_back_without_agent(config, elsewhere, wiring, DYING_TIME, &HealReason::FoundAtStart, false)
+        .said(false)
 }

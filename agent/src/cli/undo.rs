@@ -7,7 +7,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::shared::{ALIVE, DYING, EXIT_USAGE, HUNG, NONE_KNOWN, plain};
+use super::shared::{ANSWER_TIME, DYING_TIME, EXIT_USAGE, HUNG_TIME, NONE_KNOWN, plain};
 use crate::{
     audit,
     config::{Config, Usable},
@@ -28,7 +28,7 @@ pub(super) fn undo_everywhere(
     let config = usable.of_whoever_lives();
     let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
     let before = left.map(|before| {
-        put_back_without_agent(before, Some(config), wiring, DYING, &HealReason::FoundAtStart, false)
+        put_back_without_agent(before, Some(config), wiring, DYING_TIME, &HealReason::FoundAtStart, false)
     });
     let none_before = before.as_ref().is_none_or(PutBack::found_none);
     let code_before = before.map_or(0, |done| done.said(false));
@@ -53,20 +53,20 @@ fn undo(
     let paths = config.paths();
     let patience = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
     // One that does not even say how it is hangs, or was stopped: it is not waited for while things stay broken.
-    let asked = ask(&paths, Call::Status, ALIVE).and_then(|alive| match alive {
+    let asked = ask(&paths, Call::Status, ANSWER_TIME).and_then(|alive| match alive {
         Some(_) => ask(&paths, Call::UndoAll { halt }, patience),
         None => Ok(None),
     });
     let dying = match asked {
         Ok(Some(Answer::Undone(answer))) => return said(&answer, tell_none),
-        Ok(None) => DYING,
+        Ok(None) => DYING_TIME,
         Ok(Some(answer)) => {
             tracing::warn!("the running agent answered {answer:?}; putting back without it");
-            HUNG
+            HUNG_TIME
         }
         Err(error) => {
             tracing::warn!("the running agent does not answer ({error}); putting back without it");
-            HUNG
+            HUNG_TIME
         }
     };
     // Without a halt it is systemd or the package that asks, when the agent has ended or goes.

@@ -15,14 +15,17 @@ const LEAST_TIMEOUT: Span = Span::millis(1);
 /// The longest one.
 const MOST_TIMEOUT: Span = Span::secs(60);
 
-/// Reasons to refuse a rate (requests a second) or a time-out, whatever is asked.
+/// Checks the rate (requests a second) and the time-out of a probe of any kind. Returns the reasons to refuse them.
 #[must_use]
 pub fn pace(rate: f64, timeout: Span) -> Vec<Refusal> {
     let mut wrong = Vec::new();
-    if !(rate > 0.0 && rate <= MOST_RATE) || requests_within(rate, Duration::ZERO).is_none() {
-        // A number with hundreds of digits is no help.
-        let exponent = rate != 0.0 && !(1e-6..1e15).contains(&rate.abs());
-        let shown = if exponent { format!("{rate:e}") } else { rate.to_string() };
+    // Both are false for a rate that is no number. A rate near 0 has an interval that no duration can hold.
+    let in_bounds = rate > 0.0 && rate <= MOST_RATE;
+    let has_schedule = requests_within(rate, Duration::ZERO).is_some();
+    if !in_bounds || !has_schedule {
+        // Very large and very small rates would be printed with hundreds of digits.
+        let with_exponent = rate != 0.0 && !(1e-6..1e15).contains(&rate.abs());
+        let shown = if with_exponent { format!("{rate:e}") } else { rate.to_string() };
         let what = format!("a rate of {shown} a second cannot be");
         let help = format!("more than 0, at most {MOST_RATE}");
         wrong.push(Refusal::new(Field::probe("rate"), what, "requests a second", help));

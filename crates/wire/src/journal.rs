@@ -1,4 +1,6 @@
-//! The life of an injection, and the events that an agent journals and hands on in order.
+//! The states of an injection, and the events that an agent writes to its journal and sends to coordinators, in order.
+//!
+//! "Put back" and "heal" mean: undo.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ pub enum State {
     Undoing,
     /// Everything is as before.
     Undone,
-    /// The effect was made and cannot be undone; nothing of ours remains to be done.
+    /// The effect was made and cannot be undone. The agent has nothing left to do for this injection.
     Done,
     /// It never started, and now it never will.
     Disarmed,
@@ -27,7 +29,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether something may be there to undo (or is known to be stuck).
+    /// Whether the agent still has to undo the injection, or to disarm it. A stuck one is open, too.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Armed | Self::Injecting | Self::InForce | Self::Undoing | Self::Stuck)
@@ -40,26 +42,26 @@ impl State {
 pub enum HealReason {
     /// Its hold is over: the planned end.
     HoldOver,
-    /// The coordinator was not heard from for as long as the lease.
+    /// The lease expired: the coordinator did not renew it in time.
     LeaseExpired,
-    /// Somebody asked for it; the identity that did.
+    /// Somebody asked for it.
     Asked {
-        /// The certificate's name.
+        /// The name in the certificate of whoever asked.
         by: String,
     },
-    /// It was armed, and the host's policy, which changed since, does not allow it. The detail says why.
+    /// It was armed, then the host's policy changed and does not allow it. The detail of [`What::Changed`] says why.
     NotAllowed,
-    /// The effect could not be made, or not wholly.
+    /// The effect could not be made, or only a part of it.
     InjectFailed,
     /// The agent is being stopped or upgraded.
     AgentStopping,
-    /// The agent found it in its journal when it started.
+    /// The agent started and found the injection open in its journal.
     FoundAtStart,
     /// The worker died or hung; the guardian healed.
     WorkerDied,
     /// The guardian died; the worker healed.
     GuardianDied,
-    /// The certificate of somebody who took part in its run is not trusted any more.
+    /// The agent does not trust the certificate of a person any more who took part in the run.
     Distrusted {
         /// The certificate's name.
         name: String,
@@ -75,15 +77,15 @@ pub struct AgentEvent {
     pub boot_us: u64,
     /// The boot that the clock belongs to.
     pub boot_id: String,
-    /// The time by the host's wall clock: microseconds since 1970 UTC. For people; never calculated with.
+    /// The time by the host's wall clock: microseconds since 1970 UTC. For people: no code calculates with it.
     pub wall_us: u64,
     /// The event itself.
-    #[serde(flatten, deserialize_with = "known_or_not")]
+    #[serde(flatten, deserialize_with = "what_or_unknown")]
     pub what: What,
 }
 
-/// Reads an event, also one of another version: a reader must not lose the other events because of it.
-fn known_or_not<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<What, D::Error> {
+/// Reads an event. One that this version cannot read becomes [`What::Unknown`], so that the events after it are read all the same.
+fn what_or_unknown<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<What, D::Error> {
     let value = serde_json::Value::Object(serde_json::Map::deserialize(deserializer)?);
     Ok(What::deserialize(&value).unwrap_or_else(|_| What::Unknown { text: value.to_string() }))
 }
@@ -96,9 +98,9 @@ pub enum What {
     AgentStarted {
         /// Its version.
         version: String,
-        /// Number of injections that it found open and put back first.
+        /// Number of open injections that it found and undid before it began to serve.
         healed: u32,
-        /// Damage of the journal, if any: a torn tail, a damaged record.
+        /// The damage that it found in its journal, such as an incomplete last record.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         damage: Vec<String>,
     },
@@ -116,7 +118,7 @@ pub enum What {
         /// Details for people: the action, the finding or the error.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
-        /// Things found on the way that others did: an administrator stopped the unit, a process was replaced.
+        /// Changes by others that the agent noticed, such as a unit that an administrator stopped, or a process that was replaced.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         foreign: Vec<String>,
     },
@@ -131,7 +133,7 @@ pub enum What {
         /// The error.
         error: String,
     },
-    /// One look at a fault in force.
+    /// The agent checked a fault that is in force.
     Looked {
         /// The injection.
         injection: InjectionId,
@@ -140,20 +142,20 @@ pub enum What {
         /// The observation.
         evidence: Evidence,
     },
-    /// The lease of a run ended without renewal; all of the run is being put back.
+    /// The lease of a run expired without a renewal. The agent undoes all injections of the run on its host.
     LeaseExpired {
         /// The run.
         run: RunId,
     },
-    /// Somebody undid a run that is known here and of which nothing was in force here, so that no change of an injection
-    /// tells it: whoever coordinates the run is to end it everywhere.
+    /// Somebody undid a run that this host knows while nothing of it was in force here. No [`What::Changed`] tells of such an undo.
+    /// The run's coordinator then ends the run on all hosts.
     RunUndone {
         /// The run.
         run: RunId,
-        /// The identity that asked.
+        /// The name in the certificate of whoever asked.
         by: String,
     },
-    /// The certificate of somebody who took part in a run is not trusted any more; all of the run is being put back.
+    /// The agent does not trust the certificate of a person any more who took part in a run. It undoes all injections of the run on its host.
     Distrusted {
         /// The run.
         run: RunId,
@@ -164,19 +166,19 @@ pub enum What {
         /// The reason why it is not trusted.
         why: String,
     },
-    /// A halt was latched: nothing is injected until a person releases it.
+    /// Somebody halted the host: the agent injects nothing until a person releases it.
     Halted {
-        /// The identity that asked.
+        /// The name in the certificate of whoever asked.
         by: String,
     },
     /// The halt was released.
     Released {
-        /// The identity that asked.
+        /// The name in the certificate of whoever asked.
         by: String,
     },
-    /// An event of another version, which this one cannot read: its text. Nothing that it may have said is guessed.
+    /// An event of another version that this version cannot read. Its text is kept, and its meaning is not guessed.
     Unknown {
-        /// The event in JSON, as it was received.
+        /// Its own fields as JSON, without those of [`AgentEvent`].
         text: String,
     },
 }
@@ -201,13 +203,14 @@ mod tests {
             serde_json::from_str::<AgentEvent>(&text).expect("an event")
         };
         assert_eq!(read(r#""event":"halted","by":"alice""#).what, What::Halted { by: "alice".into() });
-        for later in [
-            r#""event":"rolled-over","how":"far""#,
-            r#""event":"changed","injection":"r-1-1","run":"r","to":"half-done""#,
+        for (later, word) in [
+            (r#""event":"rolled-over","how":"far""#, "rolled-over"),
+            (r#""event":"changed","injection":"r-1-1","run":"r","to":"half-done""#, "half-done"),
         ] {
             let event = read(later);
             let What::Unknown { text } = &event.what else { panic!("{event:?}") };
-            assert!(event.seq == 7 && text.contains("rolled-over") || text.contains("half-done"), "{text}");
+            assert_eq!(event.seq, 7);
+            assert!(text.contains(word), "{text}");
             let again: AgentEvent =
                 serde_json::from_str(&serde_json::to_string(&event).expect("prints")).expect("reads back");
             assert_eq!(again, event);

@@ -23,14 +23,14 @@ pub enum FleetSource {
 }
 
 impl Fleet {
-    /// Reads a fleet. Errors go to `sink`; returns `None` if nothing can be used.
+    /// Reads a fleet. Errors go to `sink`; a fleet with errors may be returned, too. Returns `None` if there is none at all.
     #[must_use]
     pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         Self::read(source, Care::All, sink)
     }
 
-    /// Reads the valid entries of a fleet, for healing: an error in one entry must not keep other hosts from being
-    /// asked. Errors go to `sink` all the same, and into [`Self::wrong`].
+    /// Reads the valid entries of a fleet, for healing: an error in one entry must not keep other hosts from being put back.
+    /// Errors go to `sink` and into [`Self::wrong`].
     #[must_use]
     pub fn salvage(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         Self::read(source, Care::Salvage, sink)
@@ -39,9 +39,9 @@ impl Fleet {
     fn read(source: &FleetSource, care: Care, sink: &mut Sink) -> Option<Self> {
         match source {
             FleetSource::File(path) => match text::read(path, MAX_BYTES) {
-                Ok(text) => {
-                    note_mark(&text, sink);
-                    Some(read::from_toml(&path.display().to_string(), &text.text, care, sink))
+                Ok(content) => {
+                    warn_of_mark(&content, sink);
+                    Some(read::from_toml(&path.display().to_string(), &content.text, care, sink))
                 }
                 Err(error) => {
                     let message = format!("the fleet {} could not be read: {error}", path.display());
@@ -49,10 +49,11 @@ impl Fleet {
                     None
                 }
             },
-            FleetSource::Command(command) => match command::output(command, command::TIME_OUT) {
-                Ok(text) => {
-                    note_mark(&text, sink);
-                    read::from_json(&hide::argv(command).join(" "), &text.text, care, sink)
+            FleetSource::Command(argv) => match command::output(argv, command::TIME_OUT) {
+                Ok(content) => {
+                    warn_of_mark(&content, sink);
+                    let shown = hide::argv(argv).join(" ");
+                    read::from_json(&shown, &content.text, care, sink)
                 }
                 Err(error) => {
                     sink.push(Problem::error(format!("the fleet's command failed: {error}")));
@@ -63,8 +64,9 @@ impl Fleet {
     }
 }
 
-fn note_mark(text: &Text, sink: &mut Sink) {
-    if text.mark {
+/// Warns of a byte-order mark at the beginning of a file.
+fn warn_of_mark(content: &Text, sink: &mut Sink) {
+    if content.mark {
         sink.push(Problem::warning(format!("the fleet: {}", text::MARK)).help(text::MARK_HELP));
     }
 }

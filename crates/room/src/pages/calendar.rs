@@ -7,11 +7,11 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
+use firedrill_history::address;
 use http::StatusCode;
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 
-use super::row::address;
 use crate::{
     app::App,
     outside::{HeldSlot, Slot},

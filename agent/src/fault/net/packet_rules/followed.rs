@@ -1,4 +1,5 @@
-//! Peers that are names, and services, while rules are in force: they are looked up again and again.
+//! While rules are in force, the names among their peers are looked up again and again, and restarts of their service are followed. This
+//! file starts the look-ups, and tells what both have found.
 
 use crate::{
     host::{Host, peer_set::Adds},
@@ -8,12 +9,14 @@ use crate::{
 /// Starts to look up names among the peers again and again while the rules exist.
 pub(super) fn follow_names(host: &Host, live: &Live, peers: &Peers, adder: impl Adds + Send + 'static) {
     let names = peers.names().map(str::to_owned).collect();
-    host.followers.follow(&live.ask.id, names, peers.all().collect(), adder);
+    // The rules have these already.
+    let known = peers.all().collect();
+    host.followers.follow(&live.ask.id, names, known, adder);
 }
 
-/// Returns, in words for people, the changes of names and services that were followed. Empty if none are followed or
-/// nothing is new.
-pub(super) fn followed(host: &Host, live: &Live) -> String {
+/// Returns, in words for people, which restarts of the service were followed, which addresses names have got, and what failed. Each part
+/// begins with "; ", to be appended to a text. Empty if nothing is new.
+pub(super) fn followed_words(host: &Host, live: &Live) -> String {
     let mut text = String::new();
     if let Some(restarted) = host.followers.restarted(&live.ask.id) {
         if !restarted.added.is_empty() {

@@ -19,7 +19,7 @@ use firedrill_wire::{Span, evidence::Evidence};
 use super::{
     super::rules::PacketRule,
     BEHIND, MakeRule, PacketRules, QueueGate, Unable, Wanted,
-    followed::{follow_names, followed},
+    followed::{follow_names, followed_words},
 };
 use crate::{
     host::{
@@ -82,7 +82,7 @@ impl PacketRules for Iptables<'_> {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let mut evidence = evidence::evidence(host, live, self.0);
-        evidence.detail.push_str(&followed(host, live));
+        evidence.detail.push_str(&followed_words(host, live));
         evidence
     }
 

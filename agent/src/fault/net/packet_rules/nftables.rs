@@ -11,7 +11,7 @@ use firedrill_wire::{
 use super::{
     super::rules::{self, ALIVE_FOR, Action, PacketRule, Selector},
     BEHIND, MakeRule, PacketRules, QueueGate, Unable, Wanted,
-    followed::{follow_names, followed},
+    followed::{follow_names, followed_words},
 };
 use crate::{
     host::{
@@ -118,7 +118,7 @@ impl PacketRules for Nftables {
                     .map(|name| format!("{name} {}", gates(look.left(name))))
                     .collect::<Vec<_>>()
                     .join(", ")
-            ) + &followed(host, live),
+            ) + &followed_words(host, live),
         }
     }
 
