@@ -2,6 +2,7 @@
 //!
 //! The log is the only source, and the same log gives the same card. Never speaks to an agent, and starts no program.
 
+pub mod gauges;
 pub mod log;
 pub mod notes;
 pub mod report;

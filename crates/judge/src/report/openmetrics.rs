@@ -3,102 +3,51 @@
 //! All are gauges, so that readers of the older text format (the node exporter, a Pushgateway) take them, too. What was not measured has
 //! no sample: an alert on a figure never takes `unknown` for good. A figure without an upper bound is `+Inf`.
 
-use std::sync::atomic::AtomicU64;
-
-use prometheus_client::{
-    encoding::text::encode,
-    metrics::{family::Family, gauge::Gauge},
-    registry::{Registry, Unit},
-};
-
 use super::input::Input;
 use crate::{
+    gauges::{Exposition, Gauges, Unit},
     score::card::{self, AttackCard, Measured, state_word},
     verdict::Verdict,
 };
 
-type Labels = Vec<(&'static str, String)>;
-
-/// Gauges of one name.
-#[derive(Clone, Default)]
-struct Gauges(Family<Labels, Gauge<f64, AtomicU64>>);
-
-impl Gauges {
-    fn set(&self, labels: &[(&'static str, &str)], value: f64) {
-        let labels: Labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        self.0.get_or_create(&labels).set(value);
-    }
-
-    fn set_known(&self, labels: &[(&'static str, &str)], value: Option<f64>) {
-        if let Some(value) = value {
-            self.set(labels, value);
-        }
-    }
-
-    /// One sample for each verdict, of which one is 1.
-    fn verdict(&self, labels: &[(&'static str, &str)], verdict: Verdict) {
-        for one in [Verdict::Held, Verdict::Violated, Verdict::Unknown] {
-            let mut labels = labels.to_vec();
-            labels.push(("verdict", one.word()));
-            self.set(&labels, f64::from(u8::from(one == verdict)));
-        }
-    }
-}
-
 /// Renders the file.
 pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
-    let mut registry = Registry::with_prefix("firedrill");
+    let mut all = Exposition::default();
     let card = &input.card;
     let of = [("scenario", card.name.as_str()), ("environment", input.environment().unwrap_or_default())];
-    run(&mut registry, input, &of);
-    attacks(&mut registry, &card.attacks, &of);
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = encode(&mut text, &registry);
-    in_order(&text).into_bytes()
+    run(&mut all, input, &of);
+    attacks(&mut all, &card.attacks, &of);
+    all.text().into_bytes()
 }
 
-/// Puts the samples of each name in order: the registry has them in any.
-fn in_order(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut parts: Vec<Vec<&str>> = lines
-        .chunk_by(|one, other| one.starts_with('#') == other.starts_with('#'))
-        .map(<[&str]>::to_vec)
-        .collect();
-    for part in parts.iter_mut().filter(|part| !part[0].starts_with('#')) {
-        part.sort_unstable();
+/// One sample for each verdict, of which one is 1.
+fn verdict(gauges: &Gauges, labels: &[(&'static str, &str)], verdict: Verdict) {
+    for one in [Verdict::Held, Verdict::Violated, Verdict::Unknown] {
+        let mut labels = labels.to_vec();
+        labels.push(("verdict", one.word()));
+        gauges.set(&labels, f64::from(u8::from(one == verdict)));
     }
-    parts.concat().iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn add(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>) -> Gauges {
-    let gauges = Gauges::default();
-    match unit {
-        Some(unit) => registry.register_with_unit(name, help, unit, gauges.0.clone()),
-        None => registry.register(name, help, gauges.0.clone()),
-    }
-    gauges
-}
-
-fn run(registry: &mut Registry, input: &Input<'_>, of: &[(&'static str, &str); 2]) {
+fn run(all: &mut Exposition, input: &Input<'_>, of: &[(&'static str, &str); 2]) {
     let (card, facts) = (&input.card, &input.facts);
-    let verdict = add(registry, "run_verdict", "1 for the verdict of the run, 0 for the others", None);
-    verdict.verdict(of, card.verdict);
-    let exit = add(registry, "run_exit_code", "Exit code of the run", None);
+    let verdicts = all.add("run_verdict", "1 for the verdict of the run, 0 for the others", None);
+    verdict(&verdicts, of, card.verdict);
+    let exit = all.add("run_exit_code", "Exit code of the run", None);
     exit.set(of, f64::from(card.exit));
-    let score = add(registry, "run_score", "Score of the run, 0 to 100; for trends, decides nothing", None);
+    let score = all.add("run_score", "Score of the run, 0 to 100; for trends, decides nothing", None);
     score.set_known(of, card.score.map(f64::from));
-    let started = add(registry, "run_start_timestamp", "Start of the run", Some(Unit::Seconds));
+    let started = all.add("run_start_timestamp", "Start of the run", Some(Unit::Seconds));
     let at = humantime::parse_rfc3339_weak(facts.wall).ok();
     let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     started.set_known(of, at.map(|at| at.as_secs_f64()));
-    let took = add(registry, "run_duration", "Length of the run", Some(Unit::Seconds));
+    let took = all.add("run_duration", "Length of the run", Some(Unit::Seconds));
     took.set(of, seconds(card.end_us));
-    let attacks = add(registry, "run_attacks", "Attacks of the run, by whether they were run", None);
+    let attacks = all.add("run_attacks", "Attacks of the run, by whether they were run", None);
     for (state, number) in [("run", card.ran), ("not_run", card.planned.saturating_sub(card.ran))] {
         attacks.set(&[of[0], of[1], ("state", state)], number as f64);
     }
-    let hosts = add(registry, "run_hosts", "Hosts that were touched, by how they ended", None);
+    let hosts = all.add("run_hosts", "Hosts that were touched, by how they ended", None);
     use firedrill_wire::api::HostState;
     for state in [HostState::Clean, HostState::Dirty, HostState::Stuck, HostState::Gone, HostState::Unproven]
     {
@@ -107,63 +56,57 @@ fn run(registry: &mut Registry, input: &Input<'_>, of: &[(&'static str, &str); 2
     }
     let help =
         "Share of the error budget of an objective that the run burnt: measured, and the ends of its range";
-    let burnt = add(registry, "run_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
+    let burnt = all.add("run_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
     for sum in &card.budgets {
         let budget = &sum.budget;
         for (bound, value) in [("measured", budget.burnt), ("low", budget.low), ("high", budget.high)] {
             burnt.set_known(&[of[0], of[1], ("objective", &sum.objective), ("bound", bound)], value);
         }
     }
-    let info = add(registry, "run_info", "1; the labels name the run", None);
+    let info = all.add("run_info", "1; the labels name the run", None);
     let plan = facts.plan.map(|plan| plan.digest()).unwrap_or_default();
     let run = card.run.as_deref().unwrap_or_default();
     info.set(&[of[0], of[1], ("run", run), ("plan", &plan), ("version", facts.version)], 1.0);
 }
 
-fn attacks(registry: &mut Registry, attacks: &[AttackCard], of: &[(&'static str, &str); 2]) {
-    let verdict = add(
-        registry,
-        "attack_verdict",
-        "1 for the verdict of an attack that was run, 0 for the others",
-        None,
-    );
-    let score = add(registry, "attack_score", "Score of the attack, 0 to 100", None);
+fn attacks(all: &mut Exposition, attacks: &[AttackCard], of: &[(&'static str, &str); 2]) {
+    let verdicts =
+        all.add("attack_verdict", "1 for the verdict of an attack that was run, 0 for the others", None);
+    let score = all.add("attack_score", "Score of the attack, 0 to 100", None);
     let help = "Longest time from the start of the fault until users were served again while it held";
-    let mitigated = add(registry, "attack_mitigated", help, Some(Unit::Seconds));
+    let mitigated = all.add("attack_mitigated", help, Some(Unit::Seconds));
     let help = "Longest time from the end of the fault until users were served again";
-    let recovered = add(registry, "attack_recovered", help, Some(Unit::Seconds));
+    let recovered = all.add("attack_recovered", help, Some(Unit::Seconds));
     let help = "Longest time from the start of the fault until an alert told of it";
-    let detected = add(registry, "attack_detected", help, Some(Unit::Seconds));
-    let judged =
-        add(registry, "objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
-    let requests = add(
-        registry,
+    let detected = all.add("attack_detected", help, Some(Unit::Seconds));
+    let judged = all.add("objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
+    let requests = all.add(
         "objective_requests",
         "Requests, or samples of a source, that the figure of an objective rests on",
         None,
     );
     let help =
         "Share that an objective is about: measured, and the ends of the range that its verdict rests on";
-    let share = add(registry, "objective", help, Some(Unit::Other("ratio".to_owned())));
+    let share = all.add("objective", help, Some(Unit::Other("ratio".to_owned())));
     let help =
         "Time that an objective is about: measured, and the ends of the range that its verdict rests on";
-    let time = add(registry, "objective", help, Some(Unit::Seconds));
+    let time = all.add("objective", help, Some(Unit::Seconds));
     let help = "Number of a source that an objective is about, in the unit of its query";
-    let number = add(registry, "objective_value", help, None);
+    let number = all.add("objective_value", help, None);
     let help =
         "Share of the error budget of an objective that an attack burnt: measured, and the ends of its range";
-    let burnt = add(registry, "objective_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
+    let burnt = all.add("objective_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
     for attack in attacks {
         let Some(word) = attack.verdict else { continue };
         let at = [of[0], of[1], ("attack", attack.name.as_str())];
-        verdict.verdict(&at, word);
+        verdict(&verdicts, &at, word);
         score.set_known(&at, attack.score.map(f64::from));
         mitigated.set_known(&at, attack.longest(|figure| figure.mitigated_us).map(seconds));
         recovered.set_known(&at, attack.longest(|figure| figure.recovered_us).map(seconds));
         detected.set_known(&at, attack.detected_us().map(seconds));
         for objective in &attack.objectives {
             let at = [at[0], at[1], at[2], ("objective", objective.name.as_str())];
-            judged.verdict(&at, objective.verdict);
+            verdict(&judged, &at, objective.verdict);
             requests.set(&at, objective.measured.samples as f64);
             let (gauges, scale) = match objective.measured.unit {
                 card::Unit::Share => (&share, 1.0),
