@@ -33,6 +33,7 @@ const LAST: Duration = Duration::from_secs(1);
   firedrill serve --no-link --behind-tls https://drills.example
   firedrill serve link --as bob --role operator
   firedrill serve --start-gamedays --as room
+  firedrill serve --metrics 127.0.0.1:9788
 
 It prints a link that logs in as an admin, once, within 15 minutes. It shows the runs whose logs are in the directory, takes notes, and halts
 those that go on on this machine as the same user (as root, of all users). With --start-gamedays it also starts game days at their time,
@@ -51,6 +52,9 @@ pub(super) struct Args {
     /// The folder of game days, whose slots are shown
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     gamedays: PathBuf,
+    /// The address on which metrics for a Prometheus are shown to whoever asks (/metrics)
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
     /// Start the slots of these game days at their time, with the certificate of --pki and --as
     #[arg(long)]
     start_gamedays: bool,
@@ -131,6 +135,7 @@ fn schedule(args: &Args) -> Schedule {
 async fn serve(args: &Args) -> Result<()> {
     let options = Options {
         listen: args.listen,
+        metrics: args.metrics,
         reports: args.reports.reports.clone(),
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
@@ -146,6 +151,9 @@ async fn serve(args: &Args) -> Result<()> {
     };
     let room = Room::open(options, Arc::new(program)).await?;
     outln!("the control room listens on {}; people open {}", room.address(), room.origin());
+    if let Some(address) = room.metrics() {
+        errln!("metrics are at http://{address}/metrics");
+    }
     errln!("head of its audit log: {}", room.head());
     if !args.no_link {
         let name = login_name().and_then(|name| person(&name).ok()).unwrap_or_else(|| "admin".to_owned());

@@ -65,15 +65,7 @@ impl Room {
 
     /// Sends a request, and reads the whole answer.
     pub(crate) fn ask(&self, head: &str, body: &str) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(stream, "{head}Host: {}\r\nConnection: close\r\n\r\n{body}", self.address).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
-        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let status = head.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a status");
-        Answer { status, head, body: unchunked(&bytes[end + 4..], &bytes[..end]) }
+        ask(&self.address, head, body)
     }
 
     pub(crate) fn get(&self, path: &str, cookie: &str) -> Answer {
@@ -114,6 +106,19 @@ impl Room {
         let _ = kill_process(Pid::from_child(&self.child), signal);
         let _ = self.child.wait();
     }
+}
+
+/// Sends a request to an address, and reads the whole answer.
+pub(crate) fn ask(address: &str, head: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "{head}Host: {address}\r\nConnection: close\r\n\r\n{body}").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer");
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a status");
+    Answer { status, head, body: unchunked(&bytes[end + 4..], &bytes[..end]) }
 }
 
 impl Drop for Room {

@@ -4,6 +4,7 @@
 
 mod gamedays;
 mod logins;
+mod metrics;
 #[path = "../common/output.rs"]
 mod output;
 mod pages;

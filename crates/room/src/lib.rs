@@ -8,6 +8,7 @@ mod audit;
 mod clock;
 mod error;
 mod live;
+mod metrics;
 mod newest;
 mod options;
 mod outside;

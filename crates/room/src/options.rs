@@ -7,6 +7,8 @@ use std::{net::SocketAddr, path::PathBuf};
 pub struct Options {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address on which metrics are shown to whoever asks; `None` shows them nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The directory of runs.
     pub reports: PathBuf,
     /// The folder of the state.

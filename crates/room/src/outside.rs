@@ -40,6 +40,8 @@ pub struct Slot {
     pub told: String,
     /// Whether it is held.
     pub held: bool,
+    /// Its start, in seconds since 1970.
+    pub starts_s: i64,
     /// The people whose agreement is asked for.
     pub asks: Vec<String>,
     /// Those of them who have agreed.
@@ -57,8 +59,10 @@ pub struct HeldSlot {
     pub at: String,
     /// Its result, or the reason why it was not held.
     pub told: String,
-    /// Whether it goes on.
-    pub goes_on: bool,
+    /// Its state in a word: `goes-on`, `ended`, `not-held`, `missed` or `died`.
+    pub state: &'static str,
+    /// Its exit code, if it has ended.
+    pub exit: Option<u8>,
     /// The folders of its runs.
     pub runs: Vec<String>,
 }
@@ -107,6 +111,9 @@ pub trait Outside: Send + Sync + 'static {
     /// # Errors
     /// They cannot be read: in words for people.
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
+
+    /// Returns the time at which this server, or another with this directory of runs, looked last for slots to start, in seconds since 1970.
+    fn looked_s(&self) -> Option<i64>;
 
     /// Writes what a person decides about a slot, and returns the state of the slot in words.
     ///

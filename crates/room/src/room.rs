@@ -10,6 +10,7 @@ use crate::{
     clock::now_s,
     error::RoomError,
     live::{feed::Feeds, places::Places},
+    metrics,
     newest::Newest,
     options::Options,
     outside::Outside,
@@ -27,6 +28,8 @@ const ORIGIN: &str = "origin";
 pub struct Room {
     pub(crate) app: Arc<App>,
     listener: TcpListener,
+    /// The listener for metrics, and its address.
+    metrics: Option<(TcpListener, SocketAddr)>,
     address: SocketAddr,
     head: Head,
     _lock: File,
@@ -43,6 +46,15 @@ impl Room {
         let failed = |source| RoomError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let metrics = match options.metrics {
+            Some(address) => {
+                let failed = |source| RoomError::Listen { address, source };
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                Some((listener, address))
+            }
+            None => None,
+        };
         let origin = options.public.clone().unwrap_or_else(|| format!("http://{address}"));
         // Cookies of a machine are shared by all its ports.
         let cookie = match options.public {
@@ -50,7 +62,7 @@ impl Room {
             None => format!("firedrill-{}", address.port()),
         };
         store.set(ORIGIN, &origin)?;
-        let head = started(&audit, &address)?;
+        let head = started(&audit, &address, metrics.as_ref().map(|(_, address)| address))?;
         let runs = Runs::of(&options.reports, options.reading);
         let (tries, newest, feeds, places) =
             (Tries::default(), Newest::default(), Feeds::default(), Places::default());
@@ -71,13 +83,19 @@ impl Room {
         // The first page does not wait for it. What is wrong with the runs is told by the pages.
         let reader = Arc::clone(&app);
         let _read = tokio::task::spawn_blocking(move || reader.runs.with(|_| Ok(()))).await;
-        Ok(Self { app, listener, address, head, _lock: lock })
+        Ok(Self { app, listener, metrics, address, head, _lock: lock })
     }
 
     /// Returns the address that it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address of the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Returns the origin of the pages.
@@ -94,15 +112,20 @@ impl Room {
 
     /// Serves until the future is dropped.
     pub async fn serve(self) {
-        accept(self.listener, router(self.app)).await;
+        let pages = accept(self.listener, router(Arc::clone(&self.app)));
+        match self.metrics {
+            Some((listener, _)) => _ = tokio::join!(pages, accept(listener, metrics::router(self.app))),
+            None => pages.await,
+        }
     }
 }
 
-fn started(audit: &Audit, address: &SocketAddr) -> Result<Head, RoomError> {
+fn started(audit: &Audit, address: &SocketAddr, metrics: Option<&SocketAddr>) -> Result<Head, RoomError> {
+    let metrics = metrics.map_or_else(String::new, |metrics| format!(", metrics on {metrics}"));
     let deed = Deed {
         via: "server".to_owned(),
         what: "start",
-        outcome: format!("firedrill {} listens on {address}", env!("CARGO_PKG_VERSION")),
+        outcome: format!("firedrill {} listens on {address}{metrics}", env!("CARGO_PKG_VERSION")),
         ..Deed::default()
     };
     written(audit, &deed)

@@ -29,6 +29,10 @@ impl Outside for Willing {
         Ok(Vec::new())
     }
 
+    fn looked_s(&self) -> Option<i64> {
+        None
+    }
+
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
         Err("there are no game days".to_owned())
     }
@@ -38,6 +42,7 @@ impl Outside for Willing {
 pub(crate) async fn app(home: &Path, outside: Arc<dyn Outside>) -> Arc<App> {
     let options = Options {
         listen: ([127, 0, 0, 1], 0).into(),
+        metrics: None,
         reports: home.join("reports"),
         state: home.join("room"),
         public: None,

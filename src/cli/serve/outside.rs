@@ -16,6 +16,7 @@ use firedrill_wire::{
 };
 use jiff::Timestamp;
 
+use super::schedule::looked;
 use crate::{
     cli::{
         calendar::{events, found},
@@ -77,13 +78,21 @@ impl Outside for Program {
             .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
         let held = records.into_iter().map(|record| HeldSlot {
             told: words(&record).1,
-            goes_on: record.state == State::GoesOn,
+            state: words(&record).0,
+            exit: match record.state {
+                State::Ended(exit) => Some(exit),
+                _ => None,
+            },
             runs: record.runs().map(str::to_owned).collect(),
             at: record.at().get(..16).unwrap_or_default().replace('T', " "),
             gameday: record.gameday,
             slot: record.slot,
         });
         Ok(held.collect())
+    }
+
+    fn looked_s(&self) -> Option<i64> {
+        Some(looked(&self.reports)?.as_second())
     }
 
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
@@ -144,7 +153,7 @@ impl Program {
 
     fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Option<Slot> {
         let [local, utc, mut told] = cells(gameday, slot).try_into().ok()?;
-        let civil = slot.civil_text();
+        let (civil, starts_s) = (slot.civil_text(), slot.starts().timestamp().as_second());
         let mut add = |text: &str| {
             if !told.is_empty() {
                 told.push_str("; ");
@@ -171,6 +180,16 @@ impl Program {
             },
             (Ok(None), None) => {}
         }
-        Some(Slot { gameday: gameday.name.clone(), slot: civil, local, utc, told, held, asks, agreed })
+        Some(Slot {
+            gameday: gameday.name.clone(),
+            slot: civil,
+            local,
+            utc,
+            told,
+            held,
+            starts_s,
+            asks,
+            agreed,
+        })
     }
 }

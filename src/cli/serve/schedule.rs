@@ -45,11 +45,11 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Starts slots from now on, in a thread of its own, as long as the process lives.
     pub(super) fn start(self) -> io::Result<()> {
-        let looked = self.reports.join(record::FOLDER).join(LOOKED);
+        let path = self.reports.join(record::FOLDER).join(LOOKED);
         fs::create_dir_all(self.reports.join(record::FOLDER))?;
         let now = Timestamp::now();
         // Without a look before, no slot was missed.
-        let mut since = read(&looked).unwrap_or(now).max(now.checked_sub(BACK).unwrap_or(now));
+        let mut since = looked(&self.reports).unwrap_or(now).max(now.checked_sub(BACK).unwrap_or(now));
         thread::Builder::new().name("schedule".to_owned()).spawn(move || {
             let zones = firedrill_gameday::zones();
             let mut told = String::new();
@@ -58,8 +58,8 @@ impl Schedule {
                 let next = self.look(&zones, since, now, &mut told);
                 // A clock that was set back makes nothing due again.
                 since = since.max(now);
-                if let Err(error) = replace(&looked, since.to_string().as_bytes(), USUAL) {
-                    errln!("warning: {} cannot be written: {error}", looked.display());
+                if let Err(error) = replace(&path, since.to_string().as_bytes(), USUAL) {
+                    errln!("warning: {} cannot be written: {error}", path.display());
                 }
                 let wait = next.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
                 thread::sleep(Duration::try_from(wait).unwrap_or_default());
@@ -168,8 +168,9 @@ impl Schedule {
     }
 }
 
-fn read(looked: &Path) -> Option<Timestamp> {
-    fs::read_to_string(looked).ok()?.trim().parse().ok()
+/// Returns the time at which somebody looked last for slots to start.
+pub(super) fn looked(reports: &Path) -> Option<Timestamp> {
+    fs::read_to_string(reports.join(record::FOLDER).join(LOOKED)).ok()?.trim().parse().ok()
 }
 
 /// Returns the time at which a file was changed last.

@@ -138,6 +138,10 @@ mod tests {
             Willing.held()
         }
 
+        fn looked_s(&self) -> Option<i64> {
+            Willing.looked_s()
+        }
+
         fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
             Willing.decide(gameday, slot, by, decision)
         }

@@ -1,0 +1,128 @@
+//! `/metrics` on an address of its own: runs, findings and game days as gauges for a Prometheus. Nobody logs in there, and nothing can be done
+//! there.
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::{Router, extract::State, middleware::from_fn_with_state, response::Response, routing::get};
+use firedrill_history::{Filter, State as Standing};
+use firedrill_judge::gauges::{Exposition, Unit};
+
+use crate::{
+    app::App,
+    runs::{Course, LOG, find, open_file},
+    web::{
+        answer::{Answer, typed},
+        guard::guard,
+        who::slow,
+    },
+};
+
+/// Number of the newest runs among which the last one of each scenario is looked for.
+const NEWEST: usize = 1_000;
+/// The type of the OpenMetrics text format.
+const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Returns the routes of that address.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
+        .with_state(app)
+}
+
+/// `GET /metrics`
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Answer> {
+    slow(&app, |app| Ok(typed(TYPE, text(app)?))).await
+}
+
+fn text(app: &App) -> Result<String, Answer> {
+    let mut all = Exposition::default();
+    runs(app, &mut all)?;
+    scenarios(app, &mut all)?;
+    gamedays(app, &mut all)?;
+    Ok(all.text())
+}
+
+/// The runs that go on.
+fn runs(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+    let going_on = app.runs.going_on()?;
+    let courses = going_on.iter().filter_map(|entry| {
+        let log = find(app.runs.reports(), &entry.folder)?.join(LOG);
+        open_file(&log).ok()?;
+        Course::read(&log).ok()
+    });
+    let in_force: usize = courses.map(|course| course.in_force().count()).sum();
+    all.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
+    all.add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
+        .set(&[], in_force as f64);
+    let findings = app.runs.with(|history| history.findings())?;
+    let open = findings.all.iter().filter(|finding| finding.state == Standing::Open).count();
+    all.add("findings_open", "Findings that no later run has shown to be right", None).set(&[], open as f64);
+    Ok(())
+}
+
+/// The last run of each scenario that has ended, in each environment.
+fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+    let started = all.add(
+        "scenario_last_run_timestamp",
+        "Start of the last run of a scenario that has ended",
+        Some(Unit::Seconds),
+    );
+    let exit = all.add(
+        "scenario_last_exit_code",
+        "Exit code of that run: 0 held, 1 violated, 3 unknown, 6 something may not have been put back",
+        None,
+    );
+    let score = all.add("scenario_last_score", "Score of that run, 0 to 100", None);
+    let mut seen = HashSet::new();
+    let page = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
+    for entry in page.entries.iter().filter(|entry| entry.ended) {
+        let Some(name) = &entry.scenario else { continue };
+        let environment = entry.environment.as_deref().unwrap_or_default();
+        if seen.insert((name, environment)) {
+            let labels = [("scenario", name.as_str()), ("environment", environment)];
+            started.set(&labels, entry.at_s as f64);
+            exit.set_known(&labels, entry.exit.map(f64::from));
+            score.set_known(&labels, entry.score.map(f64::from));
+        }
+    }
+    Ok(())
+}
+
+/// The next start of each game day, and its last one.
+fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+    let calendar = app.newest.calendar(&*app.outside);
+    let next = all.add(
+        "gameday_next_start_timestamp",
+        "Next start of a game day that is neither skipped nor closed",
+        Some(Unit::Seconds),
+    );
+    let mut seen = HashSet::new();
+    for slot in calendar.slots.iter().filter(|slot| slot.held) {
+        if seen.insert(&slot.gameday) {
+            next.set(&[("gameday", &slot.gameday)], slot.starts_s as f64);
+        }
+    }
+    let state = all.add(
+        "gameday_last",
+        "1; the state says how the last start of a game day went: goes-on, ended, not-held, missed or died",
+        None,
+    );
+    let exit =
+        all.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
+    let held = app.outside.held().map_err(|why| Answer::failed(&std::io::Error::other(why)))?;
+    let mut seen = HashSet::new();
+    for one in &held {
+        if seen.insert(&one.gameday) {
+            state.set(&[("gameday", &one.gameday), ("state", one.state)], 1.0);
+            exit.set_known(&[("gameday", &one.gameday)], one.exit.map(f64::from));
+        }
+    }
+    let look = all.add(
+        "schedule_last_look_timestamp",
+        "Time at which a control room looked last for slots to start",
+        Some(Unit::Seconds),
+    );
+    look.set_known(&[], app.outside.looked_s().map(|at_s| at_s as f64));
+    Ok(())
+}

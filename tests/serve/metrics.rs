@@ -1,0 +1,93 @@
+//! The address of metrics: what a Prometheus reads there, by its own checker, and the rules for it.
+
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
+
+use super::{room::ask, *};
+
+#[test]
+fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
+    let (folder, plain) = start();
+    assert_eq!(plain.get("/metrics", "").status, 404, "not among the pages");
+    drop(plain);
+    let folder = folder.path();
+    fs::create_dir_all(folder.join("gamedays")).unwrap();
+    let records = folder.join("reports/.gamedays/friday");
+    for (age, slot, line) in [
+        (2, "2026-11-20T14:00", r#"{"v":1,"at":"2026-11-20T14:00:00.100Z","event":"ended","exit":1}"#),
+        (
+            1,
+            "2026-11-27T14:00",
+            r#"{"v":1,"at":"2026-11-27T14:02:00.100Z","event":"missed","why":"nobody ran"}"#,
+        ),
+    ] {
+        fs::create_dir_all(records.join(slot)).unwrap();
+        let file = records.join(slot).join("record.jsonl");
+        fs::write(&file, format!("{line}\n")).unwrap();
+        let at = SystemTime::now() - Duration::from_secs(age * 86_400);
+        fs::File::open(file).unwrap().set_modified(at).unwrap();
+    }
+    fs::write(folder.join("reports/.gamedays/looked"), "2026-11-27T14:02:00Z").unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let day = format!(
+        "schema = 1\nname = \"daily\"\nscenarios = [\"{root}/scenarios/single-host.toml\"]\nfleet = \"{root}/scenarios/fleet.toml\"\n\
+         schedule = {{ cron = \"0 14 * * *\", zone = \"UTC\" }}\n"
+    );
+    fs::write(folder.join("gamedays/daily.toml"), day).unwrap();
+    let _room = Room::start(FIREDRILL, folder, &["--metrics", "127.0.0.1:0"]);
+    let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
+    let address =
+        audit.split_once("metrics on ").expect("it says where its metrics are").1.split('"').next().unwrap();
+    let metrics = |path: &str| ask(address, &format!("GET {path} HTTP/1.1\r\n"), "");
+    let answer = metrics("/metrics");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = answer.text();
+    for line in [
+        "firedrill_runs_going_on{} 0",
+        "firedrill_faults_in_force{} 0",
+        "firedrill_scenario_last_exit_code{scenario=\"demo\",environment=\"demo\"} 0",
+        "firedrill_gameday_last{gameday=\"friday\",state=\"missed\"} 1",
+        "firedrill_schedule_last_look_timestamp_seconds{} 1795788120",
+    ] {
+        assert!(text.lines().any(|one| one.starts_with(line)), "{line}:\n{text}");
+    }
+    let next = text
+        .lines()
+        .find(|line| line.starts_with("firedrill_gameday_next_start_timestamp_seconds{gameday=\"daily\"}"));
+    let next = next.unwrap().rsplit(' ').next().unwrap().trim_end_matches(".0").parse::<u64>().unwrap();
+    assert_eq!(next % 86_400, 14 * 3600, "{text}");
+    assert!(!text.contains("firedrill_gameday_last_exit_code"), "the last start did not end:\n{text}");
+    for path in ["/", "/runs", "/calendar", "/audit", "/login"] {
+        assert_eq!(metrics(path).status, 404, "{path} is no page there");
+    }
+    checked(&["check", "metrics"], &text);
+}
+
+#[test]
+fn the_rules_are_right() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/prometheus-rules.yml");
+    checked(&["check", "rules", rules.to_str().unwrap()], "");
+    checked(&["test", "rules", rules.with_file_name("prometheus-rules-test.yml").to_str().unwrap()], "");
+}
+
+/// Lets Prometheus' own tool check something.
+fn checked(words: &[&str], input: &str) {
+    use std::io::Write as _;
+    let tool = Command::new("promtool")
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    match tool {
+        Ok(mut tool) => {
+            tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            let checked = tool.wait_with_output().unwrap();
+            assert!(checked.status.success(), "{checked:?}\n{input}");
+        }
+        Err(_) => eprintln!("skipped: promtool is not installed (tests/packages.sh metrics)"),
+    }
+}
