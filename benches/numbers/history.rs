@@ -55,7 +55,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 /// Writes the runs; returns the size of one log in bytes.
-fn make(folder: &Path, reports: &Path) -> Result<usize, Failure> {
+pub(crate) fn make(folder: &Path, reports: &Path) -> Result<usize, Failure> {
     let mut drill = Drill::one();
     drill.vantages.truncate(1);
     drill.write(folder, RUN, |_, _| {});

@@ -16,8 +16,12 @@ mod packets;
 mod place;
 mod prober;
 mod procs;
+#[expect(dead_code, clippy::unwrap_used, reason = "a helper of tests, of which a part is measured")]
+#[path = "../../tests/common/room.rs"]
+mod room;
 mod say;
 mod scale;
+mod serve;
 mod statsd;
 
 use std::process::{Command, ExitCode};
@@ -32,7 +36,7 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
     Section { name: "scale", about: "firedrill check on large fleets, the whole process", run: scale::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
@@ -43,6 +47,7 @@ const SECTIONS: [Section; 12] = [
     Section { name: "queues", about: "packets by a queue in user space", run: packets::queues },
     Section { name: "logs", about: "the log of a long game day, and its report", run: logs::run },
     Section { name: "history", about: "the history of 10,000 runs", run: history::run },
+    Section { name: "serve", about: "the control room over 10,000 runs", run: serve::run },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
     Section { name: "statsd", about: "packets of StatsD that are heard", run: statsd::run },
 ];
