@@ -1,7 +1,8 @@
-//! Files of people and programs: texts are read within bounds, files are replaced as a whole, and locks are waited for up to a moment.
+//! Files of people and programs: texts are read within bounds, files are replaced as a whole, and regular files are opened among links and pipes, and locks are waited for up to a moment.
 //!
 //! Never knows what a file means.
 
 pub mod lock;
+pub mod regular;
 pub mod text;
 pub mod whole;

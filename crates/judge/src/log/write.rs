@@ -5,17 +5,16 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::Write as _,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use firedrill_files::lock;
+use firedrill_files::{lock, regular};
 use firedrill_probe::seconds::encode;
 use firedrill_wire::probe::Bin;
-use rustix::fs::{Mode, OFlags};
 
 use super::{Event, Log, LogError, Record, measured::Place, pending::Pending, read};
 
@@ -227,14 +226,7 @@ const fn waits_for_bins(event: &Event) -> bool {
 /// Whether a program is writing this log and therefore holds its lock. Follows no link, and does not wait for the writer of a pipe.
 #[must_use]
 pub fn is_written(path: &Path) -> bool {
-    open(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Opens a regular file, and nothing else.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    regular::open(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Locks a log by `take`. While another program has it locked, waits until a moment at most.
@@ -327,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_pipe_in_place_of_a_log_is_not_written_and_not_waited_for() {
-        use rustix::fs::{CWD, FileType, mknodat};
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
         let folder = tempfile::tempdir().expect("folder");
         let pipe = folder.path().join("pipe");
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
