@@ -8,7 +8,12 @@ mod line;
 mod read;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use firedrill_wire::text::{NAME_MOST, clean};
 
 pub use agreed::{Agreement, Go, agree, agreed_by, agreements, go};
 pub use line::{Event, Line};
@@ -23,6 +28,8 @@ const FILE: &str = "record.jsonl";
 const AGREED: &str = "agreed.jsonl";
 /// The file that has the output of the program that holds a slot, where a server started it.
 pub const OUTPUT: &str = "output.txt";
+/// The names of records of starts by hand begin with this.
+pub const BY_HAND: &str = "by-hand-";
 /// The name that stands for a start by hand, which has no slot, where people agree to it.
 pub const NOW: &str = "now";
 /// Maximum size of a file that is read, in bytes.
@@ -32,15 +39,18 @@ const MOST_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// One of the names cannot be that of a folder.
-pub fn folder(reports: &Path, gameday: &str, slot: &str) -> Result<PathBuf, String> {
+pub fn folder(reports: &Path, gameday: &str, slot: &str) -> io::Result<PathBuf> {
     let fits = |name: &str| {
         !name.is_empty()
-            && name.len() <= 100
+            && name.len() <= NAME_MOST
             && !name.starts_with('.')
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte))
     };
     match [gameday, slot].into_iter().find(|name| !fits(name)) {
-        Some(name) => Err(format!("`{}` names no slot", firedrill_wire::text::clean(name, 40))),
+        Some(name) => {
+            let why = format!("`{}` names no slot", clean(name, 40));
+            Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+        }
         None => Ok(reports.join(FOLDER).join(gameday).join(slot)),
     }
 }

@@ -2,17 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
-use firedrill_files::text;
+use firedrill_files::regular;
 use firedrill_wire::Span;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AGREED, MOST_BYTES, folder, line::VERSION, write::written};
+use super::{AGREED, BY_HAND, MOST_BYTES, NOW, folder, line::VERSION, read::all, write::written};
 use crate::{file::GoNoGo, gameday::Gameday};
 
 /// An agreement, or its withdrawal.
@@ -35,7 +35,7 @@ pub struct Go {
     pub agreed: Vec<String>,
     /// The number of people who are asked for.
     pub people: u32,
-    /// The people who may still agree, each with a role.
+    /// The people who may still agree, each with the roles that are asked.
     pub missing: Vec<(String, String)>,
 }
 
@@ -72,15 +72,27 @@ pub fn agree(
     (by, go): (&str, bool),
     now: Timestamp,
 ) -> io::Result<()> {
-    let folder =
-        folder(reports, gameday, slot).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+    let folder = folder(reports, gameday, slot)?;
     fs::create_dir_all(&folder)?;
+    let mut file = regular::append(&folder.join(AGREED))?;
+    let mut text = String::from_utf8_lossy(&content(&file)?).into_owned();
+    // A torn line must not take this one with it.
+    text = if text.is_empty() || text.ends_with('\n') { String::new() } else { "\n".to_owned() };
     let agreement = Agreement { v: VERSION, at: written(now), by: by.to_owned(), go };
-    let mut line = serde_json::to_vec(&agreement)?;
-    line.push(b'\n');
-    let mut file = OpenOptions::new().append(true).create(true).open(folder.join(AGREED))?;
-    file.write_all(&line)?;
+    text += &serde_json::to_string(&agreement)?;
+    text.push('\n');
+    file.write_all(text.as_bytes())?;
     file.sync_data()
+}
+
+/// Reads all of a file of agreements.
+fn content(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("it has more than {MOST_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// Writes the agreement of a person to a slot, or its withdrawal, and returns the state of all agreements for people.
@@ -117,23 +129,37 @@ pub fn agreed_by(
     let failed = |error: io::Error| format!("the agreement cannot be written: {error}");
     agree(reports, (&gameday.name, slot), (by, is_go), now).map_err(failed)?;
     let all = agreements(reports, &gameday.name, slot).map_err(failed)?;
+    let own = all.iter().rev().find(|one| one.by == by);
+    if own.is_none_or(|own| own.go != is_go) {
+        return Err("the agreement was written and cannot be read again".to_owned());
+    }
     Ok(go(wanted, &gameday.roles, &all, starts.max(now)).words())
 }
 
-/// Reads the agreements to a slot, in the order of time. A line that cannot be read, or is of another version, is left out.
+/// Reads the agreements to a slot, in the order of time. A line that cannot be read, or is of another version, is left out. An agreement
+/// to a start by hand counts for one start: those before the last one are left out.
 ///
 /// # Errors
 /// The file is there and cannot be read, or the names are those of no slot.
 pub fn agreements(reports: &Path, gameday: &str, slot: &str) -> io::Result<Vec<Agreement>> {
-    let folder =
-        folder(reports, gameday, slot).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-    let path = folder.join(AGREED);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = text::read(&path, MOST_BYTES).map_err(io::Error::other)?.text;
+    let file = match regular::open(&folder(reports, gameday, slot)?.join(AGREED)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    let text = content(&file)?;
+    let text = String::from_utf8_lossy(&text);
     let all = text.lines().filter_map(|line| serde_json::from_str::<Agreement>(line).ok());
-    Ok(all.filter(|one| one.v == VERSION).collect())
+    let all = all.filter(|one| one.v == VERSION);
+    let last = if slot == NOW { last_by_hand(reports, gameday)? } else { None };
+    Ok(all.filter(|one| last.as_ref().is_none_or(|last| one.at > *last)).collect())
+}
+
+/// Returns the time of the last start by hand that began.
+fn last_by_hand(reports: &Path, gameday: &str) -> io::Result<Option<String>> {
+    let records = all(reports, usize::MAX)?;
+    let by_hand =
+        records.iter().filter(|record| record.gameday == gameday && record.slot.starts_with(BY_HAND));
+    Ok(by_hand.filter_map(|record| record.begun()).max().map(str::to_owned))
 }
 
 /// Decides whether a start at `starts` may go ahead. An agreement counts from its time until it expires, if its person has one of the
@@ -158,7 +184,10 @@ pub fn go(
     for role in &wanted.of {
         let Some(person) = roles.get(role) else { continue };
         if !counts(person) {
-            go.missing.push((person.clone(), role.clone()));
+            match go.missing.iter_mut().find(|(missing, _)| missing == person) {
+                Some((_, roles)) => *roles += &format!(", {role}"),
+                None => go.missing.push((person.clone(), role.clone())),
+            }
         } else if !go.agreed.contains(person) {
             go.agreed.push(person.clone());
         }

@@ -1,12 +1,13 @@
 //! Reads records.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
-    path::Path,
+    fs::{self, TryLockError},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
 };
 
-use firedrill_files::text;
+use firedrill_files::regular;
+use firedrill_wire::text::{TEXT_MOST, clean};
 
 use super::{
     FILE, FOLDER, MOST_BYTES, folder,
@@ -20,8 +21,10 @@ pub struct Record {
     pub gameday: String,
     /// The civil time of the slot, or the name of a start by hand.
     pub slot: String,
-    /// Its lines. A line that cannot be read, or is of another version, is left out.
+    /// Its lines.
     pub lines: Vec<Line>,
+    /// Number of further lines: torn, or of another version.
+    pub left_out: usize,
     /// Its state.
     pub state: State,
 }
@@ -37,8 +40,10 @@ pub enum State {
     NotHeld(String),
     /// Nobody started it at its time, for this reason.
     Missed(String),
-    /// The program that held it died: the record has no end, and nobody writes it.
+    /// The record has no end, and no program writes it.
     Died,
+    /// The record cannot be read, for this reason.
+    Unreadable(String),
 }
 
 impl Record {
@@ -48,6 +53,19 @@ impl Record {
             Event::RunBegun { run, .. } => Some(run.as_str()),
             _ => None,
         })
+    }
+
+    /// Returns the time at which a program began to hold it, RFC 3339 UTC; `None` if none did.
+    #[must_use]
+    pub fn begun(&self) -> Option<&str> {
+        let mut begun = self.lines.iter().filter(|line| matches!(line.event, Event::Begun { .. }));
+        begun.next().map(|line| line.at.as_str())
+    }
+
+    /// Whether it is known that no run of it began.
+    #[must_use]
+    pub fn touched_nothing(&self) -> bool {
+        self.left_out == 0 && self.runs().next().is_none() && !matches!(self.state, State::Unreadable(_))
     }
 
     /// Returns the time of its first line, RFC 3339 UTC; empty if it has none.
@@ -60,36 +78,36 @@ impl Record {
 /// Reads the record of a slot; `None` if it has none.
 ///
 /// # Errors
-/// It cannot be read, or the names are those of no slot.
+/// The names are those of no slot.
 pub fn of_slot(reports: &Path, gameday: &str, slot: &str) -> io::Result<Option<Record>> {
-    let folder =
-        folder(reports, gameday, slot).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-    read(&folder.join(FILE), gameday, slot)
+    Ok(read(&folder(reports, gameday, slot)?.join(FILE), gameday, slot))
 }
 
-/// Reads the newest records, at most `most`, the newest first. Records that cannot be read are left out.
+/// Reads the newest records, at most `most`, the newest first.
 ///
 /// # Errors
 /// The folder of records is there and cannot be listed.
 pub fn all(reports: &Path, most: usize) -> io::Result<Vec<Record>> {
     let mut found = Vec::new();
-    for (gameday, folder) in names(&reports.join(FOLDER))? {
-        for (slot, folder) in names(&folder)? {
+    for (gameday, in_it) in names(&reports.join(FOLDER))? {
+        // A folder that cannot be listed hides no other.
+        for (slot, in_it) in names(&in_it).unwrap_or_default() {
+            let is_name = folder(reports, &gameday, &slot).is_ok();
             // The time of the file stands for that of its last event, so that only the newest are read.
-            let Ok(about) = fs::symlink_metadata(folder.join(FILE)) else { continue };
-            let changed = about.modified()?;
-            found.push((changed, gameday.clone(), slot, folder));
+            let about = fs::symlink_metadata(in_it.join(FILE)).ok();
+            if let Some(changed) = about.filter(|_| is_name).and_then(|about| about.modified().ok()) {
+                found.push((changed, gameday.clone(), slot, in_it));
+            }
         }
     }
     found.sort_by(|one, other| other.cmp(one));
-    let read = found
-        .into_iter()
-        .filter_map(|(_, gameday, slot, folder)| read(&folder.join(FILE), &gameday, &slot).ok().flatten());
+    let read =
+        found.into_iter().filter_map(|(_, gameday, slot, in_it)| read(&in_it.join(FILE), &gameday, &slot));
     Ok(read.take(most).collect())
 }
 
 /// Lists the folders in a folder, with their names. There are none if it does not exist.
-fn names(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -102,21 +120,68 @@ fn names(folder: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
     Ok(folders.collect())
 }
 
-fn read(path: &Path, gameday: &str, slot: &str) -> io::Result<Option<Record>> {
+fn read(path: &Path, gameday: &str, slot: &str) -> Option<Record> {
+    let (gameday, slot) = (gameday.to_owned(), slot.to_owned());
+    match content(path) {
+        Ok((text, is_locked)) => {
+            let (lines, left_out) = lines(&text);
+            let state = end(&lines).unwrap_or(if is_locked { State::GoesOn } else { State::Died });
+            Some(Record { gameday, slot, lines, left_out, state })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let state = State::Unreadable(error.to_string());
+            Some(Record { gameday, slot, lines: Vec::new(), left_out: 0, state })
+        }
+    }
+}
+
+/// Returns the text of a record, and whether a program writes it.
+fn content(path: &Path) -> io::Result<(String, bool)> {
+    let file = regular::open(path)?;
     // Asked before the text is read: a writer that ends in between has written its end.
-    let is_locked = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => matches!(file?.try_lock_shared(), Err(TryLockError::WouldBlock)),
-    };
-    let text = text::read(path, MOST_BYTES).map_err(io::Error::other)?.text;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    let lines: Vec<Line> = lines.filter(|line| line.v == VERSION).collect();
-    let end = lines.iter().rev().find_map(|line| match &line.event {
+    let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let mut bytes = Vec::new();
+    (&file).take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("it has more than {MOST_BYTES} bytes")));
+    }
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), is_locked))
+}
+
+/// Returns the lines of a record, and the number of those that were left out.
+pub(super) fn lines(text: &str) -> (Vec<Line>, usize) {
+    let all = text.lines().filter(|line| !line.trim().is_empty());
+    let read: Vec<Option<Line>> = all
+        .map(|line| serde_json::from_str::<Line>(line).ok().filter(|line| line.v == VERSION).map(cleaned))
+        .collect();
+    let left_out = read.iter().filter(|line| line.is_none()).count();
+    (read.into_iter().flatten().collect(), left_out)
+}
+
+/// Returns the last end, unless a program began after it.
+pub(super) fn end(lines: &[Line]) -> Option<State> {
+    lines.iter().fold(None, |end, line| match &line.event {
+        Event::Begun { .. } => None,
         Event::Ended { exit, .. } => Some(State::Ended(*exit)),
         Event::NotHeld { why } => Some(State::NotHeld(why.clone())),
         Event::Missed { why } => Some(State::Missed(why.clone())),
-        _ => None,
-    });
-    let state = end.unwrap_or(if is_locked { State::GoesOn } else { State::Died });
-    Ok(Some(Record { gameday: gameday.to_owned(), slot: slot.to_owned(), lines, state }))
+        Event::RunBegun { .. } | Event::ScenarioEnded { .. } => end,
+    })
+}
+
+/// Returns a line whose texts deceive on no terminal and no page: anybody who can write the directory can write a record.
+fn cleaned(mut line: Line) -> Line {
+    let clean = |text: &mut String| *text = clean(text, TEXT_MOST).into_owned();
+    clean(&mut line.at);
+    match &mut line.event {
+        Event::Begun { by, file, agreed } => {
+            [by, file].into_iter().for_each(clean);
+            agreed.iter_mut().for_each(clean);
+        }
+        Event::RunBegun { name, run, .. } => [name, run].into_iter().for_each(clean),
+        Event::ScenarioEnded { why, .. } | Event::Ended { why, .. } => why.iter_mut().for_each(clean),
+        Event::NotHeld { why } | Event::Missed { why } => clean(why),
+    }
+    line
 }

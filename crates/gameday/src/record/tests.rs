@@ -90,7 +90,7 @@ fn names_that_lead_elsewhere_are_no_slots() {
     for (gameday, slot) in
         [("..", SLOT), ("friday", "../../etc"), ("a/b", SLOT), ("", SLOT), ("friday", ".x")]
     {
-        let refused = folder(home.path(), gameday, slot).unwrap_err();
+        let refused = folder(home.path(), gameday, slot).unwrap_err().to_string();
         assert!(refused.contains("names no slot"), "{refused}");
         assert!(Writer::claim(home.path(), gameday, slot).is_err());
         assert!(agree(home.path(), (gameday, slot), ("a", true), at("2026-12-01T00:00:00Z")).is_err());
@@ -133,4 +133,103 @@ fn agreements_count_by_role_and_time_and_each_persons_last_word() {
     assert_eq!(agreed(&back).agreed, ["alice"]);
     let again = [("13:20:00", "bob", true), ("13:40:00", "alice", true), ("13:55:00", "bob", true)];
     assert!(agreed(&again).is_go(), "an agreement that would have expired is given again");
+}
+
+#[test]
+fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let state = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().state;
+    let now = at("2026-12-04T14:10:00Z");
+    let why = || "no control room ran".to_owned();
+    Writer::claim(home.path(), "friday", SLOT).unwrap().write(now, Event::Missed { why: why() }).unwrap();
+    assert!(matches!(Writer::claim(home.path(), "friday", SLOT), Err(NotClaimed::Taken)));
+    let mut late = Writer::claim_late(home.path(), "friday", SLOT).unwrap();
+    assert!(
+        matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)),
+        "somebody holds it"
+    );
+    let begun = Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new() };
+    late.write(now, begun).unwrap();
+    assert_eq!(state(), State::GoesOn);
+    late.write(now, ended(1)).unwrap();
+    drop(late);
+    assert_eq!(state(), State::Ended(1));
+    assert!(matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)), "it was held");
+    let mut skipped = Writer::claim_late(home.path(), "monday", SLOT).unwrap();
+    skipped.write(now, Event::NotHeld { why: why() }).unwrap();
+    drop(skipped);
+    assert!(
+        matches!(Writer::claim_late(home.path(), "monday", SLOT), Err(NotClaimed::Taken)),
+        "it was skipped"
+    );
+}
+
+#[test]
+fn records_that_cannot_be_read_are_told_and_wait_for_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |slot: &str| {
+        let folder = folder(home.path(), "friday", slot).unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        folder.join(FILE)
+    };
+    nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", path("link")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    fs::write(path("large"), "x".repeat(2 << 20)).unwrap();
+    fs::write(path("bytes"), b"\xff\xfe\n").unwrap();
+    fs::write(path("newer"), "{\"v\":2,\"at\":\"2027-01-01T00:00:00Z\",\"event\":\"ended\",\"exit\":0}\n")
+        .unwrap();
+    let records = all(home.path(), 10).unwrap();
+    assert_eq!(records.len(), 6);
+    for record in records {
+        let unreadable = matches!(record.state, State::Unreadable(_));
+        assert_eq!(
+            unreadable,
+            ["pipe", "link", "folder", "large"].contains(&record.slot.as_str()),
+            "{record:?}"
+        );
+        assert!(!record.touched_nothing(), "nobody knows: {record:?}");
+    }
+    fs::write(path("clean"), "{\"v\":1,\"at\":\"a\",\"event\":\"missed\",\"why\":\"\\u001b[31m\\u202e\"}\n")
+        .unwrap();
+    let State::Missed(why) = of_slot(home.path(), "friday", "clean").unwrap().unwrap().state else {
+        panic!()
+    };
+    assert!(!why.contains(['\u{1b}', '\u{202e}']), "{why:?}");
+}
+
+#[test]
+fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = folder(home.path(), "friday", NOW).unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(AGREED), b"\xff{\"v\":1,\"at\":\"2026").unwrap();
+    let now = at("2026-12-04T13:00:00Z");
+    agree(home.path(), ("friday", NOW), ("alice", true), now).unwrap();
+    let given = || agreements(home.path(), "friday", NOW).unwrap().len();
+    assert_eq!(given(), 1);
+    let mut record = Writer::claim(home.path(), "friday", "by-hand-20261204T130500.000Z").unwrap();
+    assert_eq!(given(), 1, "it has not begun");
+    let begun = Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new() };
+    record.write(at("2026-12-04T13:05:00Z"), begun).unwrap();
+    assert_eq!(given(), 0, "it was for that start");
+    agree(home.path(), ("friday", NOW), ("alice", true), at("2026-12-04T13:06:00Z")).unwrap();
+    assert_eq!(given(), 1);
+}
+
+#[test]
+fn a_torn_line_of_a_record_does_not_take_the_next_one_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let long = "n".repeat(150);
+    let mut record = Writer::claim(home.path(), &long, SLOT).unwrap();
+    record.write(at("2026-12-04T13:00:00Z"), ended(0)).unwrap();
+    assert_eq!(
+        of_slot(home.path(), &long, SLOT).unwrap().unwrap().state,
+        State::Ended(0),
+        "as long as names may be"
+    );
+    assert_eq!(
+        read::lines("{\"v\":1,\"at\"\n\n{\"v\":1,\"at\":\"a\",\"event\":\"ended\",\"exit\":6}\n").1,
+        1
+    );
 }
