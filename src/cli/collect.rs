@@ -9,7 +9,7 @@ use super::{
     reached::Reached,
     run::Conclusion,
     runs::history_beside,
-    signals::forwarded,
+    signals::{First, forwarded},
 };
 use crate::{
     log::{self, Event},
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let (runtime, screen) = (runtime()?, Box::new(screen::Plain::default()));
     let collecting = run::collect(&args.run, &reached.identity, &reached.operator, screen);
-    match collecting.and_then(|run| runtime.block_on(forwarded(run))) {
+    match collecting.and_then(|run| runtime.block_on(forwarded(run, &First::new()))) {
         Ok(_) => Conclusion::of_folder(&args.run, history_beside(&args.run))?.tell(args.json),
         Err(error) => super::run::broken(error, args.json),
     }

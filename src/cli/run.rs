@@ -17,7 +17,7 @@ use super::{
     output::{print_json, width},
     reached::Reached,
     runs::{history_of, refresh, with_findings},
-    signals::forwarded,
+    signals::{First, forwarded, noted},
 };
 use crate::{
     log::{self, RunOutcome},
@@ -91,15 +91,17 @@ pub(super) struct Settings {
 /// Runs a plan, retries it after `unknown` as often as it says, writes reports, prints the verdict.
 pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> Result<Exit> {
     let runtime = runtime()?;
-    let ended = try_and_try_again(&runtime, plan, reached, settings, &mut |_| {});
+    let stop = noted(&runtime);
+    let ended = try_and_try_again((&runtime, &stop), plan, reached, settings, &mut |_| {});
     // Remaining tasks are not waited for: everything important has ended, and a read from a terminal never ends.
     runtime.shutdown_background();
     ended
 }
 
-/// As [`execute`], in a runtime of the caller. `begun` is called with the folder of each try once its log exists.
+/// As [`execute`], in a runtime of the caller, which has noted the first signal. `begun` is called with the folder of each try once its log
+/// exists.
 pub(super) fn try_and_try_again(
-    runtime: &tokio::runtime::Runtime,
+    (runtime, stop): (&tokio::runtime::Runtime, &First),
     plan: &Plan,
     reached: &Reached,
     settings: &Settings,
@@ -113,7 +115,7 @@ pub(super) fn try_and_try_again(
     loop {
         let run = run::begin(plan.clone(), options(reached, settings, attempt));
         let run = run.inspect(|(handle, _)| begun(handle.folder()));
-        let finished = match run.and_then(|run| runtime.block_on(forwarded(run))) {
+        let finished = match run.and_then(|run| runtime.block_on(forwarded(run, stop))) {
             Ok(finished) => finished,
             Err(error) => {
                 return match before {
@@ -141,6 +143,10 @@ pub(super) fn try_and_try_again(
         }
         if conclusion.exit != Exit::Unknown || attempt >= tries {
             return conclusion.tell(settings.json);
+        }
+        if let Some(signal) = stop.get() {
+            errln!("unknown, and stopped by {signal}: it is not tried again");
+            return Ok(conclusion.tell(settings.json)?.worst(Exit::Stopped));
         }
         if !settings.json {
             conclusion.tell(false)?;

@@ -21,19 +21,26 @@ fn all() -> [(SignalKind, &'static str); 3] {
     ]
 }
 
-/// Waits for a run, and forwards each signal to it: the run puts everything back before it ends.
-pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>)) -> T {
+/// The first signal, by its name.
+pub(super) type First = OnceLock<&'static str>;
+
+/// Waits for a run, and forwards each signal to it: the run puts everything back before it ends. A signal that was noted before the run
+/// began ends it, too.
+pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>), noted: &First) -> T {
     for (kind, name) in all() {
         if let Ok(mut signals) = signal(kind) {
             let handle = handle.clone();
             tokio::spawn(async move { while signals.recv().await.is_some() && handle.halt(name) {} });
         }
     }
+    if let Some(signal) = noted.get() {
+        handle.halt(signal);
+    }
     run.await
 }
 
-/// Notes the first signal from now on, also between runs: its name. Runs get signals as well, by [`forwarded`].
-pub(super) fn noted(runtime: &Runtime) -> Arc<OnceLock<&'static str>> {
+/// Notes the first signal from now on, also between runs and tries. Runs get signals as well, by [`forwarded`].
+pub(super) fn noted(runtime: &Runtime) -> Arc<First> {
     let first = Arc::new(OnceLock::new());
     let _inside = runtime.enter();
     for (kind, name) in all() {

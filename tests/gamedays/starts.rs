@@ -77,16 +77,16 @@ fn without_enough_agreements_nothing_starts() {
         err(&eve)
     );
     let alice = day(folder, "alice", "agree", &["--now"]);
-    assert_eq!(out(&alice).trim(), "day of now: 1 of 2 agreed (alice); missing: bob (oncall)");
+    assert_eq!(out(&alice).trim(), "day, start by hand: 1 of 2 agreed (alice); missing: bob (oncall)");
     assert_eq!(
         out(&day(folder, "bob", "agree", &["--now"])).trim(),
-        "day of now: 2 of 2 agreed (alice, bob)"
+        "day, start by hand: 2 of 2 agreed (alice, bob)"
     );
     // The next condition: it never held in staging.
     let why = refused(folder);
     assert!(why.starts_with("promotion of stop-app1: missing: no run of these files in staging"), "{why}");
     let back = day(folder, "bob", "agree", &["--now", "--withdraw"]);
-    assert_eq!(out(&back).trim(), "day of now: 1 of 2 agreed (alice); missing: bob (oncall)");
+    assert_eq!(out(&back).trim(), "day, start by hand: 1 of 2 agreed (alice); missing: bob (oncall)");
     assert!(refused(folder).starts_with("no go: 1 of 2 agreed (alice)"));
     // An agreement to a start by hand is none to a slot, and one to a slot cannot be given long before.
     let next = at(folder, &["gameday", "list", "--next", "2", "--json"]);
@@ -110,6 +110,9 @@ fn a_slot_that_is_skipped_is_not_started_by_anybody() {
     let again = day(folder, "alice", "skip", &["--slot", slot]);
     assert_eq!(again.status.code(), Some(4));
     assert!(err(&again).contains("has a record already"), "{}", err(&again));
+    let past = day(folder, "alice", "skip", &["--slot", "2020-01-01T14:00"]);
+    assert_eq!(past.status.code(), Some(2));
+    assert!(err(&past).contains("this slot is over"), "{}", err(&past));
     let all = records(folder);
     assert_eq!((all.len(), all[0]["slot"].as_str()), (1, Some(slot)));
     let table = out(&at(folder, &["gameday", "held"]));
@@ -148,4 +151,25 @@ fn what_cannot_be_run_is_not_held_and_nothing_before_it_was() {
         (all[0]["state"].as_str(), all[0]["runs"].as_array().map(Vec::len)),
         (Some("not-held"), Some(0))
     );
+}
+
+#[test]
+fn a_start_before_its_time_that_is_refused_leaves_the_slot_open() {
+    let folder = folder("");
+    let folder = folder.path();
+    // A slot that starts within the hour: the next full minute but one.
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1_800);
+    let soon = soon.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
+    let text = fs::read_to_string(folder.join("gamedays/day.toml")).unwrap();
+    let text = text.replace("cron = \"0 14 * * *\"", &format!("once = \"{soon}\""));
+    let people = format!("{text}{PEOPLE}\n");
+    fs::write(folder.join("gamedays/day.toml"), people).unwrap();
+    let early = day(folder, "alice", "start", &["--slot", &soon]);
+    assert_eq!(early.status.code(), Some(4), "{}", err(&early));
+    assert!(
+        err(&early).contains("does not start yet, nothing was touched: no go: 0 of 2 agreed"),
+        "{}",
+        err(&early)
+    );
+    assert_eq!(records(folder).len(), 0);
 }

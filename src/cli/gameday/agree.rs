@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use firedrill_gameday::record::{self, Event};
+use firedrill_gameday::record::{self, Event, Writer};
 use firedrill_wire::text::{TEXT_MOST, clean, joined};
 use jiff::Timestamp;
 
@@ -26,8 +26,10 @@ use crate::{
   firedrill gameday agree gamedays/friday.toml --slot 2026-12-04T14:00 --withdraw
   firedrill gameday agree gamedays/friday.toml --now
 
-The name is that of your certificate. An agreement counts for the time that `go_no_go` names. It organises people: hosts verify approvals
-(`firedrill approve`), and agreements are none.")]
+The name is that of your certificate. An agreement counts for the time that `go_no_go` names, and one to a start by hand for one start. It
+organises people: hosts verify approvals (`firedrill approve`), and agreements are none.
+
+Exit codes: 0 it is written, 2 it is not.")]
 pub(super) struct AgreeArgs {
     /// The game day
     file: PathBuf,
@@ -52,7 +54,7 @@ pub(super) fn agree(args: &AgreeArgs) -> Result<Exit> {
     let name = which.agreed_as();
     let (starts, word) = (which.slot.starts().timestamp(), (identity.name(), !args.withdraw));
     let words = record::agreed_by(reports, &gameday, (&name, starts), word, now).map_err(Failure::new)?;
-    outln!("{} of {name}: {words}", gameday.name);
+    outln!("{}: {words}", which.words(&gameday));
     Ok(Exit::Held)
 }
 
@@ -61,11 +63,13 @@ pub(super) fn agree(args: &AgreeArgs) -> Result<Exit> {
 #[command(after_help = "Examples:
   firedrill gameday skip gamedays/friday.toml --slot 2026-12-04T14:00 --why \"release freeze\"
 
-The slot gets a record with the reason, and nobody can start it afterwards.")]
+The slot gets a record with the reason, and nobody can start it afterwards.
+
+Exit codes: 0 it is skipped, 2 it cannot be, 4 it has a record already.")]
 pub(super) struct SkipArgs {
     /// The game day
     file: PathBuf,
-    /// The slot, by its local time as `gameday list` shows it, such as 2026-12-04T14:00
+    /// The slot, by its name as `gameday list` shows it, such as 2026-12-04T14:00
     #[arg(long, value_name = "TIME")]
     slot: String,
     /// The reason
@@ -82,18 +86,21 @@ pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
     let which = Which::of(&gameday, &WhichArgs { slot: Some(args.slot.clone()), now: false }, now)?;
+    which.not_over(now)?;
     let identity = args.identity.load()?;
     let slot = which.recorded_as();
     let mut why = format!("skipped by {}", identity.name());
     if let Some(text) = &args.why {
         why = format!("{why}: {}", clean(&joined(text.trim()), TEXT_MOST));
     }
-    let Some(mut record) = claimed(&args.reports.reports, &gameday.name, &slot)? else {
+    let Some(mut record) =
+        claimed(Writer::claim(&args.reports.reports, &gameday.name, &slot), &which.words(&gameday))?
+    else {
         return Ok(Exit::Refused);
     };
     record
         .write(now, Event::NotHeld { why: why.clone() })
         .wrap(format!("the record {} cannot be written", record.path().display()))?;
-    outln!("{} of {slot} is not held: {why}", gameday.name);
+    outln!("{} is not held: {why}", which.words(&gameday));
     Ok(Exit::Held)
 }

@@ -36,10 +36,15 @@ pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
         State::Ended(exit) => ("ended", word(Exit::of_code(*exit)).to_owned()),
         State::NotHeld(why) => ("not-held", format!("not held: {why}")),
         State::Missed(why) => ("missed", format!("missed: {why}")),
+        State::Died if record.touched_nothing() => {
+            ("died", "not held: its program ended before a run began".to_owned())
+        }
         State::Died => (
             "died",
-            "unknown: its program died; hosts put everything back when their leases ended".to_owned(),
+            "unknown: its record has no end; hosts put everything back when their leases end, and `firedrill status` shows what is in force"
+                .to_owned(),
         ),
+        State::Unreadable(why) => ("unreadable", format!("unknown: its record cannot be read: {why}")),
     }
 }
 
@@ -73,7 +78,7 @@ pub(super) fn run(reports: &Path, most: usize, json: bool) -> Result<Exit> {
 
 fn for_machines(record: &Record) -> JsonRecord<'_> {
     let (why, exit) = match &record.state {
-        State::NotHeld(why) | State::Missed(why) => (Some(why.as_str()), None),
+        State::NotHeld(why) | State::Missed(why) | State::Unreadable(why) => (Some(why.as_str()), None),
         State::Ended(exit) => (None, Some(*exit)),
         State::GoesOn | State::Died => (None, None),
     };

@@ -77,9 +77,9 @@ pub(super) fn run(files: &[PathBuf], from: From, next: usize, json: bool) -> Res
         }
         return Ok(exit);
     }
-    let mut rows = vec![["game day", "local time", "UTC", ""].map(str::to_owned).to_vec()];
+    let mut rows = vec![["game day", "slot", "local time", "UTC", ""].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|(gameday, slot)| {
-        let mut row = vec![gameday.name.clone()];
+        let mut row = vec![gameday.name.clone(), slot.civil_text()];
         row.extend(cells(gameday, slot));
         row
     }));

@@ -80,23 +80,34 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
     let which = Which::of(&gameday, &args.which, now)?;
     which.in_reach(now)?;
-    let slot = which.recorded_as();
-    let Some(mut record) = claimed(&args.reports.reports, &gameday.name, &slot)? else {
-        return Ok(Exit::Refused);
-    };
-    match begin(args, &gameday, &which, now, &mut record) {
+    let (words, slot) = (which.words(&gameday), which.recorded_as());
+    let ready = ready(args, &gameday, &which, now);
+    if let Err(NotHeld { why, exit }) = &ready
+        && now < which.slot.starts().timestamp()
+    {
+        errln!("{words} does not start yet, nothing was touched: {why}");
+        return Ok(*exit);
+    }
+    let claim = Writer::claim_late(&args.reports.reports, &gameday.name, &slot);
+    let Some(mut record) = claimed(claim, &words)? else { return Ok(Exit::Refused) };
+    match ready {
         Ok(held) => {
+            held.begin(&gameday, &which, &mut record)?;
             let (exit, why) = held.hold(&mut record)?;
-            write(&mut record, Event::Ended { exit: exit as u8, why: why.clone() })?;
+            let written = write(&mut record, Event::Ended { exit: exit as u8, why: why.clone() });
             if let Some(why) = why {
                 errln!("{why}");
             }
-            errln!("{} of {} was held: {}", gameday.name, slot, word(exit));
+            errln!("{words} has ended: {}", word(exit));
+            if let Err(failure) = written {
+                errln!("{}", failure.styled());
+                return Ok(exit.worst(Exit::Usage));
+            }
             Ok(exit)
         }
         Err(NotHeld { why, exit }) => {
-            write(&mut record, Event::NotHeld { why: why.clone() })?;
-            errln!("{} of {} is not held, nothing was touched: {why}", gameday.name, slot);
+            errln!("{words} is not held, nothing was touched: {why}");
+            write(&mut record, Event::NotHeld { why })?;
             Ok(exit)
         }
     }
@@ -116,15 +127,13 @@ pub(super) const fn word(exit: Exit) -> &'static str {
     }
 }
 
-/// Claims a slot. Says so, and returns `None`, if it has a record already.
-pub(super) fn claimed(reports: &Path, gameday: &str, slot: &str) -> Result<Option<Writer>> {
-    match Writer::claim(reports, gameday, slot) {
+/// Returns the record of a claim. Says so, and returns `None`, if the slot was claimed before; `words` name it.
+pub(super) fn claimed(claim: Result<Writer, NotClaimed>, words: &str) -> Result<Option<Writer>> {
+    match claim {
         Ok(record) => Ok(Some(record)),
         Err(NotClaimed::Taken) => {
-            let taken = Failure::new(format!(
-                "{slot} of {gameday} has a record already: a slot is held once"
-            ))
-            .help("`firedrill gameday held` shows it; --now starts the game day outside of its schedule");
+            let taken = Failure::new(format!("{words} has a record already: a slot is held once"))
+                .help("`firedrill gameday held` shows it; --now starts the game day outside of its schedule");
             errln!("{}", taken.styled());
             Ok(None)
         }
@@ -144,16 +153,12 @@ struct Held<'a> {
     args: &'a Args,
     reached: Reached,
     plans: Vec<Plan>,
+    /// The people who have agreed.
+    agreed: Vec<String>,
 }
 
-/// Checks all conditions, the cheap ones first.
-fn begin<'a>(
-    args: &'a Args,
-    gameday: &Gameday,
-    which: &Which,
-    now: Timestamp,
-    record: &mut Writer,
-) -> Result<Held<'a>, NotHeld> {
+/// Checks all conditions, the cheap ones first. Writes nothing.
+fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Result<Held<'a>, NotHeld> {
     let refused = |failure: Failure| NotHeld::refused(failure.to_string());
     if let Some(why) = gameday.why_closed(&which.slot) {
         return Err(NotHeld::refused(why.to_owned()));
@@ -180,16 +185,7 @@ fn begin<'a>(
             }
         }
     }
-    let (by, file) = (reached.operator.clone(), gameday.file.display().to_string());
-    write(record, Event::Begun { by, file, agreed }).map_err(refused)?;
-    errln!(
-        "{} of {} begins: {} scenario{}",
-        gameday.name,
-        local(&which.slot.due),
-        plans.len(),
-        crate::diagnostic::plural(plans.len())
-    );
-    Ok(Held { args, reached, plans })
+    Ok(Held { args, reached, plans, agreed })
 }
 
 /// Returns the people who have agreed. The error is that there are not enough of them.
@@ -197,7 +193,7 @@ fn agreed(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resu
     let Some(wanted) = &gameday.go_no_go else { return Ok(Vec::new()) };
     let given = record::agreements(&args.reports.reports, &gameday.name, &which.agreed_as())
         .wrap("the agreements to this start cannot be read")?;
-    let go = record::go(wanted, &gameday.roles, &given, now);
+    let go = record::go(wanted, &gameday.roles, &given, which.counts_at(now));
     if go.is_go() {
         return Ok(go.agreed);
     }
@@ -227,10 +223,20 @@ fn plans(gameday: &Gameday, reached: &Reached) -> Result<Vec<Plan>, NotHeld> {
 }
 
 impl Held<'_> {
-    /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run.
+    /// Writes that it begins.
+    fn begin(&self, gameday: &Gameday, which: &Which, record: &mut Writer) -> Result<()> {
+        let (by, file) = (self.reached.operator.clone(), gameday.file.display().to_string());
+        write(record, Event::Begun { by, file, agreed: self.agreed.clone() })?;
+        let (number, s) = (self.plans.len(), crate::diagnostic::plural(self.plans.len()));
+        errln!("{} begins, due {}: {number} scenario{s}", which.words(gameday), local(&which.slot.starts()));
+        Ok(())
+    }
+
+    /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run. An error of the record ends the game day
+    /// after the scenario that goes on, and loses no exit code.
     fn hold(&self, record: &mut Writer) -> Result<(Exit, Option<String>)> {
         let runtime = runtime()?;
-        let signal = noted(&runtime);
+        let stop = noted(&runtime);
         let settings = Settings {
             approve: self.args.approve.clone(),
             out: self.args.reports.reports.clone(),
@@ -238,37 +244,43 @@ impl Held<'_> {
             beside_others: false,
             json: false,
         };
-        let mut all = Exit::Held;
-        let mut rest = None;
+        let (mut all, mut rest, mut has_run) = (Exit::Held, None, false);
         for (index, plan) in self.plans.iter().enumerate() {
             let scenario = index + 1;
-            if let Some(signal) = signal.get() {
+            if let Some(signal) = stop.get() {
                 rest = Some(format!("stopped by {signal} before scenario {scenario}"));
                 all = all.worst(Exit::Stopped);
                 break;
             }
             errln!("scenario {scenario} of {}: {}", self.plans.len(), plan.name);
-            let mut unwritten = None;
+            let (mut has_begun, mut unwritten) = (false, None);
             let mut begun = |folder: &Path| {
+                has_begun = true;
                 let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let event = Event::RunBegun { scenario, name: plan.name.clone(), run };
-                // The run goes on: its own log has all that matters.
-                unwritten = write(record, event).err();
+                unwritten = unwritten.take().or(write(record, event).err());
             };
-            let ended = try_and_try_again(&runtime, plan, &self.reached, &settings, &mut begun);
+            let ended = try_and_try_again((&runtime, &stop), plan, &self.reached, &settings, &mut begun);
             let (exit, why) = ended.map_or_else(
                 |failure| {
                     errln!("{}", failure.styled());
-                    (Exit::Usage, Some(failure.to_string()))
+                    (unjudged(has_begun), Some(failure.to_string()))
                 },
                 |exit| (exit, None),
             );
-            if let Some(failure) = unwritten {
-                errln!("warning: {}", failure.styled());
+            let written = write(record, Event::ScenarioEnded { scenario, exit: exit as u8, why });
+            all = all.worst(counted(exit, has_run));
+            has_run |= !matches!(exit, Exit::Refused | Exit::Usage);
+            let is_rest = scenario < self.plans.len();
+            if let Some(failure) = unwritten.or(written.err()) {
+                errln!("{}", failure.styled());
+                all = all.worst(Exit::Usage);
+                rest = is_rest.then(|| {
+                    format!("its record cannot be written, so the rest was not run after scenario {scenario}")
+                });
+                break;
             }
-            write(record, Event::ScenarioEnded { scenario, exit: exit as u8, why })?;
-            all = all.worst(exit);
-            if scenario < self.plans.len() && is_last(exit) {
+            if is_rest && is_last(exit) {
                 rest = Some(format!("scenario {scenario} ended {}, so the rest was not run", word(exit)));
                 break;
             }
@@ -279,10 +291,35 @@ impl Held<'_> {
     }
 }
 
+/// Returns the exit code of a scenario that could not be judged. Nobody knows whether a run that had begun has left something.
+const fn unjudged(has_begun: bool) -> Exit {
+    if has_begun { Exit::Unclean } else { Exit::Usage }
+}
+
+/// Returns the exit code of a scenario as it counts for the game day. A refusal says that nothing was touched, which is not true of a game
+/// day of which a scenario has run.
+fn counted(exit: Exit, has_run: bool) -> Exit {
+    if exit == Exit::Refused && has_run { Exit::Unknown } else { exit }
+}
+
 /// Whether nothing may follow a scenario that ended so: a person wants an end, or something may not have been put back.
 const fn is_last(exit: Exit) -> bool {
     match exit {
         Exit::Stopped | Exit::Unclean | Exit::Lost | Exit::Bug => true,
         Exit::Held | Exit::Violated | Exit::Unknown | Exit::Refused | Exit::Usage => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_judged_is_the_last_and_a_late_refusal_is_no_refusal_of_the_whole() {
+        assert!(is_last(unjudged(true)), "something may be left");
+        assert!(!is_last(unjudged(false)), "no run began");
+        assert_eq!(Exit::Held.worst(counted(Exit::Refused, true)), Exit::Unknown);
+        assert_eq!(Exit::Held.worst(counted(Exit::Refused, false)), Exit::Refused);
+        assert_eq!(counted(Exit::Violated, true), Exit::Violated);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use firedrill_gameday::{Gameday, Slot, record};
+use firedrill_gameday::{Gameday, Slot, due::GRACE, record};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use crate::{
@@ -21,7 +21,7 @@ const LATE: SignedDuration = SignedDuration::from_hours(12);
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct WhichArgs {
-    /// The slot, by its local time as `gameday list` shows it, such as 2026-12-04T14:00
+    /// The slot, by its name as `gameday list` shows it, such as 2026-12-04T14:00
     #[arg(long, value_name = "TIME")]
     pub(super) slot: Option<String>,
     /// A start by hand, outside of the schedule
@@ -69,10 +69,34 @@ impl Which {
     /// Returns the name of its record.
     pub(super) fn recorded_as(&self) -> String {
         if self.by_hand {
-            format!("by-hand-{}", self.slot.due.timestamp().strftime("%Y%m%dT%H%M%S.%3fZ"))
+            format!("{}{}", record::BY_HAND, self.slot.due.timestamp().strftime("%Y%m%dT%H%M%S.%3fZ"))
         } else {
             self.slot.civil_text()
         }
+    }
+
+    /// Returns the game day and this start for people: `friday of 2026-12-04T14:00`, or `friday, start by hand`.
+    pub(super) fn words(&self, gameday: &Gameday) -> String {
+        if self.by_hand {
+            format!("{}, start by hand", gameday.name)
+        } else {
+            format!("{} of {}", gameday.name, self.slot.civil_text())
+        }
+    }
+
+    /// Fails if a slot is over.
+    pub(super) fn not_over(&self, now: Timestamp) -> Result<()> {
+        let starts = self.slot.starts();
+        if now.duration_since(starts.timestamp()) <= LATE {
+            return Ok(());
+        }
+        Err(Failure::new(format!("this slot is over: it started {}", local(&starts))))
+    }
+
+    /// Returns the moment for which agreements to a start at `now` are counted: the slot's own, if it is started in time.
+    pub(super) fn counts_at(&self, now: Timestamp) -> Timestamp {
+        let starts = self.slot.starts().timestamp();
+        if now.duration_since(starts).abs() <= GRACE { starts } else { now }
     }
 
     /// Fails if a slot is too far away to be started.
