@@ -1,7 +1,10 @@
 //! The calendar that was read last.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,26 +13,122 @@ use crate::outside::{Calendar, Outside};
 /// Time for which game days that were read are shown: their scenarios and fleets are checked, which takes a while.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// A calendar that was read.
+#[derive(Debug)]
+struct Read {
+    at: Instant,
+    /// The number of changes before it was read.
+    changes: u64,
+    calendar: Arc<Calendar>,
+}
+
 /// The calendar that was read last.
 #[derive(Debug, Default)]
-pub(crate) struct Newest(Mutex<Option<(Instant, Arc<Calendar>)>>);
+pub(crate) struct Newest {
+    read: Mutex<Option<Read>>,
+    changes: AtomicU64,
+}
 
 impl Newest {
     /// Returns the calendar. One request reads it, and others wait for that.
     pub(crate) fn calendar(&self, outside: &dyn Outside) -> Arc<Calendar> {
-        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, calendar)) = read.as_ref()
-            && at.elapsed() < FRESH
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = self.changes.load(Ordering::SeqCst);
+        if let Some(read) = read.as_ref()
+            && read.changes == changes
+            && read.at.elapsed() < FRESH
         {
-            return Arc::clone(calendar);
+            return Arc::clone(&read.calendar);
         }
         let calendar = Arc::new(outside.calendar());
-        *read = Some((Instant::now(), Arc::clone(&calendar)));
+        *read = Some(Read { at: Instant::now(), changes, calendar: Arc::clone(&calendar) });
         calendar
     }
 
-    /// Forgets the calendar, because somebody changed what it shows.
+    /// Forgets the calendar, and the one that is being read, because somebody changed what they show. Does not wait.
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc::{Receiver, Sender, channel},
+        },
+        thread,
+    };
+
+    use firedrill_wire::RunId;
+
+    use super::*;
+    use crate::{
+        outside::{Decision, Halted, HeldSlot, Later},
+        testing::Willing,
+    };
+
+    /// A program that takes as long for its first calendar as the test wants.
+    struct Slow {
+        read: AtomicUsize,
+        begun: Sender<()>,
+        goes_on: Mutex<Receiver<()>>,
+    }
+
+    impl Outside for Slow {
+        fn halt<'a>(&'a self, run: &'a RunId, by: &'a str) -> Later<'a, Halted> {
+            Willing.halt(run, by)
+        }
+
+        fn calendar(&self) -> Calendar {
+            if self.read.fetch_add(1, Ordering::SeqCst) == 0 {
+                self.begun.send(()).unwrap();
+                self.goes_on.lock().unwrap().recv().unwrap();
+            }
+            Calendar::default()
+        }
+
+        fn held(&self) -> Result<Vec<HeldSlot>, String> {
+            Willing.held()
+        }
+
+        fn looked_s(&self) -> Option<i64> {
+            Willing.looked_s()
+        }
+
+        fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
+            Willing.decide(gameday, slot, by, decision)
+        }
+    }
+
+    #[test]
+    fn to_forget_waits_for_no_calendar_and_one_that_was_begun_before_is_not_kept() {
+        let ((begun, has_begun), (go_on, goes_on)) = (channel(), channel());
+        let slow = Slow { read: AtomicUsize::new(0), begun, goes_on: Mutex::new(goes_on) };
+        let newest = Newest::default();
+        let is_free = thread::scope(|scope| {
+            let reader = scope.spawn(|| newest.calendar(&slow));
+            has_begun.recv().unwrap();
+            let (forgotten, has_forgotten) = channel();
+            let newest = &newest;
+            scope.spawn(move || {
+                newest.forget();
+                forgotten.send(()).unwrap();
+            });
+            // Only a failure waits so long.
+            let is_free = has_forgotten.recv_timeout(Duration::from_secs(20)).is_ok();
+            go_on.send(()).unwrap();
+            reader.join().unwrap();
+            is_free
+        });
+        assert!(is_free, "it waited for the calendar");
+        let read = || {
+            newest.calendar(&slow);
+            slow.read.load(Ordering::SeqCst)
+        };
+        assert_eq!((read(), read()), (2, 2), "read anew once");
+        newest.forget();
+        assert_eq!(read(), 3);
     }
 }

@@ -57,9 +57,9 @@ pub(crate) async fn decide(
     who.may(&app, Role::Operator, what, &on).await?;
     blocking(&app, move |app| {
         let decided = app.outside.decide(&gameday, &slot, &who.0.name, &decision);
-        app.newest.forget();
         let outcome = decided.as_ref().map_or_else(|why| format!("refused: {why}"), Clone::clone);
         let recorded = app.record(&App::deed(&who.0, what, &on, &outcome));
+        app.newest.forget();
         decided.map_err(|why| {
             Answer::new(StatusCode::CONFLICT, format!("Nothing was done: {why}."), "Go back to the calendar.")
         })?;
