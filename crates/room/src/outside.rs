@@ -40,6 +40,8 @@ pub struct Slot {
     pub told: String,
     /// Whether it is held.
     pub held: bool,
+    /// Whether it has no record: nobody has started or skipped it.
+    pub open: bool,
     /// Its start, in seconds since 1970.
     pub starts_s: i64,
     /// The people whose agreement is asked for.

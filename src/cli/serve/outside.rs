@@ -12,7 +12,7 @@ use firedrill_gameday::{
 use firedrill_room::{Calendar, Decision, Halted, HeldSlot, Later, Outside, Slot};
 use firedrill_wire::{
     RunId,
-    text::{NAME_MOST, clean},
+    text::{NAME_MOST, TEXT_MOST, clean, cleaned},
 };
 use jiff::Timestamp;
 
@@ -30,6 +30,8 @@ use crate::{
 /// Number of slots of each game day that are shown, and that are in the calendar for programs.
 const SHOWN: usize = 5;
 const KEPT: usize = 26;
+/// Maximum length of the name of a slot in a message, in characters.
+const SLOT_MOST: usize = 40;
 /// Number of records that are shown.
 const RECORDS: usize = 20;
 
@@ -77,16 +79,16 @@ impl Outside for Program {
         let records = record::all(&self.reports, RECORDS)
             .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
         let held = records.into_iter().map(|record| HeldSlot {
-            told: words(&record).1,
+            told: cleaned(words(&record).1, TEXT_MOST),
             state: words(&record).0,
             exit: match record.state {
                 State::Ended(exit) => Some(exit),
                 _ => None,
             },
             runs: record.runs().map(str::to_owned).collect(),
-            at: record.at().get(..16).unwrap_or_default().replace('T', " "),
-            gameday: record.gameday,
-            slot: record.slot,
+            at: clean(record.at().get(..16).unwrap_or_default(), NAME_MOST).replace('T', " "),
+            gameday: cleaned(record.gameday, NAME_MOST),
+            slot: cleaned(record.slot, NAME_MOST),
         });
         Ok(held.collect())
     }
@@ -98,8 +100,8 @@ impl Outside for Program {
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
         let now = Timestamp::now();
         let gameday = self.gameday(gameday, now)?;
-        let found =
-            gameday.schedule.slot(slot).ok_or_else(|| format!("{} has no slot {slot}", gameday.name))?;
+        let missing = || format!("{} has no slot {}", gameday.name, clean(slot, SLOT_MOST));
+        let found = gameday.schedule.slot(slot).ok_or_else(missing)?;
         let starts = found.starts().timestamp();
         if starts < now {
             return Err(format!("the slot {slot} of {} is over", gameday.name));
@@ -185,8 +187,9 @@ impl Program {
             slot: civil,
             local,
             utc,
-            told,
+            told: cleaned(told, TEXT_MOST),
             held,
+            open: matches!(record, Ok(None)),
             starts_s,
             asks,
             agreed,

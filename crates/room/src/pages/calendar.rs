@@ -1,13 +1,14 @@
 //! `/calendar`: the next slots of game days, with what is skipped, wrong or in another's way, and the starts that have a record;
 //! `/calendar.ics`: the next slots for programs.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     response::Response,
 };
 use firedrill_history::address;
+use firedrill_wire::text::{NAME_MOST, clean};
 use http::StatusCode;
 use minijinja::context;
 use serde::{Deserialize, Serialize};
@@ -50,11 +51,11 @@ struct Row<'a> {
 struct Past<'a> {
     #[serde(flatten)]
     held: &'a HeldSlot,
-    pages: Vec<(String, &'a str)>,
+    pages: Vec<(String, Cow<'a, str>)>,
 }
 
 fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
-    let acts = session.role >= Role::Operator && slot.held;
+    let acts = session.role >= Role::Operator && slot.held && slot.open;
     let agreed = slot.agreed.contains(&session.name);
     Row {
         slot,
@@ -67,7 +68,7 @@ fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
 
 fn past<'a>(app: &App, held: &'a HeldSlot) -> Past<'a> {
     let there = held.runs.iter().filter(|run| find(app.runs.reports(), run).is_some());
-    Past { held, pages: there.map(|run| (address(run), run.as_str())).collect() }
+    Past { held, pages: there.map(|run| (address(run), clean(run, NAME_MOST))).collect() }
 }
 
 /// Returns what is told about a decision that was taken.
