@@ -92,9 +92,9 @@ tail -n 1 "reports/$run/events.jsonl" | grep -q run-ended || fail "the log of $r
 
 # Another control room looks, and starts nothing again.
 before=$(cksum <"$record")
-cp reports/.gamedays/looked looked
+cp reports/.gamedays/.looked looked
 serve
-until_true 450 bash -c '! cmp -s looked reports/.gamedays/looked'
+until_true 450 bash -c '! cmp -s looked reports/.gamedays/.looked'
 [[ $(cksum <"$record") == "$before" ]] || fail "the record has changed"
 [[ $(find reports -maxdepth 1 -name '20*' | wc -l) == $(grep -h '"event":"run-begun"' reports/.gamedays/*/*/record.jsonl | wc -l) ]] ||
     fail "there are runs without a slot"

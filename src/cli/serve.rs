@@ -1,6 +1,7 @@
 //! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts game days at their time if it is told to,
 //! each in a program of its own; it runs no drill itself.
 
+mod named;
 mod outside;
 mod schedule;
 
@@ -132,7 +133,20 @@ fn schedule(args: &Args) -> Schedule {
     Schedule { gamedays: args.gamedays.clone(), reports: args.reports.reports.clone(), options }
 }
 
+/// Whether slots are started with the certificate of a person; on a lab they are with the lab's.
+fn needs_certificate(args: &Args) -> bool {
+    #[cfg(feature = "lab")]
+    let on_a_lab = args.lab.is_some();
+    #[cfg(not(feature = "lab"))]
+    let on_a_lab = false;
+    args.start_gamedays && !on_a_lab
+}
+
 async fn serve(args: &Args) -> Result<()> {
+    if needs_certificate(args) {
+        // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
+        let _usable = args.identity.load()?;
+    }
     let options = Options {
         listen: args.listen,
         metrics: args.metrics,

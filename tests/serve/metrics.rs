@@ -29,7 +29,7 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         let at = SystemTime::now() - Duration::from_secs(age * 86_400);
         fs::File::open(file).unwrap().set_modified(at).unwrap();
     }
-    fs::write(folder.join("reports/.gamedays/looked"), "2026-11-27T14:02:00Z").unwrap();
+    fs::write(folder.join("reports/.gamedays/.looked"), "2026-11-27T14:02:00Z").unwrap();
     let root = env!("CARGO_MANIFEST_DIR");
     let day = format!(
         "schema = 1\nname = \"daily\"\nscenarios = [\"{root}/scenarios/single-host.toml\"]\nfleet = \"{root}/scenarios/fleet.toml\"\n\

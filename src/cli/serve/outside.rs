@@ -16,7 +16,10 @@ use firedrill_wire::{
 };
 use jiff::Timestamp;
 
-use super::schedule::looked;
+use super::{
+    named::{self, Named},
+    schedule::looked,
+};
 use crate::{
     cli::{
         calendar::{events, found},
@@ -134,13 +137,12 @@ impl Program {
     /// Reads the game day of that name.
     fn gameday(&self, name: &str, now: Timestamp) -> Result<Gameday, String> {
         let zones = firedrill_gameday::zones();
-        let files = found(std::slice::from_ref(&self.gamedays)).map_err(|failure| failure.to_string())?;
-        let all = files.iter().filter_map(|file| {
-            let (gameday, report) = days::read(file, &zones, now);
-            gameday.filter(|gameday| gameday.name == name && !report.failed())
-        });
+        let read = Named::of(&self.gamedays, &zones, now).map_err(|failure| failure.to_string())?;
+        if let Some(files) = read.same.get(name) {
+            return Err(named::told(files));
+        }
         let missing = || format!("no game day of that name is without errors: {}", clean(name, NAME_MOST));
-        all.into_iter().next().ok_or_else(missing)
+        read.all.into_iter().find(|gameday| gameday.name == name).ok_or_else(missing)
     }
 
     /// Returns the next slots of all game days, in the order of their starts.

@@ -2,6 +2,7 @@
 //! this server ends.
 
 use std::{
+    env,
     ffi::OsString,
     fs::{self, OpenOptions},
     io,
@@ -14,21 +15,24 @@ use std::{
 use firedrill_files::whole::{USUAL, replace};
 use firedrill_gameday::{
     Gameday, Slot,
-    due::{Fate, due, next},
+    due::{Fate, GRACE, due, next},
     record::{self, Event, NotClaimed, OUTPUT, Writer},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 
-use crate::cli::{calendar::found, days};
+use super::named::{self, Named};
+use crate::cli::gameday::held::words;
 
 /// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
 /// are noticed then.
 const LOOK: SignedDuration = SignedDuration::from_secs(30);
 /// The longest time that is looked back for slots that were missed.
 const BACK: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// The file in the folder of records that has the time of the last look.
-const LOOKED: &str = "looked";
-/// This program, also after its file was replaced by an upgrade.
+/// The difference between two clocks that is no reason for a warning.
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+/// The file in the folder of records that has the time of the last look. No game day has a name that begins with a dot.
+const LOOKED: &str = ".looked";
+/// This program, where its file was replaced by an upgrade.
 const OWN: &str = "/proc/self/exe";
 
 /// The folders and options with which slots are started.
@@ -42,25 +46,43 @@ pub(super) struct Schedule {
     pub(super) options: Vec<OsString>,
 }
 
+/// Tells a warning once, as long as its words are the same.
+#[derive(Default)]
+struct Once(String);
+
+impl Once {
+    /// Tells what is wrong; nothing is if there are no words.
+    fn tell(&mut self, wrong: String) {
+        if wrong != self.0 {
+            for line in wrong.lines() {
+                errln!("warning: {line}");
+            }
+            self.0 = wrong;
+        }
+    }
+}
+
 impl Schedule {
     /// Starts slots from now on, in a thread of its own, as long as the process lives.
     pub(super) fn start(self) -> io::Result<()> {
         let path = self.reports.join(record::FOLDER).join(LOOKED);
         fs::create_dir_all(self.reports.join(record::FOLDER))?;
-        let now = Timestamp::now();
-        // Without a look before, no slot was missed.
-        let mut since = looked(&self.reports).unwrap_or(now).max(now.checked_sub(BACK).unwrap_or(now));
+        let mut since = self.since(Timestamp::now());
         thread::Builder::new().name("schedule".to_owned()).spawn(move || {
             let zones = firedrill_gameday::zones();
-            let mut told = String::new();
+            let (mut files, mut unwritten) = (Once::default(), Once::default());
             loop {
                 let now = Timestamp::now();
-                let next = self.look(&zones, since, now, &mut told);
-                // A clock that was set back makes nothing due again.
-                since = since.max(now);
-                if let Err(error) = replace(&path, since.to_string().as_bytes(), USUAL) {
-                    errln!("warning: {} cannot be written: {error}", path.display());
-                }
+                let next = self.look(&zones, since, now, &mut files);
+                // Where the clock is set back, slots are due again. Their records keep them from a second start.
+                since = now;
+                let written = replace(&path, since.to_string().as_bytes(), USUAL);
+                unwritten.tell(written.err().map_or_else(String::new, |error| {
+                    format!(
+                        "{} cannot be written: {error}; slots that are missed while no control room runs get no record",
+                        path.display()
+                    )
+                }));
                 let wait = next.duration_since(Timestamp::now()).max(SignedDuration::ZERO);
                 thread::sleep(Duration::try_from(wait).unwrap_or_default());
             }
@@ -68,43 +90,56 @@ impl Schedule {
         Ok(())
     }
 
+    /// Returns the moment since which slots are looked for at the start of a server.
+    fn since(&self, now: Timestamp) -> Timestamp {
+        // Without a look before, no slot was missed.
+        let Some(looked) = looked(&self.reports) else { return now };
+        if looked.duration_since(now) > AHEAD {
+            errln!(
+                "warning: the last look for slots, at {looked}, is in the future: this clock or the earlier one is wrong; slots are looked for from now on"
+            );
+        }
+        // The server that looked may have ended before the program that it started made the record.
+        let since = looked.min(now).checked_sub(GRACE).unwrap_or(now);
+        since.max(now.checked_sub(BACK).unwrap_or(now))
+    }
+
     /// Starts what is due, and returns the time of the next look.
-    fn look(
-        &self,
-        zones: &TimeZoneDatabase,
-        since: Timestamp,
-        now: Timestamp,
-        told: &mut String,
-    ) -> Timestamp {
-        let mut look = now.checked_add(LOOK).unwrap_or(now);
-        let mut wrong = String::new();
-        let files = found(std::slice::from_ref(&self.gamedays)).unwrap_or_else(|failure| {
-            wrong = format!("{failure}\n");
-            Vec::new()
+    fn look(&self, zones: &TimeZoneDatabase, since: Timestamp, now: Timestamp, told: &mut Once) -> Timestamp {
+        let read = Named::of(&self.gamedays, zones, since.min(now));
+        told.tell(match &read {
+            Ok(named) => wrong(named),
+            Err(failure) => failure.to_string(),
         });
-        for file in files {
-            let (gameday, report) = days::read(&file, zones, since.min(now));
-            if report.failed() {
-                wrong += &format!("{} has errors, so none of its slots is started\n", file.display());
-            }
-            let Some(gameday) = gameday.filter(|_| !report.failed()) else { continue };
-            for (slot, fate) in due(&gameday, changed(&file), since, now) {
-                self.meet(&gameday, &slot, fate);
-            }
-            look = next(&gameday, now).map_or(look, |next| look.min(next));
+        let all = read.map_or_else(|_| Vec::new(), |named| named.all);
+        let found: Vec<(&Gameday, Slot, Fate)> = all
+            .iter()
+            .flat_map(|gameday| {
+                let due = due(gameday, changed(&gameday.file), since, now).into_iter();
+                due.map(move |(slot, fate)| (gameday, slot, fate))
+            })
+            .collect();
+        // Records of the past wait until all that is due has begun.
+        let (starts, missed): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, _, fate)| *fate == Fate::Start);
+        for (gameday, slot, fate) in starts.into_iter().chain(missed) {
+            self.meet(gameday, &slot, fate);
         }
-        // The same words are told once.
-        if wrong != *told {
-            if !wrong.is_empty() {
-                errln!("warning: {}", wrong.trim_end());
-            }
-            *told = wrong;
-        }
-        look
+        let look = now.checked_add(LOOK).unwrap_or(now);
+        all.iter().filter_map(|gameday| next(gameday, now)).fold(look, Timestamp::min)
     }
 
     fn meet(&self, gameday: &Gameday, slot: &Slot, fate: Fate) {
         let (name, civil) = (gameday.name.clone(), slot.civil_text());
+        if let Ok(Some(_)) = record::of_slot(&self.reports, &name, &civil) {
+            return;
+        }
+        if let Some(why) = gameday.why_closed(slot) {
+            if self.write(&name, &civil, Event::NotHeld { why: why.to_owned() }) {
+                errln!("{name} of {civil} is not held: {why}");
+            }
+            return;
+        }
         match fate {
             Fate::Missed(why) => self.missed(&name, &civil, &why),
             Fate::Start => match self.spawn(gameday, &civil) {
@@ -124,7 +159,7 @@ impl Schedule {
         let folder = record::folder(&self.reports, &gameday.name, civil).map_err(io::Error::other)?;
         fs::create_dir_all(&folder)?;
         let output = OpenOptions::new().create(true).append(true).open(folder.join(OUTPUT))?;
-        let mut command = Command::new(OWN);
+        let mut command = Command::new(own());
         command.args(["gameday", "start"]).arg(&gameday.file).args(["--slot", civil]);
         command.arg("--reports").arg(&self.reports).args(&self.options);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -138,12 +173,18 @@ impl Schedule {
         let ended = child.wait();
         let code = ended.as_ref().ok().and_then(ExitStatus::code);
         let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-        errln!("{gameday} of {civil} has ended with {code}");
-        if let Ok(None) = record::of_slot(&self.reports, gameday, civil) {
-            let why = format!(
-                "its program ended with {code} before it began; {OUTPUT} beside the record has its words"
-            );
-            self.write(gameday, civil, Event::NotHeld { why });
+        match record::of_slot(&self.reports, gameday, civil) {
+            Ok(Some(record)) => errln!("{gameday} of {civil}: {}", words(&record).1),
+            Ok(None) => {
+                errln!("{gameday} of {civil} has ended with {code}, without a record");
+                let why = format!(
+                    "its program ended with {code} before it began; {OUTPUT} beside the record has its words"
+                );
+                self.write(gameday, civil, Event::NotHeld { why });
+            }
+            Err(error) => {
+                errln!("{gameday} of {civil} has ended with {code}; its record cannot be read: {error}");
+            }
         }
     }
 
@@ -166,6 +207,21 @@ impl Schedule {
         }
         written.is_ok()
     }
+}
+
+/// Returns what is wrong with files, a line for each problem; nothing is if there is none.
+fn wrong(named: &Named) -> String {
+    let failed = named.failed.iter().map(|file| {
+        let file = file.display();
+        format!("{file} has errors, so none of its slots is started; `firedrill check {file}` shows them\n")
+    });
+    let same = named.same.values().map(|files| format!("{}\n", named::told(files)));
+    failed.chain(same).collect()
+}
+
+/// Returns the file of this program, by its own name, which lists of processes show.
+fn own() -> PathBuf {
+    env::current_exe().ok().filter(|file| file.is_file()).unwrap_or_else(|| OWN.into())
 }
 
 /// Returns the time at which somebody looked last for slots to start.
