@@ -103,7 +103,7 @@ enum Verb {
     Trend(trend::Args),
     /// Decide whether a run passes, by itself and beside a baseline
     Gate(gate::Args),
-    /// Show when game days are due, who takes part, and what they do
+    /// Show when game days are due and what they do, start them, and decide about their slots
     Gameday(gameday::Args),
     /// The control room: pages to watch, note and halt runs, with logins and an audit log
     #[cfg(feature = "serve")]
