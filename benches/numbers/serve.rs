@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -28,8 +29,17 @@ pub(crate) fn run() -> Result<(), Failure> {
     history::make(folder, &reports)?;
     let slot = gameday(folder)?;
     let firedrill = env!("CARGO_BIN_EXE_firedrill");
+    for words in [&["init"][..], &["issue", "person", "alice", "--role", "operator"]] {
+        let made =
+            Command::new(firedrill).args(["pki", "--dir", "pki"]).args(words).current_dir(folder).output()?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).into());
+        }
+    }
     let began = Instant::now();
-    let room = Room::start(firedrill, folder, &["--start-gamedays", "--pki", "none"]);
+    let room = Room::start(firedrill, folder, &["--start-gamedays", "--pki", "pki", "--as", "alice"]);
+    // Without a certificate the slot's program decides that nothing is touched.
+    fs::remove_dir_all(folder.join("pki"))?;
     line(
         "firedrill serve, which makes the index, until it listens",
         &format!("{:.1} s", began.elapsed().as_secs_f64()),
