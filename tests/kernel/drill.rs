@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    machine::{OUT, program, told, until},
+    machine::{OUT, program, step, told, until},
     runs::run_folders,
 };
 
@@ -69,8 +69,17 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
+/// Number of times that a drill is started whose fault begins too late.
+const TRIES: u32 = 3;
+
 /// A drill under way.
 pub(crate) struct Drill {
+    /// The name of its first try.
+    base: String,
+    path: PathBuf,
+    /// The number of this try, from 1.
+    nth: u32,
+    /// The name of this try's files.
     name: String,
     child: Child,
 }
@@ -82,23 +91,56 @@ impl Drill {
 
     /// Starts the drill of a scenario's file.
     pub(crate) fn of(name: &str, path: &Path) -> Self {
-        let out = Path::new(OUT).join(name);
+        Self::nth(name, path, 1)
+    }
+
+    fn nth(base: &str, path: &Path, nth: u32) -> Self {
+        let name = if nth == 1 { base.to_owned() } else { format!("{base}-{nth}") };
+        let out = Path::new(OUT).join(&name);
         let log = File::create(Path::new(OUT).join(format!("{name}.log"))).expect("log");
         let child = command(&["run", &path.display().to_string(), "--out", &out.display().to_string()])
             .stdout(log.try_clone().expect("log"))
             .stderr(log)
             .spawn()
             .expect("firedrill");
-        Self { name: name.to_owned(), child }
+        Self { base: base.to_owned(), path: path.to_owned(), nth, name, child }
     }
 
     /// Waits until the drill's fault is in force.
     pub(crate) fn in_force(mut self) -> Self {
-        until("the fault", || {
-            assert!(self.child.try_wait().expect("child").is_none(), "it ended early:\n{}", self.log());
-            told().is_some_and(|text| text.contains("InForce"))
-        });
-        self
+        loop {
+            let mut is_in_force = false;
+            until("the fault", || {
+                is_in_force = told().is_some_and(|text| text.contains("InForce"));
+                is_in_force || self.child.try_wait().expect("child").is_some()
+            });
+            if is_in_force {
+                return self;
+            }
+            self = self.again_if_late().unwrap_or_else(|ended| panic!("it ended early:\n{}", ended.log));
+        }
+    }
+
+    /// Waits for the end of a drill whose fault began in time.
+    pub(crate) fn end_in_time(mut self) -> Ended {
+        loop {
+            match self.again_if_late() {
+                Ok(again) => self = again,
+                Err(ended) => return *ended,
+            }
+        }
+    }
+
+    /// Waits for the end of the drill, and starts it again if its fault began too late. An agent that is too late refuses to begin, and the
+    /// coordinator disarms hosts that armed too late. Both say so, and both happen in emulation.
+    fn again_if_late(self) -> Result<Self, Box<Ended>> {
+        let (base, path, nth) = (self.base.clone(), self.path.clone(), self.nth + 1);
+        let ended = self.end();
+        if nth > TRIES || !ended.is_late() {
+            return Err(Box::new(ended));
+        }
+        step(&format!("{base}: its fault began too late; once more"));
+        Ok(Self::nth(&base, &path, nth))
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -136,6 +178,14 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// Whether the fault did not begin because the machine was too slow.
+    fn is_late(&self) -> bool {
+        let attack = &self.card["attacks"][0];
+        let says = |text: &Value, words: &str| text.as_str().is_some_and(|text| text.contains(words));
+        says(&attack["injections"][0]["detail"], " ms late, ")
+            || says(&attack["course"]["not-run"], " ms too long to arm")
+    }
+
     /// Checks the exit code and the one host's state, which the drill proves by comparison with the state before.
     pub(crate) fn check(&self, code: i32, host: &str) {
         assert_eq!(self.code, Some(code), "{}\n{:#}", self.log, self.card);

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Instant};
 
 use crate::{
-    drill::{Drill, Ended, Fault, STOP, firedrill},
+    drill::{Drill, Fault, STOP, firedrill},
     machine::{
         call, chains, check_clean, is_up, lines, open, packaging, property, step, systemctl, tables, told,
         until,
@@ -90,7 +90,7 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
     let faults = DRILLED.iter().copied().enumerate();
     for (number, fault) in faults.filter(|(number, _)| turn.is_none_or(|turn| number % 2 == turn)) {
         let _questions = (fault == DNS).then(Questions::ask);
-        let ended = begun_in_time(&format!("{}-{number}", fault.0), fault);
+        let ended = Drill::start(&format!("{}-{number}", fault.0), &[fault], "4s").end_in_time();
         let attack = &ended.card["attacks"][0];
         step(&format!("{}: {} {}", fault.0, attack["verdict"], attack["why"]));
         assert_eq!(attack["injections"][0]["in_force"], "yes", "{attack:#}");
@@ -102,25 +102,6 @@ pub(crate) fn every_kind_lands_and_is_put_back() {
         ended.check(if late { 3 } else { 0 }, "clean");
     }
     check_clean();
-}
-
-/// Runs a drill until its fault began in time, at most three times. An agent that is too late refuses to begin, and the
-/// coordinator disarms hosts that armed too late. Both say so, and both happen in emulation.
-fn begun_in_time(name: &str, fault: Fault<'_>) -> Ended {
-    let mut tries = 1;
-    loop {
-        let ended = Drill::start(&format!("{name}-{tries}"), &[fault], "4s").end();
-        let attack = &ended.card["attacks"][0];
-        let began_late = |detail: &str| detail.contains(" ms late, ");
-        let armed_late = |why: &str| why.contains(" ms too long to arm");
-        let late = attack["injections"][0]["detail"].as_str().is_some_and(began_late)
-            || attack["course"]["not-run"].as_str().is_some_and(armed_late);
-        if tries == 3 || !late {
-            return ended;
-        }
-        step(&format!("{}: it would have begun too late; once more", fault.0));
-        tries += 1;
-    }
 }
 
 fn main_process() -> String {

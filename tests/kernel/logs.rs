@@ -49,7 +49,7 @@ fn assert_is(ended: &Ended, verdict: &str, reasons: &[&str]) {
 pub(crate) fn units_are_read() {
     step("a unit writes errors while a service is stopped");
     systemctl(&["start", "shopper"]);
-    let ended = drill("errors", "8s").end();
+    let ended = drill("errors", "8s").end_in_time();
     ended.check(1, "clean");
     assert_is(&ended, "violated", &["matching lines"]);
     let log = &ended.card["attacks"][0]["logs"][0];
