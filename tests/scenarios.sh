@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 cargo build --release -p firedrill -p firedrill-agent
 firedrill="${CARGO_TARGET_DIR:-$PWD/target}/release/firedrill"
 scenarios=$PWD/scenarios
+tests=$PWD/tests
 lab=scenarios-$$
 work=$(mktemp -d)
 cd "$work"
@@ -19,14 +20,8 @@ fail() {
     exit 1
 }
 
-if ! "$firedrill" lab up --name "$lab" >up.txt 2>&1; then
-    if grep -q 'a lab cannot start here' up.txt; then
-        echo "skipped: $(grep -v '^ *$' up.txt | head -3 | tr '\n' ' ')"
-        exit 0
-    fi
-    cat up.txt
-    exit 1
-fi
+# shellcheck source=tests/lab.sh
+source "$tests/lab.sh"
 
 names=("$@")
 ((${#names[@]})) || names=(slowness partition flaky-link slow-database dns-failure)

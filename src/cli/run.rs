@@ -141,12 +141,13 @@ pub(super) fn try_and_try_again(
             errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
         }
-        if conclusion.exit != Exit::Unknown || attempt >= tries {
-            return conclusion.tell(settings.json);
-        }
-        if let Some(signal) = stop.get() {
-            errln!("unknown, and stopped by {signal}: it is not tried again");
-            return Ok(conclusion.tell(settings.json)?.worst(Exit::Stopped));
+        match next(conclusion.exit, attempt < tries, stop.get().copied()) {
+            Next::End => return conclusion.tell(settings.json),
+            Next::Stopped(signal) => {
+                errln!("unknown, and stopped by {signal}: it is not tried again");
+                return Ok(conclusion.tell(settings.json)?.worst(Exit::Stopped));
+            }
+            Next::Again => {}
         }
         if !settings.json {
             conclusion.tell(false)?;
@@ -154,6 +155,25 @@ pub(super) fn try_and_try_again(
         before = Some(conclusion);
         attempt += 1;
         errln!("unknown: trying again ({attempt} of {tries}); each try has its own report");
+    }
+}
+
+/// The step after a try.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Its result counts.
+    End,
+    /// It would be tried again, and this signal came.
+    Stopped(&'static str),
+    /// It is tried again.
+    Again,
+}
+
+fn next(exit: Exit, is_left: bool, signal: Option<&'static str>) -> Next {
+    match signal {
+        _ if exit != Exit::Unknown || !is_left => Next::End,
+        Some(signal) => Next::Stopped(signal),
+        None => Next::Again,
     }
 }
 
@@ -262,5 +282,20 @@ impl Conclusion {
     pub(super) fn tell(&self, json: bool) -> Result<Exit> {
         crate::terminal::out(format_args!("{}", if json { &self.json } else { &self.text }));
         Ok(self.exit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_tried_again_unless_a_signal_came() {
+        assert_eq!(next(Exit::Unknown, true, None), Next::Again);
+        assert_eq!(next(Exit::Unknown, true, Some("SIGTERM")), Next::Stopped("SIGTERM"));
+        assert_eq!(next(Exit::Unknown, false, Some("SIGTERM")), Next::End);
+        for exit in [Exit::Held, Exit::Violated, Exit::Refused, Exit::Unclean] {
+            assert_eq!(next(exit, true, None), Next::End);
+        }
     }
 }

@@ -6,14 +6,13 @@ use firedrill_wire::text::{TEXT_MOST, clean};
 
 /// The exit code of bad usage.
 pub(super) const EXIT_USAGE: u8 = 2;
-/// The message where records are damaged and have no open injection: the record of one that is in force may be lost.
-pub(super) const NONE_KNOWN: &str =
-    "nothing is known to be in force, but the records are damaged: something that they do not have may be";
-/// Time for which an agent's answer is waited for: one that lives answers within it.
+/// The message where records are damaged and have no open injection. A fault may be in force, because its record may be lost.
+pub(super) const NONE_KNOWN: &str = "nothing is known to be in force, but the records are damaged: a fault whose record is lost may be in force";
+/// Time to wait for an agent's answer. A live agent answers within it.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(3);
 /// Time that a dying agent has to put things back. After that, another process does it as well.
 pub(super) const DYING_TIME: Duration = Duration::from_secs(60);
-/// Time for which the end of an agent is waited for that listens and does not answer.
+/// Time to wait for the end of an agent that listens and does not answer.
 pub(super) const HUNG_TIME: Duration = Duration::from_secs(2);
 
 /// Cleans a text that somebody else wrote, so that it can be shown in one line on a terminal.

@@ -105,10 +105,10 @@ fn both_damaged() {
     fs::write(agent.dir.path().join("run/open.json"), "{").unwrap();
     let status = command(&agent.dir, &["status"]).output().unwrap();
     let status = String::from_utf8(status.stdout).unwrap();
-    assert!(status.contains("the records are damaged: something that they do not have may be"), "{status}");
+    assert!(status.contains("a fault whose record is lost may be in force"), "{status}");
     assert_lost(&command(&agent.dir, &["undo", "--all"]).output().unwrap(), &agent);
     let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
-    assert!(log.contains("the records are damaged: something that they do not have may be"), "{log}");
+    assert!(log.contains("a fault whose record is lost may be in force"), "{log}");
 }
 
 /// Checks that the lock is made again within a second or two, complete.

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     audit::{Audit, Deed},
-    live::{feed::Feeds, places::Places},
+    live::{courses::Courses, feed::Feeds, places::Places},
     newest::Newest,
     options::Options,
     outside::Outside,
@@ -24,6 +24,7 @@ pub(crate) struct App {
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) tries: Tries,
     pub(crate) newest: Newest,
+    pub(crate) courses: Courses,
     pub(crate) feeds: Feeds,
     pub(crate) places: Places,
     /// The places of pages that take long.

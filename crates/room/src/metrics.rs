@@ -9,7 +9,6 @@ use firedrill_judge::gauges::{Exposition, Unit};
 
 use crate::{
     app::App,
-    runs::{Course, LOG, find, open_file},
     web::{
         answer::{Answer, typed},
         guard::guard,
@@ -46,12 +45,7 @@ fn text(app: &App) -> Result<String, Answer> {
 /// The runs that go on.
 fn runs(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     let going_on = app.runs.going_on()?;
-    let courses = going_on.iter().filter_map(|entry| {
-        let log = find(app.runs.reports(), &entry.folder)?.join(LOG);
-        open_file(&log).ok()?;
-        Course::read(&log).ok()
-    });
-    let in_force: usize = courses.map(|course| course.in_force().count()).sum();
+    let in_force: usize = app.courses.of(&going_on, |_, course| course.in_force().count()).iter().sum();
     all.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
     all.add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
         .set(&[], in_force as f64);
@@ -105,7 +99,7 @@ fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     }
     let state = all.add(
         "gameday_last",
-        "1; the state says how the last start of a game day went: goes-on, ended, not-held, missed or died",
+        "1; the state says how the last start of a game day went: goes-on, ended, not-held, missed, died or unreadable",
         None,
     );
     let exit =

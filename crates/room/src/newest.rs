@@ -61,13 +61,8 @@ mod tests {
         thread,
     };
 
-    use firedrill_wire::RunId;
-
     use super::*;
-    use crate::{
-        outside::{Decision, Halted, HeldSlot, Later},
-        testing::Willing,
-    };
+    use crate::testing::as_willing;
 
     /// A program that takes as long for its first calendar as the test wants.
     struct Slow {
@@ -77,9 +72,7 @@ mod tests {
     }
 
     impl Outside for Slow {
-        fn halt<'a>(&'a self, run: &'a RunId, by: &'a str) -> Later<'a, Halted> {
-            Willing.halt(run, by)
-        }
+        as_willing!(halt);
 
         fn calendar(&self) -> Calendar {
             if self.read.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -89,17 +82,7 @@ mod tests {
             Calendar::default()
         }
 
-        fn held(&self) -> Result<Vec<HeldSlot>, String> {
-            Willing.held()
-        }
-
-        fn looked_s(&self) -> Option<i64> {
-            Willing.looked_s()
-        }
-
-        fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
-            Willing.decide(gameday, slot, by, decision)
-        }
+        as_willing!(decisions);
     }
 
     #[test]

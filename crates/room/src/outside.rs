@@ -61,7 +61,7 @@ pub struct HeldSlot {
     pub at: String,
     /// Its result, or the reason why it was not held.
     pub told: String,
-    /// Its state in a word: `goes-on`, `ended`, `not-held`, `missed` or `died`.
+    /// Its state in a word: `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
     pub state: &'static str,
     /// Its exit code, if it has ended.
     pub exit: Option<u8>,
@@ -78,7 +78,7 @@ pub enum Decision {
     Withdraw,
     /// The slot is not held.
     Skip {
-        /// The reason; may be empty.
+        /// The reason as it was written; may be empty.
         why: String,
     },
 }

@@ -4,6 +4,8 @@ mod course;
 mod folder;
 mod list;
 
-pub(crate) use course::{Course, is_written};
-pub(crate) use folder::{LINE_MOST, LOG, find, open_file, read_file, read_line};
+pub(crate) use course::Course;
+pub(crate) use firedrill_files::regular::open as open_file;
+pub(crate) use firedrill_judge::log::is_written;
+pub(crate) use folder::{LINE_MOST, LOG, find, read_file, read_line};
 pub(crate) use list::{Page, Runs};

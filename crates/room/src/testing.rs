@@ -38,6 +38,44 @@ impl Outside for Willing {
     }
 }
 
+/// Implements [`Outside`] by [`Willing`] but for what is given: each test says only what it is about.
+macro_rules! as_willing {
+    (calendar) => {
+        fn calendar(&self) -> crate::outside::Calendar {
+            crate::testing::Willing.calendar()
+        }
+    };
+    (halt) => {
+        fn halt<'a>(
+            &'a self,
+            run: &'a firedrill_wire::RunId,
+            by: &'a str,
+        ) -> crate::outside::Later<'a, crate::outside::Halted> {
+            crate::testing::Willing.halt(run, by)
+        }
+    };
+    (decisions) => {
+        fn held(&self) -> Result<Vec<crate::outside::HeldSlot>, String> {
+            crate::testing::Willing.held()
+        }
+
+        fn looked_s(&self) -> Option<i64> {
+            crate::testing::Willing.looked_s()
+        }
+
+        fn decide(
+            &self,
+            gameday: &str,
+            slot: &str,
+            by: &str,
+            decision: &crate::outside::Decision,
+        ) -> Result<String, String> {
+            crate::testing::Willing.decide(gameday, slot, by, decision)
+        }
+    };
+}
+pub(crate) use as_willing;
+
 /// Opens a control room in a folder.
 pub(crate) async fn app(home: &Path, outside: Arc<dyn Outside>) -> Arc<App> {
     let options = Options {

@@ -61,7 +61,7 @@ pub enum HealReason {
     WorkerDied,
     /// The guardian died; the worker healed.
     GuardianDied,
-    /// The agent does not trust the certificate of a person any more who took part in the run.
+    /// The agent no longer trusts the certificate of a person who took part in the run.
     Distrusted {
         /// The certificate's name.
         name: String,
@@ -155,7 +155,7 @@ pub enum What {
         /// The name in the certificate of whoever asked.
         by: String,
     },
-    /// The agent does not trust the certificate of a person any more who took part in a run. It undoes all injections of the run on its host.
+    /// The agent no longer trusts the certificate of a person who took part in a run. It undoes all injections of the run on its host.
     Distrusted {
         /// The run.
         run: RunId,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use firedrill_gameday::record::{self, Event, Writer};
-use firedrill_wire::text::{TEXT_MOST, clean, joined};
 use jiff::Timestamp;
 
 use super::{
@@ -89,18 +88,13 @@ pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     which.not_over(now)?;
     let identity = args.identity.load()?;
     let slot = which.recorded_as();
-    let mut why = format!("skipped by {}", identity.name());
-    if let Some(text) = &args.why {
-        why = format!("{why}: {}", clean(&joined(text.trim()), TEXT_MOST));
-    }
     let Some(mut record) =
         claimed(Writer::claim(&args.reports.reports, &gameday.name, &slot), &which.words(&gameday))?
     else {
         return Ok(Exit::Refused);
     };
-    record
-        .write(now, Event::NotHeld { why: why.clone() })
-        .wrap(format!("the record {} cannot be written", record.path().display()))?;
-    outln!("{} is not held: {why}", which.words(&gameday));
+    let skipped = Event::skipped(identity.name(), args.why.as_deref().unwrap_or_default());
+    record.write(now, skipped).wrap(format!("the record {} cannot be written", record.path().display()))?;
+    outln!("{} is skipped", which.words(&gameday));
     Ok(Exit::Held)
 }

@@ -37,7 +37,7 @@ pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
         State::NotHeld(why) => ("not-held", format!("not held: {why}")),
         State::Missed(why) => ("missed", format!("missed: {why}")),
         State::Died if record.touched_nothing() => {
-            ("died", "not held: its program ended before a run began".to_owned())
+            ("died", "not held: its program ended before it began".to_owned())
         }
         State::Died => (
             "died",
@@ -77,18 +77,13 @@ pub(super) fn run(reports: &Path, most: usize, json: bool) -> Result<Exit> {
 }
 
 fn for_machines(record: &Record) -> JsonRecord<'_> {
-    let (why, exit) = match &record.state {
-        State::NotHeld(why) | State::Missed(why) | State::Unreadable(why) => (Some(why.as_str()), None),
-        State::Ended(exit) => (None, Some(*exit)),
-        State::GoesOn | State::Died => (None, None),
-    };
     JsonRecord {
         gameday: &record.gameday,
         slot: &record.slot,
         at: record.at(),
         state: words(record).0,
-        why,
-        exit,
+        why: record.why(),
+        exit: record.exit(),
         runs: record.runs().collect(),
         lines: &record.lines,
     }

@@ -81,17 +81,17 @@ impl Outside for Program {
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         let records = record::all(&self.reports, RECORDS)
             .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
-        let held = records.into_iter().map(|record| HeldSlot {
-            told: cleaned(words(&record).1, TEXT_MOST),
-            state: words(&record).0,
-            exit: match record.state {
-                State::Ended(exit) => Some(exit),
-                _ => None,
-            },
-            runs: record.runs().map(str::to_owned).collect(),
-            at: clean(record.at().get(..16).unwrap_or_default(), NAME_MOST).replace('T', " "),
-            gameday: cleaned(record.gameday, NAME_MOST),
-            slot: cleaned(record.slot, NAME_MOST),
+        let held = records.into_iter().map(|record| {
+            let (state, told) = words(&record);
+            HeldSlot {
+                state,
+                told,
+                exit: record.exit(),
+                runs: record.runs().map(str::to_owned).collect(),
+                at: record.at().get(..16).unwrap_or_default().replace('T', " "),
+                gameday: record.gameday,
+                slot: record.slot,
+            }
         });
         Ok(held.collect())
     }
@@ -115,18 +115,13 @@ impl Outside for Program {
                 record::agreed_by(&self.reports, &gameday, (slot, starts), (by, is_go), now)
             }
             Decision::Skip { why } => {
-                let why = if why.is_empty() {
-                    format!("skipped by {by}")
-                } else {
-                    format!("skipped by {by}: {why}")
-                };
                 let failed = |error: std::io::Error| format!("the record cannot be written: {error}");
                 let mut record =
                     Writer::claim(&self.reports, &gameday.name, slot).map_err(|error| match error {
                         NotClaimed::Taken => "it has begun, or was skipped already".to_owned(),
                         NotClaimed::Io { source, .. } => failed(source),
                     })?;
-                record.write(now, Event::NotHeld { why }).map_err(failed)?;
+                record.write(now, Event::skipped(by, why)).map_err(failed)?;
                 Ok("skipped".to_owned())
             }
         }

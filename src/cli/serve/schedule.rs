@@ -156,7 +156,7 @@ impl Schedule {
     }
 
     fn spawn(&self, gameday: &Gameday, civil: &str) -> io::Result<Child> {
-        let folder = record::folder(&self.reports, &gameday.name, civil).map_err(io::Error::other)?;
+        let folder = record::folder(&self.reports, &gameday.name, civil)?;
         fs::create_dir_all(&folder)?;
         let output = OpenOptions::new().create(true).append(true).open(folder.join(OUTPUT))?;
         let mut command = Command::new(own());

@@ -1,5 +1,6 @@
 //! The lines of a record.
 
+use firedrill_wire::text::{TEXT_MOST, clean, joined};
 use serde::{Deserialize, Serialize};
 
 /// The version of the lines.
@@ -67,4 +68,14 @@ pub enum Event {
         /// The reason.
         why: String,
     },
+}
+
+impl Event {
+    /// A slot that a person skips; the reason may be empty.
+    #[must_use]
+    pub fn skipped(by: &str, why: &str) -> Self {
+        let why = clean(&joined(why.trim()), TEXT_MOST).into_owned();
+        let why = if why.is_empty() { format!("skipped by {by}") } else { format!("skipped by {by}: {why}") };
+        Self::NotHeld { why }
+    }
 }

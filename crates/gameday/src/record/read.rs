@@ -62,10 +62,28 @@ impl Record {
         begun.next().map(|line| line.at.as_str())
     }
 
-    /// Whether it is known that no run of it began.
+    /// Whether it is known that nothing was touched. A program begins no run before its begin is in the record.
     #[must_use]
     pub fn touched_nothing(&self) -> bool {
-        self.left_out == 0 && self.runs().next().is_none() && !matches!(self.state, State::Unreadable(_))
+        self.left_out == 0 && self.begun().is_none() && !matches!(self.state, State::Unreadable(_))
+    }
+
+    /// Returns its exit code, if it has ended.
+    #[must_use]
+    pub const fn exit(&self) -> Option<u8> {
+        match self.state {
+            State::Ended(exit) => Some(exit),
+            _ => None,
+        }
+    }
+
+    /// Returns the reason for its state, if the state has one.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match &self.state {
+            State::NotHeld(why) | State::Missed(why) | State::Unreadable(why) => Some(why),
+            State::GoesOn | State::Ended(_) | State::Died => None,
+        }
     }
 
     /// Returns the time of its first line, RFC 3339 UTC; empty if it has none.

@@ -44,8 +44,11 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
     assert_eq!(state(SLOT), None);
     let mut writer = Writer::claim(home.path(), "friday", SLOT).unwrap();
     assert_eq!(state(SLOT), Some(State::GoesOn));
+    let nothing = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().touched_nothing();
+    assert!(nothing());
     let begun = Event::Begun { by: "room".to_owned(), file: "friday.toml".to_owned(), agreed: Vec::new() };
     writer.write(at("2026-12-04T13:00:00.25Z"), begun).unwrap();
+    assert!(!nothing(), "the line of a run may be lost");
     let run = |run: &str| Event::RunBegun { scenario: 1, name: "kill".to_owned(), run: run.to_owned() };
     writer.write(at("2026-12-04T13:00:01Z"), run("run-1")).unwrap();
     writer.write(at("2026-12-04T13:05:01Z"), run("run-2")).unwrap();
@@ -232,4 +235,14 @@ fn a_torn_line_of_a_record_does_not_take_the_next_one_with_it() {
         read::lines("{\"v\":1,\"at\"\n\n{\"v\":1,\"at\":\"a\",\"event\":\"ended\",\"exit\":6}\n").1,
         1
     );
+}
+
+#[test]
+fn a_skip_names_the_person_and_its_reason_in_one_line() {
+    let skipped = |why: &str| Event::skipped("bob", why);
+    let held = |why: &str| Event::NotHeld { why: why.to_owned() };
+    assert_eq!(skipped(" "), held("skipped by bob"));
+    assert_eq!(skipped("a release\nis late"), held("skipped by bob: a release is late"));
+    let Event::NotHeld { why } = skipped("freeze \u{202e}") else { panic!("a skip") };
+    assert!(!why.contains('\u{202e}'), "{why:?}");
 }

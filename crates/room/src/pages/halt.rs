@@ -111,8 +111,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        outside::{Calendar, Decision, HeldSlot, Later, Outside},
-        testing::{Willing, app, session},
+        outside::{Later, Outside},
+        testing::{app, as_willing, session},
     };
 
     /// A coordinator that is asked, and answers when it is let.
@@ -130,21 +130,9 @@ mod tests {
             })
         }
 
-        fn calendar(&self) -> Calendar {
-            Willing.calendar()
-        }
+        as_willing!(calendar);
 
-        fn held(&self) -> Result<Vec<HeldSlot>, String> {
-            Willing.held()
-        }
-
-        fn looked_s(&self) -> Option<i64> {
-            Willing.looked_s()
-        }
-
-        fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
-            Willing.decide(gameday, slot, by, decision)
-        }
+        as_willing!(decisions);
     }
 
     #[tokio::test]

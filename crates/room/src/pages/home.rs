@@ -11,7 +11,7 @@ use super::row::Row;
 use crate::{
     app::App,
     role::Role,
-    runs::{Course, LOG, Page, find, open_file},
+    runs::{Course, Page},
     template::value,
     web::{
         answer::{Answer, page},
@@ -33,27 +33,22 @@ struct Now {
     in_force: usize,
 }
 
-fn now(app: &App, entry: &Entry) -> Option<Now> {
-    let folder = find(app.runs.reports(), &entry.folder)?;
-    let log = folder.join(LOG);
-    // A link could lead to any file of the server's user.
-    open_file(&log).ok()?;
-    let course = Course::read(&log).ok()?;
-    Some(Now {
+fn now(entry: &Entry, course: &Course) -> Now {
+    Now {
         folder: entry.folder.clone(),
         address: address(&entry.folder),
         scenario: course.scenario().to_owned(),
         operator: course.operator.clone(),
         stage: course.stage(),
         in_force: course.in_force().count(),
-    })
+    }
 }
 
 /// `GET /`
 pub(crate) async fn home(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
     slow(&app, move |app| {
         let reports = app.runs.reports();
-        let going_on: Vec<Now> = app.runs.going_on()?.iter().filter_map(|entry| now(app, entry)).collect();
+        let going_on = app.courses.of(&app.runs.going_on()?, now);
         let Page { entries, folders, .. } =
             app.runs.page(&Filter { limit: Some(LAST), ..Filter::default() })?;
         let rows: Vec<Row> = entries.iter().map(|entry| Row::of(entry, reports)).collect();

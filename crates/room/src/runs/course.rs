@@ -1,13 +1,9 @@
 //! The course of a run, folded from the records of its log: where it is, what is in force, how it ended. Judges nothing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::TryLockError,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_judge::{
-    log::{self, Event, Log, LogError, Outcome, Record, RunOutcome},
+    log::{Event, Log, Outcome, Record, RunOutcome},
     score::card::phase_word,
     verdict::Verdict,
 };
@@ -17,8 +13,6 @@ use firedrill_wire::{
     api::EndState,
     journal::{State, What},
 };
-
-use super::folder::open_file;
 
 /// A run, as far as the records that were applied tell.
 #[derive(Clone, Debug, Default)]
@@ -83,14 +77,6 @@ impl Open {
 }
 
 impl Course {
-    /// Reads the course from a log.
-    ///
-    /// # Errors
-    /// As [`log::read`].
-    pub(crate) fn read(path: &Path) -> Result<Self, LogError> {
-        Ok(Self::of(&log::read(path)?))
-    }
-
     /// The course by a log that was read.
     pub(crate) fn of(log: &Log) -> Self {
         let mut course = Self::default();
@@ -178,11 +164,6 @@ impl Course {
             None => "between attacks, or at its end".to_owned(),
         }
     }
-}
-
-/// Whether a program writes this log: it holds its lock.
-pub(crate) fn is_written(path: &Path) -> bool {
-    open_file(path).is_ok_and(|log| matches!(log.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, BufRead, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Component, Path, PathBuf},
 };
+
+use firedrill_files::regular;
 
 /// The name of a run's log in its folder.
 pub(crate) const LOG: &str = "events.jsonl";
@@ -24,18 +25,6 @@ pub(crate) fn find(reports: &Path, name: &str) -> Option<PathBuf> {
     let path = reports.join(name);
     let inside = fs::canonicalize(&path).ok()?.starts_with(fs::canonicalize(reports).ok()?);
     (inside && path.is_dir()).then_some(path)
-}
-
-/// Opens a regular file of a run's folder to read it. Follows no link and waits for no other program.
-///
-/// # Errors
-/// The file cannot be opened, or is no regular one.
-pub(crate) fn open_file(path: &Path) -> io::Result<File> {
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(i32::try_from(flags).map_err(io::Error::other)?);
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// Reads a line of a log with its end, in place of what `line` has. At the end of the log it may be half a line, or nothing.
@@ -56,7 +45,7 @@ pub(crate) fn read_line(log: &mut impl BufRead, most: u64, line: &mut Vec<u8>) -
 /// # Errors
 /// The file cannot be read, or is larger than `most` bytes.
 pub(crate) fn read_file(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match open_file(path) {
+    let file = match regular::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

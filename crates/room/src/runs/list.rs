@@ -10,6 +10,8 @@ use std::{
 
 use firedrill_history::{Entry, Filter, History, HistoryError};
 
+use super::folder::{LOG, find};
+
 /// Time for which the index counts as fresh while no folder comes or goes. A stale index is refreshed before the answer if one of the newest
 /// runs has no end, otherwise after it: ended runs change only when somebody collects them again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -88,15 +90,18 @@ impl Runs {
         })
     }
 
-    /// Returns the runs that go on, among the newest.
+    /// Returns the runs that go on, among the newest, each with its log.
     ///
     /// # Errors
     /// As [`Self::page`].
-    pub(crate) fn going_on(&self) -> Result<Vec<Entry>, HistoryError> {
+    pub(crate) fn going_on(&self) -> Result<Vec<(Entry, PathBuf)>, HistoryError> {
         let filter = Filter { limit: Some(NEWEST), ..Filter::default() };
-        let mut entries = self.with(|history| history.runs(&filter))?;
-        entries.retain(|entry| entry.is_running(&self.reports));
-        Ok(entries)
+        let entries = self.with(|history| history.runs(&filter))?.into_iter();
+        let going_on = entries.filter(|entry| entry.is_running(&self.reports)).filter_map(|entry| {
+            let log = find(&self.reports, &entry.folder)?.join(LOG);
+            Some((entry, log))
+        });
+        Ok(going_on.collect())
     }
 
     /// Uses the history, up to date. Without a directory there are no runs.

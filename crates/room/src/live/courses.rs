@@ -1,0 +1,56 @@
+//! The courses of the runs that go on, for those who only ask now and then: of each log only what was appended since is read.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use super::tail::Tail;
+use crate::runs::Course;
+
+/// The logs that were read, by their paths.
+#[derive(Debug, Default)]
+pub(crate) struct Courses(Mutex<HashMap<PathBuf, Tail>>);
+
+impl Courses {
+    /// Reads the courses of the runs that go on, by their logs, and forgets all others. Returns what `tell` makes of each that can be read.
+    pub(crate) fn of<R, T>(&self, runs: &[(R, PathBuf)], tell: impl Fn(&R, &Course) -> T) -> Vec<T> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|path, _| runs.iter().any(|(_, log)| log == path));
+        let told = runs.iter().filter_map(|(run, log)| {
+            let tail = known.entry(log.clone()).or_insert_with(|| Tail::of(log));
+            tail.read().ok().map(|_| tell(run, &tail.course))
+        });
+        told.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use firedrill_judge::testing::Drill;
+
+    use super::*;
+
+    #[test]
+    fn a_log_is_read_once_and_forgotten_when_nobody_asks_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let lines: Vec<String> = Drill::good()
+            .records()
+            .iter()
+            .map(|record| serde_json::to_string(record).unwrap() + "\n")
+            .collect();
+        fs::write(&path, &lines[0]).unwrap();
+        let courses = Courses::default();
+        let read = |path: PathBuf| courses.of(&[((), path)], |_, course| course.seq);
+        assert_eq!(read(path.clone()), [1]);
+        // The first line is not read again: it could not be.
+        fs::write(&path, " ".repeat(lines[0].len() - 1) + "\n" + &lines[1..].concat()).unwrap();
+        assert_eq!(read(path), [lines.len() as u64]);
+        assert_eq!(read(folder.path().join("none")), [0; 0]);
+        assert_eq!(courses.0.lock().unwrap().len(), 1, "the other is forgotten");
+    }
+}
