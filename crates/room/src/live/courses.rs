@@ -45,12 +45,13 @@ mod tests {
             .collect();
         fs::write(&path, &lines[0]).unwrap();
         let courses = Courses::default();
-        let read = |path: PathBuf| courses.of(&[((), path)], |_, course| course.seq);
-        assert_eq!(read(path.clone()), [1]);
-        // The first line is not read again: it could not be.
+        let read =
+            |path: PathBuf| courses.of(&[((), path)], |(), course| (course.seq, course.plan.is_some()));
+        assert_eq!(read(path.clone()), [(1, true)]);
+        // The first line, which has the plan, is not read again: it could not be.
         fs::write(&path, " ".repeat(lines[0].len() - 1) + "\n" + &lines[1..].concat()).unwrap();
-        assert_eq!(read(path), [lines.len() as u64]);
-        assert_eq!(read(folder.path().join("none")), [0; 0]);
+        assert_eq!(read(path), [(lines.len() as u64, true)]);
+        assert_eq!(read(folder.path().join("none")), []);
         assert_eq!(courses.0.lock().unwrap().len(), 1, "the other is forgotten");
     }
 }
