@@ -69,6 +69,9 @@ fn the_checker_of_prometheus_takes_the_file() {
     assert_eq!(other.status.code(), Some(2), "{other:?}");
 }
 
+/// The address of Pushgateways.
+const GATEWAY: &str = "127.91.26.3";
+
 /// A Pushgateway of our own; it ends with the test.
 struct Gateway {
     child: Child,
@@ -85,10 +88,11 @@ impl Drop for Gateway {
 impl Gateway {
     /// `None` where the program is not installed.
     fn start() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A port that is free now, of an address that nothing else uses: nobody can get it before the program.
+        let port = TcpListener::bind((GATEWAY, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new("prometheus-pushgateway");
         command
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("--web.listen-address={GATEWAY}:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut gateway = Self { child: command.spawn().ok()?, port };
@@ -105,7 +109,7 @@ impl Gateway {
     }
 
     fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect((GATEWAY, self.port)).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: push\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -120,7 +124,7 @@ fn a_pushgateway_has_the_last_run_of_the_scenario() {
         return;
     };
     let folder = runs();
-    let url = format!("http://127.0.0.1:{}", gateway.port);
+    let url = format!("http://{GATEWAY}:{}", gateway.port);
     let pushed = report(folder.path(), &["held", "--push", &url]);
     assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
     let all = gateway.get("/metrics").unwrap();
@@ -144,7 +148,7 @@ fn a_pushgateway_has_the_last_run_of_the_scenario() {
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert_eq!(wrong.status.code(), Some(2), "{said}");
     assert!(
-        said.contains("cannot push the metrics to http://127.0.0.1")
+        said.contains(&format!("cannot push the metrics to {url}/elsewhere"))
             && said.contains("is this a Pushgateway"),
         "{said}"
     );

@@ -73,7 +73,12 @@ fn count(ask: &Exchange, answers: Vec<Answer>) -> Exchanged {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
+    use std::{
+        net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener},
+        os::fd::AsRawFd,
+    };
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 
     use super::*;
 
@@ -88,7 +93,10 @@ mod tests {
         let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
         assert_eq!((met.answered, met.refused, met.failed), (5, 0, 0), "{met:?}");
         assert!(met.times_us.is_sorted() && met.times_us.len() == 5);
-        drop(listener);
+        // Held without listening: nobody else can get the port and listen there.
+        let held = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(held.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let port = getsockname::<SockaddrIn>(held.as_raw_fd()).unwrap().port();
         let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
         assert_eq!((met.answered, met.refused, met.failed), (0, 5, 0), "{met:?}");
     }

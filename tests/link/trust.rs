@@ -376,6 +376,10 @@ async fn what_is_no_agent_is_told_from_what_is_not_there() {
     });
     assert!(matches!(trust(agent(HOST, Reach::Tcp(at.clone()), &olga).status().await), Trust::Other(_)));
     talker.await.unwrap();
+    // Held without listening: nobody else can get the port and listen there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = held.local_addr().unwrap().to_string();
     let gone = agent(HOST, Reach::Tcp(at.clone()), &olga).status().await;
     match gone {
         Err(error @ LinkError::Unreachable { .. }) => {

@@ -86,7 +86,10 @@ async fn what_is_cut_half_or_garbage_is_bad() {
 
 #[tokio::test]
 async fn ports_that_are_closed_and_names_that_do_not_exist() {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Held without listening: nobody else can get the port and listen there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = held.local_addr().unwrap();
     all_bad(http(format!("http://{closed}")), "refused").await;
     all_bad(tcp(closed.to_string()), "refused").await;
     all_bad(http("http://no-such-host.invalid/"), "dns").await;

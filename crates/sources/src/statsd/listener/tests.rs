@@ -86,7 +86,9 @@ fn an_address_that_is_in_use_or_of_no_machine_is_told_with_what_to_do() {
 
 #[test]
 fn a_listener_that_is_dropped_gives_its_port_back() {
-    let listener = Listener::open(wanted(None)).expect("it listens");
+    // An address that nothing else uses: nobody can get the port in between.
+    let listen = "127.91.26.1:0".parse().expect("an address");
+    let listener = Listener::open(Wanted { listen, ..wanted(None) }).expect("it listens");
     let at = listener.at();
     drop(listener);
     until("the port is free", || UdpSocket::bind(at).is_ok());
@@ -94,7 +96,10 @@ fn a_listener_that_is_dropped_gives_its_port_back() {
 
 #[test]
 fn a_daemon_that_is_not_there_is_counted() {
-    let gone = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    // A connected socket takes packets of its peer alone, and nobody else can get its port.
+    let held = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    held.connect("127.0.0.1:9").expect("it is connected");
+    let gone = held.local_addr().expect("its address");
     let listener = Listener::open(wanted(Some(gone))).expect("it listens");
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
     until("the refusal is counted", || {
@@ -102,6 +107,9 @@ fn a_daemon_that_is_not_there_is_counted() {
         listener.counts().not_forwarded > 0
     });
 }
+
+/// The address of StatsD's daemon.
+const DAEMON: &str = "127.91.26.2";
 
 /// StatsD's own daemon; it ends with the test.
 struct Daemon {
@@ -127,7 +135,7 @@ fn daemon(port: u16, to: SocketAddr) -> Option<Daemon> {
     let folder = std::env::temp_dir().join(format!("firedrill-statsd-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let config = format!(
-        "{{ address: '127.0.0.1', port: {port}, mgmt_address: '127.0.0.1', mgmt_port: {port}, backends: ['./backends/repeater'], \
+        "{{ address: '{DAEMON}', port: {port}, mgmt_address: '{DAEMON}', mgmt_port: {port}, backends: ['./backends/repeater'], \
          repeater: [{{ host: '127.0.0.1', port: {} }}] }}",
         to.port()
     );
@@ -139,14 +147,14 @@ fn daemon(port: u16, to: SocketAddr) -> Option<Daemon> {
 #[test]
 fn the_repeater_of_the_real_daemon_is_heard() {
     let listener = Listener::open(wanted(None)).expect("it listens");
-    // A port that is free now.
-    let port = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
-    let Some(_daemon) = daemon(port, listener.at()) else { return };
+    // A port that is free now, of an address that nothing else uses: nobody can get it before the daemon.
+    let at = UdpSocket::bind((DAEMON, 0)).expect("a port").local_addr().expect("its address");
+    let Some(_daemon) = daemon(at.port(), listener.at()) else { return };
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let packet = b"x:2|c|@0.5\ny:3|ms|#env:prod\nq:-1|g\nu:a|s";
     until("a copy arrives", || {
         // It is refused until the daemon listens.
-        let _ = sender.send_to(packet, ("127.0.0.1", port));
+        let _ = sender.send_to(packet, at);
         listener.counts().packets >= 20
     });
     let counts = listener.counts();
