@@ -47,6 +47,7 @@ use self::{
     watch::Now,
 };
 use crate::{
+    code_pages,
     config::{Config, LastGood},
     local,
     supervisor::heal,
@@ -131,6 +132,7 @@ pub fn serve(config: Config, wiring: Wiring) -> io::Result<ExitCode> {
     shared.page.worker_pid.store(worker.raw(), SeqCst);
     shared.page.bells().helper.ring();
     shared.lock.name_holders(&[shared.guardian.as_raw_nonzero().get(), worker.raw(), helper.raw()]);
+    code_pages::release();
     proc::harden();
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     Ok(Guardian { shared, helper, worker, signals }.watch())

@@ -9,6 +9,7 @@ pub mod bell;
 pub mod built_in;
 pub mod caller;
 pub mod cli;
+mod code_pages;
 pub mod config;
 pub mod control;
 mod crash_point;
