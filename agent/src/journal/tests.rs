@@ -105,7 +105,7 @@ fn what_was_written_is_replayed() {
     disk.filled();
     let (journal, replayed) = disk.open();
     assert_eq!(open(&replayed), [("b", State::InForce), ("c", State::Armed)]);
-    assert!(replayed.tombstones.bar_run(&"gone".parse().unwrap()));
+    assert!(replayed.tombstones.bars_run(&"gone".parse().unwrap()));
     assert_eq!(replayed.halted_by.as_deref(), Some("alice"));
     assert!(replayed.damage.is_empty());
     assert_eq!((replayed.last_seq, journal.last_seq()), (7, 7));
@@ -192,7 +192,7 @@ fn compaction_keeps_what_somebody_may_ask_for() {
     let (_, less) = disk.open();
     assert_eq!((less.injections.len(), less.last_seq), (0, last));
     assert!(less.damage.is_empty(), "{:?}", less.damage);
-    assert!(less.tombstones.bar_run(&"gone".parse().unwrap()));
+    assert!(less.tombstones.bars_run(&"gone".parse().unwrap()));
     assert_eq!(less.halted_by.as_deref(), Some("alice"));
     let event = journal.event(What::Released { by: "bob".into() });
     journal.sync();
@@ -226,7 +226,7 @@ fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
     let open: Vec<_> = after.open().map(|found| (found.intent.id().as_str(), found.state)).collect();
     assert_eq!(open, [("b", State::Undoing)]);
     assert_eq!(after.open().next().unwrap().intent.live.prepared.undo, better);
-    assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
+    assert!(after.tombstones.bars_run(&"gone".parse().unwrap()));
 }
 
 #[test]
@@ -257,8 +257,8 @@ fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
     for number in 0..10_000 {
         stones.add_stray(&Tombstone::Run(format!("x{number}").parse().unwrap()));
     }
-    assert!(stones.bar_run(&"mine".parse().unwrap()) && stones.bar_run(&"x9999".parse().unwrap()));
-    assert!(!stones.bar_run(&"x0".parse().unwrap()));
+    assert!(stones.bars_run(&"mine".parse().unwrap()) && stones.bars_run(&"x9999".parse().unwrap()));
+    assert!(!stones.bars_run(&"x0".parse().unwrap()));
     assert!(!stones.add_stray(&Tombstone::Run("mine".parse().unwrap())), "it is there");
     assert_eq!(stones.records().last(), Some(tombstone("mine", false)), "and outlives a restart");
 }
@@ -275,7 +275,7 @@ fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart(
     journal.sync();
     let (mut journal, replayed) = disk.open();
     let gone = "gone".parse().unwrap();
-    assert!(replayed.tombstones.bar_run(&gone) && !replayed.tombstones.bar_run(&"x0".parse().unwrap()));
+    assert!(replayed.tombstones.bars_run(&gone) && !replayed.tombstones.bars_run(&"x0".parse().unwrap()));
     journal.compact(&[], true).unwrap();
     let again = disk.open().1;
     assert_eq!(again.tombstones, replayed.tombstones, "a shorter journal still knows which are which");

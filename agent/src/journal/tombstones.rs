@@ -1,74 +1,86 @@
-//! The runs and injections that must never start, because they were undone before they were armed.
+//! Tombstones: the runs and injections that must never start again, because they were undone or their caller is no longer trusted. Kept
+//! in bounded memory. Never reads or writes the journal, and decides nothing about what is undone.
 
 use firedrill_wire::{InjectionId, RunId, id};
 
 use super::record::{Record, Tombstone};
 
-/// The newest tombstones; the oldest are dropped first. Those of unknown runs and injections are kept apart, so that
-/// they displace none of the others.
+/// The newest tombstones; the oldest are dropped first. Those of runs and injections that this agent does not know ("stray") are kept
+/// apart, so that they displace none of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tombstones {
-    known: Stones,
-    stray: Stones,
+    known: TombstoneList,
+    stray: TombstoneList,
 }
 
 impl Tombstones {
-    /// Maximum number of tombstones of known runs: far more than there can be messages in transit.
+    /// Maximum number of tombstones of known runs. A tombstone must outlive every delayed message that arms; there are far fewer of those.
     pub const MOST: usize = 1024;
     /// Maximum number of tombstones of unknown runs and injections.
     pub const STRAY_MOST: usize = 512;
 
-    /// Adds one; false if it existed.
+    /// Adds a tombstone. Returns whether it is new among those of known runs.
     pub fn add(&mut self, stone: &Tombstone) -> bool {
-        !self.known.has(stone) && self.known.push(stone, Self::MOST)
+        let new = !self.known.has(stone);
+        if new {
+            self.known.push(stone, Self::MOST);
+        }
+        new
     }
 
-    /// Adds one of an unknown run or injection; false if it existed.
+    /// Adds a tombstone of an unknown run or injection. Returns whether it is new.
     pub fn add_stray(&mut self, stone: &Tombstone) -> bool {
-        !self.known.has(stone) && !self.stray.has(stone) && self.stray.push(stone, Self::STRAY_MOST)
+        let new = !self.has(stone);
+        if new {
+            self.stray.push(stone, Self::STRAY_MOST);
+        }
+        new
     }
 
     /// Whether an injection of a run must not start.
     #[must_use]
-    pub fn bar(&self, run: &RunId, injection: &InjectionId) -> bool {
-        let stone = Tombstone::Injection(injection.clone());
-        self.known.has(&stone) || self.stray.has(&stone) || self.bar_run(run)
+    pub fn bars(&self, run: &RunId, injection: &InjectionId) -> bool {
+        self.has(&Tombstone::Injection(injection.clone())) || self.bars_run(run)
     }
 
     /// Whether a whole run must not start anything.
     #[must_use]
-    pub fn bar_run(&self, run: &RunId) -> bool {
-        let stone = Tombstone::Run(run.clone());
-        self.known.has(&stone) || self.stray.has(&stone)
+    pub fn bars_run(&self, run: &RunId) -> bool {
+        self.has(&Tombstone::Run(run.clone()))
     }
 
-    /// Returns the same ones, with the memory that all known ones may ever take: a process that keeps them takes as much
-    /// at its start as after many runs.
+    fn has(&self, stone: &Tombstone) -> bool {
+        self.known.has(stone) || self.stray.has(stone)
+    }
+
+    /// Returns a copy with all the memory that tombstones of known runs may ever need, so that an agent's memory does not grow with its
+    /// runs. Strays are rare and get memory when they come.
     #[must_use]
-    pub fn with_room(&self) -> Self {
-        Self { known: self.known.with_room(Self::MOST), stray: self.stray.clone() }
+    pub fn preallocated(&self) -> Self {
+        Self { known: self.known.preallocated(Self::MOST), stray: self.stray.clone() }
     }
 
-    /// Returns all as records, those that are dropped first at the front.
+    /// Returns all as records: strays, then those of known runs; the oldest first in each.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        let record = |stray| move |stone| Record::Tombstone { stone, stray };
-        self.stray.iter().map(record(true)).chain(self.known.iter().map(record(false)))
+        let strays = self.stray.iter().map(|stone| Record::Tombstone { stone, stray: true });
+        let known = self.known.iter().map(|stone| Record::Tombstone { stone, stray: false });
+        strays.chain(known)
     }
 }
 
 /// Maximum length of a tombstone's line, in bytes: its kind, an id and a line break.
 const LINE_MOST: usize = id::MOST + 2;
 
-/// Tombstones in one text, one line each after a leading line break. Many small long-lived allocations would each keep
-/// a page of memory in use.
+/// Tombstones in one text, one line each after a leading line break: `"\niabc\nrdef\n"`. Many small long-lived allocations would each
+/// keep a page of memory in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Stones {
+struct TombstoneList {
     text: String,
     count: usize,
 }
 
-impl Stones {
-    /// Ids contain no line breaks.
+impl TombstoneList {
+    /// Returns the kind and the id between two line breaks. No id contains a line break, so a match in the text is always a whole line.
     fn line(stone: &Tombstone) -> String {
         match stone {
             Tombstone::Injection(id) => format!("\ni{id}\n"),
@@ -80,40 +92,42 @@ impl Stones {
         self.text.contains(&Self::line(stone))
     }
 
-    fn push(&mut self, stone: &Tombstone, most: usize) -> bool {
-        if self.count >= most
-            && let Some(end) = self.text.get(1..).and_then(|rest| rest.find('\n'))
-        {
-            self.text.drain(..=end);
+    fn push(&mut self, stone: &Tombstone, most: usize) {
+        // The second line break ends the oldest line; it becomes the leading one.
+        let second = self.text.match_indices('\n').nth(1).map(|(at, _)| at);
+        if let Some(second) = second.filter(|_| self.count >= most) {
+            self.text.drain(..second);
             self.count -= 1;
         }
         let line = Self::line(stone);
         if self.text.capacity() - self.text.len() < line.len() {
-            // One block, which is never enlarged again. Outside of the heap, where only what is written takes memory.
-            self.text.reserve_exact(Self::room(most) - self.text.len());
+            // The full size at once: the text is never moved again.
+            self.text.reserve_exact(Self::max_bytes(most) - self.text.len());
         }
         // The leading line break is the one that ends the last line.
         self.text.push_str(if self.text.is_empty() { &line } else { &line[1..] });
         self.count += 1;
-        true
     }
 
     /// Returns the maximum length of the text, in bytes.
-    const fn room(most: usize) -> usize {
+    const fn max_bytes(most: usize) -> usize {
         1 + most * LINE_MOST
     }
 
-    fn with_room(&self, most: usize) -> Self {
-        let mut text = "\n".repeat(Self::room(most));
+    fn preallocated(&self, most: usize) -> Self {
+        // Each byte is written once, so that the pages are in memory.
+        let mut text = "\n".repeat(Self::max_bytes(most));
         text.clear();
         text.push_str(&self.text);
         Self { text, count: self.count }
     }
 
     fn iter(&self) -> impl Iterator<Item = Tombstone> {
-        self.text.split_terminator('\n').filter_map(|line| match line.split_at_checked(1)? {
+        // The first line is empty: nothing is before the leading line break.
+        self.text.lines().skip(1).filter_map(|line| match line.split_at_checked(1)? {
             ("i", id) => id.parse().ok().map(Tombstone::Injection),
-            (_, run) => run.parse().ok().map(Tombstone::Run),
+            ("r", run) => run.parse().ok().map(Tombstone::Run),
+            _ => None,
         })
     }
 }
@@ -123,13 +137,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_has_the_memory_for_all_known_ones_at_its_start() {
+    fn tombstones_of_known_runs_never_outgrow_the_memory_that_they_have_at_the_start() {
         let longest = |number: usize| {
             Tombstone::Injection(format!("{number:0>most$}", most = id::MOST).parse().unwrap())
         };
         let mut before = Tombstones::default();
         assert!((0..10).all(|number| before.add(&longest(number))));
-        let mut stones = before.with_room();
+        let mut stones = before.preallocated();
         assert_eq!(stones, before);
         let block = stones.known.text.as_ptr();
         assert!((10..3 * Tombstones::MOST).all(|number| stones.add(&longest(number))));

@@ -264,12 +264,12 @@ impl Core {
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
         // An undo may have come between the check above and this lock.
-        if state.closing || state.halted_by.is_some() || state.tombstones.bar_run(run) {
+        if state.closing || state.halted_by.is_some() || state.tombstones.bars_run(run) {
             drop(guard);
             return self.open_for(run);
         }
         for (at, (intent, ..)) in entries.iter().enumerate() {
-            if state.tombstones.bar(run, intent.id()) {
+            if state.tombstones.bars(run, intent.id()) {
                 return Err(refuse(
                     RefusalCode::Tombstone,
                     format!("{} was undone before it was armed", intent.id()),

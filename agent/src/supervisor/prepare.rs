@@ -229,7 +229,7 @@ impl Core {
         if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             return Err(distrusted(run, name));
         }
-        if state.tombstones.bar_run(run) {
+        if state.tombstones.bars_run(run) {
             return Err(refuse(
                 RefusalCode::Tombstone,
                 format!("run {run} was undone on this host"),

@@ -179,7 +179,7 @@ impl SupervisorState {
     /// Returns the state after a start, from the replayed journal.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self {
-            tombstones: replayed.tombstones.with_room(),
+            tombstones: replayed.tombstones.preallocated(),
             halted_by: replayed.halted_by.clone(),
             ..Self::default()
         }

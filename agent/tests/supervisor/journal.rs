@@ -196,7 +196,7 @@ fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
     // Known injections are journaled all the same.
     agent.undo(UndoScope::Run(run_id()), false);
     let replayed = read(&agent.config.paths()).unwrap();
-    assert!(replayed.tombstones.bar_run(&run_id()) && replayed.open().next().is_none());
+    assert!(replayed.tombstones.bars_run(&run_id()) && replayed.open().next().is_none());
 }
 
 #[test]

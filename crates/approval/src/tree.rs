@@ -3,7 +3,9 @@
 //!
 //! As in RFC 6962, leaves and nodes are hashed with different prefixes. Unlike there, the two digests of a pair are sorted before they are
 //! hashed, so a proof is only the list of the neighbours on the way to the root. If a level has an odd number of nodes, its last node moves
-//! up unchanged.
+//! up unchanged. A proof says nothing about the position: the leaf covers the fault's place in the plan.
+//!
+//! Never signs, and never decides whom to trust.
 
 use std::collections::HashMap;
 
@@ -14,33 +16,34 @@ use ring::digest::{Context, SHA256};
 /// A SHA-256 digest.
 pub type Digest = [u8; 32];
 
-/// The prefixes of what is hashed.
+// The first byte of what is hashed keeps leaves, nodes and lists of peers apart.
 const LEAF: u8 = 0;
 const NODE: u8 = 1;
 const PEERS: u8 = 2;
 
-/// Makes the leaves of a plan's faults. Equal lists of peers are hashed once: digests by the addresses of the lists in memory.
+/// Makes the leaves of a plan's faults. A list of peers that several faults share is hashed once: the map finds
+/// its digest by the addresses of its parts in memory.
 #[derive(Default)]
 pub struct Leaves(HashMap<(usize, usize), (PeerSet, Digest)>);
 
 impl Leaves {
-    /// Returns the digest of one fault on one host: of the host's name, its place in the plan (`ATTACK-NUMBER`, as in the injection's id), the
-    /// fault with its resolved peers, and the time for which it holds.
+    /// Returns the digest of one fault on one host. It covers the host's name, the fault's place in the plan (`ATTACK-NUMBER`, as in the
+    /// injection's id), the fault with its resolved peers, and the time for which it holds.
     pub fn leaf(&mut self, host: &str, place: &str, fault: &Fault, hold: Span) -> Digest {
         let mut bare = fault.clone();
         let mut peers: Vec<Digest> = Vec::new();
         for set in bare.selectors_mut() {
-            let lists = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
-            // The set is kept, so that no other list gets its address.
-            peers.push(self.0.entry(lists).or_insert_with(|| (set.clone(), of_peers(set))).1);
+            let addresses = (set.all().as_ptr().addr(), set.but().as_ptr().addr());
+            // The map keeps a clone of the set, so that no other list gets its address.
+            peers.push(self.0.entry(addresses).or_insert_with(|| (set.clone(), peers_digest(set))).1);
             *set = PeerSet::default();
         }
-        // This cannot fail for a fault that was parsed or made. If it could, faults with the same peers would get one digest.
+        // A valid fault can always be serialised. If one could not, its digest would cover its peers alone.
         let text = serde_json::to_vec(&(host, place, &bare, hold)).unwrap_or_default();
         let mut hash = Hash::new(LEAF);
         hash.part(&text);
         peers.iter().for_each(|digest| hash.part(digest));
-        hash.end()
+        hash.finish()
     }
 }
 
@@ -50,13 +53,13 @@ pub fn leaf(host: &str, place: &str, fault: &Fault, hold: Span) -> Digest {
     Leaves::default().leaf(host, place, fault, hold)
 }
 
-fn of_peers(set: &PeerSet) -> Digest {
+fn peers_digest(set: &PeerSet) -> Digest {
     let mut hash = Hash::new(PEERS);
     set.iter().for_each(|name| hash.part(name.as_bytes()));
-    hash.end()
+    hash.finish()
 }
 
-/// A digest in the making, of parts whose lengths count.
+/// A hash in progress. The length of each part is hashed before it, so that no other division gives the same digest.
 struct Hash(Context);
 
 impl Hash {
@@ -71,7 +74,7 @@ impl Hash {
         self.0.update(bytes);
     }
 
-    fn end(self) -> Digest {
+    fn finish(self) -> Digest {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());
         digest
@@ -79,11 +82,11 @@ impl Hash {
 }
 
 fn node(one: &Digest, other: &Digest) -> Digest {
-    let mut context = Context::new(&SHA256);
-    context.update(&[NODE]);
-    context.update(one.min(other));
-    context.update(one.max(other));
-    Hash(context).end()
+    let mut hash = Hash::new(NODE);
+    // Without lengths: digests have a fixed size.
+    hash.0.update(one.min(other));
+    hash.0.update(one.max(other));
+    hash.finish()
 }
 
 /// The tree of a plan's faults.
@@ -99,56 +102,55 @@ impl Tree {
     pub fn of(leaves: Vec<Digest>) -> Self {
         let mut levels = vec![leaves];
         while let Some(level) = levels.last().filter(|level| level.len() > 1) {
-            let above = level.chunks(2).map(|pair| match pair {
-                [one, other] => node(one, other),
-                [last, ..] => *last,
-                [] => [0; 32],
-            });
-            let above = above.collect();
+            let pairs = level.chunks(2);
+            let above = pairs
+                .filter_map(|pair| pair.iter().copied().reduce(|one, other| node(&one, &other)))
+                .collect();
             levels.push(above);
         }
         Self { levels }
     }
 
-    /// Returns the root in hexadecimal; of no leaves, an empty text.
+    /// Returns the root in hexadecimal; an empty text if there are no leaves.
     #[must_use]
     pub fn root(&self) -> String {
         self.levels.last().and_then(|level| level.first()).map_or_else(String::new, |root| hex(root))
     }
 
     /// Returns the proof that a leaf is in the tree: the neighbours on its way to the root, in hexadecimal. Empty for the only leaf, and
-    /// for a place that the tree does not have.
+    /// for an index out of range.
     #[must_use]
-    pub fn proof(&self, mut place: usize) -> Vec<String> {
+    pub fn proof(&self, mut index: usize) -> Vec<String> {
         let mut proof = Vec::new();
-        if self.levels.first().is_none_or(|leaves| place >= leaves.len()) {
+        if index >= self.levels.first().map_or(0, Vec::len) {
             return proof;
         }
         for level in &self.levels {
-            proof.extend(level.get(place ^ 1).map(|digest| hex(digest)));
-            place /= 2;
+            // The neighbour's index differs in the lowest bit. The last node of an odd level, and the root, have none.
+            proof.extend(level.get(index ^ 1).map(|digest| hex(digest)));
+            index /= 2;
         }
         proof
     }
 }
 
-/// Whether a leaf is in the tree with that root.
+/// Whether a leaf is in the tree with that root. The caller computes it with [`leaf`]: an inner node that somebody sent is in the tree, too.
 #[must_use]
 pub fn proves(leaf: Digest, proof: &[String], root: &str) -> bool {
-    let mut at = leaf;
+    let mut current = leaf;
     for step in proof {
-        let Some(neighbour) = digest(step) else { return false };
-        at = node(&at, &neighbour);
+        let Some(neighbour) = parse_digest(step) else { return false };
+        current = node(&current, &neighbour);
     }
-    hex(&at) == root
+    hex(&current) == root
 }
 
 /// Reads a digest in hexadecimal.
-fn digest(text: &str) -> Option<Digest> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+fn parse_digest(text: &str) -> Option<Digest> {
+    if text.len() != 64 {
         return None;
     }
+    let mut digest = [0; 32];
     for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
@@ -201,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_at_the_address_of_an_earlier_one_has_its_own_digest() {
+    fn lists_of_dropped_faults_share_no_digest() {
         let mut leaves = Leaves::default();
         for number in 0..100 {
-            // Each list is freed before the next one is made.
+            // The fault is dropped at the end of the turn. Without the clone in the map, the next list could get its address.
             let fault = block(&[&format!("db{number}")]);
             let hold = Span::secs(30);
             assert_eq!(leaves.leaf("app1", "1-1", &fault, hold), leaf("app1", "1-1", &fault, hold));

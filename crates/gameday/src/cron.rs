@@ -110,8 +110,8 @@ impl Cron {
         &self.text
     }
 
-    /// Returns the times from a moment on, rising. They end after about 40 years without any.
-    pub(crate) fn from(&self, from: DateTime) -> impl Iterator<Item = DateTime> + '_ {
+    /// Returns all times at or after a moment, in ascending order. They end after about 40 years without any.
+    pub(crate) fn starting_at(&self, from: DateTime) -> impl Iterator<Item = DateTime> + '_ {
         let days = std::iter::successors(Some(from.date()), |day| day.tomorrow().ok());
         let near = days.take(HORIZON_DAYS).filter(|day| self.is_on(*day));
         near.flat_map(|day| self.times(day)).filter(move |time| *time >= from)

@@ -1,9 +1,10 @@
-//! Patterns of civil times at which something is due, without a zone.
+//! Rules by which a game day repeats: a cron expression, equal steps, or one time. Computes civil times only; never knows a time zone and
+//! never reads a clock.
 
 use std::fmt;
 
 use jiff::{
-    ToSpan as _,
+    Span,
     civil::{Date, DateTime, Time},
 };
 
@@ -12,23 +13,23 @@ use crate::{cron::Cron, times::clock};
 /// A pattern of civil times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
-    /// Times by cron's fields.
+    /// Times that match a cron expression.
     Cron(Cron),
-    /// Times in equal steps of civil time, counted from a day.
+    /// Times in equal steps.
     Every(Every),
     /// One time.
     Once(DateTime),
 }
 
-/// Times in equal steps of civil time, counted from a day.
+/// Each `step` of civil time, counted from the day `anchor`, at the time of day `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Every {
     pub(crate) step: Step,
-    pub(crate) from: Date,
+    pub(crate) anchor: Date,
     pub(crate) at: Time,
 }
 
-/// A number of days or months.
+/// A number of days, weeks or months.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Days(i32),
@@ -37,14 +38,17 @@ pub(crate) enum Step {
 }
 
 /// Maximum number of units in a step.
-const MOST: i32 = 1000;
+const MAX_UNITS: i32 = 1000;
 
 impl Step {
-    /// Parses `2 weeks`.
+    /// Parses a step such as `2 weeks`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_once(' ')?;
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number = number.parse().ok().filter(|number| digits && (1..=MOST).contains(number))?;
+        // `parse` would take `+1`.
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = number.parse().ok().filter(|number| (1..=MAX_UNITS).contains(number))?;
         match unit {
             "day" | "days" => Some(Self::Days(number)),
             "week" | "weeks" => Some(Self::Weeks(number)),
@@ -53,45 +57,44 @@ impl Step {
         }
     }
 
-    /// Returns the minimum length of the step in days: a month has 28 days or more.
-    const fn days(self) -> i32 {
+    /// Returns the maximum length of the step in days.
+    const fn max_days(self) -> i32 {
         match self {
             Self::Days(number) => number,
             Self::Weeks(number) => number * 7,
-            Self::Months(number) => number * 28,
+            Self::Months(number) => number * 31,
         }
     }
 
-    fn after(self, from: Date, times: i32) -> Option<Date> {
+    /// Returns the date that is `count` steps after another; `None` if no calendar has it.
+    fn after(self, from: Date, count: i32) -> Option<Date> {
+        let units = |number: i32| i64::from(number) * i64::from(count);
         let span = match self {
-            Self::Days(number) => 0.days().try_days(i64::from(number) * i64::from(times)),
-            Self::Weeks(number) => 0.days().try_weeks(i64::from(number) * i64::from(times)),
-            Self::Months(number) => 0.days().try_months(i64::from(number) * i64::from(times)),
+            Self::Days(number) => Span::new().try_days(units(number)),
+            Self::Weeks(number) => Span::new().try_weeks(units(number)),
+            Self::Months(number) => Span::new().try_months(units(number)),
         };
         from.checked_add(span.ok()?).ok()
     }
 }
 
 impl Every {
-    /// Returns the times from a moment on, rising.
-    fn from(self, from: DateTime) -> impl Iterator<Item = DateTime> {
-        let days = from.date().since(self.from).map_or(0, |span| span.get_days());
-        // Months are longer than their shortest length, so the estimate for them begins earlier.
-        let passed = match self.step {
-            Step::Months(number) => days / (number * 31) - 1,
-            step => days / step.days() - 1,
-        };
-        let all = (passed.max(0)..).map_while(move |times| self.step.after(self.from, times));
-        all.map(move |day| day.to_datetime(self.at)).skip_while(move |time| *time < from)
+    /// Returns all times at or after a moment, in ascending order.
+    fn starting_at(self, from: DateTime) -> impl Iterator<Item = DateTime> {
+        let days = from.date().since(self.anchor).map_or(0, |span| span.get_days());
+        // A step has at most so many days, so no time that is due lies before this one.
+        let first = (days / self.step.max_days()).max(0);
+        let dates = (first..).map_while(move |count| self.step.after(self.anchor, count));
+        dates.map(move |day| day.to_datetime(self.at)).skip_while(move |time| *time < from)
     }
 }
 
 impl Pattern {
-    /// Returns the times from a moment on, rising.
-    pub(crate) fn from(&self, from: DateTime) -> Box<dyn Iterator<Item = DateTime> + '_> {
+    /// Returns all times at or after a moment, in ascending order.
+    pub(crate) fn starting_at(&self, from: DateTime) -> Box<dyn Iterator<Item = DateTime> + '_> {
         match self {
-            Self::Cron(cron) => Box::new(cron.from(from)),
-            Self::Every(every) => Box::new(every.from(from)),
+            Self::Cron(cron) => Box::new(cron.starting_at(from)),
+            Self::Every(every) => Box::new(every.starting_at(from)),
             Self::Once(at) => Box::new(std::iter::once(*at).filter(move |at| *at >= from)),
         }
     }
@@ -107,10 +110,10 @@ impl fmt::Display for Pattern {
                     Step::Weeks(number) => (number, "week"),
                     Step::Months(number) => (number, "month"),
                 };
-                let at = clock(every.from.to_datetime(every.at));
+                let at = clock(every.anchor.to_datetime(every.at));
                 match number {
-                    1 => write!(f, "every {unit} at {at}, from {}", every.from),
-                    _ => write!(f, "every {number} {unit}s at {at}, from {}", every.from),
+                    1 => write!(f, "every {unit} at {at}, from {}", every.anchor),
+                    _ => write!(f, "every {number} {unit}s at {at}, from {}", every.anchor),
                 }
             }
             Self::Once(at) => write!(f, "once, on {} at {}", at.date(), clock(*at)),
@@ -123,10 +126,13 @@ mod tests {
     use super::*;
     use crate::times::{date, moment, time, written};
 
-    fn every(step: &str, from: &str, after: &str, count: usize) -> Vec<String> {
-        let every =
-            Every { step: Step::parse(step).unwrap(), from: date(from).unwrap(), at: time("14:00").unwrap() };
-        Pattern::Every(every).from(moment(after).unwrap()).take(count).map(written).collect()
+    fn every(step: &str, anchor: &str, from: &str, count: usize) -> Vec<String> {
+        let every = Every {
+            step: Step::parse(step).unwrap(),
+            anchor: date(anchor).unwrap(),
+            at: time("14:00").unwrap(),
+        };
+        Pattern::Every(every).starting_at(moment(from).unwrap()).take(count).map(written).collect()
     }
 
     #[test]
@@ -137,7 +143,7 @@ mod tests {
         );
         assert_eq!(every("2 weeks", "2026-10-09", "2036-10-09T14:01", 1), ["2036-10-10T14:00"]);
         assert_eq!(every("10 days", "2026-10-09", "2026-10-19T14:00", 1), ["2026-10-19T14:00"]);
-        // The anchor's day, or the last of a shorter month; never moved for good.
+        // The day of the month is that of the anchor, or the last of a shorter month, which shifts no later date.
         assert_eq!(
             every("1 month", "2026-12-31", "2027-02-01T00:00", 3),
             ["2027-02-28T14:00", "2027-03-31T14:00", "2027-04-30T14:00"]

@@ -66,7 +66,7 @@ impl Schedule {
         // Local times run back by less than a day.
         let local = self.zone.to_datetime(after);
         let from = local.checked_sub(SignedDuration::from_hours(24)).unwrap_or(local);
-        let civil = self.pattern.from(from).peekable();
+        let civil = self.pattern.starting_at(from).peekable();
         let slots = Slots { schedule: self, civil, last: None, missing: None };
         slots.skip_while(move |slot| slot.due.timestamp() <= after)
     }
@@ -211,7 +211,7 @@ impl<C: Iterator<Item = DateTime>> Slots<'_, C> {
     fn has_own_run(&mut self, civil: DateTime, over: DateTime, gap: SignedDuration) -> bool {
         let Pattern::Cron(cron) = &self.schedule.pattern else { return false };
         let Ok(until) = over.checked_add(gap) else { return false };
-        cron.from(civil.max(over)).next().is_some_and(|next| next < until)
+        cron.starting_at(civil.max(over)).next().is_some_and(|next| next < until)
     }
 }
 

@@ -187,7 +187,7 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             let state = if write_before { State::Undoing } else { State::InForce };
             let found = after.open().find(|found| found.intent.id().as_str() == "b").unwrap();
             assert_eq!((found.state, after.last_seq), (state, journal.last_seq()), "{damage}");
-            assert!(after.tombstones.bar_run(&"gone".parse().unwrap()));
+            assert!(after.tombstones.bars_run(&"gone".parse().unwrap()));
             assert_eq!(after.halted_by.as_deref(), Some("alice"), "{damage}");
             assert_eq!(disk.file().with_extension("replaced").exists(), lost == Lost::Replaced);
         }

@@ -3,7 +3,7 @@ use super::*;
 fn first(pattern: &str, from: &str, count: usize) -> Vec<String> {
     let cron = Cron::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error:?}"));
     let from = crate::times::moment(from).unwrap();
-    let days = cron.from(from).take(count);
+    let days = cron.starting_at(from).take(count);
     days.map(|time| {
         format!("{} {}", time.strftime("%a").to_string().to_uppercase(), crate::times::written(time))
     })

@@ -157,7 +157,7 @@ impl Reader<'_> {
                 "for example \"14:00\"",
             );
         }
-        Some(Pattern::Every(Every { step: step?, from: day?, at: clock? }))
+        Some(Pattern::Every(Every { step: step?, anchor: day?, at: clock? }))
     }
 
     /// Refuses delays that reach into the next slot. Warns if no slot is left, and if no slot is held.

@@ -19,7 +19,7 @@ fn cron(pattern: &str, zone_name: &str) -> Schedule {
 fn every(zone_name: &str, step: &str, from: &str, at: &str) -> Schedule {
     let pattern = Pattern::Every(Every {
         step: Step::parse(step).unwrap(),
-        from: date(from).unwrap(),
+        anchor: date(from).unwrap(),
         at: time(at).unwrap(),
     });
     Schedule { pattern, ..cron("0 0 * * *", zone_name) }

@@ -1,4 +1,5 @@
-//! Follows a log while it is written: reads what was appended, whole lines only.
+//! Follows a log while it is written: reads what was appended, whole lines only. Never writes, follows no link, and waits for no other
+//! program.
 
 use std::{
     io::{self, BufReader, Seek as _, SeekFrom},
@@ -13,11 +14,11 @@ use crate::runs::{Course, LINE_MOST, open_file, read_line};
 #[derive(Debug)]
 pub(super) struct Tail {
     path: PathBuf,
-    /// The position of the next line.
+    /// Byte offset of the first line that was not read yet.
     offset: u64,
     /// Maximum length of a line, in bytes.
     line_most: u64,
-    /// The run, by all lines before that.
+    /// The state of the run after all lines before `offset`.
     pub(super) course: Course,
 }
 
@@ -26,7 +27,7 @@ impl Tail {
         Self { path: path.to_owned(), offset: 0, line_most: LINE_MOST, course: Course::default() }
     }
 
-    /// Reads what is new. Returns whether there was any.
+    /// Reads the lines that were appended since the last call. Returns whether there was a whole one.
     ///
     /// # Errors
     /// The log cannot be read, is no regular file, or has a line of more than [`LINE_MOST`] bytes.
@@ -34,23 +35,25 @@ impl Tail {
         let mut file = open_file(&self.path)?;
         let length = file.metadata()?.len();
         if length < self.offset {
-            // Another log has its name.
-            (self.offset, self.course) = (0, Course::default());
+            // The file is shorter than before, so another one took its place. One that is not shorter goes unnoticed.
+            self.offset = 0;
+            self.course = Course::default();
         }
         if length == self.offset {
             return Ok(false);
         }
         file.seek(SeekFrom::Start(self.offset))?;
         let mut input = BufReader::with_capacity(1 << 16, file);
-        let (mut line, before) = (Vec::new(), self.offset);
+        let start = self.offset;
+        let mut line = Vec::new();
         loop {
             read_line(&mut input, self.line_most, &mut line)?;
-            if line.last() != Some(&b'\n') {
+            if !line.ends_with(b"\n") {
                 // The current end, or half a line, which is read again when there is more.
-                return Ok(self.offset > before);
+                return Ok(self.offset > start);
             }
             self.offset += line.len() as u64;
-            // Records of later versions are passed over; the report says what they are.
+            // Damaged lines and records of later versions are skipped; the report names them.
             if let Ok(record) = Record::of_line(&line) {
                 self.course.apply(&record);
             }
@@ -93,18 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_place_of_a_log_holds_nobody_up() {
+    fn a_pipe_in_place_of_a_log_blocks_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let (told, read) = std::sync::mpsc::channel();
-        std::thread::spawn(move || told.send(Tail::of(&path).read().is_err()));
-        assert!(read.recv_timeout(std::time::Duration::from_secs(30)).expect("it waits for a writer"));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(Tail::of(&path).read().is_err()));
+        assert!(
+            receiver.recv_timeout(std::time::Duration::from_secs(30)).expect("`read` waits for a writer")
+        );
     }
 
     #[test]
-    fn a_line_without_an_end_is_given_up() {
+    fn a_line_longer_than_the_limit_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         fs::write(&path, "x".repeat(1_000)).unwrap();

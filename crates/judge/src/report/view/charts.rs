@@ -1,4 +1,5 @@
-//! Selects the charts of a report, and their lines.
+//! Draws the charts of a report: one for each probe over the whole run, and one for each judged probe of each attack. Never judges and
+//! never reads the log: it draws the scorecard and the samples that it is given.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -24,14 +25,17 @@ use crate::{
     },
 };
 
-/// Maximum number of lines of a chart that can be told apart. If there are more vantages, the worst have lines of
-/// their own, and the worst of the others share one.
+/// Number of lines of a chart that can be told apart. If there are more, the worst but one of this number have lines of their own. The others
+/// share two: one for those that count, and one for those that do not.
 pub(super) const MOST_LINES: usize = 6;
 
-/// The lines of a chart: vantages with their columns, and whether they count.
-pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool, Columns)>) -> Vec<Line> {
-    let all: Vec<Sighted<'v>> = all.collect();
-    let line = |group: Vec<&Sighted<'v>>| {
+/// A vantage, whether it counts for the verdict, and its columns.
+type VantageColumns<'v> = (&'v str, bool, Columns);
+
+/// Returns the lines of a chart. Vantages whose lines would be the same share one.
+pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = VantageColumns<'v>>) -> Vec<Line> {
+    let all: Vec<VantageColumns<'v>> = all.collect();
+    let line = |group: Vec<&VantageColumns<'v>>| {
         let (_, counts, columns) = group.first()?;
         let members: Vec<String> = group.iter().map(|(name, ..)| (*name).to_owned()).collect();
         let name = match members.as_slice() {
@@ -41,12 +45,12 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
         let vantages = names.refer(members.iter().map(String::as_str));
         Some(Line { name, counts: *counts, columns: columns.clone(), members, vantages })
     };
-    let mut lines: Vec<Line> = together(&all, drawn_as).into_iter().filter_map(line).collect();
+    let mut lines: Vec<Line> = together(&all, line_key).into_iter().filter_map(line).collect();
     if lines.len() <= MOST_LINES {
         return lines;
     }
-    // Order of lines: those that count first, then by lowest share, missing measurements, missing answers, and
-    // latency.
+    // Order: lines that count first, then by the lowest share, the longest time without measurements, and the highest p99. A missing p99
+    // counts as the highest.
     lines.sort_by_cached_key(|line| {
         let unmeasured: i64 =
             line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
@@ -57,53 +61,52 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = (&'v str, bool,
     });
     let others = lines.split_off(MOST_LINES - 1);
     let (counting, shown_only): (Vec<Line>, Vec<Line>) = others.into_iter().partition(|line| line.counts);
-    for group in [counting, shown_only] {
-        let columns: Vec<&Columns> = group.iter().map(|line| &line.columns).collect();
-        match (group.as_slice(), Columns::worst(&columns)) {
-            ([only], _) => lines.push(only.clone()),
-            ([first, ..], Some(columns)) => {
-                let members: Vec<String> = group.iter().flat_map(|line| line.members.clone()).collect();
-                let name = format!("the worst of {} others", members.len());
-                let vantages = names.refer(members.iter().map(String::as_str));
-                lines.push(Line { name, counts: first.counts, columns, members, vantages });
-            }
-            _ => {}
+    for (counts, group) in [(true, counting), (false, shown_only)] {
+        if let [only] = group.as_slice() {
+            lines.push(only.clone());
+            continue;
         }
+        let columns: Vec<&Columns> = group.iter().map(|line| &line.columns).collect();
+        // Without a line in the group there are no columns.
+        let Some(columns) = Columns::worst(&columns) else { continue };
+        let members: Vec<String> = group.iter().flat_map(|line| line.members.clone()).collect();
+        let name =
+            format!("the worst of {} others{}", members.len(), if counts { "" } else { ", not counted" });
+        let vantages = names.refer(members.iter().map(String::as_str));
+        lines.push(Line { name, counts, columns, members, vantages });
     }
     lines
 }
 
-/// A vantage, whether it counts, and its columns.
-type Sighted<'v> = (&'v str, bool, Columns);
-
-/// Returns what is equal in vantages that share a line.
-fn drawn_as<'s>(one: &&'s Sighted<'_>) -> (bool, &'s Columns) {
+/// Returns the key by which vantages share a line: whether they count, and their columns.
+fn line_key<'s>(one: &&'s VantageColumns<'_>) -> (bool, &'s Columns) {
     (one.1, &one.2)
 }
 
 /// A limit with its label.
-type Limit<T> = Option<(T, String)>;
+type Limit<T> = (T, String);
 
-/// The strictest limits of a probe's objectives: the share of good requests, and a latency.
-fn limits(plan: &Plan, probe: &str) -> (Limit<f64>, Limit<u64>) {
+/// Returns the limits of a probe's objectives: the highest share of good requests, and the smallest latency, in microseconds, of whatever
+/// quantile.
+fn limits(plan: &Plan, probe: &str) -> (Option<Limit<f64>>, Option<Limit<u64>>) {
     let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
     let good = goals().filter_map(|goal| match goal {
         Goal::Good(share) => Some(share.fraction()),
         _ => None,
     });
-    let below = goals().filter_map(|goal| match goal {
+    let latencies = goals().filter_map(|goal| match goal {
         Goal::Latency { quantile, below } => Some((below.as_micros(), format::percent(quantile))),
         _ => None,
     });
     let good = good.reduce(f64::max).map(|share| (share, format!("goal: {} good", format::percent(share))));
-    let below = below.min_by_key(|(us, _)| *us);
-    (good, below.map(|(us, share)| (us, format!("goal: {share} within {}", format::micros(us)))))
+    let lowest = latencies.min_by_key(|(us, _)| *us);
+    (good, lowest.map(|(us, quantile)| (us, format!("goal: {quantile} within {}", format::micros(us)))))
 }
 
 fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     let from_us = attack.fault_from_us?;
-    let act = attack.phases.iter().find(|one| one.phase == Phase::Fault)?;
-    let until_us = attack.healed_us.unwrap_or(act.until_us).max(from_us);
+    let phase = attack.phases.iter().find(|phase| phase.phase == Phase::Fault)?;
+    let until_us = attack.healed_us.unwrap_or(phase.until_us).max(from_us);
     let title = format!(
         "{}: in force from {} to {}, {}",
         attack.name,
@@ -116,7 +119,7 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
 
 /// Returns the moments of an attack that have a mark: alerts that were found firing, and the times to detect, mitigate and recover.
 fn marks(attack: &AttackCard) -> Vec<Mark> {
-    let stretches = attack.alerts().into_iter().flat_map(|card| {
+    let alerts = attack.alerts().into_iter().flat_map(|card| {
         card.firing.iter().map(|one| Mark {
             at_us: one.from_us,
             label: format!("{} fires", cut(&card.alert, 30)),
@@ -134,7 +137,7 @@ fn marks(attack: &AttackCard) -> Vec<Mark> {
         label: time.label(),
         title: time.title(),
     });
-    stretches.chain(times).collect()
+    alerts.chain(times).collect()
 }
 
 /// A chart with its caption.
@@ -144,10 +147,10 @@ pub(crate) struct ChartView {
     pub(crate) caption: String,
     /// Its accessible name, unique on the page.
     pub(crate) label: String,
-    /// Duration of a step of its lines.
+    /// Time that one column of its lines covers.
     resolution: String,
     pub(crate) svg: String,
-    /// The map of all its requests; empty for an attack, and where nothing was measured.
+    /// The heat map of its requests as SVG; empty for the chart of an attack, and where nothing was measured.
     heat: String,
 }
 
@@ -155,9 +158,12 @@ fn caption(probe: &Probe) -> String {
     format!("{}: {}", probe.name, probe.kind.about().measures)
 }
 
-/// Returns the stretches in which attacks were in force.
-pub(super) fn attacks(card: &Scorecard) -> Vec<Band> {
-    let many = card.attacks.len() > 6;
+/// Maximum number of attacks whose bands have names beside their numbers.
+const NAMED_BANDS: usize = 6;
+
+/// Returns a band for each attack that was in force.
+pub(super) fn attack_bands(card: &Scorecard) -> Vec<Band> {
+    let many = card.attacks.len() > NAMED_BANDS;
     let band = |attack: &AttackCard| {
         let number = attack.index + 1;
         fault_band(attack, if many { number.to_string() } else { format!("{number} {}", attack.name) })
@@ -165,14 +171,19 @@ pub(super) fn attacks(card: &Scorecard) -> Vec<Band> {
     card.attacks.iter().filter_map(band).collect()
 }
 
-/// The lines of a probe, and the map of its requests.
-type Shown<'h> = (Vec<Line>, Option<&'h Heat>);
+/// The lines of a probe, and the heat map of its requests.
+type ProbePanel<'h> = (Vec<Line>, Option<&'h Heat>);
 
-/// Returns charts of the whole run, one for each probe: its lines, and the map of its requests.
-pub(super) fn timelines(card: &Scorecard, plan: &Plan, end_us: i64, panels: &[Shown<'_>]) -> Vec<ChartView> {
-    let bands = attacks(card);
+/// Returns charts of the whole run, one for each probe: its lines, and the heat map of its requests.
+pub(super) fn run_charts(
+    card: &Scorecard,
+    plan: &Plan,
+    end_us: i64,
+    panels: &[ProbePanel<'_>],
+) -> Vec<ChartView> {
+    let bands = attack_bands(card);
     let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
-    let chart = |(place, (probe, (lines, heat))): (usize, (&Probe, &Shown<'_>))| {
+    let view = |(place, (probe, (lines, heat))): (usize, (&Probe, &ProbePanel<'_>))| {
         let (good, below_us) = limits(plan, &probe.name);
         let chart = Chart {
             id: format!("run-{place}"),
@@ -187,21 +198,22 @@ pub(super) fn timelines(card: &Scorecard, plan: &Plan, end_us: i64, panels: &[Sh
         };
         let judged = card.attacks.iter().any(|attack| attack.judges(&probe.name));
         let note = if judged { "" } else { " (not judged)" };
-        let map = |heat: &&Heat| heat::svg(&format!("heat-{place}"), &probe.name, span, heat);
         ChartView {
             probe: probe.name.clone(),
             caption: format!("{}{note}", caption(probe)),
             label: format!("{} over the whole run", probe.name),
             resolution: chart.resolution(),
             svg: chart.svg(),
-            heat: heat.as_ref().and_then(map).unwrap_or_default(),
+            heat: heat
+                .and_then(|heat| heat::svg(&format!("heat-{place}"), &probe.name, span, heat))
+                .unwrap_or_default(),
         }
     };
-    plan.probes.iter().zip(panels).enumerate().map(chart).collect()
+    plan.probes.iter().zip(panels).enumerate().map(view).collect()
 }
 
-/// Returns the phases of an attack.
-pub(super) fn phases(attack: &AttackCard) -> Vec<Band> {
+/// Returns a band for each phase of an attack.
+pub(super) fn phase_bands(attack: &AttackCard) -> Vec<Band> {
     attack
         .phases
         .iter()
@@ -220,20 +232,22 @@ pub(super) fn phases(attack: &AttackCard) -> Vec<Band> {
         .collect()
 }
 
-/// Returns charts of one attack, one for each judged probe.
-pub(super) fn zooms(
-    (plan, names): (&Plan, &Names),
+/// Returns charts of one attack, one for each judged probe, with at most `max_columns` columns in a line.
+pub(super) fn attack_charts(
+    plan: &Plan,
+    names: &Names,
     attack: &AttackCard,
     samples: &Samples<'_>,
-    most: usize,
+    max_columns: usize,
 ) -> Vec<ChartView> {
     let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) else { return Vec::new() };
-    let mut bands = phases(attack);
+    let mut bands = phase_bands(attack);
     bands.extend(fault_band(attack, String::new()));
-    let judged = |probe: &&Probe| attack.judges(&probe.name);
-    let around = |sight: Option<&Sight>| {
-        let mut columns = Columns::new(first.from_us, last.until_us, most);
-        for (sight, sample) in sight.iter().flat_map(|sight| sight.all.iter().map(move |one| (sight, one))) {
+    let is_judged = |probe: &&Probe| attack.judges(&probe.name);
+    let columns_of = |sight: Option<&Sight>| {
+        let mut columns = Columns::new(first.from_us, last.until_us, max_columns);
+        let Some(sight) = sight else { return columns };
+        for sample in &sight.all {
             let (p50, p99) = sample.quantiles();
             columns.put(Point {
                 from_us: sample.from_us,
@@ -249,7 +263,7 @@ pub(super) fn zooms(
     let targets: HashSet<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
     plan.probes
         .iter()
-        .filter(judged)
+        .filter(is_judged)
         .enumerate()
         .map(|(place, probe)| {
             let (good, below_us) = limits(plan, &probe.name);
@@ -259,14 +273,16 @@ pub(super) fn zooms(
                 span: Span {
                     from_us: first.from_us,
                     until_us: last.until_us,
+                    // If no fault began, time counts from the beginning of the run.
                     zero_us: attack.fault_from_us.unwrap_or(0),
                 },
                 panel: None,
                 lines: lines(
                     names,
                     probe.from.iter().map(|vantage| {
+                        // A vantage on a target does not see what users see.
                         let counts = !targets.contains(vantage.as_str());
-                        (vantage.as_str(), counts, around(samples.get(&probe.name, vantage)))
+                        (vantage.as_str(), counts, columns_of(samples.get(&probe.name, vantage)))
                     }),
                 ),
                 bands: bands.clone(),

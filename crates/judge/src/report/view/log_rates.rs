@@ -9,7 +9,7 @@ use firedrill_plan::{
 use serde::Serialize;
 
 use super::{
-    charts::{MOST_LINES, attacks},
+    charts::{MOST_LINES, attack_bands},
     few::alike,
 };
 use crate::{
@@ -74,7 +74,7 @@ fn of_log(input: &Input<'_>, plan: &Plan, log: &Log, place: usize, lines: usize)
                 Some(RateLine { rates: Rates::widest(&all)?, ..line.clone() })
             })
             .collect(),
-        bands: attacks(&input.card),
+        bands: attack_bands(&input.card),
         bound: bound(plan, log),
     };
     LogRun {

@@ -7,7 +7,7 @@ use firedrill_plan::plan::{
     model::{MetricGoal, Phase},
 };
 
-use super::charts::{attacks, phases};
+use super::charts::{attack_bands, phase_bands};
 use crate::{
     report::{
         chart::{Span, metric::Panel},
@@ -90,7 +90,7 @@ fn of_attack(
 ) -> Option<String> {
     let (first, last) = attack.phases.first().zip(attack.phases.last())?;
     let zero_us = attack.fault_from_us.unwrap_or(0);
-    let mut bands = phases(attack);
+    let mut bands = phase_bands(attack);
     bands.iter_mut().zip(&attack.phases).for_each(|(band, phase)| band.fault = phase.phase == Phase::Fault);
     let panel = Panel {
         id: format!("metric-{}-{place}", attack.index),
@@ -147,7 +147,7 @@ pub(super) fn of_run(plan: Option<&Plan>, card: &Scorecard, end_us: i64) -> Vec<
             side: side(plan, name),
             span: Span { from_us: 0, until_us: end_us.max(1), zero_us: 0 },
             panel: Some(place),
-            bands: attacks(card),
+            bands: attack_bands(card),
             gaps: cards.iter().flat_map(|(_, metric)| metric.gaps.iter().cloned()).collect(),
             bound: metric.bound,
             points: thinned(&points),

@@ -9,7 +9,7 @@ use std::{
 use firedrill_plan::plan::model::{Plan, Probe};
 use firedrill_probe::{cells::Grid, seconds::Stream};
 
-use super::charts::{ChartView, MOST_LINES, lines, timelines, zooms};
+use super::charts::{ChartView, MOST_LINES, attack_charts, lines, run_charts};
 use crate::{
     report::{
         chart::{COLUMNS, Line},
@@ -131,7 +131,7 @@ impl<'a> Sketch<'a> {
             (lines(&names, all), self.heats.get(&probe.name))
         };
         let all: Vec<(Vec<Line>, Option<&Heat>)> = plan.probes.iter().map(drawn).collect();
-        let timelines = timelines(card, plan, self.end_us, &all);
+        let timelines = run_charts(card, plan, self.end_us, &all);
         let panel = |(probe, (lines, _)): (&Probe, &(Vec<Line>, Option<&Heat>))| {
             Panel::of(&probe.name, lines, |from| whole(probe, from).map(|whole| &whole.values))
         };
@@ -177,7 +177,7 @@ impl Eye for Sketch<'_> {
         if matches!(card.course, Course::NotRun(_)) {
             return;
         }
-        let drawn = zooms((plan, &self.names), card, samples, self.most.attack);
+        let drawn = attack_charts(plan, &self.names, card, samples, self.most.attack);
         if let Some(place) = self.zooms.get_mut(card.index) {
             *place = drawn;
         }
