@@ -16,3 +16,4 @@ pub mod pki;
 #[cfg(feature = "lab")]
 pub mod rehearsal;
 pub mod run;
+mod user;

@@ -6,11 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::user::outside;
+
 /// Returns the first directory of this user that belongs to nobody else; creates it if needed.
 pub(super) fn own_folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let mut why = io::Error::other("there is no place for it");
-    for folder in folders_of(user) {
+    for folder in folders_of(outside()) {
         match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => why = error,
             _ if belongs(&folder, user) => return Ok(folder),
@@ -23,9 +25,10 @@ pub(super) fn own_folder() -> io::Result<PathBuf> {
 /// Returns the directories with sockets and their users: this user's own; for root, those of all users.
 pub(super) fn folders() -> Vec<(PathBuf, u32)> {
     let user = rustix::process::geteuid().as_raw();
-    let own = folders_of(user).into_iter().map(|folder| (folder, user));
+    let number = outside();
+    let own = folders_of(number).into_iter().map(|folder| (folder, user));
     let mut all: Vec<_> = own.filter(|(folder, user)| belongs(folder, *user)).collect();
-    if user == 0 {
+    if number == 0 {
         let others = std::fs::read_dir(FOR_ALL).into_iter().flatten().flatten().filter_map(|entry| {
             let user = user_of(entry.file_name().to_str()?)?;
             (user != 0 && belongs(&entry.path(), user)).then(|| (entry.path(), user))

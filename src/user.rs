@@ -1,0 +1,34 @@
+//! The user of this process, by the number that it has outside of a lab.
+//!
+//! Without root, a process that enters a lab's network enters the lab's user namespace too. That has one user, which is root there.
+
+use std::fs;
+
+/// Returns the number of the user outside of a lab. Names of files that processes inside and outside share have this number.
+pub(crate) fn outside() -> u32 {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    outside_of(rustix::process::geteuid().as_raw(), &map)
+}
+
+/// Returns the number of a user outside of a namespace with one user; in any other namespace, its number there.
+fn outside_of(user: u32, map: &str) -> u32 {
+    let numbers: Vec<u32> = map.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    match numbers[..] {
+        [inside, outside, 1] if inside == user => outside,
+        _ => user,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside_of;
+
+    #[test]
+    fn only_the_single_user_of_a_namespace_has_another_number_outside() {
+        assert_eq!(outside_of(0, "         0       1000          1\n"), 1_000);
+        assert_eq!(outside_of(1_000, "0 0 4294967295"), 1_000);
+        assert_eq!(outside_of(0, "0 100000 65536"), 0);
+        assert_eq!(outside_of(65_534, "0 1000 1"), 65_534, "a user that is not mapped");
+        assert_eq!(outside_of(7, ""), 7);
+    }
+}
