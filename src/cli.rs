@@ -1,6 +1,9 @@
 //! The command line: parses arguments, calls a command, returns its exit code. One file per command;
-//! options of several commands are in `args.rs`. The file of a command imports no other command, except one that it continues (`demo` and `collect` end like `run`).
+//! options of several commands are in `args.rs`. The file of a command imports no other command, except one that it continues (`demo` and `collect` end like `run`,
+//! `demo --serve` goes on like `serve`).
 
+#[cfg(not(all(feature = "lab", feature = "serve")))]
+mod absent;
 mod approve;
 pub mod args;
 mod ask;
@@ -41,6 +44,8 @@ mod slots;
 mod status;
 mod trend;
 mod undo;
+#[cfg(feature = "lab")]
+mod waiting;
 mod watch;
 
 use std::process::ExitCode;
@@ -111,6 +116,12 @@ enum Verb {
     /// Check the control room's audit log
     #[cfg(feature = "serve")]
     Audit(audit::Args),
+    #[cfg(not(feature = "serve"))]
+    #[command(hide = true)]
+    Serve(absent::Args),
+    #[cfg(not(feature = "serve"))]
+    #[command(hide = true)]
+    Audit(absent::Args),
     /// Look at each host: kernel, clocks, service managers, foreign rules, policy
     Doctor(doctor::Args),
     /// Certificates of people and hosts
@@ -121,6 +132,12 @@ enum Verb {
     /// A whole drill on this machine: six hosts, six attacks, one report
     #[cfg(feature = "lab")]
     Demo(demo::Args),
+    #[cfg(not(feature = "lab"))]
+    #[command(hide = true)]
+    Lab(absent::Args),
+    #[cfg(not(feature = "lab"))]
+    #[command(hide = true)]
+    Demo(absent::Args),
     /// Print the JSON Schema of scenarios, fleets or game days
     Schema(schema::Args),
     /// Print completions for a shell
@@ -159,12 +176,20 @@ pub fn main() -> ExitCode {
         Verb::Serve(args) => serve::run(args),
         #[cfg(feature = "serve")]
         Verb::Audit(args) => audit::run(args),
+        #[cfg(not(feature = "serve"))]
+        Verb::Serve(_) => Err(absent::failure("serve", "serve")),
+        #[cfg(not(feature = "serve"))]
+        Verb::Audit(_) => Err(absent::failure("audit", "serve")),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Pki(args) => pki::run(args),
         #[cfg(feature = "lab")]
         Verb::Lab(args) => lab::run(args),
         #[cfg(feature = "lab")]
         Verb::Demo(args) => demo::run(args),
+        #[cfg(not(feature = "lab"))]
+        Verb::Lab(_) => Err(absent::failure("lab", "lab")),
+        #[cfg(not(feature = "lab"))]
+        Verb::Demo(_) => Err(absent::failure("demo", "lab")),
         Verb::Schema(args) => schema::run(args),
         Verb::Completions(args) => completions::run(args, command()),
     };

@@ -1,4 +1,13 @@
-//! `firedrill demo`: a whole drill on this machine, from nothing to a report.
+//! `firedrill demo`: a whole drill on this machine, from nothing to a report; with `--serve` a game day, with a control room to watch it.
+
+#[cfg(feature = "serve")]
+mod owner;
+#[cfg(feature = "serve")]
+mod place;
+#[cfg(feature = "serve")]
+mod served;
+#[cfg(feature = "serve")]
+mod stop;
 
 use std::{fs, path::PathBuf};
 
@@ -9,15 +18,13 @@ use super::{
     hosts::wrong,
     lab::{
         Setup, builtin,
-        files::{folder, forget},
+        files::{DEMO as NAME, folder, forget},
     },
     reached::Reached,
     run::{Settings, execute},
+    waiting::waiting,
 };
 use crate::{plan, verdict::Exit};
-
-/// The name of the demo's lab: one demo at a time per user, beside other labs.
-const NAME: &str = "demo";
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
@@ -25,8 +32,14 @@ const NAME: &str = "demo";
   firedrill demo
   firedrill demo --break health-check     what a violated objective looks like; exits 1
   firedrill demo --plan                   every effect and its undo, before any harm
+  firedrill demo --serve                  a game day in about a minute, to watch, note and halt on a page
+  firedrill demo --serve --break health-check --in 2m
 
-Six hosts in three regions at two providers are made of namespaces on this machine, broken on purpose, and taken away.")]
+Six hosts in three regions at two providers are made of namespaces on this machine, broken on purpose, and taken away.
+
+With --serve the drill is a game day in a folder that can be read, changed and copied. The control room starts it at its time, and goes on
+until Ctrl-C. Nobody has to agree; the game day's file says how a second person is asked. Exit codes with --serve: 0 a signal or
+`firedrill lab down --name demo` ended it · 2 it cannot start")]
 pub(super) struct Args {
     /// Break the shop on purpose, so that a drill finds something
     #[arg(long = "break", value_name = "WHAT")]
@@ -40,6 +53,12 @@ pub(super) struct Args {
     /// For machines: the report on standard output
     #[arg(long)]
     json: bool,
+    /// Hold the drill as a game day in about a minute, and serve the control room until Ctrl-C
+    #[arg(long, conflicts_with_all = ["plan", "out", "json"])]
+    serve: bool,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    serve_args: served::ServeArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -48,33 +67,37 @@ enum Broken {
     HealthCheck,
 }
 
-/// Shows on a terminal that something is in progress, and for how long, until the value is dropped.
-fn waiting(what: &'static str) -> impl Drop {
-    struct Waiting(indicatif::ProgressBar);
-    impl Drop for Waiting {
-        fn drop(&mut self) {
-            self.0.finish_and_clear();
-        }
-    }
-    let bar = indicatif::ProgressBar::new_spinner();
-    bar.set_style(
-        indicatif::ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
-            .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
-    );
-    bar.set_message(what);
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    Waiting(bar)
+/// Fails if no lab can start here. Takes the lab of a demo away that was killed.
+fn possible() -> Result<()> {
+    firedrill_lab::preflight().wrap("a lab cannot start here")?;
+    #[cfg(feature = "serve")]
+    owner::clear()?;
+    Ok(())
+}
+
+#[cfg(feature = "serve")]
+fn served(args: &Args, shop: &Shop) -> Result<Exit> {
+    possible()?;
+    served::run(&args.serve_args, shop)
+}
+
+#[cfg(not(feature = "serve"))]
+fn served(_: &Args, _: &Shop) -> Result<Exit> {
+    Err(super::absent::failure("demo --serve", "serve"))
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    firedrill_lab::preflight().wrap("a lab cannot start here")?;
+    let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
+    if args.serve {
+        return served(args, &shop);
+    }
+    possible()?;
     if !args.json {
         errln!(
             "six hosts are made of namespaces on this machine and broken six times, one after another, in two minutes; nothing outside of \
              them is touched"
         );
     }
-    let shop = Shop { health_check: !matches!(args.broken, Some(Broken::HealthCheck)), ..Shop::default() };
     let setup = Setup::demo(NAME, &shop)?;
     let folder = folder(NAME);
     fs::create_dir(folder.join("lib"))?;

@@ -10,6 +10,9 @@ use crate::{log, report::Input};
 /// The directory in which runs are, unless another is named.
 pub(super) const REPORTS: &str = "reports";
 
+/// The log in a run's folder.
+pub(super) const LOG: &str = "events.jsonl";
+
 /// Number of logs whose reading takes so long that it is told.
 const MANY: usize = 500;
 
@@ -23,7 +26,6 @@ pub(super) struct ReportsArgs {
 
 /// Finds a run's log.
 pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
-    const LOG: &str = "events.jsonl";
     let tried = [run.to_path_buf(), run.join(LOG), reports.join(run).join(LOG)];
     tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
         Failure::new(format!(

@@ -3,21 +3,25 @@
 
 mod named;
 mod outside;
+mod programs;
 mod schedule;
+mod server;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use firedrill_room::{Options, Role, Room, login_link, person, public};
+use firedrill_room::{Role, login_link, person, public};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{outside::Program, schedule::Schedule};
+#[cfg(feature = "lab")]
+pub(super) use self::programs::Programs;
+pub(super) use self::server::{Server, Settings};
 use super::{
     args::IdentityArgs,
     ask::runtime,
     calendar::FOLDER,
     failure::{Failure, Result, Wrap as _},
     login::login_name,
-    runs::{ReportsArgs, begun},
+    runs::ReportsArgs,
 };
 use crate::verdict::Exit;
 
@@ -126,11 +130,18 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended.map(|()| Exit::Held)
 }
 
-fn schedule(args: &Args) -> Schedule {
+/// Returns the options with which slots are started.
+fn starts(args: &Args) -> Vec<OsString> {
     let mut options = args.identity.words();
     #[cfg(feature = "lab")]
-    options.extend(args.lab.iter().map(|lab| format!("--lab={lab}").into()));
-    Schedule { gamedays: args.gamedays.clone(), reports: args.reports.reports.clone(), options }
+    options.extend(args.lab.as_deref().map(on_lab));
+    options
+}
+
+/// Returns the option of `gameday start` for the hosts of a lab.
+#[cfg(feature = "lab")]
+pub(super) fn on_lab(name: &str) -> OsString {
+    format!("--lab={name}").into()
 }
 
 /// Whether slots are started with the certificate of a person; on a lab they are with the lab's.
@@ -147,39 +158,31 @@ async fn serve(args: &Args) -> Result<()> {
         // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
         let _usable = args.identity.load()?;
     }
-    let options = Options {
+    let settings = Settings {
         listen: args.listen,
         metrics: args.metrics,
         reports: args.reports.reports.clone(),
+        gamedays: args.gamedays.clone(),
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
-        reading: begun,
+        starts: args.start_gamedays.then(|| starts(args)),
     };
     // Signals are taken before the first line is printed: whoever waits for that line may send one.
     let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).wrap("cannot wait for signals")?;
-    let program = Program {
-        gamedays: args.gamedays.clone(),
-        reports: args.reports.reports.clone(),
-        starts: args.start_gamedays,
-    };
-    let room = Room::open(options, Arc::new(program)).await?;
-    outln!("the control room listens on {}; people open {}", room.address(), room.origin());
-    if let Some(address) = room.metrics() {
+    let server = Server::open(settings).await?;
+    outln!("the control room listens on {}; people open {}", server.address(), server.origin());
+    if let Some(address) = server.metrics() {
         errln!("metrics are at http://{address}/metrics");
     }
-    errln!("head of its audit log: {}", room.head());
+    errln!("head of its audit log: {}", server.head());
     if !args.no_link {
-        let name = login_name().and_then(|name| person(&name).ok()).unwrap_or_else(|| "admin".to_owned());
-        let link = login_link(&args.state.state, (&name, Role::Admin), &name)?;
+        let (name, link) = server.link()?;
         outln!("log in as {name}, once, within 15 minutes: {link}");
     }
-    if args.start_gamedays {
-        // After the state is locked: of two servers with one state, one starts slots.
-        schedule(args).start().wrap("game days cannot be started at their time")?;
-    }
+    let _programs = server.start_gamedays()?;
     tokio::select! {
-        () = room.serve() => {}
+        () = server.serve() => {}
         _ = stop.recv() => {}
         _ = interrupt.recv() => {}
     }

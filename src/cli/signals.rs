@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use crate::run::Handle;
@@ -39,19 +40,27 @@ pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>
     run.await
 }
 
-/// Notes the first signal from now on, also between runs and tries. Runs get signals as well, by [`forwarded`].
-pub(super) fn noted(runtime: &Runtime) -> Arc<First> {
-    let first = Arc::new(OnceLock::new());
+/// Returns all signals from now on, one after another.
+pub(super) fn heard(runtime: &Runtime) -> UnboundedReceiver<&'static str> {
+    let (tell, hear) = unbounded_channel();
     let _inside = runtime.enter();
     for (kind, name) in all() {
         if let Ok(mut signals) = signal(kind) {
-            let first = Arc::clone(&first);
-            runtime.spawn(async move {
-                if signals.recv().await.is_some() {
-                    let _later = first.set(name);
-                }
-            });
+            let tell = tell.clone();
+            runtime.spawn(async move { while signals.recv().await.is_some() && tell.send(name).is_ok() {} });
         }
     }
+    hear
+}
+
+/// Notes the first signal from now on, also between runs and tries. Runs get signals as well, by [`forwarded`].
+pub(super) fn noted(runtime: &Runtime) -> Arc<First> {
+    let first = Arc::new(OnceLock::new());
+    let (noted, mut signals) = (Arc::clone(&first), heard(runtime));
+    runtime.spawn(async move {
+        if let Some(name) = signals.recv().await {
+            let _later = noted.set(name);
+        }
+    });
     first
 }

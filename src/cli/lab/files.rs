@@ -7,6 +7,9 @@ use crate::{fleet::FleetSource, user::outside};
 /// The person who runs drills on a lab.
 pub const OPERATOR: &str = "lab-operator";
 
+/// The name of the demo's lab: one demo at a time per user, beside other labs.
+pub(in crate::cli) const DEMO: &str = "demo";
+
 /// Returns the folder of a lab's files.
 pub fn folder(name: &str) -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);

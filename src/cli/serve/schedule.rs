@@ -20,7 +20,10 @@ use firedrill_gameday::{
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 
-use super::named::{self, Named};
+use super::{
+    named::{self, Named},
+    programs::Programs,
+};
 use crate::cli::gameday::held::words;
 
 /// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
@@ -44,6 +47,8 @@ pub(super) struct Schedule {
     pub(super) reports: PathBuf,
     /// Further options of `gameday start`: the certificate, the lab.
     pub(super) options: Vec<OsString>,
+    /// The programs that hold slots.
+    pub(super) programs: Programs,
 }
 
 /// Tells a warning once, as long as its words are the same.
@@ -165,7 +170,7 @@ impl Schedule {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // Signals of this server's terminal are not for it: it ends by itself, or by a halt.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.spawn()
+        self.programs.start(&mut command)
     }
 
     /// Waits for the program that holds a slot. A slot for which it wrote no record gets one.

@@ -1,0 +1,133 @@
+//! The folder of `demo --serve`: a fleet, a scenario and a game day, as a team has them, with the runs and the control room's state.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use firedrill_files::whole::{USUAL, replace};
+use firedrill_wire::Span;
+use jiff::Timestamp;
+
+use crate::cli::{
+    calendar::FOLDER,
+    failure::{Failure, Result, Wrap as _},
+    lab::builtin::{DEMO, FLEET, SHOP},
+    runs::REPORTS,
+};
+
+/// The game day, in the folder of game days.
+const FRIDAY: &str = "friday.toml";
+/// The files, each with the text that it has unless somebody changed it.
+const FILES: [(&str, &str); 4] = [
+    ("fleet.toml", FLEET),
+    ("scenarios/demo.toml", DEMO),
+    ("scenarios/lib/shop.toml", SHOP),
+    ("gamedays/friday.toml", include_str!("friday.toml")),
+];
+/// The file that tells a demo's folder from others, in which nothing is changed.
+const MARK: &str = ".firedrill-demo";
+/// The line of the game day that has its time begins with this.
+const ONCE: &str = "schedule = { once = ";
+/// The longest time until the Friday.
+const MOST: Span = Span::secs(12 * 60 * 60);
+
+/// The folder of a demo.
+#[derive(Clone, Debug)]
+pub(super) struct Place(PathBuf);
+
+impl Place {
+    /// Creates the files that are not there. Those that are there stay as they are.
+    pub(super) fn fill(folder: &Path) -> Result<Self> {
+        if !is_ours(folder)? {
+            return Err(Failure::new(format!(
+                "{} has files and is no demo's folder; nothing was written",
+                folder.display()
+            ))
+            .help("name a new folder with --folder"));
+        }
+        for (name, text) in [(MARK, "")].iter().chain(&FILES) {
+            let path = folder.join(name);
+            if !path.exists() {
+                let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+                let written = made.and_then(|()| fs::write(&path, text));
+                written.wrap(format!("cannot write {}", path.display()))?;
+            }
+        }
+        Ok(Self(folder.to_owned()))
+    }
+
+    /// Sets the time of the Friday. Returns `false`, and changes nothing, if somebody has given it another schedule than one with `once`.
+    pub(super) fn set_time(&self, slot: Timestamp) -> Result<bool> {
+        let path = self.gameday();
+        let read = fs::read_to_string(&path).wrap(format!("cannot read {}", path.display()))?;
+        let Some(text) = with_time(&read, slot) else { return Ok(false) };
+        replace(&path, text.as_bytes(), USUAL).wrap(format!("cannot write {}", path.display()))?;
+        Ok(true)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn fleet(&self) -> PathBuf {
+        self.0.join("fleet.toml")
+    }
+
+    pub(super) fn gamedays(&self) -> PathBuf {
+        self.0.join(FOLDER)
+    }
+
+    pub(super) fn gameday(&self) -> PathBuf {
+        self.gamedays().join(FRIDAY)
+    }
+
+    pub(super) fn reports(&self) -> PathBuf {
+        self.0.join(REPORTS)
+    }
+
+    pub(super) fn room(&self) -> PathBuf {
+        self.0.join("room")
+    }
+}
+
+/// Whether a folder is that of a demo, empty, or not there.
+fn is_ours(folder: &Path) -> Result<bool> {
+    if folder.join(MARK).is_file() {
+        return Ok(true);
+    }
+    match fs::read_dir(folder) {
+        Ok(mut files) => Ok(files.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Failure::from(error).wrap(format!("cannot look into {}", folder.display()))),
+    }
+}
+
+/// Returns a game day's text with another time; `None` if it has no line with one.
+fn with_time(text: &str, slot: Timestamp) -> Option<String> {
+    let line = format!("{ONCE}\"{}\", zone = \"UTC\" }}", slot.strftime("%Y-%m-%dT%H:%M"));
+    text.lines().any(|line| line.starts_with(ONCE)).then(|| {
+        let lines = text.lines().map(|old| if old.starts_with(ONCE) { line.as_str() } else { old });
+        lines.map(|line| format!("{line}\n")).collect()
+    })
+}
+
+/// Returns the first full minute that is at least so far ahead. Game days begin at full minutes.
+pub(super) fn minute(now: Timestamp, ahead: Span) -> Timestamp {
+    let at = now.as_second().saturating_add(i64::try_from(ahead.0.as_secs()).unwrap_or(i64::MAX));
+    let part = i64::from(now.subsec_nanosecond() > 0 || ahead.0.subsec_nanos() > 0);
+    let minutes = at.saturating_add(part).saturating_add(59).div_euclid(60);
+    Timestamp::from_second(minutes.saturating_mul(60)).unwrap_or(now)
+}
+
+/// Reads the time until the Friday.
+pub(super) fn ahead(text: &str) -> Result<Span, String> {
+    let ahead = text.parse::<Span>().map_err(|error| error.to_string())?;
+    if ahead > MOST {
+        return Err(format!("it is more than {MOST}"));
+    }
+    Ok(ahead)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! `firedrill demo --serve`: a lab, a game day about a minute ahead, and the control room that holds it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use firedrill_lab::{Lab, demo::Shop};
+use firedrill_wire::Span;
+use jiff::Timestamp;
+use tokio::{sync::mpsc::UnboundedReceiver, time::sleep};
+
+use super::{
+    owner,
+    place::{Place, ahead, minute},
+    stop::stop,
+};
+use crate::{
+    cli::{
+        ask::runtime,
+        days::{self, Day},
+        failure::{Failure, Result, Wrap as _},
+        hosts::{fleet, wrong},
+        lab::{
+            Setup,
+            files::{DEMO as NAME, forget},
+        },
+        serve::{Server, Settings, on_lab},
+        signals::heard,
+        waiting::waiting,
+    },
+    fleet::FleetSource,
+    verdict::Exit,
+};
+
+/// Time that answers have to end when the server stops.
+const LAST: Duration = Duration::from_secs(1);
+/// The interval at which the lab is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Options of `demo --serve`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ServeArgs {
+    /// The folder of the game day, its fleet and scenario, its runs, and the control room's state
+    #[arg(long, value_name = "DIR", default_value = "firedrill-demo", requires = "serve")]
+    folder: PathBuf,
+    /// The time from now to the game day; it begins at the first full minute afterwards
+    #[arg(long = "in", value_name = "TIME", default_value = "30s", requires = "serve", value_parser = ahead)]
+    ahead: Span,
+    /// The address of this machine to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "serve")]
+    listen: SocketAddr,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failure::new(format!("others can reach {}, and a demo has no TLS", args.listen))
+            .help("listen on 127.0.0.1, and reach it from elsewhere by `ssh -L`"));
+    }
+    let place = Place::fill(&args.folder)?;
+    let day = checked(&place)?;
+    let file = place.fleet();
+    let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
+    let text = std::fs::read_to_string(&file).wrap(format!("cannot read {}", file.display()))?;
+    let setup = Setup::make(NAME, &hosts, &text, shop)?;
+    // Before the lab is up: nothing that ends this program leaves it behind.
+    let runtime = runtime()?;
+    let mut signals = heard(&runtime);
+    let progress = waiting("making the hosts, their agents and the shop");
+    let lab = setup.up(true)?;
+    drop(progress);
+    let ended = runtime.block_on(served(args, &place, &day, &lab, &mut signals));
+    runtime.shutdown_timeout(LAST);
+    let gone = lab.down();
+    forget(NAME);
+    ended?;
+    gone.wrap(format!("the lab cannot be taken away; `firedrill lab down --name {NAME}` does it"))?;
+    errln!("the lab is gone; {} stays as it is", place.folder().display());
+    Ok(Exit::Held)
+}
+
+/// Checks the game day with all that it names, as somebody may have changed it.
+fn checked(place: &Place) -> Result<Day> {
+    let day = days::inspect(&[&place.gameday()], None, Timestamp::now()).into_iter().next();
+    let day = day.ok_or_else(|| Failure::new("there is no game day"))?;
+    let all = std::iter::once(&day.report).chain(day.drills.iter().map(|drill| &drill.report));
+    match all.into_iter().find(|report| report.failed()) {
+        Some(report) => Err(wrong(report)),
+        None => Ok(day),
+    }
+}
+
+/// Serves until a signal comes or the lab is gone, and stops what goes on then.
+async fn served(
+    args: &ServeArgs,
+    place: &Place,
+    day: &Day,
+    lab: &Lab,
+    signals: &mut UnboundedReceiver<&'static str>,
+) -> Result<()> {
+    std::fs::create_dir_all(place.reports()).wrap(format!("cannot make {}", place.reports().display()))?;
+    let _claim = owner::claim(&place.reports().canonicalize()?)?;
+    let settings = Settings {
+        listen: args.listen,
+        metrics: None,
+        reports: place.reports(),
+        gamedays: place.gamedays(),
+        state: place.room(),
+        public: None,
+        starts: Some([on_lab(NAME)].to_vec()),
+    };
+    let server = Server::open(settings).await?;
+    let slot = minute(Timestamp::now(), args.ahead);
+    let due = place.set_time(slot)?.then_some(slot);
+    let programs = server.start_gamedays()?;
+    outln!("{}", told(place, day, due, &server.link()?, server.address()));
+    let mut serve = std::pin::pin!(server.serve());
+    let why = tokio::select! {
+        () = &mut serve => "the server",
+        signal = signals.recv() => signal.unwrap_or("a signal"),
+        () = gone(lab) => "the end of its lab",
+    };
+    errln!("ended by {why}");
+    let (reports, by) = (place.reports(), format!("{why} of the demo"));
+    // Pages are served until the last run has ended, so that who watches it sees that.
+    tokio::select! {
+        () = &mut serve => {}
+        () = stop(&reports, &programs, &by, signals.recv()) => {}
+    }
+    Ok(())
+}
+
+/// Waits until the lab is gone.
+async fn gone(lab: &Lab) {
+    while lab.pid().is_ok() {
+        sleep(LOOK).await;
+    }
+}
+
+/// Returns what people are told at the start. `due` is the time that was set.
+fn told(
+    place: &Place,
+    day: &Day,
+    due: Option<Timestamp>,
+    (name, link): &(String, String),
+    address: SocketAddr,
+) -> String {
+    let shown = |path: &Path| path.display().to_string();
+    let (folder, gameday) = (shown(place.folder()), shown(&place.gameday()));
+    let (reports, room) = (shown(&place.reports()), shown(&place.room()));
+    let attacks: usize =
+        day.drills.iter().filter_map(|drill| drill.plan.as_ref()).map(|plan| plan.attacks.len()).sum();
+    let s = crate::diagnostic::plural(attacks);
+    let lasts = days::total(&day.drills);
+    let asks = day.gameday.as_ref().is_some_and(|gameday| gameday.go_no_go.is_some());
+    let agree = if asks { "Its file asks people to agree." } else { "Nobody has to agree." };
+    let when = due.map_or_else(
+        || format!("{gameday} has a schedule of its own; the page Calendar shows when it is due."),
+        |due| {
+            let left = due.duration_since(Timestamp::now()).as_secs().max(0);
+            let due = due.strftime("%Y-%m-%d %H:%M");
+            format!(
+                "The Friday begins at {due} UTC, in {left} s: {attacks} attack{s}, {lasts} in all. {agree}"
+            )
+        },
+    );
+    let port = address.port();
+    format!(
+        "{when}
+Log in as {name}, once, within 15 minutes:
+
+  {link}
+
+Now       the Friday while it goes on: what is in force and what users see; write a note, or halt it
+Calendar  when it is due, and its record afterwards; History and Findings show what is left of it
+
+Its files are in {folder}: fleet.toml, scenarios/, gamedays/friday.toml. Read them, change them, copy them.
+A browser on another machine: `ssh -L {port}:{address} …`, then the same link.
+A second person has to agree once two lines of {gameday} have no `#` any more. Her link:
+  firedrill serve link --as bob --role operator --state {room}
+To hold it again, by hand:
+  firedrill gameday start {gameday} --now --lab={NAME} --reports {reports}
+
+Ctrl-C ends all of it: a run is stopped, everything is put back, the lab is taken away. The folder stays."
+    )
+}

@@ -1,0 +1,69 @@
+//! The end of runs on the demo's lab: they are halted, and put everything back before the lab is taken away.
+
+use std::{
+    collections::HashSet,
+    fs,
+    future::Future,
+    path::Path,
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use firedrill_wire::RunId;
+use rustix::process::Signal;
+use tokio::time::sleep;
+
+use crate::{
+    cli::{runs::LOG, serve::Programs},
+    log::is_written,
+    run::{Halted, halt},
+};
+
+/// The interval at which runs are looked for.
+const AGAIN: Duration = Duration::from_millis(100);
+/// The longest time that runs have to put everything back.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// Ends the programs of a server, and the runs that others have begun in the same directory, and waits until they have put everything back.
+/// `by` names who ends them. Once `at_once` is ready, the server's programs are killed, and nobody is waited for.
+pub(super) async fn stop(reports: &Path, programs: &Programs, by: &str, at_once: impl Future) {
+    let (mut told, mut at_once) = (HashSet::new(), pin!(at_once));
+    let end = Instant::now() + LONGEST;
+    programs.end(Signal::TERM);
+    loop {
+        let runs = going_on(reports);
+        if runs.is_empty() && !programs.go_on() {
+            return;
+        }
+        if told.is_empty() && !runs.is_empty() {
+            errln!("the run ends, and puts everything back; a second Ctrl-C does not wait for it");
+        }
+        let next = async {
+            for run in &runs {
+                if !told.contains(run) && matches!(halt(run, by).await, Halted::Ends | Halted::Over) {
+                    told.insert(run.clone());
+                }
+            }
+            sleep(AGAIN).await;
+        };
+        tokio::select! {
+            () = next => {}
+            _ = &mut at_once => break,
+        }
+        if Instant::now() > end {
+            errln!("a run has not ended within {} s; it loses its hosts", LONGEST.as_secs());
+            break;
+        }
+    }
+    programs.end(Signal::KILL);
+}
+
+/// Returns the runs of a directory whose logs are being written.
+fn going_on(reports: &Path) -> Vec<RunId> {
+    let folders = fs::read_dir(reports).into_iter().flatten().flatten();
+    let runs = folders.filter_map(|folder| {
+        let run = folder.file_name().to_str()?.parse().ok()?;
+        is_written(&folder.path().join(LOG)).then_some(run)
+    });
+    runs.collect()
+}

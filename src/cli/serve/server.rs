@@ -1,0 +1,105 @@
+//! The control room with what only this program can do: opened, then served, with the game days that it starts.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use firedrill_room::{Head, Options, Role, Room, login_link, person};
+
+use super::{outside::Program, programs::Programs, schedule::Schedule};
+use crate::cli::{
+    failure::{Result, Wrap as _},
+    login::login_name,
+    runs::begun,
+};
+
+/// The settings of a control room.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Settings {
+    /// The address to listen on.
+    pub(in crate::cli) listen: SocketAddr,
+    /// The address of metrics, if they are shown.
+    pub(in crate::cli) metrics: Option<SocketAddr>,
+    /// The directory of runs.
+    pub(in crate::cli) reports: PathBuf,
+    /// The folder of game days.
+    pub(in crate::cli) gamedays: PathBuf,
+    /// The folder of the state.
+    pub(in crate::cli) state: PathBuf,
+    /// The address of a proxy that speaks TLS.
+    pub(in crate::cli) public: Option<String>,
+    /// The options of `gameday start`, if the server starts game days.
+    pub(in crate::cli) starts: Option<Vec<OsString>>,
+}
+
+/// A control room that listens.
+pub(in crate::cli) struct Server {
+    room: Room,
+    settings: Settings,
+}
+
+impl Server {
+    /// Opens the state and listens. Nobody is answered before [`Self::serve`].
+    pub(in crate::cli) async fn open(settings: Settings) -> Result<Self> {
+        let options = Options {
+            listen: settings.listen,
+            metrics: settings.metrics,
+            reports: settings.reports.clone(),
+            state: settings.state.clone(),
+            public: settings.public.clone(),
+            reading: begun,
+        };
+        let program = Program {
+            gamedays: settings.gamedays.clone(),
+            reports: settings.reports.clone(),
+            starts: settings.starts.is_some(),
+        };
+        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings })
+    }
+
+    /// Returns the address that it listens on.
+    pub(in crate::cli) const fn address(&self) -> SocketAddr {
+        self.room.address()
+    }
+
+    /// Returns the address that people type.
+    pub(super) fn origin(&self) -> &str {
+        self.room.origin()
+    }
+
+    /// Returns the address of the metrics.
+    pub(super) fn metrics(&self) -> Option<SocketAddr> {
+        self.room.metrics()
+    }
+
+    /// Returns the head of the audit log at the start.
+    pub(super) const fn head(&self) -> &Head {
+        self.room.head()
+    }
+
+    /// Makes a link that logs the person at the terminal in as an admin. Returns the name and the link.
+    pub(in crate::cli) fn link(&self) -> Result<(String, String)> {
+        let name = login_name().and_then(|name| person(&name).ok()).unwrap_or_else(|| "admin".to_owned());
+        let link = login_link(&self.settings.state, (&name, Role::Admin), &name)?;
+        Ok((name, link))
+    }
+
+    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them. The state is locked, so of
+    /// two servers with one state one starts slots.
+    pub(in crate::cli) fn start_gamedays(&self) -> Result<Programs> {
+        let programs = Programs::default();
+        if let Some(options) = &self.settings.starts {
+            let schedule = Schedule {
+                gamedays: self.settings.gamedays.clone(),
+                reports: self.settings.reports.clone(),
+                options: options.clone(),
+                programs: programs.clone(),
+            };
+            schedule.start().wrap("game days cannot be started at their time")?;
+        }
+        Ok(programs)
+    }
+
+    /// Serves until the future is dropped.
+    pub(in crate::cli) async fn serve(self) {
+        self.room.serve().await;
+    }
+}
