@@ -78,7 +78,7 @@ fn units_name_a_page_that_there_is() {
     let folder = tempfile::tempdir().expect("a folder");
     let names = pages::write(folder.path()).expect("written");
     let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging");
-    for unit in ["firedrill-agent.service", "firedrill-sweep.service"] {
+    for unit in ["firedrill-agent.service", "firedrill-sweep.service", "firedrill-room.service"] {
         let text = fs::read_to_string(format!("{packaging}/{unit}")).expect("a unit");
         let page = text.lines().find_map(|line| line.strip_prefix("Documentation=man:")).expect("a man page");
         let (name, section) = page.trim_end_matches(')').split_once('(').expect("NAME(SECTION)");
