@@ -10,6 +10,7 @@ mod ask;
 #[cfg(feature = "serve")]
 mod audit;
 mod calendar;
+mod channels;
 pub mod check;
 mod collect;
 mod compare;
@@ -28,6 +29,7 @@ mod hosts;
 pub mod lab;
 mod login;
 mod note;
+mod notify;
 mod output;
 pub mod pki;
 mod push;
@@ -78,7 +80,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check scenarios, fleets and game days, without asking any host
+    /// Check scenarios, fleets, game days and channels, without asking any host
     Check(check::Args),
     /// Run a scenario
     Run(run::Args),
@@ -110,6 +112,8 @@ enum Verb {
     Gate(gate::Args),
     /// Show when game days are due and what they do, start them, and decide about their slots
     Gameday(gameday::Args),
+    /// Try the channels by which people are told, and see to messages that wait
+    Notify(notify::Args),
     /// The control room: pages to watch, note and halt runs, with logins and an audit log
     #[cfg(feature = "serve")]
     Serve(serve::Args),
@@ -138,7 +142,7 @@ enum Verb {
     #[cfg(not(feature = "lab"))]
     #[command(hide = true)]
     Demo(absent::Args),
-    /// Print the JSON Schema of scenarios, fleets or game days
+    /// Print the JSON Schema of scenarios, fleets, game days or channels
     Schema(schema::Args),
     /// Print completions for a shell
     Completions(completions::Args),
@@ -172,6 +176,7 @@ pub fn main() -> ExitCode {
         Verb::Trend(args) => trend::run(args),
         Verb::Gate(args) => gate::run(args),
         Verb::Gameday(args) => gameday::run(args),
+        Verb::Notify(args) => notify::run(args),
         #[cfg(feature = "serve")]
         Verb::Serve(args) => serve::run(args),
         #[cfg(feature = "serve")]

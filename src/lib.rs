@@ -16,4 +16,5 @@ pub mod pki;
 #[cfg(feature = "lab")]
 pub mod rehearsal;
 pub mod run;
+pub mod told;
 mod user;

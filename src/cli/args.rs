@@ -55,6 +55,19 @@ impl FleetArgs {
         }
     }
 
+    /// Returns the options that name the same fleet, for commands that people are told; each after a space.
+    pub(super) fn shown(&self) -> String {
+        #[cfg(feature = "lab")]
+        if let Some(name) = &self.lab {
+            return format!(" --lab={name}");
+        }
+        match self.source() {
+            Some(FleetSource::File(file)) => format!(" --fleet {}", file.display()),
+            Some(FleetSource::Command(words)) => format!(" --fleet-command '{}'", words.join(" ")),
+            None => String::new(),
+        }
+    }
+
     /// Returns the source of the fleet; an error if there is none.
     pub(super) fn needed(&self) -> Result<FleetSource> {
         self.source().ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! `firedrill check`: checks scenarios, fleets and game days offline; no host is asked.
+//! `firedrill check`: checks scenarios, fleets, game days and channels offline; no host is asked.
 
 mod found;
 mod json;
@@ -19,23 +19,25 @@ use super::{
 };
 use crate::{diagnostic::plural, link::Identity, plan::print, terminal, verdict::Exit};
 
-/// Checks scenarios, fleets and game days without asking any host.
+/// Checks scenarios, fleets, game days and channels without asking any host.
 ///
 /// Says all that is wrong in one go, with file, line and what would be right. Where your certificate is at hand (--pki, --as), it
 /// says whether that is good for the hosts' environments. Without a fleet (--fleet, or FIREDRILL_FLEET) it
 /// checks what needs none, and says what it could not check. A fleet's file among the files is checked as such. A
-/// game day is checked with the scenarios and the fleet that it names, and game days are compared with each other.
+/// game day is checked with the scenarios, the fleet and the channels that it names, and game days are compared with each other.
+/// Secrets are not read.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill check scenarios/friday.toml --fleet scenarios/fleet.toml
   firedrill check scenarios/*.toml                      scenarios, and the fleet that lies among them
   firedrill check scenarios/*.toml --json
   firedrill check gamedays/*.toml                       with their scenarios and fleets
+  firedrill check channels.toml
   firedrill check az-rolling.toml --param ticket=OPS-7 --fleet-command 'inventory --format json'
 
 Exit codes: 0 all is right, 2 something is wrong.")]
 pub struct Args {
-    /// The scenarios, fleets and game days.
+    /// The scenarios, fleets, game days and files of channels.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The fleet that the scenarios are checked against.
@@ -123,6 +125,10 @@ fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool
                 "{file}: fine{noted}; a game day of {drills} scenario{}{due}",
                 plural(drills)
             );
+        }
+        Found::Channels { names, .. } => {
+            let (number, s) = (names.len(), plural(names.len()));
+            return writeln!(out, "{file}: fine{noted}; {number} channel{s}: {}", names.join(", "));
         }
         Found::Fleet { hosts, .. } => {
             return writeln!(

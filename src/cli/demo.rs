@@ -128,6 +128,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         plan_only: args.plan,
         beside_others: false,
         json: args.json,
+        told: None,
     };
     let exit = execute(&plan, &reached, &settings);
     lab.down()?;

@@ -12,6 +12,7 @@ use firedrill_history::History;
 use super::{
     args::DrillArgs,
     ask::runtime,
+    channels::NotifyArgs,
     failure::{Failure, Result},
     hosts::wrong,
     output::{print_json, width},
@@ -24,6 +25,7 @@ use crate::{
     plan::{self, Plan},
     report,
     run::{self, Approvals, Finished, RunError, screen},
+    told::{RunTold, Teller},
     verdict::Exit,
 };
 
@@ -34,6 +36,7 @@ use crate::{
   firedrill run scenarios/ci-gate.toml --fleet fleet.toml --param hold=30s
   firedrill run scenarios/region.toml --fleet fleet.toml --seed 7 --approve approval-bob.json --approve approval-carol.json
   firedrill run scenarios/demo.toml --lab                            on the lab that `firedrill lab up` started
+  firedrill run scenarios/friday.toml --fleet fleet.toml --notify channels.toml --channel ops
 
 Ctrl-C heals every host and exits 5, and so does `firedrill undo` by anybody. Such a run is not retried, nor is one that
 is refused, which exits 4. The run's folder has events.jsonl, report.html, report.md, report.json and junit.xml.
@@ -53,6 +56,8 @@ pub(super) struct Args {
     /// other's faults
     #[arg(long)]
     beside_others: bool,
+    #[command(flatten)]
+    told: NotifyArgs,
     /// The directory in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
@@ -63,20 +68,27 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    args.told.check()?;
     let reached = Reached::to_harm(&args.drill.fleet, &args.drill.identity)?;
     let options = args.drill.options(&args.scenario, reached.source.clone());
     let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| wrong(&report))?;
     for warning in &plan.warnings {
         errln!("warning: {warning}");
     }
+    let teller = if args.plan { None } else { args.told.teller(&args.out)? };
     let settings = Settings {
         approve: args.approve.clone(),
         out: args.out.clone(),
         plan_only: args.plan,
         beside_others: args.beside_others,
         json: args.json,
+        told: teller.clone().map(|teller| Told { teller, fleet: args.drill.fleet.shown() }),
     };
-    execute(&plan, &reached, &settings)
+    let ended = execute(&plan, &reached, &settings);
+    if let Some(teller) = teller {
+        teller.finish();
+    }
+    ended
 }
 
 /// The settings of a run, whatever its plan comes from.
@@ -86,6 +98,16 @@ pub(super) struct Settings {
     pub(super) plan_only: bool,
     pub(super) beside_others: bool,
     pub(super) json: bool,
+    /// The people who are told.
+    pub(super) told: Option<Told>,
+}
+
+/// The people who are told of a run.
+pub(super) struct Told {
+    /// The way to their channels.
+    pub(super) teller: Teller,
+    /// The options by which a person reaches the fleet.
+    pub(super) fleet: String,
 }
 
 /// Runs a plan, retries it after `unknown` as often as it says, writes reports, prints the verdict.
@@ -113,11 +135,18 @@ pub(super) fn try_and_try_again(
     let mut before: Option<Conclusion> = None;
     let mut attempt = 1;
     loop {
-        let run = run::begin(plan.clone(), options(reached, settings, attempt));
+        let told = settings.told.as_ref().map(|told| RunTold::new(told.teller.clone(), told.fleet.clone()));
+        let tell = |exit: Exit, outcome: Option<&RunOutcome>, why: Option<String>| {
+            if let Some(told) = &told {
+                told.ended(exit, outcome, why);
+            }
+        };
+        let run = run::begin(plan.clone(), options(reached, settings, attempt, told.as_ref()));
         let run = run.inspect(|(handle, _)| begun(handle.folder()));
         let finished = match run.and_then(|run| runtime.block_on(forwarded(run, stop))) {
             Ok(finished) => finished,
             Err(error) => {
+                tell(Exit::Unclean, None, Some(error.to_string()));
                 return match before {
                     Some(before) if !matches!(error, RunError::Broken { .. }) => {
                         errln!("{}", Failure::from(error).styled());
@@ -136,7 +165,10 @@ pub(super) fn try_and_try_again(
             return Ok(exit);
         }
         let history = history_of(&settings.out).inspect_err(|failure| errln!("{}", failure.styled())).ok();
-        let conclusion = Conclusion::of_folder(&finished.folder, history)?;
+        let conclusion = Conclusion::of_folder(&finished.folder, history).inspect_err(|failure| {
+            tell(Exit::Unknown, Some(&finished.outcome), Some(failure.to_string()));
+        })?;
+        tell(conclusion.exit, Some(&finished.outcome), None);
         if let (RunOutcome::Refused(why), Some(before)) = (&finished.outcome, &before) {
             errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
@@ -186,13 +218,22 @@ pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
     conclusion.tell(json)
 }
 
-fn options(reached: &Reached, settings: &Settings, attempt: u32) -> run::Options {
+fn options(
+    reached: &Reached,
+    settings: &Settings,
+    attempt: u32,
+    told: Option<&RunTold>,
+) -> run::Options {
     let observer: Box<dyn screen::Observer> = if settings.plan_only {
         Box::new(screen::Silent)
     } else if std::io::stderr().is_terminal() {
         Box::new(screen::Live::default())
     } else {
         Box::new(screen::Plain::default())
+    };
+    let observer = match told {
+        Some(told) => told.beside(observer),
+        None => observer,
     };
     run::Options {
         operator: reached.operator.clone(),

@@ -3,7 +3,7 @@
 use super::failure::Result;
 use crate::{fleet, reference, scenario, verdict::Exit};
 
-/// Prints the JSON Schema (draft 2020-12) of scenarios, fleets or game days, or their reference page.
+/// Prints the JSON Schema (draft 2020-12) of scenarios, fleets, game days or channels, or their reference page.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill schema scenario > scenario.schema.json
@@ -42,6 +42,8 @@ pub enum Which {
     Fleet,
     /// Game days.
     Gameday,
+    /// Channels by which people are told.
+    Channels,
 }
 
 /// Runs the command.
@@ -54,7 +56,13 @@ pub fn run(args: &Args) -> Result<Exit> {
             Some(Which::Scenario) => vec![reference::scenario()],
             Some(Which::Fleet) => vec![reference::fleet()],
             Some(Which::Gameday) => vec![firedrill_gameday::page()],
-            None => vec![reference::scenario(), reference::fleet(), firedrill_gameday::page()],
+            Some(Which::Channels) => vec![firedrill_notify::page()],
+            None => vec![
+                reference::scenario(),
+                reference::fleet(),
+                firedrill_gameday::page(),
+                firedrill_notify::page(),
+            ],
         };
         outln!("{}", pages.join("\n").trim_end());
         return Ok(Exit::Held);
@@ -63,10 +71,12 @@ pub fn run(args: &Args) -> Result<Exit> {
         Some(Which::Scenario) => scenario::schema(),
         Some(Which::Fleet) => fleet::schema(),
         Some(Which::Gameday) => firedrill_gameday::schema(),
+        Some(Which::Channels) => firedrill_notify::schema(),
         None => serde_json::json!({
             "scenario": scenario::schema(),
             "fleet": fleet::schema(),
             "gameday": firedrill_gameday::schema(),
+            "channels": firedrill_notify::schema(),
         }),
     };
     let text = serde_json::to_string_pretty(&schema)?;

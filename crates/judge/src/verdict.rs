@@ -84,6 +84,21 @@ impl Exit {
         all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Bug)
     }
 
+    /// Returns the result in a word or three.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Violated => "violated",
+            Self::Unknown => "unknown",
+            Self::Usage | Self::Refused => "refused",
+            Self::Stopped => "stopped",
+            Self::Unclean => "unclean",
+            Self::Lost => "records lost",
+            Self::Bug => "failed by a bug",
+        }
+    }
+
     /// Returns the word for the end of a run that stands above its verdict, if it has one.
     #[must_use]
     pub const fn above(self) -> Option<&'static str> {

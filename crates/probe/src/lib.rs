@@ -40,5 +40,6 @@ pub use pace::pace;
 pub use reads::{Anything, Reads, Use, read_whole};
 pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
+pub use secret::secret_text;
 pub use spool::{Spool, Spooled, Writer};
 pub use tls::of_this_machine;

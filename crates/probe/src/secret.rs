@@ -12,7 +12,15 @@ pub(crate) fn bearer(secret: &Secret, reads: &dyn Reads) -> Result<HeaderValue, 
     header(field, "the bearer token", &format!("Bearer {token}"))
 }
 
-/// The text of a secret, without the line break at its end.
+/// The text of a secret, without the line break at its end. `name` names it in messages.
+///
+/// # Errors
+/// It cannot be read, or is no line of text. The message has nothing of it.
+pub fn secret_text(name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
+    text(&Field::request(&[]), name, secret, reads)
+}
+
+/// As [`secret_text`], of a field.
 pub(crate) fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
+use firedrill_notify::is_channels;
 use firedrill_wire::identity::Person;
 
 use crate::{
@@ -16,10 +17,11 @@ pub(super) enum Found {
     Scenario(Box<Inspection>),
     Fleet { hosts: Vec<String>, report: Report },
     Gameday(Box<Day>),
+    Channels { names: Vec<String>, report: Report },
 }
 
 impl Found {
-    /// Checks a scenario, or a fleet.
+    /// Checks a scenario, a fleet, or a file of channels.
     pub(super) fn of(
         file: &Path,
         fleet: Option<&FleetSource>,
@@ -27,6 +29,11 @@ impl Found {
         params: &[(String, String)],
         seed: u64,
     ) -> Self {
+        if is_channels(file) {
+            let mut sink = Sink::default();
+            let names = firedrill_notify::read(file, &mut sink).into_iter().flatten().map(|(name, _)| name);
+            return Self::Channels { names: names.collect(), report: sink.into_report() };
+        }
         if !is_fleet(file) {
             let found = inspect_as(person, file, fleet, params, Some(seed));
             return Self::Scenario(Box::new(found));
@@ -41,7 +48,7 @@ impl Found {
     pub(super) fn render(&self, told: &mut HashSet<String>) -> String {
         match self {
             Self::Scenario(found) => found.report.render(true, WIDTH),
-            Self::Fleet { report, .. } => report.render(true, WIDTH),
+            Self::Fleet { report, .. } | Self::Channels { report, .. } => report.render(true, WIDTH),
             Self::Gameday(day) => day.render(told),
         }
     }
@@ -55,7 +62,7 @@ impl Found {
     pub(super) fn counts(&self) -> (usize, usize) {
         match self {
             Self::Scenario(found) => found.report.counts(),
-            Self::Fleet { report, .. } => report.counts(),
+            Self::Fleet { report, .. } | Self::Channels { report, .. } => report.counts(),
             Self::Gameday(day) => day.counts(),
         }
     }
@@ -64,7 +71,7 @@ impl Found {
     pub(super) fn items(&self) -> Vec<JsonProblem> {
         match self {
             Self::Scenario(found) => found.report.items(),
-            Self::Fleet { report, .. } => report.items(),
+            Self::Fleet { report, .. } | Self::Channels { report, .. } => report.items(),
             Self::Gameday(day) => day.items(),
         }
     }

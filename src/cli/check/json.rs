@@ -27,6 +27,9 @@ pub(super) struct Checked {
     /// The summary of the game day, if the file is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     gameday: Option<GamedaySummary>,
+    /// Names of the channels, if the file has channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +56,11 @@ impl Checked {
         let (scenario, fleet) = match found {
             Found::Scenario(found) => (Some(found), None),
             Found::Fleet { hosts, .. } => (None, Some(hosts.clone())),
-            Found::Gameday(_) => (None, None),
+            Found::Gameday(_) | Found::Channels { .. } => (None, None),
+        };
+        let channels = match found {
+            Found::Channels { names, .. } => Some(names.clone()),
+            _ => None,
         };
         let gameday = match found {
             Found::Gameday(day) => Some(GamedaySummary::new(day)),
@@ -67,6 +74,7 @@ impl Checked {
             plan: scenario.and_then(|found| found.plan.as_ref()).map(Summary::new),
             fleet,
             gameday,
+            channels,
         }
     }
 }

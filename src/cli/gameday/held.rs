@@ -5,7 +5,6 @@ use std::path::Path;
 use firedrill_gameday::record::{self, Record, State};
 use serde::Serialize;
 
-use super::start::word;
 use crate::{
     cli::{
         failure::{Result, Wrap as _},
@@ -33,7 +32,7 @@ struct JsonRecord<'a> {
 pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
     match &record.state {
         State::GoesOn => ("goes-on", "goes on".to_owned()),
-        State::Ended(exit) => ("ended", word(Exit::of_code(*exit)).to_owned()),
+        State::Ended(exit) => ("ended", Exit::of_code(*exit).word().to_owned()),
         State::NotHeld(why) => ("not-held", format!("not held: {why}")),
         State::Missed(why) => ("missed", format!("missed: {why}")),
         State::Died if record.touched_nothing() => {

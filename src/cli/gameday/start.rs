@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             if let Some(why) = why {
                 errln!("{why}");
             }
-            errln!("{words} has ended: {}", word(exit));
+            errln!("{words} has ended: {}", exit.word());
             if let Err(failure) = written {
                 errln!("{}", failure.styled());
                 return Ok(exit.worst(Exit::Usage));
@@ -110,20 +110,6 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             write(&mut record, Event::NotHeld { why })?;
             Ok(exit)
         }
-    }
-}
-
-/// Returns the result of a game day in a word.
-pub(super) const fn word(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Held => "held",
-        Exit::Violated => "violated",
-        Exit::Unknown => "unknown",
-        Exit::Usage | Exit::Refused => "refused",
-        Exit::Stopped => "stopped",
-        Exit::Unclean => "unclean",
-        Exit::Lost => "records lost",
-        Exit::Bug => "failed by a bug",
     }
 }
 
@@ -243,6 +229,7 @@ impl Held<'_> {
             plan_only: false,
             beside_others: false,
             json: false,
+            told: None,
         };
         let (mut all, mut rest, mut has_run) = (Exit::Held, None, false);
         for (index, plan) in self.plans.iter().enumerate() {
@@ -281,7 +268,7 @@ impl Held<'_> {
                 break;
             }
             if is_rest && is_last(exit) {
-                rest = Some(format!("scenario {scenario} ended {}, so the rest was not run", word(exit)));
+                rest = Some(format!("scenario {scenario} ended {}, so the rest was not run", exit.word()));
                 break;
             }
         }

@@ -15,9 +15,9 @@ pub enum Secret {
 }
 
 impl Secret {
-    /// Refuses a place that cannot hold a secret. `called` names the secret in the message.
+    /// Returns the reason why the place cannot hold a secret, if it cannot.
     #[must_use]
-    pub(super) fn invalid(&self, field: Field, called: &str) -> Option<Refusal> {
+    pub fn flaw(&self) -> Option<&'static str> {
         let (what, bad) = match self {
             Self::SecretFile(path) => {
                 ("the file's name is empty or holds a NUL character", path.is_empty() || path.contains('\0'))
@@ -26,8 +26,15 @@ impl Secret {
                 ("no environment variable can have that name", name.is_empty() || name.contains(['=', '\0']))
             }
         };
+        bad.then_some(what)
+    }
+
+    /// Refuses a place that cannot hold a secret. `called` names the secret in the message.
+    #[must_use]
+    pub(super) fn invalid(&self, field: Field, called: &str) -> Option<Refusal> {
+        let what = self.flaw()?;
         let help =
             "for example { secret_env = \"TOKEN\" } or { secret_file = \"/etc/firedrill/secrets/token\" }";
-        bad.then(|| Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
+        Some(Refusal::new(field, format!("{called} names no place: {what}"), "no place", help))
     }
 }

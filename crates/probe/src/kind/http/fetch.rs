@@ -31,6 +31,8 @@ pub struct Fetched {
     pub status: u16,
     /// Its header `Date`, unless a cache kept the answer for a while.
     pub date: Option<String>,
+    /// Its header `Retry-After`.
+    pub retry_after: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
     /// The time at which the request was begun, by [`boot_us`].
@@ -94,6 +96,7 @@ impl Fetcher {
         Ok(Fetched {
             status: head.status.as_u16(),
             date: date.map(str::to_owned),
+            retry_after: text(http::header::RETRY_AFTER).map(str::to_owned),
             body,
             sent_us,
             received_us: boot_us(),

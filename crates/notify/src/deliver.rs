@@ -1,0 +1,117 @@
+//! Tries the messages that wait, each channel's in their order. Whoever tries has the channel's lock, and reads the message again before.
+
+use std::time::Duration;
+
+use crate::{
+    backoff::{is_over, wait},
+    file::Channel,
+    message::{Message, now, rfc3339},
+    read::Channels,
+    send::{Sent, send},
+    spool::{Ended, Entry, Spool, micros},
+};
+
+/// The time after which a lock that another program has is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The result of a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// It was delivered.
+    Delivered,
+    /// It was given up, for this reason.
+    GivenUp(String),
+    /// It waits again, for this reason.
+    Waits(String),
+    /// Another program sends for this channel, or has ended the message.
+    Elsewhere,
+}
+
+/// Tries one message. With `once` a failure is the end.
+pub(crate) async fn attempt(spool: &Spool, entry: &Entry, channel: &Channel, once: bool) -> Result<Tried, String> {
+    let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
+    // Held until the state is written.
+    let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Elsewhere) };
+    let Some(entry) = spool.again(entry) else { return Ok(Tried::Elsewhere) };
+    let begun = entry.message.begun.as_ref();
+    let receipt = begun.and_then(|begun| spool.receipt(&entry.channel, &begun.id));
+    let sent = send(channel, &entry.message, receipt.as_deref()).await;
+    let now = now();
+    let at = rfc3339(now);
+    let (why, after) = match sent {
+        Sent::Taken { receipt } => {
+            spool.end(&entry, Ended::Delivered { at, receipt }).map_err(failed)?;
+            return Ok(Tried::Delivered);
+        }
+        Sent::Never { why } => {
+            spool.end(&entry, Ended::GivenUp { at, why: why.clone() }).map_err(failed)?;
+            return Ok(Tried::GivenUp(why));
+        }
+        Sent::Later { why, after } => (why, after),
+    };
+    let failing_us = entry.failing_us.unwrap_or_else(|| micros(now));
+    let made = Duration::from_micros(entry.made_us);
+    if once || is_over(made, Duration::from_micros(failing_us), now) {
+        spool.end(&entry, Ended::GivenUp { at, why: why.clone() }).map_err(failed)?;
+        pass_on(spool, &entry.channel, failing_us).map_err(failed)?;
+        return Ok(Tried::GivenUp(why));
+    }
+    let tries = entry.tries.saturating_add(1);
+    let next_us = micros(now + wait(tries, after));
+    let last = Some(why.clone());
+    spool.save(&Entry { tries, failing_us: Some(failing_us), next_us, last, ..entry }).map_err(failed)?;
+    Ok(Tried::Waits(why))
+}
+
+/// Tells the next message of a channel since when the channel fails, so that messages that waited behind another do not wait as long again.
+fn pass_on(spool: &Spool, channel: &str, failing_us: u64) -> std::io::Result<()> {
+    let pending = spool.pending()?;
+    match pending.into_iter().find(|entry| entry.channel == channel && entry.failing_us.is_none()) {
+        Some(next) => spool.save(&Entry { failing_us: Some(failing_us), ..next }),
+        None => Ok(()),
+    }
+}
+
+/// Sends a message by a channel, by the spool, once.
+///
+/// # Errors
+/// It was not taken; a clause for people.
+pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Message) -> Result<(), String> {
+    let put = spool.put(name, message).and_then(|path| path.map_or(Ok(()), |path| spool.sync(&path)));
+    put.map_err(|error| format!("it cannot be written to the spool: {error}"))?;
+    loop {
+        let pending = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
+        let Some(entry) = pending.into_iter().find(|entry| entry.channel == name && entry.message.id == message.id) else {
+            // Another program delivers for this channel, and was first.
+            return spool.outcome(name, &message.id);
+        };
+        match attempt(spool, &entry, channel, true).await? {
+            Tried::Delivered => return Ok(()),
+            Tried::GivenUp(why) | Tried::Waits(why) => return Err(why),
+            Tried::Elsewhere => tokio::time::sleep(AGAIN).await,
+        }
+    }
+}
+
+/// Tries all messages that wait for these channels now, whatever time they would wait, and tells the result of each. A channel that fails
+/// is tried once.
+///
+/// # Errors
+/// The spool cannot be read or written.
+pub async fn deliver(spool: &Spool, channels: &Channels, mut tell: impl FnMut(&Entry, &str)) -> Result<(), String> {
+    spool.tidy().map_err(|error| format!("the spool cannot be read: {error}"))?;
+    let mut failing: Vec<String> = Vec::new();
+    for entry in spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))? {
+        let Some(channel) = channels.get(&entry.channel).filter(|_| !failing.contains(&entry.channel)) else { continue };
+        match attempt(spool, &entry, channel, false).await? {
+            Tried::Delivered => tell(&entry, "delivered"),
+            Tried::GivenUp(why) => tell(&entry, &format!("given up: {why}")),
+            Tried::Waits(why) => {
+                tell(&entry, &format!("waits: {why}"));
+                failing.push(entry.channel);
+            }
+            Tried::Elsewhere => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The structure of a file of channels, with which it is read and from which its JSON Schema is made; and the list of all kinds.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    kind::{Kind, webhook::Webhook},
+    message::What,
+};
+
+/// Channels by which people are told.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelsFile {
+    /// The version of the format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// The channels, by their names: lower-case letters, digits and `-`. Runs that share a directory of runs share the names: a message
+    /// that waits is delivered by the channel that has its name.
+    pub channel: BTreeMap<String, Channel>,
+}
+
+/// Generates the table of a channel, with a key for each kind, and what goes over all kinds.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $key:ident($params:ident);)*) => {
+        /// A channel: exactly one kind.
+        #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Channel {
+            $($(#[$about])* #[serde(default)] pub $key: Option<$params>,)*
+            /// The events that it tells. Without it, all that its kind has a form for.
+            #[serde(default)]
+            pub events: Option<Vec<What>>,
+        }
+
+        impl Channel {
+            /// The names of all kinds.
+            pub const KINDS: [&'static str; [$(stringify!($key)),*].len()] = [$(stringify!($key)),*];
+
+            /// Returns the kinds that the table names: one, in a file that is right.
+            #[must_use]
+            pub fn kinds(&self) -> Vec<(&'static str, &dyn Kind)> {
+                let mut all: Vec<(&'static str, &dyn Kind)> = Vec::new();
+                $(if let Some(kind) = &self.$key { all.push((stringify!($key), kind)); })*
+                all
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A program of one's own, which gets JSON that is signed.
+    webhook(Webhook);
+}
+
+impl Channel {
+    /// Returns its kind, with its name.
+    #[must_use]
+    pub fn kind(&self) -> Option<(&'static str, &dyn Kind)> {
+        self.kinds().into_iter().next()
+    }
+
+    /// Whether it tells of such an event. A test is always told.
+    #[must_use]
+    pub fn tells(&self, what: What) -> bool {
+        let wanted = what == What::Test || self.events.as_ref().is_none_or(|events| events.contains(&what));
+        wanted && self.kind().is_some_and(|(_, kind)| kind.takes(what))
+    }
+}

@@ -1,0 +1,81 @@
+//! What a kind of channel has to say of itself.
+
+pub(crate) mod webhook;
+
+use firedrill_wire::probe::{HttpProbe, Refusal, Secret};
+
+use crate::{
+    message::{Message, What},
+    secrets::Opened,
+};
+
+/// The parameters of a kind of channel: what is sent, and what the answer means.
+pub trait Kind: Send + Sync {
+    /// Returns the secrets, each with its key in the file.
+    fn secrets(&self) -> Vec<(&'static str, &Secret)>;
+
+    /// Returns all errors in its parameters that need no file to be found.
+    fn invalid(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    /// Whether the kind has a form for such an event.
+    fn takes(&self, _what: What) -> bool {
+        true
+    }
+
+    /// Makes what is sent. `receipt` is what the channel answered to the beginning of the same run.
+    ///
+    /// # Errors
+    /// A secret makes no address; a clause for people, without the secret.
+    fn parcel(&self, message: &Message, secrets: &Opened, receipt: Option<&str>) -> Result<Parcel, String>;
+
+    /// Returns what later messages need of an answer that is good.
+    fn receipt(&self, _body: &[u8]) -> Option<String> {
+        None
+    }
+}
+
+/// Something to send.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Parcel {
+    /// An HTTP request.
+    Http(Box<HttpProbe>),
+    /// Datagrams to a host and port.
+    Udp {
+        /// The host and port.
+        to: String,
+        /// The datagrams.
+        all: Vec<Vec<u8>>,
+    },
+    /// Bytes on a TCP connection to a host and port.
+    Tcp {
+        /// The host and port.
+        to: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Prints the way and nothing of what is sent: addresses may be secrets.
+impl std::fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Http(_) => "Http",
+            Self::Udp { .. } => "Udp",
+            Self::Tcp { .. } => "Tcp",
+        })
+    }
+}
+
+/// Returns a POST of JSON.
+pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>) -> HttpProbe {
+    let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
+    HttpProbe {
+        method: "POST".to_owned(),
+        headers: headers.into(),
+        body: Some(body.to_string()),
+        ca_file: ca_file.cloned(),
+        ..HttpProbe::get(url)
+    }
+}

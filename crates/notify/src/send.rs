@@ -1,0 +1,199 @@
+//! Sends one message by one channel, once, and says what became of it.
+
+use std::{collections::BTreeMap, future::Future, io, time::Duration};
+
+use firedrill_probe::{Anything, Fetched, Fetcher};
+use firedrill_sources::clock::date_us;
+use firedrill_wire::{
+    probe::HttpProbe,
+    text::{clean, joined},
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpStream, UdpSocket, lookup_host},
+    time::timeout,
+};
+
+use crate::{
+    file::Channel,
+    kind::{Kind, Parcel},
+    message::{Message, now},
+    secrets::Opened,
+    spool::micros,
+};
+
+/// The longest time for one try.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Number of characters of an answer that are told.
+const TOLD: usize = 200;
+
+/// The result of one try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The channel took it.
+    Taken {
+        /// The part of the answer that later messages need.
+        receipt: Option<String>,
+    },
+    /// It may be taken later.
+    Later {
+        /// The failure; a clause for people.
+        why: String,
+        /// The wait that the channel asks for.
+        after: Option<Duration>,
+    },
+    /// It will never be taken.
+    Never {
+        /// The reason; a clause for people.
+        why: String,
+    },
+}
+
+impl Sent {
+    const fn later(why: String) -> Self {
+        Self::Later { why, after: None }
+    }
+}
+
+/// Sends a message. No text of the result has a secret.
+pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -> Sent {
+    let Some((_, kind)) = channel.kind() else {
+        return Sent::later("the channel has no kind".to_owned());
+    };
+    let secrets = match Opened::read(kind) {
+        Ok(secrets) => secrets,
+        Err(why) => return Sent::later(why),
+    };
+    let sent = match kind.parcel(message, &secrets, receipt) {
+        Ok(Parcel::Http(request)) => http(kind, &request).await,
+        Ok(Parcel::Udp { to, all }) => bare(udp(&to, &all)).await,
+        Ok(Parcel::Tcp { to, bytes }) => bare(tcp(&to, &bytes)).await,
+        Err(why) => Sent::later(why),
+    };
+    let hide = |why: String| clean(&joined(&secrets.hide(&why)), TOLD * 2).into_owned();
+    match sent {
+        Sent::Later { why, after } => Sent::Later { why: hide(why), after },
+        Sent::Never { why } => Sent::Never { why: hide(why) },
+        taken @ Sent::Taken { .. } => taken,
+    }
+}
+
+async fn http(kind: &dyn Kind, request: &HttpProbe) -> Sent {
+    let fetcher = match Fetcher::new(request, &BTreeMap::new(), &Anything) {
+        Ok(fetcher) => fetcher,
+        Err(refusals) => {
+            return Sent::later(refusals.into_iter().map(|refusal| refusal.what).collect::<Vec<_>>().join("; "));
+        }
+    };
+    match fetcher.fetch(request, LONGEST, &Anything).await {
+        Ok(answer) => answered(kind, &answer),
+        Err(why) => Sent::later(why),
+    }
+}
+
+fn answered(kind: &dyn Kind, answer: &Fetched) -> Sent {
+    let body = String::from_utf8_lossy(&answer.without_secrets(&answer.body)).into_owned();
+    let told = clean(&joined(body.trim()), TOLD).into_owned();
+    let why = if told.is_empty() { format!("status {}", answer.status) } else { format!("status {}: {told}", answer.status) };
+    let after = answer.retry_after.as_deref().and_then(|text| after(text, micros(now())));
+    by_status(answer.status, why, after, || kind.receipt(&answer.body))
+}
+
+/// Decides by an answer's status.
+fn by_status(status: u16, why: String, after: Option<Duration>, receipt: impl FnOnce() -> Option<String>) -> Sent {
+    match status {
+        200..=299 => Sent::Taken { receipt: receipt() },
+        300..=399 => Sent::Never { why: format!("{why}; redirects are not followed") },
+        408 | 425 | 429 => Sent::Later { why, after },
+        400..=499 => Sent::Never { why },
+        _ => Sent::Later { why, after },
+    }
+}
+
+/// Reads `Retry-After`: seconds, or a date.
+fn after(text: &str, now_us: u64) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = u64::try_from(date_us(text.trim())?).ok()?;
+    Some(Duration::from_micros(at.saturating_sub(now_us)))
+}
+
+/// Waits for something that has no answer.
+async fn bare(sending: impl Future<Output = io::Result<()>>) -> Sent {
+    match timeout(LONGEST, sending).await {
+        Ok(Ok(())) => Sent::Taken { receipt: None },
+        Ok(Err(error)) => Sent::later(error.to_string()),
+        Err(_) => Sent::later(format!("not sent within {} s", LONGEST.as_secs())),
+    }
+}
+
+async fn udp(to: &str, all: &[Vec<u8>]) -> io::Result<()> {
+    let mut last = io::Error::other("its name has no address");
+    for address in lookup_host(to).await? {
+        let from = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = UdpSocket::bind(from).await?;
+        match socket.connect(address).await {
+            Ok(()) => {
+                for one in all {
+                    socket.send(one).await?;
+                }
+                return Ok(());
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn tcp(to: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.write_all(bytes).await?;
+    stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(status: u16, after: Option<Duration>) -> &'static str {
+        match by_status(status, String::new(), after, || None) {
+            Sent::Taken { .. } => "taken",
+            Sent::Later { after: Some(_), .. } => "later, as asked",
+            Sent::Later { .. } => "later",
+            Sent::Never { .. } => "never",
+        }
+    }
+
+    #[test]
+    fn what_cannot_succeed_is_not_tried_again() {
+        for (status, wanted) in [
+            (200, "taken"),
+            (202, "taken"),
+            (204, "taken"),
+            (301, "never"),
+            (307, "never"),
+            (400, "never"),
+            (403, "never"),
+            (404, "never"),
+            (408, "later"),
+            (429, "later"),
+            (500, "later"),
+            (503, "later"),
+        ] {
+            assert_eq!(decided(status, None), wanted, "{status}");
+        }
+        assert_eq!(decided(429, Some(Duration::from_secs(7))), "later, as asked");
+        assert_eq!(decided(503, Some(Duration::from_secs(7))), "later, as asked");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(after("120", 0), Some(Duration::from_secs(120)));
+        assert_eq!(after(" 0 ", 0), Some(Duration::ZERO));
+        let now_us = 784_111_777_000_000 - 30_000_000;
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", now_us), Some(Duration::from_secs(30)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", now_us + 60_000_000), Some(Duration::ZERO));
+        assert_eq!(after("soon", 0), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! A message for a channel, and what became of it.
+
+use std::time::Duration;
+
+use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
+use serde::{Deserialize, Serialize};
+
+use super::{LONGEST_WAIT, micros};
+use crate::message::Message;
+
+/// The version of the format.
+const VERSION: u32 = 1;
+
+/// A message for a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The version of the format: 1.
+    pub v: u32,
+    /// The channel's name.
+    pub channel: String,
+    /// The message.
+    pub message: Message,
+    /// The time at which it was written, in microseconds since 1970. Messages are sent in this order.
+    pub made_us: u64,
+    /// Number of tries that failed.
+    #[serde(default)]
+    pub tries: u32,
+    /// The first failure of the channel since it took something last, in microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_us: Option<u64>,
+    /// The time before which it is not tried again.
+    #[serde(default)]
+    pub next_us: u64,
+    /// The last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// The end, if it does not wait any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// The end of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "kebab-case")]
+pub enum Ended {
+    /// The channel took it.
+    Delivered {
+        /// The time, RFC 3339 UTC.
+        at: String,
+        /// The part of the answer that later messages need.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<String>,
+    },
+    /// It is not tried again.
+    GivenUp {
+        /// The time, RFC 3339 UTC.
+        at: String,
+        /// The last failure.
+        why: String,
+    },
+}
+
+impl Entry {
+    pub(super) fn new(channel: &str, message: Message, made_us: u64) -> Self {
+        Self {
+            v: VERSION,
+            channel: channel.to_owned(),
+            message,
+            made_us,
+            tries: 0,
+            failing_us: None,
+            next_us: 0,
+            last: None,
+            ended: None,
+        }
+    }
+
+    /// Whether it may be tried at this time since 1970.
+    #[must_use]
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.next_us <= micros(now) || self.next_us > micros(now + LONGEST_WAIT)
+    }
+
+    /// The same with texts that may be shown: others may have written the file.
+    pub(super) fn cleaned(mut self) -> Self {
+        self.channel = cleaned(self.channel, NAME_MOST);
+        self.message.title = cleaned(self.message.title, NAME_MOST * 2);
+        self.message.id = cleaned(self.message.id, NAME_MOST * 4);
+        self.message.at = cleaned(self.message.at, NAME_MOST);
+        self.last = self.last.map(|last| cleaned(last, TEXT_MOST));
+        self
+    }
+}

@@ -1,0 +1,74 @@
+//! Options and files of channels, for commands that tell people.
+
+use std::path::{Path, PathBuf};
+
+use firedrill_notify::{Channel, Channels};
+
+use super::{
+    days::WIDTH,
+    failure::{Failure, Result, Wrap as _},
+};
+use crate::{
+    diagnostic::{Sink, suggest},
+    terminal,
+    told::Teller,
+};
+
+/// The file of channels, unless another is named.
+pub(super) const FILE: &str = "channels.toml";
+
+/// The options that name who is told.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct NotifyArgs {
+    /// Tell people by the channels of this file (docs/channels.md)
+    #[arg(long, value_name = "FILE")]
+    notify: Option<PathBuf>,
+    /// Only by this channel of the file; may be given several times
+    #[arg(long = "channel", value_name = "NAME", requires = "notify")]
+    channels: Vec<String>,
+}
+
+impl NotifyArgs {
+    /// Returns the way to the channels, if any are named. Starts a thread.
+    pub(super) fn teller(&self, reports: &Path) -> Result<Option<Teller>> {
+        let Some(file) = &self.notify else { return Ok(None) };
+        let to = (!self.channels.is_empty()).then(|| self.channels.clone());
+        teller(reports, file, to).map(Some)
+    }
+
+    /// Fails if the file has errors, or has no channel of a name. Starts nothing.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(file) = &self.notify else { return Ok(()) };
+        let all = read(file)?;
+        self.channels.iter().try_for_each(|name| named(&all, name, file).map(|_| ()))
+    }
+}
+
+/// Returns the way to channels of a file; without names, to all of them. Starts a thread.
+pub(super) fn teller(reports: &Path, file: &Path, to: Option<Vec<String>>) -> Result<Teller> {
+    let all = read(file)?;
+    for name in to.iter().flatten() {
+        named(&all, name, file)?;
+    }
+    Teller::start(reports, file, all, to).wrap("the channels cannot be served")
+}
+
+/// Reads a file of channels. Its errors are printed.
+pub(super) fn read(file: &Path) -> Result<Channels> {
+    let mut sink = Sink::default();
+    let channels = firedrill_notify::read(file, &mut sink);
+    terminal::err(format_args!("{}", sink.into_report().render(true, WIDTH)));
+    channels.ok_or_else(|| {
+        Failure::new(format!("the channels of {} cannot be used", file.display()))
+            .help(format!("its errors are above; `firedrill check {}` shows them again", file.display()))
+    })
+}
+
+/// Returns a channel by its name.
+pub(super) fn named<'a>(all: &'a Channels, name: &str, file: &Path) -> Result<&'a Channel> {
+    all.get(name).ok_or_else(|| {
+        let shown = firedrill_wire::text::clean(name, 40);
+        Failure::new(format!("{} has no channel `{shown}`", file.display()))
+            .help(suggest(name, all.keys().map(String::as_str), "channels"))
+    })
+}

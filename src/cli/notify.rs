@@ -1,0 +1,190 @@
+//! `firedrill notify`: channels are tried, and messages that wait are shown and delivered.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use firedrill_notify::{
+    Message, What, deliver, now, rfc3339,
+    spool::{Ended, Entry, Spool},
+    test_one,
+};
+use serde::Serialize;
+
+use super::{
+    ask::runtime,
+    channels::{FILE, named, read},
+    failure::{Failure, Result, Wrap as _},
+    output::{print_json, table},
+    runs::ReportsArgs,
+};
+use crate::{diagnostic::plural, verdict::Exit};
+
+/// Options of `notify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill notify test ops                           a message goes the whole way
+  firedrill notify list                               what waits, was delivered, was given up
+  firedrill notify deliver                            try now what waits
+  firedrill check channels.toml                       is the file right?
+
+Channels are in a file (docs/channels.md). `firedrill run --notify FILE` tells of a run, and a game day names its channels.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Send a message by a channel, the whole way
+    #[command(after_help = "Examples:
+  firedrill notify test ops
+  firedrill notify test ops --channels /etc/firedrill/channels.toml
+
+Exit codes: 0 the channel took it, 2 it did not.")]
+    Test {
+        /// The channel
+        channel: String,
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        reports: ReportsArgs,
+    },
+    /// Show messages: those that wait, and those that were delivered or given up in the last 30 days
+    #[command(after_help = "Examples:
+  firedrill notify list
+  firedrill notify list --reports /srv/reports --json
+  firedrill notify list --last 5
+
+Exit codes: 0 none was given up or is unreadable, 3 some were.")]
+    List {
+        #[command(flatten)]
+        reports: ReportsArgs,
+        /// Number of messages that have ended, the newest
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+        /// For machines: one JSON document on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try now to deliver all messages that wait for the channels of a file
+    #[command(after_help = "Examples:
+  firedrill notify deliver
+  firedrill notify deliver --channels /etc/firedrill/channels.toml --reports /srv/reports
+
+A message is sent by one program at a time, so this may run beside runs and control rooms.
+
+Exit codes: 0 nothing waits for these channels any more, 3 something waits or was given up.")]
+    Deliver {
+        #[command(flatten)]
+        file: FileArgs,
+        #[command(flatten)]
+        reports: ReportsArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// The file of channels
+    #[arg(long, value_name = "FILE", default_value = FILE)]
+    channels: PathBuf,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    match &args.verb {
+        Verb::Test { channel, file, reports } => test(channel, file, reports),
+        Verb::List { reports, last, json } => list(reports, *last, *json),
+        Verb::Deliver { file, reports } => deliver_now(file, reports),
+    }
+}
+
+fn test(name: &str, file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
+    let all = read(&file.channels)?;
+    let channel = named(&all, name, &file.channels)?;
+    let id = format!("test/{}-{}", rfc3339(now()), std::process::id());
+    let mut message = Message::new(id, What::Test, format!("Firedrill: a test of the channel {name}"));
+    message.why = Some("`firedrill notify test` sent it; nothing is harmed".to_owned());
+    let tried = runtime()?.block_on(test_one(&Spool::of(&reports.reports), name, channel, &message));
+    tried.map_err(|why| {
+        Failure::new(format!("the channel {name} did not take the message: {why}"))
+            .help("a test is not tried again; correct the channel or its secrets, and send another")
+    })?;
+    outln!("{name} took the message {}", message.id);
+    Ok(Exit::Held)
+}
+
+fn deliver_now(file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
+    let channels = read(&file.channels)?;
+    let spool = Spool::of(&reports.reports);
+    let (mut count, mut all_well) = (0, true);
+    let tell = |entry: &Entry, words: &str| {
+        outln!("{}: {}: {words}", entry.channel, entry.message.title);
+        count += 1;
+        all_well &= words == "delivered";
+    };
+    runtime()?.block_on(deliver(&spool, &channels, tell)).map_err(Failure::new)?;
+    let pending = spool.pending().wrap("the spool cannot be read")?;
+    let (own, others): (Vec<_>, Vec<_>) =
+        pending.iter().partition(|entry| channels.contains_key(&entry.channel));
+    if count == 0 && own.is_empty() {
+        outln!("nothing waits for the channels of {}", file.channels.display());
+    }
+    if !others.is_empty() {
+        let (number, s) = (others.len(), plural(others.len()));
+        errln!("{number} message{s} for channels that this file does not have; `firedrill notify list` shows them");
+    }
+    Ok(if all_well && own.is_empty() { Exit::Held } else { Exit::Unknown })
+}
+
+/// A message for machines.
+#[derive(Serialize)]
+struct JsonEntry<'a> {
+    id: &'a str,
+    channel: &'a str,
+    what: &'static str,
+    title: &'a str,
+    at: &'a str,
+    state: &'static str,
+    tries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+impl<'a> JsonEntry<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let (state, ended, why) = match &entry.ended {
+            None => ("pending", None, entry.last.as_deref()),
+            Some(Ended::Delivered { at, .. }) => ("delivered", Some(at.as_str()), None),
+            Some(Ended::GivenUp { at, why }) => ("given-up", Some(at.as_str()), Some(why.as_str())),
+        };
+        let Message { id, what, title, at, .. } = &entry.message;
+        Self { id, channel: &entry.channel, what: what.word(), title, at, state, tries: entry.tries, ended, why }
+    }
+}
+
+fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
+    let all = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
+    let skipped = all.ended.len().saturating_sub(last);
+    let shown: Vec<JsonEntry<'_>> = all.ended[skipped..].iter().chain(&all.pending).map(JsonEntry::of).collect();
+    for (path, why) in &all.unreadable {
+        errln!("warning: {} is no message: {why}", path.display());
+    }
+    if json {
+        print_json(&shown)?;
+    } else if shown.is_empty() {
+        outln!("no message is in {}", reports.reports.display());
+    } else {
+        let head = ["time", "channel", "state", "message", "id"].map(str::to_owned).to_vec();
+        let rows = shown.iter().map(|one| {
+            let tries = if one.tries == 0 { String::new() } else { format!(", {} tries failed", one.tries) };
+            let why = one.why.map_or_else(String::new, |why| format!(": {why}"));
+            let state = format!("{}{tries}{why}", one.state);
+            [one.at, one.channel, &state, one.title, one.id].map(str::to_owned).to_vec()
+        });
+        outln!("{}", table(std::iter::once(head).chain(rows).collect()));
+    }
+    let lost = all.ended.iter().any(|entry| matches!(entry.ended, Some(Ended::GivenUp { .. })));
+    Ok(if lost || !all.unreadable.is_empty() { Exit::Unknown } else { Exit::Held })
+}

@@ -1,0 +1,93 @@
+//! Messages about game days.
+
+use firedrill_gameday::{Gameday, Slot};
+use firedrill_notify::{Begun, Message, What};
+use firedrill_wire::Span;
+
+use super::Teller;
+use crate::verdict::Exit;
+
+/// Tells of one start of a game day.
+#[derive(Debug)]
+pub struct GamedayTold {
+    teller: Teller,
+    started: Option<Message>,
+}
+
+/// Returns a message about a slot, or about a start by hand.
+fn message(gameday: &Gameday, slot: &str, what: What, title: &str) -> Message {
+    let id = format!("gameday/{}/{slot}/{}", gameday.name, if what.is_end() { "ended" } else { what.word() });
+    let mut message = Message::new(id, what, format!("Firedrill: game day {} {title}", gameday.name));
+    message.gameday = Some(gameday.name.clone());
+    message.slot = Some(slot.to_owned());
+    message
+}
+
+fn scenarios(gameday: &Gameday) -> String {
+    let files = gameday.drills.iter().map(|drill| drill.file.display().to_string());
+    files.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the message that a slot is due soon; `starts` is its start for people.
+#[must_use]
+pub fn announced(gameday: &Gameday, slot: &Slot, before: Span, starts: &str) -> Message {
+    let civil = slot.civil_text();
+    let mut message = message(gameday, &civil, What::Announced, &format!("starts in {before}"));
+    message.id = format!("{}/{before}", message.id);
+    message.starts = Some(starts.to_owned());
+    message.scenario = Some(scenarios(gameday));
+    message.stop = Some(format!("firedrill gameday skip {} --slot {civil}", gameday.file.display()));
+    message
+}
+
+/// Returns the message that a slot passed without being held: missed, or for a reason.
+#[must_use]
+pub fn passed(gameday: &Gameday, slot: &str, is_missed: bool, why: &str) -> Message {
+    let (what, title) =
+        if is_missed { (What::Missed, "was missed") } else { (What::Skipped, "is not held") };
+    let mut message = message(gameday, slot, what, title);
+    message.why = Some(why.to_owned());
+    message
+}
+
+impl GamedayTold {
+    /// Tells of a start.
+    #[must_use]
+    pub const fn new(teller: Teller) -> Self {
+        Self { teller, started: None }
+    }
+
+    /// Returns the way to the channels.
+    #[must_use]
+    pub const fn teller(&self) -> &Teller {
+        &self.teller
+    }
+
+    /// Tells that it begins.
+    pub fn begun(&mut self, gameday: &Gameday, slot: &str, by: &str, hosts: Vec<String>) {
+        let mut message = message(gameday, slot, What::Started, "has started");
+        message.by = Some(by.to_owned());
+        message.scenario = Some(scenarios(gameday));
+        message.hosts = hosts;
+        self.teller.tell(&message);
+        self.started = Some(message);
+    }
+
+    /// Tells that it has ended.
+    pub fn ended(&self, gameday: &Gameday, slot: &str, exit: Exit, why: Option<&str>) {
+        let is_halted = exit == Exit::Stopped;
+        let what = if is_halted { What::Halted } else { What::Ended };
+        let title = format!("{}: {}", if is_halted { "was halted" } else { "has ended" }, exit.word());
+        let mut message = message(gameday, slot, what, &title);
+        message.result = Some(exit.word().to_owned());
+        message.why = why.map(str::to_owned);
+        message.begun =
+            self.started.as_ref().map(|started| Begun { id: started.id.clone(), at: started.at.clone() });
+        self.teller.tell(&message);
+    }
+
+    /// Tells that it is not held.
+    pub fn not_held(&self, gameday: &Gameday, slot: &str, why: &str) {
+        self.teller.tell(&passed(gameday, slot, false, why));
+    }
+}

@@ -1,0 +1,202 @@
+//! Messages about a run, from the records of its log.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use firedrill_notify::{Begun, Message, What, now, rfc3339};
+use firedrill_wire::{
+    InjectionId,
+    journal::{self, State as Fault},
+};
+
+use super::Teller;
+use crate::{
+    log::{Event, Outcome, Record, RunOutcome},
+    plan::{Plan, print::total},
+    run::screen::Observer,
+    score::window::Window,
+    verdict::Exit,
+};
+
+/// Tells of one run.
+#[derive(Clone, Debug)]
+pub struct RunTold(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    teller: Teller,
+    /// The options by which the fleet is reached, for the command that ends the run.
+    fleet: String,
+    begun: Option<Run>,
+}
+
+/// A run that has begun.
+#[derive(Debug)]
+struct Run {
+    started: Message,
+    plan: Plan,
+    /// The faults of each attack that are, or were, in force.
+    landed: BTreeMap<usize, BTreeSet<InjectionId>>,
+    armed: BTreeMap<InjectionId, usize>,
+    /// The attacks whose landing was told.
+    told: BTreeSet<usize>,
+}
+
+impl RunTold {
+    /// Tells of a run that begins. `fleet` has the options by which a person reaches its fleet.
+    #[must_use]
+    pub fn new(teller: Teller, fleet: String) -> Self {
+        Self(Arc::new(Mutex::new(State { teller, fleet, begun: None })))
+    }
+
+    /// Returns an observer that also shows the run on a screen.
+    #[must_use]
+    pub fn beside(&self, screen: Box<dyn Observer>) -> Box<dyn Observer> {
+        Box::new(Beside { screen, told: self.clone() })
+    }
+
+    /// Tells that the run has ended, with its result. `outcome` is that of its log; `why` says more of the end.
+    pub fn ended(&self, exit: Exit, outcome: Option<&RunOutcome>, why: Option<String>) {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(run) = &state.begun else { return };
+        let (what, word) = match outcome {
+            Some(RunOutcome::Stopped(_)) => (What::Halted, "was halted"),
+            _ => (What::Ended, "has ended"),
+        };
+        let mut message = run.message(&format!("{}/ended", run.id()), what, &format!("{word}: {}", exit.word()));
+        message.result = Some(exit.word().to_owned());
+        let reason = outcome.filter(|outcome| **outcome != RunOutcome::Completed).map(RunOutcome::reason);
+        message.why = why.or_else(|| reason.map(str::to_owned));
+        message.begun = Some(Begun { id: run.started.id.clone(), at: run.started.at.clone() });
+        state.teller.tell(&message);
+    }
+
+    fn record(&self, record: &Record) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::RunStarted { run, plan, operator, .. } = &record.event {
+            let begun = Run::begin(run.as_str(), plan, operator, &state.fleet);
+            state.teller.tell(&begun.started);
+            state.begun = Some(begun);
+            return;
+        }
+        if let Some(message) = state.begun.as_mut().and_then(|run| run.told(&record.event)) {
+            state.teller.tell(&message);
+        }
+    }
+}
+
+impl Run {
+    fn begin(run: &str, plan: &Plan, operator: &str, fleet: &str) -> Self {
+        let place = plan.environment.as_ref().map_or_else(String::new, |name| format!(" in {name}"));
+        let title = format!("Firedrill: drill \"{}\"{place} has started", plan.name);
+        let mut started = Message::new(format!("{run}/started"), What::Started, title);
+        started.run = Some(run.to_owned());
+        started.scenario = Some(plan.name.clone());
+        started.environment.clone_from(&plan.environment);
+        started.by = Some(operator.to_owned());
+        started.hosts = plan.targets().into_iter().map(str::to_owned).collect();
+        started.until = Some(rfc3339(now() + total(plan).0));
+        started.stop = Some(format!("firedrill undo --run {run}{fleet}"));
+        let (landed, armed, told) = Default::default();
+        Self { started, plan: plan.clone(), landed, armed, told }
+    }
+
+    fn id(&self) -> &str {
+        self.started.run.as_deref().unwrap_or_default()
+    }
+
+    /// Returns a message about the run, with the parts that the first one has and that are still true.
+    fn message(&self, id: &str, what: What, title: &str) -> Message {
+        let first = self.started.clone();
+        let mut message =
+            Message::new(id, what, format!("Firedrill: drill \"{}\" {title}", self.plan.name));
+        (message.run, message.scenario) = (first.run, first.scenario);
+        (message.environment, message.by) = (first.environment, first.by);
+        if !what.is_end() {
+            message.stop = first.stop;
+        }
+        message
+    }
+
+    /// Returns the message about an event, if people are told of it.
+    fn told(&mut self, event: &Event) -> Option<Message> {
+        match event {
+            Event::Armed { attack, injection, .. } => {
+                self.armed.insert(injection.clone(), *attack);
+                None
+            }
+            Event::Agent { what, .. } => {
+                let journal::What::Changed { injection, to: Fault::InForce | Fault::Done, .. } = &what.what
+                else {
+                    return None;
+                };
+                let attack = *self.armed.get(injection)?;
+                let landed = self.landed.entry(attack).or_default();
+                landed.insert(injection.clone());
+                let all = self.plan.attacks.get(attack)?.injections.len();
+                if landed.len() < all { None } else { self.landed(attack) }
+            }
+            Event::AttackEnded { attack, outcome: Outcome::Aborted(why), .. } => {
+                let name = &self.plan.attacks.get(*attack)?.name;
+                let id = format!("{}/attack-{}/aborted", self.id(), attack + 1);
+                let title = format!("was ended before its time: attack {name} is aborted and put back");
+                let mut message = self.message(&id, What::Aborted, &title);
+                message.why = Some(why.clone());
+                Some(message)
+            }
+            Event::AttackEnded { attack, outcome: Outcome::Ran, .. } => self.landed(*attack),
+            _ => None,
+        }
+    }
+
+    /// Tells once that the faults of an attack are in force, or how many of them were.
+    fn landed(&mut self, attack: usize) -> Option<Message> {
+        if !self.told.insert(attack) {
+            return None;
+        }
+        let one = self.plan.attacks.get(attack)?;
+        let landed = self.landed.get(&attack);
+        let (all, number) = (one.injections.len(), landed.map_or(0, BTreeSet::len));
+        let title = if number == all {
+            format!("has begun to harm: attack {} is in force", one.name)
+        } else {
+            format!("has harmed in part: {number} of {all} faults of attack {} were in force", one.name)
+        };
+        let id = format!("{}/attack-{}/landed", self.id(), attack + 1);
+        let mut message = self.message(&id, What::Landed, &title);
+        let hosts: BTreeSet<&str> = one.injections.iter().map(|injection| injection.host.as_str()).collect();
+        message.hosts = hosts.into_iter().map(str::to_owned).collect();
+        if number == all {
+            message.until = Some(rfc3339(now() + one.hold.0.min(Duration::from_secs(u64::from(u32::MAX)))));
+        }
+        Some(message)
+    }
+}
+
+/// A screen, and the messages beside it.
+struct Beside {
+    screen: Box<dyn Observer>,
+    told: RunTold,
+}
+
+impl Observer for Beside {
+    fn record(&mut self, record: &Record) {
+        self.screen.record(record);
+        self.told.record(record);
+    }
+
+    fn tick(&mut self, now_us: i64, window: &Window) {
+        self.screen.tick(now_us, window);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.screen.say(text);
+    }
+
+    fn close(&mut self) {
+        self.screen.close();
+    }
+}
