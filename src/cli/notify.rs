@@ -185,6 +185,9 @@ fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
         });
         outln!("{}", table(std::iter::once(head).chain(rows).collect()));
     }
-    let lost = all.ended.iter().any(|entry| matches!(entry.ended, Some(Ended::GivenUp { .. })));
+    let is_lost = |entry: &Entry| {
+        entry.message.what != What::Test && matches!(entry.ended, Some(Ended::GivenUp { .. }))
+    };
+    let lost = all.ended.iter().any(is_lost);
     Ok(if lost || !all.unreadable.is_empty() { Exit::Unknown } else { Exit::Held })
 }

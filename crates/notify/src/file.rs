@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    kind::{Kind, webhook::Webhook},
+    kind::{
+        Kind, grafana::Grafana, pagerduty::PagerDuty, slack::Slack, statsd::Statsd, syslog::Syslog, webhook::Webhook,
+    },
     message::What,
 };
 
@@ -53,6 +55,16 @@ macro_rules! kinds {
 kinds! {
     /// A program of one's own, which gets JSON that is signed.
     webhook(Webhook);
+    /// An incoming webhook of Slack, or of Mattermost.
+    slack(Slack);
+    /// Change events of PagerDuty, for the beginning and the end. They page nobody.
+    pagerduty(PagerDuty);
+    /// Annotations of Grafana: a region for each run and each game day, and moments in it.
+    grafana(Grafana);
+    /// Lines of syslog (RFC 5424).
+    syslog(Syslog);
+    /// Counters of StatsD, and events of DogStatsD.
+    statsd(Statsd);
 }
 
 impl Channel {

@@ -1,8 +1,13 @@
 //! What a kind of channel has to say of itself.
 
+pub(crate) mod grafana;
+pub(crate) mod pagerduty;
+pub(crate) mod slack;
+pub(crate) mod statsd;
+pub(crate) mod syslog;
 pub(crate) mod webhook;
 
-use firedrill_wire::probe::{HttpProbe, Refusal, Secret};
+use firedrill_wire::probe::{Field, HttpProbe, HttpTarget, Refusal, Secret};
 
 use crate::{
     message::{Message, What},
@@ -78,4 +83,27 @@ pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>
         ca_file: ca_file.cloned(),
         ..HttpProbe::get(url)
     }
+}
+
+/// Refuses an address that is none, or that has what may be a secret. It is in clear in the file, and paths are added to it.
+pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
+    let field = || Field::request(&["url"]);
+    let help = format!("url = \"{example}\"");
+    if let Err(refusal) = HttpTarget::new(url) {
+        return vec![Refusal { help, ..refusal }];
+    }
+    if url.contains(['@', '?', '#']) {
+        let what = "`url` has a user, a query or a fragment";
+        return vec![Refusal::new(field(), what, "more than an address", help)];
+    }
+    Vec::new()
+}
+
+/// Refuses a text that is no host and port.
+pub(crate) fn place(to: &str, example: &str) -> Option<Refusal> {
+    let well = to.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    let what = format!("`{to}` is no host and port");
+    (!well).then(|| Refusal::new(Field::request(&["to"]), what, "not a place", format!("to = \"{example}\"")))
 }
