@@ -44,6 +44,24 @@ fn the_page_on_game_days_is_what_the_source_says() {
 }
 
 #[test]
+fn the_page_on_channels_is_what_the_source_says() {
+    same("docs/channels.md", &firedrill_notify::page());
+}
+
+#[test]
+fn the_example_of_channels_is_right_and_uses_every_key() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/notify/src/reference/channels.toml");
+    let mut sink = firedrill::diagnostic::Sink::default();
+    assert!(firedrill_notify::read(&file, &mut sink).is_some(), "{}", sink.into_report().render(false, 110));
+    let (schema, mut found) = (firedrill_notify::schema(), BTreeSet::new());
+    let example: Value = toml::from_str(firedrill_notify::EXAMPLE).expect("TOML");
+    used(&schema, &example, &schema, "", &mut found);
+    let shown = |one: &String| found.iter().any(|other| shows(other, one));
+    let missing: Vec<String> = all_keys(&schema).into_iter().filter(|one| !shown(one)).collect();
+    assert!(missing.is_empty(), "no example has {missing:?}");
+}
+
+#[test]
 fn the_page_on_refusals_is_what_the_source_says() {
     same("docs/refusals.md", &reference::refusals());
 }

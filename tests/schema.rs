@@ -110,6 +110,14 @@ fn game_days_fit_and_typos_do_not() {
 }
 
 #[test]
+fn channels_fit_and_typos_do_not() {
+    let schema = firedrill_notify::schema();
+    let example = "crates/notify/src/reference/channels.toml";
+    fits(&schema, &toml(example.as_ref()), &schema).unwrap_or_else(|why| panic!("{example}: {why}"));
+    assert!(fits(&schema, &toml("tests/wrong/channels.toml".as_ref()), &schema).is_err());
+}
+
+#[test]
 fn wrong_files_do_not() {
     let (scenario, fleet) = (firedrill::scenario::schema(), firedrill::fleet::schema());
     assert!(fits(&scenario, &toml("tests/wrong/version.toml".as_ref()), &scenario).is_err());
@@ -134,7 +142,12 @@ fn every_key_is_explained() {
             }
         }
     }
-    for schema in [firedrill::scenario::schema(), firedrill::fleet::schema(), firedrill_gameday::schema()] {
+    for schema in [
+        firedrill::scenario::schema(),
+        firedrill::fleet::schema(),
+        firedrill_gameday::schema(),
+        firedrill_notify::schema(),
+    ] {
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         let mut missing = Vec::new();
         walk(&schema, "", &mut missing);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use firedrill_gameday::Gameday;
 use firedrill_notify::{Channel, Channels};
 
 use super::{
@@ -44,6 +45,24 @@ impl NotifyArgs {
     }
 }
 
+/// Returns the way to the channels that a game day names, if it names any. That they cannot be used is a warning. Starts a thread.
+pub(super) fn of_gameday(reports: &Path, gameday: &Gameday) -> Option<Teller> {
+    if gameday.notify.is_empty() {
+        return None;
+    }
+    let teller = teller(reports, &gameday.channels, Some(gameday.notify.clone()));
+    teller.inspect_err(|failure| errln!("warning: nobody is told of {}: {failure}", gameday.name)).ok()
+}
+
+/// Fails if the channels that a game day names cannot be used. Starts nothing.
+pub(super) fn check(gameday: &Gameday) -> Result<()> {
+    if gameday.notify.is_empty() {
+        return Ok(());
+    }
+    let all = read(&gameday.channels)?;
+    gameday.notify.iter().try_for_each(|name| named(&all, name, &gameday.channels).map(|_| ()))
+}
+
 /// Returns the way to channels of a file; without names, to all of them. Starts a thread.
 pub(super) fn teller(reports: &Path, file: &Path, to: Option<Vec<String>>) -> Result<Teller> {
     let all = read(file)?;
@@ -68,7 +87,10 @@ pub(super) fn read(file: &Path) -> Result<Channels> {
 pub(super) fn named<'a>(all: &'a Channels, name: &str, file: &Path) -> Result<&'a Channel> {
     all.get(name).ok_or_else(|| {
         let shown = firedrill_wire::text::clean(name, 40);
-        Failure::new(format!("{} has no channel `{shown}`", file.display()))
-            .help(suggest(name, all.keys().map(String::as_str), "channels"))
+        Failure::new(format!("{} has no channel `{shown}`", file.display())).help(suggest(
+            name,
+            all.keys().map(String::as_str),
+            "channels",
+        ))
     })
 }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZoneDatabase};
 
 use crate::{
     alike,
-    diagnostic::{JsonProblem, Place, Problem, Report, Sink, plural},
+    diagnostic::{JsonProblem, Place, Problem, Report, Sink, plural, suggest},
     fleet::FleetSource,
     plan::{Inspection, inspect_as, print},
 };
@@ -66,6 +66,9 @@ pub(super) fn inspect(files: &[&Path], person: Option<&Person>, now: Timestamp) 
 fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Timestamp) -> Draft {
     let mut sink = Sink::default();
     let gameday = firedrill_gameday::read(file, zones, now, &mut sink);
+    if let Some(gameday) = &gameday {
+        channels_of(gameday, &mut sink);
+    }
     let mut drills = Vec::new();
     for (index, drill) in gameday.iter().flat_map(|gameday| gameday.drills.iter().enumerate()) {
         let Some(gameday) = &gameday else { continue };
@@ -84,6 +87,19 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
         drills.push(found);
     }
     Draft { gameday, sink, drills }
+}
+
+/// Checks the channels that a game day names.
+fn channels_of(gameday: &Gameday, sink: &mut Sink) {
+    if gameday.notify.is_empty() {
+        return;
+    }
+    let Some(all) = firedrill_notify::read(&gameday.channels, sink) else { return };
+    for (index, name) in gameday.notify.iter().enumerate().filter(|(_, name)| !all.contains_key(*name)) {
+        let message = format!("{} has no channel `{name}`", gameday.channels.display());
+        let help = suggest(name, all.keys().map(String::as_str), "channels");
+        sink.push(Problem::error(message).at(gameday.place_of_channel(index), "not there").help(help));
+    }
 }
 
 /// A problem with a place in another game day's file.

@@ -131,7 +131,9 @@ fn deliver_now(file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     }
     if !others.is_empty() {
         let (number, s) = (others.len(), plural(others.len()));
-        errln!("{number} message{s} for channels that this file does not have; `firedrill notify list` shows them");
+        errln!(
+            "{number} message{s} for channels that this file does not have; `firedrill notify list` shows them"
+        );
     }
     Ok(if all_well && own.is_empty() { Exit::Held } else { Exit::Unknown })
 }
@@ -160,14 +162,25 @@ impl<'a> JsonEntry<'a> {
             Some(Ended::GivenUp { at, why }) => ("given-up", Some(at.as_str()), Some(why.as_str())),
         };
         let Message { id, what, title, at, .. } = &entry.message;
-        Self { id, channel: &entry.channel, what: what.word(), title, at, state, tries: entry.tries, ended, why }
+        Self {
+            id,
+            channel: &entry.channel,
+            what: what.word(),
+            title,
+            at,
+            state,
+            tries: entry.tries,
+            ended,
+            why,
+        }
     }
 }
 
 fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
     let all = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
     let skipped = all.ended.len().saturating_sub(last);
-    let shown: Vec<JsonEntry<'_>> = all.ended[skipped..].iter().chain(&all.pending).map(JsonEntry::of).collect();
+    let shown: Vec<JsonEntry<'_>> =
+        all.ended[skipped..].iter().chain(&all.pending).map(JsonEntry::of).collect();
     for (path, why) in &all.unreadable {
         errln!("warning: {} is no message: {why}", path.display());
     }

@@ -218,12 +218,7 @@ pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
     conclusion.tell(json)
 }
 
-fn options(
-    reached: &Reached,
-    settings: &Settings,
-    attempt: u32,
-    told: Option<&RunTold>,
-) -> run::Options {
+fn options(reached: &Reached, settings: &Settings, attempt: u32, told: Option<&RunTold>) -> run::Options {
     let observer: Box<dyn screen::Observer> = if settings.plan_only {
         Box::new(screen::Silent)
     } else if std::io::stderr().is_terminal() {

@@ -6,6 +6,7 @@ mod outside;
 mod programs;
 mod schedule;
 mod server;
+mod tellers;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -19,6 +20,7 @@ use super::{
     args::IdentityArgs,
     ask::runtime,
     calendar::FOLDER,
+    channels::teller,
     failure::{Failure, Result, Wrap as _},
     login::login_name,
     runs::ReportsArgs,
@@ -39,6 +41,7 @@ const LAST: Duration = Duration::from_secs(1);
   firedrill serve link --as bob --role operator
   firedrill serve --start-gamedays --as room
   firedrill serve --metrics 127.0.0.1:9788
+  firedrill serve --notify channels.toml
 
 It prints a link that logs in as an admin, once, within 15 minutes. It shows the runs whose logs are in the directory, takes notes, and halts
 those that go on on this machine as the same user (as root, of all users). With --start-gamedays it also starts game days at their time,
@@ -60,6 +63,9 @@ pub(super) struct Args {
     /// The address on which metrics for a Prometheus are shown to whoever asks (/metrics)
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
+    /// Deliver messages that wait for the channels of this file (docs/channels.md)
+    #[arg(long, value_name = "FILE")]
+    notify: Option<PathBuf>,
     /// Start the slots of these game days at their time, with the certificate of --pki and --as
     #[arg(long)]
     start_gamedays: bool,
@@ -158,6 +164,9 @@ async fn serve(args: &Args) -> Result<()> {
         // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
         let _usable = args.identity.load()?;
     }
+    // It delivers as long as it lives.
+    let notify = args.notify.as_ref();
+    let _teller = notify.map(|file| teller(&args.reports.reports, file, None)).transpose()?;
     let settings = Settings {
         listen: args.listen,
         metrics: args.metrics,

@@ -1,5 +1,7 @@
 //! Messages about game days.
 
+use std::sync::OnceLock;
+
 use firedrill_gameday::{Gameday, Slot};
 use firedrill_notify::{Begun, Message, What};
 use firedrill_wire::Span;
@@ -11,7 +13,7 @@ use crate::verdict::Exit;
 #[derive(Debug)]
 pub struct GamedayTold {
     teller: Teller,
-    started: Option<Message>,
+    started: OnceLock<Message>,
 }
 
 /// Returns a message about a slot, or about a start by hand.
@@ -28,11 +30,12 @@ fn scenarios(gameday: &Gameday) -> String {
     files.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the message that a slot is due soon; `starts` is its start for people.
+/// Returns the message that a slot is due soon: `left` is the time until its start, `before` that at which it is announced, and `starts` its
+/// start for people.
 #[must_use]
-pub fn announced(gameday: &Gameday, slot: &Slot, before: Span, starts: &str) -> Message {
+pub fn announced(gameday: &Gameday, slot: &Slot, (before, left): (Span, Span), starts: &str) -> Message {
     let civil = slot.civil_text();
-    let mut message = message(gameday, &civil, What::Announced, &format!("starts in {before}"));
+    let mut message = message(gameday, &civil, What::Announced, &format!("starts in {left}"));
     message.id = format!("{}/{before}", message.id);
     message.starts = Some(starts.to_owned());
     message.scenario = Some(scenarios(gameday));
@@ -43,8 +46,7 @@ pub fn announced(gameday: &Gameday, slot: &Slot, before: Span, starts: &str) -> 
 /// Returns the message that a slot passed without being held: missed, or for a reason.
 #[must_use]
 pub fn passed(gameday: &Gameday, slot: &str, is_missed: bool, why: &str) -> Message {
-    let (what, title) =
-        if is_missed { (What::Missed, "was missed") } else { (What::Skipped, "is not held") };
+    let (what, title) = if is_missed { (What::Missed, "was missed") } else { (What::Skipped, "is not held") };
     let mut message = message(gameday, slot, what, title);
     message.why = Some(why.to_owned());
     message
@@ -54,7 +56,7 @@ impl GamedayTold {
     /// Tells of a start.
     #[must_use]
     pub const fn new(teller: Teller) -> Self {
-        Self { teller, started: None }
+        Self { teller, started: OnceLock::new() }
     }
 
     /// Returns the way to the channels.
@@ -64,13 +66,13 @@ impl GamedayTold {
     }
 
     /// Tells that it begins.
-    pub fn begun(&mut self, gameday: &Gameday, slot: &str, by: &str, hosts: Vec<String>) {
+    pub fn begun(&self, gameday: &Gameday, slot: &str, by: &str, hosts: Vec<String>) {
         let mut message = message(gameday, slot, What::Started, "has started");
         message.by = Some(by.to_owned());
         message.scenario = Some(scenarios(gameday));
         message.hosts = hosts;
         self.teller.tell(&message);
-        self.started = Some(message);
+        let _once = self.started.set(message);
     }
 
     /// Tells that it has ended.
@@ -82,7 +84,7 @@ impl GamedayTold {
         message.result = Some(exit.word().to_owned());
         message.why = why.map(str::to_owned);
         message.begun =
-            self.started.as_ref().map(|started| Begun { id: started.id.clone(), at: started.at.clone() });
+            self.started.get().map(|started| Begun { id: started.id.clone(), at: started.at.clone() });
         self.teller.tell(&message);
     }
 

@@ -66,7 +66,8 @@ impl RunTold {
             Some(RunOutcome::Stopped(_)) => (What::Halted, "was halted"),
             _ => (What::Ended, "has ended"),
         };
-        let mut message = run.message(&format!("{}/ended", run.id()), what, &format!("{word}: {}", exit.word()));
+        let mut message =
+            run.message(&format!("{}/ended", run.id()), what, &format!("{word}: {}", exit.word()));
         message.result = Some(exit.word().to_owned());
         let reason = outcome.filter(|outcome| **outcome != RunOutcome::Completed).map(RunOutcome::reason);
         message.why = why.or_else(|| reason.map(str::to_owned));
@@ -111,8 +112,7 @@ impl Run {
     /// Returns a message about the run, with the parts that the first one has and that are still true.
     fn message(&self, id: &str, what: What, title: &str) -> Message {
         let first = self.started.clone();
-        let mut message =
-            Message::new(id, what, format!("Firedrill: drill \"{}\" {title}", self.plan.name));
+        let mut message = Message::new(id, what, format!("Firedrill: drill \"{}\" {title}", self.plan.name));
         (message.run, message.scenario) = (first.run, first.scenario);
         (message.environment, message.by) = (first.environment, first.by);
         if !what.is_end() {

@@ -30,9 +30,16 @@ pub struct GamedayFile {
     /// zone.
     #[serde(default)]
     pub not_on: Vec<String>,
-    /// The times before the start at which it is announced, each a duration. `gameday show` lists them; no message is sent.
+    /// The times before the start at which it is announced, each a duration. A control room that starts game days
+    /// tells the channels of `notify`, and `gameday show` lists the times.
     #[serde(default)]
     pub announce: Vec<Span>,
+    /// The channels that are told of the game day and of its runs, by their names in the file of `channels`.
+    #[serde(default)]
+    pub notify: Vec<String>,
+    /// The file of channels ([channels](channels.md)); its path is relative like those of scenarios.
+    #[serde(default = "GamedayFile::usual_channels")]
+    pub channels: String,
     /// The roles, each with the name of the person who has it.
     #[serde(default)]
     pub roles: BTreeMap<String, String>,
@@ -42,6 +49,12 @@ pub struct GamedayFile {
     /// The promotion: a run in another environment that must have held before.
     #[serde(default)]
     pub requires: Option<Requires>,
+}
+
+impl GamedayFile {
+    fn usual_channels() -> String {
+        "channels.toml".to_owned()
+    }
 }
 
 /// The schedule of a game day, in the civil time of a zone.

@@ -28,6 +28,10 @@ pub struct Gameday {
     pub closed: Vec<Closed>,
     /// The times before the start at which it is announced, the longest first.
     pub announce: Vec<Span>,
+    /// The names of the channels that are told.
+    pub notify: Vec<String>,
+    /// The file of channels.
+    pub channels: PathBuf,
     /// Names of people, by role.
     pub roles: BTreeMap<String, String>,
     /// The people who have to agree before the start.
@@ -70,6 +74,12 @@ impl Gameday {
     #[must_use]
     pub fn place_of_scenario(&self, index: usize) -> Place {
         self.item.place_at(&["scenarios", &index.to_string()], false)
+    }
+
+    /// Returns the place of the channel of that index.
+    #[must_use]
+    pub fn place_of_channel(&self, index: usize) -> Place {
+        self.item.place_at(&["notify", &index.to_string()], false)
     }
 
     /// Returns the place of its name.

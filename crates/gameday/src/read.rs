@@ -23,8 +23,18 @@ use crate::{
 /// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
-const OWN_KEYS: [&str; 8] =
-    ["scenarios", "fleet", "schedule", "not_on", "announce", "roles", "go_no_go", "requires"];
+const OWN_KEYS: [&str; 10] = [
+    "scenarios",
+    "fleet",
+    "schedule",
+    "not_on",
+    "announce",
+    "notify",
+    "channels",
+    "roles",
+    "go_no_go",
+    "requires",
+];
 /// The other keys at the top of a game day.
 const SHARED_KEYS: [&str; 2] = ["schema", "name"];
 
@@ -70,6 +80,8 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
         schedule,
         closed,
         announce,
+        notify: file.notify,
+        channels: base.join(file.channels),
         roles: file.roles,
         go_no_go: file.go_no_go,
         requires: file.requires,

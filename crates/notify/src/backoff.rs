@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Returns the time until the next try. `failed` tries have failed; `asked` is what the channel asks for.
 pub(crate) fn wait(failed: u32, asked: Option<Duration>) -> Duration {
-    let own = FIRST.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
+    let own =
+        FIRST.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
     // What a server asks for is respected within reason: after the time at which all is given up, one try is made.
     asked.map_or(own, |asked| own.max(asked.min(PATIENCE)))
 }

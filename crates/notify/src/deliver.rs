@@ -28,7 +28,12 @@ pub(crate) enum Tried {
 }
 
 /// Tries one message. With `once` a failure is the end.
-pub(crate) async fn attempt(spool: &Spool, entry: &Entry, channel: &Channel, once: bool) -> Result<Tried, String> {
+pub(crate) async fn attempt(
+    spool: &Spool,
+    entry: &Entry,
+    channel: &Channel,
+    once: bool,
+) -> Result<Tried, String> {
     let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
     // Held until the state is written.
     let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Elsewhere) };
@@ -81,7 +86,9 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
     put.map_err(|error| format!("it cannot be written to the spool: {error}"))?;
     loop {
         let pending = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
-        let Some(entry) = pending.into_iter().find(|entry| entry.channel == name && entry.message.id == message.id) else {
+        let Some(entry) =
+            pending.into_iter().find(|entry| entry.channel == name && entry.message.id == message.id)
+        else {
             // Another program delivers for this channel, and was first.
             return spool.outcome(name, &message.id);
         };
@@ -98,11 +105,17 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
 ///
 /// # Errors
 /// The spool cannot be read or written.
-pub async fn deliver(spool: &Spool, channels: &Channels, mut tell: impl FnMut(&Entry, &str)) -> Result<(), String> {
+pub async fn deliver(
+    spool: &Spool,
+    channels: &Channels,
+    mut tell: impl FnMut(&Entry, &str),
+) -> Result<(), String> {
     spool.tidy().map_err(|error| format!("the spool cannot be read: {error}"))?;
     let mut failing: Vec<String> = Vec::new();
     for entry in spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))? {
-        let Some(channel) = channels.get(&entry.channel).filter(|_| !failing.contains(&entry.channel)) else { continue };
+        let Some(channel) = channels.get(&entry.channel).filter(|_| !failing.contains(&entry.channel)) else {
+            continue;
+        };
         match attempt(spool, &entry, channel, false).await? {
             Tried::Delivered => tell(&entry, "delivered"),
             Tried::GivenUp(why) => tell(&entry, &format!("given up: {why}")),

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::{
     kind::{
-        Kind, grafana::Grafana, pagerduty::PagerDuty, slack::Slack, statsd::Statsd, syslog::Syslog, webhook::Webhook,
+        Kind, grafana::Grafana, pagerduty::PagerDuty, slack::Slack, statsd::Statsd, syslog::Syslog,
+        webhook::Webhook,
     },
     message::What,
 };

@@ -102,7 +102,9 @@ pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
 /// Refuses a text that is no host and port.
 pub(crate) fn place(to: &str, example: &str) -> Option<Refusal> {
     let well = to.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        !host.is_empty()
+            && host.chars().all(|c| c.is_ascii_graphic())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     let what = format!("`{to}` is no host and port");
     (!well).then(|| Refusal::new(Field::request(&["to"]), what, "not a place", format!("to = \"{example}\"")))

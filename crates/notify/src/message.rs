@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 const HOSTS_NAMED: usize = 8;
 
 /// The kind of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// A game day is due soon (`announce`).
@@ -172,7 +174,8 @@ impl Message {
     /// Returns it as one line.
     #[must_use]
     pub fn line(&self) -> String {
-        let facts = self.facts().into_iter().map(|(name, value)| format!("; {}: {value}", name.to_lowercase()));
+        let facts =
+            self.facts().into_iter().map(|(name, value)| format!("; {}: {value}", name.to_lowercase()));
         format!("{}{}", self.title, facts.collect::<String>())
     }
 
@@ -214,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_message_is_understood_without_a_link() {
-        let mut message = Message::new("r/started", What::Started, "Firedrill: run r of \"friday\" has started");
+        let mut message =
+            Message::new("r/started", What::Started, "Firedrill: run r of \"friday\" has started");
         message.hosts = (0..10).map(|number| format!("app{number}")).collect();
         message.environment = Some("production".to_owned());
         message.until = Some("2026-12-04T14:30:00Z".to_owned());

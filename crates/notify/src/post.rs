@@ -150,7 +150,8 @@ impl Thread {
     fn begin(&self, pending: &[Entry], busy: &mut BTreeSet<String>, tries: &mut JoinSet<String>) {
         let mut seen = BTreeSet::new();
         let first = pending.iter().filter(|entry| seen.insert(entry.channel.as_str()));
-        let due: Vec<&Entry> = first.filter(|one| one.is_due(now()) && !busy.contains(&one.channel)).collect();
+        let due: Vec<&Entry> =
+            first.filter(|one| one.is_due(now()) && !busy.contains(&one.channel)).collect();
         if due.is_empty() {
             return;
         }

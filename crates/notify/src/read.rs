@@ -3,15 +3,18 @@
 use std::{collections::BTreeMap, path::Path};
 
 use firedrill_plan::{
-    diagnostic::{Item, Problem, Sink},
+    diagnostic::{FileId, Item, Place, Problem, Sink},
     fleet, scenario, typed,
 };
 use firedrill_wire::probe::{Field, Refusal, Secret};
+use toml::de::DeTable;
 
 use crate::file::{Channel, ChannelsFile};
 
 /// The longest name of a channel.
 const NAME_MOST: usize = 40;
+/// The keys of all kinds that hold secrets, beside addresses that are secret as a whole.
+const SECRETS: [&str; 3] = ["key", "routing_key", "token"];
 /// The key that only files of channels have.
 const OWN_KEY: &str = "channel";
 
@@ -31,15 +34,44 @@ pub fn is_channels(file: &Path) -> bool {
 #[must_use]
 pub fn read(path: &Path, sink: &mut Sink) -> Option<Channels> {
     let before = sink.errors();
-    let item = typed::read::<ChannelsFile>(path, "file of channels", sink)?.item?;
+    let read = typed::read::<ChannelsFile>(path, "file of channels", sink)?;
+    hide(&read.text, read.id, sink);
+    let item = read.item?;
     if item.value.channel.is_empty() && !item.broken {
-        let problem = Problem::error("a file without channels tells nobody").at(item.place_of_key(OWN_KEY), "no channel");
-        sink.push(problem.help("[channel.ops]\nslack = { url = { secret_file = \"/etc/firedrill/secrets/slack\" } }"));
+        let problem = Problem::error("a file without channels tells nobody")
+            .at(item.place_of_key(OWN_KEY), "no channel");
+        sink.push(
+            problem
+                .help("[channel.ops]\nslack = { url = { secret_file = \"/etc/firedrill/secrets/slack\" } }"),
+        );
     }
     for (name, channel) in &item.value.channel {
         check(&item, name, channel, sink);
     }
     (!item.broken && sink.errors() == before).then_some(item.value.channel)
+}
+
+/// Hides texts from excerpts and messages that are secrets, or may be: somebody wrote them in clear.
+fn hide(text: &str, file: FileId, sink: &mut Sink) {
+    let (table, _) = DeTable::parse_recoverable(text);
+    let channels = table.get_ref().get(OWN_KEY).and_then(|all| all.get_ref().as_table());
+    let kinds =
+        channels.into_iter().flatten().filter_map(|(_, channel)| channel.get_ref().as_table()).flatten();
+    for (kind, params) in
+        kinds.filter_map(|(kind, params)| Some((kind.get_ref(), params.get_ref().as_table()?)))
+    {
+        for (key, value) in params {
+            let Some(clear) = value.get_ref().as_str() else { continue };
+            let secret = match key.get_ref().as_ref() {
+                "url" => ["webhook", "slack"].contains(&kind.as_ref()) || clear.contains(['@', '?']),
+                key => SECRETS.contains(&key),
+            };
+            if secret {
+                sink.hide(Place { file, at: value.span() });
+                sink.hide_text(clear);
+            }
+        }
+    }
 }
 
 fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Sink) {
@@ -53,7 +85,8 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
         [] if item.broken => {}
         [] => {
             let problem = Problem::error(format!("the channel `{name}` has no kind"));
-            let help = format!("exactly one of {}", Channel::KINDS.map(|kind| format!("`{kind}`")).join(", "));
+            let help =
+                format!("exactly one of {}", Channel::KINDS.map(|kind| format!("`{kind}`")).join(", "));
             sink.push(problem.at(item.place_at(&[OWN_KEY, name], true), "no kind").help(help));
         }
         [(kind, one)] => {
@@ -64,7 +97,11 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
                     .map(|cut| item.place_at(&path[..path.len() - cut], refusal.field.is_key() || cut > 0))
                     .find(|place| !place.at.is_empty());
                 let place = place.unwrap_or_else(|| item.place_at(&[OWN_KEY, name], true));
-                sink.push(Problem::error(format!("the channel `{name}`: {}", refusal.what)).at(place, refusal.label).help(refusal.help));
+                sink.push(
+                    Problem::error(format!("the channel `{name}`: {}", refusal.what))
+                        .at(place, refusal.label)
+                        .help(refusal.help),
+                );
             }
             for (index, what) in channel.events.iter().flatten().enumerate() {
                 if !one.takes(*what) {
@@ -83,7 +120,11 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
     }
     if channel.events.as_ref().is_some_and(Vec::is_empty) {
         let problem = Problem::error(format!("the channel `{name}` tells no events"));
-        sink.push(problem.at(item.place_at(&[OWN_KEY, name, "events"], true), "an empty list").help("leave `events` out for all"));
+        sink.push(
+            problem
+                .at(item.place_at(&[OWN_KEY, name, "events"], true), "an empty list")
+                .help("leave `events` out for all"),
+        );
     }
 }
 
@@ -91,7 +132,57 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
 fn no_place(key: &'static str, secret: &Secret) -> Option<Refusal> {
     secret.flaw().map(|flaw| {
         let what = format!("`{key}` names no place of a secret: {flaw}");
-        let help = format!("{key} = {{ secret_env = \"NAME\" }} or {{ secret_file = \"/etc/firedrill/secrets/name\" }}");
+        let help = format!(
+            "{key} = {{ secret_env = \"NAME\" }} or {{ secret_file = \"/etc/firedrill/secrets/name\" }}"
+        );
         Refusal::new(Field::request(&[key]), what, "no place", help)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the problems of a file with these channels.
+    fn problems(text: &str) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("channels.toml");
+        std::fs::write(&path, format!("schema = 1\n{text}")).expect("written");
+        let mut sink = Sink::default();
+        assert!(read(&path, &mut sink).is_none() && is_channels(&path), "{text}");
+        sink.into_report().render(false, 200)
+    }
+
+    #[test]
+    fn what_somebody_wrote_in_clear_is_not_shown() {
+        for text in [
+            "[channel.a]\nslack.url = \"https://h.example/s3cret\"\n",
+            "[channel.a]\nslack = { url = \"https://h.example/s3cret\" }\n",
+            "[channel.a]\nwebhook = { url = { secret_env = \"U\" }, key = \"s3cret\" }\n",
+            "[channel.a]\npagerduty = { routing_key = \"s3cret\", url = 7 }\n",
+            "[channel.a]\ngrafana = { token = \"s3cret\" }\n",
+            "[channel.a]\ngrafana = { url = \"https://u:s3cret@g.example\", token = { secret_env = \"T\" } }\n",
+            "[channel.a]\ngrafana = { url = \"https://g.example/?t=s3cret\", token = { secret_env = \"T\" } }\n",
+        ] {
+            let told = problems(text);
+            assert!(!told.contains("s3cret") && told.contains("error"), "{told}");
+        }
+    }
+
+    /// A new kind whose secrets have another key has to be hidden, too.
+    #[test]
+    fn the_secrets_of_all_kinds_are_known() {
+        let all: crate::ChannelsFile = toml::from_str(crate::EXAMPLE).expect("the example");
+        for (kind, one) in all.channel.values().flat_map(Channel::kinds) {
+            for (key, _) in one.secrets() {
+                assert!(
+                    SECRETS.contains(&key) || key == "url" && ["webhook", "slack"].contains(&kind),
+                    "{kind}: {key}"
+                );
+            }
+        }
+        let kinds: std::collections::BTreeSet<&str> =
+            all.channel.values().flat_map(Channel::kinds).map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, Channel::KINDS.into_iter().collect(), "the example has each kind");
+    }
 }

@@ -19,7 +19,8 @@ impl Opened {
     /// One cannot be read; a clause for people, without the secret.
     pub fn read(kind: &dyn Kind) -> Result<Self, String> {
         let read = kind.secrets().into_iter().map(|(name, secret)| {
-            let text = secret_text(&format!("`{name}`"), secret, &Anything).map_err(|refusal| refusal.what)?;
+            let text =
+                secret_text(&format!("`{name}`"), secret, &Anything).map_err(|refusal| refusal.what)?;
             Ok((name, text))
         });
         read.collect::<Result<_, String>>().map(Self)
@@ -45,7 +46,9 @@ impl Opened {
             self.0.iter().flat_map(|(_, secret)| [vec![secret.clone()], parts(secret)].concat()).collect();
         // A part of another secret is hidden after it.
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        all.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+        all.iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 }
 
@@ -62,9 +65,15 @@ mod tests {
 
     #[test]
     fn secrets_and_parts_of_them_are_hidden() {
-        let opened = Opened::of(&[("url", "https://hooks.example/services/T00000/B000000/s3cretpath"), ("key", "k3y")]);
+        let opened = Opened::of(&[
+            ("url", "https://hooks.example/services/T00000/B000000/s3cretpath"),
+            ("key", "k3y"),
+        ]);
         let hidden = opened.hide("no_service T00000\\/B000000\\/s3cretpath with k3y");
-        assert!(!hidden.contains("s3cretpath") && !hidden.contains("B000000") && !hidden.contains("k3y"), "{hidden}");
+        assert!(
+            !hidden.contains("s3cretpath") && !hidden.contains("B000000") && !hidden.contains("k3y"),
+            "{hidden}"
+        );
         assert!(opened.hide("invalid_payload") == "invalid_payload");
         assert!(opened.text("key") == Ok("k3y") && opened.text("other").is_err());
     }

@@ -82,7 +82,9 @@ async fn http(kind: &dyn Kind, request: &HttpProbe) -> Sent {
     let fetcher = match Fetcher::new(request, &BTreeMap::new(), &Anything) {
         Ok(fetcher) => fetcher,
         Err(refusals) => {
-            return Sent::later(refusals.into_iter().map(|refusal| refusal.what).collect::<Vec<_>>().join("; "));
+            return Sent::later(
+                refusals.into_iter().map(|refusal| refusal.what).collect::<Vec<_>>().join("; "),
+            );
         }
     };
     match fetcher.fetch(request, LONGEST, &Anything).await {
@@ -94,13 +96,22 @@ async fn http(kind: &dyn Kind, request: &HttpProbe) -> Sent {
 fn answered(kind: &dyn Kind, answer: &Fetched) -> Sent {
     let body = String::from_utf8_lossy(&answer.without_secrets(&answer.body)).into_owned();
     let told = clean(&joined(body.trim()), TOLD).into_owned();
-    let why = if told.is_empty() { format!("status {}", answer.status) } else { format!("status {}: {told}", answer.status) };
+    let why = if told.is_empty() {
+        format!("status {}", answer.status)
+    } else {
+        format!("status {}: {told}", answer.status)
+    };
     let after = answer.retry_after.as_deref().and_then(|text| after(text, micros(now())));
     by_status(answer.status, why, after, || kind.receipt(&answer.body))
 }
 
 /// Decides by an answer's status.
-fn by_status(status: u16, why: String, after: Option<Duration>, receipt: impl FnOnce() -> Option<String>) -> Sent {
+fn by_status(
+    status: u16,
+    why: String,
+    after: Option<Duration>,
+    receipt: impl FnOnce() -> Option<String>,
+) -> Sent {
     match status {
         200..=299 => Sent::Taken { receipt: receipt() },
         300..=399 => Sent::Never { why: format!("{why}; redirects are not followed") },

@@ -72,7 +72,8 @@ impl Spool {
         fs::create_dir_all(self.folder.join(PENDING))?;
         let entry = Entry::new(channel, message.clone(), moment());
         let part = path.with_file_name(format!(".{name}.part-{}-{}", std::process::id(), entry.made_us));
-        let written = File::create_new(&part).and_then(|mut file| file.write_all(&serde_json::to_vec(&entry)?));
+        let written =
+            File::create_new(&part).and_then(|mut file| file.write_all(&serde_json::to_vec(&entry)?));
         written.and_then(|()| fs::rename(&part, &path)).inspect_err(|_| drop(fs::remove_file(&part)))?;
         Ok(Some(path))
     }
@@ -207,7 +208,8 @@ impl Spool {
     pub fn tidy(&self) -> io::Result<()> {
         let before = micros(now().saturating_sub(KEPT));
         for entry in self.list(ENDED)?.0.iter().filter(|entry| entry.made_us < before) {
-            let _gone = fs::remove_file(self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id)));
+            let _gone =
+                fs::remove_file(self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id)));
         }
         Ok(())
     }

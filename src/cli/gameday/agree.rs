@@ -12,9 +12,11 @@ use super::{
 use crate::{
     cli::{
         args::IdentityArgs,
+        channels::of_gameday,
         failure::{Failure, Result, Wrap as _},
         runs::ReportsArgs,
     },
+    told::passed,
     verdict::Exit,
 };
 
@@ -94,7 +96,15 @@ pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
         return Ok(Exit::Refused);
     };
     let skipped = Event::skipped(identity.name(), args.why.as_deref().unwrap_or_default());
+    let why = match &skipped {
+        Event::NotHeld { why } => why.clone(),
+        _ => String::new(),
+    };
     record.write(now, skipped).wrap(format!("the record {} cannot be written", record.path().display()))?;
     outln!("{} is skipped", which.words(&gameday));
+    if let Some(teller) = of_gameday(&args.reports.reports, &gameday) {
+        teller.tell(&passed(&gameday, &slot, false, &why));
+        teller.finish();
+    }
     Ok(Exit::Held)
 }

@@ -85,7 +85,7 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
 }
 
 fn who(out: &mut String, gameday: &Gameday) {
-    if gameday.roles.is_empty() && gameday.go_no_go.is_none() {
+    if gameday.roles.is_empty() && gameday.go_no_go.is_none() && gameday.notify.is_empty() {
         return;
     }
     let _ = writeln!(out, "\nwho");
@@ -101,6 +101,9 @@ fn who(out: &mut String, gameday: &Gameday) {
             .map(|role| format!("{role} ({})", gameday.roles.get(role).map_or("nobody", String::as_str)))
             .collect();
         let _ = writeln!(out, "  go or no-go: {} of {}, within {}", go.people, of.join(", "), go.expires);
+    }
+    if !gameday.notify.is_empty() {
+        let _ = writeln!(out, "  told: {} of {}", gameday.notify.join(", "), gameday.channels.display());
     }
 }
 

@@ -2,6 +2,7 @@
 //! the slot. Nothing is started before all conditions of the game day are met.
 
 use std::{
+    collections::BTreeSet,
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -20,15 +21,17 @@ use crate::{
     cli::{
         args::{FleetArgs, IdentityArgs},
         ask::runtime,
+        channels::{check, of_gameday},
         days::local,
         failure::{Failure, Result, Wrap as _},
         hosts::wrong,
         reached::Reached,
-        run::{Settings, try_and_try_again},
+        run::{Settings, Told, try_and_try_again},
         runs::ReportsArgs,
         signals::noted,
     },
     plan::{self, Options, Plan},
+    told::GamedayTold,
     verdict::Exit,
 };
 
@@ -90,11 +93,38 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let claim = Writer::claim_late(&args.reports.reports, &gameday.name, &slot);
     let Some(mut record) = claimed(claim, &words)? else { return Ok(Exit::Refused) };
+    // After the lab's network was entered, which no other thread may be there for.
+    let told = of_gameday(&args.reports.reports, &gameday).map(GamedayTold::new);
+    let ended = start((&gameday, &which), ready, &mut record, told.as_ref());
+    if let Some(told) = told {
+        told.teller().finish();
+    }
+    ended
+}
+
+/// Holds the game day, or writes why it is not held.
+fn start(
+    (gameday, which): (&Gameday, &Which),
+    ready: Result<Held<'_>, NotHeld>,
+    record: &mut Writer,
+    told: Option<&GamedayTold>,
+) -> Result<Exit> {
+    let (words, slot) = (which.words(gameday), which.recorded_as());
     match ready {
         Ok(held) => {
-            held.begin(&gameday, &which, &mut record)?;
-            let (exit, why) = held.hold(&mut record)?;
-            let written = write(&mut record, Event::Ended { exit: exit as u8, why: why.clone() });
+            held.begin(gameday, which, record)?;
+            if let Some(told) = told {
+                told.begun(gameday, &slot, &held.reached.operator, held.hosts());
+            }
+            let ended = held.hold(record, told);
+            if let Some(told) = told {
+                match &ended {
+                    Ok((exit, why)) => told.ended(gameday, &slot, *exit, why.as_deref()),
+                    Err(failure) => told.ended(gameday, &slot, Exit::Usage, Some(&failure.to_string())),
+                }
+            }
+            let (exit, why) = ended?;
+            let written = write(record, Event::Ended { exit: exit as u8, why: why.clone() });
             if let Some(why) = why {
                 errln!("{why}");
             }
@@ -107,7 +137,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         Err(NotHeld { why, exit }) => {
             errln!("{words} is not held, nothing was touched: {why}");
-            write(&mut record, Event::NotHeld { why })?;
+            if let Some(told) = told {
+                told.not_held(gameday, &slot, &why);
+            }
+            write(record, Event::NotHeld { why })?;
             Ok(exit)
         }
     }
@@ -141,6 +174,8 @@ struct Held<'a> {
     plans: Vec<Plan>,
     /// The people who have agreed.
     agreed: Vec<String>,
+    /// The options by which a person reaches the fleet.
+    fleet: String,
 }
 
 /// Checks all conditions, the cheap ones first. Writes nothing.
@@ -150,6 +185,7 @@ fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -
         return Err(NotHeld::refused(why.to_owned()));
     }
     let agreed = agreed(args, gameday, which, now).map_err(refused)?;
+    check(gameday).map_err(|failure| NotHeld { why: failure.to_string(), exit: Exit::Usage })?;
     let fleet = FleetArgs { fleet: Some(gameday.fleet.clone()), ..FleetArgs::default() };
     #[cfg(feature = "lab")]
     let fleet = match &args.lab {
@@ -171,7 +207,7 @@ fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -
             }
         }
     }
-    Ok(Held { args, reached, plans, agreed })
+    Ok(Held { args, reached, plans, agreed, fleet: fleet.shown() })
 }
 
 /// Returns the people who have agreed. The error is that there are not enough of them.
@@ -218,9 +254,15 @@ impl Held<'_> {
         Ok(())
     }
 
+    /// Returns the names of the hosts that its scenarios touch.
+    fn hosts(&self) -> Vec<String> {
+        let all: BTreeSet<&str> = self.plans.iter().flat_map(Plan::targets).collect();
+        all.into_iter().map(str::to_owned).collect()
+    }
+
     /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run. An error of the record ends the game day
     /// after the scenario that goes on, and loses no exit code.
-    fn hold(&self, record: &mut Writer) -> Result<(Exit, Option<String>)> {
+    fn hold(&self, record: &mut Writer, told: Option<&GamedayTold>) -> Result<(Exit, Option<String>)> {
         let runtime = runtime()?;
         let stop = noted(&runtime);
         let settings = Settings {
@@ -229,7 +271,7 @@ impl Held<'_> {
             plan_only: false,
             beside_others: false,
             json: false,
-            told: None,
+            told: told.map(|told| Told { teller: told.teller().clone(), fleet: self.fleet.clone() }),
         };
         let (mut all, mut rest, mut has_run) = (Exit::Held, None, false);
         for (index, plan) in self.plans.iter().enumerate() {

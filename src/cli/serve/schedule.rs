@@ -23,8 +23,9 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 use super::{
     named::{self, Named},
     programs::Programs,
+    tellers::Tellers,
 };
-use crate::cli::gameday::held::words;
+use crate::{cli::gameday::held::words, told::passed};
 
 /// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
 /// are noticed then.
@@ -45,6 +46,8 @@ pub(super) struct Schedule {
     pub(super) gamedays: PathBuf,
     /// The directory of runs.
     pub(super) reports: PathBuf,
+    /// The ways to the channels that game days name.
+    pub(super) tellers: Tellers,
     /// Further options of `gameday start`: the certificate, the lab.
     pub(super) options: Vec<OsString>,
     /// The programs that hold slots.
@@ -130,6 +133,7 @@ impl Schedule {
         for (gameday, slot, fate) in starts.into_iter().chain(missed) {
             self.meet(gameday, &slot, fate);
         }
+        self.tellers.announce(&all, since, now);
         let look = now.checked_add(LOOK).unwrap_or(now);
         all.iter().filter_map(|gameday| next(gameday, now)).fold(look, Timestamp::min)
     }
@@ -140,22 +144,25 @@ impl Schedule {
             return;
         }
         if let Some(why) = gameday.why_closed(slot) {
-            if self.write(&name, &civil, Event::NotHeld { why: why.to_owned() }) {
+            if self.write(gameday, &civil, Event::NotHeld { why: why.to_owned() }) {
                 errln!("{name} of {civil} is not held: {why}");
             }
             return;
         }
         match fate {
-            Fate::Missed(why) => self.missed(&name, &civil, &why),
+            Fate::Missed(why) => self.missed(gameday, &civil, &why),
             Fate::Start => match self.spawn(gameday, &civil) {
                 Ok(child) => {
                     errln!("{name} of {civil} starts (process {})", child.id());
                     let waits = self.clone();
+                    let gameday = gameday.clone();
                     let waiter = thread::Builder::new().name("gameday".to_owned());
                     // Without a waiter the slot is held all the same, and its record has the end.
-                    let _unwatched = waiter.spawn(move || waits.wait(child, &name, &civil));
+                    let _unwatched = waiter.spawn(move || waits.wait(child, &gameday, &civil));
                 }
-                Err(error) => self.missed(&name, &civil, &format!("its program cannot be started: {error}")),
+                Err(error) => {
+                    self.missed(gameday, &civil, &format!("its program cannot be started: {error}"))
+                }
             },
         }
     }
@@ -174,41 +181,51 @@ impl Schedule {
     }
 
     /// Waits for the program that holds a slot. A slot for which it wrote no record gets one.
-    fn wait(&self, mut child: Child, gameday: &str, civil: &str) {
+    fn wait(&self, mut child: Child, gameday: &Gameday, civil: &str) {
+        let name = &gameday.name;
         let ended = child.wait();
         let code = ended.as_ref().ok().and_then(ExitStatus::code);
         let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-        match record::of_slot(&self.reports, gameday, civil) {
-            Ok(Some(record)) => errln!("{gameday} of {civil}: {}", words(&record).1),
+        match record::of_slot(&self.reports, name, civil) {
+            Ok(Some(record)) => errln!("{name} of {civil}: {}", words(&record).1),
             Ok(None) => {
-                errln!("{gameday} of {civil} has ended with {code}, without a record");
+                errln!("{name} of {civil} has ended with {code}, without a record");
                 let why = format!(
                     "its program ended with {code} before it began; {OUTPUT} beside the record has its words"
                 );
                 self.write(gameday, civil, Event::NotHeld { why });
             }
             Err(error) => {
-                errln!("{gameday} of {civil} has ended with {code}; its record cannot be read: {error}");
+                errln!("{name} of {civil} has ended with {code}; its record cannot be read: {error}");
             }
         }
     }
 
-    fn missed(&self, gameday: &str, civil: &str, why: &str) {
+    fn missed(&self, gameday: &Gameday, civil: &str, why: &str) {
         if self.write(gameday, civil, Event::Missed { why: why.to_owned() }) {
-            errln!("{gameday} of {civil} was missed: {why}");
+            errln!("{} of {civil} was missed: {why}", gameday.name);
         }
     }
 
-    /// Gives a slot a record of one event. Returns `false` if it has one already, or gets none.
-    fn write(&self, gameday: &str, civil: &str, event: Event) -> bool {
-        let written = match Writer::claim(&self.reports, gameday, civil) {
+    /// Gives a slot a record of one event, and tells of it. Returns `false` if it has one already, or gets none.
+    fn write(&self, gameday: &Gameday, civil: &str, event: Event) -> bool {
+        let name = &gameday.name;
+        let told = match &event {
+            Event::NotHeld { why } => Some(passed(gameday, civil, false, why)),
+            Event::Missed { why } => Some(passed(gameday, civil, true, why)),
+            _ => None,
+        };
+        let written = match Writer::claim(&self.reports, name, civil) {
             Ok(mut record) => record.write(Timestamp::now(), event),
             // Somebody held or skipped it.
             Err(NotClaimed::Taken) => return false,
             Err(NotClaimed::Io { source, .. }) => Err(source),
         };
         if let Err(error) = &written {
-            errln!("warning: the record of {gameday} of {civil} cannot be written: {error}");
+            errln!("warning: the record of {name} of {civil} cannot be written: {error}");
+        }
+        if let Some(message) = told {
+            self.tellers.tell(gameday, &message);
         }
         written.is_ok()
     }

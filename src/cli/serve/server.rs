@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use firedrill_room::{Head, Options, Role, Room, login_link, person};
 
-use super::{outside::Program, programs::Programs, schedule::Schedule};
+use super::{outside::Program, programs::Programs, schedule::Schedule, tellers::Tellers};
 use crate::cli::{
     failure::{Result, Wrap as _},
     login::login_name,
@@ -90,6 +90,7 @@ impl Server {
             let schedule = Schedule {
                 gamedays: self.settings.gamedays.clone(),
                 reports: self.settings.reports.clone(),
+                tellers: Tellers::of(&self.settings.reports),
                 options: options.clone(),
                 programs: programs.clone(),
             };

@@ -41,7 +41,12 @@ impl Kind for Grafana {
         let mut all = base(&self.url, "https://grafana.example");
         if self.panel.is_some() && self.dashboard.is_none() {
             let field = firedrill_wire::probe::Field::request(&["panel"]);
-            all.push(Refusal::new(field, "`panel` has no meaning without `dashboard`", "of which dashboard", "dashboard = \"UID\", or leave `panel` out"));
+            all.push(Refusal::new(
+                field,
+                "`panel` has no meaning without `dashboard`",
+                "of which dashboard",
+                "dashboard = \"UID\", or leave `panel` out",
+            ));
         }
         all
     }
@@ -57,7 +62,10 @@ impl Kind for Grafana {
         let request = match receipt.filter(|_| is_end) {
             Some(id) => {
                 let body = json!({ "timeEnd": message.at_ms(), "text": text(message) });
-                HttpProbe { method: "PATCH".to_owned(), ..post(&format!("{url}/{id}"), &body, self.ca_file.as_ref()) }
+                HttpProbe {
+                    method: "PATCH".to_owned(),
+                    ..post(&format!("{url}/{id}"), &body, self.ca_file.as_ref())
+                }
             }
             None => post(&url, &self.annotation(message, is_end), self.ca_file.as_ref()),
         };
@@ -106,7 +114,9 @@ mod tests {
     }
 
     fn sent(grafana: &Grafana, message: &Message, receipt: Option<&str>) -> (String, String, Value) {
-        let Ok(Parcel::Http(request)) = grafana.parcel(message, &Opened::of(&[]), receipt) else { panic!("a request") };
+        let Ok(Parcel::Http(request)) = grafana.parcel(message, &Opened::of(&[]), receipt) else {
+            panic!("a request")
+        };
         let body = serde_json::from_str(request.body.as_deref().expect("a body")).expect("JSON");
         assert!(request.bearer.is_some());
         (request.method, request.url, body)
@@ -139,7 +149,10 @@ mod tests {
         assert_eq!((method.as_str(), url.as_str()), ("PATCH", "https://g.example/api/annotations/17"));
         assert_eq!(body, json!({ "timeEnd": 1_796_393_100_000_u64, "text": "Firedrill: r has ended: held" }));
         let (method, _, body) = sent(&own, &ended, None);
-        assert_eq!((method.as_str(), &body["time"], &body["timeEnd"]), ("POST", &json!(1_796_392_800_000_u64), &json!(1_796_393_100_000_u64)));
+        assert_eq!(
+            (method.as_str(), &body["time"], &body["timeEnd"]),
+            ("POST", &json!(1_796_392_800_000_u64), &json!(1_796_393_100_000_u64))
+        );
     }
 
     #[test]

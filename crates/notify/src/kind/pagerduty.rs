@@ -84,7 +84,9 @@ mod tests {
         message.at = "2026-12-04T14:00:00.000Z".to_owned();
         message.environment = Some("production".to_owned());
         let secrets = Opened::of(&[("routing_key", "R0UT1NGKEY")]);
-        let Ok(Parcel::Http(request)) = pagerduty.parcel(&message, &secrets, None) else { panic!("a request") };
+        let Ok(Parcel::Http(request)) = pagerduty.parcel(&message, &secrets, None) else {
+            panic!("a request")
+        };
         assert_eq!(request.url, "https://events.pagerduty.com/v2/change/enqueue");
         let body: Value = serde_json::from_str(request.body.as_deref().expect("a body")).expect("JSON");
         assert_eq!(

@@ -58,11 +58,13 @@ mod tests {
     #[test]
     fn a_text_of_others_mentions_nobody_and_the_command_can_be_copied() {
         let slack: Slack = serde_json::from_str(r#"{"url":{"secret_env":"URL"}}"#).expect("its parameters");
-        let mut message = Message::new("r/started", What::Started, "Firedrill: drill \"<!channel> @all `x`\" has started");
+        let mut message =
+            Message::new("r/started", What::Started, "Firedrill: drill \"<!channel> @all `x`\" has started");
         message.stop = Some("firedrill undo --run r".to_owned());
         let secrets = Opened::of(&[("url", "https://hooks.example/T/B/X")]);
         let Ok(Parcel::Http(request)) = slack.parcel(&message, &secrets, None) else { panic!("a request") };
-        let body: serde_json::Value = serde_json::from_str(request.body.as_deref().expect("a body")).expect("JSON");
+        let body: serde_json::Value =
+            serde_json::from_str(request.body.as_deref().expect("a body")).expect("JSON");
         assert_eq!(
             body,
             json!({ "text": "Firedrill: drill \"&lt;!channel&gt; @\u{200b}all 'x'\" has started\nStop it: `firedrill undo --run r`" })

@@ -41,7 +41,12 @@ impl Kind for Statsd {
         if self.prefix.is_empty() || !self.prefix.chars().all(well) {
             let field = firedrill_wire::probe::Field::request(&["prefix"]);
             let what = "`prefix` cannot be the beginning of a metric's name";
-            all.push(Refusal::new(field, what, "not a name", "letters, digits, `_` and `.`, such as \"firedrill\""));
+            all.push(Refusal::new(
+                field,
+                what,
+                "not a name",
+                "letters, digits, `_` and `.`, such as \"firedrill\"",
+            ));
         }
         all
     }
@@ -83,7 +88,13 @@ fn event(message: &Message) -> String {
     text.truncate(text.floor_char_boundary(TEXT_MOST.min(text.len())));
     let title = &message.title;
     let key = message.run.as_deref().or(message.gameday.as_deref()).unwrap_or("firedrill");
-    format!("_e{{{},{}}}:{title}|{text}|d:{}|k:{key}|#{}", title.len(), text.len(), message.at_ms() / 1000, tags(message))
+    format!(
+        "_e{{{},{}}}:{title}|{text}|d:{}|k:{key}|#{}",
+        title.len(),
+        text.len(),
+        message.at_ms() / 1000,
+        tags(message)
+    )
 }
 
 #[cfg(test)]
@@ -92,9 +103,12 @@ mod tests {
     use crate::message::What;
 
     fn sent(rest: &str, message: &Message) -> Vec<String> {
-        let statsd: Statsd = serde_json::from_str(&format!(r#"{{"to":"127.0.0.1:8125"{rest}}}"#)).expect("its parameters");
+        let statsd: Statsd =
+            serde_json::from_str(&format!(r#"{{"to":"127.0.0.1:8125"{rest}}}"#)).expect("its parameters");
         assert!(statsd.invalid().is_empty());
-        let Ok(Parcel::Udp { all, .. }) = statsd.parcel(message, &Opened::of(&[]), None) else { panic!("datagrams") };
+        let Ok(Parcel::Udp { all, .. }) = statsd.parcel(message, &Opened::of(&[]), None) else {
+            panic!("datagrams")
+        };
         all.into_iter().map(|one| String::from_utf8(one).expect("text")).collect()
     }
 

@@ -52,7 +52,12 @@ impl Syslog {
         };
         let priority = u16::from(self.facility) * 8 + severity;
         let (pid, what) = (process::id(), message.what.word());
-        format!("<{priority}>1 {} {host} firedrill {pid} {what} - {}; event: {}", message.at, message.line(), message.id)
+        format!(
+            "<{priority}>1 {} {host} firedrill {pid} {what} - {}; event: {}",
+            message.at,
+            message.line(),
+            message.id
+        )
     }
 }
 
@@ -65,7 +70,12 @@ impl Kind for Syslog {
         let mut all: Vec<Refusal> = place(&self.to, "logs.example:514").into_iter().collect();
         if self.facility > 23 {
             let field = firedrill_wire::probe::Field::request(&["facility"]);
-            all.push(Refusal::new(field, format!("there is no facility {}", self.facility), "0 to 23", "facility = 16 is local0"));
+            all.push(Refusal::new(
+                field,
+                format!("there is no facility {}", self.facility),
+                "0 to 23",
+                "facility = 16 is local0",
+            ));
         }
         all
     }
@@ -77,7 +87,9 @@ impl Kind for Syslog {
                 let end = line.floor_char_boundary(line.len().min(DATAGRAM_MOST));
                 Parcel::Udp { to: self.to.clone(), all: vec![line.as_bytes()[..end].to_vec()] }
             }
-            Protocol::Tcp => Parcel::Tcp { to: self.to.clone(), bytes: format!("{} {line}", line.len()).into_bytes() },
+            Protocol::Tcp => {
+                Parcel::Tcp { to: self.to.clone(), bytes: format!("{} {line}", line.len()).into_bytes() }
+            }
         })
     }
 }
@@ -104,7 +116,9 @@ mod tests {
         let pid = process::id();
         assert_eq!(
             syslog(r#","facility":16"#).line(&message, "box"),
-            format!("<132>1 2026-12-04T14:00:00.000Z box firedrill {pid} aborted - Firedrill: ä; event: r/aborted")
+            format!(
+                "<132>1 2026-12-04T14:00:00.000Z box firedrill {pid} aborted - Firedrill: ä; event: r/aborted"
+            )
         );
         let tcp = syslog(r#","protocol":"tcp""#).parcel(&message, &Opened::of(&[]), None);
         let Ok(Parcel::Tcp { bytes, .. }) = tcp else { panic!("a stream") };
@@ -112,7 +126,9 @@ mod tests {
         let (count, line) = text.split_once(' ').expect("a count");
         assert_eq!(count.parse(), Ok(line.len()), "octets are counted, not characters");
         message.why = Some("ä".repeat(4000));
-        let Ok(Parcel::Udp { all, .. }) = syslog("").parcel(&message, &Opened::of(&[]), None) else { panic!("a datagram") };
+        let Ok(Parcel::Udp { all, .. }) = syslog("").parcel(&message, &Opened::of(&[]), None) else {
+            panic!("a datagram")
+        };
         assert!(all[0].len() <= DATAGRAM_MOST && String::from_utf8(all[0].clone()).is_ok());
     }
 

@@ -9,7 +9,10 @@ fn message(id: &str) -> Message {
 fn an_event_is_written_once_for_each_channel_and_never_again_after_its_end() {
     let home = tempfile::tempdir().unwrap();
     let spool = Spool::of(home.path());
-    assert!(spool.pending().unwrap().is_empty() && !home.path().join(FOLDER).exists(), "looking makes nothing");
+    assert!(
+        spool.pending().unwrap().is_empty() && !home.path().join(FOLDER).exists(),
+        "looking makes nothing"
+    );
     let path = spool.put("ops", &message("r/started")).unwrap().expect("new");
     spool.sync(&path).unwrap();
     assert!(spool.put("ops", &message("r/started")).unwrap().is_none(), "the same event");

@@ -26,12 +26,12 @@ impl Sink {
     }
 
     /// Hides a place from all messages and excerpts.
-    pub(crate) fn hide(&mut self, place: Place) {
+    pub fn hide(&mut self, place: Place) {
         self.hidden.push(place);
     }
 
     /// Hides a text from all messages, unless it is so short that it would match everywhere.
-    pub(crate) fn hide_text(&mut self, secret: &str) {
+    pub fn hide_text(&mut self, secret: &str) {
         const SHORT: usize = 4;
         if secret.len() >= SHORT {
             self.secrets.push(secret.to_owned());

@@ -1,0 +1,263 @@
+//! People are told: real programs, and receivers that this test is.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "notify/delivery.rs"]
+mod delivery;
+#[path = "notify/receiver.rs"]
+mod receiver;
+
+use std::{
+    fs,
+    io::Read as _,
+    net::{TcpListener, UdpSocket},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use ring::hmac;
+use serde_json::Value;
+
+use receiver::{Receiver, Request};
+
+const KEY: &str = "k3y-of-the-signature";
+const SECRET: &str = "s3cretpath";
+
+/// A folder with a scenario whose host has no agent, certificates, and a file of channels.
+fn folder(channels: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    // Nobody listens there: all of 127.0.0.0/8 is this machine's own.
+    fs::write(home.join("fleet.toml"), "schema = 1\n[[host]]\nname = \"app1\"\naddress = \"127.91.7.3\"\n")
+        .unwrap();
+    fs::write(
+        home.join("app1.toml"),
+        "schema = 1\nname = \"stop-app1\"\nhypothesis = \"It comes back.\"\nenvironment = \"prod\"\n[probes.buy]\n\
+         http.url = \"http://127.91.7.3/\"\nrate = 100\n[objectives.users]\nprobe = \"buy\"\ngood = \"90%\"\n\
+         [[attack]]\nname = \"stop\"\non = \"app1\"\nfault.service-stop = { service = \"checkout\" }\nhold = \"10m\"\n",
+    )
+    .unwrap();
+    fs::write(home.join("channels.toml"), format!("schema = 1\n{channels}")).unwrap();
+    fs::write(home.join("key"), format!("{KEY}\n")).unwrap();
+    for words in ["pki --dir pki init", "pki --dir pki issue person alice --role operator"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        assert!(firedrill(home, &words).output().unwrap().status.success());
+    }
+    folder
+}
+
+/// A folder with the channel `ops`: a webhook of that receiver.
+fn with_webhook(receiver: &Receiver) -> tempfile::TempDir {
+    let folder = folder(
+        "[channel.ops]\nwebhook = { url = { secret_file = \"url\" }, key = { secret_file = \"key\" } }\n",
+    );
+    fs::write(folder.path().join("url"), receiver.url(&format!("/{SECRET}"))).unwrap();
+    folder
+}
+
+fn firedrill(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    command.current_dir(folder).env_remove("FIREDRILL_FLEET").env_remove("FIREDRILL_PKI").args(words);
+    command.env("HOME", "/no/such").env("XDG_CONFIG_HOME", "/no/such");
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Starts the drill, which is refused, because its host has no agent.
+fn drill(folder: &Path) -> Child {
+    let words = "run app1.toml --fleet fleet.toml --pki pki --as alice --notify channels.toml";
+    let words: Vec<&str> = words.split(' ').collect();
+    firedrill(folder, &words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn list(folder: &Path) -> Vec<Value> {
+    let output = firedrill(folder, &["notify", "list", "--json"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
+}
+
+/// The states of all messages, by kind.
+fn states(folder: &Path) -> Vec<(String, String)> {
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    list(folder).iter().map(|one| (text(one, "what"), text(one, "state"))).collect()
+}
+
+/// Verifies a request as docs/channels.md says.
+fn is_signed(request: &Request) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
+    let signed = format!("{}.{}", request.headers["firedrill-time"], request.body);
+    let digits = request.headers["firedrill-signature"].strip_prefix("v1=").expect("version 1");
+    let signature: Vec<u8> =
+        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+    hmac::verify(&key, signed.as_bytes(), &signature).is_ok()
+}
+
+/// Fails if a file below a folder has a secret.
+fn no_secrets_in(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            no_secrets_in(&entry.path());
+        } else {
+            let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
+            assert!(!text.contains(SECRET) && !text.contains(KEY), "{}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn a_test_goes_the_whole_way_and_is_signed() {
+    let receiver = Receiver::start();
+    let folder = with_webhook(&receiver);
+    let output = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let request = receiver.next();
+    assert_eq!(request.event().1, "test");
+    assert_eq!(request.line, format!("POST /{SECRET} HTTP/1.1"));
+    assert!(is_signed(&request), "{request:?}");
+    let changed = Request { body: request.body.replace("nothing", "something"), ..request.clone() };
+    assert!(!is_signed(&changed));
+    let mut later = request.clone();
+    later.headers.insert("firedrill-time".to_owned(), "1".to_owned());
+    assert!(!is_signed(&later), "the time is signed, too");
+    assert_eq!(states(folder.path()), [("test".to_owned(), "delivered".to_owned())]);
+}
+
+#[test]
+fn redirects_are_not_followed_and_no_text_has_a_secret() {
+    let (receiver, elsewhere) = (Receiver::start(), Receiver::start());
+    let folder = with_webhook(&receiver);
+    receiver.answers(
+        &format!("307 Go\r\nLocation: {}", elsewhere.url("/")),
+        &format!("go from /{SECRET}, {KEY}"),
+    );
+    let output = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("status 307") && said(&output).contains("redirects are not followed"),
+        "{}",
+        said(&output)
+    );
+    assert!(elsewhere.is_quiet());
+    fs::remove_file(folder.path().join("key")).unwrap();
+    let unread = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
+    assert!(said(&unread).contains("`key` in file key cannot be used"), "{}", said(&unread));
+    let table = firedrill(folder.path(), &["notify", "list"]).output().unwrap();
+    for output in [output, unread, table] {
+        assert!(!said(&output).contains(SECRET) && !said(&output).contains(KEY), "{}", said(&output));
+    }
+    no_secrets_in(&folder.path().join("reports"));
+}
+
+#[test]
+fn each_kind_reaches_its_receiver() {
+    let http = Receiver::start();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (datagrams, stream) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+    let (base, key) = (http.url(""), "{ secret_file = \"key\" }");
+    let folder = folder(&format!(
+        "[channel.chat]\nslack.url = {{ secret_file = \"url\" }}\n[channel.changes]\npagerduty = {{ routing_key = {key}, url = \"{base}\" }}\n\
+         [channel.graphs]\ngrafana = {{ url = \"{base}\", token = {key} }}\n[channel.logs]\nsyslog.to = \"{datagrams}\"\n\
+         [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n"
+    ));
+    let home = folder.path();
+    fs::write(home.join("url"), http.url("/services/T/B/X")).unwrap();
+    let test = |channel: &str| {
+        let output = firedrill(home, &["notify", "test", channel]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{channel}: {}", said(&output));
+    };
+    let datagram = || {
+        let mut bytes = [0; 65_536];
+        let length = udp.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    test("chat");
+    let request = http.next();
+    assert_eq!(request.line, "POST /services/T/B/X HTTP/1.1");
+    assert!(
+        request.json()["text"].as_str().unwrap().starts_with("Firedrill: a test of the channel chat\nWhy: ")
+    );
+    test("changes");
+    let request = http.next();
+    assert_eq!(request.line, "POST /v2/change/enqueue HTTP/1.1");
+    assert_eq!(
+        (request.json()["routing_key"].as_str(), request.json()["payload"]["source"].as_str()),
+        (Some(KEY), Some("firedrill"))
+    );
+    test("graphs");
+    let request = http.next();
+    assert_eq!(
+        (request.line.as_str(), request.headers["authorization"].as_str()),
+        ("POST /api/annotations HTTP/1.1", format!("Bearer {KEY}").as_str())
+    );
+    test("logs");
+    let line = datagram();
+    assert!(
+        line.starts_with("<13>1 20") && line.contains(" test - Firedrill: a test of the channel logs"),
+        "{line}"
+    );
+    test("counters");
+    assert_eq!(datagram(), "firedrill.events:1|c|#what:test");
+    assert!(datagram().starts_with("_e{41,"), "an event");
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        tcp.accept().unwrap().0.read_to_string(&mut text).unwrap();
+        text
+    });
+    test("stream");
+    let text = reader.join().unwrap();
+    let (count, line) = text.split_once(' ').unwrap();
+    assert_eq!(count.parse(), Ok(line.len()), "{text}");
+    no_secrets_in(&home.join("reports"));
+}
+
+#[test]
+fn all_errors_of_a_file_are_told_at_once() {
+    let output = Command::new(env!("CARGO_BIN_EXE_firedrill"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["check", "tests/wrong/channels.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!("channels", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_channel_that_a_game_day_names_has_to_exist() {
+    let folder = folder("[channel.ops]\nsyslog.to = \"127.0.0.1:514\"\n");
+    let home = folder.path();
+    let day = |notify: &str| {
+        let text = format!(
+            "schema = 1\nname = \"day\"\nscenarios = [\"app1.toml\"]\nfleet = \"fleet.toml\"\nnotify = [\"{notify}\"]\n\
+                            schedule = {{ cron = \"0 14 * * *\", zone = \"UTC\" }}\n"
+        );
+        fs::write(home.join("day.toml"), text).unwrap();
+        firedrill(home, &["check", "day.toml"]).output().unwrap()
+    };
+    assert_eq!(day("ops").status.code(), Some(0), "{}", said(&day("ops")));
+    let wrong = day("opps");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        said(&wrong).contains("has no channel `opps`") && said(&wrong).contains("`ops`"),
+        "{}",
+        said(&wrong)
+    );
+    // A drill about which nobody would be told is not held.
+    let start = ["gameday", "start", "day.toml", "--now", "--pki", "pki", "--as", "alice"];
+    let started = firedrill(home, &start).output().unwrap();
+    assert_eq!(started.status.code(), Some(2), "{}", said(&started));
+    assert!(
+        said(&started).contains("is not held, nothing was touched: channels.toml has no channel `opps`"),
+        "{}",
+        said(&started)
+    );
+    fs::remove_file(home.join("channels.toml")).unwrap();
+    assert!(
+        said(&day("ops")).contains("the file of channels channels.toml could not be read"),
+        "{}",
+        said(&day("ops"))
+    );
+}

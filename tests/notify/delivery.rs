@@ -1,0 +1,155 @@
+//! Delivery: channels that are slow, down, or come back, and programs that are killed.
+
+use std::thread;
+
+use super::*;
+
+#[test]
+fn a_run_is_told_from_its_beginning_to_its_end() {
+    let receiver = Receiver::start();
+    let folder = with_webhook(&receiver);
+    let ended = drill(folder.path()).wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
+    let (started, last) = (receiver.next(), receiver.next());
+    assert!(is_signed(&started) && is_signed(&last));
+    let (started, last) = (started.json(), last.json());
+    assert_eq!((started["what"].as_str(), last["what"].as_str()), (Some("started"), Some("ended")));
+    assert_eq!((started["hosts"][0].as_str(), started["environment"].as_str()), (Some("app1"), Some("prod")));
+    let run = started["run"].as_str().unwrap();
+    assert_eq!(
+        started["stop"].as_str(),
+        Some(format!("firedrill undo --run {run} --fleet fleet.toml").as_str())
+    );
+    assert!(started["until"].as_str().is_some());
+    assert_eq!((last["result"].as_str(), &last["begun"]["id"]), (Some("refused"), &started["id"]));
+    assert!(last["why"].as_str().unwrap().contains("127.91.7.3"), "{last}");
+    assert!(last.get("stop").is_none(), "there is nothing to stop");
+    assert!(receiver.is_quiet());
+    no_secrets_in(&folder.path().join("reports"));
+}
+
+#[test]
+fn a_channel_that_does_not_answer_holds_up_no_run() {
+    let receiver = Receiver::start();
+    receiver.holds();
+    let folder = with_webhook(&receiver);
+    let child = drill(folder.path());
+    let first = receiver.next();
+    assert_eq!(first.event().1, "started");
+    // The run ends and is judged while the channel still holds the first message.
+    let reports = folder.path().join("reports");
+    let is_judged = || {
+        let runs = fs::read_dir(&reports).unwrap().map(|entry| entry.unwrap().path());
+        runs.into_iter().any(|run| run.join("junit.xml").is_file())
+    };
+    while !is_judged() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(receiver.is_quiet(), "one message of a channel at a time");
+    receiver.answers("200 OK", "ok");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4), "as without channels: {}", said(&ended));
+    assert_eq!(receiver.next().event().1, "ended");
+    assert!(receiver.is_quiet(), "nothing twice");
+}
+
+#[test]
+fn what_a_killed_program_was_sending_is_sent_later_with_the_same_id() {
+    let receiver = Receiver::start();
+    receiver.holds();
+    let folder = with_webhook(&receiver);
+    let mut child = drill(folder.path());
+    let first = receiver.next();
+    // Both messages are written: the first is being sent, the second waits behind it.
+    while states(folder.path()).len() < 2 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let waits = |what: &str| (what.to_owned(), "pending".to_owned());
+    assert_eq!(states(folder.path()), [waits("started"), waits("ended")]);
+    receiver.answers("200 OK", "ok");
+    let deliver = || firedrill(folder.path(), &["notify", "deliver"]).output().unwrap();
+    let delivered = deliver();
+    assert_eq!(delivered.status.code(), Some(0), "{}", said(&delivered));
+    let again = receiver.next();
+    assert_eq!(again.event(), first.event());
+    assert!(is_signed(&again));
+    assert_eq!(receiver.next().event().1, "ended");
+    assert!(said(&deliver()).contains("nothing waits"), "it is delivered once");
+    assert!(receiver.is_quiet());
+    assert!(list(folder.path()).iter().all(|one| one["state"] == "delivered"));
+}
+
+#[test]
+fn a_channel_that_comes_back_gets_everything_in_order() {
+    let receiver = Receiver::start();
+    receiver.answers_next("503 Down", "try later");
+    let folder = with_webhook(&receiver);
+    let child = drill(folder.path());
+    let first = receiver.next();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
+    assert_eq!(receiver.next().event(), first.event(), "the same message again");
+    assert_eq!(receiver.next().event().1, "ended");
+    assert!(receiver.is_quiet());
+}
+
+#[test]
+fn what_cannot_succeed_is_given_up_and_what_may_is_kept() {
+    let receiver = Receiver::start();
+    let folder = with_webhook(&receiver);
+    receiver.answers("404 Gone", "no such hook");
+    let ended = drill(folder.path()).wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
+    let all = list(folder.path());
+    assert!(
+        all.iter().all(|one| one["state"] == "given-up" && one["why"] == "status 404: no such hook"),
+        "{all:?}"
+    );
+    assert_eq!(
+        (receiver.next().event().1, receiver.next().event().1),
+        ("started".to_owned(), "ended".to_owned())
+    );
+    assert!(receiver.is_quiet(), "each was tried once");
+    // A server that asks for more time gets it: the program does not wait for that long, and the messages stay.
+    receiver.answers("429 Slow\r\nRetry-After: 600", "");
+    let ended = drill(folder.path()).wait_with_output().unwrap();
+    assert!(said(&ended).contains("2 messages for channels are not delivered yet"), "{}", said(&ended));
+    receiver.next();
+    assert!(receiver.is_quiet(), "it was tried once");
+    receiver.answers("200 OK", "");
+    let delivered = firedrill(folder.path(), &["notify", "deliver"]).output().unwrap();
+    assert_eq!(delivered.status.code(), Some(0), "{}", said(&delivered));
+}
+
+#[test]
+fn a_game_day_is_told_with_its_runs_and_a_skip() {
+    let receiver = Receiver::start();
+    let folder = with_webhook(&receiver);
+    let home = folder.path();
+    fs::write(
+        home.join("day.toml"),
+        "schema = 1\nname = \"day\"\nscenarios = [\"app1.toml\"]\nfleet = \"fleet.toml\"\nnotify = [\"ops\"]\n\
+         schedule = { once = \"2099-12-04T14:00\", zone = \"UTC\" }\n",
+    )
+    .unwrap();
+    let day = |verb: &str, which: &[&str]| {
+        let words = ["gameday", verb, "day.toml", "--pki", "pki", "--as", "alice"];
+        firedrill(home, &[&words, which].concat()).output().unwrap()
+    };
+    let started = day("start", &["--now"]);
+    assert_eq!(started.status.code(), Some(4), "{}", said(&started));
+    let told: Vec<(String, String)> = (0..4).map(|_| receiver.next().event()).collect();
+    let whose: Vec<(bool, &str)> =
+        told.iter().map(|(id, what)| (id.starts_with("gameday/day/by-hand-"), what.as_str())).collect();
+    assert_eq!(whose, [(true, "started"), (false, "started"), (false, "ended"), (true, "ended")]);
+    let skipped = day("skip", &["--slot", "2099-12-04T14:00", "--why", "freeze"]);
+    assert_eq!(skipped.status.code(), Some(0), "{}", said(&skipped));
+    let skip = receiver.next().json();
+    assert_eq!(
+        (skip["what"].as_str(), skip["why"].as_str()),
+        (Some("skipped"), Some("skipped by alice: freeze"))
+    );
+    assert!(receiver.is_quiet());
+}

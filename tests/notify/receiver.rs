@@ -1,0 +1,137 @@
+//! A receiver of HTTP requests that answers as it is told.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex,
+        mpsc::{Receiver as Queue, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+/// The longest time for which something is waited for that has to come.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Request {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The event's id and its kind.
+    pub(crate) fn event(&self) -> (String, String) {
+        let json = self.json();
+        assert_eq!(json["id"].as_str(), Some(self.headers["firedrill-event"].as_str()));
+        (json["id"].as_str().unwrap().to_owned(), json["what"].as_str().unwrap().to_owned())
+    }
+}
+
+/// A status line with headers, and a body.
+type Answer = (String, String);
+
+/// The answers.
+#[derive(Default)]
+struct Answers {
+    /// Those to the next requests.
+    next: VecDeque<Answer>,
+    /// That to all others. None holds requests without an answer.
+    others: Option<Answer>,
+}
+
+pub(crate) struct Receiver {
+    port: u16,
+    answer: Arc<(Mutex<Answers>, Condvar)>,
+    came: Queue<Request>,
+}
+
+impl Receiver {
+    /// Listens, and answers each request with 200.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer: Arc<(Mutex<Answers>, Condvar)> = Arc::default();
+        let (tell, came) = channel();
+        let own = Arc::clone(&answer);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (answer, tell) = (Arc::clone(&own), tell.clone());
+                thread::spawn(move || serve(stream, &answer, &tell));
+            }
+        });
+        let receiver = Self { port, answer, came };
+        receiver.answers("200 OK", "ok");
+        receiver
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Answers so from now on, also the requests that are held.
+    pub(crate) fn answers(&self, head: &str, body: &str) {
+        self.answer.0.lock().unwrap().others = Some((head.to_owned(), body.to_owned()));
+        self.answer.1.notify_all();
+    }
+
+    /// Holds requests from now on.
+    pub(crate) fn holds(&self) {
+        self.answer.0.lock().unwrap().others = None;
+    }
+
+    /// Answers the next request so, and those after it as before.
+    pub(crate) fn answers_next(&self, head: &str, body: &str) {
+        self.answer.0.lock().unwrap().next.push_back((head.to_owned(), body.to_owned()));
+    }
+
+    /// Waits for the next request.
+    pub(crate) fn next(&self) -> Request {
+        self.came.recv_timeout(LONG).expect("a request")
+    }
+
+    /// Whether no request came that nobody has waited for. All that could send have ended.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.came.try_recv().is_err()
+    }
+}
+
+fn serve(stream: TcpStream, (answers, told): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
+    let mut lines = BufReader::new(&stream);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let mut head = head.into_iter();
+    let line = head.next().unwrap_or_default();
+    let headers: BTreeMap<String, String> = head
+        .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())))
+        .collect();
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).unwrap();
+    let body = String::from_utf8(body).unwrap();
+    let _unheard = tell.send(Request { line, headers, body });
+    let held = answers.lock().unwrap();
+    let mut answers = told.wait_while(held, |all| all.next.is_empty() && all.others.is_none()).unwrap();
+    let (head, body) = answers.next.pop_front().or_else(|| answers.others.clone()).unwrap();
+    drop(answers);
+    let text =
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let _gone = (&stream).write_all(text.as_bytes());
+}
