@@ -110,6 +110,7 @@ pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
 pub use socket::{Halted, Notified, UndoNotice, halt, notify};
+pub(crate) use sources::asked;
 
 use crate::{
     log::{Event, Outcome, RunOutcome},

@@ -14,9 +14,9 @@ use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZoneDatabase};
 
 use crate::{
     alike,
-    diagnostic::{JsonProblem, Place, Problem, Report, Sink, plural, suggest},
+    diagnostic::{JsonProblem, Place, Problem, Report, Severity, Sink, plural, suggest},
     fleet::FleetSource,
-    plan::{Inspection, inspect_as, print},
+    plan::{Inspection, inspect_as, print, refuse_lacking},
 };
 
 /// Width of text without a terminal.
@@ -85,6 +85,10 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
             ));
         }
         drills.push(found);
+    }
+    // Game days may be started on another machine.
+    for source in gameday.iter().flat_map(Gameday::sources) {
+        refuse_lacking(&source, Severity::Warning, &mut sink);
     }
     Draft { gameday, sink, drills }
 }

@@ -2,6 +2,7 @@
 
 mod agree;
 pub(super) mod held;
+mod incident;
 mod list;
 mod promotion;
 mod show;

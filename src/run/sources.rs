@@ -11,6 +11,7 @@ use std::time::Duration;
 use firedrill_sources::Asker;
 use futures_util::future::join_all;
 
+pub(crate) use self::alert::asked;
 use self::{alert::Watch, poll::Poll};
 pub(super) use self::{ears::Ears, seen::Seen};
 use super::{facts::Facts, input::Input, tasks::Tasks};
@@ -19,9 +20,7 @@ use crate::plan::{
     model::{Metric, Source},
 };
 
-/// Times that an alert is asked for before any harm, until there is an answer.
-const TRIES: usize = 4;
-/// Time between two questions before any harm.
+/// Time between two questions for a metric before any harm.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Makes the questions of a plan.
@@ -57,7 +56,8 @@ fn asker(source: Option<&Source>, objective: &str, name: &str) -> Result<Asker, 
 /// Asks every source for every metric and every alert. The error names each objective that cannot be measured; then no attack runs.
 pub(super) async fn answer(facts: &Facts, ears: &Ears) -> Result<(), String> {
     let metrics = join_all(polls(facts, ears)?.into_iter().map(first));
-    let alerts = join_all(watches(facts)?.into_iter().map(first_of_alert));
+    let watches = watches(facts)?;
+    let alerts = join_all(watches.iter().map(Watch::trial));
     let (metrics, alerts) = tokio::join!(metrics, alerts);
     let failed: Vec<String> = metrics.into_iter().chain(alerts).flatten().collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
@@ -73,16 +73,6 @@ async fn first(mut poll: Poll) -> Option<String> {
     }
     let Metric { name, source, .. } = poll.metric();
     Some(format!("objective {name} cannot be measured: source {source}: {why}"))
-}
-
-/// Asks for an alert until there is an answer. Returns the reason why there is none.
-async fn first_of_alert(mut watch: Watch) -> Option<String> {
-    let mut why = watch.trial().await?;
-    for _ in 1..TRIES {
-        tokio::time::sleep(BETWEEN).await;
-        why = watch.trial().await?;
-    }
-    Some(why)
 }
 
 /// Begins to ask for every metric and every alert.

@@ -173,3 +173,102 @@ fn a_start_before_its_time_that_is_refused_leaves_the_slot_open() {
     );
     assert_eq!(records(folder).len(), 0);
 }
+
+/// A source of alerts that answers each request with a text, in which `{sent}` becomes the request's token. `None` leaves without an answer.
+fn source(answer: Option<&'static str>) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut bytes = [0; 8192];
+            let read = stream.read(&mut bytes).unwrap_or(0);
+            let request = String::from_utf8_lossy(&bytes[..read]).into_owned();
+            let Some(answer) = answer else { continue };
+            let sent = request.lines().find_map(|line| {
+                line.to_lowercase().split_once("authorization: bearer ").map(|(_, token)| token.to_owned())
+            });
+            let body = answer.replace("{sent}", &sent.unwrap_or_default());
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    url
+}
+
+/// An answer of an Alertmanager with one alert, about which a silence keeps people from being told.
+const SILENCED: &str = r#"[{"labels":{"alertname":"CheckoutDown","severity":"page","zone":"a"},"fingerprint":"1",
+"startsAt":"2026-12-04T12:40:00.5Z","endsAt":"2036-12-04T14:00:00Z","status":{"state":"suppressed","silencedBy":["s1"]}}]"#;
+
+/// A folder whose game day asks that source, on hosts where no agent is.
+fn during(answer: Option<&'static str>) -> tempfile::TempDir {
+    let url = source(answer);
+    let made = folder(&format!(
+        "skip_if = [{{ alert = {{ source = \"am\", name = \"CheckoutDown\", labels = {{ severity = \"page\" }} }} }}]\n\
+         [sources.am]\nalertmanager = {{ url = \"{url}\", bearer = {{ secret_file = \"token\" }} }}\n"
+    ));
+    let home = made.path();
+    fs::write(home.join("token"), "s3cret-t0ken\n").unwrap();
+    let day = home.join("gamedays/day.toml");
+    let token = home.join("token").display().to_string();
+    fs::write(&day, fs::read_to_string(&day).unwrap().replace("\"token\"", &format!("{token:?}"))).unwrap();
+    let fleet = fs::read_to_string(home.join("fleet.toml")).unwrap();
+    fs::write(home.join("fleet.toml"), fleet.replace("10.9.0.", "127.9.0.")).unwrap();
+    made
+}
+
+#[test]
+fn during_an_incident_nothing_starts_also_if_nobody_is_told_of_it() {
+    let folder = during(Some(SILENCED));
+    let folder = folder.path();
+    let why = refused(folder);
+    let alert = "CheckoutDown {severity=\"page\", zone=\"a\"} since 2026-12-04T12:40:00Z, silenced (silence s1) (source am)";
+    assert_eq!(why, format!("an incident is running: {alert}"));
+    let records = records(folder);
+    assert_eq!(records[0]["reason"], "incident");
+    assert_eq!(records[0]["lines"][0]["firing"][0]["since"], "2026-12-04T12:40:00Z");
+    assert!(out(&at(folder, &["gameday", "held"])).contains(&why));
+    let shown = out(&at(folder, &["gameday", "show", "gamedays/day.toml"]));
+    assert!(
+        shown.contains("not held while the alert CheckoutDown {severity=\"page\"} fires (source am"),
+        "{shown}"
+    );
+    assert!(shown.contains(&format!("not held: {why}")), "{shown}");
+    let despite = day(folder, "alice", "start", &["--now", "--incident-unknown"]);
+    assert_eq!(despite.status.code(), Some(4), "{}", err(&despite));
+    assert!(err(&despite).contains(alert), "{}", err(&despite));
+}
+
+#[test]
+fn if_nobody_knows_of_an_incident_only_a_person_who_says_so_starts_it() {
+    for (answer, told) in
+        [(None, "source am: "), (Some("who is {sent}?"), "not that of an Alertmanager: who is ")]
+    {
+        let folder = during(answer);
+        let folder = folder.path();
+        let why = refused(folder);
+        assert!(
+            why.starts_with("nobody knows whether an incident is running: source am: ") && why.contains(told),
+            "{why}"
+        );
+        assert_eq!(records(folder)[0]["reason"], "unasked");
+        let started = day(folder, "alice", "start", &["--now", "--incident-unknown"]);
+        assert_eq!(started.status.code(), Some(4), "no agent is there: {}", err(&started));
+        let records = records(folder);
+        let begun = &records[0]["lines"][0];
+        assert_eq!(begun["event"], "begun");
+        assert!(begun["unasked"][0].as_str().unwrap().contains(told), "{begun}");
+        for text in [format!("{records:?}"), err(&started)] {
+            assert!(!text.contains("s3cret-t0ken"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn without_an_incident_it_starts() {
+    let folder = during(Some("[]"));
+    let started = day(folder.path(), "alice", "start", &["--now"]);
+    let records = records(folder.path());
+    assert_eq!(records[0]["lines"][0]["event"], "begun", "{}", err(&started));
+    assert!(records[0]["lines"][0].get("unasked").is_none(), "{records:?}");
+}

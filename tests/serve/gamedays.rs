@@ -358,3 +358,36 @@ fn people_agree_and_skip_on_the_calendar() {
         assert!(audit.contains(told), "{told}: {audit}");
     }
 }
+
+#[test]
+fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
+    use std::io::{Read as _, Write as _};
+    let alerts = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", alerts.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in alerts.incoming().flatten() {
+            let _ = stream.read(&mut [0; 8192]);
+            let body = r#"[{"labels":{"alertname":"Down","zone":"a"},"fingerprint":"1","startsAt":"2026-12-04T12:40:00Z","status":{"state":"active"}}]"#;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    let skip = "skip_if = [{ alert = { source = \"am\", name = \"Down\" } }]";
+    gameday(folder, "due", &format!("{}\n{skip}\nsources.am.alertmanager.url = \"{url}\"", once(&slot)));
+    looked(folder, Timestamp::now());
+    let room = starts(folder);
+    let record = record(folder, "due", &slot);
+    assert!(
+        record.contains("\"reason\":\"incident\"") && record.contains("2026-12-04T12:40:00Z"),
+        "{record}"
+    );
+    let page = room.get("/calendar", &room.login(&room.link)).text();
+    assert!(
+        page.contains(
+            "not held: an incident is running: Down {zone=&quot;a&quot;} since 2026-12-04T12:40:00Z"
+        ),
+        "{page}"
+    );
+}

@@ -29,6 +29,10 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         let at = SystemTime::now() - Duration::from_secs(age * 86_400);
         fs::File::open(file).unwrap().set_modified(at).unwrap();
     }
+    let skipped = folder.join("reports/.gamedays/monday/2026-11-23T14:00");
+    fs::create_dir_all(&skipped).unwrap();
+    let line = r#"{"v":1,"at":"2026-11-23T14:00:00.100Z","event":"not-held","why":"an incident is running: Down","reason":"incident"}"#;
+    fs::write(skipped.join("record.jsonl"), format!("{line}\n")).unwrap();
     fs::write(folder.join("reports/.gamedays/.looked"), "2026-11-27T14:02:00Z").unwrap();
     let root = env!("CARGO_MANIFEST_DIR");
     let day = format!(
@@ -50,6 +54,8 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         "firedrill_faults_in_force{} 0",
         "firedrill_scenario_last_exit_code{scenario=\"demo\",environment=\"demo\"} 0",
         "firedrill_gameday_last{gameday=\"friday\",state=\"missed\"} 1",
+        "firedrill_gameday_last{gameday=\"monday\",state=\"not-held\"} 1",
+        "firedrill_gameday_last_not_held{gameday=\"monday\",reason=\"incident\"} 1",
         "firedrill_schedule_last_look_timestamp_seconds{} 1795788120",
     ] {
         assert!(text.lines().any(|one| one.starts_with(line)), "{line}:\n{text}");
@@ -59,6 +65,7 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         .find(|line| line.starts_with("firedrill_gameday_next_start_timestamp_seconds{gameday=\"daily\"}"));
     let next = next.unwrap().rsplit(' ').next().unwrap().trim_end_matches(".0").parse::<u64>().unwrap();
     assert_eq!(next % 86_400, 14 * 3600, "{text}");
+    assert!(!text.contains("last_not_held{gameday=\"friday\""), "it was missed:\n{text}");
     assert!(!text.contains("firedrill_gameday_last_exit_code"), "the last start did not end:\n{text}");
     for path in ["/", "/runs", "/calendar", "/audit", "/login"] {
         assert_eq!(metrics(path).status, 404, "{path} is no page there");

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_plan::{diagnostic::Spot, scenario::source::Source};
 use firedrill_wire::Span;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::entry::ScenarioEntry;
+
+/// Returns the schema of the table of sources without the keys of sources. They are those of scenarios.
+fn named(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
 
 /// A game day: which scenarios are run on which fleet, when, and who takes part.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -49,6 +55,34 @@ pub struct GamedayFile {
     /// The promotion: a run in another environment that must have held before.
     #[serde(default)]
     pub requires: Option<Requires>,
+    /// The conditions under which it is not held, because an incident is running. They are asked at the start.
+    #[serde(default)]
+    pub skip_if: Vec<SkipIf>,
+    /// Systems that are asked for alerts, by name, with the keys that sources of scenarios have.
+    #[serde(default)]
+    #[schemars(schema_with = "named")]
+    pub sources: BTreeMap<String, Source>,
+}
+
+/// A condition under which a game day is not held.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SkipIf {
+    /// An alert that fires, whether or not somebody is told of it.
+    pub alert: RunningAlert,
+}
+
+/// An alert of a running incident.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunningAlert {
+    /// The source, by name.
+    pub source: Spot<String>,
+    /// The alert's name, as in an objective of a scenario.
+    pub name: Spot<String>,
+    /// Labels that it must have, each with exactly that value.
+    #[serde(default)]
+    pub labels: BTreeMap<String, Spot<String>>,
 }
 
 impl GamedayFile {

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use firedrill_plan::diagnostic::{Item, Place};
+use firedrill_plan::{
+    diagnostic::{Item, Place},
+    scenario::source::Source,
+};
+use firedrill_sources::{AlertQuery, SourceKind};
 use firedrill_wire::Span;
 
 use crate::{
@@ -38,9 +42,24 @@ pub struct Gameday {
     pub go_no_go: Option<GoNoGo>,
     /// The run that must have held before.
     pub requires: Option<Requires>,
-    /// The text of its file.
+    /// The alerts of incidents during which it is not held.
+    pub skip_if: Vec<Incident>,
+    /// The text of its file, in which secrets are covered.
     pub text: Arc<str>,
     pub(crate) item: Item<GamedayFile>,
+}
+
+/// An alert of an incident, and the system that is asked for it.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// The name of the source.
+    pub source: String,
+    /// The source.
+    pub kind: SourceKind,
+    /// A question that takes longer has no answer.
+    pub timeout: Span,
+    /// The alert.
+    pub query: AlertQuery,
 }
 
 /// A scenario of a game day.
@@ -62,6 +81,11 @@ impl Gameday {
             .iter()
             .find(|closed| closed.covers(slot, self.schedule.zone()))
             .map(|closed| closed.why.as_str())
+    }
+
+    /// Returns its sources.
+    pub fn sources(&self) -> impl Iterator<Item = Item<Source>> + '_ {
+        sources(&self.item)
     }
 
     /// Returns the place of its schedule.
@@ -87,4 +111,10 @@ impl Gameday {
     pub fn place_of_name(&self) -> Place {
         self.item.place_at(&["name"], false)
     }
+}
+
+/// Returns the sources of a file.
+pub(crate) fn sources(item: &Item<GamedayFile>) -> impl Iterator<Item = Item<Source>> + '_ {
+    let all = item.value.sources.iter();
+    all.map(|(name, source)| item.part(&["sources", name], source.clone()))
 }

@@ -24,11 +24,14 @@ mod times;
 pub use closed::{Closed, Span as ClosedSpan};
 pub use entry::{ScenarioEntry, Seed};
 pub use file::{GamedayFile, GoNoGo, Requires};
-pub use gameday::{Drill, Gameday};
+pub use gameday::{Drill, Gameday, Incident};
 pub use read::{is_gameday, read};
 pub use schedule::{Schedule, Slot};
 pub use times::zones;
 
+use std::collections::BTreeMap;
+
+use firedrill_plan::scenario::source::Source;
 use serde_json::Value;
 
 /// The game day whose parts are the examples on the reference page.
@@ -40,6 +43,19 @@ pub const SCHEDULES: &str = include_str!("reference/schedules.toml");
 /// Returns the JSON Schema of game days (draft 2020-12).
 #[must_use]
 pub fn schema() -> Value {
+    let mut schema = own_schema();
+    let sources = schemars::schema_for!(BTreeMap<String, Source>).to_value();
+    schema["properties"]["sources"]["additionalProperties"] = sources["additionalProperties"].clone();
+    let definitions = sources["$defs"].as_object().cloned().unwrap_or_default();
+    if let Some(all) = schema["$defs"].as_object_mut() {
+        all.extend(definitions);
+    }
+    schema
+}
+
+/// Returns the JSON Schema of game days without the keys of sources, which are those of scenarios and stand on their page.
+#[must_use]
+pub fn own_schema() -> Value {
     let mut schema = schemars::schema_for!(GamedayFile).to_value();
     firedrill_plan::scenario::set_schema_title(&mut schema, "Firedrill game day");
     schema
@@ -49,5 +65,5 @@ pub fn schema() -> Value {
 #[must_use]
 pub fn page() -> String {
     let examples = format!("{EXAMPLE}\n{SCHEDULES}");
-    firedrill_plan::reference::page(&schema(), &examples, include_str!("reference/gameday.md"))
+    firedrill_plan::reference::page(&own_schema(), &examples, include_str!("reference/gameday.md"))
 }

@@ -1,5 +1,6 @@
 //! Reads a game day and reports all errors in it that need neither its scenarios nor its fleet.
 
+mod incidents;
 mod people;
 mod when;
 
@@ -23,7 +24,7 @@ use crate::{
 /// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
-const OWN_KEYS: [&str; 10] = [
+const OWN_KEYS: [&str; 11] = [
     "scenarios",
     "fleet",
     "schedule",
@@ -34,9 +35,10 @@ const OWN_KEYS: [&str; 10] = [
     "roles",
     "go_no_go",
     "requires",
+    "skip_if",
 ];
 /// The other keys at the top of a game day.
-const SHARED_KEYS: [&str; 2] = ["schema", "name"];
+const SHARED_KEYS: [&str; 3] = ["schema", "name", "sources"];
 
 /// Whether a file is a game day: it has tables that only game days have, and none that only scenarios or fleets have.
 #[must_use]
@@ -66,6 +68,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
     reader.roles();
     reader.go_no_go();
     reader.requires();
+    let skip_if = reader.skip_if();
     let schedule = schedule?;
     reader.is_due(&schedule, &closed, now);
     if item.broken || sink.errors() > before {
@@ -85,6 +88,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
         roles: file.roles,
         go_no_go: file.go_no_go,
         requires: file.requires,
+        skip_if,
         text: read.text,
         item,
     })

@@ -16,7 +16,7 @@ use std::{
 use firedrill_wire::text::{NAME_MOST, clean};
 
 pub use agreed::{Agreement, Go, agree, agreed_by, agreements, go};
-pub use line::{Event, Line};
+pub use line::{Event, Firing, Line, Reason};
 pub use read::{Record, State, all, of_slot};
 pub use write::{NotClaimed, Writer};
 

@@ -20,4 +20,5 @@ mod timing;
 
 pub use load::{Inspection, Options, inspect, inspect_as, load, load_as};
 pub use model::Plan;
-pub use refuse::left_out;
+pub use refuse::{AskedAlert, left_out, refuse_asked, refuse_lacking, refuse_source, refuse_unknown};
+pub use resolve::fleet_addresses;

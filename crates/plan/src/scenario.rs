@@ -10,7 +10,7 @@ mod decode;
 mod duplicate;
 pub(crate) mod flaws;
 pub mod guard;
-mod hidden;
+pub(crate) mod hidden;
 pub mod log;
 pub mod metric;
 pub mod objective;

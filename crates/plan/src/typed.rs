@@ -12,7 +12,7 @@ use toml::{
 
 use crate::{
     diagnostic::{FileId, Item, Place, Problem, Sink},
-    scenario::{flaws, reading},
+    scenario::{flaws, hidden, reading},
 };
 
 /// Maximum size of a file, in bytes.
@@ -21,7 +21,7 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// A file that was read.
 #[derive(Clone, Debug)]
 pub struct TypedFile<T> {
-    /// Its text.
+    /// Its text, in which secrets are covered.
     pub text: Arc<str>,
     /// Its index among the files of the sink.
     pub id: FileId,
@@ -47,6 +47,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, what: &str, sink: &mut Sink) -> Op
         sink.push(problem.help(text::MARK_HELP));
     }
     let (table, whole) = reading::table(&text, id, sink);
+    hidden::note(id, &text, &table, whole, sink);
     let known = whole && version_is_known(id, table.get_ref(), what, sink);
     let item = known.then(|| {
         flaws::refuse(table.get_ref(), id, sink);
@@ -55,7 +56,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, what: &str, sink: &mut Sink) -> Op
         reading::item(&root, what, 0..0, id, what, sink)
     });
     let item = item.flatten();
-    Some(TypedFile { text: Arc::clone(&text), id, item })
+    Some(TypedFile { text: sink.covered(id), id, item })
 }
 
 fn version_is_known(file: FileId, table: &DeTable<'_>, what: &str, sink: &mut Sink) -> bool {

@@ -104,12 +104,20 @@ fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     );
     let exit =
         all.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
+    let reason = all.add(
+        "gameday_last_not_held",
+        "1 if the last start of a game day was not held; the reason is closed, skipped, no-go, promotion, busy, incident, unasked or other",
+        None,
+    );
     let held = app.outside.held().map_err(|why| Answer::failed(&std::io::Error::other(why)))?;
     let mut seen = HashSet::new();
     for one in &held {
         if seen.insert(&one.gameday) {
             state.set(&[("gameday", &one.gameday), ("state", one.state)], 1.0);
             exit.set_known(&[("gameday", &one.gameday)], one.exit.map(f64::from));
+            if let Some(word) = one.reason {
+                reason.set(&[("gameday", &one.gameday), ("reason", word)], 1.0);
+            }
         }
     }
     let look = all.add(

@@ -63,6 +63,8 @@ pub struct HeldSlot {
     pub told: String,
     /// Its state in a word: `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
     pub state: &'static str,
+    /// The kind of the reason in a word, if it was not held.
+    pub reason: Option<&'static str>,
     /// Its exit code, if it has ended.
     pub exit: Option<u8>,
     /// The folders of its runs.

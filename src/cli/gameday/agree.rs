@@ -97,7 +97,7 @@ pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     };
     let skipped = Event::skipped(identity.name(), args.why.as_deref().unwrap_or_default());
     let why = match &skipped {
-        Event::NotHeld { why } => why.clone(),
+        Event::NotHeld { why, .. } => why.clone(),
         _ => String::new(),
     };
     record.write(now, skipped).wrap(format!("the record {} cannot be written", record.path().display()))?;

@@ -22,6 +22,9 @@ struct JsonRecord<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    /// The kind of the reason why it was not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit: Option<u8>,
     runs: Vec<&'a str>,
@@ -82,6 +85,7 @@ fn for_machines(record: &Record) -> JsonRecord<'_> {
         at: record.at(),
         state: words(record).0,
         why: record.why(),
+        reason: record.reason().map(record::Reason::word),
         exit: record.exit(),
         runs: record.runs().collect(),
         lines: &record.lines,

@@ -2,15 +2,18 @@
 
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
-use firedrill_gameday::{Gameday, Requires, Slot, promotion::Run};
+use firedrill_gameday::{Gameday, Requires, Slot, promotion::Run, record};
 use jiff::{SignedDuration, Timestamp};
 
-use super::promotion::{promoted, runs};
+use super::{
+    held::words,
+    promotion::{promoted, runs},
+};
 use crate::{
     alike,
     cli::{
         days::{self, Day, local},
-        failure::Result,
+        failure::{Result, Wrap as _},
         output::table,
         slots::{From, cells},
     },
@@ -23,6 +26,8 @@ use crate::{
 const CLOCKS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Number of slots among which the next one that is held is looked for.
 const LOOKED_AT: usize = 2000;
+/// Number of records of all game days among which the last start is looked for.
+const RECORDS: usize = 1000;
 
 /// Runs the command.
 pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Result<Exit> {
@@ -40,7 +45,8 @@ pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Resul
         None => Vec::new(),
     };
     let now = from.moment(gameday.schedule.zone());
-    let text = text(day, gameday, now, next, &runs);
+    let mut text = text(day, gameday, now, next, &runs);
+    last(&mut text, gameday, reports)?;
     outln!("{}", text.trim_end());
     Ok(exit)
 }
@@ -67,6 +73,7 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
             let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, held.as_ref(), runs));
         }
     }
+    incidents(&mut out, gameday);
     let (total, longest) = (days::total(&day.drills), days::longest(&day.drills));
     let _ = writeln!(out, "  takes {total} if all settles at once, and up to {longest}");
     let _ = writeln!(out, "\nwhen");
@@ -104,6 +111,28 @@ fn who(out: &mut String, gameday: &Gameday) {
     }
     if !gameday.notify.is_empty() {
         let _ = writeln!(out, "  told: {} of {}", gameday.notify.join(", "), gameday.channels.display());
+    }
+}
+
+/// Writes how the last start ended that has a record.
+fn last(out: &mut String, gameday: &Gameday, reports: &Path) -> Result<()> {
+    let all = record::all(reports, RECORDS)
+        .wrap(format!("the records of game days in {} cannot be read", reports.display()))?;
+    if let Some(record) = all.iter().find(|record| record.gameday == gameday.name) {
+        let _ = writeln!(out, "\nlast start, {}\n  {}", record.slot, words(record).1);
+    }
+    Ok(())
+}
+
+/// Writes the alerts during which it is not held.
+fn incidents(out: &mut String, gameday: &Gameday) {
+    for incident in &gameday.skip_if {
+        let (alert, source, kind) = (incident.query.words(), &incident.source, incident.kind.name());
+        let _ = writeln!(
+            out,
+            "  not held while the alert {alert} fires (source {source}, {kind}: {})",
+            incident.kind.place()
+        );
     }
 }
 

@@ -9,11 +9,13 @@ use std::{
 
 use firedrill_gameday::{
     Gameday,
-    record::{self, Event, NotClaimed, Writer},
+    record::{self, Event, Firing, NotClaimed, Reason, Writer},
 };
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
 use super::{
+    incident,
     promotion::{promoted, runs},
     which::{Which, WhichArgs, gameday},
 };
@@ -41,9 +43,10 @@ use crate::{
   firedrill gameday start gamedays/friday.toml --slot 2026-12-04T14:00
   firedrill gameday start gamedays/friday.toml --now
   firedrill gameday start gamedays/friday.toml --now --approve approval-bob.json
+  firedrill gameday start gamedays/friday.toml --now --incident-unknown
 
 Nothing starts unless the day is open (`not_on`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
-held where it has to (`requires`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
+held where it has to (`requires`), no alert of an incident fires (`skip_if`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
 starts slots at their time. A scenario that a person stops, or that leaves something behind, is the last.
 
 Exit codes: those of `firedrill run`, the worst of all scenarios; 4 also if the game day was not held.")]
@@ -59,6 +62,9 @@ pub(super) struct Args {
     /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
+    /// Start although a source of `skip_if` cannot be asked, so that nobody knows whether an incident is running
+    #[arg(long)]
+    incident_unknown: bool,
     /// Run on the hosts of a lab that was started with `firedrill lab up`, in place of the game day's fleet
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab")]
@@ -68,12 +74,15 @@ pub(super) struct Args {
 /// The reason why a game day is not held, and the exit code.
 struct NotHeld {
     why: String,
+    reason: Reason,
+    /// The alerts of an incident that is running.
+    firing: Vec<Firing>,
     exit: Exit,
 }
 
 impl NotHeld {
-    const fn refused(why: String) -> Self {
-        Self { why, exit: Exit::Refused }
+    const fn refused(reason: Reason, why: String) -> Self {
+        Self { why, reason, firing: Vec::new(), exit: Exit::Refused }
     }
 }
 
@@ -85,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     which.in_reach(now)?;
     let (words, slot) = (which.words(&gameday), which.recorded_as());
     let ready = ready(args, &gameday, &which, now);
-    if let Err(NotHeld { why, exit }) = &ready
+    if let Err(NotHeld { why, exit, .. }) = &ready
         && now < which.slot.starts().timestamp()
     {
         errln!("{words} does not start yet, nothing was touched: {why}");
@@ -116,14 +125,10 @@ fn start(
             if let Some(told) = told {
                 told.begun(gameday, &slot, &held.reached.operator, held.hosts());
             }
-            let ended = held.hold(record, told);
+            let (exit, why) = held.hold(record, told);
             if let Some(told) = told {
-                match &ended {
-                    Ok((exit, why)) => told.ended(gameday, &slot, *exit, why.as_deref()),
-                    Err(failure) => told.ended(gameday, &slot, Exit::Usage, Some(&failure.to_string())),
-                }
+                told.ended(gameday, &slot, exit, why.as_deref());
             }
-            let (exit, why) = ended?;
             let written = write(record, Event::Ended { exit: exit as u8, why: why.clone() });
             if let Some(why) = why {
                 errln!("{why}");
@@ -135,12 +140,12 @@ fn start(
             }
             Ok(exit)
         }
-        Err(NotHeld { why, exit }) => {
+        Err(NotHeld { why, reason, firing, exit }) => {
             errln!("{words} is not held, nothing was touched: {why}");
             if let Some(told) = told {
                 told.not_held(gameday, &slot, &why);
             }
-            write(record, Event::NotHeld { why })?;
+            write(record, Event::NotHeld { why, reason, firing })?;
             Ok(exit)
         }
     }
@@ -176,16 +181,23 @@ struct Held<'a> {
     agreed: Vec<String>,
     /// The options by which a person reaches the fleet.
     fleet: String,
+    /// The sources that could not be asked for alerts, and why.
+    unasked: Vec<String>,
+    runtime: Runtime,
 }
 
 /// Checks all conditions, the cheap ones first. Writes nothing.
 fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Result<Held<'a>, NotHeld> {
-    let refused = |failure: Failure| NotHeld::refused(failure.to_string());
+    let refused = |failure: Failure| NotHeld::refused(Reason::Other, failure.to_string());
     if let Some(why) = gameday.why_closed(&which.slot) {
-        return Err(NotHeld::refused(why.to_owned()));
+        return Err(NotHeld::refused(Reason::Closed, why.to_owned()));
     }
-    let agreed = agreed(args, gameday, which, now).map_err(refused)?;
-    check(gameday).map_err(|failure| NotHeld { why: failure.to_string(), exit: Exit::Usage })?;
+    let agreed = agreed(args, gameday, which, now)
+        .map_err(|failure| NotHeld::refused(Reason::NoGo, failure.to_string()))?;
+    check(gameday).map_err(|failure| NotHeld {
+        exit: Exit::Usage,
+        ..NotHeld::refused(Reason::Other, failure.to_string())
+    })?;
     let fleet = FleetArgs { fleet: Some(gameday.fleet.clone()), ..FleetArgs::default() };
     #[cfg(feature = "lab")]
     let fleet = match &args.lab {
@@ -203,11 +215,42 @@ fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -
         for plan in &plans {
             let (is_promoted, words) = promoted(requires, plan, now, &runs);
             if !is_promoted {
-                return Err(NotHeld::refused(format!("promotion of {}: {words}", plan.name)));
+                let why = format!("promotion of {}: {words}", plan.name);
+                return Err(NotHeld::refused(Reason::Promotion, why));
             }
         }
     }
-    Ok(Held { args, reached, plans, agreed, fleet: fleet.shown() })
+    // After the lab's network was entered, and as late as possible: an incident may begin at any time.
+    let runtime = runtime().map_err(refused)?;
+    let unasked = match no_incident(args, gameday, &reached, &runtime) {
+        Ok(unasked) => unasked,
+        Err(not_held) => {
+            runtime.shutdown_background();
+            return Err(not_held);
+        }
+    };
+    Ok(Held { args, reached, plans, agreed, fleet: fleet.shown(), unasked, runtime })
+}
+
+/// Returns the sources that could not be asked although the person starts the game day all the same. The error is that an incident is
+/// running, or that nobody knows.
+fn no_incident(
+    args: &Args,
+    gameday: &Gameday,
+    reached: &Reached,
+    runtime: &Runtime,
+) -> Result<Vec<String>, NotHeld> {
+    let answers = incident::ask(gameday, &reached.source, runtime);
+    if let Some((reason, why)) = answers.refuses(args.incident_unknown) {
+        if reason == Reason::Unasked {
+            errln!("help: --incident-unknown starts it all the same");
+        }
+        return Err(NotHeld { firing: answers.firing, ..NotHeld::refused(reason, why) });
+    }
+    for unasked in &answers.unasked {
+        errln!("warning: nobody knows whether an incident is running: {unasked}");
+    }
+    Ok(answers.unasked)
 }
 
 /// Returns the people who have agreed. The error is that there are not enough of them.
@@ -234,7 +277,8 @@ fn plans(gameday: &Gameday, reached: &Reached) -> Result<Vec<Plan>, NotHeld> {
         };
         let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| {
             errln!("{}", wrong(&report).styled());
-            NotHeld { why: format!("{} cannot be run as it is", drill.file.display()), exit: Exit::Usage }
+            let why = format!("{} cannot be run as it is", drill.file.display());
+            NotHeld { exit: Exit::Usage, ..NotHeld::refused(Reason::Other, why) }
         })?;
         for warning in &plan.warnings {
             errln!("warning: {warning}");
@@ -248,7 +292,8 @@ impl Held<'_> {
     /// Writes that it begins.
     fn begin(&self, gameday: &Gameday, which: &Which, record: &mut Writer) -> Result<()> {
         let (by, file) = (self.reached.operator.clone(), gameday.file.display().to_string());
-        write(record, Event::Begun { by, file, agreed: self.agreed.clone() })?;
+        let (agreed, unasked) = (self.agreed.clone(), self.unasked.clone());
+        write(record, Event::Begun { by, file, agreed, unasked })?;
         let (number, s) = (self.plans.len(), crate::diagnostic::plural(self.plans.len()));
         errln!("{} begins, due {}: {number} scenario{s}", which.words(gameday), local(&which.slot.starts()));
         Ok(())
@@ -262,8 +307,8 @@ impl Held<'_> {
 
     /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run. An error of the record ends the game day
     /// after the scenario that goes on, and loses no exit code.
-    fn hold(&self, record: &mut Writer, told: Option<&GamedayTold>) -> Result<(Exit, Option<String>)> {
-        let runtime = runtime()?;
+    fn hold(self, record: &mut Writer, told: Option<&GamedayTold>) -> (Exit, Option<String>) {
+        let runtime = self.runtime;
         let stop = noted(&runtime);
         let settings = Settings {
             approve: self.args.approve.clone(),
@@ -316,7 +361,7 @@ impl Held<'_> {
         }
         let _flushed = std::io::stdout().flush();
         runtime.shutdown_background();
-        Ok((all, rest))
+        (all, rest)
     }
 }
 

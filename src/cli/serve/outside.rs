@@ -87,6 +87,7 @@ impl Outside for Program {
                 state,
                 told,
                 exit: record.exit(),
+                reason: record.reason().map(record::Reason::word),
                 runs: record.runs().map(str::to_owned).collect(),
                 at: record.at().get(..16).unwrap_or_default().replace('T', " "),
                 gameday: record.gameday,

@@ -16,7 +16,7 @@ use firedrill_files::whole::{USUAL, replace};
 use firedrill_gameday::{
     Gameday, Slot,
     due::{Fate, GRACE, due, next},
-    record::{self, Event, NotClaimed, OUTPUT, Writer},
+    record::{self, Event, NotClaimed, OUTPUT, Reason, Writer},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 
@@ -144,7 +144,7 @@ impl Schedule {
             return;
         }
         if let Some(why) = gameday.why_closed(slot) {
-            if self.write(gameday, &civil, Event::NotHeld { why: why.to_owned() }) {
+            if self.write(gameday, &civil, Event::not_held(Reason::Closed, why.to_owned())) {
                 errln!("{name} of {civil} is not held: {why}");
             }
             return;
@@ -193,7 +193,7 @@ impl Schedule {
                 let why = format!(
                     "its program ended with {code} before it began; {OUTPUT} beside the record has its words"
                 );
-                self.write(gameday, civil, Event::NotHeld { why });
+                self.write(gameday, civil, Event::not_held(Reason::Other, why));
             }
             Err(error) => {
                 errln!("{name} of {civil} has ended with {code}; its record cannot be read: {error}");
@@ -211,7 +211,7 @@ impl Schedule {
     fn write(&self, gameday: &Gameday, civil: &str, event: Event) -> bool {
         let name = &gameday.name;
         let told = match &event {
-            Event::NotHeld { why } => Some(passed(gameday, civil, false, why)),
+            Event::NotHeld { why, .. } => Some(passed(gameday, civil, false, why)),
             Event::Missed { why } => Some(passed(gameday, civil, true, why)),
             _ => None,
         };

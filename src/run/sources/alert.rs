@@ -2,13 +2,34 @@
 
 use std::time::Duration;
 
-use firedrill_sources::{AlertQuery, Asker, clock::Clock};
+use firedrill_sources::{AlertQuery, AlertSeen, Asker, clock::Clock};
 
 use super::super::clock::RunClock;
 use crate::{
     log::{Event, SourceClock},
     plan::model::Alert,
 };
+
+/// Times that an alert is asked for before any harm, until there is an answer.
+const TRIES: usize = 4;
+/// Time between two of these questions.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// Asks for an alert before any harm, a few times until there is an answer. Returns the alerts that fire.
+///
+/// # Errors
+/// There is no answer, or it is none to the question; a clause for people.
+pub(crate) async fn asked(asker: &Asker, query: &AlertQuery) -> Result<Vec<AlertSeen>, String> {
+    let mut answer = asker.alert(query).await;
+    for _ in 1..TRIES {
+        if answer.is_ok() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+        answer = asker.alert(query).await;
+    }
+    Ok(answer?.says)
+}
 
 /// One alert, which may be that of several objectives, and the way to its source.
 pub(super) struct Watch {
@@ -50,14 +71,9 @@ impl Watch {
     }
 
     /// Asks before any harm. Returns the reason why there is no answer.
-    pub(super) async fn trial(&mut self) -> Option<String> {
-        match self.once().await {
-            Event::AlertSeen { failed: Some(why), .. } => Some(format!(
-                "objective {} cannot be measured: source {}: {why}",
-                self.objective, self.source
-            )),
-            _ => None,
-        }
+    pub(super) async fn trial(&self) -> Option<String> {
+        let why = asked(&self.asker, &self.query).await.err()?;
+        Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
     }
 
     /// Asks again and again, and gives each record to `send`, until that wants no more.

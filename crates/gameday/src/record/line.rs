@@ -30,6 +30,10 @@ pub enum Event {
         file: String,
         /// The people who agreed to the start.
         agreed: Vec<String>,
+        /// The sources that could not be asked for alerts, each with the reason: a person started it although nobody knew whether an
+        /// incident was running.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unasked: Vec<String>,
     },
     /// A run of one of its scenarios has begun. A scenario that is tried again has several.
     RunBegun {
@@ -62,6 +66,12 @@ pub enum Event {
     NotHeld {
         /// The reason.
         why: String,
+        /// The kind of the reason. Records of earlier versions do not have it.
+        #[serde(default)]
+        reason: Reason,
+        /// The alerts that fired, if they are the reason.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        firing: Vec<Firing>,
     },
     /// Nobody started it at its time.
     Missed {
@@ -70,12 +80,88 @@ pub enum Event {
     },
 }
 
+/// The kind of a reason for which a slot was not held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The day is closed (`not_on`).
+    Closed,
+    /// A person skipped it.
+    Skipped,
+    /// Not enough people have agreed.
+    NoGo,
+    /// A scenario has not held where it has to.
+    Promotion,
+    /// Another run uses the same hosts.
+    Busy,
+    /// An alert of an incident fires.
+    Incident,
+    /// A source could not be asked for the alert of an incident.
+    Unasked,
+    /// Another one.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl Reason {
+    /// Returns its word in records and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Skipped => "skipped",
+            Self::NoGo => "no-go",
+            Self::Promotion => "promotion",
+            Self::Busy => "busy",
+            Self::Incident => "incident",
+            Self::Unasked => "unasked",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// An alert that fired when a slot was to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firing {
+    /// The name of the source.
+    pub source: String,
+    /// The alert with its labels, as the source has it.
+    pub alert: String,
+    /// The time since which it fires, RFC 3339 UTC, if the source says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The reason why nobody is told of it, if the source says it: a silence, another alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hushed: Option<String>,
+}
+
+impl Firing {
+    /// Returns it for people: `CheckoutDown {severity="page"} since 2026-12-04T12:40:00Z, silenced (silence 1) (source am)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { source, alert, since, hushed } = self;
+        let since = since.as_ref().map_or_else(
+            || ", the source does not say since when".to_owned(),
+            |since| format!(" since {since}"),
+        );
+        let hushed = hushed.as_ref().map_or_else(String::new, |hushed| format!(", {hushed}"));
+        format!("{alert}{since}{hushed} (source {source})")
+    }
+}
+
 impl Event {
+    /// A slot that is not held.
+    #[must_use]
+    pub const fn not_held(reason: Reason, why: String) -> Self {
+        Self::NotHeld { why, reason, firing: Vec::new() }
+    }
+
     /// A slot that a person skips; the reason may be empty.
     #[must_use]
     pub fn skipped(by: &str, why: &str) -> Self {
         let why = clean(&joined(why.trim()), TEXT_MOST).into_owned();
         let why = if why.is_empty() { format!("skipped by {by}") } else { format!("skipped by {by}: {why}") };
-        Self::NotHeld { why }
+        Self::not_held(Reason::Skipped, why)
     }
 }

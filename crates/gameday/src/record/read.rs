@@ -11,7 +11,7 @@ use firedrill_wire::text::{TEXT_MOST, clean};
 
 use super::{
     FILE, FOLDER, MOST_BYTES, folder,
-    line::{Event, Line, VERSION},
+    line::{Event, Firing, Line, Reason, VERSION},
 };
 
 /// The record of a slot.
@@ -84,6 +84,16 @@ impl Record {
             State::NotHeld(why) | State::Missed(why) | State::Unreadable(why) => Some(why),
             State::GoesOn | State::Ended(_) | State::Died => None,
         }
+    }
+
+    /// Returns the kind of the reason why it was not held; `None` in any other state.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        let State::NotHeld(_) = self.state else { return None };
+        self.lines.iter().rev().find_map(|line| match line.event {
+            Event::NotHeld { reason, .. } => Some(reason),
+            _ => None,
+        })
     }
 
     /// Returns the time of its first line, RFC 3339 UTC; empty if it has none.
@@ -182,7 +192,7 @@ pub(super) fn end(lines: &[Line]) -> Option<State> {
     lines.iter().fold(None, |end, line| match &line.event {
         Event::Begun { .. } => None,
         Event::Ended { exit, .. } => Some(State::Ended(*exit)),
-        Event::NotHeld { why } => Some(State::NotHeld(why.clone())),
+        Event::NotHeld { why, .. } => Some(State::NotHeld(why.clone())),
         Event::Missed { why } => Some(State::Missed(why.clone())),
         Event::RunBegun { .. } | Event::ScenarioEnded { .. } => end,
     })
@@ -193,13 +203,18 @@ fn cleaned(mut line: Line) -> Line {
     let clean = |text: &mut String| *text = clean(text, TEXT_MOST).into_owned();
     clean(&mut line.at);
     match &mut line.event {
-        Event::Begun { by, file, agreed } => {
-            [by, file].into_iter().for_each(clean);
-            agreed.iter_mut().for_each(clean);
+        Event::Begun { by, file, agreed, unasked } => {
+            [by, file].into_iter().chain(agreed).chain(unasked).for_each(clean);
         }
         Event::RunBegun { name, run, .. } => [name, run].into_iter().for_each(clean),
         Event::ScenarioEnded { why, .. } | Event::Ended { why, .. } => why.iter_mut().for_each(clean),
-        Event::NotHeld { why } | Event::Missed { why } => clean(why),
+        Event::NotHeld { why, firing, .. } => {
+            clean(why);
+            for Firing { source, alert, since, hushed } in firing {
+                [source, alert].into_iter().chain(since).chain(hushed).for_each(clean);
+            }
+        }
+        Event::Missed { why } => clean(why),
     }
     line
 }

@@ -46,7 +46,12 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
     assert_eq!(state(SLOT), Some(State::GoesOn));
     let nothing = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().touched_nothing();
     assert!(nothing());
-    let begun = Event::Begun { by: "room".to_owned(), file: "friday.toml".to_owned(), agreed: Vec::new() };
+    let begun = Event::Begun {
+        by: "room".to_owned(),
+        file: "friday.toml".to_owned(),
+        agreed: Vec::new(),
+        unasked: Vec::new(),
+    };
     writer.write(at("2026-12-04T13:00:00.25Z"), begun).unwrap();
     assert!(!nothing(), "the line of a run may be lost");
     let run = |run: &str| Event::RunBegun { scenario: 1, name: "kill".to_owned(), run: run.to_owned() };
@@ -151,7 +156,8 @@ fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
         matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)),
         "somebody holds it"
     );
-    let begun = Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new() };
+    let begun =
+        Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new(), unasked: Vec::new() };
     late.write(now, begun).unwrap();
     assert_eq!(state(), State::GoesOn);
     late.write(now, ended(1)).unwrap();
@@ -159,7 +165,7 @@ fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
     assert_eq!(state(), State::Ended(1));
     assert!(matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)), "it was held");
     let mut skipped = Writer::claim_late(home.path(), "monday", SLOT).unwrap();
-    skipped.write(now, Event::NotHeld { why: why() }).unwrap();
+    skipped.write(now, Event::not_held(Reason::Other, why())).unwrap();
     drop(skipped);
     assert!(
         matches!(Writer::claim_late(home.path(), "monday", SLOT), Err(NotClaimed::Taken)),
@@ -213,7 +219,8 @@ fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
     assert_eq!(given(), 1);
     let mut record = Writer::claim(home.path(), "friday", "by-hand-20261204T130500.000Z").unwrap();
     assert_eq!(given(), 1, "it has not begun");
-    let begun = Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new() };
+    let begun =
+        Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new(), unasked: Vec::new() };
     record.write(at("2026-12-04T13:05:00Z"), begun).unwrap();
     assert_eq!(given(), 0, "it was for that start");
     agree(home.path(), ("friday", NOW), ("alice", true), at("2026-12-04T13:06:00Z")).unwrap();
@@ -240,9 +247,45 @@ fn a_torn_line_of_a_record_does_not_take_the_next_one_with_it() {
 #[test]
 fn a_skip_names_the_person_and_its_reason_in_one_line() {
     let skipped = |why: &str| Event::skipped("bob", why);
-    let held = |why: &str| Event::NotHeld { why: why.to_owned() };
+    let held = |why: &str| Event::not_held(Reason::Skipped, why.to_owned());
     assert_eq!(skipped(" "), held("skipped by bob"));
     assert_eq!(skipped("a release\nis late"), held("skipped by bob: a release is late"));
-    let Event::NotHeld { why } = skipped("freeze \u{202e}") else { panic!("a skip") };
+    let Event::NotHeld { why, .. } = skipped("freeze \u{202e}") else { panic!("a skip") };
     assert!(!why.contains('\u{202e}'), "{why:?}");
+}
+
+#[test]
+fn the_reason_and_the_alerts_of_a_slot_that_was_not_held_are_kept_and_earlier_records_have_none() {
+    let home = tempfile::tempdir().unwrap();
+    let firing = Firing {
+        source: "am".to_owned(),
+        alert: "Down {zone=\"\u{202e}a\"}".to_owned(),
+        since: Some("2026-12-04T12:40:00Z".to_owned()),
+        hushed: Some("silenced (silence 1)".to_owned()),
+    };
+    assert_eq!(
+        Firing { alert: "Down".to_owned(), ..firing.clone() }.words(),
+        "Down since 2026-12-04T12:40:00Z, silenced (silence 1) (source am)"
+    );
+    let event = Event::NotHeld {
+        why: "an incident is running".to_owned(),
+        reason: Reason::Incident,
+        firing: vec![firing],
+    };
+    let mut record = Writer::claim(home.path(), "friday", SLOT).unwrap();
+    record.write(at("2026-12-04T13:00:00Z"), event).unwrap();
+    let text = fs::read_to_string(record.path()).unwrap();
+    assert!(text.contains("\"reason\":\"incident\""), "{text}");
+    let read = of_slot(home.path(), "friday", SLOT).unwrap().unwrap();
+    assert_eq!(read.reason(), Some(Reason::Incident));
+    let Event::NotHeld { firing, .. } = &read.lines[0].event else { panic!("{read:?}") };
+    assert_eq!(firing[0].since.as_deref(), Some("2026-12-04T12:40:00Z"));
+    assert!(!firing[0].alert.contains('\u{202e}'), "{firing:?}");
+    // Records of other versions: without a kind, and with one that is not known here.
+    let line = |rest: &str| format!("{{\"v\":1,\"at\":\"a\",\"event\":\"not-held\",\"why\":\"w\"{rest}}}\n");
+    for rest in ["", ",\"reason\":\"eclipse\""] {
+        fs::write(record.path(), line(rest)).unwrap();
+        let read = of_slot(home.path(), "friday", SLOT).unwrap().unwrap();
+        assert_eq!((read.reason(), read.left_out), (Some(Reason::Other), 0), "{rest}");
+    }
 }

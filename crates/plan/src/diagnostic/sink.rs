@@ -49,6 +49,17 @@ impl Sink {
         FileId(self.sources.len() - 1)
     }
 
+    /// Returns the text of a file with secrets covered.
+    pub(crate) fn covered(&self, file: FileId) -> Arc<str> {
+        let Some(source) = self.sources.get(file.0) else { return "".into() };
+        if self.hidden.is_empty() {
+            return Arc::clone(&source.text);
+        }
+        let here = self.hidden.iter().filter(|place| place.file == file);
+        let here: Vec<_> = here.map(|place| place.at.clone()).collect();
+        covered(&source.text, &here, &self.secrets).into()
+    }
+
     /// Whether there are errors.
     #[must_use]
     pub fn failed(&self) -> bool {
@@ -72,16 +83,15 @@ impl Sink {
     #[must_use]
     pub fn into_report(mut self) -> Report {
         let mut problems = std::mem::take(&mut self.problems);
+        let texts: Vec<Arc<str>> = (0..self.sources.len()).map(|file| self.covered(FileId(file))).collect();
         let mut sources = std::mem::take(&mut self.sources);
         if !self.hidden.is_empty() {
             for problem in &mut problems {
                 problem.message = self.harmless(&problem.message);
                 problem.help = problem.help.as_ref().map(|help| self.harmless(help));
             }
-            for (file, source) in sources.iter_mut().enumerate() {
-                let here = self.hidden.iter().filter(|place| place.file == FileId(file));
-                let here: Vec<_> = here.map(|place| place.at.clone()).collect();
-                source.text = covered(&source.text, &here, &self.secrets).into();
+            for (source, text) in sources.iter_mut().zip(texts) {
+                source.text = text;
             }
         }
         problems.sort_by_key(|problem| {

@@ -146,6 +146,24 @@ impl<T> Item<T> {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
+    /// Returns a value that stands at that path, with its places, as an item that is named after the path's last key.
+    #[must_use]
+    pub fn part<U>(&self, path: &[&str], value: U) -> Item<U> {
+        let below = |word: &&Word| {
+            word.path.len() >= path.len() && word.path.iter().zip(path).all(|(own, step)| own == step)
+        };
+        let inside = self.words.iter().filter(below).filter(|word| !word.key || word.path.len() > path.len());
+        let words = inside.map(|word| Word { path: word.path[path.len()..].to_vec(), ..word.clone() });
+        Item {
+            name: path.last().copied().unwrap_or_default().to_owned(),
+            file: self.file,
+            at: self.place_at(path, true).at,
+            value,
+            broken: self.broken,
+            words: words.collect(),
+        }
+    }
+
     /// Returns the text at that path.
     #[must_use]
     pub fn text_at(&self, path: &[&str]) -> Option<&str> {

@@ -20,8 +20,11 @@ mod values;
 mod vantage;
 mod way;
 
+pub use alert::{AskedAlert, refuse_asked};
 pub use environment::left_out;
 use firedrill_wire::identity::Person;
+pub use names::known as refuse_unknown;
+pub use source::{refuse_lacking, refuse_source};
 
 use super::{machine::Machine, resolve::Draft};
 use crate::{diagnostic::Sink, fleet::Fleet, scenario::Scenario};

@@ -326,13 +326,9 @@ impl Resolver<'_> {
 
     /// Returns the fleet's addresses of the name in a request.
     fn names<T>(&mut self, item: &Item<T>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
-        let reach = kind.about().reach;
-        let (text, host) = (reach.text, reach.to.map(|(host, _)| host));
-        let Some(host) = host.filter(|host| is_dns_name(host)) else { return BTreeMap::new() };
-        if let Some(addresses) = self.fleet.addresses(&host) {
-            return BTreeMap::from([(host, addresses)]);
-        }
-        if !host.contains('.') {
+        let known = fleet_addresses(kind, self.fleet);
+        if let Some(host) = name_in(kind).filter(|host| known.is_empty() && !host.contains('.')) {
+            let text = kind.about().reach.text;
             let names = self.fleet.all_names();
             let near = nearest(&host, names.keys().map(String::as_str));
             let message = format!("`{host}` is not in the fleet: the vantages will look it up as a DNS name");
@@ -343,8 +339,20 @@ impl Resolver<'_> {
                 None => problem,
             });
         }
-        BTreeMap::new()
+        known
     }
+}
+
+/// Returns the name that a request goes to, if it goes to one.
+fn name_in(kind: &ProbeKind) -> Option<String> {
+    kind.about().reach.to.map(|(host, _)| host).filter(|host| is_dns_name(host))
+}
+
+/// Returns the addresses that a fleet gives to the name in a request; none if it does not know the name.
+#[must_use]
+pub fn fleet_addresses(kind: &ProbeKind, fleet: &Fleet) -> BTreeMap<String, Vec<std::net::IpAddr>> {
+    let known = name_in(kind).and_then(|host| Some((fleet.addresses(&host)?, host)));
+    known.into_iter().map(|(addresses, host)| (host, addresses)).collect()
 }
 
 /// Returns the duration of an attack if the system settles at once.

@@ -116,6 +116,7 @@ fn plain(schema: &Value) -> String {
         "string" => "text",
         "integer" => "whole number",
         "boolean" => "`true` or `false`",
+        "object" => "table",
         other => other,
     });
     let words = words.collect::<Vec<_>>().join(", ");

@@ -22,7 +22,7 @@ use crate::diagnostic::{FileId, Place, Sink, Word};
 const PLACES: [&str; 4] = ["secret_file", "secret_env", "secrets", "bearer"];
 
 /// Marks the parts of a file that must not be shown.
-pub(super) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
+pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
     let root = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
     let mut hide = |at: Range<usize>, secret: Option<&str>| {
         sink.hide(Place { file, at });

@@ -1,11 +1,13 @@
 //! Refuses objectives of alerts that their source cannot answer, or that the planned times cannot decide.
 
+use std::collections::BTreeMap;
+
 use firedrill_sources::SourceKind;
 use firedrill_wire::Span;
 
 use super::time;
 use crate::{
-    diagnostic::{Item, Problem, Sink, nearest},
+    diagnostic::{FileId, Item, Place, Problem, Sink, Spot, nearest},
     plan::{model::AlertGoal, timing},
     scenario::{Scenario, alert::AlertObjective, attack::Attack},
 };
@@ -17,8 +19,32 @@ const LONGEST: Span = Span::secs(24 * 60 * 60);
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.alerts {
         goal(item, sink);
-        asks(item, scenario, sink);
+        let alert = &item.value.alert.value;
+        let asked = AskedAlert {
+            of: &format!("objective `{}`", item.name),
+            file: item.file,
+            source: &alert.source,
+            name: &alert.name,
+            labels: &alert.labels,
+        };
+        let kind = scenario.source(&alert.source).and_then(|source| source.value.kind());
+        refuse_asked(&asked, kind.as_ref(), sink);
     }
+}
+
+/// An alert that is asked for, with the places of its parts.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedAlert<'a> {
+    /// The objective or the condition that asks for it, for messages.
+    pub of: &'a str,
+    /// The file that it stands in.
+    pub file: FileId,
+    /// The source, by name.
+    pub source: &'a Spot<String>,
+    /// The alert's name.
+    pub name: &'a Spot<String>,
+    /// Labels that it must have.
+    pub labels: &'a BTreeMap<String, Spot<String>>,
 }
 
 fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
@@ -60,16 +86,17 @@ fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
     }
 }
 
-fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
-    let alert = &item.value.alert.value;
+/// Refuses an alert that its source cannot be asked for. `kind` is that of the source, if the source is known.
+pub fn refuse_asked(alert: &AskedAlert<'_>, kind: Option<&SourceKind>, sink: &mut Sink) {
+    let place = |at: &std::ops::Range<usize>| Place { file: alert.file, at: at.clone() };
     if alert.name.value.trim().is_empty() {
-        let problem = Problem::error(format!("the alert of objective `{}` has no name", item.name));
-        sink.push(problem.at(item.place_of(&alert.name.at), "empty").help("for example \"ZoneDown\""));
+        let problem = Problem::error(format!("the alert of {} has no name", alert.of));
+        sink.push(problem.at(place(&alert.name.at), "empty").help("for example \"ZoneDown\""));
     }
-    let Some(kind) = scenario.source(&alert.source).and_then(|source| source.value.kind()) else { return };
+    let Some(kind) = kind else { return };
     let Some(alerts) = kind.alerts() else {
         let message = format!("source `{}` of kind `{}` knows no alerts", alert.source.value, kind.name());
-        let problem = Problem::error(message).at(item.place_of(&alert.source.at), "has metrics only");
+        let problem = Problem::error(message).at(place(&alert.source.at), "has metrics only");
         return sink.push(problem.help(format!("alerts are known by: {}", knowing())));
     };
     let Some(known) = alerts.labels() else { return };
@@ -80,7 +107,7 @@ fn asks(item: &Item<AlertObjective>, scenario: &Scenario, sink: &mut Sink) {
             Some(near) => format!("perhaps `{near}`; it has {}", names.join(", ")),
             None => format!("it has {}", names.join(", ")),
         };
-        sink.push(Problem::error(message).at(item.place_of(&value.at), "never met").help(help));
+        sink.push(Problem::error(message).at(place(&value.at), "never met").help(help));
     }
 }
 

@@ -86,7 +86,8 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
     }
 }
 
-fn known(name: &str, all: &[&str], what: &str, place: Place, sink: &mut Sink) {
+/// Refuses a name that refers to nothing; `what` says what it should be a name of.
+pub fn known(name: &str, all: &[&str], what: &str, place: Place, sink: &mut Sink) {
     if !all.contains(&name) {
         let help = suggest(name, all.iter().copied(), &format!("{what}s"));
         sink.push(

@@ -1,5 +1,7 @@
 //! Refuses sources that cannot be asked.
 
+use std::collections::BTreeMap;
+
 use firedrill_sources::{Asker, SourceKind};
 use firedrill_wire::{Span, hide::Part, probe::Refusal};
 
@@ -18,29 +20,8 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
     };
     same_address(scenario, sink);
     for item in &scenario.sources {
-        kinds(item, sink);
-        for kind in item.value.kinds() {
-            let wrong = kind.value.invalid();
-            for refusal in &wrong {
-                sink.push(problem(item, &kind.value, refusal, Severity::Error));
-            }
-            if wrong.is_empty() {
-                let lacks = Asker::new(&kind.value, item.value.timeout.0, &std::collections::BTreeMap::new());
-                for refusal in lacks.err().into_iter().flatten() {
-                    sink.push(problem(item, &kind.value, &refusal, elsewhere));
-                }
-            }
-            for doubt in kind.value.doubts() {
-                sink.push(problem(item, &kind.value, &doubt, Severity::Warning));
-            }
-            clear(item, &kind.value, sink);
-        }
-        let timeout = &item.value.timeout;
-        if timeout.value < Span::millis(100) || timeout.value > Span::secs(60) {
-            let message = format!("a time-out of {} for a question to source `{}`", timeout.value, item.name);
-            let place = item.place_of(&timeout.at);
-            sink.push(Problem::error(message).at(place, "from 100ms to 1m").help("\"5s\" is usual"));
-        }
+        refuse_source(item, sink);
+        refuse_lacking(item, elsewhere, sink);
         let used = scenario.metrics.iter().any(|one| one.value.metric.source.value == item.name)
             || scenario.alerts.iter().any(|one| one.value.alert.source.value == item.name);
         if !used && !item.broken && scenario.lost.is_empty() {
@@ -50,6 +31,36 @@ pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
                     .at(item.place(), "not used")
                     .help("metric = { source = \"…\", … } or alert = { source = \"…\", … } in an objective"),
             );
+        }
+    }
+}
+
+/// Refuses a source that cannot be asked from any machine.
+pub fn refuse_source(item: &Item<Source>, sink: &mut Sink) {
+    kinds(item, sink);
+    for kind in item.value.kinds() {
+        for refusal in kind.value.invalid() {
+            sink.push(problem(item, &kind.value, &refusal, Severity::Error));
+        }
+        for doubt in kind.value.doubts() {
+            sink.push(problem(item, &kind.value, &doubt, Severity::Warning));
+        }
+        clear(item, &kind.value, sink);
+    }
+    let timeout = &item.value.timeout;
+    if timeout.value < Span::millis(100) || timeout.value > Span::secs(60) {
+        let message = format!("a time-out of {} for a question to source `{}`", timeout.value, item.name);
+        let place = item.place_of(&timeout.at);
+        sink.push(Problem::error(message).at(place, "from 100ms to 1m").help("\"5s\" is usual"));
+    }
+}
+
+/// Reports the files and secrets that a source lacks on this machine.
+pub fn refuse_lacking(item: &Item<Source>, severity: Severity, sink: &mut Sink) {
+    for kind in item.value.kinds().iter().filter(|kind| kind.value.invalid().is_empty()) {
+        let lacks = Asker::new(&kind.value, item.value.timeout.0, &BTreeMap::new());
+        for refusal in lacks.err().into_iter().flatten() {
+            sink.push(problem(item, &kind.value, &refusal, severity));
         }
     }
 }
