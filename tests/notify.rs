@@ -3,7 +3,7 @@
 
 #[path = "notify/delivery.rs"]
 mod delivery;
-#[path = "notify/receiver.rs"]
+#[path = "common/receiver.rs"]
 mod receiver;
 
 use std::{
@@ -84,6 +84,13 @@ fn states(folder: &Path) -> Vec<(String, String)> {
     list(folder).iter().map(|one| (text(one, "what"), text(one, "state"))).collect()
 }
 
+/// The id and the kind of the event that a request is about.
+fn event(request: &Request) -> (String, String) {
+    let json = request.json();
+    assert_eq!(json["id"].as_str(), Some(request.headers["firedrill-event"].as_str()));
+    (json["id"].as_str().unwrap().to_owned(), json["what"].as_str().unwrap().to_owned())
+}
+
 /// Verifies a request as docs/channels.md says.
 fn is_signed(request: &Request) -> bool {
     let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
@@ -113,7 +120,7 @@ fn a_test_goes_the_whole_way_and_is_signed() {
     let output = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let request = receiver.next();
-    assert_eq!(request.event().1, "test");
+    assert_eq!(event(&request).1, "test");
     assert_eq!(request.line, format!("POST /{SECRET} HTTP/1.1"));
     assert!(is_signed(&request), "{request:?}");
     let changed = Request { body: request.body.replace("nothing", "something"), ..request.clone() };

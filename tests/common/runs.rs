@@ -1,4 +1,5 @@
-//! The folders of runs in a directory of reports. The list of findings and the page over all runs stand beside them.
+//! The folders of runs in a directory of reports. The list of findings and the page over all runs stand beside them, and
+//! hidden folders of game days and messages.
 
 use std::{
     fs,
@@ -8,5 +9,6 @@ use std::{
 /// Returns the folders of all runs in a directory; none if it is not there.
 pub(crate) fn run_folders(reports: &Path) -> Vec<PathBuf> {
     let inside = fs::read_dir(reports).into_iter().flatten().flatten();
-    inside.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    let is_hidden = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    inside.filter(|entry| !is_hidden(entry)).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }

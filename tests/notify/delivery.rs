@@ -35,7 +35,7 @@ fn a_channel_that_does_not_answer_holds_up_no_run() {
     let folder = with_webhook(&receiver);
     let child = drill(folder.path());
     let first = receiver.next();
-    assert_eq!(first.event().1, "started");
+    assert_eq!(event(&first).1, "started");
     // The run ends and is judged while the channel still holds the first message.
     let reports = folder.path().join("reports");
     let is_judged = || {
@@ -49,7 +49,7 @@ fn a_channel_that_does_not_answer_holds_up_no_run() {
     receiver.answers("200 OK", "ok");
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(4), "as without channels: {}", said(&ended));
-    assert_eq!(receiver.next().event().1, "ended");
+    assert_eq!(event(&receiver.next()).1, "ended");
     assert!(receiver.is_quiet(), "nothing twice");
 }
 
@@ -73,9 +73,9 @@ fn what_a_killed_program_was_sending_is_sent_later_with_the_same_id() {
     let delivered = deliver();
     assert_eq!(delivered.status.code(), Some(0), "{}", said(&delivered));
     let again = receiver.next();
-    assert_eq!(again.event(), first.event());
+    assert_eq!(event(&again), event(&first));
     assert!(is_signed(&again));
-    assert_eq!(receiver.next().event().1, "ended");
+    assert_eq!(event(&receiver.next()).1, "ended");
     assert!(said(&deliver()).contains("nothing waits"), "it is delivered once");
     assert!(receiver.is_quiet());
     assert!(list(folder.path()).iter().all(|one| one["state"] == "delivered"));
@@ -90,8 +90,8 @@ fn a_channel_that_comes_back_gets_everything_in_order() {
     let first = receiver.next();
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
-    assert_eq!(receiver.next().event(), first.event(), "the same message again");
-    assert_eq!(receiver.next().event().1, "ended");
+    assert_eq!(event(&receiver.next()), event(&first), "the same message again");
+    assert_eq!(event(&receiver.next()).1, "ended");
     assert!(receiver.is_quiet());
 }
 
@@ -108,7 +108,7 @@ fn what_cannot_succeed_is_given_up_and_what_may_is_kept() {
         "{all:?}"
     );
     assert_eq!(
-        (receiver.next().event().1, receiver.next().event().1),
+        (event(&receiver.next()).1, event(&receiver.next()).1),
         ("started".to_owned(), "ended".to_owned())
     );
     assert!(receiver.is_quiet(), "each was tried once");
@@ -140,7 +140,7 @@ fn a_game_day_is_told_with_its_runs_and_a_skip() {
     };
     let started = day("start", &["--now"]);
     assert_eq!(started.status.code(), Some(4), "{}", said(&started));
-    let told: Vec<(String, String)> = (0..4).map(|_| receiver.next().event()).collect();
+    let told: Vec<(String, String)> = (0..4).map(|_| event(&receiver.next())).collect();
     let whose: Vec<(bool, &str)> =
         told.iter().map(|(id, what)| (id.starts_with("gameday/day/by-hand-"), what.as_str())).collect();
     assert_eq!(whose, [(true, "started"), (false, "started"), (false, "ended"), (true, "ended")]);

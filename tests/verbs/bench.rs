@@ -125,9 +125,14 @@ impl Bench {
 
     /// Starts a run in the background and waits until its log shows that a fault is in force.
     pub(crate) fn until_in_force(&self, text: &str) -> (Child, PathBuf) {
+        self.until_in_force_with(text, &[])
+    }
+
+    /// As [`Self::until_in_force`], with these options.
+    pub(crate) fn until_in_force_with(&self, text: &str, words: &[&str]) -> (Child, PathBuf) {
         self.file("scenario.toml", text);
         let mut child = self
-            .on(&["run", "scenario.toml"])
+            .on(&[&["run", "scenario.toml"], words].concat())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
             .spawn()

@@ -14,8 +14,12 @@ mod ends;
 mod halt_from_page;
 mod logs;
 mod metrics;
+mod notify;
 #[path = "../common/output.rs"]
 mod output;
+#[expect(dead_code, reason = "its other test uses all of it")]
+#[path = "../common/receiver.rs"]
+mod receiver;
 #[cfg(feature = "serve")]
 #[path = "../common/room.rs"]
 mod room;

@@ -1,4 +1,4 @@
-//! What a kind of channel has to say of itself.
+//! The description that a kind of channel gives of itself.
 
 pub(crate) mod grafana;
 pub(crate) mod pagerduty;

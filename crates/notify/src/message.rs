@@ -104,7 +104,7 @@ pub struct Message {
     /// The start, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<String>,
-    /// The planned end, RFC 3339 UTC.
+    /// The planned end, RFC 3339 UTC: of a run if all settles at once and nobody is waited for, of an attack that of its faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// The result in a word.
@@ -163,7 +163,7 @@ impl Message {
             ("Environment", self.environment.clone()),
             ("Hosts", hosts),
             ("By", self.by.clone()),
-            ("Until", self.until.as_ref().map(|until| format!("{until} at the latest"))),
+            ("Until", self.until.as_ref().map(|until| format!("about {until}"))),
             ("Run", self.run.clone()),
             ("Stop it", self.stop.clone()),
         ];
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             message.line(),
             "Firedrill: run r of \"friday\" has started; environment: production; hosts: app0, app1, app2, app3, app4, \
-             app5, app6, app7, and 2 more; until: 2026-12-04T14:30:00Z at the latest; stop it: firedrill undo --run r \
+             app5, app6, app7, and 2 more; until: about 2026-12-04T14:30:00Z; stop it: firedrill undo --run r \
              --fleet fleet.toml"
         );
         message.why = Some("a\n\u{1b}[2Jb".to_owned());

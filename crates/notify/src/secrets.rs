@@ -1,9 +1,7 @@
 //! Secrets of a channel, read for one message, so that a new one counts at once. Hides them from all texts for people.
 
 use firedrill_probe::{Anything, secret_text};
-use firedrill_wire::hide::HIDDEN;
-
-use crate::kind::Kind;
+use firedrill_wire::{hide::HIDDEN, probe::Secret};
 
 /// The shortest part of a secret that is hidden by itself. Shorter ones would match everywhere.
 const SHORT: usize = 6;
@@ -13,12 +11,12 @@ const SHORT: usize = 6;
 pub struct Opened(Vec<(&'static str, String)>);
 
 impl Opened {
-    /// Reads the secrets of a channel.
+    /// Reads the secrets of a channel, each with its key in the file.
     ///
     /// # Errors
     /// One cannot be read; a clause for people, without the secret.
-    pub fn read(kind: &dyn Kind) -> Result<Self, String> {
-        let read = kind.secrets().into_iter().map(|(name, secret)| {
+    pub fn read(secrets: Vec<(&'static str, &Secret)>) -> Result<Self, String> {
+        let read = secrets.into_iter().map(|(name, secret)| {
             let text =
                 secret_text(&format!("`{name}`"), secret, &Anything).map_err(|refusal| refusal.what)?;
             Ok((name, text))

@@ -60,7 +60,7 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
     let Some((_, kind)) = channel.kind() else {
         return Sent::later("the channel has no kind".to_owned());
     };
-    let secrets = match Opened::read(kind) {
+    let secrets = match Opened::read(kind.secrets()) {
         Ok(secrets) => secrets,
         Err(why) => return Sent::later(why),
     };

@@ -40,6 +40,9 @@ pub struct Spool {
     folder: PathBuf,
 }
 
+/// The messages of a folder, and the files that cannot be read.
+type Read = (Vec<Entry>, Vec<(PathBuf, String)>);
+
 /// The messages that are in a spool.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -109,7 +112,7 @@ impl Spool {
         Ok(Listing { pending, ended, unreadable })
     }
 
-    fn list(&self, which: &str) -> io::Result<(Vec<Entry>, Vec<(PathBuf, String)>)> {
+    fn list(&self, which: &str) -> io::Result<Read> {
         let (mut all, mut unreadable) = (Vec::new(), Vec::new());
         let files = match fs::read_dir(self.folder.join(which)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((all, unreadable)),

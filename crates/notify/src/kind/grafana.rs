@@ -51,7 +51,7 @@ impl Kind for Grafana {
         all
     }
 
-    /// What lies in the future, or did not happen, is no mark on a time axis.
+    /// Announcements and slots that passed are no marks on a time axis.
     fn takes(&self, what: What) -> bool {
         !matches!(what, What::Announced | What::Missed | What::Skipped)
     }

@@ -27,13 +27,6 @@ impl Request {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
-
-    /// The event's id and its kind.
-    pub(crate) fn event(&self) -> (String, String) {
-        let json = self.json();
-        assert_eq!(json["id"].as_str(), Some(self.headers["firedrill-event"].as_str()));
-        (json["id"].as_str().unwrap().to_owned(), json["what"].as_str().unwrap().to_owned())
-    }
 }
 
 /// A status line with headers, and a body.

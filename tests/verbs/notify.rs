@@ -1,0 +1,91 @@
+//! People are told of drills: all that happens in a run, by a channel that is down while it happens, and afterwards.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::{
+    bench::{Bench, assert_ends, end, labs, scenario, wait},
+    output::said,
+    receiver::Receiver,
+};
+
+const OPTIONS: [&str; 2] = ["--notify", "channels.toml"];
+
+/// A lab with a channel to which nothing gets from inside.
+fn bench(name: &str) -> Bench {
+    let bench = Bench::up(name);
+    bench.file(
+        "channels.toml",
+        "schema = 1\n[channel.ops]\nwebhook = { url = { secret_file = \"url\" }, key = { secret_file = \"key\" } }\n",
+    );
+    bench.file("key", "k3y-of-the-signature");
+    bench.file("url", "http://127.0.0.1:9/s3cretpath");
+    bench
+}
+
+/// Delivers from outside of the lab, and returns the messages that come.
+fn delivered(bench: &Bench, number: usize) -> Vec<serde_json::Value> {
+    let receiver = Receiver::start();
+    bench.file("url", &receiver.url("/s3cretpath"));
+    assert_ends(
+        &bench.firedrill(&["notify", "deliver"]).output().unwrap(),
+        0,
+        "ops: Firedrill: drill \"verbs\"",
+    );
+    let all = (0..number).map(|_| receiver.next().json()).collect();
+    assert!(receiver.is_quiet());
+    all
+}
+
+fn kinds(all: &[serde_json::Value]) -> Vec<&str> {
+    all.iter().filter_map(|one| one["what"].as_str()).collect()
+}
+
+#[test]
+fn a_channel_that_is_down_changes_no_run_and_is_told_later() {
+    if !labs() {
+        return;
+    }
+    let bench = bench("told");
+    let ended = bench.run(&scenario(1, "2s", "", ""), &OPTIONS);
+    assert!(said(&ended).contains("3 messages for channels are not delivered yet"), "{}", said(&ended));
+    let exit = bench.card()["exit"].as_i64();
+    assert_eq!(ended.status.code().map(i64::from), exit, "as the report says: {}", said(&ended));
+    let all = delivered(&bench, 3);
+    assert_eq!(kinds(&all), ["started", "landed", "ended"]);
+    let [started, landed, ended] = &all[..] else { panic!("{all:?}") };
+    assert_eq!((&started["hosts"][0], &landed["hosts"][0]), (&"app1".into(), &"app1".into()));
+    let stop = format!("firedrill undo --run {} --lab={}", started["run"].as_str().unwrap(), bench.lab);
+    assert_eq!((started["stop"].as_str(), landed["stop"].as_str()), (Some(&*stop), Some(&*stop)));
+    assert!(landed["title"].as_str().unwrap().ends_with("attack stop 1 is in force"), "{landed}");
+    assert!(landed["until"].as_str() > landed["at"].as_str() && started["until"].is_string(), "{all:?}");
+    assert_eq!(ended["begun"]["id"], started["id"]);
+    for log in bench.logs() {
+        assert!(!log.contains("s3cretpath"), "{log}");
+    }
+}
+
+#[test]
+fn a_run_that_somebody_halts_tells_so() {
+    if !labs() {
+        return;
+    }
+    let bench = bench("halts");
+    let (mut child, _) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
+    // The fault is in force, and that is told, before anybody halts it.
+    let pending = || fs::read_dir(bench.reports().join(".notify/pending")).unwrap().count();
+    while pending() < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    end(&mut child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+    let all = delivered(&bench, 4);
+    assert_eq!(kinds(&all), ["started", "landed", "aborted", "halted"]);
+    assert_eq!(all[3]["result"], "stopped");
+    assert!(
+        all[2]["why"].as_str().unwrap().contains("Ctrl-C")
+            && all[3]["why"].as_str().unwrap().contains("Ctrl-C"),
+        "{all:?}"
+    );
+}
