@@ -1,10 +1,11 @@
 //! `firedrill collect`: finishes a run whose coordinator died, or asks its unproven hosts again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     args::{FleetArgs, IdentityArgs},
     ask::runtime,
+    channels::NotifyArgs,
     failure::{Failure, Result},
     reached::Reached,
     run::Conclusion,
@@ -15,13 +16,14 @@ use crate::{
     log::{self, Event},
     run::{self, screen},
     score,
+    told::RunTold,
     verdict::Exit,
 };
 
 /// Options of `collect`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. Missing data is unknown.\nOf a run that has ended, the hosts that are unproven are asked again."
+    after_help = "Examples:\n  firedrill collect reports/20261120-1402-friday-7f3a --fleet fleet.toml\n\nHeals what the run left (agents have done so by themselves when their lease ended), reads what they journaled and\nmeasured since, compares every host with its state from before, and writes the reports. Missing data is unknown.\nOf a run that has ended, the hosts that are unproven are asked again.\nWith --notify people are told of the end, unless they were told before."
 )]
 pub(super) struct Args {
     /// The run's folder
@@ -30,12 +32,15 @@ pub(super) struct Args {
     fleet: FleetArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+    #[command(flatten)]
+    told: NotifyArgs,
     /// For machines: report.json on standard output
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    args.told.check()?;
     let path = args.run.join("events.jsonl");
     let log = log::read(&path)?;
     let ended = log.records.iter().any(|record| matches!(record.event, Event::RunEnded { .. }));
@@ -47,10 +52,25 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         .help(format!("`firedrill report {}` renders it again", args.run.display())));
     }
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
+    let reports = args.run.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let teller = args.told.teller(reports)?;
     let (runtime, screen) = (runtime()?, Box::new(screen::Plain::default()));
     let collecting = run::collect(&args.run, &reached.identity, &reached.operator, screen);
     match collecting.and_then(|run| runtime.block_on(forwarded(run, &First::new()))) {
-        Ok(_) => Conclusion::of_folder(&args.run, history_beside(&args.run))?.tell(args.json),
+        Ok(finished) => {
+            let conclusion = Conclusion::of_folder(&args.run, history_beside(&args.run))?;
+            if let Some(teller) = teller {
+                let told = RunTold::new(teller.clone(), args.fleet.shown());
+                told.take_over(&log);
+                let why =
+                    "its coordinator had died; `firedrill collect` put back what was left, and judged it";
+                told.ended(conclusion.exit(), Some(&finished), (!ended).then(|| why.to_owned()));
+                let exit = conclusion.tell(args.json);
+                teller.finish();
+                return exit;
+            }
+            conclusion.tell(args.json)
+        }
         Err(error) => super::run::broken(error, args.json),
     }
 }

@@ -309,6 +309,11 @@ impl Conclusion {
         Ok(conclusion)
     }
 
+    /// Returns the program's exit code.
+    pub(super) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Returns this conclusion after a further try was refused. Its table was printed already.
     fn stand(&self, json: bool) -> Result<Exit> {
         if json { self.tell(true) } else { Ok(self.exit) }

@@ -14,7 +14,7 @@ use firedrill_wire::{
 
 use super::Teller;
 use crate::{
-    log::{Event, Outcome, Record, RunOutcome},
+    log::{Event, Log, Outcome, Record, RunOutcome},
     plan::{Plan, print::total},
     run::screen::Observer,
     score::window::Window,
@@ -73,6 +73,20 @@ impl RunTold {
         message.why = why.or_else(|| reason.map(str::to_owned));
         message.begun = Some(Begun { id: run.started.id.clone(), at: run.started.at.clone() });
         state.teller.tell(&message);
+    }
+
+    /// Takes over a run whose program has died: its beginning, which that program has told.
+    pub fn take_over(&self, log: &Log) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = log.records.iter().find_map(|record| match &record.event {
+            Event::RunStarted { run, plan, operator, wall, .. } => {
+                let mut begun = Run::begin(run.as_str(), plan, operator, &state.fleet);
+                begun.started.at.clone_from(wall);
+                Some(begun)
+            }
+            _ => None,
+        });
+        state.begun = begun;
     }
 
     fn record(&self, record: &Record) {

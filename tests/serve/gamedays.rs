@@ -74,6 +74,22 @@ fn has_record(folder: &Path, gameday: &str, slot: &str, event: &str) -> std::pat
     file
 }
 
+/// A file of channels with one that is a socket of this test, and the socket.
+fn channel(folder: &Path) -> std::net::UdpSocket {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
+    let to = socket.local_addr().unwrap();
+    fs::write(folder.join("channels.toml"), format!("schema = 1\n[channel.ops]\nsyslog.to = \"{to}\"\n"))
+        .unwrap();
+    socket
+}
+
+fn line(socket: &std::net::UdpSocket) -> String {
+    let mut bytes = [0; 4096];
+    let length = socket.recv(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
 /// Waits until a control room has looked after a moment.
 fn has_looked(folder: &Path, after: Timestamp) {
     let read = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).ok();
@@ -150,6 +166,40 @@ fn slots_that_passed_while_no_control_room_ran_are_missed_and_not_made_up() {
     let _room = starts(folder);
     has_looked(folder, now);
     assert_eq!(record(folder, "passed", &passed), before);
+}
+
+#[test]
+fn channels_are_told_of_slots_that_were_missed_and_of_those_to_come() {
+    let folder = folder();
+    let folder = folder.path();
+    let socket = channel(folder);
+    let now = Timestamp::now();
+    let (passed, next) = (slot(now - Duration::from_secs(1800)), slot(now + Duration::from_secs(3600)));
+    let told = "notify = [\"ops\"]\nannounce = [\"2h\"]";
+    gameday(folder, "passed", &format!("{}\n{told}", once(&passed)));
+    gameday(folder, "next", &format!("{}\n{told}", once(&next)));
+    gameday(folder, "quiet", &format!("{}\nannounce = [\"2h\"]", once(&next)));
+    looked(folder, now - Duration::from_secs(3 * 3600));
+    let room = starts(folder);
+    let (missed, announced) = (line(&socket), line(&socket));
+    assert!(
+        missed.contains(" missed - Firedrill: game day passed was missed; why: no control room ran"),
+        "{missed}"
+    );
+    // It is an hour late, so it says the time that is left.
+    assert!(announced.contains(" announced - Firedrill: game day next starts in 5"), "{announced}");
+    assert!(
+        announced.contains(&format!("stop it: firedrill gameday skip gamedays/next.toml --slot {next}")),
+        "{announced}"
+    );
+    drop(room);
+    // Another start tells nothing twice.
+    looked(folder, now - Duration::from_secs(3 * 3600));
+    let _room = starts(folder);
+    has_looked(folder, now);
+    let list = firedrill(folder, &["notify", "list", "--json"]);
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
 }
 
 #[test]

@@ -174,6 +174,12 @@ impl Bench {
         self.folder.path().join("reports")
     }
 
+    /// Returns the number of messages to people that wait.
+    pub(crate) fn pending(&self) -> usize {
+        let files = fs::read_dir(self.reports().join(".notify/pending")).into_iter().flatten().flatten();
+        files.filter(|file| !file.file_name().as_encoded_bytes().starts_with(b".")).count()
+    }
+
     pub(crate) fn logs(&self) -> Vec<String> {
         let runs = run_folders(&self.reports()).into_iter();
         runs.filter_map(|run| fs::read_to_string(run.join("events.jsonl")).ok()).collect()

@@ -1,7 +1,5 @@
 //! People are told of drills: all that happens in a run, by a channel that is down while it happens, and afterwards.
 
-use std::fs;
-
 use rustix::process::Signal;
 
 use crate::{
@@ -67,6 +65,26 @@ fn a_channel_that_is_down_changes_no_run_and_is_told_later() {
 }
 
 #[test]
+fn the_end_of_a_run_whose_program_was_killed_is_told_by_whoever_collects_it() {
+    if !labs() {
+        return;
+    }
+    let bench = bench("killed");
+    let (mut child, folder) = bench.until_in_force_with(&scenario(1, "3s", "", ""), &OPTIONS);
+    end(&mut child, Signal::KILL);
+    assert!(wait(&mut child).code().is_none());
+    let collect = ["collect", folder.to_str().unwrap(), "--notify", "channels.toml"];
+    let collected = bench.on(&collect).output().unwrap();
+    assert!(said(&collected).contains("not delivered yet"), "{}", said(&collected));
+    let all = delivered(&bench, bench.pending());
+    let (first, last) = (all.first().unwrap(), all.last().unwrap());
+    assert_eq!((first["what"].as_str(), last["what"].as_str()), (Some("started"), Some("ended")));
+    assert_eq!((&last["run"], &last["begun"]["id"]), (&first["run"], &first["id"]));
+    assert_eq!(last["result"], "unknown", "{last}");
+    assert!(last["why"].as_str().unwrap().contains("had died"), "{last}");
+}
+
+#[test]
 fn a_run_that_somebody_halts_tells_so() {
     if !labs() {
         return;
@@ -74,8 +92,7 @@ fn a_run_that_somebody_halts_tells_so() {
     let bench = bench("halts");
     let (mut child, _) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
     // The fault is in force, and that is told, before anybody halts it.
-    let pending = || fs::read_dir(bench.reports().join(".notify/pending")).unwrap().count();
-    while pending() < 2 {
+    while bench.pending() < 2 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     end(&mut child, Signal::INT);

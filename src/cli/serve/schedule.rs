@@ -161,7 +161,7 @@ impl Schedule {
                     let _unwatched = waiter.spawn(move || waits.wait(child, &gameday, &civil));
                 }
                 Err(error) => {
-                    self.missed(gameday, &civil, &format!("its program cannot be started: {error}"))
+                    self.missed(gameday, &civil, &format!("its program cannot be started: {error}"));
                 }
             },
         }

@@ -23,13 +23,14 @@ const SLOTS: usize = 2000;
 
 /// A file of channels, and those of it that are told.
 type Key = (PathBuf, Vec<String>);
+/// The time at which a file was changed, and the way to its channels; no way where it cannot be used, which was told.
+type Way = (Option<SystemTime>, Option<Teller>);
 
 /// The ways to channels.
 #[derive(Clone, Debug)]
 pub(super) struct Tellers {
     reports: PathBuf,
-    /// Each with the time at which its file was changed. `None` where it cannot be used, which was told.
-    all: Arc<Mutex<BTreeMap<Key, (Option<SystemTime>, Option<Teller>)>>>,
+    all: Arc<Mutex<BTreeMap<Key, Way>>>,
 }
 
 impl Tellers {
