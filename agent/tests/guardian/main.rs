@@ -300,7 +300,10 @@ fn all_killed_then_started() {
     agent.guardian.wait().unwrap();
     agent.guardian = command(&agent.dir, &["serve"]).spawn().unwrap();
     wait("the effect to be put back", || !agent.file("a").exists());
+    // The reason is journaled when the undo begins, and its end a moment later.
     wait("the journal to say so", || agent.reasons().contains(&HealReason::FoundAtStart));
+    wait("the end of the undo", || agent.journal().open().count() == 0);
+    wait("the end of the drill on this host", || !agent.dir.path().join("run/active").exists());
     agent.assert_healed(&HealReason::FoundAtStart);
 }
 
