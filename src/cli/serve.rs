@@ -138,10 +138,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// Returns the options with which slots are started.
 fn starts(args: &Args) -> Vec<OsString> {
-    let mut options = args.identity.words();
     #[cfg(feature = "lab")]
-    options.extend(args.lab.as_deref().map(on_lab));
-    options
+    let lab = args.lab.as_deref().map(on_lab);
+    #[cfg(not(feature = "lab"))]
+    let lab = None;
+    args.identity.words().into_iter().chain(lab).collect()
 }
 
 /// Returns the option of `gameday start` for the hosts of a lab.

@@ -178,7 +178,7 @@ Calendar  when it is due, and its record afterwards; History and Findings show w
 
 Its files are in {folder}: fleet.toml, scenarios/, gamedays/friday.toml. Read them, change them, copy them.
 A browser on another machine: `ssh -L {port}:{address} …`, then the same link.
-A second person has to agree once two lines of {gameday} have no `#` any more. Her link:
+To ask for a second person, remove the `#` before two lines in {gameday}, and give her a link:
   firedrill serve link --as bob --role operator --state {room}
 To hold it again, by hand:
   firedrill gameday start {gameday} --now --lab={NAME} --reports {reports}
