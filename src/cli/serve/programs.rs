@@ -70,25 +70,30 @@ fn goes_on(program: &OwnedFd) -> bool {
 
 #[cfg(all(test, feature = "lab"))]
 mod tests {
-    use std::os::unix::process::ExitStatusExt as _;
+    use std::{os::unix::process::ExitStatusExt as _, process::Stdio};
 
     use rustix::process::Signal;
 
     use super::*;
 
+    /// A program that would go on; it keeps no output open that somebody waits for.
+    fn sleeps() -> Command {
+        let mut sleeps = Command::new("sleep");
+        sleeps.arg("60").stdout(Stdio::null()).stderr(Stdio::null());
+        sleeps
+    }
+
     #[test]
     fn all_are_told_to_end_and_none_is_started_afterwards() {
         let programs = Programs::default();
-        let mut sleeps = Command::new("sleep");
-        sleeps.arg("1000");
-        let mut children = [programs.start(&mut sleeps).unwrap(), programs.start(&mut sleeps).unwrap()];
+        let mut children = [(); 2].map(|()| programs.start(&mut sleeps()).unwrap());
         assert!(programs.go_on());
         programs.end(Signal::TERM);
         for child in &mut children {
             assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
         }
         assert!(!programs.go_on());
-        assert!(programs.start(&mut sleeps).unwrap_err().to_string().contains("the server ends"));
+        assert!(programs.start(&mut sleeps()).unwrap_err().to_string().contains("the server ends"));
     }
 
     #[test]
@@ -96,7 +101,7 @@ mod tests {
         let programs = Programs::default();
         let mut first = programs.start(&mut Command::new("true")).unwrap();
         first.wait().unwrap();
-        let mut second = programs.start(Command::new("sleep").arg("1000")).unwrap();
+        let mut second = programs.start(&mut sleeps()).unwrap();
         assert_eq!(programs.lock().all.len(), 1);
         programs.end(Signal::KILL);
         second.wait().unwrap();
