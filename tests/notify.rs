@@ -125,7 +125,7 @@ fn a_test_goes_the_whole_way_and_is_signed() {
     assert!(is_signed(&request), "{request:?}");
     let changed = Request { body: request.body.replace("nothing", "something"), ..request.clone() };
     assert!(!is_signed(&changed));
-    let mut later = request.clone();
+    let mut later = request;
     later.headers.insert("firedrill-time".to_owned(), "1".to_owned());
     assert!(!is_signed(&later), "the time is signed, too");
     assert_eq!(states(folder.path()), [("test".to_owned(), "delivered".to_owned())]);

@@ -58,7 +58,7 @@ impl Receiver {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (answer, tell) = (Arc::clone(&own), tell.clone());
-                thread::spawn(move || serve(stream, &answer, &tell));
+                thread::spawn(move || serve(&stream, &answer, &tell));
             }
         });
         let receiver = Self { port, answer, came };
@@ -97,8 +97,8 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, (answers, told): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
-    let mut lines = BufReader::new(&stream);
+fn serve(mut stream: &TcpStream, (answers, told): &(Mutex<Answers>, Condvar), tell: &Sender<Request>) {
+    let mut lines = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -126,5 +126,5 @@ fn serve(stream: TcpStream, (answers, told): &(Mutex<Answers>, Condvar), tell: &
     drop(answers);
     let text =
         format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-    let _gone = (&stream).write_all(text.as_bytes());
+    let _gone = stream.write_all(text.as_bytes());
 }
