@@ -214,3 +214,56 @@ impl Observer for Beside {
         self.screen.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firedrill_judge::testing::Drill;
+
+    use super::*;
+
+    /// Returns the messages about a drill whose records are kept by `keep`.
+    fn told(drill: &Drill, keep: impl Fn(&Event) -> bool) -> Vec<(What, String)> {
+        let mut run: Option<Run> = None;
+        let mut all = Vec::new();
+        for record in drill.records().iter().filter(|record| keep(&record.event)) {
+            if let Event::RunStarted { run: id, plan, operator, .. } = &record.event {
+                let begun = Run::begin(id.as_str(), plan, operator, " --fleet f.toml");
+                all.push((begun.started.what, begun.started.title.clone()));
+                run = Some(begun);
+            } else if let Some(message) = run.as_mut().and_then(|run| run.told(&record.event)) {
+                all.push((message.what, message.title));
+            }
+        }
+        all
+    }
+
+    fn in_force_on(event: &Event, wanted: &str) -> bool {
+        let Event::Agent { host, what, .. } = event else { return false };
+        host == wanted && matches!(what.what, journal::What::Changed { to: Fault::InForce | Fault::Done, .. })
+    }
+
+    #[test]
+    fn an_attack_has_landed_when_all_its_hosts_say_so() {
+        let all = told(&Drill::good(), |_| true);
+        let whats: Vec<What> = all.iter().map(|(what, _)| *what).collect();
+        assert_eq!(whats, [What::Started, What::Landed, What::Landed]);
+        assert!(all[2].1.ends_with("has begun to harm: attack lose fremont is in force"), "{all:?}");
+        // Armed is not landed: without a word of one host the end of the attack tells how many have.
+        let part = told(&Drill::good(), |event| !in_force_on(event, "db2"));
+        assert!(
+            part[2].1.ends_with("has harmed in part: 1 of 2 faults of attack lose fremont were in force"),
+            "{part:?}"
+        );
+    }
+
+    #[test]
+    fn an_attack_that_is_aborted_tells_why_and_one_that_did_not_run_tells_nothing() {
+        let mut drill = Drill::one();
+        drill.acts[0].outcome = Outcome::Aborted("bob halted it".to_owned());
+        let all = told(&drill, |event| !in_force_on(event, "app1"));
+        let whats: Vec<What> = all.iter().map(|(what, _)| *what).collect();
+        assert_eq!(whats, [What::Started, What::Aborted]);
+        drill.acts[0].outcome = Outcome::NotRun("refused".to_owned());
+        assert_eq!(told(&drill, |event| !in_force_on(event, "app1")).len(), 1);
+    }
+}

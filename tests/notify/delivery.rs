@@ -45,6 +45,9 @@ fn a_channel_that_does_not_answer_holds_up_no_run() {
     while !is_judged() {
         thread::sleep(Duration::from_millis(20));
     }
+    // Another program that delivers meanwhile leaves the channel to the one that sends.
+    let other = firedrill(folder.path(), &["notify", "deliver"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(3), "{}", said(&other));
     assert!(receiver.is_quiet(), "one message of a channel at a time");
     receiver.answers("200 OK", "ok");
     let ended = child.wait_with_output().unwrap();
