@@ -156,3 +156,20 @@ fn a_game_day_is_told_with_its_runs_and_a_skip() {
     );
     assert!(receiver.is_quiet());
 }
+
+#[test]
+fn a_run_is_one_region_in_grafana() {
+    let receiver = Receiver::start();
+    receiver.answers_next("200 OK", r#"{"message":"Annotation added","id":17}"#);
+    let base = receiver.url("");
+    let folder = folder(&format!(
+        "[channel.graphs]\ngrafana = {{ url = \"{base}\", token = {{ secret_file = \"key\" }} }}\n"
+    ));
+    let ended = drill(folder.path()).wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4), "{}", said(&ended));
+    let (begun, closed) = (receiver.next(), receiver.next());
+    assert_eq!(begun.line, "POST /api/annotations HTTP/1.1");
+    assert_eq!(closed.line, "PATCH /api/annotations/17 HTTP/1.1");
+    assert!(closed.json()["timeEnd"].as_u64() >= begun.json()["time"].as_u64(), "{closed:?}");
+    assert!(receiver.is_quiet());
+}

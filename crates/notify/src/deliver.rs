@@ -128,3 +128,75 @@ pub async fn deliver(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::What;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A channel that cannot send: its secrets are not there.
+    fn broken() -> Channel {
+        let text =
+            r#"{"webhook":{"url":{"secret_file":"/no/such/file"},"key":{"secret_file":"/no/such/file"}}}"#;
+        serde_json::from_str(text).expect("a channel")
+    }
+
+    /// A spool with these messages for `ops`, and its folder.
+    fn spool(ids: &[&str]) -> (tempfile::TempDir, Spool) {
+        let home = tempfile::tempdir().expect("a folder");
+        let spool = Spool::of(home.path());
+        for id in ids {
+            spool.put("ops", &Message::new(*id, What::Started, "a run")).expect("written");
+        }
+        (home, spool)
+    }
+
+    fn first(spool: &Spool) -> Entry {
+        spool.pending().expect("read").into_iter().next().expect("one waits")
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_kept_with_the_time_of_the_next_try() {
+        let (_home, spool) = spool(&["a"]);
+        for tries in 1..=3 {
+            let before = now();
+            let tried = attempt(&spool, &first(&spool), &broken(), false).await;
+            assert!(matches!(&tried, Ok(Tried::Waits(why)) if why.contains("/no/such/file")), "{tried:?}");
+            let entry = first(&spool);
+            assert_eq!(entry.tries, tries);
+            let waits = Duration::from_micros(entry.next_us).saturating_sub(before);
+            assert!(waits >= wait(tries, None) && !entry.is_due(before), "{waits:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn after_an_hour_a_message_is_given_up_and_so_are_those_that_waited_as_long_behind_it() {
+        let (_home, spool) = spool(&["a", "b", "c"]);
+        let long_ago = micros(now().saturating_sub(HOUR));
+        let all = spool.pending().expect("read");
+        spool
+            .save(&Entry { failing_us: Some(long_ago), made_us: long_ago - 2, ..all[0].clone() })
+            .expect("written");
+        spool.save(&Entry { made_us: long_ago - 1, ..all[1].clone() }).expect("written");
+        for id in ["a", "b"] {
+            let entry = first(&spool);
+            assert_eq!(entry.message.id, id);
+            let tried = attempt(&spool, &entry, &broken(), false).await;
+            assert!(matches!(tried, Ok(Tried::GivenUp(_))), "{id}: {tried:?}");
+        }
+        let tried = attempt(&spool, &first(&spool), &broken(), false).await;
+        assert!(matches!(tried, Ok(Tried::Waits(_))), "it is not an hour old: {tried:?}");
+        let all = spool.all().expect("read");
+        assert_eq!((all.pending.len(), all.ended.len()), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn while_another_program_has_the_lock_nothing_is_tried() {
+        let (_home, spool) = spool(&["a"]);
+        let _held = spool.lock("ops").expect("a lock").expect("free");
+        assert_eq!(attempt(&spool, &first(&spool), &broken(), false).await, Ok(Tried::Elsewhere));
+        assert_eq!(first(&spool).tries, 0);
+    }
+}
