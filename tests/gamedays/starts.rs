@@ -272,3 +272,29 @@ fn without_an_incident_it_starts() {
     assert_eq!(records[0]["lines"][0]["event"], "begun", "{}", err(&started));
     assert!(records[0]["lines"][0].get("unasked").is_none(), "{records:?}");
 }
+
+#[test]
+fn nobody_agrees_to_a_slot_that_is_decided() {
+    let folder = folder(&PEOPLE.replace("30m", "30d"));
+    let folder = folder.path();
+    let next = at(folder, &["gameday", "list", "--next", "2", "--json"]);
+    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
+    let [skipped, missed] = [0, 1].map(|index| next[0]["slots"][index]["civil"].as_str().unwrap());
+    let skip = day(folder, "bob", "skip", &["--slot", skipped, "--why", "freeze"]);
+    assert!(skip.status.success(), "{}", err(&skip));
+    for word in [&["--slot", skipped][..], &["--slot", skipped, "--withdraw"]] {
+        let refused = day(folder, "alice", "agree", word);
+        let told = format!(
+            "day of {skipped} is decided already, so that no agreement counts any more: it was not held: skipped by bob: freeze"
+        );
+        assert!(refused.status.code() == Some(2) && err(&refused).contains(&told), "{}", err(&refused));
+    }
+    let records = folder.join("reports/.gamedays/day");
+    assert!(!records.join(skipped).join("agreed.jsonl").exists(), "no line was written");
+    // A person can still start one that was missed.
+    fs::create_dir_all(records.join(missed)).unwrap();
+    let line = "{\"v\":1,\"at\":\"2026-11-27T14:00:00.000Z\",\"event\":\"missed\",\"why\":\"nobody ran\"}\n";
+    fs::write(records.join(missed).join("record.jsonl"), line).unwrap();
+    let agreed = day(folder, "alice", "agree", &["--slot", missed]);
+    assert!(out(&agreed).contains("1 of 2 agreed (alice)"), "{}", err(&agreed));
+}

@@ -390,6 +390,9 @@ fn people_agree_and_skip_on_the_calendar() {
     let again = room.post(&format!("{form}/skip"), &alice, "why=");
     assert_eq!(again.status, 409);
     assert!(again.text().contains("skipped already"), "{}", again.text());
+    let late = room.post(&format!("{form}/agree"), &alice, "");
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("is decided already"), "{}", late.text());
     for nowhere in [
         "/calendar/friday/2026-12-04T14:30/skip",
         "/calendar/friday/2020-12-04T14:00/skip",

@@ -12,7 +12,12 @@ use firedrill_wire::Span;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AGREED, BY_HAND, MOST_BYTES, NOW, folder, line::VERSION, read::all, write::written};
+use super::{
+    AGREED, BY_HAND, MOST_BYTES, NOW, folder,
+    line::VERSION,
+    read::{State, all, of_slot},
+    write::written,
+};
 use crate::{file::GoNoGo, gameday::Gameday};
 
 /// An agreement, or its withdrawal.
@@ -98,7 +103,8 @@ fn content(file: &File) -> io::Result<Vec<u8>> {
 /// Writes the agreement of a person to a slot, or its withdrawal, and returns the state of all agreements for people.
 ///
 /// # Errors
-/// The game day asks for no agreement, not for that of this person, not yet, or it cannot be written: in words for people.
+/// The game day asks for no agreement, not for that of this person, not yet, the slot cannot be started any more, or it cannot be written: in
+/// words for people.
 pub fn agreed_by(
     reports: &Path,
     gameday: &Gameday,
@@ -127,6 +133,13 @@ pub fn agreed_by(
         ));
     }
     let failed = |error: io::Error| format!("the agreement cannot be written: {error}");
+    let record = of_slot(reports, &gameday.name, slot).map_err(failed)?;
+    if let Some(decided) = record.and_then(|record| decided(&record.state)) {
+        return Err(format!(
+            "{} of {slot} is decided already, so that no agreement counts any more: {decided}",
+            gameday.name
+        ));
+    }
     agree(reports, (&gameday.name, slot), (by, is_go), now).map_err(failed)?;
     let all = agreements(reports, &gameday.name, slot).map_err(failed)?;
     let own = all.iter().rev().find(|one| one.by == by);
@@ -134,6 +147,18 @@ pub fn agreed_by(
         return Err("the agreement was written and cannot be read again".to_owned());
     }
     Ok(go(wanted, &gameday.roles, &all, starts.max(now)).words())
+}
+
+/// Returns why agreements to a slot with a record count for nothing; `None` if it can still be started.
+fn decided(state: &State) -> Option<String> {
+    Some(match state {
+        State::Missed(_) => return None,
+        State::GoesOn => "it goes on".to_owned(),
+        State::Ended(exit) => format!("it was held, with exit code {exit}"),
+        State::NotHeld(why) => format!("it was not held: {why}"),
+        State::Died => "it was begun, and its record has no end".to_owned(),
+        State::Unreadable(why) => format!("it has a record that cannot be read: {why}"),
+    })
 }
 
 /// Reads the agreements to a slot, in the order of time. A line that cannot be read, or is of another version, is left out. An agreement
