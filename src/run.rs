@@ -43,7 +43,7 @@
 //!
 //! # What ends a run
 //! - No attack is left; with `--plan`, all agents have answered.
-//! - It is refused before the first attack: another run uses the same hosts or measures the same addresses (`claim.rs`), a host
+//! - It is refused before the first attack: another run or a game day (`whole.rs`) uses the same hosts or measures the same addresses (`claim.rs`), a host
 //!   is not reached or is halted, an agent refuses, other runs leave no room, a vantage cannot measure, a source does not answer or cannot be heard.
 //! - `Ending` has a reason: a guard, the time limit, a signal, a sleep longer than the lease, something stuck, or a
 //!   person's undo, halt or distrust (`by_person.rs`; `arm.rs` for a refusal that means one). The first counts. `pump`
@@ -98,8 +98,11 @@ mod tracked;
 mod vantages;
 mod waiting;
 mod watchers;
+mod whole;
 
 use std::{future::Future, sync::Arc};
+
+use firedrill_wire::RunId;
 
 pub(crate) use approval_watch::FILE as APPROVAL_FILE;
 pub use approvals::Approvals;
@@ -111,6 +114,7 @@ pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
 pub use socket::{Halted, Notified, UndoNotice, halt, notify};
 pub(crate) use sources::asked;
+pub use whole::{OfGameday, Whole};
 
 use crate::{
     log::{Event, Outcome, RunOutcome},
@@ -159,15 +163,16 @@ pub fn begin(
     let facts = Facts::new(id.clone(), Arc::new(plan), clock, options.operator, options.identity);
     let run = Run::new(facts, recorder, ApprovalDesk::new(options.approvals, folder.clone()));
     let handle = Handle::new(id, folder, run.tasks.mail());
-    let how = How { plan_only: options.plan_only, beside_others: options.beside_others };
+    let (plan_only, beside_others, within) = (options.plan_only, options.beside_others, options.within);
+    let how = How { plan_only, beside_others, within };
     Ok((handle.clone(), to_the_end(run, handle, how)))
 }
 
 /// The options that matter after the beginning.
-#[derive(Clone, Copy)]
 struct How {
     plan_only: bool,
     beside_others: bool,
+    within: Option<RunId>,
 }
 
 async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, RunError> {
@@ -188,14 +193,15 @@ async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, 
 /// Connects, prepares, measures, attacks, heals, proves.
 async fn whole(
     run: &mut Run,
-    How { plan_only, beside_others }: How,
+    How { plan_only, beside_others, within }: How,
 ) -> Result<(RunOutcome, Vec<Answer>), RunError> {
     watchers::pulse(&run.tasks, run.facts.clock);
     // The socket is kept until the run is over, and with it the claim.
     let _socket = if plan_only {
         None
     } else {
-        match claim::claim((&run.facts, &run.tasks), &mut run.recorder, beside_others).await? {
+        let beside = (beside_others, within.as_ref());
+        match claim::claim((&run.facts, &run.tasks), &mut run.recorder, beside).await? {
             Ok(socket) => socket,
             Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new())),
         }

@@ -127,6 +127,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         out: args.out.clone(),
         plan_only: args.plan,
         beside_others: false,
+        within: None,
         json: args.json,
         told: None,
     };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use firedrill_history::History;
+use firedrill_wire::RunId;
 
 use super::{
     args::DrillArgs,
@@ -81,6 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         out: args.out.clone(),
         plan_only: args.plan,
         beside_others: args.beside_others,
+        within: None,
         json: args.json,
         told: teller.clone().map(|teller| Told { teller, fleet: args.drill.fleet.shown() }),
     };
@@ -97,6 +99,8 @@ pub(super) struct Settings {
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,
     pub(super) beside_others: bool,
+    /// The claim of the game day that it is a part of.
+    pub(super) within: Option<RunId>,
     pub(super) json: bool,
     /// The people who are told.
     pub(super) told: Option<Told>,
@@ -236,6 +240,7 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32, told: Option<&R
         out: settings.out.clone(),
         plan_only: settings.plan_only,
         beside_others: settings.beside_others,
+        within: settings.within.clone(),
         approvals: Approvals { given: settings.approve.clone(), terminal: std::io::stdin().is_terminal() },
         observer,
         attempt,

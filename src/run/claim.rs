@@ -4,7 +4,10 @@
 //! Runs on this machine are found by their sockets, even while no fault is active. Runs of other machines, and of users whose sockets
 //! cannot be reached, are found only by the faults that their hosts have at the moment; `bounds.rs` applies the limits of a guard (`keep`, `max_share`) to the faults of all runs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use firedrill_wire::{
     RunId, Span,
@@ -29,11 +32,12 @@ pub(super) const BESIDE: &str =
     "wait for its end, or run beside it with --beside-others; each report then contains the other's faults";
 
 /// Takes the hosts and addresses of this run, until the socket is dropped. The inner error is the run that uses some of them.
+/// The claim `within` is that of the game day that this run is a part of.
 /// Without a socket, agents still report an undo, and other runs do not see this one.
 pub(super) async fn claim(
     (facts, tasks): (&Facts, &Tasks),
     recorder: &mut Recorder,
-    beside_others: bool,
+    (beside_others, within): (bool, Option<&RunId>),
 ) -> Result<Result<Option<SocketFile>, String>, RunError> {
     // Two runs that begin at once look one after the other, so the second sees the first.
     let turn = Turn::take().await;
@@ -52,13 +56,10 @@ pub(super) async fn claim(
             None
         }
     };
-    let met = socket::owners(&facts.id).await;
+    let met = others(&own, within).await;
     drop(turn);
-    for found in &met {
-        let Some(text) = meets(&own, found) else { continue };
-        // Another user's process can say anything, and must not be able to keep this run from beginning.
-        let refuses = found.owner.is_some() && found.other_user.is_none() && !beside_others;
-        if refuses {
+    for Met { text, refuses } in met {
+        if refuses && !beside_others {
             return Ok(Err(format!("{text}; {BESIDE}")));
         }
         recorder.note(text)?;
@@ -66,30 +67,60 @@ pub(super) async fn claim(
     Ok(Ok(socket))
 }
 
+/// Another run, or game day, on this machine that uses the same things, or may.
+pub(super) struct Met {
+    /// A sentence about it.
+    pub(super) text: String,
+    /// Whether it keeps this one from beginning. Another user's process can say anything, and must not be able to.
+    pub(super) refuses: bool,
+}
+
+/// Returns those who use the same things, game days before their runs. `within` is the claim that the asking one is a part of.
+pub(super) async fn others(own: &Owner, within: Option<&RunId>) -> Vec<Met> {
+    let mut all = socket::owners(&own.run).await;
+    all.retain(|found| Some(&found.run) != within);
+    let is_run = |found: &Found| found.owner.as_ref().is_none_or(|owner| owner.claim.gameday.is_empty());
+    all.sort_by_key(is_run);
+    let met = all.iter().filter_map(|found| {
+        let refuses = found.owner.is_some() && found.other_user.is_none();
+        Some(Met { text: meets(own, found)?, refuses })
+    });
+    met.collect()
+}
+
 /// Returns the first line of this run's socket.
 fn owner(facts: &Facts) -> Owner {
-    let plan = &facts.plan;
+    let who = (facts.operator.as_str(), facts.identity.authority());
+    owner_of(facts.id.clone(), std::slice::from_ref(&*facts.plan), who)
+}
+
+/// Returns the first line of a socket that claims what these plans use, one after another.
+pub(super) fn owner_of(run: RunId, plans: &[Plan], (operator, authority): (&str, &str)) -> Owner {
+    let targets = plans.iter().flat_map(|plan| plan.targets().into_iter().map(str::to_owned));
     Owner {
-        run: facts.id.clone(),
-        targets: facts.targets.iter().cloned().collect(),
-        authority: facts.identity.authority().to_owned(),
+        run,
+        targets: sorted(targets),
+        authority: authority.to_owned(),
         claim: Claim {
-            operator: facts.operator.clone(),
-            measured_from: measured_from(plan),
-            measured: measured(plan),
-            reached_at: reached_at(plan),
-            until: until(plan, SystemTime::now()),
+            operator: operator.to_owned(),
+            gameday: String::new(),
+            measured_from: sorted(plans.iter().flat_map(measured_from)),
+            measured: sorted(plans.iter().flat_map(measured)),
+            reached_at: sorted(plans.iter().flat_map(reached_at)),
+            until: until(plans, SystemTime::now()),
         },
     }
+}
+
+/// Returns texts in order, each once.
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    texts.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// Returns the hosts that measure, and those whose logs are read, each once.
 fn measured_from(plan: &Plan) -> Vec<String> {
     let vantages = plan.probes.iter().flat_map(|probe| &probe.from).filter(|at| *at != COORDINATOR);
-    let mut all: Vec<String> = vantages.chain(plan.logs.iter().flat_map(|log| &log.on)).cloned().collect();
-    all.sort();
-    all.dedup();
-    all
+    sorted(vantages.chain(plan.logs.iter().flat_map(|log| &log.on)).cloned())
 }
 
 /// Returns the addresses that probes measure, each once.
@@ -99,10 +130,7 @@ fn measured(plan: &Plan) -> Vec<String> {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     });
-    let mut all: Vec<String> = shown.collect();
-    all.sort();
-    all.dedup();
-    all
+    sorted(shown)
 }
 
 /// Returns the names and addresses of the hosts that faults touch, each once.
@@ -113,9 +141,7 @@ fn reached_at(plan: &Plan) -> Vec<String> {
         all.push(target.to_owned());
         all.extend(hosts.get(target).iter().flat_map(|host| &host.addresses).map(ToString::to_string));
     }
-    all.sort();
-    all.dedup();
-    all
+    sorted(all.into_iter())
 }
 
 /// Returns the host of an address with a port.
@@ -124,11 +150,12 @@ fn host_of(address: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Returns the time by which a run that begins now ends: every attack settles as late as it may, and each approval takes all of its time.
-fn until(plan: &Plan, now: SystemTime) -> String {
-    let approvals: Span =
-        plan.attacks.iter().filter_map(|attack| attack.approve.as_ref()).map(|one| one.expires).sum();
-    let ends = now.checked_add(Duration::from(print::longest(plan) + approvals)).unwrap_or(UNIX_EPOCH);
+/// Returns the time by which runs that begin now, one after another, end: every attack settles as late as it may, and each approval takes all
+/// of its time.
+fn until(plans: &[Plan], now: SystemTime) -> String {
+    let approvals = plans.iter().flat_map(|plan| &plan.attacks).filter_map(|attack| attack.approve.as_ref());
+    let lasts: Span = plans.iter().map(print::longest).chain(approvals.map(|one| one.expires)).sum();
+    let ends = now.checked_add(Duration::from(lasts)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_seconds(ends).to_string()
 }
 
@@ -142,11 +169,13 @@ fn meets(own: &Owner, found: &Found) -> Option<String> {
     };
     let same = same(own, owner);
     (!same.is_empty()).then(|| {
-        let Claim { operator, until, .. } = &owner.claim;
+        let Claim { operator, until, gameday, .. } = &owner.claim;
+        let named =
+            if gameday.is_empty() { format!("run {}", owner.run) } else { format!("game day {gameday}") };
         let by = if operator.is_empty() { String::new() } else { format!(" by {operator}") };
         let until =
             if until.is_empty() { String::new() } else { format!(", expected to end before {until}") };
-        format!("run {}{user}{by} is going on{until}: {}", owner.run, same.join("; "))
+        format!("{named}{user}{by} is going on{until}: {}", same.join("; "))
     })
 }
 
@@ -216,6 +245,7 @@ mod tests {
             authority: "ours".to_owned(),
             claim: Claim {
                 operator: "bob".to_owned(),
+                gameday: String::new(),
                 measured_from: all(from),
                 measured: all(measured),
                 reached_at: all(targets),
@@ -265,6 +295,12 @@ mod tests {
             silent,
             "run friday-7f3a of user 1000, whose answer is not verified, does not answer; it may use the same hosts"
         );
+        let mut day = own.clone();
+        day.claim.gameday = "friday of 2026-12-04T14:00".to_owned();
+        assert_eq!(
+            meets(&own, &found(None, Some(day))).unwrap(),
+            "game day friday of 2026-12-04T14:00 by bob is going on, expected to end before 2026-12-04T14:30:00Z: it has faults for app1 too"
+        );
         // A coordinator of an earlier version sends neither operator nor end.
         let earlier = Owner { claim: Claim::default(), ..own.clone() };
         assert_eq!(
@@ -283,10 +319,17 @@ mod tests {
         assert_eq!(measured_once.len(), 1, "{measured_once:?}");
         plan.probes.push(plan.probes[0].clone());
         assert_eq!((measured_from(&plan), measured(&plan)), (vec!["canary".to_owned()], measured_once));
-        assert!(until(&plan, UNIX_EPOCH).as_str() > "1970-01-01T00:00:10Z", "{}", until(&plan, UNIX_EPOCH));
-        let ends = |plan: &Plan| humantime::parse_rfc3339(&until(plan, UNIX_EPOCH)).unwrap();
-        let before = ends(&plan);
+        let ends = |plans: &[Plan]| humantime::parse_rfc3339(&until(plans, UNIX_EPOCH)).unwrap();
+        let lasts = |plans: &[Plan]| ends(plans).duration_since(UNIX_EPOCH).unwrap();
+        let before = plan.clone();
+        assert!(lasts(std::slice::from_ref(&before)) > Duration::from_secs(10));
         plan.attacks[0].approve = Some(Approve { people: 1, expires: Span::secs(3_600) });
-        assert_eq!(ends(&plan).duration_since(before).unwrap(), Duration::from_secs(3_600));
+        let after = [plan, before.clone()];
+        assert_eq!(lasts(&after), 2 * lasts(&[before]) + Duration::from_secs(3_600), "one after another");
+        let owner = owner_of("day-1".parse().unwrap(), &after, ("bob", "ours"));
+        assert_eq!(
+            (owner.targets, owner.claim.measured_from),
+            (vec!["app1".to_owned()], vec!["canary".to_owned()])
+        );
     }
 }

@@ -19,6 +19,8 @@ pub struct Options {
     pub plan_only: bool,
     /// Whether it runs although another run uses the same hosts, or measures the same addresses.
     pub beside_others: bool,
+    /// The claim of the game day that it is a part of ([`super::Whole::id`]).
+    pub within: Option<RunId>,
     /// The sources of approvals.
     pub approvals: Approvals,
     /// The screen.

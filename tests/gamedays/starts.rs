@@ -298,3 +298,62 @@ fn nobody_agrees_to_a_slot_that_is_decided() {
     let agreed = day(folder, "alice", "agree", &["--slot", missed]);
     assert!(out(&agreed).contains("1 of 2 agreed (alice)"), "{}", err(&agreed));
 }
+
+/// A program that is killed when it is dropped.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_game_day_has_its_hosts_from_the_first_scenario_to_the_last() {
+    let folder = folder("");
+    let home = folder.path();
+    let fleet = |app1: &str, app2: &str| {
+        let host = |number: u8, agent: &str| {
+            let (name, address) = (format!("app{number}"), format!("10.9.0.{number}"));
+            format!("[[host]]\nname = \"{name}\"\naddress = \"{address}\"\nagent = \"{agent}\"\n")
+        };
+        fs::write(home.join("fleet.toml"), format!("schema = 1\n{}{}", host(1, app1), host(2, app2)))
+            .unwrap();
+    };
+    // Hosts take connections and never answer, so each scenario takes some seconds until it is refused.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_agent = silent.local_addr().unwrap().to_string();
+    fleet(&silent_agent, &silent_agent);
+    let text = fs::read_to_string(home.join("gamedays/day.toml")).unwrap();
+    let scenarios = "\"app1.toml\", ".repeat(200) + "\"app2.toml\"";
+    fs::write(home.join("gamedays/day.toml"), text.replace("\"app1.toml\"", &scenarios)).unwrap();
+    let other = text.replace("\"day\"", "\"other\"").replace("app1.toml", "app2.toml");
+    fs::write(home.join("gamedays/other.toml"), other).unwrap();
+    let said = fs::File::create(home.join("said.txt")).unwrap();
+    let mut first = Command::new(env!("CARGO_BIN_EXE_firedrill"));
+    first.current_dir(home).args(["gameday", "start", "gamedays/day.toml", "--pki", "pki", "--as", "alice"]);
+    first.arg("--now").stdout(said.try_clone().unwrap()).stderr(said);
+    let mut first = Killed(first.spawn().unwrap());
+    let said = || fs::read_to_string(home.join("said.txt")).unwrap();
+    // The first scenario was refused because of its host, and the second one begins.
+    while !said().contains("scenario 2 of 201") {
+        assert!(first.0.try_wait().unwrap().is_none(), "it goes on: {}", said());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let second =
+        || at(home, &["gameday", "start", "gamedays/other.toml", "--pki", "pki", "--as", "bob", "--now"]);
+    // The first one is at app1, and comes to app2 much later.
+    let refused = second();
+    assert!(first.0.try_wait().unwrap().is_none(), "it goes on: {}", said());
+    let told = "other, start by hand is not held, nothing was touched: game day day, start by hand by alice is going on, expected to end before";
+    let told = err(&refused).contains(told) && err(&refused).contains("it has faults for app2 too");
+    assert!(refused.status.code() == Some(4) && told, "{}", err(&refused));
+    let of_other: Vec<serde_json::Value> =
+        records(home).into_iter().filter(|record| record["gameday"] == "other").collect();
+    assert_eq!((of_other.len(), of_other[0]["reason"].as_str()), (1, Some("busy")), "{of_other:?}");
+    assert!(!said().contains("is going on"), "its own runs pass its claim: {}", said());
+    drop(first);
+    fleet("127.9.0.1:7790", "127.9.0.2:7790");
+    assert!(err(&second()).contains("begins, due"), "the first one is gone");
+}

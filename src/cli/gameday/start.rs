@@ -33,6 +33,7 @@ use crate::{
         signals::noted,
     },
     plan::{self, Options, Plan},
+    run::{OfGameday, Whole},
     told::GamedayTold,
     verdict::Exit,
 };
@@ -121,11 +122,23 @@ fn start(
     let (words, slot) = (which.words(gameday), which.recorded_as());
     match ready {
         Ok(held) => {
+            // After the slot was claimed: of two who start the same slot, the one who has it keeps the hosts.
+            let whole = match held.keep(&words) {
+                Ok(whole) => whole,
+                Err(why) => {
+                    errln!("{words} is not held, nothing was touched: {why}");
+                    if let Some(told) = told {
+                        told.not_held(gameday, &slot, &why);
+                    }
+                    write(record, Event::not_held(Reason::Busy, why))?;
+                    return Ok(Exit::Refused);
+                }
+            };
             held.begin(gameday, which, record)?;
             if let Some(told) = told {
                 told.begun(gameday, &slot, &held.reached.operator, held.hosts());
             }
-            let (exit, why) = held.hold(record, told);
+            let (exit, why) = held.hold(&whole, record, told);
             if let Some(told) = told {
                 told.ended(gameday, &slot, exit, why.as_deref());
             }
@@ -220,8 +233,14 @@ fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -
             }
         }
     }
-    // After the lab's network was entered, and as late as possible: an incident may begin at any time.
+    // After the lab's network was entered.
     let runtime = runtime().map_err(refused)?;
+    let words = which.words(gameday);
+    if let Some(why) = runtime.block_on(of(&words, &plans, &reached).busy()) {
+        runtime.shutdown_background();
+        return Err(NotHeld::refused(Reason::Busy, why));
+    }
+    // As late as possible: an incident may begin at any time.
     let unasked = match no_incident(args, gameday, &reached, &runtime) {
         Ok(unasked) => unasked,
         Err(not_held) => {
@@ -230,6 +249,11 @@ fn ready<'a>(args: &'a Args, gameday: &Gameday, which: &Which, now: Timestamp) -
         }
     };
     Ok(Held { args, reached, plans, agreed, fleet: fleet.shown(), unasked, runtime })
+}
+
+/// Returns what a game day claims; `named` names it and its start.
+fn of<'a>(named: &'a str, plans: &'a [Plan], reached: &'a Reached) -> OfGameday<'a> {
+    OfGameday { named, plans, operator: &reached.operator, authority: reached.identity.authority() }
 }
 
 /// Returns the sources that could not be asked although the person starts the game day all the same. The error is that an incident is
@@ -305,9 +329,18 @@ impl Held<'_> {
         all.into_iter().map(str::to_owned).collect()
     }
 
+    /// Keeps all hosts of the game day from other runs. The error is about a run, or another game day, that uses them.
+    fn keep(&self, named: &str) -> Result<Whole, String> {
+        let (whole, doubts) = self.runtime.block_on(of(named, &self.plans, &self.reached).keep())?;
+        for doubt in doubts {
+            errln!("warning: {doubt}");
+        }
+        Ok(whole)
+    }
+
     /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run. An error of the record ends the game day
     /// after the scenario that goes on, and loses no exit code.
-    fn hold(self, record: &mut Writer, told: Option<&GamedayTold>) -> (Exit, Option<String>) {
+    fn hold(self, whole: &Whole, record: &mut Writer, told: Option<&GamedayTold>) -> (Exit, Option<String>) {
         let runtime = self.runtime;
         let stop = noted(&runtime);
         let settings = Settings {
@@ -315,6 +348,7 @@ impl Held<'_> {
             out: self.args.reports.reports.clone(),
             plan_only: false,
             beside_others: false,
+            within: Some(whole.id().clone()),
             json: false,
             told: told.map(|told| Told { teller: told.teller().clone(), fleet: self.fleet.clone() }),
         };
@@ -323,6 +357,11 @@ impl Held<'_> {
             let scenario = index + 1;
             if let Some(signal) = stop.get() {
                 rest = Some(format!("stopped by {signal} before scenario {scenario}"));
+                all = all.worst(Exit::Stopped);
+                break;
+            }
+            if let Some(by) = whole.undone_by() {
+                rest = Some(format!("ended before scenario {scenario} by an undo of {by}"));
                 all = all.worst(Exit::Stopped);
                 break;
             }

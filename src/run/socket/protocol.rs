@@ -52,6 +52,9 @@ pub(crate) struct Claim {
     /// The person who runs it.
     #[serde(deserialize_with = "text::short")]
     pub(crate) operator: String,
+    /// The game day whose claim this is, for people; empty for that of a run.
+    #[serde(default, deserialize_with = "text::short")]
+    pub(crate) gameday: String,
     /// The hosts that measure for it, and those whose logs are read.
     pub(crate) measured_from: Vec<String>,
     /// The addresses that it measures: host and port.
