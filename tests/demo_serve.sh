@@ -154,6 +154,13 @@ nothing_left
 grep -q 'stopped by SIGTERM of the demo\|SIGTERM of the demo undid' by-hand.txt || fail "the run does not say who ended it: $(<by-hand.txt)"
 "$firedrill" audit verify "$folder/room/audit.jsonl"
 
+# So does the end of its lab.
+begin
+"${as[@]}" "$firedrill" lab down --name demo
+ended_with 0 "$demo" "the demo without its lab"
+demo=
+nothing_left
+
 # The whole demo, halted from its page, without root where the kernel lets users make namespaces.
 if ((EUID == 0)) && setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-user true 2>/dev/null; then
     as=(setpriv --reuid=65534 --regid=65534 --clear-groups)

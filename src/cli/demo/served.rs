@@ -71,7 +71,7 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     let progress = waiting("making the hosts, their agents and the shop");
     let lab = setup.up(true)?;
     drop(progress);
-    let ended = runtime.block_on(served(args, &place, &day, &lab, &mut signals));
+    let ended = runtime.block_on(served(args, &place, &day, &mut signals));
     runtime.shutdown_timeout(LAST);
     let gone = lab.down();
     forget(NAME);
@@ -97,7 +97,6 @@ async fn served(
     args: &ServeArgs,
     place: &Place,
     day: &Day,
-    lab: &Lab,
     signals: &mut UnboundedReceiver<&'static str>,
 ) -> Result<()> {
     std::fs::create_dir_all(place.reports()).wrap(format!("cannot make {}", place.reports().display()))?;
@@ -114,13 +113,14 @@ async fn served(
     let server = Server::open(settings).await?;
     let slot = minute(Timestamp::now(), args.ahead);
     let due = place.set_time(slot)?.then_some(slot);
+    let link = server.link()?;
     let programs = server.start_gamedays()?;
-    outln!("{}", told(place, day, due, &server.link()?, server.address()));
+    outln!("{}", told(place, day, due, &link, server.address()));
     let mut serve = std::pin::pin!(server.serve());
     let why = tokio::select! {
         () = &mut serve => "the server",
         signal = signals.recv() => signal.unwrap_or("a signal"),
-        () = gone(lab) => "the end of its lab",
+        () = gone() => "the end of its lab",
     };
     errln!("ended by {why}");
     let (reports, by) = (place.reports(), format!("{why} of the demo"));
@@ -133,8 +133,8 @@ async fn served(
 }
 
 /// Waits until the lab is gone.
-async fn gone(lab: &Lab) {
-    while lab.pid().is_ok() {
+async fn gone() {
+    while Lab::attach(NAME).is_ok() {
         sleep(LOOK).await;
     }
 }
@@ -159,11 +159,10 @@ fn told(
     let when = due.map_or_else(
         || format!("{gameday} has a schedule of its own; the page Calendar shows when it is due."),
         |due| {
-            let left = due.duration_since(Timestamp::now()).as_secs().max(0);
+            let left = due.duration_since(Timestamp::now()).as_secs();
+            let left = Span::secs(u64::try_from(left).unwrap_or(0));
             let due = due.strftime("%Y-%m-%d %H:%M");
-            format!(
-                "The Friday begins at {due} UTC, in {left} s: {attacks} attack{s}, {lasts} in all. {agree}"
-            )
+            format!("The Friday begins at {due} UTC, in {left}: {attacks} attack{s}, {lasts} in all. {agree}")
         },
     );
     let port = address.port();
