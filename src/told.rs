@@ -28,7 +28,7 @@ pub struct Teller(Arc<Mutex<State>>);
 struct State {
     /// `None` once it has ended.
     post: Option<Post>,
-    /// A message could not be written, and a warning said so.
+    /// Whether a warning has said that a message cannot be written.
     warned: bool,
 }
 
@@ -70,7 +70,7 @@ impl Teller {
             let (s, are) = (plural(left), if left == 1 { "is" } else { "are" });
             errln!(
                 "{left} message{s} for channels {are} not delivered yet: `firedrill notify deliver`, a control room with --notify or the next run \
-                 delivers; `firedrill notify list` says why"
+                 delivers; `firedrill notify list` and `firedrill check` of the file of channels say why"
             );
         }
     }

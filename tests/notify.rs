@@ -147,6 +147,11 @@ fn redirects_are_not_followed_and_no_text_has_a_secret() {
         said(&output)
     );
     assert!(elsewhere.is_quiet());
+    // A long answer is cut, in the middle of a secret.
+    receiver.answers("400 Wrong", &format!("{}{KEY}", "x".repeat(185)));
+    let cut = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
+    assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
+    assert!(said(&cut).contains("xxx") && !said(&cut).contains(&KEY[..4]), "{}", said(&cut));
     fs::remove_file(folder.path().join("key")).unwrap();
     let unread = firedrill(folder.path(), &["notify", "test", "ops"]).output().unwrap();
     assert!(said(&unread).contains("`key` in file key cannot be used"), "{}", said(&unread));

@@ -1,6 +1,6 @@
 //! `firedrill collect`: finishes a run whose coordinator died, or asks its unproven hosts again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{
     args::{FleetArgs, IdentityArgs},
@@ -9,14 +9,14 @@ use super::{
     failure::{Failure, Result},
     reached::Reached,
     run::Conclusion,
-    runs::history_beside,
+    runs::{history_beside, reports_of},
     signals::{First, forwarded},
 };
 use crate::{
-    log::{self, Event},
+    log::{self, Event, Log},
     run::{self, screen},
     score,
-    told::RunTold,
+    told::{RunTold, Teller},
     verdict::Exit,
 };
 
@@ -52,8 +52,23 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         .help(format!("`firedrill report {}` renders it again", args.run.display())));
     }
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
-    let reports = args.run.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let teller = args.told.teller(reports)?;
+    let reports = reports_of(&args.run).unwrap_or_else(|| PathBuf::from("."));
+    let teller = args.told.teller(&reports)?;
+    let exit = collected(args, &log, ended, &reached, teller.as_ref());
+    if let Some(teller) = teller {
+        teller.finish();
+    }
+    exit
+}
+
+/// Collects, judges, and tells of the end.
+fn collected(
+    args: &Args,
+    log: &Log,
+    ended: bool,
+    reached: &Reached,
+    teller: Option<&Teller>,
+) -> Result<Exit> {
     let (runtime, screen) = (runtime()?, Box::new(screen::Plain::default()));
     let collecting = run::collect(&args.run, &reached.identity, &reached.operator, screen);
     match collecting.and_then(|run| runtime.block_on(forwarded(run, &First::new()))) {
@@ -61,13 +76,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             let conclusion = Conclusion::of_folder(&args.run, history_beside(&args.run))?;
             if let Some(teller) = teller {
                 let told = RunTold::new(teller.clone(), args.fleet.shown());
-                told.take_over(&log);
+                told.take_over(log);
                 let why =
                     "its coordinator had died; `firedrill collect` put back what was left, and judged it";
                 told.ended(conclusion.exit(), Some(&finished), (!ended).then(|| why.to_owned()));
-                let exit = conclusion.tell(args.json);
-                teller.finish();
-                return exit;
             }
             conclusion.tell(args.json)
         }

@@ -150,14 +150,18 @@ pub(super) fn try_and_try_again(
         let finished = match run.and_then(|run| runtime.block_on(forwarded(run, stop))) {
             Ok(finished) => finished,
             Err(error) => {
-                tell(Exit::Unclean, None, Some(error.to_string()));
-                return match before {
-                    Some(before) if !matches!(error, RunError::Broken { .. }) => {
+                let (why, is_broken) = (error.to_string(), matches!(error, RunError::Broken { .. }));
+                let ended = match before {
+                    Some(before) if !is_broken => {
                         errln!("{}", Failure::from(error).styled());
                         before.stand(settings.json)
                     }
                     _ => broken(error, settings.json),
                 };
+                // A run whose log broke is judged by what the log has. Of any other, nobody knows whether it left something.
+                let exit = ended.as_ref().ok().copied().filter(|_| is_broken).unwrap_or(Exit::Unclean);
+                tell(exit, None, Some(why));
+                return ended;
             }
         };
         if settings.plan_only {

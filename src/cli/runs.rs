@@ -105,15 +105,19 @@ pub(super) fn history_of(reports: &Path) -> Result<History> {
     Ok(history)
 }
 
+/// Returns the directory that a run's folder is in.
+pub(super) fn reports_of(folder: &Path) -> Option<PathBuf> {
+    // The folder may be a link, or the directory that one stands in.
+    match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => Some(parent.to_path_buf()),
+        None => Some(folder.canonicalize().ok()?.parent()?.to_path_buf()),
+    }
+}
+
 /// Opens the history of the directory that a run's folder is in, once the run has ended or is rendered again. Folders elsewhere, where
 /// no run was listed before, stay as they are.
 pub(super) fn history_beside(folder: &Path) -> Option<History> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    // The folder may be a link, or the directory that one stands in.
-    let parent = match parent {
-        Some(parent) => parent.to_path_buf(),
-        None => folder.canonicalize().ok()?.parent()?.to_path_buf(),
-    };
+    let parent = reports_of(folder)?;
     if parent.file_name().is_none_or(|name| name != REPORTS) && !History::is_there(&parent) {
         return None;
     }

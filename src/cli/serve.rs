@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[cfg(feature = "lab")]
 pub(super) use self::programs::Programs;
 pub(super) use self::server::{Server, Settings};
+use self::tellers::Tellers;
 use super::{
     args::IdentityArgs,
     ask::runtime,
@@ -130,10 +131,20 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         ))
         .help("listen on 127.0.0.1, or put a proxy with TLS in front, and name its address: --behind-tls https://drills.example"));
     }
+    // It delivers as long as the server lives.
+    let notify = args.notify.as_ref();
+    let teller = notify.map(|file| teller(&args.reports.reports, file, None)).transpose()?;
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(args));
     runtime.shutdown_timeout(LAST);
-    ended.map(|()| Exit::Held)
+    // Tries that go on are waited for: a message whose try is cut off is sent again.
+    if let Ok(tellers) = &ended {
+        tellers.finish();
+    }
+    if let Some(teller) = teller {
+        teller.finish();
+    }
+    ended.map(|_| Exit::Held)
 }
 
 /// Returns the options with which slots are started.
@@ -160,14 +171,12 @@ fn needs_certificate(args: &Args) -> bool {
     args.start_gamedays && !on_a_lab
 }
 
-async fn serve(args: &Args) -> Result<()> {
+/// Serves until a signal comes. Returns the ways to the channels that game days name.
+async fn serve(args: &Args) -> Result<Tellers> {
     if needs_certificate(args) {
         // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
         let _usable = args.identity.load()?;
     }
-    // It delivers as long as it lives.
-    let notify = args.notify.as_ref();
-    let _teller = notify.map(|file| teller(&args.reports.reports, file, None)).transpose()?;
     let settings = Settings {
         listen: args.listen,
         metrics: args.metrics,
@@ -190,11 +199,11 @@ async fn serve(args: &Args) -> Result<()> {
         let (name, link) = server.link()?;
         outln!("log in as {name}, once, within 15 minutes: {link}");
     }
-    let _programs = server.start_gamedays()?;
+    let (_programs, tellers) = server.start_gamedays()?;
     tokio::select! {
         () = server.serve() => {}
         _ = stop.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
+    Ok(tellers)
 }

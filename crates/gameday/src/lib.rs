@@ -56,9 +56,7 @@ pub fn schema() -> Value {
 /// Returns the JSON Schema of game days without the keys of sources, which are those of scenarios and stand on their page.
 #[must_use]
 pub fn own_schema() -> Value {
-    let mut schema = schemars::schema_for!(GamedayFile).to_value();
-    firedrill_plan::scenario::set_schema_title(&mut schema, "Firedrill game day");
-    schema
+    firedrill_plan::scenario::titled_schema::<GamedayFile>("Firedrill game day")
 }
 
 /// Returns the reference page.

@@ -7,7 +7,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 const LONGEST: Duration = Duration::from_secs(300);
 /// The time after which a channel that takes nothing is given up, counted from its first failure.
-const PATIENCE: Duration = Duration::from_secs(3600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Returns the time until the next try. `failed` tries have failed; `asked` is what the channel asks for.
 pub(crate) fn wait(failed: u32, asked: Option<Duration>) -> Duration {

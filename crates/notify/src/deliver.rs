@@ -23,8 +23,10 @@ pub(crate) enum Tried {
     GivenUp(String),
     /// It waits again, for this reason.
     Waits(String),
-    /// Another program sends for this channel, or has ended the message.
-    Elsewhere,
+    /// Another program sends for this channel.
+    Busy,
+    /// Another program has ended the message.
+    Gone,
 }
 
 /// Tries one message. With `once` a failure is the end.
@@ -36,8 +38,10 @@ pub(crate) async fn attempt(
 ) -> Result<Tried, String> {
     let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
     // Held until the state is written.
-    let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Elsewhere) };
-    let Some(entry) = spool.again(entry) else { return Ok(Tried::Elsewhere) };
+    let Some(_lock) = spool.lock(&entry.channel).map_err(failed)? else { return Ok(Tried::Busy) };
+    let Some(entry) = spool.again(entry) else { return Ok(Tried::Gone) };
+    // A spool that cannot be written is found before the message is sent: afterwards the message would be sent again and again.
+    spool.save(&entry).map_err(failed)?;
     let begun = entry.message.begun.as_ref();
     let receipt = begun.and_then(|begun| spool.receipt(&entry.channel, &begun.id));
     let sent = send(channel, &entry.message, receipt.as_deref()).await;
@@ -95,7 +99,7 @@ pub async fn test_one(spool: &Spool, name: &str, channel: &Channel, message: &Me
         match attempt(spool, &entry, channel, true).await? {
             Tried::Delivered => return Ok(()),
             Tried::GivenUp(why) | Tried::Waits(why) => return Err(why),
-            Tried::Elsewhere => tokio::time::sleep(AGAIN).await,
+            Tried::Busy | Tried::Gone => tokio::time::sleep(AGAIN).await,
         }
     }
 }
@@ -123,7 +127,9 @@ pub async fn deliver(
                 tell(&entry, &format!("waits: {why}"));
                 failing.push(entry.channel);
             }
-            Tried::Elsewhere => {}
+            // What that program sends comes first.
+            Tried::Busy => failing.push(entry.channel),
+            Tried::Gone => {}
         }
     }
     Ok(())
@@ -196,7 +202,7 @@ mod tests {
     async fn while_another_program_has_the_lock_nothing_is_tried() {
         let (_home, spool) = spool(&["a"]);
         let _held = spool.lock("ops").expect("a lock").expect("free");
-        assert_eq!(attempt(&spool, &first(&spool), &broken(), false).await, Ok(Tried::Elsewhere));
+        assert_eq!(attempt(&spool, &first(&spool), &broken(), false).await, Ok(Tried::Busy));
         assert_eq!(first(&spool).tries, 0);
     }
 }

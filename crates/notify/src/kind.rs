@@ -7,7 +7,7 @@ pub(crate) mod statsd;
 pub(crate) mod syslog;
 pub(crate) mod webhook;
 
-use firedrill_wire::probe::{Field, HttpProbe, HttpTarget, Refusal, Secret};
+use firedrill_wire::probe::{Field, HttpProbe, HttpTarget, Refusal, Secret, TcpProbe};
 
 use crate::{
     message::{Message, What},
@@ -85,7 +85,7 @@ pub(crate) fn post(url: &str, body: &serde_json::Value, ca_file: Option<&String>
     }
 }
 
-/// Refuses an address that is none, or that has what may be a secret. It is in clear in the file, and paths are added to it.
+/// Refuses a text that is no address, and an address that may contain a secret: the file has it in clear, and paths are added to it.
 pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
     let field = || Field::request(&["url"]);
     let help = format!("url = \"{example}\"");
@@ -101,11 +101,6 @@ pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
 
 /// Refuses a text that is no host and port.
 pub(crate) fn place(to: &str, example: &str) -> Option<Refusal> {
-    let well = to.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && host.chars().all(|c| c.is_ascii_graphic())
-            && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    let what = format!("`{to}` is no host and port");
-    (!well).then(|| Refusal::new(Field::request(&["to"]), what, "not a place", format!("to = \"{example}\"")))
+    let refusal = TcpProbe { address: to.to_owned() }.parsed().err()?;
+    Some(Refusal { field: Field::request(&["to"]), help: format!("to = \"{example}\""), ..refusal })
 }

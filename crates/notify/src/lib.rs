@@ -31,9 +31,7 @@ pub const EXAMPLE: &str = include_str!("reference/channels.toml");
 /// Returns the JSON Schema of files of channels (draft 2020-12).
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(ChannelsFile).to_value();
-    firedrill_plan::scenario::set_schema_title(&mut schema, "Firedrill channels");
-    schema
+    firedrill_plan::scenario::titled_schema::<ChannelsFile>("Firedrill channels")
 }
 
 /// Returns the reference page.

@@ -128,6 +128,8 @@ impl Thread {
             let pending = self.spool.pending().unwrap_or_default();
             self.begin(&pending, &mut busy, &mut tries);
             tokio::select! {
+                // The end counts before the end of a try: no further try is begun then.
+                biased;
                 one = timeout(LOOK, woken.recv()) => match one {
                     Ok(Some(path)) => {
                         // A message that cannot be brought to the disk is sent all the same.
@@ -161,7 +163,8 @@ impl Thread {
             busy.insert(entry.channel.clone());
             let (spool, entry) = (self.spool.clone(), entry.clone());
             tries.spawn(async move {
-                if let Ok(Tried::Elsewhere) | Err(_) = attempt(&spool, &entry, &channel, false).await {
+                if let Ok(Tried::Busy | Tried::Gone) | Err(_) = attempt(&spool, &entry, &channel, false).await
+                {
                     // Another program sends, or the disk is full: not at once again.
                     tokio::time::sleep(LOOK).await;
                 }

@@ -106,7 +106,10 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
             for (index, what) in channel.events.iter().flatten().enumerate() {
                 if !one.takes(*what) {
                     let place = item.place_at(&[OWN_KEY, name, "events", &index.to_string()], false);
-                    let message = format!("the channel `{name}`: `{kind}` has no form for `{}`", what.word());
+                    let message = format!(
+                        "the channel `{name}`: `{kind}` does not support the event `{}`",
+                        what.word()
+                    );
                     sink.push(Problem::error(message).at(place, "never told").help("leave it out"));
                 }
             }

@@ -65,7 +65,7 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
         Err(why) => return Sent::later(why),
     };
     let sent = match kind.parcel(message, &secrets, receipt) {
-        Ok(Parcel::Http(request)) => http(kind, &request).await,
+        Ok(Parcel::Http(request)) => http(kind, &request, &secrets).await,
         Ok(Parcel::Udp { to, all }) => bare(udp(&to, &all)).await,
         Ok(Parcel::Tcp { to, bytes }) => bare(tcp(&to, &bytes)).await,
         Err(why) => Sent::later(why),
@@ -78,7 +78,7 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
     }
 }
 
-async fn http(kind: &dyn Kind, request: &HttpProbe) -> Sent {
+async fn http(kind: &dyn Kind, request: &HttpProbe, secrets: &Opened) -> Sent {
     let fetcher = match Fetcher::new(request, &BTreeMap::new(), &Anything) {
         Ok(fetcher) => fetcher,
         Err(refusals) => {
@@ -88,13 +88,14 @@ async fn http(kind: &dyn Kind, request: &HttpProbe) -> Sent {
         }
     };
     match fetcher.fetch(request, LONGEST, &Anything).await {
-        Ok(answer) => answered(kind, &answer),
+        Ok(answer) => answered(kind, &answer, secrets),
         Err(why) => Sent::later(why),
     }
 }
 
-fn answered(kind: &dyn Kind, answer: &Fetched) -> Sent {
-    let body = String::from_utf8_lossy(&answer.without_secrets(&answer.body)).into_owned();
+fn answered(kind: &dyn Kind, answer: &Fetched, secrets: &Opened) -> Sent {
+    // Secrets are hidden before the text is cut: a part of one would not be found.
+    let body = secrets.hide(&String::from_utf8_lossy(&answer.without_secrets(&answer.body)));
     let told = clean(&joined(body.trim()), TOLD).into_owned();
     let why = if told.is_empty() {
         format!("status {}", answer.status)

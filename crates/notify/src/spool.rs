@@ -28,8 +28,6 @@ const ENDED: &str = "ended";
 const MOST_BYTES: u64 = 4 << 20;
 /// The time for which the end of a message is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The largest wait that is believed. A longer one was written by a clock that was ahead.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The newest moment that was given to a message of this process, in microseconds since 1970: each gets a later one.
 static NEWEST: AtomicU64 = AtomicU64::new(0);

@@ -23,9 +23,7 @@ pub use source::FleetSource;
 /// Returns the JSON Schema of fleet files (draft 2020-12).
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(FleetFile).to_value();
-    crate::scenario::set_schema_title(&mut schema, "Firedrill fleet");
-    schema
+    crate::scenario::titled_schema::<FleetFile>("Firedrill fleet")
 }
 
 /// Whether a file is a fleet: it has tables that only fleets have, and none that only scenarios have.

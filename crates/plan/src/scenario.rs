@@ -27,7 +27,7 @@ mod tree;
 pub use read::read;
 pub use root::{KEYS, ScenarioFile};
 pub use schema::schema;
-pub use schema::set_title as set_schema_title;
+pub use schema::titled as titled_schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -114,7 +114,7 @@ async fn served(
     let slot = minute(Timestamp::now(), args.ahead);
     let due = place.set_time(slot)?.then_some(slot);
     let link = server.link()?;
-    let programs = server.start_gamedays()?;
+    let (programs, tellers) = server.start_gamedays()?;
     outln!("{}", told(place, day, due, &link, server.address()));
     let mut serve = std::pin::pin!(server.serve());
     let why = tokio::select! {
@@ -129,6 +129,7 @@ async fn served(
         () = &mut serve => {}
         () = stop(&reports, &programs, &by, signals.recv()) => {}
     }
+    tellers.finish();
     Ok(())
 }
 

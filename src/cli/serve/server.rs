@@ -82,21 +82,23 @@ impl Server {
         Ok((name, link))
     }
 
-    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them. The state is locked, so of
+    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and
+    /// the ways to the channels that they name. The state is locked, so of
     /// two servers with one state one starts slots.
-    pub(in crate::cli) fn start_gamedays(&self) -> Result<Programs> {
+    pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
         let programs = Programs::default();
+        let tellers = Tellers::of(&self.settings.reports);
         if let Some(options) = &self.settings.starts {
             let schedule = Schedule {
                 gamedays: self.settings.gamedays.clone(),
                 reports: self.settings.reports.clone(),
-                tellers: Tellers::of(&self.settings.reports),
+                tellers: tellers.clone(),
                 options: options.clone(),
                 programs: programs.clone(),
             };
             schedule.start().wrap("game days cannot be started at their time")?;
         }
-        Ok(programs)
+        Ok((programs, tellers))
     }
 
     /// Serves until the future is dropped.

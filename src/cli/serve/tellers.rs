@@ -28,7 +28,7 @@ type Way = (Option<SystemTime>, Option<Teller>);
 
 /// The ways to channels.
 #[derive(Clone, Debug)]
-pub(super) struct Tellers {
+pub(in crate::cli) struct Tellers {
     reports: PathBuf,
     all: Arc<Mutex<BTreeMap<Key, Way>>>,
 }
@@ -55,6 +55,12 @@ impl Tellers {
         }
     }
 
+    /// Delivers what is left, and ends the ways.
+    pub(in crate::cli) fn finish(&self) {
+        let all = std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner));
+        all.into_values().filter_map(|(_, teller)| teller).for_each(|teller| teller.finish());
+    }
+
     /// Tells of slots that are due soon: what became due after `since`, and not after `now`.
     pub(super) fn announce(&self, all: &[Gameday], since: Timestamp, now: Timestamp) {
         for gameday in all.iter().filter(|gameday| !gameday.notify.is_empty()) {
@@ -79,15 +85,13 @@ fn soon(gameday: &Gameday, since: Timestamp, now: Timestamp) -> Vec<(Slot, (Span
     let near = slots.take_while(|slot| slot.starts().timestamp() <= until);
     let told = near.filter(|slot| gameday.why_closed(slot).is_none()).filter_map(|slot| {
         let starts = slot.starts().timestamp();
-        let due = |before: &&Span| {
-            let at =
-                SignedDuration::try_from(before.0).ok().and_then(|before| starts.checked_sub(before).ok());
-            at.filter(|at| *at > since && *at <= now)
+        let due = |before: Span| {
+            let at = starts.checked_sub(SignedDuration::try_from(before.0).ok()?).ok()?;
+            (at > since && at <= now).then_some((before, at))
         };
-        let before = gameday.announce.iter().rev().find(|before| due(before).is_some())?;
-        let late = due(&before).is_some_and(|at| now.duration_since(at) > GRACE);
+        let (before, at) = gameday.announce.iter().rev().find_map(|before| due(*before))?;
         let left = Span::secs(starts.duration_since(now).as_secs().unsigned_abs());
-        Some((slot, (*before, if late { left } else { *before })))
+        Some((slot, (before, if now.duration_since(at) > GRACE { left } else { before })))
     });
     told.collect()
 }

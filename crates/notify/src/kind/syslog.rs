@@ -18,10 +18,10 @@ const DATAGRAM_MOST: usize = 2048;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Datagrams, which may be lost without a sign.
+    /// Datagrams. They may be lost, and nobody notices.
     #[default]
     Udp,
-    /// A connection for each message. TCP takes a message without the receiver's word.
+    /// A connection for each message. The receiver confirms nothing.
     Tcp,
 }
 

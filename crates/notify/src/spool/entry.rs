@@ -5,8 +5,8 @@ use std::time::Duration;
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
 use serde::{Deserialize, Serialize};
 
-use super::{LONGEST_WAIT, micros};
-use crate::message::Message;
+use super::micros;
+use crate::{backoff::PATIENCE, message::Message};
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -75,10 +75,10 @@ impl Entry {
         }
     }
 
-    /// Whether it may be tried at this time since 1970.
+    /// Whether it may be tried at this time since 1970. A longer wait than any that is asked for was written by a clock that was ahead.
     #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
-        self.next_us <= micros(now) || self.next_us > micros(now + LONGEST_WAIT)
+        self.next_us <= micros(now) || self.next_us > micros(now + PATIENCE)
     }
 
     /// The same with texts that may be shown: others may have written the file.
@@ -88,6 +88,12 @@ impl Entry {
         self.message.id = cleaned(self.message.id, NAME_MOST * 4);
         self.message.at = cleaned(self.message.at, NAME_MOST);
         self.last = self.last.map(|last| cleaned(last, TEXT_MOST));
+        self.ended = self.ended.map(|ended| match ended {
+            Ended::Delivered { at, receipt } => Ended::Delivered { at: cleaned(at, NAME_MOST), receipt },
+            Ended::GivenUp { at, why } => {
+                Ended::GivenUp { at: cleaned(at, NAME_MOST), why: cleaned(why, TEXT_MOST) }
+            }
+        });
         self
     }
 }

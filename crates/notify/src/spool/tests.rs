@@ -29,6 +29,20 @@ fn an_event_is_written_once_for_each_channel_and_never_again_after_its_end() {
 }
 
 #[test]
+fn texts_of_an_end_that_somebody_else_wrote_have_no_signs_for_a_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = Spool::of(home.path());
+    spool.put("ops", &message("r/started")).unwrap().expect("new");
+    let entry = spool.pending().unwrap().remove(0);
+    let ended = Ended::GivenUp { at: "\u{1b}[2Jt".to_owned(), why: "\u{1b}]0;a".to_owned() };
+    spool.end(&entry, ended).unwrap();
+    let Some(Ended::GivenUp { at, why }) = spool.all().unwrap().ended.remove(0).ended else {
+        panic!("given up")
+    };
+    assert!(!at.contains('\u{1b}') && !why.contains('\u{1b}'), "{at:?} {why:?}");
+}
+
+#[test]
 fn messages_keep_their_order_also_within_a_microsecond() {
     let home = tempfile::tempdir().unwrap();
     let spool = Spool::of(home.path());

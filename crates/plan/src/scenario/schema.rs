@@ -1,6 +1,7 @@
 //! The JSON Schema of scenario files (draft 2020-12), for editors; generated from the types that files are decoded
 //! with.
 
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::ScenarioFile;
@@ -14,8 +15,7 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Returns the schema of a scenario file.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(ScenarioFile).to_value();
-    set_title(&mut schema, "Firedrill scenario");
+    let mut schema = titled::<ScenarioFile>("Firedrill scenario");
     let Some(root) = schema.as_object_mut() else { return schema };
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         let open = properties.iter_mut().filter(|(key, _)| !FIXED.contains(&key.as_str()));
@@ -62,11 +62,14 @@ fn below(value: &mut Value) {
     }
 }
 
-/// Gives a schema its title, in place of the type's name.
-pub fn set_title(schema: &mut Value, title: &str) {
+/// Returns the schema of a type (draft 2020-12) with this title, in place of the type's name.
+#[must_use]
+pub fn titled<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
     if let Some(object) = schema.as_object_mut() {
         let rest = std::mem::take(object);
         object.extend([("$schema".to_owned(), json!(DRAFT)), ("title".to_owned(), json!(title))]);
         object.extend(rest.into_iter().filter(|(key, _)| key != "$schema" && key != "title"));
     }
+    schema
 }
