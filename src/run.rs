@@ -99,10 +99,9 @@ mod vantages;
 mod waiting;
 mod watchers;
 mod whole;
+mod within;
 
 use std::{future::Future, sync::Arc};
-
-use firedrill_wire::RunId;
 
 pub(crate) use approval_watch::FILE as APPROVAL_FILE;
 pub use approvals::Approvals;
@@ -115,6 +114,7 @@ pub use phases::prepare::Answer;
 pub use socket::{Halted, Notified, UndoNotice, halt, notify};
 pub(crate) use sources::asked;
 pub use whole::{OfGameday, Whole};
+pub use within::Within;
 
 use crate::{
     log::{Event, Outcome, RunOutcome},
@@ -172,7 +172,7 @@ pub fn begin(
 struct How {
     plan_only: bool,
     beside_others: bool,
-    within: Option<RunId>,
+    within: Option<Within>,
 }
 
 async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, RunError> {

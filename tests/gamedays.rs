@@ -1,6 +1,8 @@
 //! Game days: what `check` and `gameday` say of them, whatever the machine's own zone is.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "common/alerts.rs"]
+mod alerts;
 #[path = "gamedays/starts.rs"]
 mod starts;
 

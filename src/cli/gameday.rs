@@ -2,6 +2,7 @@
 
 mod agree;
 pub(super) mod held;
+mod hold;
 mod incident;
 mod list;
 mod promotion;

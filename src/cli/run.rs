@@ -8,7 +8,6 @@ use std::{
 };
 
 use firedrill_history::History;
-use firedrill_wire::RunId;
 
 use super::{
     args::DrillArgs,
@@ -25,7 +24,7 @@ use crate::{
     log::{self, RunOutcome},
     plan::{self, Plan},
     report,
-    run::{self, Approvals, Finished, RunError, screen},
+    run::{self, Approvals, Finished, RunError, Within, screen},
     told::{RunTold, Teller},
     verdict::Exit,
 };
@@ -100,7 +99,7 @@ pub(super) struct Settings {
     pub(super) plan_only: bool,
     pub(super) beside_others: bool,
     /// The claim of the game day that it is a part of.
-    pub(super) within: Option<RunId>,
+    pub(super) within: Option<Within>,
     pub(super) json: bool,
     /// The people who are told.
     pub(super) told: Option<Told>,

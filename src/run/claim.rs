@@ -21,6 +21,7 @@ use super::{
     recorder::Recorder,
     socket::{self, Claim, Found, Owner, SocketFile, Turn},
     tasks::Tasks,
+    within::Within,
 };
 use crate::{
     alike,
@@ -32,12 +33,12 @@ pub(super) const BESIDE: &str =
     "wait for its end, or run beside it with --beside-others; each report then contains the other's faults";
 
 /// Takes the hosts and addresses of this run, until the socket is dropped. The inner error is the run that uses some of them.
-/// The claim `within` is that of the game day that this run is a part of.
+/// `within` is the claim of the game day that this run is a part of.
 /// Without a socket, agents still report an undo, and other runs do not see this one.
 pub(super) async fn claim(
     (facts, tasks): (&Facts, &Tasks),
     recorder: &mut Recorder,
-    (beside_others, within): (bool, Option<&RunId>),
+    (beside_others, within): (bool, Option<&Within>),
 ) -> Result<Result<Option<SocketFile>, String>, RunError> {
     // Two runs that begin at once look one after the other, so the second sees the first.
     let turn = Turn::take().await;
@@ -56,8 +57,12 @@ pub(super) async fn claim(
             None
         }
     };
-    let met = others(&own, within).await;
+    let met = others(&own, within.map(Within::id)).await;
     drop(turn);
+    // Asked once this run can be reached itself: an undo before that has reached the game day alone.
+    if let Some(by) = within.and_then(Within::undone_by) {
+        return Ok(Err(format!("{by} undid faults on hosts of the game day that this run is a part of")));
+    }
     for Met { text, refuses } in met {
         if refuses && !beside_others {
             return Ok(Err(format!("{text}; {BESIDE}")));
@@ -71,7 +76,7 @@ pub(super) async fn claim(
 pub(super) struct Met {
     /// A sentence about it.
     pub(super) text: String,
-    /// Whether it keeps this one from beginning. Another user's process can say anything, and must not be able to.
+    /// Whether it keeps this one from beginning. A process of another user can say anything, so it never does.
     pub(super) refuses: bool,
 }
 

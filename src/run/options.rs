@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use firedrill_wire::RunId;
 
-use super::{approvals::Approvals, phases::prepare::Answer, screen::Observer};
+use super::{approvals::Approvals, phases::prepare::Answer, screen::Observer, within::Within};
 use crate::{link::Identity, log::RunOutcome};
 
 /// The parameters of a run besides its plan.
@@ -20,7 +20,7 @@ pub struct Options {
     /// Whether it runs although another run uses the same hosts, or measures the same addresses.
     pub beside_others: bool,
     /// The claim of the game day that it is a part of ([`super::Whole::id`]).
-    pub within: Option<RunId>,
+    pub within: Option<Within>,
     /// The sources of approvals.
     pub approvals: Approvals,
     /// The screen.

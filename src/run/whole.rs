@@ -1,12 +1,10 @@
-//! Keeps the hosts of a game day from other runs, from before its first run until after its last one. Otherwise another one would get its
-//! turn between two scenarios, and each would count on what the other has left.
+//! Keeps the hosts of a game day from other runs, from before its first run until after its last one. Otherwise another one could
+//! begin between two scenarios, and each would measure what the other has left.
 //!
-//! The claim is a socket like that of a run (`claim.rs`). The runs of the game day know it by its name and pass it by. An undo reaches it as it
+//! The claim is a socket like that of a run (`claim.rs`). The runs of the game day know it by its name and ignore it. An undo reaches it as it
 //! reaches a run: the game day begins no further scenario then.
 
 use std::sync::{Arc, OnceLock};
-
-use firedrill_wire::RunId;
 
 use super::{
     claim::{Met, others, owner_of},
@@ -14,6 +12,7 @@ use super::{
     input::Input,
     socket::{self, Owner, SocketFile, Turn},
     tasks::Tasks,
+    within::Within,
 };
 use crate::plan::Plan;
 
@@ -22,10 +21,9 @@ const PREFIX: &str = "gameday-";
 
 /// The hosts of a game day, which are kept as long as this exists.
 pub struct Whole {
-    id: RunId,
+    within: Within,
     _socket: Option<SocketFile>,
     tasks: Tasks,
-    undone_by: Arc<OnceLock<String>>,
 }
 
 /// A game day and its plans.
@@ -56,7 +54,7 @@ impl OfGameday<'_> {
         refusal(others(&self.owner(), None).await).err()
     }
 
-    /// Keeps the hosts. Also returns what keeps others from seeing that, or may use the same hosts, each a sentence.
+    /// Keeps the hosts. Also returns warnings, each a sentence: why others may not see the claim, and who may use the same hosts.
     ///
     /// # Errors
     /// Another run or game day on this machine uses the same hosts, or measures the same addresses: a sentence about it.
@@ -78,10 +76,9 @@ impl OfGameday<'_> {
         drop(turn);
         let undone_by = Arc::new(OnceLock::new());
         let whole = Whole {
-            id: own.run,
+            within: Within::new(own.run, Arc::clone(&undone_by)),
             _socket: socket.ok(),
             tasks: tasks.clone(),
-            undone_by: Arc::clone(&undone_by),
         };
         doubts.extend(refusal(met)?);
         tasks.spawn(async move {
@@ -101,16 +98,16 @@ fn refusal(met: Vec<Met>) -> Result<Vec<String>, String> {
 }
 
 impl Whole {
-    /// Returns the name of the claim, by which the game day's own runs know it.
+    /// Returns the claim, by which the game day's own runs know it.
     #[must_use]
-    pub const fn id(&self) -> &RunId {
-        &self.id
+    pub const fn within(&self) -> &Within {
+        &self.within
     }
 
     /// Returns the person who undid something on these hosts since, on this machine.
     #[must_use]
     pub fn undone_by(&self) -> Option<&str> {
-        self.undone_by.get().map(String::as_str)
+        self.within.undone_by()
     }
 }
 
@@ -139,13 +136,15 @@ mod tests {
         let (one, other) = (named("one of 2026-12-04T14:00"), named("other of 2026-12-04T14:05"));
         assert_eq!(one.busy().await, None);
         let (kept, doubts) = one.keep().await.unwrap();
-        assert_eq!(doubts, [""; 0]);
-        assert!(kept.id().as_str().starts_with(PREFIX), "{}", kept.id());
+        // Of other programs on this machine, one may not answer in time.
+        assert!(doubts.iter().all(|doubt| doubt.contains("does not answer")), "{doubts:?}");
+        let id = kept.within().id();
+        assert!(id.as_str().starts_with(PREFIX), "{id}");
         let why = other.keep().await.err().unwrap();
         assert!(why.starts_with("game day one of 2026-12-04T14:00 by bob is going on"), "{why}");
         assert_eq!(other.busy().await, Some(why));
         let run = owner_of("run-of-one".parse().unwrap(), &plans, ("bob", &authority));
-        assert_eq!(others(&run, Some(kept.id())).await.len(), 0, "its own run");
+        assert_eq!(others(&run, Some(id)).await.iter().filter(|met| met.refuses).count(), 0, "its own run");
         assert_eq!(
             others(&run, None).await.iter().filter(|met| met.refuses).count(),
             1,

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use firedrill_gameday::{Gameday, Slot};
+use firedrill_gameday::{Gameday, Slot, record::Event};
 use firedrill_notify::{Begun, Message, What};
 use firedrill_wire::Span;
 
@@ -43,13 +43,17 @@ pub fn announced(gameday: &Gameday, slot: &Slot, (before, left): (Span, Span), s
     message
 }
 
-/// Returns the message that a slot passed without being held: missed, or for a reason.
+/// Returns the message that a slot passed without being held: missed, or for a reason; `None` if the event says nothing of the kind.
 #[must_use]
-pub fn passed(gameday: &Gameday, slot: &str, is_missed: bool, why: &str) -> Message {
-    let (what, title) = if is_missed { (What::Missed, "was missed") } else { (What::Skipped, "is not held") };
+pub fn passed(gameday: &Gameday, slot: &str, event: &Event) -> Option<Message> {
+    let (what, title, why) = match event {
+        Event::NotHeld { why, .. } => (What::Skipped, "is not held", why),
+        Event::Missed { why } => (What::Missed, "was missed", why),
+        _ => return None,
+    };
     let mut message = message(gameday, slot, what, title);
-    message.why = Some(why.to_owned());
-    message
+    message.why = Some(why.clone());
+    Some(message)
 }
 
 impl GamedayTold {
@@ -89,7 +93,9 @@ impl GamedayTold {
     }
 
     /// Tells that it is not held.
-    pub fn not_held(&self, gameday: &Gameday, slot: &str, why: &str) {
-        self.teller.tell(&passed(gameday, slot, false, why));
+    pub fn not_held(&self, gameday: &Gameday, slot: &str, event: &Event) {
+        if let Some(message) = passed(gameday, slot, event) {
+            self.teller.tell(&message);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Decisions about single starts: agreements, skips, refusals, and the records of them. No host is asked.
 
 use super::*;
+use crate::alerts::source;
 
 /// A folder with a game day that people have to agree to, and certificates of alice, bob and eve.
 fn folder(rest: &str) -> tempfile::TempDir {
@@ -57,6 +58,14 @@ fn refused(folder: &Path) -> String {
     why
 }
 
+/// Returns the names of the next slots.
+fn slots(folder: &Path, count: usize) -> Vec<String> {
+    let listed = at(folder, &["gameday", "list", "--next", &count.to_string(), "--json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let slots = listed[0]["slots"].as_array().unwrap();
+    slots.iter().map(|slot| slot["civil"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn a_freeze_holds_for_starts_by_hand() {
     let folder = folder("not_on = [\"2020-01-01..2099-12-31\"]");
@@ -89,9 +98,7 @@ fn without_enough_agreements_nothing_starts() {
     assert_eq!(out(&back).trim(), "day, start by hand: 1 of 2 agreed (alice); missing: bob (oncall)");
     assert!(refused(folder).starts_with("no go: 1 of 2 agreed (alice)"));
     // An agreement to a start by hand is none to a slot, and one to a slot cannot be given long before.
-    let next = at(folder, &["gameday", "list", "--next", "2", "--json"]);
-    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
-    let slot = next[0]["slots"][1]["civil"].as_str().unwrap();
+    let slot = &*slots(folder, 2)[1];
     let early = day(folder, "alice", "agree", &["--slot", slot]);
     assert_eq!(early.status.code(), Some(2));
     let from = format!("agree from {} 13:30 +00:00 on", &slot[..10]);
@@ -102,9 +109,7 @@ fn without_enough_agreements_nothing_starts() {
 fn a_slot_that_is_skipped_is_not_started_by_anybody() {
     let folder = folder("");
     let folder = folder.path();
-    let next = at(folder, &["gameday", "list", "--next", "1", "--json"]);
-    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
-    let slot = next[0]["slots"][0]["civil"].as_str().unwrap();
+    let slot = &*slots(folder, 1)[0];
     let skipped = day(folder, "bob", "skip", &["--slot", slot, "--why", "a release\nis late"]);
     assert_eq!(out(&skipped).trim(), format!("day of {slot} is skipped"));
     let again = day(folder, "alice", "skip", &["--slot", slot]);
@@ -172,28 +177,6 @@ fn a_start_before_its_time_that_is_refused_leaves_the_slot_open() {
         err(&early)
     );
     assert_eq!(records(folder).len(), 0);
-}
-
-/// A source of alerts that answers each request with a text, in which `{sent}` becomes the request's token. `None` leaves without an answer.
-fn source(answer: Option<&'static str>) -> String {
-    use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut bytes = [0; 8192];
-            let read = stream.read(&mut bytes).unwrap_or(0);
-            let request = String::from_utf8_lossy(&bytes[..read]).into_owned();
-            let Some(answer) = answer else { continue };
-            let sent = request.lines().find_map(|line| {
-                line.to_lowercase().split_once("authorization: bearer ").map(|(_, token)| token.to_owned())
-            });
-            let body = answer.replace("{sent}", &sent.unwrap_or_default());
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        }
-    });
-    url
 }
 
 /// An answer of an Alertmanager with one alert, about which a silence keeps people from being told.
@@ -277,9 +260,8 @@ fn without_an_incident_it_starts() {
 fn nobody_agrees_to_a_slot_that_is_decided() {
     let folder = folder(&PEOPLE.replace("30m", "30d"));
     let folder = folder.path();
-    let next = at(folder, &["gameday", "list", "--next", "2", "--json"]);
-    let next: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
-    let [skipped, missed] = [0, 1].map(|index| next[0]["slots"][index]["civil"].as_str().unwrap());
+    let next = slots(folder, 2);
+    let (skipped, missed) = (&*next[0], &*next[1]);
     let skip = day(folder, "bob", "skip", &["--slot", skipped, "--why", "freeze"]);
     assert!(skip.status.success(), "{}", err(&skip));
     for word in [&["--slot", skipped][..], &["--slot", skipped, "--withdraw"]] {

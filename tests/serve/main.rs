@@ -2,6 +2,8 @@
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../common/alerts.rs"]
+mod alerts;
 mod gamedays;
 mod logins;
 mod metrics;

@@ -66,7 +66,7 @@ impl Step {
         }
     }
 
-    /// Returns the date that is `count` steps after another; `None` if no calendar has it.
+    /// Returns the date that is `count` steps after another; `None` if it is out of range.
     fn after(self, from: Date, count: i32) -> Option<Date> {
         let units = |number: i32| i64::from(number) * i64::from(count);
         let span = match self {
@@ -82,7 +82,7 @@ impl Every {
     /// Returns all times at or after a moment, in ascending order.
     fn starting_at(self, from: DateTime) -> impl Iterator<Item = DateTime> {
         let days = from.date().since(self.anchor).map_or(0, |span| span.get_days());
-        // A step has at most so many days, so no time that is due lies before this one.
+        // No step is longer than `max_days`, so this many steps never lead beyond `from`.
         let first = (days / self.step.max_days()).max(0);
         let dates = (first..).map_while(move |count| self.step.after(self.anchor, count));
         dates.map(move |day| day.to_datetime(self.at)).skip_while(move |time| *time < from)

@@ -84,7 +84,7 @@ impl Exit {
         all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Bug)
     }
 
-    /// Returns the result in a word or three.
+    /// Returns the result for people, in a few words.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -96,14 +96,11 @@ pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
         return Ok(Exit::Refused);
     };
     let skipped = Event::skipped(identity.name(), args.why.as_deref().unwrap_or_default());
-    let why = match &skipped {
-        Event::NotHeld { why, .. } => why.clone(),
-        _ => String::new(),
-    };
+    let message = passed(&gameday, &slot, &skipped);
     record.write(now, skipped).wrap(format!("the record {} cannot be written", record.path().display()))?;
     outln!("{} is skipped", which.words(&gameday));
-    if let Some(teller) = of_gameday(&args.reports.reports, &gameday) {
-        teller.tell(&passed(&gameday, &slot, false, &why));
+    if let (Some(message), Some(teller)) = (message, of_gameday(&args.reports.reports, &gameday)) {
+        teller.tell(&message);
         teller.finish();
     }
     Ok(Exit::Held)

@@ -1,6 +1,8 @@
 //! Asks whether an incident is running: for the alerts of `skip_if`, before a game day touches anything. An alert counts whether or not
 //! people are told of it, and a source that cannot be asked is no proof that nothing is wrong.
 
+use std::collections::HashSet;
+
 use firedrill_gameday::{
     Gameday, Incident,
     record::{Firing, Reason},
@@ -17,8 +19,10 @@ use crate::{
     run::asked,
 };
 
-/// Number of alerts that the reason names; the record has all.
+/// Number of alerts that the reason names.
 const NAMED: usize = 3;
+/// Number of alerts that the record has. A record that is too large cannot be read.
+pub(super) const RECORDED: usize = 500;
 
 /// The answers of the sources.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,10 +41,10 @@ pub(super) fn ask(gameday: &Gameday, fleet: &FleetSource, runtime: &Runtime) -> 
     // The scenarios were planned with this fleet, so its errors are known.
     let fleet = Fleet::load(fleet, &mut Sink::default());
     let all = runtime.block_on(join_all(gameday.skip_if.iter().map(|one| of(one, fleet.as_ref()))));
-    let mut answers = Answers::default();
+    let (mut answers, mut known) = (Answers::default(), HashSet::new());
     for (incident, answer) in gameday.skip_if.iter().zip(all) {
         match answer {
-            Ok(seen) => answers.add(incident, seen),
+            Ok(seen) => answers.add(incident, seen, &mut known),
             Err(why) => {
                 let told = format!("source {}: {why}", incident.source);
                 if !answers.unasked.contains(&told) {
@@ -61,7 +65,7 @@ async fn of(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<AlertSeen>
 }
 
 impl Answers {
-    fn add(&mut self, incident: &Incident, seen: Vec<AlertSeen>) {
+    fn add(&mut self, incident: &Incident, seen: Vec<AlertSeen>, known: &mut HashSet<Firing>) {
         for AlertSeen { what, since_us, hushed, .. } in seen {
             let since = since_us.and_then(|us| Timestamp::from_microsecond(us).ok());
             let one = Firing {
@@ -70,7 +74,7 @@ impl Answers {
                 since: since.map(|since| format!("{since:.0}")),
                 hushed,
             };
-            if !self.firing.contains(&one) {
+            if known.insert(one.clone()) {
                 self.firing.push(one);
             }
         }
@@ -78,7 +82,7 @@ impl Answers {
 
     /// Returns the reason why the game day is not held; `None` if no incident is running, or nobody knows and the person starts it all the
     /// same.
-    pub(super) fn refuses(&self, is_unknown_well: bool) -> Option<(Reason, String)> {
+    pub(super) fn refuses(&self, despite_unknown: bool) -> Option<(Reason, String)> {
         if !self.firing.is_empty() {
             let words: Vec<String> = self.firing.iter().take(NAMED).map(Firing::words).collect();
             let more = match self.firing.len().saturating_sub(NAMED) {
@@ -87,7 +91,7 @@ impl Answers {
             };
             return Some((Reason::Incident, format!("an incident is running: {}{more}", words.join("; "))));
         }
-        if self.unasked.is_empty() || is_unknown_well {
+        if self.unasked.is_empty() || despite_unknown {
             return None;
         }
         let why = format!("nobody knows whether an incident is running: {}", self.unasked.join("; "));
@@ -111,8 +115,8 @@ mod tests {
         assert_eq!(silent.refuses(false), Some((Reason::Unasked, why)));
         assert_eq!(silent.refuses(true), None);
         let running = Answers { firing: vec![firing("Down")], ..silent };
-        for well in [true, false] {
-            let (reason, why) = running.refuses(well).unwrap();
+        for despite in [true, false] {
+            let (reason, why) = running.refuses(despite).unwrap();
             assert_eq!(reason, Reason::Incident);
             assert_eq!(why, "an incident is running: Down, the source does not say since when (source am)");
         }

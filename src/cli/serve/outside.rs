@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use super::{
     named::{self, Named},
     schedule::looked,
+    tellers::Tellers,
 };
 use crate::{
     cli::{
@@ -28,6 +29,7 @@ use crate::{
         slots::{From, cells},
     },
     run,
+    told::passed,
 };
 
 /// Number of slots of each game day that are shown, and that are in the calendar for programs.
@@ -47,6 +49,8 @@ pub(super) struct Program {
     pub(super) reports: PathBuf,
     /// Whether this server starts game days.
     pub(super) starts: bool,
+    /// The ways to the channels that game days name.
+    pub(super) tellers: Tellers,
 }
 
 impl Outside for Program {
@@ -122,7 +126,12 @@ impl Outside for Program {
                         NotClaimed::Taken => "it has begun, or was skipped already".to_owned(),
                         NotClaimed::Io { source, .. } => failed(source),
                     })?;
-                record.write(now, Event::skipped(by, why)).map_err(failed)?;
+                let skipped = Event::skipped(by, why);
+                let message = passed(&gameday, slot, &skipped);
+                record.write(now, skipped).map_err(failed)?;
+                if let Some(message) = message {
+                    self.tellers.tell(&gameday, &message);
+                }
                 Ok("skipped".to_owned())
             }
         }

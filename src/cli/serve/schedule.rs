@@ -210,11 +210,7 @@ impl Schedule {
     /// Gives a slot a record of one event, and tells of it. Returns `false` if it has one already, or gets none.
     fn write(&self, gameday: &Gameday, civil: &str, event: Event) -> bool {
         let name = &gameday.name;
-        let told = match &event {
-            Event::NotHeld { why, .. } => Some(passed(gameday, civil, false, why)),
-            Event::Missed { why } => Some(passed(gameday, civil, true, why)),
-            _ => None,
-        };
+        let told = passed(gameday, civil, &event);
         let written = match Writer::claim(&self.reports, name, civil) {
             Ok(mut record) => record.write(Timestamp::now(), event),
             // Somebody held or skipped it.

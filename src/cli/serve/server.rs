@@ -34,6 +34,7 @@ pub(in crate::cli) struct Settings {
 pub(in crate::cli) struct Server {
     room: Room,
     settings: Settings,
+    tellers: Tellers,
 }
 
 impl Server {
@@ -47,12 +48,14 @@ impl Server {
             public: settings.public.clone(),
             reading: begun,
         };
+        let tellers = Tellers::of(&settings.reports);
         let program = Program {
             gamedays: settings.gamedays.clone(),
             reports: settings.reports.clone(),
             starts: settings.starts.is_some(),
+            tellers: tellers.clone(),
         };
-        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings })
+        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers })
     }
 
     /// Returns the address that it listens on.
@@ -87,7 +90,7 @@ impl Server {
     /// two servers with one state one starts slots.
     pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
         let programs = Programs::default();
-        let tellers = Tellers::of(&self.settings.reports);
+        let tellers = self.tellers.clone();
         if let Some(options) = &self.settings.starts {
             let schedule = Schedule {
                 gamedays: self.settings.gamedays.clone(),

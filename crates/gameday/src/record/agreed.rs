@@ -156,7 +156,7 @@ fn decided(state: &State) -> Option<String> {
         State::GoesOn => "it goes on".to_owned(),
         State::Ended(exit) => format!("it was held, with exit code {exit}"),
         State::NotHeld(why) => format!("it was not held: {why}"),
-        State::Died => "it was begun, and its record has no end".to_owned(),
+        State::Died => "its program ended, and its record has no end".to_owned(),
         State::Unreadable(why) => format!("it has a record that cannot be read: {why}"),
     })
 }

@@ -98,7 +98,7 @@ pub enum Reason {
     Incident,
     /// A source could not be asked for the alert of an incident.
     Unasked,
-    /// Another one.
+    /// Another reason.
     #[default]
     #[serde(other)]
     Other,
@@ -122,7 +122,7 @@ impl Reason {
 }
 
 /// An alert that fired when a slot was to start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Firing {
     /// The name of the source.
     pub source: String,

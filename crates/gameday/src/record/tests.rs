@@ -17,6 +17,14 @@ fn ended(exit: u8) -> Event {
 }
 
 #[test]
+fn the_word_of_a_reason_is_that_in_records() {
+    use Reason::{Busy, Closed, Incident, NoGo, Other, Promotion, Skipped, Unasked};
+    for reason in [Closed, Skipped, NoGo, Promotion, Busy, Incident, Unasked, Other] {
+        assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.word()));
+    }
+}
+
+#[test]
 fn of_all_who_claim_a_slot_at_once_one_succeeds() {
     let home = tempfile::tempdir().unwrap();
     let barrier = Barrier::new(8);

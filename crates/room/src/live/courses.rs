@@ -1,4 +1,4 @@
-//! The courses of the runs that go on, for those who only ask now and then: of each log only what was appended since is read.
+//! The courses of the runs that go on, for pages that ask from time to time. Reads only what was appended to a log since the last question.
 
 use std::{
     collections::HashMap,

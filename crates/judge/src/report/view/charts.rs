@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// Number of lines of a chart that can be told apart. If there are more, the worst but one of this number have lines of their own. The others
-/// share two: one for those that count, and one for those that do not.
+/// Maximum number of lines of a chart that can be told apart. If there are more, the worst (one fewer than this) have lines of their own. The
+/// others share two: one for those that count, and one for those that do not.
 pub(super) const MOST_LINES: usize = 6;
 
 /// A vantage, whether it counts for the verdict, and its columns.

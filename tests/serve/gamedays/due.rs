@@ -1,0 +1,150 @@
+//! Slots that are due while a control room runs. No drill is run.
+
+use super::*;
+
+/// Waits until the clock's seconds are in a range.
+fn at_second(range: std::ops::Range<i8>) {
+    while !range.contains(&Timestamp::now().to_zoned(TimeZone::UTC).second()) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Returns the slot of this minute. Near its end the next minute is waited for, so that there is time to start it.
+fn slot_of_now() -> String {
+    at_second(0..35);
+    slot(Timestamp::now())
+}
+
+#[test]
+fn a_slot_is_started_at_its_time_and_what_keeps_it_is_recorded() {
+    let folder = folder();
+    let folder = folder.path();
+    certificate(folder);
+    // The slot is the next minute, so that the certificate is gone by then.
+    at_second(20..50);
+    let slot = slot(Timestamp::now() + Duration::from_secs(60));
+    gameday(folder, "due", &once(&slot));
+    let room = starts(folder);
+    fs::remove_dir_all(folder.join("pki")).unwrap();
+    let record = record(folder, "due", &slot);
+    assert!(record.contains("not-held") && record.contains("pki"), "{record}");
+    let page = room.get("/calendar", &room.login(&room.link)).text();
+    assert!(page.contains("not held: no certificate was found"), "{page}");
+    let output =
+        fs::read_to_string(folder.join("reports/.gamedays/due").join(&slot).join("output.txt")).unwrap();
+    assert!(output.contains("nothing was touched"), "{output}");
+    let told = format!("due of {slot}: not held: no certificate was found");
+    assert!(soon(|| errors(folder).contains(&told)), "{}", errors(folder));
+}
+
+/// Conditions that are not met: nobody has agreed.
+const NO_GO: &str =
+    "roles = { commander = \"alice\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
+
+#[test]
+fn a_slot_without_a_record_is_started_although_somebody_looked_after_its_time() {
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
+    looked(folder, Timestamp::now());
+    let _room = starts(folder);
+    assert!(record(folder, "due", &slot).contains("no go"));
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_keeps_nothing_from_its_start() {
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    gameday(folder, "due", &format!("{}\n{NO_GO}", once(&slot)));
+    looked(folder, Timestamp::now() + Duration::from_secs(86_400));
+    let _room = starts(folder);
+    assert!(record(folder, "due", &slot).contains("no go"));
+    assert!(errors(folder).contains("is in the future"), "{}", errors(folder));
+    has_looked(folder, Timestamp::now() - Duration::from_secs(120));
+    let looked = fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
+    assert!(soon(|| looked.parse::<Timestamp>().unwrap() <= Timestamp::now()), "{looked}");
+}
+
+#[test]
+fn what_is_due_begins_before_the_missed_is_recorded() {
+    let folder = folder();
+    let folder = folder.path();
+    let (due, passed) = (slot_of_now(), slot(Timestamp::now() - Duration::from_secs(1800)));
+    gameday(folder, "a-day", &once(&passed));
+    gameday(folder, "z-day", &format!("{}\n{NO_GO}", once(&due)));
+    looked(folder, Timestamp::now() - Duration::from_secs(3600));
+    let _room = starts(folder);
+    assert!(record(folder, "a-day", &passed).contains("missed"));
+    assert!(record(folder, "z-day", &due).contains("no go"));
+    let missed = || errors(folder).find("a-day of");
+    assert!(soon(|| missed().is_some()));
+    let begun = errors(folder).find("z-day of");
+    assert!(begun.is_some_and(|begun| Some(begun) < missed()), "{}", errors(folder));
+}
+
+#[test]
+fn a_slot_that_has_a_record_or_is_closed_does_not_start() {
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    gameday(folder, "skipped", &once(&slot));
+    gameday(folder, "closed", &format!("{}\nnot_on = [\"{}\"]", once(&slot), &slot[..10]));
+    let file = has_record(folder, "skipped", &slot, "\"event\":\"not-held\",\"why\":\"skipped by eve\"");
+    let before = fs::read(&file).unwrap();
+    let now = Timestamp::now();
+    looked(folder, now - Duration::from_secs(120));
+    let _room = starts(folder);
+    has_looked(folder, now);
+    let told = errors(folder);
+    assert!(!told.contains("skipped of") && !told.contains("starts"), "{told}");
+    assert!(told.contains(&format!("closed of {slot} is not held: ")), "{told}");
+    assert!(record(folder, "closed", &slot).contains("not-held"));
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn of_two_files_with_one_name_neither_is_started() {
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    gameday(folder, "twin", &once(&slot));
+    fs::copy(folder.join("gamedays/twin.toml"), folder.join("gamedays/copy.toml")).unwrap();
+    let now = Timestamp::now();
+    looked(folder, now - Duration::from_secs(120));
+    let room = starts(folder);
+    has_looked(folder, now);
+    let told = "gamedays/copy.toml and gamedays/twin.toml have the same name, so neither is started";
+    assert!(errors(folder).contains(told), "{}", errors(folder));
+    assert!(!folder.join("reports/.gamedays/twin").exists());
+    let refused = room.post(&format!("/calendar/twin/{slot}/skip"), &room.login(&room.link), "");
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("have the same name"), "{}", refused.text());
+}
+
+#[test]
+fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
+    let url = crate::alerts::source(Some(
+        r#"[{"labels":{"alertname":"Down","zone":"a"},"fingerprint":"1","startsAt":"2026-12-04T12:40:00Z","status":{"state":"active"}}]"#,
+    ));
+    let folder = folder();
+    let folder = folder.path();
+    let slot = slot_of_now();
+    let skip = "skip_if = [{ alert = { source = \"am\", name = \"Down\" } }]";
+    gameday(folder, "due", &format!("{}\n{skip}\nsources.am.alertmanager.url = \"{url}\"", once(&slot)));
+    looked(folder, Timestamp::now());
+    let room = starts(folder);
+    let record = record(folder, "due", &slot);
+    assert!(
+        record.contains("\"reason\":\"incident\"") && record.contains("2026-12-04T12:40:00Z"),
+        "{record}"
+    );
+    let page = room.get("/calendar", &room.login(&room.link)).text();
+    assert!(
+        page.contains(
+            "not held: an incident is running: Down {zone=&quot;a&quot;} since 2026-12-04T12:40:00Z"
+        ),
+        "{page}"
+    );
+}
