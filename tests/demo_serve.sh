@@ -119,6 +119,8 @@ nothing_left() {
 mkdir -p "$folder/scenarios"
 touch "$folder/.firedrill-demo"
 awk '/^\[\[attack\]\]/ { attacks++ } attacks < 2' "$scenario" >"$folder/scenarios/demo.toml"
+# Whether so many Fridays have ended.
+have_ended() { (($(page /calendar | grep -c '<span>\(held\|violated\|unknown\|refused\)</span>') >= $1)); }
 for attempt in 1 2 3; do
     begin --break health-check
     # Nothing is there before its time.
@@ -129,10 +131,10 @@ for attempt in 1 2 3; do
     [[ $(send "$run/notes" --data-urlencode 'text=the pager rang <twice>') == "303 $origin$run?done=note" ]] ||
         fail "no note can be written: $(<sent.html)"
     expect "$run" 'the pager rang &lt;twice&gt;'
-    until_true 450 shows /calendar '<span>\(held\|violated\|unknown\|refused\)</span>'
-    # On a machine that stutters `unknown` is the honest answer, or a baseline that does not hold: then it is asked again.
+    until_true 450 have_ended "$attempt"
+    # On a machine that stutters `unknown` is the honest answer: then it is asked again.
     if shows /calendar '<span>violated</span>' || ((attempt == 3)); then break; fi
-    echo "unknown or refused in try $attempt of 3"
+    echo "unknown in try $attempt of 3"
     kill -TERM "$demo"
     ended_with 0 "$demo" "the demo"
 done

@@ -1,4 +1,4 @@
-//! systemd takes the units of `packaging/` as they are meant: no key is unknown, no value is ignored.
+//! systemd accepts the units of `packaging/`: it knows every key, and ignores no value.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -238,13 +238,19 @@ pub(super) fn clock(at: &Zoned) -> String {
 impl Day {
     /// Whether there are errors, also in its scenarios and its fleet.
     pub(super) fn failed(&self) -> bool {
-        self.report.failed() || self.drills.iter().any(|drill| drill.report.failed())
+        self.reports().any(Report::failed)
+    }
+
+    /// Returns its report, and those of its scenarios with their fleet.
+    pub(super) fn reports(&self) -> impl Iterator<Item = &Report> {
+        std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report))
     }
 
     /// Returns the numbers of errors and warnings, also of its scenarios and its fleet.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let all = std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report));
-        all.map(Report::counts).fold((0, 0), |(errors, warnings), one| (errors + one.0, warnings + one.1))
+        self.reports()
+            .map(Report::counts)
+            .fold((0, 0), |(errors, warnings), one| (errors + one.0, warnings + one.1))
     }
 
     /// Formats the problems for people, without those that were told: game days share scenarios, and those share fleets.
@@ -259,8 +265,10 @@ impl Day {
     }
 
     fn rendered(&self, coloured: bool, told: &mut HashSet<String>) -> String {
-        let all = std::iter::once(&self.report).chain(self.drills.iter().map(|drill| &drill.report));
-        all.map(|report| report.render(coloured, WIDTH)).filter(|text| told.insert(text.clone())).collect()
+        self.reports()
+            .map(|report| report.render(coloured, WIDTH))
+            .filter(|text| told.insert(text.clone()))
+            .collect()
     }
 
     /// Returns the problems for machines, each once.

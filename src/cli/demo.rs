@@ -67,7 +67,7 @@ enum Broken {
     HealthCheck,
 }
 
-/// Fails if no lab can start here. Takes the lab of a demo away that was killed.
+/// Fails if no lab can start here. Takes away the lab that a killed demo left.
 fn possible() -> Result<()> {
     firedrill_lab::preflight().wrap("a lab cannot start here")?;
     #[cfg(feature = "serve")]

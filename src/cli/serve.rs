@@ -29,7 +29,7 @@ use super::{
 use crate::verdict::Exit;
 
 /// Time that answers have to end when the server stops.
-const LAST: Duration = Duration::from_secs(1);
+pub(super) const LAST: Duration = Duration::from_secs(1);
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]

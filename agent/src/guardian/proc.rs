@@ -81,7 +81,7 @@ impl AsFd for Child {
     }
 }
 
-/// Keeps this process alive under faults on memory: pages that it has used stay in memory, and the kernel's OOM killer
+/// Keeps this process alive under faults on memory: pages that it has, or uses from then on, stay in memory, and the kernel's OOM killer
 /// spares it. Without the permission for that it does without.
 pub(super) fn harden() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");

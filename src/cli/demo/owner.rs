@@ -1,5 +1,5 @@
-//! The claim of a demo that serves on its lab: a file beside the lab's files, locked as long as the demo lives. The lab outlives a demo that
-//! was killed, so that its run can put everything back; the next demo takes it away.
+//! The claim of `demo --serve` on its lab: a file beside the lab's files, locked while the demo runs. If the demo is killed, the lab stays, so
+//! that its run can put everything back; the next demo takes the lab away.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -24,7 +24,7 @@ fn path() -> PathBuf {
     folder(NAME).join(OWNER)
 }
 
-/// Claims the lab that was just started, until the file is dropped.
+/// Claims the demo's lab until the file is dropped.
 pub(super) fn claim(reports: &Path) -> Result<File> {
     let path = path();
     let claimed = || {
@@ -36,13 +36,13 @@ pub(super) fn claim(reports: &Path) -> Result<File> {
     claimed().wrap(format!("cannot write {}", path.display()))
 }
 
-/// Takes the lab of a demo away that was killed. What goes on there is stopped and put back first.
+/// Takes away the lab that a killed demo left. First stops the runs there, which put everything back.
 ///
 /// # Errors
 /// Another demo lives, or the lab cannot be taken away.
 pub(super) fn clear() -> Result<()> {
     let path = path();
-    // A lab without the file is no demo's that serves.
+    // A lab without the file does not belong to a `demo --serve`.
     let (Ok(lab), Ok(claim)) = (Lab::attach(NAME), File::open(&path)) else { return Ok(()) };
     match claim.try_lock() {
         Ok(()) => {}
@@ -54,14 +54,14 @@ pub(super) fn clear() -> Result<()> {
             return Err(Failure::from(error).wrap(format!("cannot lock {}", path.display())));
         }
     }
-    errln!("the lab of a demo that was killed is still up; it is taken away first");
+    errln!("a killed demo has left its lab; the lab of a demo that was killed is taken away first");
     let reports = fs::read(&path).wrap(format!("cannot read {}", path.display()))?;
     let reports = Path::new(std::ffi::OsStr::from_bytes(&reports));
     // No thread may be left, because a demo may enter its lab's network.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(stop(reports, &Programs::default(), "the next demo", std::future::pending::<()>()));
     drop(runtime);
-    lab.down().wrap("the lab of a demo that was killed cannot be taken away")?;
+    lab.down().wrap("the lab that a killed demo left cannot be taken away")?;
     forget(NAME);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use firedrill_files::whole::{USUAL, replace};
 use firedrill_wire::Span;
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::cli::{
     calendar::FOLDER,
@@ -25,9 +25,9 @@ const FILES: [(&str, &str); 4] = [
     ("scenarios/lib/shop.toml", SHOP),
     ("gamedays/friday.toml", include_str!("friday.toml")),
 ];
-/// The file that tells a demo's folder from others, in which nothing is changed.
+/// The file that marks a demo's folder. Other folders that have files are left alone.
 const MARK: &str = ".firedrill-demo";
-/// The line of the game day that has its time begins with this.
+/// The start of the line that sets the game day's time.
 const ONCE: &str = "schedule = { once = ";
 /// The longest time until the Friday.
 const MOST: Span = Span::secs(12 * 60 * 60);
@@ -112,12 +112,10 @@ fn with_time(text: &str, slot: Timestamp) -> Option<String> {
     })
 }
 
-/// Returns the first full minute that is at least so far ahead. Game days begin at full minutes.
+/// Returns the first full minute that is at least `ahead` after `now`. Game days begin at full minutes.
 pub(super) fn minute(now: Timestamp, ahead: Span) -> Timestamp {
-    let at = now.as_second().saturating_add(i64::try_from(ahead.0.as_secs()).unwrap_or(i64::MAX));
-    let part = i64::from(now.subsec_nanosecond() > 0 || ahead.0.subsec_nanos() > 0);
-    let minutes = at.saturating_add(part).saturating_add(59).div_euclid(60);
-    Timestamp::from_second(minutes.saturating_mul(60)).unwrap_or(now)
+    let up = TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Ceil);
+    now.checked_add(ahead.0).and_then(|at| at.round(up)).unwrap_or(now)
 }
 
 /// Reads the time until the Friday.

@@ -26,7 +26,7 @@ use crate::{
             Setup,
             files::{DEMO as NAME, forget},
         },
-        serve::{Server, Settings, on_lab},
+        serve::{LAST, Server, Settings, on_lab},
         signals::heard,
         waiting::waiting,
     },
@@ -34,8 +34,8 @@ use crate::{
     verdict::Exit,
 };
 
-/// Time that answers have to end when the server stops.
-const LAST: Duration = Duration::from_secs(1);
+/// The name of the server where it ends the demo.
+const SERVER: &str = "the server";
 /// The interval at which the lab is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -65,6 +65,10 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
     let text = std::fs::read_to_string(&file).wrap(format!("cannot read {}", file.display()))?;
     let setup = Setup::make(NAME, &hosts, &text, shop)?;
+    let reports = place.reports();
+    std::fs::create_dir_all(&reports).wrap(format!("cannot make {}", reports.display()))?;
+    // Held from before the lab is up until it is gone, so that the next demo finds what a killed one left.
+    let claim = owner::claim(&reports.canonicalize()?)?;
     // Before the lab is up: nothing that ends this program leaves it behind.
     let runtime = runtime()?;
     let mut signals = heard(&runtime);
@@ -73,10 +77,17 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     drop(progress);
     let ended = runtime.block_on(served(args, &place, &day, &mut signals));
     runtime.shutdown_timeout(LAST);
-    let gone = lab.down();
-    forget(NAME);
+    let gone =
+        lab.down().wrap(format!("the lab cannot be taken away; `firedrill lab down --name {NAME}` does it"));
+    if gone.is_ok() {
+        forget(NAME);
+    }
+    drop(claim);
+    if let (Err(_), Err(left)) = (&ended, &gone) {
+        errln!("{left}");
+    }
     ended?;
-    gone.wrap(format!("the lab cannot be taken away; `firedrill lab down --name {NAME}` does it"))?;
+    gone?;
     errln!("the lab is gone; {} stays as it is", place.folder().display());
     Ok(Exit::Held)
 }
@@ -85,11 +96,8 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
 fn checked(place: &Place) -> Result<Day> {
     let day = days::inspect(&[&place.gameday()], None, Timestamp::now()).into_iter().next();
     let day = day.ok_or_else(|| Failure::new("there is no game day"))?;
-    let all = std::iter::once(&day.report).chain(day.drills.iter().map(|drill| &drill.report));
-    match all.into_iter().find(|report| report.failed()) {
-        Some(report) => Err(wrong(report)),
-        None => Ok(day),
-    }
+    let failure = day.reports().find(|report| report.failed()).map(wrong);
+    failure.map_or(Ok(day), Err)
 }
 
 /// Serves until a signal comes or the lab is gone, and stops what goes on then.
@@ -99,8 +107,6 @@ async fn served(
     day: &Day,
     signals: &mut UnboundedReceiver<&'static str>,
 ) -> Result<()> {
-    std::fs::create_dir_all(place.reports()).wrap(format!("cannot make {}", place.reports().display()))?;
-    let _claim = owner::claim(&place.reports().canonicalize()?)?;
     let settings = Settings {
         listen: args.listen,
         metrics: None,
@@ -118,16 +124,17 @@ async fn served(
     outln!("{}", told(place, day, due, &link, server.address()));
     let mut serve = std::pin::pin!(server.serve());
     let why = tokio::select! {
-        () = &mut serve => "the server",
+        () = &mut serve => SERVER,
         signal = signals.recv() => signal.unwrap_or("a signal"),
         () = gone() => "the end of its lab",
     };
     errln!("ended by {why}");
     let (reports, by) = (place.reports(), format!("{why} of the demo"));
     // Pages are served until the last run has ended, so that who watches it sees that.
+    let mut stopped = std::pin::pin!(stop(&reports, &programs, &by, signals.recv()));
     tokio::select! {
-        () = &mut serve => {}
-        () = stop(&reports, &programs, &by, signals.recv()) => {}
+        () = &mut serve, if why != SERVER => stopped.await,
+        () = &mut stopped => {}
     }
     tellers.finish();
     Ok(())
@@ -178,7 +185,7 @@ Calendar  when it is due, and its record afterwards; History and Findings show w
 
 Its files are in {folder}: fleet.toml, scenarios/, gamedays/friday.toml. Read them, change them, copy them.
 A browser on another machine: `ssh -L {port}:{address} …`, then the same link.
-To ask for a second person, remove the `#` before two lines in {gameday}, and give her a link:
+To ask for a second person, remove the `#` before two lines in {gameday}, and make a link for that person:
   firedrill serve link --as bob --role operator --state {room}
 To hold it again, by hand:
   firedrill gameday start {gameday} --now --lab={NAME} --reports {reports}

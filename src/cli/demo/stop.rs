@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     future::Future,
+    io,
     path::Path,
     pin::pin,
     time::{Duration, Instant},
@@ -60,8 +61,15 @@ pub(super) async fn stop(reports: &Path, programs: &Programs, by: &str, at_once:
 
 /// Returns the runs of a directory whose logs are being written.
 fn going_on(reports: &Path) -> Vec<RunId> {
-    let folders = fs::read_dir(reports).into_iter().flatten().flatten();
-    let runs = folders.filter_map(|folder| {
+    let folders = match fs::read_dir(reports) {
+        Ok(folders) => Some(folders),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            errln!("cannot look for runs in {}: {error}", reports.display());
+            None
+        }
+    };
+    let runs = folders.into_iter().flatten().flatten().filter_map(|folder| {
         let run = folder.file_name().to_str()?.parse().ok()?;
         is_written(&folder.path().join(LOG)).then_some(run)
     });

@@ -17,7 +17,7 @@ pub(in crate::cli) struct Programs(Arc<Mutex<Started>>);
 struct Started {
     /// Whether none is started any more.
     is_over: bool,
-    /// Those that may still go on.
+    /// Those that may still go on. One whose descriptor could not be opened is not here, and ends by itself.
     all: Vec<OwnedFd>,
 }
 
@@ -50,7 +50,7 @@ impl Programs {
         let mut started = self.lock();
         started.is_over = true;
         for program in &started.all {
-            // One that has ended meanwhile cannot be told, and needs not to be.
+            // One that has ended meanwhile cannot be told, and need not be.
             let _gone = rustix::process::pidfd_send_signal(program, signal);
         }
     }

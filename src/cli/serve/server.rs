@@ -85,9 +85,8 @@ impl Server {
         Ok((name, link))
     }
 
-    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and
-    /// the ways to the channels that they name. The state is locked, so of
-    /// two servers with one state one starts slots.
+    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and the ways to the channels
+    /// that they name. The state is locked, so only one of two servers that share a state starts slots.
     pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
         let programs = Programs::default();
         let tellers = self.tellers.clone();
