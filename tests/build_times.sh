@@ -4,7 +4,8 @@
 #   tests/build_times.sh           in a clone of this checkout's HEAD, in a new folder, which is removed afterwards
 #
 # The demo and the tests take their time too: with DEMO=1 and TESTS=1 they run as part of it.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

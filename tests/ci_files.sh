@@ -2,7 +2,8 @@
 # The GitHub Action, the GitLab template and the examples: checked by the schemas of both, their scripts by shellcheck, and the scripts of the
 # Action and the template run beside a `firedrill` that only says what it was asked. Copies that are broken on purpose show that this can fail.
 # shellcheck disable=SC2016 # What stands in single quotes is not to be expanded.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 fail() {
@@ -38,7 +39,8 @@ for file in action.yml examples/ci/github.yml packaging/ci/firedrill.gitlab-ci.y
 done
 # GitLab's shell and the Action's `shell: bash` know all of this; a variable that is not assigned comes from outside.
 lint() { "$tools/bin/shellcheck" --shell bash --exclude SC2154 "$@"; }
-lint "$work"/scripts/*.sh packaging/ci/*.sh tests/ci_files.sh
+lint "$work"/scripts/*.sh packaging/ci/*.sh
+lint --external-sources --severity warning .ci/* tests/*.sh tests/*/*.sh
 
 # Broken on purpose.
 sed 's/using: composite/usage: composite/' action.yml >"$work/action.yml"

@@ -8,7 +8,8 @@
 #   tests/crash_trials.sh                            200 trials from number 1
 #   tests/crash_trials.sh --trials 2000 --seed 1     the numbers of docs/numbers.md
 #   tests/crash_trials.sh --trials 1 --seed 195      one that failed, again
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 trials=200 seed=1 at_once=

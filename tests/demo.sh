@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The README's demo, as a new user runs it; the demo of a shop that is broken on purpose; and nothing of either is left.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 # The same packages as other recipes build, so that nothing is built twice with other features.

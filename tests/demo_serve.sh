@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # `firedrill demo --serve`, as a new user has it: the Friday is watched, noted and halted on pages, by curl; a signal ends all of it, and
 # after a kill the next demo does. As root, the second half is done by a user without root.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 # The same packages as other recipes build, so that nothing is built twice with other features.
@@ -68,11 +69,13 @@ expect() { shows "$1" "$2" || fail "the page $1 does not show: $2"; }
 # Starts a demo, and logs in by the link that it prints.
 begin() {
     local link sent
+    # What the demo before has said is not what this one says.
+    rm -f told.txt errors.txt
     "${as[@]}" "$firedrill" demo --serve --in 5s --folder "$folder" "$@" >told.txt 2>errors.txt &
     demo=$!
-    until grep -q 'login?link=' told.txt; do
+    until grep -qs 'login?link=' told.txt; do
         if ! kill -0 "$demo" 2>/dev/null; then
-            if grep -q 'a lab cannot start here' errors.txt; then
+            if grep -qs 'a lab cannot start here' errors.txt; then
                 echo "skipped: $(grep -v '^ *$' errors.txt | head -3 | tr '\n' ' ')"
                 exit 0
             fi
@@ -92,7 +95,8 @@ begin() {
 # Waits for the run of the Friday at its time.
 until_run() {
     until_true 450 shows / 'badge running'
-    run=$(page / | grep -om 1 'href="/runs/[^"]*"' | cut -d '"' -f 2)
+    run=$(page /)
+    run=$(grep -om 1 'href="/runs/[^"]*"' <<<"$run" | cut -d '"' -f 2)
     until_true 450 shows "$run" '>in force<'
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A scheduled game day on a lab, as a team has it: a control room starts it at its time; the control room is killed while the drill goes
 # on; the drill ends by itself, its record says so, and another control room does not start it again.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 # The same packages as other recipes build, so that nothing is built twice with other features.

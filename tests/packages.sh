@@ -7,7 +7,8 @@
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 
 has() { command -v "$1" >/dev/null || [[ -x /usr/sbin/$1 ]]; }
 

@@ -8,7 +8,8 @@
 #
 # Debian's Chromium is driven by playwright-core, since a headless window is never narrower than 500 px: only an emulated
 # device is as narrow as a phone. The packages come from the npm registry, by tests/pages/package-lock.json.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 page=$(realpath "${1:-$(dirname "$0")/../reports/example/report.html}")
 cd "$(dirname "$0")/.."
 

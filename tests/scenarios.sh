@@ -2,7 +2,8 @@
 # The scenarios that everybody gets, each as a user runs it on a lab: what they say holds, and every host is as it was.
 #
 #   tests/scenarios.sh [NAME]…
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 cd "$(dirname "$0")/.."
 
 # The same packages as other recipes build, so that nothing is built twice with other features.

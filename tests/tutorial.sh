@@ -5,7 +5,8 @@
 #   tests/tutorial.sh [FOLDER]      FOLDER has the two programs; without it they are built
 #
 # Not typed is what needs another machine or a booted one: cargo, ssh, systemctl. Copies to the host are copies to a folder.
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/strict.sh"
 
 if [[ ${1:-} != --inside ]]; then
     cd "$(dirname "$0")/.."

@@ -10,7 +10,8 @@
 #
 # The guest sees the host's root read-only, under an overlay in its own memory; what it leaves in /vm-out stays in
 # $VM_OUT. Software emulation: booting takes half a minute. As root this installs what is missing: QEMU, a kernel, …
-set -euo pipefail
+# shellcheck source=tests/strict.sh
+source "$(dirname "$0")/../strict.sh"
 cd "$(dirname "$0")/../.."
 root=$PWD
 target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
