@@ -16,7 +16,7 @@ say() {
 }
 
 up() {
-    sleep 600 </dev/null >/dev/null 2>&1 &
+    sleep 600 >/dev/null 2>&1 &
     pid=$!
     say $pid u 0 1
 }
