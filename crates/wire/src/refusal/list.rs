@@ -270,7 +270,7 @@ macro_rules! list {
                     "Name the interface with `interface`.";
                 ControlPath: "control-path" 409,
                     "Setting the interface down would cut the agent or an SSH session off.",
-                    "Take another interface or `host-isolate`; or say `cut_off = true`, with a lease that is longer than the hold.";
+                    "Take another interface or `host-isolate`; or say `cut_off = true` in `net-down`, with a lease that is longer than the hold.";
                 NotRestorable: "not-restorable" 409,
                     "The state of the interface could not be put back as it is.",
                     "Take another interface; the message says what stands in the way.";
