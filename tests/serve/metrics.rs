@@ -5,6 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_notify::{
+    Message, What,
+    spool::{Ended, Spool},
+};
+
 use super::{room::ask, *};
 
 #[test]
@@ -34,6 +39,19 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
     let line = r#"{"v":1,"at":"2026-11-23T14:00:00.100Z","event":"not-held","why":"an incident is running: Down","reason":"incident"}"#;
     fs::write(skipped.join("record.jsonl"), format!("{line}\n")).unwrap();
     fs::write(folder.join("reports/.gamedays/.looked"), "2026-11-27T14:02:00Z").unwrap();
+    let spool = Spool::of(&folder.join("reports"));
+    for channel in ["ops", "pager"] {
+        spool.put(channel, &Message::new("r/ended", What::Ended, "a run has ended")).unwrap();
+    }
+    for mut entry in spool.pending().unwrap() {
+        if entry.channel == "pager" {
+            let ended = Ended::GivenUp { at: "2026-11-27T14:02:00Z".into(), why: "status 404".into() };
+            spool.end(&entry, ended).unwrap();
+        } else {
+            entry.tries = 7;
+            spool.save(&entry).unwrap();
+        }
+    }
     let root = env!("CARGO_MANIFEST_DIR");
     let day = format!(
         "schema = 1\nname = \"daily\"\nscenarios = [\"{root}/scenarios/single-host.toml\"]\nfleet = \"{root}/scenarios/fleet.toml\"\n\
@@ -52,6 +70,11 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
     for line in [
         "firedrill_runs_going_on{} 0",
         "firedrill_faults_in_force{} 0",
+        "firedrill_hosts_not_answering{} 0",
+        "firedrill_runs_ended{result=\"held\"} 1",
+        "firedrill_messages_waiting{channel=\"ops\"} 1",
+        "firedrill_messages_waiting_tries{channel=\"ops\"} 7",
+        "firedrill_messages_given_up{channel=\"pager\"} 1",
         "firedrill_scenario_last_exit_code{scenario=\"demo\",environment=\"demo\"} 0",
         "firedrill_gameday_last{gameday=\"friday\",state=\"missed\"} 1",
         "firedrill_gameday_last{gameday=\"monday\",state=\"not-held\"} 1",
@@ -71,6 +94,39 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
         assert_eq!(metrics(path).status, 404, "{path} is no page there");
     }
     checked(&["check", "metrics"], &text);
+    dashboard_reads(&text);
+}
+
+/// Checks that the dashboard reads only what the server tells, and that Prometheus can read each of its queries.
+fn dashboard_reads(told: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/grafana-dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let queries = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries: Vec<&str> = queries.map(|target| target["expr"].as_str().unwrap()).collect();
+    let known: Vec<&str> =
+        told.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let page = include_str!("../../docs/serve.md");
+    let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
+    for (number, query) in queries.iter().enumerate() {
+        let names: Vec<&str> = query
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .filter(|word| word.starts_with("firedrill_"))
+            .collect();
+        assert!(!names.is_empty(), "{query} reads nothing of Firedrill");
+        for name in names {
+            // A name without samples is not told.
+            assert!(
+                known.contains(&name) || page.contains(&format!("`{name}{{")),
+                "{name} is not told: {known:?}"
+            );
+        }
+        rules.push_str(&format!("      - record: panel:query:{number}\n        expr: {query:?}\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yml");
+    fs::write(&file, rules).unwrap();
+    checked(&["check", "rules", file.to_str().unwrap()], "");
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Default for Exposition {
 }
 
 impl Exposition {
-    /// Adds a name. Without samples it is told with its help alone.
+    /// Adds a name. Without samples it is not told.
     pub fn add(&mut self, name: &str, help: &str, unit: Option<Unit>) -> Gauges {
         let gauges = Gauges::default();
         match unit {

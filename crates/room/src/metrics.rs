@@ -1,7 +1,10 @@
-//! `/metrics` on an address of its own: runs, findings and game days as gauges for a Prometheus. Nobody logs in there, and nothing can be done
+//! `/metrics` on an address of its own: runs, findings, game days and messages as gauges for a Prometheus. Nobody logs in there, and nothing can be done
 //! there.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use axum::{Router, extract::State, middleware::from_fn_with_state, response::Response, routing::get};
 use firedrill_history::{Filter, State as Standing};
@@ -39,16 +42,35 @@ fn text(app: &App) -> Result<String, Answer> {
     runs(app, &mut all)?;
     scenarios(app, &mut all)?;
     gamedays(app, &mut all)?;
+    messages(app, &mut all)?;
     Ok(all.text())
 }
 
 /// The runs that go on.
 fn runs(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     let going_on = app.runs.going_on()?;
-    let in_force: usize = app.courses.of(&going_on, |_, course| course.in_force().count()).iter().sum();
+    let (mut in_force, mut silent) = (0, 0);
+    let mut kinds: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for (environment, faults, lost) in app.courses.of(&going_on, |_, course| {
+        let environment = course.plan.as_ref().and_then(|plan| plan.environment.clone()).unwrap_or_default();
+        let faults: Vec<String> = course.in_force().map(|open| open.kind.clone()).collect();
+        (environment, faults, course.lost.len())
+    }) {
+        in_force += faults.len();
+        silent += lost;
+        for kind in faults {
+            *kinds.entry((kind, environment.clone())).or_default() += 1;
+        }
+    }
     all.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
     all.add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
         .set(&[], in_force as f64);
+    let by_kind = all.add("faults_in_force_of_kind", "Faults in force of a kind in an environment", None);
+    for ((kind, environment), count) in &kinds {
+        by_kind.set(&[("kind", kind), ("environment", environment)], f64::from(*count));
+    }
+    all.add("hosts_not_answering", "Hosts to which runs that go on have lost the link", None)
+        .set(&[], silent as f64);
     let findings = app.runs.with(|history| history.findings())?;
     let open = findings.all.iter().filter(|finding| finding.state == Standing::Open).count();
     all.add("findings_open", "Findings that no later run has shown to be right", None).set(&[], open as f64);
@@ -68,9 +90,12 @@ fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
         None,
     );
     let score = all.add("scenario_last_score", "Score of that run, 0 to 100", None);
+    let results = all.add("runs_ended", "Runs that have ended, by their result, among the newest", None);
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut seen = HashSet::new();
     let page = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
     for entry in page.entries.iter().filter(|entry| entry.ended) {
+        *counts.entry(entry.ended_as(false)).or_default() += 1;
         let Some(name) = &entry.scenario else { continue };
         let environment = entry.environment.as_deref().unwrap_or_default();
         if seen.insert((name, environment)) {
@@ -79,6 +104,27 @@ fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
             exit.set_known(&labels, entry.exit.map(f64::from));
             score.set_known(&labels, entry.score.map(f64::from));
         }
+    }
+    for (result, count) in counts {
+        results.set(&[("result", result)], f64::from(count));
+    }
+    Ok(())
+}
+
+/// The messages of each channel that wait, and those that nobody got.
+fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+    let waiting = all.add("messages_waiting", "Messages that a channel has not taken yet", None);
+    let tries = all.add(
+        "messages_waiting_tries",
+        "Failed tries of the message of a channel that was tried most often of those that wait",
+        None,
+    );
+    let lost = all.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
+    for channel in app.outside.channels().map_err(|why| Answer::failed(&std::io::Error::other(why)))? {
+        let labels = [("channel", channel.name.as_str())];
+        waiting.set(&labels, f64::from(channel.waiting));
+        tries.set(&labels, f64::from(channel.tries));
+        lost.set(&labels, f64::from(channel.given_up));
     }
     Ok(())
 }

@@ -71,6 +71,19 @@ pub struct HeldSlot {
     pub runs: Vec<String>,
 }
 
+/// The messages of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelState {
+    /// The channel's name.
+    pub name: String,
+    /// Number of messages that wait.
+    pub waiting: u32,
+    /// Number of failed tries of the message that was tried most often of those that wait.
+    pub tries: u32,
+    /// Number of messages that were given up in the last 30 days.
+    pub given_up: u32,
+}
+
 /// A decision of a person about a slot that is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -118,6 +131,12 @@ pub trait Outside: Send + Sync + 'static {
 
     /// Returns the time at which this server, or another with this directory of runs, looked last for slots to start, in seconds since 1970.
     fn looked_s(&self) -> Option<i64>;
+
+    /// Counts the messages of each channel that has had one in the last 30 days, in the order of their names.
+    ///
+    /// # Errors
+    /// They cannot be read: in words for people.
+    fn channels(&self) -> Result<Vec<ChannelState>, String>;
 
     /// Writes what a person decides about a slot, and returns the state of the slot in words.
     ///

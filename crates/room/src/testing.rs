@@ -7,7 +7,7 @@ use firedrill_wire::RunId;
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, Decision, Halted, HeldSlot, Later, Outside},
+    outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside},
     role::Role,
     room::Room,
     store::Session,
@@ -31,6 +31,10 @@ impl Outside for Willing {
 
     fn looked_s(&self) -> Option<i64> {
         None
+    }
+
+    fn channels(&self) -> Result<Vec<ChannelState>, String> {
+        Ok(Vec::new())
     }
 
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
@@ -61,6 +65,10 @@ macro_rules! as_willing {
 
         fn looked_s(&self) -> Option<i64> {
             crate::testing::Willing.looked_s()
+        }
+
+        fn channels(&self) -> Result<Vec<crate::outside::ChannelState>, String> {
+            crate::testing::Willing.channels()
         }
 
         fn decide(

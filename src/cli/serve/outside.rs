@@ -1,7 +1,7 @@
 //! This program's part of the control room: halts by sockets, and game days.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,8 @@ use firedrill_gameday::{
     Gameday, ics,
     record::{self, Event, NotClaimed, State, Writer},
 };
-use firedrill_room::{Calendar, Decision, Halted, HeldSlot, Later, Outside, Slot};
+use firedrill_notify::spool::{Ended, Spool};
+use firedrill_room::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot};
 use firedrill_wire::{
     RunId,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
@@ -103,6 +104,27 @@ impl Outside for Program {
 
     fn looked_s(&self) -> Option<i64> {
         Some(looked(&self.reports)?.as_second())
+    }
+
+    fn channels(&self) -> Result<Vec<ChannelState>, String> {
+        let listing = Spool::of(&self.reports)
+            .all()
+            .map_err(|error| format!("the messages to channels cannot be read: {error}"))?;
+        let mut all: BTreeMap<String, ChannelState> = BTreeMap::new();
+        for entry in listing.pending.into_iter().chain(listing.ended) {
+            let channel = all
+                .entry(entry.channel.clone())
+                .or_insert_with(|| ChannelState { name: entry.channel, ..ChannelState::default() });
+            match entry.ended {
+                None => {
+                    channel.waiting += 1;
+                    channel.tries = channel.tries.max(entry.tries);
+                }
+                Some(Ended::GivenUp { .. }) => channel.given_up += 1,
+                Some(Ended::Delivered { .. }) => {}
+            }
+        }
+        Ok(all.into_values().collect())
     }
 
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
