@@ -32,6 +32,7 @@ mod note;
 mod notify;
 mod output;
 pub mod pki;
+mod post;
 mod push;
 mod reached;
 mod release;
@@ -44,6 +45,7 @@ mod serve;
 mod signals;
 mod slots;
 mod status;
+mod trace;
 mod trend;
 mod undo;
 #[cfg(feature = "lab")]

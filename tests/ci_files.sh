@@ -50,6 +50,11 @@ sed 's/when: always/when: sometimes/' "$work/template.yml" >"$work/gitlab.yml"
 sed 's/gate "$run"/gate $run/; s/"$decided"/$decided/' packaging/ci/drill.sh >"$work/drill.sh"
 ! lint "$work/drill.sh" >/dev/null || fail "a variable without quotes is not found"
 
+# A trace, and one with a key that OTLP does not have.
+"$tools/bin/python" tests/ci_files/trace.py docs/examples/trace.json
+sed 's/"startTimeUnixNano"/"startTime"/' docs/examples/trace.json >"$work/trace.json"
+! "$tools/bin/python" tests/ci_files/trace.py "$work/trace.json" 2>/dev/null || fail "a wrong trace is not found"
+
 # Says what it was asked, prints a report as `run` does, and ends as it was told.
 mkdir "$work/bin"
 cat >"$work/bin/firedrill" <<'END'

@@ -1,5 +1,10 @@
-//! Metrics of runs: Prometheus' own checker takes them, and a real Pushgateway has what was pushed last.
+//! Metrics and traces of runs: Prometheus' own checker takes the metrics, a real Pushgateway has what was pushed last, and a collector
+//! gets the trace.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[expect(dead_code, reason = "its other tests use all of it")]
+#[path = "common/receiver.rs"]
+mod receiver;
 
 use std::{
     fs,
@@ -152,4 +157,47 @@ fn a_pushgateway_has_the_last_run_of_the_scenario() {
             && said.contains("is this a Pushgateway"),
         "{said}"
     );
+}
+
+#[test]
+fn a_collector_gets_the_trace_and_what_it_rejects_is_told() {
+    let folder = runs();
+    let collector = receiver::Receiver::start();
+    let sent = |run: &str, path: &str| {
+        let url = collector.url(path).replace("http://", "http://me:secret@");
+        Command::new(env!("CARGO_BIN_EXE_firedrill"))
+            .args(["report", run, "--otlp", &url])
+            .current_dir(folder.path())
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b")
+            .output()
+            .unwrap()
+    };
+    for (path, wanted) in [("", "/v1/traces"), ("/otel/", "/otel/v1/traces"), ("/v1/traces", "/v1/traces")] {
+        collector.answers_next("200 OK", "{}");
+        assert_eq!(sent("held", path).status.code(), Some(0));
+        let request = collector.next();
+        assert_eq!(request.line, format!("POST {wanted} HTTP/1.1"));
+        for (header, value) in
+            [("content-type", "application/json"), ("authorization", "Basic bWU6c2VjcmV0"), ("x-key", "a b")]
+        {
+            assert_eq!(request.headers[header], value);
+        }
+        let spans = request.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len();
+        assert!(spans > 4, "{}", request.body);
+    }
+    for (head, body, told) in [
+        (
+            "200 OK",
+            r#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}"#,
+            "rejected 2 spans: too old",
+        ),
+        ("404 Not Found", "", "port 4318"),
+        ("401 Unauthorized", "who?", "OTEL_EXPORTER_OTLP_HEADERS"),
+    ] {
+        collector.answers_next(head, body);
+        let refused = sent("endless", "");
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains(told) && !said.contains("secret"), "{said}");
+    }
 }

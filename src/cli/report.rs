@@ -12,6 +12,7 @@ use super::{
     failure::{Failure, Result, Wrap as _},
     push::Gateway,
     runs,
+    trace::Collector,
 };
 use crate::{
     log,
@@ -29,6 +30,7 @@ use crate::{
   firedrill report --index                                   index.html over all runs under ./reports
   firedrill report 20261120-1402-friday-7f3a --textfile /var/lib/prometheus/node-exporter/firedrill.prom
   firedrill report 20261120-1402-friday-7f3a --push http://push.example:9091
+  firedrill report 20261120-1402-friday-7f3a --otlp http://otel.example:4318
 
 Needs no host. The exit code is the run's; of the index alone it is 0. The index is written anew after
 each run and each report, too. It shows scenarios, their verdicts and scores over time, and open findings.")]
@@ -41,7 +43,7 @@ pub struct Args {
     pub index: bool,
     #[command(flatten)]
     reports: runs::ReportsArgs,
-    /// The formats; default all but openmetrics. May be given more than once.
+    /// The formats; default all but openmetrics and otlp. May be given more than once.
     #[arg(long, value_enum)]
     pub format: Vec<Wanted>,
     /// Write the metrics of the run to this file, for the node exporter's textfile collector; it ends in .prom, and is replaced at once
@@ -51,6 +53,10 @@ pub struct Args {
     /// https and with USER:PASSWORD@
     #[arg(long, value_name = "URL", value_parser = Gateway::parse, conflicts_with = "index")]
     push: Option<Gateway>,
+    /// Send the run as a trace to a collector of OpenTelemetry, by OTLP over HTTP in JSON: http://HOST[:PORT][/PATH], also with https and with
+    /// USER:PASSWORD@; OTEL_EXPORTER_OTLP_HEADERS may have other headers. The path /v1/traces is added
+    #[arg(long, value_name = "URL", value_parser = Collector::parse, conflicts_with = "index")]
+    otlp: Option<Collector>,
     /// Open the page in the browser afterwards.
     #[arg(long, value_enum, default_value = "no", value_name = "WHEN")]
     pub open: Open,
@@ -72,6 +78,8 @@ pub enum Wanted {
     Junit,
     /// Metrics of verdicts, score, times and figures, for Prometheus.
     Openmetrics,
+    /// The run as a trace of OpenTelemetry, in the JSON of OTLP.
+    Otlp,
 }
 
 impl Wanted {
@@ -83,6 +91,7 @@ impl Wanted {
             Format::Markdown => Self::Markdown,
             Format::Junit => Self::Junit,
             Format::OpenMetrics => Self::Openmetrics,
+            Format::Otlp => Self::Otlp,
         }
     }
 
@@ -136,6 +145,9 @@ pub fn run(args: &Args) -> Result<Exit> {
     }
     if let Some(gateway) = &args.push {
         gateway.push(metrics()?, &input.card().name, input.environment().unwrap_or_default())?;
+    }
+    if let Some(collector) = &args.otlp {
+        collector.send(Format::Otlp.render(&input)?)?;
     }
     if args.open == Open::Yes && formats.contains(&Format::Html) {
         open(&folder.join(Format::Html.file()))?;
@@ -277,6 +289,7 @@ mod tests {
             format: vec![],
             textfile: None,
             push: None,
+            otlp: None,
             open: Open::No,
             json: false,
         }

@@ -17,6 +17,7 @@ pub mod junit;
 mod markdown;
 mod names;
 mod openmetrics;
+mod otlp;
 mod rates;
 mod steps;
 mod style;
@@ -53,13 +54,16 @@ pub enum Format {
     Junit,
     /// For Prometheus: the node exporter's textfile collector, or a Pushgateway.
     OpenMetrics,
+    /// For collectors of traces: the run as spans of OpenTelemetry, in the JSON of OTLP.
+    Otlp,
 }
 
 impl Format {
     /// The formats that are written unless others are asked for.
     pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Markdown, Self::Junit];
     /// All that there are.
-    pub const EVERY: [Self; 5] = [Self::Html, Self::Json, Self::Markdown, Self::Junit, Self::OpenMetrics];
+    pub const EVERY: [Self; 6] =
+        [Self::Html, Self::Json, Self::Markdown, Self::Junit, Self::OpenMetrics, Self::Otlp];
 
     /// Returns the name of its file beside the log.
     #[must_use]
@@ -70,6 +74,7 @@ impl Format {
             Self::Markdown => "report.md",
             Self::Junit => "junit.xml",
             Self::OpenMetrics => "metrics.prom",
+            Self::Otlp => "trace.json",
         }
     }
 
@@ -84,6 +89,7 @@ impl Format {
             Self::Markdown => Ok(markdown::render(input)),
             Self::Junit => Ok(junit::render(input)),
             Self::OpenMetrics => Ok(openmetrics::render(input)),
+            Self::Otlp => otlp::render(input),
         }
     }
 }

@@ -14,12 +14,11 @@ use crate::{
     testing::{Drill, S, bin, bin_with},
 };
 
-/// Compares the committed examples with pages that are made now. `INSTA_UPDATE=always` writes them, like other golden
+/// Compares the committed examples with reports that are made now. `INSTA_UPDATE=always` writes them, like other golden
 /// files.
 #[test]
 fn the_examples_are_what_reports_are_today() {
     const MOST: usize = 300_000;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
     let all = [
         ("held", log(&held())),
         ("violated", with_source(&violated())),
@@ -29,16 +28,22 @@ fn the_examples_are_what_reports_are_today() {
         let page = text(Format::Html, &log);
         assert!(page.contains(&format!("<title>friday: {name}</title>")), "{name}: {:.400}", page);
         assert!(page.len() < MOST, "{name}: {} bytes", page.len());
-        let file = folder.join(format!("{name}.html"));
-        if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
-            std::fs::write(&file, &page).unwrap();
-        }
-        let there = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            there == page,
-            "docs/examples/{name}.html is stale: INSTA_UPDATE=always cargo test -p firedrill-judge examples writes it anew"
-        );
+        is_example(&format!("{name}.html"), &page);
     }
+    // tests/ci_files.sh reads it by the classes that OpenTelemetry makes of its definition.
+    is_example("trace.json", &text(Format::Otlp, &with_source(&violated())));
+}
+
+fn is_example(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(file);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == text,
+        "docs/examples/{file} is stale: INSTA_UPDATE=always cargo test -p firedrill-judge examples writes it anew"
+    );
 }
 
 /// A drill of an hour: a hundred requests a second from each of three vantages, five metrics and five logs of three hosts.

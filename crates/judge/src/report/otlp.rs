@@ -1,0 +1,296 @@
+//! `trace.json`: a run as spans of OpenTelemetry, in the JSON of OTLP (`ExportTraceServiceRequest`, the body of a POST to `/v1/traces`).
+//!
+//! The run is the root; attacks are its children, phases and injections those of attacks. Ids follow from the run's id, so that a trace that is
+//! sent twice is the same trace. Source of the format: opentelemetry-proto 1.x, `trace.proto`, and "JSON Protobuf Encoding" of the OTLP
+//! specification: ids in hexadecimal, 64-bit numbers as texts, enums as numbers.
+
+use firedrill_files::text::hex;
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+
+use super::{ReportError, input::Input};
+use crate::{
+    score::card::{AttackCard, Course, InjectionCard, phase_word, state_word},
+    verdict::{Exit, Verdict},
+};
+
+/// `SPAN_KIND_INTERNAL`.
+const INTERNAL: u8 = 1;
+/// `STATUS_CODE_OK` and `STATUS_CODE_ERROR`.
+const OK: u8 = 1;
+const ERROR: u8 = 2;
+/// Lengths of ids in hexadecimal digits.
+const TRACE_ID: usize = 32;
+const SPAN_ID: usize = 16;
+
+/// Renders the file.
+pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
+    let card = &input.card;
+    let at = humantime::parse_rfc3339_weak(input.facts.wall).ok();
+    let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let run = card.run.as_deref().unwrap_or_default();
+    let trace = Trace { run, zero_us: at.map_or(0, |at| i128::try_from(at.as_micros()).unwrap_or(0)) };
+    // A log whose beginning is cut has no time: its spans would lie in 1970.
+    let spans = if at.is_some() { trace.spans(input) } else { Vec::new() };
+    let mut resource = vec![
+        text("service.name", "firedrill"),
+        text("service.version", input.facts.version),
+        text("firedrill.scenario", &card.name),
+    ];
+    resource.extend(input.environment().map(|name| text("deployment.environment.name", name)));
+    let scope = json!({ "name": "firedrill", "version": input.facts.version });
+    let body = json!({ "resourceSpans": [{
+        "resource": { "attributes": resource },
+        "scopeSpans": [{ "scope": scope, "spans": spans }],
+    }] });
+    Ok(serde_json::to_vec_pretty(&body)?)
+}
+
+/// The trace of a run.
+struct Trace<'a> {
+    run: &'a str,
+    /// Time 0 of the run's clock, in microseconds since 1970.
+    zero_us: i128,
+}
+
+/// A span: its name, its place in the tree, its times on the run's clock.
+struct Span {
+    name: String,
+    /// The path from the root; empty for the root.
+    path: Vec<String>,
+    from_us: i64,
+    until_us: i64,
+    attributes: Vec<Value>,
+    events: Vec<Value>,
+    status: Value,
+}
+
+impl Trace<'_> {
+    fn spans(&self, input: &Input<'_>) -> Vec<Value> {
+        let card = &input.card;
+        let hosts = card.hosts.iter().map(|host| format!("{} {}", host.host, state_word(host.state)));
+        let mut attributes = vec![
+            text("firedrill.run", self.run),
+            text("firedrill.verdict", card.verdict.word()),
+            text("firedrill.result", Exit::of_code(card.exit).word()),
+            number("firedrill.exit_code", i64::from(card.exit)),
+            text("firedrill.operator", input.facts.operator),
+            text("firedrill.hypothesis", &card.hypothesis),
+            text("firedrill.ended", &card.ended),
+            list("firedrill.hosts", hosts),
+        ];
+        attributes.extend(card.score.map(|score| number("firedrill.score", i64::from(score))));
+        let root = Span {
+            name: format!("firedrill {}", card.name),
+            path: Vec::new(),
+            from_us: 0,
+            until_us: card.end_us,
+            attributes,
+            events: Vec::new(),
+            status: status(
+                Some(card.verdict),
+                if card.why.is_empty() { std::slice::from_ref(&card.story) } else { &card.why },
+            ),
+        };
+        let mut spans = vec![self.span(&root)];
+        for attack in &card.attacks {
+            spans.extend(self.attack(attack, card.end_us));
+        }
+        spans
+    }
+
+    /// Returns the spans of an attack; none of one that did not begin.
+    fn attack(&self, attack: &AttackCard, end_us: i64) -> Vec<Value> {
+        let phases = &attack.phases;
+        let (Some(first), false) = (phases.first(), matches!(attack.course, Course::NotRun(_))) else {
+            return Vec::new();
+        };
+        let until_us =
+            phases.iter().map(|phase| phase.until_us).chain(attack.healed_us).max().unwrap_or(end_us);
+        let path = vec![format!("attack-{}", attack.index + 1)];
+        let course = match &attack.course {
+            Course::Ran => "ran".to_owned(),
+            Course::Aborted(why) => format!("aborted: {why}"),
+            Course::Cut => "its log is cut".to_owned(),
+            Course::NotRun(why) => format!("not run: {why}"),
+        };
+        let objectives =
+            attack.objectives.iter().map(|one| format!("{}: {}: {}", one.name, one.verdict, one.why));
+        let mut attributes = vec![
+            number("firedrill.attack", i64::try_from(attack.index).unwrap_or(i64::MAX).saturating_add(1)),
+            text("firedrill.course", &course),
+            list("firedrill.objectives", objectives),
+        ];
+        attributes.extend(attack.verdict.map(|verdict| text("firedrill.verdict", verdict.word())));
+        attributes.extend(attack.score.map(|score| number("firedrill.score", i64::from(score))));
+        let mut spans = vec![self.span(&Span {
+            name: attack.name.clone(),
+            path: path.clone(),
+            from_us: first.from_us,
+            until_us,
+            attributes,
+            events: Vec::new(),
+            status: status(attack.verdict, &attack.why),
+        })];
+        spans.extend(phases.iter().map(|phase| {
+            let word = phase_word(phase.phase);
+            self.span(&Span {
+                name: word.to_owned(),
+                path: vec![path[0].clone(), word.to_owned()],
+                from_us: phase.from_us,
+                until_us: phase.until_us,
+                attributes: Vec::new(),
+                events: Vec::new(),
+                status: json!({}),
+            })
+        }));
+        let injections = attack.injections.iter().enumerate();
+        spans.extend(injections.filter_map(|(at, one)| self.injection(&path, at, one, until_us)));
+        spans
+    }
+
+    /// Returns the span of an injection, from the moment in which it was in force; `None` if it never was.
+    fn injection(&self, path: &[String], at: usize, one: &InjectionCard, until_us: i64) -> Option<Value> {
+        let from_us = one.in_force_us?;
+        let mut events = vec![self.event(from_us, "in force")];
+        events.extend(one.undoing_us.map(|at_us| self.event(at_us, "being put back")));
+        events.extend(one.ended_us.map(|at_us| self.event(at_us, "put back")));
+        let mut attributes = vec![
+            text("host.name", &one.host),
+            text("firedrill.fault", &one.kind),
+            list("firedrill.effects", one.effects.iter().cloned()),
+            list("firedrill.undo", one.undo.iter().cloned()),
+            text("firedrill.evidence", &one.detail),
+        ];
+        attributes.extend(one.id.as_ref().map(|id| text("firedrill.injection", id.as_str())));
+        let status = match one.ended_us {
+            Some(_) => json!({}),
+            None => json!({ "code": ERROR, "message": "the log does not show that it was put back" }),
+        };
+        Some(self.span(&Span {
+            name: format!("{} on {}", one.kind, one.host),
+            path: [path, &[format!("injection-{at}")]].concat(),
+            from_us,
+            until_us: one.ended_us.unwrap_or(until_us).max(from_us),
+            attributes,
+            events,
+            status,
+        }))
+    }
+
+    fn span(&self, span: &Span) -> Value {
+        let mut value = json!({
+            "traceId": self.id(&[], TRACE_ID),
+            "spanId": self.id(&span.path, SPAN_ID),
+            "name": span.name,
+            "kind": INTERNAL,
+            "startTimeUnixNano": self.nanos(span.from_us),
+            "endTimeUnixNano": self.nanos(span.until_us),
+            "attributes": span.attributes,
+            "events": span.events,
+            "status": span.status,
+        });
+        if let Some((_, parent)) = span.path.split_last() {
+            value["parentSpanId"] = json!(self.id(parent, SPAN_ID));
+        }
+        value
+    }
+
+    fn event(&self, at_us: i64, name: &str) -> Value {
+        json!({ "timeUnixNano": self.nanos(at_us), "name": name })
+    }
+
+    /// Returns a moment of the run's clock in nanoseconds since 1970.
+    fn nanos(&self, at_us: i64) -> String {
+        ((self.zero_us + i128::from(at_us)).max(0) * 1000).to_string()
+    }
+
+    fn id(&self, path: &[String], digits: usize) -> String {
+        let whole = format!("firedrill trace {}/{}", self.run, path.join("/"));
+        hex(digest(&SHA256, whole.as_bytes()).as_ref())[..digits].to_owned()
+    }
+}
+
+/// Returns the status of a verdict. `unknown` is neither: the attribute tells it.
+fn status(verdict: Option<Verdict>, why: &[String]) -> Value {
+    match verdict {
+        Some(Verdict::Held) => json!({ "code": OK }),
+        Some(Verdict::Violated) => json!({ "code": ERROR, "message": why.join("; ") }),
+        Some(Verdict::Unknown) | None => json!({}),
+    }
+}
+
+fn text(key: &str, value: &str) -> Value {
+    json!({ "key": key, "value": { "stringValue": value } })
+}
+
+fn number(key: &str, value: i64) -> Value {
+    json!({ "key": key, "value": { "intValue": value.to_string() } })
+}
+
+fn list(key: &str, values: impl Iterator<Item = String>) -> Value {
+    let values: Vec<Value> = values.map(|value| json!({ "stringValue": value })).collect();
+    json!({ "key": key, "value": { "arrayValue": { "values": values } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::*;
+    use crate::{log::Log, testing::Drill};
+
+    fn spans(drill: &Drill) -> Vec<Value> {
+        let log = Log::of(&drill.records());
+        let body: Value = serde_json::from_slice(&render(&Input::new(&log)).unwrap()).unwrap();
+        body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+    }
+
+    fn moment(span: &Value, key: &str) -> u128 {
+        span[key].as_str().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_is_one_tree_whose_children_lie_within_their_parents() {
+        let spans = spans(&Drill::good());
+        let by_id: HashMap<&str, &Value> =
+            spans.iter().map(|span| (span["spanId"].as_str().unwrap(), span)).collect();
+        assert_eq!(by_id.len(), spans.len(), "each has an id of its own");
+        let traces: HashSet<&str> = spans.iter().map(|span| span["traceId"].as_str().unwrap()).collect();
+        assert_eq!(traces.len(), 1);
+        assert!(traces.iter().all(|id| id.len() == TRACE_ID));
+        assert_eq!(spans.iter().filter(|span| span.get("parentSpanId").is_none()).count(), 1, "one root");
+        for span in &spans {
+            assert!(moment(span, "startTimeUnixNano") <= moment(span, "endTimeUnixNano"), "{span}");
+            assert!(moment(span, "startTimeUnixNano") > 1_600_000_000_000_000_000, "{span}");
+            let Some(parent) = span["parentSpanId"].as_str() else { continue };
+            let parent = by_id[parent];
+            assert!(
+                moment(parent, "startTimeUnixNano") <= moment(span, "startTimeUnixNano"),
+                "{span}\n{parent}"
+            );
+            assert!(moment(parent, "endTimeUnixNano") >= moment(span, "endTimeUnixNano"), "{span}\n{parent}");
+        }
+        let names: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+        for name in ["baseline", "fault", "recovery"] {
+            assert!(names.contains(&name), "{names:?}");
+        }
+        assert!(names.iter().any(|name| name.contains(" on ")), "an injection: {names:?}");
+    }
+
+    #[test]
+    fn only_a_violation_is_an_error_and_the_same_run_has_the_same_ids() {
+        let held = spans(&Drill::good());
+        assert!(held.iter().all(|span| span["status"]["code"] != ERROR));
+        assert_eq!(held[0]["status"]["code"], OK);
+        assert_eq!(held, spans(&Drill::good()));
+        let mut endless = Drill::one();
+        endless.acts[0].bad = vec![(0..400, 100)];
+        let violated = spans(&endless);
+        assert_eq!(violated[0]["status"]["code"], ERROR);
+        assert!(!violated[0]["status"]["message"].as_str().unwrap().is_empty());
+        let mut blind = Drill::one();
+        blind.bins = Box::new(|_, _, _| None);
+        assert_eq!(spans(&blind)[0]["status"], json!({}));
+    }
+}

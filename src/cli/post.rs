@@ -1,0 +1,161 @@
+//! Sends one request to a server of somebody else, over HTTP or HTTPS: a Pushgateway, a collector of traces. Follows no redirect.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    ask::runtime,
+    failure::{Failure, Result},
+};
+
+/// Time for all of it: names, connection, answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of an answer that are read.
+const ANSWER: usize = 64 << 10;
+/// Letters of an answer that are shown.
+const SHOWN: usize = 300;
+
+/// A server, and the path before that of requests.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    secure: bool,
+    host: String,
+    port: u16,
+    pub(super) path: String,
+    /// The value of `Authorization`.
+    login: Option<String>,
+}
+
+/// Without the login.
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
+    }
+}
+
+/// A request.
+pub(super) struct Sent {
+    pub(super) method: Method,
+    /// The path and the query of the request.
+    pub(super) path: String,
+    pub(super) content_type: &'static str,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// The answer of a server.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// Returns the failure that this answer is, in words.
+    pub(super) fn failure(&self) -> Failure {
+        let said: String = self.body.trim().chars().take(SHOWN).collect();
+        let status = self.status;
+        Failure::new(if said.is_empty() {
+            format!("it answers {status}")
+        } else {
+            format!("it answers {status}: {said}")
+        })
+    }
+}
+
+impl Server {
+    /// Parses `http://HOST[:PORT][/PATH]`, also with `https` and with `USER:PASSWORD@`. `wanted` says what is wanted instead of anything else.
+    pub(super) fn parse(text: &str, wanted: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|_| wanted.to_owned())?;
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wanted.to_owned()),
+        };
+        let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
+            return Err(wanted.to_owned());
+        };
+        let login = authority.as_str().rsplit_once('@').map(|(login, _)| login);
+        if uri.query().is_some() {
+            return Err(format!("{wanted}; it has no query"));
+        }
+        Ok(Self {
+            secure,
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            path: uri.path().trim_end_matches('/').to_owned(),
+            login: login.map(|login| format!("Basic {}", STANDARD.encode(login))),
+        })
+    }
+
+    /// Sends a request, and reads the answer.
+    ///
+    /// # Errors
+    /// There is no answer in time, or the request cannot be sent.
+    pub(super) fn send(&self, sent: Sent) -> Result<Answer> {
+        let runtime = runtime()?;
+        let answer = runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, self.connect_and_send(sent))
+                .await
+                .unwrap_or_else(|_| Err(Failure::new(format!("no answer within {} s", PATIENCE.as_secs()))))
+        });
+        runtime.shutdown_background();
+        answer
+    }
+
+    async fn connect_and_send(&self, sent: Sent) -> Result<Answer> {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let stream = TcpStream::connect((host.as_str(), self.port)).await?;
+        if !self.secure {
+            return self.over(stream, sent).await;
+        }
+        let config = firedrill_probe::of_this_machine().map_err(Failure::new)?;
+        let name = ServerName::try_from(host)?;
+        let stream = TlsConnector::from(Arc::clone(&config)).connect(name, stream).await?;
+        self.over(stream, sent).await
+    }
+
+    async fn over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        sent: Sent,
+    ) -> Result<Answer> {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(sent.method)
+            .uri(sent.path)
+            .header(header::HOST, format!("{}:{}", self.host, self.port))
+            .header(header::CONTENT_TYPE, sent.content_type);
+        if let Some(login) = &self.login {
+            request = request.header(header::AUTHORIZATION, login);
+        }
+        for (name, value) in sent.headers {
+            request = request.header(name, value);
+        }
+        let answer = sender.send_request(request.body(Full::new(Bytes::from(sent.body)))?).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+        let body =
+            body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+        Ok(Answer { status, body })
+    }
+}
