@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, then prints every number of docs/numbers.md with its target beside it. No root, no set-up.
 #
-#   tests/bench.sh [check|scale|history|inject|fleet|idle|deaths|lines|queues|logs|serve|prober|statsd]…
+#   tests/bench.sh [check|scale|history|inject|fleet|idle|deaths|lines|queues|logs|serve|live|kills|prober|statsd]…
 #
 # CHAOS=path/to/chaos compares with the Chaos Toolkit. Timings are printed, never judged.
 set -euo pipefail

@@ -11,11 +11,15 @@ mod fleet;
 mod history;
 mod idle;
 mod inject;
+mod live;
 mod logs;
 mod packets;
 mod place;
 mod prober;
 mod procs;
+#[expect(dead_code, clippy::unwrap_used, reason = "a helper of tests, of which a part is used")]
+#[path = "../../tests/common/receiver.rs"]
+mod receiver;
 #[expect(dead_code, clippy::unwrap_used, reason = "a helper of tests, of which a part is measured")]
 #[path = "../../tests/common/room.rs"]
 mod room;
@@ -36,7 +40,7 @@ struct Section {
     run: fn() -> Result<(), Failure>,
 }
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 15] = [
     Section { name: "check", about: "firedrill check, the whole process", run: check::run },
     Section { name: "scale", about: "firedrill check on large fleets, the whole process", run: scale::run },
     Section { name: "inject", about: "net-block on one host, and back", run: inject::run },
@@ -48,6 +52,8 @@ const SECTIONS: [Section; 13] = [
     Section { name: "logs", about: "the log of a long game day, and its report", run: logs::run },
     Section { name: "history", about: "the history of 10,000 runs", run: history::run },
     Section { name: "serve", about: "the control room over 10,000 runs", run: serve::run },
+    Section { name: "live", about: "a run of 200 hosts, watched and halted", run: live::run },
+    Section { name: "kills", about: "a control room that is killed 200 times", run: live::kills },
     Section { name: "prober", about: "5,000 requests a second", run: prober::run },
     Section { name: "statsd", about: "packets of StatsD that are heard", run: statsd::run },
 ];

@@ -101,9 +101,14 @@ impl Room {
         answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
     }
 
+    /// Returns its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Ends it by a signal, and waits for its end.
     pub(crate) fn end(&mut self, signal: Signal) {
-        let _ = kill_process(Pid::from_child(&self.child), signal);
+        let _ = kill_process(self.pid(), signal);
         let _ = self.child.wait();
     }
 }
