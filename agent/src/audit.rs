@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 
 pub use self::{
     record::{Entry, Outcome, Request, undone},
-    store::{read, since_last_event},
+    store::{last_copied_seq, read},
 };
 
 use self::{limit::Limit, sinks::Sinks, store::Store};

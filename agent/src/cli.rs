@@ -138,7 +138,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         Verb::Serve => serve::run(usable, wiring),
         Verb::Undo { all: _, no_halt } => undo_everywhere(&usable, wiring, !no_halt, true),
         Verb::Sweep => undo_everywhere(&usable, wiring, false, false),
-        Verb::Release => release(usable.of_whoever_lives()),
+        Verb::Release => release(usable.of_running_or_next()),
         Verb::Status { json } => status(&usable, json),
         Verb::Log(asked) => log::run(&usable, &asked),
         Verb::Doctor { json } => doctor::run(&usable, &wiring, json),
@@ -197,7 +197,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
 }
 
 fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
-    let config = usable.of_whoever_lives();
+    let config = usable.of_running_or_next();
     let (status, serves, damaged) = match ask(&config.paths(), Call::Status, Duration::from_secs(5))? {
         Some(Answer::Status(status)) => (*status, true, false),
         Some(answer) => return Err(io::Error::other(format!("the running agent answered {answer:?}"))),

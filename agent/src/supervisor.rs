@@ -40,7 +40,7 @@ use self::{
     state::{Entry, SupervisorState},
 };
 use crate::{
-    audit::{Audit, since_last_event},
+    audit::{Audit, last_copied_seq},
     config::{Config, Live},
     control::Control as _,
     host::Host,
@@ -120,7 +120,7 @@ impl Supervisor {
     /// Copies events to the audit until the agent ends, beginning with those that the previous agent did not copy.
     pub async fn record_events(self) {
         let newest = *self.0.published.borrow();
-        let after = since_last_event(&self.0.config.paths.state);
+        let after = last_copied_seq(&self.0.config.paths.state);
         // A new journal counts from 1 again.
         let after = if after > newest { 0 } else { after };
         self.0.audit.clone().follow(self.events(after)).await;

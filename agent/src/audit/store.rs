@@ -152,7 +152,7 @@ pub fn read(state: &Path) -> io::Result<Vec<Entry>> {
 
 /// Returns the number of the newest event that was copied, to continue from; 0 if there is none.
 #[must_use]
-pub fn since_last_event(state: &Path) -> u64 {
+pub fn last_copied_seq(state: &Path) -> u64 {
     (0..=DONE.older)
         .filter_map(|age| entries(&DONE.file(&folder(state), age)).ok())
         .find_map(|found| {

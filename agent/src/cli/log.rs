@@ -10,7 +10,7 @@ use std::{
 use firedrill_wire::journal::What;
 
 use crate::{
-    audit::{Entry, Outcome, read, since_last_event},
+    audit::{Entry, Outcome, last_copied_seq, read},
     config::Usable,
     journal::{FILE, Tail},
 };
@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Names of the days of the week, Monday first.
 const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// A stretch of time; its end is not part of it.
+/// A day from midnight to midnight UTC, or a moment (`from == to`). `--since` uses `from`, `--until` uses `to`, which is not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct When {
     from: SystemTime,
@@ -29,22 +29,23 @@ pub(super) struct When {
 /// Options of `log`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only entries from this time on: 2026-11-20, 2026-11-20T14:00:00Z, friday, yesterday, or so long ago (2h, 7d)
+    /// Only entries from this time on, in UTC: 2026-11-20, 2026-11-20T14:00:00Z, today, yesterday, friday (the last one before today), or an
+    /// age (2h, 7d)
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: Option<When>,
-    /// Only entries until this time; a day is counted whole
+    /// Only entries before this time, in UTC; a day is included
     #[arg(long, value_name = "TIME", value_parser = when)]
     until: Option<When>,
-    /// Only this day; times are in UTC
-    #[arg(long, value_name = "DAY", value_parser = when, conflicts_with_all = ["since", "until"])]
+    /// Only entries of this day, in UTC
+    #[arg(long, value_name = "DAY", value_parser = day, conflicts_with_all = ["since", "until"])]
     on: Option<When>,
     /// Only entries of this run
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Only entries of this person, by the name in the certificate
+    /// Only entries that name this person, by the name in the certificate
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
-    /// Only refused requests
+    /// Only requests that were refused or failed
     #[arg(long)]
     refused: bool,
     /// Print a line of JSON for each entry
@@ -53,10 +54,19 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
-    let state = &usable.of_whoever_lives().paths.state;
-    let fail = |error: io::Error| io::Error::other(format!("cannot read in {}: {error}", state.display()));
+    let state = &usable.of_running_or_next().paths.state;
+    let fail = |error: io::Error| {
+        io::Error::other(format!("cannot read the records in {}: {error}", state.display()))
+    };
     let mut all = read(state).map_err(fail)?;
-    all.extend(not_copied_yet(state));
+    let (newest, unread) = not_copied_yet(state);
+    all.extend(newest);
+    if let Some(error) = unread {
+        eprintln!(
+            "warning: the journal in {} cannot be read, so the newest events may be missing: {error}",
+            state.display()
+        );
+    }
     all.sort_by_key(Entry::wall_us);
     let shown: Vec<&Entry> = all.iter().filter(|entry| args.wants(entry)).collect();
     for entry in &shown {
@@ -71,27 +81,33 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
         let oldest = all.first().map(|entry| SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us()));
         match oldest {
             Some(oldest) => {
-                println!("nothing; the oldest record is of {}", humantime::format_rfc3339_seconds(oldest));
+                println!(
+                    "no entry matches; the oldest record is from {}",
+                    humantime::format_rfc3339_seconds(oldest)
+                );
             }
-            None => println!("nothing; there is no record in {}", state.display()),
+            None => println!("there is no record in {}", state.display()),
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns events that only the journal has: no agent has run since, or it ended before it copied them.
-fn not_copied_yet(state: &std::path::Path) -> Vec<Entry> {
-    let mut tail = Tail::new(state.join(FILE), since_last_event(state));
+/// Returns the events that are in the journal and not yet in the audit files: the agent ended before it copied them, and none has run since.
+/// Like the audit files they have no evidence. With the reason, if not all of the journal could be read.
+fn not_copied_yet(state: &std::path::Path) -> (Vec<Entry>, Option<io::Error>) {
+    let mut tail = Tail::new(state.join(FILE), last_copied_seq(state));
     let mut all = Vec::new();
-    while let Ok(events) = tail.next(u64::MAX) {
-        if events.is_empty() {
-            break;
-        }
+    loop {
+        let events = match tail.next(u64::MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (all, None),
+            Err(error) => return (all, Some(error)),
+            Ok(events) if events.is_empty() => return (all, None),
+            Ok(events) => events,
+        };
         all.extend(
             events.into_iter().filter(|event| !matches!(event.what, What::Looked { .. })).map(Entry::Event),
         );
     }
-    all
 }
 
 impl Args {
@@ -111,7 +127,15 @@ fn when(text: &str) -> Result<When, String> {
     when_at(text, SystemTime::now())
 }
 
-/// Reads a time: a day is from midnight to midnight UTC, a length of time ago is until now.
+fn day(text: &str) -> Result<When, String> {
+    let read = when(text)?;
+    if read.from == read.to {
+        return Err("write a day (2026-11-20, friday, yesterday); --since and --until take a time".to_owned());
+    }
+    Ok(read)
+}
+
+/// Reads a day, a time, or an age; the last two are moments.
 fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?.as_secs();
     let today = seconds / DAY.as_secs();
@@ -126,8 +150,9 @@ fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
         _ => {}
     }
     if let Some(wanted) = WEEKDAYS.iter().position(|name| *name == lower || name[..3] == lower) {
-        // 1 January 1970 was a Thursday. The last such day before today.
+        // 1 January 1970 was a Thursday.
         let current = (today + 3) % 7;
+        // The last such day before today.
         let ago = (current + 7 - wanted as u64) % 7;
         return day(if ago == 0 { 7 } else { ago });
     }
@@ -140,11 +165,11 @@ fn when_at(text: &str, now: SystemTime) -> Result<When, String> {
             return Ok(When { from, to: from });
         }
     }
-    if let Ok(ago) = humantime::parse_duration(&lower) {
+    if let Ok(ago) = humantime::parse_duration(text.trim()) {
         let from = now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
         return Ok(When { from, to: from });
     }
-    Err("write a day (2026-11-20, friday, yesterday), a time (2026-11-20T14:00:00Z), or a length of time ago (2h, 7d)"
+    Err("write a day (2026-11-20, friday, yesterday), a time (2026-11-20T14:00:00Z), or an age (2h, 7d)"
         .to_owned())
 }
 
@@ -173,6 +198,11 @@ mod tests {
         assert_eq!(read("2026-11-20T14:00:00Z"), moment("2026-11-20T14:00:00Z"));
         assert_eq!(read("2026-11-20 14:00"), moment("2026-11-20T14:00:00Z"));
         assert_eq!(read("2h"), moment("2026-11-26T08:00:00Z"));
+        assert_eq!(read("1M"), moment("2026-10-26T23:26:24Z"), "a month is no minute");
         assert!(read("some day").is_err());
+        assert!(super::day("2026-11-20").is_ok() && super::day("fri").is_ok());
+        for moment in ["2h", "2026-11-20T14:00:00Z"] {
+            assert!(super::day(moment).unwrap_err().contains("--since"), "nothing is in a day of no length");
+        }
     }
 }

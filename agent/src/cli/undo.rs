@@ -25,7 +25,7 @@ pub(super) fn undo_everywhere(
     halt: bool,
     loud: bool,
 ) -> io::Result<ExitCode> {
-    let config = usable.of_whoever_lives();
+    let config = usable.of_running_or_next();
     let left = usable.before.as_ref().filter(|before| before.paths != config.paths);
     let before = left.map(|before| {
         put_back_without_agent(before, Some(config), wiring, DYING_TIME, &HealReason::FoundAtStart, false)

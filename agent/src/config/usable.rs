@@ -69,7 +69,7 @@ impl Usable {
 
     /// Returns the configuration of the running agent, or the one that an agent would start with now.
     #[must_use]
-    pub fn of_whoever_lives(&self) -> &Config {
+    pub fn of_running_or_next(&self) -> &Config {
         match &self.before {
             Some(before) if !local::listens(&self.config.paths()) && local::listens(&before.paths()) => {
                 before
@@ -96,7 +96,7 @@ impl Usable {
             let detail = format!("{}; {}", trouble.error.one_line(), trouble.instead);
             return live::finding(Grade::Bad, detail, trouble.error.hint());
         }
-        let config = self.of_whoever_lives();
+        let config = self.of_running_or_next();
         let runs = local::listens(&config.paths());
         let started = LastGood::find(&config.file, &config.paths).filter(|_| runs);
         let unused = started.map(|kept| live::unused(&kept.text, &self.config.text)).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! `net-down`: sets an interface down. Afterwards sets it up again and restores the addresses and routes that the
-//! kernel dropped.
+//! `net-down`: takes an interface down. When the fault ends, it brings the interface up again and restores the addresses and
+//! routes that the kernel dropped.
 //!
-//! It refuses loopback and any interface that it cannot put back completely. Unless the scenario asks for it, it also
-//! refuses an interface that carries the connection to this agent or an SSH session. No switch in the kernel ends this
-//! fault: the agent and its guardian do.
+//! It refuses loopback, an interface that is down already, and any interface that it cannot put back completely. Unless the
+//! scenario asks for it, it also refuses an interface that carries the connection to this agent or an SSH session. The kernel
+//! does not end this fault by itself: the agent does, or its guardian if the agent dies.
 
 use std::collections::BTreeSet;
 
@@ -37,8 +37,8 @@ impl Inject for NetDown {
             return Err(refuse(
                 RefusalCode::ControlPath,
                 format!("net-down: {why}"),
-                "take another interface; host-isolate cuts a host off and keeps the way to its agent; or say cut_off = true \
-                 where the host is to be unreachable, with a lease that is longer than the hold",
+                "choose another interface; or use host-isolate, which cuts the host off but keeps its agent's connection; or, if \
+                 the host should become unreachable, set cut_off = true and a lease that is 2s longer than the hold",
             ));
         }
         let was = interface::state(ask, &links, link)?;
@@ -47,7 +47,7 @@ impl Inject for NetDown {
         let mut notes = interface::notes(&was);
         if self.cut_off {
             notes.push(
-                "the host may not be reachable meanwhile; its agent sets the interface up by itself"
+                "while the fault lasts, the host can be unreachable; its agent sets the interface up without being told"
                     .to_owned(),
             );
         }
@@ -70,16 +70,19 @@ impl Inject for NetDown {
                 .ok_or_else(|| InjectError(format!("interface {name} is not there any more")))?;
             let name = &link.name;
             if !link.is_up() {
-                // Somebody else set it down, so it is not ours to set up again and the undo is dropped. The evidence
-                // will say that nothing landed.
+                // Somebody else has set it down, so it is not ours to set up again: there is nothing to undo. The evidence says
+                // that the fault had no effect.
                 let detail = format!("interface {name} was down already, by somebody else; it is left alone");
                 return Ok(Made::left_alone(detail));
             }
-            // The state at this moment, with the lifetimes that its addresses have left.
+            // The state is read again now; `true` also keeps the lifetimes that its addresses have left.
             let was = LinkState::now(&link::with_uppers(&links, link.index), true)
                 .map_err(|error| failed(&error))?;
             link::set(link.index, name, false).map_err(|error| failed(&error))?;
-            let detail = format!("interface {name} is down; {} packets had passed", link.packets);
+            let detail = format!(
+                "interface {name} is down; it had carried {} packets since it was created",
+                link.packets
+            );
             let undo = Some(vec![Undo::RaiseLink { was }]);
             Ok(Made { injected: Injected { detail, undo }, ..Made::default() })
         })
@@ -88,7 +91,7 @@ impl Inject for NetDown {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
         if once::before(host, live).is_some_and(|made| made.left) {
-            return seen(Seen::No, Seen::No, "it was down before the fault, by somebody else".to_owned());
+            return seen(Seen::No, Seen::No, "somebody else had set it down before the fault".to_owned());
         }
         let links = match link::all() {
             Ok(links) => links,
@@ -103,12 +106,14 @@ impl Inject for NetDown {
             Some(link) if link.is_up() => {
                 seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
             }
-            // An interface that is down counts no packets, so the packets before count: if it had never carried one,
-            // nobody misses it.
+            // While an interface is down, its packet counter stands still. So the fault counts as exercised if the interface has
+            // carried any packet since it was created.
             Some(link) => {
                 let used = if link.packets > 0 { Seen::Yes } else { Seen::No };
-                let detail =
-                    format!("interface {} is down; {} packets had passed before", link.name, link.packets);
+                let detail = format!(
+                    "interface {} is down; it had carried {} packets since it was created",
+                    link.name, link.packets
+                );
                 seen(Seen::Yes, used, detail)
             }
         }
@@ -126,25 +131,32 @@ impl Find for NetDown {
             return interface::named(ask, links, name);
         }
         let peers = peers::find(&self.to)?;
-        // A host may lack an address family that the peer has. One route to the peer is enough.
-        let (found, none): (Vec<_>, Vec<_>) =
-            peers.all().map(|network| link::towards(network.addr(), None)).partition(Result::is_ok);
-        let found: BTreeSet<u32> = found.into_iter().flatten().collect();
-        if let (true, Some(Err(error))) = (found.is_empty(), none.first()) {
-            let hint = "name the interface with `interface`";
-            return Err(refuse(RefusalCode::NoRoute, format!("net-down: {error}"), hint));
+        // One route to any address of any peer is enough: addresses without a route are left out, because the host may lack IPv4
+        // or IPv6.
+        let (mut found, mut failure) = (BTreeSet::new(), None);
+        for network in peers.all() {
+            match link::towards(network.addr(), None) {
+                Ok(index) => _ = found.insert(index),
+                Err(error) => failure = failure.or(Some(error.to_string())),
+            }
         }
-        let over: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
-        match over[..] {
+        let candidates: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();
+        match candidates[..] {
             [one] => Ok(one),
+            [] => {
+                let why =
+                    failure.unwrap_or_else(|| "the interface of the route was removed meanwhile".to_owned());
+                let hint = "name the interface with `interface`";
+                Err(refuse(RefusalCode::NoRoute, format!("net-down: {why}"), hint))
+            }
             _ => {
-                let names: Vec<_> = over.iter().map(|link| link.name.as_str()).collect();
+                let names: Vec<_> = candidates.iter().map(|link| link.name.as_str()).collect();
                 let title =
                     format!("net-down: the routes to {} are over {}", peers.describe(), names.join(" and "));
                 Err(refuse(
                     RefusalCode::SeveralInterfaces,
                     title,
-                    "name one with `interface`; several faults take several",
+                    "name one with `interface`; to set several interfaces down, write a fault for each",
                 ))
             }
         }

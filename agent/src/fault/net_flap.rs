@@ -97,7 +97,7 @@ impl Inject for NetFlap {
                 Seen::No,
                 Seen::No,
                 None,
-                "it was down before the fault, by somebody else".to_owned(),
+                "somebody else had set it down before the fault".to_owned(),
             );
         }
         let name = match live.prepared.basis.interface() {

@@ -17,12 +17,15 @@ impl Inject for ProcessKill {
             effects: vec![format!("send {} to {}", self.signal, matching::list(&found))],
             undo: Vec::new(),
             switches: Vec::new(),
-            notes: vec!["processes that match but begin later are left alone".into()],
+            notes: vec![
+                "matching processes that start after this plan was prepared are not signalled".into(),
+            ],
             basis: Basis::Processes(names),
         })
     }
 
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError> {
+        // The hold bounds the time for which the ends of the processes are waited for.
         once::make(host, live, || signal::send(live.prepared.basis.processes()?, self.signal, live.ask.hold))
     }
 

@@ -99,7 +99,7 @@ impl Inject for ServiceStop {
         let seen =
             |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
         if once::before(host, live).is_some_and(|made| made.left) {
-            return seen(Seen::No, "it was down before the fault, by somebody else".into());
+            return seen(Seen::No, "somebody else had stopped it before the fault".into());
         }
         let unit = match live.prepared.basis.units() {
             Ok([unit, ..]) => unit,

@@ -1,6 +1,6 @@
 //! The formats of GitHub Actions: workflow commands on standard output make annotations, and Markdown in a file is the job's summary.
 //!
-//! Commands are escaped as the runner takes them apart: `%`, carriage return and line feed in the message, also `:` and `,` in properties.
+//! Commands are escaped the way GitHub's runner decodes them: `%`, carriage return and line feed in messages, also `:` and `,` in properties.
 
 use std::fmt::Write as _;
 
@@ -11,24 +11,27 @@ use crate::{
     gate::{Gate, Reason},
 };
 
-/// GitHub shows ten annotations of a level for each step. The last place is for the number of the rest.
-const MOST: usize = 9;
-/// Rows of a table in the summary, which may have 1 MiB.
+/// Maximum number of annotations of a level. GitHub shows ten for each step; the tenth says how many more there are.
+const ANNOTATIONS: usize = 9;
+/// Maximum number of rows of each table: GitHub limits the summary to 1 MiB.
 const ROWS: usize = 200;
 
-/// Returns the workflow commands, a line for each: an error for what fails the gate, a warning for what is allowed, a notice if it passes.
+/// Returns the workflow commands, a line for each: an error for what fails the gate, a warning for what is allowed, a notice if the run passes the gate.
 #[must_use]
 pub fn annotations(run: &Results, decided: &Gate, places: Places<'_>) -> String {
     let mut text = String::new();
     for (level, allowed) in [("error", false), ("warning", true)] {
         let of_level: Vec<&Reason> =
             decided.reasons.iter().filter(|reason| reason.allowed == allowed).collect();
-        for reason in of_level.iter().take(MOST) {
+        for reason in of_level.iter().take(ANNOTATIONS) {
             let title = format!("{}: {}", run.scenario, reason.kind.word());
             text += &command(level, &title, places(reason.attack.as_deref()), &reason.text);
         }
-        if of_level.len() > MOST {
-            let rest = format!("and {} more; the job's summary has all", of_level.len() - MOST);
+        if of_level.len() > ANNOTATIONS {
+            let rest = format!(
+                "and {} more: see the job's summary, or `firedrill gate`",
+                of_level.len() - ANNOTATIONS
+            );
             text += &command(level, &run.scenario, None, &rest);
         }
     }
@@ -45,49 +48,50 @@ pub fn annotations(run: &Results, decided: &Gate, places: Places<'_>) -> String 
 }
 
 fn command(level: &str, title: &str, place: Option<Place>, message: &str) -> String {
-    let place = place
-        .map_or_else(String::new, |place| format!("file={},line={},", property(&place.file), place.line));
-    format!("::{level} {place}title={}::{}\n", property(title), data(message))
+    let place = place.map_or_else(String::new, |place| {
+        format!("file={},line={},", escape_property(&place.file), place.line)
+    });
+    format!("::{level} {place}title={}::{}\n", escape_property(title), escape_message(message))
 }
 
 /// Escapes a message.
-fn data(text: &str) -> String {
+fn escape_message(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes the value of a property.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_message(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// Returns the job's summary as Markdown.
 #[must_use]
 pub fn summary(run: &Results, decided: &Gate) -> String {
-    let ended = if decided.exit == 0 { "✅ passes" } else { "❌ fails" };
+    let outcome = if decided.exit == 0 { "✅ passes" } else { "❌ fails" };
     let score = run.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score}"));
-    let id = run.run.as_deref().unwrap_or("a run without an id");
+    let id = run.run.as_deref().map_or_else(|| "run without an id".to_owned(), |id| format!("run {id}"));
     let mut text = format!(
-        "## {ended}: {}\n\n{}, {score}, exit code {} · run {}\n",
+        "## {outcome}: {}\n\n{}, {score}, exit code {} · {}\n",
         plain(&run.scenario),
         run.verdict,
         decided.exit,
-        plain(id)
+        plain(&id)
     );
     if !decided.reasons.is_empty() {
-        text.push_str("\n| | reason |\n|---|---|\n");
+        text.push_str("\n| kind | reason |\n|---|---|\n");
         for reason in decided.reasons.iter().take(ROWS) {
             let allowed = if reason.allowed { " (allowed)" } else { "" };
             let _ = writeln!(text, "| {}{allowed} | {} |", reason.kind.word(), plain(&reason.text));
         }
-        more(&mut text, decided.reasons.len());
+        note_if_cut(&mut text, decided.reasons.len());
     }
     match &decided.comparison {
         Some(comparison) => {
             text.push_str("\n| attack | objective | baseline | this run | change |\n|---|---|---|---|---|\n");
             for row in comparison.rows.iter().take(ROWS) {
-                compared(&mut text, row);
+                write_row(&mut text, row);
             }
-            more(&mut text, comparison.rows.len());
+            note_if_cut(&mut text, comparison.rows.len());
         }
         None => {
             text.push_str("\n| attack | objective | goal | measured | verdict |\n|---|---|---|---|---|\n");
@@ -98,20 +102,21 @@ pub fn summary(run: &Results, decided: &Gate) -> String {
                 let cells = [&attack.name, &one.name, &one.goal, &side.figure()].map(|cell| plain(cell));
                 let _ = writeln!(text, "| {} | {} |", cells.join(" | "), one.verdict);
             }
-            more(&mut text, all.count());
+            note_if_cut(&mut text, all.count());
         }
     }
     text.push('\n');
     text
 }
 
-fn more(text: &mut String, all: usize) {
+/// Says how many rows are shown, if some are left out.
+fn note_if_cut(text: &mut String, all: usize) {
     if all > ROWS {
         let _ = writeln!(text, "\n{ROWS} of {all} are shown.");
     }
 }
 
-fn compared(text: &mut String, row: &Row) {
+fn write_row(text: &mut String, row: &Row) {
     let side = |side: Option<Side>| {
         side.map_or_else(|| "—".to_owned(), |side| format!("{} {}", side.verdict, side.figure()))
     };
@@ -119,7 +124,7 @@ fn compared(text: &mut String, row: &Row) {
     let _ = writeln!(text, "| {} | {} |", cells.join(" | "), row.change.word());
 }
 
-/// Escapes what Markdown or HTML would take for markup, and what GitHub would make a link or mention of.
+/// Escapes markup of Markdown and HTML, and breaks mentions. Addresses stay links.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -128,7 +133,7 @@ fn plain(text: &str) -> String {
                 safe.push('\\');
                 safe.push(letter);
             }
-            // A mention would tell people of each run.
+            // A mention would notify people at every run.
             '@' => safe.push_str("@\u{2060}"),
             '&' => safe.push_str("&amp;"),
             '\n' | '\r' => safe.push(' '),
@@ -144,8 +149,8 @@ mod tests {
 
     #[test]
     fn commands_are_escaped_as_the_runner_reads_them() {
-        assert_eq!(data("99 % in\r\n:a,b"), "99 %25 in%0D%0A:a,b");
-        assert_eq!(property("a:b, 5 %\n"), "a%3Ab%2C 5 %25%0A");
+        assert_eq!(escape_message("99 % in\r\n:a,b"), "99 %25 in%0D%0A:a,b");
+        assert_eq!(escape_property("a:b, 5 %\n"), "a%3Ab%2C 5 %25%0A");
         let place = Place { file: "a,b.toml".to_owned(), line: 3 };
         assert_eq!(
             command("error", "t", Some(place), "m\n::error::x"),

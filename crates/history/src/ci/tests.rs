@@ -44,10 +44,7 @@ fn many_reasons_are_few_annotations_and_all_in_the_summary() {
     let (_, decided) = gate(&run, None, false);
     let text = annotations(&run, &decided, &place);
     assert_eq!(text.lines().count(), 10);
-    assert!(
-        text.lines().last().is_some_and(|line| line.contains("more; the job's summary has all")),
-        "{text}"
-    );
+    assert!(text.lines().last().is_some_and(|line| line.contains("more: see the job's summary")), "{text}");
     assert!(summary(&run, &decided).contains("more29"));
 }
 

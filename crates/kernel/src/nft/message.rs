@@ -39,19 +39,24 @@ pub enum Kind {
 pub(super) const CREATE: u16 = flag(libc::NLM_F_CREATE);
 pub(super) const EXCL: u16 = flag(libc::NLM_F_EXCL);
 pub(super) const APPEND: u16 = flag(libc::NLM_F_APPEND);
+/// The table goes when the socket that made it is closed.
 pub(super) const TABLE_OWNER: u32 = 2;
 pub(super) const SET_INTERVAL: u32 = 4;
 pub(super) const SET_TIMEOUT: u32 = 0x10;
-pub(super) const ELEMENT_END: u32 = 1;
+/// The element is the end of an interval.
+pub(super) const INTERVAL_END: u32 = 1;
 
 const SUBSYSTEM: u8 = 10;
+/// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
 /// All families.
 pub const ANY: u8 = 0;
 /// IPv4 and IPv6 together.
 pub const INET: u8 = 1;
 /// IPv4 alone.
 pub(super) const IPV4: u8 = 2;
-/// One interface.
+/// The packets of single interfaces (ingress hooks).
 pub const NETDEV: u8 = 5;
 
 /// Encodes a message for a family, with its attributes; `None` if one of them is too long.
@@ -60,12 +65,12 @@ pub fn in_family(family: u8, kind: Kind, flags: u16, attrs: &Attrs) -> Option<Re
     Some(Request { kind, flags, body: attrs.after(&[family, 0, 0, 0])? })
 }
 
-/// Encodes the begin of a transaction.
+/// Encodes the beginning of a transaction.
 pub(super) fn begin() -> Request {
-    Request { kind: 0x10, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
+    Request { kind: BATCH_BEGIN, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
 }
 
 /// Encodes the end of a transaction, which commits it.
 pub(super) fn end() -> Request {
-    Request { kind: 0x11, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
+    Request { kind: BATCH_END, flags: 0, body: vec![0, 0, 0, SUBSYSTEM] }
 }

@@ -268,7 +268,7 @@ pub(super) fn elements(of: Of, table: &str, set: &str, intervals: &Intervals) ->
     for (first, after) in intervals.keys() {
         list = list.nest(1, &element(&first));
         if let Some(after) = after {
-            list = list.nest(1, &element(&after).be32(3, msg::ELEMENT_END));
+            list = list.nest(1, &element(&after).be32(3, msg::INTERVAL_END));
         }
         if list.len() > CHUNK {
             requests.push(elements_request(Kind::NewElements, of, table, set, &list)?);
