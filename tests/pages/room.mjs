@@ -156,7 +156,7 @@ async function main([firedrill, reports, pictures]) {
       await visit(page, view, '/login', report);
       await visit(page, view, room.link(name, 'admin'), report);
       await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
-      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/findings', '/history', '/people', '/audit']) {
+      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/findings', '/history', '/messages', '/people', '/audit']) {
         await visit(page, view, path, report);
         if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
       }

@@ -58,7 +58,12 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
          schedule = {{ cron = \"0 14 * * *\", zone = \"UTC\" }}\n"
     );
     fs::write(folder.join("gamedays/daily.toml"), day).unwrap();
-    let _room = Room::start(FIREDRILL, folder, &["--metrics", "127.0.0.1:0"]);
+    let room = Room::start(FIREDRILL, folder, &["--metrics", "127.0.0.1:0"]);
+    let page = room.get("/messages", &room.login(&room.link)).text();
+    for shown in ["status 404", "given up", "7 tries failed", "takes none", "a run has ended"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    assert!(room.get("/messages", "").status == 303, "who is not logged in sees none");
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
     let address =
         audit.split_once("metrics on ").expect("it says where its metrics are").1.split('"').next().unwrap();

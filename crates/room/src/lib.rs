@@ -28,6 +28,6 @@ mod web;
 pub use audit::{Checked, Head, check};
 pub use error::RoomError;
 pub use options::{Options, public};
-pub use outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot};
+pub use outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot, Undelivered};
 pub use role::{Role, person};
 pub use room::{Room, login_link};

@@ -82,6 +82,32 @@ pub struct ChannelState {
     pub tries: u32,
     /// Number of messages that were given up in the last 30 days.
     pub given_up: u32,
+    /// Time at which it took a message last, RFC 3339 UTC.
+    pub took: Option<String>,
+    /// The newest messages that it has not taken, the newest first.
+    pub undelivered: Vec<Undelivered>,
+}
+
+impl ChannelState {
+    /// Maximum number of messages in [`Self::undelivered`].
+    pub const MOST: usize = 20;
+}
+
+/// A message that a channel has not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The message's time, RFC 3339 UTC.
+    pub at: String,
+    /// Its title.
+    pub title: String,
+    /// The run that it is about.
+    pub run: Option<String>,
+    /// Number of tries that failed.
+    pub tries: u32,
+    /// The last failure.
+    pub why: String,
+    /// Whether it is tried again; otherwise it was given up.
+    pub waits: bool,
 }
 
 /// A decision of a person about a slot that is still to come.

@@ -9,6 +9,7 @@ pub(crate) mod halt;
 pub(crate) mod history;
 pub(crate) mod home;
 pub(crate) mod login;
+pub(crate) mod messages;
 pub(crate) mod note;
 pub(crate) mod people;
 pub(crate) mod report;

@@ -12,8 +12,8 @@ use axum::{
 use crate::{
     app::App,
     pages::{
-        assets, audit, calendar, decide, findings, halt, history, home, login, note, people, report, run,
-        runs, stream,
+        assets, audit, calendar, decide, findings, halt, history, home, login, messages, note, people,
+        report, run, runs, stream,
     },
     web::guard::guard,
 };
@@ -36,6 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/calendar/{gameday}/{slot}/{word}", post(decide::decide))
         .route("/findings", get(findings::findings))
         .route("/history", get(history::history))
+        .route("/messages", get(messages::messages))
         .route("/people", get(people::people))
         .route("/people/links", post(people::link))
         .route("/people/sessions/{id}/end", post(people::end))

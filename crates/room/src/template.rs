@@ -39,7 +39,7 @@ macro_rules! templates {
 }
 templates![
     "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
-    "findings", "history", "calendar"
+    "findings", "history", "calendar", "messages"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

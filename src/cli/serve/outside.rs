@@ -1,7 +1,7 @@
 //! This program's part of the control room: halts by sockets, and game days.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,6 @@ use firedrill_gameday::{
     Gameday, ics,
     record::{self, Event, NotClaimed, State, Writer},
 };
-use firedrill_notify::spool::{Ended, Spool};
 use firedrill_room::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot};
 use firedrill_wire::{
     RunId,
@@ -18,6 +17,7 @@ use firedrill_wire::{
 use jiff::Timestamp;
 
 use super::{
+    messages,
     named::{self, Named},
     schedule::looked,
     tellers::Tellers,
@@ -107,24 +107,7 @@ impl Outside for Program {
     }
 
     fn channels(&self) -> Result<Vec<ChannelState>, String> {
-        let listing = Spool::of(&self.reports)
-            .all()
-            .map_err(|error| format!("the messages to channels cannot be read: {error}"))?;
-        let mut all: BTreeMap<String, ChannelState> = BTreeMap::new();
-        for entry in listing.pending.into_iter().chain(listing.ended) {
-            let channel = all
-                .entry(entry.channel.clone())
-                .or_insert_with(|| ChannelState { name: entry.channel, ..ChannelState::default() });
-            match entry.ended {
-                None => {
-                    channel.waiting += 1;
-                    channel.tries = channel.tries.max(entry.tries);
-                }
-                Some(Ended::GivenUp { .. }) => channel.given_up += 1,
-                Some(Ended::Delivered { .. }) => {}
-            }
-        }
-        Ok(all.into_values().collect())
+        messages::of_channels(&self.reports)
     }
 
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
