@@ -45,6 +45,7 @@ mod serve;
 mod signals;
 mod slots;
 mod status;
+mod steer;
 mod trace;
 mod trend;
 mod undo;
@@ -92,6 +93,12 @@ enum Verb {
     Watch(watch::Args),
     /// Write down what people see or decide during a run, or afterwards
     Note(note::Args),
+    /// Let a run pause before its next attack
+    Pause(steer::PauseArgs),
+    /// Let a run that pauses go on
+    Resume(steer::ResumeArgs),
+    /// Let a run skip its next attack
+    Skip(steer::SkipArgs),
     /// Finish a run whose coordinator died: heal, collect what agents journaled, report
     Collect(collect::Args),
     /// Show what is in force on the fleet now
@@ -116,7 +123,7 @@ enum Verb {
     Gameday(gameday::Args),
     /// Try the channels by which people are told, and see to messages that wait
     Notify(notify::Args),
-    /// The control room: pages to watch, note and halt runs, with logins and an audit log
+    /// The control room: pages to watch, note, pause and halt runs, with logins and an audit log
     #[cfg(feature = "serve")]
     Serve(serve::Args),
     /// Check the control room's audit log
@@ -167,6 +174,9 @@ pub fn main() -> ExitCode {
         Verb::Approve(args) => approve::run(args),
         Verb::Watch(args) => watch::run(args),
         Verb::Note(args) => note::run(args),
+        Verb::Pause(args) => steer::pause(args),
+        Verb::Resume(args) => steer::resume(args),
+        Verb::Skip(args) => steer::skip(args),
         Verb::Collect(args) => collect::run(args),
         Verb::Status(args) => status::run(args),
         Verb::Undo(args) => undo::run(args),

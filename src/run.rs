@@ -16,6 +16,7 @@
 //! | `host_logs.rs` | whose agents read logs, and what of it is not in the log yet |
 //! | `guards.rs` | the latest measurements, also of sources (`sources/seen.rs`), and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
+//! | `between.rs` | the pause, and the attack to skip, that people want before the next attack |
 //! | `proofs.rs` | the hosts' final states |
 //! | `ending.rs` | the reason to stop, and whether the attacks are over |
 //!
@@ -26,7 +27,7 @@
 //! Background tasks (`tasks.rs`) reach no part. They tell what they see:
 //! - `watchers.rs`: the pulse that detects sleep, each host's events, lease, and bins of probes and logs (`follow.rs`);
 //! - `sources.rs`: one for each metric, which asks its source; one for each source that is listened for (`sources/ears.rs`);
-//! - `vantages.rs`: the coordinator's own bins; `socket/listen.rs`: an undo on this machine;
+//! - `vantages.rs`: the coordinator's own bins; `socket/listen.rs`: an undo on this machine, and wishes of people (`wish.rs`);
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
 //!
@@ -53,7 +54,10 @@
 //!
 //! # In which order
 //! **Start:** log, pulse, socket, claim, connect, prepare, sources, other runs' faults, probes. Nothing is armed before
-//! all of this is well. Then for each attack: approval, baseline, arm, fault, recovery, verdict, settle.
+//! all of this is well. Then for each attack: its turn, approval, turn, baseline, arm, fault, recovery, verdict, settle.
+//!
+//! **Pause, skip:** wishes are about the first attack for which nothing was armed, and count in its turn (`phases/turn.rs`). One that comes
+//! in the baseline ends that, and after the pause the baseline is measured anew. A pause that nobody ends stops the run.
 //!
 //! **Ctrl-C:** the command line forwards it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
 //! hosts are asked to undo the run. The attack has ended as `aborted`, before its start as `not run`, and so do those
@@ -65,6 +69,7 @@
 
 mod approval_watch;
 mod approvals;
+mod between;
 mod boots;
 mod bounds;
 mod by_person;
@@ -99,6 +104,7 @@ mod vantages;
 mod waiting;
 mod watchers;
 mod whole;
+mod wish;
 mod within;
 
 use std::{future::Future, sync::Arc};
@@ -111,9 +117,10 @@ pub use error::RunError;
 pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
-pub use socket::{Halted, Notified, UndoNotice, halt, notify};
+pub use socket::{Halted, Notified, Requested, UndoNotice, halt, notify, request};
 pub(crate) use sources::asked;
 pub use whole::{OfGameday, Whole};
+pub use wish::{PAUSE, Reply, Wants, Wish};
 pub use within::Within;
 
 use crate::{
@@ -184,7 +191,8 @@ async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, 
     };
     match whole {
         Ok((outcome, answers)) => {
-            Ok(Finished { run: handle.run().clone(), folder: handle.folder().to_owned(), outcome, answers })
+            let (id, folder) = (handle.run().clone(), handle.folder().to_owned());
+            Ok(Finished { run: id, folder, outcome, answers, skipped: run.between.has_skipped() })
         }
         Err(error) => Err(salvage::salvage(&mut run, error).await),
     }

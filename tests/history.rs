@@ -324,7 +324,7 @@ fn a_note_is_written_shown_and_told_in_reports() {
     }
     for (words, wanted) in [
         (&["note", BAD, "--by", "alice", "  "][..], "the note is empty"),
-        (&["note", BAD, "--by", " ", "x"], "nobody is named as the author"),
+        (&["note", BAD, "--by", " ", "x"], "nobody is named as the one who does this"),
         (&["note", BAD, "--by", "alice", &"x".repeat(2_001)], "longer than 2000 characters"),
         (&["note", "reports/none", "x"], "no run's log was found"),
     ] {

@@ -1,16 +1,10 @@
 //! `firedrill approve`: signs that a person agrees to a plan.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, collections::BTreeSet, path::PathBuf};
 
 use firedrill_files::whole;
 use firedrill_wire::{
-    RunId, Span,
+    Span,
     text::{TEXT_MOST, clean},
 };
 
@@ -18,20 +12,17 @@ use super::{
     args::DrillArgs,
     failure::{Failure, Result, Wrap as _},
     hosts::wrong,
+    runs::{LOG, begun_of},
 };
 use crate::{
     approval,
-    log::{Event, Record},
     plan::{
-        self, Plan,
+        self,
         model::{Attack, Injection},
     },
     run::APPROVAL_FILE,
     verdict::Exit,
 };
-
-/// Maximum size of a log's first record, in bytes.
-const RECORD_MOST: u64 = 256 << 20;
 
 /// Options of `approve`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +51,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let identity = args.drill.identity.load()?;
     let (plan, run) = if args.what.is_dir() {
-        let (run, plan) = of_run(&args.what)?;
+        let (run, plan) = begun_of(&args.what.join(LOG))?;
         (plan, Some(run))
     } else {
         let options = args.drill.options(&args.what, args.drill.fleet.needed()?);
@@ -127,19 +118,4 @@ fn headline(attack: &Attack) -> String {
     };
     let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
     shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
-}
-
-/// Reads the plan of a run from its log, unchanged.
-fn of_run(folder: &Path) -> Result<(RunId, Plan)> {
-    let path = folder.join("events.jsonl");
-    let file = fs::File::open(&path).wrap(format!("{} is not the folder of a run", folder.display()))?;
-    let mut line = Vec::new();
-    BufReader::new(file.take(RECORD_MOST))
-        .read_until(b'\n', &mut line)
-        .wrap(format!("cannot read {}", path.display()))?;
-    match serde_json::from_slice::<Record>(&line).map(|record| record.event) {
-        Ok(Event::RunStarted { run, plan, .. }) => Ok((run, *plan)),
-        Ok(_) => Err(Failure::new(format!("{} is not the log of a run", path.display()))),
-        Err(error) => Err(Failure::from(error).wrap(format!("cannot read {}", path.display()))),
-    }
 }

@@ -7,11 +7,10 @@ use std::{
 };
 
 use firedrill_judge::notes::{self, FILE, Note, TEXT_MOST, Unfit};
-use firedrill_wire::text::{NAME_MOST, clean};
 
 use super::{
     failure::{Failure, Result, Wrap as _},
-    login::login_name,
+    login::named,
     output::{print_json, table},
     runs::{ReportsArgs, log_of},
 };
@@ -46,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let log = log_of(&args.run, &args.reports.reports)?;
     let folder = log.parent().unwrap_or(Path::new("."));
     if let Some(text) = &args.text {
-        let note = Note::new(SystemTime::now(), &author(args.by.as_deref())?, &written(text)?);
+        let note = Note::new(SystemTime::now(), &named(args.by.as_deref())?, &written(text)?);
         notes::add(folder, &note).wrap(format!("cannot write {}", folder.join(FILE).display()))?;
         if !args.json {
             outln!("{} {}: {}", note.at, note.by, note.text);
@@ -54,16 +53,6 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     show(folder, args.json)
-}
-
-/// Returns who writes the note.
-fn author(by: Option<&str>) -> Result<String> {
-    let by = by.map(|name| clean(name.trim(), NAME_MOST).into_owned());
-    let name = by.or_else(login_name).unwrap_or_default();
-    if name.is_empty() {
-        return Err(Failure::new("nobody is named as the author of the note").help("name one: --by WHO"));
-    }
-    Ok(name)
 }
 
 /// Returns the text of the note, in one line.

@@ -180,7 +180,9 @@ pub(super) fn try_and_try_again(
             errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
         }
-        match next(conclusion.exit, attempt < tries, stop.get().copied()) {
+        // A try that lacks an attack because a person skipped it is not repeated.
+        let is_left = attempt < tries && !finished.skipped;
+        match next(conclusion.exit, is_left, stop.get().copied()) {
             Next::End => return conclusion.tell(settings.json),
             Next::Stopped(signal) => {
                 errln!("unknown, and stopped by {signal}: it is not tried again");

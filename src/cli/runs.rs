@@ -1,17 +1,29 @@
 //! Finds the run that a command is about: by folder, by log, or by id in a directory of runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+};
 
 use firedrill_history::{Finding, History, Results};
+use firedrill_wire::RunId;
 
 use super::failure::{Failure, Result, Wrap as _};
-use crate::{log, report::Input};
+use crate::{
+    log::{self, Event, Record},
+    plan::Plan,
+    report::Input,
+};
 
 /// The directory in which runs are, unless another is named.
 pub(super) const REPORTS: &str = "reports";
 
 /// The log in a run's folder.
 pub(super) const LOG: &str = "events.jsonl";
+
+/// Maximum size of a log's first record, in bytes.
+const RECORD_MOST: u64 = 256 << 20;
 
 /// Number of logs whose reading takes so long that it is told.
 const MANY: usize = 500;
@@ -39,6 +51,21 @@ pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
             reports.display()
         ))
     })
+}
+
+/// Reads a run's id and its plan, unchanged, from the first record of its log.
+pub(super) fn begun_of(log: &Path) -> Result<(RunId, Plan)> {
+    let wrong = || format!("{} is not the log of a run", log.display());
+    let file = File::open(log).wrap(wrong())?;
+    let mut line = Vec::new();
+    BufReader::new(file.take(RECORD_MOST))
+        .read_until(b'\n', &mut line)
+        .wrap(format!("cannot read {}", log.display()))?;
+    match serde_json::from_slice::<Record>(&line).map(|record| record.event) {
+        Ok(Event::RunStarted { run, plan, .. }) => Ok((run, *plan)),
+        Ok(_) => Err(Failure::new(wrong())),
+        Err(error) => Err(Failure::from(error).wrap(format!("cannot read {}", log.display()))),
+    }
 }
 
 /// Judges a run from its log.

@@ -58,7 +58,14 @@ impl RunClock {
     /// Returns the wall clock of time 0, RFC 3339 UTC.
     #[must_use]
     pub fn wall(&self) -> String {
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(self.zero_wall_us);
+        self.wall_at(0)
+    }
+
+    /// Returns the wall clock of a time of this clock, RFC 3339 UTC.
+    #[must_use]
+    pub fn wall_at(&self, us: i64) -> String {
+        let since = self.zero_wall_us.saturating_add_signed(us);
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(since);
         humantime::format_rfc3339_seconds(time).to_string()
     }
 

@@ -12,7 +12,14 @@ use firedrill_wire::{
 };
 
 use super::{
-    by_person::Known, ending::slept, error::RunError, input::Input, parts::Run, peers::Back, stop::Stop,
+    by_person::Known,
+    ending::slept,
+    error::RunError,
+    input::Input,
+    parts::Run,
+    peers::Back,
+    stop::Stop,
+    wish::{Reply, Wish},
 };
 use crate::{link::Offset, log::Event, plan::model::COORDINATOR};
 
@@ -128,6 +135,12 @@ impl Run {
                 self.ending.undone_here(&by);
                 Ok(())
             }
+            Input::Wish { wish, tell } => {
+                let reply = self.take_wish(wish)?;
+                // Whoever asked may be gone.
+                let _ = tell.send(reply);
+                Ok(())
+            }
             Input::Gap { from_us, to_us } => {
                 self.recorder.write(Event::Gap { from_us, to_us })?;
                 if let Some(stop) = slept(to_us - from_us, self.facts.plan.lease) {
@@ -148,6 +161,19 @@ impl Run {
                 self.recorder.note(format!("{vantage} measures again; its agent had been restarted"))
             }
         }
+    }
+
+    fn take_wish(&mut self, wish: Wish) -> Result<Reply, RunError> {
+        if self.ending.why().is_some() || self.ending.is_finishing() {
+            return Ok(Reply::Refused("it ends already".to_owned()));
+        }
+        let clock = self.facts.clock;
+        let (event, reply) =
+            self.between.take(wish, clock.now_us(), &self.facts.plan, |us| clock.wall_at(us));
+        if let Some(event) = event {
+            self.recorder.write(event)?;
+        }
+        Ok(reply)
     }
 
     fn take_event(&mut self, host: String, event: AgentEvent) -> Result<(), RunError> {

@@ -9,7 +9,9 @@ use firedrill_wire::{
     logs::LogBin,
     probe::Bin,
 };
+use tokio::sync::oneshot;
 
+use super::wish::{Reply, Wish};
 use crate::{link::Offset, log::Event};
 
 /// An input to the run.
@@ -38,6 +40,8 @@ pub(crate) enum Input {
     Halt { by: String },
     /// A person undid this run from this machine.
     UndoneHere { by: String },
+    /// A person on this machine has a wish about the attacks to come, and waits for the reply.
+    Wish { wish: Wish, tell: oneshot::Sender<Reply> },
     /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
     /// A line was typed on the terminal.

@@ -40,4 +40,6 @@ pub struct Finished {
     pub outcome: RunOutcome,
     /// The agents' answers to prepare.
     pub answers: Vec<Answer>,
+    /// Whether a person skipped an attack.
+    pub skipped: bool,
 }

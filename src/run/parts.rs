@@ -5,6 +5,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     approvals::ApprovalDesk,
+    between::Between,
     ending::Ending,
     error::RunError,
     facts::Facts,
@@ -31,6 +32,7 @@ pub(super) struct Run {
     pub(super) host_logs: HostLogs,
     pub(super) guards: Guards,
     pub(super) approvals: ApprovalDesk,
+    pub(super) between: Between,
     pub(super) proofs: Proofs,
     pub(super) ending: Ending,
     pub(super) tasks: Tasks,
@@ -57,6 +59,7 @@ impl Run {
             vantages: Vantages::default(),
             host_logs,
             approvals,
+            between: Between::default(),
             proofs: Proofs::default(),
             ending: Ending::default(),
             tasks,

@@ -1,4 +1,4 @@
-//! A run that is halted from the control room's page.
+//! Runs that are halted, that pause and that skip an attack from the control room's page.
 
 use std::time::{Duration, Instant};
 
@@ -57,4 +57,62 @@ fn a_run_is_halted_from_the_page() {
     assert_eq!(room.get(&format!("{page}/report"), &viewer).status, 200);
     let audit = bench.firedrill(&["audit", "verify", "room/audit.jsonl"]).output().unwrap();
     assert_ends(&audit, 0, "each follows the one before");
+}
+
+#[test]
+fn a_run_pauses_and_skips_from_the_page() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("steered");
+    let (mut child, folder) = bench.until_in_force(&scenario(2, "2s", "", ""));
+    let run = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let room = Room::start(FIREDRILL, bench.folder.path(), &[]);
+    let admin = room.login(&room.link);
+    let invited = room.post("/people/links", &admin, "name=vera&role=viewer").text();
+    let link = invited.split_once("login?link=").unwrap().1.split('<').next().unwrap().to_owned();
+    let viewer = room.login(&format!("/login?link={link}"));
+    let page = format!("/runs/{run}");
+    assert!(!room.get(&page, &viewer).text().contains("/pause"), "a viewer is shown no form");
+    assert_eq!(room.post(&format!("{page}/pause"), &viewer, "minutes=10").status, 403);
+    let foreign =
+        room.post_from("Sec-Fetch-Site: cross-site", &format!("{page}/pause"), &admin, "minutes=10");
+    assert_eq!(foreign.status, 403, "{}", foreign.text());
+    let early = room.post(&format!("{page}/resume"), &admin, "");
+    assert!(early.status == 409 && early.text().contains("it does not pause"), "{}", early.text());
+    let paused = room.post(&format!("{page}/pause"), &admin, "minutes=10");
+    assert_eq!(paused.header("location"), Some(format!("{page}?done=pause").as_str()), "{}", paused.text());
+    let mut watched = room.stream(&format!("{page}/live"), &viewer);
+    until_line(&mut watched, " in the control room until ");
+    bench.assert_quiet();
+    let text = room.get(&page, &admin).text();
+    for part in [
+        "UTC, before &quot;stop 2&quot;",
+        "name=\"attack\" value=\"2\"",
+        "The run ends, if nobody lets it go on",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let other = room.post(&format!("{page}/skip"), &admin, "attack=1");
+    assert!(other.status == 409 && other.text().contains("nothing is skipped"), "{}", other.text());
+    let skipped = room.post(&format!("{page}/skip"), &admin, "attack=2");
+    assert_eq!(skipped.header("location"), Some(format!("{page}?done=skip").as_str()), "{}", skipped.text());
+    assert_eq!(wait(&mut child).code(), Some(3), "{}", bench.stderr());
+    assert!(bench.stderr().contains("stop 2: not run, skipped by"), "{}", bench.stderr());
+    let audit = std::fs::read_to_string(bench.folder.path().join("room/audit.jsonl")).unwrap();
+    for part in ["\"what\":\"pause\"", "it pauses before attack 2", "\"what\":\"skip\"", "it skips attack 2"]
+    {
+        assert!(audit.contains(part), "no `{part}` in {audit}");
+    }
+}
+
+/// Reads a stream until a line has a text.
+fn until_line(stream: &mut impl std::io::BufRead, text: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut line = String::new();
+    while !line.contains(text) {
+        assert!(Instant::now() < end, "no `{text}` came");
+        line.clear();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{text}`");
+    }
 }

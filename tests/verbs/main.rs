@@ -9,6 +9,7 @@ mod alerts;
 mod approve;
 mod around;
 mod bench;
+mod between;
 mod ends;
 #[cfg(feature = "serve")]
 mod halt_from_page;

@@ -287,6 +287,40 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
     },
+    /// A person asked the run to pause before its next attack.
+    PauseAsked {
+        /// The attack before which it pauses, unless that does not get its turn.
+        attack: usize,
+        /// The person.
+        by: String,
+        /// The maximum of the pause.
+        longest: Span,
+    },
+    /// The run pauses before an attack. Nothing is armed or in force, and a baseline that had begun counts no more.
+    Paused {
+        /// The attack.
+        attack: usize,
+        /// The person who asked for it.
+        by: String,
+        /// The time at which the run ends, unless it is told to go on: on the run's clock, in microseconds.
+        until_us: i64,
+        /// The same by the coordinator's wall clock, RFC 3339 UTC.
+        until: String,
+    },
+    /// A person ended a pause, or took back the wish for one.
+    Resumed {
+        /// The attack that is next.
+        attack: usize,
+        /// The person.
+        by: String,
+    },
+    /// A person asked for the next attack to be skipped.
+    SkipAsked {
+        /// The attack.
+        attack: usize,
+        /// The person.
+        by: String,
+    },
     /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
     GuardTripped {
         /// The condition, and the figures that met it.

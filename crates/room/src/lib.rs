@@ -1,6 +1,6 @@
 //! The control room: web pages about the runs in a directory, the sessions of the people who look at them, and the audit log of what they did.
 //!
-//! It shows runs, stores notes and decisions about slots, and can halt a run. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
+//! It shows runs, stores notes and decisions about slots, and tells runs to halt, to pause and to skip an attack. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
 //! folder. The caller implements [`Outside`] for what this crate cannot do.
 
 mod app;
@@ -28,6 +28,8 @@ mod web;
 pub use audit::{Checked, Head, check};
 pub use error::RoomError;
 pub use options::{Options, public};
-pub use outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot, Undelivered};
+pub use outside::{
+    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot, Told, Undelivered, Wants,
+};
 pub use role::{Role, person};
 pub use room::{Room, login_link};

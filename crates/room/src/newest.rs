@@ -74,6 +74,8 @@ mod tests {
     impl Outside for Slow {
         as_willing!(halt);
 
+        as_willing!(wishes);
+
         fn calendar(&self) -> Calendar {
             if self.read.fetch_add(1, Ordering::SeqCst) == 0 {
                 self.begun.send(()).unwrap();

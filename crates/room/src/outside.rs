@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use firedrill_wire::RunId;
+use firedrill_wire::{RunId, Span};
 use serde::Serialize;
 
 /// The result of an attempt to halt a run.
@@ -22,6 +22,47 @@ pub enum Halted {
         user: u32,
         /// Whether it says that it ends the run; otherwise it says that the run has ended.
         ends: bool,
+    },
+}
+
+/// A wish of a person about the attacks that a run still has before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// A pause before the next attack.
+    Pause {
+        /// Its maximum.
+        longest: Span,
+    },
+    /// The end of a pause.
+    Resume,
+    /// The next attack is skipped.
+    Skip {
+        /// The place of the attack in the plan that is meant. If another one is next, nothing is skipped.
+        attack: Option<usize>,
+    },
+}
+
+/// The result of an attempt to tell a run a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It does it: a sentence about the run, which begins with "it".
+    Taken(String),
+    /// It does nothing, for this reason.
+    Refused(String),
+    /// It has been told, and has not replied yet.
+    Later,
+    /// It has ended.
+    Over,
+    /// There is no coordinator of this run on this machine that this user can reach.
+    Nowhere,
+    /// Its coordinator did not answer.
+    Silent(String),
+    /// A program of another user replied. Nothing proves that it is the run's coordinator.
+    Claimed {
+        /// The user's number.
+        user: u32,
+        /// Its reply.
+        says: String,
     },
 }
 
@@ -145,6 +186,9 @@ pub trait Outside: Send + Sync + 'static {
     /// Asks the coordinator of a run on this machine to end it and to put everything back. `by` names the person. Takes a few seconds at
     /// most.
     fn halt<'a>(&'a self, run: &'a RunId, by: &'a str) -> Later<'a, Halted>;
+
+    /// Tells the coordinator of a run on this machine a wish. `by` names the person. Takes some seconds at most.
+    fn tell<'a>(&'a self, run: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told>;
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;

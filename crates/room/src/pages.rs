@@ -17,4 +17,5 @@ pub(crate) mod row;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod state;
+pub(crate) mod steer;
 pub(crate) mod stream;

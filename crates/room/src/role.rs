@@ -9,7 +9,7 @@ use crate::error::RoomError;
 pub enum Role {
     /// Looks.
     Viewer,
-    /// Writes notes, and halts runs.
+    /// Writes notes, halts runs, lets them pause, and skips attacks.
     Operator,
     /// Makes login links, and ends sessions.
     Admin,

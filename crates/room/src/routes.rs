@@ -13,7 +13,7 @@ use crate::{
     app::App,
     pages::{
         assets, audit, calendar, decide, findings, halt, history, home, login, messages, note, people,
-        report, run, runs, stream,
+        report, run, runs, steer, stream,
     },
     web::guard::guard,
 };
@@ -30,6 +30,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/live", get(stream::live))
         .route("/runs/{id}/report", get(report::report))
         .route("/runs/{id}/halt", post(halt::halt))
+        .route("/runs/{id}/pause", post(steer::pause))
+        .route("/runs/{id}/resume", post(steer::resume))
+        .route("/runs/{id}/skip", post(steer::skip))
         .route("/runs/{id}/notes", post(note::note))
         .route("/calendar", get(calendar::calendar))
         .route("/calendar.ics", get(calendar::ics))

@@ -7,7 +7,7 @@ use firedrill_wire::RunId;
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside},
+    outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Told, Wants},
     role::Role,
     room::Room,
     store::Session,
@@ -19,6 +19,10 @@ pub(crate) struct Willing;
 impl Outside for Willing {
     fn halt<'a>(&'a self, _: &'a RunId, _: &'a str) -> Later<'a, Halted> {
         Box::pin(async { Halted::Ends })
+    }
+
+    fn tell<'a>(&'a self, _: &'a RunId, _: &'a str, _: Wants) -> Later<'a, Told> {
+        Box::pin(async { Told::Taken("it does so".to_owned()) })
     }
 
     fn calendar(&self) -> Calendar {
@@ -56,6 +60,16 @@ macro_rules! as_willing {
             by: &'a str,
         ) -> crate::outside::Later<'a, crate::outside::Halted> {
             crate::testing::Willing.halt(run, by)
+        }
+    };
+    (wishes) => {
+        fn tell<'a>(
+            &'a self,
+            run: &'a firedrill_wire::RunId,
+            by: &'a str,
+            wants: crate::outside::Wants,
+        ) -> crate::outside::Later<'a, crate::outside::Told> {
+            crate::testing::Willing.tell(run, by, wants)
         }
     };
     (decisions) => {

@@ -1,4 +1,4 @@
-//! This program's part of the control room: halts by sockets, and game days.
+//! This program's part of the control room: halts and wishes by sockets, and game days.
 
 use std::{
     collections::HashSet,
@@ -9,7 +9,7 @@ use firedrill_gameday::{
     Gameday, ics,
     record::{self, Event, NotClaimed, State, Writer},
 };
-use firedrill_room::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot};
+use firedrill_room::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot, Told, Wants};
 use firedrill_wire::{
     RunId,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
@@ -63,6 +63,25 @@ impl Outside for Program {
                 run::Halted::Nowhere => Halted::Nowhere,
                 run::Halted::Silent(why) => Halted::Silent(why),
                 run::Halted::Claimed { user, ends } => Halted::Claimed { user, ends },
+            }
+        })
+    }
+
+    fn tell<'a>(&'a self, run: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told> {
+        let wants = match wants {
+            Wants::Pause { longest } => run::Wants::Pause { longest },
+            Wants::Resume => run::Wants::Resume,
+            Wants::Skip { attack } => run::Wants::Skip { attack },
+        };
+        Box::pin(async move {
+            match run::request(run, &run::Wish { by: by.to_owned(), wants }).await {
+                run::Requested::Told(run::Reply::Taken(text)) => Told::Taken(text),
+                run::Requested::Told(run::Reply::Refused(why)) => Told::Refused(why),
+                run::Requested::Told(run::Reply::Later) => Told::Later,
+                run::Requested::Told(run::Reply::Over) => Told::Over,
+                run::Requested::Nowhere => Told::Nowhere,
+                run::Requested::Silent(why) => Told::Silent(why),
+                run::Requested::Claimed { user, reply } => Told::Claimed { user, says: reply.words() },
             }
         })
     }

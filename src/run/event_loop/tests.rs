@@ -8,20 +8,26 @@ use firedrill_wire::{
     identity::Role,
     journal::{AgentEvent, HealReason, State, What},
 };
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
     link::{Agent, Identity},
-    log::Record,
+    log::{Outcome, Record, RunOutcome},
     pki::{PersonAsk, Pki},
     plan::model::Phase,
     run::{
         approvals::{ApprovalDesk, Approvals},
         clock::RunClock,
         facts::Facts,
+        phases::{
+            attack::attacks,
+            turn::{Turn, turn},
+        },
         recorder::Recorder,
         screen::Observer,
         tracked::Tracked,
+        wish::{Reply, Wants, Wish},
     },
 };
 
@@ -188,4 +194,114 @@ async fn bins_wait_for_the_clock_of_their_boot() {
     let log = trial.log();
     let back = log.iter().position(|event| matches!(event, Event::LinkBack { .. })).unwrap();
     assert!(matches!(&log[back - 1], Event::Clock { host, .. } if host == "app1"), "{log:?}");
+}
+
+fn wish(wants: Wants) -> (Input, oneshot::Receiver<Reply>) {
+    let (tell, told) = oneshot::channel();
+    (Input::Wish { wish: Wish { by: "bob".to_owned(), wants }, tell }, told)
+}
+
+fn pause(seconds: u64) -> Input {
+    wish(Wants::Pause { longest: Span::secs(seconds) }).0
+}
+
+impl Trial {
+    /// Goes through the attacks. Once the run pauses, it gets these inputs. Returns its outcome, and the log.
+    async fn attacks(&mut self, once_paused: Vec<Input>) -> (RunOutcome, Vec<Event>) {
+        let (mail, log) = (self.run.tasks.clone(), self.run.approvals.folder.join("events.jsonl"));
+        let sends = async {
+            if once_paused.is_empty() {
+                return;
+            }
+            while !std::fs::read_to_string(&log).unwrap().contains("\"event\":\"paused\"") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            for input in once_paused {
+                assert!(mail.send(input));
+            }
+        };
+        let (outcome, ()) = tokio::join!(attacks(&mut self.run), sends);
+        (outcome.unwrap(), self.log())
+    }
+}
+
+/// The names of records.
+fn names(log: &[Event]) -> Vec<String> {
+    let name = |event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned();
+    log.iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn an_attack_that_is_skipped_was_not_run() {
+    let mut trial = Trial::new();
+    let (skip, told) = wish(Wants::Skip { attack: None });
+    trial.send(skip);
+    assert_eq!(trial.stop().await, None);
+    assert_eq!(told.await.unwrap(), Reply::Taken("it skips attack 1, \"stop checkout\"".to_owned()));
+    let (outcome, log) = trial.attacks(vec![]).await;
+    assert_eq!(outcome, RunOutcome::Completed);
+    assert_eq!(names(&log), ["skip-asked", "attack-ended"]);
+    let why = Outcome::NotRun("skipped by bob".to_owned());
+    assert!(
+        matches!(&log[1], Event::AttackEnded { outcome, verdict: None, .. } if *outcome == why),
+        "{log:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_a_skip_a_halt_or_its_time() {
+    for (longest, inputs, ended, records) in [
+        (600, vec![wish(Wants::Skip { attack: Some(0) }).0], RunOutcome::Completed, &["skip-asked"][..]),
+        (
+            600,
+            vec![Input::Halt { by: "Ctrl-C".to_owned() }],
+            RunOutcome::Stopped("stopped by Ctrl-C".to_owned()),
+            &[],
+        ),
+        (
+            600,
+            vec![Input::UndoneHere { by: "ann".to_owned() }],
+            RunOutcome::Stopped("ann undid the run on this machine".to_owned()),
+            &[],
+        ),
+        // A later pause has another end, and the first one's is gone.
+        (
+            600,
+            vec![pause(1)],
+            RunOutcome::Stopped("nobody ended the pause of bob within 1s".to_owned()),
+            &["paused"],
+        ),
+        (1, vec![], RunOutcome::Stopped("nobody ended the pause of bob within 1s".to_owned()), &[]),
+    ] {
+        let mut trial = Trial::new();
+        trial.send(pause(longest));
+        assert_eq!(trial.stop().await, None);
+        let (outcome, log) = trial.attacks(inputs).await;
+        assert_eq!(outcome, ended);
+        assert_eq!(names(&log), [&["pause-asked", "paused"], records, &["attack-ended"]].concat());
+    }
+}
+
+#[tokio::test]
+async fn nothing_pauses_while_a_fault_may_be_in_force() {
+    let mut trial = Trial::new();
+    let tracked = Tracked::new("app1".to_owned(), 0, 0, Span::secs(60));
+    trial.run.injections.arm(format!("{RUN}-1-1").parse().unwrap(), tracked);
+    trial.send(pause(1));
+    assert_eq!(trial.stop().await, None);
+    assert!(
+        matches!(turn(&mut trial.run, 0).await.unwrap(), Turn::Stops(Stop::Failed(why)) if why.contains("not confirmed"))
+    );
+    assert_eq!(names(&trial.log()), ["pause-asked"]);
+}
+
+#[tokio::test]
+async fn a_run_that_ends_takes_no_wish() {
+    let mut trial = Trial::new();
+    trial.send(Input::Halt { by: "Ctrl-C".to_owned() });
+    let (ask, told) = wish(Wants::Pause { longest: Span::secs(60) });
+    trial.send(ask);
+    assert!(trial.stop().await.is_some());
+    assert_eq!(told.await.unwrap(), Reply::Refused("it ends already".to_owned()));
+    assert_eq!(trial.log(), []);
 }

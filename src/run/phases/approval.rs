@@ -57,10 +57,14 @@ async fn ask_people(
     ));
     let looking = run.approvals.look(&run.tasks);
     let until = run.facts.now_us() + signed(approve.expires.as_micros());
-    let answered = run.pump(until, |run| is_answered(&run.recorder.approvals(index, before), wanted)).await?;
+    let is_over = |run: &Run| {
+        run.between.skips(index).is_some() || is_answered(&run.recorder.approvals(index, before), wanted)
+    };
+    let answered = run.pump(until, is_over).await?;
     drop(looking);
     Ok(match answered {
         Err(stop) => Err(stop.reason()),
+        Ok(_) if let Some(why) = run.between.skip(index) => Err(why),
         Ok(_) => decided(&run.recorder.approvals(index, before), wanted, approve),
     })
 }

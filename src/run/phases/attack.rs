@@ -11,6 +11,7 @@ use super::{
     fault::fault_and_recovery,
     heal::heal,
     settle::settle,
+    turn::{Turn, turn, unconfirmed},
 };
 use crate::{
     log::{Outcome, RunOutcome},
@@ -45,21 +46,33 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
         run.recorder.ended(index, Outcome::NotRun(why), None)?;
         return Ok(Ok(()));
     }
+    if let Some(ended) = held_up(run, index).await? {
+        return Ok(ended);
+    }
     if let Some(approve) = &attack.approve
         && let Err(why) = approved(run, index, attack, approve).await?
     {
         run.recorder.ended(index, Outcome::NotRun(why), None)?;
         return Ok(run.ending.why().cloned().map_or(Ok(()), Err));
     }
-    if run.injections.can_be_undone() {
-        let why = format!("the end of an earlier fault is not confirmed: {}", run.waiting_for());
-        run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
-        return Ok(Err(Stop::Failed(why)));
+    loop {
+        if let Some(ended) = held_up(run, index).await? {
+            return Ok(ended);
+        }
+        if let Some(why) = unconfirmed(run) {
+            run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+            return Ok(Err(Stop::Failed(why)));
+        }
+        if let Err(stop) = baseline(run, index, attack).await? {
+            run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
+            return Ok(Err(stop));
+        }
+        // A baseline from before a pause says nothing of the time after it.
+        if !run.between.holds_up(index) {
+            break;
+        }
     }
-    if let Err(stop) = baseline(run, index, attack).await? {
-        run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
-        return Ok(Err(stop));
-    }
+    run.between.arms(index);
     let start_us = match arm(run, index, attack).await? {
         Ok(start_us) => start_us,
         Err(why) => {
@@ -88,6 +101,18 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
         return Ok(Err(stop));
     }
     settle(run, index, attack).await
+}
+
+/// Gives people the time that they want before an attack. Returns how the attack ended, if it does not go on: without a reason to stop the
+/// run, or with one.
+async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>, RunError> {
+    let (why, ended) = match turn(run, index).await? {
+        Turn::GoesOn => return Ok(None),
+        Turn::Skipped(why) => (why, Ok(())),
+        Turn::Stops(stop) => (stop.reason(), Err(stop)),
+    };
+    run.recorder.ended(index, Outcome::NotRun(why), None)?;
+    Ok(Some(ended))
 }
 
 /// The outcome of an attack, and its verdict.

@@ -15,7 +15,7 @@ use crate::{
     score::metric,
 };
 
-/// Waits until the end of the baseline, which must hold.
+/// Waits until the end of the baseline, which must hold. Ends before that if people want a pause, or to skip the attack.
 pub(super) async fn baseline(
     run: &mut Run,
     index: usize,
@@ -25,8 +25,10 @@ pub(super) async fn baseline(
     run.guards.attack_begins(attack, from);
     let until = run.recorder.phase(index, Phase::Baseline, attack.baseline)?;
     exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::Before, run.facts.now_us());
-    if let Err(stop) = run.pump(until, |_| false).await? {
-        return Ok(Err(stop));
+    match run.pump(until, |run| run.between.holds_up(index)).await? {
+        Err(stop) => return Ok(Err(stop)),
+        Ok(true) => return Ok(Ok(())),
+        Ok(false) => {}
     }
     if attack.baseline.is_zero() {
         return Ok(Ok(()));

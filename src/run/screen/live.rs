@@ -69,16 +69,23 @@ impl Live {
         self.plan = Some(plan.clone());
     }
 
+    /// Returns the place of the run for its first line: an attack, and what goes on.
+    fn stage(&self, attack: usize, word: &str) -> String {
+        let attacks = self.plan.as_ref().map_or(&[][..], |plan| &plan.attacks);
+        let name = attacks.get(attack).map_or("", |one| one.name.as_str());
+        format!("{}/{} {name} · {word}", attack + 1, attacks.len())
+    }
+
     fn notice(&mut self, record: &Record) {
         match &record.event {
             Event::RunStarted { plan, .. } => self.begin(plan),
             Event::Phase { attack, phase, until_us } => {
-                let plan = self.plan.as_ref();
-                let name =
-                    plan.and_then(|plan| plan.attacks.get(*attack)).map_or("", |one| one.name.as_str());
-                let of = plan.map_or(0, |plan| plan.attacks.len());
                 let word = format!("{phase:?}").to_lowercase();
-                self.now = Some((format!("{}/{of} {name} · {word}", attack + 1), record.at_us, *until_us));
+                self.now = Some((self.stage(*attack, &word), record.at_us, *until_us));
+            }
+            Event::Paused { attack, by, until_us, .. } => {
+                let word = format!("paused by {by}");
+                self.now = Some((self.stage(*attack, &word), record.at_us, *until_us));
             }
             Event::Armed { injection, host, kind, .. } => {
                 self.active.insert(injection.to_string(), format!("{kind} on {host} (armed)"));

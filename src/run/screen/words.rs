@@ -86,6 +86,17 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             let word = if *yes { "approves" } else { "says no to" };
             (Tone::Step, format!("{by} {word} {}", attack_name(plan, *attack)))
         }
+        Event::PauseAsked { attack, by, longest } => {
+            let name = attack_name(plan, *attack);
+            (Tone::Step, format!("{by} asks for a pause before {name}, for at most {longest}"))
+        }
+        Event::Paused { attack, by, until, .. } => {
+            (Tone::Step, format!("paused by {by} until {until}, before {}", attack_name(plan, *attack)))
+        }
+        Event::Resumed { attack, by } => {
+            (Tone::Step, format!("{by} lets the run go on, with {}", attack_name(plan, *attack)))
+        }
+        Event::SkipAsked { attack, by } => (Tone::Step, format!("{by} skips {}", attack_name(plan, *attack))),
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {
             let gap = (to_us - from_us) / 100_000;

@@ -5,17 +5,24 @@ use std::{fs, io, path::PathBuf, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
+    sync::oneshot,
     time::timeout,
 };
 
 use super::{
-    super::{input::Input, tasks::Tasks},
+    super::{
+        input::Input,
+        tasks::Tasks,
+        wish::{Reply, Wish},
+    },
     folders::own_folder,
-    protocol::{Answer, End, LONGEST, Owner, line, read_line},
+    protocol::{Answer, End, LONGEST, Message, Owner, line, read_line},
 };
 
-/// Time within which an undo says who asked for it.
+/// Time within which somebody says what they want.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Time within which the run replies to a wish, unless it is busy with questions to hosts.
+pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Removes the socket when the run is over.
 pub(crate) struct SocketFile(pub(super) PathBuf);
@@ -43,7 +50,7 @@ pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
     tasks.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (owner, mail) = (owner.clone(), mail.clone());
-            tokio::spawn(async move { timeout(PATIENCE, answer(stream, &owner, &mail)).await });
+            tokio::spawn(async move { answer(stream, &owner, &mail).await });
         }
     });
     Ok(SocketFile(path))
@@ -55,8 +62,25 @@ async fn answer(stream: UnixStream, owner: &Owner, mail: &Tasks) -> io::Result<(
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let (from, mut to) = stream.into_split();
-    to.write_all(&line(owner)?).await?;
-    let end: End = read_line(&mut BufReader::new(from.take(LONGEST))).await?;
-    let ends = mail.send(Input::UndoneHere { by: end.by });
-    to.write_all(&line(&Answer { ends })?).await
+    let heard = async {
+        to.write_all(&line(owner)?).await?;
+        read_line(&mut BufReader::new(from.take(LONGEST))).await
+    };
+    let answer = match timeout(PATIENCE, heard).await?? {
+        Message::End(End { by }) => line(&Answer { ends: mail.send(Input::UndoneHere { by }) })?,
+        Message::Wish { wish } => line(&reply(wish, mail).await)?,
+    };
+    timeout(PATIENCE, to.write_all(&answer)).await?
+}
+
+/// Gives the run a wish, and returns its reply.
+async fn reply(wish: Wish, mail: &Tasks) -> Reply {
+    let (tell, told) = oneshot::channel();
+    if !mail.send(Input::Wish { wish, tell }) {
+        return Reply::Over;
+    }
+    match timeout(REPLY_WITHIN, told).await {
+        Ok(reply) => reply.unwrap_or(Reply::Over),
+        Err(_late) => Reply::Later,
+    }
 }

@@ -16,8 +16,9 @@ use tokio::{
 };
 
 use super::{
+    super::wish::{Reply, Wish},
     folders::folders,
-    protocol::{Answer, End, LONGEST, Owner, UndoNotice, line, read_line, run_of},
+    protocol::{Answer, End, LONGEST, Message, Owner, UndoNotice, line, read_line, run_of},
 };
 
 /// Time within which a running coordinator answers.
@@ -93,8 +94,21 @@ impl UndoSocket {
         if owner.run != self.run || !owner.is_meant(notice) {
             return Ok(false);
         }
-        to.write_all(&line(&End { by: notice.by.clone() })?).await?;
+        to.write_all(&line(&Message::End(End { by: notice.by.clone() }))?).await?;
         Ok(read_line::<Answer>(&mut from).await?.ends)
+    }
+
+    /// Tells the coordinator a wish, and returns its reply. Nothing is sent to a process of another user than the directory's, or to one
+    /// with another run.
+    pub(super) async fn request(&self, wish: &Wish) -> io::Result<Reply> {
+        let (from, mut to) = self.connect().await?.into_split();
+        let mut from = BufReader::new(from.take(LONGEST));
+        let owner: Owner = read_line(&mut from).await?;
+        if owner.run != self.run {
+            return Err(io::Error::other(format!("it says that it runs {}", owner.run)));
+        }
+        to.write_all(&line(&Message::Wish { wish: wish.clone() })?).await?;
+        read_line(&mut from).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! The messages to and from a coordinator on one machine: each is a line of JSON. The coordinator says first who it is; an undo
-//! then sends a line, and gets one back.
+//! or a wish is then a line, and gets one back.
 
 use std::{collections::HashSet, io};
 
 use firedrill_wire::{RunId, api::UndoScope, text};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+
+use super::super::wish::Wish;
 
 /// Maximum length of a line, in bytes: enough for the names of a hundred thousand hosts.
 pub(super) const LONGEST: u64 = 16 << 20;
@@ -23,13 +25,23 @@ pub struct UndoNotice {
     pub by: String,
 }
 
-/// The message to a coordinator.
+/// A message to a coordinator.
+///
+/// Coordinators of earlier versions take every line with `by` for an undo, so only an undo has one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Message {
+    End(End),
+    Wish { wish: Wish },
+}
+
+/// An undo.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) by: String,
 }
 
-/// The coordinator's answer.
+/// The coordinator's answer to an undo. To a wish it answers a [`super::super::wish::Reply`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) ends: bool,
@@ -62,7 +74,7 @@ pub(crate) struct Claim {
     /// The names and addresses of the hosts that its faults touch.
     #[serde(default)]
     pub(crate) reached_at: Vec<String>,
-    /// The time by which it ends, unless undos take long: RFC 3339, UTC.
+    /// The time by which it ends, unless undos take long or people let it pause: RFC 3339, UTC.
     #[serde(deserialize_with = "text::short")]
     pub(crate) until: String,
 }

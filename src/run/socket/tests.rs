@@ -16,15 +16,21 @@ use tokio::{
 };
 
 use super::{
-    super::{input::Input, tasks::Tasks},
-    Claim, Halted, Notified, Owner, UndoNotice,
+    super::{
+        input::Input,
+        tasks::Tasks,
+        wish::{Reply, Wants, Wish},
+    },
+    Claim, Halted, Notified, Owner, Requested, UndoNotice,
     folders::own_folder,
     halt,
     halt::halt_in,
     listen, notify,
     notify::UndoSocket,
     owners,
-    protocol::{Answer, line},
+    protocol::{Answer, End, line},
+    request,
+    request::request_in,
 };
 
 fn owner(run: &str) -> Owner {
@@ -128,6 +134,48 @@ async fn a_run_is_halted_by_its_id_alone() {
     assert!(matches!(halt(&run, "bob").await, Halted::Silent(why) if why.contains("says that it runs")));
     assert_eq!(next(&mut heard).await, "", "it was told nothing");
     std::fs::remove_file(path).unwrap();
+}
+
+fn skip() -> Wish {
+    Wish { by: "bob".to_owned(), wants: Wants::Skip { attack: Some(1) } }
+}
+
+#[tokio::test]
+async fn a_wish_reaches_the_run_and_its_reply_comes_back() {
+    let id = format!("wish-{}", std::process::id());
+    let run = id.parse().unwrap();
+    assert_eq!(request(&run, &skip()).await, Requested::Nowhere);
+    let (tasks, mut inbox) = Tasks::new();
+    let _file = listen(owner(&id), &tasks).unwrap();
+    let replies = async {
+        for reply in [Reply::Taken("it does".to_owned()), Reply::Refused("it does not".to_owned())] {
+            let Some(Input::Wish { wish, tell }) = inbox.recv().await else { panic!("no wish") };
+            assert_eq!(wish, skip());
+            tell.send(reply).unwrap();
+        }
+    };
+    let asks = async { [request(&run, &skip()).await, request(&run, &skip()).await] };
+    let ([taken, refused], ()) = tokio::join!(asks, replies);
+    assert_eq!(taken, Requested::Told(Reply::Taken("it does".to_owned())));
+    assert_eq!(refused, Requested::Told(Reply::Refused("it does not".to_owned())));
+    drop(inbox);
+    assert_eq!(request(&run, &skip()).await, Requested::Told(Reply::Over), "nobody reads its mail");
+}
+
+#[tokio::test]
+async fn a_coordinator_of_an_earlier_version_takes_no_wish_for_an_undo() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut heard = liar(&dir.path().join("friday-7f3a.bell"), owner("friday-7f3a")).await;
+    let user = rustix::process::geteuid().as_raw();
+    let folders = vec![(dir.path().to_owned(), user)];
+    let asked = request_in(folders, user, &"friday-7f3a".parse().unwrap(), &skip()).await;
+    assert!(matches!(&asked, Requested::Silent(why) if why.contains("no reply to this")), "{asked:?}");
+    let line = next(&mut heard).await;
+    assert!(line.contains("bob"), "{line}");
+    assert!(
+        serde_json::from_str::<End>(&line).is_err(),
+        "an earlier version reads this, and would end the run: {line}"
+    );
 }
 
 #[tokio::test]

@@ -266,6 +266,13 @@ impl<'a> Facts<'a> {
                     });
                 }
             }
+            Event::Paused { attack, .. } => {
+                // It is measured anew after the pause.
+                if let Some(facts) = self.attacks.get_mut(*attack) {
+                    facts.phases.retain(|(phase, _)| *phase != Phase::Baseline);
+                    facts.baseline_until_us = None;
+                }
+            }
             Event::AttackEnded { attack, outcome, .. } => {
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.ended = Some((at_us, outcome.clone()));
@@ -280,6 +287,9 @@ impl<'a> Facts<'a> {
             Event::RunEnded { outcome } => self.ended = Some(outcome),
             Event::ApprovalAsked { .. }
             | Event::ApprovalGiven { .. }
+            | Event::PauseAsked { .. }
+            | Event::Resumed { .. }
+            | Event::SkipAsked { .. }
             | Event::Note { .. }
             | Event::Clock { .. }
             | Event::HostLog(_)

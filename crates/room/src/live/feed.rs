@@ -113,7 +113,7 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool
                 frame.wall.clone_from(&tail.course.wall);
                 frame.head = of_head(state::values(&tail.course, None)).unwrap_or_default();
             }
-            frame = Frame { seq: tail.course.seq, state, over, ..frame };
+            frame = Frame { seq: tail.course.seq, state, next: tail.course.next(), over, ..frame };
             to.send_replace(Arc::new(frame.clone()));
         }
         if over {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     pages::state,
-    runs::Course,
+    runs::{Course, Next},
     template::{part, value},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Frame {
     pub(crate) head: String,
     /// Its state.
     pub(crate) state: String,
+    /// The attack that is next.
+    pub(crate) next: Option<Next>,
     /// Its time axis, and a number that rises with each change of it.
     pub(crate) axis: (u64, String),
     /// Whether nobody writes the log any more.

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// The reason why nobody has taken a request about a run.
+pub(super) const NOWHERE: &str = "No program on this machine that this server can reach runs it: it has ended, its program has died, or it runs on another machine or as another user.";
+
 /// Returns the run of a folder: that of its log's first record, or where that cannot be read that of the folder's name.
 fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
     let first = || {
@@ -38,6 +41,23 @@ fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
     first().or_else(|| name.parse().ok())
 }
 
+/// Returns the run that is reached about a folder.
+pub(super) async fn run_in(app: &Arc<App>, name: &str) -> Result<RunId, Answer> {
+    let wanted = name.to_owned();
+    blocking(app, move |app| {
+        let folder = find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))?;
+        run_of(&folder, &wanted).ok_or_else(|| {
+            let help = "`firedrill undo --all --fleet FLEET` puts everything back that hosts of a fleet have in force.";
+            Answer::new(
+                StatusCode::CONFLICT,
+                "The log of this run does not tell its id, so it cannot be reached from here.",
+                help,
+            )
+        })
+    })
+    .await
+}
+
 /// `POST /runs/{id}/halt`
 pub(crate) async fn halt(
     State(app): State<Arc<App>>,
@@ -45,15 +65,7 @@ pub(crate) async fn halt(
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
     who.may(&app, Role::Operator, "halt", &name).await?;
-    let wanted = name.clone();
-    let run = blocking(&app, move |app| {
-        let folder = find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))?;
-        run_of(&folder, &wanted).ok_or_else(|| {
-            let help = "`firedrill undo --all --fleet FLEET` puts everything back that hosts of a fleet have in force.";
-            Answer::new(StatusCode::CONFLICT, "The log of this run does not tell its id, so it cannot be halted from here.", help)
-        })
-    })
-    .await?;
+    let run = run_in(&app, &name).await?;
     let done = Arc::clone(&app);
     // A task of its own: a client that is gone, or a request that takes too long, does not keep the halt out of the audit log.
     let done = tokio::spawn(async move { halt_and_record(&done, &who.0, &run).await });
@@ -71,13 +83,12 @@ fn told(halted: &Halted) -> (String, Result<String, String>) {
             Ok(format!("claimed-ends-{user}")),
         ),
         Halted::Claimed { user, ends: false } => (
-            format!("the program of user {user} says that it had ended, or ended already; nothing proves that"),
+            format!(
+                "the program of user {user} says that it had ended, or ended already; nothing proves that"
+            ),
             Ok(format!("claimed-over-{user}")),
         ),
-        Halted::Nowhere => (
-            "no coordinator of it on this machine".to_owned(),
-            Err("No program on this machine that this server can reach runs it: it has ended, its program has died, or it runs on another machine or as another user.".to_owned()),
-        ),
+        Halted::Nowhere => ("no coordinator of it on this machine".to_owned(), Err(NOWHERE.to_owned())),
         Halted::Silent(why) => {
             (format!("no answer: {why}"), Err(format!("The program that runs it does not answer: {why}.")))
         }
@@ -129,6 +140,8 @@ mod tests {
                 Halted::Claimed { user: 7, ends: true }
             })
         }
+
+        as_willing!(wishes);
 
         as_willing!(calendar);
 

@@ -19,7 +19,7 @@ use super::state;
 use crate::{
     app::App,
     role::Role,
-    runs::{Course, LOG, find, is_written, open_file},
+    runs::{Course, LOG, Next, find, is_written, open_file},
     template::{SCRIPT, part, value},
     web::{
         answer::{Answer, page, whole},
@@ -47,6 +47,7 @@ pub(super) fn said(done: &str) -> Option<String> {
         let says = match what {
             "ends" => "that it has taken the halt",
             "over" => "that the run ends already, or has ended",
+            "wish" => "what the audit log has",
             _ => return None,
         };
         return Some(format!(
@@ -60,6 +61,14 @@ pub(super) fn said(done: &str) -> Option<String> {
             "The run has taken the halt. It puts everything back, and then proves it; this page shows both."
         }
         "over" => "The run ends already, or has ended.",
+        "pause" => {
+            "The run has taken the pause. What is in force ends at its time; the state below shows when the run pauses, and until when."
+        }
+        "resume" => "The run goes on, or does not pause.",
+        "skip" => "The run skips the attack. Its reports say who wanted that.",
+        "later" => {
+            "The run has been told, and is busy with questions to hosts. The state below shows when it has looked at it."
+        }
         _ => return None,
     };
     Some(said.to_owned())
@@ -103,6 +112,7 @@ struct Shown {
     wall: String,
     head: String,
     state: String,
+    next: Option<Next>,
     axis: String,
     goes_on: bool,
     /// Whether its program has died.
@@ -131,7 +141,8 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     let (head, state) =
         (part("head", context! { run => &values })?, part("state", context! { run => &values })?);
     let dead = !written && course.outcome.is_none();
-    Ok(Shown { wall: course.wall, head, state, dead, goes_on, ..Shown::default() })
+    let next = course.next();
+    Ok(Shown { wall: course.wall, head, state, next, dead, goes_on, ..Shown::default() })
 }
 
 /// Returns the content for a run that goes on: the newest frame, as its viewers get it.
@@ -143,6 +154,7 @@ async fn now(app: &App, folder: &FilePath) -> Option<Shown> {
         wall,
         head,
         state,
+        next: frame.next.clone(),
         axis: frame.axis.1.clone(),
         goes_on: true,
         ..Shown::default()
@@ -173,6 +185,7 @@ pub(crate) async fn run(
             head => shown.head,
             state => shown.state,
             axis => shown.axis,
+            next => value(&shown.next),
             goes_on => shown.goes_on,
             dead => shown.dead,
             damage => shown.damage,

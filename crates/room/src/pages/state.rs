@@ -42,6 +42,7 @@ struct HostRow {
 fn attacks(course: &Course) -> Vec<AttackRow> {
     let plan = course.plan.iter().flat_map(|plan| plan.attacks.iter().enumerate());
     let current = course.phase.map(|(attack, ..)| attack).or(course.asked.map(|(attack, _)| attack));
+    let paused = course.paused.as_ref().map(|pause| pause.attack);
     plan.map(|(place, attack)| {
         let (word, told) = match course.ended.get(&place) {
             Some((Outcome::Ran, verdict)) => {
@@ -49,11 +50,12 @@ fn attacks(course: &Course) -> Vec<AttackRow> {
             }
             Some((Outcome::Aborted(why), _)) => ("aborted", why.clone()),
             Some((Outcome::NotRun(why), _)) => ("not run", why.clone()),
+            None if paused == Some(place) => ("paused", course.stage()),
             None if current == Some(place) => ("running", course.stage()),
             None => ("to come", String::new()),
         };
         let colours = match word {
-            "not run" | "to come" => "notrun",
+            "not run" | "to come" | "paused" => "notrun",
             word => colours(word),
         };
         AttackRow { name: attack.name.clone(), word, told, colours }
@@ -94,6 +96,8 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     let word = card.map_or("running", word);
     let (story, why) = card.map(|card| (card.story.clone(), card.why.clone())).unwrap_or_default();
     let plan = course.plan.as_ref();
+    let paused_us = course.paused.as_ref().map(|pause| pause.until_us);
+    let until_us = course.phase.map(|(_, _, until)| until).or(paused_us);
     context! {
         scenario => course.scenario(),
         hypothesis => plan.map(|plan| plan.hypothesis.clone()),
@@ -103,8 +107,11 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
         id => course.run.as_ref().map(ToString::to_string),
         stage => course.stage(),
         outcome => course.outcome.as_ref().map(|outcome| outcome.reason().to_owned()),
-        until => course.phase.map(|(_, _, until)| format::clock(until)),
-        left => course.phase.map(|(_, _, until)| (until - course.at_us).max(0) / 1_000_000),
+        until => until_us.map(format::clock),
+        left => until_us.map(|until| (until - course.at_us).max(0) / 1_000_000),
+        pauses => paused_us.is_some(),
+        wishes => course.wishes(),
+        next => value(&course.next()),
         clock => format::clock(course.at_us),
         word, story, why,
         going_on => card.is_none(),

@@ -9,10 +9,11 @@ use firedrill_judge::{
 };
 use firedrill_plan::plan::{Plan, model::Phase};
 use firedrill_wire::{
-    InjectionId, RunId,
+    InjectionId, RunId, Span,
     api::EndState,
     journal::{State, What},
 };
+use serde::Serialize;
 
 /// A run, as far as the records that were applied tell.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,12 @@ pub(crate) struct Course {
     pub(crate) phase: Option<(usize, Phase, i64)>,
     /// The attack that waits for people, and how many it needs.
     pub(crate) asked: Option<(usize, u32)>,
+    /// The pause that goes on.
+    pub(crate) paused: Option<Paused>,
+    /// The pause that people have asked for: the attack before which it is, the person, and its maximum.
+    wanted: Option<(usize, String, Span)>,
+    /// The attack that people have asked to skip, and the person.
+    skip: Option<(usize, String)>,
     /// The ends of attacks, by their places in the plan.
     pub(crate) ended: BTreeMap<usize, (Outcome, Option<Verdict>)>,
     /// The injections that may have left something to undo.
@@ -45,6 +52,25 @@ pub(crate) struct Course {
     pub(crate) at_us: i64,
     /// All that was armed: attack, host, kind.
     armed: BTreeMap<InjectionId, (usize, String, String)>,
+}
+
+/// A pause that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Paused {
+    /// The attack before which it is, by its place in the plan.
+    pub(crate) attack: usize,
+    by: String,
+    /// Its end, if nobody ends it before, on the run's clock, in microseconds.
+    pub(crate) until_us: i64,
+    /// The same by the coordinator's wall clock.
+    until: String,
+}
+
+/// The attack that is next: its number from 1, and its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Next {
+    pub(crate) number: usize,
+    pub(crate) name: String,
 }
 
 /// An injection that may have an effect.
@@ -100,8 +126,19 @@ impl Course {
             }
             Event::Phase { attack, phase, until_us } => {
                 self.phase = Some((*attack, *phase, *until_us));
-                self.asked = None;
+                (self.asked, self.paused) = (None, None);
             }
+            Event::PauseAsked { attack, by, longest } => {
+                self.wanted = Some((*attack, by.clone(), *longest));
+            }
+            Event::Paused { attack, by, until_us, until } => {
+                // A baseline that it ended counts no more.
+                (self.phase, self.wanted) = (None, None);
+                let (by, until) = (by.clone(), until.clone());
+                self.paused = Some(Paused { attack: *attack, by, until_us: *until_us, until });
+            }
+            Event::Resumed { .. } => (self.paused, self.wanted) = (None, None),
+            Event::SkipAsked { attack, by } => self.skip = Some((*attack, by.clone())),
             Event::Armed { attack, injection, host, kind, .. } => {
                 self.armed.insert(injection.clone(), (*attack, host.clone(), kind.clone()));
                 self.change(injection, State::Armed, record.at_us);
@@ -114,7 +151,8 @@ impl Course {
             Event::ApprovalAsked { attack, people } => self.asked = Some((*attack, *people)),
             Event::AttackEnded { attack, outcome, verdict } => {
                 self.ended.insert(*attack, (outcome.clone(), *verdict));
-                self.asked = None;
+                (self.asked, self.paused) = (None, None);
+                self.skip.take_if(|(of, _)| of == attack);
                 if self.phase.is_some_and(|(of, ..)| of == *attack) {
                     self.phase = None;
                 }
@@ -123,7 +161,8 @@ impl Course {
             Event::LinkBack { host, .. } => _ = self.lost.remove(host),
             Event::HostEnded { host, end } => _ = self.hosts.insert(host.clone(), end.clone()),
             Event::RunEnded { outcome } => {
-                (self.phase, self.asked) = (None, None);
+                (self.phase, self.asked, self.paused) = (None, None, None);
+                (self.wanted, self.skip) = (None, None);
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
@@ -140,6 +179,24 @@ impl Course {
         }
     }
 
+    /// Returns the first attack for which nothing was armed.
+    pub(crate) fn next(&self) -> Option<Next> {
+        let armed = self.armed.values().map(|(attack, ..)| attack);
+        let place = armed.chain(self.ended.keys()).max().map_or(0, |last| last + 1);
+        let attack = self.plan.as_ref().filter(|_| self.outcome.is_none())?.attacks.get(place)?;
+        Some(Next { number: place + 1, name: attack.name.clone() })
+    }
+
+    /// Says what people have asked for and did not come yet.
+    pub(crate) fn wishes(&self) -> Vec<String> {
+        let pause = self.wanted.as_ref().map(|(attack, by, longest)| {
+            format!("{by} asked for a pause before \"{}\", for at most {longest}.", self.attack(*attack))
+        });
+        let skip = self.skip.as_ref();
+        let skip = skip.map(|(attack, by)| format!("{by} skips \"{}\".", self.attack(*attack)));
+        pause.into_iter().chain(skip).collect()
+    }
+
     /// Returns the scenario's name.
     pub(crate) fn scenario(&self) -> &str {
         self.plan.as_ref().map_or("", |plan| &plan.name)
@@ -154,6 +211,10 @@ impl Course {
     pub(crate) fn stage(&self) -> String {
         if let Some(outcome) = &self.outcome {
             return format!("ended: {}", outcome.reason());
+        }
+        if let Some(Paused { attack, by, until, .. }) = &self.paused {
+            let until = until.get(11..19).unwrap_or(until);
+            return format!("paused by {by} until {until} UTC, before \"{}\"", self.attack(*attack));
         }
         if let Some((attack, people)) = self.asked {
             return format!("\"{}\" waits for the approval of {people}", self.attack(attack));
@@ -189,5 +250,38 @@ mod tests {
         assert!(stages.iter().any(|stage| stage.starts_with("fault of \"")), "{stages:?}");
         assert_eq!(stages.last().map(String::as_str), Some("ended: it is complete"));
         assert_eq!(course.seq, records.last().unwrap().seq);
+    }
+
+    #[test]
+    fn a_pause_is_told_with_its_end_and_over_with_the_next_phase() {
+        let mut course = Course::default();
+        let records = Drill::good().records();
+        let apply = |course: &mut Course, event: Event| {
+            course.apply(&Record { v: 1, seq: course.seq + 1, at_us: course.at_us + 1, event });
+        };
+        let ends = |record: &Record| matches!(record.event, Event::AttackEnded { attack: 0, .. });
+        let ended = records.iter().position(ends).unwrap();
+        assert_eq!(Course::default().next(), None);
+        records[..=ended].iter().for_each(|record| course.apply(record));
+        let next = course.next().unwrap();
+        assert_eq!((next.number, next.name.as_str()), (2, "lose fremont"));
+        let bob = || "bob".to_owned();
+        apply(&mut course, Event::PauseAsked { attack: 1, by: bob(), longest: Span::secs(600) });
+        apply(&mut course, Event::SkipAsked { attack: 1, by: bob() });
+        let wishes = [
+            "bob asked for a pause before \"lose fremont\", for at most 10m.",
+            "bob skips \"lose fremont\".",
+        ];
+        assert_eq!(course.wishes(), wishes);
+        let until = "2026-11-27T14:32:10Z".to_owned();
+        apply(&mut course, Event::Paused { attack: 1, by: bob(), until_us: 1, until });
+        assert_eq!(course.stage(), "paused by bob until 14:32:10 UTC, before \"lose fremont\"");
+        assert_eq!(course.wishes(), wishes[1..]);
+        let mut resumed = course.clone();
+        apply(&mut resumed, Event::Resumed { attack: 1, by: bob() });
+        assert!(resumed.paused.is_none());
+        let outcome = Outcome::NotRun("skipped by bob".to_owned());
+        apply(&mut course, Event::AttackEnded { attack: 1, outcome, verdict: None });
+        assert!(course.paused.is_none() && course.wishes().is_empty() && course.next().is_none());
     }
 }

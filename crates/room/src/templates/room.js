@@ -19,6 +19,16 @@
     place.querySelectorAll('.scroll').forEach((one, number) => { one.scrollLeft = scrolled[number] ?? 0; });
   };
 
+  const skip = document.getElementById('skip');
+  // The form names the attack that is next.
+  const aim = () => {
+    const { next = '', nextName = '' } = live.querySelector('[data-next]')?.dataset ?? {};
+    if (!skip || skip.value === next) return;
+    skip.value = next;
+    skip.form.hidden = !next;
+    say(document.getElementById('skip-name'), nextName);
+  };
+
   const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
   const open = () => {
@@ -33,6 +43,7 @@
     source.addEventListener('state', (event) => {
       last = performance.now();
       show(live, event.data);
+      aim();
       say(stage, live.querySelector('[data-stage]')?.dataset.stage ?? '');
     });
     source.addEventListener('axis', (event) => show(axis, event.data));

@@ -100,6 +100,16 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::ApprovalGiven { attack, by, yes, .. } => {
             row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
         }
+        Event::PauseAsked { attack, by, longest } => {
+            row(at, by, format!("asked for a pause before attack {}, for at most {longest}", attack + 1))
+        }
+        Event::Paused { attack, by, until, .. } => row(
+            at,
+            "coordinator",
+            format!("paused by {by} before attack {}, at most until {until}", attack + 1),
+        ),
+        Event::Resumed { attack, by } => row(at, by, format!("attack {}: no pause before it", attack + 1)),
+        Event::SkipAsked { attack, by } => row(at, by, format!("attack {}: skipped", attack + 1)),
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
         Event::Gap { from_us, to_us } => row(
             at,

@@ -1,0 +1,230 @@
+//! `POST /runs/ID/{pause,resume,skip}`: tells a run's coordinator on this machine a person's wish about the attacks to come. It never ends or
+//! prolongs a fault.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    response::Response,
+};
+use firedrill_history::address;
+use firedrill_wire::{RunId, Span};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::halt::{NOWHERE, run_in};
+use crate::{
+    app::App,
+    outside::{Told, Wants},
+    role::Role,
+    store::Session,
+    web::{
+        answer::{Answer, see},
+        who::{Who, blocking, fields},
+    },
+};
+
+/// The form of a pause.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PauseForm {
+    /// Its maximum.
+    minutes: u32,
+}
+
+/// The form of a skip.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SkipForm {
+    /// The number of the attack that the page names.
+    attack: u32,
+}
+
+/// `POST /runs/{id}/pause`
+pub(crate) async fn pause(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(name): Path<String>,
+    form: Result<Form<PauseForm>, FormRejection>,
+) -> Result<Response, Answer> {
+    let wants = fields(form).map(|form| Wants::Pause { longest: Span::secs(60 * u64::from(form.minutes)) });
+    steer(&app, who, &name, ("pause", wants)).await
+}
+
+/// `POST /runs/{id}/resume`
+pub(crate) async fn resume(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<Response, Answer> {
+    steer(&app, who, &name, ("resume", Ok(Wants::Resume))).await
+}
+
+/// `POST /runs/{id}/skip`
+pub(crate) async fn skip(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(name): Path<String>,
+    form: Result<Form<SkipForm>, FormRejection>,
+) -> Result<Response, Answer> {
+    let place = |form: SkipForm| usize::try_from(form.attack).ok()?.checked_sub(1);
+    let wants = fields(form).and_then(|form| {
+        let attack = place(form).ok_or_else(|| {
+            Answer::new(
+                StatusCode::BAD_REQUEST,
+                "The form names no attack.",
+                "Go back, and load the page anew.",
+            )
+        })?;
+        Ok(Wants::Skip { attack: Some(attack) })
+    });
+    steer(&app, who, &name, ("skip", wants)).await
+}
+
+/// Tells a run a wish. The role is looked at before the form is.
+async fn steer(
+    app: &Arc<App>,
+    who: Who,
+    name: &str,
+    (what, wants): (&'static str, Result<Wants, Answer>),
+) -> Result<Response, Answer> {
+    who.may(app, Role::Operator, what, name).await?;
+    let wants = wants?;
+    let run = run_in(app, name).await?;
+    let shared = Arc::clone(app);
+    // A task of its own: a client that is gone does not keep the wish out of the audit log.
+    let done = tokio::spawn(async move { tell_and_record(&shared, &who.0, &run, (what, wants)).await });
+    let done = done.await.map_err(|error| Answer::failed(&error))??;
+    Ok(see(&format!("/runs/{}?done={done}", address(name))))
+}
+
+/// Returns the outcome of a wish for the audit log, and the word for the page ([`super::run::said`]) or the reason why it was not taken.
+fn outcome(what: &str, told: Told) -> (String, Result<String, String>) {
+    match told {
+        Told::Taken(text) => (text, Ok(what.to_owned())),
+        Told::Refused(why) => (format!("refused: {why}"), Err(format!("The run has done nothing: {why}."))),
+        Told::Later => ("told, without a reply yet".to_owned(), Ok("later".to_owned())),
+        Told::Over => ("it had ended".to_owned(), Err("The run has ended.".to_owned())),
+        Told::Nowhere => ("no coordinator of it on this machine".to_owned(), Err(NOWHERE.to_owned())),
+        Told::Silent(why) => {
+            (format!("no answer: {why}"), Err(format!("The program that runs it does not answer: {why}.")))
+        }
+        Told::Claimed { user, says } => (
+            format!("the program of user {user} says: {says}; nothing proves that"),
+            Ok(format!("claimed-wish-{user}")),
+        ),
+    }
+}
+
+/// Tells a run a wish, and writes the outcome into the audit log. Returns the word for the page.
+async fn tell_and_record(
+    app: &Arc<App>,
+    session: &Session,
+    run: &RunId,
+    (what, wants): (&'static str, Wants),
+) -> Result<String, Answer> {
+    let by = format!("{} in the control room", session.name);
+    let (outcome, done) = outcome(what, app.outside.tell(run, &by, wants).await);
+    let deed = App::deed(session, what, run.as_str(), &outcome);
+    let written = blocking(app, move |app| Ok(app.record(&deed)?)).await;
+    let done = done.map_err(|why| {
+        Answer::new(StatusCode::CONFLICT, why, "Go back, and load the page anew: it shows the newest state.")
+    })?;
+    written.map_err(|answer| Answer {
+        text: format!("The run was told ({outcome}), and the audit log does not have it. {}", answer.text),
+        ..answer
+    })?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Mutex};
+
+    use super::*;
+    use crate::{
+        outside::{Later, Outside},
+        testing::{app, as_willing, session},
+    };
+
+    /// A program that keeps what it is told, and replies with what it is given.
+    struct Hears(Arc<Mutex<Vec<(String, Wants)>>>, Told);
+
+    impl Outside for Hears {
+        as_willing!(halt);
+
+        fn tell<'a>(&'a self, _: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told> {
+            self.0.lock().unwrap().push((by.to_owned(), wants));
+            let reply = self.1.clone();
+            Box::pin(async { reply })
+        }
+
+        as_willing!(calendar);
+
+        as_willing!(decisions);
+    }
+
+    #[tokio::test]
+    async fn a_wish_takes_an_operator_names_the_person_and_is_in_the_audit_log() {
+        let home = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let reply = Told::Taken("it skips attack 3, \"stop\"".to_owned());
+        let app = app(home.path(), Arc::new(Hears(Arc::clone(&heard), reply))).await;
+        fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
+        let name = || Path("friday-7f3a".to_owned());
+        let form = || Ok(Form(SkipForm { attack: 3 }));
+        let as_a = |role| (State(Arc::clone(&app)), Who(session(role)));
+        let (state, who) = as_a(Role::Viewer);
+        assert_eq!(skip(state, who, name(), form()).await.unwrap_err().status, StatusCode::FORBIDDEN);
+        assert!(heard.lock().unwrap().is_empty(), "a viewer tells it nothing");
+        let (state, who) = as_a(Role::Operator);
+        let answer = skip(state, who, name(), form()).await.unwrap();
+        assert_eq!(answer.headers()["location"], "/runs/friday-7f3a?done=skip");
+        let (state, who) = as_a(Role::Operator);
+        pause(state, who, name(), Ok(Form(PauseForm { minutes: 10 }))).await.unwrap();
+        let by = || "alice in the control room".to_owned();
+        let wishes =
+            [(by(), Wants::Skip { attack: Some(2) }), (by(), Wants::Pause { longest: Span::secs(600) })];
+        assert_eq!(*heard.lock().unwrap(), wishes);
+        let audit = fs::read_to_string(app.audit.path()).unwrap();
+        for part in
+            ["\"what\":\"skip\"", "refused: it takes the role operator", "it skips attack 3, \\\"stop\\\""]
+        {
+            assert!(audit.contains(part), "no `{part}` in {audit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_refuses_is_an_answer_and_no_success() {
+        let home = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let reply = Told::Refused("it does not pause".to_owned());
+        let app = app(home.path(), Arc::new(Hears(heard, reply))).await;
+        fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
+        let name = Path("friday-7f3a".to_owned());
+        let answer = resume(State(Arc::clone(&app)), Who(session(Role::Operator)), name).await.unwrap_err();
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert!(answer.text.contains("it does not pause"), "{}", answer.text);
+        let audit = fs::read_to_string(app.audit.path()).unwrap();
+        assert!(audit.contains("refused: it does not pause"), "{audit}");
+    }
+
+    #[test]
+    fn each_word_for_the_page_is_said_there() {
+        let taken = || Told::Taken("it does so".to_owned());
+        let claimed = || Told::Claimed { user: 7, says: "it does so".to_owned() };
+        for (what, told) in [
+            ("pause", taken()),
+            ("resume", taken()),
+            ("skip", taken()),
+            ("skip", Told::Later),
+            ("pause", claimed()),
+        ] {
+            let is_claim = matches!(told, Told::Claimed { .. });
+            let said = super::super::run::said(&outcome(what, told).1.unwrap()).unwrap();
+            assert_eq!(said.contains("user 7 says") && said.contains("Nothing proves"), is_claim, "{said}");
+        }
+        for told in [Told::Over, Told::Nowhere, Told::Silent("why".to_owned())] {
+            assert!(outcome("pause", told).1.is_err());
+        }
+    }
+}

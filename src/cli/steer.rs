@@ -1,0 +1,166 @@
+//! `firedrill pause`, `resume` and `skip`: tell a run on this machine a wish about the attacks to come. They need neither its fleet nor a
+//! certificate, and reach whoever the run's socket lets in.
+
+use std::path::PathBuf;
+
+use firedrill_wire::{RunId, Span};
+
+use super::{
+    ask::runtime,
+    failure::{Failure, Result},
+    login::named,
+    runs::{ReportsArgs, begun_of, log_of},
+};
+use crate::{
+    run::{PAUSE, Reply, Requested, Wants, Wish, request},
+    verdict::Exit,
+};
+
+const AFTER: &str = "\
+A fault that is in force ends at its time, and its recovery is measured to the end: wishes are about the first attack for
+which nothing was armed. This works on the machine of the run, for its user and for root.
+Exit codes: 0 the run does it · 3 nobody knows: no such run goes on here, or it did not answer · 4 the run refuses";
+
+/// Options of `pause`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Examples:
+  firedrill pause reports/20261120-1402-friday-7f3a
+  firedrill pause 20261120-1402-friday-7f3a --for 10m
+
+While a run pauses, nothing is armed or in force. If nobody ends the pause in time, the run ends with exit code 5, and
+injects nothing more. The baseline of the next attack is measured after the pause.
+
+{AFTER}"))]
+pub(super) struct PauseArgs {
+    #[command(flatten)]
+    whose: RunArgs,
+    /// The maximum of the pause, counted from its beginning; `firedrill pause` during a pause sets another
+    #[arg(long = "for", value_name = "TIME", default_value_t = PAUSE)]
+    longest: Span,
+}
+
+/// Options of `resume`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Examples:
+  firedrill resume reports/20261120-1402-friday-7f3a
+
+It also takes back a pause that has not begun.
+
+{AFTER}"))]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    whose: RunArgs,
+}
+
+/// Options of `skip`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Examples:
+  firedrill skip reports/20261120-1402-friday-7f3a
+  firedrill skip 20261120-1402-friday-7f3a --attack 3
+
+An attack that is skipped was not run: the run is unknown at best, and is not tried again (`retry_unknown`).
+
+{AFTER}"))]
+pub(super) struct SkipArgs {
+    #[command(flatten)]
+    whose: RunArgs,
+    /// The number of the attack that is meant; if another one is next, nothing is skipped [default: the next]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    attack: Option<u32>,
+}
+
+/// The run, and who asks.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// The run: its id, its folder, or its events.jsonl
+    run: PathBuf,
+    /// The person who asks [default: the login name]
+    #[arg(long, value_name = "WHO")]
+    by: Option<String>,
+    #[command(flatten)]
+    reports: ReportsArgs,
+}
+
+pub(super) fn pause(args: &PauseArgs) -> Result<Exit> {
+    tell(&args.whose, Wants::Pause { longest: args.longest })
+}
+
+pub(super) fn resume(args: &ResumeArgs) -> Result<Exit> {
+    tell(&args.whose, Wants::Resume)
+}
+
+pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
+    let attack = args.attack.and_then(|number| usize::try_from(number - 1).ok());
+    tell(&args.whose, Wants::Skip { attack })
+}
+
+/// Tells the run a wish, and prints its reply.
+fn tell(args: &RunArgs, wants: Wants) -> Result<Exit> {
+    let by = named(args.by.as_deref())?;
+    let run = run_of(args)?;
+    let requested = runtime()?.block_on(request(&run, &Wish { by, wants }));
+    let (exit, text) = told(&requested, &run);
+    if exit == Exit::Held {
+        outln!("{text}");
+    } else {
+        errln!("{text}");
+    }
+    Ok(exit)
+}
+
+/// Returns the run's id. An id needs no folder, so that it works wherever the folder is.
+fn run_of(args: &RunArgs) -> Result<RunId> {
+    let id = args.run.to_str().and_then(|text| text.parse().ok());
+    if let Some(id) = id.filter(|_| !args.run.exists()) {
+        return Ok(id);
+    }
+    let log = log_of(&args.run, &args.reports.reports)?;
+    Ok(begun_of(&log).map_err(|failure: Failure| failure.help("name the run by its id"))?.0)
+}
+
+/// Returns the exit code, and a sentence for people.
+fn told(requested: &Requested, run: &RunId) -> (Exit, String) {
+    let nothing = |why: &str| (Exit::Unknown, format!("run {run}: {why}"));
+    match requested {
+        Requested::Told(Reply::Taken(text)) => (Exit::Held, format!("run {run}: {text}")),
+        Requested::Told(Reply::Refused(why)) => (Exit::Refused, format!("run {run} refuses: {why}")),
+        Requested::Told(Reply::Later) => nothing(
+            "it has been told, and is busy with questions to hosts; `firedrill watch` shows when it has looked at it",
+        ),
+        Requested::Told(Reply::Over) => nothing("it has ended"),
+        Requested::Nowhere => nothing(
+            "no program of this user runs it on this machine: it has ended, its program has died, or it runs on another machine or as another user",
+        ),
+        Requested::Silent(why) => nothing(&format!("the program that runs it does not answer: {why}")),
+        Requested::Claimed { user, reply } => {
+            let says = reply.words();
+            nothing(&format!(
+                "the program of user {user} says: {says}; nothing proves that it is the run's coordinator"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_own_coordinator_does_is_done() {
+        let run: RunId = "friday-7f3a".parse().expect("an id");
+        let taken = || Reply::Taken("it skips attack 2".to_owned());
+        let all = [
+            (Requested::Told(taken()), Exit::Held),
+            (Requested::Told(Reply::Refused("it ends already".to_owned())), Exit::Refused),
+            (Requested::Told(Reply::Later), Exit::Unknown),
+            (Requested::Told(Reply::Over), Exit::Unknown),
+            (Requested::Nowhere, Exit::Unknown),
+            (Requested::Silent("it took longer than 7 s".to_owned()), Exit::Unknown),
+            (Requested::Claimed { user: 7, reply: taken() }, Exit::Unknown),
+        ];
+        for (requested, exit) in all {
+            let (code, text) = told(&requested, &run);
+            assert!(code == exit && text.starts_with("run friday-7f3a"), "{requested:?}: {text}");
+        }
+    }
+}

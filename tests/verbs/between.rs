@@ -1,0 +1,144 @@
+//! People who let a run pause before its next attack, go on, and skip an attack.
+
+use std::{
+    fs,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    bench::{Bench, assert_ends, end, labs, scenario, wait},
+    output::said,
+    runs::run_folders,
+};
+
+/// Tells a run a wish, as ann.
+fn tell(bench: &Bench, wish: &[&str], run: &Path) -> Output {
+    let run = run.file_name().unwrap().to_str().unwrap();
+    bench.firedrill(&[wish, &[run, "--by", "ann"]].concat()).output().unwrap()
+}
+
+/// Waits until the log of a run has a text, and returns the log.
+fn until(bench: &Bench, run: &Path, text: &str) -> String {
+    until_so(bench, run, text, |log| log.contains(text))
+}
+
+/// Waits until the whole lines of a run's log are as wanted, and returns them.
+fn until_so(bench: &Bench, run: &Path, wanted: &str, is_so: impl Fn(&str) -> bool) -> String {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut log = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
+        log.truncate(log.rfind('\n').map_or(0, |last| last + 1));
+        if is_so(&log) {
+            return log;
+        }
+        assert!(Instant::now() < end, "no {wanted}: {log}: {}", bench.stderr());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Returns the names of the records, and of phases and attacks beside them.
+fn records(log: &str) -> Vec<String> {
+    let record = |line: &str| {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let (event, phase) = (record["event"].as_str().unwrap(), record["phase"].as_str());
+        match (phase, record["attack"].as_u64()) {
+            (Some(phase), Some(attack)) => format!("{phase} {attack}"),
+            (None, Some(attack)) => format!("{event} {attack}"),
+            _ => event.to_owned(),
+        }
+    };
+    log.lines().map(record).collect()
+}
+
+#[test]
+fn a_run_pauses_skips_and_goes_on() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("between");
+    let (mut child, run) = bench.until_in_force(&scenario(3, "2s", "[ci]\nretry_unknown = 2\n", ""));
+    assert_ends(&tell(&bench, &["pause", "--for", "5h"], &run), 4, "a pause takes 1s to 4h");
+    let pauses = "it pauses before attack 2, \"stop 2\", for at most 10m";
+    assert_ends(&tell(&bench, &["pause", "--for", "10m"], &run), 0, pauses);
+    let log = until(&bench, &run, "\"event\":\"paused\"");
+    // The fault that was in force ended by itself, and its recovery was measured.
+    assert!(log.contains("\"reason\":\"hold-over\"") && !log.contains("\"phase\":\"settle\""), "{log}");
+    assert!(records(&log).contains(&"recovery 0".to_owned()), "{log}");
+    bench.assert_quiet();
+    let watched = bench.stderr();
+    assert!(watched.contains("paused by ann until 20") && watched.contains("before stop 2"), "{watched}");
+    assert_ends(&tell(&bench, &["skip", "--attack", "3"], &run), 4, "attack 2, \"stop 2\" is next");
+    assert_ends(&tell(&bench, &["skip", "--attack", "2"], &run), 0, "it skips attack 2, \"stop 2\"");
+    until(&bench, &run, "skipped by ann");
+    until(&bench, &run, "\"event\":\"paused\",\"attack\":2");
+    assert!(child.try_wait().unwrap().is_none(), "it still pauses");
+    assert_ends(&tell(&bench, &["resume"], &run), 0, "it goes on with attack 3, \"stop 3\"");
+    assert_eq!(wait(&mut child).code(), Some(3), "{}", bench.stderr());
+    assert_eq!(run_folders(&bench.reports()).len(), 1, "it is not tried again: a person skipped an attack");
+    let log = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let all = records(&log);
+    let place = |name: &str| {
+        all.iter().position(|record| record == name).unwrap_or_else(|| panic!("no {name}: {all:?}"))
+    };
+    let armed: Vec<&String> = all.iter().filter(|record| record.starts_with("armed")).collect();
+    assert_eq!(armed, ["armed 0", "armed 2"]);
+    let meanwhile = &all[place("paused 1")..place("resumed 2")];
+    assert!(
+        !meanwhile.iter().any(|one| one.starts_with("armed") || one.starts_with("baseline")),
+        "{meanwhile:?}"
+    );
+    assert!(place("resumed 2") < place("baseline 2"), "its baseline is from after the pause: {all:?}");
+    let card = bench.card();
+    assert_eq!(card["attacks"][1]["course"], serde_json::json!({ "not-run": "skipped by ann" }));
+    assert_eq!(card["attacks"][1]["verdict"], serde_json::Value::Null);
+    assert_eq!(card["attacks"][2]["course"], "ran");
+    for file in ["report.html", "report.md", "report.json", "junit.xml"] {
+        let report = fs::read_to_string(run.join(file)).unwrap();
+        assert!(report.contains("skipped by ann"), "{file}");
+    }
+    let junit = fs::read_to_string(run.join("junit.xml")).unwrap();
+    assert!(junit.contains("<skipped"), "{junit}");
+    assert!(bench.stderr().contains("stop 2: not run, skipped by ann"), "{}", bench.stderr());
+    // The run is over.
+    assert_ends(&tell(&bench, &["resume"], &run), 3, "no program of this user runs it on this machine");
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_pause_ends_a_baseline_and_a_halt_ends_a_pause() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("interrupted");
+    let long = scenario(2, "1s", "", "").replace("baseline = \"1s\"", "baseline = \"10m\"");
+    bench.file("scenario.toml", &long);
+    let stderr = fs::File::create(bench.folder.path().join("stderr")).unwrap();
+    let mut child = bench.on(&["run", "scenario.toml"]).stderr(stderr).spawn().unwrap();
+    let end_at = Instant::now() + Duration::from_secs(60);
+    while !bench.logs().iter().any(|log| log.contains("\"phase\":\"baseline\"")) {
+        assert!(Instant::now() < end_at, "{}", bench.stderr());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let run = run_folders(&bench.reports()).remove(0);
+    // The folder names it too.
+    let folder = ["pause", run.to_str().unwrap(), "--by", "bob"];
+    let paused = bench.firedrill(&folder).output().unwrap();
+    assert_ends(&paused, 0, "it pauses before attack 1, \"stop 1\", for at most 30m");
+    until(&bench, &run, "\"event\":\"paused\"");
+    assert_ends(&tell(&bench, &["resume"], &run), 0, "it goes on with attack 1");
+    until(&bench, &run, "\"event\":\"resumed\"");
+    let baselines = |log: &str| records(log).iter().filter(|record| *record == "baseline 0").count();
+    until_so(&bench, &run, "a baseline after the pause", |log| baselines(log) == 2);
+    assert_ends(&tell(&bench, &["pause"], &run), 0, "it pauses before attack 1");
+    until_so(&bench, &run, "a second pause", |log| log.matches("\"event\":\"paused\"").count() == 2);
+    end(&mut child, Signal::INT);
+    assert_eq!(wait(&mut child).code(), Some(5), "{}", bench.stderr());
+    assert!(bench.stderr().contains("stop 1: not run, stopped by Ctrl-C"), "{}", bench.stderr());
+    bench.assert_untouched();
+    let late = tell(&bench, &["skip"], &run);
+    assert_eq!(late.status.code(), Some(3), "{}", said(&late));
+}
