@@ -183,7 +183,7 @@ impl Entry {
 /// Returns the digest of what is equal in runs of an unchanged plan ([`Entry::same`]). The plan loses the rest.
 pub(crate) fn unchanged(plan: &mut Plan) -> String {
     plan.seed = 0;
-    plan.file.clear();
+    plan.forget_paths();
     plan.digest()
 }
 

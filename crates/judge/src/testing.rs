@@ -323,6 +323,7 @@ impl Drill {
             files: None,
             params: BTreeMap::new(),
             seed: 7,
+            drawn: None,
             hosts: vec![
                 host(1, "app1", "dallas"),
                 host(2, "app2", "fremont"),

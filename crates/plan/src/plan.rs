@@ -3,6 +3,7 @@
 //! Never asks an agent and never waits; the same files, parameters and seed give the same plan.
 
 pub mod decide;
+mod draw;
 pub mod exchange;
 #[cfg(test)]
 mod large;

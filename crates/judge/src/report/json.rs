@@ -37,6 +37,16 @@ struct PlanRef<'a> {
     environment: Option<&'a str>,
     params: &'a std::collections::BTreeMap<String, String>,
     meta: &'a std::collections::BTreeMap<String, String>,
+    /// The draw of the attacks by a game day: the seed, and how many there were to draw from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drawn: Option<DrawnRef<'a>>,
+}
+
+#[derive(Serialize)]
+struct DrawnRef<'a> {
+    seed: u64,
+    of: usize,
+    gameday: &'a str,
 }
 
 /// Renders the file.
@@ -54,6 +64,11 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
             environment: plan.environment.as_deref(),
             params: &plan.params,
             meta: &plan.meta,
+            drawn: plan.drawn.as_ref().map(|drawn| DrawnRef {
+                seed: plan.seed,
+                of: drawn.of,
+                gameday: &drawn.gameday,
+            }),
         }),
         judged: input.judged.as_ref().map(|(now, _)| now),
         previous: input.judged.as_ref().map_or(&[], |(_, before)| before),

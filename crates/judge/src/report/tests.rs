@@ -2,7 +2,7 @@
 
 mod pages;
 
-use firedrill_plan::plan::model::Goal;
+use firedrill_plan::plan::model::{Drawn, Goal};
 use firedrill_wire::{Fault, Span, exchange::Exchanged, fault::NetSlow};
 
 use super::*;
@@ -43,6 +43,29 @@ fn markdown_junit_and_json_are_as_they_were() {
     insta::assert_snapshot!("report.md", text(Format::Markdown, &log));
     insta::assert_snapshot!("junit.xml", text(Format::Junit, &log));
     insta::assert_snapshot!("report.json", text(Format::Json, &log));
+}
+
+#[test]
+fn a_drill_that_was_drawn_says_by_which_seed_and_how_to_repeat_it() {
+    let mut records = mixed().records();
+    let drawn = Drawn { of: 9, gameday: "gamedays/chaos.toml".to_owned() };
+    for record in &mut records {
+        if let Event::RunStarted { plan, .. } = &mut record.event {
+            plan.drawn = Some(drawn.clone());
+        }
+    }
+    let log = Log::of(&records);
+    let said = "3 of 9 attacks, and their targets, by seed 7; `firedrill gameday start gamedays/chaos.toml --now --seed 7` repeats it";
+    let plain = |text: String| text.replace('\\', "");
+    assert!(plain(text(Format::Markdown, &log)).contains(said), "{}", text(Format::Markdown, &log));
+    let json: serde_json::Value = serde_json::from_str(&text(Format::Json, &log)).unwrap();
+    let expected = serde_json::json!({ "seed": 7, "of": 9, "gameday": "gamedays/chaos.toml" });
+    assert_eq!(json["plan"]["drawn"], expected);
+    for format in [Format::Markdown, Format::Json, Format::Html] {
+        let chosen = text(format, &super::tests::log(&mixed()));
+        assert!(!chosen.contains("their targets, by seed") && !chosen.contains("\"drawn\": {"));
+    }
+    assert!(text(Format::Html, &log).contains("3 of 9 attacks, and their targets, by seed 7"));
 }
 
 #[test]

@@ -165,6 +165,9 @@ impl View {
         meta.push(("took", format::time(card.end_us)));
         meta.push(("by", facts.operator.to_owned()));
         meta.push(("attacks", format!("{} of {} run", card.ran, card.planned)));
+        if let Some(plan) = facts.plan {
+            meta.extend(drawn(plan).map(|text| ("drawn", text)));
+        }
         meta.push(("score", score(card.score)));
         meta.push(("ended", card.ended.clone()));
         meta.push(("exit code", card.exit.to_string()));
@@ -217,6 +220,14 @@ fn vantages(input: &Input<'_>) -> Vec<(usize, String)> {
 
 fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
+}
+
+/// Returns the draw of a plan's attacks, with the command that repeats it; `None` if somebody chose them.
+fn drawn(plan: &Plan) -> Option<String> {
+    let drawn = plan.drawn.as_ref()?;
+    let (count, of, seed) = (plan.attacks.len(), drawn.of, plan.seed);
+    let again = format!("firedrill gameday start {} --now --seed {seed}", drawn.gameday);
+    Some(format!("{count} of {of} attacks, and their targets, by seed {seed}; `{again}` repeats it"))
 }
 
 /// The symbol of a verdict, or of none.

@@ -146,6 +146,12 @@ impl<T> Item<T> {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
+    /// Whether something stands at that path.
+    #[must_use]
+    pub fn has(&self, path: &[&str]) -> bool {
+        self.word_at(path, true).is_some()
+    }
+
     /// Returns a value that stands at that path, with its places, as an item that is named after the path's last key.
     #[must_use]
     pub fn part<U>(&self, path: &[&str], value: U) -> Item<U> {

@@ -170,6 +170,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         files: Some(scenario.files.clone()).filter(|files| !files.is_empty()),
         params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind).chain(&asked)),
         seed,
+        drawn: None,
         hosts: fleet.hosts,
         probes: draft.probes,
         objectives: objectives.collect(),

@@ -56,6 +56,9 @@ pub struct Plan {
     pub params: BTreeMap<String, String>,
     /// The seed of random picks.
     pub seed: u64,
+    /// The draw by which a game day chose the attacks, if it did ([`Plan::draw`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<Drawn>,
     /// The hosts of the fleet.
     pub hosts: Vec<Host>,
     /// The measurements.
@@ -96,6 +99,15 @@ pub struct Plan {
     /// Warnings; none of them prevents the run.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// The draw by which the attacks of a plan were chosen from those of its scenario. The plan's seed decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Number of attacks that could be drawn; each group of an attack with `for_each` counts.
+    pub of: usize,
+    /// The path of the game day's file, as it was given.
+    pub gameday: String,
 }
 
 /// A probe and where it runs.

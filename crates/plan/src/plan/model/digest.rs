@@ -71,11 +71,20 @@ impl Plan {
         (!all.is_empty()).then(|| all.join(" and "))
     }
 
-    /// Returns a digest over everything that people approve. It does not depend on the scenario's path and on
-    /// warnings.
+    /// Returns a digest over everything that people approve. It does not depend on the paths of files and on warnings.
     #[must_use]
     pub fn agreement(&self) -> String {
-        Self { file: String::new(), warnings: Vec::new(), ..self.clone() }.digest()
+        let mut plan = Self { warnings: Vec::new(), ..self.clone() };
+        plan.forget_paths();
+        plan.digest()
+    }
+
+    /// Clears the paths of the scenario's and the game day's file, which are no part of the drill.
+    pub fn forget_paths(&mut self) {
+        self.file.clear();
+        if let Some(drawn) = &mut self.drawn {
+            drawn.gameday.clear();
+        }
     }
 }
 

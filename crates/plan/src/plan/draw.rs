@@ -1,0 +1,190 @@
+//! Draws some of a plan's attacks by its seed, for drills whose attacks nobody chose.
+
+use std::collections::BTreeSet;
+
+use firedrill_files::text::hex;
+use ring::digest::{Context, SHA256};
+
+use super::{
+    model::{Drawn, Plan},
+    select::rank,
+};
+
+/// The salt of the draw. Another one would draw other attacks by the same seeds.
+const SALT: &str = "firedrill draw v1";
+
+impl Plan {
+    /// Returns the plan with `count` of its attacks, in their order: those with the lowest hash of the seed and their name. All else stays,
+    /// the guards too. `gameday` is the file of the game day that draws, for the report.
+    #[must_use]
+    pub fn draw(mut self, count: usize, gameday: String) -> Self {
+        let of = self.attacks.len();
+        let mut ranked: Vec<([u8; 32], usize)> = self
+            .attacks
+            .iter()
+            .enumerate()
+            .map(|(index, attack)| (rank(self.seed, SALT, &attack.name), index))
+            .collect();
+        ranked.sort_unstable();
+        let drawn: BTreeSet<usize> = ranked.into_iter().take(count).map(|(_, index)| index).collect();
+        let mut gone = Vec::new();
+        let all = std::mem::take(&mut self.attacks);
+        for (index, attack) in all.into_iter().enumerate() {
+            if drawn.contains(&index) {
+                self.attacks.push(attack);
+            } else {
+                gone.push(attack);
+            }
+        }
+        // What is warned of in an attack that does not run is no warning of this plan.
+        for attack in &gone {
+            let is_left = self.attacks.iter().any(|left| left.base == attack.base);
+            let base = Some(&attack.base).filter(|_| !is_left);
+            for name in [Some(&attack.name), base].into_iter().flatten() {
+                self.warnings.retain(|warning| !warning.contains(&format!("attack `{name}`")));
+            }
+        }
+        // A run of some attacks is no run of the files, by which a promotion goes.
+        if !gone.is_empty() {
+            let names: Vec<&str> = self.attacks.iter().map(|attack| attack.name.as_str()).collect();
+            self.files = self.files.as_deref().map(|files| part_of(files, &names));
+        }
+        self.drawn = Some(Drawn { of, gameday });
+        self.share_peers();
+        self
+    }
+}
+
+/// Returns the digest that stands for a part of the files with that digest.
+fn part_of(files: &str, names: &[&str]) -> String {
+    let mut hash = Context::new(&SHA256);
+    for text in [SALT, files].iter().chain(names) {
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    hex(hash.finish().as_ref().get(..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{fleet::FleetSource, plan::inspect};
+
+    /// The plan of a scenario with five attacks, of which one has a group for each zone: six in all.
+    fn plan(seed: u64) -> Plan {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut fleet = "schema = 1\n".to_owned();
+        for (number, zone) in [(1, "a"), (2, "a"), (3, "b"), (4, "b")] {
+            fleet += &format!(
+                "[[host]]\nname = \"app{number}\"\naddress = \"10.9.0.{number}\"\nzone = \"{zone}\"\nroles = [\"app\"]\n"
+            );
+        }
+        let mut text = "schema = 1\nname = \"m\"\nhypothesis = \"It goes on.\"\n\
+                        [targets.one]\nwhere = { role = \"app\" }\npick = 1\n\
+                        [targets.zones]\nwhere = { role = \"app\" }\ngroup_by = \"zone\"\n\
+                        [probes.p]\nhttp.url = \"http://10.9.0.9/\"\nrate = 50\n[objectives.o]\nprobe = \"p\"\ngood = \"50%\"\n\
+                        [guard]\nkeep = { app = 2 }\n"
+            .to_owned();
+        for name in ["w", "x", "y", "z"] {
+            text += &format!(
+                "[[attack]]\nname = \"{name}\"\non = \"one\"\nhold = \"1m\"\nfault.service-stop = {{ service = \"s\" }}\n"
+            );
+        }
+        text += "[[attack]]\nname = \"zone\"\non = \"zones\"\nfor_each = \"zone\"\nhold = \"1m\"\n\
+                 fault.service-stop = { service = \"s\" }\n";
+        std::fs::write(path("fleet.toml"), fleet).unwrap();
+        std::fs::write(path("m.toml"), text).unwrap();
+        let fleet = FleetSource::File(path("fleet.toml"));
+        let found = inspect(Path::new(&path("m.toml")), Some(&fleet), &[], Some(seed));
+        found.plan.unwrap_or_else(|| panic!("{}", found.report.render(false, 110)))
+    }
+
+    fn names(plan: &Plan) -> Vec<String> {
+        plan.attacks.iter().map(|attack| attack.name.clone()).collect()
+    }
+
+    /// A base of `plan` with another seed.
+    fn drawn(base: &Plan, seed: u64, count: usize) -> Plan {
+        Plan { seed, ..base.clone() }.draw(count, "day.toml".to_owned())
+    }
+
+    #[test]
+    fn each_attack_is_drawn_as_often_as_any_other() {
+        let base = plan(1);
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for seed in 0..6_000 {
+            for name in names(&drawn(&base, seed, 1)) {
+                *counts.entry(name).or_default() += 1;
+            }
+        }
+        assert_eq!(counts.len(), 6, "{counts:?}");
+        // Five standard deviations of 6,000 draws with a chance of one in six.
+        assert!(counts.values().all(|count| count.abs_diff(1_000) < 145), "{counts:?}");
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_attacks_whatever_their_order_and_their_company() {
+        let base = plan(1);
+        let mut turned = base.clone();
+        turned.attacks.reverse();
+        for seed in 0..200 {
+            let one = drawn(&base, seed, 2);
+            let mut other = names(&drawn(&turned, seed, 2));
+            other.reverse();
+            assert_eq!(names(&one), other);
+            // An attack that was not drawn may go.
+            let mut fewer = base.clone();
+            let gone = base.attacks.iter().position(|attack| !names(&one).contains(&attack.name));
+            fewer.attacks.remove(gone.unwrap());
+            assert_eq!(names(&drawn(&fewer, seed, 2)), names(&one));
+        }
+    }
+
+    #[test]
+    fn all_but_the_attacks_stays_and_a_part_is_told_from_the_whole() {
+        let base = plan(3);
+        let one = base.clone().draw(1, "day.toml".to_owned());
+        assert_eq!(one.guard, base.guard);
+        assert_eq!((one.seed, &one.probes, &one.hosts), (base.seed, &base.probes, &base.hosts));
+        assert_eq!(one.drawn, Some(Drawn { of: 6, gameday: "day.toml".to_owned() }));
+        assert!(one.files.is_some() && one.files != base.files, "{:?}", one.files);
+        assert_ne!(one.digest(), base.digest());
+        let whole = base.clone().draw(6, "day.toml".to_owned());
+        assert_eq!((&whole.files, &whole.attacks), (&base.files, &base.attacks));
+        let read: Plan = serde_json::from_str(&serde_json::to_string(&one).unwrap()).unwrap();
+        assert_eq!((&read.drawn, read.digest()), (&one.drawn, one.digest()));
+    }
+
+    #[test]
+    fn warnings_are_those_of_the_attacks_that_were_drawn() {
+        let mut base = plan(3);
+        base.warnings =
+            base.attacks.iter().map(|attack| format!("attack `{}` is odd", attack.name)).collect();
+        base.warnings.extend(["attack `zone` has a base", "the fleet is odd"].map(str::to_owned));
+        for seed in 0..50 {
+            let one = drawn(&base, seed, 1);
+            let name = &names(&one)[0];
+            let mut expected = vec![format!("attack `{name}` is odd")];
+            expected.extend(name.starts_with("zone").then(|| "attack `zone` has a base".to_owned()));
+            expected.push("the fleet is odd".to_owned());
+            assert_eq!(one.warnings, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_are_drawn_as_are_wanted_and_there_are(seed: u64, count in 0_usize..9) {
+            let base = plan(1);
+            let all = names(&base);
+            let some = names(&drawn(&base, seed, count));
+            prop_assert_eq!(some.len(), count.min(6));
+            let mut rest = all.iter();
+            prop_assert!(some.iter().all(|name| rest.any(|other| other == name)), "in the file's order");
+        }
+    }
+}
