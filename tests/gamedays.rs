@@ -3,6 +3,8 @@
 
 #[path = "common/alerts.rs"]
 mod alerts;
+#[path = "gamedays/monkeys.rs"]
+mod monkeys;
 #[path = "gamedays/starts.rs"]
 mod starts;
 
@@ -74,6 +76,9 @@ golden! {
     gap: "tests/wrong/gameday-jitter.toml";
     roles: "tests/wrong/gameday-roles.toml";
     incidents: "tests/wrong/gameday-incidents.toml";
+    monkey: "tests/wrong/gameday-monkey.toml";
+    monkey_typos: "tests/wrong/gameday-monkey-typos.toml";
+    nothing: "tests/wrong/gameday-nothing.toml";
 }
 
 #[test]
@@ -81,6 +86,20 @@ fn scenarios_are_checked_as_they_are_named() {
     let output = firedrill(&["check", "tests/wrong/days/gamedays/people.toml"]);
     assert_eq!(output.status.code(), Some(2));
     insta::assert_snapshot!("scenarios", err(&output));
+}
+
+#[test]
+fn a_scenario_from_which_nothing_can_be_drawn_is_told_at_the_monkey() {
+    let words = ["check", "tests/wrong/days/gamedays/many.toml", "tests/wrong/days/gamedays/needing.toml"];
+    let output = firedrill(&words);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!("undrawable", without_warnings(&err(&output)));
+}
+
+/// Returns the errors in a text.
+fn without_warnings(text: &str) -> String {
+    let all = text.split("\n\n").filter(|part| !part.trim_start().starts_with("warning"));
+    all.collect::<Vec<_>>().join("\n\n")
 }
 
 #[test]
@@ -107,8 +126,12 @@ fn the_list_is_the_same_in_every_zone() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     insta::assert_snapshot!("list", out(&output));
     assert_eq!(out(&firedrill_in(Path::new(ROOT), "America/New_York", &words)), out(&output));
-    let folder = firedrill(&["gameday", "list", "--from", "2026-11-26", "--next", "10"]);
-    assert_eq!(out(&folder), out(&output), "the folder is found");
+    let folder = out(&firedrill(&["gameday", "list", "--from", "2026-11-26", "--next", "10"]));
+    let rows = |text: &str| {
+        let all = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        all.filter(|line| line.starts_with("friday ")).collect::<Vec<_>>()
+    };
+    assert_eq!((rows(&folder).len(), rows(&folder)), (10, rows(&out(&output))), "the folder is found");
     let json = firedrill(&["gameday", "list", "--from", "2026-11-26", "--json", FRIDAY]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     insta::assert_json_snapshot!("list-json", json);
@@ -349,13 +372,18 @@ fn a_calendar_is_complete_and_keeps_its_identifiers() {
 #[test]
 fn examples_of_the_page_are_right_and_have_every_key() {
     let schedules = Example::all(firedrill_gameday::SCHEDULES);
-    assert_eq!(schedules.len(), 2);
+    let monkey = Example::all(firedrill_gameday::MONKEY);
     let own: Vec<Example> = Example::all(firedrill_gameday::EXAMPLE);
-    let texts: Vec<String> = [None, Some(&schedules[0]), Some(&schedules[1])]
+    let texts: Vec<String> = [None]
         .into_iter()
+        .chain(schedules.iter().map(Some))
+        .chain(monkey.iter().map(Some))
         .map(|instead| {
             let part = |one: &Example| match instead {
                 Some(other) if other.heading == one.heading => other.text.clone(),
+                Some(other) if other.heading == "[monkey]" && one.heading == "[[scenarios]]" => {
+                    other.text.clone()
+                }
                 _ => one.text.clone(),
             };
             own.iter().map(part).collect()
@@ -382,7 +410,7 @@ fn examples_of_the_page_are_right_and_have_every_key() {
     let missing: Vec<&String> = known.difference(&used).collect();
     assert!(missing.is_empty(), "no example has {missing:?}");
     let page = firedrill_gameday::page();
-    for part in own.iter().chain(&schedules) {
+    for part in own.iter().chain(&schedules).chain(&monkey) {
         assert!(page.contains(part.text.trim()), "`#: {}` is the heading of no section", part.heading);
     }
 }

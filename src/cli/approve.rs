@@ -108,7 +108,7 @@ fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// Describes an attack in a line.
-fn headline(attack: &Attack) -> String {
+pub(super) fn headline(attack: &Attack) -> String {
     let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
     let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();
     let hosts: Vec<_> = of(|one| &one.host).into_iter().collect();

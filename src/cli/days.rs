@@ -6,7 +6,7 @@ use std::{
 };
 
 use firedrill_gameday::{
-    Gameday,
+    Gameday, Undrawable,
     overlap::{Occupied, Overlap, overlaps},
 };
 use firedrill_wire::{Span, identity::Person};
@@ -73,7 +73,7 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
     for (index, drill) in gameday.iter().flat_map(|gameday| gameday.drills.iter().enumerate()) {
         let Some(gameday) = &gameday else { continue };
         let fleet = FleetSource::File(gameday.fleet.clone());
-        let seed = Some(drill.seed.unwrap_or(ANY_SEED));
+        let seed = Some(drill.seed.unwrap_or_else(|| next_seed(gameday, now)));
         let found = inspect_as(person, &drill.file, Some(&fleet), &drill.params, seed);
         let (errors, _) = found.report.counts();
         if errors > 0 {
@@ -84,6 +84,12 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
                  day's own",
             ));
         }
+        if let (Some(monkey), Some(plan)) = (&gameday.monkey, &found.plan)
+            && let Err(Undrawable { key, message, help }) = monkey.refuse(plan)
+        {
+            let place = gameday.place_of_monkey(key);
+            sink.push(Problem::error(message).at(place, "nothing can be drawn").help(help));
+        }
         drills.push(found);
     }
     // Game days may be started on another machine.
@@ -91,6 +97,12 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
         refuse_lacking(&source, Severity::Warning, &mut sink);
     }
     Draft { gameday, sink, drills }
+}
+
+/// Returns the seed with which a scenario is checked that has none of its own: of a drill that is drawn, that of the next slot.
+fn next_seed(gameday: &Gameday, now: Timestamp) -> u64 {
+    let next = gameday.monkey.as_ref().and_then(|_| gameday.schedule.upcoming(now).next());
+    next.map_or(ANY_SEED, |slot| gameday.seed_of(&slot.civil_text()))
 }
 
 /// Checks the channels that a game day names.

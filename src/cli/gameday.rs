@@ -1,6 +1,7 @@
 //! `firedrill gameday`: when game days are due, who takes part, and what they do; and the verbs that hold one, skip one, and agree to one.
 
 mod agree;
+mod draw;
 pub(super) mod held;
 mod hold;
 mod incident;
@@ -87,6 +88,8 @@ Exit codes: 0 all is right, 2 something is wrong in its files. What a promotion 
     },
     /// Hold a game day: run its scenarios one after another, once all its conditions are met
     Start(start::Args),
+    /// Show the drill that a slot draws (`[monkey]`): its seed, its attacks, their hosts
+    Draw(draw::Args),
     /// Agree to the start of a game day that asks for it (`go_no_go`)
     Agree(agree::AgreeArgs),
     /// Let a slot pass: nobody can start it afterwards
@@ -136,6 +139,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             show::run(file, from.unwrap_or(From::Moment(now)), *next, &reports.reports)
         }
         Verb::Start(args) => start::run(args),
+        Verb::Draw(args) => draw::run(args),
         Verb::Agree(args) => agree::agree(args),
         Verb::Skip(args) => agree::skip(args),
         Verb::Held { reports, last, json } => held::run(&reports.reports, *last, *json),

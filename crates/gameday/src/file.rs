@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use firedrill_plan::{diagnostic::Spot, scenario::source::Source};
-use firedrill_wire::Span;
+use firedrill_wire::{Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::entry::ScenarioEntry;
+use crate::entry::{ParamValue, ScenarioEntry};
 
 /// Returns the schema of the table of sources without the keys of sources. They are those of scenarios.
 fn named(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -25,8 +25,12 @@ pub struct GamedayFile {
     #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9-]*$"))]
     pub name: String,
     /// The scenarios, in the order in which they are run: paths, or tables with parameters and a seed. Paths are relative to the
-    /// folder that has the folder `gamedays`; for a file elsewhere, to its own folder.
+    /// folder that has the folder `gamedays`; for a file elsewhere, to its own folder. Needed unless there is `monkey`.
+    #[serde(default)]
     pub scenarios: Vec<ScenarioEntry>,
+    /// In place of `scenarios`: a drill that is drawn for each slot.
+    #[serde(default)]
+    pub monkey: Option<MonkeyFile>,
     /// The fleet's file; its path is relative like those of scenarios.
     pub fleet: String,
     /// The schedule: exactly one of `cron`, `every` and `once`.
@@ -91,6 +95,31 @@ impl GamedayFile {
     }
 }
 
+/// A drill that is drawn for each slot: some attacks of one scenario, whose targets are picked anew. The name of the game day and the slot
+/// make the seed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MonkeyFile {
+    /// The scenario whose attacks are drawn. Its probes, objectives and guards stay. Its path is relative like those of `scenarios`.
+    pub scenario: String,
+    /// Values of its parameters: texts, numbers, `true` or `false`.
+    #[serde(default)]
+    pub params: BTreeMap<String, ParamValue>,
+    /// Number of attacks of a drill. Each group of an attack with `for_each` counts as an attack.
+    #[serde(default = "MonkeyFile::one")]
+    #[schemars(range(min = 1))]
+    pub attacks: u32,
+    /// The budget, such as `"1 a day"`, `"2 a week"` or `"3 a month"`, in civil time; weeks begin on Monday. A slot beyond it is not held.
+    #[serde(default)]
+    pub at_most: Option<String>,
+}
+
+impl MonkeyFile {
+    const fn one() -> u32 {
+        1
+    }
+}
+
 /// The schedule of a game day, in the civil time of a zone.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +146,11 @@ pub struct ScheduleFile {
     /// The maximum delay of a slot, at most 12 h. A slot always has the same delay, which is shown beforehand.
     #[serde(default)]
     pub jitter: Option<Span>,
+    /// With `cron` or `every`: the share of the times at which there is a slot, from 1% to 100%. The game day's name and the time decide
+    /// which, so the slots are known beforehand.
+    #[serde(default)]
+    #[schemars(extend("default" = "100%"))]
+    pub chance: Option<Share>,
 }
 
 /// The people who have to agree before the start.

@@ -12,6 +12,8 @@ use firedrill_wire::Span;
 use crate::{
     closed::Closed,
     file::{GamedayFile, GoNoGo, Requires},
+    monkey::Monkey,
+    random,
     schedule::{Schedule, Slot},
 };
 
@@ -24,6 +26,8 @@ pub struct Gameday {
     pub name: String,
     /// Its scenarios, in order.
     pub drills: Vec<Drill>,
+    /// The rules by which a drill is drawn from its one scenario; `None` if its scenarios are run as they are.
+    pub monkey: Option<Monkey>,
     /// The file of its fleet.
     pub fleet: PathBuf,
     /// Its schedule.
@@ -83,6 +87,12 @@ impl Gameday {
             .map(|closed| closed.why.as_str())
     }
 
+    /// Returns the seed of a start: it depends on the game day's name and that of the slot, or of the start by hand.
+    #[must_use]
+    pub fn seed_of(&self, slot: &str) -> u64 {
+        u64::from(random::short("seed", &self.name, slot))
+    }
+
     /// Returns its sources.
     pub fn sources(&self) -> impl Iterator<Item = Item<Source>> + '_ {
         sources(&self.item)
@@ -97,7 +107,21 @@ impl Gameday {
     /// Returns the place of the scenario of that index.
     #[must_use]
     pub fn place_of_scenario(&self, index: usize) -> Place {
+        if self.monkey.is_some() {
+            return self.place_of_monkey("scenario");
+        }
         self.item.place_at(&["scenarios", &index.to_string()], false)
+    }
+
+    /// Returns the place of a value of `[monkey]`; that of the table if the value is not written.
+    #[must_use]
+    pub fn place_of_monkey(&self, key: &str) -> Place {
+        let is_written = self.item.has(&["monkey", key]);
+        if is_written {
+            self.item.place_at(&["monkey", key], false)
+        } else {
+            self.item.place_at(&["monkey"], true)
+        }
     }
 
     /// Returns the place of the channel of that index.

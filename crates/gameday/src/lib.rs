@@ -3,6 +3,7 @@
 //! Reads and checks these files, and computes their slots in civil time with built-in zone data. Never starts a run, never asks a
 //! host, and never reads a clock: callers pass the time.
 
+mod budget;
 pub mod calendar;
 mod closed;
 mod cron;
@@ -11,20 +12,24 @@ mod entry;
 mod file;
 mod gameday;
 pub mod ics;
+mod monkey;
 mod names;
 mod not_on;
 pub mod overlap;
 mod pattern;
 pub mod promotion;
+mod random;
 mod read;
 pub mod record;
 mod schedule;
 mod times;
 
+pub use budget::{Beginning, Budget};
 pub use closed::{Closed, Span as ClosedSpan};
 pub use entry::{ScenarioEntry, Seed};
 pub use file::{GamedayFile, GoNoGo, Requires};
 pub use gameday::{Drill, Gameday, Incident};
+pub use monkey::{Monkey, Undrawable};
 pub use read::{is_gameday, read};
 pub use schedule::{Schedule, Slot};
 pub use times::zones;
@@ -39,6 +44,9 @@ pub const EXAMPLE: &str = include_str!("reference/gameday.toml");
 
 /// Further examples of a schedule, each in place of that of [`EXAMPLE`].
 pub const SCHEDULES: &str = include_str!("reference/schedules.toml");
+
+/// An example of a drill that is drawn, in place of the scenarios of [`EXAMPLE`].
+pub const MONKEY: &str = include_str!("reference/monkey.toml");
 
 /// Returns the JSON Schema of game days (draft 2020-12).
 #[must_use]
@@ -62,6 +70,6 @@ pub fn own_schema() -> Value {
 /// Returns the reference page.
 #[must_use]
 pub fn page() -> String {
-    let examples = format!("{EXAMPLE}\n{SCHEDULES}");
+    let examples = format!("{EXAMPLE}\n{SCHEDULES}\n{MONKEY}");
     firedrill_plan::reference::page(&own_schema(), &examples, include_str!("reference/gameday.md"))
 }

@@ -97,7 +97,9 @@ impl Promotion {
             }
             Self::Changed(run) => {
                 let (on, id) = (day(run.began_s), &run.id);
-                format!("missing: held on {on} in {place} (run {id}), and its files have changed since")
+                format!(
+                    "missing: held on {on} in {place} (run {id}), and its files have changed since, or only some of its attacks were drawn"
+                )
             }
             Self::Never => format!("missing: no run of these files in {place} before the slot is known"),
         }

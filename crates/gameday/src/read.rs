@@ -1,5 +1,6 @@
 //! Reads a game day and reports all errors in it that need neither its scenarios nor its fleet.
 
+mod drills;
 mod incidents;
 mod people;
 mod when;
@@ -12,20 +13,14 @@ use firedrill_plan::{
 };
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 
-use crate::{
-    closed::Closed,
-    entry::{ScenarioEntry, Seed},
-    file::GamedayFile,
-    gameday::{Drill, Gameday},
-    names::is_name,
-    not_on,
-};
+use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, names::is_name, not_on};
 
 /// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
-const OWN_KEYS: [&str; 11] = [
+const OWN_KEYS: [&str; 12] = [
     "scenarios",
+    "monkey",
     "fleet",
     "schedule",
     "not_on",
@@ -62,6 +57,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
     let mut reader = Reader { item: &item, zones, base: &base, sink };
     reader.name();
     let drills = reader.drills();
+    let monkey = reader.monkey();
     let schedule = reader.schedule();
     let closed = reader.closed();
     let announce = reader.announce();
@@ -79,6 +75,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
         file: path.to_owned(),
         name: file.name,
         drills,
+        monkey,
         fleet: base.join(file.fleet),
         schedule,
         closed,
@@ -142,24 +139,6 @@ impl Reader<'_> {
                 "lower-case letters, digits and `-`, such as \"payments-friday\"",
             );
         }
-    }
-
-    fn drills(&mut self) -> Vec<Drill> {
-        let file = self.file();
-        let entries = file.scenarios.clone();
-        if entries.is_empty() && !self.item.broken {
-            let help = "scenarios = [\"scenarios/friday.toml\"]";
-            self.wrong(&["scenarios"], "a game day without scenarios does nothing", "an empty list", help);
-        }
-        let drill = |entry: ScenarioEntry| Drill {
-            file: self.base.join(entry.0.file),
-            params: entry.0.params.into_iter().map(|(name, value)| (name, value.0)).collect(),
-            seed: match entry.0.seed {
-                Seed::Fresh => None,
-                Seed::Fixed(seed) => Some(seed),
-            },
-        };
-        entries.into_iter().map(drill).collect()
     }
 
     fn closed(&mut self) -> Vec<Closed> {

@@ -16,8 +16,8 @@ use std::{
 use firedrill_wire::text::{NAME_MOST, clean};
 
 pub use agreed::{Agreement, Go, agree, agreed_by, agreements, go};
-pub use line::{Event, Firing, Line, Reason};
-pub use read::{Record, State, all, of_slot};
+pub use line::{Draw, Event, Firing, Line, Reason};
+pub use read::{Record, State, all, beginnings, of_slot};
 pub use write::{NotClaimed, Writer};
 
 /// The folder of records in a directory of runs. Hidden folders are no runs.

@@ -4,16 +4,16 @@ mod changed;
 
 use std::{fmt, iter::Peekable};
 
-use firedrill_wire::Span;
+use firedrill_wire::{Share, Span};
 use jiff::{
     SignedDuration, Timestamp, Zoned,
     civil::DateTime,
     tz::{AmbiguousOffset, Offset, TimeZone},
 };
-use ring::digest::{SHA256, digest};
 
 use crate::{
     pattern::Pattern,
+    random,
     times::{clock, written},
 };
 
@@ -24,6 +24,7 @@ pub struct Schedule {
     pub(crate) pattern: Pattern,
     pub(crate) zone: TimeZone,
     pub(crate) jitter: Option<Span>,
+    pub(crate) chance: Option<Share>,
 }
 
 /// A moment at which a game day is due. It is known by the game day's name and its civil time.
@@ -126,15 +127,20 @@ impl Schedule {
         format!("{} {}", self.name, slot.civil_text())
     }
 
+    /// Whether there is a slot at a time of the pattern; it depends on the slot's name only.
+    fn takes_place(&self, civil: DateTime) -> bool {
+        let Some(chance) = self.chance else { return true };
+        let number = random::short("chance", &self.name, &written(civil));
+        f64::from(number) < chance.fraction() * (f64::from(u32::MAX) + 1.0)
+    }
+
     /// Returns the delay of a slot, in whole seconds; it depends on the slot's name only.
     fn delay(&self, civil: DateTime) -> SignedDuration {
         let most = self.jitter.map_or(0, |jitter| jitter.0.as_secs());
         if most == 0 {
             return SignedDuration::ZERO;
         }
-        let hash =
-            digest(&SHA256, format!("firedrill jitter v1 {} {}", self.name, written(civil)).as_bytes());
-        let number = hash.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = random::number("jitter", &self.name, &written(civil));
         SignedDuration::from_secs(i64::try_from(number % (most + 1)).unwrap_or(0))
     }
 }
@@ -142,6 +148,9 @@ impl Schedule {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.pattern, self.zone_name())?;
+        if let Some(chance) = self.chance {
+            write!(f, ", each with a chance of {chance}")?;
+        }
         match self.jitter {
             Some(jitter) => write!(f, ", up to {jitter} later"),
             None => Ok(()),
@@ -168,6 +177,9 @@ impl<C: Iterator<Item = DateTime>> Iterator for Slots<'_, C> {
                 continue;
             }
             self.last = Some(slot.due.timestamp());
+            if !self.schedule.takes_place(civil) {
+                continue;
+            }
             return Some(slot);
         }
     }

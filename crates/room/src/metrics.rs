@@ -152,7 +152,7 @@ fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
         all.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
     let reason = all.add(
         "gameday_last_not_held",
-        "1 if the last start of a game day was not held; the reason is closed, skipped, no-go, promotion, busy, incident, unasked or other",
+        "1 if the last start of a game day was not held; the reason is closed, skipped, no-go, promotion, budget, busy, incident, unasked or other",
         None,
     );
     let held = app.outside.held().map_err(|why| Answer::failed(&std::io::Error::other(why)))?;

@@ -9,7 +9,7 @@ use std::{
 
 use firedrill_gameday::{
     Gameday,
-    record::{Event, Writer},
+    record::{Draw, Event, Writer},
 };
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -52,6 +52,13 @@ pub(super) fn write(record: &mut Writer, event: Event) -> Result<()> {
     written.wrap(format!("the record {} cannot be written", record.path().display()))
 }
 
+/// Returns the draw of a plan for the record; `None` if its attacks were not drawn.
+fn draw_of(plan: &Plan) -> Option<Draw> {
+    let of = plan.drawn.as_ref()?.of;
+    let attacks = plan.attacks.iter().map(|attack| attack.name.clone()).collect();
+    Some(Draw { seed: plan.seed, of, attacks })
+}
+
 /// Returns what a game day claims; `named` names it and its start.
 pub(super) fn of<'a>(named: &'a str, plans: &'a [Plan], reached: &'a Reached) -> OfGameday<'a> {
     OfGameday { named, plans, operator: &reached.operator, authority: reached.identity.authority() }
@@ -62,9 +69,13 @@ impl Held {
     pub(super) fn begin(&self, gameday: &Gameday, which: &Which, record: &mut Writer) -> Result<()> {
         let (by, file) = (self.reached.operator.clone(), gameday.file.display().to_string());
         let (agreed, unasked) = (self.agreed.clone(), self.unasked.clone());
-        write(record, Event::Begun { by, file, agreed, unasked })?;
+        let drawn = self.plans.iter().find_map(draw_of);
+        write(record, Event::Begun { by, file, agreed, unasked, drawn })?;
         let (number, s) = (self.plans.len(), crate::diagnostic::plural(self.plans.len()));
         errln!("{} begins, due {}: {number} scenario{s}", which.words(gameday), local(&which.slot.starts()));
+        if let Some(Draw { seed, of, attacks }) = self.plans.iter().find_map(draw_of) {
+            errln!("drawn by seed {seed}, {} of {of} attacks: {}", attacks.len(), attacks.join(", "));
+        }
         Ok(())
     }
 

@@ -66,9 +66,19 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
                 drill.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let _ = writeln!(out, "     with {}", params.join(", "));
         }
-        let seed =
-            drill.seed.map_or_else(|| "a fresh seed for each run".to_owned(), |seed| format!("seed {seed}"));
+        let seed = match (drill.seed, &gameday.monkey) {
+            (Some(seed), _) => format!("seed {seed}"),
+            (None, Some(_)) => "the seed of the slot".to_owned(),
+            (None, None) => "a fresh seed for each run".to_owned(),
+        };
         plan(&mut out, found, &seed);
+        if let (Some(monkey), Some(plan)) = (&gameday.monkey, &found.plan) {
+            let at_most = monkey.at_most.map(|budget| format!(", at most {budget}")).unwrap_or_default();
+            let (some, of) = (monkey.attacks, plan.attacks.len());
+            let _ = writeln!(out, "     each slot draws {some} of these {of}{at_most}");
+            let _ =
+                writeln!(out, "     `firedrill gameday draw {}` shows the next draw", gameday.file.display());
+        }
         if let (Some(requires), Some(plan)) = (&gameday.requires, &found.plan) {
             let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, held.as_ref(), runs));
         }

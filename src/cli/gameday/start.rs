@@ -1,7 +1,7 @@
 //! `firedrill gameday start`: checks all conditions of a game day, claims its slot, and holds it (`hold.rs`). Nothing is started before all
 //! conditions are met.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use firedrill_gameday::{
     Gameday,
@@ -38,6 +38,7 @@ use crate::{
   firedrill gameday start gamedays/friday.toml --now
   firedrill gameday start gamedays/friday.toml --now --approve approval-bob.json
   firedrill gameday start gamedays/friday.toml --now --incident-unknown
+  firedrill gameday start gamedays/chaos-monkey.toml --now --seed 7     repeats a drill that was drawn
 
 Nothing starts unless the day is open (`not_on`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
 held where it has to (`requires`), no alert of an incident fires (`skip_if`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
@@ -56,6 +57,9 @@ pub(super) struct Args {
     /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
+    /// Draw with this seed, in place of that of the slot: repeats a drill that was drawn (`[monkey]`)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Start although a source of `skip_if` cannot be asked, so that nobody knows whether an incident is running
     #[arg(long)]
     incident_unknown: bool,
@@ -84,6 +88,7 @@ impl NotHeld {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
+    drawable(args, &gameday)?;
     let which = Which::of(&gameday, &args.which, now)?;
     which.in_reach(now)?;
     let (words, slot) = (which.words(&gameday), which.recorded_as());
@@ -105,6 +110,21 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended
 }
 
+/// Refuses options that do not go with a drill that is drawn, or with one that is not.
+fn drawable(args: &Args, gameday: &Gameday) -> Result<()> {
+    let name = &gameday.name;
+    if args.seed.is_some() && gameday.monkey.is_none() {
+        let why = format!("{name} draws no drill, so --seed has no meaning");
+        return Err(Failure::new(why).help("`seed` of a scenario in its file picks the same hosts each time"));
+    }
+    if !args.approve.is_empty() && gameday.monkey.is_some() {
+        let why = format!("{name} draws its drill, and an approval in a file covers a whole scenario");
+        let help = "without --approve the run waits, and `firedrill approve` with its folder approves what was drawn";
+        return Err(Failure::new(why).help(help));
+    }
+    Ok(())
+}
+
 /// Holds the game day, or writes why it is not held.
 fn start(
     (gameday, which): (&Gameday, &Which),
@@ -114,7 +134,8 @@ fn start(
 ) -> Result<Exit> {
     let (words, slot) = (which.words(gameday), which.recorded_as());
     // After the slot was claimed: of two who start the same slot, the one who has it keeps the hosts.
-    let kept = ready.and_then(|held| match held.keep(&words) {
+    let kept = ready.and_then(|held| within_budget(&held.out, gameday, which).map(|()| held));
+    let kept = kept.and_then(|held| match held.keep(&words) {
         Ok(whole) => Ok((held, whole)),
         Err(why) => Err(NotHeld::refused(Reason::Busy, why)),
     });
@@ -172,6 +193,7 @@ fn ready(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resul
     if let Some(why) = gameday.why_closed(&which.slot) {
         return Err(NotHeld::refused(Reason::Closed, why.to_owned()));
     }
+    within_budget(&args.reports.reports, gameday, which)?;
     let agreed = agreed(args, gameday, which, now)
         .map_err(|failure| NotHeld::refused(Reason::NoGo, failure.to_string()))?;
     check(gameday).map_err(|failure| NotHeld {
@@ -185,7 +207,9 @@ fn ready(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resul
         None => fleet,
     };
     let reached = Reached::to_harm(&fleet, &args.identity).map_err(refused)?;
-    let plans = plans(gameday, &reached)?;
+    let seed =
+        gameday.monkey.as_ref().map(|_| args.seed.unwrap_or_else(|| gameday.seed_of(&which.recorded_as())));
+    let plans = plans(gameday, &reached, seed)?;
     if let Some(requires) = &gameday.requires {
         let runs = if args.reports.reports.is_dir() {
             runs(&args.reports.reports).map_err(refused)?
@@ -200,6 +224,7 @@ fn ready(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resul
             }
         }
     }
+    let plans = drawn(gameday, plans)?;
     // After the lab's network was entered.
     let runtime = runtime().map_err(refused)?;
     let words = which.words(gameday);
@@ -260,15 +285,39 @@ fn agreed(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resu
     Err(Failure::new(format!("no go: {}, within {}", go.words(), wanted.expires)))
 }
 
-/// Plans all scenarios before the first is run, so that an error in the last one is found in time.
-fn plans(gameday: &Gameday, reached: &Reached) -> Result<Vec<Plan>, NotHeld> {
+/// Refuses a slot beyond the budget of drills. A start by hand counts, and is refused by no budget: a person decides.
+fn within_budget(reports: &Path, gameday: &Gameday, which: &Which) -> Result<(), NotHeld> {
+    let budget = gameday.monkey.as_ref().and_then(|monkey| monkey.at_most);
+    let Some(budget) = budget.filter(|_| !which.by_hand) else { return Ok(()) };
+    let refused = |why| Err(NotHeld::refused(Reason::Budget, why));
+    let now = Timestamp::now().to_zoned(gameday.schedule.zone().clone());
+    match record::beginnings(reports, &gameday.name, &which.recorded_as()) {
+        Ok(begun) => budget.used_up(&now, &begun).map_or(Ok(()), refused),
+        Err(error) => refused(format!("the drills that count for its budget cannot be listed: {error}")),
+    }
+}
+
+/// Draws the attacks of a game day that does so; any other has its plans as they are. Each plan was made, and so checked, with all attacks.
+fn drawn(gameday: &Gameday, plans: Vec<Plan>) -> Result<Vec<Plan>, NotHeld> {
+    let Some(monkey) = &gameday.monkey else { return Ok(plans) };
+    let draw = |plan| {
+        monkey.draw(&gameday.file, plan).map_err(|why| NotHeld {
+            exit: Exit::Usage,
+            ..NotHeld::refused(Reason::Other, format!("{}; {}", why.message, why.help))
+        })
+    };
+    plans.into_iter().map(draw).collect()
+}
+
+/// Plans all scenarios before the first is run, so that an error in the last one is found in time. `seed` is that of a draw.
+fn plans(gameday: &Gameday, reached: &Reached, seed: Option<u64>) -> Result<Vec<Plan>, NotHeld> {
     let mut plans = Vec::new();
     for drill in &gameday.drills {
         let options = Options {
             scenario: drill.file.clone(),
             fleet: reached.source.clone(),
             params: drill.params.clone(),
-            seed: drill.seed,
+            seed: seed.or(drill.seed),
         };
         let plan = plan::load_as(&options, reached.identity.person()).map_err(|report| {
             errln!("{}", wrong(&report).styled());

@@ -148,3 +148,47 @@ fn a_slot_during_an_incident_is_skipped_and_the_page_says_so() {
         "{page}"
     );
 }
+
+#[test]
+fn a_slot_that_draws_begins_with_what_was_shown_and_the_next_one_is_beyond_the_budget() {
+    let folder = folder();
+    let folder = folder.path();
+    let hosts =
+        (1..4).map(|number| format!("[[host]]\nname = \"app{number}\"\naddress = \"127.9.0.{number}\"\n"));
+    fs::write(folder.join("scenarios/fleet.toml"), format!("schema = 1\n{}", hosts.collect::<String>()))
+        .unwrap();
+    let mut text = "schema = 1\nname = \"ape\"\nhypothesis = \"It goes on.\"\n[targets.one]\nwhere = { name = [\"app1\", \"app2\", \"app3\"] }\n\
+                    pick = 1\n[probes.p]\nhttp.url = \"http://127.9.0.9/\"\nrate = 50\n[objectives.o]\nprobe = \"p\"\ngood = \"50%\"\n"
+        .to_owned();
+    for name in ["stop", "stop again", "stop once more"] {
+        text += &format!(
+            "[[attack]]\nname = \"{name}\"\non = \"one\"\nhold = \"1m\"\nfault.service-stop = {{ service = \"shop\" }}\n"
+        );
+    }
+    fs::write(folder.join("scenarios/ape.toml"), text).unwrap();
+    // Slots of this minute and of the next.
+    let first = slot_of_now();
+    let second = slot(Timestamp::now() + Duration::from_secs(60));
+    let file = folder.join("gamedays/ape.toml");
+    let rest = "fleet = \"scenarios/fleet.toml\"\nschedule = { cron = \"* * * * *\", zone = \"UTC\" }\n\
+                [monkey]\nscenario = \"scenarios/ape.toml\"\nat_most = \"1 a month\"\n";
+    fs::write(&file, format!("schema = 1\nname = \"ape\"\n{rest}")).unwrap();
+    fs::File::open(&file).unwrap().set_modified(SystemTime::now() - Duration::from_secs(86_400)).unwrap();
+    let shown = firedrill(folder, &["gameday", "draw", "gamedays/ape.toml", "--slot", &first, "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    looked(folder, Timestamp::now());
+    let _room = starts(folder);
+    let begun: serde_json::Value =
+        serde_json::from_str(record(folder, "ape", &first).lines().next().unwrap()).unwrap();
+    assert_eq!(begun["event"], "begun", "{begun}");
+    assert_eq!((&begun["drawn"]["seed"], &begun["drawn"]["of"]), (&shown["seed"], &shown["of"]));
+    assert_eq!(begun["drawn"]["attacks"][0], shown["attacks"][0]["name"]);
+    // The next minute may be a minute away, which is as long as a record is waited for.
+    let path = folder.join("reports/.gamedays/ape").join(&second);
+    let _there = soon(|| path.exists());
+    let beyond = record(folder, "ape", &second);
+    let months = |slot: &str| slot[..7].to_owned();
+    if months(&first) == months(&second) {
+        assert!(beyond.contains("\"reason\":\"budget\"") && beyond.contains(&first), "{beyond}");
+    }
+}

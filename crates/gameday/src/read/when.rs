@@ -1,7 +1,7 @@
 //! Checks the schedule of a game day: its pattern, its zone and its delay.
 
 use firedrill_plan::diagnostic::{Problem, nearest};
-use firedrill_wire::Span;
+use firedrill_wire::{Share, Span};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::Reader;
@@ -16,6 +16,8 @@ use crate::{
 
 /// Maximum delay.
 const JITTER_MOST: Span = Span::secs(12 * 3600);
+/// Minimum chance: with a smaller one, the search for the next slot would take long.
+const CHANCE_LEAST: Share = Share::per_cent(1);
 /// Number of slots that are checked for delays that reach into the next slot, and for `not_on`.
 const LOOKED_AT: usize = 200;
 
@@ -28,8 +30,20 @@ impl Reader<'_> {
             let message = format!("a delay of up to {jitter} is longer than half a day");
             self.wrong(&["schedule", "jitter"], message, "too long", "at most \"12h\"");
         }
+        self.chance(&own);
         let name = self.file().name.clone();
-        Some(Schedule { name, pattern: pattern?, zone: zone?, jitter: own.jitter })
+        Some(Schedule { name, pattern: pattern?, zone: zone?, jitter: own.jitter, chance: own.chance })
+    }
+
+    fn chance(&mut self, own: &ScheduleFile) {
+        let Some(chance) = own.chance else { return };
+        if chance < CHANCE_LEAST {
+            let message = format!("a chance of {chance} is next to none");
+            self.wrong(&["schedule", "chance"], message, "too small", format!("at least \"{CHANCE_LEAST}\""));
+        } else if own.once.is_some() {
+            let message = "`chance` has no meaning beside `once`";
+            self.wrong(&["schedule", "chance"], message, "only with `cron` or `every`", "remove it");
+        }
     }
 
     fn zone(&mut self, name: &str) -> Option<TimeZone> {

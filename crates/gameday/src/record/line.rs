@@ -34,6 +34,9 @@ pub enum Event {
         /// incident was running.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unasked: Vec<String>,
+        /// The draw of its attacks, if they were drawn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drawn: Option<Draw>,
     },
     /// A run of one of its scenarios has begun. A scenario that is tried again has several.
     RunBegun {
@@ -80,6 +83,17 @@ pub enum Event {
     },
 }
 
+/// The draw of a drill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// The seed, which repeats it.
+    pub seed: u64,
+    /// Number of attacks that could be drawn.
+    pub of: usize,
+    /// The names of the attacks that were drawn.
+    pub attacks: Vec<String>,
+}
+
 /// The kind of a reason for which a slot was not held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -92,6 +106,8 @@ pub enum Reason {
     NoGo,
     /// A scenario has not held where it has to.
     Promotion,
+    /// The budget of drills is used up (`at_most`).
+    Budget,
     /// Another run uses the same hosts.
     Busy,
     /// An alert of an incident fires.
@@ -113,6 +129,7 @@ impl Reason {
             Self::Skipped => "skipped",
             Self::NoGo => "no-go",
             Self::Promotion => "promotion",
+            Self::Budget => "budget",
             Self::Busy => "busy",
             Self::Incident => "incident",
             Self::Unasked => "unasked",

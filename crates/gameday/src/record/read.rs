@@ -8,11 +8,13 @@ use std::{
 
 use firedrill_files::regular;
 use firedrill_wire::text::{TEXT_MOST, clean};
+use jiff::Timestamp;
 
 use super::{
     FILE, FOLDER, MOST_BYTES, folder,
     line::{Event, Firing, Line, Reason, VERSION},
 };
+use crate::budget::Beginning;
 
 /// The record of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +136,30 @@ pub fn all(reports: &Path, most: usize) -> io::Result<Vec<Record>> {
     Ok(read.take(most).collect())
 }
 
+/// Returns the drills of a game day that began, and those that may have: a program is about to begin one, or the record does not say. `but`
+/// is a start that does not count.
+///
+/// # Errors
+/// The records cannot be listed.
+pub fn beginnings(reports: &Path, gameday: &str, but: &str) -> io::Result<Vec<Beginning>> {
+    let mut all = Vec::new();
+    for (slot, in_it) in names(&reports.join(FOLDER).join(gameday))? {
+        let path = in_it.join(FILE);
+        let Some(record) = read(&path, gameday, &slot).filter(|_| slot != but) else { continue };
+        let at = match record.begun().map(str::parse) {
+            Some(Ok(at)) => at,
+            None if record.touched_nothing() && record.state != State::GoesOn => continue,
+            // The time of the file stands for the one that nobody knows.
+            Some(Err(_)) | None => {
+                let changed = fs::symlink_metadata(&path).and_then(|about| about.modified());
+                changed.ok().and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::MAX)
+            }
+        };
+        all.push(Beginning { slot, at });
+    }
+    Ok(all)
+}
+
 /// Lists the folders in a folder, with their names. There are none if it does not exist.
 fn names(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
@@ -203,8 +229,9 @@ fn cleaned(mut line: Line) -> Line {
     let clean = |text: &mut String| *text = clean(text, TEXT_MOST).into_owned();
     clean(&mut line.at);
     match &mut line.event {
-        Event::Begun { by, file, agreed, unasked } => {
-            [by, file].into_iter().chain(agreed).chain(unasked).for_each(clean);
+        Event::Begun { by, file, agreed, unasked, drawn } => {
+            let attacks = drawn.iter_mut().flat_map(|drawn| &mut drawn.attacks);
+            [by, file].into_iter().chain(agreed).chain(unasked).chain(attacks).for_each(clean);
         }
         Event::RunBegun { name, run, .. } => [name, run].into_iter().for_each(clean),
         Event::ScenarioEnded { why, .. } | Event::Ended { why, .. } => why.iter_mut().for_each(clean),

@@ -18,8 +18,8 @@ fn ended(exit: u8) -> Event {
 
 #[test]
 fn the_word_of_a_reason_is_that_in_records() {
-    use Reason::{Busy, Closed, Incident, NoGo, Other, Promotion, Skipped, Unasked};
-    for reason in [Closed, Skipped, NoGo, Promotion, Busy, Incident, Unasked, Other] {
+    use Reason::{Budget, Busy, Closed, Incident, NoGo, Other, Promotion, Skipped, Unasked};
+    for reason in [Closed, Skipped, NoGo, Promotion, Budget, Busy, Incident, Unasked, Other] {
         assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.word()));
     }
 }
@@ -59,6 +59,7 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
         file: "friday.toml".to_owned(),
         agreed: Vec::new(),
         unasked: Vec::new(),
+        drawn: None,
     };
     writer.write(at("2026-12-04T13:00:00.25Z"), begun).unwrap();
     assert!(!nothing(), "the line of a run may be lost");
@@ -164,8 +165,13 @@ fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
         matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)),
         "somebody holds it"
     );
-    let begun =
-        Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new(), unasked: Vec::new() };
+    let begun = Event::Begun {
+        by: "ann".to_owned(),
+        file: String::new(),
+        agreed: Vec::new(),
+        unasked: Vec::new(),
+        drawn: None,
+    };
     late.write(now, begun).unwrap();
     assert_eq!(state(), State::GoesOn);
     late.write(now, ended(1)).unwrap();
@@ -227,8 +233,13 @@ fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
     assert_eq!(given(), 1);
     let mut record = Writer::claim(home.path(), "friday", "by-hand-20261204T130500.000Z").unwrap();
     assert_eq!(given(), 1, "it has not begun");
-    let begun =
-        Event::Begun { by: "ann".to_owned(), file: String::new(), agreed: Vec::new(), unasked: Vec::new() };
+    let begun = Event::Begun {
+        by: "ann".to_owned(),
+        file: String::new(),
+        agreed: Vec::new(),
+        unasked: Vec::new(),
+        drawn: None,
+    };
     record.write(at("2026-12-04T13:05:00Z"), begun).unwrap();
     assert_eq!(given(), 0, "it was for that start");
     agree(home.path(), ("friday", NOW), ("alice", true), at("2026-12-04T13:06:00Z")).unwrap();
@@ -296,4 +307,44 @@ fn the_reason_and_the_alerts_of_a_slot_that_was_not_held_are_kept_and_earlier_re
         let read = of_slot(home.path(), "friday", SLOT).unwrap().unwrap();
         assert_eq!((read.reason(), read.left_out), (Some(Reason::Other), 0), "{rest}");
     }
+}
+
+#[test]
+fn what_began_counts_and_what_may_have_begun_too() {
+    let home = tempfile::tempdir().unwrap();
+    let claim = |slot: &str| Writer::claim(home.path(), "chaos", slot).unwrap();
+    let counted = |but: &str| {
+        let mut all = beginnings(home.path(), "chaos", but).unwrap();
+        all.sort_by(|one, other| one.slot.cmp(&other.slot));
+        all
+    };
+    assert_eq!(counted(""), [], "there is no folder");
+    let begun = || Event::Begun {
+        by: "room".to_owned(),
+        file: "chaos.toml".to_owned(),
+        agreed: Vec::new(),
+        unasked: Vec::new(),
+        drawn: Some(Draw { seed: 7, of: 3, attacks: vec!["stop".to_owned()] }),
+    };
+    let (early, late) = (at("2026-12-03T10:00:00Z"), at("2026-12-04T10:00:00Z"));
+    claim("2026-12-01T10:00").write(early, Event::not_held(Reason::Budget, "used up".to_owned())).unwrap();
+    claim("2026-12-02T10:00").write(early, Event::Missed { why: "nobody ran".to_owned() }).unwrap();
+    let mut died = claim("2026-12-03T10:00");
+    died.write(early, begun()).unwrap();
+    drop(died);
+    let mut held = claim("by-hand-20261204T100000.000Z");
+    held.write(late, begun()).unwrap();
+    held.write(late, ended(0)).unwrap();
+    let expected = |slot: &str, at| crate::Beginning { slot: slot.to_owned(), at };
+    let both = [expected("2026-12-03T10:00", early), expected("by-hand-20261204T100000.000Z", late)];
+    assert_eq!(counted(""), both);
+    assert_eq!(counted("2026-12-03T10:00"), both[1..]);
+    // Somebody is about to begin, and a line of another version may be a begin.
+    let beginning = claim("2026-12-05T10:00");
+    assert!(counted("").iter().any(|one| one.slot == "2026-12-05T10:00"));
+    drop(beginning);
+    assert_eq!(counted(""), both, "its program ended before it began");
+    let path = folder(home.path(), "chaos", "2026-12-05T10:00").unwrap().join(FILE);
+    fs::write(path, "{\"v\":9,\"event\":\"begun\"}\n").unwrap();
+    assert!(counted("").iter().any(|one| one.slot == "2026-12-05T10:00"));
 }

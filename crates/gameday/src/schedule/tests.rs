@@ -13,6 +13,7 @@ fn cron(pattern: &str, zone_name: &str) -> Schedule {
         pattern: Pattern::Cron(Cron::parse(pattern).unwrap()),
         zone: zone(zone_name, &zones()).unwrap(),
         jitter: None,
+        chance: None,
     }
 }
 
@@ -264,4 +265,61 @@ fn slots_rise_and_each_day_has_its_own_in_all_zones() {
         }
     }
     assert!(changing > 100 && slots > 200_000, "{changing} zones, {slots} slots");
+}
+
+/// Weekdays from 10 to 16: a cron pattern and a delay.
+fn window(chance: Option<Share>, zone_name: &str) -> Schedule {
+    Schedule { jitter: Some(Span::secs(6 * 3600)), chance, ..cron("0 10 * * MON-FRI", zone_name) }
+}
+
+#[test]
+fn a_window_of_a_day_is_kept_all_year_in_every_zone() {
+    for zone in [BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Nuuk"] {
+        let schedule = window(None, zone);
+        let slots = schedule.next(begin(&schedule, "2026-12-01"), 600);
+        let hours: Vec<i8> = slots.iter().map(|slot| slot.starts().hour()).collect();
+        for slot in &slots {
+            let at = slot.starts().datetime();
+            assert!(at.weekday().to_monday_zero_offset() < 5, "{at}");
+            assert!(at >= at.date().at(10, 0, 0, 0) && at <= at.date().at(16, 0, 0, 0), "{at}");
+        }
+        for hour in 10..16 {
+            let count = hours.iter().filter(|one| **one == hour).count();
+            // 100 are expected; five standard deviations are 46.
+            assert!((54..=146).contains(&count), "{count} of 600 in hour {hour} in {zone}");
+        }
+    }
+}
+
+#[test]
+fn a_delay_over_a_change_of_clocks_is_time_that_passes() {
+    // Berlin, 2027-03-28: 02:00 becomes 03:00.
+    let schedule = Schedule { jitter: Some(Span::secs(6 * 3600)), ..cron("0 0 * * SUN", BERLIN) };
+    let slot = schedule.slot("2027-03-28T00:00").unwrap();
+    let passed = slot.starts().timestamp().duration_since(slot.due.timestamp());
+    assert_eq!(passed, slot.delay);
+    assert!(slot.starts().datetime() <= date("2027-03-28").unwrap().at(7, 0, 0, 0));
+}
+
+#[test]
+fn chance_leaves_some_times_without_a_slot_and_nobody_else_has_the_same() {
+    let all = window(None, BERLIN);
+    let from = begin(&all, "2026-12-01");
+    for (per_cent, count) in [(20, 400_u32), (50, 1_000), (100, 2_000)] {
+        let some = window(Some(Share::per_cent(per_cent)), BERLIN);
+        let until = all.next(from, 2_000).last().unwrap().due.timestamp();
+        let slots: Vec<Slot> = some.slots(from).take_while(|slot| slot.due.timestamp() <= until).collect();
+        let there = u32::try_from(slots.len()).unwrap();
+        // Five standard deviations of 2,000 throws are at most 112.
+        assert!(there.abs_diff(count) <= if per_cent == 100 { 0 } else { 112 }, "{there} of {count}");
+        for slot in slots.iter().take(50) {
+            assert_eq!(all.slot(&slot.civil_text()).as_ref(), Some(slot), "the same delay");
+            assert_eq!(some.slot(&slot.civil_text()).as_ref(), Some(slot));
+        }
+    }
+    let some = window(Some(Share::per_cent(20)), BERLIN);
+    let none = all.slots(from).find(|slot| some.slot(&slot.civil_text()).is_none()).unwrap();
+    assert!(some.slots(from).take(50).all(|slot| slot.civil != none.civil));
+    let other = Schedule { name: "other".to_owned(), ..some.clone() };
+    assert_ne!(other.next(from, 50), some.next(from, 50));
 }

@@ -1,0 +1,72 @@
+//! Checks what a game day runs: its scenarios, or the drill that it draws.
+
+use firedrill_plan::diagnostic::Problem;
+
+use super::Reader;
+use crate::{
+    budget::Budget,
+    entry::{ParamValue, ScenarioEntry, Seed},
+    gameday::Drill,
+    monkey::Monkey,
+};
+
+/// A remedy where nothing is named that could be run.
+const EXAMPLE: &str =
+    "scenarios = [\"scenarios/friday.toml\"], or monkey = { scenario = \"scenarios/friday.toml\" }";
+
+impl Reader<'_> {
+    /// Returns the scenarios; that of `[monkey]` is the only one.
+    pub(super) fn drills(&mut self) -> Vec<Drill> {
+        let file = self.file().clone();
+        let has_scenarios = self.item.has(&["scenarios"]);
+        if let Some(monkey) = file.monkey {
+            if has_scenarios {
+                let place = self.item.place_at(&["monkey"], true);
+                let other = self.item.place_at(&["scenarios"], true);
+                let problem = Problem::error("the game day has `scenarios` and `monkey`");
+                let help = "a monkey draws from one scenario; the scenarios that are run as they are belong into another game day";
+                self.sink.push(problem.at(place, "one of them").also(other, "or the other").help(help));
+            }
+            return vec![self.drill(monkey.scenario, monkey.params, None)];
+        }
+        if file.scenarios.is_empty() && !self.item.broken {
+            let label = if has_scenarios { "an empty list" } else { "needs `scenarios` or `monkey`" };
+            self.wrong(&["scenarios"], "a game day without scenarios does nothing", label, EXAMPLE);
+        }
+        let drill = |ScenarioEntry(entry)| {
+            let seed = match entry.seed {
+                Seed::Fresh => None,
+                Seed::Fixed(seed) => Some(seed),
+            };
+            self.drill(entry.file, entry.params, seed)
+        };
+        file.scenarios.into_iter().map(drill).collect()
+    }
+
+    fn drill(
+        &self,
+        file: String,
+        params: impl IntoIterator<Item = (String, ParamValue)>,
+        seed: Option<u64>,
+    ) -> Drill {
+        let params = params.into_iter().map(|(name, value)| (name, value.0)).collect();
+        Drill { file: self.base.join(file), params, seed }
+    }
+
+    /// Returns the rules by which a drill is drawn.
+    pub(super) fn monkey(&mut self) -> Option<Monkey> {
+        let own = self.file().monkey.clone()?;
+        if own.attacks == 0 {
+            let message = "a drill without attacks shows nothing";
+            self.wrong(&["monkey", "attacks"], message, "at least 1", "attacks = 1");
+        }
+        let at_most = own.at_most.as_deref().map(Budget::parse);
+        if at_most == Some(None) {
+            let message = format!("`{}` is no budget", own.at_most.as_deref().unwrap_or_default());
+            let help = "\"1 a day\", \"2 a week\", \"3 a month\"";
+            self.wrong(&["monkey", "at_most"], message, "not a number of drills in a period", help);
+        }
+        let attacks = usize::try_from(own.attacks).unwrap_or(usize::MAX);
+        Some(Monkey { attacks, at_most: at_most.flatten() })
+    }
+}

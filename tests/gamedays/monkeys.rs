@@ -1,0 +1,223 @@
+//! Drills that are drawn: the same for everybody, within their budget, and recorded. No host is touched.
+
+use serde_json::Value;
+
+use super::*;
+
+const MONKEYS: [&str; 4] = ["chaos-monkey", "latency-monkey", "chaos-gorilla", "chaos-kong"];
+
+/// Returns the answer of `gameday draw` about an example.
+fn example(name: &str, more: &[&str]) -> Value {
+    let file = format!("gamedays/{name}.toml");
+    let drawn = firedrill(&[&["gameday", "draw", &file, "--json"], more].concat());
+    assert_eq!(drawn.status.code(), Some(0), "{}", err(&drawn));
+    serde_json::from_slice(&drawn.stdout).unwrap()
+}
+
+/// Returns the hosts of all attacks of a draw.
+fn hosts(draw: &Value) -> BTreeSet<String> {
+    let attacks = draw["attacks"].as_array().unwrap().iter();
+    let all = attacks.flat_map(|attack| attack["injections"].as_array().unwrap());
+    all.map(|one| one["host"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_examples_are_right_and_in_nobodys_way() {
+    let files: Vec<String> = MONKEYS.iter().map(|name| format!("gamedays/{name}.toml")).collect();
+    let words: Vec<&str> = ["check", FRIDAY].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let output = firedrill(&words);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(
+        !err(&output).contains("at the same time") && !err(&output).contains("due again"),
+        "{}",
+        err(&output)
+    );
+    for name in MONKEYS {
+        let text = out(&firedrill(&["gameday", "show", &format!("gamedays/{name}.toml")]));
+        assert!(
+            text.contains("each slot draws 1 of these") && text.contains("the seed of the slot"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn each_monkey_takes_what_it_is_known_for() {
+    let seeds = 0..16;
+    let of = |name: &'static str| {
+        seeds.clone().map(move |seed: u32| example(name, &["--seed", &seed.to_string()])).collect::<Vec<_>>()
+    };
+    let different = |draws: &[Value]| draws.iter().map(hosts).collect::<BTreeSet<_>>();
+    for name in ["chaos-monkey", "latency-monkey"] {
+        let draws = of(name);
+        assert!(draws.iter().all(|draw| hosts(draw).len() == 1), "one host");
+        let attacks: BTreeSet<&str> =
+            draws.iter().map(|draw| draw["attacks"][0]["name"].as_str().unwrap()).collect();
+        assert!(attacks.len() > 1 && different(&draws).len() > 1, "{name}: {attacks:?}");
+    }
+    let zones = different(&of("chaos-gorilla"));
+    assert!(zones.len() > 1 && zones.iter().all(|hosts| hosts.len() == 1), "{zones:?}");
+    let regions = different(&of("chaos-kong"));
+    let fremont = BTreeSet::from(["app3", "app4"].map(str::to_owned));
+    assert!(regions.len() > 1 && regions.contains(&fremont), "a whole region: {regions:?}");
+}
+
+#[test]
+fn a_draw_is_the_same_for_everybody_and_another_for_each_slot() {
+    let list = firedrill(&["gameday", "list", "gamedays/chaos-monkey.toml", "--next", "6", "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let slots: Vec<&str> =
+        list[0]["slots"].as_array().unwrap().iter().map(|slot| slot["civil"].as_str().unwrap()).collect();
+    let draws: Vec<Value> = slots.iter().map(|slot| example("chaos-monkey", &["--slot", slot])).collect();
+    let words = ["gameday", "draw", "gamedays/chaos-monkey.toml", "--slot", slots[0], "--json"];
+    let elsewhere = firedrill_in(Path::new(ROOT), "America/New_York", &words);
+    assert_eq!(serde_json::from_slice::<Value>(&elsewhere.stdout).unwrap(), draws[0]);
+    assert_eq!(example("chaos-monkey", &[]), draws[0], "the next slot");
+    let seeds: BTreeSet<u64> = draws.iter().map(|draw| draw["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds.len(), slots.len());
+    let again = example("chaos-monkey", &["--slot", slots[1], "--seed", &draws[0]["seed"].to_string()]);
+    assert_eq!((&again["attacks"], &again["repeat"]), (&draws[0]["attacks"], &draws[0]["repeat"]));
+    let said = out(&firedrill(&["gameday", "draw", "gamedays/chaos-monkey.toml", "--seed", "7"]));
+    for part in
+        ["draws 1 of 3 attacks", "seed 7", "start gamedays/chaos-monkey.toml --now --seed 7` repeats it"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn what_draws_nothing_says_so() {
+    let friday = firedrill(&["gameday", "draw", FRIDAY]);
+    assert_eq!(friday.status.code(), Some(2));
+    assert!(err(&friday).contains("friday draws nothing"), "{}", err(&friday));
+    let seed = firedrill(&["gameday", "start", FRIDAY, "--now", "--seed", "7"]);
+    assert_eq!(seed.status.code(), Some(2));
+    assert!(err(&seed).contains("--seed has no meaning"), "{}", err(&seed));
+    let file = firedrill(&["gameday", "start", "gamedays/chaos-kong.toml", "--now", "--approve", "bob.json"]);
+    assert_eq!(file.status.code(), Some(2));
+    assert!(err(&file).contains("an approval in a file covers a whole scenario"), "{}", err(&file));
+    assert!(!Path::new(ROOT).join("reports/.gamedays").exists(), "nothing was written");
+}
+
+/// A folder with a game day that draws one of two attacks on hosts where no agent is, and alice's certificate.
+fn folder(rest: &str, schedule: &str) -> tempfile::TempDir {
+    let folder = days(&[]);
+    let home = folder.path();
+    let fleet = fs::read_to_string(home.join("fleet.toml")).unwrap();
+    fs::write(home.join("fleet.toml"), fleet.replace("10.9.0.", "127.9.0.")).unwrap();
+    let text = fs::read_to_string(home.join("app1.toml")).unwrap();
+    let second = "[[attack]]\nname = \"kill\"\non = \"app2\"\nfault.service-kill = { service = \"checkout\" }\nhold = \"10m\"\n";
+    fs::write(home.join("both.toml"), text + second).unwrap();
+    let day = format!(
+        "schema = 1\nname = \"ape\"\nfleet = \"fleet.toml\"\nschedule = {{ {schedule}, zone = \"UTC\" }}\n{rest}\n\
+         [monkey]\nscenario = \"both.toml\"\nat_most = \"1 a day\"\n"
+    );
+    fs::write(home.join("gamedays/ape.toml"), day).unwrap();
+    for words in ["init", "issue person alice --role operator"] {
+        let words: Vec<&str> = ["pki", "--dir", "pki"].into_iter().chain(words.split(' ')).collect();
+        let made = firedrill_in(home, "UTC", &words);
+        assert!(made.status.success(), "{}", err(&made));
+    }
+    folder
+}
+
+/// Starts the game day, and returns the record of that start.
+fn started(home: &Path, words: &[&str]) -> Value {
+    let all = ["gameday", "start", "gamedays/ape.toml", "--pki", "pki", "--as", "alice"];
+    let output = firedrill_in(home, "UTC", &[&all, words].concat());
+    assert_eq!(output.status.code(), Some(4), "no agent is there: {}", err(&output));
+    let held = firedrill_in(home, "UTC", &["gameday", "held", "--json", "--last", "1"]);
+    let held: Value = serde_json::from_slice(&held.stdout).unwrap();
+    held[0].clone()
+}
+
+/// Returns the plan in the log of a record's run, as far as the draw decides it.
+fn plan_of(home: &Path, record: &Value) -> (Value, Value, Value, Value) {
+    let run = record["runs"][0].as_str().unwrap_or_else(|| panic!("no run: {record}"));
+    let log = fs::read_to_string(home.join("reports").join(run).join("events.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let plan = &first["plan"];
+    (plan["seed"].clone(), plan["drawn"].clone(), plan["attacks"].clone(), plan["files"].clone())
+}
+
+#[test]
+fn a_draw_is_recorded_and_repeated_by_its_seed() {
+    let folder = folder("", "cron = \"0 10 * * *\"");
+    let home = folder.path();
+    let first = started(home, &["--now"]);
+    let drawn = &first["lines"][0]["drawn"];
+    assert_eq!(
+        (drawn["of"].as_u64(), drawn["attacks"].as_array().map(Vec::len)),
+        (Some(2), Some(1)),
+        "{first}"
+    );
+    let seed = drawn["seed"].as_u64().unwrap();
+    let plan = plan_of(home, &first);
+    assert_eq!(plan.0.as_u64(), Some(seed));
+    assert_eq!((plan.1["of"].as_u64(), plan.1["gameday"].as_str()), (Some(2), Some("gamedays/ape.toml")));
+    assert_eq!(plan.2[0]["name"], drawn["attacks"][0]);
+    let again = started(home, &["--now", "--seed", &seed.to_string()]);
+    assert_eq!((&again["lines"][0]["drawn"], plan_of(home, &again)), (drawn, plan.clone()));
+    // Another attack is drawn by other seeds, and is another part of the files.
+    let other = (0..40).find(|other: &u32| {
+        let words = ["gameday", "draw", "gamedays/ape.toml", "--json", "--seed", &other.to_string()];
+        let shown: Value = serde_json::from_slice(&firedrill_in(home, "UTC", &words).stdout).unwrap();
+        shown["attacks"][0]["name"] != drawn["attacks"][0]
+    });
+    let other = plan_of(home, &started(home, &["--now", "--seed", &other.unwrap().to_string()]));
+    assert!(other.3.is_string() && other.3 != plan.3, "{other:?}");
+}
+
+#[test]
+fn a_slot_beyond_the_budget_is_not_held() {
+    // Two slots that can be started by hand: one is over for minutes, and one was due just before it.
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let folder = folder("", "cron = \"* * * * *\"");
+    let home = folder.path();
+    let slot = |minutes: i64| {
+        let at = now.checked_sub(jiff::SignedDuration::from_mins(minutes)).unwrap();
+        at.strftime("%Y-%m-%dT%H:%M").to_string()
+    };
+    let first = started(home, &["--slot", &slot(3)]);
+    assert_eq!(first["lines"][0]["event"], "begun", "{first}");
+    let second = started(home, &["--slot", &slot(2)]);
+    // The first began yesterday if midnight came in between.
+    if jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() == now.date() {
+        assert_eq!(second["reason"], "budget", "{second}");
+        let why = format!("the budget of 1 a day is used up by {}", slot(3));
+        assert_eq!((second["why"].as_str(), second["state"].as_str()), (Some(&*why), Some("not-held")));
+        assert_eq!(second["runs"].as_array().map(Vec::len), Some(0));
+    }
+    let by_hand = started(home, &["--now"]);
+    assert_eq!(by_hand["lines"][0]["event"], "begun", "a person decides: {by_hand}");
+}
+
+#[test]
+fn a_promotion_needs_a_run_of_the_whole_scenario() {
+    let folder =
+        folder("requires = { environment = \"staging\", held_within = \"14d\" }", "cron = \"0 10 * * *\"");
+    let home = folder.path();
+    let fleet = FleetSource::File(home.join("fleet.toml"));
+    let whole = inspect(&home.join("both.toml"), Some(&fleet), &[], Some(1)).plan.unwrap();
+    let part = whole.clone().draw(1, "gamedays/ape.toml".to_owned());
+    let ran = |name: &str, of: &Plan| {
+        Drill::users(0).write(&home.join("reports").join(name), RUN, |plan, wall| {
+            *wall = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+            plan.name.clone_from(&of.name);
+            plan.files.clone_from(&of.files);
+            plan.environment = Some("staging".to_owned());
+        });
+    };
+    let refused = started(home, &["--now"]);
+    assert_eq!(refused["reason"], "promotion", "{refused}");
+    ran("part", &part);
+    let refused = started(home, &["--now"]);
+    assert_eq!(refused["reason"], "promotion", "{refused}");
+    assert!(
+        refused["why"].as_str().unwrap().ends_with("or only some of its attacks were drawn"),
+        "{refused}"
+    );
+    ran("whole", &whole);
+    let begun = started(home, &["--now"]);
+    assert_eq!(begun["lines"][0]["event"], "begun", "{begun}");
+}
