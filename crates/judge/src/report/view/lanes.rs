@@ -34,7 +34,7 @@ pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
         Lane { name: "times", items: times(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
-        Lane { name: "events", items: events(names, input.log) },
+        Lane { name: "events", items: events(names, input.log, end_us) },
     ];
     if all.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
@@ -169,13 +169,24 @@ fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
 }
 
 /// Returns moments at which somebody intervened, or at which something was not seen.
-fn events(names: &Names, log: &Log) -> Vec<Item> {
-    // From the end on: each lost link finds the time at which it was back.
+fn events(names: &Names, log: &Log, end_us: i64) -> Vec<Item> {
+    // From the end on: each lost link finds the time at which it was back, and each pause its end.
     let mut back: HashMap<&str, i64> = HashMap::new();
+    let mut goes_on_us = end_us;
     let mut all: Vec<Item> = Vec::new();
     for record in log.records.iter().rev() {
-        if let Event::LinkBack { host, .. } = &record.event {
-            back.insert(host, record.at_us);
+        match &record.event {
+            Event::LinkBack { host, .. } => _ = back.insert(host, record.at_us),
+            Event::Paused { by, .. } => {
+                let item = moment(record.at_us, format!("paused by {by}"), "plain");
+                all.push(Item { until_us: goes_on_us, ..item });
+                goes_on_us = record.at_us;
+            }
+            Event::Resumed { .. }
+            | Event::Phase { .. }
+            | Event::AttackEnded { .. }
+            | Event::RunEnded { .. } => goes_on_us = record.at_us,
+            _ => {}
         }
         all.extend(event(names, &back, record));
     }
@@ -217,5 +228,37 @@ fn moment(at_us: i64, text: String, class: &'static str) -> Item {
         label: text,
         class,
         ..Item::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Drill, HOLD, RECOVERY, S};
+
+    #[test]
+    fn a_pause_is_a_bar_until_the_run_goes_on() {
+        let mut drill = Drill::good();
+        let paused = |by: &str| Event::Paused {
+            attack: 1,
+            by: by.to_owned(),
+            until_us: 900 * S,
+            until: "2026-11-27T14:32:10Z".to_owned(),
+        };
+        let after = Drill::start(0) + HOLD + RECOVERY + 4;
+        let resumed = Event::Resumed { attack: 1, by: "carol".to_owned() };
+        drill.extra = vec![(after, paused("bob")), (after + 2, paused("ann")), (after + 3, resumed)];
+        let log = Log::of(&drill.records());
+        let bars = |log: &Log, end_us: i64| {
+            let all = events(&Input::new(log).drawn.names, log, end_us).into_iter();
+            let all = all.filter(|item| item.label.starts_with("paused by "));
+            all.map(|item| (item.label, item.from_us / S, item.until_us / S)).collect::<Vec<_>>()
+        };
+        let bob = ("paused by bob".to_owned(), after, after + 2);
+        assert_eq!(bars(&log, 0), [bob.clone(), ("paused by ann".to_owned(), after + 2, after + 3)]);
+        let so_far: Vec<Record> =
+            drill.records().into_iter().filter(|record| record.at_us <= (after + 2) * S).collect();
+        let so_far = bars(&Log::of(&so_far), (after + 9) * S);
+        assert_eq!(so_far, [bob, ("paused by ann".to_owned(), after + 2, after + 9)]);
     }
 }
