@@ -75,7 +75,12 @@ async function watch(page, live, report) {
   await appendFile(live.log, `${live.rest.slice(0, undone).join('\n')}\n`);
   await page.waitForFunction((old) => document.getElementById('live').innerText !== old, before);
   if (!(await page.isVisible('.halt button'))) report('the halt closes while somebody reads it');
-  await appendFile(live.log, `${live.rest.slice(undone).join('\n')}\n`);
+  // The form that skips an attack names the one that is next, also once the page's own has begun.
+  const armed = live.rest.findIndex((line) => line.includes('"event":"armed","attack":1')) + 1;
+  await appendFile(live.log, `${live.rest.slice(undone, armed).join('\n')}\n`);
+  await page.waitForFunction(() => document.getElementById('skip').value === '3')
+    .catch(() => report('the form to skip an attack names one that has begun'));
+  await appendFile(live.log, `${live.rest.slice(armed).join('\n')}\n`);
   live.release();
   await page.waitForFunction(() => document.getElementById('news').textContent.startsWith('The run is over.'));
   if ((await page.inputValue('textarea')) !== 'half a note') report('the end of the run throws a note away');
@@ -169,7 +174,7 @@ async function main([firedrill, reports, pictures]) {
         await other.page.goto(link);
         await Promise.all([other.page.waitForURL(`${room.origin}/`), other.page.click('button')]);
         await other.page.goto(`/runs/${run}`);
-        if (await other.page.locator('textarea, .halt').count()) report('a viewer is shown what takes an operator');
+        if (await other.page.locator('textarea, .halt, #skip').count()) report('a viewer is shown what takes an operator');
         await other.page.goto(`/runs/${run}/report`);
         const reach = await other.page.evaluate(() => fetch('/people').then(() => 'reached', () => 'not reached'));
         if (reach !== 'not reached') report('the script of a report reaches the control room');

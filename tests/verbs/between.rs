@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::Path,
     process::Output,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Bench, assert_ends, end, labs, scenario, wait},
+    bench::{Bench, assert_ends, end, labs, on_a_terminal, scenario, wait},
     output::said,
     runs::run_folders,
 };
@@ -141,4 +142,31 @@ fn a_pause_ends_a_baseline_and_a_halt_ends_a_pause() {
     bench.assert_untouched();
     let late = tell(&bench, &["skip"], &run);
     assert_eq!(late.status.code(), Some(3), "{}", said(&late));
+}
+
+#[test]
+fn a_skip_ends_the_wait_for_approvals() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("unapproved");
+    bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 2, expires = \"1m\" }"));
+    let (mut window, mut child) = on_a_terminal(&mut bench.on(&["run", "scenario.toml"]));
+    let mut shown = String::new();
+    let mut some = [0; 4096];
+    while !shown.contains("needs 2 more within 1m") {
+        let read = window.read(&mut some).unwrap_or(0);
+        assert!(read > 0, "nobody is asked: {shown}");
+        shown += &String::from_utf8_lossy(&some[..read]);
+    }
+    let run = run_folders(&bench.reports()).remove(0);
+    // A pause comes after the approval, for which people are waited for as long as the scenario says.
+    assert_ends(&tell(&bench, &["pause"], &run), 0, "it pauses before attack 1");
+    assert_ends(&tell(&bench, &["skip"], &run), 0, "it skips attack 1, \"stop 1\"");
+    // The terminal's other side has to be read, or the run waits for it.
+    while window.read(&mut some).unwrap_or(0) > 0 {}
+    assert_eq!(wait(&mut child).code(), Some(3));
+    let card = bench.card();
+    assert_eq!(card["attacks"][0]["course"], serde_json::json!({ "not-run": "skipped by ann" }));
+    bench.assert_untouched();
 }
