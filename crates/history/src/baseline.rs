@@ -71,7 +71,7 @@ pub struct Results {
     pub firedrill: Option<String>,
     /// The plan's digest, as in reports.
     pub plan: Option<String>,
-    /// The digest of the plan without its seed and its file's path; see [`crate::Entry::same`].
+    /// The digest of the plan without its seed and the paths of files; see [`crate::Entry::same`].
     #[serde(default)]
     pub same: Option<String>,
     /// The run's verdict.

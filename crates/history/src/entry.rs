@@ -55,7 +55,7 @@ pub struct Entry {
     pub violated: Vec<String>,
     /// The plan's digest, as in reports.
     pub plan: Option<String>,
-    /// The digest of what is equal in runs of an unchanged plan: the plan without its seed and its file's path, which
+    /// The digest of what is equal in runs of an unchanged plan: the plan without its seed and the paths of files, which
     /// differ between runs in which nothing else changed.
     pub same: Option<String>,
     /// The digest of the scenario's files before parameters and fleet ([`Plan::files`]); older logs do not have it.

@@ -40,7 +40,7 @@ use crate::{
   firedrill gameday start gamedays/friday.toml --now --incident-unknown
   firedrill gameday start gamedays/chaos-monkey.toml --now --seed 7     repeats a drill that was drawn
 
-Nothing starts unless the day is open (`not_on`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
+Nothing starts unless the day is open (`not_on`), the budget of drawn drills has room (`at_most`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
 held where it has to (`requires`), no alert of an incident fires (`skip_if`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
 starts slots at their time. A scenario that a person stops, or that leaves something behind, is the last.
 
