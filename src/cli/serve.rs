@@ -7,7 +7,9 @@ mod outside;
 mod programs;
 mod schedule;
 mod server;
+mod state;
 mod tellers;
+mod token;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -17,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[cfg(feature = "lab")]
 pub(super) use self::programs::Programs;
 pub(super) use self::server::{Server, Settings};
-use self::tellers::Tellers;
+use self::{state::StateArgs, tellers::Tellers, token::TokenArgs};
 use super::{
     args::IdentityArgs,
     ask::runtime,
@@ -41,6 +43,7 @@ pub(super) const LAST: Duration = Duration::from_secs(1);
   firedrill serve --reports /srv/reports --state /var/lib/firedrill-room
   firedrill serve --no-link --behind-tls https://drills.example
   firedrill serve link --as bob --role operator
+  firedrill serve token new ci --role viewer --expires 30d
   firedrill serve --start-gamedays --as room
   firedrill serve --metrics 127.0.0.1:9788
   firedrill serve --notify channels.toml
@@ -87,17 +90,12 @@ pub(super) struct Args {
     no_link: bool,
 }
 
-#[derive(Debug, clap::Args)]
-struct StateArgs {
-    /// The folder of the state: sessions, links, the audit log
-    #[arg(long, value_name = "DIR", default_value = "room")]
-    state: PathBuf,
-}
-
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Make a login link for a person, in the state of a server that runs or is stopped
     Link(LinkArgs),
+    /// Make, list and revoke tokens for programs that use the API
+    Token(TokenArgs),
 }
 
 /// Options of `serve link`.
@@ -120,10 +118,15 @@ struct LinkArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    if let Some(Verb::Link(args)) = &args.verb {
-        let name = person(&args.name)?;
-        outln!("{}", login_link(&args.state.state, (&name, args.role), &login_name().unwrap_or_default())?);
-        return Ok(Exit::Held);
+    match &args.verb {
+        Some(Verb::Link(args)) => {
+            let name = person(&args.name)?;
+            let by = login_name().unwrap_or_default();
+            outln!("{}", login_link(&args.state.state, (&name, args.role), &by)?);
+            return Ok(Exit::Held);
+        }
+        Some(Verb::Token(args)) => return token::run(args),
+        None => {}
     }
     if args.behind_tls.is_none() && !args.listen.ip().is_loopback() {
         return Err(Failure::new(format!(

@@ -4,6 +4,7 @@
 
 #[path = "../common/alerts.rs"]
 mod alerts;
+mod api;
 mod gamedays;
 mod logins;
 mod metrics;

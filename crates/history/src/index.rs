@@ -134,6 +134,14 @@ impl History {
         self.attempt(|store| Ok(store.select(filter)?))
     }
 
+    /// Returns the run of a folder.
+    ///
+    /// # Errors
+    /// The index cannot be used although it is not damaged.
+    pub fn run(&mut self, folder: &str) -> Result<Option<Entry>, HistoryError> {
+        self.attempt(|store| Ok(store.one(folder)?))
+    }
+
     /// Returns the number of all folders, and that of damaged ones.
     ///
     /// # Errors

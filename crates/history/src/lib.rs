@@ -34,7 +34,7 @@ pub use finding::{Finding, State};
 pub use gate::{Gate, Kind, Reason, gate};
 pub use index::{Findings, History, Refreshed};
 pub use page::address;
-pub use time::minute;
+pub use time::{minute, moment};
 pub use times::Times;
 pub use trend::{Flaky, Scenario, flaky, once_each, scenarios};
 pub use usual::ENOUGH;

@@ -13,8 +13,9 @@ pub(crate) fn seconds(time: &str) -> i64 {
     parsed(time).unwrap_or(0)
 }
 
-/// Returns a time as text.
-pub(crate) fn moment(at_s: i64) -> String {
+/// Returns a time as RFC 3339, UTC.
+#[must_use]
+pub fn moment(at_s: i64) -> String {
     // 9999-12-31T23:59:59Z: later times cannot be written.
     const LAST: u64 = 253_402_300_799;
     let since = Duration::from_secs(u64::try_from(at_s).unwrap_or(0).min(LAST));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::{
+    actor::Actor,
     audit::{Audit, Deed},
     live::{courses::Courses, feed::Feeds, places::Places},
     newest::Newest,
     options::Options,
     outside::Outside,
     runs::Runs,
-    store::{Session, Store},
+    store::Store,
     web::tries::Tries,
 };
 
@@ -43,9 +44,9 @@ impl App {
         })
     }
 
-    /// Returns a session's deed.
-    pub(crate) fn deed(of: &Session, what: &'static str, on: &str, outcome: &str) -> Deed {
-        let via = format!("session {}", of.id);
-        Deed { by: of.name.clone(), via, what, on: on.to_owned(), outcome: outcome.to_owned() }
+    /// Returns what somebody did.
+    pub(crate) fn deed(of: impl Into<Actor>, what: &'static str, on: &str, outcome: &str) -> Deed {
+        let Actor { by, via, .. } = of.into();
+        Deed { by, via, what, on: on.to_owned(), outcome: outcome.to_owned() }
     }
 }

@@ -75,6 +75,29 @@ pub enum RoomError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// A token cannot have that role.
+    #[error(
+        "a token cannot be an admin, because a program with it could let others in; make it for a viewer or an operator"
+    )]
+    TokenRole,
+    /// A token cannot last that long.
+    #[error("a token lasts from 1 minute to {most_days} days; name such a time")]
+    TokenTime {
+        /// The longest time.
+        most_days: u64,
+    },
+    /// Another token has the name.
+    #[error("there is a token {name} already; revoke it, or choose another name")]
+    TokenTaken {
+        /// The name.
+        name: String,
+    },
+    /// No token has the name.
+    #[error("there is no token {name} here; `firedrill serve token list` shows all")]
+    NoToken {
+        /// The name.
+        name: String,
+    },
     /// A name is none of a person.
     #[error("`{0}` is no name: 1 to 64 letters, digits, blanks, and `.`, `-`, `_`, `@`")]
     Name(String),

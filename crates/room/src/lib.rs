@@ -3,6 +3,8 @@
 //! It shows runs, stores notes and decisions about slots, and tells runs to halt, to pause and to skip an attack. It starts no run, contacts no host, and takes every verdict from `judge`. All its state is in one
 //! folder. The caller implements [`Outside`] for what this crate cannot do.
 
+mod actor;
+mod api;
 mod app;
 mod audit;
 mod clock;
@@ -23,6 +25,7 @@ mod store;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tokens;
 mod web;
 
 pub use audit::{Checked, Head, check};
@@ -33,3 +36,4 @@ pub use outside::{
 };
 pub use role::{Role, person};
 pub use room::{Room, login_link};
+pub use tokens::{NewToken, TokenRow, make_token, revoke_token, tokens};

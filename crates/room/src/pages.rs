@@ -19,3 +19,4 @@ pub(crate) mod runs;
 pub(crate) mod state;
 pub(crate) mod steer;
 pub(crate) mod stream;
+pub(crate) mod tokens;

@@ -17,12 +17,9 @@ use crate::{
     role::Role,
     routes::router,
     runs::Runs,
-    state::{self, State},
+    state::{self, ORIGIN, State},
     web::{accept::accept, tries::Tries, who::SLOW},
 };
-
-/// The setting that has the origin of the pages.
-const ORIGIN: &str = "origin";
 
 /// A control room that listens.
 pub struct Room {
@@ -129,15 +126,7 @@ fn started(audit: &Audit, address: &SocketAddr, metrics: Option<&SocketAddr>) ->
         outcome: format!("firedrill {} listens on {address}{metrics}", env!("CARGO_PKG_VERSION")),
         ..Deed::default()
     };
-    written(audit, &deed)
-}
-
-fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
-    audit.write(deed).map_err(|source| RoomError::Io {
-        doing: "write",
-        path: audit.path().to_owned(),
-        source,
-    })
+    state::written(audit, &deed)
 }
 
 /// Makes a login link for a person, in the state of a control room that runs or ran, and returns its address. `by` is the user of this
@@ -146,11 +135,10 @@ fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
 /// # Errors
 /// The state cannot be used, or no control room ever had it.
 pub fn login_link(folder: &Path, (name, role): (&str, Role), by: &str) -> Result<String, RoomError> {
-    let State { store, audit } = State::open(folder)?;
-    let origin = store.setting(ORIGIN)?.ok_or_else(|| RoomError::NoOrigin { path: folder.to_owned() })?;
+    let (State { store, audit }, origin) = State::used(folder)?;
     let (via, on, outcome) =
         ("command line".to_owned(), name.to_owned(), format!("made, as {}", role.word()));
-    written(&audit, &Deed { by: by.to_owned(), via, what: "link", on, outcome })?;
+    state::written(&audit, &Deed { by: by.to_owned(), via, what: "link", on, outcome })?;
     let secret = store.make_link((name, role), by, now_s())?;
     Ok(format!("{origin}/login?link={secret}"))
 }

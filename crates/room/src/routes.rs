@@ -10,10 +10,11 @@ use axum::{
 };
 
 use crate::{
+    api::table,
     app::App,
     pages::{
         assets, audit, calendar, decide, findings, halt, history, home, login, messages, note, people,
-        report, run, runs, steer, stream,
+        report, run, runs, steer, stream, tokens,
     },
     web::guard::guard,
 };
@@ -46,6 +47,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/audit", get(audit::audit))
         .route("/login", get(login::ask).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/people/tokens", post(tokens::make))
+        .route("/people/tokens/revoke", post(tokens::revoke))
+        .merge(table::router())
         .route("/{file}", get(assets::asset))
         .fallback(assets::nothing)
         .method_not_allowed_fallback(assets::otherwise)

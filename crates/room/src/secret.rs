@@ -1,4 +1,4 @@
-//! Random secrets of links and sessions. Only their digests are stored.
+//! Random secrets of links, sessions and tokens. Only their digests are stored.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use firedrill_files::text::hex;
@@ -22,4 +22,50 @@ pub(crate) fn fresh() -> Result<String, RoomError> {
 /// Returns the SHA-256 of bytes, in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
+}
+
+/// The beginning of each token, by which programs that look for secrets in files find it.
+const BEGIN: &str = "fdr_";
+/// Number of characters of a token's checksum.
+const SUM: usize = 6;
+
+/// Returns a new token: `fdr_`, a secret of 256 bits, and a checksum of it.
+///
+/// # Errors
+/// As [`fresh`].
+pub(crate) fn fresh_token() -> Result<String, RoomError> {
+    let secret = fresh()?;
+    Ok(format!("{BEGIN}{secret}{}", sum(&secret)))
+}
+
+/// Whether a text has the form and the checksum of a token. One that was cut or mistyped has not.
+pub(crate) fn is_token(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(BEGIN).filter(|rest| rest.is_ascii()) else { return false };
+    let Some((secret, given)) = rest.len().checked_sub(SUM).map(|end| rest.split_at(end)) else {
+        return false;
+    };
+    // No secret is compared: whoever has it can compute its checksum.
+    secret.len() == 43 && given == sum(secret)
+}
+
+fn sum(secret: &str) -> String {
+    let digest = digest(&SHA256, format!("{BEGIN}{secret}").as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..4])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_cut_or_mistyped_is_none() {
+        let token = fresh_token().unwrap();
+        assert!(is_token(&token) && token.len() == 53, "{token}");
+        assert_ne!(token, fresh_token().unwrap());
+        let other = if token.as_bytes()[10] == b'a' { "b" } else { "a" };
+        let mistyped = format!("{}{other}{}", &token[..10], &token[11..]);
+        for bad in ["", "fdr_", "fdr_é", &token[..52], &token[1..], &format!("{token}a"), &mistyped] {
+            assert!(!is_token(bad), "{bad}");
+        }
+    }
 }

@@ -6,7 +6,14 @@ use std::{
     path::Path,
 };
 
-use crate::{audit::Audit, error::RoomError, store::Store};
+use crate::{
+    audit::{Audit, Deed, Head},
+    error::RoomError,
+    store::Store,
+};
+
+/// The setting that has the origin of the pages.
+pub(crate) const ORIGIN: &str = "origin";
 
 /// The file that the server locks.
 const LOCK: &str = "room.lock";
@@ -24,6 +31,17 @@ impl State {
         Self::open_as(folder, rustix::process::geteuid().as_raw())
     }
 
+    /// Opens the state that a control room uses or has used, and returns the origin of its pages.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or no control room ever had it.
+    pub(crate) fn used(folder: &Path) -> Result<(Self, String), RoomError> {
+        let state = Self::open(folder)?;
+        let origin =
+            state.store.setting(ORIGIN)?.ok_or_else(|| RoomError::NoOrigin { path: folder.to_owned() })?;
+        Ok((state, origin))
+    }
+
     /// Opens it as a user.
     fn open_as(folder: &Path, user: u32) -> Result<Self, RoomError> {
         let io = |doing| move |source| RoomError::Io { doing, path: folder.to_owned(), source };
@@ -37,6 +55,15 @@ impl State {
         }
         Ok(Self { store: Store::open(folder)?, audit: Audit::at(folder) })
     }
+}
+
+/// Writes into the audit log what somebody did.
+pub(crate) fn written(audit: &Audit, deed: &Deed) -> Result<Head, RoomError> {
+    audit.write(deed).map_err(|source| RoomError::Io {
+        doing: "write",
+        path: audit.path().to_owned(),
+        source,
+    })
 }
 
 /// Takes the state for one server, until the file is dropped.

@@ -39,7 +39,7 @@ macro_rules! templates {
 }
 templates![
     "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
-    "findings", "history", "calendar", "messages"
+    "findings", "history", "calendar", "messages", "token"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

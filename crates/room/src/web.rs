@@ -3,5 +3,6 @@
 pub(crate) mod accept;
 pub(crate) mod answer;
 pub(crate) mod guard;
+pub(crate) mod problem;
 pub(crate) mod tries;
 pub(crate) mod who;

@@ -9,7 +9,7 @@ use std::{
 
 use firedrill_judge::verdict::Verdict;
 use firedrill_wire::text::{self, Breaks};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
 use super::trouble::Trouble;
 use crate::{
@@ -174,10 +174,14 @@ impl Store {
         let skip = i64::try_from(filter.skip).unwrap_or(i64::MAX);
         let asked = params![filter.scenario, shown, filter.since_s, most, skip];
         let rows = statement.query_map(asked, |row| row.get::<_, String>(0))?;
-        // Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
-        let read =
-            |json: String| -> serde_json::Result<Entry> { text::from_json(json.as_bytes(), Breaks::None) };
-        rows.map(|json| read(json?).map_err(|_| rusqlite::Error::InvalidQuery)).collect()
+        rows.map(|json| entry(&json?)).collect()
+    }
+
+    /// Returns the run of a folder.
+    pub(super) fn one(&self, folder: &str) -> rusqlite::Result<Option<Entry>> {
+        let asked = "SELECT entry FROM runs WHERE folder = ?1";
+        let json = self.0.query_row(asked, [folder], |row| row.get::<_, String>(0)).optional()?;
+        json.map(|json| entry(&json)).transpose()
     }
 
     /// Returns the number of all folders, and that of damaged ones.
@@ -235,4 +239,9 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Reads an entry. Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
+fn entry(json: &str) -> rusqlite::Result<Entry> {
+    text::from_json(json.as_bytes(), Breaks::None).map_err(|_| rusqlite::Error::InvalidQuery)
 }

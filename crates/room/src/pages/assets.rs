@@ -4,18 +4,24 @@ use axum::{
     extract::Path,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 
 use crate::{
     template::{ICON, SCRIPT, STYLES},
-    web::answer::{Answer, typed},
+    web::{
+        answer::{Answer, typed},
+        problem::API,
+    },
 };
+
+/// The next step where an address of the API is wrong.
+const API_HELP: &str = "docs/api.md describes all addresses.";
 
 /// `GET /{file}`
 pub(crate) async fn asset(Path(file): Path<String>) -> Response {
     let known =
         [&*STYLES, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.path.strip_prefix('/') == Some(&*file));
-    let Some(asset) = known else { return nothing().await.into_response() };
+    let Some(asset) = known else { return nothing(Uri::default()).await.into_response() };
     let mut response = typed(asset.kind, asset.text.as_str());
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, keep);
@@ -23,15 +29,15 @@ pub(crate) async fn asset(Path(file): Path<String>) -> Response {
 }
 
 /// Any other address.
-pub(crate) async fn nothing() -> Answer {
+pub(crate) async fn nothing(uri: Uri) -> Answer {
+    if uri.path().starts_with(API) {
+        return Answer::new(StatusCode::NOT_FOUND, "There is no such address in the API.", API_HELP);
+    }
     Answer::new(StatusCode::NOT_FOUND, "There is no such page.", "The start page leads to all pages.")
 }
 
 /// A page that cannot be asked in that way.
-pub(crate) async fn otherwise() -> Answer {
-    Answer::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This cannot be asked in that way.",
-        "The start page leads to all pages.",
-    )
+pub(crate) async fn otherwise(uri: Uri) -> Answer {
+    let help = if uri.path().starts_with(API) { API_HELP } else { "The start page leads to all pages." };
+    Answer::new(StatusCode::METHOD_NOT_ALLOWED, "This cannot be asked in that way.", help)
 }

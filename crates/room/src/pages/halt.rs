@@ -13,11 +13,11 @@ use firedrill_wire::RunId;
 use http::StatusCode;
 
 use crate::{
+    actor::Actor,
     app::App,
     outside::Halted,
     role::Role,
     runs::{LINE_MOST, LOG, find, open_file, read_line},
-    store::Session,
     web::{
         answer::{Answer, see},
         who::{Who, blocking},
@@ -65,12 +65,17 @@ pub(crate) async fn halt(
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
     who.may(&app, Role::Operator, "halt", &name).await?;
-    let run = run_in(&app, &name).await?;
-    let done = Arc::clone(&app);
-    // A task of its own: a client that is gone, or a request that takes too long, does not keep the halt out of the audit log.
-    let done = tokio::spawn(async move { halt_and_record(&done, &who.0, &run).await });
-    let done = done.await.map_err(|error| Answer::failed(&error))??;
+    let done = halt_as(&app, Actor::from(&who.0), &name).await?;
     Ok(see(&format!("/runs/{}?done={done}", address(&name))))
+}
+
+/// Halts the run of a folder. Returns the word for the page ([`super::run::said`]).
+pub(crate) async fn halt_as(app: &Arc<App>, actor: Actor, name: &str) -> Result<String, Answer> {
+    let run = run_in(app, name).await?;
+    let app = Arc::clone(app);
+    // A task of its own: a client that is gone, or a request that takes too long, does not keep the halt out of the audit log.
+    let done = tokio::spawn(async move { halt_and_record(&app, &actor, &run).await });
+    done.await.map_err(|error| Answer::failed(&error))?
 }
 
 /// Returns a halt's outcome for the audit log, and the word for the page ([`super::run::said`]) or the reason why nobody has taken it.
@@ -96,10 +101,10 @@ fn told(halted: &Halted) -> (String, Result<String, String>) {
 }
 
 /// Halts a run and writes the outcome into the audit log. Returns the word for the page.
-async fn halt_and_record(app: &Arc<App>, session: &Session, run: &RunId) -> Result<String, Answer> {
-    let by = format!("{} in the control room", session.name);
+async fn halt_and_record(app: &Arc<App>, actor: &Actor, run: &RunId) -> Result<String, Answer> {
+    let by = format!("{} in the control room", actor.name);
     let (outcome, done) = told(&app.outside.halt(run, &by).await);
-    let deed = App::deed(session, "halt", run.as_str(), &outcome);
+    let deed = App::deed(actor, "halt", run.as_str(), &outcome);
     let written = blocking(app, move |app| Ok(app.record(&deed)?)).await;
     let done = done.map_err(|why| {
         let help = format!(

@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
+    actor::Actor,
     app::App,
     role::Role,
     runs::{LOG, find, open_file},
@@ -40,36 +41,39 @@ pub(crate) async fn note(
 ) -> Result<Response, Answer> {
     who.may(&app, Role::Operator, "note", &name).await?;
     let Written { text } = fields(form)?;
-    blocking(&app, move |app| {
-        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        if open_file(&folder.join(LOG)).is_err() {
-            return Err(Answer::new(
-                StatusCode::CONFLICT,
-                "This folder has no log of a run.",
-                "Notes belong to runs.",
-            ));
-        }
-        // A link would lead the note into another file.
-        if fs::symlink_metadata(folder.join(notes::FILE)).is_ok_and(|about| !about.is_file()) {
-            let text =
-                format!("{} of this run is no regular file, so the note was not written.", notes::FILE);
-            return Err(Answer::new(StatusCode::CONFLICT, text, "See to it on the server."));
-        }
-        let line = notes::line_of(&text).map_err(|unfit| {
-            let help = "Go back, and change it; a long one can be several notes, or a link.";
-            Answer::new(
-                StatusCode::BAD_REQUEST,
-                format!("{}, so it was not written.", format::capital(&unfit.to_string())),
-                help,
-            )
-        })?;
-        let written = notes::add(&folder, &Note::new(SystemTime::now(), &who.0.name, &line));
-        let outcome =
-            written.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "written".to_owned());
-        let recorded = app.record(&App::deed(&who.0, "note", &name, &outcome));
-        written?;
-        recorded?;
-        Ok(see(&format!("/runs/{}?done=note", address(&name))))
-    })
-    .await
+    let actor = Actor::from(&who.0);
+    let done = format!("/runs/{}?done=note", address(&name));
+    blocking(&app, move |app| write(app, &actor, &name, &text)).await?;
+    Ok(see(&done))
+}
+
+/// Writes a note about the run of a folder.
+pub(crate) fn write(app: &App, actor: &Actor, name: &str, text: &str) -> Result<(), Answer> {
+    let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
+    if open_file(&folder.join(LOG)).is_err() {
+        return Err(Answer::new(
+            StatusCode::CONFLICT,
+            "This folder has no log of a run.",
+            "Notes belong to runs.",
+        ));
+    }
+    // A link would lead the note into another file.
+    if fs::symlink_metadata(folder.join(notes::FILE)).is_ok_and(|about| !about.is_file()) {
+        let text = format!("{} of this run is no regular file, so the note was not written.", notes::FILE);
+        return Err(Answer::new(StatusCode::CONFLICT, text, "See to it on the server."));
+    }
+    let line = notes::line_of(text).map_err(|unfit| {
+        let help = "Go back, and change it; a long one can be several notes, or a link.";
+        Answer::new(
+            StatusCode::BAD_REQUEST,
+            format!("{}, so it was not written.", format::capital(&unfit.to_string())),
+            help,
+        )
+    })?;
+    let written = notes::add(&folder, &Note::new(SystemTime::now(), &actor.name, &line));
+    let outcome = written.as_ref().map_or_else(|error| format!("failed: {error}"), |()| "written".to_owned());
+    let recorded = app.record(&App::deed(actor, "note", name, &outcome));
+    written?;
+    recorded?;
+    Ok(())
 }

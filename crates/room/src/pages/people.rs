@@ -18,6 +18,7 @@ use crate::{
     role::{Role, person},
     store::Session,
     template::value,
+    tokens::rows as rows_of_tokens,
     web::{
         answer::{Answer, page, see},
         who::{Who, blocking, fields},
@@ -67,7 +68,9 @@ pub(crate) async fn people(State(app): State<Arc<App>>, Who(session): Who) -> Re
             .collect();
         let is_admin = session.role == Role::Admin;
         let roles = Role::ALL.map(Role::word);
-        let values = context! { rows => value(&rows), is_admin, roles => value(&roles) };
+        let tokens = if is_admin { rows_of_tokens(&app.store)? } else { Vec::new() };
+        let values =
+            context! { rows => value(&rows), is_admin, roles => value(&roles), tokens => value(&tokens) };
         page("people", ("People", "people"), Some(&session), values)
     })
     .await

@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::RoomError;
 
 /// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE links (
         hash TEXT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -27,7 +28,20 @@ const STEPS: [&str; 1] = ["
         seen_s INTEGER NOT NULL
     );
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE tokens (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        made_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL,
+        used_s INTEGER
+    );
+",
+];
 
 /// Brings a database to this version, each step as a whole or not at all.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RoomError> {

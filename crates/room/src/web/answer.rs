@@ -31,7 +31,7 @@ impl Answer {
         Self::new(
             StatusCode::NOT_FOUND,
             format!("There is no run {name} here."),
-            "All runs are on the page Runs.",
+            "All runs are on the page Runs, and in GET /api/v1/runs.",
         )
     }
 
@@ -47,7 +47,14 @@ impl Answer {
 
 impl From<RoomError> for Answer {
     fn from(error: RoomError) -> Self {
-        Self::failed(&error)
+        match error {
+            RoomError::TokenTaken { .. } => Self::new(
+                StatusCode::CONFLICT,
+                format!("No token was made: {error}."),
+                "Go back, and change it.",
+            ),
+            error => Self::failed(&error),
+        }
     }
 }
 
@@ -74,6 +81,8 @@ impl IntoResponse for Answer {
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // The API answers by it, and not by the page.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -10,7 +10,7 @@ use axum::{
 use http::{Method, StatusCode, header, request::Parts};
 
 use super::answer::{Answer, see};
-use crate::{app::App, clock::now_s, role::Role, store::Session};
+use crate::{actor::Actor, app::App, clock::now_s, role::Role, store::Session};
 
 /// Number of pages that take long and are made at once.
 pub(crate) const SLOW: usize = 16;
@@ -94,17 +94,26 @@ impl Who {
         what: &'static str,
         on: &str,
     ) -> Result<(), Answer> {
-        if self.0.role >= role {
-            return Ok(());
-        }
-        let deed = App::deed(&self.0, what, on, &format!("refused: it takes the role {}", role.word()));
-        let _told = blocking(app, move |app| Ok(app.record(&deed)?)).await;
-        Err(Answer::new(
-            StatusCode::FORBIDDEN,
-            format!("{} may not do that: it takes the role {}.", self.0.name, role.word()),
-            "Ask an admin of this control room for a login link with that role.",
-        ))
+        let help = "Ask an admin of this control room for a login link with that role.";
+        may(app, &Actor::from(&self.0), role, (what, on), help).await
     }
+}
+
+/// Whether somebody may do what takes that role. A refusal is written into the audit log.
+pub(crate) async fn may(
+    app: &Arc<App>,
+    actor: &Actor,
+    role: Role,
+    (what, on): (&'static str, &str),
+    help: &str,
+) -> Result<(), Answer> {
+    if actor.role >= role {
+        return Ok(());
+    }
+    let deed = App::deed(actor, what, on, &format!("refused: it takes the role {}", role.word()));
+    let _told = blocking(app, move |app| Ok(app.record(&deed)?)).await;
+    let text = format!("{} may not do that: it takes the role {}.", actor.name, role.word());
+    Err(Answer::new(StatusCode::FORBIDDEN, text, help))
 }
 
 /// Returns the fields of a form.

@@ -1,0 +1,119 @@
+//! The token of a request: `Authorization: Bearer fdr_…`. Nothing else tells the API who asks: no cookie and no part of an address.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header, request::Parts};
+
+use crate::{
+    app::App,
+    audit::Deed,
+    clock::now_s,
+    secret::is_token,
+    store::Token,
+    web::{accept::From, answer::Answer, who::blocking},
+};
+
+/// Time after which an address with too many wrong tokens asks again, in seconds.
+const RETRY_AFTER_S: u32 = 60;
+/// The next step of whoever has no token that works.
+const HELP: &str = "`firedrill serve token new NAME --role viewer --expires 30d` on the server makes a token; send it as `Authorization: Bearer fdr_…`.";
+
+/// The token that a request has.
+pub(crate) struct Bearer(pub(crate) Token);
+
+/// Returns the token in the header; `None` if there is none, or if there are several headers.
+fn presented(parts: &Parts) -> Option<&str> {
+    let mut all = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Returns the token of a secret. Failures of an address are limited and recorded, as those of logins are.
+fn token(app: &App, secret: &str, from: IpAddr) -> Result<Token, Answer> {
+    let found = if is_token(secret) { app.store.token(secret, now_s())? } else { None };
+    if let Some(token) = found {
+        return Ok(token);
+    }
+    let now = Instant::now();
+    if !app.tries.may(from, now) {
+        let text = "Too many wrong tokens and logins came from this address.";
+        let answer = Answer::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            text,
+            "Wait a minute, and try again with a token that works.",
+        );
+        return Err(Answer { retry_after_s: Some(RETRY_AFTER_S), ..answer });
+    }
+    app.tries.failed(from, now);
+    app.record(&Deed {
+        via: format!("token, from {from}"),
+        what: "login",
+        outcome: "refused: no such token, or it was revoked, or its time is over".to_owned(),
+        ..Deed::default()
+    })?;
+    let text = if is_token(secret) {
+        "This token does not work: it was revoked, its time is over, or it is none of this control room."
+    } else {
+        "This is no whole token: it was cut, or a character is wrong."
+    };
+    Err(Answer::new(StatusCode::UNAUTHORIZED, text, HELP))
+}
+
+impl FromRequestParts<Arc<App>> for Bearer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let Some(secret) = presented(parts).map(str::to_owned) else {
+            let text = "The request has no token; nothing was done.";
+            return Err(Answer::new(StatusCode::UNAUTHORIZED, text, HELP).into_response());
+        };
+        let from = parts.extensions.get::<From>().map(|From(from)| from.ip().to_canonical());
+        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let found = blocking(app, move |app| token(app, &secret, from)).await;
+        found.map(Self).map_err(Answer::into_response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::{
+        role::Role,
+        testing::{Willing, app},
+    };
+
+    #[tokio::test]
+    async fn a_token_that_has_ended_or_was_revoked_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let app = app(home.path(), Arc::new(Willing)).await;
+        let ask = |secret: &str| {
+            let (mut parts, ()) = Request::get("/")
+                .header("authorization", format!("bearer {secret}"))
+                .body(())
+                .unwrap()
+                .into_parts();
+            let app = Arc::clone(&app);
+            async move {
+                let asked = Bearer::from_request_parts(&mut parts, &app).await;
+                asked.map(|token| token.0.name).map_err(|answer| answer.status())
+            }
+        };
+        let make = |name: &str, until_s| {
+            app.store.make_token((name, Role::Operator), "alice", (1, until_s)).unwrap().unwrap()
+        };
+        let (over, good) = (make("over", now_s()), make("good", now_s() + 600));
+        assert_eq!(ask(&over).await, Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(ask(&good).await, Ok("good".to_owned()));
+        app.store.revoke("good").unwrap();
+        assert_eq!(ask(&good).await, Err(StatusCode::UNAUTHORIZED));
+        let audit = std::fs::read_to_string(app.audit.path()).unwrap();
+        assert_eq!(audit.matches("refused: no such token").count(), 2);
+    }
+}

@@ -1,0 +1,33 @@
+//! The part of an address behind `?`. A key that is not known is refused: a filter that is mistyped would show all.
+
+use axum::{
+    extract::{FromRequestParts, Query},
+    response::{IntoResponse as _, Response},
+};
+use http::{StatusCode, request::Parts};
+use schemars::JsonSchema;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::web::answer::Answer;
+
+/// The keys of a request.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+/// No keys.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        let read = Query::<T>::try_from_uri(&parts.uri);
+        read.map(|Query(asked)| Self(asked)).map_err(|rejection| {
+            let text = firedrill_wire::text::cleaned(rejection.body_text(), 400);
+            let text = format!("The part of the address behind `?` was not understood: {text}.");
+            Answer::new(StatusCode::BAD_REQUEST, text, "Change it; docs/api.md has the keys of each address.")
+                .into_response()
+        })
+    }
+}

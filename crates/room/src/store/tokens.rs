@@ -1,0 +1,130 @@
+//! Tokens of programs: each has a name, a role and an end. Only its digest is stored.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::database::Store;
+use crate::{error::RoomError, role::Role, secret};
+
+/// The time of the last use is written when it is this much later than the one that is stored, in seconds.
+const COARSE_S: i64 = 60;
+
+/// A token that was not revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// Its number, which is no secret and is never given again.
+    pub(crate) id: i64,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its role.
+    pub(crate) role: Role,
+    /// The person who made it.
+    pub(crate) made_by: String,
+    /// The time at which it was made, in seconds since 1970.
+    pub(crate) made_s: i64,
+    /// The time at which it ends, in seconds since 1970.
+    pub(crate) until_s: i64,
+    /// The last use, exact to a minute.
+    pub(crate) used_s: Option<i64>,
+}
+
+const FIELDS: &str = "id, name, role, made_by, made_s, until_s, used_s";
+/// The tokens that work at ?1.
+const WORKS: &str = "until_s > ?1 AND made_s <= ?1";
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Option<Token>> {
+    let Ok(role) = row.get::<_, String>(2)?.parse() else { return Ok(None) };
+    let (id, name, made_by) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    let (made_s, until_s, used_s) = (row.get(4)?, row.get(5)?, row.get(6)?);
+    Ok(Some(Token { id, name, role, made_by, made_s, until_s, used_s }))
+}
+
+impl Store {
+    /// Makes a token, and returns its secret; `None` if one that has not ended has the name.
+    pub(crate) fn make_token(
+        &self,
+        (name, role): (&str, Role),
+        by: &str,
+        (now_s, until_s): (i64, i64),
+    ) -> Result<Option<String>, RoomError> {
+        let secret = secret::fresh_token()?;
+        let hash = secret::sha256(secret.as_bytes());
+        let made = self.ask(|on| {
+            on.execute("DELETE FROM tokens WHERE name = ?1 AND until_s <= ?2", params![name, now_s])?;
+            on.execute(
+                "INSERT INTO tokens (hash, name, role, made_by, made_s, until_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (name) DO NOTHING",
+                params![hash, name, role.word(), by, now_s, until_s],
+            )
+        })?;
+        Ok((made > 0).then_some(secret))
+    }
+
+    /// Returns the token of a secret if it works, and notes that it was used.
+    pub(crate) fn token(&self, secret: &str, now_s: i64) -> Result<Option<Token>, RoomError> {
+        let hash = secret::sha256(secret.as_bytes());
+        self.ask(|on| {
+            let sql = format!("SELECT {FIELDS} FROM tokens WHERE {WORKS} AND hash = ?2");
+            let found = on.query_row(&sql, params![now_s, hash], token).optional()?.flatten();
+            if let Some(token) = &found
+                && token.used_s.is_none_or(|used| now_s.abs_diff(used) > COARSE_S.unsigned_abs())
+            {
+                on.execute("UPDATE tokens SET used_s = ?2 WHERE id = ?1", params![token.id, now_s])?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// Returns all tokens in the order of their names, also those that have ended.
+    pub(crate) fn tokens(&self) -> Result<Vec<Token>, RoomError> {
+        self.ask(|on| {
+            let mut all = on.prepare(&format!("SELECT {FIELDS} FROM tokens ORDER BY name"))?;
+            let rows = all.query_map([], token)?;
+            Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+        })
+    }
+
+    /// Revokes the token of a name. Returns whether there was one.
+    pub(crate) fn revoke(&self, name: &str) -> Result<bool, RoomError> {
+        self.ask(|on| Ok(on.execute("DELETE FROM tokens WHERE name = ?1", params![name])? > 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_works_until_its_end_or_until_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let make = |at| store.make_token(("ci", Role::Operator), "alice", (at, at + 100)).unwrap();
+        let secret = make(1_000).unwrap();
+        let at = |now| store.token(&secret, now).unwrap();
+        let token = at(1_099).unwrap();
+        assert_eq!(
+            (token.name.as_str(), token.role, token.made_by.as_str()),
+            ("ci", Role::Operator, "alice")
+        );
+        assert_eq!(store.tokens().unwrap()[0].used_s, Some(1_099));
+        assert!(at(1_100).is_none(), "it has ended");
+        assert!(at(999).is_none(), "the clock was set back");
+        assert_eq!(make(1_099), None, "the name is taken");
+        let next = make(1_100).expect("the one before has ended");
+        assert!(at(1_050).is_none() && store.token(&next, 1_101).unwrap().is_some());
+        assert!(store.revoke("ci").unwrap() && !store.revoke("ci").unwrap());
+        assert_eq!(store.token(&next, 1_101).unwrap(), None);
+        assert_eq!(store.token("fdr_guess", 1_101).unwrap(), None);
+    }
+
+    #[test]
+    fn no_token_is_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let secret = store.make_token(("ci", Role::Viewer), "alice", (1, 2)).unwrap().unwrap();
+        drop(store);
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(43).any(|window| window == &secret.as_bytes()[4..47]));
+        }
+    }
+}

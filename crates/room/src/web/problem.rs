@@ -1,0 +1,52 @@
+//! Errors of the API: `application/problem+json` (RFC 9457).
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::answer::{Answer, typed};
+
+/// The beginning of the API's addresses.
+pub(crate) const API: &str = "/api/";
+/// The type of errors.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// An error: what was tried, what is wrong, and what to do next.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Problem {
+    /// Always `about:blank`: the status tells the kind.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// The request: method and path.
+    tried: String,
+    /// The reason of the failure.
+    detail: String,
+    /// The next step.
+    help: String,
+}
+
+/// Returns an answer of the API: one that tells of an error tells it as a problem.
+pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -> Response {
+    let Some(answer) = response.extensions_mut().remove::<Answer>() else { return response };
+    let problem = Problem {
+        r#type: "about:blank",
+        title: answer.status.canonical_reason().unwrap_or("Error"),
+        status: answer.status.as_u16(),
+        tried: format!("{method} {}", firedrill_wire::text::clean(path, 200)),
+        detail: answer.text,
+        help: answer.help,
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let (kind, _) = typed(PROBLEM, Body::empty()).into_parts();
+    response.headers_mut().extend(kind.headers);
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    if answer.status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    *response.body_mut() = Body::from(body);
+    response
+}

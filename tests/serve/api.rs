@@ -1,0 +1,221 @@
+//! The API over HTTP: tokens, who may do what with them, and the answers.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    RUN, firedrill,
+    output::said,
+    person,
+    room::{Answer, Room},
+    start,
+};
+
+/// Makes a token by the command line.
+fn token(folder: &Path, name: &str, role: &str) -> String {
+    let made = firedrill(folder, &["serve", "token", "new", name, "--role", role, "--expires", "1d"]);
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+/// Asks the API with a token.
+fn get(room: &Room, path: &str, token: &str) -> Answer {
+    room.ask(&format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n"), "")
+}
+
+/// Returns the body of an answer as JSON.
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
+}
+
+/// Checks that an answer is a problem of a status that tells all it has to.
+fn refused(answer: &Answer, status: u16) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = json(answer);
+    assert_eq!(problem["status"], status);
+    for key in ["title", "tried", "detail", "help"] {
+        assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "no {key} in {problem}");
+    }
+    problem["detail"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn only_a_token_that_works_gets_an_answer() {
+    let (folder, room) = start();
+    let secret = token(folder.path(), "ci", "viewer");
+    let own = json(&get(&room, "/api/v1/token", &secret));
+    assert_eq!((&own["name"], &own["role"]), (&Value::from("ci"), &Value::from("viewer")));
+    // Only the digest is stored.
+    for file in fs::read_dir(folder.path().join("room")).unwrap() {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
+    }
+    let ask = |head: &str| room.ask(&format!("GET /api/v1/token HTTP/1.1\r\n{head}"), "");
+    assert!(refused(&ask(""), 401).contains("no token"));
+    assert_eq!(ask("").header("www-authenticate"), Some("Bearer"));
+    let other = "fdr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    assert!(refused(&get(&room, "/api/v1/token", other), 401).contains("no whole token"));
+    // A token is in its header and nowhere else, and a session is none.
+    let port = room.address.rsplit_once(':').unwrap().1;
+    let cookie = room.login(&room.link);
+    for cookie in [&format!("firedrill-{port}={secret}"), &cookie] {
+        refused(&ask(&format!("Cookie: {cookie}\r\n")), 401);
+    }
+    assert_eq!(room.get("/runs", &format!("firedrill-{port}={secret}")).status, 303);
+    refused(&room.ask(&format!("GET /api/v1/token?token={secret} HTTP/1.1\r\n"), ""), 401);
+    let twice = format!("Authorization: Bearer {secret}\r\nAuthorization: Bearer {secret}\r\n");
+    refused(&ask(&twice), 401);
+    assert_eq!(
+        room.ask(&format!("GET /runs HTTP/1.1\r\nAuthorization: Bearer {secret}\r\n"), "").status,
+        303
+    );
+    // A key that is not known is refused, and so is an address.
+    assert!(refused(&get(&room, "/api/v1/token?nme=ci", &secret), 400).contains("nme"));
+    refused(&get(&room, "/api/v1/nothing", &secret), 404);
+    refused(
+        &room.ask(&format!("DELETE /api/v1/token HTTP/1.1\r\nAuthorization: Bearer {secret}\r\n"), ""),
+        405,
+    );
+    let list = firedrill(folder.path(), &["serve", "token", "list"]);
+    assert!(said(&list).contains("ci") && !said(&list).contains("never"), "{}", said(&list));
+    let again =
+        firedrill(folder.path(), &["serve", "token", "new", "ci", "--role", "viewer", "--expires", "1d"]);
+    assert_eq!(again.status.code(), Some(2), "the name is taken");
+    for bad in [["admin", "1d"], ["viewer", "1s"], ["viewer", "2y"]] {
+        let words = ["serve", "token", "new", "bad", "--role", bad[0], "--expires", bad[1]];
+        assert_eq!(firedrill(folder.path(), &words).status.code(), Some(2), "{bad:?}");
+    }
+    assert_eq!(firedrill(folder.path(), &["serve", "token", "revoke", "ci"]).status.code(), Some(0));
+    assert!(refused(&get(&room, "/api/v1/token", &secret), 401).contains("revoked"));
+    assert_eq!(firedrill(folder.path(), &["serve", "token", "revoke", "ci"]).status.code(), Some(2));
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    for part in ["\"what\":\"token\",\"on\":\"ci\"", "\"what\":\"revoke-token\"", "refused: no such token"] {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
+}
+
+/// Sends a body of JSON with a token.
+fn post(room: &Room, path: &str, token: &str, body: &str) -> Answer {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    room.ask(&head, body)
+}
+
+#[test]
+fn programs_read_runs_and_their_results() {
+    let (folder, room) = start();
+    let ci = token(folder.path(), "ci", "viewer");
+    let all = json(&get(&room, "/api/v1/runs", &ci));
+    assert_eq!((&all["runs"][0]["id"], &all["more"]), (&Value::from(RUN), &Value::from(false)));
+    let one = json(&get(&room, &format!("/api/v1/runs/{RUN}"), &ci));
+    assert_eq!(one, all["runs"][0]);
+    assert_eq!(
+        (&one["state"], &one["verdict"], &one["exit_code"]),
+        (&"held".into(), &"held".into(), &0.into())
+    );
+    assert!(one["course"].is_null(), "it has ended: {one}");
+    fs::write(folder.path().join(format!("reports/{RUN}/report.json")), "{\"schema\":1}").unwrap();
+    assert_eq!(json(&get(&room, &format!("/api/v1/runs/{RUN}/report"), &ci))["schema"], 1);
+    assert_eq!(json(&get(&room, "/api/v1/runs?scenario=other", &ci))["runs"], Value::Array(Vec::new()));
+    assert_eq!(json(&get(&room, "/api/v1/runs?skip=1", &ci))["runs"], Value::Array(Vec::new()));
+    for (wrong, told) in [
+        ("limit=0", "from 1 to 500"),
+        ("limit=501", "from 1 to 500"),
+        ("limt=1", "limt"),
+        ("skip=-1", "skip"),
+    ] {
+        assert!(refused(&get(&room, &format!("/api/v1/runs?{wrong}"), &ci), 400).contains(told), "{wrong}");
+    }
+    for missing in ["nothing", "..", "%2e%2e%2froom", ".notify"] {
+        refused(&get(&room, &format!("/api/v1/runs/{missing}"), &ci), 404);
+    }
+    let document = json(&room.get("/api/v1/openapi.json", ""));
+    assert_eq!(document["openapi"], "3.1.0");
+    // An answer has the keys that the document tells, and no others.
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let told = &document["components"]["schemas"]["RunAnswer"]["properties"];
+    assert_eq!(keys(told), keys(&one));
+}
+
+#[test]
+fn only_an_operators_token_acts_and_each_act_is_on_record() {
+    let (folder, room) = start();
+    let (ci, bot) = (token(folder.path(), "ci", "viewer"), token(folder.path(), "bot", "operator"));
+    let (notes, halt) = (format!("/api/v1/runs/{RUN}/notes"), format!("/api/v1/runs/{RUN}/halt"));
+    for path in [&notes, &halt] {
+        assert!(
+            refused(&post(&room, path, &ci, "{\"text\":\"a\"}"), 403).contains("takes the role operator")
+        );
+        // A session of an admin is no token.
+        let cookie = person(folder.path(), &room, "ada", "admin");
+        assert_eq!(room.post(path, &cookie, "text=a").status, 401);
+    }
+    assert_eq!(json(&post(&room, &notes, &bot, "{\"text\":\"the <pager> rang\"}"))["done"], "note");
+    for (body, status) in [
+        ("{\"text\":1}", 422),
+        ("{\"text\":\"a\",\"by\":\"bob\"}", 422),
+        ("{", 400),
+        ("{\"text\":\"\"}", 400),
+    ] {
+        refused(&post(&room, &notes, &bot, body), status);
+    }
+    // Nobody runs it any more.
+    assert!(refused(&post(&room, &halt, &bot, ""), 409).contains("No program on this machine"));
+    refused(&post(&room, "/api/v1/runs/nothing/halt", &bot, ""), 404);
+    let written = fs::read_to_string(folder.path().join(format!("reports/{RUN}/notes.jsonl"))).unwrap();
+    assert!(written.contains("token bot of") && written.contains("the <pager> rang"), "{written}");
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    for (what, outcome) in [
+        ("note", "written"),
+        ("halt", "no coordinator"),
+        ("note", "refused: it takes"),
+        ("halt", "refused: it takes"),
+    ] {
+        let line = |line: &str| {
+            line.contains(&format!("\"what\":\"{what}\""))
+                && line.contains(outcome)
+                && line.contains("\"via\":\"token ")
+        };
+        assert!(audit.lines().any(line), "{what}, {outcome}: {audit}");
+    }
+}
+
+#[test]
+fn wrong_tokens_are_limited_and_keep_nobody_out() {
+    let (folder, room) = start();
+    let secret = token(folder.path(), "ci", "viewer");
+    let tries: Vec<u16> = (0..30).map(|_| get(&room, "/api/v1/token", "fdr_guess").status).collect();
+    assert_eq!(tries[..10], [401; 10]);
+    let limited = tries.iter().filter(|status| **status == 429).count();
+    assert!(limited > 0, "{tries:?}");
+    let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("refused: no such token").count(), 30 - limited);
+    assert_eq!(get(&room, "/api/v1/token", &secret).status, 200);
+}
+
+#[test]
+fn an_admin_makes_and_revokes_tokens_on_a_page() {
+    let (folder, room) = start();
+    let (admin, operator) = (room.login(&room.link), person(folder.path(), &room, "otto", "operator"));
+    let form = "name=ci&role=viewer&days=30";
+    assert_eq!(room.post("/people/tokens", &operator, form).status, 403);
+    assert_eq!(room.post_from("Origin: http://evil.example", "/people/tokens", &admin, form).status, 403);
+    for bad in ["name=ci&role=admin&days=30", "name=ci&role=viewer&days=0", "name=ci&role=viewer&days=x"] {
+        assert_eq!(room.post("/people/tokens", &admin, bad).status, 400, "{bad}");
+    }
+    let page = room.post("/people/tokens", &admin, form).text();
+    let at = page.find("fdr_").unwrap_or_else(|| panic!("no token in {page}"));
+    let secret = &page[at..at + 53];
+    assert_eq!(get(&room, "/api/v1/token", secret).status, 200);
+    assert_eq!(room.post("/people/tokens", &admin, form).status, 409);
+    let people = room.get("/people", &admin).text();
+    assert!(people.contains("Revoke token ci") && !people.contains(secret), "{people}");
+    assert!(!room.get("/people", &operator).text().contains("Revoke token"));
+    assert_eq!(room.post("/people/tokens/revoke", &operator, "name=ci").status, 403);
+    assert_eq!(room.post("/people/tokens/revoke", &admin, "name=ci").status, 303);
+    refused(&get(&room, "/api/v1/token", secret), 401);
+}
