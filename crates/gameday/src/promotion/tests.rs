@@ -64,7 +64,7 @@ fn runs_of_other_files_environments_and_times_are_no_runs_of_these_files() {
         assert_eq!(said(std::slice::from_ref(&run)), never, "{run:?}");
     }
     assert_eq!(said(&[]), never);
-    let changed = "missing: held on day 95 in staging (run run-95), and its files have changed since";
+    let changed = "missing: held on day 95 in staging (run run-95), and its files have changed since, or only some of its attacks were drawn";
     assert_eq!(said(&[other()]), changed);
     assert!(
         said(&[Run { files: None, ..held(95) }]).starts_with("unknown: a run of that name held on day 95")
