@@ -55,6 +55,11 @@ sed 's/gate "$run"/gate $run/; s/"$decided"/$decided/' packaging/ci/drill.sh >"$
 sed 's/"startTimeUnixNano"/"startTime"/' docs/examples/trace.json >"$work/trace.json"
 ! "$tools/bin/python" tests/ci_files/trace.py "$work/trace.json" 2>/dev/null || fail "a wrong trace is not found"
 
+# The API's document, and one with a method that there is not.
+"$tools/bin/openapi-spec-validator" docs/openapi.json
+sed 's/"get": {/"got": {/' docs/openapi.json >"$work/openapi.json"
+! "$tools/bin/openapi-spec-validator" "$work/openapi.json" >/dev/null 2>&1 || fail "a wrong OpenAPI document is not found"
+
 # Says what it was asked, prints a report as `run` does, and ends as it was told.
 mkdir "$work/bin"
 cat >"$work/bin/firedrill" <<'END'

@@ -4,5 +4,16 @@ mod bearer;
 mod openapi;
 mod query;
 mod runs;
-pub(crate) mod table;
+mod table;
 mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::app::App;
+
+/// Returns the routes.
+pub(crate) fn router() -> Router<Arc<App>> {
+    openapi::all().fold(Router::new(), |router, one| router.route(one.path, (one.route)()))
+}

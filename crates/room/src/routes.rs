@@ -10,7 +10,7 @@ use axum::{
 };
 
 use crate::{
-    api::table,
+    api,
     app::App,
     pages::{
         assets, audit, calendar, decide, findings, halt, history, home, login, messages, note, people,
@@ -49,7 +49,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/logout", post(login::logout))
         .route("/people/tokens", post(tokens::make))
         .route("/people/tokens/revoke", post(tokens::revoke))
-        .merge(table::router())
+        .merge(api::router())
         .route("/{file}", get(assets::asset))
         .fallback(assets::nothing)
         .method_not_allowed_fallback(assets::otherwise)

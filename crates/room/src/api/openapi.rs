@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use axum::response::Response;
+use axum::{response::Response, routing::get};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
     query::{Asked, Nothing},
-    table::{Operation, TABLE},
+    table::{Operation, TABLE, keys},
 };
 use crate::web::{
     answer::typed,
@@ -21,6 +21,24 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text.push('\n');
     text
 });
+
+/// The address of the document.
+const OWN: Operation = Operation {
+    method: "get",
+    path: "/api/v1/openapi.json",
+    id: "openapi",
+    about: "This document. It takes no token",
+    role: None,
+    route: || get(openapi),
+    keys: keys::<Nothing>,
+    body: None,
+    answer: None,
+};
+
+/// Returns all methods of all addresses.
+pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
+    TABLE.iter().chain(std::iter::once(&OWN))
+}
 
 /// `GET /api/v1/openapi.json`
 pub(crate) async fn openapi(Asked(Nothing {}): Asked<Nothing>) -> Response {
@@ -38,7 +56,7 @@ fn document() -> Value {
         "content": { PROBLEM: { "schema": schemas.subschema_for::<Problem>() } },
     });
     let mut paths: Map<String, Value> = Map::new();
-    for one in TABLE {
+    for one in all() {
         let described = operation(one, &mut schemas, &problem);
         let of_path = paths.entry(one.path).or_insert_with(|| json!({}));
         of_path[one.method] = described;
@@ -116,7 +134,7 @@ mod tests {
     fn each_address_is_described_and_its_words_are_on_the_page() {
         let page = include_str!("../../../../docs/api.md");
         let document = document();
-        for one in TABLE {
+        for one in all() {
             assert!(document["paths"][one.path][one.method]["summary"].is_string(), "{}", one.path);
             let row = format!("| `{} {}` |", one.method.to_ascii_uppercase(), one.path);
             assert!(page.contains(&row), "docs/api.md has no row {row}");

@@ -74,7 +74,7 @@ pub(crate) struct RunAnswer {
 /// The course of a run that goes on, by its log.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CourseAnswer {
-    /// Where it is, for people.
+    /// The phase that it is in, for people.
     stage: String,
     /// Number of faults that are in force, or may be.
     in_force: usize,

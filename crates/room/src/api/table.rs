@@ -3,14 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{MethodRouter, get, post},
-};
+use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    openapi,
     query::Nothing,
     runs::{self, DoneAnswer, ListKeys, NoteBody, RunAnswer, RunsAnswer},
     token::{TokenAnswer, token},
@@ -41,11 +37,11 @@ fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 }
 
 /// The keys of a type as they are: they are no type of their own in the document.
-fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+pub(super) fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     T::json_schema(schemas)
 }
 
-/// All methods of all addresses.
+/// All methods of all addresses but that of the document about them.
 pub(crate) const TABLE: &[Operation] = &[
     Operation {
         method: "get",
@@ -113,20 +109,4 @@ pub(crate) const TABLE: &[Operation] = &[
         body: Some(of::<NoteBody>),
         answer: Some(of::<DoneAnswer>),
     },
-    Operation {
-        method: "get",
-        path: "/api/v1/openapi.json",
-        id: "openapi",
-        about: "This document. It takes no token",
-        role: None,
-        route: || get(openapi::openapi),
-        keys: keys::<Nothing>,
-        body: None,
-        answer: None,
-    },
 ];
-
-/// Returns the routes.
-pub(crate) fn router() -> Router<Arc<App>> {
-    TABLE.iter().fold(Router::new(), |router, one| router.route(one.path, (one.route)()))
-}
