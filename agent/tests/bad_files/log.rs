@@ -31,7 +31,7 @@ fn what_was_done() {
     );
     assert!(lines.iter().any(|line| line.contains("\"what\":\"release\"")), "{by_root}");
     assert!(
-        agent.verb(&["log", "--on", "2020-01-01"]).ends_with(0).stdout.contains("the oldest record is of")
+        agent.verb(&["log", "--on", "2020-01-01"]).ends_with(0).stdout.contains("the oldest record is from")
     );
     agent.verb(&["log", "--since", "some-day"]).ends_with(2);
 }

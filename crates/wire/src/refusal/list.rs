@@ -255,7 +255,7 @@ macro_rules! list {
                     "Give one of them.";
                 SeveralInterfaces: "several-interfaces" 409,
                     "The peers are behind several interfaces.",
-                    "Name one with `interface`; several faults take several.";
+                    "Name one with `interface`; to set several down, write a fault for each.";
                 Loopback: "loopback" 409,
                     "The interface is the host's own loopback, which is never touched.",
                     "Name another interface, or peers on other hosts.";
