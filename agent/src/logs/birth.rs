@@ -1,4 +1,4 @@
-//! Times of files on the clock that bins use.
+//! Times of files on the clock that bins use, CLOCK_BOOTTIME.
 
 use std::{
     fs::Metadata,
@@ -7,17 +7,17 @@ use std::{
 
 use firedrill_probe::clock::{boot_us, wall_us};
 
-/// Uncertainty of a file's times: they are by the kernel's coarse clock, and the wall clock may be slewed meanwhile.
+/// Uncertainty of a file's times, in microseconds: the kernel takes them from its coarse clock.
 pub(super) const UNSURE_US: u64 = 30_000;
-/// Change of the wall clock after which times of files cannot be used.
+/// Change of the wall clock, in microseconds, after which times of files cannot be used.
 const STEP_US: u64 = 100_000;
 
-/// The age of a file that got a followed name.
+/// The age of a file that now has the name of a log that is followed, such as after a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
     /// All of its content was written after that time (CLOCK_BOOTTIME, microseconds).
     Since(u64),
-    /// It may have been written at any time since reading began, or before.
+    /// Nothing is known: its content may be older than the reading, too.
     Unknown,
     /// It is older than the reading.
     Old,
@@ -47,7 +47,8 @@ impl Times {
         self.began_us += us;
     }
 
-    /// Returns the earliest moment that a time of a file may mean; `None` if the wall clock was set since.
+    /// Returns the earliest moment that a time of a file may mean; `None` if the wall clock was set by more than
+    /// `STEP_US` since. A smaller step is not corrected for.
     pub(super) fn earliest(&self, time: SystemTime) -> Option<u64> {
         let now_us = boot_us();
         if wall_us().saturating_sub(now_us).abs_diff(self.apart_us) > STEP_US {
@@ -58,8 +59,10 @@ impl Times {
         Some(boot.saturating_sub(UNSURE_US).min(now_us))
     }
 
-    /// Returns the age of a file. Where the file system keeps no time of birth, only an old time of change tells that a file is old.
+    /// Returns the age of a file. Where the file system keeps no time of birth, an old time of modification tells that a file is old;
+    /// otherwise nothing is known.
     pub(super) fn age(&self, born: Option<SystemTime>, about: &Metadata) -> Age {
+        // `earliest` subtracted the uncertainty once: it is added again, and once more for the latest possible moment.
         let old = |us: u64| us.saturating_add(2 * UNSURE_US) < self.began_us;
         match (born.map(|born| self.earliest(born)), about.modified().ok().and_then(|at| self.earliest(at))) {
             (Some(Some(us)), _) if old(us) => Age::Old,

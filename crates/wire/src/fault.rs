@@ -218,14 +218,14 @@ impl Fault {
         }
     }
 
-    /// The longest that making the effect may take. What takes longer fails and is put back. The hold is counted from the
-    /// moment at which the effect is made.
+    /// Returns the longest time that making the effect may take: as long as the hold, but at least `RAMP_LEAST` and at most the kind's own
+    /// limit. An effect that takes longer fails and is put back. The hold is counted from the moment at which the effect is made.
     #[must_use]
     pub fn ramp(&self, hold: Span) -> Span {
         hold.clamp(RAMP_LEAST, self.about().ramp)
     }
 
-    /// Returns the fault that one host carries out for it: a fault on a region becomes the same fault on each of its hosts. A partition
+    /// Returns the fault that one host carries out for it: a fault on a region becomes `host-isolate` or `host-poweroff`. A partition
     /// stays one: what a host has to do for it depends on who the others are.
     #[must_use]
     pub fn on_host(self) -> Self {

@@ -20,7 +20,7 @@ pub enum Tone {
     Step,
     /// Harm begins.
     Harm,
-    /// Something was undone.
+    /// Good news: something was put back, works again, or held.
     Good,
     /// People should look at it.
     Bad,
@@ -31,7 +31,7 @@ fn attack_name(plan: Option<&Plan>, index: usize) -> String {
         .map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
 }
 
-/// Describes a record; `None` for records that are not shown (measurements, clocks).
+/// Describes a record; `None` for records that would flood the screen: measurements, clocks, intermediate states, repeated failures.
 #[must_use]
 pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> {
     Some(match &record.event {
@@ -187,7 +187,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
     })
 }
 
-/// Returns an injection's id without its run: attack and place identify it while one run is shown.
+/// Returns the last two parts of an id such as `RUN-ATTACK-NUMBER`: they identify an injection while one run is shown.
 fn short(id: &InjectionId) -> &str {
     let text = id.as_str();
     let mut dashes = text.rmatch_indices('-').map(|(at, _)| at + 1);

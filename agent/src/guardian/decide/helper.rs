@@ -21,7 +21,7 @@ pub(in crate::guardian) struct Saw {
 /// The reason for which the helper puts back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Found {
-    /// The guardian has killed the worker and says so.
+    /// The guardian says that the worker is dead.
     WorkerDead,
     /// The guardian ended. The worker is given the time to put back and leave by itself.
     GuardianDead,
@@ -33,7 +33,7 @@ pub(in crate::guardian) enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::guardian) enum Next {
     Wait,
-    /// The agent stops in order, and everything is put back.
+    /// The agent stops as planned and everything has been put back: the helper only exits.
     Leave,
     Heal(Found),
 }
@@ -74,7 +74,7 @@ impl Helper {
 pub(in crate::guardian) struct Leaving {
     worker: Pulse,
     overdue: Overdue,
-    /// End of the wait, by the clock of the awake host.
+    /// End of the wait, by the clock that stands still during suspend (`Now::awake_us`).
     until: u64,
 }
 

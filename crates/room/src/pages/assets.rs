@@ -36,7 +36,7 @@ pub(crate) async fn nothing(uri: Uri) -> Answer {
     Answer::new(StatusCode::NOT_FOUND, "There is no such page.", "The start page leads to all pages.")
 }
 
-/// A page that cannot be asked in that way.
+/// The address exists, but not with this method.
 pub(crate) async fn otherwise(uri: Uri) -> Answer {
     let help = if uri.path().starts_with(API) { API_HELP } else { "The start page leads to all pages." };
     Answer::new(StatusCode::METHOD_NOT_ALLOWED, "This cannot be asked in that way.", help)
