@@ -7,13 +7,12 @@ use firedrill_wire::Span;
 
 use super::{
     clock::signed,
-    wish::{Reply, Wants, Wish},
+    wish::{PAUSES_MOST, Reply, Wants, Wish},
 };
 use crate::{log::Event, plan::Plan};
 
-/// Limits of the time that a pause may take.
+/// Minimum of a pause.
 const PAUSE_LEAST: Span = Span::secs(1);
-const PAUSE_MOST: Span = Span::secs(4 * 3_600);
 
 /// A pause that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +20,7 @@ pub(super) struct Pause {
     pub(super) by: String,
     /// Its maximum.
     pub(super) longest: Span,
+    began_us: i64,
     /// The time at which the run ends if nobody lets it go on, in microseconds on the run's clock.
     pub(super) until_us: i64,
 }
@@ -33,6 +33,8 @@ pub(super) struct Between {
     /// The pause that is to come: the person, and its maximum.
     wanted: Option<(String, Span)>,
     paused: Option<Pause>,
+    /// Length of the pauses that are over, in microseconds.
+    spent_us: i64,
     /// The attack to skip, and the person who wants that.
     skip: Option<(usize, String)>,
     /// Whether an attack was skipped.
@@ -63,11 +65,15 @@ impl Between {
             return (None, Reply::Refused("no attack is left to come".to_owned()));
         };
         match wants {
-            Wants::Pause { longest } if !(PAUSE_LEAST..=PAUSE_MOST).contains(&longest) => {
-                (None, Reply::Refused(format!("a pause takes {PAUSE_LEAST} to {PAUSE_MOST}")))
+            Wants::Pause { longest } if longest < PAUSE_LEAST || longest > self.left(now_us) => {
+                let left = self.left(now_us);
+                let why = format!(
+                    "a pause takes at least {PAUSE_LEAST}, and all pauses of a run {PAUSES_MOST} at most; {left} is left"
+                );
+                (None, Reply::Refused(why))
             }
-            Wants::Pause { longest } if self.paused.is_some() => {
-                let pause = Pause { until_us: now_us + signed(longest.as_micros()), by, longest };
+            Wants::Pause { longest } if let Some(Pause { began_us, .. }) = self.paused => {
+                let pause = Pause { until_us: now_us + signed(longest.as_micros()), by, longest, began_us };
                 let event = paused(attack, &pause, wall);
                 self.paused = Some(pause);
                 (Some(event), Reply::Taken(format!("it stays paused before {name} for at most {longest}")))
@@ -80,7 +86,10 @@ impl Between {
             Wants::Resume => {
                 let reply = match (self.paused.take(), self.wanted.take()) {
                     (None, None) => return (None, Reply::Refused("it does not pause".to_owned())),
-                    (Some(_), _) => format!("it goes on with {name}"),
+                    (Some(pause), _) => {
+                        self.spent_us += now_us - pause.began_us;
+                        format!("it goes on with {name}")
+                    }
                     (None, Some(_)) => format!("it does not pause before {name}"),
                 };
                 (Some(Event::Resumed { attack, by }), Reply::Taken(reply))
@@ -99,6 +108,13 @@ impl Between {
                 (Some(Event::SkipAsked { attack, by }), reply)
             }
         }
+    }
+
+    /// Returns the longest pause that may begin, or go on from, now: in whole seconds.
+    fn left(&self, now_us: i64) -> Span {
+        let goes_on_us = self.paused.as_ref().map_or(0, |pause| now_us - pause.began_us);
+        let left_us = signed(PAUSES_MOST.as_micros()) - self.spent_us - goes_on_us;
+        Span::secs(u64::try_from(left_us / 1_000_000).unwrap_or(0))
     }
 
     /// Returns the person who wants an attack to be skipped.
@@ -133,10 +149,11 @@ impl Between {
         self.paused.as_ref()
     }
 
-    /// Begins the pause that was asked for, or goes on with that of before a skipped attack. Returns the record of it.
+    /// Begins the pause that was asked for, or continues the pause that a skipped attack left. Returns the record of it.
     pub(super) fn begin(&mut self, now_us: i64, wall: impl Fn(i64) -> String) -> Option<Event> {
         if let Some((by, longest)) = self.wanted.take() {
-            self.paused = Some(Pause { by, longest, until_us: now_us + signed(longest.as_micros()) });
+            let until_us = now_us + signed(longest.as_micros());
+            self.paused = Some(Pause { by, longest, until_us, began_us: now_us });
         }
         Some(paused(self.next, self.paused.as_ref()?, wall))
     }
@@ -225,11 +242,27 @@ mod tests {
         let (event, reply) = trial.take("bob", Wants::Resume, 1);
         assert_eq!(reply, taken("it does not pause before attack 1, \"stop checkout\""));
         assert!(matches!(event, Some(Event::Resumed { attack: 0, .. })) && !trial.0.is_to_pause());
-        for minutes in [0, 241] {
+        for minutes in [0, 61] {
             let (event, reply) = trial.pause("bob", minutes, 2);
-            assert_eq!((event, reply), (None, refused("a pause takes 1s to 4h")));
+            let why = "a pause takes at least 1s, and all pauses of a run 1h at most; 1h is left";
+            assert_eq!((event, reply), (None, refused(why)));
         }
         assert!(!trial.0.is_to_pause());
+    }
+
+    #[test]
+    fn all_pauses_of_a_run_together_have_a_limit() {
+        let mut trial = Trial::new();
+        trial.pause("bob", 30, 0);
+        trial.0.begin(10 * S, wall);
+        // 20 minutes are over: 40 are left for this pause, whoever asks.
+        let late = 10 + 20 * 60;
+        assert!(trial.pause("bob", 41, late).0.is_none());
+        assert!(trial.pause("bob", 40, late).0.is_some());
+        trial.take("bob", Wants::Resume, late + 60);
+        trial.0.comes(1);
+        assert!(trial.pause("ann", 40, late + 99).0.is_none());
+        assert!(trial.pause("ann", 39, late + 99).0.is_some());
     }
 
     #[test]

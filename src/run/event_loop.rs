@@ -164,7 +164,8 @@ impl Run {
     }
 
     fn take_wish(&mut self, wish: Wish) -> Result<Reply, RunError> {
-        if self.ending.why().is_some() || self.ending.is_finishing() {
+        let heals = self.injections.run_undone();
+        if heals || self.ending.why().is_some() || self.ending.is_finishing() {
             return Ok(Reply::Refused("it ends already".to_owned()));
         }
         let clock = self.facts.clock;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
 
 use super::tracked::UNDO_MOST;
+use super::wish::PAUSES_MOST;
 use crate::plan::{Plan, select::arrivals_key};
 
 /// Returns the probes of each vantage.
@@ -32,7 +33,7 @@ pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<Pr
 const AROUND: Span = Span::secs(30);
 
 /// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
-/// longest start and undo of each attack, within the agents' limit.
+/// longest start and undo of each attack, and the pauses that people may take, within the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
     // The newest samples are waited for in the baseline and after the recovery.
@@ -58,7 +59,7 @@ pub(super) fn at_most(plan: &Plan) -> Span {
                 + around
         })
         .sum();
-    (attacks + attacks + Span::secs(60)).min(StartProbes::LONGEST)
+    (attacks + attacks + PAUSES_MOST + Span::secs(60)).min(StartProbes::LONGEST)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Recorder {
                 self.phases.push(record.at_us);
                 self.baseline = (*phase == Phase::Baseline).then(Vec::new);
             }
-            Event::AttackEnded { .. } => self.baseline = None,
+            Event::AttackEnded { .. } | Event::Paused { .. } => self.baseline = None,
             _ => {}
         }
         self.observer.record(&record);

@@ -64,6 +64,9 @@ impl Reply {
 /// The maximum of a pause, unless the person says another.
 pub const PAUSE: Span = Span::secs(30 * 60);
 
+/// The maximum of all pauses of a run together. Probes and readers of logs on hosts last as much longer.
+pub(super) const PAUSES_MOST: Span = Span::secs(3_600);
+
 /// Reads a sentence of a program that may be somebody else's.
 fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| cleaned(text, TEXT_MOST))

@@ -88,9 +88,14 @@ impl Room {
 
     /// Opens a stream of events. What it sends comes in chunks, whose lengths stand between its lines.
     pub(crate) fn stream(&self, path: &str, cookie: &str) -> impl BufRead + use<> {
+        self.stream_as(path, &format!("Cookie: {cookie}"))
+    }
+
+    /// Opens a stream of events with a header that says who asks.
+    pub(crate) fn stream_as(&self, path: &str, who: &str) -> impl BufRead + use<> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n{who}\r\n\r\n", self.address).unwrap();
         BufReader::new(stream)
     }
 
@@ -99,6 +104,13 @@ impl Room {
         let answer = self.post("/login", "", link.split_once('?').unwrap().1);
         assert_eq!(answer.status, 303, "{}", answer.text());
         answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// Has an admin make a login link for somebody, who uses it; returns the cookie.
+    pub(crate) fn invite(&self, admin: &str, name: &str, role: &str) -> String {
+        let made = self.post("/people/links", admin, &format!("name={name}&role={role}")).text();
+        let link = made.split_once("login?link=").unwrap().1.split('<').next().unwrap();
+        self.login(&format!("/login?link={link}"))
     }
 
     /// Returns its process.
@@ -134,13 +146,22 @@ impl Drop for Room {
 
 /// Reads a stream until a line begins like this, and returns all lines up to it.
 pub(crate) fn until(stream: &mut impl BufRead, begin: &str) -> Vec<String> {
+    until_line(stream, begin, |line| line.starts_with(begin))
+}
+
+/// Reads a stream until a line is as wanted, and returns all lines up to it.
+pub(crate) fn until_line(
+    stream: &mut impl BufRead,
+    wanted: &str,
+    is_it: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let (mut lines, end) = (Vec::new(), Instant::now() + Duration::from_secs(60));
     loop {
-        assert!(Instant::now() < end, "no `{begin}` came: {lines:?}");
+        assert!(Instant::now() < end, "no `{wanted}` came: {lines:?}");
         let mut line = String::new();
-        assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{begin}`: {lines:?}");
+        assert!(stream.read_line(&mut line).unwrap() > 0, "it ends before `{wanted}`: {lines:?}");
         lines.push(line.trim_end().to_owned());
-        if line.starts_with(begin) {
+        if is_it(&line) {
             return lines;
         }
     }

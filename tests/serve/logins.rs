@@ -82,9 +82,7 @@ fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
     assert_eq!(room.get("/", &viewer).status, 200);
     assert_eq!(room.post(&format!("/people/sessions/{id}/end"), &admin, "").status, 303);
     assert_eq!(room.get("/", &viewer).status, 303);
-    let made = room.post("/people/links", &admin, "name=new+one&role=operator").text();
-    let made = made.split_once("login?link=").unwrap().1.split('<').next().unwrap().to_owned();
-    let cookie = room.login(&format!("/login?link={made}"));
+    let cookie = room.invite(&admin, "new+one", "operator");
     assert!(room.get("/", &cookie).text().contains("new one (operator)"));
 }
 

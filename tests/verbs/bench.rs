@@ -130,6 +130,11 @@ impl Bench {
 
     /// As [`Self::until_in_force`], with these options.
     pub(crate) fn until_in_force_with(&self, text: &str, words: &[&str]) -> (Child, PathBuf) {
+        self.until_log(text, words, "\"to\":\"in-force\"")
+    }
+
+    /// Runs a scenario until its log has a text.
+    pub(crate) fn until_log(&self, text: &str, words: &[&str], wanted: &str) -> (Child, PathBuf) {
         self.file("scenario.toml", text);
         let mut child = self
             .on(&[&["run", "scenario.toml"], words].concat())
@@ -139,8 +144,7 @@ impl Bench {
             .unwrap();
         let end = Instant::now() + Duration::from_secs(40);
         loop {
-            if let Some(log) = self.logs().into_iter().find(|log| log.contains("\"to\":\"in-force\"")) {
-                drop(log);
+            if self.logs().iter().any(|log| log.contains(wanted)) {
                 break;
             }
             assert!(child.try_wait().unwrap().is_none() && Instant::now() < end, "{}", self.stderr());

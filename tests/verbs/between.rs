@@ -62,7 +62,11 @@ fn a_run_pauses_skips_and_goes_on() {
     }
     let bench = Bench::up("between");
     let (mut child, run) = bench.until_in_force(&scenario(3, "2s", "[ci]\nretry_unknown = 2\n", ""));
-    assert_ends(&tell(&bench, &["pause", "--for", "5h"], &run), 4, "a pause takes 1s to 4h");
+    assert_ends(
+        &tell(&bench, &["pause", "--for", "5h"], &run),
+        4,
+        "all pauses of a run 1h at most; 1h is left",
+    );
     let pauses = "it pauses before attack 2, \"stop 2\", for at most 10m";
     assert_ends(&tell(&bench, &["pause", "--for", "10m"], &run), 0, pauses);
     let log = until(&bench, &run, "\"event\":\"paused\"");
@@ -116,15 +120,7 @@ fn a_pause_ends_a_baseline_and_a_halt_ends_a_pause() {
     }
     let bench = Bench::up("interrupted");
     let long = scenario(2, "1s", "", "").replace("baseline = \"1s\"", "baseline = \"10m\"");
-    bench.file("scenario.toml", &long);
-    let stderr = fs::File::create(bench.folder.path().join("stderr")).unwrap();
-    let mut child = bench.on(&["run", "scenario.toml"]).stderr(stderr).spawn().unwrap();
-    let end_at = Instant::now() + Duration::from_secs(60);
-    while !bench.logs().iter().any(|log| log.contains("\"phase\":\"baseline\"")) {
-        assert!(Instant::now() < end_at, "{}", bench.stderr());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let run = run_folders(&bench.reports()).remove(0);
+    let (mut child, run) = bench.until_log(&long, &[], "\"phase\":\"baseline\"");
     // The folder names it too.
     let folder = ["pause", run.to_str().unwrap(), "--by", "bob"];
     let paused = bench.firedrill(&folder).output().unwrap();

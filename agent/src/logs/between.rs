@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    birth::{Times, UNSURE_US},
-    place::Id,
-};
+use super::{birth::Times, place::Id};
 
 /// Maximum number of files of a directory that are looked at.
 const FILES_MOST: usize = 4096;
@@ -21,8 +18,8 @@ pub(super) fn unseen(log: &str, since_us: u64, times: &Times, known: impl Fn(&Id
         let Some(other) = other.to_str().filter(|other| is_rotated(name, other)) else { continue };
         // Of the name itself, which may be a link.
         let Ok(about) = file.metadata() else { continue };
-        let born = about.created().ok().and_then(|born| times.earliest(born));
-        let new = born.is_some_and(|born| born.saturating_add(2 * UNSURE_US) >= since_us);
+        let born = about.created().ok().and_then(|born| times.moments(born));
+        let new = born.is_some_and(|born| born.latest_us >= since_us);
         if about.is_file() && new && !known(&Id::of(&about)) {
             return Some(other.to_owned());
         }

@@ -8,7 +8,7 @@ use std::{
 use firedrill_probe::clock::{boot_us, wall_us};
 
 /// Uncertainty of a file's times, in microseconds: the kernel takes them from its coarse clock.
-pub(super) const UNSURE_US: u64 = 30_000;
+const UNSURE_US: u64 = 30_000;
 /// Change of the wall clock, in microseconds, after which times of files cannot be used.
 const STEP_US: u64 = 100_000;
 
@@ -21,6 +21,13 @@ pub(super) enum Age {
     Unknown,
     /// It is older than the reading.
     Old,
+}
+
+/// The moments that a time of a file may mean (CLOCK_BOOTTIME, microseconds).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moments {
+    pub(super) earliest_us: u64,
+    pub(super) latest_us: u64,
 }
 
 /// The relation of the wall clock to CLOCK_BOOTTIME when reading began.
@@ -47,28 +54,55 @@ impl Times {
         self.began_us += us;
     }
 
-    /// Returns the earliest moment that a time of a file may mean; `None` if the wall clock was set by more than
-    /// `STEP_US` since. A smaller step is not corrected for.
-    pub(super) fn earliest(&self, time: SystemTime) -> Option<u64> {
-        let now_us = boot_us();
-        if wall_us().saturating_sub(now_us).abs_diff(self.apart_us) > STEP_US {
+    /// Returns the moments that a time of a file may mean; `None` if the wall clock was set by more than `STEP_US` since reading began.
+    pub(super) fn moments(&self, time: SystemTime) -> Option<Moments> {
+        let time_us = u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_micros()).ok()?;
+        self.moments_at(time_us, wall_us(), boot_us())
+    }
+
+    /// As [`Self::moments`], by the two clocks as they are. The file's time is by the wall clock of before a smaller step, or of after it.
+    fn moments_at(&self, time_us: u64, wall_us: u64, boot_us: u64) -> Option<Moments> {
+        let apart_us = wall_us.saturating_sub(boot_us);
+        if apart_us.abs_diff(self.apart_us) > STEP_US {
             return None;
         }
-        let wall = time.duration_since(UNIX_EPOCH).ok()?.as_micros();
-        let boot = u64::try_from(wall).ok()?.saturating_sub(self.apart_us);
-        Some(boot.saturating_sub(UNSURE_US).min(now_us))
+        let (low, high) = (apart_us.min(self.apart_us), apart_us.max(self.apart_us));
+        Some(Moments {
+            earliest_us: time_us.saturating_sub(high).saturating_sub(UNSURE_US).min(boot_us),
+            latest_us: time_us.saturating_sub(low).saturating_add(UNSURE_US),
+        })
     }
 
     /// Returns the age of a file. Where the file system keeps no time of birth, an old time of modification tells that a file is old;
     /// otherwise nothing is known.
     pub(super) fn age(&self, born: Option<SystemTime>, about: &Metadata) -> Age {
-        // `earliest` subtracted the uncertainty once: it is added again, and once more for the latest possible moment.
-        let old = |us: u64| us.saturating_add(2 * UNSURE_US) < self.began_us;
-        match (born.map(|born| self.earliest(born)), about.modified().ok().and_then(|at| self.earliest(at))) {
-            (Some(Some(us)), _) if old(us) => Age::Old,
-            (Some(Some(us)), _) => Age::Since(us),
-            (None, Some(us)) if old(us) => Age::Old,
-            _ => Age::Unknown,
+        let is_old = |moments: &Moments| moments.latest_us < self.began_us;
+        let changed = || about.modified().ok().and_then(|at| self.moments(at));
+        match born.map(|born| self.moments(born)) {
+            Some(Some(moments)) if is_old(&moments) => Age::Old,
+            Some(Some(moments)) => Age::Since(moments.earliest_us),
+            None if changed().is_some_and(|moments| is_old(&moments)) => Age::Old,
+            Some(None) | None => Age::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_step_of_the_wall_clock_widens_what_a_time_may_mean() {
+        const APART: u64 = 1_700_000_000_000_000;
+        let times = Times { began_us: 5_000_000, apart_us: APART };
+        let at = |step: i64| {
+            let wall = APART.saturating_add_signed(step) + 9_000_000;
+            times.moments_at(APART + 6_000_000, wall, 9_000_000)
+        };
+        let moments = |earliest_us, latest_us| Some(Moments { earliest_us, latest_us });
+        assert_eq!(at(0), moments(5_970_000, 6_030_000));
+        assert_eq!(at(80_000), moments(5_890_000, 6_030_000));
+        assert_eq!(at(-80_000), moments(5_970_000, 6_110_000));
+        assert_eq!((at(100_001), at(-100_001)), (None, None));
     }
 }

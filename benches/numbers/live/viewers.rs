@@ -30,11 +30,7 @@ impl Viewers {
         let mut cookie = String::new();
         for number in 0..count {
             if number % EACH == 0 {
-                let body = format!("name=viewer{number}&role=viewer");
-                let made = room.post("/people/links", admin, &body).text();
-                let link = made.split_once("login?link=").and_then(|(_, rest)| rest.split('<').next());
-                let link = link.ok_or("no link is made")?;
-                cookie = room.login(&format!("/login?link={link}"));
+                cookie = room.invite(admin, &format!("viewer{number}"), "viewer");
             }
             let mut stream = TcpStream::connect(&room.address)?;
             write!(

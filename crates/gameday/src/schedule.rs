@@ -149,7 +149,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.pattern, self.zone_name())?;
         if let Some(chance) = self.chance {
-            write!(f, ", each with a chance of {chance}")?;
+            write!(f, ", each time with a chance of {chance}")?;
         }
         match self.jitter {
             Some(jitter) => write!(f, ", up to {jitter} later"),

@@ -13,6 +13,7 @@ mod error;
 mod host_log;
 mod line;
 mod measured;
+mod outcome;
 mod pending;
 mod read;
 mod sample;
@@ -24,6 +25,7 @@ pub use error::LogError;
 pub use host_log::{HostLog, KeptLine};
 pub(crate) use measured::Damaged;
 pub use measured::Log;
+pub use outcome::{Outcome, RunOutcome};
 pub use read::{parse, read};
 pub use sample::{Lack, Sample};
 pub(crate) use scales::Scales;
@@ -375,43 +377,4 @@ pub enum Event {
 
 const fn one() -> u32 {
     1
-}
-
-/// The outcome of an attack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// It went through all its phases.
-    Ran,
-    /// It was begun and healed before its end.
-    Aborted(String),
-    /// It was not begun; with the reason.
-    NotRun(String),
-}
-
-/// The outcome of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunOutcome {
-    /// All attacks had their turn (some may be `not run`).
-    Completed,
-    /// A guard aborted it.
-    Guarded(String),
-    /// A person or a signal stopped it.
-    Stopped(String),
-    /// An agent refused, or the first baseline did not hold; nothing was touched.
-    Refused(String),
-    /// It could not go on: sleep, no settling, a stuck host, a time limit.
-    Failed(String),
-}
-
-impl RunOutcome {
-    /// Returns the reason in words.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        match self {
-            Self::Completed => "it is complete",
-            Self::Guarded(why) | Self::Stopped(why) | Self::Refused(why) | Self::Failed(why) => why,
-        }
-    }
 }

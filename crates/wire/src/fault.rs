@@ -148,7 +148,7 @@ faults! {
     NetReorder: "net-reorder", traffic [to, except];
     /// Let only so much traffic with some peers through.
     NetThrottle: "net-throttle", traffic [to, except];
-    /// Reset live TCP connections with some peers. Done once, it cannot be undone.
+    /// Reset live TCP connections with some peers, once or throughout the hold. With `once` it cannot be undone.
     NetReset: "net-reset", traffic [to];
     /// Drop, delay or falsify the DNS answers that the host gets.
     NetDns: "net-dns", traffic [to];
@@ -156,7 +156,7 @@ faults! {
     NetDown: "net-down", paths [to];
     /// Set a network interface down and up again, over and over; up at the end.
     NetFlap: "net-flap", paths [];
-    /// Cut a host off from everything but its agent and SSH.
+    /// Cut a host off from everything except SSH, the connection to its agent, and the peers in `except`.
     HostIsolate: "host-isolate", paths [except];
     /// Reboot the host. Cannot be undone.
     HostReboot: "host-reboot", local [];

@@ -10,7 +10,7 @@ use super::which::{Which, WhichArgs, gameday};
 use crate::{
     cli::{
         approve::headline,
-        days::{self, local},
+        days::local,
         failure::{Failure, Result},
         hosts::wrong,
         output::print_json,
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let seed = args.seed.unwrap_or_else(|| gameday.seed_of(&slot.civil_text()));
     let plan = draw(&gameday, seed)?;
     let of = plan.drawn.as_ref().map_or(0, |drawn| drawn.of);
-    let repeat = format!("firedrill gameday start {} --now --seed {seed}", gameday.file.display());
+    let repeat = plan.drawn.as_ref().map(|drawn| drawn.repeat(seed)).unwrap_or_default();
     if args.json {
         print_json(&JsonDraw {
             gameday: &gameday.name,
@@ -121,10 +121,12 @@ fn draw(gameday: &Gameday, seed: u64) -> Result<Plan> {
     };
     let fleet = FleetSource::File(gameday.fleet.clone());
     let found = inspect(&drill.file, Some(&fleet), &drill.params, Some(seed));
-    let warnings = found.report.render(true, days::WIDTH);
     let Some(whole) = found.plan else { return Err(wrong(&found.report)) };
-    crate::terminal::err(format_args!("{warnings}"));
-    monkey.draw(&gameday.file, whole).map_err(|why| Failure::new(why.message).help(why.help))
+    let plan = monkey.draw(&gameday.file, whole).map_err(|why| Failure::new(why.message).help(why.help))?;
+    for warning in &plan.warnings {
+        errln!("warning: {warning}");
+    }
+    Ok(plan)
 }
 
 fn for_machines(attack: &Attack) -> JsonAttack<'_> {

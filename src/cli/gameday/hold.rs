@@ -70,11 +70,14 @@ impl Held {
         let (by, file) = (self.reached.operator.clone(), gameday.file.display().to_string());
         let (agreed, unasked) = (self.agreed.clone(), self.unasked.clone());
         let drawn = self.plans.iter().find_map(draw_of);
+        let told = drawn.as_ref().map(|Draw { seed, of, attacks }| {
+            format!("drawn by seed {seed}, {} of {of} attacks: {}", attacks.len(), attacks.join(", "))
+        });
         write(record, Event::Begun { by, file, agreed, unasked, drawn })?;
         let (number, s) = (self.plans.len(), crate::diagnostic::plural(self.plans.len()));
         errln!("{} begins, due {}: {number} scenario{s}", which.words(gameday), local(&which.slot.starts()));
-        if let Some(Draw { seed, of, attacks }) = self.plans.iter().find_map(draw_of) {
-            errln!("drawn by seed {seed}, {} of {of} attacks: {}", attacks.len(), attacks.join(", "));
+        if let Some(told) = told {
+            errln!("{told}");
         }
         Ok(())
     }

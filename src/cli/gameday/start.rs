@@ -57,8 +57,8 @@ pub(super) struct Args {
     /// A signed approval of attacks that need one (`firedrill approve`)
     #[arg(long, value_name = "FILE")]
     approve: Vec<PathBuf>,
-    /// Draw with this seed, in place of that of the slot: repeats a drill that was drawn (`[monkey]`)
-    #[arg(long, value_name = "N")]
+    /// With --now: draw with this seed, which repeats a drill that was drawn (`[monkey]`)
+    #[arg(long, value_name = "N", requires = "now")]
     seed: Option<u64>,
     /// Start although a source of `skip_if` cannot be asked, so that nobody knows whether an incident is running
     #[arg(long)]
@@ -225,6 +225,10 @@ fn ready(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resul
         }
     }
     let plans = drawn(gameday, plans)?;
+    // After the draw: what is warned of in an attack that was not drawn is no warning of this drill.
+    for warning in plans.iter().flat_map(|plan| &plan.warnings) {
+        errln!("warning: {warning}");
+    }
     // After the lab's network was entered.
     let runtime = runtime().map_err(refused)?;
     let words = which.words(gameday);
@@ -289,12 +293,13 @@ fn agreed(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resu
 fn within_budget(reports: &Path, gameday: &Gameday, which: &Which) -> Result<(), NotHeld> {
     let budget = gameday.monkey.as_ref().and_then(|monkey| monkey.at_most);
     let Some(budget) = budget.filter(|_| !which.by_hand) else { return Ok(()) };
-    let refused = |why| Err(NotHeld::refused(Reason::Budget, why));
-    let now = Timestamp::now().to_zoned(gameday.schedule.zone().clone());
-    match record::beginnings(reports, &gameday.name, &which.recorded_as()) {
-        Ok(begun) => budget.used_up(&now, &begun).map_or(Ok(()), refused),
-        Err(error) => refused(format!("the drills that count for its budget cannot be listed: {error}")),
-    }
+    let now = Timestamp::now();
+    let begun = record::beginnings(reports, &gameday.name, &which.recorded_as(), now).map_err(|error| {
+        let why = format!("the drills that count for its budget cannot be listed: {error}");
+        NotHeld::refused(Reason::Other, why)
+    })?;
+    let used_up = budget.used_up(&now.to_zoned(gameday.schedule.zone().clone()), &begun);
+    used_up.map_or(Ok(()), |why| Err(NotHeld::refused(Reason::Budget, why)))
 }
 
 /// Draws the attacks of a game day that does so; any other has its plans as they are. Each plan was made, and so checked, with all attacks.
@@ -324,9 +329,6 @@ fn plans(gameday: &Gameday, reached: &Reached, seed: Option<u64>) -> Result<Vec<
             let why = format!("{} cannot be run as it is", drill.file.display());
             NotHeld { exit: Exit::Usage, ..NotHeld::refused(Reason::Other, why) }
         })?;
-        for warning in &plan.warnings {
-            errln!("warning: {warning}");
-        }
         plans.push(plan);
     }
     Ok(plans)

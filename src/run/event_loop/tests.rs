@@ -15,7 +15,7 @@ use crate::{
     link::{Agent, Identity},
     log::{Outcome, Record, RunOutcome},
     pki::{PersonAsk, Pki},
-    plan::model::Phase,
+    plan::{Plan, model::Phase},
     run::{
         approvals::{ApprovalDesk, Approvals},
         clock::RunClock,
@@ -56,12 +56,16 @@ const PATIENCE_US: i64 = 30 * S;
 impl Trial {
     /// A run of one attack, on app1, which was met and never answers.
     fn new() -> Self {
+        Self::of(Drill::one().plan())
+    }
+
+    fn of(plan: Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::init(&dir.path().join("pki")).unwrap();
         pki.issue_person(&PersonAsk::new("olga", Role::Operator, 9)).unwrap();
         let identity = Arc::new(Identity::load_as(pki.dir(), "olga").unwrap());
         let (clock, said) = (RunClock::start(), Said::default());
-        let plan = Arc::new(Drill::one().plan());
+        let plan = Arc::new(plan);
         let folder = dir.path().join("run");
         let recorder = Recorder::create(&folder, clock, Box::new(said.clone())).unwrap();
         let facts = Facts::new(
@@ -208,15 +212,20 @@ fn pause(seconds: u64) -> Input {
 impl Trial {
     /// Goes through the attacks. Once the run pauses, it gets these inputs. Returns its outcome, and the log.
     async fn attacks(&mut self, once_paused: Vec<Input>) -> (RunOutcome, Vec<Event>) {
+        self.attacks_once("\"event\":\"paused\"", once_paused).await
+    }
+
+    /// As [`Self::attacks`], once the log has a text.
+    async fn attacks_once(&mut self, text: &str, inputs: Vec<Input>) -> (RunOutcome, Vec<Event>) {
         let (mail, log) = (self.run.tasks.clone(), self.run.approvals.folder.join("events.jsonl"));
         let sends = async {
-            if once_paused.is_empty() {
+            if inputs.is_empty() {
                 return;
             }
-            while !std::fs::read_to_string(&log).unwrap().contains("\"event\":\"paused\"") {
+            while !std::fs::read_to_string(&log).unwrap().contains(text) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            for input in once_paused {
+            for input in inputs {
                 assert!(mail.send(input));
             }
         };
@@ -304,4 +313,23 @@ async fn a_run_that_ends_takes_no_wish() {
     assert!(trial.stop().await.is_some());
     assert_eq!(told.await.unwrap(), Reply::Refused("it ends already".to_owned()));
     assert_eq!(trial.log(), []);
+    // Nor does one that heals because a step of it failed.
+    let mut trial = Trial::new();
+    trial.run.injections.ask_undo_of_run();
+    let (ask, told) = wish(Wants::Pause { longest: Span::secs(60) });
+    trial.send(ask);
+    assert_eq!(trial.stop().await, None);
+    assert_eq!(told.await.unwrap(), Reply::Refused("it ends already".to_owned()));
+}
+
+#[tokio::test]
+async fn a_baseline_that_does_not_hold_ends_no_run_whose_attack_is_skipped() {
+    let mut plan = Drill::one().plan();
+    // Nothing is measured, and that is not final before the slowest answers would have come.
+    plan.attacks[0].baseline = Span::micros(1);
+    let mut trial = Trial::of(plan);
+    let skip = wish(Wants::Skip { attack: Some(0) }).0;
+    let (outcome, log) = trial.attacks_once("\"phase\":\"baseline\"", vec![skip]).await;
+    assert_eq!(outcome, RunOutcome::Completed);
+    assert_eq!(names(&log), ["phase", "skip-asked", "attack-ended"]);
 }

@@ -36,16 +36,17 @@ pub(super) async fn baseline(
     let patience = run.facts.now_us() + signed(run.facts.plan.slowest().as_micros()) + GRACE_US;
     let plan = Arc::clone(&run.facts.plan);
     let seen = |run: &Run| Baseline::of(&plan, attack, (from, until), run.recorder.bins(from)).judge();
-    let judged = run.pump(patience, |run| seen(run).is_final()).await?;
+    let judged = run.pump(patience, |run| run.between.holds_up(index) || seen(run).is_final()).await?;
     if let Err(stop) = judged {
         return Ok(Err(stop));
     }
     let mut against = seen(run).against;
-    match metrics(run, attack).await? {
+    match metrics(run, index, attack).await? {
         Ok(more) => against.extend(more),
         Err(stop) => return Ok(Err(stop)),
     }
-    if against.is_empty() {
+    // What a baseline shows counts for nothing if people want a pause now, or no such attack.
+    if run.between.holds_up(index) || against.is_empty() {
         return Ok(Ok(()));
     }
     let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
@@ -54,7 +55,11 @@ pub(super) async fn baseline(
 }
 
 /// Returns the judged metrics that are not well before the fault: their newest sample is missing or overdue, or violates the goal.
-async fn metrics(run: &mut Run, attack: &Attack) -> Result<Result<Vec<String>, Stop>, RunError> {
+async fn metrics(
+    run: &mut Run,
+    index: usize,
+    attack: &Attack,
+) -> Result<Result<Vec<String>, Stop>, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     let judged: Vec<(&Metric, Span)> = plan
         .metrics
@@ -71,7 +76,10 @@ async fn metrics(run: &mut Run, attack: &Attack) -> Result<Result<Vec<String>, S
     let latest =
         judged.iter().map(|(metric, timeout)| metric.overdue_after(*timeout)).max().unwrap_or_default();
     let until_us = run.facts.now_us() + signed(latest.as_micros());
-    let seen = |run: &Run| judged.iter().all(|(metric, timeout)| newest(run, metric, *timeout).is_some());
+    let seen = |run: &Run| {
+        run.between.holds_up(index)
+            || judged.iter().all(|(metric, timeout)| newest(run, metric, *timeout).is_some())
+    };
     if let Err(stop) = run.pump(until_us, seen).await? {
         return Ok(Err(stop));
     }

@@ -7,6 +7,7 @@ use firedrill_wire::{
 };
 
 use crate::{
+    diagnostic::plural,
     log::{Event, Outcome, Record, RunOutcome},
     plan::{Plan, model::Phase},
 };
@@ -93,10 +94,16 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         Event::Paused { attack, by, until, .. } => {
             (Tone::Step, format!("paused by {by} until {until}, before {}", attack_name(plan, *attack)))
         }
-        Event::Resumed { attack, by } => {
-            (Tone::Step, format!("{by} lets the run go on, with {}", attack_name(plan, *attack)))
+        Event::Resumed { attack, by } => (
+            Tone::Step,
+            format!(
+                "{by} lets the run go on with {}, or wants no pause before it",
+                attack_name(plan, *attack)
+            ),
+        ),
+        Event::SkipAsked { attack, by } => {
+            (Tone::Step, format!("{by} asks to skip {}", attack_name(plan, *attack)))
         }
-        Event::SkipAsked { attack, by } => (Tone::Step, format!("{by} skips {}", attack_name(plan, *attack))),
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {
             let gap = (to_us - from_us) / 100_000;
@@ -136,7 +143,13 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
             (Tone::Plain, format!("{host}: the agent started"))
         }
         What::AgentStarted { healed, damage, .. } => {
-            let mut text = format!("{host}: the agent started and put back {healed}");
+            let mut text = format!("{host}: the agent started");
+            if *healed > 0 {
+                text = format!(
+                    "{text} and put back {healed} fault{} that it found",
+                    plural(usize::try_from(*healed).unwrap_or(2))
+                );
+            }
             if !damage.is_empty() {
                 text = format!("{text}; its journal was damaged: {}", damage.join("; "));
             }
@@ -146,7 +159,7 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
             let (tone, word) = match to {
                 State::Armed | State::Injecting | State::Undoing => return None,
                 State::InForce => (Tone::Harm, "in force"),
-                State::Done => (Tone::Harm, "done"),
+                State::Done => (Tone::Harm, "took effect, cannot be undone"),
                 State::Undone => (Tone::Good, "put back"),
                 State::Disarmed => (Tone::Plain, "disarmed"),
                 State::Stuck => (Tone::Bad, "STUCK"),
@@ -166,12 +179,14 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
         What::UndoRetry { injection, attempt, error, .. } => (
             Tone::Bad,
             format!(
-                "{host}: undo of fault {} failed {attempt} times, trying again: {error}",
+                "{host}: attempt {attempt} to undo fault {} failed; it is tried again: {error}",
                 short(injection)
             ),
         ),
         What::Looked { .. } => return None,
-        What::LeaseExpired { .. } => (Tone::Bad, format!("{host}: the lease ended, healing")),
+        What::LeaseExpired { .. } => {
+            (Tone::Bad, format!("{host}: the lease expired; the agent puts everything back"))
+        }
         What::RunUndone { run, by } => (Tone::Bad, format!("{host}: {by} undid run {run}")),
         What::Distrusted { run, name, serial, why } => (
             Tone::Bad,
@@ -200,11 +215,11 @@ fn why(reason: &HealReason) -> String {
         HealReason::LeaseExpired => "the lease ended".to_owned(),
         HealReason::Asked { by } => format!("asked by {by}"),
         HealReason::NotAllowed => "the host's policy does not allow it any more".to_owned(),
-        HealReason::InjectFailed => "it could not be made".to_owned(),
+        HealReason::InjectFailed => "its effect could not be made completely".to_owned(),
         HealReason::AgentStopping => "the agent was stopped".to_owned(),
         HealReason::FoundAtStart => "found when the agent started".to_owned(),
-        HealReason::WorkerDied => "the agent died, its guardian healed".to_owned(),
-        HealReason::GuardianDied => "the agent's guardian died".to_owned(),
+        HealReason::WorkerDied => "the agent's worker died or hung".to_owned(),
+        HealReason::GuardianDied => "the agent's guardian died or hung".to_owned(),
         HealReason::Distrusted { name } => format!("the certificate of {name} is not trusted any more"),
     }
 }

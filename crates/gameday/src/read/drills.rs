@@ -60,13 +60,16 @@ impl Reader<'_> {
             let message = "a drill without attacks shows nothing";
             self.wrong(&["monkey", "attacks"], message, "at least 1", "attacks = 1");
         }
-        let at_most = own.at_most.as_deref().map(Budget::parse);
-        if at_most == Some(None) {
-            let message = format!("`{}` is no budget", own.at_most.as_deref().unwrap_or_default());
-            let help = "\"1 a day\", \"2 a week\", \"3 a month\"";
-            self.wrong(&["monkey", "at_most"], message, "not a number of drills in a period", help);
-        }
+        let at_most = own.at_most.as_deref().and_then(|text| {
+            let budget = Budget::parse(text);
+            if budget.is_none() {
+                let (message, help) =
+                    (format!("`{text}` is no budget"), "\"1 a day\", \"2 a week\", \"3 a month\"");
+                self.wrong(&["monkey", "at_most"], message, "not a number of drills in a period", help);
+            }
+            budget
+        });
         let attacks = usize::try_from(own.attacks).unwrap_or(usize::MAX);
-        Some(Monkey { attacks, at_most: at_most.flatten() })
+        Some(Monkey { attacks, at_most })
     }
 }

@@ -137,22 +137,28 @@ pub fn all(reports: &Path, most: usize) -> io::Result<Vec<Record>> {
 }
 
 /// Returns the drills of a game day that began, and those that may have: a program is about to begin one, or the record does not say. `but`
-/// is a start that does not count.
+/// is a start that does not count. Reads all records of the game day.
 ///
 /// # Errors
 /// The records cannot be listed.
-pub fn beginnings(reports: &Path, gameday: &str, but: &str) -> io::Result<Vec<Beginning>> {
+pub fn beginnings(reports: &Path, gameday: &str, but: &str, now: Timestamp) -> io::Result<Vec<Beginning>> {
     let mut all = Vec::new();
     for (slot, in_it) in names(&reports.join(FOLDER).join(gameday))? {
+        // Anybody who can write the directory can make folders in it: only names of slots and starts are told.
+        if slot == but || folder(reports, gameday, &slot).is_err() {
+            continue;
+        }
         let path = in_it.join(FILE);
-        let Some(record) = read(&path, gameday, &slot).filter(|_| slot != but) else { continue };
+        let Some(record) = read(&path, gameday, &slot) else { continue };
         let at = match record.begun().map(str::parse) {
             Some(Ok(at)) => at,
-            None if record.touched_nothing() && record.state != State::GoesOn => continue,
+            // It is about to begin. Its file may be older: a slot that was missed has a record already.
+            _ if record.state == State::GoesOn => now,
+            None if record.touched_nothing() => continue,
             // The time of the file stands for the one that nobody knows.
             Some(Err(_)) | None => {
                 let changed = fs::symlink_metadata(&path).and_then(|about| about.modified());
-                changed.ok().and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::MAX)
+                changed.ok().and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(now)
             }
         };
         all.push(Beginning { slot, at });
@@ -179,7 +185,12 @@ fn read(path: &Path, gameday: &str, slot: &str) -> Option<Record> {
     match content(path) {
         Ok((text, is_locked)) => {
             let (lines, left_out) = lines(&text);
-            let state = end(&lines).unwrap_or(if is_locked { State::GoesOn } else { State::Died });
+            let state = match end(&lines) {
+                // Somebody has claimed it, and has not written a begin yet; one that was missed is started late.
+                Some(State::Missed(_)) | None if is_locked => State::GoesOn,
+                Some(end) => end,
+                None => State::Died,
+            };
             Some(Record { gameday, slot, lines, left_out, state })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

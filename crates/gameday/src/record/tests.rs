@@ -16,11 +16,18 @@ fn ended(exit: u8) -> Event {
     Event::Ended { exit, why: None }
 }
 
+fn begun(by: &str) -> Event {
+    let (agreed, unasked) = (Vec::new(), Vec::new());
+    Event::Begun { by: by.to_owned(), file: String::new(), agreed, unasked, drawn: None }
+}
+
 #[test]
 fn the_word_of_a_reason_is_that_in_records() {
-    use Reason::{Budget, Busy, Closed, Incident, NoGo, Other, Promotion, Skipped, Unasked};
-    for reason in [Closed, Skipped, NoGo, Promotion, Budget, Busy, Incident, Unasked, Other] {
+    let page = include_str!("../../../../docs/serve.md");
+    for (place, reason) in Reason::ALL.into_iter().enumerate() {
+        assert_eq!(reason as usize, place, "the list has all, in their order");
         assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.word()));
+        assert!(page.contains(&format!("`{}`", reason.word())), "docs/serve.md lacks {}", reason.word());
     }
 }
 
@@ -54,14 +61,7 @@ fn a_record_goes_on_until_its_writer_ends_it_or_dies() {
     assert_eq!(state(SLOT), Some(State::GoesOn));
     let nothing = || of_slot(home.path(), "friday", SLOT).unwrap().unwrap().touched_nothing();
     assert!(nothing());
-    let begun = Event::Begun {
-        by: "room".to_owned(),
-        file: "friday.toml".to_owned(),
-        agreed: Vec::new(),
-        unasked: Vec::new(),
-        drawn: None,
-    };
-    writer.write(at("2026-12-04T13:00:00.25Z"), begun).unwrap();
+    writer.write(at("2026-12-04T13:00:00.25Z"), begun("room")).unwrap();
     assert!(!nothing(), "the line of a run may be lost");
     let run = |run: &str| Event::RunBegun { scenario: 1, name: "kill".to_owned(), run: run.to_owned() };
     writer.write(at("2026-12-04T13:00:01Z"), run("run-1")).unwrap();
@@ -165,14 +165,8 @@ fn a_slot_that_was_missed_is_taken_over_once_and_no_other() {
         matches!(Writer::claim_late(home.path(), "friday", SLOT), Err(NotClaimed::Taken)),
         "somebody holds it"
     );
-    let begun = Event::Begun {
-        by: "ann".to_owned(),
-        file: String::new(),
-        agreed: Vec::new(),
-        unasked: Vec::new(),
-        drawn: None,
-    };
-    late.write(now, begun).unwrap();
+    assert_eq!(state(), State::GoesOn, "somebody starts it late");
+    late.write(now, begun("ann")).unwrap();
     assert_eq!(state(), State::GoesOn);
     late.write(now, ended(1)).unwrap();
     drop(late);
@@ -233,14 +227,7 @@ fn an_agreement_after_a_torn_line_counts_and_one_to_now_counts_once() {
     assert_eq!(given(), 1);
     let mut record = Writer::claim(home.path(), "friday", "by-hand-20261204T130500.000Z").unwrap();
     assert_eq!(given(), 1, "it has not begun");
-    let begun = Event::Begun {
-        by: "ann".to_owned(),
-        file: String::new(),
-        agreed: Vec::new(),
-        unasked: Vec::new(),
-        drawn: None,
-    };
-    record.write(at("2026-12-04T13:05:00Z"), begun).unwrap();
+    record.write(at("2026-12-04T13:05:00Z"), begun("ann")).unwrap();
     assert_eq!(given(), 0, "it was for that start");
     agree(home.path(), ("friday", NOW), ("alice", true), at("2026-12-04T13:06:00Z")).unwrap();
     assert_eq!(given(), 1);
@@ -313,8 +300,9 @@ fn the_reason_and_the_alerts_of_a_slot_that_was_not_held_are_kept_and_earlier_re
 fn what_began_counts_and_what_may_have_begun_too() {
     let home = tempfile::tempdir().unwrap();
     let claim = |slot: &str| Writer::claim(home.path(), "chaos", slot).unwrap();
+    let now = at("2026-12-06T00:00:10Z");
     let counted = |but: &str| {
-        let mut all = beginnings(home.path(), "chaos", but).unwrap();
+        let mut all = beginnings(home.path(), "chaos", but, now).unwrap();
         all.sort_by(|one, other| one.slot.cmp(&other.slot));
         all
     };
@@ -341,8 +329,14 @@ fn what_began_counts_and_what_may_have_begun_too() {
     assert_eq!(counted("2026-12-03T10:00"), both[1..]);
     // Somebody is about to begin, and a line of another version may be a begin.
     let beginning = claim("2026-12-05T10:00");
-    assert!(counted("").iter().any(|one| one.slot == "2026-12-05T10:00"));
+    let about_to = |slot: &str| counted("").contains(&expected(slot, now));
+    assert!(about_to("2026-12-05T10:00"), "its begin is now, whenever it was claimed");
     drop(beginning);
+    let late = Writer::claim_late(home.path(), "chaos", "2026-12-02T10:00").unwrap();
+    assert!(about_to("2026-12-02T10:00"), "one that was missed is started late");
+    drop(late);
+    fs::create_dir_all(home.path().join(FOLDER).join("chaos/no\u{1b}[31m slot")).unwrap();
+    assert!(counted("").iter().all(|one| !one.slot.contains('\u{1b}')));
     assert_eq!(counted(""), both, "its program ended before it began");
     let path = folder(home.path(), "chaos", "2026-12-05T10:00").unwrap().join(FILE);
     fs::write(path, "{\"v\":9,\"event\":\"begun\"}\n").unwrap();

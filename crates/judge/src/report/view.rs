@@ -226,7 +226,7 @@ fn score(score: Option<u8>) -> String {
 fn drawn(plan: &Plan) -> Option<String> {
     let drawn = plan.drawn.as_ref()?;
     let (count, of, seed) = (plan.attacks.len(), drawn.of, plan.seed);
-    let again = format!("firedrill gameday start {} --now --seed {seed}", drawn.gameday);
+    let again = drawn.repeat(seed);
     Some(format!("{count} of {of} attacks, and their targets, by seed {seed}; `{again}` repeats it"))
 }
 

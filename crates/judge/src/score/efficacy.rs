@@ -162,8 +162,8 @@ fn ended_early(
             }
             // Only an injection that had not started is called off, but the start may have been under way.
             Some(HealReason::NotAllowed) => "the host's policy changed and allows it no more",
-            Some(HealReason::WorkerDied) => "the agent's worker died and the guardian healed",
-            Some(HealReason::GuardianDied) => "the agent's guardian died and the worker healed",
+            Some(HealReason::WorkerDied) => "the agent's worker died or hung, and the agent healed",
+            Some(HealReason::GuardianDied) => "the agent's guardian died or hung, and the agent healed",
             Some(HealReason::FoundAtStart) => "the agent was restarted and healed the fault",
             Some(HealReason::AgentStopping) => "the agent was stopped or upgraded and healed",
             // These reasons end a fault early, but the agent stays trustworthy: measurements until then count.

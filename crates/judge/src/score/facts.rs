@@ -90,6 +90,8 @@ pub(crate) struct AttackFacts<'a> {
     /// Planned ends of its baseline and its recovery.
     pub(crate) baseline_until_us: Option<i64>,
     pub(crate) recovery_until_us: Option<i64>,
+    /// The last pause before it: nothing of before that is about its baseline.
+    paused_us: Option<i64>,
     pub(crate) ended: Option<(i64, Outcome)>,
     pub(crate) injections: Vec<InjectionFacts<'a>>,
 }
@@ -254,7 +256,13 @@ impl<'a> Facts<'a> {
             Event::Gap { from_us, to_us } => self.gaps.push((*from_us, *to_us)),
             Event::Exchanged { attack, injection, moment, asker, other, from_us, ask, met, failed } => {
                 if let Some(place) = self.index.in_attack(*attack, injection) {
-                    self.attacks[*attack].injections[place].exchanges.push(ExchangeFacts {
+                    let facts = &mut self.attacks[*attack];
+                    if *moment == Moment::Before
+                        && facts.paused_us.is_some_and(|paused_us| *from_us < paused_us)
+                    {
+                        return;
+                    }
+                    facts.injections[place].exchanges.push(ExchangeFacts {
                         moment: *moment,
                         asker,
                         other,
@@ -267,8 +275,12 @@ impl<'a> Facts<'a> {
                 }
             }
             Event::Paused { attack, .. } => {
-                // It is measured anew after the pause.
+                // It is measured anew after the pause, and so are the paths.
                 if let Some(facts) = self.attacks.get_mut(*attack) {
+                    facts.paused_us = Some(at_us);
+                    for one in &mut facts.injections {
+                        one.exchanges.retain(|met| met.moment != Moment::Before);
+                    }
                     facts.phases.retain(|(phase, _)| *phase != Phase::Baseline);
                     facts.baseline_until_us = None;
                 }

@@ -1,13 +1,11 @@
 //! Draws some of a plan's attacks by its seed, for drills whose attacks nobody chose.
 
-use std::collections::BTreeSet;
-
 use firedrill_files::text::hex;
 use ring::digest::{Context, SHA256};
 
 use super::{
     model::{Drawn, Plan},
-    select::rank,
+    select::lowest,
 };
 
 /// The salt of the draw. Another one would draw other attacks by the same seeds.
@@ -19,29 +17,18 @@ impl Plan {
     #[must_use]
     pub fn draw(mut self, count: usize, gameday: String) -> Self {
         let of = self.attacks.len();
-        let mut ranked: Vec<([u8; 32], usize)> = self
-            .attacks
-            .iter()
-            .enumerate()
-            .map(|(index, attack)| (rank(self.seed, SALT, &attack.name), index))
-            .collect();
-        ranked.sort_unstable();
-        let drawn: BTreeSet<usize> = ranked.into_iter().take(count).map(|(_, index)| index).collect();
-        let mut gone = Vec::new();
-        let all = std::mem::take(&mut self.attacks);
-        for (index, attack) in all.into_iter().enumerate() {
-            if drawn.contains(&index) {
-                self.attacks.push(attack);
-            } else {
-                gone.push(attack);
-            }
-        }
-        // What is warned of in an attack that does not run is no warning of this plan.
-        for attack in &gone {
+        let names = self.attacks.iter().map(|attack| attack.name.as_str());
+        let drawn = lowest(self.seed, SALT, names, count);
+        let all = std::mem::take(&mut self.attacks).into_iter().enumerate();
+        let (left, gone): (Vec<_>, Vec<_>) = all.partition(|(index, _)| drawn.binary_search(index).is_ok());
+        self.attacks = left.into_iter().map(|(_, attack)| attack).collect();
+        // What is warned of in an attack that does not run is no warning of this plan. A warning about a probe names an attack as an example.
+        for (_, attack) in &gone {
             let is_left = self.attacks.iter().any(|left| left.base == attack.base);
             let base = Some(&attack.base).filter(|_| !is_left);
             for name in [Some(&attack.name), base].into_iter().flatten() {
-                self.warnings.retain(|warning| !warning.contains(&format!("attack `{name}`")));
+                let named = format!("attack `{name}`");
+                self.warnings.retain(|warning| warning.starts_with("probe ") || !warning.contains(&named));
             }
         }
         // A run of some attacks is no run of the files, by which a promotion goes.
@@ -165,13 +152,14 @@ mod tests {
         let mut base = plan(3);
         base.warnings =
             base.attacks.iter().map(|attack| format!("attack `{}` is odd", attack.name)).collect();
-        base.warnings.extend(["attack `zone` has a base", "the fleet is odd"].map(str::to_owned));
+        let example = format!("probe `buy` asks too seldom, as in attack `{}`", base.attacks[0].name);
+        base.warnings.extend(["attack `zone` has a base", "the fleet is odd", &example].map(str::to_owned));
         for seed in 0..50 {
             let one = drawn(&base, seed, 1);
             let name = &names(&one)[0];
             let mut expected = vec![format!("attack `{name}` is odd")];
             expected.extend(name.starts_with("zone").then(|| "attack `zone` has a base".to_owned()));
-            expected.push("the fleet is odd".to_owned());
+            expected.extend(["the fleet is odd".to_owned(), example.clone()]);
             assert_eq!(one.warnings, expected);
         }
     }

@@ -110,6 +110,14 @@ pub struct Drawn {
     pub gameday: String,
 }
 
+impl Drawn {
+    /// Returns the command that repeats the draw of a seed.
+    #[must_use]
+    pub fn repeat(&self, seed: u64) -> String {
+        format!("firedrill gameday start {} --now --seed {seed}", self.gameday)
+    }
+}
+
 /// A probe and where it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {

@@ -148,12 +148,23 @@ fn share_of(fraction: f64, there: usize) -> usize {
 
 /// Picks `count` hosts, in the fleet's order: those with the lowest hash of seed, target and name.
 fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
-    let mut ranked: Vec<(usize, [u8; 32])> =
-        hosts.iter().enumerate().map(|(i, host)| (i, rank(seed, target, &host.name))).collect();
-    ranked.sort_by_key(|(_, rank)| *rank);
-    let mut picked: Vec<usize> = ranked.into_iter().take(count).map(|(index, _)| index).collect();
-    picked.sort_unstable();
+    let picked = lowest(seed, target, hosts.iter().map(|host| host.name.as_str()), count);
     picked.into_iter().map(|index| hosts[index].name.clone()).collect()
+}
+
+/// Returns the places of the `count` names with the lowest hash of the seed, `salt` and the name, in ascending order.
+pub(super) fn lowest<'n>(
+    seed: u64,
+    salt: &str,
+    names: impl Iterator<Item = &'n str>,
+    count: usize,
+) -> Vec<usize> {
+    let mut ranked: Vec<([u8; 32], usize)> =
+        names.enumerate().map(|(index, name)| (rank(seed, salt, name), index)).collect();
+    ranked.sort_unstable();
+    let mut lowest: Vec<usize> = ranked.into_iter().take(count).map(|(_, index)| index).collect();
+    lowest.sort_unstable();
+    lowest
 }
 
 /// Returns a number that depends only on the seed, `salt` and the name.

@@ -41,7 +41,7 @@ fn run_of(folder: &FilePath, name: &str) -> Option<RunId> {
     first().or_else(|| name.parse().ok())
 }
 
-/// Returns the run that is reached about a folder.
+/// Returns the id of the run in a folder.
 pub(super) async fn run_in(app: &Arc<App>, name: &str) -> Result<RunId, Answer> {
     let wanted = name.to_owned();
     blocking(app, move |app| {
@@ -103,20 +103,36 @@ fn told(halted: &Halted) -> (String, Result<String, String>) {
 /// Halts a run and writes the outcome into the audit log. Returns the word for the page.
 async fn halt_and_record(app: &Arc<App>, actor: &Actor, run: &RunId) -> Result<String, Answer> {
     let by = format!("{} in the control room", actor.name);
-    let (outcome, done) = told(&app.outside.halt(run, &by).await);
-    let deed = App::deed(actor, "halt", run.as_str(), &outcome);
+    let told = told(&app.outside.halt(run, &by).await);
+    let help = format!(
+        "`firedrill undo --run {run} --fleet FLEET` puts it back from any machine with a certificate."
+    );
+    recorded(app, actor, ("halt", run), told, &help).await
+}
+
+/// Writes the outcome of what somebody sent to a run into the audit log. Returns the word for the page, or the answer where nobody has taken it
+/// or the log does not have it.
+pub(super) async fn recorded(
+    app: &Arc<App>,
+    actor: &Actor,
+    (what, run): (&'static str, &RunId),
+    (outcome, done): (String, Result<String, String>),
+    help: &str,
+) -> Result<String, Answer> {
+    let deed = App::deed(actor, what, run.as_str(), &outcome);
     let written = blocking(app, move |app| Ok(app.record(&deed)?)).await;
-    let done = done.map_err(|why| {
-        let help = format!(
-            "`firedrill undo --run {run} --fleet FLEET` puts it back from any machine with a certificate."
-        );
-        Answer::new(StatusCode::CONFLICT, why, help)
-    })?;
-    written.map_err(|answer| Answer {
-        text: format!("The halt was sent ({outcome}), and the audit log does not have it. {}", answer.text),
-        ..answer
-    })?;
-    Ok(done)
+    match (done, written) {
+        (Ok(done), Ok(())) => Ok(done),
+        (Err(why), Ok(())) => Err(Answer::new(StatusCode::CONFLICT, why, help)),
+        (done, Err(answer)) => {
+            let why = done.err().map_or_else(String::new, |why| format!("{why} "));
+            let text = format!(
+                "{why}The {what} was sent ({outcome}), and the audit log does not have it. {}",
+                answer.text
+            );
+            Err(Answer { text, ..answer })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,12 @@ pub(super) fn said(done: &str) -> Option<String> {
         let says = match what {
             "ends" => "that it has taken the halt",
             "over" => "that the run ends already, or has ended",
-            "wish" => "what the audit log has",
+            "wish" => {
+                return Some(format!(
+                    "A program of user {user} replied; the audit log has its reply. Nothing proves that it is the run’s coordinator: the state below shows \
+                     whether the run does it."
+                ));
+            }
             _ => return None,
         };
         return Some(format!(

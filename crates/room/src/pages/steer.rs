@@ -13,15 +13,15 @@ use firedrill_wire::{RunId, Span};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::halt::{NOWHERE, run_in};
+use super::halt::{NOWHERE, recorded, run_in};
 use crate::{
+    actor::Actor,
     app::App,
     outside::{Told, Wants},
     role::Role,
-    store::Session,
     web::{
         answer::{Answer, see},
-        who::{Who, blocking, fields},
+        who::{Who, fields},
     },
 };
 
@@ -90,9 +90,9 @@ async fn steer(
     who.may(app, Role::Operator, what, name).await?;
     let wants = wants?;
     let run = run_in(app, name).await?;
-    let shared = Arc::clone(app);
+    let (shared, actor) = (Arc::clone(app), Actor::from(&who.0));
     // A task of its own: a client that is gone does not keep the wish out of the audit log.
-    let done = tokio::spawn(async move { tell_and_record(&shared, &who.0, &run, (what, wants)).await });
+    let done = tokio::spawn(async move { tell_and_record(&shared, &actor, &run, (what, wants)).await });
     let done = done.await.map_err(|error| Answer::failed(&error))??;
     Ok(see(&format!("/runs/{}?done={done}", address(name))))
 }
@@ -118,22 +118,14 @@ fn outcome(what: &str, told: Told) -> (String, Result<String, String>) {
 /// Tells a run a wish, and writes the outcome into the audit log. Returns the word for the page.
 async fn tell_and_record(
     app: &Arc<App>,
-    session: &Session,
+    actor: &Actor,
     run: &RunId,
     (what, wants): (&'static str, Wants),
 ) -> Result<String, Answer> {
-    let by = format!("{} in the control room", session.name);
-    let (outcome, done) = outcome(what, app.outside.tell(run, &by, wants).await);
-    let deed = App::deed(session, what, run.as_str(), &outcome);
-    let written = blocking(app, move |app| Ok(app.record(&deed)?)).await;
-    let done = done.map_err(|why| {
-        Answer::new(StatusCode::CONFLICT, why, "Go back, and load the page anew: it shows the newest state.")
-    })?;
-    written.map_err(|answer| Answer {
-        text: format!("The run was told ({outcome}), and the audit log does not have it. {}", answer.text),
-        ..answer
-    })?;
-    Ok(done)
+    let by = format!("{} in the control room", actor.name);
+    let told = outcome(what, app.outside.tell(run, &by, wants).await);
+    recorded(app, actor, (what, run), told, "Go back, and load the page anew: it shows the newest state.")
+        .await
 }
 
 #[cfg(test)]
@@ -221,7 +213,7 @@ mod tests {
         ] {
             let is_claim = matches!(told, Told::Claimed { .. });
             let said = super::super::run::said(&outcome(what, told).1.unwrap()).unwrap();
-            assert_eq!(said.contains("user 7 says") && said.contains("Nothing proves"), is_claim, "{said}");
+            assert_eq!(said.contains("user 7 replied") && said.contains("Nothing proves"), is_claim, "{said}");
         }
         for told in [Told::Over, Told::Nowhere, Told::Silent("why".to_owned())] {
             assert!(outcome("pause", told).1.is_err());

@@ -33,7 +33,7 @@ pub(crate) struct Course {
     /// The pause that goes on.
     pub(crate) paused: Option<Paused>,
     /// The pause that people have asked for: the attack before which it is, the person, and its maximum.
-    wanted: Option<(usize, String, Span)>,
+    wanted: Option<(String, Span)>,
     /// The attack that people have asked to skip, and the person.
     skip: Option<(usize, String)>,
     /// The ends of attacks, by their places in the plan.
@@ -126,11 +126,9 @@ impl Course {
             }
             Event::Phase { attack, phase, until_us } => {
                 self.phase = Some((*attack, *phase, *until_us));
-                (self.asked, self.paused) = (None, None);
+                self.asked = None;
             }
-            Event::PauseAsked { attack, by, longest } => {
-                self.wanted = Some((*attack, by.clone(), *longest));
-            }
+            Event::PauseAsked { by, longest, .. } => self.wanted = Some((by.clone(), *longest)),
             Event::Paused { attack, by, until_us, until } => {
                 // A baseline that it ended counts no more.
                 (self.phase, self.wanted) = (None, None);
@@ -187,13 +185,13 @@ impl Course {
         Some(Next { number: place + 1, name: attack.name.clone() })
     }
 
-    /// Says what people have asked for and did not come yet.
+    /// Says what people have asked for that has not happened yet.
     pub(crate) fn wishes(&self) -> Vec<String> {
-        let pause = self.wanted.as_ref().map(|(attack, by, longest)| {
-            format!("{by} asked for a pause before \"{}\", for at most {longest}.", self.attack(*attack))
+        let pause = self.wanted.as_ref().zip(self.next()).map(|((by, longest), next)| {
+            format!("{by} asked for a pause before \"{}\", for at most {longest}.", next.name)
         });
         let skip = self.skip.as_ref();
-        let skip = skip.map(|(attack, by)| format!("{by} skips \"{}\".", self.attack(*attack)));
+        let skip = skip.map(|(attack, by)| format!("{by} asked to skip \"{}\".", self.attack(*attack)));
         pause.into_iter().chain(skip).collect()
     }
 
@@ -253,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_told_with_its_end_and_over_with_the_next_phase() {
+    fn a_pause_is_told_with_its_end_until_somebody_lets_the_run_go_on() {
         let mut course = Course::default();
         let records = Drill::good().records();
         let apply = |course: &mut Course, event: Event| {
@@ -270,7 +268,7 @@ mod tests {
         apply(&mut course, Event::SkipAsked { attack: 1, by: bob() });
         let wishes = [
             "bob asked for a pause before \"lose fremont\", for at most 10m.",
-            "bob skips \"lose fremont\".",
+            "bob asked to skip \"lose fremont\".",
         ];
         assert_eq!(course.wishes(), wishes);
         let until = "2026-11-27T14:32:10Z".to_owned();

@@ -108,8 +108,10 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
             "coordinator",
             format!("paused by {by} before attack {}, at most until {until}", attack + 1),
         ),
-        Event::Resumed { attack, by } => row(at, by, format!("attack {}: no pause before it", attack + 1)),
-        Event::SkipAsked { attack, by } => row(at, by, format!("attack {}: skipped", attack + 1)),
+        Event::Resumed { attack, by } => {
+            row(at, by, format!("lets the run go on with attack {}, or wants no pause before it", attack + 1))
+        }
+        Event::SkipAsked { attack, by } => row(at, by, format!("asked to skip attack {}", attack + 1)),
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
         Event::Gap { from_us, to_us } => row(
             at,

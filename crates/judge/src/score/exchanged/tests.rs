@@ -1,5 +1,6 @@
 //! The evidence of exchanges for and against faults.
 
+use firedrill_plan::plan::model::Phase;
 use firedrill_wire::{
     Fault, Share, Span,
     evidence::Seen,
@@ -109,6 +110,23 @@ fn a_trial_alone_decides_where_it_shows_the_fault() {
     }
     let busy = judged(blocked(), [well(), Some(met(0, 0)), well()]);
     assert_eq!(busy.injections[0].exercised, Seen::Yes);
+}
+
+#[test]
+fn a_path_that_was_tried_out_before_a_pause_is_no_evidence() {
+    let act = Act { packets: 0, ..Act::new("path", &["app1"], blocked()) };
+    let mut drill = Drill::exchanging(act, [Some(met(20, 300)), Some(met(0, 0)), Some(met(20, 300))]);
+    assert_eq!(fold(&drill.records()).verdict, Verdict::Held);
+    let by = || "bob".to_owned();
+    let at = Drill::start(0) - 1;
+    drill.extra = vec![
+        (at, Event::Paused { attack: 0, by: by(), until_us: 0, until: String::new() }),
+        (at, Event::Resumed { attack: 0, by: by() }),
+        (at, Event::Phase { attack: 0, phase: Phase::Baseline, until_us: Drill::start(0) * S }),
+    ];
+    let card = fold(&drill.records());
+    assert_eq!(card.verdict, Verdict::Unknown, "{:?}", card.attacks[0].why);
+    assert!(card.attacks[0].injections[0].exchanges[0].before.is_none());
 }
 
 #[test]
