@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    RUN, firedrill,
+    Growing, RUN, firedrill,
     output::said,
     person,
-    room::{Answer, Room},
-    start,
+    room::{Answer, Room, until_line},
+    start, violated,
 };
 
 /// Makes a token by the command line.
@@ -130,9 +130,18 @@ fn programs_read_runs_and_their_results() {
     ] {
         assert!(refused(&get(&room, &format!("/api/v1/runs?{wrong}"), &ci), 400).contains(told), "{wrong}");
     }
-    for missing in ["nothing", "..", "%2e%2e%2froom", ".notify"] {
+    // Files that a name could lead to. The answer would be theirs if it did.
+    for place in ["reports", "reports/.notify", "room", "."] {
+        fs::create_dir_all(folder.path().join(place)).unwrap();
+        fs::write(folder.path().join(place).join("report.json"), "{\"schema\":2}").unwrap();
+    }
+    for missing in ["nothing", "..", ".", "%2e%2e", "%2e%2e%2froom", "..%2froom", ".notify", "%2f"] {
+        refused(&get(&room, &format!("/api/v1/runs/{missing}/report"), &ci), 404);
+        refused(&get(&room, &format!("/api/v1/runs/{missing}/events"), &ci), 404);
         refused(&get(&room, &format!("/api/v1/runs/{missing}"), &ci), 404);
     }
+    // No text: it is refused before it gets to any of our code.
+    refused(&get(&room, "/api/v1/runs/%ff", &ci), 400);
     let document = json(&room.get("/api/v1/openapi.json", ""));
     assert_eq!(document["openapi"], "3.1.0");
     // An answer has the keys that the document tells, and no others.
@@ -218,4 +227,84 @@ fn an_admin_makes_and_revokes_tokens_on_a_page() {
     assert_eq!(room.post("/people/tokens/revoke", &operator, "name=ci").status, 403);
     assert_eq!(room.post("/people/tokens/revoke", &admin, "name=ci").status, 303);
     refused(&get(&room, "/api/v1/token", secret), 401);
+}
+
+#[test]
+fn a_program_follows_a_run_to_its_end() {
+    let (folder, room) = start();
+    let ci = token(folder.path(), "ci", "viewer");
+    let live = Growing::begin(folder.path());
+    let half = live.half;
+    let who = format!("Authorization: Bearer {ci}");
+    let path = "/api/v1/runs/live/events";
+    let mut stream = room.stream_as(path, &who);
+    let mut next = || {
+        let lines = until_line(&mut stream, "data: {", |line| line.starts_with("data: {"));
+        serde_json::from_str::<Value>(lines.last().unwrap().strip_prefix("data: ").unwrap()).unwrap()
+    };
+    let first = next();
+    assert_eq!((&first["state"], &first["verdict"]), (&"running".into(), &Value::Null), "{first}");
+    assert!(first["course"]["in_force"].as_u64().unwrap() > 0, "{first}");
+    assert!(first["course"]["stage"].as_str().unwrap().starts_with("fault of"), "{first}");
+    let more: Vec<_> = (0..5).map(|_| room.stream_as(path, &who)).collect();
+    for mut stream in more {
+        until_line(&mut stream, "event: run", |line| line.starts_with("event: run"));
+    }
+    live.end(half);
+    let last = loop {
+        let event = next();
+        if event["state"] != "running" {
+            break event;
+        }
+    };
+    assert_eq!((&last["state"], &last["exit_code"]), (&"held".into(), &0.into()), "{last}");
+    assert_eq!(json(&get(&room, "/api/v1/runs/live", &ci)), last);
+    // A run that is over is told once.
+    let told = get(&room, path, &ci);
+    assert_eq!((told.status, told.text().matches("event: run").count()), (200, 1), "{}", told.text());
+    assert_eq!(told.header("content-type"), Some("text/event-stream"));
+}
+
+#[test]
+fn programs_read_game_days_and_findings() {
+    let (folder, room) = start();
+    let ci = token(folder.path(), "ci", "viewer");
+    let records = folder.path().join("reports/.gamedays/friday");
+    for (slot, lines) in [
+        (
+            "2026-11-20T14:00",
+            "{\"v\":1,\"at\":\"2026-11-20T14:00:00.100Z\",\"event\":\"not-held\",\"why\":\"an incident\",\"reason\":\"incident\"}\n",
+        ),
+        (
+            "by-hand-20261127T140000.000Z",
+            "{\"v\":1,\"at\":\"2026-11-27T14:02:00.100Z\",\"event\":\"ended\",\"exit\":1}\n",
+        ),
+    ] {
+        fs::create_dir_all(records.join(slot)).unwrap();
+        fs::write(records.join(slot).join("record.jsonl"), lines).unwrap();
+    }
+    let all = json(&get(&room, "/api/v1/gamedays", &ci));
+    assert_eq!((&all["starts_gamedays"], &all["slots"]), (&false.into(), &Value::Array(Vec::new())), "{all}");
+    assert_eq!(all["starts"].as_array().unwrap().len(), 2, "{all}");
+    let one = json(&get(&room, "/api/v1/gamedays/friday/2026-11-20T14:00", &ci));
+    assert_eq!((&one["state"], &one["reason"]), (&"not-held".into(), &"incident".into()), "{one}");
+    let by_hand = json(&get(&room, "/api/v1/gamedays/friday/by-hand-20261127T140000.000Z", &ci));
+    assert_eq!((&by_hand["state"], &by_hand["exit_code"]), (&"ended".into(), &1.into()), "{by_hand}");
+    for missing in
+        ["friday/2026-11-21T14:00", "monday/2026-11-20T14:00", "..%2ffriday/2026-11-20T14:00", "friday/.."]
+    {
+        refused(&get(&room, &format!("/api/v1/gamedays/{missing}"), &ci), 404);
+    }
+    let findings = json(&get(&room, "/api/v1/findings", &ci));
+    assert_eq!((&findings["findings"], &findings["why_not_kept"]), (&Value::Array(Vec::new()), &Value::Null));
+    let later = violated(folder.path());
+    let found = json(&get(&room, "/api/v1/findings", &ci));
+    let first = &found["findings"][0];
+    assert_eq!((&first["state"], &first["seen_in"]), (&"open".into(), &later.into()), "{found}");
+    let scenario = first["scenario"].as_str().unwrap();
+    let only = |keys: &str| {
+        json(&get(&room, &format!("/api/v1/findings?{keys}"), &ci))["findings"].as_array().unwrap().len()
+    };
+    assert_eq!(only(&format!("scenario={scenario}")), found["findings"].as_array().unwrap().len());
+    assert_eq!(only("scenario=another&all=true"), 0);
 }

@@ -17,6 +17,7 @@ mod written;
 
 use std::{
     fs,
+    io::Write as _,
     path::Path,
     process::{Command, Output},
 };
@@ -37,6 +38,51 @@ fn start() -> (tempfile::TempDir, Room) {
     }
     let room = Room::start(FIREDRILL, folder.path(), &[]);
     (folder, room)
+}
+
+/// The log of a run that goes on, as a coordinator writes it: this process has it locked.
+struct Growing {
+    log: fs::File,
+    /// All lines that it will have.
+    lines: Vec<String>,
+    /// Number of lines that it had at first: a fault is in force then.
+    half: usize,
+}
+
+impl Growing {
+    /// A run `live` beside the example's.
+    fn begin(folder: &Path) -> Self {
+        let example = folder.join("reports").join(RUN).join("events.jsonl");
+        let lines: Vec<String> = fs::read_to_string(example).unwrap().lines().map(str::to_owned).collect();
+        let half = lines.iter().position(|line| line.contains("\"to\":\"in-force\"")).unwrap() + 1;
+        let live = folder.join("reports/live");
+        fs::create_dir(&live).unwrap();
+        let mut log = fs::File::create(live.join("events.jsonl")).unwrap();
+        log.lock().unwrap();
+        writeln!(log, "{}", lines[..half].join("\n")).unwrap();
+        Self { log, lines, half }
+    }
+
+    /// Writes the lines from `from` on, the last too.
+    fn end(mut self, from: usize) {
+        writeln!(self.log, "{}", self.lines[from..].join("\n")).unwrap();
+        self.log.unlock().unwrap();
+    }
+}
+
+/// Writes the example's run a day later, with a goal that it misses. Returns its name.
+fn violated(folder: &Path) -> &'static str {
+    let later = "20261127-0602-demo-beef";
+    let reports = folder.join("reports");
+    let log = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
+    let id = log.split_once("\"run\":\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let (first, rest) = log.split_once('\n').unwrap();
+    let first =
+        first.replace("\"good\":\"85%\"", "\"good\":\"99.99%\"").replace("2026-11-26T", "2026-11-27T");
+    fs::create_dir(reports.join(later)).unwrap();
+    fs::write(reports.join(later).join("events.jsonl"), format!("{first}\n{rest}").replace(&id, later))
+        .unwrap();
+    later
 }
 
 fn firedrill(folder: &Path, words: &[&str]) -> Output {

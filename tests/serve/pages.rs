@@ -3,9 +3,9 @@
 use std::{fs, io::Write as _, os::unix::fs::symlink, path::Path, process::Command};
 
 use crate::{
-    FIREDRILL, RUN, firedrill,
+    FIREDRILL, Growing, RUN, firedrill,
     room::{Room, until},
-    start,
+    start, violated,
 };
 
 #[test]
@@ -114,15 +114,8 @@ fn a_log_that_is_a_link_is_not_followed() {
 fn a_run_is_watched_while_its_log_grows() {
     let (folder, room) = start();
     let cookie = room.login(&room.link);
-    let example = folder.path().join("reports").join(RUN).join("events.jsonl");
-    let lines: Vec<String> = fs::read_to_string(example).unwrap().lines().map(str::to_owned).collect();
-    let half = lines.iter().position(|line| line.contains("\"to\":\"in-force\"")).unwrap() + 1;
-    let live = folder.path().join("reports/live");
-    fs::create_dir(&live).unwrap();
-    let mut log = fs::File::create(live.join("events.jsonl")).unwrap();
-    log.lock().unwrap();
-    writeln!(log, "{}", lines[..half].join("\n")).unwrap();
-
+    let mut live = Growing::begin(folder.path());
+    let half = live.half;
     let page = room.get("/runs/live", &cookie).text();
     for part in
         ["data-stream=\"/runs/live/live\"", "running", "in force", "The run so far", "<svg", "Yes, halt live"]
@@ -136,9 +129,9 @@ fn a_run_is_watched_while_its_log_grows() {
     assert!(until(&mut stream, "id: ").contains(&format!("id: live/{seq}")));
     until(&mut stream, "event: axis");
     // Half a line is no record.
-    let (first, last) = lines[half].split_at(40);
-    write!(log, "{first}").unwrap();
-    writeln!(log, "{last}").unwrap();
+    let (first, last) = live.lines[half].split_at(40);
+    write!(live.log, "{first}").unwrap();
+    writeln!(live.log, "{last}").unwrap();
     until(&mut stream, &format!("id: live/{}", seq + 1));
 
     let mut more: Vec<_> = (0..5).map(|_| watch()).collect();
@@ -148,8 +141,7 @@ fn a_run_is_watched_while_its_log_grows() {
     assert_eq!(room.get("/runs/live/live", &cookie).status, 429, "the seventh of this session");
     drop(more);
 
-    writeln!(log, "{}", lines[half + 1..].join("\n")).unwrap();
-    log.unlock().unwrap();
+    live.end(half + 1);
     let rest = until(&mut stream, "event: over");
     assert!(rest.iter().any(|line| line.contains("it is complete")), "the last state comes before");
     let page = room.get("/runs/live", &cookie).text();
@@ -161,17 +153,7 @@ fn findings_and_the_course_of_scenarios_are_shown() {
     let (folder, room) = start();
     let cookie = room.login(&room.link);
     assert!(room.get("/findings", &cookie).text().contains("None is open."));
-    let reports = folder.path().join("reports");
-    let log = fs::read_to_string(reports.join(RUN).join("events.jsonl")).unwrap();
-    let id = log.split_once("\"run\":\"").unwrap().1.split('"').next().unwrap().to_owned();
-    // The same run a day later, with a goal that it misses.
-    let later = "20261127-0602-demo-beef";
-    let (first, rest) = log.split_once('\n').unwrap();
-    let first =
-        first.replace("\"good\":\"85%\"", "\"good\":\"99.99%\"").replace("2026-11-26T", "2026-11-27T");
-    fs::create_dir(reports.join(later)).unwrap();
-    fs::write(reports.join(later).join("events.jsonl"), format!("{first}\n{rest}").replace(&id, later))
-        .unwrap();
+    let later = violated(folder.path());
     let page = room.get("/findings", &cookie).text();
     for part in ["users", "badge open", &format!("href=\"/runs/{later}\""), "99.99 %"] {
         assert!(page.contains(part), "no `{part}` in {page}");

@@ -2,6 +2,7 @@
 //! program that wrote it: whoever delivers for the channel finds it there.
 
 mod entry;
+mod watched;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,6 +16,7 @@ use firedrill_files::{regular, text::hex, whole};
 use ring::digest::{SHA256, digest};
 
 pub use entry::{Ended, Entry};
+pub use watched::{Look, Watched};
 
 use crate::message::{Message, now};
 
@@ -104,10 +106,21 @@ impl Spool {
     /// # Errors
     /// A folder cannot be read.
     pub fn all(&self) -> io::Result<Listing> {
-        let (pending, mut unreadable) = self.list(PENDING)?;
+        let (mut pending, mut unreadable) = self.waiting()?;
         let (ended, more) = self.list(ENDED)?;
+        // The program of such a message was killed before it removed the file.
+        pending.retain(|entry| !self.ended_file(entry).exists());
         unreadable.extend(more);
         Ok(Listing { pending, ended, unreadable })
+    }
+
+    fn waiting(&self) -> io::Result<Read> {
+        self.list(PENDING)
+    }
+
+    /// Returns the file of the end of a message.
+    fn ended_file(&self, entry: &Entry) -> PathBuf {
+        self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id))
     }
 
     fn list(&self, which: &str) -> io::Result<Read> {
@@ -118,7 +131,7 @@ impl Spool {
         };
         for file in files {
             let path = file?.path();
-            if path.extension().is_none_or(|end| end != "json") {
+            if !is_entry(&path) {
                 continue;
             }
             match read(&path) {
@@ -209,8 +222,7 @@ impl Spool {
     pub fn tidy(&self) -> io::Result<()> {
         let before = micros(now().saturating_sub(KEPT));
         for entry in self.list(ENDED)?.0.iter().filter(|entry| entry.made_us < before) {
-            let _gone =
-                fs::remove_file(self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id)));
+            let _gone = fs::remove_file(self.ended_file(entry));
         }
         Ok(())
     }
@@ -220,6 +232,11 @@ impl Spool {
 fn name(channel: &str, event: &str) -> String {
     let digest = digest(&SHA256, format!("{channel}\0{event}").as_bytes());
     format!("{}.json", hex(&digest.as_ref()[..16]))
+}
+
+/// Whether a file has the name of a message.
+fn is_entry(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "json")
 }
 
 fn read(path: &Path) -> Result<Entry, String> {

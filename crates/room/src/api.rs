@@ -1,6 +1,9 @@
 //! The API for programs, `/api/v1`: what pages show and do, as JSON, by tokens.
 
 mod bearer;
+mod findings;
+mod follow;
+mod gamedays;
 mod openapi;
 mod query;
 mod runs;

@@ -113,6 +113,13 @@ fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
 
 /// The messages of each channel that wait, and those that nobody got.
 fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
+    let unreadable = all.add(
+        "messages_unreadable",
+        "Files of messages that cannot be read: nobody knows whether somebody got them",
+        None,
+    );
+    let messages = app.outside.messages().map_err(Answer::outside)?;
+    unreadable.set(&[], messages.unreadable as f64);
     let waiting = all.add("messages_waiting", "Messages that a channel has not taken yet", None);
     let tries = all.add(
         "messages_waiting_tries",
@@ -120,7 +127,7 @@ fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
         None,
     );
     let lost = all.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
-    for channel in app.outside.channels().map_err(|why| Answer::failed(&std::io::Error::other(why)))? {
+    for channel in messages.channels {
         let labels = [("channel", channel.name.as_str())];
         waiting.set(&labels, f64::from(channel.waiting));
         tries.set(&labels, f64::from(channel.tries));
@@ -152,10 +159,10 @@ fn gamedays(app: &App, all: &mut Exposition) -> Result<(), Answer> {
         all.add("gameday_last_exit_code", "Exit code of the last start of a game day that ended", None);
     let reason = all.add(
         "gameday_last_not_held",
-        "1 if the last start of a game day was not held; the reason is closed, skipped, no-go, promotion, budget, busy, incident, unasked or other",
+        "1 if the last start of a game day was not held; the reason says why",
         None,
     );
-    let held = app.outside.held().map_err(|why| Answer::failed(&std::io::Error::other(why)))?;
+    let held = app.outside.held().map_err(Answer::outside)?;
     let mut seen = HashSet::new();
     for one in &held {
         if seen.insert(&one.gameday) {

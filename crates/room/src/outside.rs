@@ -112,6 +112,15 @@ pub struct HeldSlot {
     pub runs: Vec<String>,
 }
 
+/// The messages of channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// The channels that have had a message in the last 30 days, in the order of their names.
+    pub channels: Vec<ChannelState>,
+    /// Number of files of messages that cannot be read: nobody knows whose messages they are.
+    pub unreadable: usize,
+}
+
 /// The messages of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelState {
@@ -125,6 +134,8 @@ pub struct ChannelState {
     pub given_up: u32,
     /// Time at which it took a message last, RFC 3339 UTC.
     pub took: Option<String>,
+    /// Time at which a message to it was given up last, RFC 3339 UTC. A test of the channel counts too.
+    pub failed: Option<String>,
     /// The newest messages that it has not taken, the newest first.
     pub undelivered: Vec<Undelivered>,
 }
@@ -199,14 +210,20 @@ pub trait Outside: Send + Sync + 'static {
     /// They cannot be read: in words for people.
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
 
+    /// Reads the record of a slot, or of a start by hand; `None` if it has none.
+    ///
+    /// # Errors
+    /// It cannot be read: in words for people.
+    fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String>;
+
     /// Returns the time at which this server, or another with this directory of runs, looked last for slots to start, in seconds since 1970.
     fn looked_s(&self) -> Option<i64>;
 
-    /// Counts the messages of each channel that has had one in the last 30 days, in the order of their names.
+    /// Counts the messages of channels.
     ///
     /// # Errors
     /// They cannot be read: in words for people.
-    fn channels(&self) -> Result<Vec<ChannelState>, String>;
+    fn messages(&self) -> Result<Messages, String>;
 
     /// Writes what a person decides about a slot, and returns the state of the slot in words.
     ///

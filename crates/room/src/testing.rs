@@ -7,7 +7,7 @@ use firedrill_wire::RunId;
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Told, Wants},
+    outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, Outside, Told, Wants},
     role::Role,
     room::Room,
     store::Session,
@@ -33,12 +33,16 @@ impl Outside for Willing {
         Ok(Vec::new())
     }
 
+    fn held_slot(&self, _: &str, _: &str) -> Result<Option<HeldSlot>, String> {
+        Ok(None)
+    }
+
     fn looked_s(&self) -> Option<i64> {
         None
     }
 
-    fn channels(&self) -> Result<Vec<ChannelState>, String> {
-        Ok(Vec::new())
+    fn messages(&self) -> Result<Messages, String> {
+        Ok(Messages::default())
     }
 
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
@@ -77,12 +81,16 @@ macro_rules! as_willing {
             crate::testing::Willing.held()
         }
 
+        fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<crate::outside::HeldSlot>, String> {
+            crate::testing::Willing.held_slot(gameday, slot)
+        }
+
         fn looked_s(&self) -> Option<i64> {
             crate::testing::Willing.looked_s()
         }
 
-        fn channels(&self) -> Result<Vec<crate::outside::ChannelState>, String> {
-            crate::testing::Willing.channels()
+        fn messages(&self) -> Result<crate::outside::Messages, String> {
+            crate::testing::Willing.messages()
         }
 
         fn decide(

@@ -7,9 +7,9 @@ use std::{
 
 use firedrill_gameday::{
     Gameday, ics,
-    record::{self, Event, NotClaimed, State, Writer},
+    record::{self, Event, NotClaimed, Record, State, Writer},
 };
-use firedrill_room::{Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Outside, Slot, Told, Wants};
+use firedrill_room::{Calendar, Decision, Halted, HeldSlot, Later, Messages, Outside, Slot, Told, Wants};
 use firedrill_wire::{
     RunId,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
@@ -17,7 +17,7 @@ use firedrill_wire::{
 use jiff::Timestamp;
 
 use super::{
-    messages,
+    messages::Counted,
     named::{self, Named},
     schedule::looked,
     tellers::Tellers,
@@ -52,6 +52,8 @@ pub(super) struct Program {
     pub(super) starts: bool,
     /// The ways to the channels that game days name.
     pub(super) tellers: Tellers,
+    /// The messages to channels.
+    pub(super) messages: Counted,
 }
 
 impl Outside for Program {
@@ -105,28 +107,25 @@ impl Outside for Program {
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         let records = record::all(&self.reports, RECORDS)
             .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
-        let held = records.into_iter().map(|record| {
-            let (state, told) = words(&record);
-            HeldSlot {
-                state,
-                told,
-                exit: record.exit(),
-                reason: record.reason().map(record::Reason::word),
-                runs: record.runs().map(str::to_owned).collect(),
-                at: record.at().get(..16).unwrap_or_default().replace('T', " "),
-                gameday: record.gameday,
-                slot: record.slot,
-            }
-        });
-        Ok(held.collect())
+        Ok(records.into_iter().map(held).collect())
+    }
+
+    fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String> {
+        if record::folder(&self.reports, gameday, slot).is_err() {
+            // It can be the name of no record.
+            return Ok(None);
+        }
+        let record = record::of_slot(&self.reports, gameday, slot)
+            .map_err(|error| format!("the record cannot be read: {error}"))?;
+        Ok(record.map(held))
     }
 
     fn looked_s(&self) -> Option<i64> {
         Some(looked(&self.reports)?.as_second())
     }
 
-    fn channels(&self) -> Result<Vec<ChannelState>, String> {
-        messages::of_channels(&self.reports)
+    fn messages(&self) -> Result<Messages, String> {
+        self.messages.now()
     }
 
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
@@ -159,6 +158,21 @@ impl Outside for Program {
                 Ok("skipped".to_owned())
             }
         }
+    }
+}
+
+/// Returns a record in words.
+fn held(record: Record) -> HeldSlot {
+    let (state, told) = words(&record);
+    HeldSlot {
+        state,
+        told,
+        exit: record.exit(),
+        reason: record.reason().map(record::Reason::word),
+        runs: record.runs().map(str::to_owned).collect(),
+        at: record.at().get(..16).unwrap_or_default().replace('T', " "),
+        gameday: record.gameday,
+        slot: record.slot,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use firedrill_room::{Head, Options, Role, Room, login_link, person};
 
-use super::{outside::Program, programs::Programs, schedule::Schedule, tellers::Tellers};
+use super::{messages::Counted, outside::Program, programs::Programs, schedule::Schedule, tellers::Tellers};
 use crate::cli::{
     failure::{Result, Wrap as _},
     login::login_name,
@@ -54,6 +54,7 @@ impl Server {
             reports: settings.reports.clone(),
             starts: settings.starts.is_some(),
             tellers: tellers.clone(),
+            messages: Counted::of(&settings.reports),
         };
         Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers })
     }

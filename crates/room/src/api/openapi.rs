@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     query::{Asked, Nothing},
-    table::{Operation, TABLE, keys},
+    table::{Content, Operation, TABLE},
 };
 use crate::web::{
     answer::typed,
@@ -23,17 +23,12 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The address of the document.
-const OWN: Operation = Operation {
-    method: "get",
-    path: "/api/v1/openapi.json",
-    id: "openapi",
-    about: "This document. It takes no token",
-    role: None,
-    route: || get(openapi),
-    keys: keys::<Nothing>,
-    body: None,
-    answer: None,
-};
+const OWN: Operation = Operation::get(
+    ("/api/v1/openapi.json", "openapi", "This document. It takes no token"),
+    Content::AnyJson,
+    || get(openapi),
+)
+.for_all();
 
 /// Returns all methods of all addresses.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
@@ -87,13 +82,18 @@ fn operation(one: &Operation, schemas: &mut SchemaGenerator, problem: &Value) ->
     for (name, schema) in keys["properties"].as_object().into_iter().flatten() {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "schema": schema }));
     }
-    let answer = one.answer.map_or_else(|| json!({}), |answer| answer(schemas).to_value());
+    let (kind, answer) = match one.answer {
+        Content::Json(of) => ("application/json", of(schemas).to_value()),
+        Content::AnyJson => ("application/json", json!({})),
+        // Each event's data; OpenAPI 3.1 has no words for the events around them.
+        Content::Events(of) => ("text/event-stream", of(schemas).to_value()),
+    };
     let mut described = json!({
         "operationId": one.id,
         "summary": one.about,
         "parameters": parameters,
         "responses": {
-            "200": { "description": "It was done", "content": { "application/json": { "schema": answer } } },
+            "200": { "description": "It was done", "content": { kind: { "schema": answer } } },
             "default": problem,
         },
         "security": [],

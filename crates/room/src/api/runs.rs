@@ -19,9 +19,9 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
-    pages::{halt::halt_as, note::write},
+    pages::{halt::halt_as, note::write, report::report_file},
     role::Role,
-    runs::{LOG, find, read_file},
+    runs::{LOG, find},
     web::{
         answer::{Answer, typed},
         who::{blocking, may, slow},
@@ -31,10 +31,8 @@ use crate::{
 /// Number of runs of an answer, unless another one is asked for, and the maximum.
 const USUAL: usize = 50;
 const MOST: usize = 500;
-/// Maximum size of a report, in bytes.
-const REPORT: u64 = 64 << 20;
 /// The next step of a token whose role does not do.
-const HELP: &str = "Ask an admin of this control room for a token with that role.";
+pub(super) const HELP: &str = "Ask an admin of this control room for a token with that role.";
 
 /// A run.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -120,7 +118,8 @@ pub(crate) struct DoneAnswer {
 }
 
 impl RunAnswer {
-    fn of(app: &App, entry: Entry) -> Self {
+    /// The run of an entry of the list.
+    pub(super) fn of(app: &App, entry: Entry) -> Self {
         let running = entry.is_running(app.runs.reports());
         let course = if running { course(app, &entry) } else { None };
         let over = entry.ended && !running;
@@ -188,12 +187,14 @@ pub(crate) async fn one(
     Path(name): Path<String>,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<RunAnswer>, Answer> {
-    slow(&app, move |app| {
-        find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        let entry = app.runs.with(|history| history.run(&name))?.ok_or_else(|| Answer::no_run(&name))?;
-        Ok(Json(RunAnswer::of(app, entry)))
-    })
-    .await
+    slow(&app, move |app| read(app, &name).map(Json)).await
+}
+
+/// Reads a run as it is.
+pub(super) fn read(app: &App, name: &str) -> Result<RunAnswer, Answer> {
+    find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
+    let entry = app.runs.with(|history| history.run(name))?.ok_or_else(|| Answer::no_run(name))?;
+    Ok(RunAnswer::of(app, entry))
 }
 
 /// `GET /api/v1/runs/{id}/report`: `report.json` as it was written.
@@ -204,12 +205,7 @@ pub(crate) async fn report(
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Response, Answer> {
     slow(&app, move |app| {
-        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        let bytes = read_file(&folder.join("report.json"), REPORT)?.ok_or_else(|| {
-            let help =
-                "It is written at the run's end; `firedrill report RUN` on the server writes it at any time.";
-            Answer::new(StatusCode::NOT_FOUND, "This run has no report.", help)
-        })?;
+        let bytes = report_file(app, &name, "report.json")?;
         Ok(typed("application/json", bytes))
     })
     .await

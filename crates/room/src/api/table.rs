@@ -7,13 +7,31 @@ use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
+    findings::{self, FindingKeys, FindingsAnswer},
+    follow,
+    gamedays::{self, GamedaysAnswer, StartAnswer},
     query::Nothing,
     runs::{self, DoneAnswer, ListKeys, NoteBody, RunAnswer, RunsAnswer},
     token::{TokenAnswer, token},
 };
 use crate::{app::App, role::Role};
 
+/// Makes the schema of a type.
+pub(crate) type Type = fn(&mut SchemaGenerator) -> Schema;
+
+/// The content of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// JSON of a type.
+    Json(Type),
+    /// Any JSON.
+    AnyJson,
+    /// Server-sent events; the data of each is JSON of a type.
+    Events(Type),
+}
+
 /// A method of an address.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     /// The method, in lower case.
     pub(crate) method: &'static str,
@@ -25,11 +43,10 @@ pub(crate) struct Operation {
     pub(crate) role: Option<Role>,
     pub(crate) route: fn() -> MethodRouter<Arc<App>>,
     /// The keys behind `?`.
-    pub(crate) keys: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) keys: Type,
     /// The body of a request, if it has one.
-    pub(crate) body: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// The answer; `None` is any JSON.
-    pub(crate) answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub(crate) body: Option<Type>,
+    pub(crate) answer: Content,
 }
 
 fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
@@ -37,76 +54,167 @@ fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
 }
 
 /// The keys of a type as they are: they are no type of their own in the document.
-pub(super) fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+fn keys<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     T::json_schema(schemas)
+}
+
+impl Operation {
+    /// A GET for viewers. `named` is its address, its id, and what it is about.
+    pub(super) const fn get(
+        (path, id, about): (&'static str, &'static str, &'static str),
+        answer: Content,
+        route: fn() -> MethodRouter<Arc<App>>,
+    ) -> Self {
+        let (role, keys) = (Some(Role::Viewer), keys::<Nothing> as Type);
+        Self { method: "get", path, id, about, role, route, keys, body: None, answer }
+    }
+
+    /// A POST for operators.
+    const fn post(
+        named: (&'static str, &'static str, &'static str),
+        answer: Content,
+        route: fn() -> MethodRouter<Arc<App>>,
+    ) -> Self {
+        Self { method: "post", role: Some(Role::Operator), ..Self::get(named, answer, route) }
+    }
+
+    /// The same with keys behind `?`.
+    const fn asks<T: JsonSchema>(self) -> Self {
+        Self { keys: keys::<T>, ..self }
+    }
+
+    /// The same with a body.
+    const fn takes<T: JsonSchema>(self) -> Self {
+        Self { body: Some(of::<T>), ..self }
+    }
+
+    /// The same for whoever asks, without a token.
+    pub(super) const fn for_all(self) -> Self {
+        Self { role: None, ..self }
+    }
 }
 
 /// All methods of all addresses but that of the document about them.
 pub(crate) const TABLE: &[Operation] = &[
-    Operation {
-        method: "get",
-        path: "/api/v1/token",
-        id: "token",
-        about: "The token that asks: its name, role, maker and end",
-        role: Some(Role::Viewer),
-        route: || get(token),
-        keys: keys::<Nothing>,
-        body: None,
-        answer: Some(of::<TokenAnswer>),
-    },
-    Operation {
-        method: "get",
-        path: "/api/v1/runs",
-        id: "listRuns",
-        about: "Runs, the newest first",
-        role: Some(Role::Viewer),
-        route: || get(runs::list),
-        keys: keys::<ListKeys>,
-        body: None,
-        answer: Some(of::<RunsAnswer>),
-    },
-    Operation {
-        method: "get",
-        path: "/api/v1/runs/{id}",
-        id: "run",
-        about: "A run: where it is, or how it ended",
-        role: Some(Role::Viewer),
-        route: || get(runs::one),
-        keys: keys::<Nothing>,
-        body: None,
-        answer: Some(of::<RunAnswer>),
-    },
-    Operation {
-        method: "get",
-        path: "/api/v1/runs/{id}/report",
-        id: "report",
-        about: "`report.json` of a run that has ended",
-        role: Some(Role::Viewer),
-        route: || get(runs::report),
-        keys: keys::<Nothing>,
-        body: None,
-        answer: None,
-    },
-    Operation {
-        method: "post",
-        path: "/api/v1/runs/{id}/halt",
-        id: "halt",
-        about: "Ends a run of the server's machine and user, which puts everything back. Halting it again changes nothing",
-        role: Some(Role::Operator),
-        route: || post(runs::halt),
-        keys: keys::<Nothing>,
-        body: None,
-        answer: Some(of::<DoneAnswer>),
-    },
-    Operation {
-        method: "post",
-        path: "/api/v1/runs/{id}/notes",
-        id: "note",
-        about: "Writes a note about a run",
-        role: Some(Role::Operator),
-        route: || post(runs::note),
-        keys: keys::<Nothing>,
-        body: Some(of::<NoteBody>),
-        answer: Some(of::<DoneAnswer>),
-    },
+    Operation::get(
+        ("/api/v1/token", "token", "The token that asks: its name, role, maker and end"),
+        Content::Json(of::<TokenAnswer>),
+        || get(token),
+    ),
+    Operation::get(
+        ("/api/v1/runs", "listRuns", "Runs, the newest first"),
+        Content::Json(of::<RunsAnswer>),
+        || get(runs::list),
+    )
+    .asks::<ListKeys>(),
+    Operation::get(
+        ("/api/v1/runs/{id}", "run", "A run: where it is, or how it ended"),
+        Content::Json(of::<RunAnswer>),
+        || get(runs::one),
+    ),
+    Operation::get(
+        (
+            "/api/v1/runs/{id}/events",
+            "followRun",
+            "A run as server-sent events: an event `run` with the whole run at once and after each change; the last one tells its end",
+        ),
+        Content::Events(of::<RunAnswer>),
+        || get(follow::events),
+    ),
+    Operation::get(
+        ("/api/v1/runs/{id}/report", "report", "`report.json` of a run that has ended"),
+        Content::AnyJson,
+        || get(runs::report),
+    ),
+    Operation::post(
+        (
+            "/api/v1/runs/{id}/halt",
+            "halt",
+            "Ends a run of the server's machine and user, which puts everything back. Halting it again changes nothing",
+        ),
+        Content::Json(of::<DoneAnswer>),
+        || post(runs::halt),
+    ),
+    Operation::post(
+        ("/api/v1/runs/{id}/notes", "note", "Writes a note about a run"),
+        Content::Json(of::<DoneAnswer>),
+        || post(runs::note),
+    )
+    .takes::<NoteBody>(),
+    Operation::get(
+        ("/api/v1/gamedays", "listGamedays", "The next slots of game days, and the last starts"),
+        Content::Json(of::<GamedaysAnswer>),
+        || get(gamedays::list),
+    ),
+    Operation::get(
+        (
+            "/api/v1/gamedays/{gameday}/{slot}",
+            "start",
+            "A start of a game day: how it goes, its runs, its result",
+        ),
+        Content::Json(of::<StartAnswer>),
+        || get(gamedays::start),
+    ),
+    Operation::get(
+        (
+            "/api/v1/findings",
+            "listFindings",
+            "What drills have found and no later drill has shown to be right",
+        ),
+        Content::Json(of::<FindingsAnswer>),
+        || get(findings::list),
+    )
+    .asks::<FindingKeys>(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, response::Response};
+    use http::{Request, StatusCode, header};
+    use tower_service::Service as _;
+
+    use super::*;
+    use crate::{
+        clock::now_s,
+        routes::router,
+        testing::{Willing, app},
+    };
+
+    #[tokio::test]
+    async fn each_address_takes_the_role_that_its_row_says() {
+        let home = tempfile::tempdir().unwrap();
+        let app = app(home.path(), Arc::new(Willing)).await;
+        let token = |name, role| {
+            let times = (now_s(), now_s() + 600);
+            app.store.make_token((name, role), "alice", times).unwrap().unwrap()
+        };
+        let tokens =
+            [(Role::Viewer, token("ci", Role::Viewer)), (Role::Operator, token("bot", Role::Operator))];
+        let ask = async |one: &Operation, token: Option<&str>| -> Response {
+            let path = one.path.replace(['{', '}'], "");
+            let mut request = Request::builder().method(one.method.to_ascii_uppercase().as_str()).uri(path);
+            if let Some(token) = token {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            router(Arc::clone(&app)).call(request.body(Body::empty()).unwrap()).await.unwrap()
+        };
+        for one in TABLE {
+            let wanted = one.role.expect("only the document takes no token");
+            assert_eq!(ask(one, None).await.status(), StatusCode::UNAUTHORIZED, "{}", one.path);
+            for (role, token) in &tokens {
+                let status = ask(one, Some(token)).await.status();
+                assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::METHOD_NOT_ALLOWED);
+                assert_eq!(
+                    status == StatusCode::FORBIDDEN,
+                    *role < wanted,
+                    "{} as {role:?}: {status}",
+                    one.path
+                );
+            }
+        }
+        assert_eq!(
+            ask(&Operation { path: "/api/v1/openapi.json", ..TABLE[0] }, None).await.status(),
+            StatusCode::OK
+        );
+    }
+}

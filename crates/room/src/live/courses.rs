@@ -7,17 +7,18 @@ use std::{
 };
 
 use super::tail::Tail;
-use crate::runs::Course;
+use crate::runs::{Course, is_written};
 
 /// The logs that were read, by their paths.
 #[derive(Debug, Default)]
 pub(crate) struct Courses(Mutex<HashMap<PathBuf, Tail>>);
 
 impl Courses {
-    /// Reads the courses of the runs that go on, by their logs, and forgets all others. Returns what `tell` makes of each that can be read.
+    /// Reads the courses of runs, by their logs. Forgets the logs that were not asked for and that nobody writes any more. Returns what `tell`
+    /// makes of each that can be read.
     pub(crate) fn of<R, T>(&self, runs: &[(R, PathBuf)], tell: impl Fn(&R, &Course) -> T) -> Vec<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|path, _| runs.iter().any(|(_, log)| log == path));
+        known.retain(|path, _| runs.iter().any(|(_, log)| log == path) || is_written(path));
         let told = runs.iter().filter_map(|(run, log)| {
             let tail = known.entry(log.clone()).or_insert_with(|| Tail::of(log));
             tail.read().ok().map(|_| tell(run, &tail.course))
@@ -34,15 +35,16 @@ mod tests {
 
     use super::*;
 
+    fn lines() -> Vec<String> {
+        let records = Drill::good().records();
+        records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect()
+    }
+
     #[test]
-    fn a_log_is_read_once_and_forgotten_when_nobody_asks_for_it() {
+    fn a_log_is_read_once_and_forgotten_when_nobody_asks_for_it_or_writes_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let lines: Vec<String> = Drill::good()
-            .records()
-            .iter()
-            .map(|record| serde_json::to_string(record).unwrap() + "\n")
-            .collect();
+        let lines = lines();
         fs::write(&path, &lines[0]).unwrap();
         let courses = Courses::default();
         let read =
@@ -53,5 +55,24 @@ mod tests {
         assert_eq!(read(path), [(lines.len() as u64, true)]);
         assert_eq!(read(folder.path().join("none")), []);
         assert_eq!(courses.0.lock().unwrap().len(), 1, "the other is forgotten");
+    }
+
+    #[test]
+    fn a_question_about_one_run_makes_no_other_that_goes_on_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        for path in [&one, &other] {
+            fs::write(path, lines().concat()).unwrap();
+        }
+        let written = fs::File::open(&one).unwrap();
+        written.lock().unwrap();
+        let courses = Courses::default();
+        let read = |path: &PathBuf| courses.of(&[((), path.clone())], |(), course| course.seq);
+        read(&one);
+        read(&other);
+        assert_eq!(courses.0.lock().unwrap().len(), 2);
+        drop(written);
+        read(&other);
+        assert_eq!(courses.0.lock().unwrap().len(), 1, "nobody writes it any more");
     }
 }

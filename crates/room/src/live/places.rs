@@ -1,32 +1,39 @@
-//! Limits the streams of a session: a browser opens one for each tab, and a session is no way to hold thousands.
+//! Limits the streams of a session or a token: a browser opens one for each tab, and neither is a way to hold thousands.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Maximum number of streams of a session.
+/// Maximum number of streams of one owner.
 const MOST: usize = 6;
 
-/// The open streams of each session.
+/// The owner of a stream, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    Session(i64),
+    Token(i64),
+}
+
+/// The open streams of each owner.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(Arc<Mutex<HashMap<i64, usize>>>);
+pub(crate) struct Places(Arc<Mutex<HashMap<Owner, usize>>>);
 
 /// A stream's place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
-    session: i64,
+    owner: Owner,
 }
 
 impl Places {
-    /// Takes a place; `None` if the session has all of its.
-    pub(crate) fn take(&self, session: i64) -> Option<Place> {
+    /// Takes a place; `None` if the owner has all of its.
+    pub(crate) fn take(&self, owner: Owner) -> Option<Place> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = all.entry(session).or_default();
+        let open = all.entry(owner).or_default();
         (*open < MOST).then(|| {
             *open += 1;
-            Place { places: self.clone(), session }
+            Place { places: self.clone(), owner }
         })
     }
 }
@@ -34,10 +41,10 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut all = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = all.get_mut(&self.session) {
+        if let Some(open) = all.get_mut(&self.owner) {
             *open -= 1;
             if *open == 0 {
-                all.remove(&self.session);
+                all.remove(&self.owner);
             }
         }
     }
@@ -48,13 +55,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_has_six_streams_and_each_place_is_given_back() {
+    fn an_owner_has_six_streams_and_each_place_is_given_back() {
         let places = Places::default();
-        let held: Vec<Place> = (0..MOST).map(|_| places.take(1).unwrap()).collect();
-        assert!(places.take(1).is_none());
-        assert!(places.take(2).is_some(), "another session");
+        let held: Vec<Place> = (0..MOST).map(|_| places.take(Owner::Session(1)).unwrap()).collect();
+        assert!(places.take(Owner::Session(1)).is_none());
+        for other in [Owner::Session(2), Owner::Token(1)] {
+            assert!(places.take(other).is_some(), "{other:?}");
+        }
         drop(held);
-        assert!(places.take(1).is_some());
+        assert!(places.take(Owner::Session(1)).is_some());
         assert_eq!(places.0.lock().unwrap().len(), 0);
     }
 }

@@ -30,10 +30,12 @@ struct Row {
 
 impl Row {
     fn of(channel: &ChannelState) -> Self {
-        let state = match (channel.tries, &channel.took) {
-            (1.., _) => "takes none",
-            (0, Some(_)) => "takes messages",
-            (0, None) => "quiet",
+        let state = match (channel.tries, &channel.took, &channel.failed) {
+            (1.., ..) => "takes none",
+            // A moment of equal form sorts by time; that of no failure is before all others.
+            (0, took, failed) if failed > took => "takes none",
+            (0, Some(_), _) => "takes messages",
+            (0, None, _) => "quiet",
         };
         Self {
             name: channel.name.clone(),
@@ -82,7 +84,8 @@ fn minute(at: &str) -> String {
 /// `GET /messages`
 pub(crate) async fn messages(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
     slow(&app, move |app| {
-        let channels = app.outside.channels().map_err(|why| Answer::failed(&std::io::Error::other(why)))?;
+        let messages = app.outside.messages().map_err(Answer::outside)?;
+        let (channels, unreadable) = (messages.channels, messages.unreadable);
         let rows: Vec<Row> = channels.iter().map(Row::of).collect();
         let lost = channels.iter().map(|channel| channel.given_up).sum::<u32>();
         let waiting = channels.iter().map(|channel| channel.waiting).sum::<u32>();
@@ -92,7 +95,9 @@ pub(crate) async fn messages(State(app): State<Arc<App>>, Who(session): Who) -> 
             undelivered.extend(channel.undelivered.into_iter().map(of));
         }
         undelivered.sort_by(|one, other| other.at.cmp(&one.at));
-        let values = context! { rows => value(&rows), undelivered => value(&undelivered), lost, waiting };
+        let hidden = u64::from(lost + waiting) - undelivered.len() as u64;
+        let values =
+            context! { rows => value(&rows), undelivered => value(&undelivered), lost, waiting, hidden, unreadable };
         page("messages", ("Messages", "messages"), Some(&session), values)
     })
     .await

@@ -30,17 +30,22 @@ pub(crate) async fn report(
     Path(name): Path<String>,
 ) -> Result<Response, Answer> {
     slow(&app, move |app| {
-        let folder = find(app.runs.reports(), &name).ok_or_else(|| Answer::no_run(&name))?;
-        let bytes = read_file(&folder.join("report.html"), MOST)?.ok_or_else(|| {
-            let help = format!(
-                "It is written at the run's end; `firedrill report {}` writes it at any time.",
-                folder.display()
-            );
-            Answer::new(StatusCode::NOT_FOUND, "This run has no report.", help)
-        })?;
+        let bytes = report_file(app, &name, "report.html")?;
         let mut response = typed("text/html; charset=utf-8", bytes);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         Ok(response)
     })
     .await
+}
+
+/// Reads a report of a run. `file` is its name.
+pub(crate) fn report_file(app: &App, name: &str, file: &str) -> Result<Vec<u8>, Answer> {
+    let folder = find(app.runs.reports(), name).ok_or_else(|| Answer::no_run(name))?;
+    read_file(&folder.join(file), MOST)?.ok_or_else(|| {
+        let folder = folder.display();
+        let help = format!(
+            "It is written at the run's end; `firedrill report {folder}` on the server writes it at any time."
+        );
+        Answer::new(StatusCode::NOT_FOUND, "This run has no report.", help)
+    })
 }

@@ -213,7 +213,11 @@ mod tests {
         ] {
             let is_claim = matches!(told, Told::Claimed { .. });
             let said = super::super::run::said(&outcome(what, told).1.unwrap()).unwrap();
-            assert_eq!(said.contains("user 7 replied") && said.contains("Nothing proves"), is_claim, "{said}");
+            assert_eq!(
+                said.contains("user 7 replied") && said.contains("Nothing proves"),
+                is_claim,
+                "{said}"
+            );
         }
         for told in [Told::Over, Told::Nowhere, Told::Silent("why".to_owned())] {
             assert!(outcome("pause", told).1.is_err());

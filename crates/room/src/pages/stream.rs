@@ -17,16 +17,19 @@ use axum::{
 };
 use firedrill_history::address;
 use futures_util::stream::{self, Stream};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
     app::App,
     clock::now_s,
-    live::{frame::Frame, places::Place},
+    live::{
+        frame::Frame,
+        places::{Owner, Place},
+    },
     runs::find,
     web::{
-        answer::Answer,
+        answer::{Answer, unbuffered},
         who::{Who, blocking},
     },
 };
@@ -115,7 +118,7 @@ pub(crate) async fn live(
     let folder =
         blocking(&app, move |app| find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted)))
             .await?;
-    let place = app.places.take(session.id).ok_or_else(|| {
+    let place = app.places.take(Owner::Session(session.id)).ok_or_else(|| {
         let help = "Close some of them; their pages show the newest state when they are loaded anew.";
         Answer::new(StatusCode::TOO_MANY_REQUESTS, "This session watches in too many tabs at once.", help)
     })?;
@@ -138,11 +141,7 @@ pub(crate) async fn live(
     if seq > seen(&headers, &viewer.run) || over {
         viewer.newest();
     }
-    let mut response = Sse::new(events(viewer)).into_response();
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(unbuffered(Sse::new(events(viewer)).into_response()))
 }
 
 fn events(viewer: Viewer) -> impl Stream<Item = Result<Event, Infallible>> {

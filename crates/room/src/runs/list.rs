@@ -1,6 +1,7 @@
 //! The list of runs, from the index over their folders. The index is brought up to date when a page asks and something may have changed.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -9,11 +10,12 @@ use std::{
 };
 
 use firedrill_history::{Entry, Filter, History, HistoryError};
+use firedrill_judge::log::is_written;
 
 use super::folder::{LOG, find};
 
-/// Time for which the index counts as fresh while no folder comes or goes. A stale index is refreshed before the answer if one of the newest
-/// runs has no end, otherwise after it: ended runs change only when somebody collects them again.
+/// Time for which the index counts as fresh while no folder comes or goes and no run ends. A stale index is refreshed before the answer if
+/// one of the newest runs has no end, otherwise after it: ended runs change only when somebody collects them again.
 const FRESH: Duration = Duration::from_secs(5);
 /// Number of the newest runs among which those that go on are looked for.
 const NEWEST: usize = 200;
@@ -32,21 +34,49 @@ struct Index {
     history: History,
     at: Instant,
     changed: Option<SystemTime>,
-    /// Whether one of the newest runs has no end, so that its log may have grown.
-    grows: bool,
+    /// Logs of the newest runs that have no end, and that somebody was writing.
+    going_on: Vec<PathBuf>,
+    /// Those that nobody was writing any more before they were read last. They may still grow: somebody may complete them.
+    dead: HashSet<PathBuf>,
 }
 
 impl Index {
     fn of(history: History, changed: Option<SystemTime>) -> Result<Self, HistoryError> {
-        let mut index = Self { history, at: Instant::now(), changed, grows: true };
+        let (going_on, dead) = (Vec::new(), HashSet::new());
+        let mut index = Self { history, at: Instant::now(), changed, going_on, dead };
         index.look()?;
         Ok(index)
     }
 
+    /// Whether one of the newest runs has no end, so that its log may have grown.
+    fn grows(&self) -> bool {
+        !self.going_on.is_empty() || !self.dead.is_empty()
+    }
+
+    /// Whether a run has ended, or lost its program, since it was read.
+    fn is_behind(&self) -> bool {
+        self.going_on.iter().any(|log| !is_written(log))
+    }
+
+    /// Notes which runs go on. One that has no end and no program may have got its end after it was read, so it is read once more.
     fn look(&mut self) -> Result<(), HistoryError> {
-        let newest = self.history.runs(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
-        self.grows = newest.iter().any(|entry| !entry.ended);
+        let before = std::mem::take(&mut self.dead);
+        self.sort()?;
+        if !self.dead.is_subset(&before) {
+            self.history.refresh()?;
+            self.sort()?;
+        }
         self.at = Instant::now();
+        Ok(())
+    }
+
+    fn sort(&mut self) -> Result<(), HistoryError> {
+        let newest = self.history.runs(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
+        let reports = self.history.reports();
+        let open = newest.iter().filter(|entry| !entry.ended);
+        let (going_on, dead): (Vec<PathBuf>, Vec<PathBuf>) =
+            open.map(|entry| reports.join(&entry.folder).join(LOG)).partition(|log| is_written(log));
+        (self.going_on, self.dead) = (going_on, dead.into_iter().collect());
         Ok(())
     }
 
@@ -118,7 +148,7 @@ impl Runs {
         let changed = folder.modified().ok();
         if let Some(index) = index.as_mut() {
             let old = index.at.elapsed() > self.fresh;
-            if index.changed != changed || old && index.grows {
+            if index.changed != changed || index.is_behind() || old && index.grows() {
                 index.refresh(changed)?;
             } else if old {
                 index.at = Instant::now();
@@ -152,24 +182,42 @@ mod tests {
 
     use super::*;
 
+    /// Writes a run without its last record. Returns its log, and that record.
+    fn half_a_run(reports: &Path) -> (fs::File, String) {
+        let records = Drill::good().records();
+        let mut lines: Vec<String> =
+            records.iter().map(|record| serde_json::to_string(record).unwrap() + "\n").collect();
+        let last = lines.pop().unwrap();
+        let folder = reports.join("20261120-1402-friday-7f3a");
+        fs::create_dir(&folder).unwrap();
+        let mut log = fs::File::create(folder.join(LOG)).unwrap();
+        log.write_all(lines.concat().as_bytes()).unwrap();
+        (log, last)
+    }
+
+    #[test]
+    fn a_run_that_has_just_ended_is_never_told_by_what_was_read_before_its_end() {
+        let reports = tempfile::tempdir().unwrap();
+        let (mut log, last) = half_a_run(reports.path());
+        let runs = Runs { fresh: Duration::MAX, ..Runs::of(reports.path(), |_| {}) };
+        let ended = || runs.page(&Filter::default()).unwrap().entries[0].ended;
+        log.lock().unwrap();
+        assert!(!ended());
+        log.write_all(last.as_bytes()).unwrap();
+        log.unlock().unwrap();
+        assert!(ended());
+    }
+
     #[test]
     fn a_run_without_an_end_is_looked_at_before_each_answer() {
         let reports = tempfile::tempdir().unwrap();
-        let folder = reports.path().join("20261120-1402-friday-7f3a");
-        let lines: Vec<String> = Drill::good()
-            .records()
-            .iter()
-            .map(|record| serde_json::to_string(record).unwrap() + "\n")
-            .collect();
-        fs::create_dir(&folder).unwrap();
-        let mut log = fs::File::create(folder.join("events.jsonl")).unwrap();
-        log.write_all(lines[..lines.len() - 1].concat().as_bytes()).unwrap();
+        let (mut log, last) = half_a_run(reports.path());
         let runs = Runs { fresh: Duration::ZERO, ..Runs::of(reports.path(), |_| {}) };
         let ended = || runs.page(&Filter::default()).unwrap().entries[0].ended;
         assert!(!ended() && runs.going_on().unwrap().is_empty(), "nobody writes it");
         log.lock().unwrap();
         assert_eq!(runs.going_on().unwrap().len(), 1);
-        log.write_all(lines[lines.len() - 1].as_bytes()).unwrap();
+        log.write_all(last.as_bytes()).unwrap();
         log.unlock().unwrap();
         assert!(ended() && runs.going_on().unwrap().is_empty());
         // A folder that comes is seen at once, whatever else is in the directory.

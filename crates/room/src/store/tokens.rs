@@ -74,6 +74,12 @@ impl Store {
         })
     }
 
+    /// Whether the token of a number works.
+    pub(crate) fn token_works(&self, id: i64, now_s: i64) -> Result<bool, RoomError> {
+        let sql = format!("SELECT 1 FROM tokens WHERE {WORKS} AND id = ?2");
+        self.ask(|on| Ok(on.query_row(&sql, params![now_s, id], |_| Ok(())).optional()?.is_some()))
+    }
+
     /// Returns all tokens in the order of their names, also those that have ended.
     pub(crate) fn tokens(&self) -> Result<Vec<Token>, RoomError> {
         self.ask(|on| {
@@ -106,6 +112,8 @@ mod tests {
             ("ci", Role::Operator, "alice")
         );
         assert_eq!(store.tokens().unwrap()[0].used_s, Some(1_099));
+        let works = |now| store.token_works(token.id, now).unwrap();
+        assert!(works(1_099) && !works(1_100) && !works(999));
         assert!(at(1_100).is_none(), "it has ended");
         assert!(at(999).is_none(), "the clock was set back");
         assert_eq!(make(1_099), None, "the name is taken");

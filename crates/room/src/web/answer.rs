@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use minijinja::{Value, context};
 
 use crate::{error::RoomError, store::Session, template};
@@ -42,6 +42,11 @@ impl Answer {
             format!("The server failed: {}.", whole(error)),
             "Try again; if that does not help, see to the cause on the server.",
         )
+    }
+
+    /// The request was right, and the program around the control room failed, for this reason.
+    pub(crate) fn outside(why: String) -> Self {
+        Self::failed(&std::io::Error::other(why))
     }
 }
 
@@ -113,6 +118,12 @@ pub(crate) fn typed(kind: &'static str, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// Keeps proxies from holding a stream back.
+pub(crate) fn unbuffered(mut stream: Response) -> Response {
+    stream.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    stream
 }
 
 /// Sends the browser to another page of ours, which it gets.

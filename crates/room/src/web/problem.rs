@@ -31,7 +31,10 @@ pub(crate) struct Problem {
 
 /// Returns an answer of the API: one that tells of an error tells it as a problem.
 pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -> Response {
-    let Some(answer) = response.extensions_mut().remove::<Answer>() else { return response };
+    let answer = response.extensions_mut().remove::<Answer>();
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let Some(answer) = answer.or_else(|| is_error.then(|| of_framework(status))) else { return response };
     let problem = Problem {
         r#type: "about:blank",
         title: answer.status.canonical_reason().unwrap_or("Error"),
@@ -49,4 +52,14 @@ pub(crate) fn for_program(mut response: Response, method: &Method, path: &str) -
     }
     *response.body_mut() = Body::from(body);
     response
+}
+
+/// Returns the answer for a request that was refused before any code of ours saw it.
+fn of_framework(status: StatusCode) -> Answer {
+    let reason = status.canonical_reason().unwrap_or("refused");
+    Answer::new(
+        status,
+        format!("The request was not understood ({reason}); nothing was done."),
+        "docs/api.md has the addresses and what each takes. Parts of an address are text in UTF-8.",
+    )
 }

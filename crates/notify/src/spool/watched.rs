@@ -1,0 +1,123 @@
+//! A spool that a program looks at again and again. The end of a message does not change, so each is read once. Writes nothing.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::{ENDED, Entry, Spool, is_entry, read};
+
+/// A spool, and what was kept of the ends of its messages.
+#[derive(Debug)]
+pub struct Watched<T> {
+    spool: Spool,
+    keep: fn(Entry) -> T,
+    /// By the file: the time of its last change, and what was kept of it; `None` if it cannot be read.
+    known: HashMap<PathBuf, (SystemTime, Option<T>)>,
+}
+
+/// The messages that a look finds.
+#[derive(Debug)]
+pub struct Look<'a, T> {
+    /// Those that wait, the oldest first.
+    pub pending: Vec<Entry>,
+    /// Those that have ended, as far as they were kept; in no order.
+    pub ended: Vec<&'a T>,
+    /// Number of files that cannot be read.
+    pub unreadable: usize,
+}
+
+impl<T> Watched<T> {
+    /// The spool of a directory of runs. `keep` says what is kept of an ended message.
+    #[must_use]
+    pub fn of(reports: &Path, keep: fn(Entry) -> T) -> Self {
+        Self { spool: Spool::of(reports), keep, known: HashMap::new() }
+    }
+
+    /// Looks at the spool as it is.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn look(&mut self) -> io::Result<Look<'_, T>> {
+        // First those that wait: one that ends meanwhile is among the ended ones too, and not lost between the two.
+        let (mut pending, unreadable) = self.spool.waiting()?;
+        let mut before = std::mem::take(&mut self.known);
+        let files = match fs::read_dir(self.spool.folder.join(ENDED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            files => Some(files?),
+        };
+        for file in files.into_iter().flatten() {
+            let file = file?;
+            let path = file.path();
+            // A file without a time is gone: it was old.
+            let Some(changed) = file.metadata().and_then(|about| about.modified()).ok() else { continue };
+            if !is_entry(&path) {
+                continue;
+            }
+            let old = before.remove(&path).filter(|(at, _)| *at == changed);
+            let kept = old.map_or_else(|| read(&path).ok().map(self.keep), |(_, kept)| kept);
+            self.known.insert(path, (changed, kept));
+        }
+        pending.retain(|entry| !self.known.contains_key(&self.spool.ended_file(entry)));
+        let bad = self.known.values().filter(|(_, kept)| kept.is_none()).count();
+        let ended = self.known.values().filter_map(|(_, kept)| kept.as_ref()).collect();
+        Ok(Look { pending, ended, unreadable: unreadable.len() + bad })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        message::{Message, What},
+        spool::{Ended, FOLDER},
+    };
+
+    fn put(spool: &Spool, id: &str) -> Entry {
+        spool.put("ops", &Message::new(id, What::Started, "a run has started")).unwrap().expect("new");
+        spool.pending().unwrap().into_iter().find(|entry| entry.message.id == id).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_read_once_and_forgotten_with_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::of(home.path());
+        let mut watched = Watched::of(home.path(), |entry| entry.message.id);
+        assert!(watched.look().unwrap().ended.is_empty(), "there is no folder");
+        let entry = put(&spool, "one");
+        spool.end(&entry, Ended::Delivered { at: "t".to_owned(), receipt: None }).unwrap();
+        assert_eq!(watched.look().unwrap().ended, ["one"]);
+        // Its text is gone, its time is the same: it is not read again.
+        let path = spool.ended_file(&entry);
+        let changed = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(changed).unwrap();
+        let look = watched.look().unwrap();
+        assert_eq!((look.ended.len(), look.unreadable), (1, 0));
+        fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let look = watched.look().unwrap();
+        assert_eq!((look.ended.len(), look.unreadable), (0, 1), "it was written anew");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(watched.look().unwrap().unreadable, 0);
+        assert!(watched.known.is_empty());
+    }
+
+    #[test]
+    fn a_message_whose_program_died_before_it_removed_the_file_is_counted_once() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::of(home.path());
+        let entry = put(&spool, "one");
+        let pending =
+            fs::read_dir(home.path().join(FOLDER).join("pending")).unwrap().next().unwrap().unwrap();
+        let text = fs::read(pending.path()).unwrap();
+        spool.end(&entry, Ended::GivenUp { at: "t".to_owned(), why: "status 404".to_owned() }).unwrap();
+        fs::write(pending.path(), text).unwrap();
+        let mut watched = Watched::of(home.path(), |entry| entry.message.id);
+        let look = watched.look().unwrap();
+        assert_eq!((look.pending.len(), look.ended.len()), (0, 1));
+        let all = spool.all().unwrap();
+        assert_eq!((all.pending.len(), all.ended.len()), (0, 1));
+    }
+}

@@ -1,0 +1,128 @@
+//! `/api/v1/runs/{id}/events`: a run while it goes on, as server-sent events. Each event is the whole run, as `GET /api/v1/runs/{id}` tells it.
+//! The last one tells its end.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Path, State},
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, Sse},
+    },
+};
+use futures_util::stream;
+use http::StatusCode;
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    bearer::Bearer,
+    query::{Asked, Nothing},
+    runs::read,
+};
+use crate::{
+    app::App,
+    clock::now_s,
+    live::{
+        frame::Frame,
+        places::{Owner, Place},
+    },
+    runs::find,
+    web::{
+        answer::{Answer, unbuffered},
+        who::blocking,
+    },
+};
+
+/// Time after which a stream without news has a comment, so that proxies keep it, and after which its token is looked at.
+const COMMENT: Duration = Duration::from_secs(15);
+
+/// A stream.
+struct Follower {
+    app: Arc<App>,
+    run: String,
+    token: i64,
+    frames: watch::Receiver<Arc<Frame>>,
+    /// The last event, as it was sent.
+    last: String,
+    over: bool,
+    /// The time of the last look at whether the token works.
+    looked: Instant,
+    _place: Place,
+}
+
+impl Follower {
+    /// Returns the next event; `None` after the last.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.over || self.looked.elapsed() >= COMMENT && !self.works().await {
+                return None;
+            }
+            // The first event tells the run as it is: somebody else may follow it already, and then no frame comes soon.
+            if !self.last.is_empty() {
+                match timeout(COMMENT, self.frames.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_gone)) => self.over = true,
+                    Err(_quiet) => return Some(Event::default().comment("no news")),
+                }
+            }
+            self.over |= self.frames.borrow_and_update().over;
+            let text = self.read().await?;
+            if text != self.last {
+                self.last.clone_from(&text);
+                return Some(Event::default().event("run").data(text));
+            }
+        }
+    }
+
+    /// Whether the token works.
+    async fn works(&mut self) -> bool {
+        self.looked = Instant::now();
+        let token = self.token;
+        matches!(blocking(&self.app, move |app| Ok(app.store.token_works(token, now_s())?)).await, Ok(true))
+    }
+
+    /// Reads the run as it is; `None` if it cannot be read any more.
+    async fn read(&self) -> Option<String> {
+        let run = self.run.clone();
+        let read = blocking(&self.app, move |app| read(app, &run)).await.ok()?;
+        serde_json::to_string(&read).ok()
+    }
+}
+
+/// `GET /api/v1/runs/{id}/events`
+pub(crate) async fn events(
+    State(app): State<Arc<App>>,
+    Bearer(token): Bearer,
+    Path(name): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Response, Answer> {
+    let wanted = name.clone();
+    let folder = blocking(&app, move |app| {
+        read(app, &wanted)?;
+        find(app.runs.reports(), &wanted).ok_or_else(|| Answer::no_run(&wanted))
+    })
+    .await?;
+    let place = app.places.take(Owner::Token(token.id)).ok_or_else(|| {
+        let help = "End some of them. GET /api/v1/runs/{id} tells the state at any time.";
+        Answer::new(StatusCode::TOO_MANY_REQUESTS, "This token follows too many runs at once.", help)
+    })?;
+    let follower = Follower {
+        app: Arc::clone(&app),
+        run: name,
+        token: token.id,
+        frames: app.feeds.follow(&folder),
+        last: String::new(),
+        over: false,
+        looked: Instant::now(),
+        _place: place,
+    };
+    let events = stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    Ok(unbuffered(Sse::new(events).into_response()))
+}

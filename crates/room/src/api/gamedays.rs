@@ -1,0 +1,140 @@
+//! `/api/v1/gamedays`: the next slots of game days, and the last starts.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use firedrill_history::moment;
+use firedrill_wire::text::clean;
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    bearer::Bearer,
+    query::{Asked, Nothing},
+};
+use crate::{
+    app::App,
+    outside::{HeldSlot, Slot},
+    web::{answer::Answer, who::slow},
+};
+
+/// Game days.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GamedaysAnswer {
+    /// Whether this server starts game days at their time.
+    starts_gamedays: bool,
+    /// The next slots, in the order of their starts.
+    slots: Vec<SlotAnswer>,
+    /// The last starts, the newest first.
+    starts: Vec<StartAnswer>,
+    /// The problems of the files, in words; empty if there is none.
+    problems: String,
+}
+
+/// A slot of a game day.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SlotAnswer {
+    /// The game day.
+    gameday: String,
+    /// Its civil time, which with the game day names it.
+    slot: String,
+    /// Its start, RFC 3339 UTC.
+    starts: String,
+    /// Whether it is held, as far as is known before.
+    held: bool,
+    /// The reason why it is skipped, or what else there is to know.
+    told: String,
+    /// The people whose agreement is asked for.
+    asks: Vec<String>,
+    /// Those of them who have agreed.
+    agreed: Vec<String>,
+}
+
+/// A start of a game day that has a record.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StartAnswer {
+    /// The game day.
+    gameday: String,
+    /// The civil time of the slot, or the name of a start by hand.
+    slot: String,
+    /// `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
+    state: &'static str,
+    /// The kind of the reason, if it was not held.
+    reason: Option<&'static str>,
+    /// The result, or the reason, in words.
+    told: String,
+    /// The exit code of `firedrill gameday start`, if it has ended.
+    exit_code: Option<u8>,
+    /// The ids of its runs.
+    runs: Vec<String>,
+}
+
+impl From<&Slot> for SlotAnswer {
+    fn from(of: &Slot) -> Self {
+        Self {
+            gameday: of.gameday.clone(),
+            slot: of.slot.clone(),
+            starts: moment(of.starts_s),
+            held: of.held,
+            told: of.told.clone(),
+            asks: of.asks.clone(),
+            agreed: of.agreed.clone(),
+        }
+    }
+}
+
+impl From<HeldSlot> for StartAnswer {
+    fn from(of: HeldSlot) -> Self {
+        Self {
+            gameday: of.gameday,
+            slot: of.slot,
+            state: of.state,
+            reason: of.reason,
+            told: of.told,
+            exit_code: of.exit,
+            runs: of.runs,
+        }
+    }
+}
+
+/// `GET /api/v1/gamedays`
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Bearer(_): Bearer,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Json<GamedaysAnswer>, Answer> {
+    slow(&app, |app| {
+        let calendar = app.newest.calendar(&*app.outside);
+        let held = app.outside.held().map_err(Answer::outside)?;
+        Ok(Json(GamedaysAnswer {
+            starts_gamedays: calendar.starts,
+            slots: calendar.slots.iter().map(SlotAnswer::from).collect(),
+            starts: held.into_iter().map(StartAnswer::from).collect(),
+            problems: calendar.problems.clone(),
+        }))
+    })
+    .await
+}
+
+/// `GET /api/v1/gamedays/{gameday}/{slot}`
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    Bearer(_): Bearer,
+    Path((gameday, slot)): Path<(String, String)>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<Json<StartAnswer>, Answer> {
+    slow(&app, move |app| {
+        let found = app.outside.held_slot(&gameday, &slot).map_err(Answer::outside)?;
+        let found = found.ok_or_else(|| {
+            let text = format!("{} has no record of {}.", clean(&gameday, 80), clean(&slot, 80));
+            let help = "A slot has a record from its start on. GET /api/v1/gamedays has the last ones.";
+            Answer::new(StatusCode::NOT_FOUND, text, help)
+        })?;
+        Ok(Json(StartAnswer::from(found)))
+    })
+    .await
+}
