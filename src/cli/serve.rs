@@ -7,6 +7,7 @@ mod outside;
 mod programs;
 mod schedule;
 mod server;
+mod starter;
 mod state;
 mod tellers;
 mod token;

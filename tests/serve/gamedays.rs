@@ -1,5 +1,6 @@
 //! Game days: what people decide on the calendar, and slots that are started or missed. No drill is run.
 
+mod asked;
 mod calendar;
 mod due;
 

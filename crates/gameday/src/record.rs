@@ -41,10 +41,7 @@ const MOST_BYTES: u64 = 1 << 20;
 /// One of the names cannot be that of a folder.
 pub fn folder(reports: &Path, gameday: &str, slot: &str) -> io::Result<PathBuf> {
     let fits = |name: &str| {
-        !name.is_empty()
-            && name.len() <= NAME_MOST
-            && !name.starts_with('.')
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte))
+        !name.is_empty() && name.len() <= NAME_MOST && !name.starts_with('.') && name.bytes().all(is_sign)
     };
     match [gameday, slot].into_iter().find(|name| !fits(name)) {
         Some(name) => {
@@ -53,6 +50,31 @@ pub fn folder(reports: &Path, gameday: &str, slot: &str) -> io::Result<PathBuf> 
         }
         None => Ok(reports.join(FOLDER).join(gameday).join(slot)),
     }
+}
+
+/// Maximum length of a key of a start that happens once, in bytes.
+const KEY_MOST: usize = 40;
+
+/// Checks the key of a start that happens once.
+///
+/// # Errors
+/// The text is no key: in words for people.
+pub fn check_key(text: &str) -> Result<(), String> {
+    if (1..=KEY_MOST).contains(&text.len()) && text.bytes().all(is_sign) {
+        return Ok(());
+    }
+    Err(format!("`{}` is no key: 1 to {KEY_MOST} letters, digits, `-`, `:` and `.`", clean(text, KEY_MOST)))
+}
+
+/// Returns the name of the record of a start that happens once for a key.
+#[must_use]
+pub fn once(key: &str) -> String {
+    format!("{BY_HAND}{key}")
+}
+
+/// Whether the name of a game day or of a slot may have this sign.
+const fn is_sign(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'.')
 }
 
 #[cfg(test)]

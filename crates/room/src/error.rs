@@ -80,6 +80,9 @@ pub enum RoomError {
         "a token cannot be an admin, because a program with it could let others in; make it for a viewer or an operator"
     )]
     TokenRole,
+    /// A token cannot start these game days.
+    #[error("the token cannot start game days like that: {0}")]
+    TokenStarts(String),
     /// A token cannot last that long.
     #[error("a token lasts from 1 minute to {most_days} days; name such a time")]
     TokenTime {

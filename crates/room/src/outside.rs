@@ -102,7 +102,7 @@ pub struct HeldSlot {
     pub at: String,
     /// Its result, or the reason why it was not held.
     pub told: String,
-    /// Its state in a word: `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
+    /// Its state in a word: `starting`, `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
     pub state: &'static str,
     /// The kind of the reason in a word, if it was not held.
     pub reason: Option<&'static str>,
@@ -176,6 +176,19 @@ pub enum Decision {
     },
 }
 
+/// A game day was not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// This server starts none.
+    Off,
+    /// The key is none: in words for people.
+    Key(String),
+    /// There is no such game day, or its file has errors: in words for people.
+    Unknown(String),
+    /// Its program cannot be started, or records cannot be read: in words for people.
+    Failed(String),
+}
+
 /// The next slots of game days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
@@ -210,7 +223,14 @@ pub trait Outside: Send + Sync + 'static {
     /// They cannot be read: in words for people.
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
 
-    /// Reads the record of a slot, or of a start by hand; `None` if it has none.
+    /// Starts a game day outside of its schedule, once for a key: a start with this key that has a record, or goes on, is not started
+    /// again. Returns the start as it is. Writes nothing if the key is none.
+    ///
+    /// # Errors
+    /// It was not started.
+    fn start(&self, gameday: &str, key: &str) -> Result<HeldSlot, NotStarted>;
+
+    /// Reads the record of a slot, or of a start by hand; `None` if it has none and no program was started for it.
     ///
     /// # Errors
     /// It cannot be read: in words for people.

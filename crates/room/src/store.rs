@@ -8,4 +8,4 @@ mod tokens;
 
 pub(crate) use database::Store;
 pub(crate) use sessions::Session;
-pub(crate) use tokens::Token;
+pub(crate) use tokens::{Token, Wanted};

@@ -7,7 +7,7 @@ use firedrill_wire::RunId;
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, Outside, Told, Wants},
+    outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Told, Wants},
     role::Role,
     room::Room,
     store::Session,
@@ -31,6 +31,10 @@ impl Outside for Willing {
 
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         Ok(Vec::new())
+    }
+
+    fn start(&self, _: &str, _: &str) -> Result<HeldSlot, NotStarted> {
+        Err(NotStarted::Off)
     }
 
     fn held_slot(&self, _: &str, _: &str) -> Result<Option<HeldSlot>, String> {
@@ -79,6 +83,14 @@ macro_rules! as_willing {
     (decisions) => {
         fn held(&self) -> Result<Vec<crate::outside::HeldSlot>, String> {
             crate::testing::Willing.held()
+        }
+
+        fn start(
+            &self,
+            gameday: &str,
+            key: &str,
+        ) -> Result<crate::outside::HeldSlot, crate::outside::NotStarted> {
+            crate::testing::Willing.start(gameday, key)
         }
 
         fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<crate::outside::HeldSlot>, String> {

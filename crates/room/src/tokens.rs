@@ -10,7 +10,7 @@ use crate::{
     error::RoomError,
     role::{Role, person},
     state::{State, written},
-    store::Store,
+    store::{Store, Wanted},
 };
 
 /// The shortest and the longest time for which a token works, in seconds.
@@ -18,12 +18,18 @@ const LEAST_S: u64 = 60;
 const MOST_DAYS: u64 = 366;
 const MOST_S: u64 = MOST_DAYS * 86_400;
 
+/// Maximum number of game days that a token may start, and the maximum length of a name in bytes.
+const STARTS_MOST: usize = 20;
+const NAME_BYTES: usize = 64;
+
 /// A token that somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     name: String,
     role: Role,
     lasts_s: i64,
+    /// The game days that it may start.
+    starts: Vec<String>,
 }
 
 impl NewToken {
@@ -39,7 +45,30 @@ impl NewToken {
         let fits = (LEAST_S..=MOST_S).contains(&lasts.as_secs());
         let lasts_s = i64::try_from(lasts.as_secs()).ok().filter(|_| fits);
         let lasts_s = lasts_s.ok_or(RoomError::TokenTime { most_days: MOST_DAYS })?;
-        Ok(Self { name, role, lasts_s })
+        Ok(Self { name, role, lasts_s, starts: Vec::new() })
+    }
+
+    /// The same for a token that may start these game days.
+    ///
+    /// # Errors
+    /// The token's role is not that of an operator, there are too many game days, or a name is none of a game day.
+    pub fn may_start(mut self, gamedays: &[String]) -> Result<Self, RoomError> {
+        let is_name = |name: &str| {
+            (1..=NAME_BYTES).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        };
+        if !gamedays.is_empty() && self.role < Role::Operator {
+            return Err(RoomError::TokenStarts("it takes the role operator".to_owned()));
+        }
+        if let Some(name) = gamedays.iter().find(|name| !is_name(name)) {
+            let name = firedrill_wire::text::clean(name, 80);
+            return Err(RoomError::TokenStarts(format!("`{name}` is no name of a game day")));
+        }
+        if gamedays.len() > STARTS_MOST {
+            return Err(RoomError::TokenStarts(format!("it may start at most {STARTS_MOST}")));
+        }
+        gamedays.clone_into(&mut self.starts);
+        Ok(self)
     }
 
     /// Makes it, after `record` has written it into the audit log. Returns its secret, and its end in words.
@@ -57,8 +86,13 @@ impl NewToken {
         let until_s = now + self.lasts_s;
         let until = minute(until_s);
         // No token works that the audit log does not have.
-        record(&self.name, &format!("made, as {}, until {until} UTC", self.role.word()))?;
-        let secret = store.make_token((&self.name, self.role), by, (now, until_s))?.ok_or_else(taken)?;
+        let starts = match self.starts.as_slice() {
+            [] => String::new(),
+            some => format!(", may start {}", some.join(", ")),
+        };
+        record(&self.name, &format!("made, as {}{starts}, until {until} UTC", self.role.word()))?;
+        let wanted = Wanted { name: &self.name, role: self.role, starts: &self.starts };
+        let secret = store.make_token(wanted, by, (now, until_s))?.ok_or_else(taken)?;
         Ok((secret, until))
     }
 }
@@ -80,6 +114,8 @@ pub struct TokenRow {
     pub over: bool,
     /// The last use, UTC; empty if it was never used.
     pub used: String,
+    /// The game days that it may start.
+    pub starts: Vec<String>,
 }
 
 /// Returns all tokens of a store.
@@ -93,6 +129,7 @@ pub(crate) fn rows(store: &Store) -> Result<Vec<TokenRow>, RoomError> {
         used: token.used_s.map(minute).unwrap_or_default(),
         name: token.name,
         made_by: token.made_by,
+        starts: token.starts,
     };
     Ok(store.tokens()?.into_iter().map(row).collect())
 }
@@ -150,5 +187,24 @@ mod tests {
             );
         }
         assert!(NewToken::new("c\ni", Role::Viewer, day).is_err());
+    }
+
+    #[test]
+    fn only_an_operators_token_starts_game_days_and_only_those_that_it_names() {
+        let day = Duration::from_secs(86_400);
+        let may = |role, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            NewToken::new("ci", role, day).unwrap().may_start(&names).map(|token| token.starts.len())
+        };
+        assert_eq!(may(Role::Operator, &["friday", "chaos-monkey"]).unwrap(), 2);
+        assert_eq!(may(Role::Viewer, &[]).unwrap(), 0);
+        for (role, bad) in [
+            (Role::Viewer, &["friday"][..]),
+            (Role::Operator, &["fri\nday"]),
+            (Role::Operator, &[""]),
+            (Role::Operator, &["a"; 21]),
+        ] {
+            assert!(matches!(may(role, bad), Err(RoomError::TokenStarts(_))), "{bad:?}");
+        }
     }
 }

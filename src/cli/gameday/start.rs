@@ -38,6 +38,7 @@ use crate::{
   firedrill gameday start gamedays/friday.toml --now
   firedrill gameday start gamedays/friday.toml --now --approve approval-bob.json
   firedrill gameday start gamedays/friday.toml --now --incident-unknown
+  firedrill gameday start gamedays/friday.toml --now --once build-1234
   firedrill gameday start gamedays/chaos-monkey.toml --now --seed 7     repeats a drill that was drawn
 
 Nothing starts unless the day is open (`not_on`), the budget of drawn drills has room (`at_most`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
@@ -60,6 +61,9 @@ pub(super) struct Args {
     /// With --now: draw with this seed, which repeats a drill that was drawn (`[monkey]`)
     #[arg(long, value_name = "N", requires = "now")]
     seed: Option<u64>,
+    /// With --now: start once for this key, such as the number of a build; a second start with it is refused
+    #[arg(long, value_name = "KEY", requires = "now", value_parser = key)]
+    once: Option<String>,
     /// Start although a source of `skip_if` cannot be asked, so that nobody knows whether an incident is running
     #[arg(long)]
     incident_unknown: bool,
@@ -67,6 +71,11 @@ pub(super) struct Args {
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab")]
     lab: Option<String>,
+}
+
+/// Reads the key of a start that happens once.
+fn key(text: &str) -> Result<String, String> {
+    record::check_key(text).map(|()| text.to_owned())
 }
 
 /// The reason why a game day is not held, and the exit code.
@@ -89,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
     drawable(args, &gameday)?;
-    let which = Which::of(&gameday, &args.which, now)?;
+    let which = Which { once: args.once.clone(), ..Which::of(&gameday, &args.which, now)? };
     which.in_reach(now)?;
     let (words, slot) = (which.words(&gameday), which.recorded_as());
     let ready = ready(args, &gameday, &which, now);
@@ -289,10 +298,11 @@ fn agreed(args: &Args, gameday: &Gameday, which: &Which, now: Timestamp) -> Resu
     Err(Failure::new(format!("no go: {}, within {}", go.words(), wanted.expires)))
 }
 
-/// Refuses a slot beyond the budget of drills. A start by hand counts, and is refused by no budget: a person decides.
+/// Refuses a start beyond the budget of drills. A start by hand counts, and is refused by no budget: a person decides. One with a key is
+/// made by a program, and so it is within the budget.
 fn within_budget(reports: &Path, gameday: &Gameday, which: &Which) -> Result<(), NotHeld> {
     let budget = gameday.monkey.as_ref().and_then(|monkey| monkey.at_most);
-    let Some(budget) = budget.filter(|_| !which.by_hand) else { return Ok(()) };
+    let Some(budget) = budget.filter(|_| !which.by_hand || which.once.is_some()) else { return Ok(()) };
     let now = Timestamp::now();
     let begun = record::beginnings(reports, &gameday.name, &which.recorded_as(), now).map_err(|error| {
         let why = format!("the drills that count for its budget cannot be listed: {error}");

@@ -35,13 +35,16 @@ pub(super) struct Which {
     pub(super) slot: Slot,
     /// Whether it is a start by hand.
     pub(super) by_hand: bool,
+    /// The key of a start by hand that happens once.
+    pub(super) once: Option<String>,
 }
 
 impl Which {
     /// Finds the start that is meant.
     pub(super) fn of(gameday: &Gameday, args: &WhichArgs, now: Timestamp) -> Result<Self> {
         let Some(civil) = &args.slot else {
-            return Ok(Self { slot: by_hand(now.to_zoned(gameday.schedule.zone().clone())), by_hand: true });
+            let slot = by_hand(now.to_zoned(gameday.schedule.zone().clone()));
+            return Ok(Self { slot, by_hand: true, once: None });
         };
         let slot = gameday.schedule.slot(civil).ok_or_else(|| {
             let next: Vec<String> =
@@ -58,7 +61,7 @@ impl Which {
             ))
             .help("`firedrill gameday list` shows them; --now is a start by hand")
         })?;
-        Ok(Self { slot, by_hand: false })
+        Ok(Self { slot, by_hand: false, once: None })
     }
 
     /// Returns the name under which its agreements are stored.
@@ -68,16 +71,20 @@ impl Which {
 
     /// Returns the name of its record.
     pub(super) fn recorded_as(&self) -> String {
-        if self.by_hand {
+        if let Some(key) = &self.once {
+            record::once(key)
+        } else if self.by_hand {
             format!("{}{}", record::BY_HAND, self.slot.due.timestamp().strftime("%Y%m%dT%H%M%S.%3fZ"))
         } else {
             self.slot.civil_text()
         }
     }
 
-    /// Returns the game day and this start for people: `friday of 2026-12-04T14:00`, or `friday, start by hand`.
+    /// Returns the game day and this start for people: `friday of 2026-12-04T14:00`, `friday, start by hand` or `friday, start KEY`.
     pub(super) fn words(&self, gameday: &Gameday) -> String {
-        if self.by_hand {
+        if let Some(key) = &self.once {
+            format!("{}, start {key}", gameday.name)
+        } else if self.by_hand {
             format!("{}, start by hand", gameday.name)
         } else {
             format!("{} of {}", gameday.name, self.slot.civil_text())

@@ -7,9 +7,11 @@ use std::{
 
 use firedrill_gameday::{
     Gameday, ics,
-    record::{self, Event, NotClaimed, Record, State, Writer},
+    record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
-use firedrill_room::{Calendar, Decision, Halted, HeldSlot, Later, Messages, Outside, Slot, Told, Wants};
+use firedrill_room::{
+    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told, Wants,
+};
 use firedrill_wire::{
     RunId,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
@@ -20,6 +22,7 @@ use super::{
     messages::Counted,
     named::{self, Named},
     schedule::looked,
+    starter::{Start, Starter},
     tellers::Tellers,
 };
 use crate::{
@@ -38,6 +41,8 @@ const SHOWN: usize = 5;
 const KEPT: usize = 26;
 /// Maximum length of the name of a slot in a message, in characters.
 const SLOT_MOST: usize = 40;
+/// The state of a start whose program has written no record yet.
+const STARTING: &str = "starting";
 /// Number of records that are shown.
 const RECORDS: usize = 20;
 
@@ -48,8 +53,8 @@ pub(super) struct Program {
     pub(super) gamedays: PathBuf,
     /// The directory of runs, which has the records of game days.
     pub(super) reports: PathBuf,
-    /// Whether this server starts game days.
-    pub(super) starts: bool,
+    /// The way by which game days are started, if this server starts them.
+    pub(super) starter: Option<Starter>,
     /// The ways to the channels that game days name.
     pub(super) tellers: Tellers,
     /// The messages to channels.
@@ -90,7 +95,7 @@ impl Outside for Program {
 
     fn calendar(&self) -> Calendar {
         let now = Timestamp::now();
-        let empty = Calendar { starts: self.starts, ..Calendar::default() };
+        let empty = Calendar { starts: self.starter.is_some(), ..Calendar::default() };
         let files = match found(std::slice::from_ref(&self.gamedays)) {
             Ok(files) => files,
             Err(failure) => return Calendar { problems: failure.to_string(), ..empty },
@@ -117,7 +122,24 @@ impl Outside for Program {
         }
         let record = record::of_slot(&self.reports, gameday, slot)
             .map_err(|error| format!("the record cannot be read: {error}"))?;
-        Ok(record.map(held))
+        let is_begun =
+            || record::folder(&self.reports, gameday, slot).is_ok_and(|in_it| in_it.join(OUTPUT).exists());
+        Ok(record.map(held).or_else(|| is_begun().then(|| starting(gameday, slot))))
+    }
+
+    fn start(&self, gameday: &str, key: &str) -> Result<HeldSlot, NotStarted> {
+        let Some(starter) = &self.starter else { return Err(NotStarted::Off) };
+        record::check_key(key).map_err(NotStarted::Key)?;
+        let slot = record::once(key);
+        if let Some(held) = self.held_slot(gameday, &slot).map_err(NotStarted::Failed)?
+            && held.state != STARTING
+        {
+            return Ok(held);
+        }
+        let found = self.gameday(gameday, Timestamp::now()).map_err(NotStarted::Unknown)?;
+        let started = starter.start(&found, Start::Once(key));
+        started.map_err(|error| NotStarted::Failed(format!("its program cannot be started: {error}")))?;
+        Ok(starting(gameday, &slot))
     }
 
     fn looked_s(&self) -> Option<i64> {
@@ -158,6 +180,20 @@ impl Outside for Program {
                 Ok("skipped".to_owned())
             }
         }
+    }
+}
+
+/// Returns a start whose program has written no record yet.
+fn starting(gameday: &str, slot: &str) -> HeldSlot {
+    HeldSlot {
+        gameday: gameday.to_owned(),
+        slot: slot.to_owned(),
+        at: String::new(),
+        told: "its program was started, and has not begun yet".to_owned(),
+        state: STARTING,
+        reason: None,
+        exit: None,
+        runs: Vec::new(),
     }
 }
 

@@ -1,13 +1,8 @@
-//! Starts the slots of game days at their time. Each is held by a program of its own (`firedrill gameday start`), which goes on when
-//! this server ends.
+//! Looks at the clock, and starts the slots of game days at their time (`starter.rs`). A slot that nobody can hold any more gets a record.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
@@ -16,16 +11,14 @@ use firedrill_files::whole::{USUAL, replace};
 use firedrill_gameday::{
     Gameday, Slot,
     due::{Fate, GRACE, due, next},
-    record::{self, Event, NotClaimed, OUTPUT, Reason, Writer},
+    record::{self, Event, Reason},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 
 use super::{
     named::{self, Named},
-    programs::Programs,
-    tellers::Tellers,
+    starter::{Start, Starter},
 };
-use crate::{cli::gameday::held::words, told::passed};
 
 /// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
 /// are noticed then.
@@ -36,22 +29,14 @@ const BACK: SignedDuration = SignedDuration::from_hours(31 * 24);
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 /// The file in the folder of records that has the time of the last look. No game day has a name that begins with a dot.
 const LOOKED: &str = ".looked";
-/// This program, where its file was replaced by an upgrade.
-const OWN: &str = "/proc/self/exe";
 
 /// The folders and options with which slots are started.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     /// The folder of game days.
     pub(super) gamedays: PathBuf,
-    /// The directory of runs.
-    pub(super) reports: PathBuf,
-    /// The ways to the channels that game days name.
-    pub(super) tellers: Tellers,
-    /// Further options of `gameday start`: the certificate, the lab.
-    pub(super) options: Vec<OsString>,
-    /// The programs that hold slots.
-    pub(super) programs: Programs,
+    /// The way by which slots are started.
+    pub(super) starter: Starter,
 }
 
 /// Tells a warning once, as long as its words are the same.
@@ -73,8 +58,8 @@ impl Once {
 impl Schedule {
     /// Starts slots from now on, in a thread of its own, as long as the process lives.
     pub(super) fn start(self) -> io::Result<()> {
-        let path = self.reports.join(record::FOLDER).join(LOOKED);
-        fs::create_dir_all(self.reports.join(record::FOLDER))?;
+        let path = self.starter.reports.join(record::FOLDER).join(LOOKED);
+        fs::create_dir_all(self.starter.reports.join(record::FOLDER))?;
         let mut since = self.since(Timestamp::now());
         thread::Builder::new().name("schedule".to_owned()).spawn(move || {
             let zones = firedrill_gameday::zones();
@@ -101,7 +86,7 @@ impl Schedule {
     /// Returns the moment since which slots are looked for at the start of a server.
     fn since(&self, now: Timestamp) -> Timestamp {
         // Without a look before, no slot was missed.
-        let Some(looked) = looked(&self.reports) else { return now };
+        let Some(looked) = looked(&self.starter.reports) else { return now };
         if looked.duration_since(now) > AHEAD {
             errln!(
                 "warning: the last look for slots, at {looked}, is in the future: this clock or the earlier one is wrong; slots are looked for from now on"
@@ -133,97 +118,36 @@ impl Schedule {
         for (gameday, slot, fate) in starts.into_iter().chain(missed) {
             self.meet(gameday, &slot, fate);
         }
-        self.tellers.announce(&all, since, now);
+        self.starter.tellers.announce(&all, since, now);
         let look = now.checked_add(LOOK).unwrap_or(now);
         all.iter().filter_map(|gameday| next(gameday, now)).fold(look, Timestamp::min)
     }
 
     fn meet(&self, gameday: &Gameday, slot: &Slot, fate: Fate) {
         let (name, civil) = (gameday.name.clone(), slot.civil_text());
-        if let Ok(Some(_)) = record::of_slot(&self.reports, &name, &civil) {
+        if let Ok(Some(_)) = record::of_slot(&self.starter.reports, &name, &civil) {
             return;
         }
         if let Some(why) = gameday.why_closed(slot) {
-            if self.write(gameday, &civil, Event::not_held(Reason::Closed, why.to_owned())) {
+            if self.starter.write(gameday, &civil, Event::not_held(Reason::Closed, why.to_owned())) {
                 errln!("{name} of {civil} is not held: {why}");
             }
             return;
         }
         match fate {
             Fate::Missed(why) => self.missed(gameday, &civil, &why),
-            Fate::Start => match self.spawn(gameday, &civil) {
-                Ok(child) => {
-                    errln!("{name} of {civil} starts (process {})", child.id());
-                    let waits = self.clone();
-                    let gameday = gameday.clone();
-                    let waiter = thread::Builder::new().name("gameday".to_owned());
-                    // Without a waiter the slot is held all the same, and its record has the end.
-                    let _unwatched = waiter.spawn(move || waits.wait(child, &gameday, &civil));
-                }
-                Err(error) => {
+            Fate::Start => {
+                if let Err(error) = self.starter.start(gameday, Start::Slot(&civil)) {
                     self.missed(gameday, &civil, &format!("its program cannot be started: {error}"));
                 }
-            },
-        }
-    }
-
-    fn spawn(&self, gameday: &Gameday, civil: &str) -> io::Result<Child> {
-        let folder = record::folder(&self.reports, &gameday.name, civil)?;
-        fs::create_dir_all(&folder)?;
-        let output = OpenOptions::new().create(true).append(true).open(folder.join(OUTPUT))?;
-        let mut command = Command::new(own());
-        command.args(["gameday", "start"]).arg(&gameday.file).args(["--slot", civil]);
-        command.arg("--reports").arg(&self.reports).args(&self.options);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        // Signals of this server's terminal are not for it: it ends by itself, or by a halt.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        self.programs.start(&mut command)
-    }
-
-    /// Waits for the program that holds a slot. A slot for which it wrote no record gets one.
-    fn wait(&self, mut child: Child, gameday: &Gameday, civil: &str) {
-        let name = &gameday.name;
-        let ended = child.wait();
-        let code = ended.as_ref().ok().and_then(ExitStatus::code);
-        let code = code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
-        match record::of_slot(&self.reports, name, civil) {
-            Ok(Some(record)) => errln!("{name} of {civil}: {}", words(&record).1),
-            Ok(None) => {
-                errln!("{name} of {civil} has ended with {code}, without a record");
-                let why = format!(
-                    "its program ended with {code} before it began; {OUTPUT} beside the record has its words"
-                );
-                self.write(gameday, civil, Event::not_held(Reason::Other, why));
-            }
-            Err(error) => {
-                errln!("{name} of {civil} has ended with {code}; its record cannot be read: {error}");
             }
         }
     }
 
     fn missed(&self, gameday: &Gameday, civil: &str, why: &str) {
-        if self.write(gameday, civil, Event::Missed { why: why.to_owned() }) {
+        if self.starter.write(gameday, civil, Event::Missed { why: why.to_owned() }) {
             errln!("{} of {civil} was missed: {why}", gameday.name);
         }
-    }
-
-    /// Gives a slot a record of one event, and tells of it. Returns `false` if it has one already, or gets none.
-    fn write(&self, gameday: &Gameday, civil: &str, event: Event) -> bool {
-        let name = &gameday.name;
-        let told = passed(gameday, civil, &event);
-        let written = match Writer::claim(&self.reports, name, civil) {
-            Ok(mut record) => record.write(Timestamp::now(), event),
-            // Somebody held or skipped it.
-            Err(NotClaimed::Taken) => return false,
-            Err(NotClaimed::Io { source, .. }) => Err(source),
-        };
-        if let Err(error) = &written {
-            errln!("warning: the record of {name} of {civil} cannot be written: {error}");
-        }
-        if let Some(message) = told {
-            self.tellers.tell(gameday, &message);
-        }
-        written.is_ok()
     }
 }
 
@@ -235,11 +159,6 @@ fn wrong(named: &Named) -> String {
     });
     let same = named.same.values().map(|files| format!("{}\n", named::told(files)));
     failed.chain(same).collect()
-}
-
-/// Returns the file of this program, by its own name, which lists of processes show.
-fn own() -> PathBuf {
-    env::current_exe().ok().filter(|file| file.is_file()).unwrap_or_else(|| OWN.into())
 }
 
 /// Returns the time at which somebody looked last for slots to start.

@@ -4,7 +4,10 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use firedrill_room::{Head, Options, Role, Room, login_link, person};
 
-use super::{messages::Counted, outside::Program, programs::Programs, schedule::Schedule, tellers::Tellers};
+use super::{
+    messages::Counted, outside::Program, programs::Programs, schedule::Schedule, starter::Starter,
+    tellers::Tellers,
+};
 use crate::cli::{
     failure::{Result, Wrap as _},
     login::login_name,
@@ -35,6 +38,7 @@ pub(in crate::cli) struct Server {
     room: Room,
     settings: Settings,
     tellers: Tellers,
+    programs: Programs,
 }
 
 impl Server {
@@ -49,14 +53,15 @@ impl Server {
             reading: begun,
         };
         let tellers = Tellers::of(&settings.reports);
+        let programs = Programs::default();
         let program = Program {
             gamedays: settings.gamedays.clone(),
             reports: settings.reports.clone(),
-            starts: settings.starts.is_some(),
+            starter: starter(&settings, &tellers, &programs),
             tellers: tellers.clone(),
             messages: Counted::of(&settings.reports),
         };
-        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers })
+        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers, programs })
     }
 
     /// Returns the address that it listens on.
@@ -89,23 +94,25 @@ impl Server {
     /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and the ways to the channels
     /// that they name. The state is locked, so only one of two servers that share a state starts slots.
     pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
-        let programs = Programs::default();
-        let tellers = self.tellers.clone();
-        if let Some(options) = &self.settings.starts {
-            let schedule = Schedule {
-                gamedays: self.settings.gamedays.clone(),
-                reports: self.settings.reports.clone(),
-                tellers: tellers.clone(),
-                options: options.clone(),
-                programs: programs.clone(),
-            };
+        if let Some(starter) = starter(&self.settings, &self.tellers, &self.programs) {
+            let schedule = Schedule { gamedays: self.settings.gamedays.clone(), starter };
             schedule.start().wrap("game days cannot be started at their time")?;
         }
-        Ok((programs, tellers))
+        Ok((self.programs.clone(), self.tellers.clone()))
     }
 
     /// Serves until the future is dropped.
     pub(in crate::cli) async fn serve(self) {
         self.room.serve().await;
     }
+}
+
+/// Returns the way by which game days are started; `None` if the settings do not say so.
+fn starter(settings: &Settings, tellers: &Tellers, programs: &Programs) -> Option<Starter> {
+    Some(Starter {
+        reports: settings.reports.clone(),
+        tellers: tellers.clone(),
+        options: settings.starts.clone()?,
+        programs: programs.clone(),
+    })
 }

@@ -36,10 +36,12 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   firedrill serve token new ci --role viewer --expires 30d
+  firedrill serve token new release --role operator --start payments-friday --expires 90d
   firedrill serve token new night-shift --role operator --expires 12h --state /var/lib/firedrill-room
 
 The token is printed once; only its digest is stored. Programs send it as `Authorization: Bearer fdr_…` (docs/api.md).
-A viewer's token reads. An operator's also writes notes and halts runs. No token approves or agrees to a start.")]
+A viewer's token reads. An operator's also writes notes and halts runs, and starts the game days of --start, if the server starts
+game days. No token approves or agrees to a start.")]
 struct NewArgs {
     /// The token's name
     name: String,
@@ -49,6 +51,9 @@ struct NewArgs {
     /// Time until the token ends, at most 366d
     #[arg(long, value_name = "TIME")]
     expires: Span,
+    /// A game day that the token may start, by its name; takes the role operator
+    #[arg(long, value_name = "GAMEDAY")]
+    start: Vec<String>,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -77,7 +82,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<Exit> {
     let by = login_name().unwrap_or_default();
     match &args.verb {
         Verb::New(args) => {
-            let wanted = NewToken::new(&args.name, args.role, args.expires.into())?;
+            let wanted = NewToken::new(&args.name, args.role, args.expires.into())?.may_start(&args.start)?;
             let (secret, until) = make_token(&args.state.state, &wanted, &by)?;
             outln!("{secret}");
             errln!(
@@ -102,12 +107,14 @@ fn list(state: &Path, json: bool) -> Result<()> {
         outln!("there is no token");
         return Ok(());
     }
-    let mut rows =
-        vec![["token", "role", "made by", "until, UTC", "last use, UTC"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["token", "role", "may start", "made by", "until, UTC", "last use, UTC"].map(str::to_owned).to_vec(),
+    ];
     rows.extend(all.into_iter().map(|token| {
         let over = if token.over { " (over)" } else { "" };
         let used = if token.used.is_empty() { "never".to_owned() } else { token.used };
-        vec![token.name, token.role.to_owned(), token.made_by, format!("{}{over}", token.until), used]
+        let starts = if token.starts.is_empty() { "—".to_owned() } else { token.starts.join(", ") };
+        vec![token.name, token.role.to_owned(), starts, token.made_by, format!("{}{over}", token.until), used]
     }));
     outln!("{}", table(rows));
     Ok(())

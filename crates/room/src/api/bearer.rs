@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::{
         role::Role,
+        store::Wanted,
         testing::{Willing, app},
     };
 
@@ -106,7 +107,8 @@ mod tests {
             }
         };
         let make = |name: &str, until_s| {
-            app.store.make_token((name, Role::Operator), "alice", (1, until_s)).unwrap().unwrap()
+            let wanted = Wanted { name, role: Role::Operator, starts: &[] };
+            app.store.make_token(wanted, "alice", (1, until_s)).unwrap().unwrap()
         };
         let (over, good) = (make("over", now_s()), make("good", now_s() + 600));
         assert_eq!(ask(&over).await, Err(StatusCode::UNAUTHORIZED));

@@ -8,19 +8,29 @@ use axum::{
 };
 use firedrill_history::moment;
 use firedrill_wire::text::clean;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     bearer::Bearer,
     query::{Asked, Nothing},
+    runs::HELP,
 };
 use crate::{
+    actor::Actor,
     app::App,
-    outside::{HeldSlot, Slot},
-    web::{answer::Answer, who::slow},
+    outside::{HeldSlot, NotStarted, Slot},
+    role::Role,
+    store::Token,
+    web::{
+        answer::Answer,
+        who::{blocking, may, slow},
+    },
 };
+
+/// The header that has the key of a start.
+const KEY: &str = "idempotency-key";
 
 /// Game days.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -61,7 +71,7 @@ pub(crate) struct StartAnswer {
     gameday: String,
     /// The civil time of the slot, or the name of a start by hand.
     slot: String,
-    /// `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
+    /// `starting`, `goes-on`, `ended`, `not-held`, `missed`, `died` or `unreadable`.
     state: &'static str,
     /// The kind of the reason, if it was not held.
     reason: Option<&'static str>,
@@ -137,4 +147,77 @@ pub(crate) async fn start(
         Ok(Json(StartAnswer::from(found)))
     })
     .await
+}
+
+/// `POST /api/v1/gamedays/{gameday}/starts`
+pub(crate) async fn begin(
+    State(app): State<Arc<App>>,
+    Bearer(token): Bearer,
+    Path(gameday): Path<String>,
+    Asked(Nothing {}): Asked<Nothing>,
+    headers: HeaderMap,
+) -> Result<Json<StartAnswer>, Answer> {
+    let actor = Actor::from(&token);
+    may(&app, &actor, Role::Operator, ("start", &gameday), HELP).await?;
+    let key = headers.get(KEY).and_then(|key| key.to_str().ok()).map(str::to_owned);
+    // Not `slow`: a start is no page, and has to find a thread.
+    blocking(&app, move |app| {
+        may_start(app, &token, &gameday)?;
+        let key = key.ok_or_else(|| {
+            let text = "The request has no header Idempotency-Key; nothing was started.";
+            let help = "Send one that is new for each start that is meant, such as the number of a build.";
+            Answer::new(StatusCode::BAD_REQUEST, text, help)
+        })?;
+        // What is started is on record before it begins.
+        app.record(&App::deed(
+            &actor,
+            "start",
+            &gameday,
+            &format!("asked for, with the key {}", clean(&key, 80)),
+        ))?;
+        let started = app.outside.start(&gameday, &key).map_err(not_started);
+        app.newest.forget();
+        if let Err(answer) = &started {
+            app.record(&App::deed(&actor, "start", &gameday, &format!("refused: {}", answer.text)))?;
+        }
+        Ok(Json(StartAnswer::from(started?)))
+    })
+    .await
+}
+
+/// Whether a token names a game day that it may start. A refusal is written into the audit log.
+fn may_start(app: &App, token: &Token, gameday: &str) -> Result<(), Answer> {
+    if token.starts.iter().any(|name| name == gameday) {
+        return Ok(());
+    }
+    let text = format!(
+        "The token {} does not name the game day {}, so it may not start it.",
+        token.name,
+        clean(gameday, 80)
+    );
+    let _told = app.record(&App::deed(Actor::from(token), "start", gameday, &format!("refused: {text}")));
+    let help =
+        "`firedrill serve token new NAME --role operator --start GAMEDAY` on the server makes one that may.";
+    Err(Answer::new(StatusCode::FORBIDDEN, text, help))
+}
+
+fn not_started(why: NotStarted) -> Answer {
+    match why {
+        NotStarted::Off => Answer::new(
+            StatusCode::CONFLICT,
+            "This control room starts no game days; nothing was started.",
+            "Start it with --start-gamedays and a certificate (docs/serve.md).",
+        ),
+        NotStarted::Key(why) => Answer::new(
+            StatusCode::BAD_REQUEST,
+            format!("The key of the start is wrong: {why}."),
+            "Send another Idempotency-Key.",
+        ),
+        NotStarted::Unknown(why) => Answer::new(
+            StatusCode::NOT_FOUND,
+            format!("Nothing was started: {why}."),
+            "GET /api/v1/gamedays has the game days, and what is wrong with their files.",
+        ),
+        NotStarted::Failed(why) => Answer::failed(&std::io::Error::other(why)),
+    }
 }

@@ -82,6 +82,12 @@ fn operation(one: &Operation, schemas: &mut SchemaGenerator, problem: &Value) ->
     for (name, schema) in keys["properties"].as_object().into_iter().flatten() {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "schema": schema }));
     }
+    if let Some((name, about)) = one.header {
+        let text = json!({ "type": "string" });
+        parameters.push(
+            json!({ "name": name, "in": "header", "required": true, "description": about, "schema": text }),
+        );
+    }
     let (kind, answer) = match one.answer {
         Content::Json(of) => ("application/json", of(schemas).to_value()),
         Content::AnyJson => ("application/json", json!({})),

@@ -44,6 +44,8 @@ pub(crate) struct Operation {
     pub(crate) route: fn() -> MethodRouter<Arc<App>>,
     /// The keys behind `?`.
     pub(crate) keys: Type,
+    /// The header that a request has to have, and what it is.
+    pub(crate) header: Option<(&'static str, &'static str)>,
     /// The body of a request, if it has one.
     pub(crate) body: Option<Type>,
     pub(crate) answer: Content,
@@ -66,7 +68,7 @@ impl Operation {
         route: fn() -> MethodRouter<Arc<App>>,
     ) -> Self {
         let (role, keys) = (Some(Role::Viewer), keys::<Nothing> as Type);
-        Self { method: "get", path, id, about, role, route, keys, body: None, answer }
+        Self { method: "get", path, id, about, role, route, keys, header: None, body: None, answer }
     }
 
     /// A POST for operators.
@@ -81,6 +83,11 @@ impl Operation {
     /// The same with keys behind `?`.
     const fn asks<T: JsonSchema>(self) -> Self {
         Self { keys: keys::<T>, ..self }
+    }
+
+    /// The same with a header that has to be there: its name, and what it is.
+    const fn sends(self, name: &'static str, about: &'static str) -> Self {
+        Self { header: Some((name, about)), ..self }
     }
 
     /// The same with a body.
@@ -155,6 +162,16 @@ pub(crate) const TABLE: &[Operation] = &[
         Content::Json(of::<StartAnswer>),
         || get(gamedays::start),
     ),
+    Operation::post(
+        (
+            "/api/v1/gamedays/{gameday}/starts",
+            "startGameday",
+            "Starts a game day outside of its schedule, once for each key: a start with the same key is told as it is. Takes a token that names the game day",
+        ),
+        Content::Json(of::<StartAnswer>),
+        || post(gamedays::begin),
+    )
+    .sends("Idempotency-Key", "The key of the start: 1 to 40 letters, digits, `-`, `:` and `.`; each start that is meant has its own"),
     Operation::get(
         (
             "/api/v1/findings",
@@ -177,6 +194,7 @@ mod tests {
     use crate::{
         clock::now_s,
         routes::router,
+        store::Wanted,
         testing::{Willing, app},
     };
 
@@ -186,7 +204,10 @@ mod tests {
         let app = app(home.path(), Arc::new(Willing)).await;
         let token = |name, role| {
             let times = (now_s(), now_s() + 600);
-            app.store.make_token((name, role), "alice", times).unwrap().unwrap()
+            app.store
+                .make_token(Wanted { name, role, starts: &["gameday".to_owned()] }, "alice", times)
+                .unwrap()
+                .unwrap()
         };
         let tokens =
             [(Role::Viewer, token("ci", Role::Viewer)), (Role::Operator, token("bot", Role::Operator))];

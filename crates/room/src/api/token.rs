@@ -17,6 +17,8 @@ pub(crate) struct TokenAnswer {
     name: String,
     /// Its role: `viewer` or `operator`.
     role: &'static str,
+    /// The game days that it may start.
+    starts: Vec<String>,
     /// The person who made it.
     made_by: String,
     /// Its end, RFC 3339 UTC.
@@ -30,5 +32,6 @@ pub(crate) async fn token(Bearer(token): Bearer, Asked(Nothing {}): Asked<Nothin
         until: moment(token.until_s),
         name: token.name,
         made_by: token.made_by,
+        starts: token.starts,
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::RoomError;
 
 /// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE links (
         hash TEXT PRIMARY KEY,
@@ -40,6 +40,10 @@ const STEPS: [&str; 2] = [
         until_s INTEGER NOT NULL,
         used_s INTEGER
     );
+",
+    // The names of game days, a line each.
+    "
+    ALTER TABLE tokens ADD COLUMN starts TEXT NOT NULL DEFAULT '';
 ",
 ];
 

@@ -25,9 +25,20 @@ pub(crate) struct Token {
     pub(crate) until_s: i64,
     /// The last use, exact to a minute.
     pub(crate) used_s: Option<i64>,
+    /// The game days that it may start.
+    pub(crate) starts: Vec<String>,
 }
 
-const FIELDS: &str = "id, name, role, made_by, made_s, until_s, used_s";
+/// A token to make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) role: Role,
+    /// The game days that it may start.
+    pub(crate) starts: &'a [String],
+}
+
+const FIELDS: &str = "id, name, role, made_by, made_s, until_s, used_s, starts";
 /// The tokens that work at ?1.
 const WORKS: &str = "until_s > ?1 AND made_s <= ?1";
 
@@ -35,14 +46,15 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Option<Token>> {
     let Ok(role) = row.get::<_, String>(2)?.parse() else { return Ok(None) };
     let (id, name, made_by) = (row.get(0)?, row.get(1)?, row.get(3)?);
     let (made_s, until_s, used_s) = (row.get(4)?, row.get(5)?, row.get(6)?);
-    Ok(Some(Token { id, name, role, made_by, made_s, until_s, used_s }))
+    let starts = row.get::<_, String>(7)?.lines().map(str::to_owned).collect();
+    Ok(Some(Token { id, name, role, made_by, made_s, until_s, used_s, starts }))
 }
 
 impl Store {
     /// Makes a token, and returns its secret; `None` if one that has not ended has the name.
     pub(crate) fn make_token(
         &self,
-        (name, role): (&str, Role),
+        Wanted { name, role, starts }: Wanted<'_>,
         by: &str,
         (now_s, until_s): (i64, i64),
     ) -> Result<Option<String>, RoomError> {
@@ -51,9 +63,9 @@ impl Store {
         let made = self.ask(|on| {
             on.execute("DELETE FROM tokens WHERE name = ?1 AND until_s <= ?2", params![name, now_s])?;
             on.execute(
-                "INSERT INTO tokens (hash, name, role, made_by, made_s, until_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO tokens (hash, name, role, made_by, made_s, until_s, starts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (name) DO NOTHING",
-                params![hash, name, role.word(), by, now_s, until_s],
+                params![hash, name, role.word(), by, now_s, until_s, starts.join("\n")],
             )
         })?;
         Ok((made > 0).then_some(secret))
@@ -99,11 +111,15 @@ impl Store {
 mod tests {
     use super::*;
 
+    fn wanted(role: Role) -> Wanted<'static> {
+        Wanted { name: "ci", role, starts: &[] }
+    }
+
     #[test]
     fn a_token_works_until_its_end_or_until_it_is_revoked() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let make = |at| store.make_token(("ci", Role::Operator), "alice", (at, at + 100)).unwrap();
+        let make = |at| store.make_token(wanted(Role::Operator), "alice", (at, at + 100)).unwrap();
         let secret = make(1_000).unwrap();
         let at = |now| store.token(&secret, now).unwrap();
         let token = at(1_099).unwrap();
@@ -128,7 +144,7 @@ mod tests {
     fn no_token_is_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let secret = store.make_token(("ci", Role::Viewer), "alice", (1, 2)).unwrap().unwrap();
+        let secret = store.make_token(wanted(Role::Viewer), "alice", (1, 2)).unwrap().unwrap();
         drop(store);
         for file in std::fs::read_dir(folder.path()).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();

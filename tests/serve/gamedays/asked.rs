@@ -1,0 +1,116 @@
+//! Game days that a program starts by the API. No drill is run: the fleet cannot be reached, or nobody has agreed.
+
+use serde_json::Value;
+
+use super::*;
+
+/// What keeps a game day from its start: nobody has agreed.
+const NO_GO: &str =
+    "roles = { commander = \"bob\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
+
+fn token(folder: &Path, name: &str, more: &[&str]) -> String {
+    let words = [&["serve", "token", "new", name, "--expires", "1d"], more].concat();
+    let made = firedrill(folder, &words);
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+fn ask(room: &Room, method: &str, path: &str, token: &str, key: &str) -> (u16, Value) {
+    let key = if key.is_empty() { String::new() } else { format!("Idempotency-Key: {key}\r\n") };
+    let answer = room.ask(
+        &format!("{method} /api/v1/gamedays/{path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{key}"),
+        "",
+    );
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+#[test]
+fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    gameday(folder, "monday", &format!("{}\n{NO_GO}", once("2030-01-07T14:00")));
+    let room = starts(folder);
+    let may = token(folder, "release", &["--role", "operator", "--start", "friday", "--start", "gone"]);
+    let start = |gameday: &str, token: &str, key: &str| {
+        let (status, told) = ask(&room, "POST", &format!("{gameday}/starts"), token, key);
+        (status, told)
+    };
+    // What is refused starts nothing.
+    let others = [token(folder, "ci", &["--role", "viewer"]), token(folder, "bot", &["--role", "operator"])];
+    for other in &others {
+        assert_eq!(start("friday", other, "build-1").0, 403);
+    }
+    for (gameday, key, status, why) in [
+        ("monday", "build-1", 403, "does not name the game day monday"),
+        ("friday", "", 400, "no header Idempotency-Key"),
+        ("friday", "build/1", 400, "is no key"),
+        ("gone", "build-1", 404, "no game day of that name"),
+    ] {
+        let (got, told) = start(gameday, &may, key);
+        assert_eq!(got, status, "{gameday} {key}: {told}");
+        assert!(told["detail"].as_str().unwrap().contains(why), "{told}");
+    }
+    assert!(!folder.join("reports/.gamedays/friday").exists());
+    let (status, told) = start("friday", &may, "build-1");
+    assert_eq!((status, &told["slot"]), (200, &"by-hand-build-1".into()), "{told}");
+    let record = record(folder, "friday", "by-hand-build-1");
+    assert!(record.contains("no go"), "{record}");
+    let (status, told) = ask(&room, "GET", "friday/by-hand-build-1", &may, "");
+    assert_eq!(
+        (status, &told["state"], &told["reason"]),
+        (200, &"not-held".into(), &"no-go".into()),
+        "{told}"
+    );
+    // The same key is the same start: nothing is started again, and the answer tells its end.
+    let output = folder.join("reports/.gamedays/friday/by-hand-build-1/output.txt");
+    let said = fs::read_to_string(&output).unwrap();
+    assert_eq!(start("friday", &may, "build-1"), (200, told));
+    assert_eq!(fs::read_to_string(&output).unwrap(), said);
+    assert_eq!(self::record(folder, "friday", "by-hand-build-1"), record);
+    assert_eq!(start("friday", &may, "build-2").0, 200);
+    self::record(folder, "friday", "by-hand-build-2");
+    let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
+    for part in
+        ["asked for, with the key build-1", "does not name the game day monday", "may start friday, gone"]
+    {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
+}
+
+#[test]
+fn a_control_room_that_starts_nothing_refuses_a_start() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &once("2030-01-04T14:00"));
+    let room = Room::start(FIREDRILL, folder, &[]);
+    let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
+    let (status, told) = ask(&room, "POST", "friday/starts", &may, "build-1");
+    assert_eq!(status, 409, "{told}");
+    assert!(told["help"].as_str().unwrap().contains("--start-gamedays"), "{told}");
+    let viewer = firedrill(
+        folder,
+        &["serve", "token", "new", "ci", "--role", "viewer", "--expires", "1d", "--start", "friday"],
+    );
+    assert_eq!(viewer.status.code(), Some(2));
+}
+
+#[test]
+fn a_key_starts_a_game_day_once_also_on_the_command_line() {
+    let folder = folder();
+    let folder = folder.path();
+    certificate(folder);
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    let start = |more: &[&str]| {
+        let words = ["gameday", "start", "gamedays/friday.toml", "--pki", "pki", "--as", "alice"];
+        let started = firedrill(folder, &[&words[..], more].concat());
+        (started.status.code(), String::from_utf8_lossy(&started.stderr).into_owned())
+    };
+    let (code, said) = start(&["--now", "--once", "build-1"]);
+    assert!(code == Some(4) && said.contains("friday, start build-1 is not held"), "{said}");
+    let (code, said) = start(&["--now", "--once", "build-1"]);
+    assert!(code == Some(4) && said.contains("has a record already"), "{said}");
+    for wrong in [&["--now", "--once", "a/b"][..], &["--slot", "2030-01-04T14:00", "--once", "a"]] {
+        assert_eq!(start(wrong).0, Some(2), "{wrong:?}");
+    }
+}
