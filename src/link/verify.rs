@@ -1,7 +1,8 @@
-//! Verifies that an agent's certificate is from this fleet's authority, and whether it is in date.
+//! Verifies the certificates of agents: their authority, their name, their revocation and their dates.
 //!
-//! Authority, name and revocation decide about the connection. Dates do not, because an expired certificate must not
-//! prevent healing. Calls that may do harm check [`Verifier::in_date`] first, and that the revocation list could be read.
+//! Authority, name and revocation decide whether a connection is made. Dates do not, because an expired certificate must not
+//! prevent healing. Before a call that may do harm, the link checks the dates by [`Verifier::in_date`], and that the revocation
+//! list could be read (`Identity::revocations`).
 
 use std::sync::Arc;
 
@@ -15,16 +16,19 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 
+/// Decides at each TLS handshake whether an agent is trusted, whatever the dates of its certificates.
 #[derive(Debug)]
 pub(super) struct Verifier(Arc<WebPkiServerVerifier>);
 
 impl Verifier {
+    /// Returns a verifier that trusts certificates of the authorities `roots`, except those that `crls` revoke.
     pub(super) fn new(
         roots: RootCertStore,
         crls: Vec<CertificateRevocationListDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        // An outdated list still revokes. A certificate that it does not cover is accepted.
+        // An outdated list still revokes, because rustls by default ignores when a list expires. A certificate whose issuer
+        // has no list is accepted.
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(crls)
             .allow_unknown_revocation_status()
@@ -35,7 +39,7 @@ impl Verifier {
     /// Whether a chain (the agent's own certificate first) is in date.
     ///
     /// # Errors
-    /// The chain is not trusted for another reason.
+    /// The reason, other than dates, why the chain is not trusted for the agent's name.
     pub(super) fn in_date(
         &self,
         chain: &[CertificateDer<'_>],
@@ -43,7 +47,9 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<bool, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        firedrill_certs::in_date(now, |at| self.0.verify_server_cert(leaf, rest, name, &[], at).map(drop))
+        // Revocation is by list: there is no OCSP response.
+        let check = |at| self.0.verify_server_cert(leaf, rest, name, &[], at).map(drop);
+        firedrill_certs::in_date(now, check)
     }
 }
 
@@ -57,7 +63,8 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
-        self.in_date(&chain, server_name, now).map(|_| ServerCertVerified::assertion())
+        // A chain that is out of date is accepted, too.
+        self.in_date(&chain, server_name, now).map(|_in_date| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -1,4 +1,5 @@
-//! Asks a policy whether enough people have approved a fault. The rule is in `approval.rs`, which cannot import the policy that has it.
+//! Asks a policy whether enough people have approved a fault. The rule itself is in `approval.rs`. It cannot have these methods of
+//! [`Policy`], because imports point one way: the policy has the rule as a field, and imports it.
 
 use std::path::Path;
 
@@ -8,27 +9,27 @@ use super::{Policy, approval::Approved};
 use crate::injection::refuse;
 
 impl Policy {
-    /// Returns the number of people whose approval a kind of fault needs.
+    /// Returns the number of people who must approve a fault of this kind; 0 if nobody must.
     pub(crate) fn wants_approval(&self, kind: &str) -> u32 {
         self.approval.as_ref().map_or(0, |approval| approval.wants(kind))
     }
 
-    /// Returns the approvals that a fault lacks, in words; `None` if it needs no more.
+    /// Returns a sentence on the approvals that a fault lacks; `None` if it lacks none.
     pub(crate) fn lacks_approval(&self, kind: &str, approved: &Approved) -> Option<String> {
         self.approval.as_ref()?.lacks(kind, approved)
     }
 
-    /// Checks that enough people have approved a fault.
+    /// Checks that enough people have approved a fault. The refusal names `file`, the file of this policy.
     ///
     /// # Errors
-    /// The refusal, with what is missing.
+    /// The refusal, which says how many people must approve, and who has.
     pub(crate) fn check_approved(&self, kind: &str, approved: &Approved, file: &Path) -> Result<(), Problem> {
-        self.lacks_approval(kind, approved).map_or(Ok(()), |lacks| {
+        self.lacks_approval(kind, approved).map_or(Ok(()), |missing| {
             let hint = format!(
-                "policy.approval in {} says so; others run `firedrill approve`, and the run gets their files with --approve",
+                "policy.approval in {} says so; have other people run `firedrill approve`, and give their files to the run with --approve",
                 file.display()
             );
-            Err(refuse(RefusalCode::NotApproved, lacks, hint))
+            Err(refuse(RefusalCode::NotApproved, missing, hint))
         })
     }
 }

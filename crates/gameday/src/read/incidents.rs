@@ -1,4 +1,5 @@
-//! Checks the alerts of incidents, and the sources that are asked for them, as those of scenarios are checked.
+//! Reads `skip_if`: checks its conditions, each the alert of an incident, and the sources of the game day. The checks are those of
+//! scenarios.
 
 use firedrill_plan::{
     diagnostic::Problem,
@@ -7,47 +8,50 @@ use firedrill_plan::{
 use firedrill_sources::AlertQuery;
 
 use super::Reader;
-use crate::gameday::{Incident, sources};
+use crate::gameday::{self, Incident};
 
 impl Reader<'_> {
-    /// Returns the alerts that can be asked for.
+    /// Checks all conditions of `skip_if` and all sources. Returns the alerts whose source is known and has exactly one kind.
     pub(super) fn skip_if(&mut self) -> Vec<Incident> {
-        let sources: Vec<_> = sources(self.item).collect();
-        let conditions = self.file().skip_if.clone();
+        let sources: Vec<_> = gameday::sources(self.item).collect();
+        let alerts: Vec<_> = self.file().skip_if.iter().map(|condition| condition.alert.clone()).collect();
+        // A broken file may lack conditions and sources here, so nothing is said about names that match nothing.
+        let is_whole = !self.item.broken;
         for source in &sources {
             refuse_source(source, self.sink);
-            let used = conditions.iter().any(|one| one.alert.source.value == source.name);
-            if !used && !self.item.broken {
+            let used = alerts.iter().any(|alert| alert.source.value == source.name);
+            if !used && is_whole {
                 let problem = Problem::warning(format!("no condition asks source `{}`", source.name));
                 let help = "skip_if = [{ alert = { source = \"…\", name = \"…\" } }]";
                 self.sink.push(problem.at(source.place(), "not used").help(help));
             }
         }
         let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        let mut all = Vec::new();
-        for alert in conditions.iter().map(|one| &one.alert) {
-            let source = sources.iter().find(|source| source.name == alert.source.value);
-            if !self.item.broken {
+        let mut incidents = Vec::new();
+        for alert in &alerts {
+            if is_whole {
                 let place = self.item.place_of(&alert.source.at);
                 refuse_unknown(&alert.source, &names, "source", place, self.sink);
             }
+            let source = sources.iter().find(|source| source.name == alert.source.value);
             let kind = source.and_then(|source| source.value.kind());
-            let (file, of) = (self.item.file, "`skip_if`");
-            let (source_name, name, labels) = (&alert.source, &alert.name, &alert.labels);
-            refuse_asked(
-                &AskedAlert { of, file, source: source_name, name, labels },
-                kind.as_ref(),
-                self.sink,
-            );
+            let asked = AskedAlert {
+                of: "`skip_if`",
+                file: self.item.file,
+                source: &alert.source,
+                name: &alert.name,
+                labels: &alert.labels,
+            };
+            refuse_asked(&asked, kind.as_ref(), self.sink);
             let (Some(source), Some(kind)) = (source, kind) else { continue };
-            let labels = labels.iter().map(|(label, value)| (label.clone(), value.value.clone()));
-            all.push(Incident {
+            let labels = alert.labels.iter().map(|(label, value)| (label.clone(), value.value.clone()));
+            incidents.push(Incident {
                 source: source.name.clone(),
                 kind,
                 timeout: source.value.timeout.value,
-                query: AlertQuery { name: name.value.clone(), labels: labels.collect() },
+                query: AlertQuery { name: alert.name.value.clone(), labels: labels.collect() },
             });
         }
-        all
+        incidents
     }
 }

@@ -1,4 +1,4 @@
-//! `net-lose`: some packets never come, each by chance or in bursts.
+//! `net-lose`: some packets never arrive, each by chance or in bursts.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{RefusalCode, Share, Touches};
 
-/// Loss in bursts (Gilbert-Elliott): a good and a bad state, and at each packet a chance of passing to the other.
+/// Number of exchanges of a trial. If half of the packets in one direction are lost, all exchanges are answered with a probability
+/// of one in a million, so a share of 50% or more can be refuted.
+const EXCHANGES: u32 = 20;
+
+/// Loss in bursts by the Gilbert-Elliott model: the line is in a good or a bad state, and at each packet it passes to the other by
+/// chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GilbertElliott {
@@ -38,7 +43,7 @@ on_traffic! {
     /// Share of the packets that are lost, each by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
-    /// Correlation of each loss with the one before; only with `share`.
+    /// Correlation of each draw with the one before; only with `share`. It makes a small share smaller, as in netem.
     #[serde(default, skip_serializing_if = "Share::is_none")]
     correlation: Share,
     /// Loss in bursts, in place of `share`.
@@ -48,11 +53,11 @@ on_traffic! {
 
 impl Kind for NetLose {
     fn about(&self) -> About<'_> {
-        About::of_packets("lost", None, Trial::of(self.traffic(), self.answers(), 20))
+        About::of_packets("lost", None, Trial::of(self.traffic(), self.expected(), EXCHANGES))
     }
 
     fn invalid(&self) -> Option<Invalid> {
-        chosen(&self.traffic()).or_else(|| lost(self))
+        chosen(&self.traffic()).or_else(|| invalid_loss(self))
     }
 
     fn touches(&self) -> Touches {
@@ -61,19 +66,22 @@ impl Kind for NetLose {
 }
 
 impl NetLose {
-    /// Returns the chance of an answer, which is known where packets get lost one by one.
-    fn answers(&self) -> Expect {
+    /// Returns the expected observation of a trial: the chance of an answer if each packet is lost independently of the others,
+    /// otherwise no expectation.
+    fn expected(&self) -> Expect {
         match self.share {
             Some(share) if self.correlation.is_none() => {
-                let both = self.direction == Direction::Both;
-                Expect::Answers((1.0 - share.fraction()).powi(if both { 2 } else { 1 }))
+                // With `both`, the question and its answer may be lost.
+                let ways = if self.direction == Direction::Both { 2 } else { 1 };
+                Expect::Answers((1.0 - share.fraction()).powi(ways))
             }
             _ => Expect::Anything,
         }
     }
 }
 
-fn lost(lose: &NetLose) -> Option<Invalid> {
+/// Checks that exactly one form of loss is given, and that it loses packets.
+fn invalid_loss(lose: &NetLose) -> Option<Invalid> {
     match (lose.share, lose.gilbert_elliott) {
         (Some(_), Some(_)) => wrong(
             RefusalCode::TwoLosses,
@@ -88,19 +96,20 @@ fn lost(lose: &NetLose) -> Option<Invalid> {
         (Some(share), None) => some(share),
         (None, Some(_)) if !lose.correlation.is_none() => wrong(
             RefusalCode::TwoLosses,
-            "a correlation with `gilbert_elliott`",
-            "bursts come from its own chances: leave `correlation` out",
+            "`correlation` has no meaning beside `gilbert_elliott`",
+            "leave `correlation` out: `gilbert_elliott` has chances of its own",
         ),
         (None, Some(GilbertElliott { to_bad, in_bad, in_good, .. })) => {
             let nothing = in_good.is_none() && (to_bad.is_none() || in_bad.is_none());
-            if !nothing {
-                return None;
+            if nothing {
+                wrong(
+                    RefusalCode::NoShare,
+                    "its `gilbert_elliott` loses no packet",
+                    "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
+                )
+            } else {
+                None
             }
-            wrong(
-                RefusalCode::NoShare,
-                "its `gilbert_elliott` loses no packet",
-                "`to_bad` and `in_bad` above 0%, or `in_good` above 0%",
-            )
         }
     }
 }

@@ -95,6 +95,9 @@ pub trait OnTraffic {
 
 /// A kind with the clauses of [`Traffic`] and parameters of its own. The clauses stand in the kind's own table, so
 /// that an error in one of them points at the exact spot, which flattening would lose.
+///
+/// Behind the kind's name stand the default of `direction`, as the path of a function for serde and as a value, and the
+/// function that returns the clause `connections` of a kind that has one.
 macro_rules! on_traffic {
     (
         $(#[$about:meta])*
