@@ -2,7 +2,7 @@
 
 use firedrill_wire::fault::NetCorrupt;
 
-use super::net::{chance, shape::Shape};
+use super::net::{chance, shape::Shape, share_notes, share_words};
 use crate::host::impair::Impair;
 
 impl Shape for NetCorrupt {
@@ -11,6 +11,9 @@ impl Shape for NetCorrupt {
     }
 
     fn words(&self) -> (String, String) {
-        (format!("flip one bit in {} of", self.share), String::new())
+        (format!("flip one bit in {} of", share_words(self.share, self.correlation)), String::new())
+    }
+    fn notes(&self) -> Vec<String> {
+        share_notes(self.share, self.correlation)
     }
 }

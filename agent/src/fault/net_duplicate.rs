@@ -3,7 +3,7 @@
 
 use firedrill_wire::fault::NetDuplicate;
 
-use super::net::{chance, shape::Shape};
+use super::net::{chance, shape::Shape, share_notes, share_words};
 use crate::host::impair::Impair;
 
 impl Shape for NetDuplicate {
@@ -12,6 +12,9 @@ impl Shape for NetDuplicate {
     }
 
     fn words(&self) -> (String, String) {
-        (format!("send {} of", self.share), " twice".to_owned())
+        (format!("send {} of", share_words(self.share, self.correlation)), " twice".to_owned())
+    }
+    fn notes(&self) -> Vec<String> {
+        share_notes(self.share, self.correlation)
     }
 }

@@ -2,7 +2,7 @@
 
 use firedrill_wire::fault::{GilbertElliott, NetLose};
 
-use super::net::{chance, shape::Shape};
+use super::net::{chance, shape::Shape, share_notes, share_words};
 use crate::host::impair::{Impair, Loss};
 
 impl Shape for NetLose {
@@ -22,7 +22,7 @@ impl Shape for NetLose {
 
     fn words(&self) -> (String, String) {
         match (self.share, self.gilbert_elliott) {
-            (Some(share), _) => (format!("lose {share} of"), String::new()),
+            (Some(share), _) => (format!("lose {} of", share_words(share, self.correlation)), String::new()),
             (None, Some(GilbertElliott { to_bad, to_good, in_bad, in_good })) => (
                 "lose".to_owned(),
                 format!(
@@ -31,5 +31,8 @@ impl Shape for NetLose {
             ),
             (None, None) => ("lose none of".to_owned(), String::new()),
         }
+    }
+    fn notes(&self) -> Vec<String> {
+        self.share.map(|share| share_notes(share, self.correlation)).unwrap_or_default()
     }
 }

@@ -2,7 +2,7 @@
 
 use firedrill_wire::fault::NetReorder;
 
-use super::net::{chance, shape::Shape};
+use super::net::{chance, shape::Shape, share_notes, share_words};
 use crate::host::impair::{Impair, Reorder};
 
 impl Shape for NetReorder {
@@ -17,6 +17,16 @@ impl Shape for NetReorder {
             Some(gap) if gap > 1 => format!("of every {gap}th"),
             _ => "of them".to_owned(),
         };
-        ("delay".to_owned(), format!(" by {}, but let {} {of} overtake", self.delay, self.share))
+        (
+            "delay".to_owned(),
+            format!(
+                " by {}, but let {} {of} overtake",
+                self.delay,
+                share_words(self.share, self.correlation)
+            ),
+        )
+    }
+    fn notes(&self) -> Vec<String> {
+        share_notes(self.share, self.correlation)
     }
 }

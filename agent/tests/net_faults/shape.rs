@@ -114,9 +114,27 @@ on_engines! {
             // 180 of 600, one standard deviation is 11.
             assert!((124..=236).contains(&lost), "{lost} of 600");
             let evidence = injection.evidence();
+            assert_eq!(evidence.exercised, Seen::Yes, "{}", evidence.detail);
             assert!(evidence.detail.contains(&format!("{lost} {}", if by_kernel() { "dropped" } else { "lost" })), "{lost}: {}", evidence.detail);
             injection.undo();
             assert_eq!(out(&world, peer, 100).lost(100), 0);
+        }
+    }
+}
+
+on_engines! {
+    "netem" fn packets_of_which_none_was_lost_or_damaged_show_no_fault() {
+        let world = World::new();
+        // One of a hundred million packets.
+        for kind in ["net-lose", "net-corrupt", "net-duplicate"] {
+            let json = format!(r#"{{"{kind}":{{"to":"10.1.0.2","share":"0.000001%"}}}}"#);
+            let injection = Injection::make(&world, &fault(&json));
+            assert_eq!(out(&world, PEER4, 50).lost(50), 0);
+            let evidence = injection.evidence();
+            let wanted = if by_kernel() && kind != "net-lose" { Seen::Unknown } else { Seen::No };
+            assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, wanted), "{}", evidence.detail);
+            assert!(evidence.count >= Some(50), "{}", evidence.detail);
+            injection.undo();
         }
     }
 }
@@ -265,7 +283,8 @@ on_engines! {
         });
         assert!(got == wanted, "{} of {} bytes", got.len(), wanted.len());
         for injection in &injections {
-            assert_eq!(injection.evidence().exercised, Seen::Yes);
+            let evidence = injection.evidence();
+            assert!(evidence.count > Some(0), "{}", evidence.detail);
             injection.undo();
         }
     }

@@ -5,6 +5,7 @@
 
 mod chance;
 mod model;
+mod reach;
 mod table;
 
 pub use model::{Fate, Model};

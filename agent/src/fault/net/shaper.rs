@@ -5,6 +5,7 @@
 
 mod chosen;
 mod kernel;
+mod met;
 mod user_space;
 
 use firedrill_wire::{api::Problem, evidence::Evidence};
@@ -57,5 +58,5 @@ pub(super) trait Shaper {
     fn detail(&self) -> String;
 
     /// Adds what the engine counted to the evidence of the rules.
-    fn evidence(&self, host: &Host, live: &Live, rules: Evidence) -> Evidence;
+    fn evidence(&self, shape: &dyn Shape, host: &Host, live: &Live, rules: Evidence) -> Evidence;
 }

@@ -42,7 +42,8 @@ impl<T: Shape> Inject for T {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let rules = packet_rules::evidence(host, live);
-        with(live, |_, shaper| Ok(shaper.evidence(host, live, rules))).unwrap_or_else(InjectError::unseen)
+        with(live, |_, shaper| Ok(shaper.evidence(self, host, live, rules)))
+            .unwrap_or_else(InjectError::unseen)
     }
 
     fn renew(&self, host: &Host, live: &Live, lease: Span) -> Result<(), InjectError> {

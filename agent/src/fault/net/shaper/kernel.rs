@@ -12,7 +12,7 @@ use firedrill_wire::{
     fault::Direction,
 };
 
-use super::{Shaper, Unable};
+use super::{Shaper, Unable, met};
 use crate::{
     fault::net::{
         detour::Detour,
@@ -74,7 +74,7 @@ impl Shaper for KernelQdiscs {
     }
 
     /// Adds the counts of the ifbs. Packets that were marked but never came to an ifb do not show that the fault landed.
-    fn evidence(&self, host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
+    fn evidence(&self, shape: &dyn Shape, host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
         let counts = match host.ifbs.counts(&live.ask.id) {
             Ok(Some(counts)) => counts,
             Ok(None) => {
@@ -89,8 +89,10 @@ impl Shaper for KernelQdiscs {
             }
         };
         let chosen = evidence.count.unwrap_or(0);
-        evidence.exercised = if counts.seen() > 0 { Seen::Yes } else { Seen::No };
-        evidence.count = Some(counts.seen());
+        let impair = shape.impair();
+        // Of what netem does by chance, the kernel counts only losses.
+        let changed = (impair.loss != Loss::None).then_some(counts.dropped);
+        met::say(&mut evidence, &impair, counts.seen(), changed);
         let mut text = format!(
             "engine: kernel (qdiscs), {} packets seen, {} passed, {} dropped, {} held now",
             counts.seen(),

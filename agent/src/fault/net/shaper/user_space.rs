@@ -13,7 +13,7 @@ use firedrill_wire::{
 };
 use ring::digest::{Context, SHA256};
 
-use super::{Shaper, Unable};
+use super::{Shaper, Unable, met};
 use crate::{
     fault::net::{
         packet_rules::{self, Wanted},
@@ -90,11 +90,11 @@ impl Shaper for UserSpaceQueue {
     }
 
     /// Adds the counts of the queue.
-    fn evidence(&self, host: &Host, _live: &Live, mut evidence: Evidence) -> Evidence {
+    fn evidence(&self, shape: &dyn Shape, host: &Host, _live: &Live, mut evidence: Evidence) -> Evidence {
         match host.queues.counts(self.0) {
             Some(counts) => {
-                evidence.exercised = if counts.seen > 0 { Seen::Yes } else { Seen::No };
-                evidence.count = Some(counts.seen);
+                let changed = counts.lost + counts.duplicated + counts.corrupted + counts.reordered;
+                met::say(&mut evidence, &shape.impair(), counts.seen, Some(changed));
                 evidence.detail = format!("{}; {}", seen(&counts), evidence.detail);
             }
             None => {

@@ -1,0 +1,57 @@
+//! Whether a fault that chance gives to some packets has changed any. Where an engine counts the changed ones, the count decides; elsewhere
+//! so many packets have to have come that chance can hardly have left all of them alone.
+
+use firedrill_wire::evidence::{Evidence, Seen};
+
+use crate::host::impair::Impair;
+
+/// Number of changed packets to be expected from which on it is taken for granted that there was one: with 7, chance leaves all packets
+/// alone in one of a thousand cases.
+const SURE: f64 = 7.0;
+
+/// Says in the evidence whether packets were changed. `seen` is the number of packets that came to the engine, `changed` of those that it
+/// changed, where it counts them.
+pub(super) fn say(evidence: &mut Evidence, impair: &Impair, seen: u64, changed: Option<u64>) {
+    let (exercised, why) = met(impair, seen, changed);
+    evidence.exercised = exercised;
+    evidence.count = Some(seen);
+    evidence.detail.insert_str(0, why);
+}
+
+fn met(impair: &Impair, seen: u64, changed: Option<u64>) -> (Seen, &'static str) {
+    let Some(share) = impair.by_chance().filter(|_| seen > 0) else {
+        return (if seen > 0 { Seen::Yes } else { Seen::No }, "");
+    };
+    match changed {
+        Some(0) => (Seen::No, "chance has changed none of them yet; "),
+        Some(_) => (Seen::Yes, ""),
+        None if seen as f64 * share >= SURE => (Seen::Yes, ""),
+        None => (Seen::Unknown, "so few packets that chance may have changed none of them; "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::impair::{Chance, Loss};
+
+    #[test]
+    fn a_packet_that_came_is_no_packet_that_was_changed() {
+        let chance = |share| Chance { share, correlation: 0.0 };
+        let lose = Impair { loss: Loss::Random(chance(0.01)), ..Impair::default() };
+        let corrupt = Impair { corrupt: chance(0.01), ..Impair::default() };
+        let slow = Impair { delay: std::time::Duration::from_millis(9), ..Impair::default() };
+        let seen = |impair: &Impair, seen, changed| met(impair, seen, changed).0;
+        assert_eq!(seen(&lose, 100, Some(0)), Seen::No);
+        assert_eq!(seen(&lose, 100, Some(1)), Seen::Yes);
+        assert_eq!(seen(&corrupt, 100, None), Seen::Unknown);
+        assert_eq!(seen(&corrupt, 700, None), Seen::Yes);
+        assert_eq!(seen(&slow, 1, None), Seen::Yes);
+        for impair in [&lose, &corrupt, &slow] {
+            assert_eq!(seen(impair, 0, None), Seen::No);
+        }
+        // Netem's own arithmetic: half of each draw is the one before, and five of a hundred become none.
+        let correlated = Chance { share: 0.05, correlation: 0.5 };
+        assert_eq!(seen(&Impair { corrupt: correlated, ..Impair::default() }, 1_000, None), Seen::Unknown);
+    }
+}
