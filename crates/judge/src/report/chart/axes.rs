@@ -38,10 +38,10 @@ impl Chart {
         }
     }
 
-    /// Draws the goals. It is called after everything else is drawn, so that their labels lie on top of all lines. A share that is not
-    /// above `floor` is not drawn.
+    /// Draws the goals. It is called after everything else is drawn, so that their labels lie on top of all lines. A share below
+    /// `floor` is not drawn: all lines are above it.
     pub(super) fn goals(&self, svg: &mut String, floor: f64, scale: &Scale) {
-        if let Some((good, label)) = self.good.as_ref().filter(|(good, _)| *good > floor) {
+        if let Some((good, label)) = self.good.as_ref().filter(|(good, _)| *good >= floor) {
             goal(svg, TOP, share_y(*good, floor), label);
         }
         if let Some((below, label)) = &self.below_us {
@@ -165,5 +165,27 @@ fn duration(us: u64) -> String {
         format!("{seconds} s")
     } else {
         format!("{} min", seconds / 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_at_the_lower_end_of_the_axis_is_drawn() {
+        let chart = Chart {
+            id: "c".to_owned(),
+            title: "t".to_owned(),
+            span: Span { from_us: 0, until_us: 1_000_000, zero_us: 0 },
+            panel: None,
+            lines: Vec::new(),
+            bands: Vec::new(),
+            marks: Vec::new(),
+            good: Some((0.99, "the goal".to_owned())),
+            below_us: None,
+        };
+        let svg = chart.svg();
+        assert!(svg.contains("99 %") && svg.contains("the goal"), "{svg}");
     }
 }
