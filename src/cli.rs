@@ -37,6 +37,7 @@ mod push;
 mod reached;
 mod release;
 pub mod report;
+mod room_client;
 mod run;
 mod runs;
 pub mod schema;

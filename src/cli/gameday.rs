@@ -7,6 +7,7 @@ mod hold;
 mod incident;
 mod list;
 mod promotion;
+mod remote;
 mod show;
 mod start;
 mod which;

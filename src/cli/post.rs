@@ -1,4 +1,4 @@
-//! Sends one request to a server of somebody else, over HTTP or HTTPS: a Pushgateway, a collector of traces. Follows no redirect.
+//! Sends one request to a server, over HTTP or HTTPS: a Pushgateway, a collector of traces, a control room. Follows no redirect.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use super::{
 
 /// Time for all of it: names, connection, answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes of an answer that are read.
+/// Maximum number of bytes of an answer that are read; a longer one counts as empty.
 const ANSWER: usize = 64 << 10;
 /// Letters of an answer that are shown.
 const SHOWN: usize = 300;
@@ -104,6 +104,21 @@ impl Server {
             path: uri.path().trim_end_matches('/').to_owned(),
             login: login.map(|login| format!("Basic {}", STANDARD.encode(login))),
         })
+    }
+
+    /// Returns the host as it was written.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether requests go over TLS.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether a user and a password were written.
+    pub(super) const fn has_login(&self) -> bool {
+        self.login.is_some()
     }
 
     /// Sends a request, and reads the answer.

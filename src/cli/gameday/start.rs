@@ -14,6 +14,7 @@ use super::{
     hold::{Held, of, write},
     incident,
     promotion::{promoted, runs},
+    remote,
     which::{Which, WhichArgs, gameday},
 };
 use crate::{
@@ -23,7 +24,9 @@ use crate::{
         channels::{check, of_gameday},
         failure::{Failure, Result, Wrap as _},
         hosts::wrong,
+        post::Server,
         reached::Reached,
+        room_client::{RoomArgs, RoomClient},
         runs::ReportsArgs,
     },
     plan::{self, Options, Plan},
@@ -39,18 +42,25 @@ use crate::{
   firedrill gameday start gamedays/friday.toml --now --approve approval-bob.json
   firedrill gameday start gamedays/friday.toml --now --incident-unknown
   firedrill gameday start gamedays/friday.toml --now --once build-1234
+  firedrill gameday start payments-friday --server https://drills.example --now --once build-1234
   firedrill gameday start gamedays/chaos-monkey.toml --now --seed 7     repeats a drill that was drawn
 
 Nothing starts unless the day is open (`not_on`), the budget of drawn drills has room (`at_most`), enough people have agreed (`go_no_go`, `firedrill gameday agree`), each scenario has
 held where it has to (`requires`), no alert of an incident fires (`skip_if`), and all files are right. A slot is held once, whoever starts it. `firedrill serve --start-gamedays`
 starts slots at their time. A scenario that a person stops, or that leaves something behind, is the last.
 
+With --server a control room starts it, with its own certificate, for a token that names the game day (`serve token new --start`, docs/api.md).
+This command follows it and ends with its exit code; if this command ends before, the game day goes on.
+
 Exit codes: those of `firedrill run`, the worst of all scenarios; 4 also if the game day was not held.")]
 pub(super) struct Args {
-    /// The game day
+    /// The game day: its file; with --server its name
+    #[arg(value_name = "FILE|NAME")]
     file: PathBuf,
     #[command(flatten)]
     which: WhichArgs,
+    #[command(flatten)]
+    room: RoomArgs,
     #[command(flatten)]
     reports: ReportsArgs,
     #[command(flatten)]
@@ -64,6 +74,9 @@ pub(super) struct Args {
     /// With --now: start once for this key, such as the number of a build; a second start with it is refused
     #[arg(long, value_name = "KEY", requires = "now", value_parser = key)]
     once: Option<String>,
+    /// With --server: print the start as it ended, as JSON
+    #[arg(long)]
+    json: bool,
     /// Start although a source of `skip_if` cannot be asked, so that nobody knows whether an incident is running
     #[arg(long)]
     incident_unknown: bool,
@@ -71,6 +84,15 @@ pub(super) struct Args {
     #[cfg(feature = "lab")]
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "lab")]
     lab: Option<String>,
+}
+
+impl Args {
+    const fn is_on_lab(&self) -> bool {
+        #[cfg(feature = "lab")]
+        return self.lab.is_some();
+        #[cfg(not(feature = "lab"))]
+        false
+    }
 }
 
 /// Reads the key of a start that happens once.
@@ -95,6 +117,14 @@ impl NotHeld {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    if let Some(server) = &args.room.server {
+        return there(args, server);
+    }
+    if args.json {
+        return Err(
+            Failure::new("--json goes with --server").help("reports of the runs are in their folders")
+        );
+    }
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
     drawable(args, &gameday)?;
@@ -117,6 +147,28 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         told.teller().finish();
     }
     ended
+}
+
+/// Has a control room start the game day.
+fn there(args: &Args, server: &Server) -> Result<Exit> {
+    let Some(key) = &args.once else {
+        return Err(Failure::new("a start by --server needs --once KEY")
+            .help("a key that is new for each start that is meant, such as the number of a build, keeps a second try from starting it twice"));
+    };
+    let its_own = [
+        (!args.approve.is_empty(), "--approve"),
+        (args.seed.is_some(), "--seed"),
+        (args.incident_unknown, "--incident-unknown"),
+        (args.is_on_lab(), "--lab"),
+    ];
+    if let Some((_, option)) = its_own.iter().find(|(is_given, _)| *is_given) {
+        return Err(Failure::new(format!(
+            "{option} does not go with --server: the control room decides that"
+        ))
+        .help("start it there: `firedrill gameday start FILE` on its machine"));
+    }
+    let room = RoomClient::of(server, &args.room)?;
+    remote::run(&room, &args.file.display().to_string(), key, args.json)
 }
 
 /// Refuses options that do not go with a drill that is drawn, or with one that is not.

@@ -79,6 +79,46 @@ fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
 }
 
 #[test]
+fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    let room = starts(folder);
+    let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
+    fs::write(folder.join("token"), format!("{may}\n")).unwrap();
+    let server = format!("http://{}", room.address);
+    let start = |more: &[&str], token: Option<&str>| {
+        let mut command = Command::new(FIREDRILL);
+        command.args(["gameday", "start", "friday", "--server", &server, "--now"]).args(more);
+        command.current_dir(folder).env_remove("FIREDRILL_TOKEN");
+        if let Some(token) = token {
+            command.env("FIREDRILL_TOKEN", token);
+        }
+        let ended = command.output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!said.contains(&may), "{said}");
+        (ended.status.code(), said, ended.stdout)
+    };
+    let (code, said, told) = start(&["--once", "build-1", "--token-file", "token", "--json"], None);
+    assert!(code == Some(4) && said.contains("not-held: ") && said.contains("no go"), "{code:?}: {said}");
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!((&told["slot"], &told["reason"]), (&"by-hand-build-1".into(), &"no-go".into()), "{told}");
+    // A second command with the key tells the same end, and starts nothing.
+    let (code, said, _) = start(&["--once", "build-1"], Some(&may));
+    assert!(code == Some(4) && said.contains("no go"), "{code:?}: {said}");
+    for (words, token, code, why) in [
+        (&["--once", "build-2"][..], None, 2, "there is no token"),
+        (&["--once", "build-2"], Some("fdr_no"), 2, "no whole token"),
+        (&[], Some(may.as_str()), 2, "needs --once"),
+        (&["--once", "build-2", "--incident-unknown"], Some(&may), 2, "does not go with --server"),
+    ] {
+        let (got, said, _) = start(words, token);
+        assert!(got == Some(code) && said.contains(why), "{got:?}: {said}");
+    }
+    assert!(!folder.join("reports/.gamedays/friday/by-hand-build-2").exists());
+}
+
+#[test]
 fn a_control_room_that_starts_nothing_refuses_a_start() {
     let folder = folder();
     let folder = folder.path();

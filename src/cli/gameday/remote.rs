@@ -1,0 +1,132 @@
+//! `firedrill gameday start NAME --server`: asks a control room to start a game day, follows it there, and ends with its exit code. Starts
+//! nothing itself.
+
+use std::{fmt::Write as _, thread, time::Duration};
+
+use firedrill_history::address;
+use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
+use http::{HeaderName, HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli::{failure::Result, output::print_json, room_client::RoomClient},
+    verdict::Exit,
+};
+
+/// Time between two questions.
+const ASK: Duration = Duration::from_secs(2);
+
+/// A start of a game day, as the API tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Start {
+    gameday: String,
+    slot: String,
+    state: String,
+    reason: Option<String>,
+    told: String,
+    exit_code: Option<u8>,
+    runs: Vec<String>,
+}
+
+/// A run, as far as it is shown.
+#[derive(Debug, Deserialize)]
+struct Run {
+    state: String,
+    course: Option<Course>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Course {
+    stage: String,
+    in_force: usize,
+}
+
+/// Asks for the start, and follows it to its end.
+pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Result<Exit> {
+    let path = format!("/api/v1/gamedays/{}", address(gameday));
+    let header = [(HeaderName::from_static("idempotency-key"), HeaderValue::try_from(key)?)];
+    let mut start: Start = room.ask(&Method::POST, &format!("{path}/starts"), &header)?;
+    errln!("{} is started as {}; it goes on if this command ends", shown(&start.gameday), shown(&start.slot));
+    let mut last = String::new();
+    let exit = loop {
+        let words = words(room, &start);
+        if words != last {
+            errln!("{words}");
+            last = words;
+        }
+        if let Some(exit) = exit(&start) {
+            break exit;
+        }
+        thread::sleep(ASK);
+        start = room.ask(&Method::GET, &format!("{path}/{}", address(&start.slot)), &[])?;
+    };
+    if json {
+        print_json(&start)?;
+    }
+    Ok(exit)
+}
+
+/// Returns the exit code of a start that is over.
+fn exit(start: &Start) -> Option<Exit> {
+    match start.state.as_str() {
+        "starting" | "goes-on" => None,
+        "ended" => Some(start.exit_code.map_or(Exit::Unknown, Exit::of_code)),
+        "not-held" => Some(Exit::Refused),
+        // Its program died, or its record cannot be read: hosts put everything back, and nobody has judged it.
+        _ => Some(Exit::Unknown),
+    }
+}
+
+/// Says how a start goes. A run that cannot be asked for is left out: it decides nothing.
+fn words(room: &RoomClient, start: &Start) -> String {
+    let mut words = format!("{}: {}", shown(&start.state), cleaned(start.told.clone(), TEXT_MOST));
+    if start.state != "goes-on" {
+        return words;
+    }
+    let Some(last) = start.runs.last() else { return words };
+    if let Ok(run) = room.ask::<Run>(&Method::GET, &format!("/api/v1/runs/{}", address(last)), &[]) {
+        let _ = write!(words, "; run {} of the game day, {}: ", start.runs.len(), shown(last));
+        match run.course {
+            Some(Course { stage, in_force }) => {
+                let _ = write!(words, "{}, {in_force} in force", cleaned(stage, TEXT_MOST));
+            }
+            None => words.push_str(&shown(&run.state)),
+        }
+    }
+    words
+}
+
+fn shown(name: &str) -> String {
+    cleaned(name.to_owned(), NAME_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_start_that_is_over_has_an_exit_code_and_nobody_knows_one_that_died() {
+        let start = |state: &str, exit_code| Start {
+            gameday: "friday".to_owned(),
+            slot: "by-hand-1".to_owned(),
+            state: state.to_owned(),
+            reason: None,
+            told: String::new(),
+            exit_code,
+            runs: Vec::new(),
+        };
+        for (state, code, wanted) in [
+            ("starting", None, None),
+            ("goes-on", None, None),
+            ("ended", Some(0), Some(Exit::Held)),
+            ("ended", Some(6), Some(Exit::Unclean)),
+            ("ended", None, Some(Exit::Unknown)),
+            ("not-held", None, Some(Exit::Refused)),
+            ("died", None, Some(Exit::Unknown)),
+            ("unreadable", None, Some(Exit::Unknown)),
+            ("something new", Some(0), Some(Exit::Unknown)),
+        ] {
+            assert_eq!(exit(&start(state, code)), wanted, "{state}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Asks the API of a control room (docs/api.md) with a token. Sends the token only where nobody on the way can read it.
+
+use std::{
+    io::Read as _,
+    net::IpAddr,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use firedrill_files::regular;
+use firedrill_wire::text::{TEXT_MOST, cleaned};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    failure::{Failure, Result, Wrap as _},
+    post::{Answer, Sent, Server},
+};
+
+/// The variable that has the token.
+const TOKEN: &str = "FIREDRILL_TOKEN";
+/// Maximum size of a file with a token, in bytes.
+const TOKEN_MOST: u64 = 4096;
+/// The time for which a control room that does not answer is asked again, and the longest time between two tries.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The options that name a control room.
+#[derive(Debug, clap::Args)]
+pub(super) struct RoomArgs {
+    /// Ask this control room to do it, and follow it there: https://drills.example
+    #[arg(long, value_name = "URL", value_parser = server)]
+    pub(super) server: Option<Server>,
+    /// With --server: the file that has the token; default the variable FIREDRILL_TOKEN
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+}
+
+/// Reads the address of a control room.
+fn server(text: &str) -> Result<Server, String> {
+    let server = Server::parse(text, "a control room's address such as https://drills.example is wanted")?;
+    if server.has_login() {
+        return Err(format!(
+            "no USER:PASSWORD@: the token is in the variable {TOKEN}, or in the file of --token-file"
+        ));
+    }
+    let host = server.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if server.is_secure() || is_here {
+        return Ok(server);
+    }
+    Err("without TLS others on the way can read the token: https:// is wanted, or an address of this machine"
+        .to_owned())
+}
+
+/// A control room, and the token for it.
+pub(super) struct RoomClient {
+    server: Server,
+    token: HeaderValue,
+}
+
+/// An error of the API (RFC 9457), as far as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    detail: String,
+    help: String,
+}
+
+impl RoomClient {
+    /// Reads the token of a control room.
+    ///
+    /// # Errors
+    /// There is no token, or it cannot be read.
+    pub(super) fn of(server: &Server, args: &RoomArgs) -> Result<Self> {
+        let text = match &args.token_file {
+            Some(file) => {
+                let failed = || format!("the token in {} cannot be read", file.display());
+                let mut text = String::new();
+                let opened = regular::open(file).wrap(failed())?;
+                opened.take(TOKEN_MOST).read_to_string(&mut text).wrap(failed())?;
+                text
+            }
+            None => std::env::var(TOKEN).map_err(|_| {
+                Failure::new(format!("there is no token for {server}"))
+                    .help(format!("put it into the variable {TOKEN}, or name its file by --token-file; `firedrill serve token new` makes one"))
+            })?,
+        };
+        let mut token = HeaderValue::try_from(format!("Bearer {}", text.trim()))
+            .map_err(|_| Failure::new("the token has signs that no token has"))?;
+        token.set_sensitive(true);
+        Ok(Self { server: server.clone(), token })
+    }
+
+    /// Sends a request that may be sent again: a reading, or a start with a key. A control room that cannot be reached, or that is busy, is
+    /// asked again for two minutes.
+    ///
+    /// # Errors
+    /// It refuses, it cannot be reached in this time, or its answer is not understood.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+    ) -> Result<T> {
+        let end = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let asked = self.send(method, path, headers);
+            let is_later = match &asked {
+                Ok(answer) => is_later(answer.status),
+                Err(_) => true,
+            };
+            if !is_later || Instant::now() + pause > end {
+                return asked
+                    .and_then(read)
+                    .wrap(format!("the control room {} was asked in vain", self.server));
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(PAUSE);
+        }
+    }
+
+    fn send(&self, method: &Method, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer> {
+        let mut all = headers.to_vec();
+        all.push((header::AUTHORIZATION, self.token.clone()));
+        self.server.send(Sent {
+            method: method.clone(),
+            path: format!("{}{path}", self.server.path),
+            content_type: "application/json",
+            headers: all,
+            body: Vec::new(),
+        })
+    }
+}
+
+/// Whether a control room, or a proxy before it, may answer otherwise a moment later.
+fn is_later(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Reads an answer. An error of the API becomes a failure in its words.
+fn read<T: DeserializeOwned>(answer: Answer) -> Result<T> {
+    if answer.status == StatusCode::OK {
+        return serde_json::from_str(&answer.body)
+            .wrap("its answer is not understood; is this a control room?");
+    }
+    match serde_json::from_str::<Problem>(&answer.body) {
+        Ok(problem) if !problem.detail.is_empty() => {
+            Err(Failure::new(cleaned(problem.detail, TEXT_MOST)).help(cleaned(problem.help, TEXT_MOST)))
+        }
+        _ => Err(answer.failure().help("is this a control room, and its path right?")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_sent_only_where_nobody_on_the_way_can_read_it() {
+        for good in [
+            "https://drills.example",
+            "http://127.0.0.1:7788",
+            "http://[::1]:7788",
+            "http://localhost:7788/room",
+        ] {
+            assert!(server(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://drills.example", "without TLS"),
+            ("http://10.0.0.1:7788", "without TLS"),
+            ("https://bob:secret@drills.example", "no USER:PASSWORD@"),
+            ("drills.example", "is wanted"),
+        ] {
+            let told = server(bad).unwrap_err();
+            assert!(told.contains(why) && !told.contains("secret"), "{bad}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_api_is_told_in_its_own_words() {
+        let answer = |body: &str| Answer { status: StatusCode::FORBIDDEN, body: body.to_owned() };
+        let told =
+            read::<()>(answer("{\"detail\":\"It may not\\u001b[2J.\",\"help\":\"Ask.\"}")).unwrap_err();
+        assert_eq!(told, Failure::new("It may not␛[2J.").help("Ask."));
+        let told = read::<()>(answer("<html>")).unwrap_err().to_string();
+        assert!(told.contains("403"), "{told}");
+    }
+}
