@@ -8,10 +8,11 @@ mod receiver;
 
 use std::{
     fs,
-    io::Read as _,
-    net::{TcpListener, UdpSocket},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -168,12 +169,14 @@ fn each_kind_reaches_its_receiver() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     udp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (letters, letter) = mailbox();
     let (datagrams, stream) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let (base, key) = (http.url(""), "{ secret_file = \"key\" }");
     let folder = folder(&format!(
         "[channel.chat]\nslack.url = {{ secret_file = \"url\" }}\n[channel.changes]\npagerduty = {{ routing_key = {key}, url = \"{base}\" }}\n\
          [channel.graphs]\ngrafana = {{ url = \"{base}\", token = {key} }}\n[channel.logs]\nsyslog.to = \"{datagrams}\"\n\
-         [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n"
+         [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n\
+         [channel.mail]\nemail = {{ server = \"{letters}\", tls = \"none\", user = {key}, password = {key}, from = \"fd@example.com\", to = [\"ops@example.com\"] }}\n"
     ));
     let home = folder.path();
     fs::write(home.join("url"), http.url("/services/T/B/X")).unwrap();
@@ -223,7 +226,43 @@ fn each_kind_reaches_its_receiver() {
     let text = reader.join().unwrap();
     let (count, line) = text.split_once(' ').unwrap();
     assert_eq!(count.parse(), Ok(line.len()), "{text}");
+    test("mail");
+    let letter = letter.join().unwrap();
+    for line in [
+        "RCPT TO:<ops@example.com>",
+        "Subject: Firedrill: a test of the channel mail",
+        "Why: `firedrill notify test` sent it",
+    ] {
+        assert!(letter.contains(line), "{line}: {letter}");
+    }
     no_secrets_in(&home.join("reports"));
+}
+
+/// A mail server that takes one message. Returns its address, and a thread that ends with what came.
+fn mailbox() -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let came = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let (mut came, mut is_text) = (String::new(), false);
+        let mut answer = |text: &str| stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+        answer("220 mail.example ESMTP");
+        while let Some(Ok(line)) = lines.next() {
+            came += &format!("{line}\n");
+            is_text = (is_text || line == "DATA") && line != ".";
+            match line.as_str() {
+                "DATA" => answer("354 go on"),
+                "QUIT" => break,
+                _ if is_text => {}
+                _ if line.starts_with("EHLO") => answer("250-mail.example\r\n250 AUTH PLAIN"),
+                _ if line.starts_with("AUTH") => answer("235 welcome"),
+                _ => answer("250 fine"),
+            }
+        }
+        came
+    });
+    (address, came)
 }
 
 #[test]
