@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use firedrill_notify::{Channel, ChannelsFile};
 use ring::hmac;
 use serde_json::Value;
 
@@ -180,7 +181,9 @@ fn each_kind_reaches_its_receiver() {
     ));
     let home = folder.path();
     fs::write(home.join("url"), http.url("/services/T/B/X")).unwrap();
-    let test = |channel: &str| {
+    let mut tested = Vec::from(["webhook".to_owned()]); // by the other tests
+    let mut test = |channel: &str| {
+        tested.extend(kinds(home, channel));
         let output = firedrill(home, &["notify", "test", channel]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{channel}: {}", said(&output));
     };
@@ -236,6 +239,16 @@ fn each_kind_reaches_its_receiver() {
         assert!(letter.contains(line), "{line}: {letter}");
     }
     no_secrets_in(&home.join("reports"));
+    let untested: Vec<_> =
+        Channel::KINDS.iter().filter(|kind| !tested.iter().any(|one| one == *kind)).collect();
+    assert!(untested.is_empty(), "no receiver here for {untested:?}");
+}
+
+/// The kinds of a channel.
+fn kinds(folder: &Path, channel: &str) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("channels.toml")).unwrap();
+    let file: ChannelsFile = toml::from_str(&text).unwrap();
+    file.channel[channel].kinds().into_iter().map(|(kind, _)| kind.to_owned()).collect()
 }
 
 /// A mail server that takes one message. Returns its address, and a thread that ends with what came.
