@@ -232,6 +232,8 @@ mod tests {
                 all.push((begun.started.what, begun.started.title.clone()));
                 run = Some(begun);
             } else if let Some(message) = run.as_mut().and_then(|run| run.told(&record.event)) {
+                let first = run.as_ref().map(|run| run.started.id.clone());
+                assert_eq!(message.begun.map(|begun| begun.id), first, "each names the first");
                 all.push((message.what, message.title));
             }
         }

@@ -186,6 +186,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_may_surprise_is_told_and_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("channels.toml");
+        let text = "schema = 1\n[channel.a.email]\nserver = \"relay.example:25\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"a@b.example\"]\n";
+        std::fs::write(&path, text).expect("written");
+        let mut sink = Sink::default();
+        assert!(read(&path, &mut sink).is_some());
+        let told = sink.into_report().render(false, 200);
+        assert!(told.contains("warning: the channel `a`: messages cross the network in clear"), "{told}");
+        assert!(told.contains("4 | tls = \"none\""), "{told}");
+    }
+
     /// A new kind whose secrets have another key has to be hidden, too.
     #[test]
     fn the_secrets_of_all_kinds_are_known() {

@@ -70,7 +70,7 @@ fn code(reply: &Response<String>) -> String {
 /// Sends a message, and waits for the server's answer.
 ///
 /// # Errors
-/// It was not taken by all recipients' server, or not `within` this time.
+/// It was not taken for all recipients, or not `within` this time.
 pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
     let until = Instant::now() + within;
     let late = |_| Failed::later(format!("no answer within {} s", within.as_secs()));
@@ -157,7 +157,7 @@ async fn tell<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), Failed> {
     let mut offers = client.ehlo(name).await.map_err(|error| Failed::at("EHLO", error))?;
     if let Some((user, password)) = &mail.login {
-        // The others that the library knows send nothing better within TLS, and it cannot give up one of them half-way.
+        // After a failure the library would begin others, which need MD5 and which it cannot finish without.
         offers.auth_mechanisms &= AUTH_PLAIN | AUTH_LOGIN;
         let login = Credentials::new(user.as_str(), password.as_str());
         client.authenticate(&login, &offers).await.map_err(login_failed)?;

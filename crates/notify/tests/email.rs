@@ -103,14 +103,14 @@ impl Server {
         Some(Self { child, port, told })
     }
 
-    /// What it tells next.
+    /// Returns the next line that it prints.
     fn next(&mut self) -> Value {
         let mut line = String::new();
         self.told.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("it has ended: {line}"))
     }
 
-    /// Ends it. Returns what it still tells.
+    /// Ends it. Returns the lines that nobody has read.
     fn end(mut self) -> Vec<Value> {
         drop(self.child.stdin.take());
         let rest = self.told.by_ref().lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap());
