@@ -161,21 +161,25 @@ async fn some_recipients_that_are_refused_do_not_keep_the_others_from_it() {
 
 #[tokio::test]
 async fn without_starttls_nothing_is_sent() {
-    let (result, came) =
-        sent_as(&[], |mail| Mail { tls: Tls::Starttls, ca_file: Some(authority()), ..with_login(mail) })
-            .await;
+    let authority = authority();
+    let (result, came) = sent_as(&[], |mail| Mail {
+        tls: Tls::Starttls,
+        ca_file: Some(authority.path().display().to_string()),
+        ..with_login(mail)
+    })
+    .await;
     let failed = result.expect_err("no TLS");
     assert!(!failed.is_final && failed.why.contains("offers no STARTTLS"), "{failed:?}");
     assert_eq!(came, ["EHLO [127.0.0.1]"]);
 }
 
 /// A file with an authority that nobody uses.
-fn authority() -> String {
+fn authority() -> tempfile::NamedTempFile {
     let key = rcgen::KeyPair::generate().expect("a key");
     let pem = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem();
-    let path = std::env::temp_dir().join(format!("firedrill-notify-{}.pem", std::process::id()));
-    std::fs::write(&path, pem).expect("written");
-    path.display().to_string()
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), pem).expect("written");
+    file
 }
 
 #[tokio::test]
