@@ -8,13 +8,15 @@ mod receiver;
 
 use std::{
     fs,
-    io::Read as _,
-    net::{TcpListener, UdpSocket},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
     time::Duration,
 };
 
+use firedrill_notify::{Channel, ChannelsFile};
 use ring::hmac;
 use serde_json::Value;
 
@@ -168,16 +170,20 @@ fn each_kind_reaches_its_receiver() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     udp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (letters, letter) = mailbox();
     let (datagrams, stream) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let (base, key) = (http.url(""), "{ secret_file = \"key\" }");
     let folder = folder(&format!(
         "[channel.chat]\nslack.url = {{ secret_file = \"url\" }}\n[channel.changes]\npagerduty = {{ routing_key = {key}, url = \"{base}\" }}\n\
          [channel.graphs]\ngrafana = {{ url = \"{base}\", token = {key} }}\n[channel.logs]\nsyslog.to = \"{datagrams}\"\n\
-         [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n"
+         [channel.stream]\nsyslog = {{ to = \"{stream}\", protocol = \"tcp\" }}\n[channel.counters]\nstatsd = {{ to = \"{datagrams}\", dogstatsd = true }}\n\
+         [channel.mail]\nemail = {{ server = \"{letters}\", tls = \"none\", user = {key}, password = {key}, from = \"fd@example.com\", to = [\"ops@example.com\"] }}\n"
     ));
     let home = folder.path();
     fs::write(home.join("url"), http.url("/services/T/B/X")).unwrap();
-    let test = |channel: &str| {
+    let mut tested = Vec::from(["webhook".to_owned()]); // by the other tests
+    let mut test = |channel: &str| {
+        tested.extend(kinds(home, channel));
         let output = firedrill(home, &["notify", "test", channel]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{channel}: {}", said(&output));
     };
@@ -223,7 +229,53 @@ fn each_kind_reaches_its_receiver() {
     let text = reader.join().unwrap();
     let (count, line) = text.split_once(' ').unwrap();
     assert_eq!(count.parse(), Ok(line.len()), "{text}");
+    test("mail");
+    let letter = letter.join().unwrap();
+    for line in [
+        "RCPT TO:<ops@example.com>",
+        "Subject: Firedrill: a test of the channel mail",
+        "Why: `firedrill notify test` sent it",
+    ] {
+        assert!(letter.contains(line), "{line}: {letter}");
+    }
     no_secrets_in(&home.join("reports"));
+    let untested: Vec<_> =
+        Channel::KINDS.iter().filter(|kind| !tested.iter().any(|one| one == *kind)).collect();
+    assert!(untested.is_empty(), "no receiver here for {untested:?}");
+}
+
+/// The kinds of a channel.
+fn kinds(folder: &Path, channel: &str) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("channels.toml")).unwrap();
+    let file: ChannelsFile = toml::from_str(&text).unwrap();
+    file.channel[channel].kinds().into_iter().map(|(kind, _)| kind.to_owned()).collect()
+}
+
+/// A mail server that takes one message. Returns its address, and a thread that ends with what came.
+fn mailbox() -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let came = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let (mut came, mut is_text) = (String::new(), false);
+        let mut answer = |text: &str| stream.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+        answer("220 mail.example ESMTP");
+        while let Some(Ok(line)) = lines.next() {
+            came += &format!("{line}\n");
+            is_text = (is_text || line == "DATA") && line != ".";
+            match line.as_str() {
+                "DATA" => answer("354 go on"),
+                "QUIT" => break,
+                _ if is_text => {}
+                _ if line.starts_with("EHLO") => answer("250-mail.example\r\n250 AUTH PLAIN"),
+                _ if line.starts_with("AUTH") => answer("235 welcome"),
+                _ => answer("250 fine"),
+            }
+        }
+        came
+    });
+    (address, came)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #   tests/packages.sh RECIPE…      recipes: iptables (tests of faults by iptables), kernel (tests/kernel), pages (tests/pages.sh),
 #                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh),
 #                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry),
+#                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
@@ -34,7 +35,7 @@ for recipe in "$@"; do
         ;;
     runit) has runsv && has svlogd || need+=(runit) ;;
     man) has groff || need+=(groff-base) ;;
-    ci-files) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
+    ci-files | smtp) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
         has iptables-restore || need+=(iptables)
@@ -47,22 +48,29 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, runit, man" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, runit, man" >&2
         exit 2
         ;;
     esac
 done
-# After the Debian packages, what comes from the npm registry, by its lock file.
-daemon() {
-    [[ " $* " == *" statsd "* ]] || return 0
+# After the Debian packages, what comes from other registries: in the versions of a lock file, again when that changes.
+others() {
     local folder
     folder=$(dirname "$0")/statsd
-    cmp --silent "$folder/package-lock.json" "$folder/node_modules/.of" && return 0
-    npm ci --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
-    cp "$folder/package-lock.json" "$folder/node_modules/.of"
+    if [[ " $* " == *" statsd "* ]] && ! cmp --silent "$folder/package-lock.json" "$folder/node_modules/.of"; then
+        npm ci --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
+        cp "$folder/package-lock.json" "$folder/node_modules/.of"
+    fi
+    folder=$(dirname "$0")/smtp
+    if [[ " $* " == *" smtp "* ]] && ! cmp --silent "$folder/requirements.txt" "$folder/venv/.of"; then
+        rm -rf "$folder/venv"
+        python3 -m venv "$folder/venv"
+        "$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$folder/requirements.txt" >&2
+        cp "$folder/requirements.txt" "$folder/venv/.of"
+    fi
 }
 if ((${#need[@]} == 0)); then
-    daemon "$@"
+    others "$@"
     exit 0
 fi
 if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
@@ -84,4 +92,4 @@ INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-rec
 for package in "${need[@]}"; do
     [[ $package != prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$package.service"
 done
-daemon "$@"
+others "$@"

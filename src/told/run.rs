@@ -71,7 +71,6 @@ impl RunTold {
         message.result = Some(exit.word().to_owned());
         let reason = outcome.filter(|outcome| **outcome != RunOutcome::Completed).map(RunOutcome::reason);
         message.why = why.or_else(|| reason.map(str::to_owned));
-        message.begun = Some(Begun { id: run.started.id.clone(), at: run.started.at.clone() });
         state.teller.tell(&message);
     }
 
@@ -126,9 +125,11 @@ impl Run {
     /// Returns a message about the run, with the parts that the first one has and that are still true.
     fn message(&self, id: &str, what: What, title: &str) -> Message {
         let first = self.started.clone();
+        let begun = Begun { id: first.id, at: first.at };
         let mut message = Message::new(id, what, format!("Firedrill: drill \"{}\" {title}", self.plan.name));
         (message.run, message.scenario) = (first.run, first.scenario);
         (message.environment, message.by) = (first.environment, first.by);
+        message.begun = Some(begun);
         if !what.is_end() {
             message.stop = first.stop;
         }
@@ -231,6 +232,8 @@ mod tests {
                 all.push((begun.started.what, begun.started.title.clone()));
                 run = Some(begun);
             } else if let Some(message) = run.as_mut().and_then(|run| run.told(&record.event)) {
+                let first = run.as_ref().map(|run| run.started.id.clone());
+                assert_eq!(message.begun.map(|begun| begun.id), first, "each names the first");
                 all.push((message.what, message.title));
             }
         }

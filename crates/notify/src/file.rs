@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::{
     kind::{
-        Kind, grafana::Grafana, pagerduty::PagerDuty, slack::Slack, statsd::Statsd, syslog::Syslog,
-        webhook::Webhook,
+        Kind, email::Email, grafana::Grafana, pagerduty::PagerDuty, slack::Slack, statsd::Statsd,
+        syslog::Syslog, webhook::Webhook,
     },
     message::What,
 };
@@ -58,6 +58,8 @@ kinds! {
     webhook(Webhook);
     /// An incoming webhook of Slack, or of Mattermost.
     slack(Slack);
+    /// E-mail. The messages about one run are one thread.
+    email(Email);
     /// Change events of PagerDuty, for the beginning and the end. They page nobody.
     pagerduty(PagerDuty);
     /// Annotations of Grafana: a region for each run and each game day, and moments in it.

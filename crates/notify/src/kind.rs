@@ -1,5 +1,6 @@
 //! The description that a kind of channel gives of itself.
 
+pub(crate) mod email;
 pub(crate) mod grafana;
 pub(crate) mod pagerduty;
 pub(crate) mod slack;
@@ -10,6 +11,7 @@ pub(crate) mod webhook;
 use firedrill_wire::probe::{Field, HttpProbe, HttpTarget, Refusal, Secret, TcpProbe};
 
 use crate::{
+    mail::Mail,
     message::{Message, What},
     secrets::Opened,
 };
@@ -21,6 +23,11 @@ pub trait Kind: Send + Sync {
 
     /// Returns all errors in its parameters that need no file to be found.
     fn invalid(&self) -> Vec<Refusal> {
+        Vec::new()
+    }
+
+    /// Returns what is valid and may surprise.
+    fn warnings(&self) -> Vec<Refusal> {
         Vec::new()
     }
 
@@ -60,6 +67,8 @@ pub enum Parcel {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// A message by SMTP.
+    Mail(Box<Mail>),
 }
 
 /// Prints the way and nothing of what is sent: addresses may be secrets.
@@ -69,6 +78,7 @@ impl std::fmt::Debug for Parcel {
             Self::Http(_) => "Http",
             Self::Udp { .. } => "Udp",
             Self::Tcp { .. } => "Tcp",
+            Self::Mail(_) => "Mail",
         })
     }
 }
@@ -99,8 +109,8 @@ pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
     Vec::new()
 }
 
-/// Refuses a text that is no host and port.
-pub(crate) fn place(to: &str, example: &str) -> Option<Refusal> {
-    let refusal = TcpProbe { address: to.to_owned() }.parsed().err()?;
-    Some(Refusal { field: Field::request(&["to"]), help: format!("to = \"{example}\""), ..refusal })
+/// Refuses the text of a key that is no host and port.
+pub(crate) fn place(key: &str, text: &str, example: &str) -> Option<Refusal> {
+    let refusal = TcpProbe { address: text.to_owned() }.parsed().err()?;
+    Some(Refusal { field: Field::request(&[key]), help: format!("{key} = \"{example}\""), ..refusal })
 }

@@ -14,7 +14,7 @@ use crate::file::{Channel, ChannelsFile};
 /// The longest name of a channel.
 const NAME_MOST: usize = 40;
 /// The keys of all kinds that hold secrets, beside addresses that are secret as a whole.
-const SECRETS: [&str; 3] = ["key", "routing_key", "token"];
+const SECRETS: [&str; 5] = ["key", "password", "routing_key", "token", "user"];
 /// The key that only files of channels have.
 const OWN_KEY: &str = "channel";
 
@@ -64,6 +64,7 @@ fn hide(text: &str, file: FileId, sink: &mut Sink) {
             let Some(clear) = value.get_ref().as_str() else { continue };
             let secret = match key.get_ref().as_ref() {
                 "url" => ["webhook", "slack"].contains(&kind.as_ref()) || clear.contains(['@', '?']),
+                "server" => clear.contains('@'),
                 key => SECRETS.contains(&key),
             };
             if secret {
@@ -92,16 +93,10 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
         [(kind, one)] => {
             let invalid = one.secrets().into_iter().filter_map(|(key, secret)| no_place(key, secret));
             for refusal in invalid.chain(one.invalid()) {
-                let path = [&[OWN_KEY, name], refusal.field.path(kind).as_slice()].concat();
-                let place = (0..path.len() - 2)
-                    .map(|cut| item.place_at(&path[..path.len() - cut], refusal.field.is_key() || cut > 0))
-                    .find(|place| !place.at.is_empty());
-                let place = place.unwrap_or_else(|| item.place_at(&[OWN_KEY, name], true));
-                sink.push(
-                    Problem::error(format!("the channel `{name}`: {}", refusal.what))
-                        .at(place, refusal.label)
-                        .help(refusal.help),
-                );
+                tell(item, (name, kind), refusal, Problem::error, sink);
+            }
+            for refusal in one.warnings() {
+                tell(item, (name, kind), refusal, Problem::warning, sink);
             }
             for (index, what) in channel.events.iter().flatten().enumerate() {
                 if !one.takes(*what) {
@@ -129,6 +124,23 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
                 .help("leave `events` out for all"),
         );
     }
+}
+
+/// Tells what is wrong with a parameter of a channel, or may surprise, at its place or that of the nearest table.
+fn tell(
+    item: &Item<ChannelsFile>,
+    (name, kind): (&str, &str),
+    refusal: Refusal,
+    problem: fn(String) -> Problem,
+    sink: &mut Sink,
+) {
+    let path = [&[OWN_KEY, name], refusal.field.path(kind).as_slice()].concat();
+    let place = (0..path.len() - 2)
+        .map(|cut| item.place_at(&path[..path.len() - cut], refusal.field.is_key() || cut > 0))
+        .find(|place| !place.at.is_empty());
+    let place = place.unwrap_or_else(|| item.place_at(&[OWN_KEY, name], true));
+    let message = format!("the channel `{name}`: {}", refusal.what);
+    sink.push(problem(message).at(place, refusal.label).help(refusal.help));
 }
 
 /// Refuses a place that cannot hold a secret.
@@ -162,6 +174,8 @@ mod tests {
             "[channel.a]\nslack.url = \"https://h.example/s3cret\"\n",
             "[channel.a]\nslack = { url = \"https://h.example/s3cret\" }\n",
             "[channel.a]\nwebhook = { url = { secret_env = \"U\" }, key = \"s3cret\" }\n",
+            "[channel.a]\nemail = { server = \"smtp.example\", user = \"s3cret\", password = \"s3cret\" }\n",
+            "[channel.a]\nemail = { server = \"u:s3cret@smtp.example\" }\n",
             "[channel.a]\npagerduty = { routing_key = \"s3cret\", url = 7 }\n",
             "[channel.a]\ngrafana = { token = \"s3cret\" }\n",
             "[channel.a]\ngrafana = { url = \"https://u:s3cret@g.example\", token = { secret_env = \"T\" } }\n",
@@ -170,6 +184,19 @@ mod tests {
             let told = problems(text);
             assert!(!told.contains("s3cret") && told.contains("error"), "{told}");
         }
+    }
+
+    #[test]
+    fn what_may_surprise_is_told_and_used() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("channels.toml");
+        let text = "schema = 1\n[channel.a.email]\nserver = \"relay.example:25\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"a@b.example\"]\n";
+        std::fs::write(&path, text).expect("written");
+        let mut sink = Sink::default();
+        assert!(read(&path, &mut sink).is_some());
+        let told = sink.into_report().render(false, 200);
+        assert!(told.contains("warning: the channel `a`: messages cross the network in clear"), "{told}");
+        assert!(told.contains("4 | tls = \"none\""), "{told}");
     }
 
     /// A new kind whose secrets have another key has to be hidden, too.

@@ -5,6 +5,8 @@ use firedrill_wire::{hide::HIDDEN, probe::Secret};
 
 /// The shortest part of a secret that is hidden by itself. Shorter ones would match everywhere.
 const SHORT: usize = 6;
+/// The secret that is hidden as a whole only. It is often an address, whose domain stands in other texts.
+const WHOLE: &str = "user";
 
 /// Secrets that were read.
 #[expect(missing_debug_implementations, reason = "it holds secrets")]
@@ -40,8 +42,11 @@ impl Opened {
             let parts = secret.split(['/', '?', '&', '=', ':', '@']).filter(|part| part.len() >= SHORT);
             parts.map(str::to_owned).collect::<Vec<_>>()
         };
-        let mut all: Vec<String> =
-            self.0.iter().flat_map(|(_, secret)| [vec![secret.clone()], parts(secret)].concat()).collect();
+        let of = |(name, secret): &(&str, String)| {
+            let parts = if *name == WHOLE { Vec::new() } else { parts(secret) };
+            [vec![secret.clone()], parts].concat()
+        };
+        let mut all: Vec<String> = self.0.iter().flat_map(of).collect();
         // A part of another secret is hidden after it.
         all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         all.iter()
@@ -73,6 +78,11 @@ mod tests {
             "{hidden}"
         );
         assert!(opened.hide("invalid_payload") == "invalid_payload");
+        let login = Opened::of(&[("user", "fd@mail.example"), ("password", "s3cret=s3cret")]);
+        assert_eq!(
+            login.hide("fd@mail.example with s3cret=s3cret is refused by mail.example; bob@mail.example"),
+            format!("{HIDDEN} with {HIDDEN} is refused by mail.example; bob@mail.example")
+        );
         assert!(opened.text("key") == Ok("k3y") && opened.text("other").is_err());
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     kind::{Kind, Parcel},
     message::{Message, now},
     secrets::Opened,
+    smtp,
     spool::micros,
 };
 
@@ -68,6 +69,11 @@ pub async fn send(channel: &Channel, message: &Message, receipt: Option<&str>) -
         Ok(Parcel::Http(request)) => http(kind, &request, &secrets).await,
         Ok(Parcel::Udp { to, all }) => bare(udp(&to, &all)).await,
         Ok(Parcel::Tcp { to, bytes }) => bare(tcp(&to, &bytes)).await,
+        Ok(Parcel::Mail(mail)) => match smtp::send(&mail, LONGEST).await {
+            Ok(()) => Sent::Taken { receipt: None },
+            Err(smtp::Failed { is_final: true, why }) => Sent::Never { why },
+            Err(smtp::Failed { is_final: false, why }) => Sent::later(why),
+        },
         Err(why) => Sent::later(why),
     };
     let hide = |why: String| clean(&joined(&secrets.hide(&why)), TOLD * 2).into_owned();

@@ -42,4 +42,4 @@ pub use run::{Running, start, start_on};
 pub use schedule::MOST_RATE;
 pub use secret::secret_text;
 pub use spool::{Spool, Spooled, Writer};
-pub use tls::of_this_machine;
+pub use tls::{of_this_machine, without_protocol};

@@ -1,4 +1,4 @@
-//! TLS of HTTPS probes, and the certificate authorities that they trust. There is no switch to trust every certificate.
+//! TLS of HTTPS probes and of others who speak to servers, and the certificate authorities that they trust. There is no switch to trust every certificate.
 
 use std::sync::Arc;
 
@@ -15,16 +15,7 @@ pub(crate) fn config(
     resume: bool,
     reads: &dyn Reads,
 ) -> Result<Arc<ClientConfig>, Refusal> {
-    let roots = match ca_file {
-        Some(path) => from_file(path, reads)?,
-        None => of_the_system()?,
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|why| no_authorities(&why.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = trusting(ca_file, reads)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     if !resume {
         config.resumption = Resumption::disabled();
@@ -38,6 +29,27 @@ pub(crate) fn config(
 /// There are none, or they cannot be read. The message says so.
 pub fn of_this_machine() -> Result<Arc<ClientConfig>, String> {
     config(None, true, &crate::Anything).map_err(|refusal| refusal.what)
+}
+
+/// Returns a configuration that names no protocol within TLS, and trusts the authorities of a PEM file, or else of this machine.
+///
+/// # Errors
+/// There are none, or they cannot be read. The message says so.
+pub fn without_protocol(ca_file: Option<&str>) -> Result<Arc<ClientConfig>, String> {
+    trusting(ca_file, &crate::Anything).map(Arc::new).map_err(|refusal| refusal.what)
+}
+
+fn trusting(ca_file: Option<&str>, reads: &dyn Reads) -> Result<ClientConfig, Refusal> {
+    let roots = match ca_file {
+        Some(path) => from_file(path, reads)?,
+        None => of_the_system()?,
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|why| no_authorities(&why.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {

@@ -36,7 +36,7 @@ impl Kind for Statsd {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = place(&self.to, "127.0.0.1:8125").into_iter().collect();
+        let mut all: Vec<Refusal> = place("to", &self.to, "127.0.0.1:8125").into_iter().collect();
         let well = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         if self.prefix.is_empty() || !self.prefix.chars().all(well) {
             let field = firedrill_wire::probe::Field::request(&["prefix"]);

@@ -67,7 +67,7 @@ impl Kind for Syslog {
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = place(&self.to, "logs.example:514").into_iter().collect();
+        let mut all: Vec<Refusal> = place("to", &self.to, "logs.example:514").into_iter().collect();
         if self.facility > 23 {
             let field = firedrill_wire::probe::Field::request(&["facility"]);
             all.push(Refusal::new(

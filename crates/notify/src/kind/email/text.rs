@@ -1,0 +1,48 @@
+//! The text of a message by e-mail: its header (RFC 5322, RFC 2047) and a plain body.
+
+use firedrill_files::text::hex;
+use firedrill_wire::text::{NAME_MOST, clean};
+use mail_builder::{
+    MessageBuilder,
+    headers::{address::Address, message_id::MessageId, raw::Raw},
+};
+use ring::digest::{SHA256, digest};
+
+use super::mailbox::Mailbox;
+use crate::message::Message;
+
+/// Returns the text. It is the same each time that the message is sent.
+pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> Vec<u8> {
+    let seconds = i64::try_from(message.at_ms() / 1000).unwrap_or(i64::MAX);
+    let id = |event: &str| MessageId::new(id(event, from.domain()));
+    let address =
+        |one: &Mailbox<'_>| Address::new_address(one.name.map(str::to_owned), one.address.to_owned());
+    let mut mail = MessageBuilder::new()
+        .from(address(&from))
+        .to(Address::new_list(to.iter().map(address).collect()))
+        .subject(clean(&message.title, NAME_MOST * 2))
+        .date(seconds)
+        .message_id(id(&message.id));
+    if let Some(begun) = message.begun.as_ref().filter(|begun| begun.id != message.id) {
+        mail = mail.in_reply_to(id(&begun.id)).references(id(&begun.id));
+    }
+    let mail = mail.header("Auto-Submitted", Raw::new("auto-generated")).text_body(body(message));
+    let mut text = Vec::new();
+    mail.serialize(&mut text);
+    text
+}
+
+/// Returns the id of the message about an event. Others who read the event's id cannot put anything into the header by it.
+fn id(event: &str, domain: &str) -> String {
+    let digest = digest(&SHA256, event.as_bytes());
+    format!("firedrill-{}@{}", hex(&digest.as_ref()[..16]), domain.to_ascii_lowercase())
+}
+
+/// Returns the body: the title, and a line for each fact.
+fn body(message: &Message) -> String {
+    let mut lines = vec![clean(&message.title, NAME_MOST * 2).into_owned(), String::new()];
+    lines.extend(message.facts().into_iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.push(format!("Time: {}", clean(&message.at, NAME_MOST)));
+    lines.push(format!("Event: {}", clean(&message.id, NAME_MOST * 4)));
+    lines.join("\r\n") + "\r\n"
+}

@@ -1,0 +1,208 @@
+//! Gives a message to a mail server by SMTP (RFC 5321), with TLS (RFC 3207, RFC 8314) and a login (RFC 4954). Does not try again.
+
+use std::{net::IpAddr, time::Duration};
+
+use firedrill_probe::without_protocol;
+use firedrill_wire::probe::TcpProbe;
+use mail_send::{
+    Credentials, Error, SmtpClient,
+    smtp::{AssertReply, message::Parameters},
+};
+use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, EXT_START_TLS, Response};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::mail::{Mail, Tls};
+
+/// The longest wait for the answer to QUIT. The message has been taken by then.
+const QUIT: Duration = Duration::from_secs(1);
+
+/// A message that was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// Whether it will never be taken: the server said so (5xx).
+    pub(crate) is_final: bool,
+    /// The failure; a clause for people.
+    pub(crate) why: String,
+}
+
+impl Failed {
+    const fn later(why: String) -> Self {
+        Self { is_final: false, why }
+    }
+
+    /// Returns the failure of a step.
+    fn at(step: &str, error: Error) -> Self {
+        match error {
+            Error::UnexpectedReply(reply) => {
+                Self { is_final: is_final(&reply), why: format!("{step}: {}", said(&reply)) }
+            }
+            Error::Io(error) => Self::later(format!("{step}: {error}")),
+            Error::Timeout => Self::later(format!("{step}: no answer in time")),
+            Error::Tls(error) => Self::later(format!("{step}: TLS failed: {error}")),
+            Error::UnparseableReply => {
+                Self::later(format!("{step}: the server ended the connection, or does not speak SMTP"))
+            }
+            error => Self::later(format!("{step}: {error}")),
+        }
+    }
+}
+
+/// Whether an answer means that trying again is of no use.
+fn is_final(reply: &Response<String>) -> bool {
+    (500..600).contains(&reply.code)
+}
+
+fn said(reply: &Response<String>) -> String {
+    format!("{} {}", code(reply), reply.message).trim().to_owned()
+}
+
+/// Returns an answer's status, with the enhanced one (RFC 3463).
+fn code(reply: &Response<String>) -> String {
+    let [class, subject, detail] = reply.esc;
+    if class == 0 { reply.code.to_string() } else { format!("{} {class}.{subject}.{detail}", reply.code) }
+}
+
+/// Sends a message, and waits for the server's answer.
+///
+/// # Errors
+/// It was not taken for all recipients, or not `within` this time.
+pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
+    let until = Instant::now() + within;
+    let late = |_| Failed::later(format!("no answer within {} s", within.as_secs()));
+    match timeout_at(until, open(mail, within)).await.map_err(late)?? {
+        (Line::Clear(mut client), name) => {
+            let told = timeout_at(until, tell(&mut client, &name, mail)).await.map_err(late)?;
+            let _ = timeout(QUIT, client.quit()).await;
+            told
+        }
+        (Line::Tls(mut client), name) => {
+            let told = timeout_at(until, tell(&mut client, &name, mail)).await.map_err(late)?;
+            let _ = timeout(QUIT, client.quit()).await;
+            told
+        }
+    }
+}
+
+/// A connection whose server has greeted, with TLS if it is wanted.
+enum Line {
+    Clear(SmtpClient<TcpStream>),
+    Tls(Box<SmtpClient<TlsStream<TcpStream>>>),
+}
+
+/// Opens the connection. Returns it with the name of this machine for the server: its address, which is always right.
+async fn open(mail: &Mail, within: Duration) -> Result<(Line, String), Failed> {
+    let address = TcpProbe { address: mail.server.clone() };
+    let (host, port) = address.parsed().map_err(|refusal| Failed::later(refusal.what))?;
+    let connector = match mail.tls {
+        Tls::None => None,
+        _ => Some(TlsConnector::from(without_protocol(mail.ca_file.as_deref()).map_err(Failed::later)?)),
+    };
+    let unreached = |error| Failed::later(format!("no connection to {}: {error}", mail.server));
+    let stream = TcpStream::connect((host, port)).await.map_err(unreached)?;
+    let (own, peer) = (stream.local_addr().map_err(unreached)?, stream.peer_addr().map_err(unreached)?);
+    let name = match own.ip() {
+        IpAddr::V4(ip) => format!("[{ip}]"),
+        IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+    };
+    let mut client = SmtpClient { stream, timeout: within };
+    let Some(connector) = connector else {
+        if is_exposed(mail, peer.ip()) {
+            let why = format!(
+                "{} is {}, not this machine: the password is not sent without TLS",
+                mail.server,
+                peer.ip()
+            );
+            return Err(Failed::later(why));
+        }
+        greeted(&mut client).await?;
+        return Ok((Line::Clear(client), name));
+    };
+    let secured = |error| Failed::at("TLS", error);
+    if mail.tls == Tls::Implicit {
+        let mut client = client.into_tls(&connector, host).await.map_err(secured)?;
+        greeted(&mut client).await?;
+        return Ok((Line::Tls(Box::new(client)), name));
+    }
+    greeted(&mut client).await?;
+    let offers = client.ehlo(&name).await.map_err(|error| Failed::at("EHLO", error))?;
+    if !offers.has_capability(EXT_START_TLS) {
+        let why = "the server offers no STARTTLS, so nothing is sent; `tls = \"implicit\"` is for port 465"
+            .to_owned();
+        return Err(Failed::later(why));
+    }
+    let client = client.start_tls(&connector, host).await.map_err(secured)?;
+    Ok((Line::Tls(Box::new(client)), name))
+}
+
+/// Whether a password would cross a network in clear. A name such as `localhost` is only known by the address that it has.
+const fn is_exposed(mail: &Mail, peer: IpAddr) -> bool {
+    matches!(mail.tls, Tls::None) && mail.login.is_some() && !peer.is_loopback()
+}
+
+async fn greeted<T: AsyncRead + AsyncWrite + Unpin>(client: &mut SmtpClient<T>) -> Result<(), Failed> {
+    let greeting = client.read().await.and_then(AssertReply::assert_positive_completion);
+    greeting.map_err(|error| Failed::at("the greeting", error))
+}
+
+/// Logs in and gives the message to the server.
+async fn tell<T: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut SmtpClient<T>,
+    name: &str,
+    mail: &Mail,
+) -> Result<(), Failed> {
+    let mut offers = client.ehlo(name).await.map_err(|error| Failed::at("EHLO", error))?;
+    if let Some((user, password)) = &mail.login {
+        // After a failure the library would begin others, which need MD5 and which it cannot finish without.
+        offers.auth_mechanisms &= AUTH_PLAIN | AUTH_LOGIN;
+        let login = Credentials::new(user.as_str(), password.as_str());
+        client.authenticate(&login, &offers).await.map_err(login_failed)?;
+    }
+    let none = Parameters::default();
+    client.mail_from(&mail.from, &none).await.map_err(|error| Failed::at("MAIL FROM", error))?;
+    let mut refused = Vec::new();
+    for to in &mail.to {
+        match client.rcpt_to(to, &none).await {
+            Ok(()) => {}
+            // 421 ends the connection.
+            Err(Error::UnexpectedReply(reply)) if reply.code != 421 => refused.push((to, reply)),
+            Err(error) => return Err(Failed::at("RCPT TO", error)),
+        }
+    }
+    let reasons =
+        || refused.iter().map(|(to, reply)| format!("{to}: {}", said(reply))).collect::<Vec<_>>().join("; ");
+    let taken = mail.to.len() - refused.len();
+    if taken == 0 {
+        let is_final = refused.iter().all(|(_, reply)| is_final(reply));
+        return Err(Failed { is_final, why: format!("no recipient was accepted: {}", reasons()) });
+    }
+    client.data(&mail.text).await.map_err(|error| Failed::at("DATA", error))?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    // Sent again, it would reach those that have it a second time.
+    let why = format!("sent to {taken} of {} recipients, and not to {}", mail.to.len(), reasons());
+    Err(Failed { is_final: true, why })
+}
+
+/// Returns the failure of a login, without the server's words: it may repeat what it was sent, which no search for secrets finds in base64.
+fn login_failed(error: Error) -> Failed {
+    match error {
+        Error::AuthenticationFailed(reply) | Error::UnexpectedReply(reply) => Failed {
+            is_final: is_final(&reply),
+            why: format!("the server did not accept `user` and `password`: {}", code(&reply)),
+        },
+        Error::UnsupportedAuthMechanism => {
+            Failed::later("the server offers no login by PLAIN or LOGIN on this connection".to_owned())
+        }
+        Error::Io(error) => Failed::later(format!("the login: {error}")),
+        _ => Failed::later("the login: an answer that is none of SMTP".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
