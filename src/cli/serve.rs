@@ -105,7 +105,7 @@ enum Verb {
   firedrill serve link --as bob --role operator
   firedrill serve link --as carol --role viewer --state /var/lib/firedrill-room
 
-The link works once, within 15 minutes. A viewer looks; an operator also writes notes and halts; an admin also makes links and ends
+The link works once, within 15 minutes. A viewer looks; an operator also writes notes, halts, pauses, and starts game days; an admin also makes links and ends
 sessions.")]
 struct LinkArgs {
     /// The person

@@ -35,9 +35,18 @@ go_no_go = { people = 2, of = ["commander", "oncall"], expires = "30d" }
   return folder;
 }
 
+/** Issues the certificate of a control room that starts game days; returns its options. */
+function starting(firedrill, state) {
+  const pki = join(state, 'pki');
+  for (const words of [['init'], ['issue', 'person', 'room', '--role', 'operator']]) {
+    execFileSync(firedrill, ['pki', '--dir', pki, ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+  return ['--start-gamedays', '--pki', pki, '--as', 'room'];
+}
+
 /** Starts a control room; returns its process, its origin, and a function that makes a login link. */
 async function serve(firedrill, reports, state) {
-  const options = ['--reports', reports, '--state', join(state, 'room'), '--gamedays', await gamedays(state)];
+  const options = ['--reports', reports, '--state', join(state, 'room'), '--gamedays', await gamedays(state), ...starting(firedrill, state)];
   const child = spawn(firedrill, ['serve', '--no-link', '--listen', '127.0.0.1:0', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -125,6 +134,15 @@ async function act(page, run, report) {
   return page.innerText('.copy');
 }
 
+/** Starts a game day outside of its schedule. Nobody has agreed, so it is not held. */
+async function startNow(page, report) {
+  await page.goto('/calendar');
+  const start = page.locator('details.act', { hasText: 'Start friday' });
+  await start.locator('summary').click();
+  await Promise.all([page.waitForURL('**/calendar?done=start'), start.locator('button').click()]);
+  if (!(await page.innerText('main')).includes('The game day is asked to start.')) report('a start is not shown');
+}
+
 /** Agrees to the next start, and skips the one after it. */
 async function decide(page, name, report) {
   await page.goto('/calendar');
@@ -180,6 +198,7 @@ async function main([firedrill, reports, pictures]) {
         if (reach !== 'not reached') report('the script of a report reaches the control room');
         await other.context.close();
         await decide(page, name, report);
+        await startNow(page, report);
         await visit(page, view, '/calendar', report);
       }
       if (name === 'desk' || name === 'phoneDark') {

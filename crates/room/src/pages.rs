@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 pub(crate) mod audit;
+pub(crate) mod begin;
 pub(crate) mod calendar;
 pub(crate) mod decide;
 pub(crate) mod findings;

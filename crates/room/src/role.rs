@@ -9,7 +9,7 @@ use crate::error::RoomError;
 pub enum Role {
     /// Looks.
     Viewer,
-    /// Writes notes, halts runs, lets them pause, and skips attacks.
+    /// Writes notes, halts runs, lets them pause, skips attacks, and starts game days.
     Operator,
     /// Makes login links, and ends sessions.
     Admin,

@@ -13,7 +13,7 @@ use crate::{
     api,
     app::App,
     pages::{
-        assets, audit, calendar, decide, findings, halt, history, home, login, messages, note, people,
+        assets, audit, begin, calendar, decide, findings, halt, history, home, login, messages, note, people,
         report, run, runs, steer, stream, tokens,
     },
     web::guard::guard,
@@ -37,6 +37,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/notes", post(note::note))
         .route("/calendar", get(calendar::calendar))
         .route("/calendar.ics", get(calendar::ics))
+        .route("/calendar/{gameday}/start", post(begin::begin))
         .route("/calendar/{gameday}/{slot}/{word}", post(decide::decide))
         .route("/findings", get(findings::findings))
         .route("/history", get(history::history))

@@ -79,6 +79,38 @@ fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
 }
 
 #[test]
+fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    let room = starts(folder);
+    let (otto, victor) =
+        (person(folder, &room, "otto", "operator"), person(folder, &room, "victor", "viewer"));
+    let page = room.get("/calendar", &otto).text();
+    assert!(page.contains("Yes, start friday now"), "{page}");
+    assert!(!room.get("/calendar", &victor).text().contains("start friday now"));
+    let key = page.split_once("name=\"key\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let form = format!("key={}", key.replace(':', "%3A"));
+    let start = "/calendar/friday/start";
+    assert_eq!(room.post(start, &victor, &form).status, 403);
+    assert_eq!(room.post_from("Origin: http://evil.example", start, &otto, &form).status, 403);
+    assert_eq!(room.post(start, &otto, "key=a%2Fb").status, 400);
+    assert_eq!(room.post("/calendar/monday/start", &otto, &form).status, 404);
+    assert!(!folder.join("reports/.gamedays/friday").exists());
+    let started = room.post(start, &otto, &form);
+    assert_eq!((started.status, started.header("location")), (303, Some("/calendar?done=start")));
+    let slot = format!("by-hand-{key}");
+    assert!(record(folder, "friday", &slot).contains("no go"));
+    let output = folder.join("reports/.gamedays/friday").join(&slot).join("output.txt");
+    let said = fs::read_to_string(&output).unwrap();
+    assert_eq!(room.post(start, &otto, &form).status, 303, "the button was pressed twice");
+    assert_eq!(fs::read_to_string(&output).unwrap(), said);
+    assert!(room.get("/calendar", &victor).text().contains(&slot));
+    let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
+    assert!(audit.contains(&format!("asked for, with the key {key}")), "{audit}");
+}
+
+#[test]
 fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
     let folder = folder();
     let folder = folder.path();

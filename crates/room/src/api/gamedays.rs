@@ -20,7 +20,8 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
-    outside::{HeldSlot, NotStarted, Slot},
+    outside::{HeldSlot, Slot},
+    pages::begin::start_as,
     role::Role,
     store::Token,
     web::{
@@ -168,19 +169,7 @@ pub(crate) async fn begin(
             let help = "Send one that is new for each start that is meant, such as the number of a build.";
             Answer::new(StatusCode::BAD_REQUEST, text, help)
         })?;
-        // What is started is on record before it begins.
-        app.record(&App::deed(
-            &actor,
-            "start",
-            &gameday,
-            &format!("asked for, with the key {}", clean(&key, 80)),
-        ))?;
-        let started = app.outside.start(&gameday, &key).map_err(not_started);
-        app.newest.forget();
-        if let Err(answer) = &started {
-            app.record(&App::deed(&actor, "start", &gameday, &format!("refused: {}", answer.text)))?;
-        }
-        Ok(Json(StartAnswer::from(started?)))
+        Ok(Json(StartAnswer::from(start_as(app, &actor, &gameday, &key)?)))
     })
     .await
 }
@@ -199,25 +188,4 @@ fn may_start(app: &App, token: &Token, gameday: &str) -> Result<(), Answer> {
     let help =
         "`firedrill serve token new NAME --role operator --start GAMEDAY` on the server makes one that may.";
     Err(Answer::new(StatusCode::FORBIDDEN, text, help))
-}
-
-fn not_started(why: NotStarted) -> Answer {
-    match why {
-        NotStarted::Off => Answer::new(
-            StatusCode::CONFLICT,
-            "This control room starts no game days; nothing was started.",
-            "Start it with --start-gamedays and a certificate (docs/serve.md).",
-        ),
-        NotStarted::Key(why) => Answer::new(
-            StatusCode::BAD_REQUEST,
-            format!("The key of the start is wrong: {why}."),
-            "Send another Idempotency-Key.",
-        ),
-        NotStarted::Unknown(why) => Answer::new(
-            StatusCode::NOT_FOUND,
-            format!("Nothing was started: {why}."),
-            "GET /api/v1/gamedays has the game days, and what is wrong with their files.",
-        ),
-        NotStarted::Failed(why) => Answer::failed(&std::io::Error::other(why)),
-    }
 }

@@ -1,7 +1,7 @@
 //! `/calendar`: the next slots of game days, with what is skipped, wrong or in another's way, and the starts that have a record;
 //! `/calendar.ics`: the next slots for programs.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -13,6 +13,7 @@ use http::StatusCode;
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 
+use super::begin::fresh_key;
 use crate::{
     app::App,
     outside::{HeldSlot, Slot},
@@ -66,6 +67,22 @@ fn row<'a>(slot: &'a Slot, session: &Session) -> Row<'a> {
     }
 }
 
+/// A game day that this person may start.
+#[derive(Serialize)]
+struct Startable<'a> {
+    gameday: &'a str,
+    address: String,
+    /// The key of the start that the form asks for.
+    key: String,
+}
+
+/// Returns the game days that have slots, each once.
+fn startable(slots: &[Slot]) -> Result<Vec<Startable<'_>>, Answer> {
+    let names: BTreeSet<&str> = slots.iter().map(|slot| slot.gameday.as_str()).collect();
+    let of = |gameday| Ok(Startable { gameday, address: address(gameday), key: fresh_key()? });
+    names.into_iter().map(of).collect()
+}
+
 fn past<'a>(app: &App, held: &'a HeldSlot) -> Past<'a> {
     let there = held.runs.iter().filter(|run| find(app.runs.reports(), run).is_some());
     Past { held, pages: there.map(|run| (address(run), clean(run, NAME_MOST))).collect() }
@@ -77,6 +94,9 @@ pub(super) fn said(done: &str) -> Option<&'static str> {
         "agree" => Some("Your agreement is written."),
         "withdraw" => Some("Your agreement is taken back."),
         "skip" => Some("The slot is skipped. Nobody can start it."),
+        "start" => Some(
+            "The game day is asked to start. It is among the starts so far once its conditions are checked.",
+        ),
         _ => None,
     }
 }
@@ -96,8 +116,11 @@ pub(crate) async fn calendar(
         };
         let slots: Vec<Row<'_>> = calendar.slots.iter().map(|slot| row(slot, &session)).collect();
         let past: Vec<Past<'_>> = held.iter().map(|held| past(app, held)).collect();
+        let may_start = calendar.starts && session.role >= Role::Operator;
+        let startable = if may_start { startable(&calendar.slots)? } else { Vec::new() };
         let values = context! {
             done,
+            startable => value(&startable),
             starts => calendar.starts,
             slots => value(&slots),
             past => value(&past),

@@ -1,0 +1,109 @@
+//! `POST /calendar/GAMEDAY/start`: a person starts a game day outside of its schedule. The form has the key of the start, so a form that is sent
+//! twice starts it once.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, State, rejection::FormRejection},
+    response::Response,
+};
+use firedrill_history::moment;
+use firedrill_wire::text::clean;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::{
+    actor::Actor,
+    app::App,
+    clock::now_s,
+    error::RoomError,
+    outside::{HeldSlot, NotStarted},
+    role::Role,
+    secret::{fresh, sha256},
+    web::{
+        answer::{Answer, see},
+        who::{Who, blocking, fields},
+    },
+};
+
+/// Number of random digits of a key.
+const DIGITS: usize = 8;
+
+/// The form.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StartForm {
+    key: String,
+}
+
+/// Returns a key for a form: the time, for people who see the name of the start, and random digits.
+pub(super) fn fresh_key() -> Result<String, RoomError> {
+    let random = sha256(fresh()?.as_bytes());
+    Ok(format!("{}-{}", moment(now_s()), &random[..DIGITS]))
+}
+
+/// `POST /calendar/{gameday}/start`
+pub(crate) async fn begin(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(gameday): Path<String>,
+    form: Result<Form<StartForm>, FormRejection>,
+) -> Result<Response, Answer> {
+    who.may(&app, Role::Operator, "start", &gameday).await?;
+    let StartForm { key } = fields(form)?;
+    let actor = Actor::from(&who.0);
+    blocking(&app, move |app| start_as(app, &actor, &gameday, &key)).await?;
+    Ok(see("/calendar?done=start"))
+}
+
+/// Starts a game day for somebody who may start it. It is on record before it begins.
+pub(crate) fn start_as(app: &App, actor: &Actor, gameday: &str, key: &str) -> Result<HeldSlot, Answer> {
+    let asked = format!("asked for, with the key {}", clean(key, 80));
+    app.record(&App::deed(actor, "start", gameday, &asked))?;
+    let started = app.outside.start(gameday, key).map_err(not_started);
+    app.newest.forget();
+    if let Err(answer) = &started {
+        app.record(&App::deed(actor, "start", gameday, &format!("refused: {}", answer.text)))?;
+    }
+    started
+}
+
+fn not_started(why: NotStarted) -> Answer {
+    match why {
+        NotStarted::Off => Answer::new(
+            StatusCode::CONFLICT,
+            "This control room starts no game days; nothing was started.",
+            "Start it with --start-gamedays and a certificate (docs/serve.md).",
+        ),
+        NotStarted::Key(why) => Answer::new(
+            StatusCode::BAD_REQUEST,
+            format!("The key of the start is wrong: {why}."),
+            "Take another key.",
+        ),
+        NotStarted::Unknown(why) => Answer::new(
+            StatusCode::NOT_FOUND,
+            format!("Nothing was started: {why}."),
+            "The page Calendar, and GET /api/v1/gamedays, have the game days and what is wrong with their files.",
+        ),
+        NotStarted::Failed(why) => Answer::outside(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_has_a_key_of_its_own() {
+        let keys = [fresh_key().unwrap(), fresh_key().unwrap()];
+        assert_ne!(keys[0], keys[1]);
+        // The signs and the length that the key of a start may have.
+        for key in keys {
+            assert!(
+                key.len() <= 40
+                    && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte)),
+                "{key}"
+            );
+        }
+    }
+}
