@@ -114,7 +114,7 @@ impl RoomClient {
             };
             if !is_later || Instant::now() + pause > end {
                 return asked
-                    .and_then(read)
+                    .and_then(|answer| read(&answer))
                     .wrap(format!("the control room {} was asked in vain", self.server));
             }
             thread::sleep(pause);
@@ -147,7 +147,7 @@ fn is_later(status: StatusCode) -> bool {
 }
 
 /// Reads an answer. An error of the API becomes a failure in its words.
-fn read<T: DeserializeOwned>(answer: Answer) -> Result<T> {
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     if answer.status == StatusCode::OK {
         return serde_json::from_str(&answer.body)
             .wrap("its answer is not understood; is this a control room?");
@@ -189,9 +189,9 @@ mod tests {
     fn an_error_of_the_api_is_told_in_its_own_words() {
         let answer = |body: &str| Answer { status: StatusCode::FORBIDDEN, body: body.to_owned() };
         let told =
-            read::<()>(answer("{\"detail\":\"It may not\\u001b[2J.\",\"help\":\"Ask.\"}")).unwrap_err();
+            read::<()>(&answer("{\"detail\":\"It may not\\u001b[2J.\",\"help\":\"Ask.\"}")).unwrap_err();
         assert_eq!(told, Failure::new("It may not␛[2J.").help("Ask."));
-        let told = read::<()>(answer("<html>")).unwrap_err().to_string();
+        let told = read::<()>(&answer("<html>")).unwrap_err().to_string();
         assert!(told.contains("403"), "{told}");
     }
 }
