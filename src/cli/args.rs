@@ -90,6 +90,14 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
+    /// Whether one of the options was given, and not by its variable.
+    pub(super) fn is_given(&self) -> bool {
+        let by_variable =
+            |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|set| set == value);
+        let pki = self.pki.as_ref().is_some_and(|pki| !by_variable("FIREDRILL_PKI", pki.as_os_str()));
+        pki || self.person.as_ref().is_some_and(|person| !by_variable("FIREDRILL_AS", person.as_ref()))
+    }
+
     /// Returns the options that select the same identity for a further program.
     #[cfg(feature = "serve")]
     pub(super) fn words(&self) -> Vec<std::ffi::OsString> {

@@ -7,6 +7,7 @@ mod hold;
 mod incident;
 mod list;
 mod promotion;
+mod ready;
 mod remote;
 mod show;
 mod start;

@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 pub(super) struct RoomArgs {
     /// Ask this control room to do it, and follow it there: https://drills.example
-    #[arg(long, value_name = "URL", value_parser = server)]
-    pub(super) server: Option<Server>,
+    #[arg(long, value_name = "URL")]
+    pub(super) server: Option<String>,
     /// With --server: the file that has the token; default the variable FIREDRILL_TOKEN
     #[arg(long, value_name = "FILE", requires = "server")]
     token_file: Option<PathBuf>,
@@ -69,11 +69,14 @@ struct Problem {
 }
 
 impl RoomClient {
-    /// Reads the token of a control room.
+    /// Reads the address of a control room, and the token for it.
     ///
     /// # Errors
-    /// There is no token, or it cannot be read.
-    pub(super) fn of(server: &Server, args: &RoomArgs) -> Result<Self> {
+    /// The address is none, it is one to which a token would be sent in clear, there is no token, or it cannot be read.
+    pub(super) fn of(address: &str, args: &RoomArgs) -> Result<Self> {
+        // Not by the parser of arguments, which repeats what it refuses: it may have a password in it.
+        let server = server(address)
+            .map_err(|why| Failure::new("the address of --server cannot be used").help(why))?;
         let text = match &args.token_file {
             Some(file) => {
                 let failed = || format!("the token in {} cannot be read", file.display());
@@ -90,7 +93,7 @@ impl RoomClient {
         let mut token = HeaderValue::try_from(format!("Bearer {}", text.trim()))
             .map_err(|_| Failure::new("the token has signs that no token has"))?;
         token.set_sensitive(true);
-        Ok(Self { server: server.clone(), token })
+        Ok(Self { server, token })
     }
 
     /// Sends a request that may be sent again: a reading, or a start with a key. A control room that cannot be reached, or that is busy, is
@@ -105,7 +108,7 @@ impl RoomClient {
         headers: &[(HeaderName, HeaderValue)],
     ) -> Result<T> {
         let end = Instant::now() + PATIENCE;
-        let mut pause = Duration::from_millis(500);
+        let (mut pause, mut is_told) = (Duration::from_millis(500), false);
         loop {
             let asked = self.send(method, path, headers);
             let is_later = match &asked {
@@ -117,9 +120,24 @@ impl RoomClient {
                     .and_then(|answer| read(&answer))
                     .wrap(format!("the control room {} was asked in vain", self.server));
             }
+            if !is_told {
+                let why = asked.and_then(|answer| read::<()>(&answer)).err();
+                let why = why.map(|why| why.to_string()).unwrap_or_default();
+                errln!(
+                    "{} does not answer yet ({why}); it is asked again for {} s",
+                    self.server,
+                    PATIENCE.as_secs()
+                );
+                is_told = true;
+            }
             thread::sleep(pause);
             pause = (pause * 2).min(PAUSE);
         }
+    }
+
+    /// Reads something once. `None` if there is no answer, or none that is understood.
+    pub(super) fn once<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        read(&self.send(&Method::GET, path, &[]).ok()?).ok()
     }
 
     fn send(&self, method: &Method, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer> {

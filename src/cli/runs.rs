@@ -36,6 +36,13 @@ pub(super) struct ReportsArgs {
     pub(super) reports: PathBuf,
 }
 
+impl ReportsArgs {
+    /// Whether another directory than the usual one was given.
+    pub(super) fn is_other(&self) -> bool {
+        self.reports.as_os_str() != REPORTS
+    }
+}
+
 /// Finds a run's log.
 pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
     let tried = [run.to_path_buf(), run.join(LOG), reports.join(run).join(LOG)];

@@ -1,6 +1,10 @@
 //! The API over HTTP: tokens, who may do what with them, and the answers.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -260,7 +264,13 @@ fn a_program_follows_a_run_to_its_end() {
     assert_eq!((&last["state"], &last["exit_code"]), (&"held".into(), &0.into()), "{last}");
     assert_eq!(json(&get(&room, "/api/v1/runs/live", &ci)), last);
     // A run that is over is told once.
-    let told = get(&room, path, &ci);
+    let mut told = get(&room, path, &ci);
+    // The places of the other streams are free once the server has noticed that nobody reads them.
+    let end = Instant::now() + Duration::from_secs(60);
+    while told.status == 429 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+        told = get(&room, path, &ci);
+    }
     assert_eq!((told.status, told.text().matches("event: run").count()), (200, 1), "{}", told.text());
     assert_eq!(told.header("content-type"), Some("text/event-stream"));
 }

@@ -36,3 +36,24 @@ impl Shape for NetLose {
         self.share.map(|share| share_notes(share, self.correlation)).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_tells_a_correlation_and_what_comes_of_it() {
+        let lose = |correlation| {
+            let json = serde_json::json!({ "to": "10.0.0.1", "share": "5%", "correlation": correlation });
+            serde_json::from_value::<NetLose>(json).unwrap()
+        };
+        let with = lose("25%");
+        assert_eq!(with.words().0, "lose 5% (correlation 25%) of");
+        let notes = with.notes();
+        assert!(
+            notes[0].contains("makes 5% about 0.") && notes[0].contains("leave `correlation` out"),
+            "{notes:?}"
+        );
+        assert!(lose("0%").notes().is_empty() && lose("0%").words().0 == "lose 5% of");
+    }
+}

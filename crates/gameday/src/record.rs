@@ -30,6 +30,8 @@ const AGREED: &str = "agreed.jsonl";
 pub const OUTPUT: &str = "output.txt";
 /// The names of records of starts by hand begin with this.
 pub const BY_HAND: &str = "by-hand-";
+/// The names of records of starts that happen once for a key begin with this.
+const ONCE: &str = "once-";
 /// The name that stands for a start by hand, which has no slot, where people agree to it.
 pub const NOW: &str = "now";
 /// Maximum size of a file that is read, in bytes.
@@ -69,7 +71,12 @@ pub fn check_key(text: &str) -> Result<(), String> {
 /// Returns the name of the record of a start that happens once for a key.
 #[must_use]
 pub fn once(key: &str) -> String {
-    format!("{BY_HAND}{key}")
+    format!("{ONCE}{key}")
+}
+
+/// Whether the name of a record is that of a start outside of the schedule.
+pub(crate) fn is_outside_of_schedule(slot: &str) -> bool {
+    slot.starts_with(BY_HAND) || slot.starts_with(ONCE)
 }
 
 /// Whether the name of a game day or of a slot may have this sign.

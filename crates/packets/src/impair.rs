@@ -9,6 +9,7 @@ mod reach;
 mod table;
 
 pub use model::{Fate, Model};
+pub use reach::Picked;
 pub use table::{Distribution, of as table_of};
 
 use std::time::Duration;

@@ -183,6 +183,8 @@ pub enum NotStarted {
     Off,
     /// The key is none: in words for people.
     Key(String),
+    /// A program holds this start of the game day with another key, or is about to.
+    Busy(String),
     /// There is no such game day, or its file has errors: in words for people.
     Unknown(String),
     /// Its program cannot be started, or records cannot be read: in words for people.
@@ -224,11 +226,11 @@ pub trait Outside: Send + Sync + 'static {
     fn held(&self) -> Result<Vec<HeldSlot>, String>;
 
     /// Starts a game day outside of its schedule, once for a key: a start with this key that has a record, or goes on, is not started
-    /// again. Returns the start as it is. Writes nothing if the key is none.
+    /// again. Returns the start as it is, and whether this call made it. Writes nothing if the key is none.
     ///
     /// # Errors
     /// It was not started.
-    fn start(&self, gameday: &str, key: &str) -> Result<HeldSlot, NotStarted>;
+    fn start(&self, gameday: &str, key: &str) -> Result<(HeldSlot, bool), NotStarted>;
 
     /// Reads the record of a slot, or of a start by hand; `None` if it has none and no program was started for it.
     ///

@@ -33,7 +33,7 @@ impl Outside for Willing {
         Ok(Vec::new())
     }
 
-    fn start(&self, _: &str, _: &str) -> Result<HeldSlot, NotStarted> {
+    fn start(&self, _: &str, _: &str) -> Result<(HeldSlot, bool), NotStarted> {
         Err(NotStarted::Off)
     }
 
@@ -89,7 +89,7 @@ macro_rules! as_willing {
             &self,
             gameday: &str,
             key: &str,
-        ) -> Result<crate::outside::HeldSlot, crate::outside::NotStarted> {
+        ) -> Result<(crate::outside::HeldSlot, bool), crate::outside::NotStarted> {
             crate::testing::Willing.start(gameday, key)
         }
 

@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use firedrill_history::minute;
+use firedrill_wire::text::NAME_MOST;
 
 use crate::{
     audit::{Audit, Deed},
@@ -18,9 +19,8 @@ const LEAST_S: u64 = 60;
 const MOST_DAYS: u64 = 366;
 const MOST_S: u64 = MOST_DAYS * 86_400;
 
-/// Maximum number of game days that a token may start, and the maximum length of a name in bytes.
+/// Maximum number of game days that a token may start.
 const STARTS_MOST: usize = 20;
-const NAME_BYTES: usize = 64;
 
 /// A token that somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +54,9 @@ impl NewToken {
     /// The token's role is not that of an operator, there are too many game days, or a name is none of a game day.
     pub fn may_start(mut self, gamedays: &[String]) -> Result<Self, RoomError> {
         let is_name = |name: &str| {
-            (1..=NAME_BYTES).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+            !name.is_empty()
+                && name.chars().count() <= NAME_MOST
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         };
         if !gamedays.is_empty() && self.role < Role::Operator {
             return Err(RoomError::TokenStarts("it takes the role operator".to_owned()));
@@ -202,6 +203,7 @@ mod tests {
             (Role::Viewer, &["friday"][..]),
             (Role::Operator, &["fri\nday"]),
             (Role::Operator, &[""]),
+            (Role::Operator, &["Friday"]),
             (Role::Operator, &["a"; 21]),
         ] {
             assert!(matches!(may(role, bad), Err(RoomError::TokenStarts(_))), "{bad:?}");

@@ -26,6 +26,8 @@ struct Start {
     told: String,
     exit_code: Option<u8>,
     runs: Vec<String>,
+    /// Whether the request made it.
+    started_now: bool,
 }
 
 /// A run, as far as it is shown.
@@ -45,8 +47,11 @@ struct Course {
 pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Result<Exit> {
     let path = format!("/api/v1/gamedays/{}", address(gameday));
     let header = [(HeaderName::from_static("idempotency-key"), HeaderValue::try_from(key)?)];
-    let mut start: Start = room.ask(&Method::POST, &format!("{path}/starts"), &header)?;
-    errln!("{} is started as {}; it goes on if this command ends", shown(&start.gameday), shown(&start.slot));
+    // The same request again tells how the start goes. It makes it anew only if its program died before it touched anything.
+    let ask = || room.ask::<Start>(&Method::POST, &format!("{path}/starts"), &header);
+    let mut start = ask()?;
+    let begun = if start.started_now { "is started" } else { "had been started with this key" };
+    errln!("{} {begun}, as {}; it goes on if this command ends", shown(&start.gameday), shown(&start.slot));
     let mut last = String::new();
     let exit = loop {
         let words = words(room, &start);
@@ -58,7 +63,19 @@ pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Re
             break exit;
         }
         thread::sleep(ASK);
-        start = room.ask(&Method::GET, &format!("{path}/{}", address(&start.slot)), &[])?;
+        start = match ask() {
+            Ok(start) => start,
+            Err(failure) => {
+                // It was started, and nobody knows its end.
+                errln!("{}", failure.styled());
+                errln!(
+                    "nobody knows how {} of {} ends: it may go on",
+                    shown(&start.slot),
+                    shown(&start.gameday)
+                );
+                break Exit::Unknown;
+            }
+        };
     };
     if json {
         print_json(&start)?;
@@ -84,7 +101,7 @@ fn words(room: &RoomClient, start: &Start) -> String {
         return words;
     }
     let Some(last) = start.runs.last() else { return words };
-    if let Ok(run) = room.ask::<Run>(&Method::GET, &format!("/api/v1/runs/{}", address(last)), &[]) {
+    if let Some(run) = room.once::<Run>(&format!("/api/v1/runs/{}", address(last))) {
         let _ = write!(words, "; run {} of the game day, {}: ", start.runs.len(), shown(last));
         match run.course {
             Some(Course { stage, in_force }) => {
@@ -114,6 +131,7 @@ mod tests {
             told: String::new(),
             exit_code,
             runs: Vec::new(),
+            started_now: true,
         };
         for (state, code, wanted) in [
             ("starting", None, None),

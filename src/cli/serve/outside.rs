@@ -22,7 +22,7 @@ use super::{
     messages::Counted,
     named::{self, Named},
     schedule::looked,
-    starter::{Start, Starter},
+    starter::{self, NotBegun, Start, Starter},
     tellers::Tellers,
 };
 use crate::{
@@ -43,6 +43,8 @@ const KEPT: usize = 26;
 const SLOT_MOST: usize = 40;
 /// The state of a start whose program has written no record yet.
 const STARTING: &str = "starting";
+/// The state of a start whose program has ended without a record, or with one that has no end.
+const DIED: &str = "died";
 /// Number of records that are shown.
 const RECORDS: usize = 20;
 
@@ -122,24 +124,50 @@ impl Outside for Program {
         }
         let record = record::of_slot(&self.reports, gameday, slot)
             .map_err(|error| format!("the record cannot be read: {error}"))?;
-        let is_begun =
-            || record::folder(&self.reports, gameday, slot).is_ok_and(|in_it| in_it.join(OUTPUT).exists());
-        Ok(record.map(held).or_else(|| is_begun().then(|| starting(gameday, slot))))
+        if let Some(record) = record {
+            return Ok(Some(held(record)));
+        }
+        let is_live = match &self.starter {
+            Some(starter) => starter.is_live(gameday, slot),
+            None => starter::is_live(&self.reports, gameday, slot),
+        };
+        let output = record::folder(&self.reports, gameday, slot).map(|in_it| in_it.join(OUTPUT));
+        Ok(if is_live {
+            Some(unrecorded(gameday, slot, STARTING, "its program was started, and has not begun yet"))
+        } else if output.is_ok_and(|output| output.exists()) {
+            let told = "its program ended before it wrote a record, so it touched nothing";
+            Some(unrecorded(gameday, slot, DIED, told))
+        } else {
+            None
+        })
     }
 
-    fn start(&self, gameday: &str, key: &str) -> Result<HeldSlot, NotStarted> {
+    fn start(&self, gameday: &str, key: &str) -> Result<(HeldSlot, bool), NotStarted> {
         let Some(starter) = &self.starter else { return Err(NotStarted::Off) };
         record::check_key(key).map_err(NotStarted::Key)?;
         let slot = record::once(key);
-        if let Some(held) = self.held_slot(gameday, &slot).map_err(NotStarted::Failed)?
-            && held.state != STARTING
-        {
-            return Ok(held);
+        let there = || self.held_slot(gameday, &slot).map_err(NotStarted::Failed);
+        if let Some(held) = there()? {
+            // One that died without a record touched nothing, so it is started again.
+            let again = held.state == DIED && held.at.is_empty();
+            if !again {
+                return Ok((held, false));
+            }
         }
         let found = self.gameday(gameday, Timestamp::now()).map_err(NotStarted::Unknown)?;
-        let started = starter.start(&found, Start::Once(key));
-        started.map_err(|error| NotStarted::Failed(format!("its program cannot be started: {error}")))?;
-        Ok(starting(gameday, &slot))
+        match starter.start(&found, Start::Once(key)) {
+            Ok(()) => Ok((
+                unrecorded(gameday, &slot, STARTING, "its program was started, and has not begun yet"),
+                true,
+            )),
+            Err(NotBegun::Busy(other)) if other == slot => {
+                there()?.map(|held| (held, false)).ok_or(NotStarted::Busy(other))
+            }
+            Err(NotBegun::Busy(other)) => Err(NotStarted::Busy(other)),
+            Err(NotBegun::Io(error)) => {
+                Err(NotStarted::Failed(format!("its program cannot be started: {error}")))
+            }
+        }
     }
 
     fn looked_s(&self) -> Option<i64> {
@@ -183,14 +211,14 @@ impl Outside for Program {
     }
 }
 
-/// Returns a start whose program has written no record yet.
-fn starting(gameday: &str, slot: &str) -> HeldSlot {
+/// Returns a start that has no record.
+fn unrecorded(gameday: &str, slot: &str, state: &'static str, told: &str) -> HeldSlot {
     HeldSlot {
         gameday: gameday.to_owned(),
         slot: slot.to_owned(),
         at: String::new(),
-        told: "its program was started, and has not begun yet".to_owned(),
-        state: STARTING,
+        told: told.to_owned(),
+        state,
         reason: None,
         exit: None,
         runs: Vec::new(),

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZoneDatabase};
 
 use super::{
     named::{self, Named},
-    starter::{Start, Starter},
+    starter::{NotBegun, Start, Starter},
 };
 
 /// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
@@ -137,7 +137,8 @@ impl Schedule {
         match fate {
             Fate::Missed(why) => self.missed(gameday, &civil, &why),
             Fate::Start => {
-                if let Err(error) = self.starter.start(gameday, Start::Slot(&civil)) {
+                // A program that is there already writes the record.
+                if let Err(NotBegun::Io(error)) = self.starter.start(gameday, Start::Slot(&civil)) {
                     self.missed(gameday, &civil, &format!("its program cannot be started: {error}"));
                 }
             }

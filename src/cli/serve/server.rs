@@ -39,6 +39,7 @@ pub(in crate::cli) struct Server {
     settings: Settings,
     tellers: Tellers,
     programs: Programs,
+    starter: Option<Starter>,
 }
 
 impl Server {
@@ -54,14 +55,15 @@ impl Server {
         };
         let tellers = Tellers::of(&settings.reports);
         let programs = Programs::default();
+        let starter = starter(&settings, &tellers, &programs);
         let program = Program {
             gamedays: settings.gamedays.clone(),
             reports: settings.reports.clone(),
-            starter: starter(&settings, &tellers, &programs),
+            starter: starter.clone(),
             tellers: tellers.clone(),
             messages: Counted::of(&settings.reports),
         };
-        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers, programs })
+        Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers, programs, starter })
     }
 
     /// Returns the address that it listens on.
@@ -94,7 +96,7 @@ impl Server {
     /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and the ways to the channels
     /// that they name. The state is locked, so only one of two servers that share a state starts slots.
     pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
-        if let Some(starter) = starter(&self.settings, &self.tellers, &self.programs) {
+        if let Some(starter) = self.starter.clone() {
             let schedule = Schedule { gamedays: self.settings.gamedays.clone(), starter };
             schedule.start().wrap("game days cannot be started at their time")?;
         }
@@ -114,5 +116,6 @@ fn starter(settings: &Settings, tellers: &Tellers, programs: &Programs) -> Optio
         tellers: tellers.clone(),
         options: settings.starts.clone()?,
         programs: programs.clone(),
+        live: Arc::default(),
     })
 }

@@ -2,15 +2,18 @@
 //! server ends.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsString,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
+use firedrill_files::regular;
 use firedrill_gameday::{
     Gameday,
     record::{self, Event, NotClaimed, OUTPUT, Reason, Writer},
@@ -61,39 +64,90 @@ pub(super) struct Starter {
     pub(super) options: Vec<OsString>,
     /// The programs that hold game days.
     pub(super) programs: Programs,
+    /// The starts with a key whose programs live, by their game days: a game day has one at a time.
+    pub(super) live: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+/// A start was not made.
+#[derive(Debug)]
+pub(super) enum NotBegun {
+    /// A program holds this start of the game day, or is about to.
+    Busy(String),
+    /// The program cannot be started.
+    Io(io::Error),
+}
+
+impl From<io::Error> for NotBegun {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Starter {
     /// Starts a program that holds a game day. It writes the record; if it ends without one, this server does.
     ///
     /// # Errors
-    /// It cannot be started.
-    pub(super) fn start(&self, gameday: &Gameday, start: Start<'_>) -> io::Result<()> {
+    /// A program is there already, or it cannot be started.
+    pub(super) fn start(&self, gameday: &Gameday, start: Start<'_>) -> Result<(), NotBegun> {
         let name = start.recorded_as();
-        let child = self.spawn(gameday, start)?;
+        let mut live = self.live();
+        if let (Start::Once(_), Some(other)) = (start, live.get(&gameday.name)) {
+            return Err(NotBegun::Busy(other.clone()));
+        }
+        let (child, lock) = self.spawn(gameday, start)?;
+        if let Start::Once(_) = start {
+            live.insert(gameday.name.clone(), name.clone());
+        }
+        drop(live);
         errln!("{} of {name} starts (process {})", gameday.name, child.id());
-        let (waits, gameday) = (self.clone(), gameday.clone());
+        let (waits, of) = (self.clone(), gameday.clone());
         let waiter = thread::Builder::new().name("gameday".to_owned());
         // Without a waiter the game day is held all the same, and its record has the end.
-        let _unwatched = waiter.spawn(move || waits.wait(child, &gameday, &name));
+        let unwatched = waiter.spawn(move || waits.wait(child, &of, &name, lock));
+        if unwatched.is_err() {
+            self.live().remove(&gameday.name);
+        }
         Ok(())
     }
 
-    fn spawn(&self, gameday: &Gameday, start: Start<'_>) -> io::Result<Child> {
-        let folder = record::folder(&self.reports, &gameday.name, &start.recorded_as())?;
+    /// Whether a program has been started for a slot and has not ended, by the lock that goes with its output.
+    pub(super) fn is_live(&self, gameday: &str, slot: &str) -> bool {
+        // Locked, so that this look is not taken for a program by somebody who starts one.
+        let _nobody_starts = self.live();
+        is_live(&self.reports, gameday, slot)
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the program. Returns its output too, which is locked as long as one of both is open.
+    fn spawn(&self, gameday: &Gameday, start: Start<'_>) -> Result<(Child, File), NotBegun> {
+        let name = start.recorded_as();
+        let folder = record::folder(&self.reports, &gameday.name, &name)?;
         fs::create_dir_all(&folder)?;
         let output = OpenOptions::new().create(true).append(true).open(folder.join(OUTPUT))?;
+        match output.try_lock() {
+            Ok(()) => {}
+            // Another server may have started it.
+            Err(TryLockError::WouldBlock) => return Err(NotBegun::Busy(name)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let lock = output.try_clone()?;
         let mut command = Command::new(own());
         command.args(["gameday", "start"]).arg(&gameday.file).args(start.options());
         command.arg("--reports").arg(&self.reports).args(&self.options);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // Signals of this server's terminal are not for it: it ends by itself, or by a halt.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        self.programs.start(&mut command)
+        let begun = self.programs.start(&mut command);
+        // Nothing tells of a start that was not made.
+        let begun = begun.inspect_err(|_| drop(fs::remove_file(folder.join(OUTPUT))))?;
+        Ok((begun, lock))
     }
 
     /// Waits for the program that holds a start. One for which it wrote no record gets one.
-    fn wait(&self, mut child: Child, gameday: &Gameday, slot: &str) {
+    fn wait(&self, mut child: Child, gameday: &Gameday, slot: &str, lock: File) {
         let name = &gameday.name;
         let ended = child.wait();
         let code = ended.as_ref().ok().and_then(ExitStatus::code);
@@ -110,6 +164,12 @@ impl Starter {
             Err(error) => {
                 errln!("{name} of {slot} has ended with {code}; its record cannot be read: {error}");
             }
+        }
+        // Now there is a record: whoever looks between the two finds no dead start.
+        drop(lock);
+        let mut live = self.live();
+        if live.get(name).is_some_and(|of| of == slot) {
+            live.remove(name);
         }
     }
 
@@ -131,6 +191,13 @@ impl Starter {
         }
         written.is_ok()
     }
+}
+
+/// Whether a program has the lock of the output of a slot.
+pub(super) fn is_live(reports: &Path, gameday: &str, slot: &str) -> bool {
+    let output = record::folder(reports, gameday, slot).map(|folder| folder.join(OUTPUT));
+    let output = output.and_then(|path| regular::open(&path));
+    output.is_ok_and(|output| matches!(output.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Returns the file of this program, by its own name, which lists of processes show.

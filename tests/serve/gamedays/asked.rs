@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// What keeps a game day from its start: nobody has agreed.
+/// A condition that keeps a game day from its start: nobody has agreed.
 const NO_GO: &str =
     "roles = { commander = \"bob\" }\ngo_no_go = { people = 1, of = [\"commander\"], expires = \"1h\" }";
 
@@ -53,27 +53,32 @@ fn a_start_with_a_key_is_made_once_and_followed_by_its_name() {
     }
     assert!(!folder.join("reports/.gamedays/friday").exists());
     let (status, told) = start("friday", &may, "build-1");
-    assert_eq!((status, &told["slot"]), (200, &"by-hand-build-1".into()), "{told}");
-    let record = record(folder, "friday", "by-hand-build-1");
+    assert_eq!((status, &told["slot"]), (200, &"once-build-1".into()), "{told}");
+    let record = record(folder, "friday", "once-build-1");
     assert!(record.contains("no go"), "{record}");
-    let (status, told) = ask(&room, "GET", "friday/by-hand-build-1", &may, "");
+    let (status, told) = ask(&room, "GET", "friday/once-build-1", &may, "");
     assert_eq!(
         (status, &told["state"], &told["reason"]),
         (200, &"not-held".into(), &"no-go".into()),
         "{told}"
     );
     // The same key is the same start: nothing is started again, and the answer tells its end.
-    let output = folder.join("reports/.gamedays/friday/by-hand-build-1/output.txt");
+    let output = folder.join("reports/.gamedays/friday/once-build-1/output.txt");
     let said = fs::read_to_string(&output).unwrap();
+    assert_eq!(told["started_now"], false);
     assert_eq!(start("friday", &may, "build-1"), (200, told));
     assert_eq!(fs::read_to_string(&output).unwrap(), said);
-    assert_eq!(self::record(folder, "friday", "by-hand-build-1"), record);
+    assert_eq!(self::record(folder, "friday", "once-build-1"), record);
     assert_eq!(start("friday", &may, "build-2").0, 200);
-    self::record(folder, "friday", "by-hand-build-2");
+    self::record(folder, "friday", "once-build-2");
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
-    for part in
-        ["asked for, with the key build-1", "does not name the game day monday", "may start friday, gone"]
-    {
+    for part in [
+        "started, with the key build-1",
+        "not started again: the key build-1",
+        "no header Idempotency-Key",
+        "does not name the game day monday",
+        "may start friday, gone",
+    ] {
         assert!(audit.contains(part), "{part}: {audit}");
     }
 }
@@ -99,7 +104,7 @@ fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
     assert!(!folder.join("reports/.gamedays/friday").exists());
     let started = room.post(start, &otto, &form);
     assert_eq!((started.status, started.header("location")), (303, Some("/calendar?done=start")));
-    let slot = format!("by-hand-{key}");
+    let slot = format!("once-{key}");
     assert!(record(folder, "friday", &slot).contains("no go"));
     let output = folder.join("reports/.gamedays/friday").join(&slot).join("output.txt");
     let said = fs::read_to_string(&output).unwrap();
@@ -107,7 +112,7 @@ fn a_person_starts_a_game_day_from_the_calendar_once_for_each_form() {
     assert_eq!(fs::read_to_string(&output).unwrap(), said);
     assert!(room.get("/calendar", &victor).text().contains(&slot));
     let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
-    assert!(audit.contains(&format!("asked for, with the key {key}")), "{audit}");
+    assert!(audit.contains(&format!("started, with the key {key}")), "{audit}");
 }
 
 #[test]
@@ -134,7 +139,7 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
     let (code, said, told) = start(&["--once", "build-1", "--token-file", "token", "--json"], None);
     assert!(code == Some(4) && said.contains("not-held: ") && said.contains("no go"), "{code:?}: {said}");
     let told: Value = serde_json::from_slice(&told).unwrap();
-    assert_eq!((&told["slot"], &told["reason"]), (&"by-hand-build-1".into(), &"no-go".into()), "{told}");
+    assert_eq!((&told["slot"], &told["reason"]), (&"once-build-1".into(), &"no-go".into()), "{told}");
     // A second command with the key tells the same end, and starts nothing.
     let (code, said, _) = start(&["--once", "build-1"], Some(&may));
     assert!(code == Some(4) && said.contains("no go"), "{code:?}: {said}");
@@ -143,11 +148,68 @@ fn a_command_elsewhere_follows_a_start_and_ends_with_its_exit_code() {
         (&["--once", "build-2"], Some("fdr_no"), 2, "no whole token"),
         (&[], Some(may.as_str()), 2, "needs --once"),
         (&["--once", "build-2", "--incident-unknown"], Some(&may), 2, "does not go with --server"),
+        (&["--once", "build-2", "--as", "bob"], Some(&may), 2, "--as does not go with --server"),
+        (&["--once", "build-2", "--reports", "other"], Some(&may), 2, "--reports does not go with --server"),
     ] {
         let (got, said, _) = start(words, token);
         assert!(got == Some(code) && said.contains(why), "{got:?}: {said}");
     }
-    assert!(!folder.join("reports/.gamedays/friday/by-hand-build-2").exists());
+    assert!(!folder.join("reports/.gamedays/friday/once-build-2").exists());
+    let secret = firedrill(
+        folder,
+        &[
+            "gameday",
+            "start",
+            "friday",
+            "--server",
+            "https://bob:s3cr3t@drills.example",
+            "--now",
+            "--once",
+            "a",
+        ],
+    );
+    let said = String::from_utf8_lossy(&secret.stderr).into_owned();
+    assert!(
+        secret.status.code() == Some(2) && said.contains("no USER:PASSWORD@") && !said.contains("s3cr3t"),
+        "{said}"
+    );
+}
+
+#[test]
+fn many_requests_with_one_key_start_one_program() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    let room = starts(folder);
+    let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
+    let told: Vec<(u16, Value)> = std::thread::scope(|scope| {
+        let ask = || scope.spawn(|| ask(&room, "POST", "friday/starts", &may, "build-1"));
+        let all: Vec<_> = (0..8).map(|_| ask()).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
+    assert_eq!(told.iter().filter(|(_, told)| told["started_now"] == true).count(), 1, "{told:?}");
+    record(folder, "friday", "once-build-1");
+    assert!(soon(|| errors(folder).contains("not held: no go")));
+    assert_eq!(errors(folder).matches(" starts (process ").count(), 1, "{}", errors(folder));
+}
+
+#[test]
+fn a_start_whose_program_was_killed_is_made_again_by_the_same_request() {
+    let folder = folder();
+    let folder = folder.path();
+    gameday(folder, "friday", &format!("{}\n{NO_GO}", once("2030-01-04T14:00")));
+    // As a server leaves it that was killed together with the program, before the record was there.
+    let slot = folder.join("reports/.gamedays/friday/once-build-1");
+    fs::create_dir_all(&slot).unwrap();
+    fs::write(slot.join("output.txt"), "").unwrap();
+    let room = starts(folder);
+    let may = token(folder, "release", &["--role", "operator", "--start", "friday"]);
+    let (status, told) = ask(&room, "GET", "friday/once-build-1", &may, "");
+    assert_eq!((status, &told["state"]), (200, &"died".into()), "{told}");
+    let (status, told) = ask(&room, "POST", "friday/starts", &may, "build-1");
+    assert_eq!((status, &told["started_now"]), (200, &true.into()), "{told}");
+    assert!(record(folder, "friday", "once-build-1").contains("no go"));
 }
 
 #[test]

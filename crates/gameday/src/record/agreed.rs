@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AGREED, BY_HAND, MOST_BYTES, NOW, folder,
+    AGREED, MOST_BYTES, NOW, folder, is_outside_of_schedule,
     line::VERSION,
     read::{State, all, of_slot},
     write::written,
@@ -183,7 +183,7 @@ pub fn agreements(reports: &Path, gameday: &str, slot: &str) -> io::Result<Vec<A
 fn last_by_hand(reports: &Path, gameday: &str) -> io::Result<Option<String>> {
     let records = all(reports, usize::MAX)?;
     let by_hand =
-        records.iter().filter(|record| record.gameday == gameday && record.slot.starts_with(BY_HAND));
+        records.iter().filter(|record| record.gameday == gameday && is_outside_of_schedule(&record.slot));
     Ok(by_hand.filter_map(|record| record.begun()).max().map(str::to_owned))
 }
 

@@ -14,8 +14,8 @@ use super::{ENDED, Entry, Spool, is_entry, read};
 pub struct Watched<T> {
     spool: Spool,
     keep: fn(Entry) -> T,
-    /// By the file: the time of its last change, and what was kept of it; `None` if it cannot be read.
-    known: HashMap<PathBuf, (SystemTime, Option<T>)>,
+    /// By the file: the time of its last change, and what was kept of it.
+    known: HashMap<PathBuf, (SystemTime, T)>,
 }
 
 /// The messages that a look finds.
@@ -43,6 +43,7 @@ impl<T> Watched<T> {
     pub fn look(&mut self) -> io::Result<Look<'_, T>> {
         // First those that wait: one that ends meanwhile is among the ended ones too, and not lost between the two.
         let (mut pending, unreadable) = self.spool.waiting()?;
+        let mut unreadable = unreadable.len();
         let mut before = std::mem::take(&mut self.known);
         let files = match fs::read_dir(self.spool.folder.join(ENDED)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -57,13 +58,15 @@ impl<T> Watched<T> {
                 continue;
             }
             let old = before.remove(&path).filter(|(at, _)| *at == changed);
-            let kept = old.map_or_else(|| read(&path).ok().map(self.keep), |(_, kept)| kept);
-            self.known.insert(path, (changed, kept));
+            // One that cannot be read may be readable the next time.
+            match old.map(|(_, kept)| kept).or_else(|| read(&path).ok().map(self.keep)) {
+                Some(kept) => drop(self.known.insert(path, (changed, kept))),
+                None => unreadable += 1,
+            }
         }
         pending.retain(|entry| !self.known.contains_key(&self.spool.ended_file(entry)));
-        let bad = self.known.values().filter(|(_, kept)| kept.is_none()).count();
-        let ended = self.known.values().filter_map(|(_, kept)| kept.as_ref()).collect();
-        Ok(Look { pending, ended, unreadable: unreadable.len() + bad })
+        let ended = self.known.values().map(|(_, kept)| kept).collect();
+        Ok(Look { pending, ended, unreadable })
     }
 }
 
@@ -99,9 +102,13 @@ mod tests {
         fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         let look = watched.look().unwrap();
         assert_eq!((look.ended.len(), look.unreadable), (0, 1), "it was written anew");
+        let ended = Entry { ended: Some(Ended::Delivered { at: "t".to_owned(), receipt: None }), ..entry };
+        fs::write(&path, serde_json::to_vec(&ended).unwrap()).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let look = watched.look().unwrap();
+        assert_eq!((look.ended.len(), look.unreadable), (1, 0), "it can be read again, at the same time");
         fs::remove_file(&path).unwrap();
-        assert_eq!(watched.look().unwrap().unreadable, 0);
-        assert!(watched.known.is_empty());
+        assert!(watched.look().unwrap().ended.is_empty() && watched.known.is_empty());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The share of packets that an impairment changes in the long run: what chance has to change at least, before anybody may say that a fault
-//! met traffic.
+//! The share of packets that an impairment changes in the long run, for those that chance gives to some packets only. It tells after how
+//! many packets one of them has surely been changed.
 
 use super::{
     Chance, Impair, Loss,
@@ -10,6 +10,15 @@ use super::{
 const DRAWS: u32 = 20_000;
 /// The seed of these draws; any would do.
 const SEED: u64 = 1;
+
+/// The way in which chance picks packets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Picked {
+    /// The share of packets in the long run, 0 to 1. With a correlation, the share that was asked for.
+    pub share: f64,
+    /// Whether each packet is picked independently of the others. Otherwise long rows of packets may go unpicked.
+    pub is_independent: bool,
+}
 
 impl Chance {
     /// Returns the share that happens in the long run, 0 to 1. Without correlation it is the share that was asked for. With correlation,
@@ -27,23 +36,24 @@ impl Chance {
 }
 
 impl Impair {
-    /// Returns the share of packets that chance changes in the long run, 0 to 1; `None` if each packet is changed.
+    /// Returns how chance picks the packets that are changed; `None` if each packet is changed.
     #[must_use]
-    pub fn by_chance(&self) -> Option<f64> {
-        match self.loss {
-            Loss::None => {}
-            Loss::Random(chance) => return Some(chance.in_the_long_run()),
+    pub fn by_chance(&self) -> Option<Picked> {
+        let draw = |chance: Chance, gap: u32| Picked {
+            share: chance.share / f64::from(gap.max(1)),
+            is_independent: chance.correlation <= 0.0,
+        };
+        let found = match self.loss {
+            Loss::Random(chance) => draw(chance, 1),
             Loss::GilbertElliott { to_bad, to_good, in_bad, in_good } => {
                 let passes = to_bad + to_good;
                 let bad = if passes > 0.0 { to_bad / passes } else { 0.0 };
-                return Some(bad * in_bad + (1.0 - bad) * in_good);
+                Picked { share: bad * in_bad + (1.0 - bad) * in_good, is_independent: false }
             }
-        }
-        if self.reorder.chance.share > 0.0 {
-            return Some(self.reorder.chance.in_the_long_run() / f64::from(self.reorder.gap.max(1)));
-        }
-        let chances = [self.duplicate, self.corrupt];
-        chances.iter().find(|chance| chance.share > 0.0).map(Chance::in_the_long_run)
+            Loss::None if self.reorder.chance.share > 0.0 => draw(self.reorder.chance, self.reorder.gap),
+            Loss::None => draw(*[self.duplicate, self.corrupt].iter().find(|chance| chance.share > 0.0)?, 1),
+        };
+        (found.share < 1.0).then_some(found)
     }
 }
 
@@ -70,15 +80,20 @@ mod tests {
     fn what_hits_each_packet_is_no_matter_of_chance() {
         let late = Impair { delay: std::time::Duration::from_millis(1), ..Impair::default() };
         assert_eq!(late.by_chance(), None);
+        let all = Impair { corrupt: chance(1.0, 0.0), ..Impair::default() };
+        assert_eq!(all.by_chance(), None, "100 %");
         let lost = |loss| Impair { loss, ..late }.by_chance().unwrap();
-        assert!((lost(Loss::Random(chance(0.2, 0.0))) - 0.2).abs() < 1e-9);
+        assert!((lost(Loss::Random(chance(0.2, 0.0))).share - 0.2).abs() < 1e-9);
         let bursts = |to_bad, to_good| Loss::GilbertElliott { to_bad, to_good, in_bad: 0.8, in_good: 0.1 };
         // A quarter of the packets meet the bad state.
-        assert!((lost(bursts(0.1, 0.3)) - (0.25 * 0.8 + 0.75 * 0.1)).abs() < 1e-9);
-        assert!((lost(bursts(0.0, 0.0)) - 0.1).abs() < 1e-9, "it stays good");
-        let twice = Impair { duplicate: chance(0.3, 0.0), ..Impair::default() };
-        assert!((twice.by_chance().unwrap() - 0.3).abs() < 1e-9);
+        assert!((lost(bursts(0.1, 0.3)).share - (0.25 * 0.8 + 0.75 * 0.1)).abs() < 1e-9);
+        assert!((lost(bursts(0.0, 0.0)).share - 0.1).abs() < 1e-9, "it stays good");
+        assert!(!lost(bursts(0.1, 0.3)).is_independent);
+        let twice = |correlation| {
+            Impair { duplicate: chance(0.3, correlation), ..Impair::default() }.by_chance().unwrap()
+        };
+        assert!(twice(0.0).is_independent && !twice(0.1).is_independent);
         let reorder = super::super::Reorder { chance: chance(0.3, 0.0), gap: 3 };
-        assert!((Impair { reorder, ..late }.by_chance().unwrap() - 0.1).abs() < 1e-9);
+        assert!((Impair { reorder, ..late }.by_chance().unwrap().share - 0.1).abs() < 1e-9);
     }
 }

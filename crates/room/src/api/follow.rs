@@ -1,5 +1,5 @@
-//! `/api/v1/runs/{id}/events`: a run while it goes on, as server-sent events. Each event is the whole run, as `GET /api/v1/runs/{id}` tells it.
-//! The last one tells its end.
+//! `/api/v1/runs/{id}/events`: a run while it goes on, as server-sent events. Each event `run` is the whole run, as `GET /api/v1/runs/{id}`
+//! tells it; the last one tells its end. A stream that ends before says so in an event `gone`.
 
 use std::{
     convert::Infallible,
@@ -49,6 +49,8 @@ struct Follower {
     /// The last event, as it was sent.
     last: String,
     over: bool,
+    /// The stream has no further event.
+    ended: bool,
     /// The time of the last look at whether the token works.
     looked: Instant,
     _place: Place,
@@ -58,24 +60,33 @@ impl Follower {
     /// Returns the next event; `None` after the last.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.over || self.looked.elapsed() >= COMMENT && !self.works().await {
+            if self.over || self.ended {
                 return None;
+            }
+            if self.looked.elapsed() >= COMMENT && !self.works().await {
+                return Some(self.gone("the token works no more"));
             }
             // The first event tells the run as it is: somebody else may follow it already, and then no frame comes soon.
             if !self.last.is_empty() {
                 match timeout(COMMENT, self.frames.changed()).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_gone)) => self.over = true,
+                    Ok(Err(_gone)) => return Some(self.gone("the server follows this run no more")),
                     Err(_quiet) => return Some(Event::default().comment("no news")),
                 }
             }
             self.over |= self.frames.borrow_and_update().over;
-            let text = self.read().await?;
+            let Some(text) = self.read().await else { return Some(self.gone("the run cannot be read")) };
             if text != self.last {
                 self.last.clone_from(&text);
                 return Some(Event::default().event("run").data(text));
             }
         }
+    }
+
+    /// Returns the event of a stream that ends before the run does.
+    fn gone(&mut self, why: &str) -> Event {
+        self.ended = true;
+        Event::default().event("gone").data(why)
     }
 
     /// Whether the token works.
@@ -117,6 +128,7 @@ pub(crate) async fn events(
         frames: app.feeds.follow(&folder),
         last: String::new(),
         over: false,
+        ended: false,
         looked: Instant::now(),
         _place: place,
     };

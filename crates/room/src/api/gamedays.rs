@@ -82,6 +82,8 @@ pub(crate) struct StartAnswer {
     exit_code: Option<u8>,
     /// The ids of its runs.
     runs: Vec<String>,
+    /// Whether this request started it.
+    started_now: bool,
 }
 
 impl From<&Slot> for SlotAnswer {
@@ -108,6 +110,7 @@ impl From<HeldSlot> for StartAnswer {
             told: of.told,
             exit_code: of.exit,
             runs: of.runs,
+            started_now: false,
         }
     }
 }
@@ -160,18 +163,33 @@ pub(crate) async fn begin(
 ) -> Result<Json<StartAnswer>, Answer> {
     let actor = Actor::from(&token);
     may(&app, &actor, Role::Operator, ("start", &gameday), HELP).await?;
-    let key = headers.get(KEY).and_then(|key| key.to_str().ok()).map(str::to_owned);
+    let key = the_key(&headers);
     // Not `slow`: a start is no page, and has to find a thread.
     blocking(&app, move |app| {
         may_start(app, &token, &gameday)?;
-        let key = key.ok_or_else(|| {
-            let text = "The request has no header Idempotency-Key; nothing was started.";
-            let help = "Send one that is new for each start that is meant, such as the number of a build.";
-            Answer::new(StatusCode::BAD_REQUEST, text, help)
+        let key = key.inspect_err(|answer| {
+            let _told =
+                app.record(&App::deed(&actor, "start", &gameday, &format!("refused: {}", answer.text)));
         })?;
-        Ok(Json(StartAnswer::from(start_as(app, &actor, &gameday, &key)?)))
+        let (start, started_now) = start_as(app, &actor, &gameday, &key)?;
+        Ok(Json(StartAnswer { started_now, ..StartAnswer::from(start) }))
     })
     .await
+}
+
+/// Returns the key of a start.
+fn the_key(headers: &HeaderMap) -> Result<String, Answer> {
+    let mut all = headers.get_all(KEY).iter();
+    let text = match (all.next(), all.next()) {
+        (Some(key), None) => match key.to_str() {
+            Ok(key) => return Ok(key.to_owned()),
+            Err(_) => "The header Idempotency-Key has signs that no key has; nothing was started.",
+        },
+        (None, _) => "The request has no header Idempotency-Key; nothing was started.",
+        (Some(_), Some(_)) => "The request has more than one header Idempotency-Key; nothing was started.",
+    };
+    let help = "Send one that is new for each start that is meant, such as the number of a build.";
+    Err(Answer::new(StatusCode::BAD_REQUEST, text, help))
 }
 
 /// Whether a token names a game day that it may start. A refusal is written into the audit log.

@@ -123,7 +123,7 @@ pub(crate) const TABLE: &[Operation] = &[
         (
             "/api/v1/runs/{id}/events",
             "followRun",
-            "A run as server-sent events: an event `run` with the whole run at once and after each change; the last one tells its end",
+            "A run as server-sent events: an event `run` with the whole run at once and after each change, the last one with its end; a stream that ends before has an event `gone` with the reason",
         ),
         Content::Events(of::<RunAnswer>),
         || get(follow::events),
@@ -176,7 +176,7 @@ pub(crate) const TABLE: &[Operation] = &[
         (
             "/api/v1/findings",
             "listFindings",
-            "What drills have found and no later drill has shown to be right",
+            "Findings: objectives that drills have violated, until a later drill shows that they hold",
         ),
         Content::Json(of::<FindingsAnswer>),
         || get(findings::list),

@@ -56,15 +56,23 @@ pub(crate) async fn begin(
     Ok(see("/calendar?done=start"))
 }
 
-/// Starts a game day for somebody who may start it. It is on record before it begins.
-pub(crate) fn start_as(app: &App, actor: &Actor, gameday: &str, key: &str) -> Result<HeldSlot, Answer> {
-    let asked = format!("asked for, with the key {}", clean(key, 80));
-    app.record(&App::deed(actor, "start", gameday, &asked))?;
+/// Starts a game day for somebody who may start it. It is on record before it begins. Returns the start, and whether this made it.
+pub(crate) fn start_as(
+    app: &App,
+    actor: &Actor,
+    gameday: &str,
+    key: &str,
+) -> Result<(HeldSlot, bool), Answer> {
+    let record = |outcome: &str| app.record(&App::deed(actor, "start", gameday, outcome));
+    let key_words = clean(key, 80);
+    record(&format!("asked for, with the key {key_words}"))?;
     let started = app.outside.start(gameday, key).map_err(not_started);
     app.newest.forget();
-    if let Err(answer) = &started {
-        app.record(&App::deed(actor, "start", gameday, &format!("refused: {}", answer.text)))?;
-    }
+    record(&match &started {
+        Ok((_, true)) => format!("started, with the key {key_words}"),
+        Ok((_, false)) => format!("not started again: the key {key_words} has a start"),
+        Err(answer) => format!("refused: {}", answer.text),
+    })?;
     started
 }
 
@@ -79,6 +87,11 @@ fn not_started(why: NotStarted) -> Answer {
             StatusCode::BAD_REQUEST,
             format!("The key of the start is wrong: {why}."),
             "Take another key.",
+        ),
+        NotStarted::Busy(other) => Answer::new(
+            StatusCode::CONFLICT,
+            format!("The game day is started already, as {}; nothing was started.", clean(&other, 80)),
+            "Wait for its end: GET /api/v1/gamedays/GAMEDAY/START tells it.",
         ),
         NotStarted::Unknown(why) => Answer::new(
             StatusCode::NOT_FOUND,

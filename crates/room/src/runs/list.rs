@@ -81,10 +81,26 @@ impl Index {
     }
 
     fn refresh(&mut self, changed: Option<SystemTime>) -> Result<(), HistoryError> {
+        let before = count(self.history.reports());
         self.history.refresh()?;
-        self.changed = changed;
-        self.look()
+        self.look()?;
+        // The index is in the directory of runs, so a refresh that writes it changes the directory's time. If no folder came or went, that
+        // was the reason.
+        let same = before.is_some() && count(self.history.reports()) == before;
+        self.changed = if same { changed_at(self.history.reports()) } else { changed };
+        Ok(())
     }
+}
+
+/// Returns the number of files and folders in a directory that are not hidden.
+fn count(reports: &Path) -> Option<usize> {
+    let all = fs::read_dir(reports).ok()?.flatten();
+    Some(all.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).count())
+}
+
+/// Returns the time at which a file or a folder came to a directory last, or went.
+fn changed_at(reports: &Path) -> Option<SystemTime> {
+    fs::metadata(reports).ok()?.modified().ok()
 }
 
 /// Some runs of many.
@@ -206,6 +222,25 @@ mod tests {
         log.write_all(last.as_bytes()).unwrap();
         log.unlock().unwrap();
         assert!(ended());
+    }
+
+    #[test]
+    fn an_index_that_was_written_is_fresh_while_a_run_goes_on() {
+        let reports = tempfile::tempdir().unwrap();
+        let (mut log, last) = half_a_run(reports.path());
+        log.lock().unwrap();
+        let runs = Runs { fresh: Duration::MAX, ..Runs::of(reports.path(), |_| {}) };
+        let read = |runs: &Runs| {
+            runs.page(&Filter::default()).unwrap();
+            runs.index.lock().unwrap().as_ref().unwrap().at
+        };
+        read(&runs);
+        // A folder comes, and the log has grown: both are in the index at once.
+        fs::create_dir(reports.path().join("another")).unwrap();
+        log.write_all(last.as_bytes()).unwrap();
+        let refreshed = read(&runs);
+        assert_eq!(read(&runs), refreshed, "nothing came since");
+        log.unlock().unwrap();
     }
 
     #[test]
