@@ -232,7 +232,7 @@ fn comes_back(mixture: Mixture) {
     match mixture {
         // The processes that heal are all well: the agent is complete again, and the drill continues.
         (Runs, Runs, Stopped) => {
-            wait("the helper to be stopped", || agent.stopped_children() == 1);
+            // It was stopped when the signal was waited for, and the guardian may have continued it since.
             wait("the helper to be continued", || agent.stopped_children() == 0);
             assert!(agent.is_stopped() && agent.is_blocked(), "{}", agent.log());
             agent.processes.signal(Who::Guardian, Signal::TERM);
