@@ -222,9 +222,8 @@ fn comes_back(mixture: Mixture) {
     let somebody_left = lots.iter().any(|(_, lot)| *lot == Runs);
     let mut agent = Agent::in_force(if somebody_left { LONG } else { SHORT });
     // Stopped first, so that none of them sees another die.
-    for (who, _) in lots.iter().filter(|(_, lot)| *lot != Runs) {
-        agent.processes.signal(*who, Signal::STOP);
-    }
+    let hit: Vec<Who> = lots.iter().filter(|(_, lot)| *lot != Runs).map(|(who, _)| *who).collect();
+    agent.processes.stop(&hit);
     for (who, _) in lots.iter().filter(|(_, lot)| *lot == Killed) {
         agent.processes.signal(*who, Signal::KILL);
     }
