@@ -127,8 +127,8 @@ awk '/^\[\[attack\]\]/ { attacks++ } attacks < 2' "$scenario" >"$folder/scenario
 have_ended() { (($(page /calendar | grep -c '<span>\(held\|violated\|unknown\|refused\)</span>') >= $1)); }
 for attempt in 1 2 3; do
     begin --break health-check
-    # Nothing is there before its time.
-    expect / 'No run is going on'
+    # Nothing is there before its time, which may have come meanwhile.
+    shows / 'No run is going on' || [[ ! $(date -u +%Y-%m-%dT%H:%M) < $slot ]] || fail "a run is going on before $slot"
     until_run
     # Who watches gets its states, and sees what is in force.
     grep -qm 1 '^event: state' < <(exec curl -sN --max-time 60 -b jar "$origin$run/live") || fail "the run cannot be watched"

@@ -67,7 +67,7 @@ for attempt in 1 2 3; do
     slot=$(written "$name")
     record=reports/.gamedays/$name/$slot/record.jsonl
     serve
-    until_true 450 grep -q '"event":"run-begun"' "$record"
+    until_true 900 grep -q '"event":"run-begun"' "$record"
     # The control room dies. The drill does not notice.
     kill -KILL "$room"
     wait "$room" 2>/dev/null || true

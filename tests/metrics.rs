@@ -101,12 +101,12 @@ impl Gateway {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut gateway = Self { child: command.spawn().ok()?, port };
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while !gateway.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             let ended = gateway.child.try_wait().unwrap();
             assert!(
                 ended.is_none() && Instant::now() < end,
-                "the Pushgateway is not ready in 20 s: {ended:?}"
+                "the Pushgateway is not ready in 60 s: {ended:?}"
             );
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -227,8 +227,11 @@ fn a_system_that_is_ill_before_the_first_attack(ground: &Ground) {
 }
 
 fn a_system_that_is_ill_before_a_later_attack(ground: &Ground) {
-    let mut run = ground.start(&Drill { more: then!("next", ""), ..Drill::new() });
+    let more = "[[attack]]\nname = \"next\"\non = \"app2\"\nfault.process-pause = { match = { service = \"checkout\" } }\n\
+                baseline = \"12s\"\nhold = \"2s\"\nrecovery = \"2s\"\n";
+    let mut run = ground.start(&Drill { more, ..Drill::new() });
     run.until(|event| matches!(event, Event::AttackEnded { .. }));
+    // Early in the baseline, so that it cannot hold.
     ground.lab().cut("edge1").unwrap();
     let report = run.report();
     report.expect("unknown", 3, "did not hold: objective users: from coordinator").clean();

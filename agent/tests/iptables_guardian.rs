@@ -228,7 +228,7 @@ fn staged(whom: &[Who], verb: Option<&[&str]>) {
     wait_until("the fault is staged", || run.join("crash-point.reached").exists());
     agent.processes = Processes::of(agent.guardian.id());
     assert!(saved().contains("fd_"), "nothing is staged, so nothing could be proven");
-    whom.iter().for_each(|who| agent.processes.signal(*who, Signal::STOP));
+    agent.processes.stop(whom);
     whom.iter().for_each(|who| agent.processes.signal(*who, Signal::KILL));
     fs::remove_file(run.join("crash-point")).unwrap();
     let Some(verb) = verb else {
@@ -280,7 +280,7 @@ fn by_lease(world: &World, signal: Signal) {
     let agent = Agent::in_force(world);
     let all = |signal| Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, signal));
     // Stopped first, so that none of them sees another die.
-    all(Signal::STOP);
+    agent.processes.stop(&Processes::ALL);
     all(signal);
     let took = world.until_normal();
     eprintln!("{signal:?} of all three: packets pass after {took:.1?}, by a lease of {LEASE}");

@@ -222,9 +222,8 @@ fn comes_back(mixture: Mixture) {
     let somebody_left = lots.iter().any(|(_, lot)| *lot == Runs);
     let mut agent = Agent::in_force(if somebody_left { LONG } else { SHORT });
     // Stopped first, so that none of them sees another die.
-    for (who, _) in lots.iter().filter(|(_, lot)| *lot != Runs) {
-        agent.processes.signal(*who, Signal::STOP);
-    }
+    let hit: Vec<Who> = lots.iter().filter(|(_, lot)| *lot != Runs).map(|(who, _)| *who).collect();
+    agent.processes.stop(&hit);
     for (who, _) in lots.iter().filter(|(_, lot)| *lot == Killed) {
         agent.processes.signal(*who, Signal::KILL);
     }
@@ -232,7 +231,7 @@ fn comes_back(mixture: Mixture) {
     match mixture {
         // The processes that heal are all well: the agent is complete again, and the drill continues.
         (Runs, Runs, Stopped) => {
-            wait("the helper to be stopped", || agent.stopped_children() == 1);
+            // It was stopped when the signal was waited for, and the guardian may have continued it since.
             wait("the helper to be continued", || agent.stopped_children() == 0);
             assert!(agent.is_stopped() && agent.is_blocked(), "{}", agent.log());
             agent.processes.signal(Who::Guardian, Signal::TERM);

@@ -151,9 +151,8 @@ impl Service {
     /// Kills all three processes, so that none is left to undo anything.
     fn kill_all(&self) {
         let processes = Processes::of(self.guardian().unwrap());
-        for signal in [Signal::STOP, Signal::KILL] {
-            Processes::ALL.iter().for_each(|who| processes.signal(*who, signal));
-        }
+        processes.stop(&Processes::ALL);
+        Processes::ALL.iter().for_each(|who| processes.signal(*who, Signal::KILL));
     }
 
     fn log(&self) -> String {

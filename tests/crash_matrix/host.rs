@@ -39,12 +39,12 @@ pub(crate) const HOSTS: usize = 16;
 /// The service that faults attack.
 pub(crate) const VICTIM: &str = "victim";
 /// Maximum time until a dead agent is back, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Timings with short waits, so that tests are quick. A start may be late, because the machine is busy.
 const TIMINGS: &str = "
 [timings]
-start_tolerance = \"2s\"
+start_tolerance = \"6s\"
 look_every = \"500ms\"
 stale_after = \"1500ms\"
 grace = \"500ms\"

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::ExitCode,
     thread::sleep,
@@ -69,7 +70,14 @@ fn run(words: &[&str]) -> ExitCode {
         }
         ["go-on"] => fs::remove_file(config().paths.run.join("crash-point")).unwrap(),
         ["control", service, letter] => {
-            fs::write(format!("/run/service/{service}/supervise/control"), letter).unwrap();
+            let supervise = Path::new("/run/service").join(service).join("supervise");
+            let status = || fs::metadata(supervise.join("status")).unwrap().ino();
+            let before = status();
+            fs::write(supervise.join("control"), letter).unwrap();
+            // The supervisor reads its pipe a little later, and then puts another status there.
+            while status() == before {
+                sleep(Duration::from_millis(5));
+            }
         }
         ["machine-id", id] => fs::write("/etc/machine-id", format!("{id}\n")).unwrap(),
         ["dirt", "table"] => table(),

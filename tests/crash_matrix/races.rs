@@ -1,7 +1,7 @@
 //! Races: an undo before arming, a link cut before the start, an agent stopped during the start, a halt between
 //! attacks, an administrator who acts during the hold, and deaths while other processes put back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firedrill::link::LinkError;
 use firedrill_wire::{
@@ -98,10 +98,11 @@ async fn paused_across_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
-    drill.begin(&[0], Span::millis(900)).await;
+    let (ahead, begun) = (Span::secs(4), Instant::now());
+    drill.begin(&[0], ahead).await;
     processes.signal(ALL, Signal::STOP);
     // The wait passes the start and the time by which a start may be late.
-    tokio::time::sleep(Duration::from_millis(3500)).await;
+    wait("the start to be long over", async || begun.elapsed() > ahead.0 + Duration::from_secs(7)).await;
     processes.signal(ALL, Signal::CONT);
     let after = host.clean(&before, &drill.run).await;
     assert_eq!(states(&after, &drill.ids[0]).0, [State::Armed, State::Disarmed], "{}", host.story());
@@ -131,9 +132,8 @@ async fn administrator(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
     drill.in_force(&[0]).await;
+    // The mark of the stop is another one afterwards.
     host.inside(&["control", VICTIM, "d"]);
-    // The supervisor reads its pipe a little later. Then the mark of the stop is another one.
-    tokio::time::sleep(Duration::from_millis(300)).await;
     let answer = drill.undo(0).await;
     assert_eq!(answer.stuck, [""; 0]);
     host.healed().await;

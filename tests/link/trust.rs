@@ -149,7 +149,7 @@ async fn the_revoked_are_cut_off_and_kept_out() {
     served.tls.reload().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
     // The first calls may still use the connection that is being cut, which refuses them.
-    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     let last = loop {
         let last = mallory.status().await;
         assert!(last.is_err() && tokio::time::Instant::now() < end, "{last:?}");
@@ -194,7 +194,8 @@ async fn a_new_revocation_list_is_noticed_and_ends_what_the_revoked_hold() {
     following.next().await.unwrap().unwrap();
     assert!(following.next().await.unwrap().is_err(), "an open stream is cut");
     let took = since.elapsed();
-    assert!(took < Duration::from_secs(5), "noticed after {took:?}: only by looking once in a while");
+    // Nobody looks for ten seconds after the start.
+    assert!(took < Duration::from_secs(8), "noticed after {took:?}: only by looking once in a while");
     olga.arm(&run(), &arm()).await.unwrap();
 }
 
@@ -303,7 +304,7 @@ async fn an_approval_counts_only_if_its_signer_is_trusted_at_the_moment() {
         .map(|file| house.approval(file))
         .into();
     approvals.push(other.approval("people/carol.pem"));
-    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     let told = loop {
         olga.prepare(&run(), &Prepare { approvals: approvals.clone(), ..prepare() }).await.unwrap();
         let calls = served.control.taken();

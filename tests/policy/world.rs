@@ -147,7 +147,7 @@ pub(crate) fn listener() -> (SocketAddr, mpsc::Receiver<String>) {
     (at, told)
 }
 
-/// Returns the next request that the server got. Fails if none comes within ten seconds.
+/// Returns the next request that the server got. Fails if none comes within a minute.
 pub(crate) fn next(told: &mpsc::Receiver<String>) -> String {
-    told.recv_timeout(Duration::from_secs(10)).unwrap()
+    told.recv_timeout(Duration::from_secs(60)).unwrap()
 }

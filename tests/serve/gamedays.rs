@@ -100,9 +100,9 @@ fn gameday(folder: &Path, name: &str, rest: &str) {
     fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
 }
 
-/// Whether it becomes true within a minute.
+/// Whether it becomes true within two minutes: a slot may be one minute away.
 fn soon(is_so: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     while !is_so() {
         if Instant::now() > end {
             return false;

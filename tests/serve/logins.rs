@@ -67,8 +67,14 @@ fn sessions_outlive_a_restart_and_end_when_an_admin_says_so() {
     let link = firedrill(folder.path(), &["serve", "link", "--as", "late", "--role", "viewer"]);
     let link = String::from_utf8(link.stdout).unwrap();
     drop(room);
-    let listen = format!("127.0.0.1:{port}");
-    let room = Room::start(FIREDRILL, folder.path(), &["--listen", &listen]);
+    // It listens elsewhere: others may have the port by then. The name of a cookie has the port.
+    let room = Room::start(FIREDRILL, folder.path(), &[]);
+    let now = room.address.rsplit_once(':').unwrap().1;
+    let [admin, viewer] = [admin, viewer].map(|cookie| {
+        let (name, secret) = cookie.split_once('=').unwrap();
+        assert_eq!(name, format!("firedrill-{port}"));
+        format!("firedrill-{now}={secret}")
+    });
     let late = room.login(&format!("/login?{}", link.trim().rsplit_once('?').unwrap().1));
     for cookie in [&admin, &viewer, &late] {
         assert_eq!(room.get("/", cookie).status, 200, "{cookie}");

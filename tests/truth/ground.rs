@@ -240,7 +240,12 @@ impl Running<'_> {
 
     /// Waits until a fault is in force.
     pub(crate) fn in_force(&mut self) -> &mut Self {
-        self.until(|event| match event {
+        self.in_force_on(1)
+    }
+
+    /// Waits until so many hosts have reported that a fault is in force.
+    pub(crate) fn in_force_on(&mut self, hosts: usize) -> &mut Self {
+        self.until_times(hosts, |event| match event {
             Event::Agent { what, .. } => matches!(what.what, What::Changed { to: State::InForce, .. }),
             _ => false,
         })
@@ -248,14 +253,18 @@ impl Running<'_> {
 
     /// Waits until an event has happened.
     pub(crate) fn until(&mut self, happened: impl Fn(&Event) -> bool) -> &mut Self {
+        self.until_times(1, happened)
+    }
+
+    fn until_times(&mut self, times: usize, happened: impl Fn(&Event) -> bool) -> &mut Self {
         let end = Instant::now() + LONG;
         loop {
             let there = run_folders(&self.ground.path("out"))
                 .into_iter()
                 .filter_map(|run| log::read(&run.join("events.jsonl")).ok())
                 .flat_map(|log| log.records)
-                .any(|record| happened(&record.event));
-            if there {
+                .filter(|record| happened(&record.event));
+            if there.count() >= times {
                 return self;
             }
             let over = self.child.try_wait().unwrap();

@@ -1,6 +1,6 @@
 //! Cases about packets between hosts: partitions, connections that are reset, and a host that is cut off.
 
-use std::{process::ExitCode, thread::sleep, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use super::{
     Case,
@@ -51,16 +51,24 @@ fn reached(lab: &firedrill_lab::Lab, from: &str) -> Vec<&'static str> {
     others().zip(answers.chunks(2)).filter(|(_, pair)| both(pair)).map(|((name, _), _)| name).collect()
 }
 
-/// Partitions the shop, and returns the hosts that each host reaches meanwhile.
-fn parted(ground: &Ground, on: &'static str, fault: &'static str) -> (Vec<Vec<&'static str>>, Report) {
+/// Partitions so many hosts, and returns the hosts that each host reaches meanwhile.
+fn parted(
+    ground: &Ground,
+    (on, hosts): (&'static str, usize),
+    fault: &'static str,
+) -> (Vec<Vec<&'static str>>, Report) {
     let lab = ground.lab();
-    let all = || HOSTS.iter().map(|(name, _)| reached(&lab, name)).collect::<Vec<_>>();
+    // All at once: the faults hold for some seconds, and a host that is silent is waited for.
+    let all = || {
+        std::thread::scope(|scope| {
+            let tries = HOSTS.map(|(name, _)| scope.spawn(|| reached(&lab, name)));
+            tries.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
     assert!(all().iter().all(|reached| reached.len() == 3), "before: {:?}", all());
     let drill = Drill { on, fault, hold: "15s", share: "100%", ..Drill::new() };
     let mut run = ground.start(&drill);
-    run.in_force();
-    // The faults start together, but the agents report them one after another.
-    sleep(Duration::from_secs(1));
+    run.in_force_on(hosts);
     let meanwhile = all();
     let report = run.report();
     assert!(all().iter().all(|reached| reached.len() == 3), "afterwards: {:?}", all());
@@ -68,7 +76,7 @@ fn parted(ground: &Ground, on: &'static str, fault: &'static str) -> (Vec<Vec<&'
 }
 
 fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
-    let (reached, report) = parted(ground, "shop", r#"net-partition = { groups = ["app1", "rest"] }"#);
+    let (reached, report) = parted(ground, ("shop", 3), r#"net-partition = { groups = ["app1", "rest"] }"#);
     let wanted = [&["app2", "client1"][..], &["client1"], &["edge1", "client1"], &["edge1", "app1", "app2"]];
     assert_eq!(reached, wanted);
     // app1 and edge1 dropped the same traffic. app2 and app1 exchange no packets by themselves.
@@ -78,7 +86,7 @@ fn sides_of_a_partition_do_not_reach_each_other(ground: &Ground) {
 }
 
 fn hosts_in_a_ring_reach_two_neighbours_each(ground: &Ground) {
-    let (reached, report) = parted(ground, "everybody", r#"net-partition = { shape = "ring" }"#);
+    let (reached, report) = parted(ground, ("everybody", 4), r#"net-partition = { shape = "ring" }"#);
     assert!(reached.iter().all(|reached| reached.len() == 2), "{reached:?}");
     for ((name, _), neighbours) in HOSTS.iter().zip(&reached) {
         for neighbour in neighbours {

@@ -114,7 +114,7 @@ fn people_approve_while_a_run_waits() {
     bench.issue(&["ann", "bob", "mallory"]);
     let pki = bench.pki();
     let pki = pki.to_str().unwrap();
-    let text = scenario(1, "1s", "", "approve = { people = 2, expires = \"40s\" }");
+    let text = scenario(1, "1s", "", "approve = { people = 2, expires = \"10m\" }");
     let door = "http = { url = \"http://edge1/checkout\",";
     let text = text.replace(door, &format!("{door} headers = {{ X-Api-Key = \"KEY1\" }},"));
     bench.file("scenario.toml", &text);
@@ -128,7 +128,7 @@ fn people_approve_while_a_run_waits() {
             shown += &String::from_utf8_lossy(&some[..read]);
         }
     };
-    until(&mut window, "needs 2 more within 40s");
+    until(&mut window, "needs 2 more within 10m");
     // A mere name, or a `yes` of the person who runs the drill, is not an approval.
     window.write_all(b"mickey-mouse\nyes\n").unwrap();
     until(&mut window, "mickey-mouse: no approval can be read");

@@ -142,7 +142,7 @@ impl Bench {
             .stderr(fs::File::create(self.folder.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
-        let end = Instant::now() + Duration::from_secs(40);
+        let end = Instant::now() + Duration::from_secs(90);
         loop {
             if self.logs().iter().any(|log| log.contains(wanted)) {
                 break;
@@ -238,7 +238,7 @@ pub(crate) fn end(child: &mut Child, signal: Signal) {
 }
 
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;

@@ -61,7 +61,11 @@ fn a_run_pauses_skips_and_goes_on() {
         return;
     }
     let bench = Bench::up("between");
-    let (mut child, run) = bench.until_in_force(&scenario(3, "2s", "[ci]\nretry_unknown = 2\n", ""));
+    // The first fault holds long enough to be told of the pause, also on a busy machine.
+    let text = scenario(3, "2s", "[ci]\nretry_unknown = 2\n", "");
+    let first = "name = \"stop 1\"\n";
+    let (mut child, run) =
+        bench.until_in_force(&text.replacen(first, &format!("{first}hold = \"15s\"\n"), 1));
     assert_ends(
         &tell(&bench, &["pause", "--for", "5h"], &run),
         4,
@@ -146,11 +150,11 @@ fn a_skip_ends_the_wait_for_approvals() {
         return;
     }
     let bench = Bench::up("unapproved");
-    bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 2, expires = \"1m\" }"));
+    bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 2, expires = \"10m\" }"));
     let (mut window, mut child) = on_a_terminal(&mut bench.on(&["run", "scenario.toml"]));
     let mut shown = String::new();
     let mut some = [0; 4096];
-    while !shown.contains("needs 2 more within 1m") {
+    while !shown.contains("needs 2 more within 10m") {
         let read = window.read(&mut some).unwrap_or(0);
         assert!(read > 0, "nobody is asked: {shown}");
         shown += &String::from_utf8_lossy(&some[..read]);

@@ -35,7 +35,7 @@ fn a_revoked_operators_run_is_ended_at_once() {
     };
     // An expired revocation list is reported, and prevents harm.
     put("app2", pki(&["crl", "--days", "0"]));
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         let doctor = bench.on(&["doctor", "--host", "app2"]).output().unwrap();
         if said(&doctor).contains("EXPIRED") {
@@ -46,14 +46,14 @@ fn a_revoked_operators_run_is_ended_at_once() {
         std::thread::sleep(Duration::from_millis(100));
     }
 
-    let (mut child, _) = bench.until_in_force(&scenario(1, "40s", "", ""));
+    let (mut child, _) = bench.until_in_force(&scenario(1, "60s", "lease = \"60s\"\n", ""));
     let since = Instant::now();
     put("app1", pki(&["revoke", "person", "lab-operator"]));
     // The run could not prove that everything is as before, because no agent answers it any more.
     assert_eq!(wait(&mut child).code(), Some(6), "{}", bench.stderr());
     let took = since.elapsed();
     assert!(
-        took < Duration::from_secs(8),
+        took < Duration::from_secs(30),
         "{took:?}, which its hold or lease would have taken: {}",
         bench.stderr()
     );

@@ -17,7 +17,7 @@ fn up(name: &str) -> Option<Bench> {
     }
     let bench = Bench::with(name, FLEET);
     bench.file("scenario.toml", SCENARIO);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     // A rate needs two scrapes, and the plan is printed once all is measured.
     loop {
         let plan = bench.on(&["run", "scenario.toml", "--plan"]).output().unwrap();

@@ -70,7 +70,7 @@ fn the_end_of_a_run_whose_program_was_killed_is_told_by_whoever_collects_it() {
         return;
     }
     let bench = bench("killed");
-    let (mut child, folder) = bench.until_in_force_with(&scenario(1, "3s", "", ""), &OPTIONS);
+    let (mut child, folder) = bench.until_in_force_with(&scenario(1, "40s", "", ""), &OPTIONS);
     end(&mut child, Signal::KILL);
     assert!(wait(&mut child).code().is_none());
     let collect = ["collect", folder.to_str().unwrap(), "--notify", "channels.toml"];

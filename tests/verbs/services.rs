@@ -62,10 +62,10 @@ fn a_lab_whose_services_cannot_run_says_why_and_is_gone() {
     assert!(FLEET.contains(store) && FLEET.contains(r#"within = "20s""#));
     let deaf = FLEET.replace(store, r#"["sh", "-c", "echo no disk; exec sleep 1h"]"#);
     for (name, fleet, wanted) in [
-        ("late", deaf.replace(r#"within = "20s""#, r#"within = "200ms""#), "no disk"),
+        ("late", deaf.replace(r#"within = "20s""#, r#"within = "3s""#), "no disk"),
         (
             "late",
-            deaf.replace(r#"within = "20s""#, r#"within = "200ms""#),
+            deaf.replace(r#"within = "20s""#, r#"within = "3s""#),
             "`store` of host `db1` was not ready in time",
         ),
         ("program", FLEET.replace(store, r#"["no-such-program"]"#), "there is no program `no-such-program`"),

@@ -18,7 +18,7 @@ fn several_runs_on_one_fleet() {
     }
     let bench = Bench::up("several");
     let stop = |host: &str| {
-        scenario(1, "25s", "[guard]\nkeep = { app = 1 }", "")
+        scenario(1, "40s", "[guard]\nkeep = { app = 1 }", "")
             .replace("where = { name = \"app1\" }", &format!("where = {{ name = \"{host}\" }}"))
             .replace("name = \"verbs\"", &format!("name = \"stop-{host}\""))
     };
@@ -71,7 +71,7 @@ fn several_runs_on_one_fleet() {
         let mut both: Vec<Child> = ["app1", "app2"]
             .iter()
             .map(|host| {
-                let file = bench.file(&format!("{host}.toml"), &stop(host).replace("25s", "5s"));
+                let file = bench.file(&format!("{host}.toml"), &stop(host).replace("40s", "5s"));
                 bench
                     .on(&[&["run", file.to_str().unwrap()], flags].concat())
                     .stdout(Stdio::null())

@@ -9,7 +9,7 @@ use super::*;
 
 fn socket(path: &Path) -> UnixDatagram {
     let socket = UnixDatagram::bind(path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     socket
 }
 
@@ -26,7 +26,7 @@ fn evil() -> Request {
 }
 
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = found() {
             return found;
@@ -92,5 +92,5 @@ fn nobody_who_listens_and_no_disk_holds_anything_up() {
     for n in 0..3000 {
         audit.request(Request { run: format!("r{n}"), ..Request::accepted("olga", "arm") });
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }

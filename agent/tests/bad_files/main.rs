@@ -164,9 +164,8 @@ impl Agent {
 
     fn kill(&mut self) {
         // Stopped first, so that none of them sees another die.
-        for signal in [Signal::STOP, Signal::KILL] {
-            Processes::ALL.iter().for_each(|who| self.processes.signal(*who, signal));
-        }
+        self.processes.stop(&Processes::ALL);
+        Processes::ALL.iter().for_each(|who| self.processes.signal(*who, Signal::KILL));
         for who in [Who::Guardian, Who::Worker, Who::Helper] {
             wait("the agent to be gone", || self.processes.is_gone(who));
         }

@@ -172,7 +172,7 @@ fn stopped(bad: Bad, verb: &[&str]) {
     let mut agent = Agent::in_force();
     let copy = agent.path("run/open.json");
     wait("the copy to say so", || fs::read_to_string(&copy).is_ok_and(|text| text.contains("in-force")));
-    Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, Signal::STOP));
+    agent.processes.stop(&Processes::ALL);
     let _mounted = bad(&agent.path("state"));
     if verb != UNDO {
         // If the guardian is continued, the others undo everything because of this; a complete agent would continue.

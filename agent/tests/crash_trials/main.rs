@@ -10,6 +10,7 @@ mod damage;
 #[expect(dead_code, reason = "what other tests need of it")]
 #[path = "../helpers/fakes.rs"]
 mod fakes;
+#[expect(dead_code, reason = "what other tests need of it")]
 #[path = "../helpers/harness.rs"]
 mod harness;
 mod host;

@@ -193,7 +193,7 @@ fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     let mut agent = Agent::in_force();
     if who.len() > 1 {
         // Stopped first, so that none of them sees another die.
-        who.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+        agent.processes.stop(who);
     }
     for who in who {
         agent.signal(*who, signal);
@@ -253,7 +253,7 @@ fn silence_heals() {
 /// Simulates a suspend of the whole machine: to each process the others seem dead, and the deadline is long past.
 fn paused_and_continued() {
     let agent = Agent::in_force();
-    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    agent.processes.stop(&Processes::ALL);
     let lease_and_all_graces = boot_us() + 2_000_000 + 4 * 500_000;
     wait("the lease to be long over", || boot_us() > lease_and_all_graces);
     for who in Processes::ALL {
@@ -269,11 +269,8 @@ fn paused_and_continued() {
 
 fn kill_all(agent: &Agent) {
     // Stopped first, so that none of them sees another die.
-    for signal in [Signal::STOP, Signal::KILL] {
-        for who in Processes::ALL {
-            agent.signal(who, signal);
-        }
-    }
+    agent.processes.stop(&Processes::ALL);
+    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::KILL));
     agent.wait_gone();
     assert!(agent.file("a").exists(), "nobody was left to put it back");
 }
@@ -323,7 +320,7 @@ fn undo_all_on_a_live_agent() {
 
 fn undo_all_on_an_agent_that_hangs() {
     let mut agent = Agent::in_force();
-    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    agent.processes.stop(&Processes::ALL);
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));

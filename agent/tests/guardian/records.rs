@@ -140,7 +140,7 @@ fn lock_deleted() {
     let taken = Lock::take(&agent.config().paths(), Duration::ZERO).unwrap_err();
     assert_eq!(taken.kind(), std::io::ErrorKind::WouldBlock, "{taken}");
     assert!(agent.file("a").exists(), "nothing was put back");
-    Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::STOP));
+    agent.processes.stop(&Processes::ALL);
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
     assert!(!agent.file("a").exists(), "put back although nobody answers");

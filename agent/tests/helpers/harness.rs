@@ -138,6 +138,14 @@ impl Processes {
         }
     }
 
+    /// Stops these together, so that none of them sees another one stopped for long, and waits until they are.
+    pub(crate) fn stop(&self, whom: &[Who]) {
+        for who in whom {
+            let _ = pidfd_send_signal(self.held(*who), Signal::STOP);
+        }
+        whom.iter().for_each(|who| self.signal(*who, Signal::STOP));
+    }
+
     fn is_stopped(&self, who: Who) -> bool {
         let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.held(who).as_raw_fd()));
         let about = about.unwrap_or_default();

@@ -223,7 +223,7 @@ sandboxed! {
         by_lease.renew(Span::secs(60)).expect_err("never revived");
         assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);
         by_lease.undo();
-        let by_hold = Injection::with(&world, &Fault::NetBlock(block(&[PEER4])), Span::secs(60), Span::millis(300));
+        let by_hold = Injection::with(&world, &Fault::NetBlock(block(&[PEER4])), Span::secs(60), Span::secs(2));
         wait_until("the hold lifts it", || by_hold.evidence().in_force == Seen::No);
         by_hold.renew(Span::secs(60)).unwrap();
         assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes);

@@ -160,7 +160,7 @@ sandboxed! {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
-        for (lease, hold) in [(1_500, 60_000), (60_000, 1)] {
+        for (lease, hold) in [(5_000, 60_000), (60_000, 1)] {
             let (lease, hold) = (Span::millis(lease), Span::millis(hold));
             let injection = Injection::with(&world, &flap("1h", "100ms"), lease, hold);
             assert!(!is_up("eth0"));

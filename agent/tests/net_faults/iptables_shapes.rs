@@ -21,7 +21,7 @@ use nix::{
 
 use super::{
     iptables::{Build, may_open_gates, on_builds},
-    trip::{LATE, fault, out, slow, trip},
+    trip::{LATE, fault, out, out_within, slow, trip, within},
     world::{AGENT_PORT, Injection, OWNED, PEER4, PEERS, Reach, SELF4, World, own_on, owner},
 };
 
@@ -48,14 +48,17 @@ sandboxed! {
                 assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::No), "{}", evidence.detail);
                 let there = out(world, peer, 50);
                 assert_eq!(there.lost(50), 0);
-                assert!(there.least() >= LATE && there.median() < Duration::from_millis(250), "{:?}", there.median());
+                assert!(there.least() >= LATE, "{:?}", there.least());
+                assert!(out_within(world, peer, Duration::from_millis(250)));
                 let (near, far) = world.flow(peer);
-                assert!(trip((&far, &near), 20, LATE * 2).median() < LATE);
-                assert!(out(world, "10.2.0.2", 20).median() < LATE);
-                let began = Instant::now();
-                assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
-                assert_eq!((world.tcp_in(SELF4, AGENT_PORT), world.tcp_in(SELF4, 22)), (Reach::Yes, Reach::Yes));
-                assert!(began.elapsed() < LATE);
+                assert!(within((&far, &near), LATE));
+                assert!(out_within(world, "10.2.0.2", LATE));
+                wait_until("connections that are not chosen are not late", || {
+                    let began = Instant::now();
+                    assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
+                    assert_eq!((world.tcp_in(SELF4, AGENT_PORT), world.tcp_in(SELF4, 22)), (Reach::Yes, Reach::Yes));
+                    began.elapsed() < LATE
+                });
                 // Longer than the third gate stays open by itself: the loop keeps it open.
                 std::thread::sleep(Duration::from_secs(3));
                 let evidence = injection.evidence();
@@ -64,7 +67,7 @@ sandboxed! {
                 assert!(out(world, peer, 10).least() >= LATE);
                 injection.undo();
                 assert_eq!(injection.evidence().in_force, Seen::No);
-                assert!(out(world, peer, 20).median() < LATE);
+                assert!(out_within(world, peer, LATE));
                 assert_eq!(build.saved(), rules);
                 world.assert_same(&before);
                 warm.undo();
@@ -84,11 +87,11 @@ sandboxed! {
                 let (near, far) = world.flow(peer);
                 let inward = trip((&far, &near), 30, Duration::from_secs(1));
                 assert!(inward.lost(30) == 0 && inward.least() >= LATE, "{:?}", inward.least());
-                assert!(trip((&near, &far), 30, Duration::from_secs(1)).median() < LATE);
+                assert!(within((&near, &far), LATE));
                 if peer == PEER4 {
                     let (first, second) = world.flow_through();
                     assert!(trip((&first, &second), 30, Duration::from_secs(1)).least() >= LATE, "forwarded");
-                    assert!(trip((&second, &first), 30, Duration::from_secs(1)).median() < LATE);
+                    assert!(within((&second, &first), LATE));
                 }
                 injection.undo();
                 assert_eq!(build.saved(), rules);
@@ -212,7 +215,7 @@ sandboxed! {
                 Undo::RemoveChains { injection, table, program, families }.apply(&world.host).unwrap();
             }
             assert_eq!(Build("iptables").saved(), rules);
-            assert!(out(&world, PEER4, 20).median() < LATE);
+            assert!(out_within(&world, PEER4, LATE));
         }
     }
 }

@@ -26,7 +26,7 @@ use firedrill_wire::RefusalCode;
 use super::{
     dns,
     engine::{Engine, by},
-    trip::{COUNT, fault, rush, slowed, trip},
+    trip::{COUNT, at_full_rate, fault, rush, slowed, trip, within},
     world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, UNIT, World},
 };
 
@@ -165,7 +165,7 @@ sandboxed! {
         service.restart();
         let restarted = Instant::now();
         wait_until("the new cgroup is known", || injection.evidence().detail.contains("restarted 1 times"));
-        assert!(restarted.elapsed() < Duration::from_secs(2), "{:?}", restarted.elapsed());
+        assert!(restarted.elapsed() < Duration::from_secs(10), "{:?}", restarted.elapsed());
         blocked(&service);
         injection.undo();
         assert_eq!(service.does(|| world.tcp_out(PEER4, 8080)), Reach::Yes);
@@ -194,9 +194,10 @@ sandboxed! {
                 let others = world.flow(peer);
                 let silence = Duration::from_secs(1);
                 for (from, to, late) in [(&own.0, &own.1, true), (&own.1, &own.0, true), (&others.0, &others.1, false), (&others.1, &others.0, false)] {
-                    let trip = trip((from, to), 50, silence);
+                    let (trip, most) = (trip((from, to), 50, silence), Duration::from_millis(140));
                     assert_eq!(trip.lost(50), 0);
-                    assert_eq!(trip.median() > Duration::from_millis(140), late, "{peer} {:?}", trip.median());
+                    let is_late = trip.least() > most;
+                    assert!(is_late == late || is_late && within((from, to), most), "{peer} {:?}", trip.least());
                 }
                 assert_eq!(injection.evidence().count, Some(100), "{}", injection.evidence().detail);
                 injection.undo();
@@ -227,7 +228,7 @@ sandboxed! {
                 }
                 let own = service.does(|| world.flow(PEER4));
                 let others = world.flow(PEER4);
-                assert!(slowed(&rush((&own.0, &own.1))) && !slowed(&rush((&others.0, &others.1))));
+                assert!(slowed(&rush((&own.0, &own.1))) && at_full_rate((&others.0, &others.1)));
             }
             assert_eq!(injection.evidence().count, Some(2 * u64::from(COUNT)), "{}", injection.evidence().detail);
             injection.undo();
@@ -267,7 +268,8 @@ sandboxed! {
             assert!(late.least() >= Duration::from_millis(199), "{peer} {:?}", late.least());
             assert!(late.took.len() == 20 && late.took.values().all(|times| times.len() == 2), "{peer}");
             let same = trip((&others.0, &others.1), 20, Duration::from_millis(300));
-            assert!(same.median() < Duration::from_millis(100) && same.took.values().all(|times| times.len() == 1));
+            assert!(same.lost(20) == 0 && same.took.values().all(|times| times.len() == 1));
+            assert!(within((&others.0, &others.1), Duration::from_millis(100)));
             assert_eq!(service.does(|| world.tcp_out(peer, 9090)), Reach::No, "{peer}");
             assert_eq!(world.tcp_out(peer, 9090), Reach::Yes, "{peer}");
         }

@@ -20,7 +20,7 @@ use crate::on_engines;
 
 use super::{
     engine::{Engine, by, by_kernel},
-    trip::{COUNT, LATE, SOON, fault, out, rush_out, slow, slowed, trip},
+    trip::{COUNT, LATE, SOON, Trip, fault, out, out_within, rush_out, slow, slowed, trip, within},
     world::{AGENT_PORT, Injection, PEER4, PEER6, PEERS, Reach, SELF4, World},
 };
 
@@ -34,17 +34,20 @@ on_engines! {
             assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::No), "{}", evidence.detail);
             let there = out(&world, peer, 50);
             assert_eq!(there.lost(50), 0);
-            assert!(there.least() >= LATE && there.median() < Duration::from_millis(250), "{:?}", there.median());
+            assert!(there.least() >= LATE, "{:?}", there.least());
+            assert!(out_within(&world, peer, Duration::from_millis(250)));
             // Packets from the peer, and packets to another, are not delayed.
             let (near, far) = world.flow(peer);
-            assert!(trip((&far, &near), 20, SOON * 5).median() < SOON);
-            assert!(out(&world, "10.2.0.2", 20).median() < SOON);
+            assert!(within((&far, &near), SOON));
+            assert!(out_within(&world, "10.2.0.2", SOON));
             // Loopback, the agent and SSH.
-            let began = Instant::now();
-            assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
-            assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
-            assert_eq!(world.tcp_in(SELF4, 22), Reach::Yes);
-            assert!(began.elapsed() < LATE);
+            wait_until("connections that are not chosen are not late", || {
+                let began = Instant::now();
+                assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
+                assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
+                assert_eq!(world.tcp_in(SELF4, 22), Reach::Yes);
+                began.elapsed() < LATE
+            });
             let evidence = injection.evidence();
             assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
             assert!(evidence.count.unwrap() >= 50);
@@ -52,7 +55,7 @@ on_engines! {
             assert!(evidence.detail.contains(engine), "{}", evidence.detail);
             injection.undo();
             assert_eq!(injection.evidence().in_force, Seen::No);
-            assert!(out(&world, peer, 20).median() < SOON);
+            assert!(out_within(&world, peer, SOON));
         }
         world.assert_same(&before);
     }
@@ -82,8 +85,19 @@ on_engines! {
         let there = trip((&near, &far), 30, Duration::from_secs(1));
         assert!(there.lost(30) == 0 && there.least() >= LATE, "{:?}", there.least());
         injection.undo();
-        assert!(trip((&near, &far), 30, SOON * 5).median() < SOON);
+        assert!(within((&near, &far), SOON));
     }
+}
+
+/// The number of datagrams that took less than that.
+fn sooner(there: &Trip, most: Duration) -> usize {
+    there.took.values().filter(|times| times[0] < most).count()
+}
+
+/// Fails unless a flow is as wanted. On a busy machine many of one may be late, so that others are tried.
+fn scattered<T: std::fmt::Debug>(what: &str, flow: impl Fn() -> Result<(), T>) {
+    let others: Vec<T> = (0..5).map_while(|_| flow().err()).collect();
+    assert!(others.len() < 5, "{what}: {others:?}");
 }
 
 on_engines! {
@@ -91,13 +105,15 @@ on_engines! {
         let world = World::new();
         let json = format!(r#"{{"net-slow":{{"to":"{PEER4}","delay":"150ms","jitter":"100ms"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
-        let there = out(&world, PEER4, 400);
-        assert_eq!(there.lost(400), 0);
-        let early = there.took.values().filter(|times| times[0] < Duration::from_millis(100)).count();
-        let late = there.took.values().filter(|times| times[0] > Duration::from_millis(200)).count();
-        // A quarter each: 100 of 400, one standard deviation is 9.
-        assert!((55..=145).contains(&early) && (55..=200).contains(&late), "{early} early, {late} late");
-        assert!(there.least() >= Duration::from_millis(49), "{:?}", there.least());
+        scattered("early and late", || {
+            let there = out(&world, PEER4, 400);
+            assert_eq!(there.lost(400), 0);
+            assert!(there.least() >= Duration::from_millis(49), "{:?}", there.least());
+            let early = sooner(&there, Duration::from_millis(100));
+            let late = 400 - sooner(&there, Duration::from_millis(200));
+            // A quarter each: 100 of 400, one standard deviation is 9.
+            ((55..=145).contains(&early) && (55..=200).contains(&late)).then_some(()).ok_or((early, late))
+        });
         injection.undo();
     }
 }
@@ -191,12 +207,14 @@ on_engines! {
         let world = World::new();
         let json = format!(r#"{{"net-reorder":{{"to":"{PEER4}","delay":"150ms","share":"30%"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
-        let there = out(&world, PEER4, 400);
-        assert_eq!(there.lost(400), 0);
-        let ahead = there.took.values().filter(|times| times[0] < LATE).count();
-        // 120 of 400, one standard deviation is 9.
-        assert!((74..=166).contains(&ahead), "{ahead} of 400 overtook");
-        assert!(there.order.windows(2).any(|pair| pair[1] < pair[0]));
+        scattered("overtook", || {
+            let there = out(&world, PEER4, 400);
+            assert_eq!(there.lost(400), 0);
+            assert!(there.order.windows(2).any(|pair| pair[1] < pair[0]));
+            let ahead = sooner(&there, LATE);
+            // 120 of 400, one standard deviation is 9.
+            (74..=166).contains(&ahead).then_some(()).ok_or(ahead)
+        });
         injection.undo();
     }
 }
@@ -227,12 +245,13 @@ on_engines! {
             let there = out(&world, PEER4, 600);
             let lost = there.lost(600);
             assert!((124..=236).contains(&lost), "{lost} of 600");
-            assert!(there.least() >= LATE && there.median() < Duration::from_millis(300), "{:?}", there.median());
+            assert!(there.least() >= LATE, "{:?}", there.least());
             assert!(there.took.values().all(|times| times.len() == 1));
             for injection in [&one, &other] {
                 let seen = injection.evidence().count.unwrap();
                 assert!((360..=610).contains(&seen), "{seen} seen of 600");
             }
+            assert!(out_within(&world, PEER4, Duration::from_millis(300)));
             one.undo();
             assert_eq!(other.evidence().in_force, Seen::Yes, "the other is left alone");
             other.undo();

@@ -23,7 +23,13 @@ use firedrill_agent::{
 };
 use firedrill_probe::clock;
 use firedrill_wire::{Fault, InjectionId, Span, api::Problem, evidence::Evidence, fault::Direction};
-use nix::mount::{MsFlags, mount, umount};
+use nix::{
+    mount::{MsFlags, mount, umount},
+    sys::socket::{
+        setsockopt,
+        sockopt::{RcvBuf, RcvBufForce},
+    },
+};
 
 pub(crate) const AGENT_PORT: u16 = 7790;
 pub(crate) const SELF4: &str = "10.1.0.1";
@@ -35,6 +41,8 @@ pub(crate) const PEERS: [&str; 2] = [PEER4, PEER6];
 pub(crate) const UNIT: &str = "fd-net.service";
 /// Long enough for an answer on a busy machine; no answer takes this long.
 const PATIENCE: Duration = Duration::from_millis(600);
+/// The room of a socket for datagrams that nobody has read, in bytes.
+const QUEUE: usize = 8 << 20;
 
 /// The result of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +273,10 @@ fn pair(from: &Netns, at: &Netns, to: &str) -> (UdpSocket, UdpSocket) {
     let near = from.run(|| UdpSocket::bind(any)).unwrap();
     near.connect(far.local_addr().unwrap()).unwrap();
     far.connect(near.local_addr().unwrap()).unwrap();
+    // Whoever receives may get no processor until all was sent.
+    for end in [&near, &far] {
+        setsockopt(end, RcvBufForce, &QUEUE).or_else(|_| setsockopt(end, RcvBuf, &QUEUE)).unwrap();
+    }
     (near, far)
 }
 

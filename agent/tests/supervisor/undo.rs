@@ -103,10 +103,7 @@ fn overlapping_injections_are_undone_in_every_order() {
 #[test]
 fn silence_heals_all_of_a_run_and_it_is_not_revived() {
     let agent = Agent::new();
-    let faults = [("a", pause("a", None, None)), ("b", pause("b", None, None))];
-    let mut arm = agent.prepared(&faults, 0);
-    arm.lease = Span::secs(30);
-    agent.arm(&arm).unwrap();
+    agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
     agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::millis(300) }).unwrap();
     for name in ["a", "b"] {
         agent.wait_for(name, State::Undone);

@@ -235,14 +235,14 @@ pub fn host(below: &std::path::Path) -> Host {
     Host::new("under-test", paths, firedrill_wire::DEFAULT_PORT, vec![22])
 }
 
-/// Waits until a condition holds, at most ten seconds.
+/// Waits until a condition holds, at most a minute.
 ///
 /// # Panics
 /// The condition did not hold in time.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

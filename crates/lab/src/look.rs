@@ -44,7 +44,12 @@ pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
     let at_most = Duration::from_millis(at_most_ms.parse().unwrap_or(1000));
     // Zero would mean for ever.
     let _ = stream.set_read_timeout(Some(at_most.max(Duration::from_millis(1))));
-    let heard = match stream.read(&mut [0; 16]) {
+    let mut read = stream.read(&mut [0; 16]);
+    // A process that was stopped and goes on.
+    while read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        read = stream.read(&mut [0; 16]);
+    }
+    let heard = match read {
         Ok(0) => "closed".into(),
         Ok(_) => "spoke".into(),
         Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => "silent".into(),

@@ -102,7 +102,7 @@ mod tests {
                 forgotten.send(()).unwrap();
             });
             // Only a failure waits so long.
-            let is_free = has_forgotten.recv_timeout(Duration::from_secs(20)).is_ok();
+            let is_free = has_forgotten.recv_timeout(Duration::from_secs(60)).is_ok();
             go_on.send(()).unwrap();
             reader.join().unwrap();
             is_free

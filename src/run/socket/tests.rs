@@ -236,7 +236,7 @@ async fn liar(path: &Path, says: Owner) -> mpsc::UnboundedReceiver<String> {
 
 /// Returns the next line that a [`liar`] heard.
 async fn next(heard: &mut mpsc::UnboundedReceiver<String>) -> String {
-    timeout(Duration::from_secs(10), heard.recv()).await.expect("nobody connects").unwrap()
+    timeout(Duration::from_secs(60), heard.recv()).await.expect("nobody connects").unwrap()
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn a_slot_is_started_at_its_time_and_what_keeps_it_is_recorded() {
     let folder = folder.path();
     certificate(folder);
     // The slot is the next minute, so that the certificate is gone by then.
-    at_second(20..50);
+    at_second(15..40);
     let slot = slot(Timestamp::now() + Duration::from_secs(60));
     gameday(folder, "due", &once(&slot));
     let room = starts(folder);
@@ -62,9 +62,9 @@ fn a_clock_that_was_ahead_once_keeps_nothing_from_its_start() {
     let _room = starts(folder);
     assert!(record(folder, "due", &slot).contains("no go"));
     assert!(errors(folder).contains("is in the future"), "{}", errors(folder));
-    has_looked(folder, Timestamp::now() - Duration::from_secs(120));
-    let looked = fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
-    assert!(soon(|| looked.parse::<Timestamp>().unwrap() <= Timestamp::now()), "{looked}");
+    // The record may be there before the time of the look.
+    let looked = || fs::read_to_string(folder.join("reports/.gamedays").join(LOOKED)).unwrap();
+    assert!(soon(|| looked().parse::<Timestamp>().unwrap() <= Timestamp::now()), "{}", looked());
 }
 
 #[test]
@@ -183,9 +183,6 @@ fn a_slot_that_draws_begins_with_what_was_shown_and_the_next_one_is_beyond_the_b
     assert_eq!(begun["event"], "begun", "{begun}");
     assert_eq!((&begun["drawn"]["seed"], &begun["drawn"]["of"]), (&shown["seed"], &shown["of"]));
     assert_eq!(begun["drawn"]["attacks"][0], shown["attacks"][0]["name"]);
-    // The next minute may be a minute away, which is as long as a record is waited for.
-    let path = folder.join("reports/.gamedays/ape").join(&second);
-    let _there = soon(|| path.exists());
     let beyond = record(folder, "ape", &second);
     let months = |slot: &str| slot[..7].to_owned();
     if months(&first) == months(&second) {

@@ -82,7 +82,7 @@ sandboxed! {
             by_lease.again().unwrap();
             assert_eq!(world.tcp_out(PEER4, 8080), Reach::Yes, "not by injecting again either");
             by_lease.undo();
-            let by_hold = Injection::with(world, &fault, Span::secs(60), Span::millis(300));
+            let by_hold = Injection::with(world, &fault, Span::secs(60), Span::secs(2));
             wait_until("the hold lifts it", || PEERS.iter().all(|peer| world.tcp_out(peer, 8080) == Reach::Yes));
             by_hold.renew(Span::secs(60)).unwrap();
             assert_eq!(by_hold.evidence().in_force, Seen::No);
@@ -110,11 +110,14 @@ sandboxed! {
     }
 }
 
+/// Long enough to see that two peers are silent, also on a busy machine.
+const LEASE: Span = Span::secs(6);
+
 sandboxed! {
     fn a_stopped_owner_s_fault_lifts_at_the_lease_and_another_puts_it_back() {
         let fault = block(r#"{"to":["10.1.0.2","fd00:1::2"],"engine":"iptables"}"#);
         if role().is_some() {
-            own_on(&host(std::path::Path::new("/nonexistent")), &fault, Span::secs(2));
+            own_on(&host(std::path::Path::new("/nonexistent")), &fault, LEASE);
         }
         if !may_open_gates("a stopped owner's fault by iptables") {
             return;
@@ -135,7 +138,7 @@ sandboxed! {
             if signal == Signal::SIGSTOP {
                 wait_until("the lease lifts it", || world.tcp_out(PEER4, 8080) == Reach::Yes);
                 assert_eq!(world.tcp_out(PEER6, 8080), Reach::Yes);
-                eprintln!("normal {:?} after SIGSTOP, by a lease of 2 s", ended.elapsed());
+                eprintln!("normal {:?} after SIGSTOP, by a lease of {LEASE}", ended.elapsed());
                 kill(pid, Signal::SIGKILL).unwrap();
             }
             child.wait().unwrap();

@@ -16,7 +16,8 @@ use super::{
     *,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+/// Long enough for anything that happens at all, on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
 const SOMEBODY: Target<'_> = Target { destination: "a.b", path: "/a", interface: "a.b.C" };
 
 /// Serves one connection: authenticates it, then passes each call to `serve`.
@@ -93,8 +94,8 @@ fn a_call_is_answered_over_signals_and_late_answers() {
             stream.write_all(&[byte]).expect("written");
         }
     });
-    let mut connection = Connection::open(&path, SECOND).expect("let in");
-    let answer = connection.call(&SOMEBODY, "Method", &["one", "two"], SECOND).expect("answered");
+    let mut connection = Connection::open(&path, LONG).expect("let in");
+    let answer = connection.call(&SOMEBODY, "Method", &["one", "two"], LONG).expect("answered");
     assert_eq!(answer, [Value::Text("right".to_owned())]);
     drop(connection);
     let hex: String = nix::unistd::geteuid().to_string().bytes().map(|b| format!("{b:02x}")).collect();
@@ -106,10 +107,8 @@ fn an_error_has_its_name_and_text() {
     let (_dir, path, _server) = bus(|stream, serial, _| {
         stream.write_all(&reply(serial, 3, "s", &text_body("why"))).expect("written");
     });
-    let error = Connection::open(&path, SECOND)
-        .expect("let in")
-        .call(&SOMEBODY, "M", &[], SECOND)
-        .expect_err("refused");
+    let error =
+        Connection::open(&path, LONG).expect("let in").call(&SOMEBODY, "M", &[], LONG).expect_err("refused");
     assert!(
         matches!(&error, DbusError::Refused { name, text } if name == "a.b.Wrong" && text == "why"),
         "{error:?}"
@@ -119,14 +118,14 @@ fn an_error_has_its_name_and_text() {
 #[test]
 fn silence_and_a_closed_connection_are_errors_in_time() {
     let (_dir, path, _server) = bus(|_, _, _| {});
-    let mut connection = Connection::open(&path, SECOND).expect("let in");
+    let mut connection = Connection::open(&path, LONG).expect("let in");
     let error = connection.call(&SOMEBODY, "M", &[], Duration::from_millis(50)).expect_err("silence");
     assert_eq!(error.to_string(), "no answer in time");
     let (_dir, path, _server) =
         bus(|stream, _, _| stream.shutdown(std::net::Shutdown::Both).expect("closed"));
-    let mut connection = Connection::open(&path, SECOND).expect("let in");
-    assert!(connection.call(&SOMEBODY, "M", &[], SECOND).is_err());
-    assert!(Connection::open(std::path::Path::new("/nowhere/at/all"), SECOND).is_err());
+    let mut connection = Connection::open(&path, LONG).expect("let in");
+    assert!(connection.call(&SOMEBODY, "M", &[], LONG).is_err());
+    assert!(Connection::open(std::path::Path::new("/nowhere/at/all"), LONG).is_err());
 }
 
 #[test]

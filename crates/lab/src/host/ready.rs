@@ -40,8 +40,10 @@ pub(super) struct Readiness {
     spec: Option<ReadySpec>,
     /// The file with the state.
     file: PathBuf,
-    /// The output of the last check.
+    /// The file with the output of the check that runs, or of the last one.
     output: PathBuf,
+    /// The end of the output of the last check that has ended.
+    last: String,
     state: Option<ReadyState>,
     /// The end of its time to get ready. A crash in between does not extend it.
     until: Option<Instant>,
@@ -52,7 +54,7 @@ pub(super) struct Readiness {
 
 impl Readiness {
     pub(super) fn new(spec: Option<ReadySpec>, file: PathBuf, output: PathBuf) -> Self {
-        Self { spec, file, output, state: None, until: None, next: None, running: None }
+        Self { spec, file, output, last: String::new(), state: None, until: None, next: None, running: None }
     }
 
     /// Handles the start of the service, also a failed one.
@@ -101,7 +103,10 @@ impl Readiness {
             self.until = None;
             self.set(Some(ReadyState::Late));
             let within = Duration::from_millis(self.spec.as_ref().map_or(0, |spec| spec.within_ms));
-            return Some(format!("it was not ready within {within:?}; its check said: {}", self.said()));
+            // A check that has just begun has said nothing.
+            let said = [self.said(), self.last.clone()].into_iter().find(|said| !said.is_empty());
+            let said = said.as_deref().unwrap_or("nothing");
+            return Some(format!("it was not ready within {within:?}; its check said: {said}"));
         }
         None
     }
@@ -112,6 +117,7 @@ impl Readiness {
             return false;
         }
         self.running = None;
+        self.last = self.said();
         if held {
             self.until = None;
             self.set(Some(ReadyState::Ready));
@@ -159,12 +165,11 @@ impl Readiness {
         };
     }
 
-    /// Returns the end of the last check's output.
+    /// Returns the end of the check's output.
     fn said(&self) -> String {
         let output = fs::read(&self.output).unwrap_or_default();
         let start = output.len().saturating_sub(OUTPUT_AT_MOST);
-        let text = String::from_utf8_lossy(&output[start..]).trim().replace('\n', " / ");
-        if text.is_empty() { "nothing".to_owned() } else { text }
+        String::from_utf8_lossy(&output[start..]).trim().replace('\n', " / ")
     }
 }
 
@@ -244,6 +249,21 @@ mod tests {
         assert_eq!(one.tick(12, true), None);
         one.end_of_check(12);
         assert_eq!(one.word(), "ready");
+    }
+
+    #[test]
+    fn a_service_that_is_late_while_a_check_runs_has_the_words_of_the_check_before() {
+        let mut one = trial(&["sh", "-c", "echo no disk; exit 1"]);
+        one.ready.begin(one.begun);
+        one.tick(0, true);
+        one.end_of_check(0);
+        one.ready.spec.as_mut().unwrap().check =
+            ReadyCheck::Command(["sleep", "1h"].map(str::to_owned).into());
+        assert_eq!(one.tick(9, true), None);
+        let note = one.tick(10, true).expect("late");
+        assert!(note.ends_with("its check said: no disk"), "{note}");
+        one.tick(20, true);
+        one.end_of_check(20);
     }
 
     #[test]

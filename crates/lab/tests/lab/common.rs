@@ -13,7 +13,7 @@ use firedrill_lab::{
 };
 
 /// Long enough for anything that happens at all, on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_firedrill-lab").into()
@@ -71,6 +71,14 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(Instant::now() < end, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until a host has begun to boot so many times, and is up.
+pub(crate) fn wait_boots(lab: &Lab, host: &str, boots: u32) {
+    eventually(&format!("boot {boots} of {host}"), || {
+        let status = status_of(lab, host);
+        (status.boots == boots && status.state == HostState::Up).then_some(())
+    });
 }
 
 pub(crate) fn wait_state(lab: &Lab, host: &str, state: HostState) {

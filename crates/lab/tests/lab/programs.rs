@@ -114,7 +114,8 @@ fn it_is_stopped_by_its_signal_and_killed_when_it_does_not_end() {
 #[test]
 fn a_service_that_does_not_get_ready_is_late_and_its_log_says_why() {
     let mut deaf = service("deaf", &["sleep", "1h"]);
-    deaf.ready = Some(ReadySpec { check: ReadyCheck::Tcp(9), within_ms: 300 });
+    // Long enough for one check to end on a busy machine, because the log has its words.
+    deaf.ready = Some(ReadySpec { check: ReadyCheck::Tcp(9), within_ms: 5_000 });
     let mut gone = service("gone", &["/no/such/program"]);
     gone.ready = within_long(ReadyCheck::Tcp(9));
     let spec = lab_of("late", vec![deaf, gone], vec![]);
@@ -122,7 +123,7 @@ fn a_service_that_does_not_get_ready_is_late_and_its_log_says_why() {
     let late = lab.wait_ready(|host, service| panic!("{host}/{service} is ready")).unwrap();
     assert_eq!(late, [Late { host: "app".into(), service: "deaf".into() }]);
     let log = lab.log("app", "deaf").unwrap();
-    assert!(log.contains("not ready within 300ms") && log.contains("nothing listens on port 9"), "{log}");
+    assert!(log.contains("not ready within 5s") && log.contains("nothing listens on port 9"), "{log}");
     let log = lab.log("app", "gone").unwrap();
     assert!(log.contains("failed to run [\"/no/such/program\"]"), "{log}");
     let host = super::common::status_of(&lab, "app");

@@ -81,8 +81,10 @@ fn services_obey_their_control_files() {
     eventually("continued", || (fs::read(checkout.0.join("status")).unwrap()[16] == 0).then_some(()));
     assert_eq!(checkout.status().2, third);
     assert_eq!(fs::read_to_string(checkout.0.join("stat")).unwrap(), "run\n");
-    let log = lab.log("app", "checkout").unwrap();
-    assert!(log.contains("listening on port 8080"), "{log}");
+    // Each of the three was asked to end as soon as it ran, perhaps before it listened; the last one was not.
+    eventually("its log says that it listens", || {
+        lab.log("app", "checkout").unwrap().contains("listening on port 8080").then_some(())
+    });
 
     let asleep = Service::of(&lab, "asleep");
     assert_eq!(asleep.wait(0, b'd'), 0, "a down file keeps it down");
@@ -107,7 +109,8 @@ fn a_crash_is_answered_by_a_start_but_not_at_once_again_and_again() {
     let begun = Instant::now();
     let starts = || lab.log("app", "broken").unwrap().matches("nonsense").count();
     let before = starts();
-    eventually("three more starts", || (starts() >= before + 3).then_some(()));
+    // The first of these words may come from a start of before, whose process was slow.
+    eventually("three more starts", || (starts() >= before + 4).then_some(()));
     assert!(begun.elapsed() > Duration::from_millis(1800), "three starts in {:?}", begun.elapsed());
 }
 
