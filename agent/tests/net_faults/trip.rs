@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     net::UdpSocket,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -116,11 +117,11 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
             loop {
                 // The sender may get no processor for a while.
                 let is_last_wait = all_sent.load(Ordering::SeqCst);
-                let Ok(length) = to.recv(&mut buffer) else {
-                    if is_last_wait {
-                        break;
-                    }
-                    continue;
+                let length = match to.recv(&mut buffer) {
+                    Ok(length) => length,
+                    // It was stopped and goes on, or somebody still sends.
+                    Err(error) if error.kind() == ErrorKind::Interrupted || !is_last_wait => continue,
+                    Err(_) => break,
                 };
                 let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
                 let intact = length == LENGTH && buffer[4..length].iter().all(|&byte| byte == 0x5a);
