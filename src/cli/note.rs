@@ -6,12 +6,14 @@ use std::{
     time::SystemTime,
 };
 
+use firedrill_history::address;
 use firedrill_judge::notes::{self, FILE, Note, TEXT_MOST, Unfit};
 
 use super::{
     failure::{Failure, Result, Wrap as _},
     login::named,
     output::{print_json, table},
+    room_client::{RoomArgs, RoomClient},
     runs::{ReportsArgs, log_of},
 };
 use crate::verdict::Exit;
@@ -21,6 +23,7 @@ use crate::verdict::Exit;
 #[command(after_help = "Examples:
   firedrill note reports/20261120-1402-friday-7f3a 'the pager rang at the second phone'
   firedrill note 20261120-1402-friday-7f3a --by bob 'traffic moved to region b by hand'
+  firedrill note 20261120-1402-friday-7f3a --server https://drills.example 'traffic is back'
   tail -n 3 chat.txt | firedrill note 20261120-1402-friday-7f3a -
   firedrill note 20261120-1402-friday-7f3a              shows the notes
 
@@ -35,6 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     #[command(flatten)]
+    room: RoomArgs,
+    #[command(flatten)]
     reports: ReportsArgs,
     /// For machines: the notes as JSON on standard output
     #[arg(long)]
@@ -42,6 +47,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    if let Some(server) = &args.room.server {
+        return there(args, server);
+    }
     let log = log_of(&args.run, &args.reports.reports)?;
     let folder = log.parent().unwrap_or(Path::new("."));
     if let Some(text) = &args.text {
@@ -53,6 +61,29 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     show(folder, args.json)
+}
+
+/// Has a control room write the note. Its author is the token.
+fn there(args: &Args, server: &str) -> Result<Exit> {
+    let Some(text) = &args.text else {
+        return Err(Failure::new("with --server a note is written, so it needs a text")
+            .help("the notes of a run are on its page"));
+    };
+    if args.by.is_some() {
+        return Err(Failure::new("--by does not go with --server: the author is the token"));
+    }
+    let room = RoomClient::of(server, &args.room)?;
+    let path = format!("/api/v1/runs/{}/notes", address(&args.run.display().to_string()));
+    let serde_json::Value::Object(done) = room.tell(&path, &serde_json::json!({ "text": written(text)? }))?
+    else {
+        return Err(Failure::new("its answer is not understood; is this a control room?"));
+    };
+    if args.json {
+        print_json(&done)?;
+    } else {
+        outln!("the note is written");
+    }
+    Ok(Exit::Held)
 }
 
 /// Returns the text of the note, in one line.

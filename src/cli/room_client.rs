@@ -110,7 +110,7 @@ impl RoomClient {
         let end = Instant::now() + PATIENCE;
         let (mut pause, mut is_told) = (Duration::from_millis(500), false);
         loop {
-            let asked = self.send(method, path, headers);
+            let asked = self.send(method, path, headers, Vec::new());
             let is_later = match &asked {
                 Ok(answer) => is_later(answer.status),
                 Err(_) => true,
@@ -137,10 +137,26 @@ impl RoomClient {
 
     /// Reads something once. `None` if there is no answer, or none that is understood.
     pub(super) fn once<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
-        read(&self.send(&Method::GET, path, &[]).ok()?).ok()
+        read(&self.send(&Method::GET, path, &[], Vec::new()).ok()?).ok()
     }
 
-    fn send(&self, method: &Method, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer> {
+    /// Sends a body that must not arrive twice: once.
+    ///
+    /// # Errors
+    /// It refuses, it cannot be reached, or its answer is not understood. Only a refusal tells that nothing was done.
+    pub(super) fn tell<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T> {
+        let sent = self.send(&Method::POST, path, &[], serde_json::to_vec(body)?);
+        sent.and_then(|answer| read(&answer))
+            .wrap(format!("the control room {} did not say that it was done", self.server))
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Vec<u8>,
+    ) -> Result<Answer> {
         let mut all = headers.to_vec();
         all.push((header::AUTHORIZATION, self.token.clone()));
         self.server.send(Sent {
@@ -148,7 +164,7 @@ impl RoomClient {
             path: format!("{}{path}", self.server.path),
             content_type: "application/json",
             headers: all,
-            body: Vec::new(),
+            body,
         })
     }
 }

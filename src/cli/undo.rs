@@ -2,6 +2,7 @@
 //! the texts.
 
 mod rows;
+mod there;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -19,6 +20,7 @@ use super::{
     hosts::{ToHeal, to_heal},
     output::print_json,
     reached::Reached,
+    room_client::{RoomArgs, RoomClient},
 };
 use crate::{
     link::{Agent, Identity, LinkError, hosts_at_once},
@@ -32,7 +34,7 @@ use rows::{Known, Row, describe, exit, line, lost, meanwhile, unknown};
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).multiple(false),
-    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run in progress ends when a person undoes it, is not retried, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its faults end with their hold, or with the lease once their coordinator, which is notified, has ended) · 7 all known faults are undone, but a host's records of its faults are damaged or lost"
+    after_help = "Examples:\n  firedrill undo --all --fleet fleet.toml            everything, everywhere, and halt\n  firedrill undo --all --host app1 --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --fleet fleet.toml\n  firedrill undo --run 20261120-1402-friday-7f3a --server https://drills.example\n\nWith --server a control room has the run's coordinator end it (docs/api.md), and this command waits for the end.\n`--all` also latches a halt: no agent injects anything until `firedrill release`.\nA run in progress ends when a person undoes it, is not retried, and exits 5.\nExit codes: 0 all is back · 3 no host knows that run or injection · 6 a host is stuck or did not answer (its faults end with their hold, or with the lease once their coordinator, which is notified, has ended) · 7 all known faults are undone, but a host's records of its faults are damaged or lost"
 )]
 pub(super) struct Args {
     /// One injection
@@ -51,6 +53,8 @@ pub(super) struct Args {
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
     #[command(flatten)]
+    room: RoomArgs,
+    #[command(flatten)]
     fleet: FleetArgs,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -60,6 +64,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    if let Some(server) = &args.room.server {
+        let (Some(run), []) = (&args.run, args.hosts.as_slice()) else {
+            return Err(Failure::new("a control room ends whole runs: name one by --run, without --host")
+                .help("`firedrill undo --all --fleet FLEET` asks the hosts themselves"));
+        };
+        return Ok(there::run(&RoomClient::of(server, &args.room)?, run.as_str()));
+    }
     let scope = match (&args.injection, &args.run) {
         (Some(id), _) => UndoScope::Injection(id.clone()),
         (None, Some(run)) => UndoScope::Run(run.clone()),
@@ -78,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let asked = ask_all(&hosts, &reached.identity, |agent| {
         let undo = undo.clone();
-        async move { agent.undo(&undo).await }
+        async move { agent.undo_until_answered(&undo).await }
     });
     let (told, answers) = runtime.block_on(async { tokio::join!(notify(&notice), asked) });
     let answered =

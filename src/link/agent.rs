@@ -30,6 +30,8 @@ use crate::plan::model::Host;
 pub(super) const USUAL: Duration = Duration::from_secs(5);
 /// Time-out of an undo: an agent tries for its `undo_budget`, and waits until a service is up.
 const UNDO: Duration = Duration::from_secs(130);
+/// Number of times that an undo whose answer was lost is asked for again.
+const UNDO_AGAIN: u32 = 3;
 /// Time-out of a comparison of the host with its snapshot.
 const COMPARE: Duration = Duration::from_secs(60);
 /// Maximum size of an answer, in bytes.
@@ -153,6 +155,21 @@ impl Agent {
     /// [`LinkError`]; the state is unknown then, and repeating the call is safe.
     pub async fn undo(&self, undo: &Undo) -> Result<UndoAnswer, LinkError> {
         self.tell(Call::post("undo", "/v1/undo").within(UNDO).persistent(), undo).await
+    }
+
+    /// Undoes faults as [`Self::undo`] does. If the link breaks under the call, which loses the answer, calls again, three times at most.
+    /// Also returns whether it did: then the answer lacks what earlier calls have undone.
+    ///
+    /// # Errors
+    /// As [`Self::undo`].
+    pub async fn undo_until_answered(&self, undo: &Undo) -> Result<(UndoAnswer, bool), LinkError> {
+        let mut again = 0;
+        loop {
+            match self.undo(undo).await {
+                Err(LinkError::Broken { .. }) if again < UNDO_AGAIN => again += 1,
+                answer => return answer.map(|answer| (answer, again > 0)),
+            }
+        }
     }
 
     /// Ends a halt.

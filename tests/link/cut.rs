@@ -14,24 +14,32 @@ use tokio::{
     sync::watch,
 };
 
-use super::house::{HOST, House, agent, until};
+use super::house::{HOST, House, agent, undo_all, until};
 
 /// Starts a proxy that passes bytes on while its switch is on. While the switch is off it keeps every connection open
 /// and passes nothing on, as if a route dropped all packets.
 async fn proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let (at, passing, _accepted) = counting_proxy(to).await;
+    (at, passing)
+}
+
+/// Starts such a proxy that also tells the number of connections that came to it.
+async fn counting_proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<bool>, watch::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let passing = watch::Sender::new(true);
     let told = passing.clone();
+    let (count, accepted) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
+            count.send_modify(|count| *count += 1);
             let far = TcpStream::connect(to).await.unwrap();
             let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
             tokio::spawn(pump(near_in, far_out, told.subscribe()));
             tokio::spawn(pump(far_in, near_out, told.subscribe()));
         }
     });
-    (at, passing)
+    (at, passing, accepted)
 }
 
 async fn pump(
@@ -75,6 +83,26 @@ async fn a_cut_link_is_seen_soon_and_comes_back_by_itself() {
 
     passing.send_replace(true);
     agent.status().await.expect("a new connection is made by itself");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_whose_answer_is_lost_is_asked_for_again() {
+    let house = House::new();
+    let served = house.serve().await;
+    let olga = house.person("olga", Role::Viewer);
+    let (at, passing, mut accepted) = counting_proxy(served.at).await;
+    let agent = agent(HOST, Reach::Tcp(at.to_string()), &olga);
+    agent.status().await.unwrap();
+    let before = *accepted.borrow_and_update();
+    // What is sent from here on is on its way, and no answer comes: the link breaks for want of pings.
+    passing.send_replace(false);
+    let undo = tokio::spawn(async move { agent.undo_until_answered(&undo_all()).await });
+    accepted.wait_for(|count| *count > before).await.unwrap();
+    passing.send_replace(true);
+    let (_, again) = undo.await.unwrap().unwrap();
+    assert!(again, "the answer is one to a second question");
+    let taken = served.control.taken();
+    assert!(taken.iter().any(|call| call.contains("undo")), "{taken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

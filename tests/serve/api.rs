@@ -3,13 +3,14 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use crate::{
-    Growing, RUN, firedrill,
+    FIREDRILL, Growing, RUN, firedrill,
     output::said,
     person,
     room::{Answer, Room, until_line},
@@ -208,6 +209,35 @@ fn wrong_tokens_are_limited_and_keep_nobody_out() {
     let audit = fs::read_to_string(folder.path().join("room/audit.jsonl")).unwrap();
     assert_eq!(audit.matches("refused: no such token").count(), 30 - limited);
     assert_eq!(get(&room, "/api/v1/token", &secret).status, 200);
+}
+
+#[test]
+fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
+    let (folder, room) = start();
+    let bot = token(folder.path(), "bot", "operator");
+    let server = format!("http://{}", room.address);
+    let elsewhere = |words: &[&str]| {
+        let mut command = Command::new(FIREDRILL);
+        command.args(words).args(["--server", &server]).current_dir("/").env("FIREDRILL_TOKEN", &bot);
+        let ended = command.output().unwrap();
+        (ended.status.code(), said(&ended))
+    };
+    let (code, told) = elsewhere(&["note", RUN, "traffic is back"]);
+    assert!(code == Some(0) && told.contains("the note is written"), "{told}");
+    let written = fs::read_to_string(folder.path().join(format!("reports/{RUN}/notes.jsonl"))).unwrap();
+    assert!(written.contains("token bot of") && written.contains("traffic is back"), "{written}");
+    for (words, wanted, why) in [
+        (&["note", RUN][..], 2, "it needs a text"),
+        (&["note", RUN, "a", "--by", "bob"], 2, "the author is the token"),
+        (&["note", "nothing", "a"], 2, "There is no run nothing"),
+        (&["undo", "--all"], 2, "name one by --run"),
+        (&["undo", "--run", RUN, "--host", "app1"], 2, "without --host"),
+        // Nobody runs it any more, so nobody can say that all is back.
+        (&["undo", "--run", RUN], 6, "No program on this machine"),
+    ] {
+        let (code, told) = elsewhere(words);
+        assert!(code == Some(wanted) && told.contains(why), "{words:?}: {code:?}: {told}");
+    }
 }
 
 #[test]

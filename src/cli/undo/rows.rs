@@ -13,6 +13,9 @@ pub(super) struct Row {
     pub(super) host: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) answer: Option<UndoAnswer>,
+    /// Whether it was asked again, because the link broke: the answer lacks what was put back before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) asked_again: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     /// The time at which faults end on a host that was not reached.
@@ -33,12 +36,12 @@ pub(super) struct Known {
 }
 
 impl Row {
-    pub(super) fn new(host: String, answer: Result<UndoAnswer, String>) -> Self {
-        let (answer, error) = match answer {
-            Ok(answer) => (Some(answer), None),
-            Err(why) => (None, Some(why)),
+    pub(super) fn new(host: String, answer: Result<(UndoAnswer, bool), String>) -> Self {
+        let (answer, asked_again, error) = match answer {
+            Ok((answer, asked_again)) => (Some(answer), asked_again, None),
+            Err(why) => (None, false, Some(why)),
         };
-        Self { host, answer, error, meanwhile: None, known: None }
+        Self { host, answer, asked_again, error, meanwhile: None, known: None }
     }
 }
 
@@ -148,6 +151,12 @@ fn state(row: &Row, halted: bool) -> String {
         (Some(answer), _) if answer.injections.is_empty() && !answer.lost.is_empty() => {
             format!("{}: no fault is recorded{halt}, but its records are incomplete", row.host)
         }
+        (Some(answer), _) if answer.injections.is_empty() && row.asked_again => {
+            format!(
+                "{}: nothing is in force{halt}; the link broke, so it was asked again, and what was put back before is not known here",
+                row.host
+            )
+        }
         (Some(answer), _) if answer.injections.is_empty() => {
             format!("{}: nothing was in force{halt}", row.host)
         }
@@ -169,14 +178,29 @@ mod tests {
 
     use super::*;
 
-    fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
-        let answer = Ok(UndoAnswer {
+    fn nothing() -> UndoAnswer {
+        UndoAnswer {
             injections: Vec::new(),
             runs: Vec::new(),
             stuck: Vec::new(),
             swept: Vec::new(),
             lost: Vec::new(),
-        });
+        }
+    }
+
+    #[test]
+    fn a_host_that_was_asked_again_is_never_said_to_have_had_nothing_in_force() {
+        let again = Row::new("app1".to_owned(), Ok((nothing(), true)));
+        let text = line(&again, true);
+        assert!(text.starts_with("app1: nothing is in force, halted; the link broke"), "{text}");
+        let json = serde_json::to_value(&again).unwrap();
+        assert_eq!(json["asked_again"], true);
+        let once = serde_json::to_value(Row::new("app1".to_owned(), Ok((nothing(), false)))).unwrap();
+        assert!(once.get("asked_again").is_none(), "{once}");
+    }
+
+    fn row(host: &str, known: bool, open: Vec<OpenOne>) -> Row {
+        let answer = Ok((nothing(), false));
         Row { known: Some(Known { known, open }), ..Row::new(host.to_owned(), answer) }
     }
 
