@@ -97,7 +97,9 @@ async fn an_undo_whose_answer_is_lost_is_asked_for_again() {
     // What is sent from here on is on its way, and no answer comes: the link breaks for want of pings.
     passing.send_replace(false);
     let undo = tokio::spawn(async move { agent.undo_until_answered(&undo_all()).await });
-    accepted.wait_for(|count| *count > before).await.unwrap();
+    let asks_again =
+        tokio::time::timeout(Duration::from_secs(60), accepted.wait_for(|count| *count > before));
+    asks_again.await.expect("it asks again").unwrap();
     passing.send_replace(true);
     let (_, again) = undo.await.unwrap().unwrap();
     assert!(again, "the answer is one to a second question");
