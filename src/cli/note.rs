@@ -74,10 +74,8 @@ fn there(args: &Args, server: &str) -> Result<Exit> {
     }
     let room = RoomClient::of(server, &args.room)?;
     let path = format!("/api/v1/runs/{}/notes", address(&args.run.display().to_string()));
-    let serde_json::Value::Object(done) = room.tell(&path, &serde_json::json!({ "text": written(text)? }))?
-    else {
-        return Err(Failure::new("its answer is not understood; is this a control room?"));
-    };
+    let done: serde_json::Map<String, serde_json::Value> =
+        room.tell(&path, &serde_json::json!({ "text": written(text)? }))?;
     if args.json {
         print_json(&done)?;
     } else {

@@ -1,14 +1,13 @@
 //! Asks the API of a control room (docs/api.md) with a token. Sends the token only where nobody on the way can read it.
 
 use std::{
-    io::Read as _,
     net::IpAddr,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
 
-use firedrill_files::regular;
+use firedrill_files::text;
 use firedrill_wire::text::{TEXT_MOST, cleaned};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -79,11 +78,8 @@ impl RoomClient {
             .map_err(|why| Failure::new("the address of --server cannot be used").help(why))?;
         let text = match &args.token_file {
             Some(file) => {
-                let failed = || format!("the token in {} cannot be read", file.display());
-                let mut text = String::new();
-                let opened = regular::open(file).wrap(failed())?;
-                opened.take(TOKEN_MOST).read_to_string(&mut text).wrap(failed())?;
-                text
+                let failed = |why| Failure::new(format!("the token in {} cannot be read: {why}", file.display()));
+                text::read(file, TOKEN_MOST).map_err(failed)?.text
             }
             None => std::env::var(TOKEN).map_err(|_| {
                 Failure::new(format!("there is no token for {server}"))
@@ -96,7 +92,7 @@ impl RoomClient {
         Ok(Self { server, token })
     }
 
-    /// Sends a request that may be sent again: a reading, or a start with a key. A control room that cannot be reached, or that is busy, is
+    /// Sends a request that may be sent again: a reading, a halt, or a start with a key. A control room that cannot be reached, or that is busy, is
     /// asked again for two minutes.
     ///
     /// # Errors

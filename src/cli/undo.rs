@@ -69,6 +69,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             return Err(Failure::new("a control room ends whole runs: name one by --run, without --host")
                 .help("`firedrill undo --all --fleet FLEET` asks the hosts themselves"));
         };
+        if args.json {
+            return Err(Failure::new("--json does not go with --server")
+                .help("GET /api/v1/runs/RUN tells the run as JSON"));
+        }
         return Ok(there::run(&RoomClient::of(server, &args.room)?, run.as_str()));
     }
     let scope = match (&args.injection, &args.run) {

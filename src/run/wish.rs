@@ -64,7 +64,7 @@ impl Reply {
 /// The maximum of a pause, unless the person says another.
 pub const PAUSE: Span = Span::secs(30 * 60);
 
-/// The maximum of all pauses of a run together. Probes and readers of logs on hosts last as much longer.
+/// The maximum of all pauses of a run together. The time limits of probes and of log readers on hosts include it.
 pub(super) const PAUSES_MOST: Span = Span::secs(3_600);
 
 /// Reads a sentence of a program that may be somebody else's.

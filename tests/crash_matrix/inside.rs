@@ -75,7 +75,12 @@ fn run(words: &[&str]) -> ExitCode {
             let before = status();
             fs::write(supervise.join("control"), letter).unwrap();
             // The supervisor reads its pipe a little later, and then puts another status there.
+            let end = Instant::now() + Duration::from_secs(60);
             while status() == before {
+                if Instant::now() > end {
+                    eprintln!("the supervisor of {service} did not act on {letter}");
+                    return ExitCode::FAILURE;
+                }
                 sleep(Duration::from_millis(5));
             }
         }

@@ -98,10 +98,11 @@ async fn paused_across_start(world: &World, host: &Host<'_>) {
     let before = host.quiet().await;
     let processes = host.processes().await;
     let mut drill = Drill::prepare(world, host, &[fault(KINDS[0].1)]).await;
-    let (ahead, begun) = (Span::secs(4), Instant::now());
+    let ahead = Span::secs(4);
     drill.begin(&[0], ahead).await;
+    let begun = Instant::now();
     processes.signal(ALL, Signal::STOP);
-    // The wait passes the start and the time by which a start may be late.
+    // The wait passes the start and the time by which a start may be late (`start_tolerance` in host.rs, 6 s).
     wait("the start to be long over", async || begun.elapsed() > ahead.0 + Duration::from_secs(7)).await;
     processes.signal(ALL, Signal::CONT);
     let after = host.clean(&before, &drill.run).await;

@@ -17,11 +17,8 @@ use crate::{
     start, violated,
 };
 
-/// Makes a token by the command line.
 fn token(folder: &Path, name: &str, role: &str) -> String {
-    let made = firedrill(folder, &["serve", "token", "new", name, "--role", role, "--expires", "1d"]);
-    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
-    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    crate::token(folder, name, &["--role", role])
 }
 
 /// Asks the API with a token.
@@ -232,6 +229,7 @@ fn a_command_elsewhere_writes_a_note_and_halts_a_run() {
         (&["note", "nothing", "a"], 2, "There is no run nothing"),
         (&["undo", "--all"], 2, "name one by --run"),
         (&["undo", "--run", RUN, "--host", "app1"], 2, "without --host"),
+        (&["undo", "--run", RUN, "--json"], 2, "--json does not go with --server"),
         // Nobody runs it any more, so nobody can say that all is back.
         (&["undo", "--run", RUN], 6, "No program on this machine"),
     ] {

@@ -89,6 +89,13 @@ fn firedrill(folder: &Path, words: &[&str]) -> Output {
     Command::new(FIREDRILL).args(words).current_dir(folder).output().unwrap()
 }
 
+/// Makes a token by the command line.
+fn token(folder: &Path, name: &str, more: &[&str]) -> String {
+    let made = firedrill(folder, &[&["serve", "token", "new", name, "--expires", "1d"], more].concat());
+    assert_eq!(made.status.code(), Some(0), "{}", output::said(&made));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
 /// Makes a login link by the command line, and logs in.
 fn person(folder: &Path, room: &Room, name: &str, role: &str) -> String {
     let made = firedrill(folder, &["serve", "link", "--as", name, "--role", role]);

@@ -243,7 +243,7 @@ impl Running<'_> {
         self.in_force_on(1)
     }
 
-    /// Waits until so many hosts have reported that a fault is in force.
+    /// Waits until the log has so many changes to "in force": one per host, if each host has one fault.
     pub(crate) fn in_force_on(&mut self, hosts: usize) -> &mut Self {
         self.until_times(hosts, |event| match event {
             Event::Agent { what, .. } => matches!(what.what, What::Changed { to: State::InForce, .. }),

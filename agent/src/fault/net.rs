@@ -25,15 +25,14 @@ pub(super) fn share_words(share: Share, correlation: Share) -> String {
     if correlation.is_none() { share.to_string() } else { format!("{share} (correlation {correlation})") }
 }
 
-/// Returns what people should know of a correlation: the share that comes of it, unless it is about the one that was asked for.
+/// Returns a note with the share that a correlation gives in the long run; nothing if it differs from the wanted share by at most a tenth.
 pub(super) fn share_notes(share: Share, correlation: Share) -> Vec<String> {
     let found = chance(share, correlation).in_the_long_run();
     if (found - share.fraction()).abs() <= share.fraction() / 10.0 {
         return Vec::new();
     }
     vec![format!(
-        "with a correlation of {correlation}, netem's arithmetic makes {share} about {:.2} % of the packets in the long run; leave `correlation` \
-         out for the share itself",
+        "with a correlation of {correlation}, netem's arithmetic makes {share} about {:.2} % in the long run; without `correlation` it stays {share}",
         found * 100.0
     )]
 }

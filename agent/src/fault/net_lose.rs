@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(with.words().0, "lose 5% (correlation 25%) of");
         let notes = with.notes();
         assert!(
-            notes[0].contains("makes 5% about 0.") && notes[0].contains("leave `correlation` out"),
+            notes[0].contains("makes 5% about 0.") && notes[0].contains("without `correlation` it stays 5%"),
             "{notes:?}"
         );
         assert!(lose("0%").notes().is_empty() && lose("0%").words().0 == "lose 5% of");

@@ -119,7 +119,7 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
                 let is_last_wait = all_sent.load(Ordering::SeqCst);
                 let length = match to.recv(&mut buffer) {
                     Ok(length) => length,
-                    // It was stopped and goes on, or somebody still sends.
+                    // This process was stopped and continued, or the sender has not finished.
                     Err(error) if error.kind() == ErrorKind::Interrupted || !is_last_wait => continue,
                     Err(_) => break,
                 };
@@ -135,17 +135,20 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
             got
         });
         let mut datagram = [0x5a; LENGTH];
-        let mut sent = Vec::new();
-        for number in 0..count {
+        let send = |number: u32| {
             datagram[..4].copy_from_slice(&number.to_be_bytes());
-            sent.push(Instant::now());
-            from.send(&datagram).unwrap();
+            let at = Instant::now();
+            from.send(&datagram)?;
             if !pause.is_zero() {
                 thread::sleep(pause);
             }
-        }
+            Ok(at)
+        };
+        let sent: std::io::Result<Vec<Instant>> = (0..count).map(send).collect();
+        // Also after a failure: the receiver waits for it.
         all_sent.store(true, Ordering::SeqCst);
         let got = got.join().unwrap();
+        let sent = sent.unwrap();
         let lasted = got.last().map_or(Duration::ZERO, |(_, at)| *at - sent[0]);
         let mut trip = Trip { took: BTreeMap::new(), order: Vec::new(), lasted };
         for (number, at) in got {

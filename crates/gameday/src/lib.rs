@@ -13,7 +13,6 @@ mod file;
 mod gameday;
 pub mod ics;
 mod monkey;
-mod names;
 mod not_on;
 pub mod overlap;
 mod pattern;

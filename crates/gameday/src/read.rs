@@ -11,9 +11,10 @@ use firedrill_plan::{
     diagnostic::{Item, Place, Problem, Sink},
     fleet, scenario, typed,
 };
+use firedrill_wire::text::is_simple_name;
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 
-use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, names::is_name, not_on};
+use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, not_on};
 
 /// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
@@ -130,7 +131,7 @@ impl Reader<'_> {
 
     fn name(&mut self) {
         let name = self.item.value.name.clone();
-        if !is_name(&name) {
+        if !is_simple_name(&name) {
             let message = format!("`{name}` cannot be the name of a game day");
             self.wrong(
                 &["name"],

@@ -26,7 +26,7 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// Returns what is valid and may surprise.
+    /// Returns warnings about parameters that are valid.
     fn warnings(&self) -> Vec<Refusal> {
         Vec::new()
     }

@@ -126,7 +126,7 @@ fn check(item: &Item<ChannelsFile>, name: &str, channel: &Channel, sink: &mut Si
     }
 }
 
-/// Tells what is wrong with a parameter of a channel, or may surprise, at its place or that of the nearest table.
+/// Reports a problem with a parameter of a channel. It points at the parameter, or at the nearest table if the parameter is absent.
 fn tell(
     item: &Item<ChannelsFile>,
     (name, kind): (&str, &str),

@@ -12,7 +12,7 @@ use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, EXT_START_TLS, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -75,17 +75,22 @@ pub(crate) async fn send(mail: &Mail, within: Duration) -> Result<(), Failed> {
     let until = Instant::now() + within;
     let late = |_| Failed::later(format!("no answer within {} s", within.as_secs()));
     match timeout_at(until, open(mail, within)).await.map_err(late)?? {
-        (Line::Clear(mut client), name) => {
-            let told = timeout_at(until, tell(&mut client, &name, mail)).await.map_err(late)?;
-            let _ = timeout(QUIT, client.quit()).await;
-            told
-        }
-        (Line::Tls(mut client), name) => {
-            let told = timeout_at(until, tell(&mut client, &name, mail)).await.map_err(late)?;
-            let _ = timeout(QUIT, client.quit()).await;
-            told
-        }
+        (Line::Clear(client), name) => finish(client, &name, mail, until).await,
+        (Line::Tls(client), name) => finish(*client, &name, mail, until).await,
     }
+    .map_err(late)?
+}
+
+/// Gives the message to the server until a moment at most, and takes leave.
+async fn finish<T: AsyncRead + AsyncWrite + Unpin>(
+    mut client: SmtpClient<T>,
+    name: &str,
+    mail: &Mail,
+    until: Instant,
+) -> Result<Result<(), Failed>, Elapsed> {
+    let told = timeout_at(until, tell(&mut client, name, mail)).await?;
+    let _ = timeout(QUIT, client.quit()).await;
+    Ok(told)
 }
 
 /// A connection whose server has greeted, with TLS if it is wanted.
@@ -199,8 +204,7 @@ fn login_failed(error: Error) -> Failed {
         Error::UnsupportedAuthMechanism => {
             Failed::later("the server offers no login by PLAIN or LOGIN on this connection".to_owned())
         }
-        Error::Io(error) => Failed::later(format!("the login: {error}")),
-        _ => Failed::later("the login: an answer that is none of SMTP".to_owned()),
+        error => Failed::at("the login", error),
     }
 }
 

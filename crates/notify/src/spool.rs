@@ -106,7 +106,7 @@ impl Spool {
     /// # Errors
     /// A folder cannot be read.
     pub fn all(&self) -> io::Result<Listing> {
-        let (mut pending, mut unreadable) = self.waiting()?;
+        let (mut pending, mut unreadable) = self.list(PENDING)?;
         let (ended, more) = self.list(ENDED)?;
         // The program of such a message was killed before it removed the file.
         pending.retain(|entry| !self.ended_file(entry).exists());
@@ -114,26 +114,26 @@ impl Spool {
         Ok(Listing { pending, ended, unreadable })
     }
 
-    fn waiting(&self) -> io::Result<Read> {
-        self.list(PENDING)
-    }
-
     /// Returns the file of the end of a message.
     fn ended_file(&self, entry: &Entry) -> PathBuf {
         self.folder.join(ENDED).join(name(&entry.channel, &entry.message.id))
     }
 
+    /// Returns the files of messages in a folder; none if there is no folder.
+    fn files(&self, which: &str) -> io::Result<Vec<fs::DirEntry>> {
+        let is_entry = |file: &io::Result<fs::DirEntry>| {
+            file.as_ref().map_or(true, |file| file.path().extension().is_some_and(|end| end == "json"))
+        };
+        match fs::read_dir(self.folder.join(which)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            files => files?.filter(is_entry).collect(),
+        }
+    }
+
     fn list(&self, which: &str) -> io::Result<Read> {
         let (mut all, mut unreadable) = (Vec::new(), Vec::new());
-        let files = match fs::read_dir(self.folder.join(which)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((all, unreadable)),
-            files => files?,
-        };
-        for file in files {
-            let path = file?.path();
-            if !is_entry(&path) {
-                continue;
-            }
+        for file in self.files(which)? {
+            let path = file.path();
             match read(&path) {
                 Ok(entry) => all.push(entry),
                 // It was delivered meanwhile.
@@ -230,13 +230,7 @@ impl Spool {
 
 /// Returns the name of the file of an event for a channel. Names of others are no part of it.
 fn name(channel: &str, event: &str) -> String {
-    let digest = digest(&SHA256, format!("{channel}\0{event}").as_bytes());
-    format!("{}.json", hex(&digest.as_ref()[..16]))
-}
-
-/// Whether a file has the name of a message.
-fn is_entry(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "json")
+    format!("{}.json", short_digest(&format!("{channel}\0{event}")))
 }
 
 fn read(path: &Path) -> Result<Entry, String> {
@@ -253,6 +247,11 @@ fn moment() -> u64 {
     let now = micros(now());
     NEWEST.fetch_max(now, Ordering::Relaxed);
     NEWEST.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Returns half of the SHA-256 of a text, in hexadecimal digits.
+pub(crate) fn short_digest(text: &str) -> String {
+    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
 }
 
 /// Returns a time in microseconds.

@@ -1,4 +1,4 @@
-//! TLS of HTTPS probes and of others who speak to servers, and the certificate authorities that they trust. There is no switch to trust every certificate.
+//! TLS for HTTPS probes and other clients, and the certificate authorities that they trust. There is no switch to trust every certificate.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub fn of_this_machine() -> Result<Arc<ClientConfig>, String> {
     config(None, true, &crate::Anything).map_err(|refusal| refusal.what)
 }
 
-/// Returns a configuration that names no protocol within TLS, and trusts the authorities of a PEM file, or else of this machine.
+/// Returns a configuration without ALPN that trusts the authorities of a PEM file, or of this machine without one.
 ///
 /// # Errors
 /// There are none, or they cannot be read. The message says so.

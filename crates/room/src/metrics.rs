@@ -115,7 +115,7 @@ fn scenarios(app: &App, all: &mut Exposition) -> Result<(), Answer> {
 fn messages(app: &App, all: &mut Exposition) -> Result<(), Answer> {
     let unreadable = all.add(
         "messages_unreadable",
-        "Files of messages that cannot be read: nobody knows whether somebody got them",
+        "Message files that cannot be read; it is not known whether these messages were delivered",
         None,
     );
     let messages = app.outside.messages().map_err(Answer::outside)?;

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use firedrill_history::minute;
-use firedrill_wire::text::NAME_MOST;
+use firedrill_wire::text::is_simple_name;
 
 use crate::{
     audit::{Audit, Deed},
@@ -53,15 +53,10 @@ impl NewToken {
     /// # Errors
     /// The token's role is not that of an operator, there are too many game days, or a name is none of a game day.
     pub fn may_start(mut self, gamedays: &[String]) -> Result<Self, RoomError> {
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name.chars().count() <= NAME_MOST
-                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
         if !gamedays.is_empty() && self.role < Role::Operator {
             return Err(RoomError::TokenStarts("it takes the role operator".to_owned()));
         }
-        if let Some(name) = gamedays.iter().find(|name| !is_name(name)) {
+        if let Some(name) = gamedays.iter().find(|name| !is_simple_name(name)) {
             let name = firedrill_wire::text::clean(name, 80);
             return Err(RoomError::TokenStarts(format!("`{name}` is no name of a game day")));
         }
@@ -204,6 +199,7 @@ mod tests {
             (Role::Operator, &["fri\nday"]),
             (Role::Operator, &[""]),
             (Role::Operator, &["Friday"]),
+            (Role::Operator, &["-friday"]),
             (Role::Operator, &["a"; 21]),
         ] {
             assert!(matches!(may(role, bad), Err(RoomError::TokenStarts(_))), "{bad:?}");

@@ -12,6 +12,15 @@ pub const NAME_MOST: usize = 200;
 /// The longest text of any other kind, in characters.
 pub const TEXT_MOST: usize = 8000;
 
+/// Whether a text may name a game day or a role: lower-case letters, digits and `-`, which is not the first.
+#[must_use]
+pub fn is_simple_name(name: &str) -> bool {
+    let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.starts_with(|c: char| well(c) && c != '-')
+        && name.chars().all(well)
+        && name.chars().count() <= NAME_MOST
+}
+
 /// Whether a character is shown as it is. Line breaks and tabs are not.
 #[must_use]
 pub fn is_plain(c: char) -> bool {

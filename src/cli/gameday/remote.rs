@@ -45,10 +45,10 @@ struct Course {
 
 /// Asks for the start, and follows it to its end.
 pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Result<Exit> {
-    let path = format!("/api/v1/gamedays/{}", address(gameday));
+    let path = format!("/api/v1/gamedays/{}/starts", address(gameday));
     let header = [(HeaderName::from_static("idempotency-key"), HeaderValue::try_from(key)?)];
-    // The same request again tells how the start goes. It makes it anew only if its program died before it touched anything.
-    let ask = || room.ask::<Start>(&Method::POST, &format!("{path}/starts"), &header);
+    // The same request again tells how the start goes. It makes it anew only if its program died before it wrote a record.
+    let ask = || room.ask::<Start>(&Method::POST, &path, &header);
     let mut start = ask()?;
     let begun = if start.started_now { "is started" } else { "had been started with this key" };
     errln!("{} {begun}, as {}; it goes on if this command ends", shown(&start.gameday), shown(&start.slot));

@@ -118,10 +118,8 @@ impl Outside for Program {
     }
 
     fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String> {
-        if record::folder(&self.reports, gameday, slot).is_err() {
-            // It can be the name of no record.
-            return Ok(None);
-        }
+        // A name that no record can have.
+        let Ok(folder) = record::folder(&self.reports, gameday, slot) else { return Ok(None) };
         let record = record::of_slot(&self.reports, gameday, slot)
             .map_err(|error| format!("the record cannot be read: {error}"))?;
         if let Some(record) = record {
@@ -131,10 +129,9 @@ impl Outside for Program {
             Some(starter) => starter.is_live(gameday, slot),
             None => starter::is_live(&self.reports, gameday, slot),
         };
-        let output = record::folder(&self.reports, gameday, slot).map(|in_it| in_it.join(OUTPUT));
         Ok(if is_live {
-            Some(unrecorded(gameday, slot, STARTING, "its program was started, and has not begun yet"))
-        } else if output.is_ok_and(|output| output.exists()) {
+            Some(starting(gameday, slot))
+        } else if folder.join(OUTPUT).exists() {
             let told = "its program ended before it wrote a record, so it touched nothing";
             Some(unrecorded(gameday, slot, DIED, told))
         } else {
@@ -148,18 +145,15 @@ impl Outside for Program {
         let slot = record::once(key);
         let there = || self.held_slot(gameday, &slot).map_err(NotStarted::Failed);
         if let Some(held) = there()? {
-            // One that died without a record touched nothing, so it is started again.
-            let again = held.state == DIED && held.at.is_empty();
-            if !again {
+            // One that died before it had a record touched nothing, so it is started again.
+            let has_record = !matches!(record::of_slot(&self.reports, gameday, &slot), Ok(None));
+            if held.state != DIED || has_record {
                 return Ok((held, false));
             }
         }
         let found = self.gameday(gameday, Timestamp::now()).map_err(NotStarted::Unknown)?;
         match starter.start(&found, Start::Once(key)) {
-            Ok(()) => Ok((
-                unrecorded(gameday, &slot, STARTING, "its program was started, and has not begun yet"),
-                true,
-            )),
+            Ok(()) => Ok((starting(gameday, &slot), true)),
             Err(NotBegun::Busy(other)) if other == slot => {
                 there()?.map(|held| (held, false)).ok_or(NotStarted::Busy(other))
             }
@@ -209,6 +203,11 @@ impl Outside for Program {
             }
         }
     }
+}
+
+/// Returns a start whose program has not written its record yet.
+fn starting(gameday: &str, slot: &str) -> HeldSlot {
+    unrecorded(gameday, slot, STARTING, "its program was started, and has not begun yet")
 }
 
 /// Returns a start that has no record.

@@ -100,14 +100,22 @@ impl Starter {
         }
         drop(live);
         errln!("{} of {name} starts (process {})", gameday.name, child.id());
-        let (waits, of) = (self.clone(), gameday.clone());
+        let (waits, of, slot) = (self.clone(), gameday.clone(), name.clone());
         let waiter = thread::Builder::new().name("gameday".to_owned());
         // Without a waiter the game day is held all the same, and its record has the end.
-        let unwatched = waiter.spawn(move || waits.wait(child, &of, &name, lock));
+        let unwatched = waiter.spawn(move || waits.wait(child, &of, &slot, lock));
         if unwatched.is_err() {
-            self.live().remove(&gameday.name);
+            self.forget(&gameday.name, &name);
         }
         Ok(())
+    }
+
+    /// Forgets a start whose program has ended, or for whose end nobody waits.
+    fn forget(&self, gameday: &str, slot: &str) {
+        let mut live = self.live();
+        if live.get(gameday).is_some_and(|of| of == slot) {
+            live.remove(gameday);
+        }
     }
 
     /// Whether a program has been started for a slot and has not ended, by the lock that goes with its output.
@@ -165,12 +173,9 @@ impl Starter {
                 errln!("{name} of {slot} has ended with {code}; its record cannot be read: {error}");
             }
         }
-        // Now there is a record: whoever looks between the two finds no dead start.
+        // Released only after the record is written, so that nobody who looks in between sees a dead start.
         drop(lock);
-        let mut live = self.live();
-        if live.get(name).is_some_and(|of| of == slot) {
-            live.remove(name);
-        }
+        self.forget(name, slot);
     }
 
     /// Gives a start a record of one event, and tells of it. Returns `false` if it has one already, or gets none.

@@ -45,7 +45,7 @@ pub(super) async fn baseline(
         Ok(more) => against.extend(more),
         Err(stop) => return Ok(Err(stop)),
     }
-    // What a baseline shows counts for nothing if people want a pause now, or no such attack.
+    // The baseline decides nothing if people have asked for a pause before this attack, or to skip it.
     if run.between.holds_up(index) || against.is_empty() {
         return Ok(Ok(()));
     }

@@ -93,10 +93,11 @@ impl Host {
     }
 
     fn follow(&self) -> Units {
+        let end = Instant::now() + PATIENCE;
         loop {
             match self.try_follow(&["app.service"]) {
                 Ok(units) => return units,
-                Err((_, why)) => assert!(took_too_long(&why), "{why}"),
+                Err((_, why)) => assert!(took_too_long(&why) && Instant::now() < end, "{why}"),
             }
         }
     }
@@ -105,6 +106,9 @@ impl Host {
         Units::start(units.iter().map(|unit| Self::spec(unit)).collect(), self.journal(), BOOT, 1)
     }
 }
+
+/// Time for which calls that take too long are made again.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whether a call was ended because of its time, which it may need on a busy machine.
 fn took_too_long(why: &str) -> bool {
@@ -116,10 +120,11 @@ fn look(units: &mut Units) -> Vec<LogBin> {
     let reader = Reader::new(&"r".parse().unwrap(), 1);
     let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
     units.next_us = 0;
-    let good_us = units.good_us;
+    let (good_us, end) = (units.good_us, Instant::now() + PATIENCE);
     loop {
         let bins = units.look(&bounds);
         if units.trouble.why.as_deref().is_some_and(took_too_long) {
+            assert!(Instant::now() < end, "{:?}", units.trouble.why);
             units.next_us = 0;
             continue;
         }

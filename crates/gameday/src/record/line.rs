@@ -121,19 +121,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 9] = [
-        Self::Closed,
-        Self::Skipped,
-        Self::NoGo,
-        Self::Promotion,
-        Self::Budget,
-        Self::Busy,
-        Self::Incident,
-        Self::Unasked,
-        Self::Other,
-    ];
-
     /// Returns its word in records and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -24,8 +24,19 @@ fn begun(by: &str) -> Event {
 #[test]
 fn the_word_of_a_reason_is_that_in_records() {
     let page = include_str!("../../../../docs/serve.md");
-    for (place, reason) in Reason::ALL.into_iter().enumerate() {
-        assert_eq!(reason as usize, place, "the list has all, in their order");
+    let all = [
+        Reason::Closed,
+        Reason::Skipped,
+        Reason::NoGo,
+        Reason::Promotion,
+        Reason::Budget,
+        Reason::Busy,
+        Reason::Incident,
+        Reason::Unasked,
+        Reason::Other,
+    ];
+    for (place, reason) in all.into_iter().enumerate() {
+        assert_eq!(reason as usize, place, "in their order");
         assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.word()));
         assert!(page.contains(&format!("`{}`", reason.word())), "docs/serve.md lacks {}", reason.word());
     }

@@ -90,7 +90,7 @@ pub(crate) struct AttackFacts<'a> {
     /// Planned ends of its baseline and its recovery.
     pub(crate) baseline_until_us: Option<i64>,
     pub(crate) recovery_until_us: Option<i64>,
-    /// The last pause before it: nothing of before that is about its baseline.
+    /// The start of the last pause before it. A path that was tried out earlier is no evidence.
     paused_us: Option<i64>,
     pub(crate) ended: Option<(i64, Outcome)>,
     pub(crate) injections: Vec<InjectionFacts<'a>>,

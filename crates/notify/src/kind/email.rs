@@ -54,7 +54,7 @@ impl Email {
             || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
-    /// Whether what is sent crosses a network as it is.
+    /// Whether messages and the login cross a network unencrypted.
     fn is_in_clear(&self) -> bool {
         self.tls == Tls::None && !self.is_here()
     }
@@ -109,7 +109,7 @@ impl Kind for Email {
                 let help = "to = [\"ops@example.com\", \"Bob <bob@example.com>\"]";
                 all.push(Refusal::new(
                     field,
-                    format!("`to` has no mailbox here: {why}"),
+                    format!("an entry of `to` is no mailbox: {why}"),
                     "not a mailbox",
                     help,
                 ));

@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use super::{ENDED, Entry, Spool, is_entry, read};
+use super::{ENDED, Entry, PENDING, Spool, read};
 
 /// A spool, and what was kept of the ends of its messages.
 #[derive(Debug)]
@@ -42,26 +42,20 @@ impl<T> Watched<T> {
     /// A folder cannot be read.
     pub fn look(&mut self) -> io::Result<Look<'_, T>> {
         // First those that wait: one that ends meanwhile is among the ended ones too, and not lost between the two.
-        let (mut pending, unreadable) = self.spool.waiting()?;
+        let (mut pending, unreadable) = self.spool.list(PENDING)?;
         let mut unreadable = unreadable.len();
         let mut before = std::mem::take(&mut self.known);
-        let files = match fs::read_dir(self.spool.folder.join(ENDED)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            files => Some(files?),
-        };
-        for file in files.into_iter().flatten() {
-            let file = file?;
+        for file in self.spool.files(ENDED)? {
             let path = file.path();
             // A file without a time is gone: it was old.
             let Some(changed) = file.metadata().and_then(|about| about.modified()).ok() else { continue };
-            if !is_entry(&path) {
-                continue;
-            }
             let old = before.remove(&path).filter(|(at, _)| *at == changed);
             // One that cannot be read may be readable the next time.
             match old.map(|(_, kept)| kept).or_else(|| read(&path).ok().map(self.keep)) {
                 Some(kept) => drop(self.known.insert(path, (changed, kept))),
-                None => unreadable += 1,
+                None if path.exists() => unreadable += 1,
+                // It was old, and was removed meanwhile.
+                None => {}
             }
         }
         pending.retain(|entry| !self.known.contains_key(&self.spool.ended_file(entry)));
@@ -72,6 +66,8 @@ impl<T> Watched<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{
         message::{Message, What},

@@ -1,5 +1,5 @@
-//! The share of packets that an impairment changes in the long run, for those that chance gives to some packets only. It tells after how
-//! many packets one of them has surely been changed.
+//! The packets that an impairment changes by chance: their share, and whether each is picked independently of the others. Both together tell
+//! after how many packets at least one has surely been changed.
 
 use super::{
     Chance, Impair, Loss,
@@ -14,7 +14,7 @@ const SEED: u64 = 1;
 /// The way in which chance picks packets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Picked {
-    /// The share of packets in the long run, 0 to 1. With a correlation, the share that was asked for.
+    /// The share of packets, 0 to 1. With a correlation it is the share in the scenario, which is not that in the long run.
     pub share: f64,
     /// Whether each packet is picked independently of the others. Otherwise long rows of packets may go unpicked.
     pub is_independent: bool,

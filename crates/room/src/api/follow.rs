@@ -49,8 +49,6 @@ struct Follower {
     /// The last event, as it was sent.
     last: String,
     over: bool,
-    /// The stream has no further event.
-    ended: bool,
     /// The time of the last look at whether the token works.
     looked: Instant,
     _place: Place,
@@ -60,17 +58,17 @@ impl Follower {
     /// Returns the next event; `None` after the last.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.over || self.ended {
+            if self.over {
                 return None;
             }
             if self.looked.elapsed() >= COMMENT && !self.works().await {
-                return Some(self.gone("the token works no more"));
+                return Some(self.gone("the token has ended or was revoked"));
             }
             // The first event tells the run as it is: somebody else may follow it already, and then no frame comes soon.
             if !self.last.is_empty() {
                 match timeout(COMMENT, self.frames.changed()).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_gone)) => return Some(self.gone("the server follows this run no more")),
+                    Ok(Err(_gone)) => return Some(self.gone("the server has stopped following this run")),
                     Err(_quiet) => return Some(Event::default().comment("no news")),
                 }
             }
@@ -85,7 +83,7 @@ impl Follower {
 
     /// Returns the event of a stream that ends before the run does.
     fn gone(&mut self, why: &str) -> Event {
-        self.ended = true;
+        self.over = true;
         Event::default().event("gone").data(why)
     }
 
@@ -128,7 +126,6 @@ pub(crate) async fn events(
         frames: app.feeds.follow(&folder),
         last: String::new(),
         over: false,
-        ended: false,
         looked: Instant::now(),
         _place: place,
     };

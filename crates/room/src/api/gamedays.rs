@@ -1,4 +1,4 @@
-//! `/api/v1/gamedays`: the next slots of game days, and the last starts.
+//! `/api/v1/gamedays`: the next slots of game days, the last starts, and starts by programs.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub(crate) struct SlotAnswer {
     agreed: Vec<String>,
 }
 
-/// A start of a game day that has a record.
+/// A start of a game day.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct StartAnswer {
     /// The game day.

@@ -125,12 +125,11 @@ pub(super) async fn recorded(
         (Ok(done), Ok(())) => Ok(done),
         (Err(why), Ok(())) => Err(Answer::new(StatusCode::CONFLICT, why, help)),
         (done, Err(answer)) => {
-            let why = done.err().map_or_else(String::new, |why| format!("{why} "));
-            let text = format!(
-                "{why}The {what} was sent ({outcome}), and the audit log does not have it. {}",
-                answer.text
-            );
-            Err(Answer { text, ..answer })
+            let unwritten = format!("The audit log does not have this {what} ({outcome}). {}", answer.text);
+            Err(match done {
+                Ok(_) => Answer { text: unwritten, ..answer },
+                Err(why) => Answer { text: format!("{why} {unwritten}"), help: help.to_owned(), ..answer },
+            })
         }
     }
 }

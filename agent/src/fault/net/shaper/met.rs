@@ -1,12 +1,12 @@
-//! Whether a fault that chance gives to some packets has changed any. Where an engine counts the changed ones, the count decides; elsewhere
-//! so many packets have to have come that chance can hardly have left all of them alone.
+//! Whether a fault that changes packets by chance has changed at least one. If the engine counts changed packets, that count decides.
+//! Otherwise enough packets must have come that chance can hardly have spared them all.
 
 use firedrill_wire::evidence::{Evidence, Seen};
 
 use crate::host::impair::Impair;
 
-/// Number of changed packets to be expected from which on it is taken for granted that there was one: with 7, chance leaves all packets
-/// alone in one of a thousand cases.
+/// Expected number of changed packets from which at least one is taken as changed. With 7 expected, chance spares all packets in one of a
+/// thousand cases.
 const SURE: f64 = 7.0;
 
 /// Says in the evidence whether packets were changed. `seen` is the number of packets that came to the engine, `changed` of those that it

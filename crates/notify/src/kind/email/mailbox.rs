@@ -22,7 +22,7 @@ impl<'t> Mailbox<'t> {
     /// It is neither; a clause for people.
     pub(super) fn parse(text: &'t str) -> Result<Self, &'static str> {
         if !text.chars().all(is_plain) {
-            return Err("it has a line break or another character that nobody sees");
+            return Err("it has a line break or another invisible character");
         }
         let (name, address) = match text.trim().strip_suffix('>') {
             None => (None, text.trim()),
@@ -36,7 +36,7 @@ impl<'t> Mailbox<'t> {
                 (Some(bare).filter(|name| !name.is_empty()), address)
             }
         };
-        is_address(address)?;
+        check_address(address)?;
         Ok(Self { name, address })
     }
 
@@ -46,7 +46,7 @@ impl<'t> Mailbox<'t> {
     }
 }
 
-fn is_address(text: &str) -> Result<(), &'static str> {
+fn check_address(text: &str) -> Result<(), &'static str> {
     if !text.is_ascii() {
         return Err("its address is not ASCII; write a domain as `xn--…`");
     }
@@ -56,7 +56,9 @@ fn is_address(text: &str) -> Result<(), &'static str> {
     let (local, domain) = text.rsplit_once('@').ok_or("its address has no `@`")?;
     let atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     if local.split('.').any(|part| part.is_empty() || !part.chars().all(atom)) {
-        return Err("the part before the `@` is not letters, digits and signs");
+        return Err(
+            "the part before the `@` is empty, has two dots in a row or a dot at an end, or a character that would need quotes",
+        );
     }
     let label = |label: &str| {
         let ends = label.starts_with('-') || label.ends_with('-');

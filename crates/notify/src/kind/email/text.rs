@@ -1,15 +1,13 @@
 //! The text of a message by e-mail: its header (RFC 5322, RFC 2047) and a plain body.
 
-use firedrill_files::text::hex;
 use firedrill_wire::text::{NAME_MOST, clean};
 use mail_builder::{
     MessageBuilder,
     headers::{address::Address, message_id::MessageId, raw::Raw},
 };
-use ring::digest::{SHA256, digest};
 
 use super::mailbox::Mailbox;
-use crate::message::Message;
+use crate::{message::Message, spool::short_digest};
 
 /// Returns the text. It is the same each time that the message is sent.
 pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> Vec<u8> {
@@ -32,10 +30,9 @@ pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> 
     text
 }
 
-/// Returns the id of the message about an event. Others who read the event's id cannot put anything into the header by it.
+/// Returns the id of the message about an event. It is made of a digest, so no character of the event's id gets into the header.
 fn id(event: &str, domain: &str) -> String {
-    let digest = digest(&SHA256, event.as_bytes());
-    format!("firedrill-{}@{}", hex(&digest.as_ref()[..16]), domain.to_ascii_lowercase())
+    format!("firedrill-{}@{}", short_digest(event), domain.to_ascii_lowercase())
 }
 
 /// Returns the body: the title, and a line for each fact.
