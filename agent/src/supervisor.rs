@@ -45,6 +45,7 @@ use crate::{
     control::Control as _,
     host::Host,
     identity::Identity,
+    injection::CalledOff,
     logs::Logs,
     metrics::Metrics,
     wiring::{Prober, Wiring},
@@ -107,7 +108,7 @@ impl Supervisor {
         for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
             let (id, story) = (one.intent.id().clone(), new.0.story_of_stuck(&one.intent, &one.detail));
-            let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of());
+            let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of::<CalledOff>());
             (entry.state, entry.journaled) = (State::Stuck, true);
             (entry.trouble, entry.story) = (one.detail, story);
             lock(&new.0.state).live.insert(id.clone(), entry);
@@ -134,7 +135,7 @@ impl Supervisor {
         for entry in state.live.values_mut() {
             entry.want(reason, now);
         }
-        self.0.watch(&state);
+        self.0.tell_guard(&state);
     }
 
     /// Whether nothing is open any more, except injections that are stuck.

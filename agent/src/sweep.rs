@@ -79,7 +79,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     }
     match links {
         Ok(links) => {
-            let dead = links.iter().filter(|link| ifb::is_ifb(link) && !is_live(&link.name));
+            let dead = links.iter().filter(|link| ifb::is_our_ifb(link) && !is_live(&link.name));
             for name in dead.map(|link| &link.name) {
                 let removed = ifb::remove(&host.ifbs, name, std::time::Duration::ZERO);
                 swept.took(format!("interface {name}"), removed.map(|removed| removed.ifbs > 0));

@@ -104,7 +104,7 @@ pub(crate) fn chains() -> Vec<String> {
 /// Returns the number of the agent's ifbs.
 pub(crate) fn lines() -> usize {
     let all = link::all().expect("the kernel answers");
-    all.iter().filter(|one| ifb::is_ifb(one)).count()
+    all.iter().filter(|one| ifb::is_our_ifb(one)).count()
 }
 
 /// Returns the injections that are open according to the agent.

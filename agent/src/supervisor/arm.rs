@@ -11,7 +11,7 @@ use firedrill_wire::{
 use super::{
     core::{Core, lock},
     injection_thread,
-    prepare::{fingerprint, lease_over},
+    prepare::{check_may_start, fingerprint, lease_over, unknown_run},
     state::{Asked, Entry, SupervisorState, clash, plan_key},
 };
 use crate::{
@@ -19,22 +19,22 @@ use crate::{
     config::Rules,
     control::Caller,
     decide::{Renewal, is_late, renewal},
-    injection::{Ask, Live, refuse},
+    injection::{Ask, CalledOff, Live, refuse},
     journal::{Intent, JournalError},
     policy::Approved,
     time::Waker,
 };
 
-/// Time for which approvals that were verified at prepare count, in microseconds: they may lapse, and an approver's certificate may be
-/// revoked. A coordinator prepares again before it arms.
+/// Time for which the verification of approvals at prepare stays valid, in microseconds. It is limited because approvals lapse and
+/// certificates are revoked; a coordinator prepares again before it arms.
 const APPROVED_FOR_US: u64 = 10 * 60 * 1_000_000;
 /// The shortest lease that is sensible over a network.
 const LEASE_LEAST: Span = Span::millis(100);
 
 impl Core {
     pub(super) fn arm(self: &Arc<Self>, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
-        self.open_for(run)?;
-        self.owned(run, caller)?;
+        check_may_start(&lock(&self.state), run)?;
+        self.check_owner(run, caller)?;
         if arm.boot_id != self.here.boot_id {
             return Err(refuse(
                 RefusalCode::Rebooted,
@@ -53,16 +53,16 @@ impl Core {
             return Err(refuse(
                 RefusalCode::TooMany,
                 format!(
-                    "{} faults at once on this host; an agent arms {} at once",
+                    "{} faults at once on this host; an agent arms at most {} at once",
                     arm.injections.len(),
                     Arm::MOST
                 ),
                 "spread them over several attacks",
             ));
         }
-        self.allowed_lease(arm.lease)?;
+        self.check_lease(arm.lease)?;
         let (asked, environment) = self.asked(run, arm)?;
-        // Read before the decision: if the rules change later, a renewal asks the new ones.
+        // Read before the checks below: if the rules change meanwhile, the next renewal sees the difference and asks the new ones.
         let rules = self.live.rules()?;
         let intents = arm
             .injections
@@ -71,36 +71,37 @@ impl Core {
             .map(|(one, asked)| self.intent(caller, run, arm, one, asked, environment.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
 
-        // Threads and file descriptors first: none may be left once something is broken.
-        let mut ready = Vec::new();
+        // Threads and file descriptors are made before anything changes: later there may be none to be had.
+        let mut threads = Vec::new();
         let mut entries = Vec::new();
         for (intent, asked) in intents.iter().zip(asked) {
             let made = self.wiring.time.sleeper().and_then(|(sleeper, waker)| {
                 Ok((injection_thread::spawn(Arc::clone(self), intent.id().clone(), sleeper)?, waker))
             });
-            let (gate, waker) = made.map_err(|error| {
+            let (thread, waker) = made.map_err(|error| {
                 refuse(
                     RefusalCode::Exhausted,
                     format!("no thread or file descriptor is left: {error}"),
                     "free some on the host",
                 )
             })?;
-            ready.push(gate);
+            threads.push(thread);
             entries.push((intent.clone(), waker, asked.approved));
         }
         let unwritten = |error: &JournalError| {
             refuse(
                 RefusalCode::Journal,
                 format!("the intents could not be journaled, so nothing will be injected: {}", error.chain()),
-                "free space on that disk; undo works all the same",
+                "free space on the journal's disk; undo works all the same",
             )
         };
-        // Before they are in the state, because a new journal is filled from the state.
-        self.mind_journal().map_err(|error| unwritten(&error))?;
+        // Before the injections are in the state: a journal that is made anew is filled from the state.
+        self.remake_journal_if_lost().map_err(|error| unwritten(&error))?;
         self.enter(caller, run, arm, entries, &rules)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
         if let Err(error) = self.journal_intents(&intents) {
+            // Takes back what `enter` did. The lease stays: without open injections it ends nothing.
             let mut state = lock(&self.state);
             for id in &armed {
                 state.live.remove(id);
@@ -108,7 +109,7 @@ impl Core {
             if let Some(known) = state.runs.get_mut(run) {
                 known.armed.retain(|id| !armed.contains(id));
             }
-            self.watch(&state);
+            self.tell_guard(&state);
             drop(state);
             self.settled.notify_all();
             return Err(unwritten(&error));
@@ -117,8 +118,8 @@ impl Core {
             self.event(What::changed(id, run, State::Armed, None));
         }
         self.write_status_files();
-        for gate in ready {
-            gate.go();
+        for thread in threads {
+            thread.go();
         }
         active::syslog(&format!(
             "drill {} (run {run}, by {}): {} faults are armed; {} halts it",
@@ -143,12 +144,13 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the faults and fingerprints that prepare answered for these ids.
+    /// Returns what prepare kept for these ids, and the run's environment. Refuses ids that are not prepared, were armed before, or have
+    /// changed.
     fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<Arc<str>>), Problem> {
         let state = lock(&self.state);
         let again = "prepare again, then arm";
         let Some(known) = state.runs.get(run) else {
-            return Err(refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), again));
+            return Err(unknown_run(run));
         };
         if known.plan != plan_key(&arm.plan_digest) {
             return Err(refuse(
@@ -203,7 +205,7 @@ impl Core {
         Ok((asked, known.environment.clone()))
     }
 
-    /// Prepares again: checks that the answer is the same as at prepare, and still allowed.
+    /// Makes the intent of one injection: prepares it again, and refuses if that differs from the first prepare or is no longer allowed.
     fn intent(
         &self,
         caller: &Caller,
@@ -228,8 +230,8 @@ impl Core {
             rules.policy.check_approved(asked.fault.kind(), &asked.approved, self.policy_file())?;
         }
         let ask = Ask { id: one.id.clone(), fault: asked.fault.clone(), hold: one.hold };
-        let starts = self.wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
-        self.allowed(caller, environment, &ask, starts)?;
+        let starts_wall_us = self.wall_us().saturating_add(one.start_boot_us.saturating_sub(now));
+        self.allowed(caller, environment, &ask, starts_wall_us)?;
         let prepared = self.kind(&ask)?.prepare(&self.host, &ask)?;
         if fingerprint(&prepared) != one.fingerprint {
             return Err(changed(one));
@@ -247,27 +249,23 @@ impl Core {
         })
     }
 
-    /// Takes the claims, if all are free and nothing has changed since the checks. From here on an undo finds the
-    /// injections.
+    /// Enters the injections and begins the run's lease, if no undo or halt came, ids and claims are still free, and the number is still
+    /// allowed. Once it returns, an undo finds the injections.
     fn enter(
         &self,
         caller: &Caller,
         run: &RunId,
         arm: &Arm,
         entries: Vec<(Intent, Arc<dyn Waker>, Approved)>,
-        asked: &[Arc<Rules>],
+        allowed_by: &[Arc<Rules>],
     ) -> Result<(), Problem> {
-        self.open_for(run)?;
         // Before the lock, which is never held while a file is read.
-        let rules = self.live.rules()?;
+        let rules_now = self.live.rules()?;
         let measured = self.measured();
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
-        // An undo may have come between the check above and this lock.
-        if state.closing || state.halted_by.is_some() || state.tombstones.bars_run(run) {
-            drop(guard);
-            return self.open_for(run);
-        }
+        // Again, and under the lock under which they are entered: an undo may have come since.
+        check_may_start(state, run)?;
         for (at, (intent, ..)) in entries.iter().enumerate() {
             if state.tombstones.bars(run, intent.id()) {
                 return Err(refuse(
@@ -295,17 +293,24 @@ impl Core {
             }
         }
         let open = state.live.values().filter(|entry| entry.state.is_open()).count();
-        for rules in rules {
+        for rules in rules_now {
             rules.policy.check_count(open + entries.len(), self.policy_file())?;
         }
 
         let now = self.now();
-        let in_force = state.open_of(run).next().is_some();
-        let Some(known) = state.runs.get_mut(run) else { return Err(lease_over(run)) };
-        if renewal(now, &known.lease_now(), in_force) != Renewal::Renewed {
-            return Err(lease_over(run));
+        let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
+        let Some(known) = state.runs.get_mut(run) else { return Err(unknown_run(run)) };
+        // A lease that was lost cannot begin again. This is no renewal, so `renewals` stays: a start needs one after arming.
+        match renewal(now, &known.lease_now(), in_force) {
+            Renewal::Renewed => {}
+            Renewal::Ended => return Err(lease_over(run)),
+            Renewal::Ends => {
+                drop(guard);
+                self.expire(run);
+                return Err(lease_over(run));
+            }
         }
-        known.taken_by(caller);
+        known.add_participant(caller);
         known.lease = arm.lease;
         known.lease_until = now.saturating_add(arm.lease.as_micros());
         known.heard_boot_us = now;
@@ -313,13 +318,13 @@ impl Core {
         let approved = entries.iter().filter(|(.., approved)| !approved.is_empty());
         known.armed.extend(approved.map(|(intent, ..)| intent.id().clone()));
         for (intent, waker, approved) in entries {
-            let mut entry = Entry::new(intent, renewals, waker, self.host.kept.of());
-            entry.allowed_by = asked.to_vec();
+            let mut entry = Entry::new(intent, renewals, waker, self.host.kept.of::<CalledOff>());
+            entry.allowed_by = allowed_by.to_vec();
             entry.approved = approved;
             state.live.insert(entry.intent.id().clone(), entry);
         }
         state.prune(&measured, self.now());
-        self.watch(state);
+        self.tell_guard(state);
         Ok(())
     }
 }

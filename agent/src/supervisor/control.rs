@@ -82,7 +82,7 @@ impl Control for Supervisor {
     }
 
     fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
-        self.0.owned(run, caller)?;
+        self.0.check_owner(run, caller)?;
         self.0.renew(caller, run, renew)
     }
 
@@ -194,7 +194,7 @@ impl Core {
                     }
                 }
             }
-            self.watch(state);
+            self.tell_guard(state);
             shown
         };
         if undo.halt {

@@ -130,7 +130,7 @@ impl Core {
     }
 
     /// Tells the guard how many injections are open, and the earliest deadline.
-    pub(super) fn watch(&self, state: &SupervisorState) {
+    pub(super) fn tell_guard(&self, state: &SupervisorState) {
         let open =
             state.live.values().filter(|entry| entry.state.is_open() && entry.state != State::Stuck).count();
         self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), state.deadline());

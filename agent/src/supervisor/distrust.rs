@@ -57,7 +57,7 @@ impl Core {
                 injections += 1;
             }
             let news = state.tombstones.add(&stone);
-            self.watch(state);
+            self.tell_guard(state);
             (injections, news)
         };
         self.event(What::Distrusted {

@@ -139,7 +139,7 @@ impl InjectionThread {
         if let Some(entry) = state.live.get_mut(&self.id) {
             entry.act_by = Some(self.core.now().saturating_add(within_us));
         }
-        self.core.watch(&state);
+        self.core.tell_guard(&state);
     }
 
     /// Waits until it may start; false if it never will.

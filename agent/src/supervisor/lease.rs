@@ -1,20 +1,19 @@
 //! The lease of a run: renewed by its coordinator, and over when that is silent.
 
 use firedrill_wire::{
-    RefusalCode, RunId,
+    RunId,
     api::{Problem, Renew, Renewed},
     journal::{HealReason, State, What},
 };
 
 use super::{
     core::{Core, lock},
-    prepare::lease_over,
+    prepare::{lease_over, unknown_run},
     state::{Entry, Run},
 };
 use crate::{
     control::Caller,
     decide::{self, Lease, Renewal},
-    injection::refuse,
 };
 
 impl Run {
@@ -29,7 +28,7 @@ impl Core {
         self.not_distrusted(run)?;
         // A lease of that length was allowed when the injections were armed.
         if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
-            self.allowed_lease(renew.lease)?;
+            self.check_lease(renew.lease)?;
         }
         // Before the lock, which is never held while a file is read.
         let asked_again = self.ask_again(caller, run);
@@ -37,11 +36,7 @@ impl Core {
         let mut state = lock(&self.state);
         let in_force = state.open_of(run).any(|entry| entry.state != State::Stuck);
         let Some(known) = state.runs.get_mut(run) else {
-            return Err(refuse(
-                RefusalCode::UnknownRun,
-                format!("run {run} is not known here"),
-                "prepare it first",
-            ));
+            return Err(unknown_run(run));
         };
         match decide::renewal(clock.boot_us, &known.lease_now(), in_force) {
             Renewal::Renewed => {}
@@ -68,7 +63,7 @@ impl Core {
             entry.renew();
         }
         let open = state.open_of(run).map(Entry::show).collect();
-        self.watch(&state);
+        self.tell_guard(&state);
         drop(state);
         Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
     }
@@ -82,7 +77,7 @@ impl Core {
             for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run) {
                 entry.want(&HealReason::LeaseExpired, now);
             }
-            self.watch(&state);
+            self.tell_guard(&state);
             news
         };
         if news {

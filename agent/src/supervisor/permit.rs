@@ -47,7 +47,7 @@ pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
 impl Core {
     /// Whether a run belongs to this person, or to nobody yet. A person who could continue another's run could keep its
     /// faults in force, or replace its probes.
-    pub(super) fn owned(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
+    pub(super) fn check_owner(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let state = lock(&self.state);
         let owner = state.runs.get(run).and_then(|known| known.owner.as_ref());
         owner.map_or(Ok(()), |owner| caller.must_be(owner, run))
@@ -167,7 +167,7 @@ impl Core {
         start: &StartProbes,
     ) -> Result<(), Problem> {
         takes_anything(&lock(&self.state))?;
-        self.owned(run, caller)?;
+        self.check_owner(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
             rules.policy.check_probing(start, self.policy_file())?;
@@ -190,7 +190,7 @@ impl Core {
 
     pub(super) fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {
         takes_anything(&lock(&self.state))?;
-        self.owned(run, caller)?;
+        self.check_owner(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
             rules.policy.check_logs(start, self.policy_file())?;
@@ -215,7 +215,7 @@ impl Core {
         let measured = self.measured();
         let mut state = lock(&self.state);
         let known = state.claim(run, caller)?;
-        known.taken_by(caller);
+        known.add_participant(caller);
         known.heard_boot_us = known.heard_boot_us.max(self.now());
         state.prune(&measured, self.now());
         Ok(())

@@ -16,7 +16,7 @@ use super::{
     core::{Core, lock},
     permit::takes_anything,
     snapshots,
-    state::{ASKS_MOST_BYTES, Asked, plan_key},
+    state::{ASKS_MOST_BYTES, Asked, SupervisorState, plan_key},
 };
 use crate::{
     control::Caller,
@@ -43,8 +43,8 @@ impl Core {
         run: &RunId,
         ask: &Prepare,
     ) -> Result<PrepareAnswer, Problem> {
-        self.open_for(run)?;
-        self.owned(run, caller)?;
+        check_may_start(&lock(&self.state), run)?;
+        self.check_owner(run, caller)?;
         self.room_for(run, ask)?;
         let mut asks = Vec::new();
         let mut answers = Vec::new();
@@ -129,7 +129,7 @@ impl Core {
         known.environment = ask.environment.as_deref().map(Into::into);
         known.heard_boot_us = self.now();
         known.began_boot_us = known.began_boot_us.or(began_boot_us);
-        known.taken_by(caller);
+        known.add_participant(caller);
         known.remember(asks);
         state.prune(&measured, self.now());
         let kept = state.keep_asks(run, ask.injections.iter().map(|one| &one.id), &measured);
@@ -217,29 +217,9 @@ impl Core {
         self.may(&self.live.rules()?, caller, environment, act, wall_us)
     }
 
-    pub(super) fn allowed_lease(&self, lease: Span) -> Result<(), Problem> {
+    pub(super) fn check_lease(&self, lease: Span) -> Result<(), Problem> {
         let rules = self.live.rules()?;
         rules.iter().try_for_each(|rules| rules.policy.check_lease(lease, self.policy_file()))
-    }
-
-    /// Whether anything at all may be started for a run.
-    pub(super) fn open_for(&self, run: &RunId) -> Result<(), Problem> {
-        let state = lock(&self.state);
-        takes_anything(&state)?;
-        if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
-            return Err(distrusted(run, name));
-        }
-        if state.tombstones.bars_run(run) {
-            return Err(refuse(
-                RefusalCode::Tombstone,
-                format!("run {run} was undone on this host"),
-                "start another run",
-            ));
-        }
-        if state.runs.get(run).is_some_and(|run| run.over) {
-            return Err(lease_over(run));
-        }
-        Ok(())
     }
 
     /// Takes the run's snapshot, and returns when it began to (CLOCK_BOOTTIME, microseconds); `None` if it exists already.
@@ -265,6 +245,29 @@ fn no_snapshot(why: &str) -> Problem {
         format!("the host's state before the run could not be kept: {why}"),
         "without it nobody could prove that everything was put back; see to that first",
     )
+}
+
+/// Refuses if nothing of a run may start: the agent stops, the host is halted, or the run was undone or put back.
+pub(super) fn check_may_start(state: &SupervisorState, run: &RunId) -> Result<(), Problem> {
+    takes_anything(state)?;
+    if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
+        return Err(distrusted(run, name));
+    }
+    if state.tombstones.bars_run(run) {
+        return Err(refuse(
+            RefusalCode::Tombstone,
+            format!("run {run} was undone on this host"),
+            "start another run",
+        ));
+    }
+    if state.runs.get(run).is_some_and(|run| run.over) {
+        return Err(lease_over(run));
+    }
+    Ok(())
+}
+
+pub(super) fn unknown_run(run: &RunId) -> Problem {
+    refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), "prepare it first")
 }
 
 pub(super) fn lease_over(run: &RunId) -> Problem {

@@ -66,7 +66,7 @@ impl Core {
                     entry.act_by = None;
                 }
             }
-            self.watch(&state);
+            self.tell_guard(&state);
         }
         // Before an effect is made: of a journal that is cut meanwhile nobody could tell that the start had begun. Not before an undo,
         // which must not wait for files.

@@ -30,7 +30,7 @@ impl Supervisor {
     pub fn tidy(&self) {
         self.0.give_back();
         // It logs errors itself.
-        let _ = self.0.mind_journal();
+        let _ = self.0.remake_journal_if_lost();
         if let Err(error) = self.0.shorten_journal() {
             tracing::warn!("{}; the journal stays as long as it is", error.chain());
         }
@@ -63,7 +63,7 @@ impl Core {
     ///
     /// # Errors
     /// It could not be made, so nothing may be injected.
-    pub(super) fn mind_journal(&self) -> Result<(), JournalError> {
+    pub(super) fn remake_journal_if_lost(&self) -> Result<(), JournalError> {
         let (lost, path, made) = {
             let mut journal = lock(&self.journal);
             let Some(lost) = journal.lost() else { return Ok(()) };

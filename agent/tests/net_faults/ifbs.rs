@@ -25,7 +25,7 @@ fn in_the_kernel(test: &str, body: impl FnOnce()) {
 }
 
 fn ifbs() -> usize {
-    link::all().unwrap().iter().filter(|one| ifb::is_ifb(one)).count()
+    link::all().unwrap().iter().filter(|one| ifb::is_our_ifb(one)).count()
 }
 
 sandboxed! {

@@ -48,7 +48,11 @@ impl Life {
 
     /// Prepares the fault `a`, and returns the request that arms it.
     fn prepare(&mut self, behaviour: Option<&str>, ahead_ms: u64) -> Arm {
-        let asked = ask_prepare(&[("a", pause("a", behaviour, None))], HOLD);
+        self.prepare_as("a", behaviour, ahead_ms)
+    }
+
+    fn prepare_as(&mut self, name: &str, behaviour: Option<&str>, ahead_ms: u64) -> Arm {
+        let asked = ask_prepare(&[(name, pause(name, behaviour, None))], HOLD);
         let answer = self.agent.supervisor.prepare(&alice(), &run_id(), &asked).unwrap();
         let mut arm = ask_arm(&ready(answer), 0, HOLD, self.lease);
         self.start = self.clock.boot_us() + ahead_ms * 1000;
@@ -58,6 +62,14 @@ impl Life {
 
     fn arm(&mut self, behaviour: Option<&str>, ahead_ms: u64) -> Result<(), String> {
         let arm = self.prepare(behaviour, ahead_ms);
+        let armed = self.agent.arm(&arm);
+        self.clock.settle();
+        armed
+    }
+
+    /// Arms another fault, `b`, in the same run.
+    fn arm_another(&mut self) -> Result<(), String> {
+        let arm = self.prepare_as("b", None, 500);
         let armed = self.agent.arm(&arm);
         self.clock.settle();
         armed
@@ -153,6 +165,16 @@ fn the_renewal_that_finds_the_lease_over_ends_the_run() {
     // All threads were stopped meanwhile; the renewal comes first when they continue.
     life.clock.stall(Duration::from_secs(1));
     assert_eq!(life.renew(), Err("lease-over".into()));
+    assert_eq!(life.lived().1, Some(HealReason::LeaseExpired));
+    assert!(!life.agent.file("a").exists());
+}
+
+#[test]
+fn arming_that_finds_the_lease_over_ends_the_run() {
+    let mut life = Life::armed(500);
+    life.renewed_for(1000);
+    life.clock.stall(Duration::from_secs(1));
+    assert_eq!(life.arm_another(), Err("lease-over".into()));
     assert_eq!(life.lived().1, Some(HealReason::LeaseExpired));
     assert!(!life.agent.file("a").exists());
 }
@@ -294,7 +316,7 @@ fn the_hold_begins_when_the_effect_is_made() {
 
 #[test]
 fn an_undo_that_fails_is_tried_again_after_its_pauses_and_is_stuck_then() {
-    let life = Life::armed(500);
+    let mut life = Life::armed(500);
     life.renewed_for(3000);
     std::fs::write(life.agent.file("a.broken"), "").unwrap();
     life.renewed_for(400);
@@ -306,6 +328,8 @@ fn an_undo_that_fails_is_tried_again_after_its_pauses_and_is_stuck_then() {
     // One that is stuck stays until somebody asks again.
     life.pass(3_600_000);
     assert!(life.agent.supervisor.is_stuck());
+    // It holds no lease: the run may go on, as it may renew.
+    life.arm_another().unwrap();
     std::fs::remove_file(life.agent.file("a.broken")).unwrap();
     assert!(life.agent.undo(UndoScope::All, false).stuck.is_empty());
     assert!(!life.agent.file("a").exists());

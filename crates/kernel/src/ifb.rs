@@ -10,7 +10,7 @@ mod device;
 mod qdisc;
 
 pub use compose::{MOST_WAITING, Unable};
-pub use device::is_ifb;
+pub use device::is_our_ifb;
 pub use qdisc::Counts;
 
 use std::{
@@ -189,7 +189,7 @@ pub struct Removed {
 /// The kernel could not list or remove them.
 pub fn remove(known: &Ifbs, prefix: &str, patience: Duration) -> Result<Removed, NetlinkError> {
     let ours: Vec<_> =
-        link::all()?.into_iter().filter(|one| is_ifb(one) && one.name.starts_with(prefix)).collect();
+        link::all()?.into_iter().filter(|one| is_our_ifb(one) && one.name.starts_with(prefix)).collect();
     let started = Instant::now();
     let (all, lost) = loop {
         let all = qdisc::counts()?;

@@ -9,7 +9,7 @@
 use firedrill_netlink::NetlinkError;
 
 use crate::host::{
-    ifb::{FAULTS, MARK, Way, is_ifb},
+    ifb::{FAULTS, MARK, Way, is_our_ifb},
     link::{self, Link},
     nft::{
         expr::{Compare, Exprs, Meta},
@@ -44,7 +44,7 @@ impl Detour {
     /// The kernel did not list the interfaces.
     pub fn by(ways: Vec<Way>, interfaces: &[String]) -> Result<Self, NetlinkError> {
         let mut all = link::all()?;
-        all.retain(|one| !one.is_loopback() && !is_ifb(one));
+        all.retain(|one| !one.is_loopback() && !is_our_ifb(one));
         // Interfaces that are parts of others (of a bridge or a bond) come last, in case there are too many.
         all.sort_by_key(Link::is_enslaved);
         let meant = |one: &Link| interfaces.is_empty() || interfaces.contains(&one.name);

@@ -1,7 +1,8 @@
 //! The service whose packets a fault is about. Its packets are recognised by its cgroup, which must hold only this
 //! service.
 //!
-//! This module only reads. If the service is restarted, its cgroup keeps the path but gets a new number.
+//! This module only reads. If the service is restarted, its cgroup keeps the path but gets a new number (inode); the keeper of the rules follows
+//! that.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -20,7 +21,8 @@ use crate::{
 /// Finds the cgroup of a service that runs.
 ///
 /// # Errors
-/// A refusal: there is no such service, it does not run, or its cgroup also holds other processes.
+/// A refusal: the service is not found or does not run, its cgroup also holds other processes, this host or this agent cannot tell cgroups
+/// apart, or something cannot be read.
 pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let unreadable = |what: &str, error: &dyn fmt::Display| {
         refuse(
@@ -32,7 +34,7 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let hierarchy = Hierarchy::here().map_err(|error| unreadable("the mounts", &error))?.ok_or_else(|| {
         refuse(
             RefusalCode::NoCgroups,
-            format!("no cgroup hierarchy of version 2 is mounted on {}, and packets of `{service}` are told by it", host.name),
+            format!("no cgroup hierarchy of version 2 is mounted on {}, and packets of `{service}` are recognised by it", host.name),
             "boot with systemd.unified_cgroup_hierarchy=1, or choose by `user` or ports",
         )
     })?;
@@ -40,33 +42,35 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
         return Err(refuse(
             RefusalCode::CgroupNamespace,
             format!(
-                "the agent on {} is in a cgroup namespace of its own, where services cannot be told",
+                "the agent on {} is in a cgroup namespace of its own, where services cannot be told apart",
                 host.name
             ),
             "run the agent on the host itself, or its container with the host's cgroup namespace (--cgroupns=host)",
         ));
     }
     let (manager, unit) = service::pick(host, ServiceManager::Auto, service)?;
-    let manages = |error| refuse(RefusalCode::ServiceManager, format!("cannot look at {unit}: {error}"), "");
-    let processes = || -> Result<BTreeSet<i32>, Problem> {
-        Ok(manager.processes(&unit).map_err(manages)?.into_iter().map(|name| name.pid).collect())
+    let unanswered =
+        |error| refuse(RefusalCode::ServiceManager, format!("cannot look at {unit}: {error}"), "");
+    let pids = || -> Result<BTreeSet<i32>, Problem> {
+        Ok(manager.processes(&unit).map_err(unanswered)?.into_iter().map(|process| process.pid).collect())
     };
     let down = || {
         refuse(
             RefusalCode::ServiceDown,
             format!(
-                "{unit} does not run on {}, so it has no cgroup by which its packets could be told",
+                "{unit} does not run on {}, so it has no cgroup by which its packets could be recognised",
                 host.name
             ),
             "start it first; a restart while the fault holds is followed",
         )
     };
-    let before = processes()?;
+    let before = pids()?;
     if before.is_empty() {
         return Err(down());
     }
-    let path = match manager.cgroup(&unit).map_err(manages)? {
+    let path = match manager.cgroup(&unit).map_err(unanswered)? {
         Some(path) => path,
+        // The manager makes no cgroups (runit): the deepest one that holds all its processes. None: all have ended.
         None => {
             let paths = before.iter().filter_map(|pid| cgroup::of(*pid).transpose());
             let paths =
@@ -78,14 +82,14 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
         refuse(
             RefusalCode::SharedCgroup,
             format!(
-                "{unit} runs in cgroup {path} together with {with}, so its packets cannot be told from theirs"
+                "{unit} runs in cgroup {path} together with {with}, so its packets cannot be told apart from theirs"
             ),
             "give it a cgroup of its own: systemd does so for each unit; under runit its run script can make one below \
-             /sys/fs/cgroup and move itself there before exec; or choose by `user` or ports",
+             the mount of cgroup2 and move itself there before exec; or choose by `user` or ports",
         )
     };
     if cgroup::level(&path) == 0 {
-        return Err(shared("all that has none of its own"));
+        return Err(shared("every process that has no cgroup of its own"));
     }
     let gone = || {
         refuse(
@@ -100,15 +104,18 @@ pub fn find(host: &Host, service: &str) -> Result<Service, Problem> {
     let folder = hierarchy.folder(&path).ok_or_else(gone)?;
     let members = hierarchy.members(&path).map_err(|error| unreadable(&path, &error))?;
     // Processes that the service started meanwhile are its own as well.
-    let after = processes()?;
+    let after = pids()?;
+    if after.is_empty() {
+        return Err(down());
+    }
     for stranger in members.difference(&before).filter(|pid| !after.contains(pid)) {
+        // Pid 0: a process that this PID namespace does not show.
+        if *stranger == 0 {
+            return Err(shared("a process that is not visible from here"));
+        }
         match Stat::read(*stranger) {
             Ok(Some(stat)) if !stat.is_dead() => {
                 return Err(shared(&format!("process {stranger} ({}), which is not its own", stat.comm)));
-            }
-            // Pid 0 stands for a process of another PID namespace.
-            Err(_) | Ok(None) if *stranger == 0 => {
-                return Err(shared("a process that is not seen from here"));
             }
             Ok(_) => {}
             Err(error) => return Err(unreadable("a process", &error)),

@@ -56,7 +56,7 @@ pub(in crate::supervisor) struct Run {
 
 impl Run {
     /// Records that a person took part.
-    pub(in crate::supervisor) fn taken_by(&mut self, caller: &Caller) {
+    pub(in crate::supervisor) fn add_participant(&mut self, caller: &Caller) {
         let known = self.held_by.iter().any(|other| other.certificate == caller.certificate);
         if !known && caller.certificate.is_some() {
             let new = Arc::new(caller.clone());

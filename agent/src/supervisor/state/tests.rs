@@ -57,7 +57,7 @@ fn runs_hold_once_what_they_have_in_common() {
         for serial in serials {
             let caller = copy(serial);
             let known = state.claim(&run.parse().unwrap(), &caller).unwrap();
-            known.taken_by(&caller);
+            known.add_participant(&caller);
             state.prune(&[], 0);
         }
     }

@@ -1,4 +1,5 @@
-//! The index as a database: one table of runs, kept as JSON beside what is searched by. Knows no folder.
+//! The index as a database: a table of runs (JSON beside the columns that are searched) and one row about the index itself. Never reads a run's
+//! folder.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,13 +21,16 @@ use crate::{
     scan::Stamp,
 };
 
-/// The version of the table. A change of [`Entry`] or of what is derived from a log changes it.
-const FORMAT: i64 = 6;
+/// The version of the tables. Raise it when [`Entry`], [`Told`] or what is derived from a log changes.
+const FORMAT: i64 = 7;
 /// Maximum time to wait for a transaction of another program.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "
-    CREATE TABLE program (version TEXT NOT NULL, changes INTEGER NOT NULL, found INTEGER NOT NULL);
+    -- changes: counts changes of runs; found: its value when findings were last brought up to date.
+    CREATE TABLE index_state (build TEXT NOT NULL, changes INTEGER NOT NULL, found INTEGER NOT NULL);
+    -- modified, changed, size: the log's mtime and ctime in ns, and its bytes; at_s: the run's start, in s after 1970.
+    -- entry: an Entry as JSON; told: the outcomes that findings need, a Told as JSON.
     CREATE TABLE runs (
         folder TEXT PRIMARY KEY,
         modified INTEGER NOT NULL,
@@ -62,16 +66,16 @@ impl From<rusqlite::Error> for Unusable {
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => true,
-        // "no such table" and "no such column"; statements themselves are correct.
+        // "no such table": the statements are correct, so the file has other tables.
         Some(ErrorCode::Unknown) => true,
         Some(_) => false,
-        // A column that has no value of its type.
+        // "no such column", a value of another type, a missing row, or a text that is no `Entry` or `Told`.
         None => true,
     }
 }
 
 /// Returns the identity of this program. The index holds its judgements, and another build may judge the same log differently.
-fn program() -> String {
+fn build_id() -> String {
     let version = env!("CARGO_PKG_VERSION");
     match std::env::current_exe().and_then(std::fs::metadata) {
         Ok(file) => format!("{version} {} {}.{:09}", file.size(), file.mtime(), file.mtime_nsec()),
@@ -101,8 +105,8 @@ impl Store {
         if format != FORMAT {
             return Err(Unusable::Stale);
         }
-        let program: String = store.0.query_row("SELECT version FROM program", [], |row| row.get(0))?;
-        if program == self::program() { Ok(store) } else { Err(Unusable::Stale) }
+        let build: String = store.0.query_row("SELECT build FROM index_state", [], |row| row.get(0))?;
+        if build == build_id() { Ok(store) } else { Err(Unusable::Stale) }
     }
 
     /// Creates an index in a file that does not exist.
@@ -110,21 +114,21 @@ impl Store {
         Self::set_up(Connection::open(path)?)
     }
 
-    /// Creates an index that is gone with this program.
+    /// Creates an index in memory; it is gone when the store is dropped.
     pub(super) fn in_memory() -> rusqlite::Result<Self> {
         Self::set_up(Connection::open_in_memory()?)
     }
 
     fn set_up(connection: Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(PATIENCE)?;
-        let program = program();
+        let build = build_id();
         connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {SCHEMA} INSERT INTO program VALUES ('{program}', 1, 0); PRAGMA user_version = {FORMAT}; COMMIT;"
+            "BEGIN IMMEDIATE; {SCHEMA} INSERT INTO index_state VALUES ('{build}', 1, 0); PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
         Ok(Self(connection))
     }
 
-    /// Returns the folders of the index, and the logs' stamps when they were read.
+    /// Returns each folder of the index with the stamp that is kept of its log.
     pub(super) fn stamps(&self) -> rusqlite::Result<HashMap<String, Stamp>> {
         let mut statement = self.0.prepare("SELECT folder, modified, changed, size FROM runs")?;
         let rows = statement.query_map([], |row| {
@@ -134,12 +138,12 @@ impl Store {
         rows.collect()
     }
 
-    /// Puts runs in, in place of those of the same folders, and takes others out; all of it or nothing.
+    /// Adds runs, which replace those of the same folders, and deletes the runs of other folders; all of it or nothing.
     pub(super) fn change(&mut self, add: &[Row], remove: &[String]) -> Result<(), Trouble> {
-        let change = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut insert =
-                change.prepare("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+            let mut insert = transaction
+                .prepare("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
             for Row { entry, told, stamp } in add {
                 insert.execute(params![
                     entry.folder,
@@ -153,13 +157,13 @@ impl Store {
                     serde_json::to_string(told)?
                 ])?;
             }
-            let mut delete = change.prepare("DELETE FROM runs WHERE folder = ?1")?;
+            let mut delete = transaction.prepare("DELETE FROM runs WHERE folder = ?1")?;
             for folder in remove {
                 delete.execute(params![folder])?;
             }
         }
-        change.execute("UPDATE program SET changes = changes + 1", [])?;
-        Ok(change.commit()?)
+        transaction.execute("UPDATE index_state SET changes = changes + 1", [])?;
+        Ok(transaction.commit()?)
     }
 
     /// Returns the runs that pass a filter, the newest first. A text that is no entry is damage.
@@ -172,15 +176,15 @@ impl Store {
         let most = filter.limit.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
         let shown = filter.shown.map(Shown::word);
         let skip = i64::try_from(filter.skip).unwrap_or(i64::MAX);
-        let asked = params![filter.scenario, shown, filter.since_s, most, skip];
-        let rows = statement.query_map(asked, |row| row.get::<_, String>(0))?;
+        let parameters = params![filter.scenario, shown, filter.since_s, most, skip];
+        let rows = statement.query_map(parameters, |row| row.get::<_, String>(0))?;
         rows.map(|json| entry(&json?)).collect()
     }
 
     /// Returns the run of a folder.
     pub(super) fn one(&self, folder: &str) -> rusqlite::Result<Option<Entry>> {
-        let asked = "SELECT entry FROM runs WHERE folder = ?1";
-        let json = self.0.query_row(asked, [folder], |row| row.get::<_, String>(0)).optional()?;
+        let sql = "SELECT entry FROM runs WHERE folder = ?1";
+        let json = self.0.query_row(sql, [folder], |row| row.get::<_, String>(0)).optional()?;
         json.map(|json| entry(&json)).transpose()
     }
 
@@ -194,16 +198,16 @@ impl Store {
 
     /// Returns a number that differs after each change, and the number at which findings were brought up to date last.
     pub(super) fn changes(&self) -> rusqlite::Result<(i64, i64)> {
-        self.0.query_row("SELECT changes, found FROM program", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        self.0.query_row("SELECT changes, found FROM index_state", [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// Notes that findings are up to date with a number of `changes`.
+    /// Records that findings are up to date as of this value of `changes`.
     pub(super) fn found(&self, changes: i64) -> rusqlite::Result<()> {
-        self.0.execute("UPDATE program SET found = ?1", params![changes]).map(|_| ())
+        self.0.execute("UPDATE index_state SET found = ?1", params![changes]).map(|_| ())
     }
 
-    /// Returns the outcomes that findings need: of the scenarios that were ever violated or are in `scenarios`, and of these the objectives that
-    /// were ever violated or are in `names` (attack, objective).
+    /// Returns the outcomes that findings need: those of objectives (attack, objective) that some run violated or that are in `names`, in runs
+    /// of scenarios that some run violated or that are in `scenarios`.
     pub(super) fn seen(
         &self,
         scenarios: &[&str],
@@ -211,7 +215,8 @@ impl Store {
     ) -> rusqlite::Result<Vec<Seen>> {
         let scenarios = serde_json::Value::from(scenarios).to_string();
         let mut all = Vec::new();
-        // Most outcomes are `held`. Those of objectives that no run violated are not kept in memory.
+        // First the violated runs, which complete `names`: a violated objective makes its run violated. Then all others, cut down to `names`
+        // as they are read, because most outcomes are `held` and need no memory.
         for which in ["=", "<>"] {
             let mut statement = self.0.prepare(&format!(
                 "SELECT at_s, folder, scenario, told FROM runs WHERE verdict {which} 'violated' AND scenario IN
@@ -220,20 +225,20 @@ impl Store {
             let rows = statement.query_map(params![scenarios], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
             })?;
-            let first = all.len();
             for row in rows {
                 let (at_s, folder, scenario, told): (i64, String, String, String) = row?;
-                // As in `select`.
+                // A text that cannot be parsed is damage, as in `entry`.
                 let mut told: Told = text::from_json(told.as_bytes(), Breaks::None)
                     .map_err(|_| rusqlite::Error::InvalidQuery)?;
-                let violated = told.outcomes.iter().filter(|one| one.verdict == Verdict::Violated);
-                names.extend(violated.map(|one| (one.attack.clone(), one.objective.clone())));
-                if which == "<>" {
+                if which == "=" {
+                    let violated = told.outcomes.iter().filter(|one| one.verdict == Verdict::Violated);
+                    names.extend(violated.map(|one| (one.attack.clone(), one.objective.clone())));
+                } else {
                     told.keep(&names);
                 }
                 all.push(Seen { at_s, folder, scenario, told });
             }
-            if first == 0 {
+            if which == "=" {
                 all.iter_mut().for_each(|seen| seen.told.keep(&names));
             }
         }
@@ -241,7 +246,7 @@ impl Store {
     }
 }
 
-/// Reads an entry. Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
+/// Reads an entry. `InvalidQuery` has no code of SQLite, so [`is_damage`] takes it for damage. Whoever can write the directory can put texts into the index: they are cleaned as those of logs are.
 fn entry(json: &str) -> rusqlite::Result<Entry> {
     text::from_json(json.as_bytes(), Breaks::None).map_err(|_| rusqlite::Error::InvalidQuery)
 }

@@ -95,7 +95,7 @@ fn a_damaged_or_foreign_index_is_made_anew() {
         assert_eq!(all(&mut open(reports.path())), wanted);
     }
     let other = rusqlite::Connection::open(&index).unwrap();
-    other.execute_batch("UPDATE program SET version = '0.0.1'").unwrap();
+    other.execute_batch("UPDATE index_state SET build = '0.0.1'").unwrap();
     drop(other);
     let mut history = open(reports.path());
     assert_eq!(history.refreshed.read, 1, "another version's judgement is not taken over");
@@ -134,7 +134,7 @@ fn a_program_of_another_version_that_has_the_index_open_holds_nobody_up() {
     let foreign = File::open(reports.path().join(".history.lock")).unwrap();
     foreign.lock_shared().unwrap();
     let index = rusqlite::Connection::open(reports.path().join(".history.sqlite")).unwrap();
-    index.execute_batch("UPDATE program SET version = '0.0.1'").unwrap();
+    index.execute_batch("UPDATE index_state SET build = '0.0.1'").unwrap();
     // The thread ends by itself, unless it waits for the lock.
     let (opened, told) = std::sync::mpsc::channel();
     let folder = reports.path().to_owned();

@@ -1,4 +1,4 @@
-//! `/messages`: the channels that people are told by, and the messages that nobody got.
+//! `/messages`: the channels by which people are told, and the messages that a channel has not taken.
 
 use std::sync::Arc;
 
@@ -21,28 +21,29 @@ use crate::{
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    /// `takes messages`, `takes none` or `quiet`.
+    /// `takes messages`; `takes none`: a try failed, or the last message was given up; `not tried yet`.
     state: &'static str,
     waiting: u32,
     given_up: u32,
-    took: String,
+    /// The time at which it last took a message (UTC, to the minute); empty if never.
+    took_last: String,
 }
 
 impl Row {
     fn of(channel: &ChannelState) -> Self {
         let state = match (channel.tries, &channel.took, &channel.failed) {
             (1.., ..) => "takes none",
-            // A moment of equal form sorts by time; that of no failure is before all others.
+            // Both times have the same format, so they compare as texts; no time is before every time.
             (0, took, failed) if failed > took => "takes none",
             (0, Some(_), _) => "takes messages",
-            (0, None, _) => "quiet",
+            (0, None, _) => "not tried yet",
         };
         Self {
             name: channel.name.clone(),
             state,
             waiting: channel.waiting,
             given_up: channel.given_up,
-            took: channel.took.as_deref().map(minute).unwrap_or_default(),
+            took_last: channel.took.as_deref().map(minute).unwrap_or_default(),
         }
     }
 }
@@ -53,7 +54,7 @@ struct Message {
     channel: String,
     title: String,
     run: Option<String>,
-    /// The run's name in an address, if it has a page.
+    /// The run's name, encoded for a link; `None` if the run has no page here.
     page: Option<String>,
     state: &'static str,
     tries: u32,
@@ -62,12 +63,12 @@ struct Message {
 
 impl Message {
     fn of(app: &App, channel: &str, message: Undelivered) -> Self {
-        let page = message.run.as_ref().filter(|run| find(app.runs.reports(), run).is_some());
+        let run_here = message.run.as_ref().filter(|run| find(app.runs.reports(), run).is_some());
         Self {
             at: minute(&message.at),
             channel: channel.to_owned(),
             title: message.title,
-            page: page.map(|run| address(run)),
+            page: run_here.map(|run| address(run)),
             run: message.run,
             state: if message.waits { "waits" } else { "given up" },
             tries: message.tries,
@@ -76,7 +77,7 @@ impl Message {
     }
 }
 
-/// Returns a moment to the minute.
+/// Cuts a time of RFC 3339 to the minute: `2026-11-27 14:00`.
 fn minute(at: &str) -> String {
     at.get(..16).unwrap_or(at).replace('T', " ")
 }
@@ -87,17 +88,19 @@ pub(crate) async fn messages(State(app): State<Arc<App>>, Who(session): Who) -> 
         let messages = app.outside.messages().map_err(Answer::outside)?;
         let (channels, unreadable) = (messages.channels, messages.unreadable);
         let rows: Vec<Row> = channels.iter().map(Row::of).collect();
-        let lost = channels.iter().map(|channel| channel.given_up).sum::<u32>();
+        let given_up = channels.iter().map(|channel| channel.given_up).sum::<u32>();
         let waiting = channels.iter().map(|channel| channel.waiting).sum::<u32>();
         let mut undelivered = Vec::new();
         for channel in channels {
-            let of = |message| Message::of(app, &channel.name, message);
-            undelivered.extend(channel.undelivered.into_iter().map(of));
+            undelivered.extend(channel.undelivered.into_iter().map(|message| (channel.name.clone(), message)));
         }
-        undelivered.sort_by(|one, other| other.at.cmp(&one.at));
-        let hidden = u64::from(lost + waiting) - undelivered.len() as u64;
+        // By the whole time: a page shows the minute only.
+        undelivered.sort_by(|(_, one), (_, other)| other.at.cmp(&one.at));
+        let hidden = u64::from(given_up + waiting).saturating_sub(undelivered.len() as u64);
+        let undelivered: Vec<Message> =
+            undelivered.into_iter().map(|(channel, message)| Message::of(app, &channel, message)).collect();
         let values =
-            context! { rows => value(&rows), undelivered => value(&undelivered), lost, waiting, hidden, unreadable };
+            context! { rows => value(&rows), undelivered => value(&undelivered), given_up, waiting, hidden, unreadable };
         page("messages", ("Messages", "messages"), Some(&session), values)
     })
     .await
