@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use firedrill_wire::api::{Doctor, Grade};
+use firedrill_wire::api::{Doctor, Finding, Grade};
 use serde::Serialize;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  firedrill doctor --fleet fleet.toml\n  firedrill doctor --host app1 --fleet fleet.toml --json\n\nExit codes: 0 all is well · 3 a host could not be asked, or something is wrong on one"
+    after_help = "Examples:\n  firedrill doctor --fleet fleet.toml\n  firedrill doctor --host app1 --fleet fleet.toml --json\n\nExit codes: 0 nothing is wrong (a fault may still be impossible on a host) · 3 a host could not be asked, or something is wrong on one"
 )]
 pub(super) struct Args {
     /// Only these hosts
@@ -55,12 +55,15 @@ enum Answer {
     Error(String),
 }
 
+/// Number of round trips by which a clock is measured.
+const CLOCK_ROUNDS: u32 = 5;
+
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
     let asked = async {
         ask_all(&hosts, &reached.identity, |agent| async move {
-            let offset: Offset = link::offset(&agent, 5).await?;
+            let offset: Offset = link::offset(&agent, CLOCK_ROUNDS).await?;
             Ok((agent.doctor().await?, offset))
         })
         .await
@@ -81,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if args.json {
         print_json(&rows)?;
     } else {
-        outln!("{}", people(&rows));
+        outln!("{}", for_people(&rows));
     }
     let bad = rows.iter().any(|row| match &row.answer {
         Answer::Reached { doctor, .. } => doctor.findings.iter().any(|finding| finding.grade == Grade::Bad),
@@ -90,24 +93,24 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(if bad { Exit::Unknown } else { Exit::Held })
 }
 
-/// Maximum number of variants of one finding that are shown, unless there are errors.
+/// Maximum number of forms of one finding that are shown. Forms that are missing or bad are all shown, and do not count.
 const FORMS: usize = 4;
 
-/// Formats hosts with the same program and kernel together: common findings are shown once, others with the names of
+/// Formats hosts with the same agent version and kernel together: findings that all of them have are shown once, others with the names of
 /// the hosts.
-fn people(rows: &[Row]) -> String {
+fn for_people(rows: &[Row]) -> String {
     let mut text = String::new();
-    let mut reached = Vec::new();
+    let mut answers = Vec::new();
     let mut errors = Vec::new();
     for row in rows {
         match &row.answer {
             Answer::Error(error) => errors.push((row.host.clone(), error.clone())),
             Answer::Reached { doctor, clock_uncertainty_us } => {
-                reached.push((row.host.as_str(), doctor, *clock_uncertainty_us));
+                answers.push((row.host.as_str(), doctor, *clock_uncertainty_us));
             }
         }
     }
-    for group in alike::together(&reached, |(_, doctor, _)| (&doctor.version, &doctor.kernel)) {
+    for group in alike::together(&answers, |(_, doctor, _)| (&doctor.version, &doctor.kernel)) {
         let Some((_, first, _)) = group.first() else { continue };
         let names: Vec<&str> = group.iter().map(|(host, ..)| *host).collect();
         let worst = group.iter().map(|(.., us)| *us).max().unwrap_or(0);
@@ -126,7 +129,7 @@ fn people(rows: &[Row]) -> String {
     for one in alike::said(&errors) {
         _ = writeln!(text, "{}: {}\n", one.hosts, one.text);
     }
-    text.trim_end().to_owned() + "\n"
+    text.trim_end().to_owned()
 }
 
 /// Formats the findings of hosts, in the order in which they first appear.
@@ -134,18 +137,19 @@ fn findings(doctors: &[(&str, &Doctor)]) -> String {
     let all = doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |one| (*host, one)));
     let mut lines = Vec::new();
     for of_thing in alike::together(all, |(_, finding)| &finding.what) {
-        let own = |host: &str, text: &str| alike::without(text, &[host]);
+        // Details that differ only by the host's own name are one form.
+        let without_name = |host: &str, text: &str| alike::without(text, &[host]);
         let forms = alike::together(of_thing, |(host, one)| {
-            (one.grade, own(host, &one.detail), own(host, &one.hint))
+            (one.grade, without_name(host, &one.detail), without_name(host, &one.hint))
         });
-        let (wrong, well): (Vec<_>, Vec<_>) = forms.into_iter().partition(|form| {
+        let (always_shown, limited): (Vec<_>, Vec<_>) = forms.into_iter().partition(|form| {
             form.first().is_some_and(|(_, one)| matches!(one.grade, Grade::Missing | Grade::Bad))
         });
-        let left: Vec<&str> = well.iter().skip(FORMS).flatten().map(|(host, _)| *host).collect();
-        for form in wrong.into_iter().chain(well.into_iter().take(FORMS)) {
+        let not_shown = hosts_of(limited.iter().skip(FORMS).flatten().copied());
+        for form in always_shown.into_iter().chain(limited.into_iter().take(FORMS)) {
             let Some((_, one)) = form.first() else { continue };
             let hint = if one.hint.is_empty() { String::new() } else { format!(" → {}", one.hint) };
-            let names: Vec<&str> = form.iter().map(|(host, _)| *host).collect();
+            let names = hosts_of(form.iter().copied());
             let whose = if names.len() == doctors.len() {
                 String::new()
             } else {
@@ -154,18 +158,24 @@ fn findings(doctors: &[(&str, &Doctor)]) -> String {
             let said = format!("{whose}{}{hint}", one.detail);
             lines.push(vec![one.grade.mark().to_owned(), one.what.clone(), said]);
         }
-        if !left.is_empty() {
-            let said = format!("{}: each another one (--json has all)", alike::names(&left));
+        if !not_shown.is_empty() {
+            let said = format!("{}: other values, not shown (--json has all)", alike::names(&not_shown));
             lines.push(vec![Grade::Note.mark().to_owned(), String::new(), said]);
         }
     }
     table(lines)
 }
 
+/// Returns the hosts of findings. A host may have the same finding several times.
+fn hosts_of<'a>(findings: impl Iterator<Item = (&'a str, &'a Finding)>) -> Vec<&'a str> {
+    let mut hosts: Vec<&str> = findings.map(|(host, _)| host).collect();
+    hosts.dedup();
+    hosts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firedrill_wire::api::Finding;
 
     fn row(host: &str, findings: &[(&str, Grade, &str)]) -> Row {
         let finding = |(what, grade, detail): &(&str, Grade, &str)| Finding {
@@ -205,7 +215,7 @@ mod tests {
             let error = format!("cannot reach db{n} (10.0.0.{n}:7790): refused");
             rows.push(Row { host: format!("db{n}"), answer: Answer::Error(error) });
         }
-        let text = people(&rows);
+        let text = for_people(&rows);
         insta::assert_snapshot!(text, @r"
         app1…app40 (40): agent 1.0, Linux 6.1, clock known to ±0.52 ms
          ✓   nftables      owner tables
@@ -215,11 +225,18 @@ mod tests {
          ·   memory        app2: 2 MiB
          ·   memory        app3: 3 MiB
          ·   memory        app4: 4 MiB
-         ·                 app5…app40 (36): each another one (--json has all)
+         ·                 app5…app40 (36): other values, not shown (--json has all)
 
         db1, db2, db3: cannot reach db1 (10.0.0.1:7790): refused
         ");
-        let one = people(&rows[..1]);
+        let one = for_people(&rows[..1]);
         assert!(one.starts_with("app1: agent 1.0") && !one.contains("app1: owner"), "{one}");
+    }
+
+    #[test]
+    fn a_finding_that_one_host_has_twice_is_not_that_of_two_hosts() {
+        let twice = ("foreign qdisc", Grade::Note, "on eth0: sfq");
+        let text = for_people(&[row("app1", &[twice, twice]), row("app2", &[])]);
+        assert!(text.contains("app1: on eth0: sfq") && !text.contains("app1, app1"), "{text}");
     }
 }

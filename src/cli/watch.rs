@@ -1,13 +1,14 @@
 //! `firedrill watch`: follows a run from its log, on any machine that can read the file.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use firedrill_judge::notes;
+use firedrill_judge::notes::{self, Note};
 
 use super::failure::{Result, Wrap as _};
 use crate::{
@@ -37,14 +38,14 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     // Whether the writer was gone at the last look too; otherwise the end may have just been written.
     let mut gone = false;
     let mut ended = false;
-    let mut notes = 0;
+    let mut notes = HashSet::new();
     loop {
         line.clear();
         let read = reader.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
             // The current end, or half a line, which is read again when there is more.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
-            notes = tell_notes(&args.run, &mut screen, notes);
+            tell_notes(&args.run, &mut screen, &mut notes);
             if read == 0 && ended {
                 return Ok(Exit::Held);
             }
@@ -66,14 +67,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-/// Shows the notes that people added since the last look. Returns how many there are.
-fn tell_notes(folder: &Path, screen: &mut Plain, told: usize) -> usize {
+/// Shows the notes that people added since the last look. A note by a clock that is slow lies before those that are told already.
+fn tell_notes(folder: &Path, screen: &mut Plain, told: &mut HashSet<Note>) {
     // What is wrong with the file is told by the report.
-    let Ok(notes) = notes::read(folder) else { return told };
-    for note in notes.all.iter().skip(told) {
-        screen.say(&format!("note by {}: {}", note.by, note.text));
+    let Ok(notes) = notes::read(folder) else { return };
+    for note in notes.all {
+        if !told.contains(&note) {
+            screen.say(&format!("note by {}: {}", note.by, note.text));
+            told.insert(note);
+        }
     }
-    notes.all.len()
 }
 
 /// Whether no process holds the log's lock, so its writer has ended. The file is opened separately, so that the lock

@@ -18,7 +18,7 @@ mod pending;
 mod read;
 mod sample;
 mod scales;
-mod seen;
+mod source_clock;
 mod write;
 
 pub use error::LogError;
@@ -29,7 +29,7 @@ pub use outcome::{Outcome, RunOutcome};
 pub use read::{parse, read};
 pub use sample::{Lack, Sample};
 pub(crate) use scales::Scales;
-pub use seen::SourceClock;
+pub use source_clock::SourceClock;
 pub use write::{Writer, is_written};
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 //! Whoever can write the folder can write a note in any name.
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use firedrill_files::regular;
 use firedrill_wire::text::{self, Breaks};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub const TEXT_MOST: usize = 2_000;
 const FILE_MOST: u64 = 16 << 20;
 
 /// A note.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Note {
     /// The time at which it was written, RFC 3339 UTC, by the writer's clock.
     pub at: String,
@@ -50,13 +50,13 @@ impl Note {
     }
 }
 
-/// A text cannot be a note.
+/// The reason why a text cannot be a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// Nothing is written.
+    /// The text is empty.
     #[error("the note is empty")]
     Empty,
-    /// It is too long.
+    /// The text is too long.
     #[error("the note is longer than {TEXT_MOST} characters")]
     Long,
 }
@@ -77,7 +77,7 @@ pub fn line_of(written: &str) -> Result<String, Unfit> {
 /// The notes of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// In the order of time.
+    /// Sorted by the text of `at`, which is the order of time for notes of [`Note::new`].
     pub all: Vec<Note>,
     /// Number of lines that are no notes.
     pub damaged: usize,
@@ -88,7 +88,7 @@ pub struct Notes {
 /// # Errors
 /// The file cannot be read, or is too large to be one of notes.
 pub fn read(folder: &Path) -> io::Result<Notes> {
-    let file = match File::open(folder.join(FILE)) {
+    let file = match regular::open(&folder.join(FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Notes::default()),
         Err(error) => return Err(error),
@@ -98,7 +98,7 @@ pub fn read(folder: &Path) -> io::Result<Notes> {
     check_size(bytes.len() as u64)?;
     let mut notes = Notes::default();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        // Others can write the folder, too.
+        // Others can write into the folder, too, so each text is cleaned.
         match text::from_json::<Note>(line, Breaks::None) {
             Ok(note) => notes.all.push(note),
             Err(_) => notes.damaged += 1,
@@ -108,18 +108,17 @@ pub fn read(folder: &Path) -> io::Result<Notes> {
     Ok(notes)
 }
 
-/// Adds a note to those in a run's folder, beside others who do so at the same time. It is on the disk when this returns.
+/// Adds a note to those in a run's folder, beside others who do so at the same time. Its bytes are synced when this returns.
 ///
 /// # Errors
 /// The file cannot be written, or is full.
 pub fn add(folder: &Path, note: &Note) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(folder.join(FILE))?;
+    let mut file = regular::append(&folder.join(FILE))?;
     file.lock()?;
     let size = file.metadata()?.len();
     let mut line = serde_json::to_vec(note)?;
     line.push(b'\n');
-    check_size(size + line.len() as u64)?;
-    // Somebody may have died within a line.
+    // A writer may have died in the middle of its line; then this note begins a new one.
     if size > 0 {
         let mut last = [0];
         file.seek(SeekFrom::End(-1))?;
@@ -128,6 +127,7 @@ pub fn add(folder: &Path, note: &Note) -> io::Result<()> {
             line.insert(0, b'\n');
         }
     }
+    check_size(size + line.len() as u64)?;
     file.write_all(&line)?;
     file.sync_all()
 }
@@ -136,12 +136,15 @@ fn check_size(bytes: u64) -> io::Result<()> {
     if bytes <= FILE_MOST {
         return Ok(());
     }
-    Err(io::Error::other(format!("{FILE} is full: it has {} MiB at most", FILE_MOST >> 20)))
+    Err(io::Error::other(format!("{FILE} may not be larger than {} MiB", FILE_MOST >> 20)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::Duration};
+    use std::{
+        fs::{self, File, OpenOptions},
+        time::Duration,
+    };
 
     use super::*;
 
@@ -189,7 +192,7 @@ mod tests {
         assert_eq!((notes.all.len(), notes.damaged), (160, 0));
     }
 
-    /// The kernel tells of a writer that waits for a lock.
+    /// `/proc/locks` has a line with `->` for a writer that waits for a lock; so the test knows that it waits.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_note_waits_until_another_one_is_written_whole() {
@@ -199,9 +202,10 @@ mod tests {
         let path = folder.path().join(FILE);
         let mut other = OpenOptions::new().append(true).open(&path).expect("the file");
         other.lock().expect("a lock");
-        let place = format!(":{} ", other.metadata().expect("the file").ino());
+        // As a line of /proc/locks ends a file's identity: MAJOR:MINOR:INODE.
+        let inode = format!(":{} ", other.metadata().expect("the file").ino());
         let locks = || fs::read_to_string("/proc/locks").unwrap_or_default();
-        if !locks().contains(&place) {
+        if !locks().contains(&inode) {
             eprintln!("skipped: /proc/locks does not show the locks of this process");
             return;
         }
@@ -211,7 +215,7 @@ mod tests {
         other.write_all(begun).expect("half a line");
         std::thread::scope(|scope| {
             let third = scope.spawn(|| add(folder.path(), &note(3, "third")));
-            while !locks().lines().any(|lock| lock.contains("->") && lock.contains(&place)) {
+            while !locks().lines().any(|lock| lock.contains("->") && lock.contains(&inode)) {
                 assert!(!third.is_finished(), "it was written into the line of another one");
                 std::thread::yield_now();
             }
@@ -240,15 +244,33 @@ mod tests {
     }
 
     #[test]
+    fn a_note_after_half_a_line_does_not_fill_the_file_beyond_its_size() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        let line = serde_json::to_vec(&note(1, "x")).expect("a line").len() as u64 + 1;
+        File::create(&path).expect("a file").set_len(FILE_MOST - line).expect("a hole");
+        add(folder.path(), &note(1, "x")).expect_err("a line and the end of the one before");
+        assert!(read(folder.path()).is_ok());
+    }
+
+    #[test]
     fn a_file_of_something_else_is_not_read() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = File::create(folder.path().join(FILE)).expect("a file");
+        let path = folder.path().join(FILE);
+        let file = File::create(&path).expect("a file");
         file.set_len(FILE_MOST + 1).expect("a hole");
         for error in [
             read(folder.path()).expect_err("too large"),
             add(folder.path(), &note(1, "x")).expect_err("full"),
         ] {
-            assert!(error.to_string().contains("is full: it has 16 MiB at most"), "{error}");
+            assert!(error.to_string().contains("may not be larger than 16 MiB"), "{error}");
         }
+        fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink(folder.path().join("other"), &path).expect("a link");
+        assert!(
+            add(folder.path(), &note(1, "x")).is_err() && read(folder.path()).is_err(),
+            "no link is followed"
+        );
+        assert!(!folder.path().join("other").exists());
     }
 }

@@ -5,9 +5,9 @@ use std::{io, path::PathBuf, time::Duration};
 use firedrill_wire::{RunId, api::UndoScope};
 
 use super::{
-    ask::{Loudest, ask_run, loudest},
+    ask::{Told, ask_run, told},
     folders::folders,
-    notify::{PATIENCE, UndoSocket},
+    notify::{PATIENCE, RunSocket},
     protocol::UndoNotice,
 };
 
@@ -41,17 +41,17 @@ pub async fn halt(run: &RunId, by: &str) -> Halted {
 
 /// Asks in these directories. `own` is the user whose answers count.
 pub(super) async fn halt_in(folders: Vec<(PathBuf, u32)>, own: u32, run: &RunId, by: &str) -> Halted {
-    let heard = ask_run((folders, own), run, ONE, |socket| end(socket, by)).await;
-    match loudest(heard, |ends| !ends) {
-        Loudest::Own(true) => Halted::Ends,
-        Loudest::Own(false) => Halted::Over,
-        Loudest::Nowhere => Halted::Nowhere,
-        Loudest::Silent(why) => Halted::Silent(why),
-        Loudest::Claimed { user, said } => Halted::Claimed { user, ends: said },
+    let heard = ask_run(folders, own, run, ONE, |socket| end(socket, by)).await;
+    match told(heard, |ends| !ends) {
+        Told::Own(true) => Halted::Ends,
+        Told::Own(false) => Halted::Over,
+        Told::Nowhere => Halted::Nowhere,
+        Told::Silent(why) => Halted::Silent(why),
+        Told::Claimed { user, said } => Halted::Claimed { user, ends: said },
     }
 }
 
-async fn end(socket: UndoSocket, by: &str) -> io::Result<bool> {
+async fn end(socket: RunSocket, by: &str) -> io::Result<bool> {
     let owner = socket.owner().await?;
     if owner.run != socket.run {
         return Err(io::Error::other(format!("it says that it runs {}", owner.run)));

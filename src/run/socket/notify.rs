@@ -39,13 +39,13 @@ pub struct Notified {
 
 /// A socket in a directory, and the directory's user.
 #[derive(Debug)]
-pub(super) struct UndoSocket {
+pub(super) struct RunSocket {
     pub(super) path: PathBuf,
     pub(super) run: RunId,
     pub(super) user: u32,
 }
 
-impl UndoSocket {
+impl RunSocket {
     /// Returns a socket of the directory's user, if the run in its name may be in `scope`.
     pub(super) fn at(path: PathBuf, user: u32, scope: &UndoScope) -> Option<Self> {
         if path.extension()? != "bell" {
@@ -69,7 +69,10 @@ impl UndoSocket {
     async fn connect(&self) -> io::Result<UnixStream> {
         let stream = match UnixStream::connect(&self.path).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.other_user().is_none() => {
-                std::fs::remove_file(&self.path)?;
+                std::fs::remove_file(&self.path).or_else(|gone| {
+                    // Somebody else who asks removed it.
+                    if gone.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(gone) }
+                })?;
                 return Err(error);
             }
             connected => connected?,
@@ -113,10 +116,10 @@ impl UndoSocket {
 }
 
 /// Returns the sockets in some directories whose runs may be in `scope`.
-pub(super) fn sockets(folders: Vec<(PathBuf, u32)>, scope: &UndoScope) -> impl Iterator<Item = UndoSocket> {
+pub(super) fn sockets(folders: Vec<(PathBuf, u32)>, scope: &UndoScope) -> impl Iterator<Item = RunSocket> {
     folders.into_iter().flat_map(move |(folder, user)| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.filter_map(move |entry| UndoSocket::at(entry.path(), user, scope)).take(MAX_SOCKETS)
+        entries.filter_map(move |entry| RunSocket::at(entry.path(), user, scope)).take(MAX_SOCKETS)
     })
 }
 

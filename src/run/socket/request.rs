@@ -6,7 +6,7 @@ use firedrill_wire::RunId;
 
 use super::{
     super::wish::{Reply, Wish},
-    ask::{Loudest, ask_run, loudest},
+    ask::{Told, ask_run, told},
     folders::folders,
     listen::REPLY_WITHIN,
     notify::PATIENCE,
@@ -45,7 +45,7 @@ pub(super) async fn request_in(
     run: &RunId,
     wish: &Wish,
 ) -> Requested {
-    let heard = ask_run((folders, own), run, ONE, |socket| async move {
+    let heard = ask_run(folders, own, run, ONE, |socket| async move {
         socket.request(wish).await.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                 io::Error::other(format!("it has no reply to this; its version may know no pauses ({error})"))
@@ -53,10 +53,10 @@ pub(super) async fn request_in(
             _ => error,
         })
     });
-    match loudest(heard.await, |reply| *reply == Reply::Over) {
-        Loudest::Own(reply) => Requested::Told(reply),
-        Loudest::Nowhere => Requested::Nowhere,
-        Loudest::Silent(why) => Requested::Silent(why),
-        Loudest::Claimed { user, said } => Requested::Claimed { user, reply: said },
+    match told(heard.await, |reply| *reply == Reply::Over) {
+        Told::Own(reply) => Requested::Told(reply),
+        Told::Nowhere => Requested::Nowhere,
+        Told::Silent(why) => Requested::Silent(why),
+        Told::Claimed { user, said } => Requested::Claimed { user, reply: said },
     }
 }

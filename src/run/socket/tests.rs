@@ -26,7 +26,7 @@ use super::{
     halt,
     halt::halt_in,
     listen, notify,
-    notify::UndoSocket,
+    notify::RunSocket,
     owners,
     protocol::{Answer, End, line},
     request,
@@ -246,22 +246,22 @@ async fn a_socket_is_believed_only_about_its_own_run_and_by_its_own_user() {
     let mut heard = liar(&path, owner("friday-7f3b")).await;
     let user = rustix::process::geteuid().as_raw();
     let ask = notice(UndoScope::All, "app1", "ours");
-    let socket = UndoSocket::at(path.clone(), user, &ask.scope).unwrap();
+    let socket = RunSocket::at(path.clone(), user, &ask.scope).unwrap();
     assert!(!socket.notify(&ask).await.unwrap(), "another run than that of its name");
     assert_eq!(next(&mut heard).await, "", "it was told nothing");
     // In another user's directory, neither the socket nor the process that listens belongs to the directory's
     // user.
-    assert!(UndoSocket::at(path.clone(), user + 1, &ask.scope).is_none());
-    let foreign = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
+    assert!(RunSocket::at(path.clone(), user + 1, &ask.scope).is_none());
+    let foreign = RunSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user: user + 1 };
     assert_eq!(foreign.notify(&ask).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     assert_eq!(next(&mut heard).await, "", "it was told nothing");
     let other = UndoScope::Run("friday-7f3b".parse().unwrap());
-    assert!(UndoSocket::at(path.clone(), user, &other).is_none(), "not of the scope's run");
+    assert!(RunSocket::at(path.clone(), user, &other).is_none(), "not of the scope's run");
     // A trusted coordinator receives a name, and neither hosts nor authority.
-    let same = UndoSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
+    let same = RunSocket { path: path.clone(), run: "friday-7f3b".parse().unwrap(), user };
     assert!(same.notify(&ask).await.unwrap());
     assert_eq!(next(&mut heard).await, "{\"by\":\"bob\"}\n");
     let link = dir.path().join("friday-7f3c.bell");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    assert!(UndoSocket::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
+    assert!(RunSocket::at(link, user, &UndoScope::All).is_none(), "a link leads anywhere");
 }

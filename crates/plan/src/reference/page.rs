@@ -1,4 +1,4 @@
-//! Builds a page, with a section for each table that a file may have. A section has the table's keys and an example.
+//! Builds a page, with a section for each table that a file may have. A section has the table's keys, and the examples for it.
 
 use std::fmt::Write as _;
 
@@ -20,6 +20,7 @@ pub(super) struct Section<'s> {
     pub(super) heading: String,
     /// The other places at which the same table may stand.
     also: Vec<String>,
+    /// Level of the heading in Markdown.
     level: usize,
     pub(super) table: &'s Value,
 }
@@ -28,9 +29,11 @@ pub(super) struct Section<'s> {
 pub(super) struct Page<'s> {
     pub(super) schema: Schema<'s>,
     pub(super) sections: Vec<Section<'s>>,
+    /// The kinds of faults: name, table of parameters, description.
     pub(super) kinds: Vec<(&'s str, &'s Value, String)>,
-    /// The schema with the keys that stand beside the key that names a kind, and the heading of their section.
-    beside: Option<(String, &'s Value)>,
+    /// For faults in a list: the heading of their section, and the schema, whose variants also have the keys that all kinds share (`at`, `hold`).
+    shared_keys: Option<(String, &'s Value)>,
+    /// Types with a notation of their own: name, schema.
     own: Vec<(&'s str, &'s Value)>,
     examples: Vec<Example>,
 }
@@ -39,7 +42,7 @@ impl<'s> Page<'s> {
     pub(super) fn new(schema: &'s Value, examples: Vec<Example>) -> Self {
         let (sections, kinds) = (Vec::new(), Vec::new());
         let mut page =
-            Self { schema: Schema(schema), sections, kinds, beside: None, own: Vec::new(), examples };
+            Self { schema: Schema(schema), sections, kinds, shared_keys: None, own: Vec::new(), examples };
         page.visit(schema, "");
         page
     }
@@ -50,11 +53,11 @@ impl<'s> Page<'s> {
         out.push_str("\n\n## Top of the file\n");
         self.keys(&mut out, self.schema.0, &|_| true);
         self.example(&mut out, "Top of the file");
-        let (nested, tables): (Vec<_>, Vec<_>) =
+        let (of_kinds, tables): (Vec<_>, Vec<_>) =
             self.sections.iter().partition(|one| self.kind_of(&one.heading).is_some());
         tables.iter().for_each(|one| self.section(&mut out, one));
         if !self.kinds.is_empty() {
-            self.faults(&mut out, &nested);
+            self.faults(&mut out, &of_kinds);
         }
         self.values(&mut out);
         out
@@ -67,35 +70,38 @@ impl<'s> Page<'s> {
         }
     }
 
-    fn enter(&mut self, value: &'s Value, place: &str, listed: bool) {
+    /// Enters a value's sections. `in_list`: it is an item of a list, so that its heading is `[[…]]`.
+    fn enter(&mut self, value: &'s Value, place: &str, in_list: bool) {
         match self.schema.shape(value) {
             Shape::Table(table) => {
-                let heading = if listed { format!("[[{place}]]") } else { format!("[{place}]") };
+                let heading = if in_list { format!("[[{place}]]") } else { format!("[{place}]") };
+                // Each `$ref` to a table leads to the same value in the schema.
                 if let Some(known) = self.sections.iter_mut().find(|one| std::ptr::eq(one.table, table)) {
                     known.also.push(heading);
                     return;
                 }
+                // Tables inside of others are one level deeper, but not `[x.NAME]`: most have no section `[x]`.
                 let level = if place.contains('.') && !place.ends_with(".NAME") { 3 } else { 2 };
                 self.sections.push(Section { heading, also: Vec::new(), level, table });
                 self.visit(table, place);
             }
             Shape::Named(values) => self.enter(values, &format!("{place}.NAME"), false),
             Shape::List(items) => self.enter(items, place, true),
-            Shape::OneOrMany(items) => self.enter(items, place, listed),
-            Shape::Kinds(schema, variants) => self.variants(schema, variants, place, listed),
+            Shape::OneOrMany(items) => self.enter(items, place, in_list),
+            Shape::Kinds(schema, variants) => self.variants(schema, variants, place, in_list),
             Shape::Own(name, schema) => {
                 if !self.own.iter().any(|(known, _)| *known == name) {
                     self.own.push((name, schema));
                 }
             }
-            Shape::Either(all) => all.iter().for_each(|one| self.enter(one, place, listed)),
+            Shape::Either(all) => all.iter().for_each(|one| self.enter(one, place, in_list)),
             Shape::Words(_) | Shape::Plain(_) => {}
         }
     }
 
     /// Visits the kinds of a value. Kinds of faults get sections of their own, which are the same wherever a fault may
     /// stand. Other values with kinds (a secret) are described where they stand.
-    fn variants(&mut self, schema: &'s Value, variants: &'s [Value], place: &str, listed: bool) {
+    fn variants(&mut self, schema: &'s Value, variants: &'s [Value], place: &str, in_list: bool) {
         let tables = variants.iter().filter_map(|one| {
             let (name, value) = kind(one)?;
             match self.schema.shape(value) {
@@ -104,12 +110,14 @@ impl<'s> Page<'s> {
             }
         });
         let tables: Vec<_> = tables.collect();
+        // Faults are the values whose kinds are all tables; the kinds of a secret are not.
         if tables.len() < variants.len() {
             return;
         }
-        if listed {
-            self.beside = Some((format!("[[{place}]]"), schema));
+        if in_list {
+            self.shared_keys = Some((format!("[[{place}]]"), schema));
         }
+        // The kinds are the same at each place, so the first one is enough.
         if self.kinds.is_empty() {
             self.kinds = tables;
             for (name, table, _) in self.kinds.clone() {
@@ -118,6 +126,7 @@ impl<'s> Page<'s> {
         }
     }
 
+    /// Returns the kind of fault to whose parameters the section with this heading belongs; `None` for other sections.
     pub(super) fn kind_of(&self, heading: &str) -> Option<&'s str> {
         let path = heading.trim_matches(['[', ']']);
         self.kinds.iter().map(|(name, ..)| *name).find(|name| path.split('.').next() == Some(name))
@@ -131,7 +140,9 @@ impl<'s> Page<'s> {
         }
         self.keys(out, one.table, &|_| true);
         self.example(out, &one.heading);
-        if let Some((heading, schema)) = self.beside.as_ref().filter(|_| one.heading == "[[attack]]") {
+        // The list of faults gets its section below `[[attack]]`. All variants have the same further keys, so the first one shows them; its
+        // needed key only names the kind.
+        if let Some((heading, schema)) = self.shared_keys.as_ref().filter(|_| one.heading == "[[attack]]") {
             let _ = write!(out, "\n### `{heading}`\n{}\n", description(schema));
             if let Some(variant) = schema["oneOf"].get(0) {
                 self.keys(out, variant, &|key| !is_needed(variant, key));

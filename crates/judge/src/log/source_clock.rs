@@ -1,4 +1,4 @@
-//! Records of the answers of a source about an alert.
+//! The clock of a source of alerts, as the record of its answer has it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 pub struct SourceClock {
     /// The time of the source at the run's time 0, in microseconds since 1970.
     pub zero_us: i64,
-    /// The uncertainty of that, in microseconds.
+    /// Maximum error of `zero_us` in either direction, in microseconds.
     pub unsure_us: i64,
 }
