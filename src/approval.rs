@@ -6,7 +6,8 @@
 //! that run alone.
 //!
 //! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
-//! coordinator's authority, in date, not revoked, and valid for the plan's environments. Agents whose policy asks for
+//! coordinator's authority, in date, not revoked, and valid for the plan's environments. By passkey, the certificate is one over the passkey
+//! (`firedrill pki enrol`), and it counts if a page of an origin that the fleet names asked for it. Agents whose policy asks for
 //! approvals get the files, and verify for themselves that they are about their own faults (`firedrill-approval`).
 
 use std::{
@@ -18,7 +19,7 @@ use firedrill_approval::{Leaves, Opened, Requests, Statement, Tree, open, seal};
 use firedrill_files::text::{hex, read};
 use firedrill_wire::{
     RunId,
-    api::Signed,
+    api::{Means, Signed},
     identity::Person,
     text::{self, Breaks, clean},
 };
@@ -60,6 +61,8 @@ pub struct Approval {
     pub by: String,
     /// The certificate's serial number.
     pub serial: String,
+    /// The means by which it was signed.
+    pub means: Means,
     /// The signed statement.
     pub statement: Statement,
     /// The content of the file, for agents.
@@ -91,9 +94,19 @@ pub fn sign(
     if let Some(person) = identity.person() {
         within_environments(person, plan)?;
     }
+    let statement = statement(plan, run, lasts)?;
+    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
+    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+/// Returns the statement that a person signs to agree to a plan from now on. With a run, the plan is that of its log.
+///
+/// # Errors
+/// This machine gives no random numbers.
+pub fn statement(plan: &Plan, run: Option<&RunId>, lasts: Duration) -> Result<Statement, String> {
     let now = SystemTime::now();
     let time = |time| humantime::format_rfc3339_seconds(time).to_string();
-    let statement = Statement {
+    Ok(Statement {
         plan: plan.agreement(),
         name: plan.name.clone(),
         run: run.cloned(),
@@ -101,9 +114,7 @@ pub fn sign(
         until: time(now + lasts),
         requests: if run.is_none() { Some(requests_of(plan)?) } else { None },
         faults: Some(faults_of(plan).root()),
-    };
-    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
-    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
+    })
 }
 
 /// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
@@ -131,7 +142,11 @@ fn check(
     now: SystemTime,
 ) -> Result<Approval, String> {
     let signed = read_file(path)?;
-    let Opened { by, serial, statement } = open(&signed, run, now, |chain| identity.trusted_person(chain))?;
+    let Opened { by, serial, means, origin, statement } =
+        open(&signed, run, now, |chain, means| identity.trusted_person(chain, means))?;
+    if means == Means::Passkey {
+        from_known_page(&by, origin.as_deref().unwrap_or_default(), plan)?;
+    }
     let digest = plan.agreement();
     if statement.plan != digest {
         return Err(format!(
@@ -165,7 +180,7 @@ fn check(
     if statement.faults.as_ref().is_some_and(|signed| *signed != root()) {
         return Err(format!("{} approved other faults than those of this plan", by.name));
     }
-    Ok(Approval { by: by.name, serial, statement, signed })
+    Ok(Approval { by: by.name, serial, means, statement, signed })
 }
 
 /// Reads the file of an approval, and verifies nothing.
@@ -177,6 +192,22 @@ pub fn read_file(path: &Path) -> Result<Signed, String> {
     let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
     text::from_json(text.text.as_bytes(), Breaks::None)
         .map_err(|error| format!("it is not an approval ({error}); {make}"))
+}
+
+/// Checks that the fleet names the page on which a passkey was used.
+fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String> {
+    if plan.origins.iter().any(|known| known == origin) {
+        return Ok(());
+    }
+    let known = match plan.origins.as_slice() {
+        [] => "names none".to_owned(),
+        origins => format!("names {}", origins.join(", ")),
+    };
+    Err(format!(
+        "{} approved by passkey on {origin}, and the fleet {known}; if that is your control room, write it into the fleet: \
+         [approval] origins = [\"{origin}\"]",
+        by.name
+    ))
 }
 
 /// Checks that a person who is trusted only in some environments approves no plan of others.

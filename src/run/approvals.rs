@@ -163,7 +163,7 @@ impl ApprovalDesk {
             }
             Said::File(path) => return self.take_file(path, facts, recorder),
         };
-        recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
+        recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None, means: None })
     }
 
     /// Accepts an approval if it counts for the attack that waits for one; otherwise reports the reason.
@@ -185,12 +185,13 @@ impl ApprovalDesk {
                 recorder.say(&format!("an approval does not count: {why}"));
                 Ok(())
             }
-            Ok(Approval { by, serial, signed, .. }) => {
+            Ok(Approval { by, serial, means, signed, .. }) => {
                 self.keep(signed);
                 if recorder.approvals(attack, 0).0.contains(&by) {
                     return Ok(());
                 }
-                recorder.write(Event::ApprovalGiven { attack, by, yes: true, certificate: Some(serial) })
+                let (certificate, means) = (Some(serial), Some(means));
+                recorder.write(Event::ApprovalGiven { attack, by, yes: true, certificate, means })
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod journal;
 pub mod logs;
 pub mod near;
+pub mod origin;
 pub mod probe;
 pub mod quantity;
 pub mod refusal;
