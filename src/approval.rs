@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill_approval::{Leaves, Opened, Requests, Statement, Tree, open, seal};
+use firedrill_approval::{Leaves, Opened, Requests, Standing, Statement, Tree, open, seal};
 use firedrill_files::text::{hex, read};
 use firedrill_wire::{
     RunId,
@@ -114,11 +114,76 @@ pub fn statement(plan: &Plan, run: Option<&RunId>, lasts: Duration) -> Result<St
         until: time(now + lasts),
         requests: if run.is_none() { Some(requests_of(plan)?) } else { None },
         faults: Some(faults_of(plan).root()),
+        standing: None,
     })
 }
 
+/// A game day as a standing approval names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GamedayFiles {
+    /// Its name.
+    pub name: String,
+    /// The digest of its files.
+    pub digest: String,
+}
+
+impl GamedayFiles {
+    /// Takes the text of a game day's file, the digests of its scenarios' files ([`Plan::files`]), and the text of its fleet.
+    #[must_use]
+    pub fn of<'t>(
+        name: &str,
+        gameday: &'t str,
+        scenarios: impl Iterator<Item = &'t str>,
+        fleet: &'t str,
+    ) -> Self {
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in [gameday, fleet].into_iter().chain(scenarios) {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self { name: name.to_owned(), digest: hex(hash.finish().as_ref()) }
+    }
+}
+
+/// Signs that the identity's owner agrees to the drills of a game day within bounds, without being asked each time; returns the text of the
+/// file. `environments` are those of its plans.
+///
+/// # Errors
+/// Its key cannot sign, its certificate is not valid for an environment of the plans, revocations are unknown, or `lasts` is too long.
+pub fn sign_standing(
+    identity: &Identity,
+    standing: Standing,
+    plans: &[Plan],
+    lasts: Duration,
+) -> Result<String, String> {
+    identity.revocations().map_err(|why| {
+        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
+    })?;
+    if let Some(person) = identity.person() {
+        plans.iter().try_for_each(|plan| within_environments(person, plan))?;
+    }
+    if lasts > Standing::MOST {
+        return Err("a standing approval is valid for 30 days at most".to_owned());
+    }
+    let now = SystemTime::now();
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let statement = Statement {
+        plan: String::new(),
+        name: standing.gameday.clone(),
+        run: None,
+        given: time(now),
+        until: time(now + lasts),
+        requests: None,
+        faults: None,
+        standing: Some(standing),
+    };
+    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
+    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
 /// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
-/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one.
+/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one. The run comes with the game day
+/// that holds it, to which a standing approval has to be.
 ///
 /// # Errors
 /// It cannot be read, or is not valid; with the reason and the next step.
@@ -127,7 +192,7 @@ pub fn verify(
     identity: &Identity,
     plan: &Plan,
     root: impl FnOnce() -> String,
-    run: &RunId,
+    run: (&RunId, Option<&GamedayFiles>),
 ) -> Result<Approval, ApprovalError> {
     check(path, identity, plan, root, run, SystemTime::now())
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
@@ -138,7 +203,7 @@ fn check(
     identity: &Identity,
     plan: &Plan,
     root: impl FnOnce() -> String,
-    run: &RunId,
+    (run, gameday): (&RunId, Option<&GamedayFiles>),
     now: SystemTime,
 ) -> Result<Approval, String> {
     let signed = read_file(path)?;
@@ -146,6 +211,12 @@ fn check(
         open(&signed, run, now, |chain, means| identity.trusted_person(chain, means))?;
     if means == Means::Passkey {
         from_known_page(&by, origin.as_deref().unwrap_or_default(), plan)?;
+    }
+    if let Some(standing) = &statement.standing {
+        stands_for(standing, plan, gameday)
+            .map_err(|why| format!("{}'s standing approval {why}", by.name))?;
+        within_environments(&by, plan)?;
+        return Ok(Approval { by: by.name, serial, means, statement, signed });
     }
     let digest = plan.agreement();
     if statement.plan != digest {
@@ -208,6 +279,28 @@ fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String>
          [approval] origins = [\"{origin}\"]",
         by.name
     ))
+}
+
+/// Checks that a standing approval is to the game day that holds a plan, and that all faults of the plan are within its bounds.
+fn stands_for(standing: &Standing, plan: &Plan, gameday: Option<&GamedayFiles>) -> Result<(), String> {
+    let Some(gameday) = gameday else {
+        return Err(format!("is to the game day {}, and this run is of none", standing.gameday));
+    };
+    if standing.gameday != gameday.name {
+        return Err(format!("is to the game day {}, and this is {}", standing.gameday, gameday.name));
+    }
+    if standing.digest != gameday.digest {
+        return Err(format!(
+            "is to other files of {} (its own, its scenarios', its fleet's): whoever changed them asks for a new one \
+             (`firedrill gameday approve`)",
+            gameday.name
+        ));
+    }
+    for one in plan.attacks.iter().flat_map(|attack| &attack.injections) {
+        let covers = standing.covers(&one.host, one.fault.kind(), one.hold);
+        covers.map_err(|why| format!("does not cover {} on {}: {why}", one.fault.kind(), one.host))?;
+    }
+    Ok(())
 }
 
 /// Checks that a person who is trusted only in some environments approves no plan of others.

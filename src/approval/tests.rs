@@ -58,7 +58,7 @@ impl House {
 
 /// Verifies an approval of a plan, for the run `friday-1`.
 fn of_plan(path: &Path, by: &Identity, plan: &Plan) -> Result<Approval, ApprovalError> {
-    verify(path, by, plan, || faults_of(plan).root(), &run_id("friday-1"))
+    verify(path, by, plan, || faults_of(plan).root(), (&run_id("friday-1"), None))
 }
 
 fn plan() -> Plan {
@@ -94,7 +94,7 @@ fn what_a_known_person_signed_counts_for_what_it_says() {
     house.refuses(&house.signed(&bob, &other_plan(), None, 60), "approved another plan");
     let path = house.signed(&bob, &plan(), None, 60);
     let (plan, alice) = (plan(), house.identity("alice"));
-    let at = |now| check(&path, &alice, &plan, || faults_of(&plan).root(), &run_id("friday-1"), now);
+    let at = |now| check(&path, &alice, &plan, || faults_of(&plan).root(), (&run_id("friday-1"), None), now);
     let lapsed = at(SystemTime::now() + Duration::from_secs(120));
     assert!(lapsed.expect_err("too late").contains("bob must approve again"));
     let early = at(SystemTime::now() - Duration::from_secs(3600));

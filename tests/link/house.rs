@@ -149,6 +149,7 @@ fn statement() -> Statement {
         until: time(now + Duration::from_secs(3600)),
         requests: None,
         faults: None,
+        standing: None,
     }
 }
 

@@ -1,16 +1,19 @@
 //! The people who must have signed a fault before it may be armed here, and whether they have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use firedrill_approval::{Digest, Opened, leaf, proves};
+use firedrill_approval::{Digest, Opened, Standing, leaf, proves};
 use firedrill_wire::{
-    Fault, RunId,
+    Fault, RunId, Span,
     api::{Means, PrepareOne, Signed},
     origin::check_origin,
+    pattern::like,
 };
 use serde::Deserialize;
 
-use super::pattern::like;
 use crate::caller::Caller;
 
 /// The rule about approvals.
@@ -28,6 +31,9 @@ pub struct Approval {
     /// The origins of the control rooms whose pages may ask for a passkey: `https://drills.example`.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// The longest validity of standing approvals that count (`firedrill gameday approve`). Without it none counts.
+    #[serde(default)]
+    pub standing: Option<Span>,
 }
 
 fn by_certificate() -> Vec<Means> {
@@ -53,6 +59,10 @@ impl Approval {
         if !passkeys && !self.origins.is_empty() {
             return Err("policy.approval: origins is only about passkeys, and means has none; name passkey there, or leave \
                         origins out"
+                .to_owned());
+        }
+        if self.standing.is_some_and(|most| most.is_zero() || most.0 > Standing::MOST) {
+            return Err("policy.approval: standing is at least a moment and at most 30d; without the key no standing approval counts"
                 .to_owned());
         }
         for origin in &self.origins {
@@ -86,11 +96,20 @@ impl Approval {
 
     /// Returns the reason why an approval in that way does not count here; `None` if it does.
     fn refuses(&self, way: &Way) -> Option<String> {
+        match (way.standing, self.standing) {
+            (Some(_), None) => {
+                return Some("by a standing approval, and this host wants each drill approved".to_owned());
+            }
+            (Some(lasts), Some(most)) if lasts > most.0 => {
+                return Some(format!("by a standing approval of more than {most}"));
+            }
+            _ => {}
+        }
         match way {
             Way { means, .. } if !self.means.contains(means) => {
                 Some(format!("by {means}, and only by {} counts", self.by()))
             }
-            Way { means: Means::Passkey, origin } => match origin {
+            Way { means: Means::Passkey, origin, .. } => match origin {
                 Some(origin) if self.origins.contains(origin) => None,
                 origin => {
                     let origin = origin.as_deref().unwrap_or("an unknown page");
@@ -132,6 +151,8 @@ struct Way {
     means: Means,
     /// The origin of the page on which a passkey was used.
     origin: Option<String>,
+    /// The validity of a standing approval; `None` if it is about one plan.
+    standing: Option<Duration>,
 }
 
 /// The people who approved one fault on this host.
@@ -161,9 +182,10 @@ impl Approved {
         let mut approved = Self::default();
         let mut unfit = Vec::new();
         for opened in opened {
-            match counted(opened, caller, environment, leaf, &one.proof) {
-                Ok(Opened { by, means, origin, .. }) => {
-                    let way = Way { means: *means, origin: origin.clone() };
+            match counted(opened, caller, environment, (host, one, leaf)) {
+                Ok(Opened { by, means, origin, statement, .. }) => {
+                    let standing = statement.standing.as_ref().map(|_| statement.lasts());
+                    let way = Way { means: *means, origin: origin.clone(), standing };
                     approved.by.entry(by.name.clone()).or_default().insert(way);
                 }
                 Err(why) => unfit.push(why),
@@ -186,13 +208,12 @@ impl Approved {
     }
 }
 
-/// Returns the approval if it is for the fault with that leaf, and otherwise the reason why it is not.
+/// Returns the approval if it is for that fault, which has that leaf in the tree of its plan, and otherwise the reason why it is not.
 fn counted<'a>(
     opened: &'a Result<Opened, String>,
     caller: &Caller,
     environment: Option<&str>,
-    leaf: Digest,
-    proof: &[String],
+    (host, one, leaf): (&str, &PrepareOne, Digest),
 ) -> Result<&'a Opened, String> {
     let opened = opened.as_ref().map_err(Clone::clone)?;
     let Opened { by, statement, .. } = opened;
@@ -205,9 +226,15 @@ fn counted<'a>(
     if elsewhere {
         return Err(format!("{name} approves only for {}", by.environments.join(", ")));
     }
+    if let Some(standing) = &statement.standing {
+        let covers = standing.covers(host, one.fault.kind(), one.hold);
+        return covers.map(|()| opened).map_err(|why| {
+            format!("the standing approval of {name} for {} does not cover this: {why}", standing.gameday)
+        });
+    }
     match &statement.faults {
         None => Err(format!("{name} signed with a version that names no faults, and must approve again")),
-        Some(root) if !proves(leaf, proof, root) => {
+        Some(root) if !proves(leaf, &one.proof, root) => {
             Err(format!("{name} approved other faults than this one"))
         }
         Some(_) => Ok(opened),
@@ -256,6 +283,7 @@ mod tests {
             until: "2026-12-05T14:00:00Z".into(),
             requests: None,
             faults: Some(tree.root()),
+            standing: None,
         };
         let by = Person {
             name: by.into(),
@@ -275,7 +303,13 @@ mod tests {
     }
 
     fn rule(kind: &str) -> Approval {
-        Approval { people: 1, kinds: vec![kind.into()], means: by_certificate(), origins: Vec::new() }
+        Approval {
+            people: 1,
+            kinds: vec![kind.into()],
+            means: by_certificate(),
+            origins: Vec::new(),
+            standing: None,
+        }
     }
 
     fn lacks(people: u32, one: &PrepareOne, opened: &[Result<Opened, String>]) -> Option<String> {
@@ -328,6 +362,50 @@ mod tests {
         assert!(Approval { people: 0, ..rule.clone() }.validate().unwrap_err().contains("1 to 16"));
         let unknown = Approval { kinds: vec!["net-blok".into()], ..rule };
         assert!(unknown.validate().unwrap_err().contains("no kind of fault `net-blok`"));
+    }
+
+    #[test]
+    fn a_standing_approval_counts_within_its_bounds_where_the_host_takes_them() {
+        let standing = |kinds: &str, days: u64| {
+            let (opened, one) = opened("bob", &[]);
+            let mut opened = opened.unwrap();
+            opened.statement = Statement {
+                faults: None,
+                until: format!("2026-12-{:02}T14:00:00Z", 4 + days),
+                standing: Some(Standing {
+                    gameday: "friday".into(),
+                    digest: "d".into(),
+                    hosts: vec!["app*".into()],
+                    kinds: vec![kinds.into()],
+                    longest: HOLD,
+                }),
+                ..opened.statement
+            };
+            (Ok(opened), one)
+        };
+        let lacks = |rule: &Approval, (opened, one): &(Result<Opened, String>, PrepareOne)| {
+            let approved =
+                Approved::of(("app1", Some("prod")), (&alice(), &run()), one, std::slice::from_ref(opened));
+            rule.lacks(one.fault.kind(), &approved).unwrap_or_default()
+        };
+        let each_drill = rule("net-*");
+        let takes = Approval { standing: Some(Span::secs(7 * 86_400)), ..each_drill.clone() };
+        assert_eq!(lacks(&takes, &standing("net-*", 7)), "");
+        for (rule, of, why) in [
+            (
+                &each_drill,
+                standing("net-*", 7),
+                "bob approved by a standing approval, and this host wants each drill",
+            ),
+            (&takes, standing("net-*", 8), "by a standing approval of more than"),
+            (&takes, standing("service-*", 7), "does not cover this: net-block is none of service-*"),
+        ] {
+            let lacks = lacks(rule, &of);
+            assert!(lacks.contains(why), "no `{why}` in {lacks}");
+        }
+        let longer = |standing| Approval { standing: Some(standing), ..each_drill.clone() }.validate();
+        assert!(longer(Span::secs(31 * 86_400)).unwrap_err().contains("at most 30d"));
+        assert!(longer(Span::ZERO).is_err() && longer(Span::secs(30 * 86_400)).is_ok());
     }
 
     const ORIGIN: &str = "https://drills.example";

@@ -304,6 +304,7 @@ pub(crate) fn approval(by: &str, root: String) -> Result<Opened, String> {
         until: "2026-12-05T14:00:00Z".into(),
         requests: None,
         faults: Some(root),
+        standing: None,
     };
     let by = Person {
         name: by.into(),

@@ -5,6 +5,7 @@
 mod enrolment;
 mod passkey;
 mod signed;
+mod standing;
 mod statement;
 pub mod testing;
 mod tree;
@@ -12,5 +13,6 @@ mod tree;
 pub use enrolment::Enrolment;
 pub use passkey::{Answer, Fingerprint, PasskeyError, point, registered, verify};
 pub use signed::{Opened, challenge, open, seal, seal_by_passkey};
+pub use standing::Standing;
 pub use statement::{PURPOSE, Requests, Statement};
 pub use tree::{Digest, Leaves, Tree, leaf, proves};

@@ -15,7 +15,7 @@ use ring::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
-    Digest, PURPOSE, Statement,
+    Digest, PURPOSE, Standing, Statement,
     passkey::{self, Answer},
 };
 
@@ -140,6 +140,12 @@ pub fn open(
     }
     if until < now {
         return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
+    }
+    if statement.standing.is_some() && until.duration_since(given).is_ok_and(|lasts| lasts > Standing::MOST) {
+        return Err(format!(
+            "a standing approval is valid for 30 days at most; {} must approve again",
+            by.name
+        ));
     }
     if let Some(other) = statement.run.as_ref().filter(|other| *other != run) {
         return Err(format!("{} approved run {other} only, this is {run}", by.name));

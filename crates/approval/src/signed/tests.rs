@@ -32,6 +32,7 @@ fn statement(plan: &str) -> Statement {
         until: time(SystemTime::now() + Duration::from_secs(60)),
         requests: None,
         faults: Some("f".to_owned()),
+        standing: None,
     }
 }
 
