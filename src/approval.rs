@@ -6,7 +6,8 @@
 //! that run alone.
 //!
 //! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
-//! coordinator's authority, in date, not revoked, and valid for the plan's environments. Agents whose policy asks for
+//! coordinator's authority, in date, not revoked, and valid for the plan's environments. By passkey, the certificate is one over the passkey
+//! (`firedrill pki enrol`), and it counts if a page of an origin that the fleet names asked for it. Agents whose policy asks for
 //! approvals get the files, and verify for themselves that they are about their own faults (`firedrill-approval`).
 
 use std::{
@@ -14,11 +15,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill_approval::{Leaves, Opened, Requests, Statement, Tree, open, seal};
+use firedrill_approval::{Leaves, Opened, Requests, Standing, Statement, Tree, open, seal};
 use firedrill_files::text::{hex, read};
 use firedrill_wire::{
     RunId,
-    api::Signed,
+    api::{Means, Signed},
     identity::Person,
     text::{self, Breaks, clean},
 };
@@ -60,6 +61,8 @@ pub struct Approval {
     pub by: String,
     /// The certificate's serial number.
     pub serial: String,
+    /// The means by which it was signed.
+    pub means: Means,
     /// The signed statement.
     pub statement: Statement,
     /// The content of the file, for agents.
@@ -91,9 +94,19 @@ pub fn sign(
     if let Some(person) = identity.person() {
         within_environments(person, plan)?;
     }
+    let statement = statement(plan, run, lasts)?;
+    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
+    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
+/// Returns the statement that a person signs to agree to a plan from now on. With a run, the plan is that of its log.
+///
+/// # Errors
+/// This machine gives no random numbers.
+pub fn statement(plan: &Plan, run: Option<&RunId>, lasts: Duration) -> Result<Statement, String> {
     let now = SystemTime::now();
     let time = |time| humantime::format_rfc3339_seconds(time).to_string();
-    let statement = Statement {
+    Ok(Statement {
         plan: plan.agreement(),
         name: plan.name.clone(),
         run: run.cloned(),
@@ -101,13 +114,76 @@ pub fn sign(
         until: time(now + lasts),
         requests: if run.is_none() { Some(requests_of(plan)?) } else { None },
         faults: Some(faults_of(plan).root()),
+        standing: None,
+    })
+}
+
+/// A game day as a standing approval names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GamedayFiles {
+    /// Its name.
+    pub name: String,
+    /// The digest of its files.
+    pub digest: String,
+}
+
+impl GamedayFiles {
+    /// Takes the text of a game day's file, the digests of its scenarios' files ([`Plan::files`]), and the text of its fleet.
+    #[must_use]
+    pub fn of<'t>(
+        name: &str,
+        gameday: &'t str,
+        scenarios: impl Iterator<Item = &'t str>,
+        fleet: &'t str,
+    ) -> Self {
+        let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in [gameday, fleet].into_iter().chain(scenarios) {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self { name: name.to_owned(), digest: hex(hash.finish().as_ref()) }
+    }
+}
+
+/// Signs that the identity's owner agrees to the drills of a game day within bounds, without being asked each time; returns the text of the
+/// file. `environments` are those of its plans.
+///
+/// # Errors
+/// Its key cannot sign, its certificate is not valid for an environment of the plans, revocations are unknown, or `lasts` is too long.
+pub fn sign_standing(
+    identity: &Identity,
+    standing: Standing,
+    plans: &[Plan],
+    lasts: Duration,
+) -> Result<String, String> {
+    identity.revocations().map_err(|why| {
+        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
+    })?;
+    if let Some(person) = identity.person() {
+        plans.iter().try_for_each(|plan| within_environments(person, plan))?;
+    }
+    if lasts > Standing::MOST {
+        return Err("a standing approval is valid for 30 days at most".to_owned());
+    }
+    let now = SystemTime::now();
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let statement = Statement {
+        plan: String::new(),
+        name: standing.gameday.clone(),
+        run: None,
+        given: time(now),
+        until: time(now + lasts),
+        requests: None,
+        faults: None,
+        standing: Some(standing),
     };
     let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
     serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
 /// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
-/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one.
+/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one. The run comes with the game day
+/// that holds it, to which a standing approval has to be.
 ///
 /// # Errors
 /// It cannot be read, or is not valid; with the reason and the next step.
@@ -116,7 +192,7 @@ pub fn verify(
     identity: &Identity,
     plan: &Plan,
     root: impl FnOnce() -> String,
-    run: &RunId,
+    run: (&RunId, Option<&GamedayFiles>),
 ) -> Result<Approval, ApprovalError> {
     check(path, identity, plan, root, run, SystemTime::now())
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
@@ -127,11 +203,21 @@ fn check(
     identity: &Identity,
     plan: &Plan,
     root: impl FnOnce() -> String,
-    run: &RunId,
+    (run, gameday): (&RunId, Option<&GamedayFiles>),
     now: SystemTime,
 ) -> Result<Approval, String> {
     let signed = read_file(path)?;
-    let Opened { by, serial, statement } = open(&signed, run, now, |chain| identity.trusted_person(chain))?;
+    let Opened { by, serial, means, origin, statement } =
+        open(&signed, run, now, |chain, means| identity.trusted_person(chain, means))?;
+    if means == Means::Passkey {
+        from_known_page(&by, origin.as_deref().unwrap_or_default(), plan)?;
+    }
+    if let Some(standing) = &statement.standing {
+        stands_for(standing, plan, gameday)
+            .map_err(|why| format!("{}'s standing approval {why}", by.name))?;
+        within_environments(&by, plan)?;
+        return Ok(Approval { by: by.name, serial, means, statement, signed });
+    }
     let digest = plan.agreement();
     if statement.plan != digest {
         return Err(format!(
@@ -165,7 +251,7 @@ fn check(
     if statement.faults.as_ref().is_some_and(|signed| *signed != root()) {
         return Err(format!("{} approved other faults than those of this plan", by.name));
     }
-    Ok(Approval { by: by.name, serial, statement, signed })
+    Ok(Approval { by: by.name, serial, means, statement, signed })
 }
 
 /// Reads the file of an approval, and verifies nothing.
@@ -177,6 +263,44 @@ pub fn read_file(path: &Path) -> Result<Signed, String> {
     let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
     text::from_json(text.text.as_bytes(), Breaks::None)
         .map_err(|error| format!("it is not an approval ({error}); {make}"))
+}
+
+/// Checks that the fleet names the page on which a passkey was used.
+fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String> {
+    if plan.origins.iter().any(|known| known == origin) {
+        return Ok(());
+    }
+    let known = match plan.origins.as_slice() {
+        [] => "names none".to_owned(),
+        origins => format!("names {}", origins.join(", ")),
+    };
+    Err(format!(
+        "{} approved by passkey on {origin}, and the fleet {known}; if that is your control room, write it into the fleet: \
+         [approval] origins = [\"{origin}\"]",
+        by.name
+    ))
+}
+
+/// Checks that a standing approval is to the game day that holds a plan, and that all faults of the plan are within its bounds.
+fn stands_for(standing: &Standing, plan: &Plan, gameday: Option<&GamedayFiles>) -> Result<(), String> {
+    let Some(gameday) = gameday else {
+        return Err(format!("is to the game day {}, and this run is of none", standing.gameday));
+    };
+    if standing.gameday != gameday.name {
+        return Err(format!("is to the game day {}, and this is {}", standing.gameday, gameday.name));
+    }
+    if standing.digest != gameday.digest {
+        return Err(format!(
+            "is to other files of {} (its own, its scenarios', its fleet's): whoever changed them asks for a new one \
+             (`firedrill gameday approve`)",
+            gameday.name
+        ));
+    }
+    for one in plan.attacks.iter().flat_map(|attack| &attack.injections) {
+        let covers = standing.covers(&one.host, one.fault.kind(), one.hold);
+        covers.map_err(|why| format!("does not cover {} on {}: {why}", one.fault.kind(), one.host))?;
+    }
+    Ok(())
 }
 
 /// Checks that a person who is trusted only in some environments approves no plan of others.

@@ -9,6 +9,7 @@
 //! | `ca.key` | nowhere |
 //! | `hosts/NAME.pem`, `hosts/NAME.key` | that host |
 //! | `people/NAME.pem`, `people/NAME.key` | that person |
+//! | `passkeys/NAME-SERIAL.pem` | that person, who gives it to the control room; there is no key |
 //! | `crl.pem` | every host, once something was revoked; read again by agents when it changes |
 //! | `index.jsonl` | nowhere; what was issued and revoked, one record a line |
 
@@ -100,10 +101,18 @@ pub enum PkiError {
         "there is no certificate of {kind} {name} that is not revoked; `firedrill pki list` shows those there are"
     )]
     Unknown {
-        /// Host or person.
+        /// Host, person or passkey.
         kind: Kind,
         /// The name.
         name: String,
+    },
+    /// The file is not that of a passkey that can be enrolled.
+    #[error("{} cannot be enrolled: {why}; the page Passkeys of the control room has that file", path.display())]
+    Passkey {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
     },
     /// Neither the variable nor a home directory is set.
     #[error("there is no home directory; set FIREDRILL_PKI to the directory of the certificates")]
@@ -188,6 +197,19 @@ impl PersonAsk {
         let valid = Validity::days(days);
         Self { name: name.to_owned(), role, team: None, environments: Vec::new(), valid, renew: false }
     }
+}
+
+/// A certificate over a person's passkey.
+#[derive(Clone, Debug)]
+pub struct PasskeyAsk {
+    /// The person's name.
+    pub name: String,
+    /// Environments whose plans it approves; empty means all.
+    pub environments: Vec<String>,
+    /// The passkey's public key, a `SubjectPublicKeyInfo` in DER.
+    pub public_key: Vec<u8>,
+    /// Its validity.
+    pub valid: Validity,
 }
 
 /// The paths of a new certificate and its key.

@@ -110,7 +110,7 @@ mod within;
 use std::{future::Future, sync::Arc};
 
 pub(crate) use approval_watch::FILE as APPROVAL_FILE;
-pub use approvals::Approvals;
+pub use approvals::{Approvals, Asks};
 pub use clock::RunClock;
 pub use collect::{collect, unproven};
 pub use error::RunError;

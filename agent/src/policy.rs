@@ -11,7 +11,6 @@ mod environment;
 pub(crate) mod listed;
 mod match_rule;
 mod named;
-mod pattern;
 mod question;
 mod rule;
 
@@ -21,6 +20,7 @@ use firedrill_wire::{
     InjectionId, RefusalCode, Span, Touches,
     api::{Claim, Problem, StartProbes},
     logs::{LINES_MOST, LogSpec, StartLogs},
+    pattern::like,
 };
 use serde::Deserialize;
 
@@ -361,9 +361,7 @@ impl Policy {
     /// Returns the entry that protects a service, if any.
     pub(crate) fn protected(&self, service: &str) -> Option<&String> {
         let names = [service, named::last(service)].map(named::bare);
-        self.protected_services
-            .iter()
-            .find(|entry| names.iter().any(|name| pattern::like(named::bare(entry), name)))
+        self.protected_services.iter().find(|entry| names.iter().any(|name| like(named::bare(entry), name)))
     }
 }
 

@@ -203,7 +203,8 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
             [] => "every kind".to_owned(),
             kinds => kinds.join(", "),
         };
-        format!(", {kinds} approved by {} other than the one who runs it", approval.people)
+        let (people, by) = (approval.people, approval.by());
+        format!(", {kinds} approved by {people} other than the one who runs it, by {by}")
     });
     let bounds = format!(
         "holds of at most {}, leases of at most {}, {} faults at a time{approval}",

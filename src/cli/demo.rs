@@ -24,7 +24,7 @@ use super::{
     run::{Settings, execute},
     waiting::waiting,
 };
-use crate::{plan, verdict::Exit};
+use crate::{plan, run::Asks, verdict::Exit};
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
@@ -124,6 +124,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     plan.file = "scenarios/demo.toml".to_owned();
     let settings = Settings {
         approve: Vec::new(),
+        gameday: None,
+        asks: Asks::Nowhere,
         out: args.out.clone(),
         plan_only: args.plan,
         beside_others: false,

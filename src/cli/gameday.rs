@@ -10,6 +10,7 @@ mod promotion;
 mod ready;
 mod remote;
 mod show;
+mod standing;
 mod start;
 mod which;
 
@@ -94,6 +95,8 @@ Exit codes: 0 all is right, 2 something is wrong in its files. What a promotion 
     Draw(draw::Args),
     /// Agree to the start of a game day that asks for it (`go_no_go`)
     Agree(agree::AgreeArgs),
+    /// Approve the drills that a game day starts by its schedule, within bounds (a standing approval)
+    Approve(standing::Args),
     /// Let a slot pass: nobody can start it afterwards
     Skip(agree::SkipArgs),
     /// Show the starts of game days that have a record: held, going on, not held, missed
@@ -143,6 +146,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Verb::Start(args) => start::run(args),
         Verb::Draw(args) => draw::run(args),
         Verb::Agree(args) => agree::agree(args),
+        Verb::Approve(args) => standing::run(args),
         Verb::Skip(args) => agree::skip(args),
         Verb::Held { reports, last, json } => held::run(&reports.reports, *last, *json),
         Verb::Ics { files, from, next } => {

@@ -3,11 +3,16 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use firedrill_approval::{Enrolment, Fingerprint};
+use firedrill_files::text::read;
 use firedrill_wire::identity::Role;
 
 use super::{failure::Result, output::table};
 use crate::{
-    pki::{Entry, HostAsk, Issued, Kind, PersonAsk, Pki, ca_file, crl_file, default_dir},
+    pki::{
+        Entry, HostAsk, Issued, Kind, PasskeyAsk, PersonAsk, Pki, PkiError, Validity, ca_file, crl_file,
+        default_dir,
+    },
     verdict::Exit,
 };
 
@@ -15,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   firedrill pki init
   firedrill pki issue host app-1 --address 10.1.0.4
   firedrill pki issue person alice --role operator --team payments --env staging
+  firedrill pki enrol alice passkey.json
   firedrill pki list
   firedrill pki revoke person mallory
 
@@ -41,6 +47,8 @@ enum Verb {
         #[command(subcommand)]
         whom: Whom,
     },
+    /// Issue a certificate over a person's passkey, with which the person approves attacks in the control room.
+    Enrol(Enrol),
     /// Show all certificates that were issued.
     List {
         /// Print JSON, one array.
@@ -49,7 +57,7 @@ enum Verb {
     },
     /// Revoke all certificates of a name, and write a new revocation list.
     Revoke {
-        /// The kind of certificate: of a host or of a person.
+        /// The kind of certificate: of a host, of a person and the person's passkeys, or of a person's passkeys alone.
         kind: KindArg,
         /// The name.
         name: String,
@@ -112,11 +120,29 @@ struct IssuePerson {
     renew: bool,
 }
 
+#[derive(Debug, Parser)]
+struct Enrol {
+    /// The person's name, as in the person's other certificate: approvals of both count as those of one person.
+    name: String,
+    /// The passkey's file, from the page Passkeys of the control room.
+    file: PathBuf,
+    /// An environment whose plans it approves; may be repeated; default all.
+    #[arg(long = "env", value_name = "NAME")]
+    environments: Vec<String>,
+    /// Validity of the certificate. An expired one approves nothing.
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    days: u32,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum KindArg {
     Host,
     Person,
+    Passkey,
 }
+
+/// Maximum size of a passkey's file, in bytes.
+const PASSKEY_MOST: u64 = 16 * 1024;
 
 /// Runs the command.
 ///
@@ -140,11 +166,13 @@ pub fn run(args: &Args) -> Result<Exit> {
             issued(&issue(&pki, whom)?);
             signed_by(&pki)?;
         }
+        Verb::Enrol(ask) => enrol(&pki, ask)?,
         Verb::List { json } => list(&pki, *json)?,
         Verb::Revoke { kind, name, list_days } => {
             let kind = match kind {
                 KindArg::Host => Kind::Host,
                 KindArg::Person => Kind::Person,
+                KindArg::Passkey => Kind::Passkey,
             };
             let count = pki.revoke(kind, name, *list_days)?;
             outln!("revoked {count} certificate(s) of {kind} {name}");
@@ -171,6 +199,34 @@ fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
         }),
     };
     Ok(issued?)
+}
+
+/// Issues a certificate over a passkey, and says where it goes.
+fn enrol(pki: &Pki, ask: &Enrol) -> Result<()> {
+    let wrong = |why: String| PkiError::Passkey { path: ask.file.clone(), why };
+    let text = read(&ask.file, PASSKEY_MOST).map_err(wrong)?;
+    let (passkey, public_key) = Enrolment::read(&text.text).map_err(wrong)?;
+    let fingerprint = Fingerprint(&public_key).to_string();
+    let valid = Validity::days(ask.days);
+    let cert = pki.enrol(&PasskeyAsk {
+        name: ask.name.clone(),
+        environments: ask.environments.clone(),
+        public_key,
+        valid,
+    })?;
+    outln!("certificate  {}", cert.display());
+    outln!("passkey      {fingerprint}, made on {}", passkey.origin);
+    outln!("good until   {}", humantime::format_rfc3339_seconds(valid.until));
+    signed_by(pki)?;
+    outln!(
+        "next: {} compares the passkey's fingerprint, and gives the certificate to the page Passkeys of {}",
+        ask.name,
+        passkey.origin
+    );
+    outln!(
+        "the fleet names that origin ([approval] origins), and so do hosts that take passkeys ([policy.approval])"
+    );
+    Ok(())
 }
 
 fn issued(issued: &Issued) {

@@ -21,10 +21,11 @@ use super::{
     signals::{First, forwarded, noted},
 };
 use crate::{
+    approval::GamedayFiles,
     log::{self, RunOutcome},
     plan::{self, Plan},
     report,
-    run::{self, Approvals, Finished, RunError, Within, screen},
+    run::{self, Approvals, Asks, Finished, RunError, Within, screen},
     told::{RunTold, Teller},
     verdict::Exit,
 };
@@ -78,6 +79,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let teller = if args.plan { None } else { args.told.teller(&args.out)? };
     let settings = Settings {
         approve: args.approve.clone(),
+        gameday: None,
+        asks: Asks::Nowhere,
         out: args.out.clone(),
         plan_only: args.plan,
         beside_others: args.beside_others,
@@ -95,6 +98,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 /// The settings of a run, whatever its plan comes from.
 pub(super) struct Settings {
     pub(super) approve: Vec<PathBuf>,
+    /// The game day that holds the run, for standing approvals.
+    pub(super) gameday: Option<GamedayFiles>,
+    /// The place at which people are asked for more approvals where there is no terminal.
+    pub(super) asks: Asks,
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,
     pub(super) beside_others: bool,
@@ -246,7 +253,11 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32, told: Option<&R
         plan_only: settings.plan_only,
         beside_others: settings.beside_others,
         within: settings.within.clone(),
-        approvals: Approvals { given: settings.approve.clone(), terminal: std::io::stdin().is_terminal() },
+        approvals: Approvals {
+            given: settings.approve.clone(),
+            gameday: settings.gameday.clone(),
+            asks: if std::io::stdin().is_terminal() { Asks::OnTerminal } else { settings.asks },
+        },
         observer,
         attempt,
     }

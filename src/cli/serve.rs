@@ -1,6 +1,7 @@
 //! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts game days at their time if it is told to,
 //! each in a program of its own; it runs no drill itself.
 
+mod approvals;
 mod messages;
 mod named;
 mod outside;

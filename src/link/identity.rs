@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use firedrill_certs::{PemError, private_key, revocation_lists};
+use firedrill_certs::{Approvers, NotApprover, PemError, private_key, revocation_lists};
 use firedrill_files::text::hex;
-use firedrill_wire::identity::Person;
+use firedrill_wire::{api::Means, identity::Person};
 use rustls::{
-    CertificateError, ClientConfig, RootCertStore,
+    CertRevocationListError, CertificateError, ClientConfig, RootCertStore,
     client::{Resumption, VerifierBuilderError},
     crypto::CryptoProvider,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -134,14 +134,26 @@ impl Trust {
         IdentityError::Authority { path: path.clone(), source }
     }
 
-    /// Returns a verifier of people's certificates by the current content of the files.
-    fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+    /// Returns the authorities by the current content of the file.
+    fn anchors(&self) -> Result<RootCertStore, IdentityError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.roots()? {
             roots
                 .add(certificate)
                 .map_err(|source| IdentityError::Unusable { path: self.ca.clone(), source })?;
         }
+        Ok(roots)
+    }
+
+    /// Returns a verifier of certificates over passkeys by the current content of the files.
+    fn passkeys(&self) -> Result<Approvers, IdentityError> {
+        let list = |_| self.unusable(CertRevocationListError::ParseError.into());
+        Approvers::new(self.anchors()?.roots, &self.crls()?).map_err(list)
+    }
+
+    /// Returns a verifier of people's certificates by the current content of the files.
+    fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+        let roots = self.anchors()?;
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(self.crls()?)
             .enforce_revocation_expiration()
@@ -265,27 +277,44 @@ impl Identity {
         self.unlisted.as_deref().map_or(Ok(()), Err)
     }
 
-    /// Returns the person of a chain (their own certificate first) that the authority has signed, that is in date and
-    /// not revoked. Reads `ca.pem` and `crl.pem` for that.
+    /// Returns the person of a chain (their own certificate first) that the authority has signed for approvals by those means, that is
+    /// in date and not revoked. Reads `ca.pem` and `crl.pem` for that.
     ///
     /// # Errors
     /// The reason why the chain is not trusted.
-    pub(crate) fn trusted_person(&self, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
+    pub(crate) fn trusted_person(
+        &self,
+        chain: &[CertificateDer<'_>],
+        means: Means,
+    ) -> Result<Person, String> {
         let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
-        let people = self
-            .trust
-            .people(&self.provider)
-            .map_err(|error| format!("certificates cannot be verified now: {}", with_source(&error)))?;
-        people.verify_client_cert(leaf, between, UnixTime::now()).map_err(|error| match error {
-            rustls::Error::InvalidCertificate(CertificateError::Revoked) => {
-                "the approver's certificate was revoked".to_owned()
+        let unknown = |error| format!("certificates cannot be verified now: {}", with_source(&error));
+        let revoked = || "the approver's certificate was revoked".to_owned();
+        let expired = || {
+            "crl.pem has expired, so revocations are unknown; get a fresh one (`firedrill pki crl`)"
+                .to_owned()
+        };
+        let now = UnixTime::now();
+        match means {
+            Means::Certificate => {
+                let people = self.trust.people(&self.provider).map_err(unknown)?;
+                people.verify_client_cert(leaf, between, now).map_err(|error| match error {
+                    rustls::Error::InvalidCertificate(CertificateError::Revoked) => revoked(),
+                    rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext {
+                        ..
+                    }) => expired(),
+                    error => format!("the approver's certificate is not trusted ({error})"),
+                })?;
             }
-            rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext { .. }) => {
-                "crl.pem has expired, so revocations are unknown; get a fresh one (`firedrill pki crl`)"
-                    .to_owned()
+            Means::Passkey => {
+                let passkeys = self.trust.passkeys().map_err(unknown)?;
+                passkeys.check(chain, now).map_err(|error| match error {
+                    NotApprover::Revoked => revoked(),
+                    NotApprover::Unrevised => expired(),
+                    error => format!("the certificate over the approver's passkey is not trusted: {error}"),
+                })?;
             }
-            error => format!("the approver's certificate is not trusted ({error})"),
-        })?;
+        }
         let found = person(leaf)?;
         if found.flaws.is_empty() { Ok(found) } else { Err(found.flaws.join("; ")) }
     }

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use firedrill_approval::point;
+use firedrill_certs::APPROVES;
 use firedrill_files::text::hex;
 use firedrill_wire::{
     identity::{Identity, Person, check_name},
@@ -14,14 +16,18 @@ use firedrill_wire::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _,
-    RevokedCertParams, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
 };
-use ring::digest::{SHA256, digest};
+use ring::{
+    digest::{SHA256, digest},
+    rand::SystemRandom,
+};
 use rustls_pki_types::{CertificateDer, DnsName};
 
 use super::{
-    Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
+    Entry, HostAsk, Issued, Kind, PasskeyAsk, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file,
+    files,
     index::{self, What},
 };
 
@@ -52,7 +58,7 @@ impl Pki {
         files::directory(&dir.join(Kind::Host.dir()))?;
         files::directory(&dir.join(Kind::Person.dir()))?;
         let key = KeyPair::generate().map_err(make("a key"))?;
-        let (serial, short) = serial(&key);
+        let (serial, short) = serial(key.der_bytes());
         let mut params = CertificateParams::default();
         // Each authority has its own name, so that the error for another's certificate is "unknown", not "badly
         // signed".
@@ -138,6 +144,69 @@ impl Pki {
         self.issue(Kind::Person, &ask.name, &identity, Vec::new(), usage, ask.valid, ask.renew)
     }
 
+    /// Issues a certificate over a passkey, whose private key stays where it is: for approvals only, neither for clients nor for
+    /// servers. Returns its path.
+    ///
+    /// # Errors
+    /// The name or the key is invalid, or files cannot be written.
+    pub fn enrol(&self, ask: &PasskeyAsk) -> Result<PathBuf, PkiError> {
+        check_name(&ask.name)?;
+        for name in &ask.environments {
+            check_name(name)?;
+        }
+        let what = format!("a certificate for the passkey of {}", ask.name);
+        let point =
+            point(&ask.public_key).map_err(|_| make(&what)(rcgen::Error::UnsupportedSignatureAlgorithm))?;
+        let dir = self.dir.join(Kind::Passkey.dir());
+        files::directory(&dir)?;
+        let issuer = self.issuer()?;
+        let random = ring::rand::generate::<[u8; 32]>(&SystemRandom::new())
+            .map_err(|_| make(&what)(rcgen::Error::RingUnspecified))?;
+        let (serial, short) = serial(&random.expose());
+        let identity = Identity::Person(Person {
+            name: ask.name.clone(),
+            environments: ask.environments.clone(),
+            ..Person::default()
+        });
+        let (hex, uri) = (hex(serial.as_ref()), identity.to_string());
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(&ask.name);
+        params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().map_err(make("a URI name"))?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(APPROVES.to_vec())];
+        params.use_authority_key_identifier_extension = true;
+        params.not_before = ask.valid.from.into();
+        params.not_after = ask.valid.until.into();
+        params.serial_number = Some(serial);
+        let certificate = params.signed_by(&PasskeyPoint(point), &issuer).map_err(make(&what))?;
+        let cert = dir.join(format!("{}-{short}.pem", ask.name));
+        self.record(Kind::Passkey, &ask.name, uri, hex, ask.valid)?;
+        files::replace(&cert, &certificate.pem(), false)?;
+        Ok(cert)
+    }
+
+    /// Writes a certificate into the index. This comes before its file, because a certificate that is not in it could never be revoked.
+    fn record(
+        &self,
+        kind: Kind,
+        name: &str,
+        uri: String,
+        serial: String,
+        valid: Validity,
+    ) -> Result<(), PkiError> {
+        let entry = Entry {
+            kind,
+            name: name.to_owned(),
+            uri,
+            serial,
+            from: index::text(valid.from),
+            until: index::text(valid.until),
+            revoked: None,
+            replaced: false,
+        };
+        index::append(&self.index(), What::Issued(entry))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the two public forms of it name them all")]
     fn issue(
         &self,
@@ -161,7 +230,7 @@ impl Pki {
         }
         let issuer = self.issuer()?;
         let key = KeyPair::generate().map_err(make("a key"))?;
-        let (serial, _) = serial(&key);
+        let (serial, _) = serial(key.der_bytes());
         let uri = identity.to_string();
         alternative.push(SanType::URI(uri.as_str().try_into().map_err(make("a URI name"))?));
         let mut params = CertificateParams::default();
@@ -177,18 +246,7 @@ impl Pki {
         let what = format!("a certificate for {kind} {name}");
         let certificate = params.signed_by(&key, &issuer).map_err(make(&what))?;
 
-        // The index comes first, because a certificate that is not in it could never be revoked.
-        let entry = Entry {
-            kind,
-            name: name.to_owned(),
-            uri,
-            serial: hex,
-            from: index::text(valid.from),
-            until: index::text(valid.until),
-            revoked: None,
-            replaced: false,
-        };
-        index::append(&self.index(), What::Issued(entry))?;
+        self.record(kind, name, uri, hex, valid)?;
         files::replace(&key_file, &key.serialize_pem(), true)?;
         files::replace(&cert, &certificate.pem(), false)?;
         Ok(Issued { cert, key: key_file, until: valid.until })
@@ -202,14 +260,15 @@ impl Pki {
         index::read(&self.index())
     }
 
-    /// Revokes every certificate of that name, including replaced ones, and writes a new revocation list. Returns
-    /// their number.
+    /// Revokes every certificate of that name, including replaced ones, and writes a new revocation list. Those of a person's passkeys
+    /// are revoked with the person's own. Returns their number.
     ///
     /// # Errors
     /// There is none, or files cannot be read or written.
     pub fn revoke(&self, kind: Kind, name: &str, list_days: u32) -> Result<usize, PkiError> {
         let entries = self.list()?;
-        let wanted = |entry: &&Entry| entry.kind == kind && entry.name == name && entry.revoked.is_none();
+        let is_kind = |of: Kind| of == kind || (kind == Kind::Person && of == Kind::Passkey);
+        let wanted = |entry: &&Entry| is_kind(entry.kind) && entry.name == name && entry.revoked.is_none();
         let found: Vec<_> = entries.iter().filter(wanted).collect();
         if found.is_empty() {
             return Err(PkiError::Unknown { kind, name: name.to_owned() });
@@ -298,16 +357,29 @@ impl Pki {
     }
 }
 
+/// The public key of a passkey.
+struct PasskeyPoint<'a>(&'a [u8]);
+
+impl PublicKeyData for PasskeyPoint<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
 fn common_name(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
 }
 
-/// Returns a serial number derived from the fresh key, which makes it as random as the key; and a short form for
+/// Returns a serial number derived from a fresh key or other random bytes, which makes it as random as they are; and a short form for
 /// names.
-fn serial(key: &KeyPair) -> (SerialNumber, String) {
-    let mut bytes: Vec<u8> = digest(&SHA256, key.der_bytes()).as_ref()[..16].to_vec();
+fn serial(random: &[u8]) -> (SerialNumber, String) {
+    let mut bytes: Vec<u8> = digest(&SHA256, random).as_ref()[..16].to_vec();
     // Serial numbers must be positive and of full length.
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x7f) | 0x40;

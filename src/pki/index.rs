@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PkiError, files};
 
-/// Whether a certificate is for a host or a person.
+/// Whose a certificate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -14,6 +14,8 @@ pub enum Kind {
     Host,
     /// A person's.
     Person,
+    /// Of a person's passkey, for approvals alone.
+    Passkey,
 }
 
 impl fmt::Display for Kind {
@@ -21,6 +23,7 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::Host => "host",
             Self::Person => "person",
+            Self::Passkey => "passkey",
         })
     }
 }
@@ -31,6 +34,7 @@ impl Kind {
         match self {
             Self::Host => "hosts",
             Self::Person => "people",
+            Self::Passkey => "passkeys",
         }
     }
 }
@@ -38,7 +42,7 @@ impl Kind {
 /// A certificate that was issued, and its current state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Host or person.
+    /// Host, person or passkey.
     pub kind: Kind,
     /// The name.
     pub name: String,
@@ -106,9 +110,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, PkiError> {
         }
         match line.what {
             What::Issued(entry) => {
-                for older in entries.iter_mut().filter(|e| e.kind == entry.kind && e.name == entry.name) {
-                    older.replaced = true;
-                }
+                // A person has several passkeys at a time.
+                let replaces = |older: &&mut Entry| {
+                    older.kind == entry.kind && older.name == entry.name && entry.kind != Kind::Passkey
+                };
+                entries.iter_mut().filter(replaces).for_each(|older| older.replaced = true);
                 entries.push(entry);
             }
             What::Revoked { serial, at } => {

@@ -16,7 +16,7 @@ use super::{
     approval_watch, error::RunError, facts::Facts, phases::prepare::Answer, recorder::Recorder, tasks::Tasks,
 };
 use crate::{
-    approval::{self, Approval},
+    approval::{self, Approval, GamedayFiles},
     log::Event,
     plan::Plan,
 };
@@ -24,10 +24,24 @@ use crate::{
 /// The sources of approvals.
 #[derive(Clone, Debug, Default)]
 pub struct Approvals {
-    /// Files given beforehand (`--approve FILE`).
+    /// Files given beforehand (`--approve FILE`, standing approvals).
     pub given: Vec<PathBuf>,
-    /// Whether a person can answer on the terminal.
-    pub terminal: bool,
+    /// The game day that holds the run, for standing approvals.
+    pub gameday: Option<GamedayFiles>,
+    /// The place at which people are asked for what the files do not cover.
+    pub asks: Asks,
+}
+
+/// The place at which people are asked for approvals while an attack waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// Nowhere: an attack that needs more than the files given beforehand does not run.
+    #[default]
+    Nowhere,
+    /// In the run's folder: `firedrill approve` and the pages of a control room put approvals there.
+    InFolder,
+    /// On the terminal, and in the run's folder.
+    OnTerminal,
 }
 
 /// Takes approvals while an attack waits for them.
@@ -129,9 +143,9 @@ impl ApprovalDesk {
         self.asking = attack;
     }
 
-    /// Looks for answers on the terminal, and in the run's folder until the guard is dropped.
+    /// Looks for answers on the terminal, if people are asked there, and in the run's folder until the guard is dropped.
     pub(super) fn look(&mut self, tasks: &Tasks) -> DropGuard {
-        if !std::mem::replace(&mut self.listening, true) {
+        if self.sources.asks == Asks::OnTerminal && !std::mem::replace(&mut self.listening, true) {
             approval_watch::terminal(tasks.clone());
         }
         let (looking, until) = tasks.until_dropped();
@@ -163,7 +177,7 @@ impl ApprovalDesk {
             }
             Said::File(path) => return self.take_file(path, facts, recorder),
         };
-        recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None })
+        recorder.write(Event::ApprovalGiven { attack, by, yes, certificate: None, means: None })
     }
 
     /// Accepts an approval if it counts for the attack that waits for one; otherwise reports the reason.
@@ -175,7 +189,8 @@ impl ApprovalDesk {
     ) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
         let root = || facts.faults().root();
-        let verified = approval::verify(path, &facts.identity, &facts.plan, root, &facts.id)
+        let run = (&facts.id, self.sources.gameday.as_ref());
+        let verified = approval::verify(path, &facts.identity, &facts.plan, root, run)
             .map_err(|error| error.to_string())
             .and_then(|approval| {
                 not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
@@ -185,12 +200,13 @@ impl ApprovalDesk {
                 recorder.say(&format!("an approval does not count: {why}"));
                 Ok(())
             }
-            Ok(Approval { by, serial, signed, .. }) => {
+            Ok(Approval { by, serial, means, signed, .. }) => {
                 self.keep(signed);
                 if recorder.approvals(attack, 0).0.contains(&by) {
                     return Ok(());
                 }
-                recorder.write(Event::ApprovalGiven { attack, by, yes: true, certificate: Some(serial) })
+                let (certificate, means) = (Some(serial), Some(means));
+                recorder.write(Event::ApprovalGiven { attack, by, yes: true, certificate, means })
             }
         }
     }

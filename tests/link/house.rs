@@ -10,14 +10,14 @@ use std::{
 use bytes::Bytes;
 use firedrill::{
     link::{Agent, Identity},
-    pki::{HostAsk, Issued, PersonAsk, Pki, Validity, ca_file},
+    pki::{HostAsk, Issued, PasskeyAsk, PersonAsk, Pki, Validity, ca_file},
     plan::model::{Host, Reach},
 };
 use firedrill_agent::{
     control::Control,
     serve::{Tls, serve},
 };
-use firedrill_approval::{Statement, seal};
+use firedrill_approval::{Statement, challenge, seal, seal_by_passkey, testing::Authenticator};
 use firedrill_probe::clock;
 use firedrill_wire::{
     RunId, Span,
@@ -93,25 +93,35 @@ impl House {
         Arc::new(Identity::from_files(name, &cert_file, &key_file, &self.ca(), None).unwrap())
     }
 
+    /// Has a passkey enrolled for somebody; returns the path of its certificate below the authority's directory.
+    pub(crate) fn enrol(&self, name: &str, key: &Authenticator, valid: Validity) -> String {
+        let (name, public_key) = (name.to_owned(), key.public_key());
+        let ask = PasskeyAsk { name, environments: Vec::new(), public_key, valid };
+        let path = self.pki.enrol(&ask).unwrap();
+        path.strip_prefix(self.dir.path()).unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// Returns an approval of some plan by a passkey, with the certificate in a file below the authority's directory.
+    pub(crate) fn approval_by_passkey(&self, key: &Authenticator, certificate: &str) -> Signed {
+        let text = serde_json::to_string(&statement()).unwrap();
+        let signature = key.approve(&challenge(&text));
+        seal_by_passkey(text, &self.chain(certificate), signature.answer())
+    }
+
+    fn chain(&self, certificate: &str) -> Vec<CertificateDer<'static>> {
+        let file = self.dir.path().join(certificate);
+        CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect()
+    }
+
     /// Returns an approval of some plan, signed with the certificate in a file below the authority's directory.
     pub(crate) fn approval(&self, certificate: &str) -> Signed {
         let file = self.dir.path().join(certificate);
-        let chain: Vec<_> = CertificateDer::pem_file_iter(&file).unwrap().map(Result::unwrap).collect();
+        let chain = self.chain(certificate);
         let key = PrivateKeyDer::from_pem_file(file.with_extension("key")).unwrap();
         let key = rustls::crypto::ring::sign::any_ecdsa_type(&key).unwrap();
         let signer = key.choose_scheme(&[rustls::SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
-        let time = |time| humantime::format_rfc3339_seconds(time).to_string();
-        let now = SystemTime::now();
-        let statement = Statement {
-            plan: "d".to_owned(),
-            name: "friday".to_owned(),
-            run: None,
-            given: time(now),
-            until: time(now + Duration::from_secs(3600)),
-            requests: None,
-            faults: None,
-        };
-        seal(&statement, &chain, |message| Ok(("ecdsa-p256-sha256", signer.sign(message).unwrap()))).unwrap()
+        seal(&statement(), &chain, |message| Ok(("ecdsa-p256-sha256", signer.sign(message).unwrap())))
+            .unwrap()
     }
 
     pub(crate) fn tls(&self, crl: Option<&Path>) -> Tls {
@@ -124,6 +134,22 @@ impl House {
 
     pub(crate) async fn serve(&self) -> Served {
         Served::new(self.tls(None), Recorder::new()).await
+    }
+}
+
+/// Returns the statement of all approvals here.
+fn statement() -> Statement {
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let now = SystemTime::now();
+    Statement {
+        plan: "d".to_owned(),
+        name: "friday".to_owned(),
+        run: None,
+        given: time(now),
+        until: time(now + Duration::from_secs(3600)),
+        requests: None,
+        faults: None,
+        standing: None,
     }
 }
 

@@ -1,4 +1,4 @@
-// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in, decides about slots; on a phone and at a desk, with and without
+// Uses the control room as people do: logs in, looks at all pages, writes a note, lets somebody in, decides about slots, approves by passkey; on a phone and at a desk, with and without
 // script. Prints what is wrong.
 //
 //   node room.mjs FIREDRILL REPORTS [PICTURES]      REPORTS: a directory of runs, which gets a note; PICTURES: a folder for pictures
@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { VIEWS, open, start } from './browser.mjs';
 import { look } from './look.mjs';
+import { passkeys } from './passkeys.mjs';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -179,7 +180,7 @@ async function main([firedrill, reports, pictures]) {
       await visit(page, view, '/login', report);
       await visit(page, view, room.link(name, 'admin'), report);
       await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
-      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/findings', '/history', '/messages', '/people', '/audit']) {
+      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/findings', '/history', '/messages', '/people', '/passkeys', '/audit']) {
         await visit(page, view, path, report);
         if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
       }
@@ -211,6 +212,8 @@ async function main([firedrill, reports, pictures]) {
       await context.close();
       console.log(`${view.name}: looked at`);
     }
+    await passkeys(browser, VIEWS.desk, resolve(firedrill), room, resolve(reports), state, report);
+    console.log('passkeys: used');
   } finally {
     await browser.close();
     room.child.kill();

@@ -11,6 +11,7 @@ mod metrics;
 #[path = "../common/output.rs"]
 mod output;
 mod pages;
+mod passkeys;
 #[path = "../common/room.rs"]
 mod room;
 mod written;

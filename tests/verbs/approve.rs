@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
+    process::Stdio,
 };
 
 use crate::runs::run_folders;
@@ -73,13 +74,7 @@ fn a_host_verifies_approvals_by_itself() {
     bench.issue(&["ann"]);
     let pki = bench.pki();
     let pki = pki.to_str().unwrap();
-    let policy =
-        "printf '[policy.approval]\\npeople = 1\\nkinds = [\"service-*\"]\\n' >>/etc/firedrill/agent.toml";
-    let set = bench
-        .firedrill(&["lab", "exec", "--name", &bench.lab, "app1", "--", "sh", "-c", policy])
-        .output()
-        .unwrap();
-    assert!(set.status.success(), "{}", said(&set));
+    policy(&bench, "[policy.approval]\npeople = 1\nkinds = [\"service-*\"]\n");
     // The scenario asks nobody.
     let text = scenario(1, "2s", "", "");
     let wants = "service-stop: this host wants it approved by 1 person other than the one who runs it, and nobody has";
@@ -161,4 +156,101 @@ fn people_approve_while_a_run_waits() {
     bench.assert_quiet();
     let log = &bench.logs()[0];
     assert!(log.contains("\"by\":\"ann\",\"yes\":true,\"certificate\":\""), "{log}");
+}
+
+/// Adds text to the configuration of app1's agent, which reads it again at once.
+fn policy(bench: &Bench, text: &str) {
+    let write = format!("printf '{}' >>/etc/firedrill/agent.toml", text.replace('\n', "\\n"));
+    let words = ["lab", "exec", "--name", &bench.lab, "app1", "--", "sh", "-c", &write];
+    let set = bench.firedrill(&words).output().unwrap();
+    assert!(set.status.success(), "{}", said(&set));
+}
+
+/// A game day that is never due, with the scenario of that file.
+const GAMEDAY: &str = "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenario.toml\", seed = 1 }]\nfleet = \"fleet.toml\"\n\
+                       schedule = { once = \"2999-01-01T00:00\", zone = \"UTC\" }\n";
+
+#[test]
+fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("standing");
+    bench.issue(&["ann"]);
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    let lab = format!("--lab={}", bench.lab);
+    policy(&bench, "[policy.approval]\npeople = 1\n");
+    let asking = scenario(1, "2s", "", "approve = { people = 1, expires = \"1s\" }");
+    bench.file("scenario.toml", &asking);
+    fs::create_dir(bench.folder.path().join("gamedays")).unwrap();
+    bench.file("gamedays/friday.toml", GAMEDAY);
+    let approve = |more: &[&str]| {
+        let words = ["gameday", "approve", "gamedays/friday.toml", "--pki", pki, "--as", "ann"];
+        bench.firedrill(&[&words[..], more].concat()).output().unwrap()
+    };
+    let start = || {
+        let words = ["gameday", "start", "gamedays/friday.toml", "--now", &lab];
+        bench.firedrill(&words).output().unwrap()
+    };
+    let within = ["--host", "app*", "--kind", "service-*"];
+    assert_ends(
+        &approve(&["--host", "app*", "--kind", "servise-*"]),
+        2,
+        "there is no kind of fault `servise-*`",
+    );
+    assert_ends(&approve(&[&within[..], &["--for", "31d"]].concat()), 2, "30 days at most");
+    assert_ends(&approve(&within), 0, "ann approves the drills of friday for 30d");
+    // The host wants each drill approved, until its policy says otherwise.
+    let output = start();
+    assert!(said(&output).contains("this host wants each drill approved"), "{}", said(&output));
+    assert!(!said(&output).contains("in force"), "{}", said(&output));
+    policy(&bench, "standing = \"30d\"\n");
+    let output = start();
+    assert!(said(&output).contains("ann approves stop 1"), "{}", said(&output));
+    assert!(said(&output).contains("in force"), "{}", said(&output));
+    bench.assert_quiet();
+    // Not for a run of its own, and not for other files.
+    let given = bench.run(&asking, &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
+    assert_ends(&given, 3, "this run is of none");
+    bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
+    let output = start();
+    assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
+    assert!(!said(&output).contains("in force"), "{}", said(&output));
+    // Within its bounds alone.
+    let other = approve(&["--host", "app*", "--kind", "net-*"]);
+    assert_ends(&other, 0, "does not cover service-stop on app1");
+    let output = start();
+    assert!(said(&output).contains("service-stop is none of net-*"), "{}", said(&output));
+    assert!(!said(&output).contains("in force"), "{}", said(&output));
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_game_day_without_a_terminal_waits_for_approvals_in_the_folder_of_its_run() {
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("in-folder");
+    bench.issue(&["ann"]);
+    let pki = bench.pki();
+    let pki = pki.to_str().unwrap();
+    let lab = format!("--lab={}", bench.lab);
+    bench.file("scenario.toml", &scenario(1, "1s", "", "approve = { people = 1, expires = \"10m\" }"));
+    fs::create_dir(bench.folder.path().join("gamedays")).unwrap();
+    bench.file("gamedays/friday.toml", GAMEDAY);
+    let words = ["gameday", "start", "gamedays/friday.toml", "--now", &lab];
+    let mut child = bench.firedrill(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let asked = || bench.logs().first().is_some_and(|log| log.contains("\"approval-asked\""));
+    while !asked() {
+        assert!(child.try_wait().unwrap().is_none(), "it asks nobody");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let run = run_folders(&bench.reports()).remove(0);
+    let words = ["approve", run.to_str().unwrap(), "--pki", pki, "--as", "ann"];
+    assert_ends(&bench.firedrill(&words).output().unwrap(), 0, "ann approves");
+    wait(&mut child);
+    let log = &bench.logs()[0];
+    assert!(log.contains("\"by\":\"ann\",\"yes\":true") && log.contains("\"in-force\""), "{log}");
+    bench.assert_quiet();
 }

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use firedrill_wire::{RefusalCode, api::Problem};
+use firedrill_wire::{
+    RefusalCode,
+    api::{Means, Problem},
+};
 
 use super::{Policy, approval::Approved};
 use crate::injection::refuse;
@@ -25,8 +28,10 @@ impl Policy {
     /// The refusal, which says how many people must approve, and who has.
     pub(crate) fn check_approved(&self, kind: &str, approved: &Approved, file: &Path) -> Result<(), Problem> {
         self.lacks_approval(kind, approved).map_or(Ok(()), |missing| {
+            let passkeys = self.approval.as_ref().is_some_and(|rule| rule.means.contains(&Means::Passkey));
+            let or = if passkeys { ", or approve the waiting run in the control room" } else { "" };
             let hint = format!(
-                "policy.approval in {} says so; have other people run `firedrill approve`, and give their files to the run with --approve",
+                "policy.approval in {} says so; have other people run `firedrill approve`, and give their files to the run with --approve{or}",
                 file.display()
             );
             Err(refuse(RefusalCode::NotApproved, missing, hint))

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use firedrill_wire::logs::UNIT;
+use firedrill_wire::{logs::UNIT, pattern::like};
 
-use super::pattern::like;
 use crate::secrets::is_plain;
 
 /// Splits an entry into its directory, which has no `*`, and the rest.

@@ -1,8 +1,8 @@
 //! Whether a rule allows what is asked.
 
-use firedrill_wire::Touches;
+use firedrill_wire::{Touches, pattern::like};
 
-use super::{act::Act, named, pattern::like, question::Question, rule::Rule};
+use super::{act::Act, named, question::Question, rule::Rule};
 
 impl Rule {
     pub(super) fn validate(&self) -> Result<(), String> {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use firedrill_wire::Touches;
+use firedrill_wire::{Touches, pattern::like};
 use ipnet::IpNet;
 
-use super::{pattern::like, rule::Rule};
+use super::rule::Rule;
 use crate::secrets::is_plain;
 
 /// Whether an act needs a rule that names what it runs or changes, even if the policy has no other limits.

@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use firedrill_approval::{Opened, open};
+use firedrill_certs::NotApprover;
 use firedrill_wire::{
     RunId,
-    api::Signed,
+    api::{Means, Signed},
     identity::{Identity, Person},
     text::clean,
 };
@@ -28,19 +29,30 @@ pub(super) fn opened(app: &App, run: &RunId, approvals: &[Signed]) -> Vec<Result
     app.tls.look_again();
     let trust = &app.tls.loaded().trust;
     let now = SystemTime::now();
-    let open = |signed| open(signed, run, now, |chain| trusted(&trust.verifier, chain));
+    let open = |signed| open(signed, run, now, |chain, means| trusted(&trust.verifier, chain, means));
     approvals.iter().map(|signed| open(signed).map_err(|why| clean(&why, WHY_MOST).into_owned())).collect()
 }
 
-/// Returns the person of a chain that is trusted, in date and known not to be revoked.
-fn trusted(verifier: &Verifier, chain: &[CertificateDer<'_>]) -> Result<Person, String> {
-    match verifier.standing(chain, UnixTime::now()) {
-        Ok(Standing::Good) => {}
-        Ok(Standing::OutOfDate) => return Err("an approver's certificate is out of date".to_owned()),
-        Ok(Standing::Unrevised) => {
-            return Err("the host's revocation list is out of date, so no approval counts".to_owned());
-        }
-        Err(error) => return Err(format!("an approver's certificate is not trusted: {}", why(&error))),
+const OUT_OF_DATE: &str = "an approver's certificate is out of date";
+const UNREVISED: &str = "the host's revocation list is out of date, so no approval counts";
+
+/// Returns the person of a chain that is trusted for approvals by those means, in date and known not to be revoked.
+fn trusted(verifier: &Verifier, chain: &[CertificateDer<'_>], means: Means) -> Result<Person, String> {
+    let distrusted = |why: String| Err(format!("an approver's certificate is not trusted: {why}"));
+    let now = UnixTime::now();
+    match means {
+        Means::Certificate => match verifier.standing(chain, now) {
+            Ok(Standing::Good) => {}
+            Ok(Standing::OutOfDate) => return Err(OUT_OF_DATE.to_owned()),
+            Ok(Standing::Unrevised) => return Err(UNREVISED.to_owned()),
+            Err(error) => return distrusted(why(&error)),
+        },
+        Means::Passkey => match verifier.check_passkey(chain, now) {
+            Ok(()) => {}
+            Err(NotApprover::OutOfDate) => return Err(OUT_OF_DATE.to_owned()),
+            Err(NotApprover::Unrevised) => return Err(UNREVISED.to_owned()),
+            Err(error) => return distrusted(error.to_string()),
+        },
     }
     let names = chain.first().map(uris).unwrap_or_default();
     match Identity::from_uris(names.iter().map(String::as_str)) {

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, body::Body, extract::State};
+use firedrill_approval::Opened;
 use firedrill_wire::api::{
     AgentStatus, Arm, Armed, Clock, Doctor, EndState, Prepare, PrepareAnswer, Prepared, Problem, Renew,
     Renewed, StartProbes, Undo, UndoAnswer,
@@ -59,7 +60,8 @@ pub(super) async fn prepare(
     let (approvers, answer) = turn
         .run("prepare", move || {
             let approvals = opened(&app, &run, &ask.approvals);
-            let names: Vec<String> = approvals.iter().flatten().map(|one| one.by.name.clone()).collect();
+            let name = |one: &Opened| format!("{} by {}", one.by.name, one.means);
+            let names: Vec<String> = approvals.iter().flatten().map(name).collect();
             app.control.prepare_with(&caller, &run, &ask, &approvals).map(|answer| (names, answer))
         })
         .await??;

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use firedrill_certs::{Approvers, NotApprover};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    CertRevocationListError, CertificateError, DigitallySignedStruct, DistinguishedName, Error,
+    RootCertStore, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::CryptoProvider,
     server::{
@@ -34,6 +36,8 @@ pub(super) struct Verifier {
     lenient: Arc<dyn ClientCertVerifier>,
     /// Does not ignore it.
     strict: Arc<dyn ClientCertVerifier>,
+    /// Certificates over passkeys, which TLS refuses.
+    approvers: Approvers,
 }
 
 impl Verifier {
@@ -49,7 +53,21 @@ impl Verifier {
         Ok(Self {
             lenient: builder().allow_unknown_revocation_status().build()?,
             strict: builder().enforce_revocation_expiration().build()?,
+            approvers: Approvers::new(roots.roots.clone(), crls)
+                .map_err(|_| CertRevocationListError::ParseError)?,
         })
+    }
+
+    /// Checks that a chain (the passkey's own certificate first) is trusted for approvals by passkey at that time.
+    ///
+    /// # Errors
+    /// The reason why it is not.
+    pub(super) fn check_passkey(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), NotApprover> {
+        self.approvers.check(chain, now)
     }
 
     /// Returns the standing of a chain (the client's own certificate first) at that time.

@@ -26,7 +26,7 @@ use firedrill_approval::{Opened, Statement};
 use firedrill_probe::clock::{boot_id, boot_us};
 use firedrill_wire::{
     Fault, RefusalCode, RunId, Span,
-    api::{About, Arm, ArmOne, Claim, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
+    api::{About, Arm, ArmOne, Claim, Means, Prepare, PrepareOne, Prepared as Answer, Problem, StartProbes},
     evidence::{Evidence, Seen},
     fault::{ProcessMatch, ProcessPause, ServiceManager},
     identity::{Person, Role},
@@ -304,6 +304,7 @@ pub(crate) fn approval(by: &str, root: String) -> Result<Opened, String> {
         until: "2026-12-05T14:00:00Z".into(),
         requests: None,
         faults: Some(root),
+        standing: None,
     };
     let by = Person {
         name: by.into(),
@@ -312,7 +313,7 @@ pub(crate) fn approval(by: &str, root: String) -> Result<Opened, String> {
         environments: Vec::new(),
         flaws: Vec::new(),
     };
-    Ok(Opened { by, serial: "01".into(), statement })
+    Ok(Opened { by, serial: "01".into(), means: Means::Certificate, origin: None, statement })
 }
 
 /// Returns an `arm` for prepared injections, which start this many milliseconds from now.

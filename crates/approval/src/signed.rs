@@ -6,17 +6,23 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use firedrill_certs::signed_by;
 use firedrill_wire::{
     RunId,
-    api::Signed,
+    api::{Assertion, Means, Signed},
     identity::Person,
     text::{self, Breaks},
     x509,
 };
+use ring::digest::{SHA256, digest};
 use rustls_pki_types::CertificateDer;
 
-use crate::{PURPOSE, Statement};
+use crate::{
+    Digest, PURPOSE, Standing, Statement,
+    passkey::{self, Answer},
+};
 
 /// The schema of the file.
 const SCHEMA: u32 = 1;
+/// The scheme of approvals by passkey.
+const BY_PASSKEY: &str = "webauthn-es256";
 /// Maximum clock skew between two people.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
@@ -27,6 +33,10 @@ pub struct Opened {
     pub by: Person,
     /// The certificate's serial number.
     pub serial: String,
+    /// The means by which it was signed.
+    pub means: Means,
+    /// The origin of the page on which a passkey was used. Whoever asks decides whether that page is trusted.
+    pub origin: Option<String>,
     /// The signed statement.
     pub statement: Statement,
 }
@@ -42,18 +52,53 @@ pub fn seal(
     sign: impl FnOnce(&[u8]) -> Result<(&'static str, Vec<u8>), String>,
 ) -> Result<Signed, String> {
     let statement = serde_json::to_string(statement).map_err(|error| error.to_string())?;
-    let (scheme, signature) = sign(format!("{PURPOSE}{statement}").as_bytes())?;
+    let (scheme, signature) = sign(message(&statement).as_bytes())?;
     Ok(Signed {
         schema: SCHEMA,
         statement,
         scheme: scheme.to_owned(),
         signature: BASE64_STANDARD.encode(signature),
-        certificates: chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect(),
+        certificates: encoded(chain),
+        assertion: None,
     })
 }
 
+/// Makes an approval of a passkey's answer to [`challenge`]. `chain` is the certificate over the passkey, then the intermediate ones. Nothing
+/// is verified.
+#[must_use]
+pub fn seal_by_passkey(statement: String, chain: &[CertificateDer<'_>], answer: Answer<'_>) -> Signed {
+    Signed {
+        schema: SCHEMA,
+        statement,
+        scheme: BY_PASSKEY.to_owned(),
+        signature: BASE64_STANDARD.encode(answer.signature),
+        certificates: encoded(chain),
+        assertion: Some(Assertion {
+            authenticator_data: BASE64_STANDARD.encode(answer.authenticator_data),
+            client_data: BASE64_STANDARD.encode(answer.client_data),
+        }),
+    }
+}
+
+fn encoded(chain: &[CertificateDer<'_>]) -> Vec<String> {
+    chain.iter().map(|der| BASE64_STANDARD.encode(der)).collect()
+}
+
+/// Returns the challenge that a passkey signs for a statement in JSON: the SHA-256 of what a certificate's key would sign.
+#[must_use]
+pub fn challenge(statement: &str) -> Digest {
+    let mut challenge = [0; 32];
+    challenge.copy_from_slice(digest(&SHA256, message(statement).as_bytes()).as_ref());
+    challenge
+}
+
+/// Returns the message that a certificate's key signs for a statement in JSON.
+fn message(statement: &str) -> String {
+    format!("{PURPOSE}{statement}")
+}
+
 /// Verifies the signature and the times of an approval, and that it is for that run or for any. `trusted` returns the person of a chain that
-/// is trusted now, or why it is not.
+/// is trusted now for approvals by those means, or why it is not. The origin of an approval by passkey is returned, and not judged.
 ///
 /// # Errors
 /// The reason why it does not count, in words.
@@ -61,7 +106,7 @@ pub fn open(
     signed: &Signed,
     run: &RunId,
     now: SystemTime,
-    trusted: impl FnOnce(&[CertificateDer<'_>]) -> Result<Person, String>,
+    trusted: impl FnOnce(&[CertificateDer<'_>], Means) -> Result<Person, String>,
 ) -> Result<Opened, String> {
     if signed.schema != SCHEMA {
         return Err(format!("it has the schema {}, and this version reads {SCHEMA}", signed.schema));
@@ -72,15 +117,15 @@ pub fn open(
         .map(|text| BASE64_STANDARD.decode(text).map(CertificateDer::from))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("its certificate cannot be read: {error}"))?;
-    let signature = BASE64_STANDARD
-        .decode(&signed.signature)
-        .map_err(|error| format!("its signature cannot be read: {error}"))?;
+    let means = if signed.scheme == BY_PASSKEY { Means::Passkey } else { Means::Certificate };
     // The signature is checked first, because an unsigned text must not be shown under a person's name.
-    let by = trusted(&chain)?;
-    let message = format!("{PURPOSE}{}", signed.statement);
-    if !chain.first().is_some_and(|leaf| signed_by(leaf, &signed.scheme, message.as_bytes(), &signature)) {
-        return Err(format!("{} did not sign this text", by.name));
-    }
+    let by = trusted(&chain, means)?;
+    let leaf = chain.first().ok_or("it has no certificate")?;
+    let facts = x509::certificate(leaf);
+    let origin = signed_with(signed, leaf, facts.as_ref()).map_err(|why| {
+        let why = if why.is_empty() { why } else { format!(": {why}") };
+        format!("{} did not sign this text{why}", by.name)
+    })?;
     let statement: Statement = text::from_json(signed.statement.as_bytes(), Breaks::None)
         .map_err(|error| format!("what was signed cannot be read: {error}"))?;
     let time = |text: &str| {
@@ -96,9 +141,47 @@ pub fn open(
     if until < now {
         return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
     }
+    if statement.standing.is_some() && until.duration_since(given).is_ok_and(|lasts| lasts > Standing::MOST) {
+        return Err(format!(
+            "a standing approval is valid for 30 days at most; {} must approve again",
+            by.name
+        ));
+    }
     if let Some(other) = statement.run.as_ref().filter(|other| *other != run) {
         return Err(format!("{} approved run {other} only, this is {run}", by.name));
     }
-    let serial = chain.first().and_then(|leaf| x509::certificate(leaf)).map(|facts| facts.serial);
-    Ok(Opened { by, serial: serial.unwrap_or_default(), statement })
+    let serial = facts.map(|facts| facts.serial).unwrap_or_default();
+    Ok(Opened { by, serial, means, origin, statement })
 }
+
+/// Verifies that the owner of a certificate signed the statement. Returns the origin of the page on which a passkey was used.
+///
+/// # Errors
+/// The owner did not; the reason in words, if there is more to say.
+fn signed_with(
+    signed: &Signed,
+    leaf: &CertificateDer<'_>,
+    facts: Option<&x509::CertificateFacts>,
+) -> Result<Option<String>, String> {
+    let bytes = |what: &str, text: &str| {
+        BASE64_STANDARD.decode(text).map_err(|error| format!("its {what} cannot be read: {error}"))
+    };
+    let signature = bytes("signature", &signed.signature)?;
+    let Some(assertion) = signed.assertion.as_ref().filter(|_| signed.scheme == BY_PASSKEY) else {
+        let message = message(&signed.statement);
+        let is_signed = signed_by(leaf, &signed.scheme, message.as_bytes(), &signature);
+        return if is_signed { Ok(None) } else { Err(String::new()) };
+    };
+    let answer = Answer {
+        authenticator_data: &bytes("authenticator data", &assertion.authenticator_data)?,
+        client_data: &bytes("client data", &assertion.client_data)?,
+        signature: &signature,
+    };
+    let public_key = facts.map_or(&[][..], |facts| &facts.public_key);
+    passkey::verify(answer, public_key, &challenge(&signed.statement))
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

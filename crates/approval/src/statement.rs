@@ -1,7 +1,11 @@
 //! The text that an approver signs.
 
+use std::time::Duration;
+
 use firedrill_wire::{RunId, text::short};
 use serde::{Deserialize, Serialize};
+
+use crate::Standing;
 
 /// Prefix of the signed message, so that no other signature by the same key is valid as an approval.
 pub const PURPOSE: &str = "firedrill approval v1\n";
@@ -9,9 +13,9 @@ pub const PURPOSE: &str = "firedrill approval v1\n";
 /// The statement that an approver signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// The plan's digest.
+    /// The plan's digest; empty in a standing approval.
     pub plan: String,
-    /// The scenario's name, for people.
+    /// The name of the scenario or of the game day, for people.
     #[serde(deserialize_with = "short")]
     pub name: String,
     /// The run that it is valid for. Without one it is valid for every run of that plan.
@@ -29,6 +33,21 @@ pub struct Statement {
     /// earlier versions have none, and count for no agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
+    /// The bounds of a standing approval, which is about a game day and not about one plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+impl Statement {
+    /// Returns the time from the approval to the end of its validity; none if one of the two cannot be read.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        let time = |text: &str| humantime::parse_rfc3339(text).ok();
+        let lasts = time(&self.given)
+            .zip(time(&self.until))
+            .and_then(|(given, until)| until.duration_since(given).ok());
+        lasts.unwrap_or_default()
+    }
 }
 
 /// A digest over what the plan does not show completely.

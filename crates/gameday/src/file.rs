@@ -56,6 +56,10 @@ pub struct GamedayFile {
     /// The people who have to agree before the start (`firedrill gameday agree`).
     #[serde(default)]
     pub go_no_go: Option<GoNoGo>,
+    /// The folder of standing approvals, with a folder for each game day (`firedrill gameday approve`); its path is relative like those of
+    /// scenarios.
+    #[serde(default = "GamedayFile::usual_approvals")]
+    pub approvals: String,
     /// The promotion: a run in another environment that must have held before.
     #[serde(default)]
     pub requires: Option<Requires>,
@@ -90,6 +94,10 @@ pub struct RunningAlert {
 }
 
 impl GamedayFile {
+    fn usual_approvals() -> String {
+        "approvals".to_owned()
+    }
+
     fn usual_channels() -> String {
         "channels.toml".to_owned()
     }

@@ -44,6 +44,8 @@ pub struct Gameday {
     pub roles: BTreeMap<String, String>,
     /// The people who have to agree before the start.
     pub go_no_go: Option<GoNoGo>,
+    /// The folder of its standing approvals.
+    pub approvals: PathBuf,
     /// The run that must have held before.
     pub requires: Option<Requires>,
     /// The alerts of incidents during which it is not held.

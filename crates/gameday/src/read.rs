@@ -19,7 +19,7 @@ use crate::{closed::Closed, file::GamedayFile, gameday::Gameday, not_on};
 /// Name of the folder of game days. Paths in its files are relative to its parent.
 const FOLDER: &str = "gamedays";
 /// Keys that only game days have.
-const OWN_KEYS: [&str; 12] = [
+const OWN_KEYS: [&str; 13] = [
     "scenarios",
     "monkey",
     "fleet",
@@ -30,6 +30,7 @@ const OWN_KEYS: [&str; 12] = [
     "channels",
     "roles",
     "go_no_go",
+    "approvals",
     "requires",
     "skip_if",
 ];
@@ -72,6 +73,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
         return None;
     }
     let file = item.value.clone();
+    let approvals = base.join(file.approvals).join(&file.name);
     Some(Gameday {
         file: path.to_owned(),
         name: file.name,
@@ -85,6 +87,7 @@ pub fn read(path: &Path, zones: &TimeZoneDatabase, now: Timestamp, sink: &mut Si
         channels: base.join(file.channels),
         roles: file.roles,
         go_no_go: file.go_no_go,
+        approvals,
         requires: file.requires,
         skip_if,
         text: read.text,

@@ -288,6 +288,9 @@ pub enum Event {
         /// The serial number of the certificate that they signed with; none for a word on the terminal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
+        /// The means by which they signed; none for a word on the terminal. Logs of earlier versions have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        means: Option<api::Means>,
     },
     /// A person asked the run to pause before its next attack.
     PauseAsked {

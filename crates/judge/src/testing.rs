@@ -324,6 +324,7 @@ impl Drill {
             params: BTreeMap::new(),
             seed: 7,
             drawn: None,
+            origins: Vec::new(),
             hosts: vec![
                 host(1, "app1", "dallas"),
                 host(2, "app2", "fremont"),

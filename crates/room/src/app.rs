@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use crate::{
     actor::Actor,
     audit::{Audit, Deed},
+    challenges::Challenges,
     live::{courses::Courses, feed::Feeds, places::Places},
     newest::Newest,
     options::Options,
@@ -32,6 +33,9 @@ pub(crate) struct App {
     pub(crate) slow: Arc<Semaphore>,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
     pub(crate) origin: String,
+    /// The origin of pages on which passkeys work, or the reason why none do.
+    pub(crate) passkey_origin: Result<String, String>,
+    pub(crate) challenges: Challenges,
     /// The name of the session's cookie.
     pub(crate) cookie: String,
 }

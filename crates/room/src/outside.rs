@@ -1,8 +1,8 @@
 //! The part of the program around the control room that it needs: the way to runs that go on, and to game days.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, path::Path, pin::Pin};
 
-use firedrill_wire::{RunId, Span};
+use firedrill_wire::{RunId, Span, api::Signed};
 use serde::Serialize;
 
 /// The result of an attempt to halt a run.
@@ -162,6 +162,27 @@ pub struct Undelivered {
     pub waits: bool,
 }
 
+/// The approval that a person is asked for: the plan of a run in words, and the statement that is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proposal {
+    /// The scenario's name.
+    pub name: String,
+    /// The run.
+    pub run: String,
+    /// The plan's seed.
+    pub seed: u64,
+    /// The plan's digest.
+    pub digest: String,
+    /// Its attacks, a line each.
+    pub attacks: Vec<String>,
+    /// The whole plan as text.
+    pub plan: String,
+    /// The parts that show `***` in place of secrets, as a clause.
+    pub unseen: Option<String>,
+    /// The statement in JSON, from which the challenge is made.
+    pub statement: String,
+}
+
 /// A decision of a person about a slot that is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -215,6 +236,18 @@ pub trait Outside: Send + Sync + 'static {
 
     /// Tells the coordinator of a run on this machine a wish. `by` names the person. Takes some seconds at most.
     fn tell<'a>(&'a self, run: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told>;
+
+    /// Reads the plan of the run in a folder from its log, and returns what a person signs who approves its attacks.
+    ///
+    /// # Errors
+    /// The log cannot be read: in words for people.
+    fn proposal(&self, folder: &Path) -> Result<Proposal, String>;
+
+    /// Gives a run an approval whose signature was verified, in its folder. Returns the approver's name in the certificate.
+    ///
+    /// # Errors
+    /// It is not for this run or not for its plan, or it cannot be written: in words for people.
+    fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String>;
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;

@@ -1,5 +1,6 @@
 //! The pages and what can be done on them; a file for each.
 
+pub(crate) mod approve;
 pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod begin;
@@ -12,6 +13,7 @@ pub(crate) mod home;
 pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod note;
+pub(crate) mod passkeys;
 pub(crate) mod people;
 pub(crate) mod report;
 pub(crate) mod row;

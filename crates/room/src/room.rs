@@ -2,11 +2,13 @@
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc};
 
+use firedrill_wire::origin::check_origin;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     app::App,
     audit::{Audit, Deed, Head},
+    challenges::Challenges,
     clock::now_s,
     error::RoomError,
     live::{courses::Courses, feed::Feeds, places::Places},
@@ -53,6 +55,13 @@ impl Room {
             None => None,
         };
         let origin = options.public.clone().unwrap_or_else(|| format!("http://{address}"));
+        // Browsers have no passkeys for addresses.
+        let passkey_origin =
+            options.public.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
+        let passkey_origin = match check_origin(&passkey_origin) {
+            Ok(()) => Ok(passkey_origin),
+            Err(why) => Err(format!("There are no passkeys here: {why}.")),
+        };
         // Cookies of a machine are shared by all its ports.
         let cookie = match options.public {
             Some(_) => "__Host-firedrill".to_owned(),
@@ -76,6 +85,8 @@ impl Room {
             places,
             slow: Arc::new(Semaphore::new(SLOW)),
             origin,
+            passkey_origin,
+            challenges: Challenges::new()?,
             cookie,
         });
         // The first page does not wait for it. What is wrong with the runs is told by the pages.

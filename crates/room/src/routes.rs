@@ -13,8 +13,8 @@ use crate::{
     api,
     app::App,
     pages::{
-        assets, audit, begin, calendar, decide, findings, halt, history, home, login, messages, note, people,
-        report, run, runs, steer, stream, tokens,
+        approve, assets, audit, begin, calendar, decide, findings, halt, history, home, login, messages,
+        note, passkeys, people, report, run, runs, steer, stream, tokens,
     },
     web::guard::guard,
 };
@@ -35,6 +35,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/resume", post(steer::resume))
         .route("/runs/{id}/skip", post(steer::skip))
         .route("/runs/{id}/notes", post(note::note))
+        .route("/runs/{id}/approve", get(approve::ask).post(approve::approve))
         .route("/calendar", get(calendar::calendar))
         .route("/calendar.ics", get(calendar::ics))
         .route("/calendar/{gameday}/start", post(begin::begin))
@@ -47,6 +48,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/people/sessions/{id}/end", post(people::end))
         .route("/audit", get(audit::audit))
         .route("/login", get(login::ask).post(login::login))
+        .route("/login/challenge", post(login::challenge))
+        .route("/login/passkey", post(login::by_passkey))
+        .route("/passkeys", get(passkeys::passkeys).post(passkeys::add))
+        .route("/passkeys/challenge", post(passkeys::challenge))
+        .route("/passkeys/{id}/remove", post(passkeys::remove))
+        .route("/passkeys/{id}/certificate", post(passkeys::certify))
+        .route("/passkeys/{id}/passkey.json", get(passkeys::file))
         .route("/logout", post(login::logout))
         .route("/people/tokens", post(tokens::make))
         .route("/people/tokens/revoke", post(tokens::revoke))

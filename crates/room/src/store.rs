@@ -1,11 +1,13 @@
-//! The state of the control room as a database: login links, sessions, tokens and settings. It has no secret, only digests of them.
+//! The state of the control room as a database: login links, sessions, passkeys, tokens and settings. It has no secret, only digests of them.
 
 mod database;
 mod links;
+mod passkeys;
 mod schema;
 mod sessions;
 mod tokens;
 
 pub(crate) use database::Store;
+pub(crate) use passkeys::{NewPasskey, Passkey};
 pub(crate) use sessions::Session;
 pub(crate) use tokens::{Token, Wanted};

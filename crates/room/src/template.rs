@@ -28,6 +28,9 @@ pub(crate) static STYLES: LazyLock<Asset> = LazyLock::new(|| {
 pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("js", "text/javascript; charset=utf-8", include_str!("templates/room.js").to_owned())
 });
+pub(crate) static PASSKEYS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("js", "text/javascript; charset=utf-8", include_str!("templates/passkey.js").to_owned())
+});
 pub(crate) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("templates/icon.svg").to_owned()));
 
@@ -39,7 +42,7 @@ macro_rules! templates {
 }
 templates![
     "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
-    "findings", "history", "calendar", "messages", "token"
+    "findings", "history", "calendar", "messages", "token", "passkeys", "approve"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

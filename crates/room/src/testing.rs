@@ -2,12 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use firedrill_wire::RunId;
+use firedrill_wire::{RunId, api::Signed};
 
 use crate::{
     app::App,
     options::Options,
-    outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Told, Wants},
+    outside::{
+        Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Told, Wants,
+    },
     role::Role,
     room::Room,
     store::Session,
@@ -23,6 +25,14 @@ impl Outside for Willing {
 
     fn tell<'a>(&'a self, _: &'a RunId, _: &'a str, _: Wants) -> Later<'a, Told> {
         Box::pin(async { Told::Taken("it does so".to_owned()) })
+    }
+
+    fn proposal(&self, _: &Path) -> Result<Proposal, String> {
+        Err("there are no plans".to_owned())
+    }
+
+    fn approve(&self, _: &Path, _: &Signed) -> Result<String, String> {
+        Err("there are no plans".to_owned())
     }
 
     fn calendar(&self) -> Calendar {
@@ -81,6 +91,18 @@ macro_rules! as_willing {
         }
     };
     (decisions) => {
+        fn proposal(&self, folder: &std::path::Path) -> Result<crate::outside::Proposal, String> {
+            crate::testing::Willing.proposal(folder)
+        }
+
+        fn approve(
+            &self,
+            folder: &std::path::Path,
+            signed: &firedrill_wire::api::Signed,
+        ) -> Result<String, String> {
+            crate::testing::Willing.approve(folder, signed)
+        }
+
         fn held(&self) -> Result<Vec<crate::outside::HeldSlot>, String> {
             crate::testing::Willing.held()
         }

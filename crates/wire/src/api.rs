@@ -32,7 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InjectionId, RefusalCode, RunId, Span, journal::State, probe::ProbeSpec, text};
 
-pub use prepare::{Claim, Prepare, PrepareAnswer, PrepareOne, Prepared, PreparedOne, Signed};
+pub use prepare::{
+    Assertion, Claim, Means, Prepare, PrepareAnswer, PrepareOne, Prepared, PreparedOne, Signed,
+};
 pub use status::{AgentStatus, Doctor, EndState, Finding, Grade, HostState};
 
 /// The type of the server-sent event that says that a stream has ended in order.

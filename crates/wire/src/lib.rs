@@ -15,6 +15,8 @@ pub mod identity;
 pub mod journal;
 pub mod logs;
 pub mod near;
+pub mod origin;
+pub mod pattern;
 pub mod probe;
 pub mod quantity;
 pub mod refusal;

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use super::which::Which;
 use crate::{
+    approval::GamedayFiles,
     cli::{
         days::local,
         failure::{Result, Wrap as _},
@@ -24,14 +25,16 @@ use crate::{
         signals::noted,
     },
     plan::Plan,
-    run::{OfGameday, Whole},
+    run::{Asks, OfGameday, Whole},
     told::GamedayTold,
     verdict::Exit,
 };
 
 /// A game day whose conditions are met.
 pub(super) struct Held {
-    /// Signed approvals of attacks.
+    /// Its files, to which standing approvals are.
+    pub(super) files: GamedayFiles,
+    /// Signed approvals of attacks, and the standing ones.
     pub(super) approve: Vec<PathBuf>,
     /// The directory of runs.
     pub(super) out: PathBuf,
@@ -109,6 +112,9 @@ impl Held {
         let stop = noted(&runtime);
         let settings = Settings {
             approve: self.approve.clone(),
+            gameday: Some(self.files.clone()),
+            // Nobody sits at the terminal of a program that a control room starts.
+            asks: Asks::InFolder,
             out: self.out.clone(),
             plan_only: false,
             beside_others: false,

@@ -13,6 +13,7 @@ use super::{
     hold::{Held, of},
     incident,
     promotion::{promoted, runs},
+    standing::{approvals_of, files_of},
     which::Which,
 };
 use crate::{
@@ -128,6 +129,9 @@ pub(super) fn ready(args: &Means, gameday: &Gameday, which: &Which, now: Timesta
             }
         }
     }
+    let files = files_of(gameday, &plans).map_err(refused)?;
+    let mut approve = args.approve.clone();
+    approve.extend(approvals_of(gameday).map_err(refused)?);
     let plans = drawn(gameday, plans)?;
     // After the draw: what is warned of in an attack that was not drawn is no warning of this drill.
     for warning in plans.iter().flat_map(|plan| &plan.warnings) {
@@ -143,7 +147,8 @@ pub(super) fn ready(args: &Means, gameday: &Gameday, which: &Which, now: Timesta
     };
     match asked {
         Ok(unasked) => Ok(Held {
-            approve: args.approve.clone(),
+            files,
+            approve,
             out: args.reports.reports.clone(),
             reached,
             plans,

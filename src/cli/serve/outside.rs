@@ -10,15 +10,17 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot, Told, Wants,
 };
 use firedrill_wire::{
     RunId,
+    api::Signed,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
 };
 use jiff::Timestamp;
 
 use super::{
+    approvals,
     messages::Counted,
     named::{self, Named},
     schedule::looked,
@@ -93,6 +95,14 @@ impl Outside for Program {
                 run::Requested::Claimed { user, reply } => Told::Claimed { user, says: reply.words() },
             }
         })
+    }
+
+    fn proposal(&self, folder: &Path) -> Result<Proposal, String> {
+        approvals::proposal(folder)
+    }
+
+    fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String> {
+        approvals::approve(folder, signed)
     }
 
     fn calendar(&self) -> Calendar {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{clock::signed, error::RunError, parts::Run};
+use super::super::{approvals::Asks, clock::signed, error::RunError, parts::Run};
 use crate::{
     log::Event,
     plan::model::{Approve, Attack},
@@ -39,18 +39,21 @@ async fn ask_people(
     if agreed >= wanted {
         return Ok(Ok(()));
     }
-    if !run.approvals.sources.terminal {
-        return Ok(Err(format!(
-            "needs {wanted} to approve and there is no terminal to ask on; name what they signed with --approve \
-             FILE (`firedrill approve` makes it)"
-        )));
-    }
     let folder = run.approvals.folder.display();
     let own = wanted == 1 && !run.approvals.wants_others(&run.facts.plan, index);
-    let or_yes = if own { "yes, " } else { "" };
+    let or = match run.approvals.sources.asks {
+        Asks::Nowhere => {
+            return Ok(Err(format!(
+                "needs {wanted} to approve and there is no terminal to ask on; name what they signed with --approve \
+                 FILE (`firedrill approve` makes it)"
+            )));
+        }
+        Asks::InFolder => "on the run's page of a control room by passkey",
+        Asks::OnTerminal if own => "type yes, the file that they signed, or no",
+        Asks::OnTerminal => "type the file that they signed, or no",
+    };
     run.recorder.say(&format!(
-        "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or type {or_yes}the file that \
-         they signed, or no",
+        "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or {or}",
         attack.name,
         wanted - agreed,
         approve.expires

@@ -83,9 +83,10 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         Event::ApprovalAsked { attack, people } => {
             (Tone::Step, format!("{}: {people} must approve", attack_name(plan, *attack)))
         }
-        Event::ApprovalGiven { attack, by, yes, .. } => {
+        Event::ApprovalGiven { attack, by, yes, means, .. } => {
             let word = if *yes { "approves" } else { "says no to" };
-            (Tone::Step, format!("{by} {word} {}", attack_name(plan, *attack)))
+            let means = means.map_or_else(String::new, |means| format!(" by {means}"));
+            (Tone::Step, format!("{by} {word} {}{means}", attack_name(plan, *attack)))
         }
         Event::PauseAsked { attack, by, longest } => {
             let name = attack_name(plan, *attack);

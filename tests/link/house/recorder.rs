@@ -17,7 +17,7 @@ use firedrill_probe::clock;
 use firedrill_wire::{
     RefusalCode, RunId,
     api::{
-        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Prepare, PrepareAnswer, Prepared,
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Means, Prepare, PrepareAnswer, Prepared,
         PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer,
     },
     exchange::{Exchange, Exchanged},
@@ -115,7 +115,13 @@ impl Control for Recorder {
     ) -> Result<PrepareAnswer, Problem> {
         self.note(format!("prepare {run} by {caller:?}"));
         for approval in approvals {
-            let told = approval.as_ref().map_or_else(String::as_str, |opened| &opened.by.name);
+            let told = match approval {
+                Ok(Opened { by, means: Means::Passkey, origin, .. }) => {
+                    format!("{} by passkey on {}", by.name, origin.as_deref().unwrap_or_default())
+                }
+                Ok(Opened { by, .. }) => by.name.clone(),
+                Err(why) => why.clone(),
+            };
             self.note(format!("approval: {told}"));
         }
         self.block();

@@ -16,6 +16,9 @@ pub struct FleetFile {
     #[serde(default = "FleetFile::one")]
     #[schemars(range(min = 1, max = 1))]
     pub schema: u32,
+    /// Approvals by passkey.
+    #[serde(default)]
+    pub approval: ApprovalFile,
     /// Values for hosts that do not have the key themselves.
     #[serde(default)]
     pub defaults: Defaults,
@@ -31,6 +34,16 @@ impl FleetFile {
     const fn one() -> u32 {
         1
     }
+}
+
+/// Approvals by passkey.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalFile {
+    /// The origins of the control rooms in which people may approve by passkey, such as `https://drills.example`. Without
+    /// any, no approval by passkey counts. Hosts name them in their own policy.
+    #[serde(default)]
+    pub origins: Vec<String>,
 }
 
 /// Values for hosts that do not have the key themselves.

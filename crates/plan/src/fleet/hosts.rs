@@ -11,6 +11,8 @@ use crate::{diagnostic::Place, plan::model::Host};
 /// The hosts, and names that stand for addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
+    /// The origins of the control rooms in which people may approve by passkey.
+    pub origins: Vec<String>,
     /// The hosts, in the fleet's order.
     pub hosts: Vec<Host>,
     /// Further names and their addresses.

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use firedrill_wire::{DEFAULT_PORT, text::NAME_MOST};
+use firedrill_wire::{DEFAULT_PORT, origin::check_origin, text::NAME_MOST};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -13,7 +13,7 @@ use toml::{
 
 use super::{
     check_service,
-    file::{Addresses, Defaults, FleetFile, HostFile},
+    file::{Addresses, ApprovalFile, Defaults, FleetFile, HostFile},
     hosts::Fleet,
     salvage::{self, Care, Wrong},
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The keys at the top of a fleet's file.
-pub const KEYS: [&str; 4] = ["schema", "defaults", "names", "host"];
+pub const KEYS: [&str; 5] = ["schema", "approval", "defaults", "names", "host"];
 
 /// Reads a file. A valid file is parsed in one step; errors of another one are found table by table, with their
 /// places.
@@ -55,6 +55,7 @@ fn is_long(file: &str) -> bool {
 fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     let mut building = Building { defaults: read.defaults, ..Building::default() };
     building.fleet.wrong = wrong;
+    building.approval(read.approval, None, sink);
     building.names(read.names, |_| None, sink);
     for host in &read.host {
         building.host(host, None, false, sink);
@@ -87,6 +88,10 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
         let place = Place { file, at: key.span() };
         match key.get_ref().as_ref() {
             "schema" | "defaults" => {}
+            "approval" => {
+                let approval = reading::key(&table, "approval", file, sink).unwrap_or_default();
+                building.approval(approval, Some(&place), sink);
+            }
             "names" => {
                 let names = reading::key::<BTreeMap<String, Addresses>>(&table, "names", file, sink);
                 let here = |name: &str| {
@@ -185,6 +190,18 @@ impl Building {
         let name = node.get_ref().as_table().and_then(|table| table.get("name")?.get_ref().as_str());
         let name = name.map_or_else(|| format!("host {}", place + 1), str::to_owned);
         self.fleet.wrong.push(Wrong::new(name, "it cannot be read"));
+    }
+
+    /// Takes the origins of control rooms; `place` is that of their table in the file, if there is a file.
+    fn approval(&mut self, read: ApprovalFile, place: Option<&Place>, sink: &mut Sink) {
+        for why in read.origins.iter().filter_map(|origin| check_origin(origin).err()) {
+            let problem = Problem::error(format!("approval.origins: {why}"));
+            sink.push(match place {
+                Some(place) => problem.at(place.clone(), "in this table"),
+                None => problem,
+            });
+        }
+        self.fleet.origins = read.origins;
     }
 
     /// Adds further names; `here` returns the place of one in the file, if there is a file.

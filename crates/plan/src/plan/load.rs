@@ -171,6 +171,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         params: hide::params(&scenario.params, draft.probes.iter().map(|probe| &probe.kind).chain(&asked)),
         seed,
         drawn: None,
+        origins: fleet.origins,
         hosts: fleet.hosts,
         probes: draft.probes,
         objectives: objectives.collect(),

@@ -59,6 +59,9 @@ pub struct Plan {
     /// The draw by which a game day chose the attacks, if it did ([`Plan::draw`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drawn: Option<Drawn>,
+    /// The origins of the control rooms in which people may approve by passkey.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// The hosts of the fleet.
     pub hosts: Vec<Host>,
     /// The measurements.

@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, Uri, header};
 
 use crate::{
-    template::{ICON, SCRIPT, STYLES},
+    template::{ICON, PASSKEYS, SCRIPT, STYLES},
     web::{
         answer::{Answer, typed},
         problem::API,
@@ -19,8 +19,9 @@ const API_HELP: &str = "docs/api.md describes all addresses.";
 
 /// `GET /{file}`
 pub(crate) async fn asset(Path(file): Path<String>) -> Response {
-    let known =
-        [&*STYLES, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.path.strip_prefix('/') == Some(&*file));
+    let known = [&*STYLES, &*SCRIPT, &*PASSKEYS, &*ICON]
+        .into_iter()
+        .find(|asset| asset.path.strip_prefix('/') == Some(&*file));
     let Some(asset) = known else { return nothing(Uri::default()).await.into_response() };
     let mut response = typed(asset.kind, asset.text.as_str());
     let keep = HeaderValue::from_static("public, max-age=31536000, immutable");

@@ -1,4 +1,4 @@
-//! `/login`: a login link becomes a session. Opening a link does nothing: programs that look at links beforehand must not use them up.
+//! `/login`: a login link or a passkey becomes a session. Opening a link does nothing: programs that look at links beforehand must not use them up.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -10,6 +10,7 @@ use axum::{
     },
     response::Response,
 };
+use firedrill_wire::origin::rp_id;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use minijinja::context;
 use serde::Deserialize;
@@ -18,9 +19,11 @@ use crate::{
     app::App,
     audit::Deed,
     clock::now_s,
+    template::PASSKEYS,
     web::{
         accept::From,
-        answer::{Answer, page, see},
+        answer::{Answer, page, see, typed},
+        passkey::{Fields, bad},
         who::{Who, blocking, fields},
     },
 };
@@ -33,9 +36,104 @@ pub(crate) struct Link {
 }
 
 /// `GET /login`
-pub(crate) async fn ask(asked: Result<Query<Link>, QueryRejection>) -> Result<Response, Answer> {
+pub(crate) async fn ask(
+    State(app): State<Arc<App>>,
+    asked: Result<Query<Link>, QueryRejection>,
+) -> Result<Response, Answer> {
     let link = asked.map(|Query(asked)| asked.link).unwrap_or_default();
-    page("login", ("Log in", ""), None, context! { link })
+    let origin = app.passkey_origin.as_ref().ok();
+    let rp = origin.map(|origin| rp_id(origin));
+    page("login", ("Log in", ""), None, context! { link, origin, rp, script => &PASSKEYS.path })
+}
+
+/// The purpose of a challenge for a login.
+const PURPOSE: &str = "login";
+
+/// `POST /login/challenge`
+pub(crate) async fn challenge(State(app): State<Arc<App>>) -> Result<Response, Answer> {
+    Ok(typed("text/plain; charset=utf-8", app.challenges.fresh(PURPOSE, now_s())?))
+}
+
+/// `POST /login/passkey`
+pub(crate) async fn by_passkey(
+    State(app): State<Arc<App>>,
+    Extension(From(from)): Extension<From>,
+    headers: HeaderMap,
+    form: Result<Form<Fields>, FormRejection>,
+) -> Result<Response, Answer> {
+    let passkey = fields(form)?;
+    let (agent, from) = (browser(&headers), from.ip().to_canonical());
+    blocking(&app, move |app| Ok(entered(begin_by_passkey(app, &passkey, &agent, from)?))).await
+}
+
+/// Begins a session for the owner of a passkey. Whoever is refused learns neither a name nor whether the passkey is known.
+fn begin_by_passkey(app: &App, passkey: &Fields, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
+    let origin = app.passkey_origin.as_ref().map_err(|why| bad(why.clone()))?;
+    let parts = passkey.parts()?;
+    let found = app.store.passkey(&passkey.credential)?;
+    let deed = |by: &str, outcome: String| {
+        let via =
+            found.as_ref().map_or_else(|| "passkey".to_owned(), |found| format!("passkey {}", found.id));
+        Deed {
+            by: by.to_owned(),
+            via: format!("{via}, from {from}"),
+            what: "login",
+            outcome,
+            ..Deed::default()
+        }
+    };
+    let verified = match &found {
+        None => Err("there is no such passkey".to_owned()),
+        Some(found) => parts.verify(&found.public_key, &parts.challenge, origin).and_then(|()| {
+            // Only what the passkey has signed uses a challenge up.
+            let taken = app.challenges.take(&parts.challenge, PURPOSE, now_s());
+            taken.then_some(found).ok_or_else(|| "its challenge was used, or its time is over".to_owned())
+        }),
+    };
+    let found = match verified {
+        Ok(found) => found,
+        Err(why) => {
+            failed(app, from, || deed("", format!("refused: {why}")))?;
+            return Err(Answer::new(
+                StatusCode::FORBIDDEN,
+                "This passkey does not log in: it is not known here, it took more than 5 minutes, or it was not verified.",
+                "Try again. If that does not help, ask an admin for a login link.",
+            ));
+        }
+    };
+    // Nobody is let in whom the audit log does not have.
+    app.record(&deed(&found.person, format!("logged in as {}", found.role.word())))?;
+    app.store.passkey_used(found.id, now_s())?;
+    let secret = app.store.begin((&found.person, found.role), agent, now_s())?;
+    set(app, &secret)
+}
+
+/// Returns the name that a browser has for itself.
+fn browser(headers: &HeaderMap) -> String {
+    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("").to_owned()
+}
+
+/// Sends a browser whose session has begun to the first page.
+fn entered(cookie: HeaderValue) -> Response {
+    let mut response = see("/");
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response
+}
+
+/// Records a failure to log in. Behind a proxy all people have one address: failures of somebody there do not keep out who has a link or
+/// a passkey.
+///
+/// # Errors
+/// Too many logins from this address have failed.
+fn failed(app: &App, from: IpAddr, deed: impl FnOnce() -> Deed) -> Result<(), Answer> {
+    let now = Instant::now();
+    if !app.tries.may(from, now) {
+        let text = "Too many logins from this address have failed.";
+        return Err(Answer::new(StatusCode::TOO_MANY_REQUESTS, text, "Wait a minute, and try again."));
+    }
+    app.tries.failed(from, now);
+    app.record(&deed())?;
+    Ok(())
 }
 
 /// `POST /login`
@@ -46,16 +144,8 @@ pub(crate) async fn login(
     form: Result<Form<Link>, FormRejection>,
 ) -> Result<Response, Answer> {
     let Link { link } = fields(form)?;
-    let agent =
-        headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("").to_owned();
-    let from = from.ip().to_canonical();
-    blocking(&app, move |app| {
-        let cookie = begin(app, &link, &agent, from)?;
-        let mut response = see("/");
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-        Ok(response)
-    })
-    .await
+    let (agent, from) = (browser(&headers), from.ip().to_canonical());
+    blocking(&app, move |app| Ok(entered(begin(app, &link, &agent, from)?))).await
 }
 
 fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue, Answer> {
@@ -66,15 +156,8 @@ fn begin(app: &App, link: &str, agent: &str, from: IpAddr) -> Result<HeaderValue
         outcome: outcome.to_owned(),
         ..Deed::default()
     };
-    // Behind a proxy all people have one address: failures of somebody there do not keep out who has a link.
     let Some((name, role)) = app.store.use_link(link, now_s())? else {
-        let now = Instant::now();
-        if !app.tries.may(from, now) {
-            let text = "Too many logins from this address have failed.";
-            return Err(Answer::new(StatusCode::TOO_MANY_REQUESTS, text, "Wait a minute, and try again."));
-        }
-        app.tries.failed(from, now);
-        app.record(&deed("", "refused: no such link, or it was used, or its time is over"))?;
+        failed(app, from, || deed("", "refused: no such link, or it was used, or its time is over"))?;
         return Err(Answer::new(
             StatusCode::FORBIDDEN,
             "This link does not log in: it was used, its time is over, or it is none of this control room.",

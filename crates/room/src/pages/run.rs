@@ -71,6 +71,9 @@ pub(super) fn said(done: &str) -> Option<String> {
         }
         "resume" => "The run goes on, or does not pause.",
         "skip" => "The run skips the attack. Its reports say who wanted that.",
+        "approve" => {
+            "Your approval is given to the run. The state below names it once the run has verified it; if it does not count, the run’s program says why on its screen."
+        }
         "later" => {
             "The run has been told, and is busy with questions to hosts. The state below shows when it has looked at it."
         }

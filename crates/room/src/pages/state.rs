@@ -58,7 +58,9 @@ fn attacks(course: &Course) -> Vec<AttackRow> {
             "not run" | "to come" | "paused" => "notrun",
             word => colours(word),
         };
-        AttackRow { name: attack.name.clone(), word, told, colours }
+        let told: Vec<_> =
+            [told].into_iter().filter(|told| !told.is_empty()).chain(course.approvals(place)).collect();
+        AttackRow { name: attack.name.clone(), word, told: told.join("; "), colours }
     })
     .collect()
 }

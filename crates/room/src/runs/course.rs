@@ -30,6 +30,8 @@ pub(crate) struct Course {
     pub(crate) phase: Option<(usize, Phase, i64)>,
     /// The attack that waits for people, and how many it needs.
     pub(crate) asked: Option<(usize, u32)>,
+    /// The people who have approved attacks since these were asked for, with their means, by the attacks' places in the plan.
+    approved: BTreeMap<usize, Vec<String>>,
     /// The pause that goes on.
     pub(crate) paused: Option<Paused>,
     /// The pause that people have asked for: the attack before which it is, the person, and its maximum.
@@ -146,7 +148,17 @@ impl Course {
                     self.change(injection, *to, *happened_us);
                 }
             }
-            Event::ApprovalAsked { attack, people } => self.asked = Some((*attack, *people)),
+            Event::ApprovalAsked { attack, people } => {
+                self.asked = Some((*attack, *people));
+                self.approved.remove(attack);
+            }
+            Event::ApprovalGiven { attack, by, yes: true, means, .. } => {
+                let given = match means {
+                    Some(means) => format!("{by} by {means}"),
+                    None => by.clone(),
+                };
+                self.approved.entry(*attack).or_default().push(given);
+            }
             Event::AttackEnded { attack, outcome, verdict } => {
                 self.ended.insert(*attack, (outcome.clone(), *verdict));
                 (self.asked, self.paused) = (None, None);
@@ -195,6 +207,11 @@ impl Course {
         pause.into_iter().chain(skip).collect()
     }
 
+    /// Says who has approved an attack, and by which means.
+    pub(crate) fn approvals(&self, place: usize) -> Option<String> {
+        Some(format!("approved by {}", self.approved.get(&place)?.join(", ")))
+    }
+
     /// Returns the scenario's name.
     pub(crate) fn scenario(&self) -> &str {
         self.plan.as_ref().map_or("", |plan| &plan.name)
@@ -228,6 +245,7 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use firedrill_judge::testing::Drill;
+    use firedrill_wire::api::Means;
 
     use super::*;
 
@@ -248,6 +266,28 @@ mod tests {
         assert!(stages.iter().any(|stage| stage.starts_with("fault of \"")), "{stages:?}");
         assert_eq!(stages.last().map(String::as_str), Some("ended: it is complete"));
         assert_eq!(course.seq, records.last().unwrap().seq);
+    }
+
+    #[test]
+    fn approvals_are_told_with_their_means() {
+        let mut course = Course::default();
+        let mut apply = |event: Event| {
+            course.apply(&Record { v: 1, seq: course.seq + 1, at_us: 1, event });
+            course.approvals(0)
+        };
+        let given = |by: &str, yes, means| Event::ApprovalGiven {
+            attack: 0,
+            by: by.to_owned(),
+            yes,
+            certificate: None,
+            means,
+        };
+        assert_eq!(apply(Event::ApprovalAsked { attack: 0, people: 2 }), None);
+        assert_eq!(apply(given("eve", false, None)), None);
+        apply(given("ann", true, Some(Means::Passkey)));
+        apply(given("bob", true, Some(Means::Certificate)));
+        let told = apply(given("cy", true, None)).unwrap();
+        assert_eq!(told, "approved by ann by passkey, bob by certificate, cy");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::RoomError;
 
 /// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE links (
         hash TEXT PRIMARY KEY,
@@ -44,6 +44,19 @@ const STEPS: [&str; 3] = [
     // The names of game days, a line each.
     "
     ALTER TABLE tokens ADD COLUMN starts TEXT NOT NULL DEFAULT '';
+",
+    "
+    CREATE TABLE passkeys (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        credential TEXT NOT NULL UNIQUE,
+        person TEXT NOT NULL,
+        role TEXT NOT NULL,
+        name TEXT NOT NULL,
+        public_key BLOB NOT NULL,
+        made_s INTEGER NOT NULL,
+        used_s INTEGER,
+        certificate TEXT
+    );
 ",
 ];
 

@@ -136,11 +136,42 @@ pub struct Signed {
     pub signature: String,
     /// DER in base64: the approver's certificate, then the intermediate ones.
     pub certificates: Vec<String>,
+    /// The data that a passkey signed; absent if a certificate's key signed the statement itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
 }
 
 impl Signed {
     /// Maximum number of approvals in one question.
     pub const MOST: usize = 16;
+}
+
+/// The data that a passkey signs, as a browser returns them (WebAuthn, `AuthenticatorAssertionResponse`). Both are in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assertion {
+    /// The authenticator's data: digest of the relying party's id, flags, counter.
+    pub authenticator_data: String,
+    /// The browser's data in JSON: type, challenge, origin.
+    pub client_data: String,
+}
+
+/// The means by which a person approves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// The key of a person's certificate, by `firedrill approve`.
+    Certificate,
+    /// A passkey, in a browser.
+    Passkey,
+}
+
+impl fmt::Display for Means {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Certificate => "certificate",
+            Self::Passkey => "passkey",
+        })
+    }
 }
 
 /// The answers, in the order of the question.

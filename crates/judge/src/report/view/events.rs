@@ -97,8 +97,10 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::ApprovalAsked { attack, people } => {
             row(at, "coordinator", format!("attack {}: asked for {people} approvals", attack + 1))
         }
-        Event::ApprovalGiven { attack, by, yes, .. } => {
-            row(at, by, format!("attack {}: {}", attack + 1, if *yes { "approved" } else { "not approved" }))
+        Event::ApprovalGiven { attack, by, yes, means, .. } => {
+            let word = if *yes { "approved" } else { "not approved" };
+            let means = means.map_or_else(String::new, |means| format!(" by {means}"));
+            row(at, by, format!("attack {}: {word}{means}", attack + 1))
         }
         Event::PauseAsked { attack, by, longest } => {
             row(at, by, format!("asked for a pause before attack {}, for at most {longest}", attack + 1))

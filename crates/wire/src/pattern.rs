@@ -1,7 +1,8 @@
-//! Patterns of names: `*` matches any text.
+//! Patterns of names in policies and approvals: `*` matches any text.
 
 /// Whether a text matches a pattern in which `*` matches any text.
-pub(super) fn like(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn like(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };

@@ -1,0 +1,195 @@
+//! Passkeys (WebAuthn, ES256 alone): verifies what an authenticator signed, and knows which web page asked for it. Whoever asks decides whether the
+//! page's origin and the key are trusted.
+
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use firedrill_wire::origin::rp_id;
+use ring::{
+    digest::{SHA256, digest},
+    signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey},
+};
+use serde::Deserialize;
+
+/// Maximum sizes of what is verified, in bytes. Browsers write some hundred bytes.
+const CLIENT_DATA_MOST: usize = 8 << 10;
+const AUTHENTICATOR_DATA_MOST: usize = 8 << 10;
+const SIGNATURE_MOST: usize = 128;
+/// Size of an authenticator's data without extensions: a digest, flags, a counter.
+const AUTHENTICATOR_DATA_LEAST: usize = 37;
+/// Flags of an authenticator's data: the person was there, and was verified (by PIN, finger or face).
+const PRESENT: u8 = 1;
+const VERIFIED: u8 = 1 << 2;
+
+/// The beginning of the `SubjectPublicKeyInfo` of a key on the curve P-256, before its point.
+pub(crate) const P256: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+/// Size of a point that is not compressed, with the byte 4 before it.
+const POINT: usize = 65;
+
+/// An authenticator's answer, as a browser returns it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The authenticator's data.
+    pub authenticator_data: &'a [u8],
+    /// The browser's data in JSON.
+    pub client_data: &'a [u8],
+    /// The signature, in DER.
+    pub signature: &'a [u8],
+}
+
+/// An authenticator's answer does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasskeyError {
+    /// The key is of another kind.
+    #[error("the key is not on the curve P-256 (ES256), which is the only kind that is accepted")]
+    Key,
+    /// A part has a size that no browser sends.
+    #[error("the passkey's {0} has an impossible size")]
+    Size(&'static str),
+    /// The browser's data cannot be read.
+    #[error("the browser's data cannot be read: {0}")]
+    ClientData(String),
+    /// It was made for another purpose.
+    #[error("the passkey was asked for `{found}`, and not for `{wanted}`")]
+    Kind {
+        /// What it was asked for.
+        found: String,
+        /// What it should have been asked for.
+        wanted: &'static str,
+    },
+    /// It signs something else.
+    #[error("the passkey signed something else")]
+    Challenge,
+    /// The page was inside a page of somebody else.
+    #[error("the passkey was used inside a page of another site")]
+    CrossOrigin,
+    /// The passkey belongs to another host than the page.
+    #[error("the passkey was not used for {0}, which its page is of")]
+    RpId(String),
+    /// Nobody touched the authenticator.
+    #[error("nobody was present at the passkey")]
+    Absent,
+    /// The authenticator did not verify the person.
+    #[error("the passkey did not verify its owner (by PIN, finger or face)")]
+    Unverified,
+    /// The signature is not of the key.
+    #[error("the signature is not the passkey's")]
+    Signature,
+}
+
+/// The browser's data. Browsers add members, so nothing else is compared.
+#[derive(Debug, Deserialize)]
+struct ClientData {
+    #[serde(rename = "type")]
+    kind: String,
+    challenge: String,
+    origin: String,
+    #[serde(default, rename = "crossOrigin")]
+    cross_origin: Option<bool>,
+}
+
+/// Verifies that the key (a `SubjectPublicKeyInfo` in DER) signed the challenge, with its owner present and verified. Returns the origin of the
+/// page that asked; the passkey belongs to that page's host. The counter is ignored: passkeys that are copied between devices have none.
+///
+/// # Errors
+/// The reason why the answer does not count.
+pub fn verify(answer: Answer<'_>, public_key: &[u8], challenge: &[u8]) -> Result<String, PasskeyError> {
+    if answer.signature.len() > SIGNATURE_MOST {
+        return Err(PasskeyError::Size("signature"));
+    }
+    let point = point(public_key)?;
+    let origin = check("webauthn.get", answer.client_data, answer.authenticator_data, challenge)?;
+    let client_digest = digest(&SHA256, answer.client_data);
+    let message = [answer.authenticator_data, client_digest.as_ref()].concat();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
+        .verify(&message, answer.signature)
+        .map_err(|_| PasskeyError::Signature)?;
+    Ok(origin)
+}
+
+/// Checks a browser's answer to the registration of a passkey with that key. Returns the origin of the page that asked. Nothing is signed at a
+/// registration: only the page's own server believes it.
+///
+/// # Errors
+/// The reason why the answer does not count.
+pub fn registered(
+    client_data: &[u8],
+    authenticator_data: &[u8],
+    public_key: &[u8],
+    challenge: &[u8],
+) -> Result<String, PasskeyError> {
+    point(public_key)?;
+    check("webauthn.create", client_data, authenticator_data, challenge)
+}
+
+/// Checks the data of browser and authenticator without the signature.
+fn check(
+    wanted: &'static str,
+    client_data: &[u8],
+    authenticator_data: &[u8],
+    challenge: &[u8],
+) -> Result<String, PasskeyError> {
+    if client_data.len() > CLIENT_DATA_MOST {
+        return Err(PasskeyError::Size("client data"));
+    }
+    if !(AUTHENTICATOR_DATA_LEAST..=AUTHENTICATOR_DATA_MOST).contains(&authenticator_data.len()) {
+        return Err(PasskeyError::Size("authenticator data"));
+    }
+    // Not cleaned before it is compared: two texts must not become the same.
+    let client: ClientData =
+        serde_json::from_slice(client_data).map_err(|error| PasskeyError::ClientData(error.to_string()))?;
+    if client.kind != wanted {
+        return Err(PasskeyError::Kind { found: client.kind, wanted });
+    }
+    if client.challenge != BASE64_URL_SAFE_NO_PAD.encode(challenge) {
+        return Err(PasskeyError::Challenge);
+    }
+    if client.cross_origin == Some(true) {
+        return Err(PasskeyError::CrossOrigin);
+    }
+    let host = rp_id(&client.origin);
+    let (for_host, rest) = authenticator_data.split_at(SHA256.output_len());
+    if for_host != digest(&SHA256, host.as_bytes()).as_ref() {
+        return Err(PasskeyError::RpId(host.to_owned()));
+    }
+    let flags = rest.first().copied().unwrap_or_default();
+    if flags & PRESENT == 0 {
+        return Err(PasskeyError::Absent);
+    }
+    if flags & VERIFIED == 0 {
+        return Err(PasskeyError::Unverified);
+    }
+    Ok(client.origin)
+}
+
+/// Returns the point of a key on the curve P-256, from its `SubjectPublicKeyInfo` in DER.
+///
+/// # Errors
+/// It is another key.
+pub fn point(public_key: &[u8]) -> Result<&[u8], PasskeyError> {
+    let point = public_key.strip_prefix(&P256).ok_or(PasskeyError::Key)?;
+    if point.len() == POINT && point.first() == Some(&4) { Ok(point) } else { Err(PasskeyError::Key) }
+}
+
+/// A public key in messages: the beginning of its SHA-256.
+#[derive(Clone, Copy, Debug)]
+pub struct Fingerprint<'a>(pub &'a [u8]);
+
+impl fmt::Display for Fingerprint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = digest(&SHA256, self.0);
+        let mut separator = "";
+        for pair in digest.as_ref().chunks(2).take(8) {
+            f.write_str(separator)?;
+            pair.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+            separator = "-";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

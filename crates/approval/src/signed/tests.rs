@@ -1,0 +1,107 @@
+use rcgen::{CertificateParams, PublicKeyData, SignatureAlgorithm};
+
+use super::*;
+use crate::testing::{Authenticator, ORIGIN, Signature, authenticator_data, client_data};
+
+struct Key(Vec<u8>);
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        passkey::point(&self.0).unwrap()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+/// A certificate over a public key.
+fn certificate(key: Vec<u8>) -> CertificateDer<'static> {
+    let authority = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::new(CertificateParams::default(), authority);
+    CertificateParams::default().signed_by(&Key(key), &issuer).unwrap().der().clone()
+}
+
+fn statement(plan: &str) -> Statement {
+    let time = |time| humantime::format_rfc3339_seconds(time).to_string();
+    Statement {
+        plan: plan.to_owned(),
+        name: "friday".to_owned(),
+        run: None,
+        given: time(SystemTime::now()),
+        until: time(SystemTime::now() + Duration::from_secs(60)),
+        requests: None,
+        faults: Some("f".to_owned()),
+        standing: None,
+    }
+}
+
+fn text(plan: &str) -> String {
+    serde_json::to_string(&statement(plan)).unwrap()
+}
+
+/// Opens an approval; every chain is trusted for the means that are given.
+fn opens(signed: &Signed, for_means: Means) -> Result<Opened, String> {
+    open(signed, &"friday-1".parse().unwrap(), SystemTime::now(), |_, means| {
+        let person = Person { name: "bob".to_owned(), ..Person::default() };
+        if means == for_means { Ok(person) } else { Err(format!("not for a {means}")) }
+    })
+}
+
+fn sealed(key: &Authenticator, plan: &str, signature: &Signature) -> Signed {
+    seal_by_passkey(text(plan), &[certificate(key.public_key())], signature.answer())
+}
+
+#[test]
+fn a_passkey_signs_what_a_certificate_would_sign() {
+    let key = Authenticator::new();
+    let signed = sealed(&key, "p", &key.approve(&challenge(&text("p"))));
+    let opened = opens(&signed, Means::Passkey).unwrap();
+    assert_eq!((opened.means, opened.origin.as_deref()), (Means::Passkey, Some(ORIGIN)));
+    assert_eq!((opened.statement.plan.as_str(), opened.by.name.as_str()), ("p", "bob"));
+    // As a file, and back.
+    let file = serde_json::to_string(&signed).unwrap();
+    assert_eq!(serde_json::from_str::<Signed>(&file).unwrap(), signed);
+}
+
+#[test]
+fn what_a_passkey_signed_counts_for_no_other_text_and_no_other_key() {
+    let (key, other) = (Authenticator::new(), Authenticator::new());
+    let signature = key.approve(&challenge(&text("p")));
+    let refused = |signed: &Signed, why: &str| {
+        let told = opens(signed, Means::Passkey).expect_err(why);
+        assert!(told.contains("bob did not sign this text") && told.contains(why), "{told}");
+    };
+    refused(&sealed(&key, "q", &signature), "signed something else");
+    refused(&sealed(&other, "p", &signature), "not the passkey's");
+    let unverified = client_data("webauthn.get", &challenge(&text("p")), ORIGIN);
+    refused(
+        &sealed(&key, "p", &key.sign(authenticator_data("drills.example", 1), unverified)),
+        "did not verify its owner",
+    );
+    let good = sealed(&key, "p", &signature);
+    refused(&Signed { signature: "!".to_owned(), ..good.clone() }, "its signature cannot be read");
+    refused(&Signed { assertion: None, ..good.clone() }, "");
+    let odd = Assertion { client_data: "!".to_owned(), ..good.assertion.clone().unwrap() };
+    refused(&Signed { assertion: Some(odd), ..good }, "its client data cannot be read");
+}
+
+#[test]
+fn a_key_of_one_means_is_none_of_the_other() {
+    let key = Authenticator::new();
+    let signed = sealed(&key, "p", &key.approve(&challenge(&text("p"))));
+    assert_eq!(opens(&signed, Means::Certificate).unwrap_err(), "not for a passkey");
+    // The same signature under the name of another scheme is asked for as that of a certificate's key.
+    let renamed = Signed { scheme: "ecdsa-p256-sha256".to_owned(), ..signed };
+    assert_eq!(opens(&renamed, Means::Passkey).unwrap_err(), "not for a certificate");
+    assert!(opens(&renamed, Means::Certificate).unwrap_err().contains("did not sign"));
+    // What a passkey's key signed without a browser's data is no passkey's.
+    let by_key = |message: &[u8]| {
+        let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
+        Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
+    };
+    let plain = seal(&statement("p"), &[certificate(key.public_key())], by_key).unwrap();
+    assert_eq!(opens(&plain, Means::Certificate).unwrap().means, Means::Certificate);
+    let renamed = Signed { scheme: BY_PASSKEY.to_owned(), ..plain };
+    assert!(opens(&renamed, Means::Passkey).unwrap_err().contains("did not sign"));
+}

@@ -1,0 +1,75 @@
+//! Standing approvals: a person agrees beforehand to the drills that a game day starts by its schedule, within bounds.
+
+use std::time::Duration;
+
+use firedrill_wire::{Span, pattern::like, text::short};
+use serde::{Deserialize, Serialize};
+
+/// The bounds of a standing approval. A coordinator compares the game day's files with the digest. An agent cannot: it sees its own faults,
+/// and compares host, kind and hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The game day's name.
+    #[serde(deserialize_with = "short")]
+    pub gameday: String,
+    /// The digest of the files of the game day: its own, its scenarios with what they include, and its fleet.
+    pub digest: String,
+    /// The hosts; `*` matches any text.
+    pub hosts: Vec<String>,
+    /// The kinds of faults; `*` matches any text.
+    pub kinds: Vec<String>,
+    /// The longest hold of a fault.
+    pub longest: Span,
+}
+
+impl Standing {
+    /// The longest validity of a standing approval.
+    pub const MOST: Duration = Duration::from_secs(30 * 86_400);
+
+    /// Checks that a fault is within the bounds.
+    ///
+    /// # Errors
+    /// The bound that it exceeds, in words.
+    pub fn covers(&self, host: &str, kind: &str, hold: Span) -> Result<(), String> {
+        let Self { gameday: _, digest: _, hosts, kinds, longest } = self;
+        let within = |patterns: &[String], text: &str| patterns.iter().any(|pattern| like(pattern, text));
+        if !within(hosts, host) {
+            return Err(format!("host {host} is none of {}", hosts.join(", ")));
+        }
+        if !within(kinds, kind) {
+            return Err(format!("{kind} is none of {}", kinds.join(", ")));
+        }
+        if hold > *longest {
+            return Err(format!("a hold of {hold} is longer than {longest}"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_covered_if_host_kind_and_hold_are_within_the_bounds() {
+        let standing = Standing {
+            gameday: "friday".into(),
+            digest: String::new(),
+            hosts: vec!["app*".into(), "edge1".into()],
+            kinds: vec!["net-*".into()],
+            longest: Span::secs(60),
+        };
+        let covers = |host: &str, kind: &str, hold| standing.covers(host, kind, Span::secs(hold));
+        assert_eq!(covers("app7", "net-slow", 60), Ok(()));
+        assert_eq!(covers("edge1", "net-block", 1), Ok(()));
+        for (host, kind, hold, why) in [
+            ("db1", "net-slow", 60, "host db1 is none of app*, edge1"),
+            ("app7", "host-kill", 60, "host-kill is none of net-*"),
+            ("app7", "net-slow", 61, "a hold of 1m 1s is longer than 1m"),
+        ] {
+            assert_eq!(covers(host, kind, hold).unwrap_err(), why);
+        }
+        let nothing = Standing { hosts: Vec::new(), ..standing.clone() };
+        assert!(nothing.covers("app7", "net-slow", Span::secs(1)).is_err(), "no pattern covers nothing");
+    }
+}

@@ -1,0 +1,197 @@
+//! Certificates over passkeys: the authority's word that a passkey is a person's. They are for approvals alone, and TLS refuses them.
+
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use webpki::{
+    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage,
+    OwnedCertRevocationList, RevocationOptionsBuilder,
+};
+
+/// The extended key usage of certificates over passkeys, as the numbers of its object identifier. It has no other purpose.
+pub const APPROVES: [u64; 3] = [2, 25, 4_425_841_121_167_155_032];
+/// The same in DER.
+const APPROVES_DER: [u8; 10] = [0x69, 0xbd, 0xb5, 0xef, 0xe1, 0xcf, 0x9b, 0xf0, 0xbe, 0x58];
+
+/// The authorities and revocations by which certificates over passkeys are verified.
+#[derive(Debug)]
+pub struct Approvers {
+    anchors: Vec<TrustAnchor<'static>>,
+    lists: Vec<CertRevocationList<'static>>,
+}
+
+/// The reason why a certificate over a passkey is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotApprover {
+    /// There is no certificate.
+    #[error("it has no certificate")]
+    Missing,
+    /// It was revoked.
+    #[error("it was revoked")]
+    Revoked,
+    /// The time is not within its dates, or not within those of a certificate between.
+    #[error("it is out of date")]
+    OutOfDate,
+    /// Nobody knows whether it was revoked.
+    #[error("the revocation list is out of date, or says nothing of it")]
+    Unrevised,
+    /// It was issued for another purpose, such as TLS.
+    #[error("it is not for approvals by passkey; `firedrill pki enrol` makes one that is")]
+    OtherUse,
+    /// No authority that is trusted has signed it.
+    #[error("no authority that is trusted here has signed it")]
+    Unknown,
+    /// It cannot be used for another reason.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Approvers {
+    /// Takes authorities and revocation lists. Without a list nothing is revoked.
+    ///
+    /// # Errors
+    /// A list cannot be read; the reason in words.
+    pub fn new(
+        anchors: Vec<TrustAnchor<'static>>,
+        lists: &[CertificateRevocationListDer<'_>],
+    ) -> Result<Self, String> {
+        let lists = lists
+            .iter()
+            .map(|list| OwnedCertRevocationList::from_der(list).map(CertRevocationList::from))
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("the revocation list cannot be read: {error}"))?;
+        Ok(Self { anchors, lists })
+    }
+
+    /// Checks that a chain (the passkey's own certificate first) is of an authority, for approvals, in date, and not revoked.
+    ///
+    /// # Errors
+    /// The reason why it is not.
+    pub fn check(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), NotApprover> {
+        let (leaf, between) = chain.split_first().ok_or(NotApprover::Missing)?;
+        let leaf = EndEntityCert::try_from(leaf).map_err(|error| told(&error))?;
+        let lists: Vec<_> = self.lists.iter().collect();
+        // An empty list of lists is no option of webpki.
+        let revocation = RevocationOptionsBuilder::new(&lists)
+            .ok()
+            .map(|options| options.with_expiration_policy(ExpirationPolicy::Enforce).build());
+        let usage = KeyUsage::required(&APPROVES_DER);
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &self.anchors, between, now, usage, revocation, None)
+            .map(drop)
+            .map_err(|error| told(&error))
+    }
+}
+
+fn told(error: &Error) -> NotApprover {
+    match error {
+        Error::CertRevoked => NotApprover::Revoked,
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } => NotApprover::OutOfDate,
+        Error::UnknownRevocationStatus | Error::CrlExpired { .. } => NotApprover::Unrevised,
+        Error::RequiredEkuNotFoundContext(_) => NotApprover::OtherUse,
+        Error::UnknownIssuer => NotApprover::Unknown,
+        error => NotApprover::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+        ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+        SerialNumber,
+    };
+    use webpki::anchor_from_trusted_cert;
+
+    use super::*;
+
+    struct Authority(Issuer<'static, KeyPair>, CertificateDer<'static>);
+
+    impl Authority {
+        fn new() -> Self {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::default();
+            // Two authorities of one name would be told apart by their signatures alone.
+            params.distinguished_name.push(DnType::CommonName, format!("{:?}", key.public_key_raw()));
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            let own = params.self_signed(&key).unwrap().der().clone();
+            Self(Issuer::new(params, key), own)
+        }
+
+        fn signs(&self, usages: Vec<ExtendedKeyUsagePurpose>) -> CertificateDer<'static> {
+            let mut params = CertificateParams::default();
+            params.extended_key_usages = usages;
+            params.serial_number = Some(SerialNumber::from(7_u64));
+            params.not_after = (SystemTime::now() + Duration::from_secs(86_400)).into();
+            params.signed_by(&KeyPair::generate().unwrap(), &self.0).unwrap().der().clone()
+        }
+
+        fn list(&self, revoked: Option<u64>, until: SystemTime) -> CertificateRevocationListDer<'static> {
+            let revoked_certs = revoked.map(|serial| RevokedCertParams {
+                serial_number: SerialNumber::from(serial),
+                revocation_time: SystemTime::UNIX_EPOCH.into(),
+                reason_code: None,
+                invalidity_date: None,
+            });
+            let params = CertificateRevocationListParams {
+                this_update: SystemTime::UNIX_EPOCH.into(),
+                next_update: until.into(),
+                crl_number: SerialNumber::from(1_u64),
+                issuing_distribution_point: None,
+                revoked_certs: revoked_certs.into_iter().collect(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            params.signed_by(&self.0).unwrap().der().clone()
+        }
+
+        fn says(
+            &self,
+            leaf: &CertificateDer<'static>,
+            lists: &[CertificateRevocationListDer<'_>],
+            now: UnixTime,
+        ) -> Result<(), NotApprover> {
+            let anchor = anchor_from_trusted_cert(&self.1).unwrap().to_owned();
+            Approvers::new(vec![anchor], lists).unwrap().check(std::slice::from_ref(leaf), now)
+        }
+    }
+
+    fn approves() -> Vec<ExtendedKeyUsagePurpose> {
+        vec![ExtendedKeyUsagePurpose::Other(APPROVES.to_vec())]
+    }
+
+    #[test]
+    fn only_a_certificate_for_approvals_of_a_trusted_authority_that_is_not_revoked() {
+        let (house, other) = (Authority::new(), Authority::new());
+        let (now, day) = (UnixTime::now(), Duration::from_secs(86_400));
+        let leaf = house.signs(approves());
+        assert_eq!(house.says(&leaf, &[], now), Ok(()));
+        assert_eq!(other.says(&leaf, &[], now), Err(NotApprover::Unknown));
+        for usages in [Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth]] {
+            assert_eq!(house.says(&house.signs(usages), &[], now), Err(NotApprover::OtherUse));
+        }
+        let soon = SystemTime::now() + day;
+        assert_eq!(house.says(&leaf, &[house.list(Some(8), soon)], now), Ok(()));
+        assert_eq!(house.says(&leaf, &[house.list(Some(7), soon)], now), Err(NotApprover::Revoked));
+        let over = SystemTime::now() - day;
+        assert_eq!(house.says(&leaf, &[house.list(None, over)], now), Err(NotApprover::Unrevised));
+        assert_eq!(house.says(&leaf, &[other.list(None, soon)], now), Err(NotApprover::Unrevised));
+        let late = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + 2 * day);
+        assert_eq!(house.says(&leaf, &[], late), Err(NotApprover::OutOfDate));
+        assert_eq!(Approvers::new(Vec::new(), &[]).unwrap().check(&[], now), Err(NotApprover::Missing));
+        assert!(Approvers::new(Vec::new(), &[vec![1, 2].into()]).is_err());
+    }
+
+    #[test]
+    fn tls_refuses_it_as_a_client_and_as_a_server() {
+        let house = Authority::new();
+        let leaf = house.signs(approves());
+        let leaf = EndEntityCert::try_from(&leaf).unwrap();
+        let anchors = [anchor_from_trusted_cert(&house.1).unwrap()];
+        for usage in [KeyUsage::client_auth(), KeyUsage::server_auth()] {
+            let now = UnixTime::now();
+            let verified =
+                leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &[], now, usage, None, None);
+            assert!(matches!(verified.err(), Some(Error::RequiredEkuNotFoundContext(_))));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a browser sends of a passkey, in a form that a script has filled.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use firedrill_approval::{Answer as Signed, PasskeyError, verify};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::answer::Answer;
+
+/// The next step where a form of a passkey is not as our script fills it.
+const AGAIN: &str = "Go back, load the page anew, and try again. Passkeys need JavaScript.";
+
+/// The fields that a passkey's answer fills; all in base64url.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Fields {
+    #[serde(default)]
+    pub(crate) credential: String,
+    #[serde(default)]
+    pub(crate) challenge: String,
+    #[serde(default)]
+    authenticator_data: String,
+    #[serde(default)]
+    client_data: String,
+    /// Of an answer that signs.
+    #[serde(default)]
+    signature: String,
+    /// Of a new passkey.
+    #[serde(default)]
+    public_key: String,
+}
+
+/// The same in bytes.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) authenticator_data: Vec<u8>,
+    pub(crate) client_data: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) challenge: Vec<u8>,
+}
+
+impl Fields {
+    /// Decodes them.
+    ///
+    /// # Errors
+    /// No script has filled them, or something else did.
+    pub(crate) fn parts(&self) -> Result<Parts, Answer> {
+        if self.credential.is_empty() || self.client_data.is_empty() {
+            return Err(bad("The browser sent no passkey."));
+        }
+        let bytes = |text: &str| {
+            BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| bad("The passkey's answer cannot be read."))
+        };
+        Ok(Parts {
+            authenticator_data: bytes(&self.authenticator_data)?,
+            client_data: bytes(&self.client_data)?,
+            signature: bytes(&self.signature)?,
+            public_key: bytes(&self.public_key)?,
+            challenge: bytes(&self.challenge)?,
+        })
+    }
+}
+
+impl Parts {
+    pub(crate) fn signed(&self) -> Signed<'_> {
+        Signed {
+            authenticator_data: &self.authenticator_data,
+            client_data: &self.client_data,
+            signature: &self.signature,
+        }
+    }
+
+    /// Verifies that a key signed a challenge on a page of that origin.
+    ///
+    /// # Errors
+    /// It did not; the reason in words.
+    pub(crate) fn verify(&self, public_key: &[u8], challenge: &[u8], origin: &str) -> Result<(), String> {
+        ours(verify(self.signed(), public_key, challenge), origin)
+    }
+}
+
+/// Checks that an answer was given on a page of that origin.
+pub(crate) fn ours(answer: Result<String, PasskeyError>, origin: &str) -> Result<(), String> {
+    match answer {
+        Ok(from) if from == origin => Ok(()),
+        Ok(from) => Err(format!("the passkey was used on {}", firedrill_wire::text::clean(&from, 100))),
+        Err(error) => Err(firedrill_wire::text::clean(&error.to_string(), 200).into_owned()),
+    }
+}
+
+/// Returns an answer to a form that is not as our script fills it.
+pub(crate) fn bad(text: impl Into<String>) -> Answer {
+    Answer::new(StatusCode::BAD_REQUEST, text, AGAIN)
+}

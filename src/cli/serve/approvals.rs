@@ -1,0 +1,82 @@
+//! Approvals that people give on a page: what they sign, and the file by which the run hears of it.
+
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use firedrill_approval::{Opened, open};
+use firedrill_files::whole;
+use firedrill_room::Proposal;
+use firedrill_wire::{
+    api::{Means, Signed},
+    identity::Identity,
+    text::{TEXT_MOST, clean},
+};
+
+use crate::{
+    approval::{faults_of, statement},
+    cli::{
+        approve::headline,
+        runs::{LOG, begun_of},
+    },
+    plan::{self, Plan},
+    run::APPROVAL_FILE,
+};
+
+/// Validity of an approval that is given on a page.
+const LASTS: Duration = Duration::from_secs(86_400);
+/// Width of the plan's text, in characters.
+const WIDTH: usize = 100;
+
+/// Returns what a person signs who approves the run of a folder.
+pub(super) fn proposal(folder: &Path) -> Result<Proposal, String> {
+    let (run, plan) = begun(folder)?;
+    let statement = statement(&plan, Some(&run), LASTS)?;
+    let statement = serde_json::to_string(&statement).map_err(|error| error.to_string())?;
+    let shown = |text: &str| clean(text, TEXT_MOST).into_owned();
+    let attacks = plan.attacks.iter().map(headline).collect();
+    Ok(Proposal {
+        name: shown(&plan.name),
+        run: run.to_string(),
+        seed: plan.seed,
+        digest: plan.digest(),
+        attacks,
+        unseen: plan.hiding().map(|hiding| shown(&hiding)),
+        plan: plan::print::text(&plan, &[], WIDTH),
+        statement,
+    })
+}
+
+/// Writes an approval into the run's folder, where its program looks for it.
+pub(super) fn approve(folder: &Path, signed: &Signed) -> Result<String, String> {
+    let (run, plan) = begun(folder)?;
+    // Whether the certificate is trusted is for the run's program and for agents to decide: this program may have no authority. Its name goes
+    // into the name of a file, and is checked for that by its parser.
+    let named = |chain: &[rustls_pki_types::CertificateDer<'_>], means| {
+        let leaf = chain.first().filter(|_| means == Means::Passkey).ok_or("it is not by passkey")?;
+        let names = firedrill_certs::uris(leaf)?;
+        match Identity::from_uris(names.iter().map(String::as_str)) {
+            Ok(Identity::Person(person)) => Ok(person),
+            Ok(Identity::Host(name)) => Err(format!("its certificate is that of host {name}")),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let Opened { by, statement, .. } = open(signed, &run, SystemTime::now(), named)?;
+    let is_same = statement.plan == plan.agreement()
+        && statement.run.as_ref() == Some(&run)
+        && statement.faults.as_deref() == Some(faults_of(&plan).root().as_str());
+    if !is_same {
+        return Err("it is for another plan or another run than this".to_owned());
+    }
+    let text = serde_json::to_string_pretty(signed).map_err(|error| error.to_string())? + "\n";
+    let path = folder.join(format!("{}{}-by-passkey{}", APPROVAL_FILE.0, by.name, APPROVAL_FILE.1));
+    whole::replace(&path, text.as_bytes(), whole::USUAL)
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    Ok(by.name)
+}
+
+/// Returns the run of a folder, and its plan.
+fn begun(folder: &Path) -> Result<(firedrill_wire::RunId, Plan), String> {
+    begun_of(&folder.join(LOG)).map_err(|failure| failure.to_string())
+}
