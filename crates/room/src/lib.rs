@@ -32,8 +32,8 @@ pub use audit::{Checked, Head, check};
 pub use error::RoomError;
 pub use options::{Options, public};
 pub use outside::{
-    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told,
-    Undelivered, Wants,
+    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot,
+    StepAnswer, Told, Undelivered, Wants,
 };
 pub use role::{Role, person};
 pub use room::{Room, login_link};
