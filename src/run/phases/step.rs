@@ -68,8 +68,9 @@ async fn one(run: &mut Run, place: usize, step: &Step) -> Result<Result<(), Stop
     let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Unknown);
     if failed && step.on_failure == Then::Stop {
         let name = named(&run.facts.plan, place);
+        let ended = if outcome == StepOutcome::Failed { "failed" } else { "is unknown" };
         let colon = if why.is_empty() { "" } else { ": " };
-        return Ok(Err(Stop::Failed(format!("{name} is {}{colon}{why}", outcome.word()))));
+        return Ok(Err(Stop::Failed(format!("{name} {ended}{colon}{why}"))));
     }
     Ok(Ok(()))
 }

@@ -71,7 +71,7 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
 #[tokio::test]
 async fn a_step_that_failed_or_of_which_nobody_says_anything_stops_the_run_if_the_scenario_says_so() {
     for (on_failure, seconds, answer, outcome, ended) in [
-        (Then::Stop, 600, Some(StepAnswer::Failed), StepOutcome::Failed, "step 1, \"cable\" is failed"),
+        (Then::Stop, 600, Some(StepAnswer::Failed), StepOutcome::Failed, "step 1, \"cable\" failed"),
         (
             Then::Stop,
             1,
