@@ -87,7 +87,7 @@ Exit codes: 0 the run takes it · 3 nobody knows: no such run goes on here, or i
 pub(super) struct StepArgs {
     #[command(flatten)]
     whose: RunArgs,
-    /// What became of it
+    /// The outcome
     answer: StepWord,
     /// A note that the log and the reports have
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -97,7 +97,7 @@ pub(super) struct StepArgs {
     step: Option<u32>,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum StepWord {
     /// It is done, or put back

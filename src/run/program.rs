@@ -29,7 +29,10 @@ use tokio::{
 
 pub(crate) use keeper::keep;
 
-use crate::log::{ProgramEnd, StepOutcome};
+use crate::{
+    log::{ProgramEnd, StepOutcome},
+    own,
+};
 use keeper::{KEEP, Said};
 use lines::Lines;
 
@@ -37,8 +40,6 @@ use lines::Lines;
 const DRAIN: Duration = Duration::from_secs(2);
 /// Time after the limit in which the keeper ends the group by itself, if the coordinator does not.
 const LATER: Duration = Duration::from_secs(2);
-/// This program, if its file is gone: it was replaced.
-const OWN: &str = "/proc/self/exe";
 
 /// The end of a program: the outcome of its step, the reason, and what it wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +99,7 @@ impl Program {
         let (ours, theirs) = Pair::pair()?;
         ours.set_nonblocking(true)?;
         let limit = Duration::from(self.limit) + LATER;
-        let own = env::current_exe().ok().filter(|file| file.is_file()).unwrap_or_else(|| OWN.into());
-        let mut command = Command::new(own);
+        let mut command = Command::new(own::program());
         command
             .arg(KEEP)
             .arg(limit.as_millis().to_string())

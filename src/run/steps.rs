@@ -10,7 +10,7 @@ use crate::{
     plan::{Plan, model::Does},
 };
 
-/// What the run waits for a person to say.
+/// A question to a person: the run waits for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asks {
     /// The step, by its place in the plan.

@@ -36,7 +36,7 @@ pub enum Wants {
     Step {
         /// The place of the step in the plan that is meant. If the run waits for another one, nothing happens.
         step: Option<usize>,
-        /// What became of it.
+        /// The outcome, as the person says it.
         answer: StepAnswer,
         /// A note; may be empty.
         #[serde(default, deserialize_with = "sentence")]
@@ -44,7 +44,7 @@ pub enum Wants {
     },
 }
 
-/// What a person says about a step by hand.
+/// The words of a person about a step by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {

@@ -44,14 +44,14 @@ pub enum Wants {
     Step {
         /// The place of the step in the plan that is meant. If the run waits for another one, nothing happens.
         step: Option<usize>,
-        /// What became of it.
+        /// The outcome, as the person says it.
         answer: StepAnswer,
         /// A note; may be empty.
         note: String,
     },
 }
 
-/// What a person says about a step by hand.
+/// The words of a person about a step by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {

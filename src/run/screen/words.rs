@@ -54,7 +54,7 @@ const fn tone(outcome: StepOutcome) -> Tone {
 }
 
 /// Returns what became of something, with who says so and the reason.
-fn said(what: String, word: &str, by: Option<&str>, why: &str) -> String {
+fn said(what: &str, word: &str, by: Option<&str>, why: &str) -> String {
     let by = by.map(|by| format!(", says {by}")).unwrap_or_default();
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     format!("{what}: {word}{by}{why}")
@@ -137,7 +137,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             format!("{}: {}, at most until {until}", step_name(plan, *step), step_does(plan, *step)),
         ),
         Event::StepEnded { step, outcome, by, why, .. } => {
-            (tone(*outcome), said(step_name(plan, *step), outcome.word(), by.as_deref(), why))
+            (tone(*outcome), said(&step_name(plan, *step), outcome.word(), by.as_deref(), why))
         }
         Event::PutBackAsked { step, until, .. } => {
             let what = format!("{} is to be put back by hand", step_name(plan, *step));
@@ -145,7 +145,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         }
         Event::PutBackEnded { step, outcome, by, why } => {
             let word = if *outcome == StepOutcome::Done { "put back" } else { "NOT KNOWN TO BE PUT BACK" };
-            (tone(*outcome), said(step_name(plan, *step), word, by.as_deref(), why))
+            (tone(*outcome), said(&step_name(plan, *step), word, by.as_deref(), why))
         }
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {

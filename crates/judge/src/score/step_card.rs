@@ -18,7 +18,7 @@ pub struct StepCard {
     pub before: usize,
     /// Its kind: `manual`, `check` or `command`.
     pub kind: String,
-    /// What a person does, or the program with its arguments.
+    /// The task of a person, or the program with its arguments.
     pub says: String,
     /// The outcome; `None` if it did not begin, or if the log ends before.
     pub outcome: Option<StepOutcome>,
@@ -41,7 +41,7 @@ pub struct StepCard {
 /// Whether a step by hand was put back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackCard {
-    /// What a person does to put it back.
+    /// The task of the person who puts it back.
     pub says: String,
     /// Whether it is proven that nothing of the step is left: it never began, was skipped, or a person says that it was put back.
     pub is_back: bool,

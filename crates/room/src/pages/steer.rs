@@ -47,7 +47,7 @@ pub(crate) struct SkipForm {
 pub(crate) struct StepForm {
     /// The number of the step that the page names.
     step: u32,
-    /// What became of it.
+    /// The outcome, as the person says it.
     answer: StepAnswer,
     /// A note; may be empty.
     #[serde(default)]

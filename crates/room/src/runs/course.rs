@@ -73,9 +73,9 @@ pub(crate) struct Paused {
 pub(crate) struct StepNow {
     /// Its end, if nobody ends it before, on the run's clock, in microseconds.
     pub(crate) until_us: i64,
-    /// What a person is asked for; `None` while a program runs.
+    /// The question to a person; `None` while a program runs.
     asks: Option<Asks>,
-    /// What goes on, for people.
+    /// Its description for people.
     words: String,
 }
 

@@ -118,7 +118,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::StepEnded { step, outcome, by, why, .. } => row(
             at,
             by.as_deref().unwrap_or("coordinator"),
-            ended(format!("step {}", step + 1), *outcome, why),
+            ended(&format!("step {}", step + 1), *outcome, why),
         ),
         Event::PutBackAsked { step, until, .. } => {
             let text = format!("asked a person to put back step {}, at most until {until}", step + 1);
@@ -126,7 +126,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         }
         Event::PutBackEnded { step, outcome, by, why } => {
             let what = format!("putting back step {}", step + 1);
-            row(at, by.as_deref().unwrap_or("coordinator"), ended(what, *outcome, why))
+            row(at, by.as_deref().unwrap_or("coordinator"), ended(&what, *outcome, why))
         }
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
         Event::Gap { from_us, to_us } => row(
@@ -150,7 +150,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
 }
 
 /// Returns the end of something that a person or a program does, in words.
-fn ended(what: String, outcome: StepOutcome, why: &str) -> String {
+fn ended(what: &str, outcome: StepOutcome, why: &str) -> String {
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     format!("{what}: {}{why}", outcome.word())
 }

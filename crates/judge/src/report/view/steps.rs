@@ -18,7 +18,7 @@ pub(crate) struct StepView {
     pub(crate) number: usize,
     pub(crate) name: String,
     pub(crate) kind: String,
-    /// What a person does, or the program with its arguments.
+    /// The task of a person, or the program with its arguments.
     pub(crate) says: String,
     pub(crate) when: String,
     /// Its outcome in a word, and its symbol.

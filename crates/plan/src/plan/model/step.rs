@@ -26,9 +26,9 @@ pub struct Step {
 pub enum Does {
     /// A person does it.
     Manual {
-        /// What the person does.
+        /// The task of the person.
         text: String,
-        /// What a person does to put it back.
+        /// The task of the person who puts it back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<String>,
     },

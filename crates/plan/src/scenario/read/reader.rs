@@ -150,7 +150,7 @@ impl<'v> Reader<'v, '_> {
         };
         for element in list.iter() {
             let has = |key: &&str| element.get_ref().as_table().is_some_and(|table| table.contains_key(*key));
-            if step::KINDS.iter().any(|key| has(key)) {
+            if step::KINDS.iter().any(has) {
                 self.step(id, element);
                 continue;
             }
