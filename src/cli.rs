@@ -25,6 +25,7 @@ mod gameday;
 mod gate;
 mod history;
 mod hosts;
+mod keep;
 #[cfg(feature = "lab")]
 pub mod lab;
 mod login;
@@ -100,6 +101,11 @@ enum Verb {
     Resume(steer::ResumeArgs),
     /// Let a run skip its next attack
     Skip(steer::SkipArgs),
+    /// Tell a run that a step by hand is done, has failed, or is left out
+    Step(steer::StepArgs),
+    /// Keep a program of a step (only a run calls it)
+    #[command(hide = true)]
+    Keep(keep::Args),
     /// Finish a run whose coordinator died: heal, collect what agents journaled, report
     Collect(collect::Args),
     /// Show what is in force on the fleet now
@@ -178,6 +184,8 @@ pub fn main() -> ExitCode {
         Verb::Pause(args) => steer::pause(args),
         Verb::Resume(args) => steer::resume(args),
         Verb::Skip(args) => steer::skip(args),
+        Verb::Step(args) => steer::step(args),
+        Verb::Keep(args) => keep::run(args),
         Verb::Collect(args) => collect::run(args),
         Verb::Status(args) => status::run(args),
         Verb::Undo(args) => undo::run(args),

@@ -12,6 +12,7 @@ pub use firedrill_plan::{diagnostic, fleet, plan, reference, scenario};
 pub mod approval;
 pub mod cli;
 pub mod link;
+mod own;
 pub mod pki;
 #[cfg(feature = "lab")]
 pub mod rehearsal;

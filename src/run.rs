@@ -16,6 +16,7 @@
 //! | `host_logs.rs` | whose agents read logs, and what of it is not in the log yet |
 //! | `guards.rs` | the latest measurements, also of sources (`sources/seen.rs`), and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
+//! | `steps.rs` | the step between attacks that the run waits for, and what a person has to put back |
 //! | `between.rs` | the pause, and the attack to skip, that people want before the next attack |
 //! | `proofs.rs` | the hosts' final states |
 //! | `ending.rs` | the reason to stop, and whether the attacks are over |
@@ -59,13 +60,16 @@
 //! **Pause, skip:** wishes are about the first attack for which nothing was armed, and count in its turn (`phases/turn.rs`). One that comes
 //! in the baseline ends that, and after the pause the baseline is measured anew. A pause that nobody ends stops the run.
 //!
+//! **Steps:** those before an attack come before its turn, when nothing is in force (`phases/step.rs`). A person answers by a wish; a program
+//! (`program.rs`) runs in a group of its own under a keeper, which ends it when the run drops it or dies.
+//!
 //! **Ctrl-C:** the command line forwards it, `Ending` takes it, `pump` returns it to the step, and the step to `attack.rs`. Touched
 //! hosts are asked to undo the run. The attack has ended as `aborted`, before its start as `not run`, and so do those
 //! that follow. Each further signal shows what is waited for, and interrupts nothing.
 //!
 //! **End:** touched hosts are asked whether a person undid the run without the coordinator's knowledge, unless the run
 //! itself has requested its undo. `Ending` notes that the attacks are over: from here on, an undo by a person changes only the outcome. What is still open is healed,
-//! probes stop and their last bins are read, hosts prove their states, and `RunEnded` is written.
+//! people are asked to put back what they did by hand, probes stop and their last bins are read, hosts prove their states, and `RunEnded` is written.
 
 mod approval_watch;
 mod approvals;
@@ -91,12 +95,14 @@ mod parts;
 mod peers;
 mod phases;
 mod probe_specs;
+mod program;
 mod proofs;
 mod recorder;
 mod salvage;
 pub mod screen;
 mod socket;
 mod sources;
+mod steps;
 mod stop;
 mod tasks;
 mod tracked;
@@ -117,10 +123,11 @@ pub use error::RunError;
 pub use handle::Handle;
 pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
+pub(crate) use program::keep;
 pub use socket::{Halted, Notified, Requested, UndoNotice, halt, notify, request};
 pub(crate) use sources::asked;
 pub use whole::{OfGameday, Whole};
-pub use wish::{PAUSE, Reply, Wants, Wish};
+pub use wish::{PAUSE, Reply, StepAnswer, Wants, Wish};
 pub use within::Within;
 
 use crate::{
@@ -137,6 +144,7 @@ use phases::{
     heal::heal,
     prepare::{Refusal, barred, lacking, prepare},
     prove::{prove, stop_probes},
+    step::{no_program, put_back},
 };
 use recorder::Recorder;
 
@@ -192,7 +200,8 @@ async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, 
     match whole {
         Ok((outcome, answers)) => {
             let (id, folder) = (handle.run().clone(), handle.folder().to_owned());
-            Ok(Finished { run: id, folder, outcome, answers, skipped: run.between.has_skipped() })
+            let skipped = run.between.has_skipped() || run.steps.has_skipped();
+            Ok(Finished { run: id, folder, outcome, answers, skipped })
         }
         Err(error) => Err(salvage::salvage(&mut run, error).await),
     }
@@ -214,6 +223,9 @@ async fn whole(
             Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new())),
         }
     };
+    if let Some(why) = no_program(&run.facts.plan) {
+        return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
+    }
     let whom = Whom { beside_others: plan_only || beside_others, ..Whom::default() };
     if let Err(why) = connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, whom).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
@@ -262,6 +274,7 @@ async fn whole(
     run.ending.finish(undone_by);
     // Nothing is open here, unless a host could not be reached.
     heal(run, "the run is over").await?;
+    put_back(run).await?;
     stop_probes(run).await?;
     prove(run).await?;
     Ok((run.ending.outcome(outcome), answers))

@@ -54,6 +54,7 @@ golden! {
     defined_twice: "tests/wrong/twice.toml", None;
     undecidable: "tests/wrong/undecidable.toml", FLEET;
     logs: "tests/wrong/logs.toml", None;
+    steps: "tests/wrong/steps.toml", None;
     times: "tests/wrong/times.toml", None;
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;

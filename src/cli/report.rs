@@ -186,7 +186,7 @@ pub fn exit(card: &Scorecard) -> Exit {
 #[must_use]
 pub fn table(card: &Scorecard) -> String {
     let mut text = format!("{}  {}\n\n", paint(Some(card.verdict)), card.story);
-    let alarm = report::alarm(&card.hosts);
+    let alarm = report::alarm(card);
     if !alarm.is_empty() {
         let _ = writeln!(text, "  {alarm}\n");
     }

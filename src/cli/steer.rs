@@ -1,9 +1,12 @@
-//! `firedrill pause`, `resume` and `skip`: tell a run on this machine a wish about the attacks to come. They need neither its fleet nor a
+//! `firedrill pause`, `resume`, `skip` and `step`: tell a run on this machine a wish about the attacks to come, or about a step by hand. They need neither its fleet nor a
 //! certificate, and reach whoever the run's socket lets in.
 
 use std::path::PathBuf;
 
-use firedrill_wire::{RunId, Span};
+use firedrill_wire::{
+    RunId, Span,
+    text::{TEXT_MOST, cleaned},
+};
 
 use super::{
     ask::runtime,
@@ -12,7 +15,7 @@ use super::{
     runs::{ReportsArgs, begun_of, log_of},
 };
 use crate::{
-    run::{PAUSE, Reply, Requested, Wants, Wish, request},
+    run::{PAUSE, Reply, Requested, StepAnswer, Wants, Wish, request},
     verdict::Exit,
 };
 
@@ -69,6 +72,42 @@ pub(super) struct SkipArgs {
     attack: Option<u32>,
 }
 
+/// Options of `step`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  firedrill step reports/20261120-1402-friday-7f3a done
+  firedrill step 20261120-1402-friday-7f3a failed --note \"the rack is locked\"
+  firedrill step 20261120-1402-friday-7f3a done --step 2
+
+A run waits for a step by hand until somebody says what became of it, and at its end for what has to be put back. Then
+`done` means that it was put back; without this word nobody knows, and the run ends with exit code 6. A step that is skipped
+was not done: the run is unknown at best, and is not tried again (`retry_unknown`). This works on the machine of the run,
+for its user and for root.
+Exit codes: 0 the run takes it · 3 nobody knows: no such run goes on here, or it did not answer · 4 the run refuses")]
+pub(super) struct StepArgs {
+    #[command(flatten)]
+    whose: RunArgs,
+    /// The outcome
+    answer: StepWord,
+    /// A note that the log and the reports have
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    note: String,
+    /// The number of the step that is meant; if the run waits for another one, nothing happens [default: that one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    step: Option<u32>,
+}
+
+/// The outcome of a step.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum StepWord {
+    /// It is done, or put back
+    Done,
+    /// It could not be done, or not be put back
+    Failed,
+    /// It is left out: nothing was done
+    Skip,
+}
+
 /// The run, and who asks.
 #[derive(Debug, clap::Args)]
 struct RunArgs {
@@ -92,6 +131,17 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit> {
 pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     let attack = args.attack.and_then(|number| usize::try_from(number - 1).ok());
     tell(&args.whose, Wants::Skip { attack })
+}
+
+pub(super) fn step(args: &StepArgs) -> Result<Exit> {
+    let step = args.step.and_then(|number| usize::try_from(number - 1).ok());
+    let answer = match args.answer {
+        StepWord::Done => StepAnswer::Done,
+        StepWord::Failed => StepAnswer::Failed,
+        StepWord::Skip => StepAnswer::Skip,
+    };
+    let note = cleaned(args.note.clone(), TEXT_MOST);
+    tell(&args.whose, Wants::Step { step, answer, note })
 }
 
 /// Tells the run a wish, and prints its reply.

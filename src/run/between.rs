@@ -99,6 +99,7 @@ impl Between {
                     named(plan, meant).unwrap_or_else(|| format!("attack {}", meant.saturating_add(1)));
                 (None, Reply::Refused(format!("{name} is next, and not {meant}; nothing is skipped")))
             }
+            Wants::Step { .. } => (None, Reply::Refused("it waits for no step by hand".to_owned())),
             Wants::Skip { .. } => {
                 let reply = Reply::Taken(format!("it skips {name}"));
                 if self.skip.as_ref().is_some_and(|(of, _)| *of == attack) {

@@ -19,7 +19,7 @@ use super::{
     parts::Run,
     peers::Back,
     stop::Stop,
-    wish::{Reply, Wish},
+    wish::{Reply, Wants, Wish},
 };
 use crate::{link::Offset, log::Event, plan::model::COORDINATOR};
 
@@ -122,7 +122,12 @@ impl Run {
                 Ok(())
             }
             Input::LinkBack { host, offset } => self.take_link(&host, &offset),
+            Input::StepRan(end) => {
+                self.steps.program_ended(end);
+                Ok(())
+            }
             Input::Halt { by } => {
+                self.steps.signal();
                 let text = if self.ending.halt(&by) {
                     format!("{by}: putting everything back; repeat it to see what the run is waiting for")
                 } else {
@@ -164,6 +169,12 @@ impl Run {
     }
 
     fn take_wish(&mut self, wish: Wish) -> Result<Reply, RunError> {
+        // Also when the run ends: people put back what they did by hand.
+        if let Wants::Step { step, answer, note } = wish.wants {
+            let (event, reply) = self.steps.take((wish.by, answer, note), step, &self.facts.plan);
+            event.map_or(Ok(()), |event| self.recorder.write(event))?;
+            return Ok(reply);
+        }
         let heals = self.injections.run_undone();
         if heals || self.ending.why().is_some() || self.ending.is_finishing() {
             return Ok(Reply::Refused("it ends already".to_owned()));

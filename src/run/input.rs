@@ -11,7 +11,10 @@ use firedrill_wire::{
 };
 use tokio::sync::oneshot;
 
-use super::wish::{Reply, Wish};
+use super::{
+    program::End,
+    wish::{Reply, Wish},
+};
 use crate::{link::Offset, log::Event};
 
 /// An input to the run.
@@ -42,6 +45,8 @@ pub(crate) enum Input {
     UndoneHere { by: String },
     /// A person on this machine has a wish about the attacks to come, and waits for the reply.
     Wish { wish: Wish, tell: oneshot::Sender<Reply> },
+    /// The program of a step has ended.
+    StepRan(End),
     /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
     /// A line was typed on the terminal.

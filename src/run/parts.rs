@@ -16,6 +16,7 @@ use super::{
     peers::Peers,
     proofs::{Proofs, unanswered},
     recorder::Recorder,
+    steps::Steps,
     tasks::Tasks,
     vantages::Vantages,
     waiting::waiting_for,
@@ -33,6 +34,7 @@ pub(super) struct Run {
     pub(super) guards: Guards,
     pub(super) approvals: ApprovalDesk,
     pub(super) between: Between,
+    pub(super) steps: Steps,
     pub(super) proofs: Proofs,
     pub(super) ending: Ending,
     pub(super) tasks: Tasks,
@@ -60,6 +62,7 @@ impl Run {
             host_logs,
             approvals,
             between: Between::default(),
+            steps: Steps::default(),
             proofs: Proofs::default(),
             ending: Ending::default(),
             tasks,
@@ -69,7 +72,8 @@ impl Run {
 
     /// Returns in words what the run waits for.
     pub(super) fn waiting_for(&self) -> String {
-        waiting_for(&self.facts.id, &self.injections, &self.proofs)
+        let by_hand = self.steps.waiting(&self.facts.plan, self.facts.id.as_str());
+        by_hand.unwrap_or_else(|| waiting_for(&self.facts.id, &self.injections, &self.proofs))
     }
 
     /// Returns the time by which agents that are heard should be done with an undo or an injection in progress.

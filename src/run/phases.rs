@@ -6,6 +6,7 @@ pub(super) mod connect;
 pub(super) mod heal;
 pub(super) mod prepare;
 pub(super) mod prove;
+pub(super) mod step;
 pub(super) mod turn;
 
 mod approval;

@@ -6,7 +6,7 @@ use firedrill_wire::{RunId, Span, api::StartProbes, probe::ProbeSpec};
 
 use super::tracked::UNDO_MOST;
 use super::wish::PAUSES_MOST;
-use crate::plan::{Plan, select::arrivals_key};
+use crate::plan::{Plan, model::Step, select::arrivals_key};
 
 /// Returns the probes of each vantage.
 pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<ProbeSpec>> {
@@ -33,7 +33,7 @@ pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<Pr
 const AROUND: Span = Span::secs(30);
 
 /// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
-/// longest start and undo of each attack, and the pauses that people may take, within the agents' limit.
+/// longest start and undo of each attack, the steps, and the pauses that people may take, within the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
     // The newest samples are waited for in the baseline and after the recovery.
@@ -59,7 +59,8 @@ pub(super) fn at_most(plan: &Plan) -> Span {
                 + around
         })
         .sum();
-    (attacks + attacks + PAUSES_MOST + Span::secs(60)).min(StartProbes::LONGEST)
+    let steps: Span = plan.steps.iter().map(Step::longest).sum();
+    (attacks + attacks + steps + PAUSES_MOST + Span::secs(60)).min(StartProbes::LONGEST)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{
     phases::{
         heal::heal,
         prove::{prove, stop_probes},
+        step::put_back,
     },
 };
 use crate::log::{Event, RunOutcome};
@@ -19,6 +20,7 @@ pub(super) async fn salvage(run: &mut Run, error: RunError) -> RunError {
     run.ending.finish(None);
     // The file was given up, so nothing below fails because of the log.
     let _ = heal(run, "the log cannot be written").await;
+    let _ = put_back(run).await;
     let _ = stop_probes(run).await;
     let _ = prove(run).await;
     let outcome = RunOutcome::Failed(format!("its log broke: {source}"));

@@ -29,4 +29,5 @@ mod runs;
 mod services;
 mod several;
 mod statsd;
+mod steps;
 mod words;

@@ -19,6 +19,7 @@ mod read;
 mod sample;
 mod scales;
 mod source_clock;
+mod step;
 mod write;
 
 pub use error::LogError;
@@ -30,6 +31,7 @@ pub use read::{parse, read};
 pub use sample::{Lack, Sample};
 pub(crate) use scales::Scales;
 pub use source_clock::SourceClock;
+pub use step::{ProgramEnd, StepOutcome};
 pub use write::{Writer, is_written};
 
 #[cfg(test)]
@@ -325,6 +327,53 @@ pub enum Event {
         attack: usize,
         /// The person.
         by: String,
+    },
+    /// A step between attacks began: a person is asked for it, or its program is started.
+    StepBegan {
+        /// The step, by its place in the plan.
+        step: usize,
+        /// The time at which it is over at the latest, on the run's clock, in microseconds.
+        until_us: i64,
+        /// The same by the coordinator's wall clock, RFC 3339 UTC.
+        until: String,
+    },
+    /// A step is over.
+    StepEnded {
+        /// The step.
+        step: usize,
+        /// The outcome.
+        outcome: StepOutcome,
+        /// The person who said so; none for a program, and if nobody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The person's note, or the reason of the outcome; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+        /// The end of its program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        program: Option<ProgramEnd>,
+    },
+    /// A person is asked to put back what was done by hand.
+    PutBackAsked {
+        /// The step that is put back.
+        step: usize,
+        /// The time until which the run waits for the answer, on the run's clock, in microseconds.
+        until_us: i64,
+        /// The same by the coordinator's wall clock, RFC 3339 UTC.
+        until: String,
+    },
+    /// The run knows whether a step by hand was put back, or waits no more for somebody who says so.
+    PutBackEnded {
+        /// The step.
+        step: usize,
+        /// The outcome: only `done` means that it was put back.
+        outcome: StepOutcome,
+        /// The person who said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The person's note, or the reason of the outcome; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// A guard's condition was met, or could not be evaluated for too long. The run aborts.
     GuardTripped {

@@ -38,6 +38,9 @@ mod sampled;
 pub(crate) mod samples;
 mod share;
 mod single;
+pub mod step_card;
+mod step_facts;
+mod steps;
 mod story;
 pub(crate) mod stream;
 mod time_goals;
@@ -92,8 +95,11 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
     let hosts = hosts(facts);
     let budgets = budget::of_run(&attacks);
     let (overspent, over) = budget::doubts(&budgets, &attacks);
+    let steps = steps::cards(facts);
     let mut why = reasons(facts, &attacks, &damaged);
+    why.extend(steps::reasons(&steps));
     let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
+    let worst = steps.iter().filter_map(|step| step.verdict).fold(worst, Verdict::max);
     let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) }.max(overspent);
     why.extend(over);
     let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
@@ -117,6 +123,7 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
         ended: ended(facts.ended),
         end_us: facts.last_us,
         attacks,
+        steps,
         hosts,
         budgets,
     };
@@ -206,6 +213,7 @@ fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
     let unclean = hosts
         .iter()
         .any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
+    let unclean = unclean || steps::may_be_left(facts);
     let slept = facts.plan.is_some_and(|plan| {
         let lease = i64::try_from(plan.lease.as_micros()).unwrap_or(i64::MAX);
         facts.gaps.iter().any(|(from, to)| to.saturating_sub(*from) > lease)

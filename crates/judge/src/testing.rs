@@ -12,7 +12,7 @@ use firedrill_plan::plan::{
     Plan,
     model::{
         Asks, Attack, COORDINATOR, GOOD_AT, Goal, Guard, Host, Injection, Metric, MetricGoal, Objective,
-        Phase, Probe, Reach, Then,
+        Phase, Probe, Reach, Step, Then,
     },
 };
 use firedrill_probe::requests::Outcome as End;
@@ -191,6 +191,8 @@ pub struct Drill {
     pub bins: Box<dyn Fn(&str, i64, Bin) -> Option<Bin>>,
     /// More events, by second of the run.
     pub extra: Vec<(i64, Event)>,
+    /// The steps between attacks.
+    pub steps: Vec<Step>,
     /// The final states of hosts.
     pub ends: Vec<(&'static str, HostState)>,
     /// Its outcome; none if the log is cut.
@@ -213,6 +215,7 @@ impl Drill {
             vantages: vec![COORDINATOR, "canary"],
             bins: Box::new(|_, _, bin| Some(bin)),
             extra: Vec::new(),
+            steps: Vec::new(),
             ends: vec![("app1", HostState::Clean), ("app2", HostState::Clean), ("db2", HostState::Clean)],
             outcome: Some(RunOutcome::Completed),
             own_addresses: false,
@@ -347,6 +350,7 @@ impl Drill {
             logs: Vec::new(),
             budgets: BTreeMap::new(),
             log_objectives: Vec::new(),
+            steps: self.steps.clone(),
             objectives: self
                 .goals
                 .iter()

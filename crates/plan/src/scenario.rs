@@ -3,6 +3,7 @@
 //! Knows files and their keys, not hosts: nothing here reads a fleet, asks an agent or decides what happens.
 
 pub mod alert;
+pub mod any_attack;
 pub mod any_objective;
 pub mod attack;
 pub mod budget;
@@ -21,6 +22,7 @@ pub(crate) mod reading;
 mod root;
 mod schema;
 pub mod source;
+pub mod step;
 pub mod target;
 mod tree;
 
@@ -83,6 +85,8 @@ pub struct Scenario {
     pub attack_defaults: Option<Item<attack::AttackDefaults>>,
     /// The attacks, in order.
     pub attacks: Vec<Item<attack::Attack>>,
+    /// The steps between attacks, in order.
+    pub steps: Vec<Item<step::Step>>,
     /// The digest of the texts of its files, with those that it includes; empty if none can be read.
     pub files: String,
     /// Names of tables that exist but could not be read: references to them are not reported as unknown.

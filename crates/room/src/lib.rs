@@ -34,7 +34,7 @@ pub use error::RoomError;
 pub use options::{Options, public};
 pub use outside::{
     Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot,
-    Told, Undelivered, Wants,
+    StepAnswer, Told, Undelivered, Wants,
 };
 pub use role::{Role, person};
 pub use room::{Room, login_link};

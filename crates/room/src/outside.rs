@@ -3,7 +3,7 @@
 use std::{future::Future, path::Path, pin::Pin};
 
 use firedrill_wire::{RunId, Span, api::Signed};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,27 @@ pub enum Wants {
         /// The place of the attack in the plan that is meant. If another one is next, nothing is skipped.
         attack: Option<usize>,
     },
+    /// A person says what became of the step by hand that the run waits for, or of putting it back.
+    Step {
+        /// The place of the step in the plan that is meant. If the run waits for another one, nothing happens.
+        step: Option<usize>,
+        /// The outcome, as the person says it.
+        answer: StepAnswer,
+        /// A note; may be empty.
+        note: String,
+    },
+}
+
+/// The words of a person about a step by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepAnswer {
+    /// It is done, or put back.
+    Done,
+    /// It could not be done, or not be put back.
+    Failed,
+    /// It is left out. Nothing was done.
+    Skip,
 }
 
 /// The result of an attempt to tell a run a wish.

@@ -34,6 +34,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/pause", post(steer::pause))
         .route("/runs/{id}/resume", post(steer::resume))
         .route("/runs/{id}/skip", post(steer::skip))
+        .route("/runs/{id}/step", post(steer::step))
         .route("/runs/{id}/notes", post(note::note))
         .route("/runs/{id}/approve", get(approve::ask).post(approve::approve))
         .route("/calendar", get(calendar::calendar))

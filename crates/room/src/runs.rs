@@ -4,7 +4,7 @@ mod course;
 mod folder;
 mod list;
 
-pub(crate) use course::{Course, Next};
+pub(crate) use course::{Asks, Course, Next};
 pub(crate) use firedrill_files::regular::open as open_file;
 pub(crate) use firedrill_judge::log::is_written;
 pub(crate) use folder::{LINE_MOST, LOG, find, read_file, read_line};

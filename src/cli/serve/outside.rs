@@ -10,7 +10,8 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot, Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot, StepAnswer,
+    Told, Wants,
 };
 use firedrill_wire::{
     RunId,
@@ -83,6 +84,14 @@ impl Outside for Program {
             Wants::Pause { longest } => run::Wants::Pause { longest },
             Wants::Resume => run::Wants::Resume,
             Wants::Skip { attack } => run::Wants::Skip { attack },
+            Wants::Step { step, answer, note } => {
+                let answer = match answer {
+                    StepAnswer::Done => run::StepAnswer::Done,
+                    StepAnswer::Failed => run::StepAnswer::Failed,
+                    StepAnswer::Skip => run::StepAnswer::Skip,
+                };
+                run::Wants::Step { step, answer, note }
+            }
         };
         Box::pin(async move {
             match run::request(run, &run::Wish { by: by.to_owned(), wants }).await {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io,
@@ -21,10 +20,7 @@ use firedrill_gameday::{
 use jiff::Timestamp;
 
 use super::{programs::Programs, tellers::Tellers};
-use crate::{cli::gameday::held::words, told::passed};
-
-/// This program, where its file was replaced by an upgrade.
-const OWN: &str = "/proc/self/exe";
+use crate::{cli::gameday::held::words, own, told::passed};
 
 /// A start of a game day.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +138,7 @@ impl Starter {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let lock = output.try_clone()?;
-        let mut command = Command::new(own());
+        let mut command = Command::new(own::program());
         command.args(["gameday", "start"]).arg(&gameday.file).args(start.options());
         command.arg("--reports").arg(&self.reports).args(&self.options);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -203,9 +199,4 @@ pub(super) fn is_live(reports: &Path, gameday: &str, slot: &str) -> bool {
     let output = record::folder(reports, gameday, slot).map(|folder| folder.join(OUTPUT));
     let output = output.and_then(|path| regular::open(&path));
     output.is_ok_and(|output| matches!(output.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Returns the file of this program, by its own name, which lists of processes show.
-fn own() -> PathBuf {
-    env::current_exe().ok().filter(|file| file.is_file()).unwrap_or_else(|| OWN.into())
 }

@@ -1,5 +1,7 @@
 //! Runs without hosts that answer: what each input does to the parts, to the log, and to whoever waits.
 
+mod steps;
+
 use std::sync::{Arc, Mutex};
 
 use firedrill_judge::testing::{Drill, S, bin};

@@ -11,6 +11,7 @@ use super::{
     fault::fault_and_recovery,
     heal::heal,
     settle::settle,
+    step::steps,
     turn::{Turn, turn, unconfirmed},
 };
 use crate::{
@@ -27,6 +28,10 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     let mut ended: Option<RunOutcome> = None;
     for (index, attack) in plan.attacks.iter().enumerate() {
+        if ended.is_none() {
+            run.between.comes(index);
+            ended = steps(run, index).await?.err().map(|stop| stop.outcome());
+        }
         if let Some(outcome) = &ended {
             let why = format!("the run had ended: {}", outcome.reason());
             run.recorder.ended(index, Outcome::NotRun(why), None)?;
@@ -36,6 +41,9 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
             heal(run, &stop.reason()).await?;
             ended = Some(stop.outcome());
         }
+    }
+    if ended.is_none() {
+        ended = steps(run, plan.attacks.len()).await?.err().map(|stop| stop.outcome());
     }
     Ok(ended.unwrap_or(RunOutcome::Completed))
 }

@@ -50,8 +50,12 @@ pub(super) async fn baseline(
         return Ok(Ok(()));
     }
     let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
-    // If an earlier attack was armed, hosts were touched, so this is not a refusal of the run.
-    Ok(Err(if run.injections.is_empty() { Stop::Refused(why) } else { Stop::Failed(why) }))
+    // If an earlier attack was armed, or a step taken, something was touched, so this is not a refusal of the run.
+    Ok(Err(if run.injections.is_empty() && !run.steps.have_acted() {
+        Stop::Refused(why)
+    } else {
+        Stop::Failed(why)
+    }))
 }
 
 /// Returns the judged metrics that are not well before the fault: their newest sample is missing or overdue, or violates the goal.

@@ -87,6 +87,13 @@ impl Live {
                 let word = format!("paused by {by}");
                 self.now = Some((self.stage(*attack, &word), record.at_us, *until_us));
             }
+            Event::StepBegan { step, until_us, .. } | Event::PutBackAsked { step, until_us, .. } => {
+                let steps = self.plan.as_ref().map_or(&[][..], |plan| &plan.steps);
+                let name = steps.get(*step).map_or("", |one| one.name.as_str());
+                let asks = matches!(record.event, Event::PutBackAsked { .. });
+                let word = if asks { "to be put back by hand" } else { "step" };
+                self.now = Some((format!("{name} · {word}"), record.at_us, *until_us));
+            }
             Event::Armed { injection, host, kind, .. } => {
                 self.active.insert(injection.to_string(), format!("{kind} on {host} (armed)"));
             }

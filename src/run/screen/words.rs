@@ -8,7 +8,7 @@ use firedrill_wire::{
 
 use crate::{
     diagnostic::plural,
-    log::{Event, Outcome, Record, RunOutcome},
+    log::{Event, Outcome, Record, RunOutcome, StepOutcome},
     plan::{Plan, model::Phase},
 };
 
@@ -30,6 +30,34 @@ pub enum Tone {
 fn attack_name(plan: Option<&Plan>, index: usize) -> String {
     plan.and_then(|plan| plan.attacks.get(index))
         .map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
+}
+
+fn step_name(plan: Option<&Plan>, index: usize) -> String {
+    plan.and_then(|plan| plan.steps.get(index))
+        .map_or_else(|| format!("step {}", index + 1), |one| one.name.clone())
+}
+
+/// Returns what a step does: the words for a person, or the program.
+fn step_does(plan: Option<&Plan>, index: usize) -> String {
+    plan.and_then(|plan| plan.steps.get(index)).map_or_else(String::new, |one| {
+        let by = if one.does.argv().is_some() { "the coordinator runs" } else { "a person does" };
+        format!("{by} {}", one.does.said())
+    })
+}
+
+const fn tone(outcome: StepOutcome) -> Tone {
+    match outcome {
+        StepOutcome::Done => Tone::Good,
+        StepOutcome::Skipped => Tone::Step,
+        StepOutcome::Failed | StepOutcome::Unknown => Tone::Bad,
+    }
+}
+
+/// Returns what became of something, with who says so and the reason.
+fn said(what: &str, word: &str, by: Option<&str>, why: &str) -> String {
+    let by = by.map(|by| format!(", says {by}")).unwrap_or_default();
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{what}: {word}{by}{why}")
 }
 
 /// Describes a record; `None` for records that would flood the screen: measurements, clocks, intermediate states, repeated failures.
@@ -104,6 +132,21 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         ),
         Event::SkipAsked { attack, by } => {
             (Tone::Step, format!("{by} asks to skip {}", attack_name(plan, *attack)))
+        }
+        Event::StepBegan { step, until, .. } => (
+            Tone::Step,
+            format!("{}: {}, at most until {until}", step_name(plan, *step), step_does(plan, *step)),
+        ),
+        Event::StepEnded { step, outcome, by, why, .. } => {
+            (tone(*outcome), said(&step_name(plan, *step), outcome.word(), by.as_deref(), why))
+        }
+        Event::PutBackAsked { step, until, .. } => {
+            let what = format!("{} is to be put back by hand", step_name(plan, *step));
+            (Tone::Harm, format!("{what}, at most until {until}"))
+        }
+        Event::PutBackEnded { step, outcome, by, why } => {
+            let word = if *outcome == StepOutcome::Done { "put back" } else { "NOT KNOWN TO BE PUT BACK" };
+            (tone(*outcome), said(&step_name(plan, *step), word, by.as_deref(), why))
         }
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {

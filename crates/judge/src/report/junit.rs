@@ -15,8 +15,9 @@ use super::{
     view::{measured, range},
 };
 use crate::{
+    log::StepOutcome,
     score::{
-        card::{AttackCard, ObjectiveCard, Unit, phase_word, state_word},
+        card::{AttackCard, ObjectiveCard, StepCard, Unit, phase_word, state_word},
         causes, format,
         metric_card::MetricCard,
     },
@@ -28,6 +29,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     let card = &input.card;
     let name = if card.name.is_empty() { "firedrill" } else { &card.name };
     let mut suites: Vec<Suite> = card.attacks.iter().map(|attack| suite(input, attack)).collect();
+    suites.extend(steps(&card.steps));
     let mut run = Suite::new("run");
     let facts = &input.facts;
     run.properties = vec![
@@ -51,6 +53,26 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     }
     suites.push(run);
     document(name, card.end_us, &suites).into_bytes()
+}
+
+/// Returns the suite of the steps between attacks: a case for each, and one for each that has to be put back by hand.
+fn steps(cards: &[StepCard]) -> Option<Suite> {
+    let mut suite = Suite::new("steps");
+    for card in cards {
+        let result = match (card.verdict, card.outcome) {
+            (Some(verdict), _) => status(verdict, &card.why),
+            (None, Some(StepOutcome::Done)) => Status::Success,
+            (None, _) => Status::Skipped(card.why.clone()),
+        };
+        let lines = card.program.as_ref().map(|end| end.lines.join("\n")).unwrap_or_default();
+        suite.add(&card.name, result).output =
+            Some(format!("{}: {}\n{lines}", card.kind, card.says).trim_end().to_owned());
+        if let Some(back) = &card.back {
+            let result = if back.is_back { Status::Success } else { Status::Error(back.why.clone()) };
+            suite.add(&format!("{} was put back", card.name), result).output = Some(back.says.clone());
+        }
+    }
+    (!cards.is_empty()).then_some(suite)
 }
 
 fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {

@@ -169,6 +169,28 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         }
         failures(&mut text, attack);
     }
+    if !view.steps.is_empty() {
+        text.push_str("\n## Steps\n");
+        table(
+            &mut text,
+            &["", "step", "kind", "what", "from – to", "outcome", "", "put back"],
+            view.steps.iter().map(|one| {
+                let said: Vec<&str> = [&one.why].into_iter().chain(&one.lines).map(String::as_str).collect();
+                let back =
+                    if one.undo.is_empty() { String::new() } else { format!("{}: {}", one.undo, one.back) };
+                vec![
+                    one.number.to_string(),
+                    one.name.clone(),
+                    one.kind.clone(),
+                    one.says.clone(),
+                    one.when.clone(),
+                    one.word.to_owned(),
+                    said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
+                    back,
+                ]
+            }),
+        );
+    }
     if !view.findings.is_empty() {
         text.push_str("\n## Findings\n");
         table(

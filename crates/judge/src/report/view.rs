@@ -15,6 +15,7 @@ mod metric;
 mod plan;
 mod shown;
 pub(super) mod sketch;
+mod steps;
 mod summary;
 mod terms;
 mod times;
@@ -48,6 +49,7 @@ use plan::PlanView;
 pub(super) use shown::range;
 pub use shown::{alarm, measured};
 use shown::{errors, fault_measured, with_unit};
+use steps::StepView;
 use summary::{Answer, Promise};
 use words::{NONE, took};
 
@@ -80,6 +82,8 @@ pub(crate) struct View {
     pub(crate) logs: Vec<LogRun>,
     pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
+    /// The steps between attacks.
+    pub(crate) steps: Vec<StepView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
     /// The notes of people.
@@ -189,7 +193,7 @@ impl View {
             story: card.story.clone(),
             promise: summary::promise(card),
             terms: terms::all(),
-            alarm: alarm(&card.hosts),
+            alarm: alarm(card),
             why: alike::reasons(&card.why, &card.attacks),
             budgets: card.budgets.iter().map(BurntCard::sentence).collect(),
             warnings: input.warnings(),
@@ -201,6 +205,7 @@ impl View {
             vantages: vantages(input),
             timelines: input.drawn.timelines.clone(),
             attacks: card.attacks.iter().map(|attack| attack_view(input, attack)).collect(),
+            steps: steps::all(&card.steps),
             plan: facts.plan.map(PlanView::of),
             events: events(input),
             notes: notes(input),

@@ -15,6 +15,7 @@ pub use super::{
     figure_card::{CauseCard, DisagreementCard, FigureCard, OutageCard, PartialCard, PhaseFigure, Sight},
     injection_card::{ExchangeCard, InjectionCard},
     log_card::{LogCard, LogPhase, LogPoint},
+    step_card::{BackCard, StepCard},
     words::{phase_word, state_word, verdict_word},
 };
 use crate::verdict::Verdict;
@@ -50,6 +51,9 @@ pub struct Scorecard {
     pub end_us: i64,
     /// The attacks, in the plan's order.
     pub attacks: Vec<AttackCard>,
+    /// The steps between attacks, in the plan's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepCard>,
     /// The hosts that were touched, or may have been.
     pub hosts: Vec<HostCard>,
     /// The shares of the objectives' error budgets that the whole run burnt.

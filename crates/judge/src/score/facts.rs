@@ -15,7 +15,7 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::sampled::SampledFacts;
+use super::{sampled::SampledFacts, step_facts::StepFacts};
 use crate::log::{Event, HostLog, Log, Moment, Outcome, RunOutcome, SourceClock};
 
 /// The contents of a log.
@@ -50,6 +50,8 @@ pub(crate) struct Facts<'a> {
     /// Hosts on which something was armed or happened.
     pub(crate) touched: BTreeSet<&'a str>,
     pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
+    /// The steps between attacks, by their places in the plan.
+    pub(crate) steps: Vec<StepFacts<'a>>,
     index: Index<'a>,
 }
 
@@ -204,6 +206,7 @@ impl<'a> Facts<'a> {
                         ..AttackFacts::default()
                     })
                     .collect();
+                self.steps = plan.steps.iter().map(StepFacts::new).collect();
                 self.index = Index::default();
                 for (index, attack) in plan.attacks.iter().enumerate() {
                     for (place, one) in attack.injections.iter().enumerate() {
@@ -288,6 +291,14 @@ impl<'a> Facts<'a> {
             Event::AttackEnded { attack, outcome, .. } => {
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.ended = Some((at_us, outcome.clone()));
+                }
+            }
+            Event::StepBegan { step, .. }
+            | Event::StepEnded { step, .. }
+            | Event::PutBackAsked { step, .. }
+            | Event::PutBackEnded { step, .. } => {
+                if let Some(facts) = self.steps.get_mut(*step) {
+                    facts.take(at_us, event);
                 }
             }
             Event::HostEnded { host, end } => {

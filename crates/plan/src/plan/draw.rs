@@ -13,7 +13,7 @@ const SALT: &str = "firedrill draw v1";
 
 impl Plan {
     /// Returns the plan with `count` of its attacks, in their order: those with the lowest hash of the seed and their name. All else stays,
-    /// the guards too. `gameday` is the file of the game day that draws, for the report.
+    /// the guards and the steps between attacks too. `gameday` is the file of the game day that draws, for the report.
     #[must_use]
     pub fn draw(mut self, count: usize, gameday: String) -> Self {
         let of = self.attacks.len();
@@ -21,6 +21,10 @@ impl Plan {
         let drawn = lowest(self.seed, SALT, names, count);
         let all = std::mem::take(&mut self.attacks).into_iter().enumerate();
         let (left, gone): (Vec<_>, Vec<_>) = all.partition(|(index, _)| drawn.binary_search(index).is_ok());
+        // Steps stay at their place in the file.
+        for step in &mut self.steps {
+            step.before = left.iter().filter(|(index, _)| *index < step.before).count();
+        }
         self.attacks = left.into_iter().map(|(_, attack)| attack).collect();
         // What is warned of in an attack that does not run is no warning of this plan. A warning about a probe names an attack as an example.
         for (_, attack) in &gone {

@@ -13,13 +13,15 @@ use super::{
     Plan,
     machine::Machine,
     model, refuse,
-    resolve::{Draft, resolve},
+    resolve::{Draft, Placed, resolve},
     select,
 };
 use crate::{
     diagnostic::{Item, Report, Sink},
     fleet::{Fleet, FleetSource},
-    scenario::{self, Scenario, alert::AlertObjective, log::LogObjective, metric::MetricObjective},
+    scenario::{
+        self, Scenario, alert::AlertObjective, log::LogObjective, metric::MetricObjective, step::Step,
+    },
 };
 
 /// The input for a plan.
@@ -195,6 +197,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
                 .collect(),
         },
         peer_sets: PeerTable::default(),
+        steps: steps(scenario, &draft.attacks),
         attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),
         ci: scenario.ci.as_ref().map(|ci| ci.value.clone()),
         lease: scenario.lease.as_ref().map_or(scenario::LEASE, |lease| lease.value),
@@ -202,6 +205,23 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
     };
     plan.share_peers();
     plan
+}
+
+/// Returns the steps, each before the first attack that follows it in the file. An attack with groups is several of the plan.
+fn steps(scenario: &Scenario, attacks: &[Placed]) -> Vec<model::Step> {
+    let step = |item: &Item<Step>| {
+        let own = &item.value;
+        let after = attacks.iter().position(|placed| placed.item >= own.before);
+        let (does, usual) = own.does()?;
+        Some(model::Step {
+            name: item.name.clone(),
+            before: after.unwrap_or(attacks.len()),
+            does,
+            timeout: own.timeout.as_ref().map_or(usual, |timeout| timeout.value),
+            on_failure: own.on_failure.unwrap_or(model::Then::Stop),
+        })
+    };
+    scenario.steps.iter().filter_map(step).collect()
 }
 
 fn alert(item: &Item<AlertObjective>) -> Option<model::Alert> {

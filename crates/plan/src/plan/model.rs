@@ -8,6 +8,7 @@ mod guard;
 mod host;
 mod log;
 mod metric;
+mod step;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -27,6 +28,7 @@ pub use guard::{AbortOn, AbortWhen, Guard, MaxShare};
 pub use host::{Host, Reach, Way};
 pub use log::{Log, LogGoal, LogObjective};
 pub use metric::{Asks, Metric, MetricGoal, Source, window};
+pub use step::{Does, Step};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +96,9 @@ pub struct Plan {
     pub peer_sets: PeerTable,
     /// The attacks, in order.
     pub attacks: Vec<Attack>,
+    /// The steps between attacks, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// Settings for CI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<Ci>,
@@ -328,6 +333,11 @@ impl Plan {
     #[must_use]
     pub fn timeout_of(&self, metric: &Metric) -> Span {
         self.source_of(metric).map_or(Span::ZERO, |source| source.timeout)
+    }
+
+    /// Returns the steps before an attack, with their places; for the number of attacks, those after the last one.
+    pub fn steps_before(&self, attack: usize) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps.iter().enumerate().filter(move |(_, step)| step.before == attack)
     }
 
     /// Returns the names of the hosts that attacks touch, each once.

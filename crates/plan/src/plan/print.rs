@@ -6,6 +6,7 @@ mod budget;
 mod log;
 mod metric;
 mod said;
+mod step;
 mod table;
 
 pub use said::Answer;
@@ -18,7 +19,7 @@ use tabled::builder::Builder;
 
 use super::{
     exchange,
-    model::{Attack, Goal, Objective, Phase, Plan},
+    model::{self, Attack, Goal, Objective, Phase, Plan},
     resolve::length,
 };
 use crate::alike;
@@ -48,13 +49,14 @@ pub fn summary(plan: &Plan) -> String {
         more => format!("; {more} attacks cannot be undone"),
     };
     format!(
-        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}{}",
+        "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}{}{}",
         plan.attacks.len(),
         crate::diagnostic::plural(plan.attacks.len()),
         total(plan),
         targets.len(),
         plan.hosts.len(),
         alike::uncounted(&targets),
+        step::summary(plan),
         metric::summary(plan),
     )
 }
@@ -65,8 +67,8 @@ pub fn total(plan: &Plan) -> Span {
     plan.attacks.iter().map(length).sum()
 }
 
-/// Returns the longest duration of the run without approvals: every attack settles as late as it may, and each try that CI
-/// allows is made.
+/// Returns the longest duration of the run without approvals: every attack settles as late as it may, every step takes its whole time, and
+/// each try that CI allows is made.
 #[must_use]
 pub fn longest(plan: &Plan) -> Span {
     let once: Span = plan
@@ -77,6 +79,7 @@ pub fn longest(plan: &Plan) -> Span {
             length(attack) + settling
         })
         .sum();
+    let once: Span = once + plan.steps.iter().map(model::Step::longest).sum();
     let ci = plan.ci.as_ref();
     let once = ci.and_then(|ci| ci.time_limit).map_or(once, |limit| limit.min(once));
     let tries = 1 + ci.map_or(0, |ci| ci.retry_unknown);
@@ -91,6 +94,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
     answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));
     for (index, attack) in plan.attacks.iter().enumerate() {
+        step::write(out, plan, index)?;
         writeln!(out)?;
         writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
         for means in &attack.means {
@@ -105,6 +109,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         }
         said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
+    step::write(out, plan, plan.attacks.len())?;
     let by_probes_only = plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty();
     if by_probes_only || !plan.objectives.is_empty() {
         writeln!(out, "\nObjectives")?;

@@ -15,6 +15,7 @@ mod opens_only;
 mod probe;
 mod secret;
 mod source;
+mod step;
 mod time;
 mod values;
 mod vantage;
@@ -50,6 +51,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
         alert::refuse_attack(attack, scenario, sink);
         meant::refuse(attack, scenario, sink);
     }
+    scenario.steps.iter().for_each(|step| step::refuse(step, scenario, sink));
     meant::ask(scenario, sink);
     opens_only::ask(scenario, sink);
     secret::warn(scenario, sink);

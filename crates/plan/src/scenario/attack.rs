@@ -30,7 +30,7 @@ pub mod defaults {
 pub struct Attack {
     /// Its name; unique in the scenario.
     pub name: Spot<String>,
-    /// The target: a name from `[targets]`, or the name of a host.
+    /// The target: a name from `[targets]`, or the name of a host. Needed for an attack.
     pub on: Spot<String>,
     /// Attack the groups of the target one after another. The value is the name of the target, which needs `group_by`, or
     /// the label in its `group_by`.

@@ -18,7 +18,7 @@ const FILE: &str = "file";
 const CONTENT: &str = "content";
 
 /// Keys whose texts may have several lines, which are joined.
-const PROSE: [&str; 2] = ["about", "hypothesis"];
+const PROSE: [&str; 4] = ["about", "hypothesis", "manual", "undo"];
 
 /// The place of a text in the file.
 #[derive(Clone, Copy)]

@@ -9,14 +9,8 @@ use firedrill_wire::Span;
 use schemars::JsonSchema;
 
 use super::{
-    any_objective::Any,
-    attack::{Attack, AttackDefaults},
-    guard::Guard,
-    log::Evidence,
-    param::Param,
-    probe::Probe,
-    source::Source,
-    target::Target,
+    any_attack::AnyAttack, any_objective::Any, attack::AttackDefaults, guard::Guard, log::Evidence,
+    param::Param, probe::Probe, source::Source, target::Target,
 };
 use crate::diagnostic::Values;
 use crate::plan::model::Ci;
@@ -75,9 +69,9 @@ pub struct ScenarioFile {
     /// Defaults of attacks.
     #[schemars(default)]
     attack_defaults: Option<AttackDefaults>,
-    /// The attacks, in order.
+    /// The attacks, and the steps between them, in order.
     #[schemars(default)]
-    attack: Vec<Attack>,
+    attack: Vec<AnyAttack>,
 }
 
 /// The keys at the top of a file.

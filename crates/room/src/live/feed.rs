@@ -113,7 +113,8 @@ fn follow(folder: &Path, to: &watch::Sender<Arc<Frame>>, ends: impl Fn() -> bool
                 frame.wall.clone_from(&tail.course.wall);
                 frame.head = of_head(state::values(&tail.course, None)).unwrap_or_default();
             }
-            frame = Frame { seq: tail.course.seq, state, next: tail.course.next(), over, ..frame };
+            let (next, asks) = (tail.course.next(), tail.course.asks().cloned());
+            frame = Frame { seq: tail.course.seq, state, next, asks, over, ..frame };
             to.send_replace(Arc::new(frame.clone()));
         }
         if over {

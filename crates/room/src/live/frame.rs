@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     pages::state,
-    runs::{Course, Next},
+    runs::{Asks, Course, Next},
     template::{part, value},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Frame {
     pub(crate) state: String,
     /// The attack that is next.
     pub(crate) next: Option<Next>,
+    /// The step by hand that a person is asked for.
+    pub(crate) asks: Option<Asks>,
     /// Its time axis, and a number that rises with each change of it.
     pub(crate) axis: (u64, String),
     /// Whether nobody writes the log any more.

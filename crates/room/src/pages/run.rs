@@ -19,7 +19,7 @@ use super::state;
 use crate::{
     app::App,
     role::Role,
-    runs::{Course, LOG, Next, find, is_written, open_file},
+    runs::{Asks, Course, LOG, Next, find, is_written, open_file},
     template::{SCRIPT, part, value},
     web::{
         answer::{Answer, page, whole},
@@ -74,6 +74,7 @@ pub(super) fn said(done: &str) -> Option<String> {
         "approve" => {
             "Your approval is given to the run. The state below names it once the run has verified it; if it does not count, the run’s program says why on its screen."
         }
+        "step" => "The run has taken what you say about the step. Its reports have your name.",
         "later" => {
             "The run has been told, and is busy with questions to hosts. The state below shows when it has looked at it."
         }
@@ -121,6 +122,7 @@ struct Shown {
     head: String,
     state: String,
     next: Option<Next>,
+    asks: Option<Asks>,
     axis: String,
     goes_on: bool,
     /// Whether its program has died.
@@ -149,8 +151,8 @@ fn by_log(path: &FilePath) -> Result<Shown, String> {
     let (head, state) =
         (part("head", context! { run => &values })?, part("state", context! { run => &values })?);
     let dead = !written && course.outcome.is_none();
-    let next = course.next();
-    Ok(Shown { wall: course.wall, head, state, next, dead, goes_on, ..Shown::default() })
+    let (next, asks) = (course.next(), course.asks().cloned());
+    Ok(Shown { wall: course.wall, head, state, next, asks, dead, goes_on, ..Shown::default() })
 }
 
 /// Returns the content for a run that goes on: the newest frame, as its viewers get it.
@@ -163,6 +165,7 @@ async fn now(app: &App, folder: &FilePath) -> Option<Shown> {
         head,
         state,
         next: frame.next.clone(),
+        asks: frame.asks.clone(),
         axis: frame.axis.1.clone(),
         goes_on: true,
         ..Shown::default()
@@ -194,6 +197,7 @@ pub(crate) async fn run(
             state => shown.state,
             axis => shown.axis,
             next => value(&shown.next),
+            asks => value(&shown.asks),
             goes_on => shown.goes_on,
             dead => shown.dead,
             damage => shown.damage,

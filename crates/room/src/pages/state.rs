@@ -99,7 +99,8 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
     let (story, why) = card.map(|card| (card.story.clone(), card.why.clone())).unwrap_or_default();
     let plan = course.plan.as_ref();
     let paused_us = course.paused.as_ref().map(|pause| pause.until_us);
-    let until_us = course.phase.map(|(_, _, until)| until).or(paused_us);
+    let step_us = course.step.as_ref().map(|step| step.until_us);
+    let until_us = step_us.or(course.phase.map(|(_, _, until)| until)).or(paused_us);
     context! {
         scenario => course.scenario(),
         hypothesis => plan.map(|plan| plan.hypothesis.clone()),
@@ -114,6 +115,7 @@ pub(crate) fn values(course: &Course, card: Option<&Scorecard>) -> Value {
         pauses => paused_us.is_some(),
         wishes => course.wishes(),
         next => value(&course.next()),
+        asks => value(&course.asks()),
         clock => format::clock(course.at_us),
         word, story, why,
         going_on => card.is_none(),

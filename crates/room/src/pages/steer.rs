@@ -1,5 +1,5 @@
-//! `POST /runs/ID/{pause,resume,skip}`: tells a run's coordinator on this machine a person's wish about the attacks to come. It never ends or
-//! prolongs a fault.
+//! `POST /runs/ID/{pause,resume,skip,step}`: tells a run's coordinator on this machine a person's wish about the attacks to come, or what became of
+//! a step by hand. It never ends or prolongs a fault.
 
 use std::sync::Arc;
 
@@ -9,7 +9,10 @@ use axum::{
     response::Response,
 };
 use firedrill_history::address;
-use firedrill_wire::{RunId, Span};
+use firedrill_wire::{
+    RunId, Span,
+    text::{TEXT_MOST, cleaned, joined},
+};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -17,7 +20,7 @@ use super::halt::{NOWHERE, recorded, run_in};
 use crate::{
     actor::Actor,
     app::App,
-    outside::{Told, Wants},
+    outside::{StepAnswer, Told, Wants},
     role::Role,
     web::{
         answer::{Answer, see},
@@ -37,6 +40,26 @@ pub(crate) struct PauseForm {
 pub(crate) struct SkipForm {
     /// The number of the attack that the page names.
     attack: u32,
+}
+
+/// The form of a step by hand.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StepForm {
+    /// The number of the step that the page names.
+    step: u32,
+    /// The outcome, as the person says it.
+    answer: StepAnswer,
+    /// A note; may be empty.
+    #[serde(default)]
+    note: String,
+}
+
+/// Returns the place of what a form names by its number.
+fn place(number: u32, what: &str) -> Result<usize, Answer> {
+    usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(|| {
+        let text = format!("The form names no {what}.");
+        Answer::new(StatusCode::BAD_REQUEST, text, "Go back, and load the page anew.")
+    })
 }
 
 /// `POST /runs/{id}/pause`
@@ -66,18 +89,22 @@ pub(crate) async fn skip(
     Path(name): Path<String>,
     form: Result<Form<SkipForm>, FormRejection>,
 ) -> Result<Response, Answer> {
-    let place = |form: SkipForm| usize::try_from(form.attack).ok()?.checked_sub(1);
-    let wants = fields(form).and_then(|form| {
-        let attack = place(form).ok_or_else(|| {
-            Answer::new(
-                StatusCode::BAD_REQUEST,
-                "The form names no attack.",
-                "Go back, and load the page anew.",
-            )
-        })?;
-        Ok(Wants::Skip { attack: Some(attack) })
-    });
+    let wants = fields(form).and_then(|form| Ok(Wants::Skip { attack: Some(place(form.attack, "attack")?) }));
     steer(&app, who, &name, ("skip", wants)).await
+}
+
+/// `POST /runs/{id}/step`
+pub(crate) async fn step(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(name): Path<String>,
+    form: Result<Form<StepForm>, FormRejection>,
+) -> Result<Response, Answer> {
+    let wants = fields(form).and_then(|StepForm { step, answer, note }| {
+        let note = cleaned(joined(&note), TEXT_MOST);
+        Ok(Wants::Step { step: Some(place(step, "step")?), answer, note })
+    });
+    steer(&app, who, &name, ("step", wants)).await
 }
 
 /// Tells a run a wish. The role is looked at before the form is.
@@ -186,6 +213,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_became_of_a_step_by_hand_is_told_with_its_note() {
+        let home = tempfile::tempdir().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let reply = Told::Taken("it takes step 2, \"pull the cable\" for done".to_owned());
+        let app = app(home.path(), Arc::new(Hears(Arc::clone(&heard), reply))).await;
+        fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
+        let form = |number| {
+            let note = "it was stuck,\nat first".to_owned();
+            Ok(Form(StepForm { step: number, answer: StepAnswer::Done, note }))
+        };
+        let ask = |role, number| {
+            let name = Path("friday-7f3a".to_owned());
+            step(State(Arc::clone(&app)), Who(session(role)), name, form(number))
+        };
+        assert_eq!(ask(Role::Viewer, 2).await.unwrap_err().status, StatusCode::FORBIDDEN);
+        assert_eq!(ask(Role::Operator, 0).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert!(heard.lock().unwrap().is_empty());
+        let answer = ask(Role::Operator, 2).await.unwrap();
+        assert_eq!(answer.headers()["location"], "/runs/friday-7f3a?done=step");
+        let note = "it was stuck, at first".to_owned();
+        let wants = Wants::Step { step: Some(1), answer: StepAnswer::Done, note };
+        assert_eq!(*heard.lock().unwrap(), [("alice in the control room".to_owned(), wants)]);
+        let audit = fs::read_to_string(app.audit.path()).unwrap();
+        assert!(audit.contains("\"what\":\"step\"") && audit.contains("for done"), "{audit}");
+    }
+
+    #[tokio::test]
     async fn a_run_that_refuses_is_an_answer_and_no_success() {
         let home = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -208,6 +262,7 @@ mod tests {
             ("pause", taken()),
             ("resume", taken()),
             ("skip", taken()),
+            ("step", taken()),
             ("skip", Told::Later),
             ("pause", claimed()),
         ] {

@@ -36,6 +36,8 @@ pub(crate) struct Course {
     pub(crate) paused: Option<Paused>,
     /// The pause that people have asked for: the attack before which it is, the person, and its maximum.
     wanted: Option<(String, Span)>,
+    /// The step between attacks that goes on, or that is to be put back.
+    pub(crate) step: Option<StepNow>,
     /// The attack that people have asked to skip, and the person.
     skip: Option<(usize, String)>,
     /// The ends of attacks, by their places in the plan.
@@ -66,6 +68,27 @@ pub(crate) struct Paused {
     pub(crate) until_us: i64,
     /// The same by the coordinator's wall clock.
     until: String,
+}
+
+/// A step that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepNow {
+    /// Its end, if nobody ends it before, on the run's clock, in microseconds.
+    pub(crate) until_us: i64,
+    /// The question to a person; `None` while a program runs.
+    asks: Option<Asks>,
+    /// Its description for people.
+    words: String,
+}
+
+/// A step by hand that a person is asked for: its number from 1, its name, and what is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Asks {
+    pub(crate) number: usize,
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Whether it is about putting back what was done.
+    pub(crate) back: bool,
 }
 
 /// The attack that is next: its number from 1, and its name.
@@ -139,6 +162,11 @@ impl Course {
             }
             Event::Resumed { .. } => (self.paused, self.wanted) = (None, None),
             Event::SkipAsked { attack, by } => self.skip = Some((*attack, by.clone())),
+            Event::StepBegan { step, until_us, .. } => {
+                (self.phase, self.step) = (None, self.step_now(*step, *until_us, false));
+            }
+            Event::PutBackAsked { step, until_us, .. } => self.step = self.step_now(*step, *until_us, true),
+            Event::StepEnded { .. } | Event::PutBackEnded { .. } => self.step = None,
             Event::Armed { attack, injection, host, kind, .. } => {
                 self.armed.insert(injection.clone(), (*attack, host.clone(), kind.clone()));
                 self.change(injection, State::Armed, record.at_us);
@@ -172,7 +200,7 @@ impl Course {
             Event::HostEnded { host, end } => _ = self.hosts.insert(host.clone(), end.clone()),
             Event::RunEnded { outcome } => {
                 (self.phase, self.asked, self.paused) = (None, None, None);
-                (self.wanted, self.skip) = (None, None);
+                (self.wanted, self.skip, self.step) = (None, None, None);
                 self.outcome = Some(outcome.clone());
             }
             _ => {}
@@ -187,6 +215,27 @@ impl Course {
             let open = Open { attack: *attack, host, kind, state: to, since_us: at_us };
             self.open.insert(injection.clone(), open);
         }
+    }
+
+    fn step_now(&self, place: usize, until_us: i64, back: bool) -> Option<StepNow> {
+        let step = self.plan.as_ref()?.steps.get(place)?;
+        let (number, name) = (place + 1, step.name.clone());
+        let says = step.does.said();
+        if step.does.argv().is_some() {
+            return Some(StepNow { until_us, asks: None, words: format!("step \"{name}\" runs {says}") });
+        }
+        let text = if back { step.does.undo().unwrap_or_default().to_owned() } else { says };
+        let words = if back {
+            format!("a person is to put back \"{name}\": {text}")
+        } else {
+            format!("a person is to do \"{name}\": {text}")
+        };
+        Some(StepNow { until_us, asks: Some(Asks { number, name, text, back }), words })
+    }
+
+    /// Returns the step by hand that a person is asked for.
+    pub(crate) fn asks(&self) -> Option<&Asks> {
+        self.step.as_ref()?.asks.as_ref()
     }
 
     /// Returns the first attack for which nothing was armed.
@@ -227,6 +276,9 @@ impl Course {
         if let Some(outcome) = &self.outcome {
             return format!("ended: {}", outcome.reason());
         }
+        if let Some(step) = &self.step {
+            return step.words.clone();
+        }
         if let Some(Paused { attack, by, until, .. }) = &self.paused {
             let until = until.get(11..19).unwrap_or(until);
             return format!("paused by {by} until {until} UTC, before \"{}\"", self.attack(*attack));
@@ -248,6 +300,47 @@ mod tests {
     use firedrill_wire::api::Means;
 
     use super::*;
+
+    #[test]
+    fn a_step_by_hand_is_asked_for_until_somebody_says_what_became_of_it() {
+        use firedrill_judge::log::StepOutcome;
+        use firedrill_plan::plan::model::{Does, Step, Then};
+        let does = |undo: &str| Does::Manual { text: "pull it".to_owned(), undo: Some(undo.to_owned()) };
+        let step = |name: &str, does| Step {
+            name: name.to_owned(),
+            before: 0,
+            does,
+            timeout: Span::secs(60),
+            on_failure: Then::Stop,
+        };
+        let verify = Does::Check { argv: vec!["verify".to_owned(), "app1".to_owned()] };
+        let steps = vec![step("cable", does("plug it in")), step("verify", verify)];
+        let drill = Drill { steps, ..Drill::good() };
+        let mut course = Course::default();
+        course.apply(&drill.records()[0]);
+        let apply = |course: &mut Course, event| {
+            let record = Record { v: Record::VERSION, seq: course.seq + 1, at_us: 1, event };
+            course.apply(&record);
+        };
+        let until = String::new;
+        apply(&mut course, Event::StepBegan { step: 0, until_us: 9, until: until() });
+        assert_eq!(course.stage(), "a person is to do \"cable\": pull it");
+        let asks = course.asks().unwrap();
+        assert_eq!((asks.number, asks.text.as_str(), asks.back), (1, "pull it", false));
+        let by = Some("bob".to_owned());
+        let outcome = StepOutcome::Done;
+        let done = Event::StepEnded { step: 0, outcome, by: by.clone(), why: String::new(), program: None };
+        apply(&mut course, done);
+        assert!(course.asks().is_none() && course.stage() == "before the first attack", "{}", course.stage());
+        apply(&mut course, Event::StepBegan { step: 1, until_us: 9, until: until() });
+        assert_eq!(course.stage(), "step \"verify\" runs verify app1");
+        assert!(course.asks().is_none(), "nobody is asked for a program");
+        apply(&mut course, Event::PutBackAsked { step: 0, until_us: 9, until: until() });
+        assert_eq!(course.stage(), "a person is to put back \"cable\": plug it in");
+        assert!(course.asks().unwrap().back);
+        apply(&mut course, Event::PutBackEnded { step: 0, outcome, by, why: String::new() });
+        assert!(course.asks().is_none());
+    }
 
     #[test]
     fn a_run_is_followed_from_its_beginning_to_its_end() {

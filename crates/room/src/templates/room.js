@@ -29,6 +29,19 @@
     say(document.getElementById('skip-name'), nextName);
   };
 
+  const step = document.getElementById('step');
+  // The form names the step by hand that the run waits for.
+  const ask = () => {
+    const { step: number = '', stepName = '', stepText = '', stepBack = '' } = live.querySelector('[data-step]')?.dataset ?? {};
+    if (!step) return;
+    step.hidden = !number;
+    document.getElementById('step-number').value = number;
+    document.getElementById('step-skip').hidden = Boolean(stepBack);
+    say(document.getElementById('step-what'), stepBack ? 'Put back' : 'By hand');
+    say(document.getElementById('step-name'), stepName);
+    say(document.getElementById('step-text'), stepText);
+  };
+
   const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
   const open = () => {
@@ -44,6 +57,7 @@
       last = performance.now();
       show(live, event.data);
       aim();
+      ask();
       say(stage, live.querySelector('[data-stage]')?.dataset.stage ?? '');
     });
     source.addEventListener('axis', (event) => show(axis, event.data));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::input::Input;
 use crate::{
-    log::Event,
+    log::{Event, StepOutcome},
     notes::Note,
     score::{
         card::{phase_word, state_word},
@@ -114,6 +114,22 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
             row(at, by, format!("lets the run go on with attack {}, or wants no pause before it", attack + 1))
         }
         Event::SkipAsked { attack, by } => row(at, by, format!("asked to skip attack {}", attack + 1)),
+        Event::StepBegan { step, until, .. } => {
+            row(at, "coordinator", format!("step {} began, at most until {until}", step + 1))
+        }
+        Event::StepEnded { step, outcome, by, why, .. } => row(
+            at,
+            by.as_deref().unwrap_or("coordinator"),
+            ended(&format!("step {}", step + 1), *outcome, why),
+        ),
+        Event::PutBackAsked { step, until, .. } => {
+            let text = format!("asked a person to put back step {}, at most until {until}", step + 1);
+            row(at, "coordinator", text)
+        }
+        Event::PutBackEnded { step, outcome, by, why } => {
+            let what = format!("putting back step {}", step + 1);
+            row(at, by.as_deref().unwrap_or("coordinator"), ended(&what, *outcome, why))
+        }
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
         Event::Gap { from_us, to_us } => row(
             at,
@@ -133,6 +149,12 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
         Event::Unknown { text, .. } => row(at, "not known", text.clone()),
         Event::RunEnded { .. } => row(at, "coordinator", "run ended".to_owned()),
     }
+}
+
+/// Returns the end of something that a person or a program does, in words.
+fn ended(what: &str, outcome: StepOutcome, why: &str) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{what}: {}{why}", outcome.word())
 }
 
 /// Returns a value's name in the log: `hold-over`, `asked by bob`.

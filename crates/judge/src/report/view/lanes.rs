@@ -8,7 +8,7 @@ use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
 
 use crate::{
-    log::{Event, Log, Record},
+    log::{Event, Log, Record, StepOutcome},
     report::{
         chart::{
             Span,
@@ -18,7 +18,7 @@ use crate::{
         names::Names,
     },
     score::{
-        card::{AttackCard, InjectionCard, verdict_word},
+        card::{AttackCard, InjectionCard, StepCard, verdict_word},
         format,
     },
 };
@@ -31,6 +31,7 @@ pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
     let names = &input.drawn.names;
     let all = [
         Lane { name: "faults", items: faults(names, &input.card.attacks) },
+        Lane { name: "steps", items: steps(&input.card.steps, end_us) },
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
         Lane { name: "times", items: times(&input.card.attacks) },
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
@@ -94,6 +95,31 @@ fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
 
 const fn landed(one: &InjectionCard) -> (Seen, Seen) {
     (one.in_force, one.exercised)
+}
+
+/// Returns a bar for each step between attacks that began, and one for the time in which what was done by hand was in force.
+fn steps(steps: &[StepCard], end_us: i64) -> Vec<Item> {
+    let item = |step: &StepCard| {
+        let from_us = step.from_us?;
+        let until_us = step.until_us.unwrap_or(end_us);
+        let label = format!("{} {}", step.name, step.kind);
+        let title =
+            format!("{label}: from {} to {}, {}", format::clock(from_us), format::clock(until_us), step.why);
+        let class = if step.outcome == Some(StepOutcome::Done) { "plain" } else { "doubt" };
+        Some(Item { from_us, until_us, label, title, class, ..Item::default() })
+    };
+    let by_hand = |step: &StepCard| {
+        let back = step.back.as_ref()?;
+        let done = step.from_us.is_some() && step.outcome != Some(StepOutcome::Skipped);
+        let from_us = step.until_us.or(step.from_us).filter(|_| done)?;
+        let until_us = back.at_us.filter(|_| back.is_back).unwrap_or(end_us);
+        let label = format!("{} by hand", step.name);
+        let title =
+            format!("{label}: from {} to {}, {}", format::clock(from_us), format::clock(until_us), back.why);
+        let class = if back.is_back { "fault" } else { "doubt" };
+        Some(Item { from_us, until_us, label, title, class, ..Item::default() })
+    };
+    steps.iter().flat_map(|step| item(step).into_iter().chain(by_hand(step))).collect()
 }
 
 /// Returns a bar for each stretch in which all answers found an alert firing.

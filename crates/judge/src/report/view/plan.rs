@@ -44,6 +44,11 @@ impl PlanView {
             let text = format!("lines of {} on {on} that match `{}`", log.spec.file, log.spec.matches);
             rows.push((format!("log {}", log.spec.name), text));
         }
+        for step in &plan.steps {
+            let undo = step.does.undo().map(|undo| format!("; put back by: {undo}")).unwrap_or_default();
+            let text = format!("{}, at most {}: {}{undo}", step.does.word(), step.timeout, step.does.said());
+            rows.push((format!("step {}", step.name), text));
+        }
         for guard in &plan.guard.abort {
             let text = format!(
                 "abort when less than {} of {} is good over {}",

@@ -5,13 +5,31 @@ use firedrill_wire::api::HostState;
 
 use super::{alike::FEW, words::NONE};
 use crate::score::{
-    card::{FigureCard, HostCard, Measured, ObjectiveCard, Unit, state_word},
+    card::{FigureCard, HostCard, Measured, ObjectiveCard, Scorecard, StepCard, Unit, state_word},
     format,
 };
 
-/// Describes the hosts that may still have effects of our faults.
+/// Describes the hosts that may still have effects of our faults, and what a person may not have put back.
 #[must_use]
-pub fn alarm(hosts: &[HostCard]) -> String {
+pub fn alarm(card: &Scorecard) -> String {
+    let texts = [hosts(&card.hosts), by_hand(&card.steps)];
+    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Describes the steps by hand that may still be in force.
+fn by_hand(steps: &[StepCard]) -> String {
+    let left = steps.iter().filter_map(|step| Some((step, step.back.as_ref().filter(|back| !back.is_back)?)));
+    let left: Vec<String> = left.map(|(step, back)| format!("\"{}\" ({})", step.name, back.says)).collect();
+    if left.is_empty() {
+        return String::new();
+    }
+    format!(
+        "What a person did by hand may still be in force: {}. Firedrill cannot put it back: do it by hand.",
+        left.join(", ")
+    )
+}
+
+fn hosts(hosts: &[HostCard]) -> String {
     let bad = hosts
         .iter()
         .filter(|host| matches!(host.state, HostState::Stuck | HostState::Dirty | HostState::Unproven));

@@ -261,7 +261,7 @@ fn undecided(attack: &AttackCard) -> String {
 
 fn next(card: &Scorecard) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    let left = alarm(&card.hosts);
+    let left = alarm(card);
     if !left.is_empty() {
         lines.push(Line { text: left, attack: 0 });
     }

@@ -21,7 +21,7 @@ impl Plan {
         hex(hash.finish().as_ref().get(..16).unwrap_or_default())
     }
 
-    /// Returns a digest over everything that the probes send and over the commands that lead to agents, in clear text;
+    /// Returns a digest over everything that the probes send, over the commands that lead to agents and those of steps, in clear text;
     /// salted, because it is shown. Meaningless for a plan that was read, because that has no secrets.
     #[must_use]
     pub fn requests(&self, salt: &str) -> String {
@@ -30,10 +30,13 @@ impl Plan {
             Reach::Tcp(_) => None,
             Reach::Command(words) => Some(serde_json::to_vec(&(&host.name, words))),
         });
+        let programs =
+            self.steps.iter().filter_map(|step| Some(serde_json::to_vec(&(&step.name, step.does.argv()?))));
         for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
             .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
             .chain(self.sources.iter().map(|source| serde_json::to_vec(&(&source.name, &source.kind))))
             .chain(commands)
+            .chain(programs)
         {
             let Ok(part) = part else { return String::new() };
             hash.update(&(part.len() as u64).to_be_bytes());
@@ -56,18 +59,22 @@ impl Plan {
                 || serde_json::to_string(&source.kind).is_ok_and(|text| text.contains(HIDDEN))
         };
         let sources: Vec<_> = self.sources.iter().filter(told).map(|source| source.name.as_str()).collect();
+        let secret = |words: &[String]| {
+            let shown = hide::argv(words);
+            shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
+        };
         let leads = |host: &&Host| match &host.agent {
             Reach::Tcp(_) => false,
-            Reach::Command(words) => {
-                let shown = hide::argv(words);
-                shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
-            }
+            Reach::Command(words) => secret(words),
         };
+        let runs: Vec<_> = self.steps.iter().filter(|step| step.does.argv().is_some_and(secret)).collect();
+        let runs: Vec<_> = runs.into_iter().map(|step| step.name.as_str()).collect();
         let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
         let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
         let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
         let sources = (!sources.is_empty()).then(|| format!("the sources {} are sent", sources.join(", ")));
-        let all: Vec<String> = probes.into_iter().chain(sources).chain(hosts).collect();
+        let runs = (!runs.is_empty()).then(|| format!("the steps {} run", runs.join(", ")));
+        let all: Vec<String> = probes.into_iter().chain(sources).chain(hosts).chain(runs).collect();
         (!all.is_empty()).then(|| all.join(" and "))
     }
 

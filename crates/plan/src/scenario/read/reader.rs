@@ -9,7 +9,13 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::super::{Scenario, attack, duplicate, param::Params, reading, root::KEYS};
+use super::super::{
+    Scenario, attack, duplicate,
+    param::Params,
+    reading,
+    root::KEYS,
+    step::{self, Step},
+};
 use crate::diagnostic::{FileId, Item, Place, Problem, Sink, Values, suggest};
 
 /// Keys that are allowed only in the main file, not in included ones.
@@ -143,6 +149,11 @@ impl<'v> Reader<'v, '_> {
             return self.sink.push(problem.at(Place { file: id, at }, "not a list"));
         };
         for element in list.iter() {
+            let has = |key: &&str| element.get_ref().as_table().is_some_and(|table| table.contains_key(*key));
+            if step::KINDS.iter().any(has) {
+                self.step(id, element);
+                continue;
+            }
             let item = self.item::<attack::Attack>(id, "", element.span(), element, "attack");
             let named = item.map(|mut item| {
                 item.name.clone_from(&item.value.name.value);
@@ -151,6 +162,18 @@ impl<'v> Reader<'v, '_> {
             });
             add(&mut self.scenario.attacks, named, "attack", self.sink);
         }
+    }
+
+    /// Reads an entry of the list of attacks that is a step.
+    fn step(&mut self, id: FileId, element: &Spanned<DeValue<'v>>) {
+        let item = self.item::<Step>(id, "", element.span(), element, "step");
+        let named = item.map(|mut item| {
+            item.name.clone_from(&item.value.name.value);
+            item.at = item.value.name.at.clone();
+            item.value.before = self.scenario.attacks.len();
+            item
+        });
+        add(&mut self.scenario.steps, named, "step", self.sink);
     }
 
     fn check_name(&mut self, name: &str, place: Place) {

@@ -1,0 +1,99 @@
+//! Steps between attacks: what a person does by hand, and programs that the coordinator runs.
+
+use firedrill_wire::{Span, hide};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::Then;
+
+/// A step between attacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// The place of the attack before which it stands; the number of attacks for a step after the last one.
+    pub before: usize,
+    /// Its content.
+    pub does: Does,
+    /// The maximum time that it takes.
+    pub timeout: Span,
+    /// The next move if it fails, or if nobody knows whether it is done.
+    pub on_failure: Then,
+}
+
+/// The content of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Does {
+    /// A person does it.
+    Manual {
+        /// The task of the person.
+        text: String,
+        /// The task of the person who puts it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<String>,
+    },
+    /// The coordinator runs a program that tells whether something is as it should be.
+    Check {
+        /// The program and its arguments.
+        #[serde(serialize_with = "shown")]
+        argv: Vec<String>,
+    },
+    /// The coordinator runs a program that prepares something.
+    Command {
+        /// The program and its arguments.
+        #[serde(serialize_with = "shown")]
+        argv: Vec<String>,
+    },
+}
+
+/// Serializes words without what may be a secret. A plan that was read is shown, and never run.
+fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    hide::argv(argv).serialize(serializer)
+}
+
+impl Does {
+    /// Returns its kind in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Manual { .. } => "manual",
+            Self::Check { .. } => "check",
+            Self::Command { .. } => "command",
+        }
+    }
+
+    /// Returns the program and its arguments; `None` if a person does it.
+    #[must_use]
+    pub fn argv(&self) -> Option<&[String]> {
+        match self {
+            Self::Manual { .. } => None,
+            Self::Check { argv } | Self::Command { argv } => Some(argv),
+        }
+    }
+
+    /// Returns what a person does to put it back.
+    #[must_use]
+    pub fn undo(&self) -> Option<&str> {
+        match self {
+            Self::Manual { undo, .. } => undo.as_deref(),
+            Self::Check { .. } | Self::Command { .. } => None,
+        }
+    }
+
+    /// Returns it for people: the text for a person, or the program with its arguments, without what may be a secret.
+    #[must_use]
+    pub fn said(&self) -> String {
+        match self {
+            Self::Manual { text, .. } => text.clone(),
+            Self::Check { argv } | Self::Command { argv } => hide::argv(argv).join(" "),
+        }
+    }
+}
+
+impl Step {
+    /// Returns the longest time that it takes, with the time in which a person puts it back.
+    #[must_use]
+    pub fn longest(&self) -> Span {
+        if self.does.undo().is_some() { self.timeout + self.timeout } else { self.timeout }
+    }
+}
