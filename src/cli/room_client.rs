@@ -1,7 +1,6 @@
 //! Asks the API of a control room (docs/api.md) with a token. Sends the token only where nobody on the way can read it.
 
 use std::{
-    net::IpAddr,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -44,9 +43,7 @@ fn server(text: &str) -> Result<Server, String> {
             "no USER:PASSWORD@: the token is in the variable {TOKEN}, or in the file of --token-file"
         ));
     }
-    let host = server.host().trim_start_matches('[').trim_end_matches(']');
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if server.is_secure() || is_here {
+    if server.is_private() {
         return Ok(server);
     }
     Err("without TLS others on the way can read the token: https:// is wanted, or an address of this machine"

@@ -5,6 +5,7 @@
 #[path = "../common/alerts.rs"]
 mod alerts;
 mod api;
+mod chat;
 mod gamedays;
 mod logins;
 mod metrics;

@@ -5,6 +5,7 @@
 //! starts or judges one, and is never waited for by one.
 
 mod backoff;
+pub mod chat;
 mod deliver;
 mod file;
 mod kind;

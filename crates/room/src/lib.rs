@@ -7,6 +7,7 @@ mod actor;
 mod api;
 mod app;
 mod audit;
+mod chat;
 mod clock;
 mod error;
 mod live;
@@ -29,6 +30,7 @@ mod tokens;
 mod web;
 
 pub use audit::{Checked, Head, check};
+pub use chat::{ChatFile, read as read_chat};
 pub use error::RoomError;
 pub use options::{Options, public};
 pub use outside::{

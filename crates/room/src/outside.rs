@@ -247,6 +247,9 @@ pub trait Outside: Send + Sync + 'static {
     /// They cannot be read: in words for people.
     fn messages(&self) -> Result<Messages, String>;
 
+    /// Posts JSON to an address that a chat named for answers. Takes some seconds at most.
+    fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>>;
+
     /// Writes what a person decides about a slot, and returns the state of the slot in words.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod database;
 mod links;
 mod schema;
+mod sent;
 mod sessions;
 mod tokens;
 

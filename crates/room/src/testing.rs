@@ -6,6 +6,7 @@ use firedrill_wire::RunId;
 
 use crate::{
     app::App,
+    chat::ChatFile,
     options::Options,
     outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Told, Wants},
     role::Role,
@@ -49,6 +50,10 @@ impl Outside for Willing {
         Ok(Messages::default())
     }
 
+    fn post<'a>(&'a self, _: &'a str, _: String) -> Later<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
         Err("there are no game days".to_owned())
     }
@@ -78,6 +83,11 @@ macro_rules! as_willing {
             wants: crate::outside::Wants,
         ) -> crate::outside::Later<'a, crate::outside::Told> {
             crate::testing::Willing.tell(run, by, wants)
+        }
+    };
+    (posts) => {
+        fn post<'a>(&'a self, url: &'a str, body: String) -> crate::outside::Later<'a, Result<(), String>> {
+            crate::testing::Willing.post(url, body)
         }
     };
     (decisions) => {
@@ -120,12 +130,22 @@ pub(crate) use as_willing;
 
 /// Opens a control room in a folder.
 pub(crate) async fn app(home: &Path, outside: Arc<dyn Outside>) -> Arc<App> {
+    app_with_chat(home, outside, None).await
+}
+
+/// Opens a control room that has chats.
+pub(crate) async fn app_with_chat(
+    home: &Path,
+    outside: Arc<dyn Outside>,
+    chat: Option<ChatFile>,
+) -> Arc<App> {
     let options = Options {
         listen: ([127, 0, 0, 1], 0).into(),
         metrics: None,
         reports: home.join("reports"),
         state: home.join("room"),
         public: None,
+        chat,
         reading: |_| {},
     };
     Room::open(options, outside).await.unwrap().app

@@ -16,6 +16,7 @@ use firedrill_wire::{
     RunId,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
 };
+use http::Method;
 use jiff::Timestamp;
 
 use super::{
@@ -30,6 +31,7 @@ use crate::{
         calendar::{events, found},
         days::{self, Day},
         gameday::held::words,
+        post::{Sent, Server},
         slots::{From, cells},
     },
     run,
@@ -172,6 +174,14 @@ impl Outside for Program {
         self.messages.now()
     }
 
+    fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>> {
+        let url = url.to_owned();
+        Box::pin(async move {
+            let posted = tokio::task::spawn_blocking(move || post(&url, body)).await;
+            posted.unwrap_or_else(|error| Err(error.to_string()))
+        })
+    }
+
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
         let now = Timestamp::now();
         let gameday = self.gameday(gameday, now)?;
@@ -203,6 +213,23 @@ impl Outside for Program {
             }
         }
     }
+}
+
+/// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it.
+fn post(url: &str, body: String) -> Result<(), String> {
+    let server = Server::parse(url, "the address for answers is none")?;
+    if !server.is_private() {
+        return Err("the address for answers is without TLS".to_owned());
+    }
+    let sent = Sent {
+        method: Method::POST,
+        path: server.path.clone(),
+        content_type: "application/json",
+        headers: Vec::new(),
+        body: body.into_bytes(),
+    };
+    let answer = server.send(sent).map_err(|failure| failure.to_string())?;
+    if answer.status.is_success() { Ok(()) } else { Err(answer.failure().to_string()) }
 }
 
 /// Returns a start whose program has not written its record yet.

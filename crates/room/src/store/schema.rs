@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::RoomError;
 
 /// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE links (
         hash TEXT PRIMARY KEY,
@@ -44,6 +44,10 @@ const STEPS: [&str; 3] = [
     // The names of game days, a line each.
     "
     ALTER TABLE tokens ADD COLUMN starts TEXT NOT NULL DEFAULT '';
+",
+    // Requests of chats that were taken.
+    "
+    CREATE TABLE sent (digest TEXT PRIMARY KEY, until_s INTEGER NOT NULL) WITHOUT ROWID;
 ",
 ];
 

@@ -1,0 +1,57 @@
+//! Chats over HTTP: the file that names them, and a command the whole way.
+
+use std::{fs, process::Command};
+
+use super::{FIREDRILL, RUN, output::said, room::Room, start};
+
+const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
+
+/// Sends a command, and returns the status and the answer.
+fn command(room: &Room, token: &str, user: &str, text: &str) -> (u16, String) {
+    let body = format!("command=%2Ffiredrill&user_id={user}&text={}", text.replace(' ', "+"));
+    let head = format!(
+        "POST /mattermost HTTP/1.1\r\nAuthorization: Token {token}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let answer = room.ask(&head, &body);
+    (answer.status, answer.text())
+}
+
+#[test]
+fn a_command_does_what_the_page_does() {
+    let (folder, without) = start();
+    assert_eq!(command(&without, "x", "m1", "").0, 404, "no chat is named");
+    drop(without);
+    fs::write(folder.path().join("token"), "okwexpgqm7yhdcgb64ap3bwrna\n").unwrap();
+    fs::write(folder.path().join("chat.toml"), FILE).unwrap();
+    let room = Room::start(FIREDRILL, folder.path(), &["--chat", "chat.toml"]);
+    assert_eq!(command(&room, "wrong", "m1", &format!("note {RUN} no")).0, 401);
+    let token = "okwexpgqm7yhdcgb64ap3bwrna";
+    let (status, told) = command(&room, token, "m1", &format!("note {RUN} the shop was slow"));
+    assert!(status == 200 && told.contains("the note is written"), "{status} {told}");
+    let (_, told) = command(&room, token, "m1", &format!("halt {RUN}"));
+    assert!(told.contains("No program on this machine"), "{told}");
+    let (_, told) = command(&room, token, "m2", &format!("note {RUN} mine"));
+    assert!(told.contains("Your id here is m2"), "{told}");
+    let cookie = room.login(&room.link);
+    let page = room.get(&format!("/runs/{RUN}"), &cookie).text();
+    assert!(page.contains("the shop was slow") && page.contains("bob by Mattermost"), "{page}");
+    assert!(!page.contains("mine"), "{page}");
+    let audit = room.get("/audit", &cookie).text();
+    assert!(audit.contains("Mattermost, user m1") && audit.contains("Mattermost, user m2"), "{audit}");
+}
+
+#[test]
+fn a_file_of_chats_with_errors_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("reports")).unwrap();
+    fs::write(folder.path().join("chat.toml"), FILE.replace("operator", "admin")).unwrap();
+    let refused = Command::new(FIREDRILL)
+        .args(["serve", "--listen", "127.0.0.1:0", "--chat", "chat.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("nobody is an admin in a chat"), "{}", said(&refused));
+    assert!(!folder.path().join("room").exists(), "nothing was made");
+}
