@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod chat;
+mod delete;
 mod deliver;
 mod file;
 mod kind;
@@ -18,6 +19,7 @@ mod send;
 mod smtp;
 pub mod spool;
 
+pub use delete::delete;
 pub use deliver::{deliver, test_one};
 pub use file::{Channel, ChannelsFile};
 pub use kind::{Kind, Parcel};
