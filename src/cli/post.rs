@@ -22,7 +22,7 @@ use super::{
 /// Time for all of it: names, connection, answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Maximum number of bytes of an answer that are read; a longer one counts as empty.
-const ANSWER: usize = 64 << 10;
+const ANSWER: usize = 32 << 20;
 /// Letters of an answer that are shown.
 const SHOWN: usize = 300;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use firedrill_files::text;
-use firedrill_wire::text::{TEXT_MOST, cleaned};
+use firedrill_wire::text::{Breaks, TEXT_MOST, cleaned, from_json};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The options that name a control room.
 #[derive(Debug, clap::Args)]
 pub(super) struct RoomArgs {
-    /// Ask this control room to do it, and follow it there: https://drills.example
+    /// Ask this control room: https://drills.example
     #[arg(long, value_name = "URL")]
     pub(super) server: Option<String>,
     /// With --server: the file that has the token; default the variable FIREDRILL_TOKEN
@@ -176,7 +176,8 @@ fn is_later(status: StatusCode) -> bool {
 /// Reads an answer. An error of the API becomes a failure in its words.
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     if answer.status == StatusCode::OK {
-        return serde_json::from_str(&answer.body)
+        // Its texts may come from logs and files of others.
+        return from_json(answer.body.as_bytes(), Breaks::Kept)
             .wrap("its answer is not understood; is this a control room?");
     }
     match serde_json::from_str::<Problem>(&answer.body) {

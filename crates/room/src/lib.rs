@@ -34,8 +34,8 @@ pub use chat::{ChatFile, read as read_chat};
 pub use error::RoomError;
 pub use options::{Options, public};
 pub use outside::{
-    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told,
-    Undelivered, Wants,
+    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Slot,
+    Slots, Told, Undelivered, Wants,
 };
 pub use role::{Role, person};
 pub use room::{Room, login_link};

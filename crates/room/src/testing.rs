@@ -3,12 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use firedrill_wire::RunId;
+use serde_json::Value;
 
 use crate::{
     app::App,
     chat::ChatFile,
     options::Options,
-    outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Told, Wants},
+    outside::{
+        Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Slots, Told,
+        Wants,
+    },
     role::Role,
     room::Room,
     store::Session,
@@ -28,6 +32,14 @@ impl Outside for Willing {
 
     fn calendar(&self) -> Calendar {
         Calendar::default()
+    }
+
+    fn gameday_files(&self, _: &Slots) -> Result<Value, NotShown> {
+        Ok(Value::Null)
+    }
+
+    fn gameday_file(&self, _: &str, _: &Slots) -> Result<Value, NotShown> {
+        Err(NotShown::Unknown("there are no game days".to_owned()))
     }
 
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
@@ -91,6 +103,21 @@ macro_rules! as_willing {
         }
     };
     (decisions) => {
+        fn gameday_files(
+            &self,
+            slots: &crate::outside::Slots,
+        ) -> Result<serde_json::Value, crate::outside::NotShown> {
+            crate::testing::Willing.gameday_files(slots)
+        }
+
+        fn gameday_file(
+            &self,
+            gameday: &str,
+            slots: &crate::outside::Slots,
+        ) -> Result<serde_json::Value, crate::outside::NotShown> {
+            crate::testing::Willing.gameday_file(gameday, slots)
+        }
+
         fn held(&self) -> Result<Vec<crate::outside::HeldSlot>, String> {
             crate::testing::Willing.held()
         }

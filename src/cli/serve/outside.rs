@@ -10,7 +10,8 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Slot, Slots, Told,
+    Wants,
 };
 use firedrill_wire::{
     RunId,
@@ -18,6 +19,7 @@ use firedrill_wire::{
 };
 use http::Method;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     messages::Counted,
@@ -30,9 +32,10 @@ use crate::{
     cli::{
         calendar::{events, found},
         days::{self, Day},
-        gameday::held::words,
+        failure::Failure,
+        gameday::{held::words, list::Listing, show::Shown},
         post::{Sent, Server},
-        slots::{From, cells},
+        slots::{self, From, cells},
     },
     run,
     told::passed,
@@ -111,6 +114,22 @@ impl Outside for Program {
         let held: Vec<ics::Event> = all.iter().flat_map(|day| events(day, From::Moment(now), KEPT)).collect();
         let ics = (!all.iter().any(Day::failed)).then(|| ics::calendar(&held, now));
         Calendar { slots: self.slots(&all, now), problems, ics, ..empty }
+    }
+
+    fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown> {
+        let failed = |failure: Failure| NotShown::Failed(failure.to_string());
+        // There may be no folder of game days.
+        let files = found(std::slice::from_ref(&self.gamedays))
+            .map_err(|failure| NotShown::Unknown(failure.to_string()))?;
+        let listing = Listing::of(&files, begin(slots)?, slots.next, false).map_err(failed)?;
+        serde_json::to_value(listing).map_err(|error| NotShown::Failed(error.to_string()))
+    }
+
+    fn gameday_file(&self, gameday: &str, slots: &Slots) -> Result<Value, NotShown> {
+        let found = self.gameday(gameday, Timestamp::now()).map_err(NotShown::Unknown)?;
+        let shown = Shown::of(&found.file, (begin(slots)?, slots.next), &self.reports, false)
+            .map_err(|failure| NotShown::Failed(failure.to_string()))?;
+        serde_json::to_value(shown).map_err(|error| NotShown::Failed(error.to_string()))
     }
 
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
@@ -215,6 +234,18 @@ impl Outside for Program {
     }
 }
 
+/// Returns the moment at which slots begin that are asked for.
+fn begin(slots: &Slots) -> Result<From, NotShown> {
+    let told = |why: String| NotShown::Unknown(why);
+    match (&slots.from_day, slots.from_s) {
+        (Some(day), _) => slots::from(day).map_err(told),
+        (None, Some(at)) => {
+            Timestamp::from_second(at).map(From::Moment).map_err(|error| told(error.to_string()))
+        }
+        (None, None) => Ok(From::Moment(Timestamp::now())),
+    }
+}
+
 /// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it.
 fn post(url: &str, body: String) -> Result<(), String> {
     let server = Server::parse(url, "the address for answers is none")?;
@@ -289,7 +320,7 @@ impl Program {
     }
 
     fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Option<Slot> {
-        let [local, utc, mut told] = cells(gameday, slot).try_into().ok()?;
+        let [local, utc, mut told] = cells(gameday, slot);
         let (civil, starts_s) = (slot.civil_text(), slot.starts().timestamp().as_second());
         let mut add = |text: &str| {
             if !told.is_empty() {
