@@ -6,6 +6,7 @@
 mod alerts;
 mod api;
 mod chat;
+mod fuzz;
 mod gamedays;
 mod logins;
 mod metrics;
