@@ -4,10 +4,10 @@ use std::{fs, process::Command};
 
 use super::{FIREDRILL, RUN, output::said, room::Room, start};
 
-const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
+pub(super) const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
 
 /// Sends a command, and returns the status and the answer.
-fn command(room: &Room, token: &str, user: &str, text: &str) -> (u16, String) {
+pub(super) fn command(room: &Room, token: &str, user: &str, text: &str) -> (u16, String) {
     let body = format!("command=%2Ffiredrill&user_id={user}&text={}", text.replace(' ', "+"));
     let head = format!(
         "POST /mattermost HTTP/1.1\r\nAuthorization: Token {token}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",

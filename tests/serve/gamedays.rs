@@ -4,6 +4,7 @@ mod asked;
 mod calendar;
 mod due;
 mod elsewhere;
+mod refused;
 
 use std::time::{Duration, Instant, SystemTime};
 
