@@ -79,7 +79,7 @@ pub(super) struct Args {
     /// Deliver messages that wait for the channels of this file (docs/channels.md)
     #[arg(long, value_name = "FILE")]
     notify: Option<PathBuf>,
-    /// Let people of Slack and Mattermost write notes, halt runs and refuse starts, as this file says (docs/chat.md)
+    /// Let people of Slack and Mattermost write notes, halt runs, and refuse attacks and starts, as this file says (docs/chat.md)
     #[arg(long, value_name = "FILE")]
     chat: Option<PathBuf>,
     /// Start the slots of these game days at their time, with the certificate of --pki and --as

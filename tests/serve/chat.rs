@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{FIREDRILL, RUN, output::said, room::Room, start};
+use super::{FIREDRILL, Growing, RUN, output::said, room::Room, start};
 
 pub(super) const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
 
@@ -54,4 +54,19 @@ fn a_file_of_chats_with_errors_starts_nothing() {
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     assert!(said(&refused).contains("nobody is an admin in a chat"), "{}", said(&refused));
     assert!(!folder.path().join("room").exists(), "nothing was made");
+}
+
+#[test]
+fn what_goes_on_is_told_with_the_next_attack() {
+    let (folder, room) = start();
+    drop(room);
+    fs::write(folder.path().join("token"), "okwexpgqm7yhdcgb64ap3bwrna").unwrap();
+    fs::write(folder.path().join("chat.toml"), FILE).unwrap();
+    let growing = Growing::begin(folder.path());
+    let room = Room::start(FIREDRILL, folder.path(), &["--chat", "chat.toml"]);
+    let (_, told) = command(&room, "okwexpgqm7yhdcgb64ap3bwrna", "m1", "");
+    assert!(told.contains("A run goes on") && told.contains("/runs/live"), "{told}");
+    assert!(told.contains("in force") && told.contains("its next attack is number 2"), "{told}");
+    let half = growing.half;
+    growing.end(half);
 }

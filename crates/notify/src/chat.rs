@@ -13,6 +13,13 @@ pub enum Action {
         /// The run.
         run: String,
     },
+    /// The next attack of a run is skipped, also while it waits for approvals.
+    Skip {
+        /// The run.
+        run: String,
+        /// The number of the attack, from 1. If another one is next, nothing is skipped.
+        attack: usize,
+    },
     /// A slot of a game day is not held.
     Refuse {
         /// The game day's name.
@@ -28,6 +35,10 @@ impl Action {
     pub fn read(id: &str, value: &str) -> Option<Self> {
         match id {
             "halt" if !value.is_empty() => Some(Self::Halt { run: value.to_owned() }),
+            "skip" => {
+                let (run, attack) = value.rsplit_once(' ')?;
+                Some(Self::Skip { run: run.to_owned(), attack: attack.parse().ok()? })
+            }
             "refuse" => {
                 let (gameday, slot) = value.split_once(' ')?;
                 Some(Self::Refuse { gameday: gameday.to_owned(), slot: slot.to_owned() })
@@ -46,6 +57,13 @@ impl Action {
                 "Halt",
                 "Halt this run?",
                 "The run ends, and everything is put back. It cannot go on afterwards.",
+            ),
+            Self::Skip { run, attack } => (
+                "skip",
+                format!("{run} {attack}"),
+                "Refuse",
+                "Refuse this attack?",
+                "The run skips the attack, and goes on with the next one. No approval counts for it any more.",
             ),
             Self::Refuse { gameday, slot } => (
                 "refuse",
@@ -86,7 +104,8 @@ mod tests {
     fn a_press_is_read_as_the_action_of_the_button() {
         let halt = Action::Halt { run: "20261204-1400-friday-7f3a".to_owned() };
         let refuse = Action::Refuse { gameday: "friday".to_owned(), slot: "2026-12-04T14:00".to_owned() };
-        for action in [halt, refuse] {
+        let skip = Action::Skip { run: "a run".to_owned(), attack: 3 };
+        for action in [halt, skip, refuse] {
             let button = action.button().expect("a button");
             let text = |pointer: &str| button.pointer(pointer).and_then(Value::as_str).expect("a text");
             assert_eq!(Action::read(text("/action_id"), text("/value")), Some(action.clone()));
@@ -100,7 +119,14 @@ mod tests {
                 assert!((1..=most).contains(&text(pointer).chars().count()), "{pointer}");
             }
         }
-        for (id, value) in [("halt", ""), ("refuse", "friday"), ("approve", "friday 1"), ("", "")] {
+        for (id, value) in [
+            ("halt", ""),
+            ("refuse", "friday"),
+            ("skip", "friday"),
+            ("skip", "friday x"),
+            ("approve", "friday 1"),
+            ("", ""),
+        ] {
             assert_eq!(Action::read(id, value), None, "{id} {value}");
         }
         assert_eq!(Action::Halt { run: "x".repeat(VALUE_MOST + 1) }.button(), None);

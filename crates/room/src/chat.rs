@@ -1,4 +1,4 @@
-//! Slack and Mattermost: people write notes, halt runs and refuse starts from a chat. The same functions as for pages do it. Nothing is approved
+//! Slack and Mattermost: people write notes, halt runs, and refuse attacks and starts from a chat. The same functions as for pages do it. Nothing is approved
 //! or agreed to here.
 
 mod act;

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     actor::Actor,
     app::App,
-    outside::{Decision, Slot},
-    pages::{decide::decide_as, halt::halt_as, note::write, run::said},
+    outside::{Decision, Slot, Wants},
+    pages::{decide::decide_as, halt::halt_as, note::write, run::said, steer::steer_as},
     role::Role,
     runs::Course,
     web::{
@@ -26,8 +26,8 @@ use crate::{
 const RUNS: usize = 10;
 const SLOTS: usize = 3;
 /// The words that a command takes.
-const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `refuse GAMEDAY SLOT [REASON]`: the slot is not \
-                     held · nothing behind the command shows what goes on";
+const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `refuse RUN NUMBER`: the run skips that attack, if it is \
+                     the next one · `refuse GAMEDAY SLOT [REASON]`: the slot is not held · nothing behind the command shows what goes on";
 /// The next step of a person whose role does not do.
 const HELP: &str = "Whoever runs the control room gives roles in its file of chats.";
 
@@ -37,6 +37,7 @@ pub(super) async fn act(app: &Arc<App>, actor: &Actor, wish: Wish) -> Said {
         Wish::Look => look(app, actor.role).await,
         Wish::Halt { run } => halt(app, actor, &run).await,
         Wish::Note { run, text } => note(app, actor, run, text).await,
+        Wish::Skip { run, attack } => skip(app, actor, &run, attack).await,
         Wish::Refuse { gameday, slot, why } => refuse(app, actor, (gameday, slot), why).await,
         Wish::Approve => Ok(Said::of(format!(
             "Nothing was done: nobody approves or agrees in a chat. On {}/calendar people agree to a start; attacks are approved by `firedrill approve`.",
@@ -66,6 +67,16 @@ async fn note(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Resul
     Ok(Said::of(format!("{}: the note is written.\n{}", part(&run), page(app, &run))))
 }
 
+async fn skip(app: &Arc<App>, actor: &Actor, run: &str, attack: usize) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("skip", run), HELP).await?;
+    let Some(place) = attack.checked_sub(1) else {
+        return Ok(Said::of("Nothing was done: attacks are counted from 1."));
+    };
+    let word = steer_as(app, actor.clone(), run, ("skip", Wants::Skip { attack: Some(place) })).await?;
+    let told = said(&word).unwrap_or(word);
+    Ok(Said::of(format!("{}: {}\n{}", part(run), part(&told), page(app, run))))
+}
+
 async fn refuse(
     app: &Arc<App>,
     actor: &Actor,
@@ -84,15 +95,23 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
     let may = role >= Role::Operator;
     slow(app, move |app| {
         let run = |entry: &Entry, course: &Course| {
+            let run = &entry.folder;
             let text = format!(
                 "{} ({}): {}, {} in force\n{}",
-                part(&entry.folder),
+                part(run),
                 part(course.scenario()),
                 part(&course.stage()),
                 course.in_force().count(),
-                page(app, &entry.folder)
+                page(app, run)
             );
-            (text, may.then(|| Action::Halt { run: entry.folder.clone() }))
+            let next = course.next().map(|next| {
+                let action = Action::Skip { run: run.clone(), attack: next.number };
+                (
+                    format!("its next attack is number {}, {}", next.number, part(&next.name)),
+                    may.then_some(action),
+                )
+            });
+            [Some((text, may.then(|| Action::Halt { run: run.clone() }))), next]
         };
         let runs = app.courses.of(&app.runs.going_on()?, run);
         let calendar = app.newest.calendar(&*app.outside);
@@ -108,7 +127,7 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             1 => format!("A run goes on. {WORDS}"),
             number => format!("{number} runs go on. {WORDS}"),
         };
-        Ok(Said { text, offers: runs.into_iter().take(RUNS).chain(slots).collect() })
+        Ok(Said { text, offers: runs.into_iter().take(RUNS).flatten().flatten().chain(slots).collect() })
     })
     .await
 }

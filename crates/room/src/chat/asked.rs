@@ -18,6 +18,12 @@ pub(super) enum Wish {
     Halt { run: String },
     /// A note is written.
     Note { run: String, text: String },
+    /// The next attack is skipped, also while it waits for approvals.
+    Skip {
+        run: String,
+        /// Its number, from 1.
+        attack: usize,
+    },
     /// A slot is not held.
     Refuse { gameday: String, slot: String, why: String },
     /// Something is approved or agreed to, which no chat does.
@@ -97,6 +103,7 @@ impl Asked {
             press.actions.first().and_then(|pressed| Action::read(&pressed.action_id, &pressed.value));
         let wish = match action {
             Some(Action::Halt { run }) => Wish::Halt { run },
+            Some(Action::Skip { run, attack }) => Wish::Skip { run, attack },
             Some(Action::Refuse { gameday, slot }) => Wish::Refuse { gameday, slot, why: String::new() },
             None => Wish::Unknown,
         };
@@ -120,7 +127,13 @@ fn wish(text: &str) -> Wish {
         "note" if !more.is_empty() => Wish::Note { run: first, text: more },
         "refuse" => {
             let (slot, why) = next(&more);
-            if slot.is_empty() { Wish::Unknown } else { Wish::Refuse { gameday: first, slot, why } }
+            // A slot is a date, and never a number alone.
+            match slot.parse() {
+                Ok(attack) if why.is_empty() => Wish::Skip { run: first, attack },
+                Ok(_) => Wish::Unknown,
+                Err(_) if slot.is_empty() => Wish::Unknown,
+                Err(_) => Wish::Refuse { gameday: first, slot, why },
+            }
         }
         "approve" | "agree" => Wish::Approve,
         _ => Wish::Unknown,
@@ -154,6 +167,8 @@ mod tests {
                     why: own("release freeze"),
                 },
             ),
+            ("refuse friday-7f3a 3", Wish::Skip { run: own("friday-7f3a"), attack: 3 }),
+            ("refuse friday-7f3a 3 too late", Wish::Unknown),
             ("refuse friday", Wish::Unknown),
             ("approve a", Wish::Approve),
             ("agree friday 2026-12-04T14:00", Wish::Approve),

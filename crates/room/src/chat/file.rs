@@ -160,6 +160,14 @@ mod tests {
     }
 
     #[test]
+    fn the_file_on_the_page_is_right() {
+        let page = include_str!("../../../../docs/chat.md");
+        let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let read = problems(text).unwrap();
+        assert!(read.slack.unwrap().people.len() == 2 && read.mattermost.unwrap().people.len() == 1);
+    }
+
+    #[test]
     fn a_secret_in_clear_is_refused_and_not_shown() {
         let text = "schema = 1\n[slack]\nsigning_secret = \"8f742231b10e8888\"\npeople.U1 = { name = \"alice\", role = \"viewer\" }\n";
         let told = problems(text).unwrap_err();

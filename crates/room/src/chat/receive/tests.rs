@@ -134,6 +134,9 @@ async fn an_operator_halts_and_writes_notes_and_the_audit_log_names_person_and_c
     assert!(said.contains("the note is written"), "{said}");
     let notes = fs::read_to_string(home.app.runs.reports().join(RUN).join("notes.jsonl")).unwrap();
     assert!(notes.contains("the shop was slow") && notes.contains("alice by Slack"), "{notes}");
+    let said = home.command("U1", &format!("refuse {RUN} 2")).await;
+    assert!(said.contains("The run skips the attack"), "{said}");
+    assert!(home.command("U1", &format!("refuse {RUN} 0")).await.contains("Nothing was done"));
     // The control room of this test has no game days.
     let said = home.command("U1", "refuse friday 2026-12-04T14:00 freeze").await;
     assert!(said.contains("Nothing was done"), "{said}");
@@ -147,8 +150,12 @@ async fn an_operator_halts_and_writes_notes_and_the_audit_log_names_person_and_c
 #[tokio::test]
 async fn who_may_not_does_nothing_and_is_told_why() {
     let home = Home::new(9).await;
-    for text in [format!("halt {RUN}"), format!("note {RUN} x"), "refuse friday 2026-12-04T14:00".to_owned()]
-    {
+    for text in [
+        format!("halt {RUN}"),
+        format!("note {RUN} x"),
+        "refuse friday 2026-12-04T14:00".to_owned(),
+        format!("refuse {RUN} 1"),
+    ] {
         let said = home.command("U2", &text).await;
         assert!(said.contains("it takes the role operator"), "{text}: {said}");
         let said = home.command("U9", &text).await;
@@ -164,8 +171,8 @@ async fn who_may_not_does_nothing_and_is_told_why() {
     assert_eq!(home.halts(), Vec::<String>::new());
     assert!(!home.app.runs.reports().join(RUN).join("notes.jsonl").exists());
     let audit = home.audit();
-    assert_eq!(audit.matches("refused: it takes the role operator").count(), 3, "{audit}");
-    assert_eq!(audit.matches("the file of chats does not name this user").count(), 6, "{audit}");
+    assert_eq!(audit.matches("refused: it takes the role operator").count(), 4, "{audit}");
+    assert_eq!(audit.matches("the file of chats does not name this user").count(), 8, "{audit}");
 }
 
 #[tokio::test]
