@@ -1,8 +1,14 @@
 //! Chats over HTTP: the file that names them, and a command the whole way.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::{FIREDRILL, Growing, RUN, output::said, room::Room, start};
+use ring::hmac;
+
+use super::{FIREDRILL, Growing, RUN, output::said, receiver::Receiver, room::Room, start};
 
 pub(super) const FILE: &str = "schema = 1\n[mattermost]\ntoken = { secret_file = \"token\" }\npeople.m1 = { name = \"bob\", role = \"operator\" }\n";
 
@@ -69,4 +75,36 @@ fn what_goes_on_is_told_with_the_next_attack() {
     assert!(told.contains("in force") && told.contains("its next attack is number 2"), "{told}");
     let half = growing.half;
     growing.end(half);
+}
+
+#[test]
+fn a_button_of_slack_is_answered_at_the_address_that_it_names() {
+    let (folder, room) = start();
+    drop(room);
+    fs::write(folder.path().join("secret"), "8f742231b10e8888abcd99yyyzzz85a5").unwrap();
+    let file = "schema = 1\n[slack]\nsigning_secret = { secret_file = \"secret\" }\npeople.U1 = { name = \"alice\", role = \"operator\" }\n";
+    fs::write(folder.path().join("chat.toml"), file).unwrap();
+    let room = Room::start(FIREDRILL, folder.path(), &["--chat", "chat.toml"]);
+    let chat = Receiver::start();
+    let press = serde_json::json!({
+        "type": "block_actions", "user": { "id": "U1" }, "response_url": chat.url("/actions/T1/2/s3cret"),
+        "actions": [{ "action_id": "halt", "value": RUN }],
+    });
+    let body = format!("payload={}", firedrill_history::address(&press.to_string()));
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"8f742231b10e8888abcd99yyyzzz85a5");
+    let tag = hmac::sign(&key, format!("v0:{time}:{body}").as_bytes());
+    let signature: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let head = format!(
+        "POST /slack HTTP/1.1\r\nX-Slack-Request-Timestamp: {time}\r\nX-Slack-Signature: v0={signature}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let answer = room.ask(&head, &body);
+    assert_eq!((answer.status, answer.text()), (200, String::new()));
+    let posted = chat.next();
+    assert_eq!(posted.line, "POST /actions/T1/2/s3cret HTTP/1.1");
+    let said = posted.json();
+    assert!(said["text"].as_str().unwrap().contains("No program on this machine"), "{said}");
+    assert_eq!(said["replace_original"], false, "the message stays");
 }

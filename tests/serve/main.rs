@@ -13,6 +13,9 @@ mod metrics;
 #[path = "../common/output.rs"]
 mod output;
 mod pages;
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "../common/receiver.rs"]
+mod receiver;
 #[path = "../common/room.rs"]
 mod room;
 mod written;
