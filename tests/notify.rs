@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use firedrill_notify::{Channel, ChannelsFile};
+use firedrill_notify::{Channel, ChannelsFile, Message, What, spool::Spool};
 use ring::hmac;
 use serde_json::Value;
 
@@ -131,6 +131,49 @@ fn a_test_goes_the_whole_way_and_is_signed() {
     later.headers.insert("firedrill-time".to_owned(), "1".to_owned());
     assert!(!is_signed(&later), "the time is signed, too");
     assert_eq!(states(folder.path()), [("test".to_owned(), "delivered".to_owned())]);
+}
+
+#[test]
+fn what_waits_for_a_channel_that_nobody_has_is_deleted_when_somebody_says_so() {
+    let receiver = Receiver::start();
+    let folder = with_webhook(&receiver);
+    let spool = Spool::of(&folder.path().join("reports"));
+    for (channel, id) in [("old", "a"), ("ops", "b"), ("old", "c")] {
+        spool
+            .put(channel, &Message::new(id, What::Started, "Firedrill: a run has started"))
+            .unwrap()
+            .unwrap();
+    }
+    let run = |words: &str| {
+        firedrill(folder.path(), &words.split(' ').collect::<Vec<_>>()).env("USER", "alice").output().unwrap()
+    };
+    let delivered = run("notify deliver");
+    assert!(
+        said(&delivered).contains("`firedrill notify delete CHANNEL` deletes them"),
+        "{}",
+        said(&delivered)
+    );
+    receiver.next();
+    for (words, told) in [
+        ("notify delete olds", "nothing waits for olds"),
+        ("notify delete old --id b", "no message b waits for it"),
+        ("notify delete ops", "nothing waits for ops"),
+    ] {
+        let refused = run(words);
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
+    }
+    let shown = run("notify list --channel old");
+    assert!(said(&shown).contains("pending") && !said(&shown).contains("delivered"), "{}", said(&shown));
+    let deleted = run("notify delete old --by bob");
+    assert!(deleted.status.code() == Some(0), "{}", said(&deleted));
+    assert_eq!(said(&deleted).matches("deleted: ").count(), 2, "{}", said(&deleted));
+    let listed = run("notify list");
+    assert!(
+        listed.status.code() == Some(0) && said(&listed).contains("deleted: bob deleted it"),
+        "{}",
+        said(&listed)
+    );
+    assert_eq!(spool.pending().unwrap(), []);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #                                  metrics (tests/metrics.rs, a Prometheus in labs of tests/verbs), ci-files (tests/ci_files.sh),
 #                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry),
 #                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
+#                                  fuzz (schemathesis for tests/serve, from the registry of Python packages),
 #                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
@@ -35,7 +36,7 @@ for recipe in "$@"; do
         ;;
     runit) has runsv && has svlogd || need+=(runit) ;;
     man) has groff || need+=(groff-base) ;;
-    ci-files | smtp) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
+    ci-files | smtp | fuzz) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
     kernel)
         has qemu-system-x86_64 || need+=(qemu-system-x86)
         has iptables-restore || need+=(iptables)
@@ -48,7 +49,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, runit, man" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, fuzz, runit, man" >&2
         exit 2
         ;;
     esac
@@ -61,13 +62,16 @@ others() {
         npm ci --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2
         cp "$folder/package-lock.json" "$folder/node_modules/.of"
     fi
-    folder=$(dirname "$0")/smtp
-    if [[ " $* " == *" smtp "* ]] && ! cmp --silent "$folder/requirements.txt" "$folder/venv/.of"; then
-        rm -rf "$folder/venv"
-        python3 -m venv "$folder/venv"
-        "$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$folder/requirements.txt" >&2
-        cp "$folder/requirements.txt" "$folder/venv/.of"
-    fi
+    local recipe
+    for recipe in smtp fuzz; do
+        folder=$(dirname "$0")/$recipe
+        if [[ " $* " == *" $recipe "* ]] && ! cmp --silent "$folder/requirements.txt" "$folder/venv/.of"; then
+            rm -rf "$folder/venv"
+            python3 -m venv "$folder/venv"
+            "$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$folder/requirements.txt" >&2
+            cp "$folder/requirements.txt" "$folder/venv/.of"
+        fi
+    done
 }
 if ((${#need[@]} == 0)); then
     others "$@"

@@ -271,7 +271,6 @@ impl Day {
     }
 
     /// As [`Self::render`], without colours.
-    #[cfg(feature = "serve")]
     pub(super) fn plain(&self, told: &mut HashSet<String>) -> String {
         self.rendered(false, told)
     }

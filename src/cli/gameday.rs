@@ -5,13 +5,14 @@ mod draw;
 pub(super) mod held;
 mod hold;
 mod incident;
-mod list;
+pub(super) mod list;
 mod promotion;
 mod ready;
 mod remote;
-mod show;
+pub(super) mod show;
 mod standing;
 mod start;
+mod there;
 mod which;
 
 use std::{
@@ -27,6 +28,7 @@ use super::{
     calendar::{FOLDER, events, found},
     days::{self, Day},
     failure::Result,
+    room_client::RoomArgs,
     runs::ReportsArgs,
     slots::{self, From},
 };
@@ -54,8 +56,11 @@ enum Verb {
   firedrill gameday list
   firedrill gameday list --next 10 gamedays/friday.toml
   firedrill gameday list --from 2027-03-01 --json
+  firedrill gameday list --server https://drills.example
 
-Exit codes: 0 all files are right, 2 something is wrong.")]
+With --server a control room lists its game days, for any token (docs/api.md).
+
+Exit codes: 0 all files are right, 2 something is wrong, or the control room cannot be asked.")]
     List {
         /// Files, or folders of them
         #[arg(value_name = "DIR|FILE", default_value = FOLDER)]
@@ -63,9 +68,11 @@ Exit codes: 0 all files are right, 2 something is wrong.")]
         /// Begin there and not now: a date in the schedule's zone, or a time (RFC 3339)
         #[arg(long, value_name = "DATE", value_parser = slots::from)]
         from: Option<From>,
-        /// Number of slots of each
+        /// Number of slots of each; with --server at most 100
         #[arg(long, value_name = "N", default_value_t = 5)]
         next: usize,
+        #[command(flatten)]
+        room: RoomArgs,
         /// For machines: one JSON document on standard output
         #[arg(long)]
         json: bool,
@@ -75,17 +82,23 @@ Exit codes: 0 all files are right, 2 something is wrong.")]
   firedrill gameday show gamedays/friday.toml
   firedrill gameday show gamedays/friday.toml --from 2027-03-01 --next 3
   firedrill gameday show gamedays/friday.toml --reports /srv/reports
+  firedrill gameday show payments-friday --server https://drills.example
 
-Exit codes: 0 all is right, 2 something is wrong in its files. What a promotion lacks is shown, and is no error of the file.")]
+With --server a control room shows one of its game days, for any token (docs/api.md).
+
+Exit codes: 0 all is right, 2 something is wrong in its files, or the control room cannot be asked. What a promotion lacks is shown, and is no error of the file.")]
     Show {
-        /// The game day
+        /// The game day: its file; with --server its name
+        #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
         /// Begin there and not now: a date in the schedule's zone, or a time (RFC 3339)
         #[arg(long, value_name = "DATE", value_parser = slots::from)]
         from: Option<From>,
-        /// Number of slots
+        /// Number of slots; with --server at most 100
         #[arg(long, value_name = "N", default_value_t = 5)]
         next: usize,
+        #[command(flatten)]
+        room: RoomArgs,
         #[command(flatten)]
         reports: ReportsArgs,
     },
@@ -137,10 +150,16 @@ Exit codes: 0 all files are right, 2 something is wrong, and no calendar is prin
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let now = Timestamp::now();
     match &args.verb {
-        Verb::List { files, from, next, json } => {
+        Verb::List { files, from, next, room, json } => {
+            if let Some(server) = &room.server {
+                return there::list((server, room), files, (*from, *next), *json);
+            }
             list::run(&found(files)?, from.unwrap_or(From::Moment(now)), *next, *json)
         }
-        Verb::Show { file, from, next, reports } => {
+        Verb::Show { file, from, next, room, reports } => {
+            if let Some(server) = &room.server {
+                return there::show((server, room), file, (*from, *next));
+            }
             show::run(file, from.unwrap_or(From::Moment(now)), *next, &reports.reports)
         }
         Verb::Start(args) => start::run(args),

@@ -2,11 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use firedrill_history::{Entry, Filter, History, Scenario, Shown, State, minute, scenarios};
+use clap::ValueEnum as _;
+use firedrill_history::{Entry, Filter, Listed, Listing, Scenario, Shown, address, minute, scenarios};
+use http::Method;
 
 use super::{
-    failure::Result,
+    failure::{Failure, Result},
     output::{print_json, table},
+    room_client::{RoomArgs, RoomClient},
     runs::{ReportsArgs, history_of},
 };
 use crate::{score::format, terminal::harmless, verdict::Exit};
@@ -19,10 +22,13 @@ use crate::{score::format, terminal::harmless, verdict::Exit};
   firedrill history --verdict violated --since 2026-11-01 --limit 5 --json
   firedrill history --verdict damaged              folders that cannot be read as runs, and why
   firedrill history --flaky                        verdicts that changed although the plan did not
+  firedrill history --server https://drills.example
 
 Verdicts are judged from the logs. An index beside the runs (.history.sqlite) makes this quick; it
-may be deleted at any time, and is made anew. Exit code 0, whatever the verdicts are; `firedrill
-gate` is for decisions.")]
+may be deleted at any time, and is made anew. With --server a control room lists its runs, for any token
+(docs/api.md).
+
+Exit codes: 0 whatever the verdicts are (`firedrill gate` is for decisions), 2 the runs cannot be listed.")]
 pub(super) struct Args {
     /// Only runs of this scenario
     #[arg(long, value_name = "NAME")]
@@ -41,10 +47,15 @@ pub(super) struct Args {
     flaky: bool,
     #[command(flatten)]
     reports: ReportsArgs,
+    #[command(flatten)]
+    room: RoomArgs,
     /// For machines: one JSON document on standard output
     #[arg(long)]
     json: bool,
 }
+
+/// Number of runs that a control room is asked for at once.
+const PAGE: usize = 500;
 
 /// A verdict on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -84,19 +95,20 @@ fn since(text: &str) -> Result<i64, String> {
     })
 }
 
+/// Runs, and the name of their place.
+struct Found {
+    listing: Listing,
+    place: String,
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let mut history = history_of(&args.reports.reports)?;
-    let filter = Filter {
-        scenario: args.scenario.clone(),
-        shown: args.verdict.map(Shown::from),
-        since_s: args.since,
-        limit: (args.limit > 0 && !args.flaky).then_some(args.limit),
-        skip: 0,
+    let limit = (args.limit > 0 && !args.flaky).then_some(args.limit);
+    let Found { listing, place } = match &args.room.server {
+        Some(server) => there(args, server, limit)?,
+        None => here(args, limit)?,
     };
-    let entries = history.runs(&filter)?;
-    let damaged = history.runs(&Filter { shown: Some(Shown::Damaged), ..Filter::default() })?;
-    let open = open_findings(&mut history, args);
     if args.flaky {
+        let entries: Vec<Entry> = listing.runs.into_iter().map(|one| one.entry).collect();
         let all = scenarios(&entries);
         if args.json {
             print_json(&serde_json::json!({ "schema": 1, "scenarios": all }))?;
@@ -104,77 +116,94 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             outln!("{}", by_scenario(&all));
         }
     } else if args.json {
-        let (folders, _) = history.count()?;
-        let runs = entries
-            .iter()
-            .map(|entry| with_running(entry, &history))
-            .collect::<serde_json::Result<Vec<_>>>()?;
-        let damaged: Vec<_> = damaged
-            .iter()
-            .map(|entry| serde_json::json!({ "folder": entry.folder, "why": entry.damage }))
-            .collect();
-        print_json(
-            &serde_json::json!({ "schema": 1, "folders": folders, "damaged": damaged, "runs": runs, "open_findings": open }),
-        )?;
+        print_json(&listing)?;
         return Ok(Exit::Held);
     } else {
-        let (folders, _) = history.count()?;
-        outln!("{}", text(&entries, folders, &history));
+        outln!("{}", text(&listing.runs, listing.folders, &place));
     }
-    if !damaged.is_empty() && args.verdict != Some(Wanted::Damaged) {
+    if !listing.damaged.is_empty() && args.verdict != Some(Wanted::Damaged) {
         errln!(
             "{} of {} folders cannot be read as runs; `firedrill history --verdict damaged` says which and why",
-            damaged.len(),
-            history.count()?.0
+            listing.damaged.len(),
+            listing.folders
         );
     }
-    if let Some(open @ [_, ..]) = open.as_deref().filter(|_| !args.json) {
+    if let Some(open @ [_, ..]) = listing.open_findings.as_deref().filter(|_| !args.json) {
         let findings = if open.len() == 1 { "finding is" } else { "findings are" };
         errln!("{} {findings} open; `firedrill findings` says which", open.len());
     }
     Ok(Exit::Held)
 }
 
-/// Returns the ids of open findings, of one scenario if one is asked for; `None` if the findings cannot be read, which is told.
-fn open_findings(history: &mut History, args: &Args) -> Option<Vec<String>> {
-    match history.findings() {
-        Ok(findings) => {
-            let open = findings.all.into_iter().filter(|finding| finding.state == State::Open);
-            let asked =
-                open.filter(|finding| args.scenario.as_ref().is_none_or(|name| *name == finding.scenario));
-            Some(asked.map(|finding| finding.id).collect())
+/// Lists the runs of a directory.
+fn here(args: &Args, limit: Option<usize>) -> Result<Found> {
+    let mut history = history_of(&args.reports.reports)?;
+    let filter = Filter {
+        scenario: args.scenario.clone(),
+        shown: args.verdict.map(Shown::from),
+        since_s: args.since,
+        limit,
+        skip: 0,
+    };
+    let (listing, why) = Listing::of(&mut history, &filter)?;
+    if let Some(why) = why {
+        errln!("warning: {why}");
+    }
+    Ok(Found { listing, place: history.reports().display().to_string() })
+}
+
+/// Asks a control room for its runs, page by page.
+fn there(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
+    if args.reports.is_other() {
+        return Err(Failure::new(
+            "--reports does not go with --server: the control room has its own directory",
+        ));
+    }
+    let room = RoomClient::of(server, &args.room)?;
+    let mut keys = Vec::new();
+    keys.extend(args.scenario.as_ref().map(|name| format!("&scenario={}", address(name))));
+    let word = args.verdict.and_then(|wanted| wanted.to_possible_value());
+    keys.extend(word.map(|word| format!("&verdict={}", word.get_name())));
+    keys.extend(args.since.map(|since| format!("&since_s={since}")));
+    let keys = keys.concat();
+    let mut all: Option<Listing> = None;
+    loop {
+        let skip = all.as_ref().map_or(0, |listing| listing.runs.len());
+        let wanted = limit.map_or(PAGE, |limit| (limit - skip).min(PAGE));
+        let path = format!("/api/v1/history?limit={wanted}&skip={skip}{keys}");
+        let mut page: Listing = room.ask(&Method::GET, &path, &[])?;
+        let got = page.runs.len();
+        if let Some(before) = all {
+            page.runs.splice(0..0, before.runs);
         }
-        Err(error) => {
-            errln!("warning: {error}");
-            None
+        let is_last = got < wanted || limit.is_some_and(|limit| page.runs.len() >= limit);
+        if is_last {
+            if page.open_findings.is_none() {
+                errln!("warning: the control room cannot read the findings");
+            }
+            return Ok(Found { listing: page, place: "the control room".to_owned() });
         }
+        all = Some(page);
     }
 }
 
-fn with_running(entry: &Entry, history: &History) -> serde_json::Result<serde_json::Value> {
-    let mut value = serde_json::to_value(entry)?;
-    value["running"] = entry.is_running(history.reports()).into();
-    Ok(value)
-}
-
-fn text(entries: &[Entry], folders: usize, history: &History) -> String {
-    if entries.is_empty() {
-        let place = history.reports().display();
+fn text(runs: &[Listed], folders: usize, place: &str) -> String {
+    if runs.is_empty() {
         return match folders {
             0 => format!("no runs in {place}"),
             _ => format!("none of the {folders} runs in {place} matches"),
         };
     }
     // Runs without alerts have no column for them.
-    let alerts = entries.iter().any(|entry| entry.times.detected_us.is_some());
+    let alerts = runs.iter().any(|one| one.entry.times.detected_us.is_some());
     let mut heads = vec!["time (UTC)", "scenario", "verdict", "score"];
     heads.extend(alerts.then_some("detected"));
     heads.extend(["mitigated", "recovered", "violated", "run"]);
     let mut rows = vec![heads.into_iter().map(str::to_owned).collect()];
-    rows.extend(entries.iter().map(|entry| row(entry, entry.is_running(history.reports()), alerts)));
+    rows.extend(runs.iter().map(|one| row(&one.entry, one.running, alerts)));
     let mut text = table(rows);
-    if entries.len() < folders {
-        text += &format!("\n\n{} of {folders} folders", entries.len());
+    if runs.len() < folders {
+        text += &format!("\n\n{} of {folders} folders", runs.len());
     }
     text
 }

@@ -4,20 +4,26 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use firedrill_notify::{
-    Message, What, deliver, now, rfc3339,
+    Message, What, delete, deliver, now, rfc3339,
     spool::{Ended, Entry, Spool},
     test_one,
 };
+use firedrill_wire::text::{NAME_MOST, clean};
 use serde::Serialize;
 
 use super::{
     ask::runtime,
-    channels::{FILE, named, read},
+    channels::{self, FILE, read},
     failure::{Failure, Result, Wrap as _},
+    login::named,
     output::{print_json, table},
     runs::ReportsArgs,
 };
 use crate::{diagnostic::plural, verdict::Exit};
+
+/// The next step of somebody who named what does not wait.
+const LISTS: &str =
+    "`firedrill notify list` shows what waits, with channels and ids; --reports names the directory of runs";
 
 /// Options of `notify`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +31,7 @@ use crate::{diagnostic::plural, verdict::Exit};
   firedrill notify test ops                           a message goes the whole way
   firedrill notify list                               what waits, was delivered, was given up
   firedrill notify deliver                            try now what waits
+  firedrill notify delete old                         what waits for a channel that nobody has any more
   firedrill check channels.toml                       is the file right?
 
 Channels are in a file (docs/channels.md). `firedrill run --notify FILE` tells of a run, and a game day names its channels.")]
@@ -54,17 +61,42 @@ Exit codes: 0 the channel took it, 2 it did not.")]
   firedrill notify list
   firedrill notify list --reports /srv/reports --json
   firedrill notify list --last 5
+  firedrill notify list --channel old
 
-Exit codes: 0 none was given up or is unreadable, 3 some were.")]
+Exit codes: 0 none was given up or is unreadable, 3 some were. Those that a person deleted do not count.")]
     List {
         #[command(flatten)]
         reports: ReportsArgs,
         /// Number of messages that have ended, the newest
         #[arg(long, value_name = "N", default_value_t = 20)]
         last: usize,
+        /// Only messages for this channel
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
         /// For machines: one JSON document on standard output
         #[arg(long)]
         json: bool,
+    },
+    /// Delete the messages that wait for a channel: nobody gets them
+    #[command(after_help = "Examples:
+  firedrill notify delete old
+  firedrill notify delete ops --id 20261204-1400-friday-7f3a/started --reports /srv/reports
+
+For a channel that no file has any more, whose messages would wait for ever. This may run beside runs and control rooms: a message that is being sent is waited
+for. `notify list` shows deleted messages for 30 days, with the person.
+
+Exit codes: 0 they are deleted, 2 nothing waits for the channel, or it cannot be done.")]
+    Delete {
+        /// The channel
+        channel: String,
+        /// Only the message with this id, as `notify list` shows it; may be given several times
+        #[arg(long, value_name = "ID")]
+        id: Vec<String>,
+        /// The person who deletes them; default the login name
+        #[arg(long, value_name = "WHO")]
+        by: Option<String>,
+        #[command(flatten)]
+        reports: ReportsArgs,
     },
     /// Try now to deliver all messages that wait for the channels of a file
     #[command(after_help = "Examples:
@@ -93,14 +125,15 @@ struct FileArgs {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     match &args.verb {
         Verb::Test { channel, file, reports } => test(channel, file, reports),
-        Verb::List { reports, last, json } => list(reports, *last, *json),
+        Verb::List { reports, last, channel, json } => list(reports, channel.as_deref(), *last, *json),
+        Verb::Delete { channel, id, by, reports } => delete_waiting(channel, id, by.as_deref(), reports),
         Verb::Deliver { file, reports } => deliver_now(file, reports),
     }
 }
 
 fn test(name: &str, file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     let all = read(&file.channels)?;
-    let channel = named(&all, name, &file.channels)?;
+    let channel = channels::named(&all, name, &file.channels)?;
     let id = format!("test/{}-{}", rfc3339(now()), std::process::id());
     let mut message = Message::new(id, What::Test, format!("Firedrill: a test of the channel {name}"));
     message.why = Some("`firedrill notify test` sent it; nothing is harmed".to_owned());
@@ -132,10 +165,26 @@ fn deliver_now(file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     if !others.is_empty() {
         let (number, s) = (others.len(), plural(others.len()));
         errln!(
-            "{number} message{s} for channels that this file does not have; `firedrill notify list` shows them"
+            "{number} message{s} for channels that this file does not have; `firedrill notify list` shows them, and `firedrill notify delete CHANNEL` deletes them"
         );
     }
     Ok(if all_well && own.is_empty() { Exit::Held } else { Exit::Unknown })
+}
+
+fn delete_waiting(channel: &str, ids: &[String], by: Option<&str>, reports: &ReportsArgs) -> Result<Exit> {
+    let (by, spool) = (named(by)?, Spool::of(&reports.reports));
+    let shown = clean(channel, NAME_MOST);
+    let deleted = delete(&spool, channel, ids, &by)
+        .map_err(|why| Failure::new(format!("the messages for {shown}: {why}")).help(LISTS))?;
+    if deleted.is_empty() {
+        return Err(
+            Failure::new(format!("nothing waits for {shown} in {}", reports.reports.display())).help(LISTS)
+        );
+    }
+    for Entry { message, .. } in &deleted {
+        outln!("deleted: {}: {} ({})", message.at, message.title, message.id);
+    }
+    Ok(Exit::Held)
 }
 
 /// A message for machines.
@@ -159,7 +208,10 @@ impl<'a> JsonEntry<'a> {
         let (state, ended, why) = match &entry.ended {
             None => ("pending", None, entry.last.as_deref()),
             Some(Ended::Delivered { at, .. }) => ("delivered", Some(at.as_str()), None),
-            Some(Ended::GivenUp { at, why }) => ("given-up", Some(at.as_str()), Some(why.as_str())),
+            Some(Ended::GivenUp { at, why, by: None }) => ("given-up", Some(at.as_str()), Some(why.as_str())),
+            Some(Ended::GivenUp { at, why, by: Some(_) }) => {
+                ("deleted", Some(at.as_str()), Some(why.as_str()))
+            }
         };
         let Message { id, what, title, at, .. } = &entry.message;
         Self {
@@ -176,8 +228,12 @@ impl<'a> JsonEntry<'a> {
     }
 }
 
-fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
-    let all = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
+fn list(reports: &ReportsArgs, channel: Option<&str>, last: usize, json: bool) -> Result<Exit> {
+    let mut all = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
+    if let Some(name) = channel {
+        all.pending.retain(|entry| entry.channel == name);
+        all.ended.retain(|entry| entry.channel == name);
+    }
     let skipped = all.ended.len().saturating_sub(last);
     let shown: Vec<JsonEntry<'_>> =
         all.ended[skipped..].iter().chain(&all.pending).map(JsonEntry::of).collect();
@@ -187,7 +243,9 @@ fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
     if json {
         print_json(&shown)?;
     } else if shown.is_empty() {
-        outln!("no message is in {}", reports.reports.display());
+        let whose =
+            channel.map(|name| format!(" for the channel {}", clean(name, NAME_MOST))).unwrap_or_default();
+        outln!("no message{whose} is in {}", reports.reports.display());
     } else {
         let head = ["time", "channel", "state", "message", "id"].map(str::to_owned).to_vec();
         let rows = shown.iter().map(|one| {
@@ -199,7 +257,7 @@ fn list(reports: &ReportsArgs, last: usize, json: bool) -> Result<Exit> {
         outln!("{}", table(std::iter::once(head).chain(rows).collect()));
     }
     let is_lost = |entry: &Entry| {
-        entry.message.what != What::Test && matches!(entry.ended, Some(Ended::GivenUp { .. }))
+        entry.message.what != What::Test && matches!(entry.ended, Some(Ended::GivenUp { by: None, .. }))
     };
     let lost = all.ended.iter().any(is_lost);
     Ok(if lost || !all.unreadable.is_empty() { Exit::Unknown } else { Exit::Held })

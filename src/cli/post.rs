@@ -1,6 +1,6 @@
 //! Sends one request to a server, over HTTP or HTTPS: a Pushgateway, a collector of traces, a control room. Follows no redirect.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use super::{
 /// Time for all of it: names, connection, answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Maximum number of bytes of an answer that are read; a longer one counts as empty.
-const ANSWER: usize = 64 << 10;
+const ANSWER: usize = 32 << 20;
 /// Letters of an answer that are shown.
 const SHOWN: usize = 300;
 
@@ -106,14 +106,12 @@ impl Server {
         })
     }
 
-    /// Returns the host as it was written.
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Whether requests go over TLS.
-    pub(super) const fn is_secure(&self) -> bool {
-        self.secure
+    /// Whether nobody on the way can read what is sent: it goes over TLS, or does not leave this machine.
+    pub(super) fn is_private(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let is_here =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        self.secure || is_here
     }
 
     /// Whether a user and a password were written.

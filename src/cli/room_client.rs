@@ -1,14 +1,13 @@
 //! Asks the API of a control room (docs/api.md) with a token. Sends the token only where nobody on the way can read it.
 
 use std::{
-    net::IpAddr,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
 
 use firedrill_files::text;
-use firedrill_wire::text::{TEXT_MOST, cleaned};
+use firedrill_wire::text::{Breaks, TEXT_MOST, cleaned, from_json};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -28,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The options that name a control room.
 #[derive(Debug, clap::Args)]
 pub(super) struct RoomArgs {
-    /// Ask this control room to do it, and follow it there: https://drills.example
+    /// Ask this control room: https://drills.example
     #[arg(long, value_name = "URL")]
     pub(super) server: Option<String>,
     /// With --server: the file that has the token; default the variable FIREDRILL_TOKEN
@@ -44,9 +43,7 @@ fn server(text: &str) -> Result<Server, String> {
             "no USER:PASSWORD@: the token is in the variable {TOKEN}, or in the file of --token-file"
         ));
     }
-    let host = server.host().trim_start_matches('[').trim_end_matches(']');
-    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if server.is_secure() || is_here {
+    if server.is_private() {
         return Ok(server);
     }
     Err("without TLS others on the way can read the token: https:// is wanted, or an address of this machine"
@@ -179,7 +176,8 @@ fn is_later(status: StatusCode) -> bool {
 /// Reads an answer. An error of the API becomes a failure in its words.
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     if answer.status == StatusCode::OK {
-        return serde_json::from_str(&answer.body)
+        // Its texts may come from logs and files of others.
+        return from_json(answer.body.as_bytes(), Breaks::Kept)
             .wrap("its answer is not understood; is this a control room?");
     }
     match serde_json::from_str::<Problem>(&answer.body) {

@@ -13,9 +13,14 @@ mod state;
 mod tellers;
 mod token;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use firedrill_room::{Role, login_link, person, public};
+use firedrill_room::{ChatFile, Role, login_link, person, public, read_chat};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "lab")]
@@ -27,11 +32,12 @@ use super::{
     ask::runtime,
     calendar::FOLDER,
     channels::teller,
+    days::WIDTH,
     failure::{Failure, Result, Wrap as _},
     login::login_name,
     runs::ReportsArgs,
 };
-use crate::verdict::Exit;
+use crate::{diagnostic::Sink, terminal, verdict::Exit};
 
 /// Time that answers have to end when the server stops.
 pub(super) const LAST: Duration = Duration::from_secs(1);
@@ -49,6 +55,7 @@ pub(super) const LAST: Duration = Duration::from_secs(1);
   firedrill serve --start-gamedays --as room
   firedrill serve --metrics 127.0.0.1:9788
   firedrill serve --notify channels.toml
+  firedrill serve --behind-tls https://drills.example --chat chat.toml
 
 It prints a link that logs in as an admin, once, within 15 minutes. It shows the runs whose logs are in the directory, takes notes, and halts
 those that go on on this machine as the same user (as root, of all users). With --start-gamedays it also starts game days at their time,
@@ -73,6 +80,9 @@ pub(super) struct Args {
     /// Deliver messages that wait for the channels of this file (docs/channels.md)
     #[arg(long, value_name = "FILE")]
     notify: Option<PathBuf>,
+    /// Let people of Slack and Mattermost write notes, halt runs, and refuse attacks and starts, as this file says (docs/chat.md)
+    #[arg(long, value_name = "FILE")]
+    chat: Option<PathBuf>,
     /// Start the slots of these game days at their time, with the certificate of --pki and --as
     #[arg(long)]
     start_gamedays: bool,
@@ -177,12 +187,24 @@ fn needs_certificate(args: &Args) -> bool {
     args.start_gamedays && !on_a_lab
 }
 
+/// Reads a file of chats. Its errors are printed.
+fn chat(file: &Path) -> Result<ChatFile> {
+    let mut sink = Sink::default();
+    let read = read_chat(file, &mut sink);
+    terminal::err(format_args!("{}", sink.into_report().render(true, WIDTH)));
+    read.ok_or_else(|| {
+        Failure::new(format!("the chats of {} cannot be used", file.display()))
+            .help("its errors are above; docs/chat.md has an example")
+    })
+}
+
 /// Serves until a signal comes. Returns the ways to the channels that game days name.
 async fn serve(args: &Args) -> Result<Tellers> {
     if needs_certificate(args) {
         // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
         let _usable = args.identity.load()?;
     }
+    let chat = args.chat.as_deref().map(chat).transpose()?;
     let settings = Settings {
         listen: args.listen,
         metrics: args.metrics,
@@ -190,6 +212,7 @@ async fn serve(args: &Args) -> Result<Tellers> {
         gamedays: args.gamedays.clone(),
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
+        chat,
         starts: args.start_gamedays.then(|| starts(args)),
     };
     // Signals are taken before the first line is printed: whoever waits for that line may send one.

@@ -3,7 +3,7 @@
 use firedrill_gameday::{Gameday, Slot};
 use firedrill_wire::Span;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::days::{clock, local};
 
@@ -44,7 +44,7 @@ impl From {
 }
 
 /// A slot for machines.
-#[derive(Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct JsonSlot {
     id: String,
     civil: String,
@@ -57,11 +57,15 @@ pub(super) struct JsonSlot {
     why_not: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// Its start in its zone, and what there is to know, for people.
+    local: String,
+    told: String,
 }
 
 impl JsonSlot {
     pub(super) fn new(gameday: &Gameday, slot: &Slot) -> Self {
         let why_not = gameday.why_closed(slot).map(str::to_owned);
+        let [local, _, told] = cells(gameday, slot);
         let written = |at: &jiff::Zoned| at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         Self {
             id: gameday.schedule.id(slot),
@@ -73,12 +77,27 @@ impl JsonSlot {
             held: why_not.is_none(),
             why_not,
             note: slot.note.clone(),
+            local,
+            told,
         }
+    }
+
+    /// Returns its civil time and its cells for people.
+    pub(super) fn row(&self) -> Vec<String> {
+        let utc = self.utc.trim_end_matches('Z').replace('T', " ");
+        // A full minute has no seconds.
+        let utc = utc.strip_suffix(":00").unwrap_or(&utc).to_owned();
+        vec![self.civil.clone(), self.local.clone(), utc, self.told.clone()]
+    }
+
+    /// Returns its start in UTC, which sorts by time.
+    pub(super) fn utc(&self) -> &str {
+        &self.utc
     }
 }
 
 /// Returns the cells of a slot: local time, UTC, and what there is to know.
-pub(super) fn cells(gameday: &Gameday, slot: &Slot) -> Vec<String> {
+pub(super) fn cells(gameday: &Gameday, slot: &Slot) -> [String; 3] {
     let starts = slot.starts();
     let utc = starts.with_time_zone(TimeZone::UTC);
     let mut notes = Vec::new();
@@ -89,5 +108,5 @@ pub(super) fn cells(gameday: &Gameday, slot: &Slot) -> Vec<String> {
         notes.push(format!("{} after {}", Span(slot.delay.unsigned_abs()), clock(&slot.due)));
     }
     notes.extend(slot.note.clone());
-    vec![local(&starts), format!("{} {}", utc.date(), clock(&utc)), notes.join("; ")]
+    [local(&starts), format!("{} {}", utc.date(), clock(&utc)), notes.join("; ")]
 }

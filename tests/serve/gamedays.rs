@@ -3,6 +3,8 @@
 mod asked;
 mod calendar;
 mod due;
+mod elsewhere;
+mod refused;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,7 +59,7 @@ fn once(slot: &str) -> String {
 }
 
 /// Writes a record of one event, and returns its file.
-fn has_record(folder: &Path, gameday: &str, slot: &str, event: &str) -> std::path::PathBuf {
+pub(super) fn has_record(folder: &Path, gameday: &str, slot: &str, event: &str) -> std::path::PathBuf {
     let folder = folder.join("reports/.gamedays").join(gameday).join(slot);
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("record.jsonl");

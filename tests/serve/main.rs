@@ -5,6 +5,8 @@
 #[path = "../common/alerts.rs"]
 mod alerts;
 mod api;
+mod chat;
+mod fuzz;
 mod gamedays;
 mod logins;
 mod metrics;
@@ -12,6 +14,9 @@ mod metrics;
 mod output;
 mod pages;
 mod passkeys;
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "../common/receiver.rs"]
+mod receiver;
 #[path = "../common/room.rs"]
 mod room;
 mod written;

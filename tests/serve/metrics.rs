@@ -45,7 +45,8 @@ fn metrics_tell_of_runs_findings_and_game_days_without_a_login() {
     }
     for mut entry in spool.pending().unwrap() {
         if entry.channel == "pager" {
-            let ended = Ended::GivenUp { at: "2026-11-27T14:02:00Z".into(), why: "status 404".into() };
+            let ended =
+                Ended::GivenUp { at: "2026-11-27T14:02:00Z".into(), why: "status 404".into(), by: None };
             spool.end(&entry, ended).unwrap();
         } else {
             entry.tries = 7;

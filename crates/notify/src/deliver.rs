@@ -53,7 +53,7 @@ pub(crate) async fn attempt(
             return Ok(Tried::Delivered);
         }
         Sent::Never { why } => {
-            spool.end(&entry, Ended::GivenUp { at, why: why.clone() }).map_err(failed)?;
+            spool.end(&entry, Ended::GivenUp { at, why: why.clone(), by: None }).map_err(failed)?;
             return Ok(Tried::GivenUp(why));
         }
         Sent::Later { why, after } => (why, after),
@@ -61,7 +61,7 @@ pub(crate) async fn attempt(
     let failing_us = entry.failing_us.unwrap_or_else(|| micros(now));
     let made = Duration::from_micros(entry.made_us);
     if once || is_over(made, Duration::from_micros(failing_us), now) {
-        spool.end(&entry, Ended::GivenUp { at, why: why.clone() }).map_err(failed)?;
+        spool.end(&entry, Ended::GivenUp { at, why: why.clone(), by: None }).map_err(failed)?;
         pass_on(spool, &entry.channel, failing_us).map_err(failed)?;
         return Ok(Tried::GivenUp(why));
     }

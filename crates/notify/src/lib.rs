@@ -5,6 +5,8 @@
 //! starts or judges one, and is never waited for by one.
 
 mod backoff;
+pub mod chat;
+mod delete;
 mod deliver;
 mod file;
 mod kind;
@@ -17,6 +19,7 @@ mod send;
 mod smtp;
 pub mod spool;
 
+pub use delete::delete;
 pub use deliver::{deliver, test_one};
 pub use file::{Channel, ChannelsFile};
 pub use kind::{Kind, Parcel};

@@ -1,9 +1,11 @@
 //! The API for programs, `/api/v1`: what pages show and do, as JSON, by tokens.
 
 mod bearer;
+mod files;
 mod findings;
 mod follow;
 mod gamedays;
+mod history;
 mod openapi;
 mod query;
 mod runs;

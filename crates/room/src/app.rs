@@ -1,7 +1,8 @@
 //! The state that all requests share.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
+use http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -14,8 +15,11 @@ use crate::{
     outside::Outside,
     runs::Runs,
     store::Store,
-    web::tries::Tries,
+    web::{answer::Answer, tries::Tries},
 };
+
+/// Time after which an address that failed too often asks again, in seconds.
+const RETRY_AFTER_S: u32 = 60;
 
 /// The control room while it serves.
 pub(crate) struct App {
@@ -46,6 +50,27 @@ impl App {
         self.audit.write(deed).map(|_| ()).inspect_err(|error| {
             eprintln!("firedrill: the audit log {} cannot be written: {error}", self.audit.path().display());
         })
+    }
+
+    /// Records that an address failed to prove who asks. Whoever fails too often gets an answer that says so, and is not recorded.
+    pub(crate) fn turned_away(&self, from: IpAddr, via: &str, why: &str) -> Result<(), Answer> {
+        let now = Instant::now();
+        if !self.tries.may(from, now) {
+            let answer = Answer::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many failed logins and requests came from this address.",
+                "Wait a minute, and try again with a token or a secret that works.",
+            );
+            return Err(Answer { retry_after_s: Some(RETRY_AFTER_S), ..answer });
+        }
+        self.tries.failed(from, now);
+        self.record(&Deed {
+            via: format!("{via}, from {from}"),
+            what: "login",
+            outcome: format!("refused: {why}"),
+            ..Deed::default()
+        })?;
+        Ok(())
     }
 
     /// Returns what somebody did.

@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod audit;
 mod challenges;
+mod chat;
 mod clock;
 mod error;
 mod live;
@@ -30,11 +31,12 @@ mod tokens;
 mod web;
 
 pub use audit::{Checked, Head, check};
+pub use chat::{ChatFile, read as read_chat};
 pub use error::RoomError;
 pub use options::{Options, public};
 pub use outside::{
-    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot,
-    StepAnswer, Told, Undelivered, Wants,
+    Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside,
+    Proposal, Slot, Slots, StepAnswer, Told, Undelivered, Wants,
 };
 pub use role::{Role, person};
 pub use room::{Room, login_link};

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::chat::ChatFile;
+
 /// The options of a control room.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub state: PathBuf,
     /// The address that people type, where a proxy speaks TLS for the control room: `https://drills.example`.
     pub public: Option<String>,
+    /// The chats from which people act; `None` lets nobody in from there.
+    pub chat: Option<ChatFile>,
     /// Called with the number of logs before they are read, which takes a while if they are many.
     pub reading: fn(usize),
 }

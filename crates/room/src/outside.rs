@@ -4,6 +4,7 @@ use std::{future::Future, path::Path, pin::Pin};
 
 use firedrill_wire::{RunId, Span, api::Signed};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,6 +234,26 @@ pub enum NotStarted {
     Failed(String),
 }
 
+/// Files of game days cannot be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotShown {
+    /// There is no such game day, or its file has errors: in words for people.
+    Unknown(String),
+    /// Something cannot be read: in words for people.
+    Failed(String),
+}
+
+/// The slots of a game day that are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// The moment after which they are, in seconds since 1970; `None` is now.
+    pub from_s: Option<i64>,
+    /// In its place: the day with which they begin, in the zone of each schedule, such as `2026-12-04`.
+    pub from_day: Option<String>,
+    /// Their number.
+    pub next: usize,
+}
+
 /// The next slots of game days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
@@ -273,6 +294,18 @@ pub trait Outside: Send + Sync + 'static {
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;
 
+    /// Reads the files of game days, each with its problems and slots, as the program's own client reads them. Blocks.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown>;
+
+    /// Reads one game day and checks it, for people, as the program's own client reads it. Blocks, and takes a while for large fleets.
+    ///
+    /// # Errors
+    /// There is no such game day, or it cannot be read.
+    fn gameday_file(&self, gameday: &str, slots: &Slots) -> Result<Value, NotShown>;
+
     /// Reads the starts of game days that have a record, the newest first.
     ///
     /// # Errors
@@ -300,6 +333,9 @@ pub trait Outside: Send + Sync + 'static {
     /// # Errors
     /// They cannot be read: in words for people.
     fn messages(&self) -> Result<Messages, String>;
+
+    /// Posts JSON to an address that a chat named for answers. Takes some seconds at most.
+    fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>>;
 
     /// Writes what a person decides about a slot, and returns the state of the slot in words.
     ///

@@ -12,6 +12,7 @@ use axum::{
 use crate::{
     api,
     app::App,
+    chat,
     pages::{
         approve, assets, audit, begin, calendar, decide, findings, halt, history, home, login, messages,
         note, passkeys, people, report, run, runs, steer, stream, tokens,
@@ -59,6 +60,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/logout", post(login::logout))
         .route("/people/tokens", post(tokens::make))
         .route("/people/tokens/revoke", post(tokens::revoke))
+        .route(chat::SLACK, post(chat::slack))
+        .route(chat::MATTERMOST, post(chat::mattermost))
         .merge(api::router())
         .route("/{file}", get(assets::asset))
         .fallback(assets::nothing)

@@ -4,6 +4,7 @@ mod database;
 mod links;
 mod passkeys;
 mod schema;
+mod sent;
 mod sessions;
 mod tokens;
 

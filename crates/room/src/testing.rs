@@ -3,12 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use firedrill_wire::{RunId, api::Signed};
+use serde_json::Value;
 
 use crate::{
     app::App,
+    chat::ChatFile,
     options::Options,
     outside::{
-        Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Told, Wants,
+        Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Proposal,
+        Slots, Told, Wants,
     },
     role::Role,
     room::Room,
@@ -39,6 +42,14 @@ impl Outside for Willing {
         Calendar::default()
     }
 
+    fn gameday_files(&self, _: &Slots) -> Result<Value, NotShown> {
+        Ok(Value::Null)
+    }
+
+    fn gameday_file(&self, _: &str, _: &Slots) -> Result<Value, NotShown> {
+        Err(NotShown::Unknown("there are no game days".to_owned()))
+    }
+
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         Ok(Vec::new())
     }
@@ -57,6 +68,10 @@ impl Outside for Willing {
 
     fn messages(&self) -> Result<Messages, String> {
         Ok(Messages::default())
+    }
+
+    fn post<'a>(&'a self, _: &'a str, _: String) -> Later<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
@@ -90,6 +105,11 @@ macro_rules! as_willing {
             crate::testing::Willing.tell(run, by, wants)
         }
     };
+    (posts) => {
+        fn post<'a>(&'a self, url: &'a str, body: String) -> crate::outside::Later<'a, Result<(), String>> {
+            crate::testing::Willing.post(url, body)
+        }
+    };
     (decisions) => {
         fn proposal(&self, folder: &std::path::Path) -> Result<crate::outside::Proposal, String> {
             crate::testing::Willing.proposal(folder)
@@ -101,6 +121,21 @@ macro_rules! as_willing {
             signed: &firedrill_wire::api::Signed,
         ) -> Result<String, String> {
             crate::testing::Willing.approve(folder, signed)
+        }
+
+        fn gameday_files(
+            &self,
+            slots: &crate::outside::Slots,
+        ) -> Result<serde_json::Value, crate::outside::NotShown> {
+            crate::testing::Willing.gameday_files(slots)
+        }
+
+        fn gameday_file(
+            &self,
+            gameday: &str,
+            slots: &crate::outside::Slots,
+        ) -> Result<serde_json::Value, crate::outside::NotShown> {
+            crate::testing::Willing.gameday_file(gameday, slots)
         }
 
         fn held(&self) -> Result<Vec<crate::outside::HeldSlot>, String> {
@@ -142,12 +177,22 @@ pub(crate) use as_willing;
 
 /// Opens a control room in a folder.
 pub(crate) async fn app(home: &Path, outside: Arc<dyn Outside>) -> Arc<App> {
+    app_with_chat(home, outside, None).await
+}
+
+/// Opens a control room that has chats.
+pub(crate) async fn app_with_chat(
+    home: &Path,
+    outside: Arc<dyn Outside>,
+    chat: Option<ChatFile>,
+) -> Arc<App> {
     let options = Options {
         listen: ([127, 0, 0, 1], 0).into(),
         metrics: None,
         reports: home.join("reports"),
         state: home.join("room"),
         public: None,
+        chat,
         reading: |_| {},
     };
     Room::open(options, outside).await.unwrap().app

@@ -114,6 +114,7 @@ async fn served(
         gamedays: place.gamedays(),
         state: place.room(),
         public: None,
+        chat: None,
         starts: Some([on_lab(NAME)].to_vec()),
     };
     let server = Server::open(settings).await?;

@@ -3,26 +3,27 @@
 use std::path::PathBuf;
 
 use firedrill_gameday::{Gameday, Slot};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     cli::{
         days::{self, WIDTH},
         failure::Result,
         output::{print_json, table},
-        slots::{From, JsonSlot, cells},
+        slots::{From, JsonSlot},
     },
-    diagnostic::{JsonProblem, Report},
+    diagnostic::Report,
     terminal,
     verdict::Exit,
 };
 
 /// A game day for machines.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Listed {
     file: String,
     ok: bool,
-    problems: Vec<JsonProblem>,
+    problems: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,57 +33,75 @@ struct Listed {
     slots: Vec<JsonSlot>,
 }
 
+/// The game days of files.
+#[derive(Serialize, Deserialize)]
+pub(in crate::cli) struct Listing {
+    gamedays: Vec<Listed>,
+    /// Their problems for people.
+    errors: String,
+}
+
+impl Listing {
+    /// Reads the game days of files, each with its next slots. `colours` is about their problems.
+    pub(in crate::cli) fn of(files: &[PathBuf], from: From, next: usize, colours: bool) -> Result<Self> {
+        let zones = firedrill_gameday::zones();
+        let (mut gamedays, mut errors) = (Vec::new(), String::new());
+        for file in files {
+            let (gameday, report) = days::read(file, &zones, from.early());
+            errors += &report.render(colours, WIDTH);
+            gamedays.push(listed(file.display().to_string(), gameday.as_ref(), &report, (from, next))?);
+        }
+        Ok(Self { gamedays, errors })
+    }
+
+    /// Prints them.
+    pub(in crate::cli) fn print(&self, json: bool) -> Result<Exit> {
+        let failed = self.gamedays.iter().any(|one| !one.ok);
+        let exit = if failed { Exit::Usage } else { Exit::Held };
+        if json {
+            print_json(&self.gamedays)?;
+            return Ok(exit);
+        }
+        terminal::err(format_args!("{}", self.errors));
+        let named = self.gamedays.iter().filter_map(|one| Some((one.name.as_ref()?, &one.slots)));
+        let mut all: Vec<(&String, &JsonSlot)> =
+            named.flat_map(|(name, slots)| slots.iter().map(move |slot| (name, slot))).collect();
+        all.sort_by_key(|(_, slot)| slot.utc());
+        if all.is_empty() {
+            if !failed {
+                outln!("nothing is due");
+            }
+            return Ok(exit);
+        }
+        let mut rows = vec![["game day", "slot", "local time", "UTC", ""].map(str::to_owned).to_vec()];
+        rows.extend(all.iter().map(|(name, slot)| [vec![(*name).clone()], slot.row()].concat()));
+        outln!("{}", table(rows));
+        Ok(exit)
+    }
+}
+
+fn listed(
+    file: String,
+    gameday: Option<&Gameday>,
+    report: &Report,
+    (from, next): (From, usize),
+) -> Result<Listed> {
+    let slots = |gameday: &Gameday| -> Vec<JsonSlot> {
+        let upcoming = gameday.schedule.upcoming(from.moment(gameday.schedule.zone())).take(next);
+        upcoming.map(|slot: Slot| JsonSlot::new(gameday, &slot)).collect()
+    };
+    Ok(Listed {
+        file,
+        ok: !report.failed(),
+        problems: report.items().iter().map(serde_json::to_value).collect::<serde_json::Result<_>>()?,
+        name: gameday.map(|gameday| gameday.name.clone()),
+        schedule: gameday.map(|gameday| gameday.schedule.to_string()),
+        zone: gameday.map(|gameday| gameday.schedule.zone_name().to_owned()),
+        slots: gameday.map(slots).unwrap_or_default(),
+    })
+}
+
 /// Runs the command.
 pub(super) fn run(files: &[PathBuf], from: From, next: usize, json: bool) -> Result<Exit> {
-    let zones = firedrill_gameday::zones();
-    let read: Vec<(&PathBuf, Option<Gameday>, Report)> = files
-        .iter()
-        .map(|file| {
-            let (gameday, report) = days::read(file, &zones, from.early());
-            (file, gameday, report)
-        })
-        .collect();
-    let failed = read.iter().any(|(_, _, report)| report.failed());
-    let exit = if failed { Exit::Usage } else { Exit::Held };
-    let slots = |gameday: &Gameday| -> Vec<Slot> {
-        gameday.schedule.upcoming(from.moment(gameday.schedule.zone())).take(next).collect()
-    };
-    if json {
-        let all = read.iter().map(|(file, gameday, report)| Listed {
-            file: file.display().to_string(),
-            ok: !report.failed(),
-            problems: report.items(),
-            name: gameday.as_ref().map(|gameday| gameday.name.clone()),
-            schedule: gameday.as_ref().map(|gameday| gameday.schedule.to_string()),
-            zone: gameday.as_ref().map(|gameday| gameday.schedule.zone_name().to_owned()),
-            slots: gameday
-                .iter()
-                .flat_map(|gameday| {
-                    slots(gameday).iter().map(|slot| JsonSlot::new(gameday, slot)).collect::<Vec<_>>()
-                })
-                .collect(),
-        });
-        print_json(&all.collect::<Vec<_>>())?;
-        return Ok(exit);
-    }
-    let errors: String = read.iter().map(|(_, _, report)| report.render(true, WIDTH)).collect();
-    terminal::err(format_args!("{errors}"));
-    let gamedays = read.iter().filter_map(|(_, gameday, _)| gameday.as_ref());
-    let mut all: Vec<(&Gameday, Slot)> =
-        gamedays.flat_map(|gameday| slots(gameday).into_iter().map(move |slot| (gameday, slot))).collect();
-    all.sort_by_key(|(_, slot)| slot.starts().timestamp());
-    if all.is_empty() {
-        if !failed {
-            outln!("nothing is due");
-        }
-        return Ok(exit);
-    }
-    let mut rows = vec![["game day", "slot", "local time", "UTC", ""].map(str::to_owned).to_vec()];
-    rows.extend(all.iter().map(|(gameday, slot)| {
-        let mut row = vec![gameday.name.clone(), slot.civil_text()];
-        row.extend(cells(gameday, slot));
-        row
-    }));
-    outln!("{}", table(rows));
-    Ok(exit)
+    Listing::of(files, from, next, true)?.print(json)
 }

@@ -4,6 +4,7 @@ use std::{collections::HashSet, fmt::Write as _, path::Path};
 
 use firedrill_gameday::{Gameday, Requires, Slot, promotion::Run, record};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{
     held::words,
@@ -29,26 +30,60 @@ const LOOKED_AT: usize = 2000;
 /// Number of records of all game days among which the last start is looked for.
 const RECORDS: usize = 1000;
 
+/// A game day for people.
+#[derive(Serialize, Deserialize)]
+pub(in crate::cli) struct Shown {
+    /// Whether all is right in its files.
+    ok: bool,
+    /// All that is known of it; empty if its file cannot be read.
+    text: String,
+    /// The problems of its files.
+    errors: String,
+}
+
+impl Shown {
+    /// Reads a game day. `colours` is about its problems.
+    pub(in crate::cli) fn of(
+        file: &Path,
+        (from, next): (From, usize),
+        reports: &Path,
+        colours: bool,
+    ) -> Result<Self> {
+        let all = days::inspect(&[file], None, from.early());
+        let Some(day) = all.first() else {
+            return Ok(Self { ok: false, text: String::new(), errors: String::new() });
+        };
+        let mut told = HashSet::new();
+        let errors = if colours { day.render(&mut told) } else { day.plain(&mut told) };
+        let (ok, mut shown) = (!day.failed(), String::new());
+        if let Some(gameday) = &day.gameday {
+            let runs = match &gameday.requires {
+                Some(_) if !reports.is_dir() => {
+                    errln!("note: there is no directory {} of runs; name it by --reports", reports.display());
+                    Vec::new()
+                }
+                Some(_) => runs(reports)?,
+                None => Vec::new(),
+            };
+            shown = text(day, gameday, from.moment(gameday.schedule.zone()), next, &runs);
+            last(&mut shown, gameday, reports)?;
+        }
+        Ok(Self { ok, text: shown.trim_end().to_owned(), errors })
+    }
+
+    /// Prints it.
+    pub(in crate::cli) fn print(&self) -> Exit {
+        terminal::err(format_args!("{}", self.errors));
+        if !self.text.is_empty() {
+            outln!("{}", self.text);
+        }
+        if self.ok { Exit::Held } else { Exit::Usage }
+    }
+}
+
 /// Runs the command.
 pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Result<Exit> {
-    let all = days::inspect(&[file], None, from.early());
-    let Some(day) = all.first() else { return Ok(Exit::Usage) };
-    terminal::err(format_args!("{}", day.render(&mut HashSet::new())));
-    let exit = if day.failed() { Exit::Usage } else { Exit::Held };
-    let Some(gameday) = &day.gameday else { return Ok(exit) };
-    let runs = match &gameday.requires {
-        Some(_) if !reports.is_dir() => {
-            errln!("note: there is no directory {} of runs; name it by --reports", reports.display());
-            Vec::new()
-        }
-        Some(_) => runs(reports)?,
-        None => Vec::new(),
-    };
-    let now = from.moment(gameday.schedule.zone());
-    let mut text = text(day, gameday, now, next, &runs);
-    last(&mut text, gameday, reports)?;
-    outln!("{}", text.trim_end());
-    Ok(exit)
+    Ok(Shown::of(file, (from, next), reports, true)?.print())
 }
 
 fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run]) -> String {
@@ -91,7 +126,7 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
         let _ = writeln!(out, "  no slot is left");
     } else {
         let mut rows = vec![["local time", "UTC", ""].map(str::to_owned).to_vec()];
-        rows.extend(slots.iter().map(|slot| cells(gameday, slot)));
+        rows.extend(slots.iter().map(|slot| cells(gameday, slot).to_vec()));
         rows_of(&mut out, rows);
     }
     if let Some(slot) = &held {

@@ -25,6 +25,8 @@ struct Kept {
     at: String,
     /// Whether it was a test of the channel: whoever made it was told.
     is_test: bool,
+    /// Whether a person deleted it: whoever did so knows that nobody got it.
+    is_deleted: bool,
     /// The message, if nobody got it.
     lost: Option<Undelivered>,
 }
@@ -49,7 +51,7 @@ impl Counted {
             channel.tries = channel.tries.max(entry.tries);
             undelivered.push((entry.made_us, message(entry)));
         }
-        for kept in look.ended {
+        for kept in look.ended.into_iter().filter(|kept| !kept.is_deleted) {
             let (channel, undelivered) = all.entry(kept.channel.clone()).or_default();
             let Some(lost) = &kept.lost else {
                 channel.took = channel.took.take().max(Some(kept.at.clone()));
@@ -71,8 +73,9 @@ impl Counted {
 }
 
 fn kept(mut entry: Entry) -> Kept {
+    let is_deleted = matches!(&entry.ended, Some(Ended::GivenUp { by: Some(_), .. }));
     let (at, why) = match entry.ended.take() {
-        Some(Ended::GivenUp { at, why }) => (at, Some(why)),
+        Some(Ended::GivenUp { at, why, .. }) => (at, Some(why)),
         Some(Ended::Delivered { at, .. }) => (at, None),
         None => (String::new(), Some("its end is not known".to_owned())),
     };
@@ -80,6 +83,7 @@ fn kept(mut entry: Entry) -> Kept {
         channel: entry.channel.clone(),
         made_us: entry.made_us,
         at,
+        is_deleted,
         is_test: entry.message.what == What::Test,
         lost: why.map(|why| Undelivered { why, waits: false, ..message(entry) }),
     }
@@ -112,7 +116,8 @@ mod tests {
             let entry = spool.pending().unwrap().into_iter().find(|entry| entry.message.id == id).unwrap();
             ended.into_iter().for_each(|ended| spool.end(&entry, ended).unwrap());
         };
-        let lost = |at: &str| Some(Ended::GivenUp { at: at.to_owned(), why: "status 404".to_owned() });
+        let lost =
+            |at: &str| Some(Ended::GivenUp { at: at.to_owned(), why: "status 404".to_owned(), by: None });
         let taken = Ended::Delivered { at: "2026-11-27T14:00:00Z".to_owned(), receipt: None };
         ends("taken", What::Started, Some(taken));
         (0..ChannelState::MOST).for_each(|number| ends(&format!("old {number}"), What::Ended, None));
@@ -126,6 +131,14 @@ mod tests {
         assert_eq!(ops.failed.as_deref(), Some("2026-11-27T16:00:00Z"), "a test counts here too");
         let shown: Vec<&str> = ops.undelivered.iter().map(|one| one.title.as_str()).collect();
         assert_eq!((shown.len(), &shown[..2]), (ChannelState::MOST, &["new", "old 19"][..]));
+        firedrill_notify::delete(&spool, "ops", &["new".to_owned()], "alice").unwrap_err();
+        assert_eq!(firedrill_notify::delete(&spool, "ops", &[], "alice").unwrap().len(), ChannelState::MOST);
+        let deleted = counted.now().unwrap().channels.remove(0);
+        assert_eq!(
+            (deleted.waiting, deleted.given_up, deleted.undelivered.len()),
+            (0, 1, 1),
+            "whoever deleted them knows"
+        );
         std::fs::write(home.path().join(".notify/ended/x.json"), "{").unwrap();
         assert_eq!(counted.now().unwrap().unreadable, 1);
     }

@@ -10,15 +10,17 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Proposal, Slot, StepAnswer,
-    Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Proposal, Slot,
+    Slots, StepAnswer, Told, Wants,
 };
 use firedrill_wire::{
     RunId,
     api::Signed,
     text::{NAME_MOST, TEXT_MOST, clean, cleaned},
 };
+use http::Method;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     approvals,
@@ -32,8 +34,10 @@ use crate::{
     cli::{
         calendar::{events, found},
         days::{self, Day},
-        gameday::held::words,
-        slots::{From, cells},
+        failure::Failure,
+        gameday::{held::words, list::Listing, show::Shown},
+        post::{Sent, Server},
+        slots::{self, From, cells},
     },
     run,
     told::passed,
@@ -130,6 +134,22 @@ impl Outside for Program {
         Calendar { slots: self.slots(&all, now), problems, ics, ..empty }
     }
 
+    fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown> {
+        let failed = |failure: Failure| NotShown::Failed(failure.to_string());
+        // There may be no folder of game days.
+        let files = found(std::slice::from_ref(&self.gamedays))
+            .map_err(|failure| NotShown::Unknown(failure.to_string()))?;
+        let listing = Listing::of(&files, begin(slots)?, slots.next, false).map_err(failed)?;
+        serde_json::to_value(listing).map_err(|error| NotShown::Failed(error.to_string()))
+    }
+
+    fn gameday_file(&self, gameday: &str, slots: &Slots) -> Result<Value, NotShown> {
+        let found = self.gameday(gameday, Timestamp::now()).map_err(NotShown::Unknown)?;
+        let shown = Shown::of(&found.file, (begin(slots)?, slots.next), &self.reports, false)
+            .map_err(|failure| NotShown::Failed(failure.to_string()))?;
+        serde_json::to_value(shown).map_err(|error| NotShown::Failed(error.to_string()))
+    }
+
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         let records = record::all(&self.reports, RECORDS)
             .map_err(|error| format!("the records of game days cannot be read: {error}"))?;
@@ -191,6 +211,14 @@ impl Outside for Program {
         self.messages.now()
     }
 
+    fn post<'a>(&'a self, url: &'a str, body: String) -> Later<'a, Result<(), String>> {
+        let url = url.to_owned();
+        Box::pin(async move {
+            let posted = tokio::task::spawn_blocking(move || post(&url, body)).await;
+            posted.unwrap_or_else(|error| Err(error.to_string()))
+        })
+    }
+
     fn decide(&self, gameday: &str, slot: &str, by: &str, decision: &Decision) -> Result<String, String> {
         let now = Timestamp::now();
         let gameday = self.gameday(gameday, now)?;
@@ -222,6 +250,35 @@ impl Outside for Program {
             }
         }
     }
+}
+
+/// Returns the moment at which slots begin that are asked for.
+fn begin(slots: &Slots) -> Result<From, NotShown> {
+    let told = |why: String| NotShown::Unknown(why);
+    match (&slots.from_day, slots.from_s) {
+        (Some(day), _) => slots::from(day).map_err(told),
+        (None, Some(at)) => {
+            Timestamp::from_second(at).map(From::Moment).map_err(|error| told(error.to_string()))
+        }
+        (None, None) => Ok(From::Moment(Timestamp::now())),
+    }
+}
+
+/// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it.
+fn post(url: &str, body: String) -> Result<(), String> {
+    let server = Server::parse(url, "the address for answers is none")?;
+    if !server.is_private() {
+        return Err("the address for answers is without TLS".to_owned());
+    }
+    let sent = Sent {
+        method: Method::POST,
+        path: server.path.clone(),
+        content_type: "application/json",
+        headers: Vec::new(),
+        body: body.into_bytes(),
+    };
+    let answer = server.send(sent).map_err(|failure| failure.to_string())?;
+    if answer.status.is_success() { Ok(()) } else { Err(answer.failure().to_string()) }
 }
 
 /// Returns a start whose program has not written its record yet.
@@ -281,7 +338,7 @@ impl Program {
     }
 
     fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Option<Slot> {
-        let [local, utc, mut told] = cells(gameday, slot).try_into().ok()?;
+        let [local, utc, mut told] = cells(gameday, slot);
         let (civil, starts_s) = (slot.civil_text(), slot.starts().timestamp().as_second());
         let mut add = |text: &str| {
             if !told.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use firedrill_room::{Head, Options, Role, Room, login_link, person};
+use firedrill_room::{ChatFile, Head, Options, Role, Room, login_link, person};
 
 use super::{
     messages::Counted, outside::Program, programs::Programs, schedule::Schedule, starter::Starter,
@@ -29,6 +29,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) state: PathBuf,
     /// The address of a proxy that speaks TLS.
     pub(in crate::cli) public: Option<String>,
+    /// The chats from which people act, if any.
+    pub(in crate::cli) chat: Option<ChatFile>,
     /// The options of `gameday start`, if the server starts game days.
     pub(in crate::cli) starts: Option<Vec<OsString>>,
 }
@@ -51,6 +53,7 @@ impl Server {
             reports: settings.reports.clone(),
             state: settings.state.clone(),
             public: settings.public.clone(),
+            chat: settings.chat.clone(),
             reading: begun,
         };
         let tellers = Tellers::of(&settings.reports);

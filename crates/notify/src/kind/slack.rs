@@ -2,10 +2,17 @@
 
 use firedrill_wire::probe::Secret;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Kind, Parcel, post};
-use crate::{message::Message, secrets::Opened};
+use crate::{
+    chat::{Action, plain},
+    message::{Message, What},
+    secrets::Opened,
+};
+
+/// The longest text of a block, in characters.
+const SECTION_MOST: usize = 3000;
 
 /// An incoming webhook of Slack or Mattermost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -16,6 +23,9 @@ pub struct Slack {
     /// A PEM file of authorities to trust instead of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Whether messages have the buttons Halt and Refuse. They work where the webhook is that of a Slack app whose presses go to the control room (docs/chat.md). Mattermost shows none.
+    #[serde(default)]
+    pub buttons: bool,
 }
 
 impl Kind for Slack {
@@ -24,7 +34,12 @@ impl Kind for Slack {
     }
 
     fn parcel(&self, message: &Message, secrets: &Opened, _: Option<&str>) -> Result<Parcel, String> {
-        let body = json!({ "text": text(message) });
+        let text = text(message);
+        let button = action(message).filter(|_| self.buttons).and_then(|action| action.button());
+        let body = match button {
+            Some(button) => json!({ "text": &text, "blocks": blocks(&text, &button) }),
+            None => json!({ "text": text }),
+        };
         Ok(Parcel::Http(Box::new(post(secrets.text("url")?, &body, self.ca_file.as_ref()))))
     }
 }
@@ -39,16 +54,29 @@ fn text(message: &Message) -> String {
     format!("{}{}", plain(&message.title), lines.collect::<String>())
 }
 
-/// Returns a text in which nothing is a link, a mention or code. An address of a person or a group needs its `@` before a letter.
-fn plain(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('@', "@\u{200b}").replace('`', "'")
+/// Returns the action that people may take about a message.
+fn action(message: &Message) -> Option<Action> {
+    match message.what {
+        What::Started | What::Landed => Some(Action::Halt { run: message.run.clone()? }),
+        What::Announced => {
+            Some(Action::Refuse { gameday: message.gameday.clone()?, slot: message.slot.clone()? })
+        }
+        _ => None,
+    }
+}
+
+/// Returns the blocks of a message with a button. Slack shows them in place of the text, which is for notifications.
+fn blocks(text: &str, button: &Value) -> Value {
+    let shown: String = text.chars().take(SECTION_MOST).collect();
+    json!([
+        { "type": "section", "text": { "type": "mrkdwn", "text": shown } },
+        { "type": "actions", "elements": [button] },
+    ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::What;
 
     /// `text` with `&`, `<` and `>` as entities, as in "Formatting text for app surfaces" of Slack's documentation,
     /// <https://api.slack.com/reference/surfaces/formatting>, read in November 2026. Mattermost takes `text` too:
@@ -70,5 +98,43 @@ mod tests {
             json!({ "text": "Firedrill: drill \"&lt;!channel&gt; @\u{200b}all 'x'\" has started\nStop it: `firedrill undo --run r`" })
         );
         assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://hooks.example/T/B/X"));
+    }
+
+    /// `blocks` beside `text`, as in "Sending messages using incoming webhooks" of Slack's documentation,
+    /// <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>, read in November 2026.
+    #[test]
+    fn a_message_has_a_button_only_if_the_channel_asks_for_it_and_something_can_be_done() {
+        let body = |buttons: bool, message: &Message| -> Value {
+            let text = format!(r#"{{"url":{{"secret_env":"URL"}},"buttons":{buttons}}}"#);
+            let slack: Slack = serde_json::from_str(&text).expect("its parameters");
+            let secrets = Opened::of(&[("url", "https://hooks.example/T/B/X")]);
+            let Ok(Parcel::Http(request)) = slack.parcel(message, &secrets, None) else {
+                panic!("a request")
+            };
+            serde_json::from_str(request.body.as_deref().expect("a body")).expect("JSON")
+        };
+        let about = |what: What| {
+            let mut message = Message::new("x", what, "Firedrill: something");
+            message.run = Some("r".to_owned());
+            message.why = Some("x".repeat(2000));
+            message.stop = Some("y".repeat(2000));
+            message
+        };
+        let started = body(true, &about(What::Started));
+        assert_eq!(started["blocks"][1]["elements"][0]["value"], "r");
+        assert_eq!(started["blocks"][0]["text"]["text"].as_str().map(str::len), Some(SECTION_MOST));
+        assert_eq!(started["text"], body(false, &about(What::Started))["text"], "it is understood without");
+        assert_eq!(body(false, &about(What::Started))["blocks"], Value::Null);
+        for what in [What::Ended, What::Halted, What::Announced, What::Test] {
+            assert_eq!(body(true, &about(what))["blocks"], Value::Null, "{what:?}");
+        }
+        let mut announced = about(What::Announced);
+        (announced.gameday, announced.slot) =
+            (Some("friday".to_owned()), Some("2026-12-04T14:00".to_owned()));
+        let button = &body(true, &announced)["blocks"][1]["elements"][0];
+        assert_eq!(
+            (&button["action_id"], &button["value"]),
+            (&json!("refuse"), &json!("friday 2026-12-04T14:00"))
+        );
     }
 }

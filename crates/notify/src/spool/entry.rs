@@ -55,8 +55,11 @@ pub enum Ended {
     GivenUp {
         /// The time, RFC 3339 UTC.
         at: String,
-        /// The last failure.
+        /// The last failure, or the reason.
         why: String,
+        /// The person who deleted it, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
 }
 
@@ -90,9 +93,11 @@ impl Entry {
         self.last = self.last.map(|last| cleaned(last, TEXT_MOST));
         self.ended = self.ended.map(|ended| match ended {
             Ended::Delivered { at, receipt } => Ended::Delivered { at: cleaned(at, NAME_MOST), receipt },
-            Ended::GivenUp { at, why } => {
-                Ended::GivenUp { at: cleaned(at, NAME_MOST), why: cleaned(why, TEXT_MOST) }
-            }
+            Ended::GivenUp { at, why, by } => Ended::GivenUp {
+                at: cleaned(at, NAME_MOST),
+                why: cleaned(why, TEXT_MOST),
+                by: by.map(|by| cleaned(by, NAME_MOST)),
+            },
         });
         self
     }

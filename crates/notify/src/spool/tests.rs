@@ -34,9 +34,9 @@ fn texts_of_an_end_that_somebody_else_wrote_have_no_signs_for_a_terminal() {
     let spool = Spool::of(home.path());
     spool.put("ops", &message("r/started")).unwrap().expect("new");
     let entry = spool.pending().unwrap().remove(0);
-    let ended = Ended::GivenUp { at: "\u{1b}[2Jt".to_owned(), why: "\u{1b}]0;a".to_owned() };
+    let ended = Ended::GivenUp { at: "\u{1b}[2Jt".to_owned(), why: "\u{1b}]0;a".to_owned(), by: None };
     spool.end(&entry, ended).unwrap();
-    let Some(Ended::GivenUp { at, why }) = spool.all().unwrap().ended.remove(0).ended else {
+    let Some(Ended::GivenUp { at, why, .. }) = spool.all().unwrap().ended.remove(0).ended else {
         panic!("given up")
     };
     assert!(!at.contains('\u{1b}') && !why.contains('\u{1b}'), "{at:?} {why:?}");

@@ -115,7 +115,9 @@ mod tests {
         let pending =
             fs::read_dir(home.path().join(FOLDER).join("pending")).unwrap().next().unwrap().unwrap();
         let text = fs::read(pending.path()).unwrap();
-        spool.end(&entry, Ended::GivenUp { at: "t".to_owned(), why: "status 404".to_owned() }).unwrap();
+        spool
+            .end(&entry, Ended::GivenUp { at: "t".to_owned(), why: "status 404".to_owned(), by: None })
+            .unwrap();
         fs::write(pending.path(), text).unwrap();
         let mut watched = Watched::of(home.path(), |entry| entry.message.id);
         let look = watched.look().unwrap();

@@ -1,6 +1,6 @@
 //! The token of a request: `Authorization: Bearer fdr_…`. Nothing else tells the API who asks: no cookie and no part of an address.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -10,15 +10,12 @@ use http::{StatusCode, header, request::Parts};
 
 use crate::{
     app::App,
-    audit::Deed,
     clock::now_s,
     secret::is_token,
     store::Token,
     web::{accept::From, answer::Answer, who::blocking},
 };
 
-/// Time after which an address with too many wrong tokens asks again, in seconds.
-const RETRY_AFTER_S: u32 = 60;
 /// The next step of whoever has no token that works.
 const HELP: &str = "`firedrill serve token new NAME --role viewer --expires 30d` on the server makes a token; send it as `Authorization: Bearer fdr_…`.";
 
@@ -39,23 +36,7 @@ fn token(app: &App, secret: &str, from: IpAddr) -> Result<Token, Answer> {
     if let Some(token) = found {
         return Ok(token);
     }
-    let now = Instant::now();
-    if !app.tries.may(from, now) {
-        let text = "Too many wrong tokens and logins came from this address.";
-        let answer = Answer::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            text,
-            "Wait a minute, and try again with a token that works.",
-        );
-        return Err(Answer { retry_after_s: Some(RETRY_AFTER_S), ..answer });
-    }
-    app.tries.failed(from, now);
-    app.record(&Deed {
-        via: format!("token, from {from}"),
-        what: "login",
-        outcome: "refused: no such token, or it was revoked, or its time is over".to_owned(),
-        ..Deed::default()
-    })?;
+    app.turned_away(from, "token", "no such token, or it was revoked, or its time is over")?;
     let text = if is_token(secret) {
         "This token does not work: it was revoked, its time is over, or it is none of this control room."
     } else {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     query::{Asked, Nothing},
-    table::{Content, Operation, TABLE},
+    table::{Content, Header, Operation, TABLE},
 };
 use crate::web::{
     answer::typed,
@@ -82,8 +82,8 @@ fn operation(one: &Operation, schemas: &mut SchemaGenerator, problem: &Value) ->
     for (name, schema) in keys["properties"].as_object().into_iter().flatten() {
         parameters.push(json!({ "name": name, "in": "query", "required": false, "schema": schema }));
     }
-    if let Some((name, about)) = one.header {
-        let text = json!({ "type": "string" });
+    if let Some(Header { name, about, pattern }) = one.header {
+        let text = json!({ "type": "string", "pattern": pattern });
         parameters.push(
             json!({ "name": name, "in": "header", "required": true, "description": about, "schema": text }),
         );
@@ -91,8 +91,16 @@ fn operation(one: &Operation, schemas: &mut SchemaGenerator, problem: &Value) ->
     let (kind, answer) = match one.answer {
         Content::Json(of) => ("application/json", of(schemas).to_value()),
         Content::AnyJson => ("application/json", json!({})),
-        // Each event's data; OpenAPI 3.1 has no words for the events around them.
-        Content::Events(of) => ("text/event-stream", of(schemas).to_value()),
+        // The schema is that of one event.
+        Content::Events(of) => {
+            let data = json!({
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": of(schemas).to_value(),
+            });
+            let event = json!({ "event": { "type": "string" }, "data": data });
+            ("text/event-stream", json!({ "type": "object", "properties": event, "required": ["data"] }))
+        }
     };
     let mut described = json!({
         "operationId": one.id,

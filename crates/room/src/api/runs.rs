@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use firedrill_history::{Entry, Filter};
+use firedrill_judge::notes::TEXT_MOST;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ use crate::{
 
 /// Number of runs of an answer, unless another one is asked for, and the maximum.
 const USUAL: usize = 50;
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 /// The next step of a token whose role does not do.
 pub(super) const HELP: &str = "Ask an admin of this control room for a token with that role.";
 
@@ -96,6 +97,7 @@ pub(crate) struct ListKeys {
     /// Only runs of this scenario.
     scenario: Option<String>,
     /// Number of runs, from 1 to 500.
+    #[schemars(range(min = 1, max = MOST))]
     limit: Option<usize>,
     /// Number of the newest runs that are passed over.
     skip: Option<usize>,
@@ -105,7 +107,8 @@ pub(crate) struct ListKeys {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoteBody {
-    /// The text.
+    /// The text: 1 to 2,000 characters that are not all blank.
+    #[schemars(length(min = 1, max = TEXT_MOST), regex(pattern = r"\S"))]
     text: String,
 }
 
@@ -153,21 +156,23 @@ fn course(app: &App, entry: &Entry) -> Option<CourseAnswer> {
     app.courses.of(&[((), log)], tell).pop()
 }
 
+/// Returns the number of runs that are told, if it is one that may be asked for.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, Answer> {
+    let limit = asked.unwrap_or(USUAL);
+    if (1..=MOST).contains(&limit) {
+        return Ok(limit);
+    }
+    let text = format!("`limit` is {limit}, and has to be from 1 to {MOST}.");
+    Err(Answer::new(StatusCode::BAD_REQUEST, text, "Ask for fewer, and for the next ones with `skip`."))
+}
+
 /// `GET /api/v1/runs`
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Bearer(_): Bearer,
     Asked(keys): Asked<ListKeys>,
 ) -> Result<Json<RunsAnswer>, Answer> {
-    let limit = keys.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        let text = format!("`limit` is {limit}, and has to be from 1 to {MOST}.");
-        return Err(Answer::new(
-            StatusCode::BAD_REQUEST,
-            text,
-            "Ask for fewer, and for the next ones with `skip`.",
-        ));
-    }
+    let limit = limit(keys.limit)?;
     slow(&app, move |app| {
         let skip = keys.skip.unwrap_or(0);
         let filter = Filter { scenario: keys.scenario, limit: Some(limit + 1), skip, ..Filter::default() };

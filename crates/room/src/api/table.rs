@@ -7,9 +7,11 @@ use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
+    files::{self, FilesKeys},
     findings::{self, FindingKeys, FindingsAnswer},
     follow,
     gamedays::{self, GamedaysAnswer, StartAnswer},
+    history::{self, HistoryKeys},
     query::Nothing,
     runs::{self, DoneAnswer, ListKeys, NoteBody, RunAnswer, RunsAnswer},
     token::{TokenAnswer, token},
@@ -30,6 +32,15 @@ pub(crate) enum Content {
     Events(Type),
 }
 
+/// A header that a request has to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// The regular expression that its value matches.
+    pub(crate) pattern: &'static str,
+}
+
 /// A method of an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
@@ -44,8 +55,8 @@ pub(crate) struct Operation {
     pub(crate) route: fn() -> MethodRouter<Arc<App>>,
     /// The keys behind `?`.
     pub(crate) keys: Type,
-    /// The header that a request has to have, and what it is.
-    pub(crate) header: Option<(&'static str, &'static str)>,
+    /// The header that a request has to have.
+    pub(crate) header: Option<Header>,
     /// The body of a request, if it has one.
     pub(crate) body: Option<Type>,
     pub(crate) answer: Content,
@@ -85,9 +96,9 @@ impl Operation {
         Self { keys: keys::<T>, ..self }
     }
 
-    /// The same with a header that has to be there: its name, and what it is.
-    const fn sends(self, name: &'static str, about: &'static str) -> Self {
-        Self { header: Some((name, about)), ..self }
+    /// The same with a header that has to be there.
+    const fn sends(self, header: Header) -> Self {
+        Self { header: Some(header), ..self }
     }
 
     /// The same with a body.
@@ -133,6 +144,16 @@ pub(crate) const TABLE: &[Operation] = &[
         Content::AnyJson,
         || get(runs::report),
     ),
+    Operation::get(
+        (
+            "/api/v1/history",
+            "history",
+            "Runs as `firedrill history --json` prints them: `folders`, `damaged`, `runs` and `open_findings`",
+        ),
+        Content::AnyJson,
+        || get(history::history),
+    )
+    .asks::<HistoryKeys>(),
     Operation::post(
         (
             "/api/v1/runs/{id}/halt",
@@ -162,6 +183,26 @@ pub(crate) const TABLE: &[Operation] = &[
         Content::Json(of::<StartAnswer>),
         || get(gamedays::start),
     ),
+    Operation::get(
+        (
+            "/api/v1/gameday-files",
+            "listGamedayFiles",
+            "The files of game days as `firedrill gameday list --json` prints them (`gamedays`), and their problems for people (`errors`)",
+        ),
+        Content::AnyJson,
+        || get(files::list),
+    )
+    .asks::<FilesKeys>(),
+    Operation::get(
+        (
+            "/api/v1/gameday-files/{gameday}",
+            "showGamedayFile",
+            "A game day as `firedrill gameday show` prints it: `text`, its problems (`errors`), and whether all is right (`ok`)",
+        ),
+        Content::AnyJson,
+        || get(files::one),
+    )
+    .asks::<FilesKeys>(),
     Operation::post(
         (
             "/api/v1/gamedays/{gameday}/starts",
@@ -171,7 +212,11 @@ pub(crate) const TABLE: &[Operation] = &[
         Content::Json(of::<StartAnswer>),
         || post(gamedays::begin),
     )
-    .sends("Idempotency-Key", "The key of the start: 1 to 40 letters, digits, `-`, `:` and `.`; each start that is meant has its own"),
+    .sends(Header {
+        name: "Idempotency-Key",
+        about: "The key of the start: 1 to 40 letters, digits, `-`, `:` and `.`; each start that is meant has its own",
+        pattern: "^[A-Za-z0-9:.-]{1,40}$",
+    }),
     Operation::get(
         (
             "/api/v1/findings",

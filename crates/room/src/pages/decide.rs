@@ -11,6 +11,7 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
+    actor::Actor,
     app::App,
     outside::Decision,
     role::Role,
@@ -52,17 +53,28 @@ pub(crate) async fn decide(
     let on = format!("{gameday} {slot}");
     who.may(&app, Role::Operator, what, &on).await?;
     blocking(&app, move |app| {
-        let decided = app.outside.decide(&gameday, &slot, &who.0.name, &decision);
-        let outcome = decided.as_ref().map_or_else(|why| format!("refused: {why}"), Clone::clone);
-        let recorded = app.record(&App::deed(&who.0, what, &on, &outcome));
-        app.newest.forget();
-        decided.map_err(|why| {
-            Answer::new(StatusCode::CONFLICT, format!("Nothing was done: {why}."), "Go back to the calendar.")
-        })?;
-        recorded?;
+        decide_as(app, &Actor::from(&who.0), (&gameday, &slot), (what, &decision))?;
         Ok(see(&format!("/calendar?done={what}")))
     })
     .await
+}
+
+/// Writes what somebody decides about a slot, also into the audit log, under the action's name there.
+pub(crate) fn decide_as(
+    app: &App,
+    actor: &Actor,
+    (gameday, slot): (&str, &str),
+    (what, decision): (&'static str, &Decision),
+) -> Result<(), Answer> {
+    let decided = app.outside.decide(gameday, slot, &actor.name, decision);
+    let outcome = decided.as_ref().map_or_else(|why| format!("refused: {why}"), Clone::clone);
+    let recorded = app.record(&App::deed(actor, what, &format!("{gameday} {slot}"), &outcome));
+    app.newest.forget();
+    decided.map_err(|why| {
+        Answer::new(StatusCode::CONFLICT, format!("Nothing was done: {why}."), "Go back to the calendar.")
+    })?;
+    recorded?;
+    Ok(())
 }
 
 #[cfg(test)]

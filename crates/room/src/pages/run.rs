@@ -41,7 +41,7 @@ pub(crate) struct Asked {
 }
 
 /// Says what was done just now.
-pub(super) fn said(done: &str) -> Option<String> {
+pub(crate) fn said(done: &str) -> Option<String> {
     if let Some((what, user)) = done.strip_prefix("claimed-").and_then(|claim| claim.split_once('-')) {
         let user: u32 = user.parse().ok()?;
         let says = match what {

@@ -115,13 +115,22 @@ async fn steer(
     (what, wants): (&'static str, Result<Wants, Answer>),
 ) -> Result<Response, Answer> {
     who.may(app, Role::Operator, what, name).await?;
-    let wants = wants?;
+    let done = steer_as(app, Actor::from(&who.0), name, (what, wants?)).await?;
+    Ok(see(&format!("/runs/{}?done={done}", address(name))))
+}
+
+/// Tells the run of a folder a wish. Returns the word for the page ([`super::run::said`]).
+pub(crate) async fn steer_as(
+    app: &Arc<App>,
+    actor: Actor,
+    name: &str,
+    (what, wants): (&'static str, Wants),
+) -> Result<String, Answer> {
     let run = run_in(app, name).await?;
-    let (shared, actor) = (Arc::clone(app), Actor::from(&who.0));
+    let shared = Arc::clone(app);
     // A task of its own: a client that is gone does not keep the wish out of the audit log.
     let done = tokio::spawn(async move { tell_and_record(&shared, &actor, &run, (what, wants)).await });
-    let done = done.await.map_err(|error| Answer::failed(&error))??;
-    Ok(see(&format!("/runs/{}?done={done}", address(name))))
+    done.await.map_err(|error| Answer::failed(&error))?
 }
 
 /// Returns the outcome of a wish for the audit log, and the word for the page ([`super::run::said`]) or the reason why it was not taken.
@@ -178,6 +187,8 @@ mod tests {
         }
 
         as_willing!(calendar);
+
+        as_willing!(posts);
 
         as_willing!(decisions);
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::RoomError;
 
 /// The steps, in order. `PRAGMA user_version` is the number of those that were done. None is ever changed; new ones are added.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     CREATE TABLE links (
         hash TEXT PRIMARY KEY,
@@ -57,6 +57,10 @@ const STEPS: [&str; 4] = [
         used_s INTEGER,
         certificate TEXT
     );
+",
+    // Requests of chats that were taken.
+    "
+    CREATE TABLE sent (digest TEXT PRIMARY KEY, until_s INTEGER NOT NULL) WITHOUT ROWID;
 ",
 ];
 

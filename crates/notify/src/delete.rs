@@ -1,0 +1,133 @@
+//! A person deletes messages that wait: they are ended as given up, with the person's name, and stay in the list.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    message::{now, rfc3339},
+    spool::{Ended, Entry, Spool},
+};
+
+/// The time for which a program that sends is waited for. A try takes 10 s at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The time after which its lock is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Deletes the messages that wait for a channel; with ids only those. Returns them, the oldest first. Other programs may send meanwhile: a message
+/// that is being sent is waited for.
+///
+/// # Errors
+/// The spool cannot be read or written, another program keeps sending, or no message of an id waits, and then nothing is deleted: a clause for
+/// people.
+pub fn delete(spool: &Spool, channel: &str, ids: &[String], by: &str) -> Result<Vec<Entry>, String> {
+    delete_within(spool, channel, ids, by, PATIENCE)
+}
+
+fn delete_within(
+    spool: &Spool,
+    channel: &str,
+    ids: &[String],
+    by: &str,
+    patience: Duration,
+) -> Result<Vec<Entry>, String> {
+    let waiting = || -> Result<Vec<Entry>, String> {
+        let all = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
+        let wanted = |entry: &Entry| ids.is_empty() || ids.contains(&entry.message.id);
+        Ok(all.into_iter().filter(|entry| entry.channel == channel && wanted(entry)).collect())
+    };
+    // Without a spool there is no place for a lock.
+    if waiting()?.is_empty() && ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
+    let end = Instant::now() + patience;
+    let _lock = loop {
+        match spool.lock(channel).map_err(failed)? {
+            Some(lock) => break lock,
+            None if Instant::now() >= end => {
+                return Err(
+                    "another program sends by this channel the whole time, so nothing was deleted".to_owned()
+                );
+            }
+            None => thread::sleep(AGAIN),
+        }
+    };
+    // Read again: whoever had the lock may have ended some.
+    let all: Vec<Entry> = waiting()?.iter().filter_map(|entry| spool.again(entry)).collect();
+    if let Some(id) = ids.iter().find(|id| !all.iter().any(|entry| entry.message.id == **id)) {
+        return Err(format!("no message {id} waits for it, so nothing was deleted"));
+    }
+    for entry in &all {
+        let (at, why) = (rfc3339(now()), format!("{by} deleted it"));
+        spool.end(entry, Ended::GivenUp { at, why, by: Some(by.to_owned()) }).map_err(failed)?;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Message, What};
+
+    fn spool(all: &[(&str, &str)]) -> (tempfile::TempDir, Spool) {
+        let home = tempfile::tempdir().expect("a folder");
+        let spool = Spool::of(home.path());
+        for (channel, id) in all {
+            spool.put(channel, &Message::new(*id, What::Started, "a run")).expect("written");
+        }
+        (home, spool)
+    }
+
+    fn waiting(spool: &Spool) -> Vec<String> {
+        spool.pending().expect("read").into_iter().map(|entry| entry.message.id).collect()
+    }
+
+    #[test]
+    fn only_what_is_named_is_deleted_and_the_list_says_by_whom() {
+        let (_home, spool) = spool(&[("old", "a"), ("ops", "b"), ("old", "c"), ("old", "d")]);
+        let ids = ["c".to_owned(), "x".to_owned()];
+        assert!(delete(&spool, "old", &ids, "alice").unwrap_err().contains("no message x waits"));
+        assert_eq!(waiting(&spool), ["a", "b", "c", "d"], "nothing was deleted");
+        assert_eq!(delete(&spool, "old", &ids[..1], "alice").unwrap().len(), 1);
+        assert_eq!(waiting(&spool), ["a", "b", "d"]);
+        assert_eq!(delete(&spool, "old", &[], "alice").unwrap().len(), 2);
+        assert_eq!(waiting(&spool), ["b"]);
+        let ended = spool.all().unwrap().ended;
+        let by = |entry: &Entry| matches!(&entry.ended, Some(Ended::GivenUp { by: Some(by), why, .. }) if by == "alice" && why == "alice deleted it");
+        assert!(ended.len() == 3 && ended.iter().all(by), "{ended:?}");
+        assert!(
+            spool.put("old", &Message::new("a", What::Started, "a run")).unwrap().is_none(),
+            "it stays deleted"
+        );
+        assert_eq!(delete(&spool, "old", &[], "alice"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_another_program_sends_is_not_deleted_under_it() {
+        let (_home, spool) = spool(&[("ops", "a"), ("ops", "b")]);
+        let held = spool.lock("ops").unwrap().expect("free");
+        let refused = delete_within(&spool, "ops", &[], "alice", Duration::ZERO);
+        assert!(refused.unwrap_err().contains("nothing was deleted"));
+        assert_eq!(waiting(&spool), ["a", "b"]);
+        // That program ends one and lets go.
+        let first = spool.pending().unwrap().remove(0);
+        let other = spool.clone();
+        let sends = thread::spawn(move || {
+            other.end(&first, Ended::Delivered { at: "t".to_owned(), receipt: None }).unwrap();
+            drop(held);
+        });
+        let deleted = delete(&spool, "ops", &[], "alice").unwrap();
+        sends.join().unwrap();
+        assert_eq!(deleted.iter().map(|entry| entry.message.id.as_str()).collect::<Vec<_>>(), ["b"]);
+        spool.outcome("ops", "a").expect("the delivered one stays delivered");
+    }
+
+    #[test]
+    fn without_a_spool_none_is_made() {
+        let (home, spool) = spool(&[]);
+        assert_eq!(delete(&spool, "ops", &[], "alice"), Ok(Vec::new()));
+        assert!(!home.path().join(crate::spool::FOLDER).exists());
+    }
+}

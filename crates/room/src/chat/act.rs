@@ -1,0 +1,133 @@
+//! Does what a person asks for in a chat, by the functions of the pages, and says what came of it.
+
+use std::sync::Arc;
+
+use firedrill_history::{Entry, address};
+use firedrill_notify::chat::Action;
+
+use super::{
+    asked::Wish,
+    said::{Said, part},
+};
+use crate::{
+    actor::Actor,
+    app::App,
+    outside::{Decision, Slot, Wants},
+    pages::{decide::decide_as, halt::halt_as, note::write, run::said, steer::steer_as},
+    role::Role,
+    runs::Course,
+    web::{
+        answer::Answer,
+        who::{blocking, may, slow},
+    },
+};
+
+/// Maximum numbers of runs and of slots that are told.
+const RUNS: usize = 10;
+const SLOTS: usize = 3;
+/// The words that a command takes.
+const WORDS: &str = "`halt RUN` ends a run, and puts everything back · `note RUN TEXT` writes a note · `refuse RUN NUMBER`: the run skips that attack, if it is \
+                     the next one · `refuse GAMEDAY SLOT [REASON]`: the slot is not held · nothing behind the command shows what goes on";
+/// The next step of a person whose role does not do.
+const HELP: &str = "Whoever runs the control room gives roles in its file of chats.";
+
+/// Does it. Whatever fails is told in the answer.
+pub(super) async fn act(app: &Arc<App>, actor: &Actor, wish: Wish) -> Said {
+    let done = match wish {
+        Wish::Look => look(app, actor.role).await,
+        Wish::Halt { run } => halt(app, actor, &run).await,
+        Wish::Note { run, text } => note(app, actor, run, text).await,
+        Wish::Skip { run, attack } => skip(app, actor, &run, attack).await,
+        Wish::Refuse { gameday, slot, why } => refuse(app, actor, (gameday, slot), why).await,
+        Wish::Approve => Ok(Said::of(format!(
+            "Nothing was done: nobody approves or agrees in a chat. On {}/calendar people agree to a start; attacks are approved by `firedrill approve`.",
+            app.origin
+        ))),
+        Wish::Unknown => Ok(Said::of(format!("Nothing was done, because this was not understood. {WORDS}"))),
+    };
+    done.unwrap_or_else(|Answer { text, help, .. }| Said::of(format!("{} {}", part(&text), part(&help))))
+}
+
+/// Returns the address of the page of a run.
+fn page(app: &App, run: &str) -> String {
+    format!("{}/runs/{}", app.origin, address(run))
+}
+
+async fn halt(app: &Arc<App>, actor: &Actor, run: &str) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("halt", run), HELP).await?;
+    let word = halt_as(app, actor.clone(), run).await?;
+    let told = said(&word).unwrap_or(word);
+    Ok(Said::of(format!("{}: {}\n{}", part(run), part(&told), page(app, run))))
+}
+
+async fn note(app: &Arc<App>, actor: &Actor, run: String, text: String) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("note", &run), HELP).await?;
+    let (writer, name) = (actor.clone(), run.clone());
+    blocking(app, move |app| write(app, &writer, &name, &text)).await?;
+    Ok(Said::of(format!("{}: the note is written.\n{}", part(&run), page(app, &run))))
+}
+
+async fn skip(app: &Arc<App>, actor: &Actor, run: &str, attack: usize) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("skip", run), HELP).await?;
+    let Some(place) = attack.checked_sub(1) else {
+        return Ok(Said::of("Nothing was done: attacks are counted from 1."));
+    };
+    let word = steer_as(app, actor.clone(), run, ("skip", Wants::Skip { attack: Some(place) })).await?;
+    let told = said(&word).unwrap_or(word);
+    Ok(Said::of(format!("{}: {}\n{}", part(run), part(&told), page(app, run))))
+}
+
+async fn refuse(
+    app: &Arc<App>,
+    actor: &Actor,
+    (gameday, slot): (String, String),
+    why: String,
+) -> Result<Said, Answer> {
+    may(app, actor, Role::Operator, ("skip", &format!("{gameday} {slot}")), HELP).await?;
+    let (actor, said) = (actor.clone(), format!("{} of {} is not held.", part(&gameday), part(&slot)));
+    blocking(app, move |app| decide_as(app, &actor, (&gameday, &slot), ("skip", &Decision::Skip { why })))
+        .await?;
+    Ok(Said::of(said))
+}
+
+/// Tells the runs that go on, and the next slots.
+async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
+    let may = role >= Role::Operator;
+    slow(app, move |app| {
+        let run = |entry: &Entry, course: &Course| {
+            let run = &entry.folder;
+            let text = format!(
+                "{} ({}): {}, {} in force\n{}",
+                part(run),
+                part(course.scenario()),
+                part(&course.stage()),
+                course.in_force().count(),
+                page(app, run)
+            );
+            let next = course.next().map(|next| {
+                let action = Action::Skip { run: run.clone(), attack: next.number };
+                (
+                    format!("its next attack is number {}, {}", next.number, part(&next.name)),
+                    may.then_some(action),
+                )
+            });
+            [Some((text, may.then(|| Action::Halt { run: run.clone() }))), next]
+        };
+        let runs = app.courses.of(&app.runs.going_on()?, run);
+        let calendar = app.newest.calendar(&*app.outside);
+        let slots = calendar.slots.iter().filter(|slot| slot.open && slot.held).take(SLOTS);
+        let slots = slots.map(|slot| {
+            let Slot { gameday, slot, local, told, .. } = slot;
+            let told = if told.is_empty() { String::new() } else { format!(": {}", part(told)) };
+            let action = Action::Refuse { gameday: gameday.clone(), slot: slot.clone() };
+            (format!("next: {} of {slot}, {}{told}", part(gameday), part(local)), may.then_some(action))
+        });
+        let text = match runs.len() {
+            0 => format!("No run goes on. {WORDS}"),
+            1 => format!("A run goes on. {WORDS}"),
+            number => format!("{number} runs go on. {WORDS}"),
+        };
+        Ok(Said { text, offers: runs.into_iter().take(RUNS).flatten().flatten().chain(slots).collect() })
+    })
+    .await
+}

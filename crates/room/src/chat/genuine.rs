@@ -1,0 +1,173 @@
+//! Whether a request comes from the chat that it says: a signature with its time, or a token. Compares in constant time.
+
+use firedrill_files::text::hex;
+use http::HeaderMap;
+use ring::hmac::{HMAC_SHA256, Key, sign, verify};
+
+/// The longest time between a request and its arrival, by both clocks, in seconds.
+pub(super) const LATE_S: i64 = 300;
+
+/// A request that comes from where it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Genuine {
+    /// The same for the same request, and for no other.
+    pub(super) digest: String,
+    /// The time after which it is too old, in seconds since 1970.
+    pub(super) until_s: i64,
+}
+
+/// Returns the only value of a header.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// Checks the signature of a request of Slack.
+///
+/// # Errors
+/// It is none of this secret, or too old: a clause for people.
+pub(super) fn of_slack(
+    secret: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    now_s: i64,
+) -> Result<Genuine, &'static str> {
+    let time =
+        only(headers, "x-slack-request-timestamp").ok_or("it has no header X-Slack-Request-Timestamp")?;
+    let given = only(headers, "x-slack-signature").ok_or("it has no header X-Slack-Signature")?;
+    let given = given
+        .strip_prefix("v0=")
+        .and_then(bytes)
+        .ok_or("its signature is not `v0=` and hexadecimal digits")?;
+    let key = Key::new(HMAC_SHA256, secret.as_bytes());
+    let signed = [b"v0:", time.as_bytes(), b":", body].concat();
+    verify(&key, &signed, &given).map_err(|_| "its signature is none of this secret")?;
+    let at_s: i64 = time.parse().map_err(|_| "its time is no number")?;
+    if at_s.abs_diff(now_s) > LATE_S.unsigned_abs() {
+        return Err("its time is more than 5 minutes from the server's");
+    }
+    Ok(Genuine { digest: format!("slack {}", hex(&given)), until_s: at_s + LATE_S })
+}
+
+/// Checks the token of a request of Mattermost, which has no signature and no time.
+///
+/// # Errors
+/// It is another token: a clause for people.
+pub(super) fn of_mattermost(
+    secret: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+    now_s: i64,
+) -> Result<Genuine, &'static str> {
+    let given = only(headers, "authorization").and_then(|value| value.split_once(' '));
+    let (_, given) = given
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("token"))
+        .ok_or("it has no header `Authorization: Token …`")?;
+    let key = Key::new(HMAC_SHA256, secret.as_bytes());
+    // Two texts are the same if they have the same signature.
+    verify(&key, given.trim().as_bytes(), sign(&key, secret.as_bytes()).as_ref())
+        .map_err(|_| "its token is another one")?;
+    let digest = format!("mattermost {}", hex(sign(&key, body).as_ref()));
+    Ok(Genuine { digest, until_s: now_s + LATE_S })
+}
+
+/// Reads hexadecimal digits.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// The example of Slack's page "Verifying requests from Slack", <https://docs.slack.dev/authentication/verifying-requests-from-slack>
+    /// (before: <https://api.slack.com/authentication/verifying-requests-from-slack>), as of November 2026: secret, time, body and signature.
+    const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+    const TIME: &str = "1531420618";
+    const BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    const SIGNATURE: &str = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+    const AT_S: i64 = 1_531_420_618;
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in all {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    /// Returns the headers of a request that Slack signs.
+    pub(in crate::chat) fn signed(secret: &str, body: &str, at_s: i64) -> HeaderMap {
+        let key = Key::new(HMAC_SHA256, secret.as_bytes());
+        let signature = hex(sign(&key, format!("v0:{at_s}:{body}").as_bytes()).as_ref());
+        headers(&[
+            ("x-slack-request-timestamp", &at_s.to_string()),
+            ("x-slack-signature", &format!("v0={signature}")),
+        ])
+    }
+
+    #[test]
+    fn the_example_of_slack_is_genuine_and_nothing_near_it_is() {
+        let slack = |time: &str, signature: &str, body: &str, now_s| {
+            let headers = headers(&[("x-slack-request-timestamp", time), ("x-slack-signature", signature)]);
+            of_slack(SECRET, &headers, body.as_bytes(), now_s)
+        };
+        let genuine = slack(TIME, SIGNATURE, BODY, AT_S).unwrap();
+        assert_eq!(genuine.until_s, AT_S + 300);
+        let upper = format!("v0={}", SIGNATURE[3..].to_ascii_uppercase());
+        assert_eq!(slack(TIME, &upper, BODY, AT_S), Ok(genuine), "the same request");
+        for (now_s, is_right) in
+            [(AT_S + 300, true), (AT_S - 300, true), (AT_S + 301, false), (AT_S - 301, false)]
+        {
+            assert_eq!(slack(TIME, SIGNATURE, BODY, now_s).is_ok(), is_right, "{now_s}");
+        }
+        let changed = SIGNATURE.replace("v0=a2", "v0=a3");
+        for (time, signature, body) in [
+            (TIME, SIGNATURE, BODY.replace("U2CERLKJA", "U2CERLKJB")),
+            ("1531420619", SIGNATURE, BODY.to_owned()),
+            (TIME, changed.as_str(), BODY.to_owned()),
+            (TIME, &SIGNATURE[..20], BODY.to_owned()),
+            (TIME, &SIGNATURE[3..], BODY.to_owned()),
+            (TIME, "v0=", BODY.to_owned()),
+            (TIME, "v0=a", BODY.to_owned()),
+            (TIME, "v0=zz", BODY.to_owned()),
+        ] {
+            assert!(slack(time, signature, &body, AT_S).is_err(), "{time} {signature}");
+        }
+        assert!(of_slack("another", &signed(SECRET, BODY, AT_S), BODY.as_bytes(), AT_S).is_err());
+        assert!(of_slack(SECRET, &HeaderMap::new(), BODY.as_bytes(), AT_S).is_err());
+        let twice = headers(&[
+            ("x-slack-request-timestamp", TIME),
+            ("x-slack-signature", SIGNATURE),
+            ("x-slack-signature", "v0=00"),
+        ]);
+        assert!(of_slack(SECRET, &twice, BODY.as_bytes(), AT_S).is_err(), "nobody knows which counts");
+        // A signed time that is no number is never young.
+        let key = Key::new(HMAC_SHA256, SECRET.as_bytes());
+        let endless = format!("v0={}", hex(sign(&key, format!("v0:now:{BODY}").as_bytes()).as_ref()));
+        assert!(slack("now", &endless, BODY, AT_S).is_err());
+    }
+
+    /// `Authorization: Token …`, as in "Custom slash commands" of Mattermost's documentation,
+    /// <https://developers.mattermost.com/integrate/slash-commands/custom/>, read in November 2026.
+    #[test]
+    fn only_the_token_of_the_command_is_genuine() {
+        let ask = |value: &str| {
+            of_mattermost("okwexpgqm7yhdcgb64ap3bwrna", &headers(&[("authorization", value)]), b"x", 5)
+        };
+        assert_eq!(ask("Token okwexpgqm7yhdcgb64ap3bwrna").unwrap().until_s, 305);
+        for wrong in
+            ["Token okwexpgqm7yhdcgb64ap3bwrnb", "Token ", "Token", "Bearer okwexpgqm7yhdcgb64ap3bwrna", ""]
+        {
+            assert!(ask(wrong).is_err(), "{wrong}");
+        }
+    }
+}

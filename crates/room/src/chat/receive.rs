@@ -1,0 +1,205 @@
+//! `POST /slack` and `POST /mattermost`: requests of chats. They are answered within the 3 seconds that a chat waits; what takes longer is
+//! answered by the address that the request names.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use firedrill_probe::{Anything, secret_text};
+use firedrill_wire::probe::Secret;
+use http::{HeaderMap, StatusCode};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    act::act,
+    asked::Asked,
+    file::ChatPerson,
+    genuine::{Genuine, of_mattermost, of_slack},
+    said::{Said, part},
+};
+use crate::{
+    actor::Actor,
+    app::App,
+    clock::now_s,
+    web::{
+        accept::From,
+        answer::{Answer, typed},
+        who::blocking,
+    },
+};
+
+/// The addresses.
+pub(crate) const SLACK: &str = "/slack";
+pub(crate) const MATTERMOST: &str = "/mattermost";
+/// Time for which an answer is waited for. A chat waits for 3 s.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A chat.
+#[derive(Clone)]
+struct Chat {
+    /// Its name.
+    name: &'static str,
+    /// The key of its secret in the file, and the place of the secret.
+    secret: (&'static str, Secret),
+    people: BTreeMap<String, ChatPerson>,
+    /// Whether a request comes from it.
+    check: fn(&str, &HeaderMap, &[u8], i64) -> Result<Genuine, &'static str>,
+    has_buttons: bool,
+}
+
+/// A request that came in.
+struct Received {
+    from: IpAddr,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Received {
+    fn of(from: Option<Extension<From>>, headers: HeaderMap, body: Bytes) -> Self {
+        let from = from.map_or(IpAddr::from([0, 0, 0, 0]), |Extension(From(from))| from.ip().to_canonical());
+        Self { from, headers, body }
+    }
+}
+
+/// `POST /slack`
+pub(crate) async fn slack(
+    State(app): State<Arc<App>>,
+    from: Option<Extension<From>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Answer> {
+    let chat = app.options.chat.as_ref().and_then(|chat| chat.slack.clone()).map(|slack| Chat {
+        name: "Slack",
+        secret: ("signing_secret", slack.signing_secret),
+        people: slack.people,
+        check: of_slack,
+        has_buttons: true,
+    });
+    receive(&app, chat, Received::of(from, headers, body), SOON).await
+}
+
+/// `POST /mattermost`
+pub(crate) async fn mattermost(
+    State(app): State<Arc<App>>,
+    from: Option<Extension<From>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Answer> {
+    let chat = app.options.chat.as_ref().and_then(|chat| chat.mattermost.clone()).map(|mattermost| Chat {
+        name: "Mattermost",
+        secret: ("token", mattermost.token),
+        people: mattermost.people,
+        check: of_mattermost,
+        has_buttons: false,
+    });
+    receive(&app, chat, Received::of(from, headers, body), SOON).await
+}
+
+/// Answers a request of a chat.
+async fn receive(
+    app: &Arc<App>,
+    chat: Option<Chat>,
+    received: Received,
+    soon: Duration,
+) -> Result<Response, Answer> {
+    let Some(chat) = chat else {
+        let help = "`firedrill serve --chat FILE` names the chats (docs/chat.md).";
+        return Err(Answer::new(
+            StatusCode::NOT_FOUND,
+            "This control room takes nothing from this chat.",
+            help,
+        ));
+    };
+    let (sender, body) = (chat.clone(), received.body.clone());
+    let genuine = blocking(app, move |app| genuine(app, &sender, &received)).await?;
+    let Some(asked) = Asked::read(body).await else {
+        let help = "docs/chat.md says what the app has to send here.";
+        return Err(Answer::new(
+            StatusCode::BAD_REQUEST,
+            "This is neither a command nor a button of ours.",
+            help,
+        ));
+    };
+    let first =
+        blocking(app, move |app| Ok(app.store.is_first(&genuine.digest, genuine.until_s, now_s())?)).await?;
+    let Asked { user, wish, answers, is_press } = asked;
+    let (sends, mut done) = oneshot::channel();
+    let (shared, has_buttons) = (Arc::clone(app), chat.has_buttons);
+    // A task of its own: a chat that waits no longer does not end what was asked for.
+    tokio::spawn(async move {
+        let said = match chat.people.get(&user) {
+            _ if !first => Said::of("Nothing was done: this very request was taken before."),
+            Some(person) => act(&shared, &actor(&chat, &user, person), wish).await,
+            None => unknown(&shared, &chat, user).await,
+        };
+        // Nobody waits for it any more.
+        if let Err(said) = sends.send(said)
+            && !answers.is_empty()
+            && let Err(why) = shared.outside.post(&answers, said.json(has_buttons).to_string()).await
+        {
+            eprintln!("firedrill: {} did not take an answer: {why}", chat.name);
+        }
+    });
+    if is_press {
+        drop(done);
+        return Ok(StatusCode::OK.into_response());
+    }
+    let said = match timeout(soon, &mut done).await {
+        Ok(said) => said.ok(),
+        Err(_late) => {
+            // From here on the task posts it. It may have been sent just before.
+            done.close();
+            done.try_recv().ok()
+        }
+    };
+    let said = said.unwrap_or_else(|| Said::of("This takes a moment; the answer follows here."));
+    Ok(typed("application/json", said.json(has_buttons).to_string()))
+}
+
+/// Fails if a request does not come from the chat. Failures of an address are limited and recorded, as those of logins are.
+fn genuine(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answer> {
+    let (key, secret) = &chat.secret;
+    let secret = secret_text(&format!("`{key}`"), secret, &Anything)
+        .map_err(|refusal| Answer::outside(refusal.what))?;
+    let checked = (chat.check)(&secret, &received.headers, &received.body, now_s());
+    checked.or_else(|why| {
+        app.turned_away(received.from, chat.name, why)?;
+        let text = format!("This request does not come from {}: {why}. Nothing was done.", chat.name);
+        Err(Answer::new(
+            StatusCode::UNAUTHORIZED,
+            text,
+            "Compare the secret in the app's settings with that of the control room, and the clocks.",
+        ))
+    })
+}
+
+fn actor(chat: &Chat, user: &str, person: &ChatPerson) -> Actor {
+    Actor {
+        name: format!("{} by {}", person.name, chat.name),
+        by: person.name.clone(),
+        via: format!("{}, user {}", chat.name, part(user)),
+        role: person.role,
+    }
+}
+
+/// Tells somebody whom the file does not name that nothing was done.
+async fn unknown(app: &Arc<App>, chat: &Chat, user: String) -> Said {
+    let user = part(&user);
+    let deed = crate::audit::Deed {
+        via: format!("{}, user {user}", chat.name),
+        what: "login",
+        outcome: "refused: the file of chats does not name this user".to_owned(),
+        ..Default::default()
+    };
+    let _told = blocking(app, move |app| Ok(app.record(&deed)?)).await;
+    Said::of(format!(
+        "Nothing was done: this control room does not know you. Your id here is {user}; whoever runs the control room adds it to its file of chats, with your name and role."
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! The API against its own OpenAPI document, by schemathesis: requests that the document allows, and others that are near. None may make the
+//! server fail, be accepted although the document forbids it, or be answered otherwise than the document says.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{RUN, gamedays::has_record, output::said, room::Room, start, token};
+
+/// The address of the document.
+const OWN: &str = "/api/v1/openapi.json";
+/// Number of requests for each address and phase.
+const EXAMPLES: &str = "10";
+/// The same requests each time.
+const SEED: &str = "20261128";
+
+/// Returns the program. `None`, with a message, where it is not installed.
+fn schemathesis() -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/venv/bin/schemathesis");
+    if program.exists() {
+        return Some(program);
+    }
+    assert!(std::env::var_os("CI").is_none(), "schemathesis is not installed (tests/packages.sh fuzz)");
+    eprintln!("skipped: schemathesis is not installed (tests/packages.sh fuzz)");
+    None
+}
+
+/// Sends the requests of some phases, with options before them. Panics with what it found.
+fn fuzz(program: &Path, folder: &Path, room: &Room, token: &str, (phases, words): (&str, &[&str])) {
+    let output = Command::new(program)
+        .arg("--no-color")
+        .args(words)
+        .arg("run")
+        .arg(format!("http://{}{OWN}", room.address))
+        .args(["--header", &format!("Authorization: Bearer {token}"), "--workers", "2", "--warnings", "off"])
+        // Wrong tokens of an address are limited, so their answer is not always 401.
+        .args(["--exclude-checks", "ignored_auth"])
+        .args(["--phases", phases, "--max-examples", EXAMPLES, "--seed", SEED])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    // No address was left out but that of the document, which it asks for at the beginning.
+    let document: serde_json::Value = serde_json::from_slice(&room.get(OWN, "").body).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter().filter(|(path, _)| *path != OWN);
+    let all: usize = paths.map(|(_, methods)| methods.as_object().unwrap().len()).sum();
+    assert!(said(&output).contains(&format!("Tested: {all}\n")), "{all}: {}", said(&output));
+}
+
+#[test]
+fn no_request_makes_the_api_contradict_its_document() {
+    let Some(program) = schemathesis() else { return };
+    let (folder, room) = start();
+    let home = folder.path();
+    has_record(home, "friday", "2026-11-27T14:00", "\"event\":\"missed\",\"why\":\"nobody started it\"");
+    let token = token(home, "fuzz", &["--role", "operator", "--start", "friday"]);
+    fuzz(&program, home, &room, &token, ("coverage,fuzzing", &[]));
+    // Once more where there is something to find.
+    let known = format!(
+        "[parameters]\n\"path.id\" = \"{RUN}\"\n\"path.gameday\" = \"friday\"\n\"path.slot\" = \"2026-11-27T14:00\"\n"
+    );
+    std::fs::write(home.join("known.toml"), known).unwrap();
+    fuzz(&program, home, &room, &token, ("fuzzing", &["--config-file", "known.toml"]));
+}

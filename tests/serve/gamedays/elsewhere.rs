@@ -1,0 +1,116 @@
+//! Lists and shows that a control room is asked for: they are those that the same command prints on its machine.
+
+use super::*;
+use crate::{output::said, violated};
+
+/// Runs a command with a token for a control room, on a machine that has no runs and no game days.
+fn there(room: &Room, token: &str, words: &[&str]) -> Output {
+    let nothing = tempfile::tempdir().unwrap();
+    let server = format!("http://{}", room.address);
+    let output = Command::new(FIREDRILL)
+        .args(words)
+        .args(["--server", &server])
+        .env("FIREDRILL_TOKEN", token)
+        .current_dir(nothing.path())
+        .output()
+        .unwrap();
+    assert!(fs::read_dir(nothing.path()).unwrap().next().is_none(), "nothing is made here");
+    output
+}
+
+/// Checks that a command prints the same here and there, and ends with the same exit code.
+fn same(folder: &Path, room: &Room, token: &str, words: &[&str], named: &[&str]) -> String {
+    let here = firedrill(folder, words);
+    let there = there(room, token, named);
+    assert_eq!(here.status.code(), there.status.code(), "{words:?}: {}{}", said(&here), said(&there));
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    assert_eq!(text(&here.stdout), text(&there.stdout), "{words:?}");
+    assert_eq!(text(&here.stderr), text(&there.stderr), "{words:?}");
+    text(&here.stdout)
+}
+
+#[test]
+fn runs_are_listed_as_on_the_machine_of_the_control_room() {
+    let (folder, room) = start();
+    let home = folder.path();
+    let later = violated(home);
+    fs::create_dir(home.join("reports/none")).unwrap();
+    let token = token(home, "look", &["--role", "viewer"]);
+    let all = same(home, &room, &token, &["history"], &["history"]);
+    assert!(all.contains(RUN) && all.contains(later), "{all}");
+    for words in [
+        "history --json",
+        "history --limit 1",
+        "history --limit 0 --json",
+        "history --verdict violated --json",
+        "history --verdict damaged",
+        "history --since 2026-11-27 --json",
+        "history --flaky",
+        "history --flaky --json",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        same(home, &room, &token, &words, &words);
+    }
+    let violated = same(
+        home,
+        &room,
+        &token,
+        &["history", "--verdict", "violated"],
+        &["history", "--verdict", "violated"],
+    );
+    assert!(violated.contains(later) && !violated.contains(RUN), "{violated}");
+    let none = there(&room, &token, &["history", "--scenario", "nothing"]);
+    assert!(said(&none).contains("none of the 3 runs in the control room matches"), "{}", said(&none));
+    for (words, told) in [
+        (&["history", "--reports", "elsewhere"][..], "--reports does not go with --server"),
+        (&["history", "--json"][..], "This is no whole token"),
+    ] {
+        let refused = there(&room, if words.len() == 2 { "fdr_x" } else { &token }, words);
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn game_days_are_listed_and_shown_as_on_the_machine_of_the_control_room() {
+    let folder = folder();
+    let home = folder.path();
+    gameday(
+        home,
+        "friday",
+        &format!(
+            "{}\nnot_on = [\"2030-01-11\"]",
+            r#"schedule = { cron = "0 14 * * FRI", zone = "Europe/Berlin" }"#
+        ),
+    );
+    gameday(home, "once", &once("2030-01-04T13:30"));
+    has_record(home, "friday", "2026-11-27T14:00", "\"event\":\"missed\",\"why\":\"nobody started it\"");
+    let room = Room::start(FIREDRILL, home, &[]);
+    let token = token(home, "look", &["--role", "viewer"]);
+    for more in ["", " --next 2", " --json"] {
+        let words = format!("gameday list --from 2030-01-01{more}");
+        let words: Vec<&str> = words.split(' ').collect();
+        let listed = same(home, &room, &token, &words, &words);
+        assert!(listed.contains("2030-01-04T13:30") && listed.contains("2030-01-11T14:00"), "{listed}");
+    }
+    let words = ["gameday", "list", "--from", "2030-01-04T13:00:00Z", "--next", "1"];
+    assert!(same(home, &room, &token, &words, &words).contains("2030-01-11"), "it is after the moment");
+    let show = |named: &'static str| ["gameday", "show", named, "--from", "2030-01-01"];
+    let shown = same(home, &room, &token, &show("gamedays/friday.toml"), &show("friday"));
+    assert!(shown.contains("last start, 2026-11-27T14:00") && shown.contains("missed"), "{shown}");
+    // A file with errors: the others are listed all the same.
+    fs::write(home.join("gamedays/wrong.toml"), "schema = 1\nname = \"wrong\"\n").unwrap();
+    for more in ["", " --json"] {
+        let words = format!("gameday list --from 2030-01-01{more}");
+        let words: Vec<&str> = words.split(' ').collect();
+        assert!(same(home, &room, &token, &words, &words).contains("2030-01-04T13:30"));
+    }
+    for (words, told) in [
+        (&["gameday", "show", "wrong"][..], "no game day of that name is without errors"),
+        (&["gameday", "show", "none"][..], "no game day of that name is without errors"),
+        (&["gameday", "list", "gamedays/friday.toml"][..], "files do not go with --server"),
+        (&["gameday", "list", "--next", "101"][..], "`next` is 101"),
+    ] {
+        let refused = there(&room, &token, words);
+        assert!(refused.status.code() == Some(2) && said(&refused).contains(told), "{}", said(&refused));
+    }
+}
