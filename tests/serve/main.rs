@@ -6,6 +6,10 @@
 mod alerts;
 mod api;
 mod gamedays;
+#[expect(dead_code, reason = "other tests use the rest of it")]
+#[path = "../link/house.rs"]
+mod house;
+mod inventory;
 mod logins;
 mod metrics;
 #[path = "../common/output.rs"]

@@ -9,6 +9,7 @@ mod app;
 mod audit;
 mod clock;
 mod error;
+mod inventory;
 mod live;
 mod metrics;
 mod newest;
@@ -30,6 +31,10 @@ mod web;
 
 pub use audit::{Checked, Head, check};
 pub use error::RoomError;
+pub use inventory::{
+    Asked, Check, Choice, Finding, FleetFacts, FleetRow, Fleets, HostRow, Inventory, Known, ParamRow,
+    PlannedAttack, PlannedEffect, Preview, ScenarioFacts, ScenarioRow, Scenarios, TextFile,
+};
 pub use options::{Options, public};
 pub use outside::{
     Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told,

@@ -84,6 +84,8 @@ mod tests {
             Calendar::default()
         }
 
+        as_willing!(inventory);
+
         as_willing!(decisions);
     }
 

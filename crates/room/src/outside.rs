@@ -5,6 +5,8 @@ use std::{future::Future, pin::Pin};
 use firedrill_wire::{RunId, Span};
 use serde::Serialize;
 
+use crate::inventory::Inventory;
+
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halted {
@@ -215,6 +217,9 @@ pub trait Outside: Send + Sync + 'static {
 
     /// Tells the coordinator of a run on this machine a wish. `by` names the person. Takes some seconds at most.
     fn tell<'a>(&'a self, run: &'a RunId, by: &'a str, wants: Wants) -> Later<'a, Told>;
+
+    /// Returns the scenarios and fleets that it knows.
+    fn inventory(&self) -> &dyn Inventory;
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;

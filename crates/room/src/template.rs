@@ -38,8 +38,29 @@ macro_rules! templates {
     };
 }
 templates![
-    "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
-    "findings", "history", "calendar", "messages", "token"
+    "layout",
+    "error",
+    "login",
+    "home",
+    "runs",
+    "run",
+    "head",
+    "state",
+    "axis",
+    "people",
+    "link",
+    "audit",
+    "findings",
+    "history",
+    "trend",
+    "calendar",
+    "messages",
+    "token",
+    "scenarios",
+    "scenario",
+    "plan",
+    "fleets",
+    "fleet"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

@@ -6,6 +6,7 @@ use firedrill_wire::RunId;
 
 use crate::{
     app::App,
+    inventory::{FleetFacts, Fleets, Inventory, ScenarioFacts, Scenarios},
     options::Options,
     outside::{Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Told, Wants},
     role::Role,
@@ -27,6 +28,10 @@ impl Outside for Willing {
 
     fn calendar(&self) -> Calendar {
         Calendar::default()
+    }
+
+    fn inventory(&self) -> &dyn Inventory {
+        &Empty
     }
 
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
@@ -54,6 +59,31 @@ impl Outside for Willing {
     }
 }
 
+/// An inventory of nothing.
+pub(crate) struct Empty;
+
+impl Inventory for Empty {
+    fn scenarios(&self) -> Scenarios {
+        Scenarios::default()
+    }
+
+    fn scenario(&self, _: &str, _: Option<&str>) -> Option<Arc<ScenarioFacts>> {
+        None
+    }
+
+    fn fleets(&self) -> Fleets {
+        Fleets::default()
+    }
+
+    fn fleet(&self, _: &str) -> Option<FleetFacts> {
+        None
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Later<'a, Result<String, String>> {
+        Box::pin(async { Err("there are no fleets".to_owned()) })
+    }
+}
+
 /// Implements [`Outside`] by [`Willing`] but for what is given: each test says only what it is about.
 macro_rules! as_willing {
     (calendar) => {
@@ -78,6 +108,11 @@ macro_rules! as_willing {
             wants: crate::outside::Wants,
         ) -> crate::outside::Later<'a, crate::outside::Told> {
             crate::testing::Willing.tell(run, by, wants)
+        }
+    };
+    (inventory) => {
+        fn inventory(&self) -> &dyn crate::inventory::Inventory {
+            &crate::testing::Empty
         }
     };
     (decisions) => {

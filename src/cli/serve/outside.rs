@@ -10,7 +10,7 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotStarted, Outside, Slot, Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Inventory, Later, Messages, NotStarted, Outside, Slot, Told, Wants,
 };
 use firedrill_wire::{
     RunId,
@@ -19,6 +19,7 @@ use firedrill_wire::{
 use jiff::Timestamp;
 
 use super::{
+    inventory::Stock,
     messages::Counted,
     named::{self, Named},
     schedule::looked,
@@ -61,6 +62,8 @@ pub(super) struct Program {
     pub(super) tellers: Tellers,
     /// The messages to channels.
     pub(super) messages: Counted,
+    /// The scenarios and fleets.
+    pub(super) stock: Stock,
 }
 
 impl Outside for Program {
@@ -93,6 +96,10 @@ impl Outside for Program {
                 run::Requested::Claimed { user, reply } => Told::Claimed { user, says: reply.words() },
             }
         })
+    }
+
+    fn inventory(&self) -> &dyn Inventory {
+        &self.stock
     }
 
     fn calendar(&self) -> Calendar {

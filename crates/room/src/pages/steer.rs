@@ -152,6 +152,8 @@ mod tests {
 
         as_willing!(calendar);
 
+        as_willing!(inventory);
+
         as_willing!(decisions);
     }
 
