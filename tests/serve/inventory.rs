@@ -67,7 +67,7 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         "service-stop service=shop",
         "Touches 1 of 2 hosts: app-1",
         "put back by the host’s agent",
-        "CANNOT BE UNDONE",
+        ">CANNOT BE UNDONE</span>",
         "for 40s",
         "<span>20s</span>",
         "game day friday",

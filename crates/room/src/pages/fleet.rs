@@ -289,7 +289,7 @@ mod tests {
         }
         assert!(!first.contains("Ask the hosts") && first.contains("An operator can ask"), "{first}");
         // A host that did not answer has no findings of before.
-        let silent = first.split_once("<td class=\"w\" data-label=\"host\"><span>app10&lt;").unwrap().1;
+        let silent = first.split_once("<td class=\"w lead\" data-label=\"host\"><span>app10&lt;").unwrap().1;
         let silent = silent.split_once("</tr>").unwrap().0;
         assert!(
             silent.contains(">unknown<") && !silent.contains("fine") && silent.contains("3 min ago"),
