@@ -81,9 +81,9 @@ impl Stock {
 }
 
 impl Shelf {
-    fn check(&self, scenario: &Scenario, against: Against, whole: bool) -> Arc<Checked> {
+    fn check(&self, scenario: &Scenario, against: &Against, whole: bool) -> Arc<Checked> {
         let key = (scenario.path.clone(), against.clone(), whole);
-        self.checks.get(key, || check(&scenario.path, &against, whole))
+        self.checks.get(key, || check(&scenario.path, against, whole))
     }
 
     /// Returns a scenario with its check for each of its game days, or without a fleet if it has none.
@@ -92,7 +92,7 @@ impl Shelf {
         if against.is_empty() {
             against.push(Against::default());
         }
-        let checked: Vec<_> = against.into_iter().map(|one| self.check(scenario, one, false)).collect();
+        let checked: Vec<_> = against.iter().map(|one| self.check(scenario, one, false)).collect();
         let most = |of: fn(&Check) -> usize| checked.iter().map(|one| of(&one.check)).max().unwrap_or(0);
         let told: BTreeSet<&str> = checked.iter().map(|one| one.check.told.as_str()).collect();
         let first = checked.first();
@@ -197,10 +197,10 @@ impl Inventory for Stock {
         };
         let against = place.map(|place| all[place].1.clone()).unwrap_or_default();
         let choices: Vec<_> = all.drain(..).map(|(choice, _)| choice).collect();
-        let checked = self.0.check(&scenario, against.clone(), true);
+        let checked = self.0.check(&scenario, &against, true);
         // A fleet that does not fit keeps no text from being shown.
         let alone = Against { params: against.params.clone(), ..Against::default() };
-        let texts = self.0.check(&scenario, alone, true);
+        let texts = self.0.check(&scenario, &alone, true);
         let given = |name: &str| {
             let value = against.params.iter().rev().find(|(given, _)| given == name);
             value.map(|(_, value)| value.clone())
