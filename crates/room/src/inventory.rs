@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::outside::Later;
+use crate::later::Later;
 
 /// All scenarios that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,7 +142,7 @@ pub struct PlannedEffect {
     pub fault: String,
     /// Its time in the attack's fault phase.
     pub when: String,
-    /// What becomes of it.
+    /// The way in which it is put back, or the reason why it is not.
     pub undo: String,
     /// Whether nobody puts it back.
     pub irreversible: bool,
@@ -238,7 +238,7 @@ pub struct Known {
     pub unknown: Option<String>,
     /// The agent's version.
     pub version: String,
-    /// What is in force, each in words.
+    /// The injections in force, each in words.
     pub in_force: Vec<String>,
     /// Whether something could not be put back.
     pub stuck: bool,

@@ -10,6 +10,7 @@ mod audit;
 mod clock;
 mod error;
 mod inventory;
+mod later;
 mod live;
 mod metrics;
 mod newest;

@@ -1,9 +1,9 @@
 //! The part of the program around the control room that it needs: the way to runs that go on, and to game days.
 
-use std::{future::Future, pin::Pin};
-
 use firedrill_wire::{RunId, Span};
 use serde::Serialize;
+
+pub use crate::later::Later;
 
 use crate::inventory::Inventory;
 
@@ -205,9 +205,6 @@ pub struct Calendar {
     /// The slots that are held, as iCalendar; `None` if a game day is wrong.
     pub ics: Option<String>,
 }
-
-/// A future that a trait of this crate returns.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The program around the control room.
 pub trait Outside: Send + Sync + 'static {

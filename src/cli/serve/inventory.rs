@@ -137,7 +137,7 @@ impl Shelf {
         fleets.into_iter().find(|fleet| fleet.id == id && !fleet.gamedays.is_empty())
     }
 
-    /// Returns what is needed to ask the hosts of a fleet: its file, its hosts, and the certificate.
+    /// Returns the things that asking the hosts of a fleet needs: its file, its hosts, and the certificate.
     fn to_ask(&self, id: &str) -> Result<(PathBuf, Vec<Host>, Identity), String> {
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
         let fleet = self.find(id).ok_or("there is no such fleet")?;

@@ -32,14 +32,14 @@ const CERTIFICATE: &str = "certificate";
 /// The answers of a host: its status, and its `doctor` if it has told its status.
 type Answer = Result<(AgentStatus, Result<Doctor, LinkError>), LinkError>;
 
-/// What is known of the hosts of a fleet.
+/// The last answers of the hosts of a fleet.
 #[derive(Debug, Default)]
 struct Answers {
     last: Option<Asked>,
     hosts: HashMap<String, Known>,
 }
 
-/// What is known of hosts, by the file of their fleet.
+/// The last answers of hosts, by the file of their fleet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllAsked(Arc<Mutex<HashMap<PathBuf, Answers>>>);
 
@@ -59,7 +59,7 @@ impl AllAsked {
         self.lock().get(fleet)?.last.clone()
     }
 
-    /// Returns what is known of the hosts of a fleet, by their names.
+    /// Returns the last answers of the hosts of a fleet, by their names.
     pub(super) fn hosts(&self, fleet: &Path) -> HashMap<String, Known> {
         self.lock().get(fleet).map(|answers| answers.hosts.clone()).unwrap_or_default()
     }
@@ -144,7 +144,7 @@ impl Drop for Over {
     }
 }
 
-/// Returns what a host has said, or the reason why it has said nothing.
+/// Returns the answers of a host, or the reason why there are none.
 async fn in_time(agent: &Agent, end: Instant) -> Result<Known, String> {
     match timeout_at(end, answer(agent)).await {
         Ok(answer) => answer.map(known).map_err(|error| error.to_string()),

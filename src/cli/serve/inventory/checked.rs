@@ -49,7 +49,7 @@ pub(super) struct Checked {
 /// Scenarios by their files, what they were checked against, and whether their plan was wanted.
 pub(super) type Checks = Cached<(PathBuf, Against, bool), Checked>;
 
-/// Returns what a scenario is checked against in the list: each of its game days.
+/// Returns the fleets and values with which a scenario is checked in the list: those of each of its game days.
 pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
     let of = |(gameday, index): &(std::sync::Arc<firedrill_gameday::Gameday>, usize)| {
         let drill = gameday.drills.get(*index)?;
@@ -63,7 +63,7 @@ pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
     scenario.used.iter().filter_map(of).collect()
 }
 
-/// Returns what the plan of a scenario can be made for: its game days, and all fleets.
+/// Returns the game days and fleets that the plan of a scenario can be made for.
 pub(super) fn choices(scenario: &Scenario, fleets: &[FleetFile], now: Timestamp) -> Vec<(Choice, Against)> {
     let mut seen = BTreeSet::new();
     let of_gamedays = scenario.used.iter().zip(used_by(scenario, now)).map(|((gameday, index), against)| {
