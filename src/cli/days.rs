@@ -22,7 +22,7 @@ use crate::{
 /// Width of text without a terminal.
 pub(super) const WIDTH: usize = 110;
 /// The seed with which a scenario is checked that draws a new one for each run, as in `check`.
-const ANY_SEED: u64 = 0;
+pub(super) const ANY_SEED: u64 = 0;
 
 /// A game day's file, and what was found in it.
 pub(super) struct Day {
@@ -100,7 +100,7 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
 }
 
 /// Returns the seed with which a scenario is checked that has none of its own: of a drill that is drawn, that of the next slot.
-fn next_seed(gameday: &Gameday, now: Timestamp) -> u64 {
+pub(super) fn next_seed(gameday: &Gameday, now: Timestamp) -> u64 {
     let next = gameday.monkey.as_ref().and_then(|_| gameday.schedule.upcoming(now).next());
     next.map_or(ANY_SEED, |slot| gameday.seed_of(&slot.civil_text()))
 }

@@ -2,6 +2,7 @@
 //! each in a program of its own; it runs no drill itself.
 
 mod approvals;
+mod inventory;
 mod messages;
 mod named;
 mod outside;
@@ -39,6 +40,9 @@ use super::{
 };
 use crate::{diagnostic::Sink, terminal, verdict::Exit};
 
+/// The reason why a server that starts game days on a lab asks no hosts.
+#[cfg(feature = "lab")]
+pub(super) const ON_A_LAB: &str = "it starts game days on a lab, whose network it is not in";
 /// Time that answers have to end when the server stops.
 pub(super) const LAST: Duration = Duration::from_secs(1);
 
@@ -74,6 +78,9 @@ pub(super) struct Args {
     /// The folder of game days, whose slots are shown
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     gamedays: PathBuf,
+    /// A folder of scenarios, which are shown beside those that game days name; may be given several times
+    #[arg(long, value_name = "DIR", default_value = inventory::FOLDER)]
+    scenarios: Vec<PathBuf>,
     /// The address on which metrics for a Prometheus are shown to whoever asks (/metrics)
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -198,6 +205,19 @@ fn chat(file: &Path) -> Result<ChatFile> {
     })
 }
 
+/// Returns the certificate with which hosts of fleets are asked, or the reason why they are not. A server that was given none uses none.
+fn asks(args: &Args) -> Result<IdentityArgs, String> {
+    #[cfg(feature = "lab")]
+    if args.lab.is_some() {
+        return Err(ON_A_LAB.to_owned());
+    }
+    if args.start_gamedays || args.identity.pki.is_some() || args.identity.person.is_some() {
+        Ok(args.identity.clone())
+    } else {
+        Err("it was started without a certificate (--pki, --as)".to_owned())
+    }
+}
+
 /// Serves until a signal comes. Returns the ways to the channels that game days name.
 async fn serve(args: &Args) -> Result<Tellers> {
     if needs_certificate(args) {
@@ -210,6 +230,8 @@ async fn serve(args: &Args) -> Result<Tellers> {
         metrics: args.metrics,
         reports: args.reports.reports.clone(),
         gamedays: args.gamedays.clone(),
+        scenarios: args.scenarios.clone(),
+        asks: asks(args),
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
         chat,

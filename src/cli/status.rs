@@ -1,6 +1,9 @@
 //! `firedrill status`: shows the injections in force on the fleet.
 
-use firedrill_wire::{api::AgentStatus, journal::State};
+use firedrill_wire::{
+    api::{AgentStatus, Clock, OpenOne},
+    journal::State,
+};
 use serde::Serialize;
 
 use super::{
@@ -73,6 +76,18 @@ fn exit(row: &Row) -> Exit {
     }
 }
 
+/// Returns the kind of an injection, marked if it is stuck, and the time until it ends by itself, in seconds.
+pub(super) fn injection(one: &OpenOne, clock: &Clock) -> (String, u64) {
+    let left = one.ends_boot_us.saturating_sub(clock.boot_us) / 1_000_000;
+    let what = if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
+    (what, left)
+}
+
+/// Returns the drill that an injection belongs to, and who runs it.
+pub(super) fn drill(one: &OpenOne) -> String {
+    format!("{} by {} ({})", one.about.drill, one.about.operator, one.run)
+}
+
 /// Formats hosts with equal injections as one line; errors of hosts are below the table.
 fn people(rows: &[Row]) -> String {
     let mut lines: Vec<(&str, [String; 4])> = Vec::new();
@@ -91,11 +106,8 @@ fn people(rows: &[Row]) -> String {
             lines.push((&row.host, [agent.clone(), "nothing".to_owned(), String::new(), String::new()]));
         }
         for one in &status.open {
-            let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
-            let what =
-                if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
-            let drill = format!("{} by {} ({})", one.about.drill, one.about.operator, one.run);
-            lines.push((&row.host, [agent.clone(), what, format!("{left} s"), drill]));
+            let (what, left) = injection(one, &status.clock);
+            lines.push((&row.host, [agent.clone(), what, format!("{left} s"), drill(one)]));
         }
     }
     let mut shown = vec![["host", "agent", "in force", "ends in", "drill"].map(str::to_owned).to_vec()];
@@ -114,7 +126,6 @@ fn people(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firedrill_wire::api::Clock;
 
     fn row(host: String, error: Option<String>) -> Row {
         let clock = Clock { boot_us: 1, boot_id: "b".to_owned(), wall_us: 1 };

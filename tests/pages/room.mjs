@@ -5,7 +5,7 @@
 //
 // Ends with 0 if nothing is wrong, 1 if something is, 2 if it could not look.
 import { spawn, execFileSync } from 'node:child_process';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -25,14 +25,27 @@ async function gamedays(state) {
   const folder = join(state, 'gamedays');
   const root = resolve(import.meta.dirname, '../..');
   await mkdir(folder);
+  // Nobody answers at the first port of this machine.
+  const fleet = await readFile(join(root, 'scenarios/fleet.toml'), 'utf8');
+  await writeFile(join(state, 'fleet.toml'), fleet.replaceAll('addresses =', 'agent = "127.0.0.1:1"\naddresses ='));
   await writeFile(join(folder, 'friday.toml'), `schema = 1
 name = "friday"
 scenarios = ["${root}/scenarios/single-host.toml"]
-fleet = "${root}/scenarios/fleet.toml"
+fleet = "${state}/fleet.toml"
 schedule = { cron = "0 14 * * *", zone = "Europe/Berlin" }
 roles = { commander = "desk", oncall = "phone" }
 go_no_go = { people = 2, of = ["commander", "oncall"], expires = "30d" }
 `);
+  return folder;
+}
+
+/** Makes a folder of scenarios: two that are right, with what they include, and one that is broken; returns it. */
+async function scenarios(state) {
+  const folder = join(state, 'scenarios');
+  const root = resolve(import.meta.dirname, '../../scenarios');
+  await mkdir(join(folder, 'lib'), { recursive: true });
+  for (const file of ['demo.toml', 'friday.toml', 'lib/shop.toml', 'fleet.toml']) await copyFile(join(root, file), join(folder, file));
+  await writeFile(join(folder, 'broken.toml'), 'schema = 1\nname = "broken"\nhypothesis = "It is <b>read</b>."\n[[attack]\n');
   return folder;
 }
 
@@ -47,7 +60,7 @@ function starting(firedrill, state) {
 
 /** Starts a control room; returns its process, its origin, and a function that makes a login link. */
 async function serve(firedrill, reports, state) {
-  const options = ['--reports', reports, '--state', join(state, 'room'), '--gamedays', await gamedays(state), ...starting(firedrill, state)];
+  const options = ['--reports', reports, '--state', join(state, 'room'), '--gamedays', await gamedays(state), '--scenarios', await scenarios(state), ...starting(firedrill, state)];
   const child = spawn(firedrill, ['serve', '--no-link', '--listen', '127.0.0.1:0', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -157,6 +170,38 @@ async function decide(page, name, report) {
   if (!(await page.innerText('main')).includes(`not held: skipped by ${name}: ${name} sees <b>smoke</b>`)) report('a skip is not shown with its reason');
 }
 
+/** Returns the address that a page links with these words. */
+async function linked(page, path, words) {
+  await page.goto(path);
+  return page.locator('main a', { hasText: words }).first().getAttribute('href');
+}
+
+/** Chooses with the keyboard what a scenario is planned for. */
+async function plan(page, report) {
+  await page.goto(await linked(page, '/scenarios', 'demo'));
+  const before = await page.innerText('#plan ~ form select option:checked');
+  await page.focus('#with');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Tab');
+  await Promise.all([page.waitForURL('**?with=**'), page.keyboard.press('Enter')]);
+  const after = await page.innerText('#plan ~ form select option:checked');
+  if (before === after) report('the choice of a fleet is not kept');
+  const text = await page.innerText('main');
+  for (const part of ['no host was asked', 'Touches ', 'put back by the host’s agent']) {
+    if (!text.includes(part)) report(`a plan does not say “${part}”`);
+  }
+}
+
+/** Asks the hosts of a fleet, none of which answers. */
+async function ask(page, view, fleet, report) {
+  await page.goto(fleet);
+  await Promise.all([page.waitForURL('**?done=ask'), page.click('text=Ask the hosts')]);
+  const text = await page.innerText('main');
+  if (!text.includes('0 of 6 answered') || !text.includes('Unknown: edge1, app1')) report('hosts that did not answer are not named');
+  if (text.includes('nothing in force')) report('a host that did not answer is taken for well');
+  await inspect(page, view, fleet, report);
+}
+
 async function main([firedrill, reports, pictures]) {
   if (!firedrill || !reports) {
     console.error('usage: node room.mjs FIREDRILL REPORTS [PICTURES]');
@@ -180,9 +225,11 @@ async function main([firedrill, reports, pictures]) {
       await visit(page, view, '/login', report);
       await visit(page, view, room.link(name, 'admin'), report);
       await Promise.all([page.waitForURL(`${room.origin}/`), page.click('button')]);
-      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/findings', '/history', '/messages', '/people', '/passkeys', '/audit']) {
+      const fleet = await linked(page, '/fleets', 'fleet.toml');
+      const pages = { [await linked(page, '/scenarios', 'demo')]: 'scenario', [await linked(page, '/scenarios', 'broken')]: 'broken', [fleet]: 'fleet' };
+      for (const path of ['/', '/runs', `/runs/${run}`, `/runs/${LIVE}`, '/calendar', '/scenarios', '/fleets', ...Object.keys(pages), '/findings', '/history', '/messages', '/people', '/passkeys', '/audit']) {
         await visit(page, view, path, report);
-        if (pictures) await page.screenshot({ path: join(pictures, `${name}${path.replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
+        if (pictures) await page.screenshot({ path: join(pictures, `${name}${(pages[path] ? `_${pages[path]}` : path).replace(run, 'run').replace(LIVE, 'live').replaceAll('/', '_')}.png`), fullPage: true });
       }
       expected = 'a page that is not there is an error of the console';
       if ((await visit(page, view, '/runs/nothing', report)).status() !== 404) report('a run that is not there has a page');
@@ -194,12 +241,17 @@ async function main([firedrill, reports, pictures]) {
         await Promise.all([other.page.waitForURL(`${room.origin}/`), other.page.click('button')]);
         await other.page.goto(`/runs/${run}`);
         if (await other.page.locator('textarea, .halt, #skip').count()) report('a viewer is shown what takes an operator');
+        await other.page.goto(fleet);
+        if (await other.page.locator('form[action$="/ask"]').count()) report('a viewer is shown how to ask hosts');
         await other.page.goto(`/runs/${run}/report`);
         const reach = await other.page.evaluate(() => fetch('/people').then(() => 'reached', () => 'not reached'));
         if (reach !== 'not reached') report('the script of a report reaches the control room');
         await other.context.close();
         await decide(page, name, report);
         await startNow(page, report);
+        await plan(page, report);
+        await ask(page, view, fleet, report);
+        if (pictures) await page.screenshot({ path: join(pictures, `${name}_asked.png`), fullPage: true });
         await visit(page, view, '/calendar', report);
       }
       if (name === 'desk' || name === 'phoneDark') {

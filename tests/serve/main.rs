@@ -8,6 +8,10 @@ mod api;
 mod chat;
 mod fuzz;
 mod gamedays;
+#[expect(dead_code, reason = "other tests use the rest of it")]
+#[path = "../link/house.rs"]
+mod house;
+mod inventory;
 mod logins;
 mod metrics;
 #[path = "../common/output.rs"]

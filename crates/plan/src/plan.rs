@@ -10,6 +10,7 @@ mod large;
 mod load;
 mod machine;
 pub mod model;
+mod outline;
 mod partition;
 mod peers;
 pub mod print;
@@ -21,5 +22,6 @@ mod timing;
 
 pub use load::{Inspection, Options, inspect, inspect_as, load, load_as};
 pub use model::Plan;
+pub use outline::{Outline, Parameter};
 pub use refuse::{AskedAlert, left_out, refuse_asked, refuse_lacking, refuse_source, refuse_unknown};
 pub use resolve::fleet_addresses;

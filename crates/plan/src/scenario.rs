@@ -61,6 +61,8 @@ pub struct Scenario {
     pub lease: Option<Item<Span>>,
     /// The parameters' values, as text.
     pub params: BTreeMap<String, String>,
+    /// The parameters as the files declare them, by name.
+    pub declared: BTreeMap<String, param::Declared>,
     /// Selectors.
     pub targets: Vec<Item<target::Target>>,
     /// Measurements.

@@ -11,6 +11,8 @@ mod challenges;
 mod chat;
 mod clock;
 mod error;
+mod inventory;
+mod later;
 mod live;
 mod metrics;
 mod newest;
@@ -33,6 +35,10 @@ mod web;
 pub use audit::{Checked, Head, check};
 pub use chat::{ChatFile, read as read_chat};
 pub use error::RoomError;
+pub use inventory::{
+    Asked, Check, Choice, Finding, FleetFacts, FleetRow, Fleets, HostRow, Inventory, Known, ParamRow,
+    PlannedAttack, PlannedEffect, Preview, ScenarioFacts, ScenarioRow, Scenarios, TextFile,
+};
 pub use options::{Options, public};
 pub use outside::{
     Calendar, ChannelState, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside,

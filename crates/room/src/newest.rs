@@ -85,6 +85,7 @@ mod tests {
         }
 
         as_willing!(posts);
+        as_willing!(inventory);
 
         as_willing!(decisions);
     }

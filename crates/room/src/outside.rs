@@ -6,6 +6,10 @@ use firedrill_wire::{RunId, Span, api::Signed};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::later::Later;
+
+use crate::inventory::Inventory;
+
 /// The result of an attempt to halt a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halted {
@@ -267,9 +271,6 @@ pub struct Calendar {
     pub ics: Option<String>,
 }
 
-/// A future that a trait of this crate returns.
-pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// The program around the control room.
 pub trait Outside: Send + Sync + 'static {
     /// Asks the coordinator of a run on this machine to end it and to put everything back. `by` names the person. Takes a few seconds at
@@ -290,6 +291,9 @@ pub trait Outside: Send + Sync + 'static {
     /// # Errors
     /// It is not for this run or not for its plan, or it cannot be written: in words for people.
     fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String>;
+
+    /// Returns the scenarios and fleets that it knows.
+    fn inventory(&self) -> &dyn Inventory;
 
     /// Reads the game days and checks them. Blocks, and takes a while for large fleets.
     fn calendar(&self) -> Calendar;

@@ -14,8 +14,8 @@ use crate::{
     app::App,
     chat,
     pages::{
-        approve, assets, audit, begin, calendar, decide, findings, halt, history, home, login, messages,
-        note, passkeys, people, report, run, runs, steer, stream, tokens,
+        approve, assets, audit, begin, calendar, decide, findings, fleet, fleets, halt, history, home, login,
+        messages, note, passkeys, people, report, run, runs, scenario, scenarios, steer, stream, tokens,
     },
     web::guard::guard,
 };
@@ -42,6 +42,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/calendar.ics", get(calendar::ics))
         .route("/calendar/{gameday}/start", post(begin::begin))
         .route("/calendar/{gameday}/{slot}/{word}", post(decide::decide))
+        .route("/scenarios", get(scenarios::scenarios))
+        .route("/scenarios/{id}", get(scenario::scenario))
+        .route("/fleets", get(fleets::fleets))
+        .route("/fleets/{id}", get(fleet::fleet))
+        .route("/fleets/{id}/ask", post(fleet::ask))
         .route("/findings", get(findings::findings))
         .route("/history", get(history::history))
         .route("/messages", get(messages::messages))

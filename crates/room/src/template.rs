@@ -41,8 +41,31 @@ macro_rules! templates {
     };
 }
 templates![
-    "layout", "error", "login", "home", "runs", "run", "head", "state", "axis", "people", "link", "audit",
-    "findings", "history", "calendar", "messages", "token", "passkeys", "approve"
+    "layout",
+    "error",
+    "login",
+    "home",
+    "runs",
+    "run",
+    "head",
+    "state",
+    "axis",
+    "people",
+    "link",
+    "audit",
+    "findings",
+    "history",
+    "trend",
+    "calendar",
+    "messages",
+    "token",
+    "scenarios",
+    "scenario",
+    "plan",
+    "fleets",
+    "fleet",
+    "passkeys",
+    "approve"
 ];
 
 static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {

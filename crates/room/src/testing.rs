@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     chat::ChatFile,
+    inventory::{FleetFacts, Fleets, Inventory, ScenarioFacts, Scenarios},
     options::Options,
     outside::{
         Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Proposal,
@@ -50,6 +51,10 @@ impl Outside for Willing {
         Err(NotShown::Unknown("there are no game days".to_owned()))
     }
 
+    fn inventory(&self) -> &dyn Inventory {
+        &Empty
+    }
+
     fn held(&self) -> Result<Vec<HeldSlot>, String> {
         Ok(Vec::new())
     }
@@ -76,6 +81,31 @@ impl Outside for Willing {
 
     fn decide(&self, _: &str, _: &str, _: &str, _: &Decision) -> Result<String, String> {
         Err("there are no game days".to_owned())
+    }
+}
+
+/// An inventory of nothing.
+pub(crate) struct Empty;
+
+impl Inventory for Empty {
+    fn scenarios(&self) -> Scenarios {
+        Scenarios::default()
+    }
+
+    fn scenario(&self, _: &str, _: Option<&str>) -> Option<Arc<ScenarioFacts>> {
+        None
+    }
+
+    fn fleets(&self) -> Fleets {
+        Fleets::default()
+    }
+
+    fn fleet(&self, _: &str) -> Option<FleetFacts> {
+        None
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Later<'a, Result<String, String>> {
+        Box::pin(async { Err("there are no fleets".to_owned()) })
     }
 }
 
@@ -108,6 +138,11 @@ macro_rules! as_willing {
     (posts) => {
         fn post<'a>(&'a self, url: &'a str, body: String) -> crate::outside::Later<'a, Result<(), String>> {
             crate::testing::Willing.post(url, body)
+        }
+    };
+    (inventory) => {
+        fn inventory(&self) -> &dyn crate::inventory::Inventory {
+            &crate::testing::Empty
         }
     };
     (decisions) => {

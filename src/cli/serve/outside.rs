@@ -10,8 +10,8 @@ use firedrill_gameday::{
     record::{self, Event, NotClaimed, OUTPUT, Record, State, Writer},
 };
 use firedrill_room::{
-    Calendar, Decision, Halted, HeldSlot, Later, Messages, NotShown, NotStarted, Outside, Proposal, Slot,
-    Slots, StepAnswer, Told, Wants,
+    Calendar, Decision, Halted, HeldSlot, Inventory, Later, Messages, NotShown, NotStarted, Outside,
+    Proposal, Slot, Slots, StepAnswer, Told, Wants,
 };
 use firedrill_wire::{
     RunId,
@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use super::{
     approvals,
+    inventory::Stock,
     messages::Counted,
     named::{self, Named},
     schedule::looked,
@@ -68,6 +69,8 @@ pub(super) struct Program {
     pub(super) tellers: Tellers,
     /// The messages to channels.
     pub(super) messages: Counted,
+    /// The scenarios and fleets.
+    pub(super) stock: Stock,
 }
 
 impl Outside for Program {
@@ -116,6 +119,10 @@ impl Outside for Program {
 
     fn approve(&self, folder: &Path, signed: &Signed) -> Result<String, String> {
         approvals::approve(folder, signed)
+    }
+
+    fn inventory(&self) -> &dyn Inventory {
+        &self.stock
     }
 
     fn calendar(&self) -> Calendar {

@@ -5,10 +5,11 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 use firedrill_room::{ChatFile, Head, Options, Role, Room, login_link, person};
 
 use super::{
-    messages::Counted, outside::Program, programs::Programs, schedule::Schedule, starter::Starter,
-    tellers::Tellers,
+    inventory::Stock, messages::Counted, outside::Program, programs::Programs, schedule::Schedule,
+    starter::Starter, tellers::Tellers,
 };
 use crate::cli::{
+    args::IdentityArgs,
     failure::{Result, Wrap as _},
     login::login_name,
     runs::begun,
@@ -25,6 +26,10 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) reports: PathBuf,
     /// The folder of game days.
     pub(in crate::cli) gamedays: PathBuf,
+    /// The folders of scenarios.
+    pub(in crate::cli) scenarios: Vec<PathBuf>,
+    /// The certificate with which hosts of fleets are asked, or the reason why they are not.
+    pub(in crate::cli) asks: Result<IdentityArgs, String>,
     /// The folder of the state.
     pub(in crate::cli) state: PathBuf,
     /// The address of a proxy that speaks TLS.
@@ -65,6 +70,7 @@ impl Server {
             starter: starter.clone(),
             tellers: tellers.clone(),
             messages: Counted::of(&settings.reports),
+            stock: Stock::of(&settings.gamedays, &settings.scenarios, settings.asks.clone()),
         };
         Ok(Self { room: Room::open(options, Arc::new(program)).await?, settings, tellers, programs, starter })
     }

@@ -17,8 +17,8 @@ use firedrill_probe::clock;
 use firedrill_wire::{
     RefusalCode, RunId,
     api::{
-        AgentStatus, Arm, Armed, Clock, Doctor, EndState, HostState, Means, Prepare, PrepareAnswer, Prepared,
-        PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer,
+        AgentStatus, Arm, Armed, Clock, Doctor, EndState, Finding, HostState, Means, Prepare, PrepareAnswer,
+        Prepared, PreparedOne, Problem, Renew, Renewed, StartProbes, Undo, UndoAnswer,
     },
     exchange::{Exchange, Exchanged},
     journal::AgentEvent,
@@ -35,6 +35,8 @@ pub(crate) struct Recorder {
     pub(crate) calls: Mutex<Vec<String>>,
     /// Records of requests.
     pub(crate) requests: Mutex<Vec<Request>>,
+    /// The findings of `doctor`.
+    pub(crate) findings: Mutex<Vec<Finding>>,
     /// The callers that armed something.
     held_by: Mutex<Vec<Caller>>,
     /// The number of the newest event. `bins` has the same for bins, and whether they have ended.
@@ -52,6 +54,7 @@ impl Recorder {
         Arc::new(Self {
             calls: Mutex::default(),
             requests: Mutex::default(),
+            findings: Mutex::default(),
             held_by: Mutex::default(),
             events: watch::Sender::new(0),
             bins: watch::Sender::new((0, false)),
@@ -103,7 +106,7 @@ impl Control for Recorder {
             host: HOST.to_owned(),
             version: "1".to_owned(),
             kernel: "6".to_owned(),
-            findings: Vec::new(),
+            findings: self.findings.lock().unwrap().clone(),
         }
     }
     fn prepare_with(

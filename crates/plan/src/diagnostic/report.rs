@@ -44,6 +44,11 @@ impl Report {
         (errors, self.problems.len() - errors)
     }
 
+    /// Returns the files that were read, in their order: the path of each as it was given, and its text in which secrets are covered.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().map(|source| (source.name.as_str(), &*source.text))
+    }
+
     /// Formats the problems for people, with carets. Of many equal problems, a few are shown in full and some by
     /// their lines.
     #[must_use]

@@ -39,7 +39,7 @@ impl Sink {
     }
 
     /// Returns a message without secrets.
-    fn harmless(&self, text: &str) -> String {
+    pub(crate) fn harmless(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 

@@ -12,7 +12,9 @@ use firedrill_wire::{fault::PeerTable, hide, identity::Person};
 use super::{
     Plan,
     machine::Machine,
-    model, refuse,
+    model,
+    outline::Outline,
+    refuse,
     resolve::{Draft, Placed, resolve},
     select,
 };
@@ -50,6 +52,8 @@ pub struct Inspection {
     pub attacks: usize,
     /// The names of all hosts that attacks may touch, whatever the seed; empty without a fleet.
     pub may_touch: BTreeSet<String>,
+    /// The facts of the scenario, with or without errors.
+    pub outline: Outline,
 }
 
 /// Makes the plan, to be run on this machine.
@@ -109,6 +113,7 @@ fn inspect_for(
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
     refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
     let (mut plan, mut may_touch) = (None, BTreeSet::new());
+    let mut outline = None;
     if let Some(fleet) = fleet {
         let seed = seed.unwrap_or_else(new_seed);
         may_touch = all_hosts(&scenario, &fleet);
@@ -117,12 +122,15 @@ fn inspect_for(
         if let Some(person) = person {
             refuse::of_person(&scenario, &fleet, &draft, (person, machine), &mut sink);
         }
+        outline = Some(Outline::of(&scenario, draft.probes.iter().map(|probe| &probe.kind), &sink));
         if !sink.failed() {
             plan = Some(made(&scenario, fleet, draft, seed, file.display().to_string(), &sink));
         }
     }
     let unchecked = if wanted { Vec::new() } else { unchecked(&scenario) };
-    Inspection { plan, report: sink.into_report(), unchecked, attacks: scenario.attacks.len(), may_touch }
+    let outline = outline.unwrap_or_else(|| Outline::of(&scenario, [], &sink));
+    let attacks = scenario.attacks.len();
+    Inspection { plan, report: sink.into_report(), unchecked, attacks, may_touch, outline }
 }
 
 /// Returns all hosts that attacks may touch, whatever the seed picks.

@@ -3,23 +3,25 @@
 //! Shows the plan and the agents' answers; measures and decides nothing.
 
 mod budget;
+mod effects;
 mod log;
 mod metric;
 mod said;
 mod step;
 mod table;
 
+pub use effects::{Effect, effects};
 pub use said::Answer;
 use table::{finish, word};
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use firedrill_wire::{Fault, Span, fault::PeerSet};
+use firedrill_wire::{Fault, Span};
 use tabled::builder::Builder;
 
 use super::{
     exchange,
-    model::{self, Attack, Goal, Objective, Phase, Plan},
+    model::{self, Approve, Attack, Goal, Objective, Phase, Plan},
     resolve::length,
 };
 use crate::alike;
@@ -134,10 +136,14 @@ fn conditions(attack: &Attack) -> String {
     if !attack.needs.is_empty() {
         all.push(format!("needs {}", attack.needs.join(", ")));
     }
-    if let Some(approve) = &attack.approve {
-        all.push(format!("{} must approve within {}", people(approve.people), approve.expires));
-    }
+    all.extend(attack.approve.as_ref().map(approval));
     if all.is_empty() { String::new() } else { format!("  [{}]", all.join("; ")) }
+}
+
+/// Describes the approval that an attack needs: `2 people must approve within 15m`.
+#[must_use]
+pub fn approval(approve: &Approve) -> String {
+    format!("{} must approve within {}", people(approve.people), approve.expires)
 }
 
 fn people(count: u32) -> String {
@@ -176,30 +182,7 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
 }
 
 fn faults(attack: &Attack) -> String {
-    let groups = alike::together(&attack.injections, |one| (sameness(&one.fault), one.at, one.hold));
-    let lines = groups.into_iter().filter_map(|group| {
-        let one = *group.first()?;
-        let offset = if one.at.is_zero() { String::new() } else { format!(" after {}", one.at) };
-        let short =
-            if one.at + one.hold == attack.hold { String::new() } else { format!(" for {}", one.hold) };
-        let mark = if one.fault.reversible() { "" } else { "\nCANNOT BE UNDONE" };
-        let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
-        Some(format!("{}: {}{offset}{short}{mark}", alike::names(&hosts), describe(&one.fault)))
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Returns a key that is equal for faults that people consider the same: hosts that only leave themselves out of the
-/// same list of peers have the same fault. A long list of peers is compared by its key; a short one, which
-/// is not shared, by its text.
-fn sameness(fault: &Fault) -> (String, Vec<usize>) {
-    let mut fault = fault.clone();
-    let mut keys = Vec::new();
-    for peers in fault.selectors_mut().into_iter().filter(|peers| peers.all().len() > LISTED) {
-        keys.push(peers.key());
-        *peers = PeerSet::default();
-    }
-    (serde_json::to_string(&fault).unwrap_or_default(), keys)
+    effects(attack).iter().map(Effect::words).collect::<Vec<_>>().join("\n")
 }
 
 /// Formats a fault with its parameters, as in a file: `service-stop service=checkout`. Long lists of peers are cut.

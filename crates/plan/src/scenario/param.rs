@@ -46,7 +46,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    /// Returns the type in words, with an example.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Duration => "a duration such as \"20s\"",
             Self::String => "a string",
@@ -80,6 +82,15 @@ pub enum Loose {
 }
 
 impl Loose {
+    /// Returns it as it stands in the file, without quotes.
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(number) => number.to_string(),
+            Self::Boolean(yes) => yes.to_string(),
+        }
+    }
+
     fn fits(&self, kind: Kind) -> Option<String> {
         match (self, kind) {
             (Self::Text(text), Kind::Duration | Kind::String | Kind::Share) => kind.read(text),
@@ -121,6 +132,27 @@ impl JsonSchema for Loose {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": ["string", "integer", "boolean"] })
+    }
+}
+
+/// A parameter as a file declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The type of its values.
+    pub kind: Kind,
+    /// Its value unless another is given, as text.
+    pub default: Option<String>,
+    /// Its purpose.
+    pub about: Option<String>,
+}
+
+impl Declared {
+    pub(crate) fn of(param: &Param) -> Self {
+        Self {
+            kind: param.kind.value,
+            default: param.default.as_ref().map(|default| default.value.text()),
+            about: param.about.clone(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod files;
 mod reader;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use firedrill_files::text::hex;
 use ring::digest::{Context, SHA256};
@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use self::{files::Files, reader::Reader};
 use super::{
     SCHEMA, Scenario, duplicate, flaws,
-    param::{Param, Params},
+    param::{Declared, Param, Params},
     reading,
 };
 use crate::diagnostic::{FileId, Item, Place, Problem, Sink};
@@ -39,13 +39,14 @@ pub fn read(path: &Path, given: &[(String, String)], sink: &mut Sink) -> Scenari
         flaws::refuse(table, *id, sink);
     }
     let main = files.order.last().copied();
-    let params = read_params(&trees, given, sink);
+    let (params, declared) = read_params(&trees, given, sink);
     let mut reader = Reader { params: &params, sink, scenario: Scenario::default() };
     for (id, table) in &trees {
         reader.root(*id, Some(*id) == main, table);
     }
     let mut scenario = reader.scenario;
     scenario.params = params.texts();
+    scenario.declared = declared;
     scenario.files = digest(files.order.iter().map(|id| &*texts[id.0]));
     if let Some((id, table)) = trees.iter().find(|(id, _)| Some(*id) == main) {
         needed(*id, table, sink);
@@ -100,7 +101,11 @@ fn version_is_known(id: FileId, table: &DeTable<'_>, sink: &mut Sink) -> bool {
     false
 }
 
-fn read_params(trees: &[(FileId, DeTable<'_>)], given: &[(String, String)], sink: &mut Sink) -> Params {
+fn read_params(
+    trees: &[(FileId, DeTable<'_>)],
+    given: &[(String, String)],
+    sink: &mut Sink,
+) -> (Params, BTreeMap<String, Declared>) {
     let nothing = Params::default();
     let mut all: Vec<Item<Param>> = Vec::new();
     let mut wrong = Vec::new();
@@ -114,5 +119,6 @@ fn read_params(trees: &[(FileId, DeTable<'_>)], given: &[(String, String)], sink
             }
         }
     }
-    Params::settle(&all, &wrong, given, sink)
+    let declared = all.iter().map(|item| (item.name.clone(), Declared::of(&item.value))).collect();
+    (Params::settle(&all, &wrong, given, sink), declared)
 }

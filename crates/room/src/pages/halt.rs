@@ -166,6 +166,7 @@ mod tests {
         as_willing!(calendar);
 
         as_willing!(posts);
+        as_willing!(inventory);
 
         as_willing!(decisions);
     }

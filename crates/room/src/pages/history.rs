@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::row::{colours, glyph};
 use crate::{
     app::App,
-    template::value,
+    template::{part, value},
     web::{
         answer::{Answer, page},
         who::{Who, slow},
@@ -43,7 +43,8 @@ struct Row {
     violated: usize,
     unknown: usize,
     flaky: String,
-    steps: Vec<Step>,
+    /// Its last runs, as a part of a page.
+    trend: String,
 }
 
 fn step(entry: &Entry, reports: &Path) -> Step {
@@ -58,32 +59,39 @@ fn step(entry: &Entry, reports: &Path) -> Step {
     }
 }
 
+/// Returns a part of a page with the last of a scenario's runs, which are sorted by time.
+pub(super) fn trend(scenario: &str, runs: &[&Entry], reports: &Path) -> Result<String, Answer> {
+    let drawn = runs.iter().skip(runs.len().saturating_sub(DRAWN));
+    let steps: Vec<Step> = drawn.map(|entry| step(entry, reports)).collect();
+    part("trend", context! { of => scenario, steps => value(&steps) }).map_err(Answer::outside)
+}
+
 /// `GET /history`
 pub(crate) async fn history(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
     slow(&app, move |app| {
         let asked = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
         let runs = once_each(&asked.entries);
         let of = |name: &str| {
-            let mut steps: Vec<&&Entry> =
-                runs.iter().filter(|run| run.scenario.as_deref() == Some(name)).collect();
-            let drawn = steps.split_off(steps.len().saturating_sub(DRAWN));
-            drawn.into_iter().map(|entry| step(entry, app.runs.reports())).collect()
+            let own = runs.iter().copied().filter(|run| run.scenario.as_deref() == Some(name));
+            trend(name, &own.collect::<Vec<_>>(), app.runs.reports())
         };
         let all = scenarios(&asked.entries);
         let rows: Vec<Row> = all
             .iter()
             .take(SCENARIOS)
-            .map(|one| Row {
-                steps: of(&one.scenario),
-                address: address(&one.scenario),
-                scenario: one.scenario.clone(),
-                runs: one.runs,
-                held: one.held,
-                violated: one.violated,
-                unknown: one.unknown + one.refused_or_stopped,
-                flaky: one.flaky.to_string(),
+            .map(|one| {
+                Ok(Row {
+                    trend: of(&one.scenario)?,
+                    address: address(&one.scenario),
+                    scenario: one.scenario.clone(),
+                    runs: one.runs,
+                    held: one.held,
+                    violated: one.violated,
+                    unknown: one.unknown + one.refused_or_stopped,
+                    flaky: one.flaky.to_string(),
+                })
             })
-            .collect();
+            .collect::<Result<_, Answer>>()?;
         let values = context! {
             rows => value(&rows),
             fewer => all.len().saturating_sub(SCENARIOS),

@@ -1,0 +1,69 @@
+//! `/fleets`: the fleets that game days name, and what is known of their hosts. Contacts no host.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use minijinja::context;
+use serde::Serialize;
+
+use super::fleet::ago;
+use crate::{
+    app::App,
+    clock::now_s,
+    inventory::FleetRow,
+    template::value,
+    web::{
+        answer::{Answer, page},
+        who::{Who, slow},
+    },
+};
+
+/// Maximum number of fleets that are listed.
+const ROWS: usize = 100;
+/// Maximum number of roles and providers that are named.
+const NAMED: usize = 12;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    fleet: &'a FleetRow,
+    /// The time since its hosts were asked, in words.
+    ago: Option<String>,
+    providers: String,
+    roles: String,
+}
+
+/// Joins some names, and counts the others.
+fn some(names: &[String]) -> String {
+    let shown = names.get(..NAMED).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `GET /fleets`
+pub(crate) async fn fleets(State(app): State<Arc<App>>, Who(session): Who) -> Result<Response, Answer> {
+    slow(&app, move |app| {
+        let found = app.outside.inventory().fleets();
+        let now = now_s();
+        let rows: Vec<Row<'_>> = found
+            .all
+            .iter()
+            .take(ROWS)
+            .map(|fleet| Row {
+                fleet,
+                ago: fleet.asked.as_ref().map(|asked| ago(now - asked.at_s)),
+                providers: some(&fleet.providers),
+                roles: some(&fleet.roles),
+            })
+            .collect();
+        let values = context! {
+            rows => value(&rows),
+            fewer => found.all.len().saturating_sub(ROWS),
+            problems => found.problems,
+        };
+        page("fleets", ("Fleets", "fleets"), Some(&session), values)
+    })
+    .await
+}

@@ -1,0 +1,47 @@
+//! Lists that have more rows than a page.
+
+use serde::Serialize;
+
+/// The part of a list that a page shows.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Paging {
+    /// The number of the page, from 1.
+    pub(super) number: usize,
+    /// The number of the first row, from 1.
+    from: usize,
+    /// The number of the last row.
+    until: usize,
+    /// Whether there are further rows.
+    more: bool,
+}
+
+impl Paging {
+    /// Returns the part for the number of a page as it was typed: what is no number is the first page, and what is beyond the end the
+    /// last one.
+    pub(super) fn of(typed: &str, rows: usize, all: usize) -> Self {
+        let last = all.div_ceil(rows).max(1);
+        let number = typed.parse::<usize>().unwrap_or(1).clamp(1, last);
+        let until = (number * rows).min(all);
+        Self { number, from: (number - 1) * rows + 1, until, more: until < all }
+    }
+
+    /// Returns the rows of this page.
+    pub(super) fn part<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        all.get(self.from - 1..self.until).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_on_one_page_whatever_was_typed() {
+        let all: Vec<usize> = (0..120).collect();
+        let part = |typed: &str| Paging::of(typed, 50, all.len()).part(&all).to_vec();
+        assert_eq!([part("1"), part("2"), part("3")].concat(), all);
+        assert_eq!((part(""), part("-1"), part("0")), (part("1"), part("1"), part("1")));
+        assert_eq!(part("18446744073709551615"), part("3"));
+        assert_eq!(Paging::of("9", 50, 0), Paging { number: 1, from: 1, until: 0, more: false });
+    }
+}

@@ -1,0 +1,271 @@
+//! The scenarios and fleets of a control room: their files, their checks and plans, and the answers of hosts that were asked.
+
+mod asked;
+mod cached;
+mod checked;
+mod known;
+mod preview;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use firedrill_room::{
+    Check, FleetFacts, FleetRow, Fleets, HostRow, Inventory, Later, ParamRow, ScenarioFacts, ScenarioRow,
+    Scenarios, TextFile,
+};
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+pub(in crate::cli) use self::known::FOLDER;
+use self::{
+    asked::AllAsked,
+    cached::{Cached, Made},
+    checked::{Against, Checked, Checks, check, choices, told, used_by},
+    known::{FleetFile, Folders, Known, Scenario},
+};
+use crate::{
+    cli::args::IdentityArgs,
+    diagnostic::Sink,
+    fleet::{Fleet, FleetSource},
+    link::Identity,
+    plan::model::Host,
+};
+
+/// Time for which whoever asks hosts waits for their answers.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Time for which a fleet with errors is not read again.
+const WRONG: Duration = Duration::from_secs(5);
+
+/// The scenarios and fleets of a control room.
+#[derive(Debug)]
+pub(super) struct Stock(Arc<Shelf>);
+
+/// The content of a stock, also for threads that outlive a request.
+#[derive(Debug)]
+struct Shelf {
+    folders: Folders,
+    checks: Checks,
+    fleets: Cached<PathBuf, Read>,
+    asked: AllAsked,
+    /// The certificate with which hosts are asked, or the reason why they are not.
+    identity: Result<IdentityArgs, String>,
+    /// Held while all scenarios are checked: one request does it, and others wait for that.
+    turn: Mutex<()>,
+}
+
+/// A fleet that was read.
+#[derive(Debug)]
+struct Read {
+    hosts: Vec<Host>,
+    /// Entries that are no valid hosts, each with the reason.
+    wrong: Vec<(String, String)>,
+    errors: usize,
+    told: String,
+}
+
+impl Stock {
+    pub(super) fn of(gamedays: &Path, scenarios: &[PathBuf], identity: Result<IdentityArgs, String>) -> Self {
+        Self(Arc::new(Shelf {
+            folders: Folders::of(gamedays, scenarios),
+            checks: Checks::default(),
+            fleets: Cached::default(),
+            asked: AllAsked::default(),
+            identity,
+            turn: Mutex::default(),
+        }))
+    }
+}
+
+impl Shelf {
+    fn check(&self, scenario: &Scenario, against: &Against, whole: bool) -> Arc<Checked> {
+        let key = (scenario.path.clone(), against.clone(), whole);
+        self.checks.get(key, || check(&scenario.path, against, whole))
+    }
+
+    /// Returns a scenario with its check for each of its game days, or without a fleet if it has none.
+    fn row(&self, scenario: &Scenario, now: Timestamp) -> ScenarioRow {
+        let mut against = used_by(scenario, now);
+        if against.is_empty() {
+            against.push(Against::default());
+        }
+        let checked: Vec<_> = against.iter().map(|one| self.check(scenario, one, false)).collect();
+        let most = |of: fn(&Check) -> usize| checked.iter().map(|one| of(&one.check)).max().unwrap_or(0);
+        let told: BTreeSet<&str> = checked.iter().map(|one| one.check.told.as_str()).collect();
+        let first = checked.first();
+        let check = Check {
+            partly: checked.iter().any(|one| one.check.partly),
+            errors: most(|check| check.errors),
+            warnings: most(|check| check.warnings),
+            told: told.into_iter().collect(),
+            summary: first.map(|one| one.check.summary.clone()).unwrap_or_default(),
+        };
+        let name = first.map(|one| one.outline.name.clone()).unwrap_or_default();
+        row(scenario, name, check)
+    }
+
+    fn read(&self, fleet: &FleetFile) -> Arc<Read> {
+        self.fleets.get(fleet.path.clone(), || read(&fleet.path))
+    }
+
+    fn fleet_row(&self, fleet: &FleetFile) -> FleetRow {
+        let read = self.read(fleet);
+        let values = |label: &str| {
+            let all = read.hosts.iter().filter_map(|host| host.labels.get(label).cloned());
+            all.collect::<BTreeSet<String>>().into_iter().collect()
+        };
+        let roles: BTreeSet<&String> = read.hosts.iter().flat_map(|host| &host.roles).collect();
+        FleetRow {
+            id: fleet.id.clone(),
+            file: fleet.path.display().to_string(),
+            gamedays: fleet.gamedays.clone(),
+            hosts: read.hosts.len() + read.wrong.len(),
+            providers: values("provider"),
+            roles: roles.into_iter().cloned().collect(),
+            errors: read.errors,
+            told: read.told.clone(),
+            asked: self.asked.last(&fleet.path),
+        }
+    }
+
+    /// Returns the fleet of that id, if a game day names it.
+    fn find(&self, id: &str) -> Option<FleetFile> {
+        let fleets = self.folders.look().fleets;
+        fleets.into_iter().find(|fleet| fleet.id == id && !fleet.gamedays.is_empty())
+    }
+
+    /// Returns the things that asking the hosts of a fleet needs: its file, its hosts, and the certificate.
+    fn to_ask(&self, id: &str) -> Result<(PathBuf, Vec<Host>, Identity), String> {
+        let identity = self.identity.as_ref().map_err(Clone::clone)?;
+        let fleet = self.find(id).ok_or("there is no such fleet")?;
+        let hosts = self.read(&fleet).hosts.clone();
+        if hosts.is_empty() {
+            return Err("no entry of the fleet is a valid host".to_owned());
+        }
+        Ok((fleet.path, hosts, identity.load().map_err(|failure| failure.to_string())?))
+    }
+}
+
+/// Returns the texts of a scenario; none if it has errors.
+fn files(checked: &Checked) -> Vec<TextFile> {
+    if checked.check.errors > 0 { Vec::new() } else { checked.files.clone() }
+}
+
+fn row(scenario: &Scenario, name: String, check: Check) -> ScenarioRow {
+    let mut gamedays: Vec<String> = scenario.used.iter().map(|(gameday, _)| gameday.name.clone()).collect();
+    gamedays.dedup();
+    let file = scenario.path.display().to_string();
+    ScenarioRow { id: scenario.id.clone(), file, name, gamedays, check }
+}
+
+fn read(path: &Path) -> Made<Read> {
+    let mut sink = Sink::default();
+    let fleet = Fleet::salvage(&FleetSource::File(path.to_owned()), &mut sink).unwrap_or_default();
+    let report = sink.into_report();
+    let mut hosts = fleet.hosts;
+    let mut wrong = Vec::new();
+    for entry in fleet.wrong {
+        match entry.host {
+            Some(host) => hosts.push(host),
+            None => wrong.push((entry.name, format!("its entry in the fleet is invalid: {}", entry.why))),
+        }
+    }
+    let (errors, _) = report.counts();
+    let value = Read { hosts, wrong, errors, told: told(&report) };
+    Made { value, files: vec![path.to_owned()], fresh: (errors > 0).then_some(WRONG) }
+}
+
+impl Inventory for Stock {
+    fn scenarios(&self) -> Scenarios {
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { scenarios, problems, .. } = self.0.folders.look();
+        let now = Timestamp::now();
+        let all = scenarios.iter().map(|scenario| self.0.row(scenario, now)).collect();
+        Scenarios { all, problems: problems.join("\n") }
+    }
+
+    fn scenario(&self, id: &str, choice: Option<&str>) -> Option<Arc<ScenarioFacts>> {
+        let known = self.0.folders.look();
+        let scenario = known.scenarios.into_iter().find(|scenario| scenario.id == id)?;
+        let mut all = choices(&scenario, &known.fleets, Timestamp::now());
+        let place = match choice {
+            Some(wanted) => Some(all.iter().position(|(choice, _)| choice.id == wanted)?),
+            None => (!all.is_empty()).then_some(0),
+        };
+        let against = place.map(|place| all[place].1.clone()).unwrap_or_default();
+        let choices: Vec<_> = all.drain(..).map(|(choice, _)| choice).collect();
+        let checked = self.0.check(&scenario, &against, true);
+        // A fleet that does not fit keeps no text from being shown.
+        let alone = Against { params: against.params.clone(), ..Against::default() };
+        let texts = self.0.check(&scenario, &alone, true);
+        let given = |name: &str| {
+            let value = against.params.iter().rev().find(|(given, _)| given == name);
+            value.map(|(_, value)| value.clone())
+        };
+        let params = checked.outline.params.iter().map(|param| ParamRow {
+            name: param.name.clone(),
+            kind: param.kind.to_owned(),
+            default: param.default.clone(),
+            given: given(&param.name),
+            about: param.about.clone(),
+        });
+        Some(Arc::new(ScenarioFacts {
+            row: row(&scenario, checked.outline.name.clone(), checked.check.clone()),
+            hypothesis: checked.outline.hypothesis.clone(),
+            files: files(&texts),
+            params: params.collect(),
+            objectives: checked.outline.objectives.clone(),
+            chosen: place.and_then(|place| choices.get(place).cloned()),
+            choices,
+            preview: checked.preview.clone(),
+        }))
+    }
+
+    fn fleets(&self) -> Fleets {
+        let Known { fleets, problems, .. } = self.0.folders.look();
+        let named = fleets.iter().filter(|fleet| !fleet.gamedays.is_empty());
+        Fleets { all: named.map(|fleet| self.0.fleet_row(fleet)).collect(), problems: problems.join("\n") }
+    }
+
+    fn fleet(&self, id: &str) -> Option<FleetFacts> {
+        let fleet = self.0.find(id)?;
+        let read = self.0.read(&fleet);
+        let mut known = self.0.asked.hosts(&fleet.path);
+        let wrong = read.wrong.iter().map(|(name, why)| HostRow {
+            name: name.clone(),
+            known: Some(firedrill_room::Known { unknown: Some(why.clone()), ..Default::default() }),
+            ..HostRow::default()
+        });
+        let hosts = read.hosts.iter().map(|host| HostRow {
+            name: host.name.clone(),
+            addresses: host.addresses.iter().map(ToString::to_string).collect(),
+            labels: host.labels.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            roles: host.roles.clone(),
+            known: known.remove(&host.name),
+        });
+        Some(FleetFacts {
+            hosts: hosts.chain(wrong).collect(),
+            row: self.0.fleet_row(&fleet),
+            unasked: self.0.identity.as_ref().err().cloned(),
+        })
+    }
+
+    fn ask<'a>(&'a self, id: &'a str, by: &'a str) -> Later<'a, Result<String, String>> {
+        Box::pin(async move {
+            let (shelf, id) = (Arc::clone(&self.0), id.to_owned());
+            let found = tokio::task::spawn_blocking(move || shelf.to_ask(&id)).await;
+            let (fleet, hosts, identity) = found.map_err(|error| error.to_string())??;
+            if let Some(task) = self.0.asked.ask(&fleet, hosts, Arc::new(identity), by) {
+                // What goes on is on the page.
+                let _late = timeout(PATIENCE, task).await;
+            }
+            let last = self.0.asked.last(&fleet).unwrap_or_default();
+            let silent = if last.goes_on { last.of - last.answered } else { last.unknown };
+            let open = if last.goes_on { " so far" } else { "" };
+            Ok(format!("{} of {} hosts answered{open}, {silent} did not", last.answered, last.of))
+        })
+    }
+}

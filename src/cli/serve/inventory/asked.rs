@@ -1,0 +1,209 @@
+//! The hosts of fleets that were asked, and their last answers. Only asks: for the status and for `doctor`.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use firedrill_room::{Asked, Finding, Known};
+use firedrill_wire::{
+    api::{AgentStatus, Doctor, Finding as Found, Grade},
+    journal::State,
+    text::{TEXT_MOST, clean, cleaned},
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    cli::status::{drill, injection},
+    link::{Agent, Identity, LinkError, hosts_at_once},
+    plan::model::Host,
+};
+
+/// Time after which hosts that have not answered are unknown. Calls to one host end earlier; over a bastion, many hosts wait for their turn.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Maximum length of a finding.
+const FINDING_MOST: usize = 300;
+/// The finding of `doctor` about the agent's own certificate.
+const CERTIFICATE: &str = "certificate";
+
+/// The answers of a host: its status, and its `doctor` if it has told its status.
+type Answer = Result<(AgentStatus, Result<Doctor, LinkError>), LinkError>;
+
+/// The last answers of the hosts of a fleet.
+#[derive(Debug, Default)]
+struct Answers {
+    last: Option<Asked>,
+    hosts: HashMap<String, Known>,
+}
+
+/// The last answers of hosts, by the file of their fleet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AllAsked(Arc<Mutex<HashMap<PathBuf, Answers>>>);
+
+/// Returns the time, in seconds since 1970.
+fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl AllAsked {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Answers>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the last time that the hosts of a fleet were asked.
+    pub(super) fn last(&self, fleet: &Path) -> Option<Asked> {
+        self.lock().get(fleet)?.last.clone()
+    }
+
+    /// Returns the last answers of the hosts of a fleet, by their names.
+    pub(super) fn hosts(&self, fleet: &Path) -> HashMap<String, Known> {
+        self.lock().get(fleet).map(|answers| answers.hosts.clone()).unwrap_or_default()
+    }
+
+    /// Begins to ask the hosts of a fleet. Whether it did: hosts that are being asked are not asked again.
+    fn begin(&self, fleet: &Path, hosts: &[Host], by: &str) -> bool {
+        let mut all = self.lock();
+        let answers = all.entry(fleet.to_owned()).or_default();
+        if answers.last.as_ref().is_some_and(|last| last.goes_on) {
+            return false;
+        }
+        let (at_s, of) = (now_s(), hosts.len());
+        answers.last = Some(Asked { at_s, by: by.to_owned(), goes_on: true, of, ..Asked::default() });
+        answers.hosts.retain(|name, _| hosts.iter().any(|host| host.name == *name));
+        true
+    }
+
+    /// Keeps the answer of a host.
+    fn keep(&self, fleet: &Path, host: &str, answer: Result<Known, String>) {
+        let mut all = self.lock();
+        let Some(answers) = all.get_mut(fleet) else { return };
+        let Some(last) = &mut answers.last else { return };
+        let seen_s = answers.hosts.get(host).and_then(|known| known.seen_s);
+        let at_s = now_s();
+        let known = match answer {
+            Ok(known) => {
+                last.answered += 1;
+                last.in_force += usize::from(!known.in_force.is_empty());
+                let is_wrong = |one: &Finding| one.grade == "bad";
+                let wrong = known.findings.iter().chain(&known.certificate).any(is_wrong);
+                last.wrong += usize::from(wrong || known.stuck);
+                Known { at_s, seen_s: Some(at_s), ..known }
+            }
+            Err(why) => {
+                last.unknown += 1;
+                Known { at_s, seen_s, unknown: Some(cleaned(why, TEXT_MOST)), ..Known::default() }
+            }
+        };
+        answers.hosts.insert(host.to_owned(), known);
+    }
+
+    fn end(&self, fleet: &Path) {
+        if let Some(last) = self.lock().get_mut(fleet).and_then(|answers| answers.last.as_mut()) {
+            last.goes_on = false;
+        }
+    }
+
+    /// Asks the hosts of a fleet, as many at once as the limit of open files allows. Returns at once, with the task that ends when all have
+    /// answered or are given up; `None` if they are being asked already.
+    pub(super) fn ask(
+        &self,
+        fleet: &Path,
+        hosts: Vec<Host>,
+        identity: Arc<Identity>,
+        by: &str,
+    ) -> Option<tokio::task::JoinHandle<()>> {
+        if !self.begin(fleet, &hosts, by) {
+            return None;
+        }
+        let over = Over(self.clone(), fleet.to_owned());
+        let at_once = hosts_at_once(&hosts, 1);
+        let end = Instant::now() + LONGEST;
+        let calls = hosts.into_iter().map(move |host| {
+            let agent = Agent::new(&host, Arc::clone(&identity));
+            async move { (host.name, in_time(&agent, end).await) }
+        });
+        Some(tokio::spawn(async move {
+            let mut answers = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
+            while let Some((host, answer)) = answers.next().await {
+                over.0.keep(&over.1, &host, answer);
+            }
+        }))
+    }
+}
+
+/// Ends what was begun, however the task ends.
+struct Over(AllAsked, PathBuf);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.end(&self.1);
+    }
+}
+
+/// Returns the answers of a host, or the reason why there are none.
+async fn in_time(agent: &Agent, end: Instant) -> Result<Known, String> {
+    match timeout_at(end, answer(agent)).await {
+        Ok(answer) => answer.map(known).map_err(|error| error.to_string()),
+        Err(_late) => Err(format!("it has not answered within {} s", LONGEST.as_secs())),
+    }
+}
+
+async fn answer(agent: &Agent) -> Answer {
+    let status = agent.status().await?;
+    Ok((status, agent.doctor().await))
+}
+
+/// Returns the answers of a host in words. What a host says is cut and cleaned.
+fn known((status, doctor): (AgentStatus, Result<Doctor, LinkError>)) -> Known {
+    let short = |text: &str| clean(text, FINDING_MOST).into_owned();
+    let in_force = status.open.iter().map(|one| {
+        let (what, left) = injection(one, &status.clock);
+        short(&format!("{what}, ends in {left} s: {}", drill(one)))
+    });
+    let (findings, undiagnosed) = match doctor {
+        Ok(doctor) => (doctor.findings, None),
+        Err(error) => (Vec::new(), Some(short(&error.to_string()))),
+    };
+    let (own, others): (Vec<Found>, Vec<Found>) =
+        findings.into_iter().partition(|one| one.what == CERTIFICATE);
+    let is_good = |one: &Found| matches!(one.grade, Grade::Good | Grade::Note);
+    let good = others.iter().filter(|one| is_good(one)).count();
+    let mut wrong: Vec<&Found> = others.iter().filter(|one| !is_good(one)).collect();
+    wrong.sort_by_key(|one| one.grade != Grade::Bad);
+    let told = |one: &&Found| Finding {
+        grade: word(one.grade),
+        text: short(&format!("{}: {}{}", one.what, one.detail, hint(&one.hint))),
+    };
+    Known {
+        version: short(&status.version),
+        in_force: in_force.collect(),
+        stuck: status.open.iter().any(|one| one.state == State::Stuck),
+        halted_by: status.halted_by.as_deref().map(short),
+        certificate: own.first().map(|one| Finding {
+            grade: word(one.grade),
+            text: short(&format!("{}{}", one.detail, hint(&one.hint))),
+        }),
+        findings: wrong.iter().take(Known::MOST).map(told).collect(),
+        more: wrong.len().saturating_sub(Known::MOST),
+        good,
+        undiagnosed,
+        ..Known::default()
+    }
+}
+
+fn hint(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!(" → {hint}") }
+}
+
+const fn word(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Good => "good",
+        Grade::Note => "note",
+        Grade::Missing => "missing",
+        Grade::Bad => "bad",
+    }
+}

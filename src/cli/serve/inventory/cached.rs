@@ -1,0 +1,128 @@
+//! Values that were made from files, kept as long as these files are as they were.
+
+use std::{
+    collections::HashMap,
+    fs,
+    hash::Hash,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Maximum number of values. Beyond it all are forgotten.
+const MOST: usize = 2_000;
+/// Time after a file was changed in which it may change again without another modification time.
+const UNSETTLED: Duration = Duration::from_secs(1);
+
+/// The state of a file; `None` if there is none that can be read.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// A value, and the files that it was made from.
+#[derive(Debug)]
+struct Kept<V> {
+    files: Vec<(PathBuf, Stamp)>,
+    until: Option<Instant>,
+    value: Arc<V>,
+}
+
+/// A value that was made, and how long it may be kept.
+pub(super) struct Made<V> {
+    pub(super) value: V,
+    /// The files that it was made from.
+    pub(super) files: Vec<PathBuf>,
+    /// The time for which it is kept; `None` keeps it as long as the files are as they were.
+    pub(super) fresh: Option<Duration>,
+}
+
+/// Values by their keys.
+#[derive(Debug)]
+pub(super) struct Cached<K, V>(Mutex<HashMap<K, Kept<V>>>);
+
+impl<K, V> Default for Cached<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+fn stamp(path: &PathBuf) -> Stamp {
+    let about = fs::metadata(path).ok()?;
+    Some((about.modified().ok()?, about.len(), about.ino()))
+}
+
+impl<K: Eq + Hash, V> Cached<K, V> {
+    /// Returns the value of a key. Makes it if there is none, or if a file was changed. Nobody waits for it meanwhile.
+    pub(super) fn get(&self, key: K, make: impl FnOnce() -> Made<V>) -> Arc<V> {
+        let kept =
+            self.lock().get(&key).map(|kept| (kept.files.clone(), kept.until, Arc::clone(&kept.value)));
+        if let Some((files, until, value)) = kept
+            && until.is_none_or(|until| Instant::now() < until)
+            && files.iter().all(|(path, was)| stamp(path) == *was)
+        {
+            return value;
+        }
+        let begun = SystemTime::now();
+        let Made { value, files, fresh } = make();
+        let value = Arc::new(value);
+        let files: Vec<_> = files.into_iter().map(|path| (stamp(&path), path)).collect();
+        // A file that was changed just now may have been changed after it was read.
+        let is_settled = |stamp: &Stamp| {
+            stamp.is_none_or(|(modified, ..)| {
+                begun.duration_since(modified).is_ok_and(|since| since > UNSETTLED)
+            })
+        };
+        let mut all = self.lock();
+        if files.iter().all(|(stamp, _)| is_settled(stamp)) {
+            if all.len() >= MOST {
+                all.clear();
+            }
+            let files = files.into_iter().map(|(stamp, path)| (path, stamp)).collect();
+            let until = fresh.map(|fresh| Instant::now() + fresh);
+            all.insert(key, Kept { files, until, value: Arc::clone(&value) });
+        } else {
+            all.remove(&key);
+        }
+        value
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, Kept<V>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_made_anew_when_a_file_was_changed_or_its_time_is_over() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("one.toml");
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let write = |text: &str, at: SystemTime| {
+            fs::write(&file, text).unwrap();
+            fs::File::open(&file).unwrap().set_modified(at).unwrap();
+        };
+        let cached = Cached::default();
+        let made = std::cell::Cell::new(0);
+        let get = |fresh: Option<Duration>| {
+            let value = cached.get("one", || {
+                made.set(made.get() + 1);
+                Made { value: fs::read_to_string(&file).unwrap(), files: vec![file.clone()], fresh }
+            });
+            (value.as_str().to_owned(), made.get())
+        };
+        write("a", old);
+        assert_eq!((get(None).1, get(None).1), (1, 1), "kept");
+        write("b", old + Duration::from_secs(1));
+        assert_eq!(get(None), ("b".to_owned(), 2), "the same length at another time");
+        write("c", SystemTime::now());
+        assert_eq!((get(None).1, get(None).1), (3, 4), "not kept while it may still change");
+        write("d", old);
+        assert_eq!((get(Some(Duration::ZERO)).1, get(None).1), (5, 6), "its time is over");
+        fs::remove_file(&file).unwrap();
+        let gone =
+            cached.get("one", || Made { value: "gone".to_owned(), files: vec![file.clone()], fresh: None });
+        assert_eq!(*gone, "gone");
+    }
+}

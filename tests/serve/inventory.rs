@@ -1,0 +1,213 @@
+//! Scenarios and fleets: files that are checked and shown, plans that are made, and hosts that are asked: one answers and one does not. No drill
+//! is run.
+
+use std::{net::TcpListener, os::unix::fs::symlink};
+
+use firedrill::link::Identity;
+use firedrill_wire::{
+    api::{Finding, Grade},
+    identity::Role,
+};
+
+use super::*;
+use crate::house::{HOST, House, Recorder, Served};
+
+/// A folder with a scenario of one host and two, a fleet, and a game day.
+fn folder(fleet: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["reports", "gamedays", "scenarios"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    fs::write(at("scenarios/fleet.toml"), format!("schema = 1\n{fleet}")).unwrap();
+    fs::write(
+        at("scenarios/stop.toml"),
+        "schema = 1\nname = \"stop-one\"\nhypothesis = \"Nobody <b>notices</b>.\"\n\n[params]\n\
+         hold = { type = \"duration\", default = \"20s\", about = \"how long\" }\n\n\
+         [probes.up]\nhttp = { url = \"http://10.9.0.9/\", headers = { X-Api-Key = \"S3CR3T-TOKEN\" } }\nrate = 10\ntimeout = \"500ms\"\nconnection = \"new\"\nfrom = [\"coordinator\"]\n\n\
+         [objectives.open]\nprobe = \"up\"\ngood = \"95%\"\n\n\
+         [[attack]]\nname = \"stop\"\non = \"app-1\"\nfault.service-stop = { service = \"shop\" }\nbaseline = \"5s\"\n\
+         hold = { param = \"hold\" }\napprove = { people = 2 }\n\n\
+         [[attack]]\nname = \"boot\"\non = \"app-2\"\nfault.host-reboot = { back_within = \"1m\" }\nbaseline = \"5s\"\n",
+    )
+    .unwrap();
+    fs::write(
+        at("gamedays/friday.toml"),
+        "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenarios/stop.toml\", params = { hold = \"40s\" } }]\n\
+         fleet = \"scenarios/fleet.toml\"\nschedule = { cron = \"0 14 * * *\", zone = \"UTC\" }\n",
+    )
+    .unwrap();
+    folder
+}
+
+const TWO: &str = "[[host]]\nname = \"app-1\"\nprovider = \"aws\"\nregion = \"us\"\naddress = \"10.9.0.1\"\nroles = [\"app\"]\n\n\
+                   [[host]]\nname = \"app-2\"\nprovider = \"gce\"\nregion = \"eu\"\naddress = \"10.9.0.2\"\nroles = [\"app\"]\n";
+
+/// Returns the address of the page that a list links with these words.
+fn address(list: &str, words: &str) -> String {
+    let before =
+        list.split_once(&format!(">{words}</a>")).unwrap_or_else(|| panic!("no {words} in {list}")).0;
+    before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap().replace("&#x2f;", "/")
+}
+
+#[test]
+fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
+    let folder = folder(TWO);
+    let folder = folder.path();
+    let room = Room::start(FIREDRILL, folder, &[]);
+    let admin = room.login(&room.link);
+    let viewer = room.invite(&admin, "vera", "viewer");
+    let list = room.get("/scenarios", &viewer).text();
+    assert!(list.contains("1 is known") && list.contains("fine") && list.contains("friday"), "{list}");
+    let address = address(&list, "stop-one");
+    let page = room.get(&address, &viewer).text();
+    for part in [
+        "Nobody &lt;b&gt;notices",
+        "2 people must approve within 15m",
+        "service-stop service=shop",
+        "Touches 1 of 2 hosts: app-1",
+        "put back by the host’s agent",
+        ">CANNOT BE UNDONE</span>",
+        "for 40s",
+        "<span>20s</span>",
+        "game day friday",
+    ] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    assert!(
+        !page.contains("S3CR3T") && page.contains("X-Api-Key"),
+        "the text is there without its secret: {page}"
+    );
+    // The same words as the command's, and another fleet by choice.
+    let checked =
+        firedrill(folder, &["check", "-v", "scenarios/stop.toml", "--fleet", "scenarios/fleet.toml"]);
+    let plan = String::from_utf8(checked.stdout).unwrap();
+    let line = plan.lines().find(|line| line.starts_with("stop-one: ")).unwrap();
+    assert!(
+        page.contains(&line.replace('<', "&lt;").replace('>', "&gt;").replace('/', "&#x2f;")),
+        "{line}: {page}"
+    );
+    let option = page.split_once(">fleet scenarios").unwrap().0.rsplit_once("value=\"").unwrap().1;
+    let option = option.split('"').next().unwrap();
+    let other = room.get(&format!("{address}?with={option}"), &viewer).text();
+    assert!(
+        other.contains("for 20s") && !other.contains("for 40s"),
+        "the fleet has no value of the game day: {other}"
+    );
+    for wrong in [format!("{address}?with=..%2Fnothing"), "/scenarios/..%2F..%2Fetc%2Fpasswd".to_owned()] {
+        assert_eq!(room.get(&wrong, &viewer).status, 404, "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_that_is_broken_breaks_no_list_and_what_a_link_leads_to_is_not_shown() {
+    let folder = folder(TWO);
+    let folder = folder.path();
+    fs::write(folder.join("scenarios/broken.toml"), "schema = 1\nname = \"broken\"\n[[attack]\n").unwrap();
+    fs::write(folder.join("secret.toml"), "of = \"somebody-else\"\n").unwrap();
+    symlink("../secret.toml", folder.join("scenarios/link.toml")).unwrap();
+    let made = Command::new("mkfifo").arg(folder.join("scenarios/pipe.toml")).status().unwrap();
+    assert!(made.success());
+    let room = Room::start(FIREDRILL, folder, &[]);
+    let cookie = room.login(&room.link);
+    let list = room.get("/scenarios", &cookie).text();
+    assert!(list.contains("2 are known") && list.contains("1 with errors"), "{list}");
+    // The line that is wrong, and a caret below it.
+    assert!(list.contains("[[attack]") && list.contains("^"), "{list}");
+    assert!(list.contains("link.toml is not shown") && !list.contains("somebody-else"), "{list}");
+    let broken = room.get(&address(&list, "scenarios&#x2f;broken.toml"), &cookie);
+    assert!(broken.status == 200 && broken.text().contains("[[attack]"), "{}", broken.text());
+    // A file that is put right is shown so at once, and so is a game day that goes wrong.
+    let right =
+        fs::read_to_string(folder.join("scenarios/stop.toml")).unwrap().replace("stop-one", "put-right");
+    fs::write(folder.join("scenarios/broken.toml"), right).unwrap();
+    let list = room.get("/scenarios", &cookie).text();
+    assert!(list.contains("put-right") && !list.contains("with errors"), "{list}");
+    fs::write(folder.join("gamedays/friday.toml"), "schema = 1\n").unwrap();
+    let fleets = room.get("/fleets", &cookie).text();
+    assert!(
+        fleets.contains("friday.toml has errors") && fleets.contains("no game day names one"),
+        "{fleets}"
+    );
+}
+
+#[test]
+fn hosts_are_asked_at_a_press_and_one_that_does_not_answer_is_unknown() {
+    let house = House::new();
+    house.person("alice", Role::Operator);
+    assert!(Identity::load_as(house.dir.path(), "alice").is_ok());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let recorder = Recorder::new();
+    let finding = |what: &str, grade, detail: &str| Finding {
+        what: what.to_owned(),
+        grade,
+        detail: detail.to_owned(),
+        hint: String::new(),
+    };
+    *recorder.findings.lock().unwrap() = vec![
+        finding("certificate", Grade::Note, "good until 2026-12-04 (in 6 days)"),
+        finding("nftables", Grade::Bad, "tables of <b>somebody</b> else"),
+        finding("kernel", Grade::Good, "good"),
+    ];
+    let served = runtime.block_on(Served::new(house.tls(None), recorder));
+    // It takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = |name: &str, at: std::net::SocketAddr| {
+        format!("[[host]]\nname = \"{name}\"\nprovider = \"aws\"\naddress = \"10.9.0.1\"\nagent = \"{at}\"\n")
+    };
+    let fleet = format!("{}\n{}", host(HOST, served.at), host("app-2", silent.local_addr().unwrap()));
+    let folder = folder(&fleet.replacen("10.9.0.1", "10.9.0.7", 1));
+    let folder = folder.path();
+    let pki = house.dir.path().to_str().unwrap();
+    let room = Room::start(FIREDRILL, folder, &["--pki", pki, "--as", "alice"]);
+    let admin = room.login(&room.link);
+    let viewer = room.invite(&admin, "vera", "viewer");
+    let operator = room.invite(&admin, "olga", "operator");
+    let list = room.get("/fleets", &viewer).text();
+    let address = address(&list, "scenarios&#x2f;fleet.toml");
+    let before = room.get(&address, &viewer).text();
+    assert!(before.contains("not asked") && !before.contains("Ask the hosts"), "{before}");
+    assert_eq!(room.post(&format!("{address}/ask"), &viewer, "").status, 403);
+    assert!(served.control.taken().is_empty(), "nobody was asked by a look");
+    let asked = room.post(&format!("{address}/ask"), &operator, "");
+    assert_eq!(asked.status, 303, "{}", asked.text());
+    let page = room.get(asked.header("location").unwrap(), &viewer).text();
+    assert!(page.contains("1 of 2 answered") && page.contains("Unknown: app-2"), "{page}");
+    let of = |name: &str| {
+        let row = page.split_once(&format!("data-label=\"host\"><span>{name}")).unwrap().1;
+        row.split_once("</tr>").unwrap().0.to_owned()
+    };
+    let (good, bad) = (of(HOST), of("app-2"));
+    for part in
+        ["nothing in force", "ends soon", "in 6 days", "tables of &lt;b&gt;somebody", "1 fine", "just now"]
+    {
+        assert!(good.contains(part), "no `{part}` in {good}");
+    }
+    for part in [">unknown<", "app-2", "never"] {
+        assert!(bad.contains(part), "no `{part}` in {bad}");
+    }
+    assert!(!bad.contains("nothing in force") && !bad.contains("fine"), "{bad}");
+    let calls = served.control.taken();
+    assert_eq!(calls, ["status", "doctor"], "only these");
+    let list = room.get("/fleets", &viewer).text();
+    assert!(
+        list.contains("1 of 2 answered")
+            && list.contains("1 unknown")
+            && list.contains("something wrong on 1"),
+        "{list}"
+    );
+    let audit = fs::read_to_string(folder.join("room/audit.jsonl")).unwrap();
+    assert!(audit.contains("\"what\":\"ask\"") && audit.contains("1 of 2 hosts answered"), "{audit}");
+}
+
+#[test]
+fn a_server_without_a_certificate_asks_nobody() {
+    let folder = folder(TWO);
+    let room = Room::start(FIREDRILL, folder.path(), &[]);
+    let admin = room.login(&room.link);
+    let address = address(&room.get("/fleets", &admin).text(), "scenarios&#x2f;fleet.toml");
+    let page = room.get(&address, &admin).text();
+    assert!(page.contains("cannot ask the hosts: it was started without a certificate"), "{page}");
+    let refused = room.post(&format!("{address}/ask"), &admin, "");
+    assert!(refused.status == 409 && refused.text().contains("Nobody was asked"), "{}", refused.text());
+}
