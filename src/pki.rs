@@ -15,6 +15,7 @@
 
 mod authority;
 mod ca_cert;
+mod enrol;
 mod files;
 mod index;
 

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill_approval::point;
-use firedrill_certs::APPROVES;
 use firedrill_files::text::hex;
 use firedrill_wire::{
     identity::{Identity, Person, check_name},
@@ -16,25 +14,21 @@ use firedrill_wire::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    PublicKeyData, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _,
+    RevokedCertParams, SanType, SerialNumber,
 };
-use ring::{
-    digest::{SHA256, digest},
-    rand::SystemRandom,
-};
+use ring::digest::{SHA256, digest};
 use rustls_pki_types::{CertificateDer, DnsName};
 
 use super::{
-    Entry, HostAsk, Issued, Kind, PasskeyAsk, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file,
-    files,
+    Entry, HostAsk, Issued, Kind, PersonAsk, PkiError, Validity, ca_cert, ca_file, crl_file, files,
     index::{self, What},
 };
 
 /// An authority in a directory.
 #[derive(Clone, Debug)]
 pub struct Pki {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 /// The certificate that signs.
@@ -43,7 +37,7 @@ struct Signer {
     place: Option<usize>,
 }
 
-fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
+pub(super) fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
     let what = what.to_owned();
     move |source| PkiError::Make { what, source }
 }
@@ -144,49 +138,8 @@ impl Pki {
         self.issue(Kind::Person, &ask.name, &identity, Vec::new(), usage, ask.valid, ask.renew)
     }
 
-    /// Issues a certificate over a passkey, whose private key stays where it is: for approvals only, neither for clients nor for
-    /// servers. Returns its path.
-    ///
-    /// # Errors
-    /// The name or the key is invalid, or files cannot be written.
-    pub fn enrol(&self, ask: &PasskeyAsk) -> Result<PathBuf, PkiError> {
-        check_name(&ask.name)?;
-        for name in &ask.environments {
-            check_name(name)?;
-        }
-        let what = format!("a certificate for the passkey of {}", ask.name);
-        let point =
-            point(&ask.public_key).map_err(|_| make(&what)(rcgen::Error::UnsupportedSignatureAlgorithm))?;
-        let dir = self.dir.join(Kind::Passkey.dir());
-        files::directory(&dir)?;
-        let issuer = self.issuer()?;
-        let random = ring::rand::generate::<[u8; 32]>(&SystemRandom::new())
-            .map_err(|_| make(&what)(rcgen::Error::RingUnspecified))?;
-        let (serial, short) = serial(&random.expose());
-        let identity = Identity::Person(Person {
-            name: ask.name.clone(),
-            environments: ask.environments.clone(),
-            ..Person::default()
-        });
-        let (hex, uri) = (hex(serial.as_ref()), identity.to_string());
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name(&ask.name);
-        params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().map_err(make("a URI name"))?)];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(APPROVES.to_vec())];
-        params.use_authority_key_identifier_extension = true;
-        params.not_before = ask.valid.from.into();
-        params.not_after = ask.valid.until.into();
-        params.serial_number = Some(serial);
-        let certificate = params.signed_by(&PasskeyPoint(point), &issuer).map_err(make(&what))?;
-        let cert = dir.join(format!("{}-{short}.pem", ask.name));
-        self.record(Kind::Passkey, &ask.name, uri, hex, ask.valid)?;
-        files::replace(&cert, &certificate.pem(), false)?;
-        Ok(cert)
-    }
-
     /// Writes a certificate into the index. This comes before its file, because a certificate that is not in it could never be revoked.
-    fn record(
+    pub(super) fn record(
         &self,
         kind: Kind,
         name: &str,
@@ -357,20 +310,7 @@ impl Pki {
     }
 }
 
-/// The public key of a passkey.
-struct PasskeyPoint<'a>(&'a [u8]);
-
-impl PublicKeyData for PasskeyPoint<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        self.0
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
-    }
-}
-
-fn common_name(name: &str) -> DistinguishedName {
+pub(super) fn common_name(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
@@ -378,7 +318,7 @@ fn common_name(name: &str) -> DistinguishedName {
 
 /// Returns a serial number derived from a fresh key or other random bytes, which makes it as random as they are; and a short form for
 /// names.
-fn serial(random: &[u8]) -> (SerialNumber, String) {
+pub(super) fn serial(random: &[u8]) -> (SerialNumber, String) {
     let mut bytes: Vec<u8> = digest(&SHA256, random).as_ref()[..16].to_vec();
     // Serial numbers must be positive and of full length.
     if let Some(first) = bytes.first_mut() {

@@ -8,6 +8,7 @@ mod cut;
 mod flood;
 mod frames;
 mod house;
+mod passkeys;
 mod recorded;
 mod refused;
 mod roles;

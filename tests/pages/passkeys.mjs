@@ -75,7 +75,7 @@ async function person(browser, view, room, origin, name, report) {
 }
 
 /** Adds a passkey, and has it enrolled with the authority. */
-async function enrol({ name, page }, firedrill, pki, folder, report) {
+async function enrol({ name, page }, firedrill, pki, folder, report, inspect) {
   await page.goto('/passkeys');
   await page.fill('#passkey-name', `laptop of ${name}`);
   await Promise.all([page.waitForURL('**/passkeys?done=added'), page.click('text="Add a passkey" >> nth=-1')]);
@@ -90,6 +90,7 @@ async function enrol({ name, page }, firedrill, pki, folder, report) {
   await enrolment.locator('textarea').fill(await readFile(/certificate +(.*)/.exec(told)[1], 'utf8'));
   await Promise.all([page.waitForURL('**/passkeys?done=certificate'), enrolment.locator('button').click()]);
   if (!(await page.innerText('main')).includes(`${name}, until`)) report('the page does not show whose approvals a passkey gives');
+  await inspect(page, '/passkeys');
 }
 
 /** Logs out, and in by passkey; first without showing that the owner is there. */
@@ -105,11 +106,12 @@ async function login({ name, page, verified }, origin, report) {
 }
 
 /** Approves the attack of a run. */
-async function approve({ name, page }, run, report) {
+async function approve({ name, page }, run, report, inspect) {
   await page.goto(`/runs/${run}/approve`);
   if (!(await page.innerText('main')).includes('stop checkout: service-stop on app1 for 2s')) report('the page does not show what is approved');
+  await inspect(page, '/runs/RUN/approve');
   await Promise.all([page.waitForURL(`**/runs/${run}?done=approve`), page.click('text="Approve by passkey"')]);
-  await page.waitForFunction((text) => document.getElementById('live').innerText.includes(text), `${name} by passkey`, { timeout: LONG })
+  await page.waitForFunction((text) => document.querySelector('main').innerText.includes(text), `${name} by passkey`, { timeout: LONG })
     .catch(() => report(`the page of the run does not show the approval of ${name}`));
 }
 
@@ -135,8 +137,8 @@ async function begin(firedrill, lab, reports, folder, env) {
   return { run: await Promise.race([asks(), end.then(early)]), end, child, said: () => said };
 }
 
-/** Looks whether passkeys work from the registration to a fault that they allowed. */
-export async function passkeys(browser, view, firedrill, room, reports, state, report) {
+/** Looks whether passkeys work from the registration to a fault that they allowed. `inspect` looks at a page. */
+export async function passkeys(browser, view, firedrill, room, reports, state, report, inspect) {
   const origin = room.origin.replace('127.0.0.1', 'localhost');
   const lab = `passkeys-${process.pid}`;
   const env = { ...process.env, XDG_RUNTIME_DIR: state };
@@ -152,7 +154,7 @@ export async function passkeys(browser, view, firedrill, room, reports, state, r
     for (const name of ['ann', 'bob', 'eve']) people.push(await person(browser, view, room, origin, name, report));
     const [ann, bob, eve] = people;
     for (const one of [ann, bob]) {
-      await enrol(one, firedrill, pki, state, report);
+      await enrol(one, firedrill, pki, state, report, inspect);
       await login(one, origin, report);
     }
     run = await begin(firedrill, lab, reports, state, env);
@@ -161,15 +163,17 @@ export async function passkeys(browser, view, firedrill, room, reports, state, r
     if (!(await eve.page.innerText('main')).includes('You have no passkey that can approve')) report('somebody without a passkey is asked for one');
     const alone = await eve.page.evaluate((path) => fetch(path, { method: 'POST', body: new URLSearchParams({ statement: '{}' }) }).then((answer) => answer.status), `/runs/${run.run}/approve`);
     if (alone !== 400) report(`an approval without a passkey is answered with ${alone}`);
-    await approve(ann, run.run, report);
-    await approve(bob, run.run, report);
+    await approve(ann, run.run, report, inspect);
+    await approve(bob, run.run, report, inspect);
     const code = await run.end;
     const log = await readFile(join(reports, run.run, 'events.jsonl'), 'utf8');
     for (const name of ['ann', 'bob']) {
       if (!new RegExp(`"by":"${name}","yes":true,"certificate":"[0-9a-f]+","means":"passkey"`).test(log)) report(`the log has no approval of ${name} by passkey`);
     }
     if (!log.includes('"to":"in-force"')) report('the fault that two people approved was not in force');
-    if (code !== 0) report(`the run ended with ${code}, and not held:\n${run.said()}`);
+    // On a machine that is too busy to measure, `unknown` is an honest answer.
+    if (code === 3) console.log('passkeys: the run was unknown');
+    else if (code !== 0) report(`the run ended with ${code}, and not held:\n${run.said()}`);
     for (const { context } of people) await context.close();
   } finally {
     run?.child.kill();

@@ -264,7 +264,11 @@ async function main([firedrill, reports, pictures]) {
       await context.close();
       console.log(`${view.name}: looked at`);
     }
-    await passkeys(browser, VIEWS.desk, resolve(firedrill), room, resolve(reports), state, report);
+    const narrow = VIEWS.phone320;
+    await passkeys(browser, narrow, resolve(firedrill), room, resolve(reports), state, report, async (page, path) => {
+      await inspect(page, narrow, path, report);
+      if (pictures) await page.screenshot({ path: join(pictures, `passkeys${path.replaceAll('/', '_')}.png`), fullPage: true });
+    });
     console.log('passkeys: used');
   } finally {
     await browser.close();

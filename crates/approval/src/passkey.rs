@@ -4,7 +4,7 @@
 use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use firedrill_wire::origin::rp_id;
+use firedrill_wire::origin::{check_origin, rp_id};
 use ring::{
     digest::{SHA256, digest},
     signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey},
@@ -55,9 +55,9 @@ pub enum PasskeyError {
     /// It was made for another purpose.
     #[error("the passkey was asked for `{found}`, and not for `{wanted}`")]
     Kind {
-        /// What it was asked for.
+        /// The purpose that the browser names.
         found: String,
-        /// What it should have been asked for.
+        /// The purpose that counts.
         wanted: &'static str,
     },
     /// It signs something else.
@@ -66,6 +66,9 @@ pub enum PasskeyError {
     /// The page was inside a page of somebody else.
     #[error("the passkey was used inside a page of another site")]
     CrossOrigin,
+    /// No page on which passkeys work has that origin.
+    #[error("{0}")]
+    Origin(String),
     /// The passkey belongs to another host than the page.
     #[error("the passkey was not used for {0}, which its page is of")]
     RpId(String),
@@ -150,6 +153,8 @@ fn check(
     if client.cross_origin == Some(true) {
         return Err(PasskeyError::CrossOrigin);
     }
+    // What is returned stands in messages and is kept for a while, so its form is checked here.
+    check_origin(&client.origin).map_err(PasskeyError::Origin)?;
     let host = rp_id(&client.origin);
     let (for_host, rest) = authenticator_data.split_at(SHA256.output_len());
     if for_host != digest(&SHA256, host.as_bytes()).as_ref() {

@@ -18,7 +18,7 @@ pub const ORIGIN: &str = "https://drills.example:8443";
 #[derive(Debug)]
 pub struct Authenticator(pub(crate) EcdsaKeyPair);
 
-/// What it signed.
+/// An answer of a passkey.
 #[derive(Clone, Debug)]
 pub struct Signature {
     /// The authenticator's data.

@@ -7,9 +7,9 @@ use webpki::{
 };
 
 /// The extended key usage of certificates over passkeys, as the numbers of its object identifier. It has no other purpose.
-pub const APPROVES: [u64; 3] = [2, 25, 4_425_841_121_167_155_032];
+pub const APPROVES: [u64; 3] = [2, 25, 104_182_657_395_417];
 /// The same in DER.
-const APPROVES_DER: [u8; 10] = [0x69, 0xbd, 0xb5, 0xef, 0xe1, 0xcf, 0x9b, 0xf0, 0xbe, 0x58];
+const APPROVES_DER: [u8; 8] = [0x69, 0x97, 0xd8, 0x8e, 0xd2, 0xa4, 0xd5, 0x59];
 
 /// The authorities and revocations by which certificates over passkeys are verified.
 #[derive(Debug)]

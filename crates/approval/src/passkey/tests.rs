@@ -32,6 +32,12 @@ fn each_part_that_is_not_right_is_refused_although_the_key_signed_it() {
     assert_eq!(client(&created), Err(PasskeyError::Kind { found, wanted }));
     let inside = good.replace("\"crossOrigin\":false", "\"crossOrigin\":true");
     assert_eq!(client(&inside), Err(PasskeyError::CrossOrigin));
+    for odd in
+        ["", "https://drills.example:8443/", "http://drills.example", "https://drills.example\\u001b[2J"]
+    {
+        let odd = client_data("webauthn.get", &CHALLENGE, odd);
+        assert!(matches!(client(&odd), Err(PasskeyError::Origin(_))), "{odd}");
+    }
     let elsewhere = client_data("webauthn.get", &CHALLENGE, "https://evil.example");
     assert_eq!(client(&elsewhere), Err(PasskeyError::RpId("evil.example".to_owned())));
     for bad in

@@ -64,6 +64,27 @@ fn a_passkey_signs_what_a_certificate_would_sign() {
     assert_eq!(serde_json::from_str::<Signed>(&file).unwrap(), signed);
 }
 
+/// An approval as Chromium 156 and its virtual authenticator made it on a page of the control room, in a run of tests/pages/passkeys.mjs.
+const CHROMIUM: &str = include_str!("chromium.json");
+
+#[test]
+fn what_a_browser_and_its_authenticator_made_is_verified() {
+    let signed: Signed = serde_json::from_str(CHROMIUM).unwrap();
+    let run = "20261128-0112-passkeys-33c5".parse().unwrap();
+    let at = |time| humantime::parse_rfc3339(time).unwrap();
+    let opens = |signed: &Signed, now| {
+        open(signed, &run, at(now), |_, _| Ok(Person { name: "ann".to_owned(), ..Person::default() }))
+    };
+    let opened = opens(&signed, "2026-11-28T02:00:00Z").unwrap();
+    assert_eq!((opened.by.name.as_str(), opened.means), ("ann", Means::Passkey));
+    assert_eq!(opened.origin.as_deref(), Some("http://localhost:44887"));
+    assert_eq!(opened.serial, "73f09441c1f98efcc4c7cc0c33e3eeb5");
+    assert!(opens(&signed, "2026-11-29T02:00:00Z").unwrap_err().contains("ann must approve again"));
+    let other = signed.statement.replace("ffc7c52e", "ffc7c52f");
+    let other = opens(&Signed { statement: other, ..signed }, "2026-11-28T02:00:00Z");
+    assert!(other.unwrap_err().contains("signed something else"));
+}
+
 #[test]
 fn what_a_passkey_signed_counts_for_no_other_text_and_no_other_key() {
     let (key, other) = (Authenticator::new(), Authenticator::new());

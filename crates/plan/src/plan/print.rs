@@ -92,6 +92,9 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
     writeln!(out, "{}", summary(plan))?;
     writeln!(out, "seed {} · lease {} · plan {}", plan.seed, plan.lease, plan.digest())?;
+    if !plan.origins.is_empty() {
+        writeln!(out, "approvals by passkey count if they are given on {}", plan.origins.join(", "))?;
+    }
     let mut exchanges = exchange::Finder::new(plan);
     let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
     answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));

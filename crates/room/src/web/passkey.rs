@@ -1,4 +1,4 @@
-//! What a browser sends of a passkey, in a form that a script has filled.
+//! The answer of a passkey, in a form that the script of a page has filled.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use firedrill_approval::{Answer as Signed, PasskeyError, verify};
