@@ -1,6 +1,6 @@
 //! The part of the program around the control room that it needs: the way to runs that go on, and to game days.
 
-use std::{future::Future, path::Path, pin::Pin};
+use std::path::Path;
 
 use firedrill_wire::{RunId, Span, api::Signed};
 use serde::{Deserialize, Serialize};

@@ -250,6 +250,8 @@ mod tests {
 
         as_willing!(calendar);
 
+        as_willing!(posts);
+
         fn inventory(&self) -> &dyn Inventory {
             self
         }

@@ -45,6 +45,8 @@ impl Outside for Heard {
 
     as_willing!(calendar);
 
+    as_willing!(inventory);
+
     as_willing!(decisions);
 }
 
