@@ -94,6 +94,14 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         other.contains("for 20s") && !other.contains("for 40s"),
         "the fleet has no value of the game day: {other}"
     );
+    // A drill that is drawn has not all of these attacks.
+    let drawn = fs::read_to_string(folder.join("gamedays/friday.toml")).unwrap();
+    let drawn = drawn.lines().filter(|line| !line.starts_with("scenarios")).collect::<Vec<_>>().join("\n");
+    let monkey = "\n[monkey]\nscenario = \"scenarios/stop.toml\"\nattacks = 1\n";
+    fs::write(folder.join("gamedays/friday.toml"), format!("{drawn}{monkey}")).unwrap();
+    let drawn = room.get(&address, &viewer).text();
+    assert!(drawn.contains("Each slot draws 1 of these attacks"), "{drawn}");
+    assert!(!page.contains("Each slot draws"), "{page}");
     for wrong in [format!("{address}?with=..%2Fnothing"), "/scenarios/..%2F..%2Fetc%2Fpasswd".to_owned()] {
         assert_eq!(room.get(&wrong, &viewer).status, 404, "{wrong}");
     }

@@ -182,7 +182,7 @@ mod tests {
         let known = Known {
             seen_s: Some(now_s() - 200),
             version: "1.0".to_owned(),
-            unknown: (number % 10 == 0).then(|| "cannot reach it: no route".to_owned()),
+            unknown: number.is_multiple_of(10).then(|| "cannot reach it: no route".to_owned()),
             certificate: Some(Finding { grade: "note", text: "good until 2026-12-04".to_owned() }),
             findings: [wrong("disk"), wrong("clock")].to_vec(),
             good: 12,

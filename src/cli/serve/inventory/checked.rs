@@ -33,6 +33,8 @@ pub(super) struct Against {
     pub(super) seed: u64,
     /// Whether each run draws another seed.
     pub(super) any_seed: bool,
+    /// Number of attacks that the game day draws from the scenario; `None` runs all of them.
+    pub(super) draws: Option<usize>,
 }
 
 /// A scenario that was checked.
@@ -58,6 +60,7 @@ pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
             params: drill.params.clone(),
             seed: drill.seed.unwrap_or_else(|| next_seed(gameday, now)),
             any_seed: drill.seed.is_none(),
+            draws: gameday.monkey.as_ref().map(|monkey| monkey.attacks),
         })
     };
     scenario.used.iter().filter_map(of).collect()
@@ -108,7 +111,11 @@ pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked
             summary,
         },
         files: if whole { own.collect() } else { Vec::new() },
-        preview: found.plan.as_ref().filter(|_| whole).map(|plan| preview(plan, against.any_seed)),
+        preview: found
+            .plan
+            .as_ref()
+            .filter(|_| whole)
+            .map(|plan| preview(plan, against.any_seed, against.draws)),
     };
     let named = [Some(file.to_owned()), against.fleet.clone()].into_iter().flatten();
     let files: BTreeSet<PathBuf> = named.chain(read).collect();

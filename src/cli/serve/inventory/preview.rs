@@ -16,10 +16,12 @@ use crate::{
     },
 };
 
-/// Returns the words for a plan. `any_seed` says that each run draws a new seed.
-pub(super) fn preview(plan: &Plan, any_seed: bool) -> Preview {
+/// Returns the words for a plan. `any_seed` says that each run draws a new seed, and `draws` how many of its attacks one has if that is
+/// not all of them.
+pub(super) fn preview(plan: &Plan, any_seed: bool, draws: Option<usize>) -> Preview {
+    let drawn = draws.map(|count| format!(". Each slot draws {count} of these attacks")).unwrap_or_default();
     Preview {
-        summary: print::summary(plan),
+        summary: format!("{}{drawn}", print::summary(plan)),
         seed: plan.seed,
         any_seed,
         limits: limits(&plan.guard),
