@@ -12,6 +12,12 @@ test *ARGS:
 ci:
     bash .ci/run
 
+# All of it, also what `ci` takes by turn from commit to commit. Takes about an hour and a half.
+full:
+    FIREDRILL_ALL=1 bash .ci/run
+    tests/scenarios.sh
+    FIREDRILL_ALL=1 tests/monkeys.sh
+
 # Agents killed at random, by number: --trials N --seed S.
 crash-matrix *ARGS:
     tests/crash_trials.sh {{ARGS}}
