@@ -162,6 +162,9 @@ pub fn sign_standing(
     if let Some(person) = identity.person() {
         plans.iter().try_for_each(|plan| within_environments(person, plan))?;
     }
+    if !standing.is_small() {
+        return Err(Standing::TOO_LARGE.to_owned());
+    }
     if lasts > Standing::MOST {
         return Err("a standing approval is valid for 30 days at most".to_owned());
     }
@@ -265,6 +268,13 @@ pub fn read_file(path: &Path) -> Result<Signed, String> {
         .map_err(|error| format!("it is not an approval ({error}); {make}"))
 }
 
+/// Whether a signed statement is a standing approval. Nothing is verified.
+#[must_use]
+pub fn is_standing(signed: &Signed) -> bool {
+    text::from_json::<Statement>(signed.statement.as_bytes(), Breaks::None)
+        .is_ok_and(|statement| statement.standing.is_some())
+}
+
 /// Checks that the fleet names the page on which a passkey was used.
 fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String> {
     if plan.origins.iter().any(|known| known == origin) {
@@ -297,7 +307,7 @@ fn stands_for(standing: &Standing, plan: &Plan, gameday: Option<&GamedayFiles>) 
         ));
     }
     for one in plan.attacks.iter().flat_map(|attack| &attack.injections) {
-        let covers = standing.covers(&one.host, one.fault.kind(), one.hold);
+        let covers = standing.covers((&one.host, plan.environment.as_deref()), one.fault.kind(), one.hold);
         covers.map_err(|why| format!("does not cover {} on {}: {why}", one.fault.kind(), one.host))?;
     }
     Ok(())

@@ -230,7 +230,7 @@ async fn whole(
     if let Err(why) = connect((&run.facts, &run.tasks), &mut run.peers, &mut run.recorder, whom).await? {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
-    if let Err(why) = run.approvals.read() {
+    if let Err(why) = run.approvals.read(&run.facts, &mut run.recorder) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
     let all = 0..run.facts.plan.attacks.len();

@@ -306,3 +306,43 @@ fn an_approver_is_trusted_in_the_plans_environment() {
         "dave cannot approve this plan",
     );
 }
+
+#[test]
+fn a_standing_approval_is_for_the_files_of_its_game_day_and_within_its_bounds() {
+    let house = House::new();
+    let (bob, alice) = (house.identity("bob"), house.identity("alice"));
+    let files =
+        |name: &str, scenario: &str| GamedayFiles::of(name, "gameday", [scenario].into_iter(), "fleet");
+    let friday = files("friday", "one");
+    let standing = |hosts: &str, environments: &[&str]| Standing {
+        gameday: "friday".to_owned(),
+        digest: friday.digest.clone(),
+        environments: environments.iter().map(|one| (*one).to_owned()).collect(),
+        hosts: vec![hosts.to_owned()],
+        kinds: vec!["*".to_owned()],
+        longest: firedrill_wire::Span::secs(3600),
+    };
+    let day = Duration::from_secs(86_400);
+    let counts = |standing: Standing, gameday: Option<&GamedayFiles>, plan: &Plan| {
+        let text = sign_standing(&bob, standing, &[], day).expect("signed");
+        let path = house.file(&text);
+        let verified = verify(&path, &alice, plan, || faults_of(plan).root(), (&run_id("friday-1"), gameday));
+        verified.map(|approval| approval.by).map_err(|error| error.to_string())
+    };
+    // Whatever the plan draws.
+    assert_eq!(counts(standing("*", &[]), Some(&friday), &plan()).as_deref(), Ok("bob"));
+    assert_eq!(counts(standing("*", &["ci"]), Some(&friday), &other_plan()).as_deref(), Ok("bob"));
+    for (standing, gameday, why) in [
+        (standing("*", &[]), None, "this run is of none"),
+        (standing("*", &[]), Some(&files("monday", "one")), "and this is monday"),
+        (standing("*", &[]), Some(&files("friday", "two")), "is to other files of friday"),
+        (standing("nobody", &[]), Some(&friday), "is none of nobody"),
+        (standing("*", &["prod"]), Some(&friday), "it is for prod only"),
+    ] {
+        let told = counts(standing, gameday, &plan()).expect_err(why);
+        assert!(told.contains(why), "no `{why}` in {told}");
+    }
+    let swapped = |scenarios: [&'static str; 2]| GamedayFiles::of("friday", "g", scenarios.into_iter(), "f");
+    assert_ne!(swapped(["a", "b"]), swapped(["b", "a"]), "scenarios that swap their texts are other drills");
+    assert!(sign_standing(&bob, standing("*", &[]), &[], 31 * day).expect_err("long").contains("30 days"));
+}

@@ -95,20 +95,40 @@ impl ApprovalDesk {
         }
     }
 
-    /// Reads the files that were given beforehand, for the agents, which verify them by themselves.
+    /// Reads the files that were given beforehand, for the agents, which verify them by themselves. A standing approval that does not count is
+    /// told, and kept from the agents: they cannot compare it with the files of a game day.
     ///
     /// # Errors
-    /// One of them cannot be read, or is no approval.
-    pub(super) fn read(&mut self) -> Result<(), String> {
-        if self.sources.given.len() > Signed::MOST {
-            let (given, most) = (self.sources.given.len(), Signed::MOST);
-            return Err(format!("{given} approvals were given; agents take {most} at most"));
-        }
+    /// One of them cannot be read, or is no approval, or there are too many.
+    pub(super) fn read(&mut self, facts: &Facts, recorder: &mut Recorder) -> Result<(), String> {
+        let mut counted = 0;
         for path in self.sources.given.clone() {
-            let signed = approval::read_file(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+            let mut signed =
+                approval::read_file(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+            if approval::is_standing(&signed) {
+                match self.verified(&path, facts) {
+                    Ok(approval) => signed = approval.signed,
+                    Err(why) => {
+                        recorder.say(&format!("an approval does not count: {why}"));
+                        continue;
+                    }
+                }
+            }
+            counted += 1;
             self.keep(signed);
         }
+        let most = Signed::MOST;
+        if counted > most {
+            return Err(format!("{counted} approvals were given; agents take {most} at most"));
+        }
         Ok(())
+    }
+
+    /// Verifies an approval for this run.
+    fn verified(&self, path: &Path, facts: &Facts) -> Result<Approval, String> {
+        let run = (&facts.id, self.sources.gameday.as_ref());
+        approval::verify(path, &facts.identity, &facts.plan, || facts.faults().root(), run)
+            .map_err(|error| error.to_string())
     }
 
     /// Keeps how many people hosts want, by their answers.
@@ -188,19 +208,20 @@ impl ApprovalDesk {
         recorder: &mut Recorder,
     ) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
-        let root = || facts.faults().root();
-        let run = (&facts.id, self.sources.gameday.as_ref());
-        let verified = approval::verify(path, &facts.identity, &facts.plan, root, run)
-            .map_err(|error| error.to_string())
-            .and_then(|approval| {
-                not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
-            });
+        let verified = self.verified(path, facts).and_then(|approval| {
+            not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
+        });
         match verified {
             Err(why) => {
                 recorder.say(&format!("an approval does not count: {why}"));
                 Ok(())
             }
             Ok(Approval { by, serial, means, signed, .. }) => {
+                // A later approval by the same certificate takes the place of the earlier one, and not that of somebody else.
+                let is_standing = approval::is_standing(&signed);
+                self.signed.retain(|kept| {
+                    kept.certificates != signed.certificates || approval::is_standing(kept) != is_standing
+                });
                 self.keep(signed);
                 if recorder.approvals(attack, 0).0.contains(&by) {
                     return Ok(());

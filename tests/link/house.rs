@@ -103,7 +103,7 @@ impl House {
 
     /// Returns an approval of some plan by a passkey, with the certificate in a file below the authority's directory.
     pub(crate) fn approval_by_passkey(&self, key: &Authenticator, certificate: &str) -> Signed {
-        let text = serde_json::to_string(&statement()).unwrap();
+        let text = serde_json::to_string(&Statement { run: Some(run()), ..statement() }).unwrap();
         let signature = key.approve(&challenge(&text));
         seal_by_passkey(text, &self.chain(certificate), signature.answer())
     }

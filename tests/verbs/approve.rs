@@ -217,6 +217,15 @@ fn a_standing_approval_counts_for_its_game_day_while_its_files_are_the_same() {
     let output = start();
     assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
     assert!(!said(&output).contains("in force"), "{}", said(&output));
+    // A scenario that asks nobody: the hosts ask, and are not given what is to other files.
+    bench.file("scenario.toml", &scenario(1, "2s", "", ""));
+    let output = start();
+    assert!(said(&output).contains("is to other files of friday"), "{}", said(&output));
+    assert!(said(&output).contains("and nobody has"), "{}", said(&output));
+    let given =
+        bench.run(&scenario(1, "2s", "", ""), &["--seed", "1", "--approve", "approvals/friday/ann.json"]);
+    assert_ends(&given, 4, "this run is of none");
+    bench.file("scenario.toml", &format!("{asking}\n# changed\n"));
     // Within its bounds alone.
     let other = approve(&["--host", "app*", "--kind", "net-*"]);
     assert_ends(&other, 0, "does not cover service-stop on app1");

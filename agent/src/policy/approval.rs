@@ -227,7 +227,7 @@ fn counted<'a>(
         return Err(format!("{name} approves only for {}", by.environments.join(", ")));
     }
     if let Some(standing) = &statement.standing {
-        let covers = standing.covers(host, one.fault.kind(), one.hold);
+        let covers = standing.covers((host, environment), one.fault.kind(), one.hold);
         return covers.map(|()| opened).map_err(|why| {
             format!("the standing approval of {name} for {} does not cover this: {why}", standing.gameday)
         });
@@ -375,6 +375,7 @@ mod tests {
                 standing: Some(Standing {
                     gameday: "friday".into(),
                     digest: "d".into(),
+                    environments: vec!["prod".into()],
                     hosts: vec!["app*".into()],
                     kinds: vec![kinds.into()],
                     longest: HOLD,

@@ -12,7 +12,7 @@ mod tree;
 
 pub use enrolment::Enrolment;
 pub use passkey::{Answer, Fingerprint, PasskeyError, point, registered, verify};
-pub use signed::{Opened, challenge, open, seal, seal_by_passkey};
+pub use signed::{BY_PASSKEY_MOST, Opened, challenge, open, seal, seal_by_passkey};
 pub use standing::Standing;
 pub use statement::{PURPOSE, Requests, Statement};
 pub use tree::{Digest, Leaves, Tree, leaf, proves};

@@ -23,6 +23,8 @@ use crate::{
 const SCHEMA: u32 = 1;
 /// The scheme of approvals by passkey.
 const BY_PASSKEY: &str = "webauthn-es256";
+/// The longest validity of an approval by passkey. Pages ask for no longer one.
+pub const BY_PASSKEY_MOST: Duration = Duration::from_secs(86_400);
 /// Maximum clock skew between two people.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 
@@ -141,7 +143,18 @@ pub fn open(
     if until < now {
         return Err(format!("it expired at {}; {} must approve again", statement.until, by.name));
     }
-    if statement.standing.is_some() && until.duration_since(given).is_ok_and(|lasts| lasts > Standing::MOST) {
+    let lasts = until.duration_since(given).unwrap_or_default();
+    let is_of_page = statement.standing.is_none() && statement.run.is_some() && lasts <= BY_PASSKEY_MOST;
+    if means == Means::Passkey && !is_of_page {
+        return Err(format!(
+            "{} signed by passkey more than one run and 24 hours, which no page of a control room asks for",
+            by.name
+        ));
+    }
+    if statement.standing.as_ref().is_some_and(|standing| !standing.is_small()) {
+        return Err(Standing::TOO_LARGE.to_owned());
+    }
+    if statement.standing.is_some() && lasts > Standing::MOST {
         return Err(format!(
             "a standing approval is valid for 30 days at most; {} must approve again",
             by.name

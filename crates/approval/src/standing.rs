@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use firedrill_wire::{Span, pattern::like, text::short};
+use firedrill_wire::{
+    Span,
+    pattern::like,
+    text::{NAME_MOST, short},
+};
 use serde::{Deserialize, Serialize};
 
 /// The bounds of a standing approval. A coordinator compares the game day's files with the digest. An agent cannot: it sees its own faults,
@@ -14,6 +18,9 @@ pub struct Standing {
     pub gameday: String,
     /// The digest of the files of the game day: its own, its scenarios with what they include, and its fleet.
     pub digest: String,
+    /// The environments of its plans; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
     /// The hosts; `*` matches any text.
     pub hosts: Vec<String>,
     /// The kinds of faults; `*` matches any text.
@@ -26,12 +33,35 @@ impl Standing {
     /// The longest validity of a standing approval.
     pub const MOST: Duration = Duration::from_secs(30 * 86_400);
 
-    /// Checks that a fault is within the bounds.
+    /// Maximum number of patterns of hosts, of patterns of kinds, and of environments.
+    const PATTERNS_MOST: usize = 64;
+    /// The refusal of one that is not small.
+    pub const TOO_LARGE: &str =
+        "a standing approval has at most 64 patterns of hosts and 64 of kinds, each a name of usual length";
+
+    /// Whether it has so few patterns that refusals may name them.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        let few =
+            |all: &[String]| all.len() <= Self::PATTERNS_MOST && all.iter().all(|one| one.len() <= NAME_MOST);
+        few(&self.environments) && few(&self.hosts) && few(&self.kinds)
+    }
+
+    /// Checks that a fault on a host of that environment is within the bounds.
     ///
     /// # Errors
     /// The bound that it exceeds, in words.
-    pub fn covers(&self, host: &str, kind: &str, hold: Span) -> Result<(), String> {
-        let Self { gameday: _, digest: _, hosts, kinds, longest } = self;
+    pub fn covers(
+        &self,
+        (host, environment): (&str, Option<&str>),
+        kind: &str,
+        hold: Span,
+    ) -> Result<(), String> {
+        let Self { gameday: _, digest: _, environments, hosts, kinds, longest } = self;
+        let is_here = |environment: &str| environments.iter().any(|one| one == environment);
+        if !environments.is_empty() && !environment.is_some_and(is_here) {
+            return Err(format!("it is for {} only", environments.join(", ")));
+        }
         let within = |patterns: &[String], text: &str| patterns.iter().any(|pattern| like(pattern, text));
         if !within(hosts, host) {
             return Err(format!("host {host} is none of {}", hosts.join(", ")));
@@ -55,11 +85,13 @@ mod tests {
         let standing = Standing {
             gameday: "friday".into(),
             digest: String::new(),
+            environments: vec!["staging".into()],
             hosts: vec!["app*".into(), "edge1".into()],
             kinds: vec!["net-*".into()],
             longest: Span::secs(60),
         };
-        let covers = |host: &str, kind: &str, hold| standing.covers(host, kind, Span::secs(hold));
+        let covers =
+            |host: &str, kind: &str, hold| standing.covers((host, Some("staging")), kind, Span::secs(hold));
         assert_eq!(covers("app7", "net-slow", 60), Ok(()));
         assert_eq!(covers("edge1", "net-block", 1), Ok(()));
         for (host, kind, hold, why) in [
@@ -69,7 +101,17 @@ mod tests {
         ] {
             assert_eq!(covers(host, kind, hold).unwrap_err(), why);
         }
+        let elsewhere = |environment| standing.covers(("app7", environment), "net-slow", Span::secs(1));
+        assert_eq!(elsewhere(Some("prod")).unwrap_err(), "it is for staging only");
+        assert!(elsewhere(None).is_err(), "of an unknown environment");
+        let everywhere = Standing { environments: Vec::new(), ..standing.clone() };
+        assert_eq!(everywhere.covers(("app7", None), "net-slow", Span::secs(1)), Ok(()));
+        let many = Standing { hosts: vec!["a".into(); 65], ..standing.clone() };
+        assert!(standing.is_small() && !many.is_small());
         let nothing = Standing { hosts: Vec::new(), ..standing.clone() };
-        assert!(nothing.covers("app7", "net-slow", Span::secs(1)).is_err(), "no pattern covers nothing");
+        assert!(
+            nothing.covers(("app7", Some("staging")), "net-slow", Span::secs(1)).is_err(),
+            "no pattern covers nothing"
+        );
     }
 }

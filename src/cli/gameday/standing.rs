@@ -22,7 +22,7 @@ use crate::{
         hosts::wrong,
     },
     fleet::FleetSource,
-    plan::{self, Options, Plan},
+    plan::{self, Options, Plan, model::Injection},
     verdict::Exit,
 };
 
@@ -75,9 +75,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let plans = plans(&gameday)?;
     let files = files_of(&gameday, &plans)?;
-    let faults = || plans.iter().flat_map(|plan| &plan.attacks).flat_map(|attack| &attack.injections);
-    let longest = args.longest.or_else(|| faults().map(|one| one.hold).max()).unwrap_or_default();
+    let longest = plans.iter().flat_map(faults_of).map(|one| one.hold).max().unwrap_or_default();
+    let longest = args.longest.unwrap_or(longest);
+    // Where a plan has none, nothing is known of its hosts' environments.
+    let environments: Option<BTreeSet<String>> = plans.iter().map(|plan| plan.environment.clone()).collect();
     let standing = Standing {
+        environments: environments.unwrap_or_default().into_iter().collect(),
         gameday: files.name,
         digest: files.digest,
         hosts: args.hosts.clone(),
@@ -85,8 +88,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         longest,
     };
     // With other seeds the same scenario picks other hosts, which are compared when it is held.
-    for one in faults() {
-        if let Err(why) = standing.covers(&one.host, one.fault.kind(), one.hold) {
+    for (plan, one) in plans.iter().flat_map(|plan| faults_of(plan).map(move |one| (plan, one))) {
+        let host = (one.host.as_str(), plan.environment.as_deref());
+        if let Err(why) = standing.covers(host, one.fault.kind(), one.hold) {
             errln!("warning: this does not cover {} on {}: {why}", one.fault.kind(), one.host);
         }
     }
@@ -109,6 +113,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Returns the faults of a plan.
+fn faults_of(plan: &Plan) -> impl Iterator<Item = &Injection> {
+    plan.attacks.iter().flat_map(|attack| &attack.injections)
+}
+
 /// Plans the scenarios with all their attacks. Where hosts are picked anew for each run, these are others than those of a start.
 fn plans(gameday: &Gameday) -> Result<Vec<Plan>> {
     let load = |drill: &firedrill_gameday::Drill| {
@@ -126,8 +135,9 @@ fn plans(gameday: &Gameday) -> Result<Vec<Plan>> {
 /// Returns what a standing approval of a game day has to be to.
 pub(super) fn files_of(gameday: &Gameday, plans: &[Plan]) -> Result<GamedayFiles> {
     let fleet = read(&gameday.fleet, FLEET_MOST).map_err(|why| Failure::new(format!("the fleet: {why}")))?;
-    let scenarios: BTreeSet<&str> = plans.iter().filter_map(|plan| plan.files.as_deref()).collect();
-    Ok(GamedayFiles::of(&gameday.name, &gameday.text, scenarios.into_iter(), &fleet.text))
+    // In the order of the game day: scenarios that swap their texts are other drills.
+    let scenarios = plans.iter().map(|plan| plan.files.as_deref().unwrap_or_default());
+    Ok(GamedayFiles::of(&gameday.name, &gameday.text, scenarios, &fleet.text))
 }
 
 /// Returns the files of the standing approvals of a game day.

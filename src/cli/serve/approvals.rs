@@ -1,11 +1,8 @@
 //! Approvals that people give on a page: what they sign, and the file by which the run hears of it.
 
-use std::{
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, time::SystemTime};
 
-use firedrill_approval::{Opened, open};
+use firedrill_approval::{BY_PASSKEY_MOST, Opened, open};
 use firedrill_files::whole;
 use firedrill_room::Proposal;
 use firedrill_wire::{
@@ -24,15 +21,13 @@ use crate::{
     run::APPROVAL_FILE,
 };
 
-/// Validity of an approval that is given on a page.
-const LASTS: Duration = Duration::from_secs(86_400);
 /// Width of the plan's text, in characters.
 const WIDTH: usize = 100;
 
 /// Returns what a person signs who approves the run of a folder.
 pub(super) fn proposal(folder: &Path) -> Result<Proposal, String> {
     let (run, plan) = begun(folder)?;
-    let statement = statement(&plan, Some(&run), LASTS)?;
+    let statement = statement(&plan, Some(&run), BY_PASSKEY_MOST)?;
     let statement = serde_json::to_string(&statement).map_err(|error| error.to_string())?;
     let shown = |text: &str| clean(text, TEXT_MOST).into_owned();
     let attacks = plan.attacks.iter().map(headline).collect();
@@ -62,7 +57,12 @@ pub(super) fn approve(folder: &Path, signed: &Signed) -> Result<String, String> 
             Err(error) => Err(error.to_string()),
         }
     };
-    let Opened { by, statement, .. } = open(signed, &run, SystemTime::now(), named)?;
+    let Opened { by, origin, statement, .. } = open(signed, &run, SystemTime::now(), named)?;
+    if !origin.is_some_and(|origin| plan.origins.contains(&origin)) {
+        return Err(
+            "the run's fleet does not name this page ([approval] origins), so it would not count".to_owned()
+        );
+    }
     let is_same = statement.plan == plan.agreement()
         && statement.run.as_ref() == Some(&run)
         && statement.faults.as_deref() == Some(faults_of(&plan).root().as_str());

@@ -27,7 +27,7 @@ fn statement(plan: &str) -> Statement {
     Statement {
         plan: plan.to_owned(),
         name: "friday".to_owned(),
-        run: None,
+        run: Some("friday-1".parse().unwrap()),
         given: time(SystemTime::now()),
         until: time(SystemTime::now() + Duration::from_secs(60)),
         requests: None,
@@ -125,4 +125,61 @@ fn a_key_of_one_means_is_none_of_the_other() {
     assert_eq!(opens(&plain, Means::Certificate).unwrap().means, Means::Certificate);
     let renamed = Signed { scheme: BY_PASSKEY.to_owned(), ..plain };
     assert!(opens(&renamed, Means::Passkey).unwrap_err().contains("did not sign"));
+}
+
+#[test]
+fn a_passkey_signs_for_one_run_and_a_day_and_nothing_more() {
+    let key = Authenticator::new();
+    let opens = |statement: &Statement| {
+        let text = serde_json::to_string(statement).unwrap();
+        let signature = key.approve(&challenge(&text));
+        let signed = seal_by_passkey(text, &[certificate(key.public_key())], signature.answer());
+        opens(&signed, Means::Passkey)
+    };
+    let asked = statement("p");
+    assert!(opens(&asked).is_ok());
+    let later =
+        humantime::format_rfc3339_seconds(SystemTime::now() + BY_PASSKEY_MOST + Duration::from_secs(60));
+    for more in [
+        Statement { run: None, ..asked.clone() },
+        Statement { until: later.to_string(), ..asked.clone() },
+        Statement { standing: Some(standing()), ..asked.clone() },
+    ] {
+        assert!(opens(&more).unwrap_err().contains("which no page of a control room asks for"), "{more:?}");
+    }
+}
+
+fn standing() -> Standing {
+    Standing {
+        gameday: "friday".to_owned(),
+        digest: "d".to_owned(),
+        environments: Vec::new(),
+        hosts: vec!["*".to_owned()],
+        kinds: vec!["*".to_owned()],
+        longest: firedrill_wire::Span::secs(60),
+    }
+}
+
+#[test]
+fn a_standing_approval_has_an_end_within_30_days_and_few_patterns() {
+    let key = Authenticator::new();
+    let opens = |days: u64, standing: Standing| {
+        let until = SystemTime::now() + Duration::from_secs(days * 86_400);
+        let statement = Statement {
+            run: None,
+            until: humantime::format_rfc3339_seconds(until).to_string(),
+            standing: Some(standing),
+            ..statement("")
+        };
+        let by_key = |message: &[u8]| {
+            let signature = key.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
+            Ok(("ecdsa-p256-sha256", signature.as_ref().to_vec()))
+        };
+        let signed = seal(&statement, &[certificate(key.public_key())], by_key).unwrap();
+        opens(&signed, Means::Certificate)
+    };
+    assert!(opens(29, standing()).is_ok());
+    assert!(opens(31, standing()).unwrap_err().contains("30 days at most"));
+    let many = Standing { kinds: vec!["*".to_owned(); 65], ..standing() };
+    assert!(opens(1, many).unwrap_err().contains("at most 64 patterns"));
 }

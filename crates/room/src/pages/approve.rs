@@ -123,5 +123,8 @@ fn give(
     let signed = seal_by_passkey(statement.clone(), &chain, parts.signed());
     let by = app.outside.approve(folder, &signed).map_err(|why| refused(&why))?;
     app.store.passkey_used(found.id, now_s())?;
-    Ok(format!("given as {by} by passkey {}", found.name))
+    Ok(format!(
+        "handed to the run by passkey {}, with a certificate of {by} that the run verifies",
+        found.name
+    ))
 }

@@ -263,6 +263,12 @@ pub(crate) async fn certify(
             Answer::new(StatusCode::BAD_REQUEST, format!("The certificate is not kept: {why}."), help)
         };
         let (person, until, key) = approver(&certificate).map_err(wrong)?;
+        if person.name != passkey.person {
+            return Err(wrong(format!(
+                "it is of {}, and the passkey is that of {}",
+                person.name, passkey.person
+            )));
+        }
         if key != passkey.public_key {
             let (own, other) = (Fingerprint(&passkey.public_key), Fingerprint(&key));
             return Err(wrong(format!("it is over the key {other}, and this passkey's is {own}")));
