@@ -18,7 +18,7 @@ use crate::{
     approval,
     plan::{
         self,
-        model::{Attack, Injection},
+        model::{Attack, Injection, Step},
     },
     run::APPROVAL_FILE,
     verdict::Exit,
@@ -84,6 +84,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (number, attack) in plan.attacks.iter().enumerate() {
         outln!("  attack {}: {}", number + 1, headline(attack));
     }
+    for (number, step) in plan.steps.iter().enumerate() {
+        outln!("  step {}: {}", number + 1, step_line(step));
+    }
     if run.is_some()
         && let Some(hiding) = plan.hiding()
     {
@@ -105,6 +108,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 /// Makes a text of an untrusted plan safe to show.
 fn shown(text: &str) -> Cow<'_, str> {
     clean(text, TEXT_MOST)
+}
+
+/// Describes a step between attacks in a line.
+pub(super) fn step_line(Step { name, does, .. }: &Step) -> String {
+    let undo = does.undo().map(|undo| format!("; put back by: {}", shown(undo))).unwrap_or_default();
+    format!("{} ({}): {}{undo}", shown(name), does.word(), shown(&does.said()))
 }
 
 /// Describes an attack in a line.
