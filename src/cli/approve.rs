@@ -128,3 +128,27 @@ pub(super) fn headline(attack: &Attack) -> String {
     let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
     shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::{Does, Then};
+
+    #[test]
+    fn a_step_is_shown_with_what_is_done_and_how_it_is_put_back() {
+        let step = |does| Step {
+            name: "cable".to_owned(),
+            before: 0,
+            does,
+            timeout: Span::secs(60),
+            on_failure: Then::Stop,
+        };
+        let undo = Some("Plug it in.\u{1b}".to_owned());
+        let by_hand = step(Does::Manual { text: "Pull it.".to_owned(), undo });
+        let line = step_line(&by_hand);
+        assert!(line.starts_with("cable (manual): Pull it.; put back by: Plug it in."), "{line}");
+        assert!(!line.contains('\u{1b}'), "a plan is untrusted");
+        let check = step(Does::Check { argv: vec!["verify".to_owned(), "all rows".to_owned()] });
+        assert_eq!(step_line(&check), "cable (check): verify 'all rows'");
+    }
+}
