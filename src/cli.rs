@@ -101,7 +101,7 @@ enum Verb {
     Resume(steer::ResumeArgs),
     /// Let a run skip its next attack
     Skip(steer::SkipArgs),
-    /// Tell a run that a step by hand is done, has failed, or is left out
+    /// Tell a run that a step by hand is done, has failed, is left out, or is put back
     Step(steer::StepArgs),
     /// Keep a program of a step (only a run calls it)
     #[command(hide = true)]

@@ -18,7 +18,7 @@ use crate::{
     approval,
     plan::{
         self,
-        model::{Attack, Injection},
+        model::{Attack, Injection, Step},
     },
     run::APPROVAL_FILE,
     verdict::Exit,
@@ -84,6 +84,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (number, attack) in plan.attacks.iter().enumerate() {
         outln!("  attack {}: {}", number + 1, headline(attack));
     }
+    for (number, step) in plan.steps.iter().enumerate() {
+        outln!("  step {}: {}", number + 1, step_line(step));
+    }
     if run.is_some()
         && let Some(hiding) = plan.hiding()
     {
@@ -107,6 +110,12 @@ fn shown(text: &str) -> Cow<'_, str> {
     clean(text, TEXT_MOST)
 }
 
+/// Describes a step between attacks in a line.
+pub(super) fn step_line(Step { name, does, .. }: &Step) -> String {
+    let undo = does.undo().map(|undo| format!("; put back by: {}", shown(undo))).unwrap_or_default();
+    format!("{} ({}): {}{undo}", shown(name), does.word(), shown(&does.said()))
+}
+
 /// Describes an attack in a line.
 pub(super) fn headline(attack: &Attack) -> String {
     let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
@@ -118,4 +127,28 @@ pub(super) fn headline(attack: &Attack) -> String {
     };
     let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
     shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::model::{Does, Then};
+
+    #[test]
+    fn a_step_is_shown_with_what_is_done_and_how_it_is_put_back() {
+        let step = |does| Step {
+            name: "cable".to_owned(),
+            before: 0,
+            does,
+            timeout: Span::secs(60),
+            on_failure: Then::Stop,
+        };
+        let undo = Some("Plug it in.\u{1b}".to_owned());
+        let by_hand = step(Does::Manual { text: "Pull it.".to_owned(), undo });
+        let line = step_line(&by_hand);
+        assert!(line.starts_with("cable (manual): Pull it.; put back by: Plug it in."), "{line}");
+        assert!(!line.contains('\u{1b}'), "a plan is untrusted");
+        let check = step(Does::Check { argv: vec!["verify".to_owned(), "all rows".to_owned()] });
+        assert_eq!(step_line(&check), "cable (check): verify 'all rows'");
+    }
 }

@@ -75,12 +75,12 @@ pub(super) struct SkipArgs {
 /// Options of `step`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  firedrill step reports/20261120-1402-friday-7f3a done
+  firedrill step reports/20261120-1402-friday-7f3a done --step 2
   firedrill step 20261120-1402-friday-7f3a failed --note \"the rack is locked\"
-  firedrill step 20261120-1402-friday-7f3a done --step 2
+  firedrill step 20261120-1402-friday-7f3a back --step 2
 
-A run waits for a step by hand until somebody says what became of it, and at its end for what has to be put back. Then
-`done` means that it was put back; without this word nobody knows, and the run ends with exit code 6. A step that is skipped
+A run waits for a step by hand until somebody says what became of it, and at its end for what has to be put back. Only
+`back` means that it was put back; without this word nobody knows, and the run ends with exit code 6. A step that is skipped
 was not done: the run is unknown at best, and is not tried again (`retry_unknown`). This works on the machine of the run,
 for its user and for root.
 Exit codes: 0 the run takes it · 3 nobody knows: no such run goes on here, or it did not answer · 4 the run refuses")]
@@ -100,12 +100,14 @@ pub(super) struct StepArgs {
 /// The outcome of a step.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum StepWord {
-    /// It is done, or put back
+    /// It is done
     Done,
     /// It could not be done, or not be put back
     Failed,
     /// It is left out: nothing was done
     Skip,
+    /// It is put back, at the end of the run
+    Back,
 }
 
 /// The run, and who asks.
@@ -139,6 +141,7 @@ pub(super) fn step(args: &StepArgs) -> Result<Exit> {
         StepWord::Done => StepAnswer::Done,
         StepWord::Failed => StepAnswer::Failed,
         StepWord::Skip => StepAnswer::Skip,
+        StepWord::Back => StepAnswer::Back,
     };
     let note = cleaned(args.note.clone(), TEXT_MOST);
     tell(&args.whose, Wants::Step { step, answer, note })

@@ -122,8 +122,8 @@ impl Run {
                 Ok(())
             }
             Input::LinkBack { host, offset } => self.take_link(&host, &offset),
-            Input::StepRan(end) => {
-                self.steps.program_ended(end);
+            Input::StepRan { step, end } => {
+                self.steps.program_ended(step, end);
                 Ok(())
             }
             Input::Halt { by } => {

@@ -46,7 +46,7 @@ pub(crate) enum Input {
     /// A person on this machine has a wish about the attacks to come, and waits for the reply.
     Wish { wish: Wish, tell: oneshot::Sender<Reply> },
     /// The program of a step has ended.
-    StepRan(End),
+    StepRan { step: usize, end: End },
     /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
     /// A line was typed on the terminal.

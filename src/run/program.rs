@@ -123,14 +123,16 @@ impl Program {
         lines: &Arc<Lines>,
     ) -> (StepOutcome, Option<i32>, String) {
         let (out, err) = (group.child.stdout.take(), group.child.stderr.take());
-        let read = tokio::spawn({
+        let mut read = tokio::spawn({
             let lines = Arc::clone(lines);
             async move { tokio::join!(lines.read(out), lines.read(err)) }
         });
         let mut text = String::new();
         let said = timeout(self.limit.into(), BufReader::new(socket).read_line(&mut text)).await;
         group.end();
-        let _ = timeout(DRAIN, read).await;
+        if timeout(DRAIN, &mut read).await.is_err() {
+            read.abort();
+        }
         let _ = group.child.wait().await;
         if said.is_err() {
             let why = format!("it took longer than {}, and was ended", self.limit);
@@ -148,7 +150,7 @@ impl Program {
 
 /// Returns the folder in which the programs of a scenario run: that of its file.
 pub(crate) fn folder(scenario: &str) -> PathBuf {
-    let folder = Path::new(scenario).parent().filter(|folder| folder.is_dir());
+    let folder = Path::new(scenario).parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
@@ -157,6 +159,9 @@ pub(crate) fn lacking(program: &str, folder: &Path) -> Option<String> {
     let runs = |path: &Path| {
         path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
     };
+    if !folder.is_dir() {
+        return Some(format!("the scenario's folder ({}) is not there", folder.display()));
+    }
     if program.contains('/') {
         let shown = folder.display();
         let why = || format!("`{program}` is no file that can be run from the scenario's folder ({shown})");

@@ -25,7 +25,9 @@ pub(super) struct Steps {
     asks: Option<Asks>,
     /// The outcome of the step that was asked for last.
     answered: Option<StepOutcome>,
-    /// The end of the program that ran last.
+    /// The step whose program runs.
+    runs: Option<usize>,
+    /// The end of that program.
     ended: Option<End>,
     /// The steps that a person has to put back, in the order in which they were done.
     left: Vec<usize>,
@@ -40,6 +42,7 @@ impl Steps {
     /// A step begins. A person is asked for one by hand.
     pub(super) fn begins(&mut self, step: usize, does: &Does) {
         (self.answered, self.ended) = (None, None);
+        self.runs = does.argv().map(|_| step);
         match does {
             Does::Manual { undo, .. } => {
                 self.asks = Some(Asks { step, back: false });
@@ -55,7 +58,7 @@ impl Steps {
     /// A person is asked to put a step back.
     pub(super) fn asks_back(&mut self, step: usize) {
         self.answered = None;
-        // Whoever ends one wait waits for the others no longer, either: those are only told.
+        // Once people have ended one wait, the run waits for no other step: it only names them.
         if !self.is_given_up() {
             self.signals = 0;
         }
@@ -82,15 +85,23 @@ impl Steps {
         if let Some(meant) = meant.filter(|meant| *meant != step) {
             return refused(format!("it waits for {name}, and not for {}", named(plan, meant)));
         }
-        let outcome = match answer {
-            StepAnswer::Done => StepOutcome::Done,
-            StepAnswer::Failed => StepOutcome::Failed,
-            StepAnswer::Skip if back => {
+        let outcome = match (answer, back) {
+            (StepAnswer::Done, false) | (StepAnswer::Back, true) => StepOutcome::Done,
+            (StepAnswer::Failed, _) => StepOutcome::Failed,
+            (StepAnswer::Skip, false) => StepOutcome::Skipped,
+            (StepAnswer::Skip, true) => {
                 return refused(format!(
-                    "{name} is to be put back, which nobody can skip: say done when it is, or failed"
+                    "{name} is to be put back, which nobody can skip: say back when it is, or failed"
                 ));
             }
-            StepAnswer::Skip => StepOutcome::Skipped,
+            (StepAnswer::Done, true) => {
+                return refused(format!("{name} is to be put back: say back when it is, or failed"));
+            }
+            (StepAnswer::Back, false) => {
+                return refused(format!(
+                    "{name} is to be done, and not to be put back yet: say done, failed or skip"
+                ));
+            }
         };
         (self.asks, self.answered) = (None, Some(outcome));
         let (by, why) = (Some(by), note);
@@ -112,9 +123,11 @@ impl Steps {
         self.answered
     }
 
-    /// The program of a step has ended.
-    pub(super) fn program_ended(&mut self, end: End) {
-        self.ended = Some(end);
+    /// The program of a step has ended. One of an earlier step says nothing about the step that goes on.
+    pub(super) fn program_ended(&mut self, step: usize, end: End) {
+        if self.runs == Some(step) {
+            self.ended = Some(end);
+        }
     }
 
     /// Whether the program of a step has ended.
@@ -124,15 +137,23 @@ impl Steps {
 
     /// Takes the end of the program.
     pub(super) fn take_end(&mut self) -> Option<End> {
+        self.runs = None;
         self.ended.take()
     }
 
-    /// Takes the steps that are to be put back by hand: the last one first. Signals until then were about the run.
-    pub(super) fn take_left(&mut self) -> Vec<usize> {
+    /// People are asked from now on to put back what was done by hand. Signals until then were about the run.
+    pub(super) const fn puts_back(&mut self) {
         self.signals = 0;
-        let mut left = std::mem::take(&mut self.left);
-        left.reverse();
-        left
+    }
+
+    /// Returns the step that is to be put back next: the last one first.
+    pub(super) fn next_left(&self) -> Option<usize> {
+        self.left.last().copied()
+    }
+
+    /// The log has what became of putting back the step of [`Self::next_left`].
+    pub(super) fn was_asked(&mut self) {
+        self.left.pop();
     }
 
     /// Whether a step may have changed something, so that the run touched more than nothing.
@@ -160,9 +181,10 @@ impl Steps {
         let Asks { step, .. } = self.asks.filter(|asks| asks.back)?;
         let undo = plan.steps.get(step)?.does.undo()?;
         Some(format!(
-            "nothing of firedrill is in force; a person is to put back {}: {undo}; then `firedrill step {run} done`. The next signal ends the \
-             wait, and it counts as not put back",
-            named(plan, step)
+            "nothing of firedrill is in force; a person is to put back {}: {undo}; then `firedrill step {run} back --step {}`. The next \
+             signal ends the wait, and it counts as not put back",
+            named(plan, step),
+            step.saturating_add(1)
         ))
     }
 }

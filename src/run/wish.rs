@@ -48,12 +48,14 @@ pub enum Wants {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {
-    /// It is done, or put back.
+    /// It is done.
     Done,
     /// It could not be done, or not be put back.
     Failed,
     /// It is left out. Nothing was done.
     Skip,
+    /// It is put back. A word of its own, because an answer about doing it may come late or twice.
+    Back,
 }
 
 /// The reply of a run.

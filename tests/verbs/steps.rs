@@ -71,7 +71,7 @@ fn steps_are_shown_run_answered_and_put_back() {
     let verify = "[[attack]]\nname = \"verify\"\ncheck = [\"sh\", \"-c\", 'test -s seeded && echo all rows are there']\n";
     let text = with_steps(&format!("{seed}{}", by_hand("10m")), verify);
     let plan = bench.run(&text, &["--plan"]);
-    assert_ends(&plan, 0, "Step 1. seed [command] The coordinator runs this for at most 1m: sh -c echo");
+    assert_ends(&plan, 0, "Step 1. seed [command] The coordinator runs this for at most 1m: sh -c 'echo");
     assert_ends(&plan, 0, "FIREDRILL CANNOT UNDO IT. At its end the run asks a person: Plug it in again.");
     let seeded = bench.folder.path().join("seeded");
     assert!(!seeded.exists(), "`--plan` runs nothing");
@@ -87,7 +87,8 @@ fn steps_are_shown_run_answered_and_put_back() {
     until("it is to be put back", || log(&run).contains("\"event\":\"put-back-asked\""));
     bench.assert_quiet();
     assert_ends(&says(&bench, &run, &["skip"]), 4, "is to be put back, which nobody can skip");
-    assert_ends(&says(&bench, &run, &["done"]), 0, "it takes step 2, \"cable\" for put back");
+    assert_ends(&says(&bench, &run, &["done", "--step", "2"]), 4, "say back when it is, or failed");
+    assert_ends(&says(&bench, &run, &["back", "--step", "2"]), 0, "it takes step 2, \"cable\" for put back");
     assert_eq!(wait(&mut child).code(), Some(0), "{}", bench.stderr());
     assert!(bench.stderr().contains("PUT BACK step 2, \"cable\""), "{}", bench.stderr());
     let card = bench.card();
@@ -122,7 +123,7 @@ fn a_check_that_fails_stops_the_run_before_any_fault() {
     );
     assert_eq!(card["steps"][0]["program"]["lines"][0], "no backup");
     fs::remove_dir_all(bench.reports()).unwrap();
-    // Of a program that is not there nothing else is tried, and `--plan` says so too.
+    // A program that is missing refuses the run before a host is asked.
     let absent = "[[attack]]\nname = \"backup\"\ncheck = [\"./no-such-program\"]\n";
     let output = bench.run(&with_steps(absent, ""), &["--plan"]);
     assert_ends(
@@ -145,8 +146,8 @@ fn a_program_ends_with_its_time_with_the_run_and_with_its_coordinator() {
         fs::remove_file(folder.join("outer")).unwrap();
         fs::remove_dir_all(bench.reports()).unwrap();
     };
-    let output = bench.run(&with_steps(&command("2s"), ""), &[]);
-    assert_ends(&output, 3, "step \"long\" (command): unknown: it took longer than 2s, and was ended");
+    let output = bench.run(&with_steps(&command("20s"), ""), &[]);
+    assert_ends(&output, 3, "step \"long\" (command): unknown: it took longer than 20s, and was ended");
     bench.assert_untouched();
     ended("it ends with its time");
     for (signal, code) in [(Signal::INT, Some(5)), (Signal::KILL, None)] {
@@ -189,4 +190,31 @@ fn what_nobody_says_was_put_back_is_not_held() {
     let report = bench.firedrill(&["report", run.to_str().unwrap()]).output().unwrap();
     assert!(said(&report).contains("What a person did by hand may still be in force"), "{}", said(&report));
     assert!(bench.card()["why"].to_string().contains("may still be in force"));
+}
+
+#[test]
+fn of_a_program_that_did_not_end_by_itself_nobody_knows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !labs() {
+        return;
+    }
+    let bench = Bench::up("program-ends");
+    let file = bench.folder.path().join("no-interpreter");
+    fs::write(&file, "#!/no/such/interpreter\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let keeper = "echo $$ > inner; kill -KILL $PPID; sleep 1000; true";
+    let all = [
+        ("signal", "[\"sh\", \"-c\", 'kill -TERM $$']".to_owned(), "signal 15 ended it"),
+        ("interpreter", "[\"./no-interpreter\"]".to_owned(), "it cannot be started"),
+        ("keeper", format!("[\"sh\", \"-c\", '{keeper}']"), "it was ended from outside"),
+    ];
+    let steps = all.iter().map(|(name, argv, _)| {
+        format!("[[attack]]\nname = \"{name}\"\ncheck = {argv}\non_failure = \"continue\"\n")
+    });
+    let output = bench.run(&with_steps(&steps.collect::<String>(), ""), &[]);
+    for (name, _, why) in &all {
+        assert_ends(&output, 3, &format!("step \"{name}\" (check): unknown: {why}"));
+    }
+    let pid = fs::read_to_string(bench.folder.path().join("inner")).unwrap();
+    until("its group ends", || !runs(pid.trim()));
 }

@@ -60,12 +60,14 @@ pub enum Wants {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {
-    /// It is done, or put back.
+    /// It is done.
     Done,
     /// It could not be done, or not be put back.
     Failed,
     /// It is left out. Nothing was done.
     Skip,
+    /// It is put back.
+    Back,
 }
 
 /// The result of an attempt to tell a run a wish.
@@ -199,7 +201,7 @@ pub struct Proposal {
     pub seed: u64,
     /// The plan's digest.
     pub digest: String,
-    /// Its attacks, a line each.
+    /// Its attacks, and after them its steps between attacks, a line each.
     pub attacks: Vec<String>,
     /// The whole plan as text.
     pub plan: String,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::which::{Which, WhichArgs, gameday};
 use crate::{
     cli::{
-        approve::headline,
+        approve::{headline, step_line},
         days::local,
         failure::{Failure, Result},
         hosts::wrong,
@@ -98,6 +98,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     outln!("  draws {} of {of} attacks of \"{}\" ({})", plan.attacks.len(), plan.name, plan.file);
     for (number, attack) in plan.attacks.iter().enumerate() {
         outln!("  attack {}: {}", number + 1, headline(attack));
+    }
+    for (number, step) in plan.steps.iter().enumerate() {
+        outln!("  step {}: {}", number + 1, step_line(step));
     }
     outln!("  `{repeat}` repeats it");
     Ok(Exit::Held)

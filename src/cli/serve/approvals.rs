@@ -14,7 +14,7 @@ use firedrill_wire::{
 use crate::{
     approval::{faults_of, statement},
     cli::{
-        approve::headline,
+        approve::{headline, step_line},
         runs::{LOG, begun_of},
     },
     plan::{self, Plan},
@@ -30,7 +30,9 @@ pub(super) fn proposal(folder: &Path) -> Result<Proposal, String> {
     let statement = statement(&plan, Some(&run), BY_PASSKEY_MOST)?;
     let statement = serde_json::to_string(&statement).map_err(|error| error.to_string())?;
     let shown = |text: &str| clean(text, TEXT_MOST).into_owned();
-    let attacks = plan.attacks.iter().map(headline).collect();
+    let steps = plan.steps.iter().enumerate();
+    let steps = steps.map(|(number, step)| format!("step {}: {}", number + 1, step_line(step)));
+    let attacks = plan.attacks.iter().map(headline).chain(steps).collect();
     Ok(Proposal {
         name: shown(&plan.name),
         run: run.to_string(),

@@ -96,6 +96,7 @@ impl Outside for Program {
                     StepAnswer::Done => run::StepAnswer::Done,
                     StepAnswer::Failed => run::StepAnswer::Failed,
                     StepAnswer::Skip => run::StepAnswer::Skip,
+                    StepAnswer::Back => run::StepAnswer::Back,
                 };
                 run::Wants::Step { step, answer, note }
             }

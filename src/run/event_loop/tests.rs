@@ -219,20 +219,26 @@ impl Trial {
 
     /// As [`Self::attacks`], once the log has a text.
     async fn attacks_once(&mut self, text: &str, inputs: Vec<Input>) -> (RunOutcome, Vec<Event>) {
+        let sends = self.sends_once(text, inputs);
+        let (outcome, ()) = tokio::join!(attacks(&mut self.run), sends);
+        (outcome.unwrap(), self.log())
+    }
+
+    /// Sends inputs once the log has a text.
+    fn sends_once(&self, text: &str, inputs: Vec<Input>) -> impl Future<Output = ()> + use<> {
         let (mail, log) = (self.run.tasks.clone(), self.run.approvals.folder.join("events.jsonl"));
-        let sends = async {
+        let text = text.to_owned();
+        async move {
             if inputs.is_empty() {
                 return;
             }
-            while !std::fs::read_to_string(&log).unwrap().contains(text) {
+            while !std::fs::read_to_string(&log).unwrap().contains(&text) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             for input in inputs {
                 assert!(mail.send(input));
             }
-        };
-        let (outcome, ()) = tokio::join!(attacks(&mut self.run), sends);
-        (outcome.unwrap(), self.log())
+        }
     }
 }
 

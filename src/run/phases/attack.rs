@@ -43,6 +43,8 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
         }
     }
     if ended.is_none() {
+        // No attack is left that a wish could be about.
+        run.between.comes(plan.attacks.len());
         ended = steps(run, plan.attacks.len()).await?.err().map(|stop| stop.outcome());
     }
     Ok(ended.unwrap_or(RunOutcome::Completed))

@@ -27,6 +27,8 @@ use crate::{
 
 /// Time after a program's limit in which its end is told.
 const TOLD: Span = Span::secs(10);
+/// Maximum time for inputs that are there already.
+const PENDING: Span = Span::secs(1);
 
 /// Returns the reason why a program of the plan cannot be run on this machine, if one cannot.
 pub(crate) fn no_program(plan: &Plan) -> Option<String> {
@@ -45,6 +47,11 @@ pub(crate) async fn steps(run: &mut Run, attack: usize) -> Result<Result<(), Sto
         if let Some(why) = unconfirmed(run) {
             return Ok(Err(Stop::Failed(why)));
         }
+        // A signal may have come since the last look at the inbox. Then nothing begins.
+        let until_us = run.facts.now_us() + signed(PENDING.as_micros());
+        if let Err(stop) = run.pump(until_us, |run| run.inbox.is_empty()).await? {
+            return Ok(Err(stop));
+        }
         if let Err(stop) = one(run, place, step).await? {
             return Ok(Err(stop));
         }
@@ -55,8 +62,9 @@ pub(crate) async fn steps(run: &mut Run, attack: usize) -> Result<Result<(), Sto
 async fn one(run: &mut Run, place: usize, step: &Step) -> Result<Result<(), Stop>, RunError> {
     let until_us = run.facts.now_us() + signed(step.timeout.as_micros());
     let until = run.facts.clock.wall_at(until_us);
-    run.steps.begins(place, &step.does);
+    // If the log breaks here, nobody was asked for it, and nobody is asked to put it back.
     run.recorder.write(Event::StepBegan { step: place, until_us, until })?;
+    run.steps.begins(place, &step.does);
     let ended = match step.does.argv() {
         None => by_hand(run, place, step, until_us).await?,
         Some(argv) => by_program(run, place, step, argv).await?,
@@ -80,13 +88,15 @@ type Ended = Result<(StepOutcome, String), Stop>;
 async fn by_hand(run: &mut Run, place: usize, step: &Step, until_us: i64) -> Result<Ended, RunError> {
     let (name, id) = (named(&run.facts.plan, place), run.facts.id.clone());
     run.recorder.say(&format!(
-        "{name}, by hand within {}: {}\n  then `firedrill step {id} done`, or `failed`, or `skip`",
+        "{name}, by hand within {}: {}\n  then `firedrill step {id} done --step {}`, or `failed`, or `skip`",
         step.timeout,
-        step.does.said()
+        step.does.said(),
+        place.saturating_add(1)
     ));
     let waited = run.pump(until_us, |run| run.steps.answered().is_some()).await?;
-    if let (Ok(_), Some(outcome)) = (&waited, run.steps.answered()) {
-        return Ok(Ok((outcome, String::new())));
+    // Also if the run has to stop: the log has the answer already.
+    if let Some(outcome) = run.steps.answered() {
+        return Ok(waited.map(|_| (outcome, String::new())));
     }
     run.steps.waits_no_more();
     let outcome = StepOutcome::Unknown;
@@ -109,7 +119,7 @@ async fn by_program(run: &mut Run, place: usize, step: &Step, argv: &[String]) -
     // The program is ended when the guard is dropped.
     let (calls, _end_with_this) = run.tasks.until_dropped();
     let mail = calls.clone();
-    calls.spawn(async move { _ = mail.send(Input::StepRan(program.run().await)) });
+    calls.spawn(async move { _ = mail.send(Input::StepRan { step: place, end: program.run().await }) });
     let until_us = run.facts.now_us() + signed((step.timeout + TOLD).as_micros());
     let waited = run.pump(until_us, |run| run.steps.has_ended()).await?;
     let unknown = |why: String| End { outcome: StepOutcome::Unknown, why, program: None };
@@ -126,9 +136,14 @@ async fn by_program(run: &mut Run, place: usize, step: &Step, argv: &[String]) -
 /// Asks people to put back what was done by hand, the last step first. Only a second signal ends a wait before its time.
 pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
     let plan = Arc::clone(&run.facts.plan);
-    for place in run.steps.take_left() {
+    // Signals and answers that came before the question are not about it.
+    let until_us = run.facts.now_us() + signed(PENDING.as_micros());
+    run.pump_anyway(until_us, |run| run.inbox.is_empty()).await?;
+    run.steps.puts_back();
+    while let Some(place) = run.steps.next_left() {
         let Some((step, undo)) = plan.steps.get(place).and_then(|step| Some((step, step.does.undo()?)))
         else {
+            run.steps.was_asked();
             continue;
         };
         let until_us = run.facts.now_us() + signed(step.timeout.as_micros());
@@ -137,12 +152,14 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         run.recorder.write(Event::PutBackAsked { step: place, until_us, until })?;
         let (name, id) = (named(&plan, place), run.facts.id.clone());
         run.recorder.say(&format!(
-            "PUT BACK {name}, by hand within {}: {undo}\n  then `firedrill step {id} done`, or `failed`",
-            step.timeout
+            "PUT BACK {name}, by hand within {}: {undo}\n  then `firedrill step {id} back --step {}`, or `failed`",
+            step.timeout,
+            place.saturating_add(1)
         ));
         let over = |run: &Run| run.steps.answered().is_some() || run.steps.is_given_up();
         run.pump_anyway(until_us, over).await?;
         if run.steps.answered().is_some() {
+            run.steps.was_asked();
             continue;
         }
         let why = if run.steps.is_given_up() {
@@ -153,6 +170,7 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         run.steps.waits_no_more();
         let outcome = StepOutcome::Unknown;
         run.recorder.write(Event::PutBackEnded { step: place, outcome, by: None, why })?;
+        run.steps.was_asked();
     }
     Ok(())
 }

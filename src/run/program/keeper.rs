@@ -60,7 +60,8 @@ pub(crate) fn keep(limit: Duration, argv: &[String]) -> io::Result<()> {
     };
     let mut line = serde_json::to_vec(&said)?;
     line.push(b'\n');
-    socket.write_all(&line)?;
+    // If nobody listens, the thread that reads the socket ends the group. Until then this process has to lead it.
+    let _ = socket.write_all(&line);
     loop {
         thread::park();
     }

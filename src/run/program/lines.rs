@@ -6,15 +6,15 @@ use std::{
 };
 
 use firedrill_wire::{
-    hide,
-    text::{TEXT_MOST, clean},
+    hide::{HIDDEN, KeyBlock},
+    logs::shown,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 /// Number of lines that are kept, the last.
 const KEPT: usize = 40;
-/// Maximum length of a line in bytes; a longer one is several.
-const LONGEST: u64 = 1024;
+/// Maximum length of a line in bytes; the rest of a longer one is left out.
+const LONGEST: u64 = 4096;
 
 /// The lines of both outputs of a program, in the order in which they were read.
 #[derive(Default)]
@@ -25,16 +25,27 @@ impl Lines {
     pub(super) async fn read(&self, output: Option<impl AsyncRead + Unpin>) {
         let Some(output) = output else { return };
         let mut reader = BufReader::new(output);
-        let mut line = Vec::new();
+        let (mut line, mut key) = (Vec::new(), KeyBlock::default());
         while let Ok(1..) = (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await {
-            let text = hide::line(String::from_utf8_lossy(&line).trim_end());
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.0.push_back(clean(&text, TEXT_MOST).into_owned());
-            if kept.0.len() > KEPT {
-                kept.0.pop_front();
-                kept.1 += 1;
+            let text = line.trim_ascii_end();
+            self.keep(if key.takes(text) { HIDDEN.to_owned() } else { shown(text) });
+            // The rest is left out: as a line of its own, a secret that goes on there would not be recognised.
+            while !line.is_empty() && !line.ends_with(b"\n") {
+                line.clear();
+                if (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await.is_err() {
+                    return;
+                }
             }
             line.clear();
+        }
+    }
+
+    fn keep(&self, text: String) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0.push_back(text);
+        if kept.0.len() > KEPT {
+            kept.0.pop_front();
+            kept.1 += 1;
         }
     }
 
@@ -68,7 +79,21 @@ mod tests {
         let lines = Lines::default();
         lines.read(Some(&vec![b'x'; 1 << 20][..])).await;
         let (kept, left_out) = lines.take();
-        assert!(kept.len() == 40 && left_out == 984, "{left_out}");
-        assert!(kept.iter().all(|line| line.len() <= 1024));
+        assert!(kept.len() == 1 && left_out == 0, "{left_out}");
+        assert!(kept[0].len() <= 4096);
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_shown_by_a_split_line_by_colours_or_by_a_key() {
+        let lines = Lines::default();
+        let long = format!("{}token=hunter2abc\nnext\n", "x ".repeat(2045));
+        lines.read(Some(long.as_bytes())).await;
+        lines.read(Some(&b"token\x1b[0m=hunter2abc\n"[..])).await;
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA0hunter2abc\n-----END RSA PRIVATE KEY-----\nafter";
+        lines.read(Some(key.as_bytes())).await;
+        let (kept, _) = lines.take();
+        assert!(!kept.iter().any(|line| line.contains("hunter2") || line.contains("abc")), "{kept:?}");
+        assert_eq!(kept[1], "next");
+        assert_eq!(kept.last().unwrap(), "after");
     }
 }

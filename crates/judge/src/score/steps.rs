@@ -25,7 +25,7 @@ fn card(ended: Option<&RunOutcome>, index: usize, step: &StepFacts<'_>) -> StepC
     let outcome = step.ended.map(|end| end.outcome);
     let why = match (&step.ended, step.began_us, ended) {
         (Some(end), ..) => end.words(),
-        (None, Some(_), _) => "unknown: the log ends before the step does".to_owned(),
+        (None, Some(_), _) => "unknown: the log has no end of the step".to_owned(),
         (None, None, Some(outcome)) => format!("not run: the run had ended: {}", outcome.reason()),
         (None, None, None) => "not run: the log ends before it".to_owned(),
     };

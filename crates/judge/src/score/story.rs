@@ -71,13 +71,25 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         let more = if unknown > 1 { ", to name the first of them" } else { "" };
         story.push_str(&format!(" “{}” is unknown{more}: {why}.", open.name));
     }
-    // If every attack held, the run can still be unknown for a reason of its own.
-    if card.verdict == Verdict::Unknown && held == planned {
-        let why = card.why.first().map_or("something was not measured", String::as_str);
-        story = format!("{failures}, {tally}, but the run is unknown: {why}.");
+    // If every attack held, the run can still be unknown or violated for a reason of its own.
+    if card.verdict != Verdict::Held && held == planned {
+        story = format!("{failures}, {tally}, but the run is {}: {}.", card.verdict, own_reason(card));
     }
     story.push_str(&unjudged(card, plan));
     story
+}
+
+/// Returns the reason why a run whose attacks all held is not `held`.
+fn own_reason(card: &Scorecard) -> String {
+    if card.verdict == Verdict::Violated {
+        let broke = card.steps.iter().find(|step| step.verdict == Some(Verdict::Violated));
+        // Without such a step, a budget was overspent, which is the last reason.
+        return broke.map_or_else(
+            || card.why.last().cloned().unwrap_or_default(),
+            |step| format!("step “{}” {}", step.name, step.why),
+        );
+    }
+    card.why.first().cloned().unwrap_or_else(|| "something was not measured".to_owned())
 }
 
 /// Names the probes that no objective judged in any attack that ran. Their figures are in the report, but decide

@@ -70,7 +70,7 @@ pub fn total(plan: &Plan) -> Span {
 }
 
 /// Returns the longest duration of the run without approvals: every attack settles as late as it may, every step takes its whole time, and
-/// each try that CI allows is made.
+/// each try that CI allows is made. What people put back comes after the time limit.
 #[must_use]
 pub fn longest(plan: &Plan) -> Span {
     let once: Span = plan
@@ -81,9 +81,11 @@ pub fn longest(plan: &Plan) -> Span {
             length(attack) + settling
         })
         .sum();
-    let once: Span = once + plan.steps.iter().map(model::Step::longest).sum();
+    let once: Span = once + plan.steps.iter().map(|step| step.timeout).sum();
+    let back: Span = plan.steps.iter().map(model::Step::back).sum();
     let ci = plan.ci.as_ref();
     let once = ci.and_then(|ci| ci.time_limit).map_or(once, |limit| limit.min(once));
+    let once = once + back;
     let tries = 1 + ci.map_or(0, |ci| ci.retry_unknown);
     Span(once.0.saturating_mul(tries))
 }

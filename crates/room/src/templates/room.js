@@ -36,7 +36,8 @@
     if (!step) return;
     step.hidden = !number;
     document.getElementById('step-number').value = number;
-    document.getElementById('step-skip').hidden = Boolean(stepBack);
+    for (const id of ['step-done', 'step-skip']) document.getElementById(id).hidden = Boolean(stepBack);
+    document.getElementById('step-back').hidden = !stepBack;
     say(document.getElementById('step-what'), stepBack ? 'Put back' : 'By hand');
     say(document.getElementById('step-name'), stepName);
     say(document.getElementById('step-text'), stepText);

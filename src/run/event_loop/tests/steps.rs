@@ -4,7 +4,7 @@ use firedrill_judge::log::StepOutcome;
 use firedrill_plan::plan::model::{Does, Step, Then};
 
 use super::*;
-use crate::run::{phases::step::put_back, wish::StepAnswer};
+use crate::run::{phases::step::put_back, program::End, steps::Steps, wish::StepAnswer};
 
 fn by_hand(name: &str, seconds: u64, on_failure: Then) -> Step {
     let does = Does::Manual { text: "Pull it.".to_owned(), undo: Some(format!("Plug {name} in.")) };
@@ -16,6 +16,18 @@ fn trial(steps: Vec<Step>) -> Trial {
     let trial = Trial::of(Plan { steps, ..Drill::one().plan() });
     trial.send(wish(Wants::Skip { attack: Some(0) }).0);
     trial
+}
+
+fn halt() -> Input {
+    Input::Halt { by: "Ctrl-C".to_owned() }
+}
+
+/// Asks for what is to be put back. Once somebody is asked, the run gets these inputs. Returns the log.
+async fn put_back_once(trial: &mut Trial, inputs: Vec<Input>) -> Vec<Event> {
+    let sends = trial.sends_once("put-back-asked", inputs);
+    let (done, ()) = tokio::join!(put_back(&mut trial.run), sends);
+    done.unwrap();
+    trial.log()
 }
 
 fn says(step: Option<usize>, answer: StepAnswer) -> (Input, oneshot::Receiver<Reply>) {
@@ -46,16 +58,13 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
     // At the end of the run, which takes no other wish.
     trial.run.ending.finish(None);
     let (skip, not_skipped) = says(None, StepAnswer::Skip);
-    let (back, put) = says(None, StepAnswer::Done);
-    trial.send(skip);
-    trial.send(back);
-    put_back(&mut trial.run).await.unwrap();
+    let (back, put) = says(None, StepAnswer::Back);
+    log.extend(put_back_once(&mut trial, vec![skip, back]).await);
     assert!(matches!(not_skipped.await.unwrap(), Reply::Refused(why) if why.contains("nobody can skip")));
     assert_eq!(put.await.unwrap(), Reply::Taken("it takes step 1, \"cable\" for put back".to_owned()));
-    log.extend(trial.log());
     assert_eq!(
         names(&log),
-        ["step-began", "skip-asked", "step-ended", "attack-ended", "put-back-asked", "put-back-ended"]
+        ["skip-asked", "step-began", "step-ended", "attack-ended", "put-back-asked", "put-back-ended"]
     );
     let bob = (StepOutcome::Done, Some("bob"), "it was stuck");
     assert_eq!(outcomes(&log), [bob, bob]);
@@ -92,7 +101,7 @@ async fn a_step_that_failed_or_of_which_nobody_says_anything_stops_the_run_if_th
         assert_eq!(outcomes(&log)[0].0, outcome);
         assert_eq!(trial.run.steps.has_skipped(), outcome == StepOutcome::Skipped);
         // Only of a step that was left out nothing is to be put back.
-        assert_eq!(trial.run.steps.take_left().is_empty(), outcome == StepOutcome::Skipped, "{outcome:?}");
+        assert_eq!(trial.run.steps.next_left().is_none(), outcome == StepOutcome::Skipped, "{outcome:?}");
     }
 }
 
@@ -101,20 +110,16 @@ async fn a_halt_ends_the_wait_and_what_was_begun_is_to_be_put_back() {
     let stop = |name: &str| by_hand(name, 600, Then::Stop);
     let steps = vec![by_hand("one", 1, Then::Continue), stop("two"), stop("three")];
     let mut trial = trial(steps);
-    let halt = || Input::Halt { by: "Ctrl-C".to_owned() };
     let (outcome, mut log) = trial.attacks_once("step-began\",\"step\":1", vec![halt()]).await;
     assert_eq!(outcome, RunOutcome::Stopped("stopped by Ctrl-C".to_owned()));
     // One signal shows what is waited for, and the next one ends the wait; the last step comes first.
     trial.run.ending.finish(None);
-    trial.send(halt());
-    trial.send(halt());
-    put_back(&mut trial.run).await.unwrap();
+    log.extend(put_back_once(&mut trial, vec![halt(), halt()]).await);
     assert!(
         trial.said().iter().any(|text| text.contains("a person is to put back step 2, \"two\"")),
         "{:?}",
         trial.said()
     );
-    log.extend(trial.log());
     let asked: Vec<usize> = log
         .iter()
         .filter_map(|event| match event {
@@ -123,4 +128,77 @@ async fn a_halt_ends_the_wait_and_what_was_begun_is_to_be_put_back() {
         })
         .collect();
     assert_eq!(asked, [1, 0], "the third did not begin");
+}
+
+#[tokio::test]
+async fn a_late_or_second_answer_about_doing_it_does_not_put_it_back() {
+    let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
+    let (early, not_yet) = says(None, StepAnswer::Back);
+    let (_, mut log) = trial.attacks_once("step-began", vec![early, says(None, StepAnswer::Done).0]).await;
+    assert!(matches!(not_yet.await.unwrap(), Reply::Refused(why) if why.contains("not to be put back yet")));
+    trial.run.ending.finish(None);
+    let (late, about_nothing) = says(Some(0), StepAnswer::Done);
+    trial.send(late);
+    let ((second, refused), (back, put)) = (says(Some(0), StepAnswer::Done), says(Some(0), StepAnswer::Back));
+    log.extend(put_back_once(&mut trial, vec![second, back]).await);
+    assert!(matches!(about_nothing.await.unwrap(), Reply::Refused(why) if why.contains("waits for no step")));
+    assert!(matches!(refused.await.unwrap(), Reply::Refused(why) if why.contains("say back when it is")));
+    assert!(matches!(put.await.unwrap(), Reply::Taken(what) if what.ends_with("for put back")));
+    assert_eq!(outcomes(&log).len(), 2, "one answer about doing it, and one about putting it back: {log:?}");
+}
+
+#[tokio::test]
+async fn a_signal_that_came_before_a_step_lets_nothing_begin() {
+    let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
+    trial.send(halt());
+    let (outcome, log) = trial.attacks_once("", vec![]).await;
+    assert_eq!(outcome, RunOutcome::Stopped("stopped by Ctrl-C".to_owned()));
+    assert!(!names(&log).contains(&"step-began".to_owned()), "{log:?}");
+    assert_eq!(trial.run.steps.next_left(), None, "nobody was asked to do it");
+}
+
+#[tokio::test]
+async fn signals_that_came_before_the_question_do_not_end_it() {
+    let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
+    let (_, mut log) = trial.attacks_once("step-began", vec![says(None, StepAnswer::Done).0]).await;
+    for _ in 0..3 {
+        trial.send(halt());
+    }
+    log.extend(put_back_once(&mut trial, vec![says(None, StepAnswer::Back).0]).await);
+    assert_eq!(outcomes(&log)[1].0, StepOutcome::Done, "{log:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_with_a_signal_counts() {
+    let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
+    let inputs = vec![says(None, StepAnswer::Done).0, halt()];
+    let (outcome, log) = trial.attacks_once("step-began", inputs).await;
+    assert_eq!(outcome, RunOutcome::Stopped("stopped by Ctrl-C".to_owned()));
+    assert_eq!(outcomes(&log), [(StepOutcome::Done, Some("bob"), "it was stuck")]);
+}
+
+#[test]
+fn the_end_of_an_earlier_program_says_nothing_about_a_step() {
+    let end = || End { outcome: StepOutcome::Done, why: String::new(), program: None };
+    let mut steps = Steps::default();
+    steps.begins(1, &Does::Check { argv: vec!["true".to_owned()] });
+    steps.program_ended(0, end());
+    assert!(!steps.has_ended());
+    steps.program_ended(1, end());
+    assert!(steps.has_ended());
+}
+
+#[tokio::test]
+async fn a_step_is_to_be_put_back_until_the_log_has_what_became_of_it() {
+    let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
+    let answers = vec![says(None, StepAnswer::Done).0];
+    trial.attacks_once("step-began", answers).await;
+    let asked = trial.sends_once("put-back-asked", vec![Input::Restarted { vantage: "canary".to_owned() }]);
+    tokio::select! {
+        _ = put_back(&mut trial.run) => panic!("nobody has said so"),
+        () = asked => {}
+    }
+    assert_eq!(trial.run.steps.next_left(), Some(0), "a run whose log breaks here asks again");
+    trial.run.steps.was_asked();
+    assert_eq!(trial.run.steps.next_left(), None);
 }

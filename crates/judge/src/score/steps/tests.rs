@@ -77,6 +77,12 @@ fn a_check_has_a_verdict_and_a_preparation_that_was_done_has_none() {
 }
 
 #[test]
+fn the_story_tells_of_a_check_that_failed_though_all_attacks_held() {
+    let story = judged(check(), &[began(), ended(StepOutcome::Failed)]).story;
+    assert!(story.contains("held, but the run is violated: step “a step” failed"), "{story}");
+}
+
+#[test]
 fn a_step_that_did_not_begin_or_end_is_never_held() {
     for events in [vec![], vec![began()]] {
         let card = judged(check(), &events);

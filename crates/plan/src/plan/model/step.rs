@@ -1,5 +1,7 @@
 //! Steps between attacks: what a person does by hand, and programs that the coordinator runs.
 
+use std::borrow::Cow;
+
 use firedrill_wire::{Span, hide};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -51,6 +53,12 @@ fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Erro
     hide::argv(argv).serialize(serializer)
 }
 
+/// Quotes a word that would not be read as one word.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"".contains(c));
+    if is_plain { Cow::Borrowed(word) } else { Cow::Owned(format!("'{}'", word.replace('\'', r"'\''"))) }
+}
+
 impl Does {
     /// Returns its kind in a word.
     #[must_use]
@@ -80,12 +88,15 @@ impl Does {
         }
     }
 
-    /// Returns it for people: the text for a person, or the program with its arguments, without what may be a secret.
+    /// Returns it for people: the text for a person, or the program with its arguments, quoted where a shell needs it, without what may be a
+    /// secret.
     #[must_use]
     pub fn said(&self) -> String {
         match self {
             Self::Manual { text, .. } => text.clone(),
-            Self::Check { argv } | Self::Command { argv } => hide::argv(argv).join(" "),
+            Self::Check { argv } | Self::Command { argv } => {
+                hide::argv(argv).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+            }
         }
     }
 }
@@ -94,6 +105,23 @@ impl Step {
     /// Returns the longest time that it takes, with the time in which a person puts it back.
     #[must_use]
     pub fn longest(&self) -> Span {
-        if self.does.undo().is_some() { self.timeout + self.timeout } else { self.timeout }
+        self.timeout + self.back()
+    }
+
+    /// Returns the longest time in which a person puts it back; zero if nobody is asked.
+    #[must_use]
+    pub fn back(&self) -> Span {
+        if self.does.undo().is_some() { self.timeout } else { Span::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_said_with_the_borders_of_its_words() {
+        let argv = ["sh", "-c", "echo it's on", "", "--all"].map(str::to_owned).to_vec();
+        assert_eq!(Does::Check { argv }.said(), r"sh -c 'echo it'\''s on' '' --all");
     }
 }
