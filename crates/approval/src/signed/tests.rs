@@ -143,7 +143,7 @@ fn a_passkey_signs_for_one_run_and_a_day_and_nothing_more() {
     for more in [
         Statement { run: None, ..asked.clone() },
         Statement { until: later.to_string(), ..asked.clone() },
-        Statement { standing: Some(standing()), ..asked.clone() },
+        Statement { standing: Some(standing()), ..asked },
     ] {
         assert!(opens(&more).unwrap_err().contains("which no page of a control room asks for"), "{more:?}");
     }
