@@ -1,6 +1,9 @@
 //! `firedrill history`: the runs in a directory, as a table. Needs no host.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use clap::ValueEnum as _;
 use firedrill_history::{Entry, Filter, Listed, Listing, Scenario, Shown, address, minute, scenarios};
@@ -167,13 +170,18 @@ fn there(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
     keys.extend(args.since.map(|since| format!("&since_s={since}")));
     let keys = keys.concat();
     let mut all: Option<Listing> = None;
+    let mut skip = 0;
     loop {
-        let skip = all.as_ref().map_or(0, |listing| listing.runs.len());
-        let wanted = limit.map_or(PAGE, |limit| (limit - skip).min(PAGE));
+        let had = all.as_ref().map_or(0, |listing| listing.runs.len());
+        let wanted = limit.map_or(PAGE, |limit| (limit - had).min(PAGE));
         let path = format!("/api/v1/history?limit={wanted}&skip={skip}{keys}");
         let mut page: Listing = room.ask(&Method::GET, &path, &[])?;
         let got = page.runs.len();
+        skip += got;
         if let Some(before) = all {
+            // A run that begins between two pages moves the others.
+            let known: HashSet<&str> = before.runs.iter().map(|one| one.entry.folder.as_str()).collect();
+            page.runs.retain(|one| !known.contains(one.entry.folder.as_str()));
             page.runs.splice(0..0, before.runs);
         }
         let is_last = got < wanted || limit.is_some_and(|limit| page.runs.len() >= limit);

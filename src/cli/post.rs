@@ -21,8 +21,8 @@ use super::{
 
 /// Time for all of it: names, connection, answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Maximum number of bytes of an answer that are read; a longer one counts as empty.
-const ANSWER: usize = 32 << 20;
+/// Maximum size of an answer of which only a beginning is shown, in bytes.
+pub(super) const SMALL: usize = 64 << 10;
 /// Letters of an answer that are shown.
 const SHOWN: usize = 300;
 
@@ -59,6 +59,8 @@ pub(super) struct Sent {
     pub(super) content_type: &'static str,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Vec<u8>,
+    /// Maximum number of bytes of the answer that are read; a longer one counts as empty.
+    pub(super) most: usize,
 }
 
 /// The answer of a server.
@@ -164,9 +166,10 @@ impl Server {
         for (name, value) in sent.headers {
             request = request.header(name, value);
         }
+        let most = sent.most;
         let answer = sender.send_request(request.body(Full::new(Bytes::from(sent.body)))?).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER).collect().await;
+        let body = Limited::new(answer.into_body(), most).collect().await;
         let body =
             body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
         Ok(Answer { status, body })

@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 
 use super::{
     failure::{Result, Wrap as _},
-    post::{Sent, Server},
+    post::{SMALL, Sent, Server},
 };
 
 /// The format that every Pushgateway takes. The text is OpenMetrics with gauges alone, which is that, too.
@@ -34,6 +34,7 @@ impl Gateway {
             content_type: CONTENT,
             headers: Vec::new(),
             body: metrics,
+            most: SMALL,
         })?;
         match answer.status {
             StatusCode::OK | StatusCode::ACCEPTED => Ok(()),

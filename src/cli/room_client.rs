@@ -20,6 +20,8 @@ use super::{
 const TOKEN: &str = "FIREDRILL_TOKEN";
 /// Maximum size of a file with a token, in bytes.
 const TOKEN_MOST: u64 = 4096;
+/// Maximum size of an answer, in bytes.
+const ANSWER_MOST: usize = 32 << 20;
 /// The time for which a control room that does not answer is asked again, and the longest time between two tries.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(5);
@@ -158,6 +160,7 @@ impl RoomClient {
             content_type: "application/json",
             headers: all,
             body,
+            most: ANSWER_MOST,
         })
     }
 }

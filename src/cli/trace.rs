@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     failure::{Failure, Result, Wrap as _},
-    post::{Sent, Server},
+    post::{SMALL, Sent, Server},
 };
 
 /// The path for traces, as the OTLP specification has it.
@@ -54,6 +54,7 @@ impl Collector {
             content_type: "application/json",
             headers,
             body: spans,
+            most: SMALL,
         })?;
         match answer.status {
             StatusCode::OK => taken(&answer.body),

@@ -23,17 +23,19 @@ fn folder(fleet: &str) -> tempfile::TempDir {
     fs::write(
         at("scenarios/stop.toml"),
         "schema = 1\nname = \"stop-one\"\nhypothesis = \"Nobody <b>notices</b>.\"\n\n[params]\n\
-         hold = { type = \"duration\", default = \"20s\", about = \"how long\" }\n\n\
+         hold = { type = \"duration\", default = \"20s\", about = \"how long\" }\n\
+         api_token = { type = \"string\", default = \"D3F4ULT\", about = \"for the shop\" }\n\n\
          [probes.up]\nhttp = { url = \"http://10.9.0.9/\", headers = { X-Api-Key = \"S3CR3T-TOKEN\" } }\nrate = 10\ntimeout = \"500ms\"\nconnection = \"new\"\nfrom = [\"coordinator\"]\n\n\
          [objectives.open]\nprobe = \"up\"\ngood = \"95%\"\n\n\
          [[attack]]\nname = \"stop\"\non = \"app-1\"\nfault.service-stop = { service = \"shop\" }\nbaseline = \"5s\"\n\
          hold = { param = \"hold\" }\napprove = { people = 2 }\n\n\
+         [[attack]]\nname = \"backup\"\ncheck = [\"curl\", \"-H\", \"Authorization: Bearer S3CR3T-STEP\", \"http://10.9.0.9/\"]\n\n\
          [[attack]]\nname = \"boot\"\non = \"app-2\"\nfault.host-reboot = { back_within = \"1m\" }\nbaseline = \"5s\"\n",
     )
     .unwrap();
     fs::write(
         at("gamedays/friday.toml"),
-        "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenarios/stop.toml\", params = { hold = \"40s\" } }]\n\
+        "schema = 1\nname = \"friday\"\nscenarios = [{ file = \"scenarios/stop.toml\", params = { hold = \"40s\", api_token = \"S3CR3T-VALUE\" } }]\n\
          fleet = \"scenarios/fleet.toml\"\nschedule = { cron = \"0 14 * * *\", zone = \"UTC\" }\n",
     )
     .unwrap();
@@ -75,9 +77,17 @@ fn a_scenario_is_shown_with_its_plan_and_no_host_is_asked() {
         assert!(page.contains(part), "no `{part}` in {page}");
     }
     assert!(
-        !page.contains("S3CR3T") && page.contains("X-Api-Key"),
-        "the text is there without its secret: {page}"
+        !page.contains("S3CR3T") && !page.contains("D3F4ULT"),
+        "the text, the plan and the values of parameters have no secret: {page}"
     );
+    for part in ["X-Api-Key", "api_token", "<span>***</span>", "curl"] {
+        assert!(page.contains(part), "no `{part}` in {page}");
+    }
+    let token = crate::token(folder, "ci", &["--role", "viewer"]);
+    let api = room
+        .ask(&format!("GET /api/v1/gameday-files/friday HTTP/1.1\r\nAuthorization: Bearer {token}\r\n"), "");
+    let api = api.text();
+    assert!(api.contains("hold=40s, api_token=***") && !api.contains("S3CR3T"), "{api}");
     // The same words as the command's, and another fleet by choice.
     let checked =
         firedrill(folder, &["check", "-v", "scenarios/stop.toml", "--fleet", "scenarios/fleet.toml"]);

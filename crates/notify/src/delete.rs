@@ -22,42 +22,48 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// The spool cannot be read or written, another program keeps sending, or no message of an id waits, and then nothing is deleted: a clause for
 /// people.
 pub fn delete(spool: &Spool, channel: &str, ids: &[String], by: &str) -> Result<Vec<Entry>, String> {
-    delete_within(spool, channel, ids, by, PATIENCE)
+    let end = Instant::now() + PATIENCE;
+    delete_with(spool, channel, ids, by, || {
+        thread::sleep(AGAIN);
+        Instant::now() < end
+    })
 }
 
-fn delete_within(
+/// Deletes messages. `waits` is called while another program has the lock, until it says that this is too long.
+fn delete_with(
     spool: &Spool,
     channel: &str,
     ids: &[String],
     by: &str,
-    patience: Duration,
+    mut waits: impl FnMut() -> bool,
 ) -> Result<Vec<Entry>, String> {
     let waiting = || -> Result<Vec<Entry>, String> {
         let all = spool.pending().map_err(|error| format!("the spool cannot be read: {error}"))?;
         let wanted = |entry: &Entry| ids.is_empty() || ids.contains(&entry.message.id);
         Ok(all.into_iter().filter(|entry| entry.channel == channel && wanted(entry)).collect())
     };
-    // Without a spool there is no place for a lock.
-    if waiting()?.is_empty() && ids.is_empty() {
-        return Ok(Vec::new());
+    let missing = |id: &String| format!("no message {id} waits for it, so nothing was deleted");
+    // Read before the lock: a message that comes while the lock is waited for is not meant. Without a spool there is no place for a lock.
+    let meant = waiting()?;
+    if meant.is_empty() {
+        return ids.first().map_or(Ok(Vec::new()), |id| Err(missing(id)));
     }
     let failed = |error: std::io::Error| format!("the spool cannot be written: {error}");
-    let end = Instant::now() + patience;
     let _lock = loop {
         match spool.lock(channel).map_err(failed)? {
             Some(lock) => break lock,
-            None if Instant::now() >= end => {
+            None if waits() => {}
+            None => {
                 return Err(
                     "another program sends by this channel the whole time, so nothing was deleted".to_owned()
                 );
             }
-            None => thread::sleep(AGAIN),
         }
     };
-    // Read again: whoever had the lock may have ended some.
-    let all: Vec<Entry> = waiting()?.iter().filter_map(|entry| spool.again(entry)).collect();
+    // Whoever had the lock may have ended some.
+    let all: Vec<Entry> = meant.iter().filter_map(|entry| spool.again(entry)).collect();
     if let Some(id) = ids.iter().find(|id| !all.iter().any(|entry| entry.message.id == **id)) {
-        return Err(format!("no message {id} waits for it, so nothing was deleted"));
+        return Err(missing(id));
     }
     for entry in &all {
         let (at, why) = (rfc3339(now()), format!("{by} deleted it"));
@@ -108,7 +114,7 @@ mod tests {
     fn what_another_program_sends_is_not_deleted_under_it() {
         let (_home, spool) = spool(&[("ops", "a"), ("ops", "b")]);
         let held = spool.lock("ops").unwrap().expect("free");
-        let refused = delete_within(&spool, "ops", &[], "alice", Duration::ZERO);
+        let refused = delete_with(&spool, "ops", &[], "alice", || false);
         assert!(refused.unwrap_err().contains("nothing was deleted"));
         assert_eq!(waiting(&spool), ["a", "b"]);
         // That program ends one and lets go.
@@ -122,6 +128,28 @@ mod tests {
         sends.join().unwrap();
         assert_eq!(deleted.iter().map(|entry| entry.message.id.as_str()).collect::<Vec<_>>(), ["b"]);
         spool.outcome("ops", "a").expect("the delivered one stays delivered");
+    }
+
+    #[test]
+    fn a_message_that_comes_while_the_lock_is_waited_for_is_not_deleted() {
+        let (_home, spool) = spool(&[("ops", "a")]);
+        let mut held = spool.lock("ops").unwrap();
+        assert!(held.is_some(), "free");
+        let deleted = delete_with(&spool, "ops", &[], "alice", || {
+            spool.put("ops", &Message::new("late", What::Started, "a run")).unwrap();
+            held = None;
+            true
+        });
+        assert_eq!(deleted.unwrap().iter().map(|entry| entry.message.id.as_str()).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(waiting(&spool), ["late"]);
+    }
+
+    #[test]
+    fn an_id_of_nothing_that_waits_is_an_error() {
+        let (home, spool) = spool(&[]);
+        let refused = delete(&spool, "ops", &["x".to_owned()], "alice").unwrap_err();
+        assert!(refused.contains("no message x waits"), "{refused}");
+        assert!(!home.path().join(crate::spool::FOLDER).exists());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::StatusCode;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     actor::Actor,
@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) places: Places,
     /// The places of pages that take long.
     pub(crate) slow: Arc<Semaphore>,
+    /// Held while all scenarios are checked: one request does it, and others wait for that without one of these places.
+    pub(crate) checks: Arc<Mutex<()>>,
     /// The origin of its pages: `http://127.0.0.1:7788`, or that of the proxy.
     pub(crate) origin: String,
     /// The origin of pages on which passkeys work, or the reason why none do.

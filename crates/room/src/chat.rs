@@ -8,5 +8,5 @@ mod genuine;
 mod receive;
 mod said;
 
-pub use file::{ChatFile, read};
+pub use file::{ChatFile, is_chat, read};
 pub(crate) use receive::{MATTERMOST, SLACK, mattermost, slack};

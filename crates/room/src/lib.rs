@@ -33,7 +33,7 @@ mod tokens;
 mod web;
 
 pub use audit::{Checked, Head, check};
-pub use chat::{ChatFile, read as read_chat};
+pub use chat::{ChatFile, is_chat, read as read_chat};
 pub use error::RoomError;
 pub use inventory::{
     Asked, Check, Choice, Finding, FleetFacts, FleetRow, Fleets, HostRow, Inventory, Known, ParamRow,

@@ -245,6 +245,8 @@ pub enum NotStarted {
 pub enum NotShown {
     /// There is no such game day, or its file has errors: in words for people.
     Unknown(String),
+    /// A key is no moment or day: in words for people.
+    Wrong(String),
     /// Something cannot be read: in words for people.
     Failed(String),
 }

@@ -84,6 +84,7 @@ impl Room {
             feeds,
             places,
             slow: Arc::new(Semaphore::new(SLOW)),
+            checks: Arc::default(),
             origin,
             passkey_origin,
             challenges: Challenges::new()?,

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
 use firedrill_gameday::{Gameday, Requires, Slot, promotion::Run, record};
+use firedrill_wire::hide::{HIDDEN, looks_secret, names_secret};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -97,8 +98,7 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
     for (index, (drill, found)) in gameday.drills.iter().zip(&day.drills).enumerate() {
         let _ = writeln!(out, "  {}. {}", index + 1, drill.file.display());
         if !drill.params.is_empty() {
-            let params: Vec<String> =
-                drill.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let params: Vec<String> = drill.params.iter().map(|(name, value)| shown(name, value)).collect();
             let _ = writeln!(out, "     with {}", params.join(", "));
         }
         let seed = match (drill.seed, &gameday.monkey) {
@@ -134,6 +134,12 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
     }
     clocks(&mut out, gameday, now);
     out
+}
+
+/// Returns the value of a parameter, covered if it may be a secret.
+fn shown(name: &str, value: &str) -> String {
+    let is_secret = names_secret(name) || looks_secret(value);
+    format!("{name}={}", if is_secret { HIDDEN } else { value })
 }
 
 fn who(out: &mut String, gameday: &Gameday) {

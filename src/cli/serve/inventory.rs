@@ -9,7 +9,7 @@ mod preview;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,14 +17,15 @@ use firedrill_room::{
     Check, FleetFacts, FleetRow, Fleets, HostRow, Inventory, Later, ParamRow, ScenarioFacts, ScenarioRow,
     Scenarios, TextFile,
 };
+use firedrill_wire::hide::HIDDEN;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 pub(in crate::cli) use self::known::FOLDER;
 use self::{
     asked::AllAsked,
-    cached::{Cached, Made},
-    checked::{Against, Checked, Checks, check, choices, told, used_by},
+    cached::{Cached, Made, WRONG},
+    checked::{Against, Checked, Checks, Plans, check, choices, told, used_by},
     known::{FleetFile, Folders, Known, Scenario},
 };
 use crate::{
@@ -37,8 +38,6 @@ use crate::{
 
 /// Time for which whoever asks hosts waits for their answers.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Time for which a fleet with errors is not read again.
-const WRONG: Duration = Duration::from_secs(5);
 
 /// The scenarios and fleets of a control room.
 #[derive(Debug)]
@@ -49,12 +48,11 @@ pub(super) struct Stock(Arc<Shelf>);
 struct Shelf {
     folders: Folders,
     checks: Checks,
+    plans: Plans,
     fleets: Cached<PathBuf, Read>,
     asked: AllAsked,
     /// The certificate with which hosts are asked, or the reason why they are not.
     identity: Result<IdentityArgs, String>,
-    /// Held while all scenarios are checked: one request does it, and others wait for that.
-    turn: Mutex<()>,
 }
 
 /// A fleet that was read.
@@ -72,18 +70,19 @@ impl Stock {
         Self(Arc::new(Shelf {
             folders: Folders::of(gamedays, scenarios),
             checks: Checks::default(),
+            plans: Plans::default(),
             fleets: Cached::default(),
             asked: AllAsked::default(),
             identity,
-            turn: Mutex::default(),
         }))
     }
 }
 
 impl Shelf {
     fn check(&self, scenario: &Scenario, against: &Against, whole: bool) -> Arc<Checked> {
-        let key = (scenario.path.clone(), against.clone(), whole);
-        self.checks.get(key, || check(&scenario.path, against, whole))
+        let key = (scenario.path.clone(), against.clone());
+        let make = || check(&scenario.path, against, whole);
+        if whole { self.plans.get(key, make) } else { self.checks.get(key, make) }
     }
 
     /// Returns a scenario with its check for each of its game days, or without a fleet if it has none.
@@ -180,7 +179,6 @@ fn read(path: &Path) -> Made<Read> {
 
 impl Inventory for Stock {
     fn scenarios(&self) -> Scenarios {
-        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { scenarios, problems, .. } = self.0.folders.look();
         let now = Timestamp::now();
         let all = scenarios.iter().map(|scenario| self.0.row(scenario, now)).collect();
@@ -202,8 +200,9 @@ impl Inventory for Stock {
         let alone = Against { params: against.params.clone(), ..Against::default() };
         let texts = self.0.check(&scenario, &alone, true);
         let given = |name: &str| {
-            let value = against.params.iter().rev().find(|(given, _)| given == name);
-            value.map(|(_, value)| value.clone())
+            // Only a plan tells which values are secrets.
+            let shown = checked.values.get(name).map_or(HIDDEN, String::as_str);
+            against.params.iter().any(|(given, _)| given == name).then(|| shown.to_owned())
         };
         let params = checked.outline.params.iter().map(|param| ParamRow {
             name: param.name.clone(),
@@ -233,18 +232,18 @@ impl Inventory for Stock {
     fn fleet(&self, id: &str) -> Option<FleetFacts> {
         let fleet = self.0.find(id)?;
         let read = self.0.read(&fleet);
-        let mut known = self.0.asked.hosts(&fleet.path);
+        let known = self.0.asked.known(&fleet.path, &read.hosts);
         let wrong = read.wrong.iter().map(|(name, why)| HostRow {
             name: name.clone(),
             known: Some(firedrill_room::Known { unknown: Some(why.clone()), ..Default::default() }),
             ..HostRow::default()
         });
-        let hosts = read.hosts.iter().map(|host| HostRow {
+        let hosts = read.hosts.iter().zip(known).map(|(host, known)| HostRow {
             name: host.name.clone(),
             addresses: host.addresses.iter().map(ToString::to_string).collect(),
             labels: host.labels.iter().map(|(name, value)| format!("{name}={value}")).collect(),
             roles: host.roles.clone(),
-            known: known.remove(&host.name),
+            known,
         });
         Some(FleetFacts {
             hosts: hosts.chain(wrong).collect(),
@@ -263,9 +262,13 @@ impl Inventory for Stock {
                 let _late = timeout(PATIENCE, task).await;
             }
             let last = self.0.asked.last(&fleet).unwrap_or_default();
-            let silent = if last.goes_on { last.of - last.answered } else { last.unknown };
-            let open = if last.goes_on { " so far" } else { "" };
-            Ok(format!("{} of {} hosts answered{open}, {silent} did not", last.answered, last.of))
+            let answered = format!("{} of {} hosts answered", last.answered, last.of);
+            Ok(if last.goes_on {
+                let open = last.of - last.answered;
+                format!("{answered} so far, {open} are still being asked or did not")
+            } else {
+                format!("{answered}, {} did not", last.unknown)
+            })
         })
     }
 }

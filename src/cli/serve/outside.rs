@@ -37,7 +37,7 @@ use crate::{
         days::{self, Day},
         failure::Failure,
         gameday::{held::words, list::Listing, show::Shown},
-        post::{Sent, Server},
+        post::{SMALL, Sent, Server},
         slots::{self, From, cells},
     },
     run,
@@ -262,7 +262,7 @@ impl Outside for Program {
 
 /// Returns the moment at which slots begin that are asked for.
 fn begin(slots: &Slots) -> Result<From, NotShown> {
-    let told = |why: String| NotShown::Unknown(why);
+    let told = |why: String| NotShown::Wrong(why);
     match (&slots.from_day, slots.from_s) {
         (Some(day), _) => slots::from(day).map_err(told),
         (None, Some(at)) => {
@@ -272,11 +272,12 @@ fn begin(slots: &Slots) -> Result<From, NotShown> {
     }
 }
 
-/// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it.
+/// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it, and none the content of
+/// an answer.
 fn post(url: &str, body: String) -> Result<(), String> {
-    let server = Server::parse(url, "the address for answers is none")?;
+    let server = Server::parse(url, "`response_url` is no http or https address")?;
     if !server.is_private() {
-        return Err("the address for answers is without TLS".to_owned());
+        return Err("`response_url` is without TLS".to_owned());
     }
     let sent = Sent {
         method: Method::POST,
@@ -284,9 +285,10 @@ fn post(url: &str, body: String) -> Result<(), String> {
         content_type: "application/json",
         headers: Vec::new(),
         body: body.into_bytes(),
+        most: SMALL,
     };
     let answer = server.send(sent).map_err(|failure| failure.to_string())?;
-    if answer.status.is_success() { Ok(()) } else { Err(answer.failure().to_string()) }
+    if answer.status.is_success() { Ok(()) } else { Err(format!("it answers {}", answer.status)) }
 }
 
 /// Returns a start whose program has not written its record yet.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     diagnostic::{FileId, Item, Place, Problem, Sink, suggest},
     plan::model::{COORDINATOR, Host, Reach, Way},
-    scenario::{flaws, reading},
+    scenario::{flaws, hidden, reading},
 };
 
 /// The keys at the top of a fleet's file.
@@ -66,6 +66,7 @@ fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
 fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
     let (table, whole) = reading::table(text, file, sink);
+    hidden::note(file, text, &table, whole, sink);
     let mut building = Building::default();
     let mut nobody = Sink::default();
     let sink = match (whole, care) {

@@ -53,6 +53,19 @@ fn told(text: &str) -> (Fleet, String) {
     (fleet, sink.into_report().render(false, 140))
 }
 
+#[test]
+fn problems_of_a_fleet_have_no_secrets_of_its_commands() {
+    let host = "name = \"web1\", address = \"10.0.0.1\", zoone = 1";
+    for text in [
+        "[defaults]\nconnect = \"sshpass -p hunter2 ssh %h\"\n".to_owned(),
+        format!("host = [{{ {host}, connect = [\"sshpass\", \"-p\", \"hunter2\", \"ssh\", \"%h\"] }}]\n"),
+        "[defaults]\nconnect = [\"sshpass\", \"-p\", \"hunter2\"\n".to_owned(),
+    ] {
+        let (_, said) = told(&format!("schema = 1\n{text}"));
+        assert!(said.contains("connect") && !said.contains("hunter2"), "{said}");
+    }
+}
+
 const WEB: &str = r#"
 [[host]]
 name = "web1"

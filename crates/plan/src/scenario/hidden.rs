@@ -1,13 +1,13 @@
-//! Finds secrets in clear text in a scenario, so that no message, excerpt or plan repeats them.
+//! Finds secrets in clear text in a scenario, a fleet or another file, so that no message, excerpt or plan repeats them.
 //!
-//! In valid requests they are found by their place; in other values by the name of the key, so that a misspelt table
-//! is covered too; and line by line if a file is not valid TOML. Never decides what is an error.
+//! In valid requests they are found by their place; in commands as plans find them; in other values by the name of the key, so
+//! that a misspelt table is covered too; and line by line if a file is not valid TOML. Never decides what is an error.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use firedrill_sources::SourceKind;
 use firedrill_wire::{
-    hide::{Hiding, looks_secret, names_secret},
+    hide::{self, Hiding, looks_secret, names_secret},
     probe::{Field, Hides, ProbeKind},
 };
 use toml::{
@@ -20,11 +20,13 @@ use crate::diagnostic::{FileId, Place, Sink, Word};
 
 /// Keys that are named like secrets but contain the place of one.
 const PLACES: [&str; 4] = ["secret_file", "secret_env", "secrets", "bearer"];
+/// Keys of commands, whose words may be secrets.
+const COMMANDS: [&str; 3] = ["check", "command", "connect"];
 
 /// Marks the parts of a file that must not be shown.
 pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
     let root = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
-    let mut hide = |at: Range<usize>, secret: Option<&str>| {
+    let mut cover = |at: Range<usize>, secret: Option<&str>| {
         sink.hide(Place { file, at });
         if let Some(secret) = secret {
             sink.hide_text(secret);
@@ -51,7 +53,7 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
                 hiding.url(&field, value);
                 for clear in hiding.found() {
                     for at in within(raw, &clear.text, word.at.start) {
-                        hide(at, clear.sure.then_some(clear.text.as_str()));
+                        cover(at, clear.sure.then_some(clear.text.as_str()));
                     }
                 }
             }
@@ -59,19 +61,49 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
                 let mut hiding = Hiding::new(names.iter().copied());
                 hiding.header(&field, name, value);
                 for clear in hiding.found() {
-                    hide(word.at.clone(), clear.sure.then_some(clear.text.as_str()));
+                    cover(word.at.clone(), clear.sure.then_some(clear.text.as_str()));
                 }
             }
-            Kind::Secret => hide(word.at.clone(), Some(value)),
-            Kind::Named => hide(word.at.clone(), None),
+            Kind::Secret => cover(word.at.clone(), Some(value)),
+            Kind::Named => cover(word.at.clone(), None),
             Kind::Other => {}
         }
     }
+    for (at, whole) in of_commands(&words) {
+        cover(at, whole);
+    }
     if !sound {
         for at in lines(text) {
-            hide(at, None);
+            cover(at, None);
         }
     }
+}
+
+/// A word of a command: the text, its place, and whether it is the whole command.
+type CommandWord<'a> = (&'a str, &'a Range<usize>, bool);
+
+/// Returns the places of the words of commands that plans do not show. A command that is one text comes with it, because messages
+/// about its type repeat it.
+fn of_commands(words: &[Word]) -> Vec<(Range<usize>, Option<&str>)> {
+    let mut commands = BTreeMap::<&[String], Vec<CommandWord<'_>>>::new();
+    let is_command = |key: &String| COMMANDS.contains(&key.as_str());
+    for word in words.iter().filter(|word| !word.key) {
+        let Some(value) = &word.text else { continue };
+        let (path, is_whole) = match word.path.as_slice() {
+            [.., key] if is_command(key) => (word.path.as_slice(), true),
+            [command @ .., _index] if command.last().is_some_and(is_command) => (command, false),
+            _ => continue,
+        };
+        commands.entry(path).or_default().push((value, &word.at, is_whole));
+    }
+    let changed = commands.into_values().flat_map(|command| {
+        let argv: Vec<String> = command.iter().map(|(value, ..)| (*value).to_owned()).collect();
+        let shown = hide::argv(&argv);
+        let all = command.into_iter().zip(argv.into_iter().zip(shown));
+        let changed = all.filter(|(_, (word, shown))| word != shown);
+        changed.map(|((value, at, is_whole), _)| (at.clone(), is_whole.then_some(value))).collect::<Vec<_>>()
+    });
+    changed.collect()
 }
 
 /// Returns the keys of a kind whose values may be secrets.
@@ -129,7 +161,7 @@ fn within(raw: &str, text: &str, start: usize) -> Vec<Range<usize>> {
     found
 }
 
-/// In a file that is not valid TOML: the text after a secret's name, and the query of anything that looks like a URL.
+/// In a file that is not valid TOML: the text after a secret's name or the key of a command, and the query of anything that looks like a URL.
 fn lines(text: &str) -> Vec<Range<usize>> {
     let mut all = Vec::new();
     let mut start = 0;
@@ -139,7 +171,9 @@ fn lines(text: &str) -> Vec<Range<usize>> {
         while let Some(at) = line[from..].find(['=', ':']).map(|at| from + at) {
             let name = line[..at].trim_end().trim_matches(['"', '\'']);
             let name = name.rsplit(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).next();
-            if name.is_some_and(|name| names_secret(name) && !PLACES.contains(&name)) {
+            if name
+                .is_some_and(|name| COMMANDS.contains(&name) || names_secret(name) && !PLACES.contains(&name))
+            {
                 all.push(start + at + 1..end);
                 break;
             }
@@ -171,7 +205,29 @@ mod tests {
             assert!(!covered.contains(secret), "{covered}");
         }
         assert!(covered.len() == text.len() && covered.ends_with("\nrate = 10\n"), "{covered}");
+        let command = shown("connect = [\"sshpass\", \"-p\", \"P4SS\"\n");
+        assert!(!command.contains("P4SS") && command.starts_with("connect ="), "{command}");
         let user = shown("ü = \"http://u:ü@e/x\" # same\n");
         assert_eq!(user, "ü = \"http://********\" # same\n");
+    }
+
+    #[test]
+    fn secret_words_of_commands_are_covered_and_the_others_shown() {
+        let text = "command = [\"curl\", \"-H\", \"Authorization: Bearer B3AR\", \"http://e/\"]\n\
+                    check = [\"sh\", \"-c\", \"test\"]\n\
+                    host = [{ name = \"a\", connect = [\"sshpass\", \"-p\", \"P4SS\", \"ssh\"] }]\n\
+                    [defaults]\nconnect = \"sshpass -p W0RD ssh %h\"\n";
+        let root = DeTable::parse(text).unwrap();
+        let root = Spanned::new(root.span(), DeValue::Table(root.into_inner()));
+        let words = tree::words(&root);
+        let (places, whole): (Vec<_>, Vec<_>) = of_commands(&words).into_iter().unzip();
+        assert_eq!(whole.into_iter().flatten().collect::<Vec<_>>(), ["sshpass -p W0RD ssh %h"]);
+        let shown = covered(text, &places, &[]);
+        for secret in ["B3AR", "P4SS", "W0RD"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        for word in ["curl", "http://e/", "test", "sshpass", "name = \"a\""] {
+            assert!(shown.contains(word), "no {word} in {shown}");
+        }
     }
 }

@@ -21,6 +21,8 @@ use crate::{
 /// Number of slots of each game day, unless another one is asked for, and the maximum.
 const USUAL: usize = 5;
 const MOST: usize = 100;
+/// The help for keys that are wrong.
+const KEYS: &str = "Change it; docs/api.md has the keys of each address.";
 /// The last second of the year 9998.
 const LAST_S: i64 = 253_370_764_799;
 
@@ -43,13 +45,7 @@ pub(crate) struct FilesKeys {
 
 impl FilesKeys {
     fn slots(self) -> Result<Slots, Answer> {
-        let wrong = |text: String| {
-            Err(Answer::new(
-                StatusCode::BAD_REQUEST,
-                text,
-                "Change it; docs/api.md has the keys of each address.",
-            ))
-        };
+        let wrong = |text: String| Err(Answer::new(StatusCode::BAD_REQUEST, text, KEYS));
         let Self { next, from_s, from_day } = self;
         let next = next.unwrap_or(USUAL);
         if !(1..=MOST).contains(&next) {
@@ -57,6 +53,9 @@ impl FilesKeys {
         }
         if let Some(from_s) = from_s.filter(|from_s| !(0..=LAST_S).contains(from_s)) {
             return wrong(format!("`from_s` is {from_s}, and has to be from 0 to {LAST_S}."));
+        }
+        if from_s.is_some() && from_day.is_some() {
+            return wrong("`from_s` and `from_day` are both there, and only one of them can be.".to_owned());
         }
         Ok(Slots { from_s, from_day, next })
     }
@@ -68,6 +67,9 @@ impl From<NotShown> for Answer {
             NotShown::Unknown(why) => {
                 let help = "GET /api/v1/gameday-files has all names and problems.";
                 Self::new(StatusCode::NOT_FOUND, format!("It cannot be shown: {why}."), help)
+            }
+            NotShown::Wrong(why) => {
+                Self::new(StatusCode::BAD_REQUEST, format!("The keys cannot be read: {why}."), KEYS)
             }
             NotShown::Failed(why) => Self::outside(why),
         }

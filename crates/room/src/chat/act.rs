@@ -113,7 +113,13 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             });
             [Some((text, may.then(|| Action::Halt { run: run.clone() }))), next]
         };
-        let runs = app.courses.of(&app.runs.going_on()?, run);
+        let going_on = app.runs.going_on()?;
+        let mut runs = app.courses.of(&going_on, run);
+        runs.truncate(RUNS);
+        let missing = match going_on.len().saturating_sub(runs.len()) {
+            0 => String::new(),
+            missing => format!(" {missing} of them not shown here: {}/runs.", app.origin),
+        };
         let calendar = app.newest.calendar(&*app.outside);
         let slots = calendar.slots.iter().filter(|slot| slot.open && slot.held).take(SLOTS);
         let slots = slots.map(|slot| {
@@ -122,12 +128,12 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             let action = Action::Refuse { gameday: gameday.clone(), slot: slot.clone() };
             (format!("next: {} of {slot}, {}{told}", part(gameday), part(local)), may.then_some(action))
         });
-        let text = match runs.len() {
+        let text = match going_on.len() {
             0 => format!("No run goes on. {WORDS}"),
-            1 => format!("A run goes on. {WORDS}"),
-            number => format!("{number} runs go on. {WORDS}"),
+            1 => format!("A run goes on.{missing} {WORDS}"),
+            number => format!("{number} runs go on.{missing} {WORDS}"),
         };
-        Ok(Said { text, offers: runs.into_iter().take(RUNS).flatten().flatten().chain(slots).collect() })
+        Ok(Said { text, offers: runs.into_iter().flatten().flatten().chain(slots).collect() })
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use firedrill_plan::{
     diagnostic::{Item, Problem, Sink},
-    typed,
+    scenario, typed,
 };
 use firedrill_wire::{
     probe::Secret,
@@ -13,6 +13,9 @@ use firedrill_wire::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::role::{Role, person};
+
+/// The keys of chats.
+const CHATS: [&str; 2] = ["slack", "mattermost"];
 
 /// A file of chats.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,6 +76,14 @@ fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
         }
         role => Ok(role),
     }
+}
+
+/// Whether a file is one of chats: it has a table that only those have.
+#[must_use]
+pub fn is_chat(file: &Path) -> bool {
+    let keys = typed::keys(file, typed::MAX_BYTES);
+    let is_other = |key: &String| key != "schema" && scenario::KEYS.contains(&key.as_str());
+    keys.iter().any(|key| CHATS.contains(&key.as_str())) && !keys.iter().any(is_other)
 }
 
 /// Reads a file of chats. All errors go to `sink`; returns `None` if there are any.

@@ -127,7 +127,9 @@ async fn receive(
     let first =
         blocking(app, move |app| Ok(app.store.is_first(&genuine.digest, genuine.until_s, now_s())?)).await?;
     let Asked { user, wish, answers, is_press } = asked;
-    let (sends, mut done) = oneshot::channel();
+    let (sends, done) = oneshot::channel();
+    // Nobody waits for the answer to a button, so the task posts it, however fast it is.
+    let done = (!is_press).then_some(done);
     let (shared, has_buttons) = (Arc::clone(app), chat.has_buttons);
     // A task of its own: a chat that waits no longer does not end what was asked for.
     tokio::spawn(async move {
@@ -144,10 +146,7 @@ async fn receive(
             eprintln!("firedrill: {} did not take an answer: {why}", chat.name);
         }
     });
-    if is_press {
-        drop(done);
-        return Ok(StatusCode::OK.into_response());
-    }
+    let Some(mut done) = done else { return Ok(StatusCode::OK.into_response()) };
     let said = match timeout(soon, &mut done).await {
         Ok(said) => said.ok(),
         Err(_late) => {
@@ -163,8 +162,11 @@ async fn receive(
 /// Fails if a request does not come from the chat. Failures of an address are limited and recorded, as those of logins are.
 fn genuine(app: &App, chat: &Chat, received: &Received) -> Result<Genuine, Answer> {
     let (key, secret) = &chat.secret;
-    let secret = secret_text(&format!("`{key}`"), secret, &Anything)
-        .map_err(|refusal| Answer::outside(refusal.what))?;
+    let secret = secret_text(&format!("`{key}`"), secret, &Anything).map_err(|refusal| {
+        // Anybody may ask, and the reason has the path of the secret.
+        eprintln!("firedrill: requests of {} cannot be checked: {}", chat.name, refusal.what);
+        Answer::outside(format!("requests of {} cannot be checked", chat.name))
+    })?;
     let checked = (chat.check)(&secret, &received.headers, &received.body, now_s());
     checked.or_else(|why| {
         app.turned_away(received.from, chat.name, why)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// The longest text of a block of Slack, in characters.
 const SECTION_MOST: usize = 3000;
-/// The longest part of an answer that others wrote, in characters.
+/// The longest part of an answer whose text comes from somebody else, in characters.
 const PART_MOST: usize = 600;
 
 /// An answer. Its texts are marked up.

@@ -71,7 +71,11 @@ pub(crate) fn decide_as(
     let recorded = app.record(&App::deed(actor, what, &format!("{gameday} {slot}"), &outcome));
     app.newest.forget();
     decided.map_err(|why| {
-        Answer::new(StatusCode::CONFLICT, format!("Nothing was done: {why}."), "Go back to the calendar.")
+        Answer::new(
+            StatusCode::CONFLICT,
+            format!("Nothing was done: {why}."),
+            "The page Calendar shows the slots.",
+        )
     })?;
     recorded?;
     Ok(())

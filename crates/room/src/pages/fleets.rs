@@ -6,7 +6,10 @@ use axum::{extract::State, response::Response};
 use minijinja::context;
 use serde::Serialize;
 
-use super::fleet::ago;
+use super::{
+    fleet::ago,
+    scenarios::{TOLD_MOST, beginning},
+};
 use crate::{
     app::App,
     clock::now_s,
@@ -31,6 +34,10 @@ struct Row<'a> {
     ago: Option<String>,
     providers: String,
     roles: String,
+    /// The beginning of its problems.
+    told: &'a str,
+    /// Whether there are more problems.
+    cut: bool,
 }
 
 /// Joins some names, and counts the others.
@@ -51,11 +58,16 @@ pub(crate) async fn fleets(State(app): State<Arc<App>>, Who(session): Who) -> Re
             .all
             .iter()
             .take(ROWS)
-            .map(|fleet| Row {
-                fleet,
-                ago: fleet.asked.as_ref().map(|asked| ago(now - asked.at_s)),
-                providers: some(&fleet.providers),
-                roles: some(&fleet.roles),
+            .map(|fleet| {
+                let told = beginning(&fleet.told, TOLD_MOST);
+                Row {
+                    fleet,
+                    ago: fleet.asked.as_ref().map(|asked| ago(now - asked.at_s)),
+                    providers: some(&fleet.providers),
+                    roles: some(&fleet.roles),
+                    told,
+                    cut: told.len() < fleet.told.trim_end().len(),
+                }
             })
             .collect();
         let values = context! {

@@ -66,6 +66,7 @@ pub(crate) async fn scenario(
             one => value(&*found),
             title,
             runs => runs.len(),
+            many => entries.len() >= NEWEST,
             runs_address => address(name),
             last => value(&runs.last().map(|entry| Row::of(entry, reports))),
             trend => history::trend(title, &runs, reports)?,

@@ -25,8 +25,8 @@ use crate::{
 const ROWS: usize = 50;
 /// Number of the newest runs among which the last one of a scenario is looked for.
 pub(super) const NEWEST: usize = 1_000;
-/// Maximum length of the problems of a scenario in the list, in bytes. Its own page has all of them.
-const TOLD_MOST: usize = 1_500;
+/// Maximum length of the problems of a file in a list, in bytes. Its own page has all of them.
+pub(super) const TOLD_MOST: usize = 1_500;
 
 /// The part of the address behind `?`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -47,7 +47,7 @@ struct Row<'a> {
 }
 
 /// Returns the beginning of a text that has whole lines.
-fn beginning(text: &str, most: usize) -> &str {
+pub(super) fn beginning(text: &str, most: usize) -> &str {
     let text = text.trim_end();
     if text.len() <= most {
         return text;
@@ -74,8 +74,12 @@ pub(crate) async fn scenarios(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Answer> {
     let number = asked.map(|Query(asked)| asked.page).unwrap_or_default();
+    let turn = Arc::clone(&app.checks).lock_owned().await;
     slow(&app, move |app| {
+        // Also held if the client is gone: the check goes on.
+        let turn = turn;
         let found = app.outside.inventory().scenarios();
+        drop(turn);
         let runs = app.runs.page(&Filter { limit: Some(NEWEST), ..Filter::default() })?;
         let last = newest(&runs.entries);
         let wrong = found.all.iter().filter(|one| one.check.errors > 0).count();
@@ -97,6 +101,7 @@ pub(crate) async fn scenarios(
             rows => value(&rows),
             count => found.all.len(),
             wrong,
+            newest => (runs.entries.len() >= NEWEST).then_some(NEWEST),
             paging => value(&paging),
             problems => found.problems,
         };

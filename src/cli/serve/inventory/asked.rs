@@ -1,7 +1,7 @@
 //! The hosts of fleets that were asked, and their last answers. Only asks: for the status and for `doctor`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -14,16 +14,22 @@ use firedrill_wire::{
     text::{TEXT_MOST, clean, cleaned},
 };
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{Instant, timeout_at};
+use jiff::Timestamp;
+use tokio::{
+    sync::Mutex as Turn,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     cli::status::{drill, injection},
     link::{Agent, Identity, LinkError, hosts_at_once},
-    plan::model::Host,
+    plan::model::{Host, Reach},
 };
 
 /// Time after which hosts that have not answered are unknown. Calls to one host end earlier; over a bastion, many hosts wait for their turn.
 const LONGEST: Duration = Duration::from_secs(120);
+/// Held while the hosts of a fleet are asked: the limit of open files is one for all fleets.
+static TURN: Turn<()> = Turn::const_new(());
 /// Maximum length of a finding.
 const FINDING_MOST: usize = 300;
 /// The finding of `doctor` about the agent's own certificate.
@@ -32,16 +38,23 @@ const CERTIFICATE: &str = "certificate";
 /// The answers of a host: its status, and its `doctor` if it has told its status.
 type Answer = Result<(AgentStatus, Result<Doctor, LinkError>), LinkError>;
 
+/// A host by its name and the connection to its agent: at another address another machine may answer.
+type Asks = (String, Reach);
+
 /// The last answers of the hosts of a fleet.
 #[derive(Debug, Default)]
 struct Answers {
     last: Option<Asked>,
-    hosts: HashMap<String, Known>,
+    hosts: HashMap<Asks, Known>,
 }
 
 /// The last answers of hosts, by the file of their fleet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllAsked(Arc<Mutex<HashMap<PathBuf, Answers>>>);
+
+fn asks(host: &Host) -> Asks {
+    (host.name.clone(), host.agent.clone())
+}
 
 /// Returns the time, in seconds since 1970.
 fn now_s() -> i64 {
@@ -59,9 +72,11 @@ impl AllAsked {
         self.lock().get(fleet)?.last.clone()
     }
 
-    /// Returns the last answers of the hosts of a fleet, by their names.
-    pub(super) fn hosts(&self, fleet: &Path) -> HashMap<String, Known> {
-        self.lock().get(fleet).map(|answers| answers.hosts.clone()).unwrap_or_default()
+    /// Returns the last answer of each of these hosts of a fleet, in their order.
+    pub(super) fn known(&self, fleet: &Path, hosts: &[Host]) -> Vec<Option<Known>> {
+        let all = self.lock();
+        let answers = all.get(fleet);
+        hosts.iter().map(|host| answers?.hosts.get(&asks(host)).cloned()).collect()
     }
 
     /// Begins to ask the hosts of a fleet. Whether it did: hosts that are being asked are not asked again.
@@ -73,16 +88,17 @@ impl AllAsked {
         }
         let (at_s, of) = (now_s(), hosts.len());
         answers.last = Some(Asked { at_s, by: by.to_owned(), goes_on: true, of, ..Asked::default() });
-        answers.hosts.retain(|name, _| hosts.iter().any(|host| host.name == *name));
+        let hosts: HashSet<Asks> = hosts.iter().map(asks).collect();
+        answers.hosts.retain(|host, _| hosts.contains(host));
         true
     }
 
     /// Keeps the answer of a host.
-    fn keep(&self, fleet: &Path, host: &str, answer: Result<Known, String>) {
+    fn keep(&self, fleet: &Path, host: Asks, answer: Result<Known, String>) {
         let mut all = self.lock();
         let Some(answers) = all.get_mut(fleet) else { return };
         let Some(last) = &mut answers.last else { return };
-        let seen_s = answers.hosts.get(host).and_then(|known| known.seen_s);
+        let seen_s = answers.hosts.get(&host).and_then(|known| known.seen_s);
         let at_s = now_s();
         let known = match answer {
             Ok(known) => {
@@ -98,7 +114,7 @@ impl AllAsked {
                 Known { at_s, seen_s, unknown: Some(cleaned(why, TEXT_MOST)), ..Known::default() }
             }
         };
-        answers.hosts.insert(host.to_owned(), known);
+        answers.hosts.insert(host, known);
     }
 
     fn end(&self, fleet: &Path) {
@@ -107,7 +123,7 @@ impl AllAsked {
         }
     }
 
-    /// Asks the hosts of a fleet, as many at once as the limit of open files allows. Returns at once, with the task that ends when all have
+    /// Asks the hosts of a fleet, one fleet after another, and as many hosts at once as the limit of open files allows. Returns at once, with the task that ends when all have
     /// answered or are given up; `None` if they are being asked already.
     pub(super) fn ask(
         &self,
@@ -121,15 +137,16 @@ impl AllAsked {
         }
         let over = Over(self.clone(), fleet.to_owned());
         let at_once = hosts_at_once(&hosts, 1);
-        let end = Instant::now() + LONGEST;
-        let calls = hosts.into_iter().map(move |host| {
-            let agent = Agent::new(&host, Arc::clone(&identity));
-            async move { (host.name, in_time(&agent, end).await) }
-        });
         Some(tokio::spawn(async move {
+            let _turn = TURN.lock().await;
+            let end = Instant::now() + LONGEST;
+            let calls = hosts.into_iter().map(|host| {
+                let agent = Agent::new(&host, Arc::clone(&identity));
+                async move { (asks(&host), in_time(&agent, end).await) }
+            });
             let mut answers = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
             while let Some((host, answer)) = answers.next().await {
-                over.0.keep(&over.1, &host, answer);
+                over.0.keep(&over.1, host, answer);
             }
         }))
     }
@@ -162,7 +179,7 @@ fn known((status, doctor): (AgentStatus, Result<Doctor, LinkError>)) -> Known {
     let short = |text: &str| clean(text, FINDING_MOST).into_owned();
     let in_force = status.open.iter().map(|one| {
         let (what, left) = injection(one, &status.clock);
-        short(&format!("{what}, ends in {left} s: {}", drill(one)))
+        short(&format!("{what}, until {}: {}", moment(left), drill(one)))
     });
     let (findings, undiagnosed) = match doctor {
         Ok(doctor) => (doctor.findings, None),
@@ -195,6 +212,13 @@ fn known((status, doctor): (AgentStatus, Result<Doctor, LinkError>)) -> Known {
     }
 }
 
+/// Returns the moment in that many seconds: a page with the answer may be read much later.
+fn moment(left_s: u64) -> String {
+    let at = i64::try_from(left_s).ok().and_then(|left_s| now_s().checked_add(left_s));
+    let at = at.and_then(|at| Timestamp::from_second(at).ok());
+    at.map_or_else(|| "an unknown time".to_owned(), |at| at.strftime("%F %T UTC").to_string())
+}
+
 fn hint(hint: &str) -> String {
     if hint.is_empty() { String::new() } else { format!(" → {hint}") }
 }
@@ -205,5 +229,39 @@ const fn word(grade: Grade) -> &'static str {
         Grade::Note => "note",
         Grade::Missing => "missing",
         Grade::Bad => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(agent: &str) -> Host {
+        Host {
+            name: "app-1".to_owned(),
+            addresses: Vec::new(),
+            labels: std::collections::BTreeMap::new(),
+            roles: Vec::new(),
+            tags: Vec::new(),
+            agent: Reach::Tcp(agent.to_owned()),
+            via: None,
+        }
+    }
+
+    #[test]
+    fn a_host_at_another_address_has_not_the_answer_of_the_former_one() {
+        let (all, fleet) = (AllAsked::default(), Path::new("fleet.toml"));
+        let (old, new) = ([host("10.9.0.1:7790")], [host("10.9.0.2:7790")]);
+        assert!(all.begin(fleet, &old, "alice"));
+        all.keep(fleet, asks(&old[0]), Ok(Known::default()));
+        all.end(fleet);
+        assert!(matches!(all.known(fleet, &old)[..], [Some(_)]));
+        assert_eq!(all.known(fleet, &new), [None]);
+        // Asked again, the former one is forgotten.
+        assert!(all.begin(fleet, &new, "alice"));
+        all.keep(fleet, asks(&new[0]), Err("it is silent".to_owned()));
+        let known = all.known(fleet, &new).remove(0).unwrap();
+        assert!(known.unknown.is_some() && known.seen_s.is_none(), "{known:?}");
+        assert_eq!(all.known(fleet, &old), [None]);
     }
 }

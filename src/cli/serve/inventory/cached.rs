@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Maximum number of values. Beyond it all are forgotten.
-const MOST: usize = 2_000;
+/// Time for which a value with errors is kept: a file that it lacks may be there meanwhile.
+pub(super) const WRONG: Duration = Duration::from_secs(5);
 /// Time after a file was changed in which it may change again without another modification time.
 const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// The state of a file; `None` if there is none that can be read.
-type Stamp = Option<(SystemTime, u64, u64)>;
+/// The state of a file: times of the last changes of its content and of anything, size and inode; `None` if there is none that can be read.
+type Stamp = Option<(SystemTime, u64, u64, (i64, i64))>;
 
 /// A value, and the files that it was made from.
 #[derive(Debug)]
@@ -35,11 +35,11 @@ pub(super) struct Made<V> {
     pub(super) fresh: Option<Duration>,
 }
 
-/// Values by their keys.
+/// Values by their keys, at most `MOST`. Beyond it all are forgotten.
 #[derive(Debug)]
-pub(super) struct Cached<K, V>(Mutex<HashMap<K, Kept<V>>>);
+pub(super) struct Cached<K, V, const MOST: usize = 2_000>(Mutex<HashMap<K, Kept<V>>>);
 
-impl<K, V> Default for Cached<K, V> {
+impl<K, V, const MOST: usize> Default for Cached<K, V, MOST> {
     fn default() -> Self {
         Self(Mutex::default())
     }
@@ -47,10 +47,10 @@ impl<K, V> Default for Cached<K, V> {
 
 fn stamp(path: &PathBuf) -> Stamp {
     let about = fs::metadata(path).ok()?;
-    Some((about.modified().ok()?, about.len(), about.ino()))
+    Some((about.modified().ok()?, about.len(), about.ino(), (about.ctime(), about.ctime_nsec())))
 }
 
-impl<K: Eq + Hash, V> Cached<K, V> {
+impl<K: Eq + Hash, V, const MOST: usize> Cached<K, V, MOST> {
     /// Returns the value of a key. Makes it if there is none, or if a file was changed. Nobody waits for it meanwhile.
     pub(super) fn get(&self, key: K, make: impl FnOnce() -> Made<V>) -> Arc<V> {
         let kept =
@@ -103,7 +103,7 @@ mod tests {
             fs::write(&file, text).unwrap();
             fs::File::open(&file).unwrap().set_modified(at).unwrap();
         };
-        let cached = Cached::default();
+        let cached: Cached<_, _> = Cached::default();
         let made = std::cell::Cell::new(0);
         let get = |fresh: Option<Duration>| {
             let value = cached.get("one", || {

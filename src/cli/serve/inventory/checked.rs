@@ -1,9 +1,8 @@
 //! Scenarios as they were checked, each against a game day, a fleet, or neither.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use firedrill_room::{Check, Choice, Preview, TextFile};
@@ -11,7 +10,7 @@ use firedrill_wire::text::clean_lines;
 use jiff::Timestamp;
 
 use super::{
-    cached::{Cached, Made},
+    cached::{Cached, Made, WRONG},
     known::{FleetFile, Scenario, id},
     preview::preview,
 };
@@ -21,9 +20,6 @@ use crate::{
     fleet::FleetSource,
     plan::{Outline, inspect_as, print},
 };
-
-/// Time for which a scenario with errors is not checked again: a file that it lacks may be there meanwhile.
-const WRONG: Duration = Duration::from_secs(5);
 
 /// The fleet and the values with which a scenario is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,14 +38,18 @@ pub(super) struct Against {
 pub(super) struct Checked {
     pub(super) outline: Outline,
     pub(super) check: Check,
+    /// The values of parameters, secrets covered; empty without a plan.
+    pub(super) values: BTreeMap<String, String>,
     /// Its files, without that of the fleet; empty unless its plan was wanted.
     pub(super) files: Vec<TextFile>,
     /// Its plan; `None` unless it was wanted.
     pub(super) preview: Option<Preview>,
 }
 
-/// Scenarios by their files, what they were checked against, and whether their plan was wanted.
-pub(super) type Checks = Cached<(PathBuf, Against, bool), Checked>;
+/// Scenarios without plans, by their files and what they were checked against.
+pub(super) type Checks = Cached<(PathBuf, Against), Checked>;
+/// As [`Checks`], with their plans and texts, which may be large.
+pub(super) type Plans = Cached<(PathBuf, Against), Checked, 50>;
 
 /// Returns the fleets and values with which a scenario is checked in the list: those of each of its game days.
 pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
@@ -110,6 +110,7 @@ pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked
             told: told(&found.report),
             summary,
         },
+        values: found.plan.as_ref().map(|plan| plan.params.clone()).unwrap_or_default(),
         files: if whole { own.collect() } else { Vec::new() },
         preview: found
             .plan

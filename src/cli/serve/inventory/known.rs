@@ -11,10 +11,11 @@ use std::{
 use firedrill_files::text::hex;
 use firedrill_gameday::{Gameday, is_gameday};
 use firedrill_notify::is_channels;
+use firedrill_room::is_chat;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 
-use super::cached::{Cached, Made};
+use super::cached::{Cached, Made, WRONG};
 use crate::{
     cli::{calendar::found, days},
     diagnostic::plural,
@@ -150,13 +151,15 @@ impl Folders {
 fn read(file: &Path) -> Made<Option<Arc<Gameday>>> {
     let (gameday, report) = days::read(file, &firedrill_gameday::zones(), Timestamp::now());
     let value = gameday.filter(|_| !report.failed()).map(Arc::new);
-    Made { value, files: vec![file.to_owned()], fresh: None }
+    // Other files that it names may be put right.
+    let fresh = value.is_none().then_some(WRONG);
+    Made { value, files: vec![file.to_owned()], fresh }
 }
 
 fn kind(file: &Path) -> Kind {
     if is_fleet(file) {
         Kind::Fleet
-    } else if is_gameday(file) || is_channels(file) {
+    } else if is_gameday(file) || is_channels(file) || is_chat(file) {
         Kind::Other
     } else {
         Kind::Scenario
