@@ -36,7 +36,7 @@ pub(crate) struct FilesKeys {
     /// The moment after which they are, in seconds since 1970; without it, now.
     #[schemars(range(min = 0, max = LAST_S))]
     from_s: Option<i64>,
-    /// In its place: the day with which they begin, in the zone of each schedule, from 1970 to 9998.
+    /// In its place: the day with which they begin, in the zone of each schedule, from 1970 to 9998. With both keys this one counts.
     #[schemars(regex(
         pattern = r"^(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"
     ))]
@@ -53,9 +53,6 @@ impl FilesKeys {
         }
         if let Some(from_s) = from_s.filter(|from_s| !(0..=LAST_S).contains(from_s)) {
             return wrong(format!("`from_s` is {from_s}, and has to be from 0 to {LAST_S}."));
-        }
-        if from_s.is_some() && from_day.is_some() {
-            return wrong("`from_s` and `from_day` are both there, and only one of them can be.".to_owned());
         }
         Ok(Slots { from_s, from_day, next })
     }
