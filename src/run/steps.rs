@@ -107,14 +107,14 @@ impl Steps {
         let (by, why) = (Some(by), note);
         if back {
             let says = if outcome == StepOutcome::Done { "put back" } else { "not put back" };
-            let reply = Reply::Taken(format!("it takes {name} for {says}"));
+            let reply = Reply::Taken(format!("it records {name} as {says}"));
             return (Some(Event::PutBackEnded { step, outcome, by, why }), reply);
         }
         if outcome == StepOutcome::Skipped {
             self.skipped = true;
             self.left.retain(|left| *left != step);
         }
-        let reply = Reply::Taken(format!("it takes {name} for {}", outcome.word()));
+        let reply = Reply::Taken(format!("it records {name} as {}", outcome.word()));
         (Some(Event::StepEnded { step, outcome, by, why, program: None }), reply)
     }
 

@@ -83,12 +83,12 @@ fn steps_are_shown_run_answered_and_put_back() {
         "it waits for step 2, \"cable\", and not for step 1",
     );
     let taken = says(&bench, &run, &["done", "--note", "it was stuck"]);
-    assert_ends(&taken, 0, "it takes step 2, \"cable\" for done");
+    assert_ends(&taken, 0, "it records step 2, \"cable\" as done");
     until("it is to be put back", || log(&run).contains("\"event\":\"put-back-asked\""));
     bench.assert_quiet();
     assert_ends(&says(&bench, &run, &["skip"]), 4, "is to be put back, which nobody can skip");
     assert_ends(&says(&bench, &run, &["done", "--step", "2"]), 4, "say back when it is, or failed");
-    assert_ends(&says(&bench, &run, &["back", "--step", "2"]), 0, "it takes step 2, \"cable\" for put back");
+    assert_ends(&says(&bench, &run, &["back", "--step", "2"]), 0, "it records step 2, \"cable\" as put back");
     assert_eq!(wait(&mut child).code(), Some(0), "{}", bench.stderr());
     assert!(bench.stderr().contains("PUT BACK step 2, \"cable\""), "{}", bench.stderr());
     let card = bench.card();
@@ -174,7 +174,7 @@ fn what_nobody_says_was_put_back_is_not_held() {
     }
     let bench = Bench::up("not-put-back");
     let (mut child, run) = bench.until_log(&with_steps(&by_hand("10m"), ""), &[], "\"event\":\"step-began\"");
-    assert_ends(&says(&bench, &run, &["done"]), 0, "for done");
+    assert_ends(&says(&bench, &run, &["done"]), 0, "as done");
     until("a fault is in force", || log(&run).contains("\"to\":\"in-force\""));
     end(&mut child, Signal::INT);
     until("it is to be put back", || log(&run).contains("\"event\":\"put-back-asked\""));

@@ -228,7 +228,7 @@ mod tests {
     async fn what_became_of_a_step_by_hand_is_told_with_its_note() {
         let home = tempfile::tempdir().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let reply = Told::Taken("it takes step 2, \"pull the cable\" for done".to_owned());
+        let reply = Told::Taken("it records step 2, \"pull the cable\" as done".to_owned());
         let app = app(home.path(), Arc::new(Hears(Arc::clone(&heard), reply))).await;
         fs::create_dir_all(app.runs.reports().join("friday-7f3a")).unwrap();
         let form = |number| {
@@ -248,7 +248,7 @@ mod tests {
         let wants = Wants::Step { step: Some(1), answer: StepAnswer::Done, note };
         assert_eq!(*heard.lock().unwrap(), [("alice in the control room".to_owned(), wants)]);
         let audit = fs::read_to_string(app.audit.path()).unwrap();
-        assert!(audit.contains("\"what\":\"step\"") && audit.contains("for done"), "{audit}");
+        assert!(audit.contains("\"what\":\"step\"") && audit.contains("as done"), "{audit}");
     }
 
     #[tokio::test]

@@ -53,7 +53,7 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
     assert_eq!(outcome, RunOutcome::Completed);
     let refusal = "it waits for step 1, \"cable\", and not for step 4".to_owned();
     assert_eq!(refused.await.unwrap(), Reply::Refused(refusal));
-    assert_eq!(taken.await.unwrap(), Reply::Taken("it takes step 1, \"cable\" for done".to_owned()));
+    assert_eq!(taken.await.unwrap(), Reply::Taken("it records step 1, \"cable\" as done".to_owned()));
     assert!(trial.run.steps.have_acted());
     // At the end of the run, which takes no other wish.
     trial.run.ending.finish(None);
@@ -61,7 +61,7 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
     let (back, put) = says(None, StepAnswer::Back);
     log.extend(put_back_once(&mut trial, vec![skip, back]).await);
     assert!(matches!(not_skipped.await.unwrap(), Reply::Refused(why) if why.contains("nobody can skip")));
-    assert_eq!(put.await.unwrap(), Reply::Taken("it takes step 1, \"cable\" for put back".to_owned()));
+    assert_eq!(put.await.unwrap(), Reply::Taken("it records step 1, \"cable\" as put back".to_owned()));
     assert_eq!(
         names(&log),
         ["skip-asked", "step-began", "step-ended", "attack-ended", "put-back-asked", "put-back-ended"]
@@ -143,7 +143,7 @@ async fn a_late_or_second_answer_about_doing_it_does_not_put_it_back() {
     log.extend(put_back_once(&mut trial, vec![second, back]).await);
     assert!(matches!(about_nothing.await.unwrap(), Reply::Refused(why) if why.contains("waits for no step")));
     assert!(matches!(refused.await.unwrap(), Reply::Refused(why) if why.contains("say back when it is")));
-    assert!(matches!(put.await.unwrap(), Reply::Taken(what) if what.ends_with("for put back")));
+    assert!(matches!(put.await.unwrap(), Reply::Taken(what) if what.ends_with("as put back")));
     assert_eq!(outcomes(&log).len(), 2, "one answer about doing it, and one about putting it back: {log:?}");
 }
 
