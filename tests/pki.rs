@@ -90,7 +90,7 @@ fn a_key_that_is_not_the_authoritys_signs_nothing() {
     assert_eq!(Identity::load(&one).unwrap().name(), "alice");
     let read = |file: &str| firedrill_certs::certificates(&std::fs::read(one.join(file)).unwrap()).unwrap();
     let (certificate, authorities) = (read("hosts/app-1.pem").remove(0), read("ca.pem"));
-    let verified = |authority| firedrill_certs::is_signed_by(&certificate, &[], [authority]);
+    let verified = |authority| firedrill_certs::is_issued_by(&certificate, &[], [authority]);
     assert_eq!(authorities.iter().map(verified).collect::<Vec<_>>(), [false, true]);
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firedrill_certs::is_signed_by;
+use firedrill_certs::is_issued_by;
 use firedrill_wire::{
     api::{Finding, Grade},
     x509::{CertificateFacts, ListFacts, certificate, distance, revocation_list},
@@ -124,7 +124,7 @@ fn own(
     let between: Vec<_> = found.iter().skip(1).map(|(der, _)| der.clone()).collect();
     if grade != Grade::Bad
         && !authorities.is_empty()
-        && !is_signed_by(leaf, &between, authorities.iter().map(|(der, _)| der))
+        && !is_issued_by(leaf, &between, authorities.iter().map(|(der, _)| der))
     {
         grade = Grade::Bad;
         detail = format!("{detail}; {} has not signed it, so nothing accepts it", config.ca.display());

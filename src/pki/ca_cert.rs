@@ -177,7 +177,7 @@ mod tests {
         let mut leaf = CertificateParams::new(vec!["app1".to_owned()]).unwrap();
         leaf.use_authority_key_identifier_extension = true;
         let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
-        assert!(firedrill_certs::is_signed_by(leaf.der(), &[], [&der.into()]));
+        assert!(firedrill_certs::is_issued_by(leaf.der(), &[], [&der.into()]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use firedrill_approval::point;
-use firedrill_certs::APPROVES;
+use firedrill_certs::APPROVAL_KEY_USAGE;
 use firedrill_files::text::hex;
 use firedrill_wire::identity::{Identity, Person, check_name};
 use rcgen::{
@@ -48,7 +48,7 @@ impl Pki {
         params.distinguished_name = common_name(&ask.name);
         params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().map_err(make("a URI name"))?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(APPROVES.to_vec())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(APPROVAL_KEY_USAGE.to_vec())];
         params.use_authority_key_identifier_extension = true;
         params.not_before = ask.valid.from.into();
         params.not_after = ask.valid.until.into();

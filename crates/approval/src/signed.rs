@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use firedrill_certs::signed_by;
+use firedrill_certs::is_signature_of_owner;
 use firedrill_wire::{
     RunId,
     api::{Assertion, Means, Signed},
@@ -182,7 +182,7 @@ fn signed_with(
     let signature = bytes("signature", &signed.signature)?;
     let Some(assertion) = signed.assertion.as_ref().filter(|_| signed.scheme == BY_PASSKEY) else {
         let message = message(&signed.statement);
-        let is_signed = signed_by(leaf, &signed.scheme, message.as_bytes(), &signature);
+        let is_signed = is_signature_of_owner(leaf, &signed.scheme, message.as_bytes(), &signature);
         return if is_signed { Ok(None) } else { Err(String::new()) };
     };
     let answer = Answer {

@@ -7,7 +7,7 @@ use webpki::{
 };
 
 /// The extended key usage of certificates over passkeys, as the numbers of its object identifier. It has no other purpose.
-pub const APPROVES: [u64; 3] = [2, 25, 104_182_657_395_417];
+pub const APPROVAL_KEY_USAGE: [u64; 3] = [2, 25, 104_182_657_395_417];
 /// The same in DER.
 const APPROVES_DER: [u8; 8] = [0x69, 0x97, 0xd8, 0x8e, 0xd2, 0xa4, 0xd5, 0x59];
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn approves() -> Vec<ExtendedKeyUsagePurpose> {
-        vec![ExtendedKeyUsagePurpose::Other(APPROVES.to_vec())]
+        vec![ExtendedKeyUsagePurpose::Other(APPROVAL_KEY_USAGE.to_vec())]
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn time_inside(error: &Error) -> Option<UnixTime> {
 
 /// Whether one of the authorities signed a host's certificate, by itself or by certificates between, and all are in date.
 #[must_use]
-pub fn is_signed_by<'c>(
+pub fn is_issued_by<'c>(
     leaf: &CertificateDer<'_>,
     between: &[CertificateDer<'_>],
     authorities: impl IntoIterator<Item = &'c CertificateDer<'c>>,
@@ -96,6 +96,6 @@ mod tests {
     fn what_is_no_certificate_has_no_names_and_is_nobodys() {
         let garbage = CertificateDer::from(vec![1, 2, 3]);
         assert!(uris(&garbage).is_err());
-        assert!(!is_signed_by(&garbage, &[], [&garbage]));
+        assert!(!is_issued_by(&garbage, &[], [&garbage]));
     }
 }

@@ -1,4 +1,5 @@
-//! Certificates, keys and revocation lists: read from PEM, chains checked against authorities, and signatures by their owners.
+//! Reads certificates, keys and revocation lists from PEM, checks chains of certificates against authorities, and checks signatures by
+//! the owners of certificates.
 //!
 //! Never opens a file, and never decides what somebody may do.
 
@@ -7,7 +8,7 @@ mod chain;
 mod pem;
 mod signature;
 
-pub use approvers::{APPROVES, Approvers, NotApprover};
-pub use chain::{in_date, is_signed_by, uris};
+pub use approvers::{APPROVAL_KEY_USAGE, Approvers, NotApprover};
+pub use chain::{in_date, is_issued_by, uris};
 pub use pem::{PemError, certificates, private_key, revocation_lists};
-pub use signature::{SCHEMES, signed_by};
+pub use signature::{SCHEMES, is_signature_of_owner};

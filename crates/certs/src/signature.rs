@@ -15,7 +15,12 @@ pub const SCHEMES: [(SignatureScheme, &str); 6] = [
 
 /// Whether the owner of a certificate signed the message. The certificate itself is not verified.
 #[must_use]
-pub fn signed_by(leaf: &CertificateDer<'_>, scheme: &str, message: &[u8], signature: &[u8]) -> bool {
+pub fn is_signature_of_owner(
+    leaf: &CertificateDer<'_>,
+    scheme: &str,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
     let Some((scheme, _)) = SCHEMES.iter().find(|(_, name)| *name == scheme) else { return false };
     let all: &[(SignatureScheme, &[&dyn SignatureVerificationAlgorithm])] =
         default_provider().signature_verification_algorithms.mapping;

@@ -1,4 +1,4 @@
-//! Locks of files are waited for, up to a moment.
+//! Waits for locks of files until a deadline. Never breaks a lock.
 
 use std::{
     fs::TryLockError,
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Takes a lock by `take`. While another program has it, tries again after each `step`, until a moment.
+/// Takes a lock by `take`. While another program has it, tries again after each `step`, until the deadline `until`.
 ///
 /// # Errors
-/// Another program has the lock at that moment (`WouldBlock`), or it cannot be taken.
+/// Another program has the lock at the deadline (`WouldBlock`), or it cannot be taken.
 pub fn within(
     until: Instant,
     step: Duration,
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_tried_until_it_is_taken_or_the_moment_has_come() {
+    fn a_lock_is_tried_until_it_is_taken_or_the_deadline_has_come() {
         let far = Instant::now() + Duration::from_secs(600);
         let mut tries = 0;
         let mut third = || {

@@ -17,7 +17,7 @@ pub use adder::Adder;
 pub use chains::{Chains, Rules, prefix};
 pub use gates::{Gate, Gates, open, shut};
 pub use program::{Flavour, IptablesError, Program};
-pub use seen::{Listing, legacy_tables};
+pub use seen::{Listing, SeenRule, legacy_tables};
 pub use table::Table;
 
 use std::{
@@ -50,8 +50,9 @@ pub struct Made {
     pub gates: Gates,
     /// The jumps to its chains, by family.
     pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
-    /// The names of its chains, by family.
-    chains: BTreeMap<Family, Vec<String>>,
+    /// The names of its chains, each with the number of rules that it was made with, by family. Peers that are added
+    /// later add rules.
+    pub chains: BTreeMap<Family, Vec<(String, usize)>>,
     table: Table,
 }
 
@@ -143,9 +144,10 @@ impl Iptables {
             }
         }
         let jumps = chains.rules.iter().map(|(family, rules)| (*family, rules.jumps.clone())).collect();
-        let names = |rules: &Rules| rules.chains.iter().map(|(name, _)| name.clone()).collect();
-        let named = chains.rules.iter().map(|(family, rules)| (*family, names(rules))).collect();
-        self.made().insert(id.clone(), Made { gates, jumps, chains: named, table: chains.table });
+        let sizes =
+            |rules: &Rules| rules.chains.iter().map(|(name, all)| (name.clone(), all.len())).collect();
+        let sized = chains.rules.iter().map(|(family, rules)| (*family, sizes(rules))).collect();
+        self.made().insert(id.clone(), Made { gates, jumps, chains: sized, table: chains.table });
         Ok(())
     }
 

@@ -1,11 +1,12 @@
-//! A message: an event of a run or of a game day, with all that people need to understand it without a link.
+//! A message: one event of a run or of a game day, with all that people need to understand it without following a link.
+//! Never sends anything.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use firedrill_wire::text::{NAME_MOST, TEXT_MOST, cleaned};
 use serde::{Deserialize, Serialize};
 
-/// Number of hosts that a text names. The data have all.
+/// Maximum number of hosts that a text names. The data of a message name all.
 const HOSTS_NAMED: usize = 8;
 
 /// The kind of an event.
@@ -18,7 +19,7 @@ pub enum What {
     Announced,
     /// A run or a game day has begun.
     Started,
-    /// All faults of an attack are in force, or as many as will be.
+    /// The faults of an attack are in force. Those that failed to start are not waited for.
     Landed,
     /// An attack was ended before its time.
     Aborted,
@@ -26,16 +27,16 @@ pub enum What {
     Ended,
     /// A run or a game day was ended by a person or a signal.
     Halted,
-    /// A slot of a game day passed, and nobody started it.
+    /// The time of a slot passed, and nobody started the game day.
     Missed,
-    /// A slot of a game day is not held, for a reason.
+    /// A slot of a game day was left out on purpose; `why` has the reason.
     Skipped,
-    /// Somebody tries a channel (`firedrill notify test`).
+    /// A trial of a channel (`firedrill notify test`).
     Test,
 }
 
 impl What {
-    /// Returns the name.
+    /// Returns its name, as files and messages have it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -51,78 +52,79 @@ impl What {
         }
     }
 
-    /// Whether it is the end of a run or a game day.
+    /// Whether it ends a run or a game day.
     #[must_use]
     pub const fn is_end(self) -> bool {
         matches!(self, Self::Ended | Self::Halted)
     }
 }
 
-/// The event that told the beginning of the same run or game day.
+/// The earlier event at which the same run or game day began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     /// Its id.
     pub id: String,
-    /// Its time, RFC 3339 UTC.
+    /// Its time as RFC 3339, in UTC.
     pub at: String,
 }
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// The version of the format: 1.
+    /// The version of this format: 1.
     pub v: u32,
-    /// The event's id. It is the same each time the message is sent.
+    /// The event's id. Each repetition of the message has the same one.
     pub id: String,
-    /// The time of the event, RFC 3339 UTC.
+    /// The time of the event as RFC 3339, in UTC.
     pub at: String,
     /// The kind of event.
     pub what: What,
-    /// One sentence: the event and its object.
+    /// One sentence that says which event it is, and of which run or game day.
     pub title: String,
-    /// The run.
+    /// The id of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// The name of the scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
-    /// The game day.
+    /// The name of the game day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gameday: Option<String>,
-    /// The game day's slot.
+    /// The slot of the game day: its planned start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
-    /// The environment.
+    /// The environment of the scenario or the game day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// The person who runs it.
+    /// The person who started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The hosts that are touched.
+    /// The names of the hosts that faults touch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// The start, for people.
+    /// The planned start in local time, as a text for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts: Option<String>,
-    /// The planned end, RFC 3339 UTC: of a run if all settles at once and nobody is waited for, of an attack that of its faults.
+    /// The planned end as RFC 3339, in UTC. For a run it assumes that nothing has to be waited for; for an attack it is the end of the
+    /// hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// The result in a word.
+    /// The verdict or the outcome, in one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// The reason, or details.
+    /// The reason for the event, or details of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The command that ends it.
+    /// The command that ends the run and puts everything back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<String>,
-    /// The event that told its beginning.
+    /// The event at which it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
 }
 
 impl Message {
-    /// A message about an event of now.
+    /// Makes a message about an event that happens at the time of the call.
     #[must_use]
     pub fn new(id: impl Into<String>, what: What, title: impl Into<String>) -> Self {
         Self {
@@ -147,7 +149,7 @@ impl Message {
         }
     }
 
-    /// Returns what is known beside the title: a name and a value for each line.
+    /// Returns the known facts beside the title, each with a name and a value. Texts are cleaned for a terminal.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let hosts = match self.hosts.len().checked_sub(HOSTS_NAMED) {
@@ -159,6 +161,7 @@ impl Message {
             ("Result", self.result.clone()),
             ("Why", self.why.clone()),
             ("Starts", self.starts.clone()),
+            ("Slot", self.slot.clone().filter(|_| self.starts.is_none())),
             ("Scenario", self.scenario.clone()),
             ("Environment", self.environment.clone()),
             ("Hosts", hosts),
@@ -171,7 +174,7 @@ impl Message {
         known.map(|(name, value)| (name, cleaned(value, TEXT_MOST))).collect()
     }
 
-    /// Returns it as one line.
+    /// Returns title and facts as one line.
     #[must_use]
     pub fn line(&self) -> String {
         let facts =
@@ -179,13 +182,13 @@ impl Message {
         format!("{}{}", self.title, facts.collect::<String>())
     }
 
-    /// Returns the time of the event in milliseconds since 1970.
+    /// Returns the time of the event in milliseconds since 1970; 0 if it cannot be read.
     #[must_use]
     pub fn at_ms(&self) -> u64 {
         millis(&self.at)
     }
 
-    /// Returns the time of the beginning in milliseconds since 1970, if it is known; otherwise that of the event.
+    /// Returns the time in milliseconds since 1970 at which its run or game day began; the time of the event itself if that is not known.
     #[must_use]
     pub fn begun_ms(&self) -> u64 {
         self.begun.as_ref().map_or_else(|| self.at_ms(), |begun| millis(&begun.at))

@@ -8,7 +8,7 @@ use super::super::facts::Facts;
 
 /// Maximum number of injections in one question, and of their peers together, so that the answer comes in time.
 const INJECTIONS_AT_ONCE: usize = 100;
-const PEERS_AT_ONCE: usize = PeerTable::MOST;
+const PEERS_AT_ONCE: usize = PeerTable::MOST_NAMES;
 
 /// Splits a host's questions into parts of limited size, in order. Each has the place of its attack.
 pub(super) fn parts(questions: Vec<(usize, PrepareOne)>) -> Vec<Vec<(usize, PrepareOne)>> {

@@ -34,6 +34,14 @@ sandboxed! {
             assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
             assert!(evidence.detail.contains("does not jump"), "{}", evidence.detail);
             injection.undo();
+            // So is one who empties a single chain of ours.
+            let injection = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
+            let chain = format!("{}i", prefix(&injection.live.ask.id));
+            build.restore(false, &format!("*filter\n-F {chain}\nCOMMIT\n"));
+            let evidence = injection.evidence();
+            assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
+            assert!(evidence.detail.contains(&format!("rules of {chain} are gone")), "{}", evidence.detail);
+            injection.undo();
         });
     }
 }

@@ -39,7 +39,8 @@ impl Adds for Adder {
         let Some(made) = locked(&self.made).get(&self.id).cloned() else { return Ok(()) };
         for (family, chains) in &made.chains {
             let of_family = networks.iter().filter(|one| one.addr().is_ipv4() == (*family == Family::V4));
-            let rules: Vec<_> = of_family.flat_map(|one| rules(&prefix(&self.id), chains, one)).collect();
+            let names: Vec<&str> = chains.iter().map(|(name, _)| name.as_str()).collect();
+            let rules: Vec<_> = of_family.flat_map(|one| rules(&prefix(&self.id), &names, one)).collect();
             if rules.is_empty() {
                 continue;
             }
@@ -57,7 +58,7 @@ impl Adds for Adder {
 
 /// Returns the rules that choose one more peer: one for each end at which a hook has it. The names of the chains that
 /// continue are made of the hook and the end.
-fn rules(prefix: &str, chains: &[String], peer: &IpNet) -> Vec<String> {
+fn rules(prefix: &str, chains: &[&str], peer: &IpNet) -> Vec<String> {
     let ends = chains.iter().filter_map(|chain| match chain.strip_prefix(prefix)?.as_bytes() {
         [hook, end @ (b's' | b'd')] => Some((char::from(*hook), char::from(*end), chain)),
         _ => None,
@@ -71,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_peer_is_chosen_at_every_end_and_nowhere_else() {
-        let chains = ["do", "is", "i", "ij", "fs", "fd", "f", "fj", "p"].map(|name| format!("fd_1_{name}"));
+        let chains =
+            ["fd_1_do", "fd_1_is", "fd_1_i", "fd_1_ij", "fd_1_fs", "fd_1_fd", "fd_1_f", "fd_1_fj", "fd_1_p"];
         let peer = "10.0.0.1/32".parse().expect("a network");
         assert_eq!(
             rules("fd_1_", &chains, &peer),

@@ -132,19 +132,36 @@ fn list(id: &InjectionId, family: Family, gate: &str) -> String {
     format!("fd{digit}{}_{gate}", table.strip_prefix("fd").unwrap_or(&table))
 }
 
-/// Whether the lists of a gate have their entry, whenever it was written.
-#[must_use]
-pub(super) fn has_entry(id: &InjectionId, families: &[Family], gate: &str) -> bool {
-    families.iter().all(|family| {
-        fs::read_to_string(format!("{LISTS}/{}", list(id, *family, gate))).is_ok_and(|text| !text.is_empty())
-    })
+/// Whether a list has its entry, whenever it was written. A list that does not exist has none.
+///
+/// # Errors
+/// The list cannot be read.
+fn has_entry(list: &str) -> Result<bool, IptablesError> {
+    let path = format!("{LISTS}/{list}");
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(!text.is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(IptablesError::of(format!("read gate {path}"), error.to_string())),
+    }
 }
 
 impl Gates {
     /// Whether the kernel has an entry for each.
-    #[must_use]
-    pub fn have_entries(&self, id: &InjectionId) -> bool {
-        self.all.iter().all(|(gate, _)| has_entry(id, &self.families, gate.name))
+    ///
+    /// # Errors
+    /// A list cannot be read, and no other is known to lack its entry.
+    pub fn have_entries(&self, id: &InjectionId) -> Result<bool, IptablesError> {
+        let mut unreadable = None;
+        for (gate, _) in &self.all {
+            for family in &self.families {
+                match has_entry(&list(id, *family, gate.name)) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(false),
+                    Err(error) => unreadable = Some(error),
+                }
+            }
+        }
+        unreadable.map_or(Ok(true), Err)
     }
 }
 

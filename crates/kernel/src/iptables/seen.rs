@@ -17,8 +17,19 @@ pub struct Listing {
     pub chains: Vec<String>,
     /// Rules elsewhere that lead to them: the chain, the rule, and the number of others' rules before it.
     pub jumps: Vec<(String, String, usize)>,
-    /// Their rules, and the number of packets that each saw.
-    pub rules: Vec<(String, u64)>,
+    /// The rules in these chains.
+    pub rules: Vec<SeenRule>,
+}
+
+/// A rule in one of our chains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRule {
+    /// The chain.
+    pub chain: String,
+    /// The rule: the part after `-A CHAIN`.
+    pub rule: String,
+    /// Number of packets that matched it; `None` if the program printed no number.
+    pub packets: Option<u64>,
 }
 
 impl Listing {
@@ -57,8 +68,8 @@ impl Listing {
             }
             if chain.starts_with(prefix) {
                 let packets = counts.trim_start_matches('[').split(':').next();
-                let packets = packets.and_then(|packets| packets.parse().ok()).unwrap_or(0);
-                seen.rules.push((rule.to_owned(), packets));
+                let packets = packets.and_then(|packets| packets.parse().ok());
+                seen.rules.push(SeenRule { chain: chain.to_owned(), rule: rule.to_owned(), packets });
             } else if leads_to(rule, prefix) {
                 seen.jumps.push((chain.to_owned(), rule.to_owned(), last.1));
             }
@@ -164,7 +175,14 @@ COMMIT
         let jump = |rule: &str, before| ("INPUT".to_owned(), rule.to_owned(), before);
         assert_eq!(seen.jumps, [jump("-j fd_1_i", 1), jump("-i eth0 -g fd_1_i", 1)]);
         assert_eq!(Listing::of(SAVED, "fd_2_").jumps, [("INPUT".to_owned(), "-j fd_2_i".to_owned(), 1)]);
-        assert_eq!(seen.rules.iter().map(|(_, packets)| packets).collect::<Vec<_>>(), [&5, &6]);
+        let rules: Vec<_> = seen.rules.iter().map(|rule| (&*rule.chain, rule.packets)).collect();
+        assert_eq!(rules, [("fd_1_do", Some(5)), ("fd_1_i", Some(6))]);
+    }
+
+    #[test]
+    fn a_counter_that_cannot_be_read_is_unknown() {
+        let seen = Listing::of("[lots:60] -A fd_1_i -s 10.0.0.0/8 -j fd_1_do\n", "fd_1_");
+        assert_eq!(seen.rules[0].packets, None);
     }
 
     #[test]

@@ -76,11 +76,11 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
     let faults = || placed.attack.injections.iter().map(|one| &one.fault);
     let weight = |fault: &Fault| fault.selectors().iter().map(|peers| peers.weight()).sum::<usize>();
     let most = faults().map(weight).max().unwrap_or(0);
-    if most > PeerTable::MOST {
+    if most > PeerTable::MOST_NAMES {
         let message = format!(
             "a fault of attack `{}` has {most} peers; an agent accepts {} in one request",
             placed.attack.name,
-            PeerTable::MOST
+            PeerTable::MOST_NAMES
         );
         sink.push(
             Problem::error(message)

@@ -1,4 +1,4 @@
-//! The lists of peers that faults of one message share.
+//! The table of peer lists in a message. A list that several faults share stands in it once. Never decides which peers a fault may have.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -9,46 +9,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{PeerSet, SHORT, Shared};
 
-/// The rest of a list, by the texts that were taken out of it.
+/// What is left of a list, by the names that were taken out of it.
 type Less = HashMap<Arc<[String]>, Arc<[String]>>;
 
-/// Peers in a message refer to a list that is not there, or are not of the form that this version reads.
+/// The peers of a message cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeersError {
-    /// There is no such list.
+    /// They refer to a list that the message does not have.
     #[error("peers refer to list `{0}`, which the message does not have")]
     NoList(String),
-    /// Neither a list nor what is to be taken out of one.
+    /// They have a form that this version does not know.
     #[error("peers of the form `{0}` are not known to this version")]
     Form(String),
-    /// More is taken out of a list than one list, or than texts.
+    /// They take several lists, or both a list and single names, out of a list.
     #[error(
         "peers take several lists, or a list and texts, out of another; this version reads one list or texts"
     )]
     Mixed,
-    /// A fault would have no peers, which means all peers.
+    /// After what is taken out, no peer is left. A fault without peers would reach everybody, so this is an error.
     #[error("peers of which nobody is left")]
     Nobody,
-    /// An agent would need too much memory or time.
-    #[error("the peers of this question are {0} texts in all; an agent takes {most}; ask about fewer faults at a time, or name networks, such as 10.0.0.0/8, in place of hosts", most = PeerTable::MOST)]
+    /// They are more names than [`PeerTable::MOST_NAMES`], so an agent would need too much memory or time.
+    #[error("the peers of this question are {0} texts in all; an agent takes {most}; ask about fewer faults at a time, or name networks, such as 10.0.0.0/8, in place of hosts", most = PeerTable::MOST_NAMES)]
     TooMany(usize),
-    /// An agent would need too much memory.
+    /// Copies of their lists would take more than [`PeerTable::MOST_BYTES`].
     #[error("the peers of this question take {0} bytes where each fault has its own; an agent takes {most}; ask about fewer faults at a time", most = PeerTable::MOST_BYTES)]
     TooLong(usize),
 }
 
-/// The lists of peers that faults of one message share, each once.
+/// The lists of peers that several faults of a message have, each stored once. A fault refers to a list by its position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerTable(pub(super) Vec<Arc<[String]>>);
 
 impl PeerTable {
-    /// Maximum number of texts in the peers of one question, over all of its faults: [`PeerSet::weight`].
-    pub const MOST: usize = 200_000;
-    /// Maximum size in bytes of the lists of one question that are copied because texts are taken out of them.
+    /// Maximum number of names in the peers of all faults of one question, counted by [`PeerSet::weight`].
+    pub const MOST_NAMES: usize = 200_000;
+    /// Maximum size, in bytes, of the lists that must be copied for one question because names are taken out of them.
     pub const MOST_BYTES: usize = 16 << 20;
 
-    /// Finds the lists that several of the faults' peers hold, unless they are short, and has the peers refer to them where
-    /// they are written. Reading needs the table.
+    /// Makes the table of the long lists that several sets of peers share, and has these sets refer to it when they are
+    /// serialised. Whoever reads them needs the table.
     pub fn gather<'f>(peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Self {
         let mut sets: Vec<&mut PeerSet> = peers.into_iter().collect();
         let mut seen: HashSet<usize> = HashSet::new();
@@ -75,20 +75,20 @@ impl PeerTable {
         table
     }
 
-    /// Gives peers of faults that were read the lists that they refer to.
+    /// Gives sets of peers that were deserialised the lists that they refer to.
     ///
     /// # Errors
-    /// A fault refers to what is not there.
+    /// A set refers to a list that is not in the table.
     pub fn bind<'f>(&self, peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Result<(), PeersError> {
         peers.into_iter().try_for_each(|set| set.bind(self))
     }
 
-    /// Does the same for the code that makes the faults: peers are plain lists then, which faults with the same peers still share. The
-    /// bounds are looked at before any list is copied.
+    /// Does as [`PeerTable::bind`], and turns each set into a plain list, for code that makes the faults. Sets that were alike share one
+    /// list. The bounds are checked before any list is copied.
     ///
     /// # Errors
-    /// A fault refers to what is not there, or to nobody; the peers are more than [`PeerTable::MOST`] or take more than
-    /// [`PeerTable::MOST_BYTES`].
+    /// A set refers to a list that is not in the table, or has no peer left; the peers are more than [`PeerTable::MOST_NAMES`], or their
+    /// copies take more than [`PeerTable::MOST_BYTES`].
     pub fn bind_plain<'f>(&self, peers: impl IntoIterator<Item = &'f mut PeerSet>) -> Result<(), PeersError> {
         let mut sets: Vec<&mut PeerSet> = peers.into_iter().collect();
         let mut texts = 0_usize;
@@ -96,7 +96,7 @@ impl PeerTable {
             set.bind(self)?;
             texts = texts.saturating_add(set.weight());
         }
-        if texts > Self::MOST {
+        if texts > Self::MOST_NAMES {
             return Err(PeersError::TooMany(texts));
         }
         let mut sizes: HashMap<usize, usize> = HashMap::new();
@@ -128,17 +128,18 @@ impl PeerTable {
         Ok(())
     }
 
-    /// Whether nothing is shared.
+    /// Whether the table has no list.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Returns a list by its position, which a message writes as a decimal number.
     pub(super) fn list(&self, number: &str) -> Result<Shared, PeersError> {
         let at = number.parse::<u32>().ok();
         let found = at.and_then(|at| self.0.get(usize::try_from(at).ok()?));
         let names = found.ok_or_else(|| PeersError::NoList(number.to_owned()))?;
-        // Read as peers it would be everybody; as what is exempt or taken out, nobody.
+        // As the peers of a fault, an empty list would mean everybody; as names that are taken out, nobody. Neither was meant.
         if names.is_empty() {
             return Err(PeersError::Nobody);
         }
@@ -146,7 +147,7 @@ impl PeerTable {
     }
 }
 
-/// Returns the memory of a list of texts, in bytes.
+/// Returns the approximate memory of a list of names, in bytes.
 #[must_use]
 pub fn list_bytes(list: &[String]) -> usize {
     list.iter().map(|text| text.len() + size_of::<String>()).sum()

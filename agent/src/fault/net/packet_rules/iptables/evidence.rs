@@ -18,72 +18,87 @@ use crate::{
     injection::{IptablesChains, Live},
 };
 
-/// Looks whether the chains exist, are jumped to and have all gates open, and reads the counters of their rules.
+/// Looks whether the chains exist, are jumped to, have their rules and have all gates open, and reads the counters of their rules.
 #[must_use]
 pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Evidence {
     let id = &live.ask.id;
-    let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
-    let name = prefix(id);
-    let mut seen = BTreeMap::new();
+    let without_counters =
+        |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
+    let ours = prefix(id);
+    let mut listings = BTreeMap::new();
     for family in &decided.families {
         let program = Program::new(&decided.program, *family);
-        match Listing::read(&program, decided.table, &name) {
-            Ok(listing) => seen.insert(*family, listing),
-            Err(error) => return unknown(Seen::Unknown, error.to_string()),
+        match Listing::read(&program, decided.table, &ours) {
+            Ok(listing) => listings.insert(*family, listing),
+            Err(error) => return without_counters(Seen::Unknown, error.to_string()),
         };
     }
-    if seen.values().all(|listing| listing.chains.is_empty()) {
-        return unknown(Seen::No, format!("iptables chains {name}* are not there"));
+    if listings.values().all(|listing| listing.chains.is_empty()) {
+        return without_counters(Seen::No, format!("iptables chains {ours}* are not there"));
     }
     let Some(made) = host.iptables.look(id) else {
-        let what = format!("iptables chains {name}* are there, not made by this process");
-        return unknown(Seen::Unknown, what);
+        let detail = format!("iptables chains {ours}* are there, not made by this process");
+        return without_counters(Seen::Unknown, detail);
     };
-    let mut troubles = Vec::new();
-    let mut whole = true;
-    for (family, listing) in &seen {
+    let mut broken = Vec::new();
+    let mut notes = Vec::new();
+    for (family, listing) in &listings {
         for (from, to) in made.jumps.get(family).into_iter().flatten() {
             let jump = format!("-j {to}");
             match listing.jumps.iter().find(|(chain, rule, _)| chain == from && *rule == jump) {
                 Some((_, _, 0)) => {}
-                Some((_, _, before)) => troubles.push(format!("{before} rules stand before ours in {from}")),
-                None => {
-                    whole = false;
-                    troubles.push(format!("{from} does not jump to {to} any more"));
-                }
+                Some((_, _, before)) => notes.push(format!("{before} rules stand before ours in {from}")),
+                None => broken.push(format!("{from} does not jump to {to} any more")),
+            }
+        }
+        for (chain, whole) in made.chains.get(family).into_iter().flatten() {
+            let left = listing.rules.iter().filter(|rule| rule.chain == *chain).count();
+            if left < *whole {
+                broken.push(format!("{} of the {whole} rules of {chain} are gone", whole - left));
             }
         }
     }
-    let rules = || seen.values().flat_map(|listing| &listing.rules);
+    let rules = || listings.values().flat_map(|listing| &listing.rules);
     // The rules that harm are exactly those that match the gates.
-    let packets = rules().filter(|(rule, _)| rule.contains("-m recent ")).map(|(_, packets)| packets).sum();
-    if rules().any(|(rule, _)| is_past(rule)) {
-        whole = false;
-        troubles.push("the wall clock is past the hold's end".to_owned());
+    let harmful = rules().filter(|rule| rule.rule.contains("-m recent "));
+    let packets = harmful.map(|rule| rule.packets).sum::<Option<u64>>();
+    if rules().any(|rule| is_past(&rule.rule)) {
+        broken.push("the wall clock is past the hold's end".to_owned());
     }
-    let entries = made.gates.have_entries(id);
-    if !entries {
-        troubles.push("the kernel has no entry for a gate".to_owned());
+    let have_entries = made.gates.have_entries(id);
+    match &have_entries {
+        Ok(true) => {}
+        Ok(false) => broken.push("the kernel has no entry for a gate".to_owned()),
+        Err(error) => notes.push(error.to_string()),
     }
     let left = made.gates.left().map(|(name, left)| match left {
         Some(left) if !left.is_zero() => format!("{name} {}", Span::from(left)),
         _ => format!("{name} over"),
     });
-    let open = whole && entries && made.gates.are_open();
-    let detail = [format!(
-        "iptables chains {name}* in table {}: {} rules, {packets} packets",
-        decided.table,
-        rules().count()
-    )];
+    let in_force = match have_entries {
+        _ if !broken.is_empty() || !made.gates.are_open() => Seen::No,
+        Ok(_) => Seen::Yes,
+        Err(_) => Seen::Unknown,
+    };
+    let exercised = match packets {
+        Some(0) => Seen::No,
+        Some(_) => Seen::Yes,
+        None => Seen::Unknown,
+    };
+    let counted =
+        packets.map_or_else(|| "packets not counted".to_owned(), |packets| format!("{packets} packets"));
+    let detail =
+        [format!("iptables chains {ours}* in table {}: {} rules, {counted}", decided.table, rules().count())];
     Evidence {
-        in_force: if open { Seen::Yes } else { Seen::No },
-        exercised: if packets > 0 { Seen::Yes } else { Seen::No },
-        count: Some(packets),
-        detail: detail.into_iter().chain(left).chain(troubles).collect::<Vec<_>>().join(", "),
+        in_force,
+        exercised,
+        count: packets,
+        detail: detail.into_iter().chain(left).chain(broken).chain(notes).collect::<Vec<_>>().join(", "),
     }
 }
 
-/// Whether a rule's end by the wall clock has passed.
+/// Whether the hold's end that a rule states by the wall clock has passed. The kernel compares whole seconds, so the rule still matches
+/// during the second that it names.
 fn is_past(rule: &str) -> bool {
     let end = rule.split_once("--datestop ").and_then(|(_, rest)| rest.split(' ').next());
     let end = end.and_then(|end| humantime::parse_rfc3339(&format!("{end}Z")).ok());
