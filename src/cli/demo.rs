@@ -34,6 +34,7 @@ use crate::{plan, run::Asks, verdict::Exit};
   firedrill demo --plan                   every effect and its undo, before any harm
   firedrill demo --serve                  a game day in about a minute, to watch, note and halt on a page
   firedrill demo --serve --break health-check --in 2m
+  firedrill demo --serve --approve        an attack waits until a second person approves it with a passkey
 
 Six hosts in three regions at two providers are made of namespaces on this machine, broken on purpose, and taken away.
 

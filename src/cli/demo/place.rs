@@ -29,6 +29,8 @@ const FILES: [(&str, &str); 4] = [
 const MARK: &str = ".firedrill-demo";
 /// The start of the line that sets the game day's time.
 const ONCE: &str = "schedule = { once = ";
+/// The beginning of the first attack that waits for an approval, in a folder made for that.
+const ATTACK: &str = "[[attack]]\nname = \"freeze checkout\"\n";
 /// The longest time until the Friday.
 const MOST: Span = Span::secs(12 * 60 * 60);
 
@@ -37,8 +39,9 @@ const MOST: Span = Span::secs(12 * 60 * 60);
 pub(super) struct Place(PathBuf);
 
 impl Place {
-    /// Creates the files that are not there. Those that are there stay as they are.
-    pub(super) fn fill(folder: &Path) -> Result<Self> {
+    /// Creates the files that are not there. Those that are there stay as they are. With the address of the control room's pages, an attack of
+    /// the new scenario waits for an approval, and the new fleet counts those by passkeys of these pages.
+    pub(super) fn fill(folder: &Path, approve: Option<&str>) -> Result<Self> {
         if !is_ours(folder)? {
             return Err(Failure::new(format!(
                 "{} has files and is no demo's folder; nothing was written",
@@ -50,6 +53,10 @@ impl Place {
             let path = folder.join(name);
             if !path.exists() {
                 let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+                let text = match approve {
+                    Some(origin) => asking(name, text, origin),
+                    None => (*text).to_owned(),
+                };
                 let written = made.and_then(|()| fs::write(&path, text));
                 written.wrap(format!("cannot write {}", path.display()))?;
             }
@@ -88,6 +95,27 @@ impl Place {
 
     pub(super) fn room(&self) -> PathBuf {
         self.0.join("room")
+    }
+}
+
+/// Returns the text of a file of the folder in which an attack waits for an approval by passkey.
+fn asking(name: &str, text: &str, origin: &str) -> String {
+    match name {
+        "fleet.toml" => text.replacen(
+            "\n[defaults]\n",
+            &format!(
+                "\n# Passkeys of these pages count as approvals.\n[approval]\norigins = [\"{origin}\"]\n\n[defaults]\n"
+            ),
+            1,
+        ),
+        "scenarios/demo.toml" => text.replacen(
+            ATTACK,
+            &format!(
+                "{ATTACK}# A second person reads the plan and approves it before this attack.\napprove = {{ people = 1, expires = \"15m\" }}\n"
+            ),
+            1,
+        ),
+        _ => text.to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
         hosts::{fleet, wrong},
         lab::{
             Setup,
-            files::{DEMO as NAME, forget},
+            files::{DEMO as NAME, folder, forget},
         },
         serve::{LAST, ON_A_LAB, Server, Settings, on_lab},
         signals::heard,
@@ -36,6 +36,8 @@ use crate::{
 
 /// The name of the server where it ends the demo.
 const SERVER: &str = "the server";
+/// The port with --approve, unless another one is given.
+const PORT: u16 = 7788;
 /// The interval at which the lab is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -51,6 +53,22 @@ pub(in crate::cli) struct ServeArgs {
     /// The address of this machine to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "serve")]
     listen: SocketAddr,
+    /// Let an attack wait until a second person approves it with a passkey; takes a new --folder, and listens on port 7788 unless
+    /// --listen says another
+    #[arg(long, requires = "serve")]
+    approve: bool,
+}
+
+impl ServeArgs {
+    /// Returns the address to listen on, and with --approve the address of the pages. Passkeys belong to a page's address, so that has to
+    /// be known before the fleet's file is written.
+    fn pages(&self) -> (SocketAddr, Option<String>) {
+        if !self.approve {
+            return (self.listen, None);
+        }
+        let port = if self.listen.port() == 0 { PORT } else { self.listen.port() };
+        (SocketAddr::new(self.listen.ip(), port), Some(format!("http://localhost:{port}")))
+    }
 }
 
 /// Runs the command.
@@ -59,8 +77,12 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
         return Err(Failure::new(format!("others can reach {}, and a demo has no TLS", args.listen))
             .help("listen on 127.0.0.1, and reach it from elsewhere by `ssh -L`"));
     }
-    let place = Place::fill(&args.folder)?;
+    let (listen, origin) = args.pages();
+    let place = Place::fill(&args.folder, origin.as_deref())?;
     let day = checked(&place)?;
+    if let Some(origin) = &origin {
+        asks(&place, &day, origin)?;
+    }
     let file = place.fleet();
     let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
     let text = std::fs::read_to_string(&file).wrap(format!("cannot read {}", file.display()))?;
@@ -75,7 +97,7 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     let progress = waiting("making the hosts, their agents and the shop");
     let lab = setup.up(true)?;
     drop(progress);
-    let ended = runtime.block_on(served(args, &place, &day, &mut signals));
+    let ended = runtime.block_on(served((args, listen), &place, &day, &mut signals));
     runtime.shutdown_timeout(LAST);
     let gone =
         lab.down().wrap(format!("the lab cannot be taken away; `firedrill lab down --name {NAME}` does it"));
@@ -100,15 +122,31 @@ fn checked(place: &Place) -> Result<Day> {
     failure.map_or(Ok(day), Err)
 }
 
+/// Refuses a folder made without `--approve`, or for pages at another address: an approval by passkey would not count there.
+fn asks(place: &Place, day: &Day, origin: &str) -> Result<()> {
+    let counts = day.drills.iter().filter_map(|drill| drill.plan.as_ref()).any(|plan| {
+        plan.attacks.iter().any(|attack| attack.approve.is_some())
+            && plan.origins.iter().any(|one| one == origin)
+    });
+    if counts {
+        return Ok(());
+    }
+    let folder = place.folder().display();
+    Err(Failure::new(format!(
+        "no attack in {folder} waits for an approval that a passkey of {origin} can give; its files were made without --approve, or for another address"
+    ))
+    .help("name a new folder with --folder, or write `approve` into the scenario and `[approval] origins` into fleet.toml"))
+}
+
 /// Serves until a signal comes or the lab is gone, and stops what goes on then.
 async fn served(
-    args: &ServeArgs,
+    (args, listen): (&ServeArgs, SocketAddr),
     place: &Place,
     day: &Day,
     signals: &mut UnboundedReceiver<&'static str>,
 ) -> Result<()> {
     let settings = Settings {
-        listen: args.listen,
+        listen,
         metrics: None,
         reports: place.reports(),
         gamedays: place.gamedays(),
@@ -124,7 +162,7 @@ async fn served(
     let due = place.set_time(slot)?.then_some(slot);
     let link = server.link()?;
     let (programs, tellers) = server.start_gamedays()?;
-    outln!("{}", told(place, day, due, &link, server.address()));
+    outln!("{}", told(args.approve, place, day, due, &link, server.address()));
     let mut serve = std::pin::pin!(server.serve());
     let why = tokio::select! {
         () = &mut serve => SERVER,
@@ -150,8 +188,9 @@ async fn gone() {
     }
 }
 
-/// Returns what people are told at the start. `due` is the time that was set.
+/// Returns what people are told at the start. `approve` is whether an attack waits for a passkey, `due` the time that was set.
 fn told(
+    approve: bool,
     place: &Place,
     day: &Day,
     due: Option<Timestamp>,
@@ -177,6 +216,21 @@ fn told(
         },
     );
     let port = address.port();
+    // Browsers have passkeys for names alone.
+    let link = if approve {
+        link.replacen(&address.to_string(), &format!("localhost:{port}"), 1)
+    } else {
+        link.clone()
+    };
+    let second = if approve {
+        by_passkey(port, &room)
+    } else {
+        format!(
+            "To ask for a second person, remove the `#` before two lines in {gameday}, and make a link for that person:
+  firedrill serve link --as bob --role operator --state {room}
+To have an attack approved by passkey: `firedrill demo --serve --approve --folder friday-with-passkeys`"
+        )
+    };
     format!(
         "{when}
 Log in as {name}, once, within 15 minutes:
@@ -188,11 +242,24 @@ Calendar  when it is due, and its record afterwards; History and Findings show w
 
 Its files are in {folder}: fleet.toml, scenarios/, gamedays/friday.toml. Read them, change them, copy them.
 A browser on another machine: `ssh -L {port}:{address} …`, then the same link.
-To ask for a second person, remove the `#` before two lines in {gameday}, and make a link for that person:
-  firedrill serve link --as bob --role operator --state {room}
+{second}
 To hold it again, by hand:
   firedrill gameday start {gameday} --now --lab={NAME} --reports {reports}
 
 Ctrl-C ends all of it: a run is stopped, everything is put back, the lab is taken away. The folder stays."
+    )
+}
+
+/// Returns how a second person approves the attack that waits. The lab's authority is the one whose certificates its hosts trust.
+fn by_passkey(port: u16, room: &str) -> String {
+    let pki = folder(NAME).join("pki").display().to_string();
+    format!(
+        "Before the attack \"freeze checkout\" the Friday waits, at most 15 minutes, until a second person approves it with a passkey:
+  1. firedrill serve link --as bob --role operator --state {room}
+     Open that link with localhost:{port} in place of the address, in another browser or a private window.
+  2. Page Passkeys: add one, then \"Enrol\" has a file to download: passkey.json.
+  3. firedrill pki --dir {pki} enrol bob passkey.json
+     It prints the file of a certificate; paste its text below \"Enrol\".
+  4. Page Now, the run, Approve: read the plan, and press \"Approve by passkey\"."
     )
 }

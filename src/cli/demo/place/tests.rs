@@ -26,13 +26,13 @@ fn the_friday_is_at_a_full_minute_that_is_not_too_near() {
 fn files_are_made_once_and_only_the_time_is_changed() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("demo");
-    let place = Place::fill(&folder).unwrap();
+    let place = Place::fill(&folder, None).unwrap();
     assert!(place.set_time(at("2026-11-27T12:01:00Z")).unwrap());
     let friday = fs::read_to_string(place.gameday()).unwrap();
     assert!(friday.contains("\nschedule = { once = \"2026-11-27T12:01\", zone = \"UTC\" }\n"), "{friday}");
     assert_eq!(friday.lines().count(), include_str!("../friday.toml").lines().count());
     fs::write(place.fleet(), "mine").unwrap();
-    let place = Place::fill(&folder).unwrap();
+    let place = Place::fill(&folder, None).unwrap();
     assert_eq!(fs::read_to_string(place.fleet()).unwrap(), "mine");
     assert_eq!(fs::read_to_string(place.gameday()).unwrap(), friday);
     let weekly = "schedule = { cron = \"0 14 * * FRI\", zone = \"UTC\" }\n";
@@ -45,16 +45,16 @@ fn files_are_made_once_and_only_the_time_is_changed() {
 fn in_a_folder_of_somebody_else_nothing_is_written() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("fleet.toml"), "production").unwrap();
-    let refused = Place::fill(home.path()).unwrap_err().to_string();
+    let refused = Place::fill(home.path(), None).unwrap_err().to_string();
     assert!(refused.contains("is no demo's folder"), "{refused}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
-    assert!(Place::fill(&home.path().join("fleet.toml")).is_err(), "a file is no folder");
+    assert!(Place::fill(&home.path().join("fleet.toml"), None).is_err(), "a file is no folder");
 }
 
 #[test]
 fn with_the_two_lines_the_friday_asks_for_a_second_person() {
     let home = tempfile::tempdir().unwrap();
-    let place = Place::fill(home.path()).unwrap();
+    let place = Place::fill(home.path(), None).unwrap();
     let now = at("2026-11-27T12:00:00Z");
     place.set_time(at("2026-11-27T12:01:00Z")).unwrap();
     let read = || {
@@ -69,4 +69,20 @@ fn with_the_two_lines_the_friday_asks_for_a_second_person() {
     let gameday = read();
     assert_eq!(gameday.go_no_go.unwrap().people, 1);
     assert_eq!(gameday.roles["oncall"], "bob");
+}
+
+#[test]
+fn a_folder_can_be_made_in_which_an_attack_waits_for_an_approval_by_passkey() {
+    let home = tempfile::tempdir().unwrap();
+    let place = Place::fill(home.path(), Some("http://localhost:7788")).unwrap();
+    let plan = crate::plan::load(&crate::plan::Options {
+        scenario: home.path().join("scenarios/demo.toml"),
+        fleet: crate::fleet::FleetSource::File(place.fleet()),
+        params: Vec::new(),
+        seed: Some(1),
+    });
+    let plan = plan.unwrap_or_else(|report| panic!("{}", report.render(false, 110)));
+    let waits: Vec<_> = plan.attacks.iter().filter(|attack| attack.approve.is_some()).collect();
+    assert_eq!(waits.iter().map(|attack| attack.name.as_str()).collect::<Vec<_>>(), ["freeze checkout"]);
+    assert_eq!(plan.origins, ["http://localhost:7788"]);
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{PeerSet, SHORT, Shared};
 
-/// What is left of a list, by the names that were taken out of it.
+/// The remainder of a list, by the names that were taken out of it.
 type Less = HashMap<Arc<[String]>, Arc<[String]>>;
 
 /// The peers of a message cannot be used.
