@@ -204,7 +204,7 @@ mod tests {
         let taken = || Reply::Taken("it skips attack 2".to_owned());
         let all = [
             (Requested::Told(taken()), Exit::Held),
-            (Requested::Told(Reply::Refused("it ends already".to_owned())), Exit::Refused),
+            (Requested::Told(Reply::Refused("it is already ending".to_owned())), Exit::Refused),
             (Requested::Told(Reply::Later), Exit::Unknown),
             (Requested::Told(Reply::Over), Exit::Unknown),
             (Requested::Nowhere, Exit::Unknown),

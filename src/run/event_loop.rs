@@ -1,5 +1,6 @@
-//! The event loop: waits for input while a phase goes on, gives each input to the part that it is for, and looks several
-//! times a second whether the run has to stop. All input is processed here, in the order of its arrival.
+//! The event loop: waits for input while a phase goes on, gives each input to the part that it is for, and checks several
+//! times a second whether the run has to stop. All input is processed here, in the order of its arrival. The loop asks no
+//! host for anything; phases and background tasks do.
 
 use std::time::Duration;
 
@@ -23,11 +24,12 @@ use super::{
 };
 use crate::{link::Offset, log::Event, plan::model::COORDINATOR};
 
-/// Maximum time between two looks at guards, time limit and screen.
+/// Maximum time between two checks of the guards and the time limit, which also update the screen.
 const BEAT: Duration = Duration::from_millis(100);
 
 impl Run {
-    /// Processes input until `done` returns true or the time is over.
+    /// Processes input until `done` returns true, until the run has to stop, or until the time `until_us` (microseconds on the
+    /// run's clock). Returns whether `done` returned true; false if the time was over first.
     ///
     /// # Errors
     /// Outer: the log failed. Inner: the run must stop.
@@ -40,26 +42,35 @@ impl Run {
             if let Some(stop) = self.ending.why() {
                 return Ok(Err(stop.clone()));
             }
-            if let Some(finished) = self.step(until_us, &done).await? {
-                return Ok(Ok(finished));
+            if let Some(is_done) = self.wait_once(until_us, &done).await? {
+                return Ok(Ok(is_done));
             }
         }
     }
 
-    /// Like `pump`, but goes on although the run must stop, because nothing may interrupt healing.
+    /// Does the same as [`Self::pump`], but goes on although the run must stop, because nothing may interrupt healing.
+    ///
+    /// # Errors
+    /// The log failed.
     pub(super) async fn pump_anyway(
         &mut self,
         until_us: i64,
         done: impl Fn(&Self) -> bool,
     ) -> Result<bool, RunError> {
         loop {
-            if let Some(finished) = self.step(until_us, &done).await? {
-                return Ok(finished);
+            if let Some(is_done) = self.wait_once(until_us, &done).await? {
+                return Ok(is_done);
             }
         }
     }
 
-    async fn step(&mut self, until_us: i64, done: &impl Fn(&Self) -> bool) -> Result<Option<bool>, RunError> {
+    /// Waits at most a [`BEAT`] for input, processes all that is there, then checks whether the run has to stop. Returns `None`
+    /// if the wait goes on, and otherwise whether `done` returned true.
+    async fn wait_once(
+        &mut self,
+        until_us: i64,
+        done: &impl Fn(&Self) -> bool,
+    ) -> Result<Option<bool>, RunError> {
         if done(self) {
             return Ok(Some(true));
         }
@@ -71,17 +82,17 @@ impl Run {
         let input = tokio::time::timeout(wait, self.inbox.recv()).await;
         if let Ok(Some(input)) = input {
             self.take(input)?;
-            // Processes all pending input before anything is decided on it.
+            // All pending input is processed before anything is decided by it.
             while let Ok(input) = self.inbox.try_recv() {
                 self.take(input)?;
             }
         }
-        self.look()?;
+        self.check()?;
         Ok(None)
     }
 
-    /// Periodic checks: guards, the time limit, the screen.
-    fn look(&mut self) -> Result<(), RunError> {
+    /// Checks the guards and the time limit, unless the run stops already, and updates the screen.
+    fn check(&mut self) -> Result<(), RunError> {
         let now = self.facts.now_us();
         if self.ending.why().is_none() {
             if let Some(tripped) = self.guards.look(now) {
@@ -96,7 +107,7 @@ impl Run {
         Ok(())
     }
 
-    /// Gives an input to the part that it is for, and records it.
+    /// Gives an input to the part that it is for. What the log needs of it is recorded.
     fn take(&mut self, input: Input) -> Result<(), RunError> {
         match input {
             Input::Agent { host, event } => self.take_event(host, event),
@@ -127,6 +138,7 @@ impl Run {
                 Ok(())
             }
             Input::Halt { by } => {
+                // The second signal ends the wait for a person who puts a step back.
                 self.steps.signal();
                 let text = if self.ending.halt(&by) {
                     format!("{by}: putting everything back; repeat it to see what the run is waiting for")
@@ -142,7 +154,7 @@ impl Run {
             }
             Input::Wish { wish, tell } => {
                 let reply = self.take_wish(wish)?;
-                // Whoever asked may be gone.
+                // The person who asked may be gone.
                 let _ = tell.send(reply);
                 Ok(())
             }
@@ -157,6 +169,7 @@ impl Run {
             Input::Approval(path) => self.approvals.take_file(&path, &self.facts, &mut self.recorder),
             Input::TerminalClosed => self.approvals.closed(&self.facts, &mut self.recorder),
             Input::Healed { host, of, answer } => self.take_healed(&host, &of, answer),
+            // The host is asked again.
             Input::Proven { host, end: Err(why), last_word: false } => {
                 self.proofs.not_yet(host, why);
                 Ok(())
@@ -168,16 +181,18 @@ impl Run {
         }
     }
 
+    /// Takes a wish and records it. Returns the reply to the person. A run that stops, heals or finishes takes only words about
+    /// steps.
     fn take_wish(&mut self, wish: Wish) -> Result<Reply, RunError> {
-        // Also when the run ends: people put back what they did by hand.
+        // People put back at the end of a run what they did by hand, so a word about a step always counts.
         if let Wants::Step { step, answer, note } = wish.wants {
             let (event, reply) = self.steps.take((wish.by, answer, note), step, &self.facts.plan);
             event.map_or(Ok(()), |event| self.recorder.write(event))?;
             return Ok(reply);
         }
-        let heals = self.injections.run_undone();
-        if heals || self.ending.why().is_some() || self.ending.is_finishing() {
-            return Ok(Reply::Refused("it ends already".to_owned()));
+        let is_healing = self.injections.run_undone();
+        if is_healing || self.ending.why().is_some() || self.ending.is_finishing() {
+            return Ok(Reply::Refused("it is already ending".to_owned()));
         }
         let clock = self.facts.clock;
         let (event, reply) =
@@ -188,6 +203,8 @@ impl Run {
         Ok(reply)
     }
 
+    /// Takes an event that an agent journaled, unless the log has it already. It may be a reason to stop: a person undid or
+    /// halted something, or a fault is stuck.
     fn take_event(&mut self, host: String, event: AgentEvent) -> Result<(), RunError> {
         let Some(happened_us) = self.peers.news(&host, &event, self.facts.now_us()) else { return Ok(()) };
         let known = Known {
@@ -209,6 +226,7 @@ impl Run {
         self.recorder.write(Event::Agent { host, happened_us, what: event })
     }
 
+    /// Takes what a vantage measured in a second. A bin of a boot whose clock was not measured yet waits for that.
     fn take_bin(&mut self, vantage: String, bin: Bin) -> Result<(), RunError> {
         let start_us = if vantage == COORDINATOR {
             Some(self.facts.clock.from_boot(bin.start_boot_us))
@@ -224,7 +242,8 @@ impl Run {
         self.recorder.measured(vantage, start_us, bin)
     }
 
-    /// A bin of a boot whose clock was never measured has no place in time, and is missing in the log.
+    /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet has no place in time and is dropped; the
+    /// judge then finds a gap in what was read.
     fn take_log_bin(&mut self, host: &str, bin: &LogBin) -> Result<(), RunError> {
         let Some(boots) = self.peers.boots(host) else { return Ok(()) };
         let at_us = |boot_us| boots.at_us(&bin.boot_id, boot_us);
@@ -233,6 +252,7 @@ impl Run {
         events.into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
+    /// Takes a measurement of a host's clock, by which its link is known to work. Bins that waited for this clock are taken next.
     fn take_link(&mut self, host: &str, offset: &Offset) -> Result<(), RunError> {
         let zero_us = self.facts.clock.zero_there(offset.boot_minus_local_us);
         let Some(Back { again, early }) = self.peers.back(host, offset, zero_us) else { return Ok(()) };
@@ -243,6 +263,7 @@ impl Run {
         early.into_iter().try_for_each(|bin| self.take_bin(host.to_owned(), bin))
     }
 
+    /// Takes a host's answer to the request to undo these injections. Without an answer the host is asked again.
     fn take_healed(
         &mut self,
         host: &str,
@@ -254,7 +275,9 @@ impl Run {
                 self.injections.answered(of, &answer);
                 Ok(())
             }
-            Err(why) => self.recorder.note(format!("{host} has not answered to undo yet: {why}")),
+            Err(why) => self
+                .recorder
+                .note(format!("{host} has not answered the request to undo yet, and is asked again: {why}")),
         }
     }
 }

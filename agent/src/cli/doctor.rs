@@ -1,4 +1,5 @@
-//! `firedrill-agent doctor`: what this host can do, without certificates, a coordinator or an agent that runs.
+//! `firedrill-agent doctor`: prints which faults this host can do, and what is wrong or missing on it. It needs no
+//! certificate, no coordinator and no running agent. It makes no fault.
 
 use std::{io, process::ExitCode};
 
@@ -6,22 +7,26 @@ use firedrill_wire::api::{Doctor, Grade};
 
 use crate::{config::Usable, wiring::Wiring};
 
-/// Something is wrong on this host.
+/// The exit code if something is wrong on this host.
 const EXIT_BAD: u8 = 3;
 
+/// Prints the findings. Missing things are no reason for a bad exit code, because they only make the agent refuse some faults.
+///
+/// # Errors
+/// The JSON could not be made.
 pub(super) fn run(usable: &Usable, wiring: &Wiring, json: bool) -> io::Result<ExitCode> {
     let doctor = wiring.doctor(&usable.config.host(), &usable.config, usable.findings());
     if json {
         println!("{}", serde_json::to_string_pretty(&doctor)?);
     } else {
-        print!("{}", people(&doctor));
+        print!("{}", for_people(&doctor));
     }
-    let bad = doctor.findings.iter().any(|finding| finding.grade == Grade::Bad);
-    Ok(if bad { ExitCode::from(EXIT_BAD) } else { ExitCode::SUCCESS })
+    let is_bad = doctor.findings.iter().any(|finding| finding.grade == Grade::Bad);
+    Ok(if is_bad { ExitCode::from(EXIT_BAD) } else { ExitCode::SUCCESS })
 }
 
-/// A line for each finding, and one more where something is to be done.
-fn people(doctor: &Doctor) -> String {
+/// Formats one line for each finding, and a second line below it if there is a remedy.
+fn for_people(doctor: &Doctor) -> String {
     let mut text = format!("{}: agent {}, Linux {}\n", doctor.host, doctor.version, doctor.kernel);
     let width = doctor.findings.iter().map(|finding| finding.what.chars().count()).max().unwrap_or(0);
     for finding in &doctor.findings {
@@ -41,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_to_be_done_stands_below_what_is_missing() {
+    fn a_remedy_stands_below_its_finding() {
         let finding = |what: &str, grade, hint: &str| Finding {
             what: what.to_owned(),
             grade,
@@ -55,7 +60,7 @@ mod tests {
             findings: vec![finding("nftables", Grade::Good, ""), finding("ifb", Grade::Missing, "load it")],
         };
         assert_eq!(
-            people(&doctor),
+            for_people(&doctor),
             "app1: agent 1, Linux 6.1\n ✓ nftables  seen\n – ifb       seen\n             → load it\n"
         );
     }

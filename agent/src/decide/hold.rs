@@ -1,4 +1,5 @@
-//! Decides when the hold of an injection ends.
+//! Decides what the thread of an injection in force does next: it keeps the fault up, or undoes it. The decision reads no
+//! clock and undoes nothing. All times are microseconds of the clock that counts through suspend (CLOCK_BOOTTIME).
 
 use firedrill_wire::journal::HealReason;
 
@@ -7,33 +8,34 @@ use super::Lease;
 /// The facts about an injection in force on which the decision depends.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
-    /// The end of its hold.
+    /// The end of its hold. At that moment it is undone.
     pub ends: u64,
-    /// The reason to undo it, if it is to be undone.
+    /// The reason to undo it at once; `None` if nobody asked for that.
     pub wanted: Option<&'a HealReason>,
-    /// Whether the lease was renewed since the kernel's own switch was.
+    /// Whether the lease was renewed and the kernel's own switch, which ends the fault if the agent cannot, was not renewed
+    /// since.
     pub renewed: bool,
-    /// The time of the next look at the fault.
+    /// The time of the next look whether the fault is there.
     pub look_at: u64,
 }
 
-/// The next step of an injection in force.
+/// The next step of the thread of an injection in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holding {
-    /// It is undone now.
+    /// The thread undoes the injection for this reason.
     Undo(HealReason),
-    /// The lease of its run is over: the run is to be ended, and it is undone.
+    /// The lease of the run is over: the thread ends the run and undoes the injection.
     Expired,
-    /// It renews the kernel's own switch, then asks again.
+    /// The thread renews the kernel's own switch, then asks for the next step.
     Renew,
-    /// It looks whether the fault is there, then asks again.
+    /// The thread looks whether the fault is there, then asks for the next step.
     Look,
-    /// It asks again at that time, or when it is woken.
+    /// The thread waits until that time, or until it is woken, then asks for the next step.
     Wait(u64),
 }
 
-/// Decides about an injection that is in force. An undo comes before everything else, and nothing outlives its hold or its
-/// lease. A run that is not known has no lease.
+/// Returns the next step of the thread of an injection that is in force. An undo comes before everything else, and nothing
+/// outlives its hold or its lease. `lease` is `None` if the agent does not know the run; then the lease counts as over.
 #[must_use]
 pub fn hold(now: u64, held: &Held<'_>, lease: Option<&Lease>) -> Holding {
     if let Some(reason) = held.wanted {

@@ -22,20 +22,21 @@ use crate::{
 
 impl Inject for HostIsolate {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
-        let peers = peers::find(&self.except)?;
+        let except = peers::find(&self.except)?;
         let mut effect = "drop all packets that the host sends, gets and forwards".to_owned();
         if !self.except.is_empty() {
-            effect.push_str(&format!(", except with {}", peers.describe()));
+            effect.push_str(&format!(", except with {}", except.describe()));
         }
         let notes = vec![
-            "cuts off containers, guests and routed traffic too; ARP and everything that is not IP stays"
+            "containers, guests and routed traffic are cut off too; ARP and other traffic that is not IP goes on"
                 .to_owned(),
-            "connections that the agent or SSH have open stay, and new ones can be made".to_owned(),
+            "connections to the agent and to SSH on this host stay open, and new ones can be made".to_owned(),
         ];
         let wanted = Wanted {
             ask,
-            rule: &rule(&peers),
-            peers: &peers,
+            rule: &rule(&except),
+            // The injection keeps its exceptions as its peers; it has no others.
+            peers: &except,
             effect: &effect,
             notes,
             shaped_by: None,
@@ -61,6 +62,7 @@ impl Inject for HostIsolate {
     }
 }
 
+/// Returns the rule that drops all packets except those from and to these peers.
 fn rule(except: &Peers) -> PacketRule {
     PacketRule {
         selector: Selector::default(),

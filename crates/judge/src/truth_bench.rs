@@ -66,11 +66,11 @@ fn judge(what: &str, cells: &[Cell]) {
     let mut beyond = Vec::new();
     for (cell, tally) in cells.iter().zip(&tallies) {
         println!("{:<44} {tally}", cell.name());
-        beyond.extend(tally.beyond(cell.limits()).map(|why| format!("{}: {why}", cell.name())));
+        beyond.extend(tally.exceeded(cell.limits()).map(|why| format!("{}: {why}", cell.name())));
         sum.add(tally);
     }
     println!("{:<44} {sum}", "all together");
-    beyond.extend(sum.beyond(tally::MEAN).map(|why| format!("all together: {why}")));
+    beyond.extend(sum.exceeded(tally::MEAN).map(|why| format!("all together: {why}")));
     assert!(beyond.is_empty(), "{what}:\n{}", beyond.join("\n"));
 }
 

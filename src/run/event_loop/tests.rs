@@ -319,7 +319,7 @@ async fn a_run_that_ends_takes_no_wish() {
     let (ask, told) = wish(Wants::Pause { longest: Span::secs(60) });
     trial.send(ask);
     assert!(trial.stop().await.is_some());
-    assert_eq!(told.await.unwrap(), Reply::Refused("it ends already".to_owned()));
+    assert_eq!(told.await.unwrap(), Reply::Refused("it is already ending".to_owned()));
     assert_eq!(trial.log(), []);
     // Nor does one that heals because a step of it failed.
     let mut trial = Trial::new();
@@ -327,7 +327,7 @@ async fn a_run_that_ends_takes_no_wish() {
     let (ask, told) = wish(Wants::Pause { longest: Span::secs(60) });
     trial.send(ask);
     assert_eq!(trial.stop().await, None);
-    assert_eq!(told.await.unwrap(), Reply::Refused("it ends already".to_owned()));
+    assert_eq!(told.await.unwrap(), Reply::Refused("it is already ending".to_owned()));
 }
 
 #[tokio::test]

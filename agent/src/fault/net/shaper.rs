@@ -1,7 +1,7 @@
-//! The engines that shape packets: one trait, and a file for each engine.
+//! The engines that shape (delay, lose, limit or change) the packets of a fault: one trait, and a file for each engine.
 //!
-//! Engines do the same for the same parameters. An engine that cannot do what is asked refuses; nothing is approximated.
-//! The engine is chosen once, when a fault is prepared, and stands in the prepared injection.
+//! All engines have the same effect for the same parameters. An engine that cannot do exactly what is asked refuses; it
+//! approximates nothing. `chosen.rs` chooses the engine once, when a fault is prepared, and the prepared injection names it.
 
 mod chosen;
 mod kernel;
@@ -19,9 +19,9 @@ use crate::{
 /// The reason why an engine cannot shape the packets of a fault.
 #[derive(Debug)]
 pub(super) struct Unable {
-    /// The reason, as a part of a sentence.
+    /// The reason, as a part of a sentence. It becomes a note if another engine is taken.
     pub(super) why: String,
-    /// The refusal, where this engine and no other was asked for.
+    /// The refusal that is answered if no other engine is tried.
     pub(super) problem: Problem,
 }
 
@@ -31,21 +31,21 @@ impl From<Problem> for Unable {
     }
 }
 
-/// An engine that shapes the packets which rules hand to it.
+/// An engine that shapes the packets that the rules of a fault hand to it.
 pub(super) trait Shaper {
-    /// Reads only. Returns the effects and the undo, of the rules too.
+    /// Prepares a fault, and changes nothing. Returns the effects and the undo, including those of the rules.
     ///
     /// # Errors
-    /// The engine cannot do it, or no firewall can have its rules.
+    /// The engine cannot shape packets in this way on this host, or no firewall can have the rules.
     fn prepare(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, Unable>
     where
         Self: Sized;
 
-    /// Makes what packets are handed to, unless it is there, and returns the rule that hands them to it. No packet comes
-    /// before the gates of the rule are open.
+    /// Makes the queue or the interfaces that shape the packets, unless they are there. Returns the rule that hands packets to
+    /// them. No packet comes before the gates of that rule are open.
     ///
     /// # Errors
-    /// It could not be made.
+    /// The queue or the interfaces could not be made.
     fn begin(
         &self,
         shape: &dyn Shape,
@@ -54,9 +54,9 @@ pub(super) trait Shaper {
         peers: &Peers,
     ) -> Result<PacketRule, InjectError>;
 
-    /// Says what shapes the packets now, as a part of a sentence.
+    /// Returns the end of a sentence about an injected fault, with a comma before it, that says what shapes the packets.
     fn detail(&self) -> String;
 
-    /// Adds what the engine counted to the evidence of the rules.
+    /// Returns the evidence of the rules with the engine's own counts added.
     fn evidence(&self, shape: &dyn Shape, host: &Host, live: &Live, rules: Evidence) -> Evidence;
 }

@@ -116,7 +116,7 @@ impl Cell {
             // allowed share.
             Self::Share { bad, rate, seconds, .. } if bad * rate * f64::from(*seconds) >= 40.0 => LARGE,
             Self::Mitigate { course, rate } | Self::Recover { course, rate } => {
-                width(course, *rate).map_or(LARGE, |most| LARGE.width(most))
+                width(course, *rate).map_or(LARGE, |most| LARGE.with_width(most))
             }
             _ => CELL,
         }
@@ -228,8 +228,8 @@ fn share_cell(tally: &mut Tally, mut setup: Setup, truth: f64, far: bool, mut go
         verdict(0) == Verdict::Violated,
     );
     if far {
-        tally.far(verdict(1), Verdict::Held);
-        tally.far(verdict(2), Verdict::Violated);
+        tally.count_far(verdict(1), Verdict::Held);
+        tally.count_far(verdict(2), Verdict::Violated);
     }
 }
 
@@ -265,10 +265,10 @@ fn time_cell(
     );
     let measured = &card.objectives[0].measured;
     let last = (begins.end - zero_us) as f64;
-    tally.width((measured.high.unwrap_or(last) - measured.low.unwrap_or(0.0)) / 1e6);
-    tally.far(verdict(2), Verdict::Held);
+    tally.count_width((measured.high.unwrap_or(last) - measured.low.unwrap_or(0.0)) / 1e6);
+    tally.count_far(verdict(2), Verdict::Held);
     if matches!(course, Course::Step { first, .. } if first < 0.5) {
-        tally.far(verdict(3), Verdict::Violated);
+        tally.count_far(verdict(3), Verdict::Violated);
     }
 }
 

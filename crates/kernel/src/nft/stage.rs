@@ -1,5 +1,5 @@
-//! Installs a table in two steps: first all of it with closed gates, then one small transaction that opens them. The
-//! first may take its time; the second is quick, so that many hosts start at the same moment.
+//! Installs a table in two steps: first the whole table with closed gates, then one small transaction that opens the gates.
+//! The first step may be slow and changes no traffic. The second step is quick, so that many hosts start at the same moment.
 
 use std::{sync::PoisonError, time::Duration};
 
@@ -13,10 +13,10 @@ use super::{
 };
 
 impl Nft {
-    /// Installs a table with its gates closed, so that it matches no packet.
+    /// Installs a table with closed gates, so that its rules match no packet. [`Nft::open_gates`] opens them.
     ///
     /// # Errors
-    /// The kernel refused; nothing was installed.
+    /// The kernel refused, for example because a table of that name exists. Nothing was installed.
     pub fn stage(&self, table: &Table) -> Result<(), NetlinkError> {
         let what = format!("stage nftables table inet {}", table.name);
         let Making { material, effect, .. } = making(&what, table)?;
@@ -30,9 +30,11 @@ impl Nft {
         Ok(())
     }
 
-    /// Opens the gates of a staged table: lease and hold for these times, others for the time with which they were
-    /// staged. Returns the number of rules. `None` if the table was not staged or has changed since: then
-    /// [`Nft::install`] makes it anew.
+    /// Opens the gates of a staged table. The gates of lease and hold stay open for the given times from now on, other gates
+    /// for the time that the staged table has for them. Returns the number of the table's rules.
+    ///
+    /// Returns `None` if the table was not staged, was opened already, or is gone since; the caller then has to call
+    /// [`Nft::install`].
     pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
         let (rules, families, mut gates) = self.staged().remove(table)?;
         for gate in &mut gates {
@@ -49,12 +51,13 @@ impl Nft {
         match opened {
             Ok(()) => Some(rules),
             Err(error) => {
-                tracing::warn!("{error}; it is installed anew");
+                tracing::warn!("{error}; the whole table is installed instead, which takes longer");
                 None
             }
         }
     }
 
+    /// Returns the tables that were staged and not opened or deleted since.
     pub(super) fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +68,8 @@ mod tests {
     use super::*;
     use crate::nft::{Deleted, Installed, table, table::Gate};
 
-    fn drops(name: &str) -> Table {
+    /// A table with one rule, which drops all packets that arrive.
+    fn dropping(name: &str) -> Table {
         let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
         let rules = vec![table::gated(&gates).counter().drop()];
         let place = Some(table::Place::at(table::Hook::Input, table::EARLY));
@@ -77,26 +81,26 @@ mod tests {
         fn a_staged_table_is_closed_until_its_gates_are_opened() {
             let (nft, minute) = (Nft::default(), Duration::from_secs(60));
             assert_eq!(nft.open_gates("fd_a", minute, minute), None);
-            nft.stage(&drops("fd_a")).unwrap();
+            nft.stage(&dropping("fd_a")).unwrap();
             let closed = nft.look("fd_a").unwrap().unwrap();
             assert_eq!((closed.rules, closed.left(LEASE), closed.left(HOLD)), (1, None, None));
             assert_eq!(nft.open_gates("fd_a", minute, minute), Some(1));
             let open = nft.look("fd_a").unwrap().unwrap();
             assert!(open.is_open());
             assert_eq!(nft.open_gates("fd_a", minute, minute), None);
-            assert_eq!(nft.install(&drops("fd_a")).unwrap(), Installed::WasThere);
+            assert_eq!(nft.install(&dropping("fd_a")).unwrap(), Installed::WasThere);
         }
     }
 
     crate::sandboxed! {
-        fn a_staged_table_that_is_gone_is_installed() {
+        fn a_staged_table_that_is_gone_or_still_closed_is_installed() {
             let (nft, minute) = (Nft::default(), Duration::from_secs(60));
-            nft.stage(&drops("fd_b")).unwrap();
-            nft.stage(&drops("fd_c")).unwrap();
+            nft.stage(&dropping("fd_b")).unwrap();
+            nft.stage(&dropping("fd_c")).unwrap();
             assert_eq!(nft.delete_table("fd_b").unwrap(), Deleted::Now);
             assert_eq!(nft.open_gates("fd_b", minute, minute), None);
-            // Its gates are closed, so it counts as incomplete.
-            assert_eq!(nft.install(&drops("fd_c")).unwrap(), Installed::Replaced);
+            // The gates of a staged table are closed, so it counts as incomplete.
+            assert_eq!(nft.install(&dropping("fd_c")).unwrap(), Installed::Replaced);
             let look = nft.look("fd_c").unwrap().unwrap();
             assert!(look.is_open());
         }

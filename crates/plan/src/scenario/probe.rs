@@ -1,4 +1,5 @@
-//! `[probes.X]`: measurements, their rate and their vantages.
+//! `[probes.X]`: a probe as a scenario has it: the request, the rate and the vantages. Reads the keys and checks no value; the
+//! prober decides which values it can run.
 
 use firedrill_wire::{
     Span,
@@ -13,7 +14,7 @@ use crate::plan::model::COORDINATOR;
 /// Default time-out of a request.
 const TIMEOUT: Span = Span::secs(1);
 
-/// Generates the table with a key for each kind of request.
+/// Generates the table of a probe, with one key for each kind of request.
 macro_rules! table {
     ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
         /// An open-loop measurement at a fixed rate: each request is sent when it is due, without waiting for earlier ones,
@@ -29,29 +30,29 @@ macro_rules! table {
             /// Requests a second at each vantage.
             #[schemars(range(min = 0.1, max = 20_000.0))]
             pub rate: Spot<f64>,
-            /// `poisson`: at random moments, like real users. `even`: at equal distances, which can stay in step with a
-            /// balancer or another probe and then measures one part of the system only.
+            /// `poisson`: at random moments, like real users. `even`: at equal intervals. Such requests can keep in step with a
+            /// balancer or another probe; then they measure only one part of the system.
             #[serde(default)]
             pub arrivals: Arrivals,
-            /// A request that takes longer, from when it was sent, is bad.
-            #[serde(default = "Probe::second")]
+            /// A request that takes longer than this, counted from when it was sent, is bad.
+            #[serde(default = "Probe::default_timeout")]
             #[schemars(extend("default" = TIMEOUT))]
             pub timeout: Spot<Span>,
             /// `new` opens a connection for every request; `reuse` keeps them, which can hide an outage.
             #[serde(default)]
             pub connection: Connection,
             /// The vantages: `coordinator`, names of targets, names of hosts.
-            #[serde(default = "Probe::coordinator")]
+            #[serde(default = "Probe::default_vantages")]
             #[schemars(extend("default" = [COORDINATOR]))]
             pub from: Vec<Spot<String>>,
         }
 
         impl Probe {
-            /// Returns all requests that are given, with their places.
+            /// Returns all requests that the file gives, each with its place in the file. A valid probe has exactly one.
             #[must_use]
             pub fn requests(&self) -> Vec<Spot<ProbeKind>> {
                 let all = [$(
-                    self.$key.as_ref().map(|one| Spot { value: ProbeKind::$kind(one.value.clone()), at: one.at.clone() }),
+                    self.$key.as_ref().map(|given| Spot { value: ProbeKind::$kind(given.value.clone()), at: given.at.clone() }),
                 )*];
                 all.into_iter().flatten().collect()
             }
@@ -62,22 +63,23 @@ macro_rules! table {
 firedrill_wire::probe_kinds!(table);
 
 impl Probe {
-    fn second() -> Spot<Span> {
+    fn default_timeout() -> Spot<Span> {
         Spot { value: TIMEOUT, at: 0..0 }
     }
 
-    fn coordinator() -> Vec<Spot<String>> {
+    fn default_vantages() -> Vec<Spot<String>> {
         vec![Spot { value: COORDINATOR.to_owned(), at: 0..0 }]
     }
 
-    /// Returns the request; `None` unless exactly one is given.
+    /// Returns the request; `None` if the file gives none or several.
     #[must_use]
     pub fn kind(&self) -> Option<ProbeKind> {
         let mut all = self.requests().into_iter();
-        all.next().filter(|_| all.next().is_none()).map(|one| one.value)
+        all.next().filter(|_| all.next().is_none()).map(|request| request.value)
     }
 
-    /// Returns the probe for a vantage, with that kind of request; the vantage resolves names.
+    /// Returns the probe as a vantage gets it, with this name and this request, for checks. It has no key of random moments and
+    /// no addresses of names, which a run adds for each vantage.
     #[must_use]
     pub fn spec(&self, name: &str, kind: ProbeKind) -> ProbeSpec {
         ProbeSpec {
