@@ -69,7 +69,9 @@ pub fn may_start(now: u64, armed: Option<&Armed<'_>>, lease: Option<&Lease>) -> 
     if is_late(now, start, tolerance) {
         let why = if renewed {
             let late_ms = (now - start) / 1000;
-            format!("{late_ms} ms late, {tolerance} is allowed: the host was paused or overloaded at the start")
+            format!(
+                "{late_ms} ms late, {tolerance} is allowed: the host was paused or overloaded at the start"
+            )
         } else {
             "the lease was not renewed between arming and the start: the coordinator cannot be reached"
                 .to_owned()
