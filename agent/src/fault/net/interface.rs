@@ -96,7 +96,7 @@ pub(in crate::fault) fn claims(name: &str) -> Vec<Claim> {
     link::CLAIMED.map(|class| Claim { what: format!("{class}:{name}"), shared: false }).to_vec()
 }
 
-/// Returns notes for people on the effects of taking the interface down that end with it, or that others may cause.
+/// Returns notes for people: the kernel's own changes when the interface goes down, and changes that others may make then.
 pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
     vec![
         format!(
