@@ -1,5 +1,6 @@
-//! Wakes a sleeping thread, within a process or across forks; sleeps until a moment on the clock that counts through
-//! suspend.
+//! Wakes a sleeping thread, of this process or of one that it has forked; sleeps until a time of CLOCK_BOOTTIME, which counts through suspend.
+//!
+//! Only wakes: no data goes along, and a waiting thread may wake early. It checks for itself what there is to do.
 
 use std::{
     io,
@@ -13,7 +14,7 @@ use rustix::{
     time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
-/// An eventfd that can be rung and heard. Rings add up until they are heard.
+/// An eventfd that can be rung and heard. All rings before it is heard count as one.
 #[derive(Debug)]
 pub struct Bell(OwnedFd);
 
@@ -21,18 +22,18 @@ impl Bell {
     /// Makes a bell.
     ///
     /// # Errors
-    /// No file descriptor is left.
+    /// The kernel refused it, mostly because no file descriptor is left.
     pub fn new() -> io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Rings. Never blocks.
     pub fn ring(&self) {
-        // Fails only after 2^64 rings without being heard.
+        // Fails only after nearly 2^64 rings that nobody heard. Then it is still readable, so nobody misses a ring.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Clears all rings; true if there were any.
+    /// Clears all rings, and never blocks; true if there were any.
     pub fn hear(&self) -> bool {
         rustix::io::read(&self.0, &mut [0; 8]).is_ok()
     }
@@ -44,7 +45,7 @@ impl AsFd for Bell {
     }
 }
 
-/// A bell with a timer: wakes at a moment of CLOCK_BOOTTIME, or when it is rung.
+/// A bell with a timer: wakes a thread at a time of CLOCK_BOOTTIME, or when it is rung. For one waiting thread.
 #[derive(Debug)]
 pub struct Alarm {
     timer: OwnedFd,
@@ -55,23 +56,23 @@ impl Alarm {
     /// Makes an alarm.
     ///
     /// # Errors
-    /// No file descriptor is left.
+    /// The kernel refused it, mostly because no file descriptor is left.
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Self { timer: timerfd_create(TimerfdClockId::Boottime, flags)?, bell: Bell::new()? })
     }
 
-    /// Wakes the thread that waits, or the next one that will.
+    /// Wakes the thread that waits. If none waits, the next wait returns at once.
     pub fn ring(&self) {
         self.bell.ring();
     }
 
-    /// Waits until that moment (microseconds of CLOCK_BOOTTIME; `None` is for ever) or until it is rung. May return
-    /// early; the caller checks again.
+    /// Waits until it is rung, or until `until_boot_us` (microseconds of CLOCK_BOOTTIME; with `None` only until it is rung). May return early;
+    /// the caller checks again.
     pub fn wait(&self, until_boot_us: Option<u64>) {
         let spec = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            // All zero would disarm the timer.
+            // All zero disarms the timer, which is right for `None` only.
             it_value: until_boot_us.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, |us| timespec(us.max(1))),
         };
         if timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec).is_err() {
@@ -86,14 +87,14 @@ impl Alarm {
     }
 }
 
-/// Whether one of these is readable, now or within that time. An interrupted wait is merely shorter.
+/// Whether one of these descriptors is readable, or becomes so within that time. Returns false early if a signal interrupts it.
 pub(crate) fn readable(fds: &[&dyn AsFd], within: Duration) -> bool {
     let mut fds: Vec<PollFd<'_>> =
         fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
     matches!(poll(&mut fds, Some(&timespec(Span::from(within).as_micros()))), Ok(1..))
 }
 
-/// Microseconds as a `timespec`.
+/// Converts microseconds to a `timespec`.
 fn timespec(us: u64) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(us / 1_000_000).unwrap_or(i64::MAX),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rung_is_readable_and_nothing_else_is() {
+    fn only_a_rung_bell_is_readable() {
         let (quiet, rung) = (Bell::new().unwrap(), Bell::new().unwrap());
         let began = boot_us();
         assert!(!readable(&[&quiet, &rung], Duration::from_millis(20)));

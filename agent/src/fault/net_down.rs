@@ -41,9 +41,9 @@ impl Inject for NetDown {
                  the host should become unreachable, set cut_off = true and a lease that is 2s longer than the hold",
             ));
         }
-        let was = interface::state(ask, &links, link)?;
+        let was = interface::restorable_state(ask, &links, link)?;
         let mut effects = vec![format!("set interface {name} down")];
-        effects.extend(interface::uppers(&was));
+        effects.extend(interface::upper_effects(&was));
         let mut notes = interface::notes(&was);
         if self.cut_off {
             notes.push(
@@ -66,7 +66,7 @@ impl Inject for NetDown {
         once::make(host, live, || {
             let links = link::all().map_err(|error| failed(&error))?;
             let (index, name) = live.prepared.basis.interface()?;
-            let link = interface::at(index, &links)
+            let link = interface::by_index(index, &links)
                 .ok_or_else(|| InjectError(format!("interface {name} is not there any more")))?;
             let name = &link.name;
             if !link.is_up() {
@@ -101,7 +101,7 @@ impl Inject for NetDown {
             Ok(prepared) => prepared,
             Err(error) => return error.unseen(),
         };
-        match interface::at(index, &links) {
+        match interface::by_index(index, &links) {
             None => seen(Seen::No, Seen::Unknown, format!("interface {name} is gone")),
             Some(link) if link.is_up() => {
                 seen(Seen::No, Seen::Unknown, format!("interface {} is up", link.name))
@@ -128,7 +128,7 @@ trait Find {
 impl Find for NetDown {
     fn find<'l>(&self, ask: &Ask, links: &'l [Link]) -> Result<&'l Link, Problem> {
         if let Some(name) = &self.interface {
-            return interface::named(ask, links, name);
+            return interface::by_name(ask, links, name);
         }
         let peers = peers::find(&self.to)?;
         // One route to any address of any peer is enough: addresses without a route are left out, because the host may lack IPv4

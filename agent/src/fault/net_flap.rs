@@ -27,7 +27,7 @@ use crate::{
 impl Inject for NetFlap {
     fn prepare(&self, host: &Host, ask: &Ask) -> Result<Prepared, Problem> {
         let links = link::all().map_err(|error| interface::unreadable(ask, &error))?;
-        let link = interface::named(ask, &links, &self.interface)?;
+        let link = interface::by_name(ask, &links, &self.interface)?;
         let name = &link.name;
         interface::can_go_down(ask, link)?;
         let control = interface::control_path(host, &links, link);
@@ -38,12 +38,12 @@ impl Inject for NetFlap {
                 "take another interface; net-down with cut_off = true takes this one down once",
             ));
         }
-        let was = interface::state(ask, &links, link)?;
+        let was = interface::restorable_state(ask, &links, link)?;
         let mut effects = vec![format!(
             "set interface {name} down for {} and up for {}, over and over, for {}",
             self.down, self.up, ask.hold
         )];
-        effects.extend(interface::uppers(&was));
+        effects.extend(interface::upper_effects(&was));
         let mut notes = interface::notes(&was);
         notes.push(format!(
             "what takes longer than {} to come back, such as a carrier, a check for duplicate addresses or what a router \

@@ -1,4 +1,6 @@
-//! The last lines that a program writes, without what may be a secret.
+//! Keeps the last lines that a program writes to its outputs, with secrets hidden.
+//!
+//! Memory is bounded, however much the program writes. Never keeps the program waiting: it reads on, and drops the oldest lines.
 
 use std::{
     collections::VecDeque,
@@ -11,28 +13,36 @@ use firedrill_wire::{
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
-/// Number of lines that are kept, the last.
-const KEPT: usize = 40;
-/// Maximum length of a line in bytes; the rest of a longer one is left out.
-const LONGEST: u64 = 4096;
+/// Maximum number of lines that are kept. Older ones are dropped.
+const LINES_MOST: usize = 40;
+/// Maximum length of a line that is read, in bytes; the rest of a longer one is dropped.
+const LINE_MOST: u64 = 4096;
 
-/// The lines of both outputs of a program, in the order in which they were read.
+/// The last lines of both outputs of a program, in the order in which they were read.
 #[derive(Default)]
-pub(super) struct Lines(Mutex<(VecDeque<String>, u64)>);
+pub(super) struct Lines(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    last: VecDeque<String>,
+    /// Number of lines that were dropped before these.
+    left_out: u64,
+}
 
 impl Lines {
-    /// Reads an output to its end. The program never waits for a reader.
+    /// Reads an output to its end, or until reading fails. `None` is an output without a pipe, and ends at once.
     pub(super) async fn read(&self, output: Option<impl AsyncRead + Unpin>) {
         let Some(output) = output else { return };
         let mut reader = BufReader::new(output);
-        let (mut line, mut key) = (Vec::new(), KeyBlock::default());
-        while let Ok(1..) = (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await {
+        let (mut line, mut key_block) = (Vec::new(), KeyBlock::default());
+        while let Ok(1..) = (&mut reader).take(LINE_MOST).read_until(b'\n', &mut line).await {
             let text = line.trim_ascii_end();
-            self.keep(if key.takes(text) { HIDDEN.to_owned() } else { shown(text) });
-            // The rest is left out: as a line of its own, a secret that goes on there would not be recognised.
+            self.keep(if key_block.takes(text) { HIDDEN.to_owned() } else { shown(text) });
+            // The rest of a long line is dropped. Kept as a line of its own, it might show the rest of a secret, which nothing before it
+            // gives away there.
             while !line.is_empty() && !line.ends_with(b"\n") {
                 line.clear();
-                if (&mut reader).take(LONGEST).read_until(b'\n', &mut line).await.is_err() {
+                if (&mut reader).take(LINE_MOST).read_until(b'\n', &mut line).await.is_err() {
                     return;
                 }
             }
@@ -42,17 +52,17 @@ impl Lines {
 
     fn keep(&self, text: String) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.0.push_back(text);
-        if kept.0.len() > KEPT {
-            kept.0.pop_front();
-            kept.1 += 1;
+        kept.last.push_back(text);
+        if kept.last.len() > LINES_MOST {
+            kept.last.pop_front();
+            kept.left_out += 1;
         }
     }
 
-    /// Takes the lines, and the number of those that were left out before them.
+    /// Takes the kept lines. Also returns the number of lines that were dropped before them.
     pub(super) fn take(&self) -> (Vec<String>, u64) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (kept.0.drain(..).collect(), kept.1)
+        (kept.last.drain(..).collect(), kept.left_out)
     }
 }
 
@@ -61,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_last_lines_are_kept_without_secrets_and_marks_of_terminals() {
+    async fn the_last_lines_are_kept_without_secrets_and_terminal_escapes() {
         let lines = Lines::default();
         let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
         lines.read(Some(text.as_bytes())).await;
@@ -84,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_secret_is_shown_by_a_split_line_by_colours_or_by_a_key() {
+    async fn secrets_stay_hidden_in_cut_lines_between_colours_and_in_keys() {
         let lines = Lines::default();
         let long = format!("{}token=hunter2abc\nnext\n", "x ".repeat(2045));
         lines.read(Some(long.as_bytes())).await;

@@ -1,8 +1,8 @@
-//! Parses DNS answers (RFC 1035) and falsifies them. Handles answers over UDP, and over TCP if one segment has the
-//! whole answer.
+//! Finds DNS answers (RFC 1035) about some zones in packets, and falsifies them. Handles answers over UDP, and over TCP if one segment
+//! has the whole answer.
 //!
-//! A packet that cannot be parsed is left alone and passes unchanged. A falsified packet has the right lengths and
-//! checksums.
+//! Never changes a packet that it cannot parse: such a packet passes. A falsified packet has the right lengths and checksums. Ports are not
+//! checked here; the rules of the fault choose the packets.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,11 @@ use crate::host::queue::{
     ip::{self, TCP, UDP},
 };
 
-/// The TTL of falsified addresses, in seconds.
-const BELIEVED: u32 = 1;
+/// The TTL of falsified addresses, in seconds. It is short, so that no cache keeps them much longer than the fault.
+const FALSE_TTL: u32 = 1;
 /// The size of a DNS message's header, in bytes.
 const HEADER: usize = 12;
+/// The types of records with an IPv4 and with an IPv6 address.
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
@@ -23,14 +24,14 @@ const AAAA: u16 = 28;
 pub struct Zones(Vec<String>);
 
 impl Zones {
-    /// Takes zones as they are written in a scenario.
+    /// Makes zones of names as a scenario has them, in any case and with or without the last dot.
     #[must_use]
     pub fn new(zones: &[String]) -> Self {
         Self(zones.iter().map(|zone| zone.strip_suffix('.').unwrap_or(zone).to_ascii_lowercase()).collect())
     }
 
-    /// Whether a name, in lower case and without the last dot, is in one of the zones.
-    fn have(&self, name: &str) -> bool {
+    /// Whether a name is one of the zones or below one of them. The name is in lower case and without the last dot.
+    fn contain(&self, name: &str) -> bool {
         self.0.iter().any(|zone| {
             zone.is_empty()
                 || name.strip_suffix(zone.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -38,28 +39,29 @@ impl Zones {
     }
 }
 
-/// The content that falsified answers get.
+/// The content that takes the place of the right one in falsified answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Falsify {
-    /// A response code, and no records.
+    /// This response code, and no records.
     Code(u8),
-    /// These addresses in place of all others of their family. If none of these is of that family, the answer gets no
-    /// records at all.
+    /// These addresses, by turn, in place of all addresses of the same family. An answer with addresses of a family of which none is given
+    /// gets no records at all.
     Addresses(Vec<IpAddr>),
 }
 
-/// Returns the function that looks into packets for answers about names in these zones.
+/// Returns the function that inspects packets: it chooses answers about names in these zones, and falsifies them if `falsify` is given.
 #[must_use]
 pub fn look(zones: Zones, falsify: Option<Falsify>) -> Look {
-    Box::new(move |packet| looked(packet, &zones, falsify.as_ref()).unwrap_or(Looked::Other))
+    Box::new(move |packet| inspect(packet, &zones, falsify.as_ref()).unwrap_or(Looked::Other))
 }
 
-fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Looked> {
-    let (at, protocol) = ip::transport(packet)?;
+/// Inspects a packet; `None` if it is no answer that can be parsed.
+fn inspect(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Looked> {
+    let (transport, protocol) = ip::transport(packet)?;
     let start = match protocol {
-        UDP => at + 8,
+        UDP => transport + 8,
         // Over TCP two bytes with its length precede each message.
-        TCP => at + usize::from(*packet.get(at + 12)? >> 4) * 4 + 2,
+        TCP => transport + usize::from(*packet.get(transport + 12)? >> 4) * 4 + 2,
         _ => return None,
     };
     let mut message = packet.get(start..)?;
@@ -67,37 +69,37 @@ fn looked(packet: &[u8], zones: &Zones, falsify: Option<&Falsify>) -> Option<Loo
         let length = u16::from_be_bytes(packet.get(start - 2..start)?.try_into().ok()?);
         message = message.get(..usize::from(length))?;
     }
-    let (name, end) = question(message)?;
-    if !zones.have(&name) {
+    let (name, question_end) = question(message)?;
+    if !zones.contain(&name) {
         return Some(Looked::Other);
     }
     let Some(falsify) = falsify else { return Some(Looked::Meant) };
-    let mut said = message.to_vec();
+    let mut falsified = message.to_vec();
     match falsify {
-        Falsify::Code(code) => empty(&mut said, end, *code)?,
-        Falsify::Addresses(addresses) => readdress(&mut said, end, addresses)?,
+        Falsify::Code(code) => remove_records(&mut falsified, question_end, *code)?,
+        Falsify::Addresses(addresses) => replace_addresses(&mut falsified, question_end, addresses)?,
     }
     if protocol == TCP {
-        // The sequence numbers of the stream demand the same number of bytes as before. Nobody reads the bytes after
-        // the records.
-        said.resize(message.len(), 0);
+        // The message keeps its length, so that the sequence numbers of the stream stay right. Resolvers ignore bytes behind the records.
+        falsified.resize(message.len(), 0);
     }
-    if said == message {
-        // The answer says the same by itself, so it is not changed.
+    if falsified == message {
+        // The answer has this content by itself.
         return Some(Looked::Other);
     }
-    Some(Looked::Falsified(packed(packet, at, start, protocol, &said)?))
+    Some(Looked::Falsified(with_message(packet, transport, start, protocol, &falsified)?))
 }
 
-fn word(message: &[u8], at: usize) -> Option<u16> {
+/// Returns the 16-bit number at an offset.
+fn number(message: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
 }
 
-/// Returns the name that an answer is about, and the offset at which its question ends. `None` for anything but an
-/// answer to exactly one question.
+/// Returns the name that an answer is about, in lower case and without the last dot, and the offset at which its question ends. `None` if
+/// the message is no answer, or has not exactly one question.
 fn question(message: &[u8]) -> Option<(String, usize)> {
     const ANSWER: u8 = 0x80;
-    if message.get(2)? & ANSWER == 0 || word(message, 4)? != 1 {
+    if message.get(2)? & ANSWER == 0 || number(message, 4)? != 1 {
         return None;
     }
     let (mut name, mut at) = (String::new(), HEADER);
@@ -117,52 +119,55 @@ fn question(message: &[u8]) -> Option<(String, usize)> {
             _ => return None,
         }
     }
+    // The end of the name, the type and the class.
     let end = at + 5;
     (end <= message.len()).then_some((name, end))
 }
 
 /// Removes all records and sets a response code. The id, the recursion flags and the question stay as they were.
-fn empty(message: &mut Vec<u8>, end: usize, code: u8) -> Option<()> {
+fn remove_records(message: &mut Vec<u8>, question_end: usize, code: u8) -> Option<()> {
     const TRUNCATED: u8 = 0x02;
     *message.get_mut(2)? &= !TRUNCATED;
-    let low = message.get_mut(3)?;
-    *low = *low & 0xf0 | code;
+    let code_byte = message.get_mut(3)?;
+    *code_byte = *code_byte & 0xf0 | code;
+    // The numbers of records in the three sections.
     message.get_mut(6..HEADER)?.fill(0);
-    message.truncate(end);
+    message.truncate(question_end);
     Some(())
 }
 
-/// Replaces the addresses in the answer's records. Their TTL becomes [`BELIEVED`], so that no cache keeps them much
-/// longer than the fault.
-fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<()> {
-    let octets = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
+/// Replaces the addresses in the records of the answer section by these, by turn, and sets the TTL of replaced ones to [`FALSE_TTL`]. Removes all
+/// records if there is an address of a family of which none is given.
+fn replace_addresses(message: &mut Vec<u8>, question_end: usize, addresses: &[IpAddr]) -> Option<()> {
+    let of_family = |wanted: fn(&IpAddr) -> bool| -> Vec<Vec<u8>> {
         let octets = |one: &IpAddr| match one {
             IpAddr::V4(one) => one.octets().to_vec(),
             IpAddr::V6(one) => one.octets().to_vec(),
         };
         addresses.iter().filter(|one| wanted(one)).map(octets).collect()
     };
-    let (v4, v6) = (octets(IpAddr::is_ipv4), octets(IpAddr::is_ipv6));
-    let records = word(message, 6)?;
-    let mut at = end;
-    for number in 0..usize::from(records) {
-        at = behind_name(message, at)?;
-        let (kind, length) = (word(message, at)?, usize::from(word(message, at + 8)?));
-        let place = message.get_mut(at + 10..at + 10 + length)?;
+    let (v4, v6) = (of_family(IpAddr::is_ipv4), of_family(IpAddr::is_ipv6));
+    let records = number(message, 6)?;
+    let mut at = question_end;
+    for index in 0..usize::from(records) {
+        at = end_of_name(message, at)?;
+        // From the end of its name on a record has its type (2 bytes), class (2), TTL (4), the length of its data (2), and the data.
+        let (kind, length) = (number(message, at)?, usize::from(number(message, at + 8)?));
+        let data = message.get_mut(at + 10..at + 10 + length)?;
         let given = match (kind, length) {
             (A, 4) => Some(&v4),
             (AAAA, 16) => Some(&v6),
             _ => None,
         };
         if let Some(given) = given {
-            match given.get(number % given.len().max(1)) {
-                Some(new) if place != new => {
-                    place.copy_from_slice(new);
-                    message.get_mut(at + 4..at + 8)?.copy_from_slice(&BELIEVED.to_be_bytes());
+            match given.get(index % given.len().max(1)) {
+                Some(new) if data != new => {
+                    data.copy_from_slice(new);
+                    message.get_mut(at + 4..at + 8)?.copy_from_slice(&FALSE_TTL.to_be_bytes());
                 }
                 Some(_) => {}
                 // There is no false address of this family: the answer says that the name has no address of it.
-                None => return empty(message, end, 0),
+                None => return remove_records(message, question_end, 0),
             }
         }
         at += 10 + length;
@@ -170,8 +175,8 @@ fn readdress(message: &mut Vec<u8>, end: usize, addresses: &[IpAddr]) -> Option<
     Some(())
 }
 
-/// Returns the offset at which a record's name ends.
-fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
+/// Returns the offset at which a record's name ends. A compression pointer is its last part.
+fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = *message.get(at)?;
         match length {
@@ -183,12 +188,19 @@ fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns the packet with another message in it.
-fn packed(packet: &[u8], at: usize, start: usize, protocol: u8, message: &[u8]) -> Option<Vec<u8>> {
+/// Returns the packet with another message from `start` on, and nothing behind it. `transport` is the offset of its UDP or TCP header. `None` if it
+/// would be too long, or is a fragment of IPv4.
+fn with_message(
+    packet: &[u8],
+    transport: usize,
+    start: usize,
+    protocol: u8,
+    message: &[u8],
+) -> Option<Vec<u8>> {
     let mut new = [packet.get(..start)?, message].concat();
     if protocol == UDP {
-        let length = u16::try_from(new.len() - at).ok()?;
-        new.get_mut(at + 4..at + 6)?.copy_from_slice(&length.to_be_bytes());
+        let length = u16::try_from(new.len() - transport).ok()?;
+        new.get_mut(transport + 4..transport + 6)?.copy_from_slice(&length.to_be_bytes());
     }
     ip::fit(&mut new)?;
     ip::sum(&mut new).then_some(new)

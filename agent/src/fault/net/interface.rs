@@ -1,4 +1,7 @@
-//! The common parts of faults that take an interface down: which one, what forbids it, and what it has.
+//! The common parts of faults that take an interface down: they find it, refuse what must not go down, and describe what the
+//! kernel deletes with it.
+//!
+//! Only reads; setting interfaces down and up is done elsewhere.
 
 use firedrill_netlink::NetlinkError;
 use firedrill_wire::{
@@ -19,7 +22,7 @@ use crate::{
     injection::{Ask, refuse},
 };
 
-/// Returns the refusal of a host whose interfaces or connections cannot be read.
+/// Returns the refusal for a host whose interfaces or connections cannot be read.
 pub(in crate::fault) fn unreadable(ask: &Ask, error: &NetlinkError) -> Problem {
     refuse(
         RefusalCode::Unreadable,
@@ -28,13 +31,16 @@ pub(in crate::fault) fn unreadable(ask: &Ask, error: &NetlinkError) -> Problem {
     )
 }
 
-/// Returns the interface with this index, whatever its name is now.
-pub(in crate::fault) fn at(index: u32, links: &[Link]) -> Option<&Link> {
+/// Returns the interface with this index, even if it was renamed; `None` if it was removed.
+pub(in crate::fault) fn by_index(index: u32, links: &[Link]) -> Option<&Link> {
     links.iter().find(|link| link.index == index)
 }
 
 /// Returns the interface with this name.
-pub(in crate::fault) fn named<'l>(ask: &Ask, links: &'l [Link], name: &str) -> Result<&'l Link, Problem> {
+///
+/// # Errors
+/// The refusal: there is none. It lists the host's interfaces except loopback.
+pub(in crate::fault) fn by_name<'l>(ask: &Ask, links: &'l [Link], name: &str) -> Result<&'l Link, Problem> {
     links.iter().find(|link| link.name == name).ok_or_else(|| {
         let names: Vec<_> =
             links.iter().filter(|link| !link.is_loopback()).map(|link| link.name.as_str()).collect();
@@ -43,7 +49,10 @@ pub(in crate::fault) fn named<'l>(ask: &Ask, links: &'l [Link], name: &str) -> R
     })
 }
 
-/// Refuses loopback, and an interface that is down.
+/// Checks that a fault may take the interface down.
+///
+/// # Errors
+/// The refusal: it is a loopback interface, or down already.
 pub(in crate::fault) fn can_go_down(ask: &Ask, link: &Link) -> Result<(), Problem> {
     let (kind, name) = (ask.fault.kind(), &link.name);
     if link.is_loopback() {
@@ -58,25 +67,36 @@ pub(in crate::fault) fn can_go_down(ask: &Ask, link: &Link) -> Result<(), Proble
     Ok(())
 }
 
-/// Returns the state to restore, without the ends of lifetimes. Refuses an interface that cannot be restored completely.
-pub(in crate::fault) fn state(ask: &Ask, links: &[Link], link: &Link) -> Result<LinkState, Problem> {
+/// Returns the state to restore: the interface, those made on it, and their addresses, routes and neighbours. It lacks the ends
+/// of their lifetimes, which differ each time they are read.
+///
+/// # Errors
+/// The refusal: the state cannot be read, or not be restored completely.
+pub(in crate::fault) fn restorable_state(
+    ask: &Ask,
+    links: &[Link],
+    link: &Link,
+) -> Result<LinkState, Problem> {
     LinkState::now(&link::with_uppers(links, link.index), false).map_err(|error| {
         let title = format!("{}: interface {}: {error}", ask.fault.kind(), link.name);
         refuse(RefusalCode::NotRestorable, title, "")
     })
 }
 
-/// Returns an effect for each interface on the one that goes down.
-pub(in crate::fault) fn uppers(was: &LinkState) -> impl Iterator<Item = String> {
-    was.links.iter().skip(1).map(|(_, upper, _)| format!("{upper}, which is on it, goes with it"))
+/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it.
+pub(in crate::fault) fn upper_effects(was: &LinkState) -> impl Iterator<Item = String> {
+    // The first one is the interface itself.
+    was.links.iter().skip(1).map(move |(_, upper, _)| {
+        format!("interface {upper} goes down too, because it depends on {}", was.name())
+    })
 }
 
-/// Returns the claims on an interface.
+/// Returns the claims on an interface. They are exclusive: no other fault may have it, its addresses or its routes meanwhile.
 pub(in crate::fault) fn claims(name: &str) -> Vec<Claim> {
     link::CLAIMED.map(|class| Claim { what: format!("{class}:{name}"), shared: false }).to_vec()
 }
 
-/// Returns notes on what happens when an interface goes down.
+/// Returns notes for people: the kernel's own changes when the interface goes down, and changes that others may make then.
 pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
     vec![
         format!(
@@ -85,13 +105,17 @@ pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
             was.count(Class::Address),
             was.count(Class::Route)
         ),
-        "a network manager (NetworkManager, systemd-networkd, dhcpcd) sees it and may do things of its own"
+        "a network manager (NetworkManager, systemd-networkd, dhcpcd) sees the interface go down and may change its addresses and routes"
             .to_owned(),
-        "the kernel makes temporary IPv6 addresses anew".to_owned(),
+        "temporary IPv6 addresses are not put back; the kernel makes new ones".to_owned(),
     ]
 }
 
-/// Returns a connection of the agent or of SSH that the fault would cut; `None` if it would cut none.
+/// Describes one connection of the agent or of SSH that goes over the interface `down`, so that the fault would cut it; `None` if
+/// none does.
+///
+/// # Errors
+/// The connections could not be listed.
 pub(in crate::fault) fn control_path(
     host: &Host,
     links: &[Link],
@@ -104,11 +128,11 @@ pub(in crate::fault) fn control_path(
         if !ports.contains(&local.port()) || remote.ip().is_loopback() {
             continue;
         }
-        // There is no route to it, so it is cut already, and not by this fault.
-        let Ok(over) = link::towards(remote.ip(), Some(local.ip())) else { continue };
-        if link::rests_on(links, over, down.index) {
+        // An error is taken to mean that there is no route: then the connection is cut already, and not by this fault.
+        let Ok(route_index) = link::towards(remote.ip(), Some(local.ip())) else { continue };
+        if link::rests_on(links, route_index, down.index) {
             let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };
-            let over = links.iter().find(|link| link.index == over).map_or("?", |link| link.name.as_str());
+            let over = by_index(route_index, links).map_or("?", |link| link.name.as_str());
             let through = if over == down.name { String::new() } else { format!(", by way of {over}") };
             return Ok(Some(format!(
                 "{whose} connection with {} goes over interface {}{through}",

@@ -1,8 +1,10 @@
 //! `trace.json`: a run as spans of OpenTelemetry, in the JSON of OTLP (`ExportTraceServiceRequest`, the body of a POST to `/v1/traces`).
 //!
-//! The run is the root; attacks are its children, phases and injections those of attacks. Ids follow from the run's id, so that a trace that is
-//! sent twice is the same trace. Source of the format: opentelemetry-proto 1.x, `trace.proto`, and "JSON Protobuf Encoding" of the OTLP
-//! specification: ids in hexadecimal, 64-bit numbers as texts, enums as numbers.
+//! The run is the root span. Attacks are its children; phases and injections are children of their attack. Ids are derived from the run's id, so a
+//! trace that is sent twice is the same trace. Only renders; sends nothing.
+//!
+//! Source of the format: opentelemetry-proto 1.x, `trace.proto`, and "JSON Protobuf Encoding" of the OTLP specification: ids in hexadecimal,
+//! 64-bit numbers as strings, enums as numbers.
 
 use firedrill_files::text::hex;
 use ring::digest::{SHA256, digest};
@@ -14,7 +16,7 @@ use crate::{
     verdict::{Exit, Verdict},
 };
 
-/// `SPAN_KIND_INTERNAL`.
+/// `SPAN_KIND_INTERNAL`, the kind of all spans.
 const INTERNAL: u8 = 1;
 /// `STATUS_CODE_OK` and `STATUS_CODE_ERROR`.
 const OK: u8 = 1;
@@ -23,15 +25,19 @@ const ERROR: u8 = 2;
 const TRACE_ID: usize = 32;
 const SPAN_ID: usize = 16;
 
-/// Renders the file.
+/// Renders the file. It has no spans if the log does not tell when the run began.
+///
+/// # Errors
+/// The JSON could not be made.
 pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
     let card = &input.card;
-    let at = humantime::parse_rfc3339_weak(input.facts.wall).ok();
-    let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let began = humantime::parse_rfc3339_weak(input.facts.wall).ok();
+    let began = began.and_then(|began| began.duration_since(std::time::UNIX_EPOCH).ok());
     let run = card.run.as_deref().unwrap_or_default();
-    let trace = Trace { run, zero_us: at.map_or(0, |at| i128::try_from(at.as_micros()).unwrap_or(0)) };
-    // A log whose beginning is cut has no time: its spans would lie in 1970.
-    let spans = if at.is_some() { trace.spans(input) } else { Vec::new() };
+    let zero_us = began.map_or(0, |began| i128::try_from(began.as_micros()).unwrap_or(0));
+    let trace = Trace { run, zero_us };
+    // A log whose beginning is cut does not tell the time of day: its spans would lie in 1970.
+    let spans = if began.is_some() { trace.spans(input) } else { Vec::new() };
     let mut resource = vec![
         text("service.name", "firedrill"),
         text("service.version", input.facts.version),
@@ -53,10 +59,10 @@ struct Trace<'a> {
     zero_us: i128,
 }
 
-/// A span: its name, its place in the tree, its times on the run's clock.
+/// A span: its name, its place in the tree, its times in microseconds on the run's clock.
 struct Span {
     name: String,
-    /// The path from the root; empty for the root.
+    /// The names on the way from the root to it, unique in the trace; empty for the root.
     path: Vec<String>,
     from_us: i64,
     until_us: i64,
@@ -66,6 +72,7 @@ struct Span {
 }
 
 impl Trace<'_> {
+    /// Returns all spans of the run, the root first.
     fn spans(&self, input: &Input<'_>) -> Vec<Value> {
         let card = &input.card;
         let hosts = card.hosts.iter().map(|host| format!("{} {}", host.host, state_word(host.state)));
@@ -99,7 +106,7 @@ impl Trace<'_> {
         spans
     }
 
-    /// Returns the spans of an attack; none of one that did not begin.
+    /// Returns the span of an attack, followed by those of its phases and injections; none of an attack that did not begin.
     fn attack(&self, attack: &AttackCard, end_us: i64) -> Vec<Value> {
         let phases = &attack.phases;
         let (Some(first), false) = (phases.first(), matches!(attack.course, Course::NotRun(_))) else {
@@ -114,8 +121,10 @@ impl Trace<'_> {
             Course::Cut => "its log is cut".to_owned(),
             Course::NotRun(why) => format!("not run: {why}"),
         };
-        let objectives =
-            attack.objectives.iter().map(|one| format!("{}: {}: {}", one.name, one.verdict, one.why));
+        let objectives = attack
+            .objectives
+            .iter()
+            .map(|objective| format!("{}: {}: {}", objective.name, objective.verdict, objective.why));
         let mut attributes = vec![
             number("firedrill.attack", i64::try_from(attack.index).unwrap_or(i64::MAX).saturating_add(1)),
             text("firedrill.course", &course),
@@ -145,39 +154,47 @@ impl Trace<'_> {
             })
         }));
         let injections = attack.injections.iter().enumerate();
-        spans.extend(injections.filter_map(|(at, one)| self.injection(&path, at, one, until_us)));
+        spans.extend(injections.filter_map(|(index, card)| self.injection(&path, index, card, until_us)));
         spans
     }
 
-    /// Returns the span of an injection, from the moment in which it was in force; `None` if it never was.
-    fn injection(&self, path: &[String], at: usize, one: &InjectionCard, until_us: i64) -> Option<Value> {
-        let from_us = one.in_force_us?;
+    /// Returns the span of an injection: from the time at which it was in force until it ended, or until `attack_until_us` if its end is not
+    /// known. `None` if it never was in force.
+    fn injection(
+        &self,
+        attack_path: &[String],
+        index: usize,
+        card: &InjectionCard,
+        attack_until_us: i64,
+    ) -> Option<Value> {
+        let from_us = card.in_force_us?;
         let mut events = vec![self.event(from_us, "in force")];
-        events.extend(one.undoing_us.map(|at_us| self.event(at_us, "being put back")));
-        events.extend(one.ended_us.map(|at_us| self.event(at_us, "put back")));
+        events.extend(card.undoing_us.map(|at_us| self.event(at_us, "being put back")));
+        events.extend(card.ended_us.map(|at_us| self.event(at_us, "put back")));
         let mut attributes = vec![
-            text("host.name", &one.host),
-            text("firedrill.fault", &one.kind),
-            list("firedrill.effects", one.effects.iter().cloned()),
-            list("firedrill.undo", one.undo.iter().cloned()),
-            text("firedrill.evidence", &one.detail),
+            text("host.name", &card.host),
+            text("firedrill.fault", &card.kind),
+            list("firedrill.effects", card.effects.iter().cloned()),
+            list("firedrill.undo", card.undo.iter().cloned()),
+            text("firedrill.evidence", &card.detail),
         ];
-        attributes.extend(one.id.as_ref().map(|id| text("firedrill.injection", id.as_str())));
-        let status = match one.ended_us {
+        attributes.extend(card.id.as_ref().map(|id| text("firedrill.injection", id.as_str())));
+        let status = match card.ended_us {
             Some(_) => json!({}),
             None => json!({ "code": ERROR, "message": "the log does not show that it was put back" }),
         };
         Some(self.span(&Span {
-            name: format!("{} on {}", one.kind, one.host),
-            path: [path, &[format!("injection-{at}")]].concat(),
+            name: format!("{} on {}", card.kind, card.host),
+            path: [attack_path, &[format!("injection-{index}")]].concat(),
             from_us,
-            until_us: one.ended_us.unwrap_or(until_us).max(from_us),
+            until_us: card.ended_us.unwrap_or(attack_until_us).max(from_us),
             attributes,
             events,
             status,
         }))
     }
 
+    /// Returns a span as OTLP has it.
     fn span(&self, span: &Span) -> Value {
         let mut value = json!({
             "traceId": self.id(&[], TRACE_ID),
@@ -200,18 +217,20 @@ impl Trace<'_> {
         json!({ "timeUnixNano": self.nanos(at_us), "name": name })
     }
 
-    /// Returns a moment of the run's clock in nanoseconds since 1970.
+    /// Converts a time of the run's clock, in microseconds, to nanoseconds since 1970, as a string of digits.
     fn nanos(&self, at_us: i64) -> String {
         ((self.zero_us + i128::from(at_us)).max(0) * 1000).to_string()
     }
 
+    /// Returns the id of the span with this path; with an empty path also that of the trace.
     fn id(&self, path: &[String], digits: usize) -> String {
-        let whole = format!("firedrill trace {}/{}", self.run, path.join("/"));
-        hex(digest(&SHA256, whole.as_bytes()).as_ref())[..digits].to_owned()
+        let name = format!("firedrill trace {}/{}", self.run, path.join("/"));
+        hex(digest(&SHA256, name.as_bytes()).as_ref())[..digits].to_owned()
     }
 }
 
-/// Returns the status of a verdict. `unknown` is neither: the attribute tells it.
+/// Returns a span's status by its verdict. `unknown` is neither OK nor an error, so the status stays unset; the attribute `firedrill.verdict`
+/// tells it.
 fn status(verdict: Option<Verdict>, why: &[String]) -> Value {
     match verdict {
         Some(Verdict::Held) => json!({ "code": OK }),
@@ -255,7 +274,7 @@ mod tests {
         let spans = spans(&Drill::good());
         let by_id: HashMap<&str, &Value> =
             spans.iter().map(|span| (span["spanId"].as_str().unwrap(), span)).collect();
-        assert_eq!(by_id.len(), spans.len(), "each has an id of its own");
+        assert_eq!(by_id.len(), spans.len(), "each span has an id of its own");
         let traces: HashSet<&str> = spans.iter().map(|span| span["traceId"].as_str().unwrap()).collect();
         assert_eq!(traces.len(), 1);
         assert!(traces.iter().all(|id| id.len() == TRACE_ID));
@@ -279,18 +298,18 @@ mod tests {
     }
 
     #[test]
-    fn only_a_violation_is_an_error_and_the_same_run_has_the_same_ids() {
+    fn a_violated_verdict_is_an_error_unknown_is_unset_and_ids_are_stable() {
         let held = spans(&Drill::good());
         assert!(held.iter().all(|span| span["status"]["code"] != ERROR));
         assert_eq!(held[0]["status"]["code"], OK);
         assert_eq!(held, spans(&Drill::good()));
-        let mut endless = Drill::one();
-        endless.acts[0].bad = vec![(0..400, 100)];
-        let violated = spans(&endless);
+        let mut failing = Drill::one();
+        failing.acts[0].bad = vec![(0..400, 100)];
+        let violated = spans(&failing);
         assert_eq!(violated[0]["status"]["code"], ERROR);
         assert!(!violated[0]["status"]["message"].as_str().unwrap().is_empty());
-        let mut blind = Drill::one();
-        blind.bins = Box::new(|_, _, _| None);
-        assert_eq!(spans(&blind)[0]["status"], json!({}));
+        let mut unmeasured = Drill::one();
+        unmeasured.bins = Box::new(|_, _, _| None);
+        assert_eq!(spans(&unmeasured)[0]["status"], json!({}));
     }
 }

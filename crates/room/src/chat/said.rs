@@ -1,34 +1,38 @@
-//! An answer in a chat: a text, and things that somebody may do about it by a button. Only the person who asked sees it.
+//! An answer to a command in a chat: a text, and lines with a button each. Only the person who asked sees it.
+//!
+//! Only makes the JSON; sends nothing, and decides about no action.
 
 use firedrill_notify::chat::{Action, plain};
 use firedrill_wire::text::cleaned;
 use serde_json::{Value, json};
 
-/// The longest text of a block of Slack, in characters.
+/// The longest text of a section block of Slack, in characters. Slack refuses the message if one is longer.
 const SECTION_MOST: usize = 3000;
-/// The longest part of an answer whose text comes from somebody else, in characters.
+/// Maximum length of a text that comes from outside and becomes part of an answer, in characters. A longer one is cut.
 const PART_MOST: usize = 600;
 
-/// An answer. Its texts are marked up.
+/// An answer. Its texts are in the chat's markup, so texts from outside must have gone through [`part`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
+    /// The first lines.
     pub(super) text: String,
-    /// Things, each with what the person may do about it.
+    /// Further lines, each with the action of its button; `None` if the person may do nothing about it.
     pub(super) offers: Vec<(String, Option<Action>)>,
 }
 
 impl Said {
-    /// An answer of marked-up text.
+    /// Makes an answer without buttons of a text in the chat's markup.
     pub(super) fn of(text: impl Into<String>) -> Self {
         Self { text: text.into(), offers: Vec::new() }
     }
 
-    /// Returns it as both chats read it. `has_buttons` adds the buttons, which only Slack has.
+    /// Returns the JSON that Slack and Mattermost read. With `has_buttons` each line is a block of its own with its button, which only Slack
+    /// shows; `text` has all lines in any case.
     pub(super) fn json(&self, has_buttons: bool) -> Value {
         let lines: Vec<&str> = std::iter::once(self.text.as_str())
             .chain(self.offers.iter().map(|(text, _)| text.as_str()))
             .collect();
-        let mut all =
+        let mut message =
             json!({ "response_type": "ephemeral", "replace_original": false, "text": lines.join("\n") });
         if has_buttons && !self.offers.is_empty() {
             let section = |text: &str| {
@@ -42,13 +46,13 @@ impl Said {
                 }
                 block
             });
-            all["blocks"] = std::iter::once(section(&self.text)).chain(offers).collect();
+            message["blocks"] = std::iter::once(section(&self.text)).chain(offers).collect();
         }
-        all
+        message
     }
 }
 
-/// Returns a text of others as a part of an answer.
+/// Returns a text from outside as a part of an answer: cut, without control characters, and with nothing that a chat takes for a link or a mention.
 pub(super) fn part(text: &str) -> String {
     plain(&cleaned(text.to_owned(), PART_MOST))
 }
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buttons_are_beside_their_lines_and_the_text_has_all_of_it() {
+    fn each_button_stands_beside_its_line_and_the_text_has_all_lines() {
         let said = Said {
             text: "goes on:".to_owned(),
             offers: vec![(part("<!channel> friday\u{1b}"), Some(Action::Halt { run: "friday".to_owned() }))],
@@ -67,7 +71,7 @@ mod tests {
         assert_eq!(slack["text"], "goes on:\n&lt;!channel&gt; friday␛");
         assert_eq!(slack["blocks"][1]["accessory"]["value"], "friday");
         assert_eq!(slack["response_type"], "ephemeral");
-        assert_eq!(said.json(false)["blocks"], Value::Null, "Mattermost has none");
-        assert_eq!(Said::of("x").json(true)["blocks"], Value::Null);
+        assert_eq!(said.json(false)["blocks"], Value::Null, "Mattermost has no blocks");
+        assert_eq!(Said::of("x").json(true)["blocks"], Value::Null, "nothing has a button");
     }
 }

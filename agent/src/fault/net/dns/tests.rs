@@ -17,7 +17,7 @@ fn answer(name: &[&str], records: &[(u16, &[u8])]) -> Vec<u8> {
     }
     let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
     packet.extend([0, 53, 0x90, 0, 0, 0, 0, 0]);
-    packed(&[&packet[..], &message].concat(), 20, 28, UDP, &message).expect("a packet")
+    with_message(&[&packet[..], &message].concat(), 20, 28, UDP, &message).expect("a packet")
 }
 
 fn zones(all: &[&str]) -> Zones {
@@ -27,58 +27,59 @@ fn zones(all: &[&str]) -> Zones {
 #[test]
 fn names_are_in_zones_by_whole_labels() {
     let some = zones(&["Example.COM.", "b.test"]);
-    assert!(some.have("example.com") && some.have("a.example.com") && some.have("b.test"));
-    assert!(!some.have("anexample.com") && !some.have("com") && !some.have("test"));
-    assert!(zones(&["."]).have("anything.at.all"));
+    assert!(some.contain("example.com") && some.contain("a.example.com") && some.contain("b.test"));
+    assert!(!some.contain("anexample.com") && !some.contain("com") && !some.contain("test"));
+    assert!(zones(&["."]).contain("anything.at.all"));
 }
 
 #[test]
 fn only_answers_about_the_zones_are_meant() {
     let about = answer(&["Db", "example"], &[(A, &[10, 0, 0, 9])]);
-    assert_eq!(looked(&about, &zones(&["example"]), None), Some(Looked::Meant));
-    assert_eq!(looked(&about, &zones(&["other"]), None), Some(Looked::Other));
+    assert_eq!(inspect(&about, &zones(&["example"]), None), Some(Looked::Meant));
+    assert_eq!(inspect(&about, &zones(&["other"]), None), Some(Looked::Other));
     let mut asked = about;
     asked[30] &= 0x7f;
-    assert_eq!(looked(&asked, &zones(&["example"]), None), None);
+    assert_eq!(inspect(&asked, &zones(&["example"]), None), None);
 }
 
 #[test]
 fn an_error_has_no_records_and_the_lengths_are_right() {
     let about = answer(&["db", "example"], &[(A, &[10, 0, 0, 9]), (A, &[10, 0, 0, 8])]);
-    let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&Falsify::Code(3))) else {
+    let Some(Looked::Falsified(falsified)) = inspect(&about, &zones(&["example"]), Some(&Falsify::Code(3)))
+    else {
         panic!("falsified");
     };
     // 20 + 8 + 12 + the question: 3 + 8 + 1 + 4.
-    assert_eq!(said.len(), 56);
-    assert_eq!(said[2..4], [0, 56]);
-    assert_eq!(said[24..26], [0, 36]);
-    assert_eq!(said[28..40], [7, 7, 0x85, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(falsified.len(), 56);
+    assert_eq!(falsified[2..4], [0, 56]);
+    assert_eq!(falsified[24..26], [0, 36]);
+    assert_eq!(falsified[28..40], [7, 7, 0x85, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]
-fn addresses_are_others_and_nothing_else_is() {
+fn only_addresses_are_replaced_and_only_by_their_own_family() {
     let v6: Vec<u8> = (0..16).collect();
     let about = answer(&["db", "example"], &[(5, b"\x01x\x00"), (A, &[10, 0, 0, 9]), (A, &[10, 0, 0, 8])]);
     let wrong = Falsify::Addresses(vec!["192.0.2.7".parse().expect("an address")]);
-    let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {
+    let Some(Looked::Falsified(falsified)) = inspect(&about, &zones(&["example"]), Some(&wrong)) else {
         panic!("falsified");
     };
-    assert_eq!(said.len(), about.len());
-    let ttls = said.windows(6).filter(|six| six[2..] == [0, 0, 0, 1] && six[..2] == [0, 1]);
+    assert_eq!(falsified.len(), about.len());
+    let ttls = falsified.windows(6).filter(|six| six[2..] == [0, 0, 0, 1] && six[..2] == [0, 1]);
     assert_eq!(ttls.count(), 2, "believed for a second, both of them");
     assert!(
-        said.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
-            && !said.ends_with(&[10, 0, 0, 8])
+        falsified.windows(4).filter(|four| *four == [192, 0, 2, 7]).count() == 2
+            && !falsified.ends_with(&[10, 0, 0, 8])
     );
     // Without a record the answer has no address to falsify.
     let none = answer(&["db", "example"], &[]);
-    assert_eq!(looked(&none, &zones(&["example"]), Some(&wrong)), Some(Looked::Other));
+    assert_eq!(inspect(&none, &zones(&["example"]), Some(&wrong)), Some(Looked::Other));
     // Without a false address of the other family, the answer has no record rather than the right one.
     let about = answer(&["db", "example"], &[(AAAA, &v6)]);
-    let Some(Looked::Falsified(said)) = looked(&about, &zones(&["example"]), Some(&wrong)) else {
+    let Some(Looked::Falsified(falsified)) = inspect(&about, &zones(&["example"]), Some(&wrong)) else {
         panic!("falsified");
     };
-    assert_eq!((said.len(), said[31] & 0xf, said[35]), (56, 0, 0));
+    assert_eq!((falsified.len(), falsified[31] & 0xf, falsified[35]), (56, 0, 0));
 }
 
 proptest! {
@@ -89,8 +90,8 @@ proptest! {
             if udp { bytes[30] |= 0x80; (bytes[32], bytes[33]) = (0, 1); }
         }
         let wrong = if code { Falsify::Code(2) } else { Falsify::Addresses(vec!["2001:db8::1".parse().expect("an address")]) };
-        if let Some(Looked::Falsified(said)) = looked(&bytes, &zones(&["."]), Some(&wrong)) {
-            prop_assert!(said.len() <= bytes.len());
+        if let Some(Looked::Falsified(falsified)) = inspect(&bytes, &zones(&["."]), Some(&wrong)) {
+            prop_assert!(falsified.len() <= bytes.len());
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The rules of a fault as one nftables table. The kernel deletes it when its owner is gone.
+//! Holds the rules of a fault on traffic in an nftables table of its own. The agent's socket owns the table, so the kernel deletes it
+//! when the agent is gone.
+//!
+//! Never changes tables of others.
 
 use std::time::Duration;
 
@@ -25,7 +28,7 @@ use crate::{
     undo::Undo,
 };
 
-/// The switches that still end the fault if the agent dies.
+/// The mechanisms, in words for the plan, that end the fault even if the agent dies or hangs.
 const SWITCHES: [&str; 2] =
     ["kernel: the table goes with its owner", "kernel: lease and hold end in the table"];
 
@@ -35,8 +38,7 @@ pub(super) struct Nftables;
 impl PacketRules for Nftables {
     fn prepare(host: &Host, wanted: &Wanted<'_>) -> Result<Prepared, Unable> {
         let Wanted { ask, rule, effect, .. } = *wanted;
-        // Here only the hold is known, so it also stands for the lease. The timeout does not matter to whether the kernel
-        // accepts the table.
+        // The lease is not known yet, so the hold stands for it: the kernel accepts a table with any time-out.
         let table = rules::table(host, &ask.id, rule, ask.hold.into(), ask.hold.into());
         let mut tried = host.nft.try_out(&table);
         if tried.is_err() && matches!(rule.action, Action::Queue(_)) {
@@ -71,37 +73,38 @@ impl PacketRules for Nftables {
         }
         let table = rules::table(host, &live.ask.id, &rule()?, live.lease.into(), hold);
         let installed = host.nft.install(&table).map_err(|error| InjectError(error.to_string()))?;
-        let how = match installed {
+        let done = match installed {
             Installed::New => "installed",
-            Installed::WasThere => "found whole",
-            Installed::Replaced => "installed anew",
+            Installed::WasThere => "found complete",
+            Installed::Replaced => "replaced",
         };
-        let detail = format!("{how} table inet {} with {} rules", table.name, table.rules());
+        let detail = format!("{done} table inet {} with {} rules", table.name, table.rules());
         Ok(Injected { detail, undo: None })
     }
 
     fn follow(&self, host: &Host, live: &Live, peers: &Peers) {
-        let adder = || host.nft.adder(&nft::table_name(&live.ask.id), rules::peers_set);
-        follow_names(host, live, peers, adder());
+        let new_adder = || host.nft.adder(&nft::table_name(&live.ask.id), rules::peers_set);
+        follow_names(host, live, peers, new_adder());
         if let Some(service) = &peers.service {
-            let known = service.cgroup().numbers;
+            let known_cgroups = service.cgroup().numbers;
             let folder = service.folder.clone();
-            host.followers.follow_service(&live.ask.id, folder, known, rules::SERVICE, adder());
+            host.followers.follow_service(&live.ask.id, folder, known_cgroups, rules::SERVICE, new_adder());
         }
     }
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let name = nft::table_name(&live.ask.id);
-        let unknown = |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
+        let without_counts =
+            |in_force, detail| Evidence { in_force, exercised: Seen::Unknown, count: None, detail };
         let look = match host.nft.look(&name) {
-            Err(error) => return unknown(Seen::Unknown, error.to_string()),
-            Ok(None) => return unknown(Seen::No, format!("table inet {name} is not there")),
+            Err(error) => return without_counts(Seen::Unknown, error.to_string()),
+            Ok(None) => return without_counts(Seen::No, format!("table inet {name} is not there")),
             Ok(Some(look)) => look,
         };
-        // The gates of lease and hold come first, because people wait for them; then the others.
-        let mut names = vec![LEASE, HOLD];
-        names.extend(look.gates.keys().map(String::as_str).filter(|name| ![LEASE, HOLD].contains(name)));
-        let gates = |left: Option<Duration>| match left {
+        // The gates of lease and hold come first, because people look for them; then the others.
+        let mut gates = vec![LEASE, HOLD];
+        gates.extend(look.gates.keys().map(String::as_str).filter(|name| ![LEASE, HOLD].contains(name)));
+        let time_left = |gate: &str| match look.left(gate) {
             Some(left) => Span::from(left).to_string(),
             None => "over".to_owned(),
         };
@@ -113,11 +116,7 @@ impl PacketRules for Nftables {
                 "table inet {name}: {} rules, {} packets, {}",
                 look.rules,
                 look.packets,
-                names
-                    .iter()
-                    .map(|name| format!("{name} {}", gates(look.left(name))))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                gates.iter().map(|gate| format!("{gate} {}", time_left(gate))).collect::<Vec<_>>().join(", ")
             ) + &followed_words(host, live),
         }
     }
@@ -135,27 +134,31 @@ impl PacketRules for Nftables {
     }
 }
 
-/// Returns the refusal of a table that the kernel does not accept. Finds out whether the kernel lacks only queues, only
-/// the match for services, or more.
+/// Returns the refusal for a table that the kernel did not accept with this error. Tries out simpler tables to find the reason: the
+/// kernel lacks only queues, only the match for services, or something that no table can do without.
 fn unable(host: &Host, ask: &Ask, rule: &PacketRule, error: &str) -> Unable {
-    let plain = PacketRule { action: Action::Drop, ..rule.clone() };
-    let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
-    if matches!(rule.action, Action::Queue(_)) && host.nft.try_out(&plain).is_ok() {
+    let would_take = |rule: &PacketRule| {
+        let table = rules::table(host, &ask.id, rule, ask.hold.into(), ask.hold.into());
+        host.nft.try_out(&table).is_ok()
+    };
+    let without_queue = PacketRule { action: Action::Drop, ..rule.clone() };
+    if matches!(rule.action, Action::Queue(_)) && would_take(&without_queue) {
         return Unable::Host(refuse(
             RefusalCode::NoQueues,
             format!("{}: this kernel gives no packets to user space (NFQUEUE): {error}", ask.fault.kind()),
-            "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says when it does",
+            "load xt_NFQUEUE and nfnetlink_queue, or take a kernel that has them; `firedrill doctor` says whether it works",
         ));
     }
     if rule.selector.service.is_some() {
-        let anybodys = Selector { service: None, ..rule.selector.clone() };
-        let plain = PacketRule { selector: anybodys, ..rule.clone() };
-        let plain = rules::table(host, &ask.id, &plain, ask.hold.into(), ask.hold.into());
-        if host.nft.try_out(&plain).is_ok() {
+        let of_any_service = Selector { service: None, ..rule.selector.clone() };
+        if would_take(&PacketRule { selector: of_any_service, ..rule.clone() }) {
             return Unable::Host(refuse(
                 RefusalCode::NoServiceMatch,
-                format!("{}: this kernel cannot tell a service's packets: {error}", ask.fault.kind()),
-                "Linux 5.13 with nft_socket can; or choose by `user` or ports",
+                format!(
+                    "{}: this kernel's nftables cannot choose packets by service: {error}",
+                    ask.fault.kind()
+                ),
+                "take Linux 5.13 or newer with the module nft_socket, or choose the traffic by `user` or ports",
             ));
         }
     }
