@@ -40,6 +40,7 @@ use crate::{
     identity::Identity,
     journal::{Replayed, read_any},
     local::{Answer, Call, ask},
+    terminal::lost,
     time::HostTime,
     wiring::Wiring,
 };
@@ -127,12 +128,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
     };
     log_to_stderr();
     if let Verb::CheckConfig { file } = &args.verb {
-        return check_config::run(file);
+        let code = check_config::run(file);
+        return if lost() { fail("the output could not be written") } else { code };
     }
+    let tells = matches!(args.verb, Verb::Status { .. } | Verb::Log(_) | Verb::Doctor { .. });
     let optional = args.config.is_none();
     let usable = Usable::find(&args.config.unwrap_or_else(|| DEFAULT_FILE.into()), optional);
     if let Some(trouble) = &usable.trouble {
-        eprintln!("firedrill-agent: {trouble}");
+        errln!("firedrill-agent: {trouble}");
     }
     let result = match args.verb {
         Verb::Serve => serve::run(usable, wiring),
@@ -144,7 +147,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, wiring: Wiring) -> ExitCode
         Verb::Doctor { json } => doctor::run(&usable, &wiring, json),
         Verb::CheckConfig { file } => Ok(check_config::run(&file)),
     };
-    result.unwrap_or_else(|error| fail(&error.to_string()))
+    let code = result.unwrap_or_else(|error| fail(&error.to_string()));
+    // What was done on the host counts more than that nobody was told.
+    if tells && code == ExitCode::SUCCESS && lost() { fail("the output could not be written") } else { code }
 }
 
 /// Writes log lines to standard error. `FIREDRILL_LOG` selects them: `debug`, or `info,hyper=warn`.
@@ -156,14 +161,15 @@ fn log_to_stderr() {
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-/// Standard error, for whole lines of a log: each stays one line, whatever names and messages it has in it.
+/// Standard error, for whole lines of a log: each stays one line, whatever names and messages it has in it. A line that cannot be written is
+/// lost without an error, because the subscriber would print that error on the same standard error, and panic.
 struct Plain(io::Stderr);
 
 impl io::Write for Plain {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let cleaned = clean(text.trim_end_matches('\n'), LOG_MOST);
-        self.0.lock().write_all(format!("{cleaned}\n").as_bytes())?;
+        let _ = self.0.lock().write_all(format!("{cleaned}\n").as_bytes());
         Ok(line.len())
     }
 
@@ -192,7 +198,7 @@ fn release(config: &Config) -> io::Result<ExitCode> {
             audit::request_now(&paths.state, audit::Request::accepted(&root(config), "release"));
         }
     }
-    println!("faults may be injected again");
+    outln!("faults may be injected again");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,22 +229,22 @@ fn status(usable: &Usable, json: bool) -> io::Result<ExitCode> {
         }
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        outln!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} {}: {}", status.host, status.version, if serves { "serves" } else { "no agent runs" });
+    outln!("{} {}: {}", status.host, status.version, if serves { "serves" } else { "no agent runs" });
     if let Some(by) = &status.halted_by {
-        println!("halted by {}; `firedrill-agent release` ends that", plain(by));
+        outln!("halted by {}; `firedrill-agent release` ends that", plain(by));
     }
     for one in &status.open {
         let (kind, by) = (plain(&one.kind), plain(&one.about.operator));
-        println!("{} ({kind}, run {}, by {by}): {:?}", one.id, one.run, one.state);
-        one.effects.iter().for_each(|effect| println!("  {}", plain(effect)));
+        outln!("{} ({kind}, run {}, by {by}): {:?}", one.id, one.run, one.state);
+        one.effects.iter().for_each(|effect| outln!("  {}", plain(effect)));
     }
     if status.open.is_empty() {
-        println!("{}", if damaged { NONE_KNOWN } else { "nothing is in force" });
+        outln!("{}", if damaged { NONE_KNOWN } else { "nothing is in force" });
     }
-    status.warnings.iter().for_each(|warning| println!("warning: {}", plain(warning)));
+    status.warnings.iter().for_each(|warning| outln!("warning: {}", plain(warning)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,12 @@
 //! It talks to the kernel over netlink and `/proc`, and never runs a shell. Everything below `fault`, `undo` and `host`
 //! is blocking code without a runtime, so that the guardian's helper, which has none, runs the same undo.
 
+// The macros of the standard library panic where the output cannot be written, and that would keep the host from being healed.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
+#[macro_use]
+mod terminal;
+
 pub mod active;
 pub mod audit;
 pub mod bell;

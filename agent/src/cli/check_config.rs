@@ -12,7 +12,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
                 Some(name) => format!("its environment {name}"),
                 None => "it names no environment".to_owned(),
             };
-            println!("{} can be used; the host is {}, {environment}", file.display(), config.host);
+            outln!("{} can be used; the host is {}, {environment}", file.display(), config.host);
             ExitCode::SUCCESS
         }
         Err(error) => fail(error.to_string().trim_end()),

@@ -17,9 +17,9 @@ const EXIT_BAD: u8 = 3;
 pub(super) fn run(usable: &Usable, wiring: &Wiring, json: bool) -> io::Result<ExitCode> {
     let doctor = wiring.doctor(&usable.config.host(), &usable.config, usable.findings());
     if json {
-        println!("{}", serde_json::to_string_pretty(&doctor)?);
+        outln!("{}", serde_json::to_string_pretty(&doctor)?);
     } else {
-        print!("{}", for_people(&doctor));
+        crate::terminal::out(format_args!("{}", for_people(&doctor)));
     }
     let is_bad = doctor.findings.iter().any(|finding| finding.grade == Grade::Bad);
     Ok(if is_bad { ExitCode::from(EXIT_BAD) } else { ExitCode::SUCCESS })

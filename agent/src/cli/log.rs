@@ -62,7 +62,7 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
     let (newest, unread) = not_copied_yet(state);
     all.extend(newest);
     if let Some(error) = unread {
-        eprintln!(
+        errln!(
             "warning: the journal in {} cannot be read, so the newest events may be missing: {error}",
             state.display()
         );
@@ -71,22 +71,22 @@ pub(super) fn run(usable: &Usable, args: &Args) -> io::Result<ExitCode> {
     let shown: Vec<&Entry> = all.iter().filter(|entry| args.wants(entry)).collect();
     for entry in &shown {
         if args.json {
-            println!("{}", serde_json::to_string(entry)?);
+            outln!("{}", serde_json::to_string(entry)?);
         } else {
             let when = SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us());
-            println!("{}  {entry}", humantime::format_rfc3339_seconds(when));
+            outln!("{}  {entry}", humantime::format_rfc3339_seconds(when));
         }
     }
     if shown.is_empty() && !args.json {
         let oldest = all.first().map(|entry| SystemTime::UNIX_EPOCH + Duration::from_micros(entry.wall_us()));
         match oldest {
             Some(oldest) => {
-                println!(
+                outln!(
                     "no entry matches; the oldest record is from {}",
                     humantime::format_rfc3339_seconds(oldest)
                 );
             }
-            None => println!("there is no record in {}", state.display()),
+            None => outln!("there is no record in {}", state.display()),
         }
     }
     Ok(ExitCode::SUCCESS)

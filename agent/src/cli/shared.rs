@@ -22,6 +22,6 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
 
 /// Prints why the command cannot do its work. Returns [`EXIT_USAGE`].
 pub(super) fn fail(what: &str) -> ExitCode {
-    eprintln!("firedrill-agent: {what}");
+    errln!("firedrill-agent: {what}");
     ExitCode::from(EXIT_USAGE)
 }

@@ -182,20 +182,20 @@ pub(super) fn answer_of(healed: Vec<Healed>) -> UndoAnswer {
 /// Says what was put back; the exit code.
 fn said(answer: &UndoAnswer, loud: bool) -> u8 {
     for one in &answer.injections {
-        println!("{} ({}, run {}): {:?}", one.id, plain(&one.kind), one.run, one.state);
+        outln!("{} ({}, run {}): {:?}", one.id, plain(&one.kind), one.run, one.state);
     }
     for stuck in &answer.stuck {
-        eprintln!("could NOT be put back: {}", plain(stuck));
+        errln!("could NOT be put back: {}", plain(stuck));
     }
     for what in &answer.swept {
-        println!("removed, because it belonged to no live injection: {}", plain(what));
+        outln!("removed, because it belonged to no live injection: {}", plain(what));
     }
     for lost in &answer.lost {
-        eprintln!("records of drills are damaged or lost: {}", plain(lost));
+        errln!("records of drills are damaged or lost: {}", plain(lost));
     }
     match (answer.lost.is_empty(), answer.injections.is_empty()) {
-        (false, true) => eprintln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
-        (true, true) if loud => println!("nothing was in force"),
+        (false, true) => errln!("{NONE_KNOWN}; look at services, processes and rules by hand"),
+        (true, true) if loud => outln!("nothing was in force"),
         _ => {}
     }
     match (answer.stuck.is_empty(), answer.lost.is_empty()) {
