@@ -74,6 +74,7 @@
 mod approval_watch;
 mod approvals;
 mod between;
+mod blocked;
 mod boots;
 mod bounds;
 mod by_person;

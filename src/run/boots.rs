@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firedrill_wire::probe::Bin;
+use firedrill_wire::{logs::LogBin, probe::Bin};
 
 use super::clock::signed;
 
@@ -14,14 +14,31 @@ pub(super) struct Boots {
     newest: String,
     /// CLOCK_BOOTTIME at the run's time 0, by boot id.
     zeros: BTreeMap<String, i64>,
-    /// Bins from a boot whose clock was not measured yet.
-    early: Vec<Bin>,
+    early: Early,
+    /// Number of early bins that were given up: of a boot that was over before its clock was measured, or above [`EARLY_MOST`].
+    lost: usize,
+}
+
+/// Bins from a boot whose clock was not measured yet.
+#[derive(Default)]
+pub(super) struct Early {
+    /// The measurements of probes.
+    pub(super) measured: Vec<Bin>,
+    /// The findings in logs.
+    pub(super) found: Vec<LogBin>,
+}
+
+impl Early {
+    const fn len(&self) -> usize {
+        self.measured.len() + self.found.len()
+    }
 }
 
 impl Boots {
     /// The host is in this boot; its clock is measured next. An unknown host is in none.
     pub(super) const fn in_boot(newest: String) -> Self {
-        Self { newest, zeros: BTreeMap::new(), early: Vec::new() }
+        let early = Early { measured: Vec::new(), found: Vec::new() };
+        Self { newest, zeros: BTreeMap::new(), early, lost: 0 }
     }
 
     /// Returns the id of the newest boot; empty if none is known.
@@ -41,20 +58,39 @@ impl Boots {
 
     /// Keeps a bin until the clock of its boot is measured, which is under way.
     pub(super) fn keep(&mut self, bin: Bin) {
-        if self.early.len() < EARLY_MOST {
-            self.early.push(bin);
+        if self.has_room() {
+            self.early.measured.push(bin);
         }
+    }
+
+    /// Keeps what was found in a log until the clock of its boot is measured.
+    pub(super) fn keep_found(&mut self, bin: LogBin) {
+        if self.has_room() {
+            self.early.found.push(bin);
+        }
+    }
+
+    /// Whether one more bin can wait. If not, it counts as lost.
+    const fn has_room(&mut self) -> bool {
+        let has_room = self.early.len() < EARLY_MOST;
+        if !has_room {
+            self.lost += 1;
+        }
+        has_room
     }
 
     /// The clock of a boot was measured; this boot is the newest from now on. Returns whether the boot changed, and the bins
     /// that waited for it. A bin of a boot that was never measured is dropped: a gap is reported, a guess would be
     /// wrong.
-    pub(super) fn measured(&mut self, boot_id: &str, zero_us: i64) -> (bool, Vec<Bin>) {
+    pub(super) fn measured(&mut self, boot_id: &str, zero_us: i64) -> (bool, Early) {
         let another = self.newest != boot_id;
         boot_id.clone_into(&mut self.newest);
         self.zeros.insert(boot_id.to_owned(), zero_us);
         let mut early = std::mem::take(&mut self.early);
-        early.retain(|bin| bin.boot_id == boot_id);
+        let all = early.len();
+        early.measured.retain(|bin| bin.boot_id == boot_id);
+        early.found.retain(|bin| bin.boot_id == boot_id);
+        self.lost += all - early.len();
         (another, early)
     }
 
@@ -65,9 +101,9 @@ impl Boots {
         }
     }
 
-    /// Drops the bins that have no place in time, and returns their number.
+    /// Drops the bins that have no place in time. Returns their number, with those that were lost before.
     pub(super) fn drop_early(&mut self) -> usize {
-        std::mem::take(&mut self.early).len()
+        std::mem::take(&mut self.lost) + std::mem::take(&mut self.early).len()
     }
 }
 
@@ -95,9 +131,23 @@ mod tests {
         boots.keep(bin_of("lost"));
         let (_, placed) = boots.measured("second", 0);
         assert_eq!(placed.len(), 1);
-        assert_eq!(boots.drop_early(), 0, "that of the lost boot is dropped already");
+        assert_eq!(boots.drop_early(), 1, "that of the boot whose clock nobody measured");
         boots.keep(bin_of("third"));
         assert_eq!(boots.drop_early(), 1);
+    }
+
+    #[test]
+    fn what_was_found_in_a_log_waits_too_and_what_finds_no_room_is_counted() {
+        let mut boots = Boots::in_boot("first".to_owned());
+        boots.keep_found(LogBin { boot_id: "second".to_owned(), ..LogBin::default() });
+        let (_, placed) = boots.measured("second", 0);
+        assert_eq!((placed.measured.len(), placed.found.len()), (0, 1));
+        for _ in 0..EARLY_MOST + 2 {
+            boots.keep(bin_of("third"));
+        }
+        let (_, placed) = boots.measured("third", 0);
+        assert_eq!(placed.len(), EARLY_MOST);
+        assert_eq!(boots.drop_early(), 2);
     }
 
     fn bin_of(boot: &str) -> Bin {

@@ -24,6 +24,8 @@ use super::{
 };
 use crate::{link::Offset, log::Event, plan::model::COORDINATOR};
 
+/// Maximum number of inputs that are processed between two checks of the guards and the time limit.
+const INPUTS_MOST: usize = 4096;
 /// Maximum time between two checks of the guards and the time limit, which also update the screen.
 const BEAT: Duration = Duration::from_millis(100);
 
@@ -82,8 +84,9 @@ impl Run {
         let input = tokio::time::timeout(wait, self.inbox.recv()).await;
         if let Ok(Some(input)) = input {
             self.take(input)?;
-            // All pending input is processed before anything is decided by it.
-            while let Ok(input) = self.inbox.try_recv() {
+            // Pending input is processed before anything is decided by it. An agent that sends without end must not keep guards waiting.
+            for _ in 0..INPUTS_MOST {
+                let Ok(input) = self.inbox.try_recv() else { break };
                 self.take(input)?;
             }
         }
@@ -96,9 +99,9 @@ impl Run {
         let now = self.facts.now_us();
         if self.ending.why().is_none() {
             if let Some(tripped) = self.guards.look(now) {
-                self.recorder
-                    .write(Event::GuardTripped { why: tripped.why.clone(), blind: tripped.blind })?;
-                self.ending.stop(Stop::Guard(tripped.why));
+                // The log may fail or block, and the run has to stop all the same.
+                self.ending.stop(Stop::Guard(tripped.why.clone()));
+                self.recorder.write(Event::GuardTripped { why: tripped.why, blind: tripped.blind })?;
             } else if let Some(stop) = self.guards.time_is_over(now) {
                 self.ending.stop(stop);
             }
@@ -117,14 +120,18 @@ impl Run {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
             }
-            Input::LogBin { host, bin } => self.take_log_bin(&host, &bin),
-            Input::LogsEnded { host } => {
+            Input::LogBin { host, bin } => self.take_log_bin(&host, bin),
+            Input::LogsEnded { host, why } => {
                 self.host_logs.ended(&host);
-                Ok(())
+                why.map_or(Ok(()), |why| {
+                    self.recorder.note(format!("{host} reads no logs for this run any more: {why}"))
+                })
             }
-            Input::BinsEnded { vantage } => {
+            Input::BinsEnded { vantage, why } => {
                 self.vantages.ended(&vantage);
-                Ok(())
+                why.map_or(Ok(()), |why| {
+                    self.recorder.note(format!("{vantage} measures nothing for this run any more: {why}"))
+                })
             }
             Input::LinkLost { host, why } => {
                 if self.peers.lost(&host) {
@@ -242,13 +249,16 @@ impl Run {
         self.recorder.measured(vantage, start_us, bin)
     }
 
-    /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet has no place in time and is dropped; the
-    /// judge then finds a gap in what was read.
-    fn take_log_bin(&mut self, host: &str, bin: &LogBin) -> Result<(), RunError> {
+    /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet waits for that.
+    fn take_log_bin(&mut self, host: &str, bin: LogBin) -> Result<(), RunError> {
         let Some(boots) = self.peers.boots(host) else { return Ok(()) };
+        if boots.at_us(&bin.boot_id, 0).is_none() {
+            self.peers.keep_found(host, bin);
+            return Ok(());
+        }
         let at_us = |boot_us| boots.at_us(&bin.boot_id, boot_us);
         let phase = |us| self.recorder.phase_at(us);
-        let events = self.host_logs.take(host, bin, at_us, phase);
+        let events = self.host_logs.take(host, &bin, at_us, phase);
         events.into_iter().try_for_each(|event| self.recorder.write(event))
     }
 
@@ -260,7 +270,8 @@ impl Run {
         if let Some(rebooted) = again {
             self.recorder.write(Event::LinkBack { host: host.to_owned(), rebooted })?;
         }
-        early.into_iter().try_for_each(|bin| self.take_bin(host.to_owned(), bin))
+        early.measured.into_iter().try_for_each(|bin| self.take_bin(host.to_owned(), bin))?;
+        early.found.into_iter().try_for_each(|bin| self.take_log_bin(host, bin))
     }
 
     /// Takes a host's answer to the request to undo these injections. Without an answer the host is asked again.

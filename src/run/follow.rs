@@ -64,12 +64,12 @@ impl Source<StartLogs> for Agent {
 }
 
 /// Reads bins until nothing more is measured and all was read, or nobody takes them. A restarted agent has forgotten the run: it is
-/// asked to measure again, for later attacks.
+/// asked to measure again, for later attacks. Returns the reason if an agent refuses for good.
 pub(super) async fn read<S, A: Source<S>>(
     agent: &A,
     follow: Follow<S>,
     mut take: impl FnMut(Told<A::Bin>) -> bool + Send,
-) {
+) -> Option<String> {
     const AGAIN: Duration = Duration::from_millis(250);
     let Follow { run, mut after, again } = follow;
     loop {
@@ -79,26 +79,29 @@ pub(super) async fn read<S, A: Source<S>>(
                 Some(Ok(bin)) => {
                     after = bin.seq();
                     if !take(Told::Bin(bin)) {
-                        return;
+                        return None;
                     }
                 }
                 Some(Err(error)) => break Some(error),
                 None => break None,
             }
         };
-        let Some(error) = broken else { return };
+        let error = broken?;
         if !error.passing() {
             let forgotten = error.problem().is_some_and(|one| one.code == RefusalCode::UnknownRun);
-            let Some((start, wanted)) = again.as_ref().filter(|_| forgotten) else { return };
+            if !forgotten {
+                return Some(error.to_string());
+            }
+            let (start, wanted) = again.as_ref()?;
             if wanted.is_cancelled() {
-                return;
+                return None;
             }
             // The numbers begin anew, also if it starts and the answer is lost.
             after = 0;
             match agent.start(&run, start).await {
                 Ok(()) => drop(take(Told::Restarted)),
                 Err(error) if error.passing() || error.is_busy() => {}
-                Err(_) => return,
+                Err(error) => return Some(error.to_string()),
             }
         }
         tokio::time::sleep(AGAIN).await;
@@ -146,6 +149,34 @@ mod tests {
             let (host, call) = ("a".to_owned(), "logs".to_owned());
             Err(LinkError::TimedOut { host, call, limit: Duration::from_secs(1) })
         }
+    }
+
+    /// An agent that refuses the stream for good.
+    struct Refuses;
+
+    impl Source<StartLogs> for Refuses {
+        type Bin = LogBin;
+
+        fn bins(&self, _: &RunId, _: u64) -> impl Stream<Item = Result<LogBin, LinkError>> + Send {
+            let (code, title) = (RefusalCode::NotAllowed, "you may not read this".to_owned());
+            stream::iter([Err(LinkError::Refused {
+                host: "a".to_owned(),
+                call: "log bins".to_owned(),
+                status: 403,
+                problem: Problem { code, title, hint: String::new() },
+            })])
+        }
+
+        async fn start(&self, _: &RunId, _: &StartLogs) -> Result<(), LinkError> {
+            unreachable!("the agent has not forgotten the run")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_for_good_ends_the_reading_with_its_reason() {
+        let follow = Follow { run: "r".parse().unwrap(), after: 0, again: None };
+        let why = read::<StartLogs, _>(&Refuses, follow, |_| true).await;
+        assert!(why.is_some_and(|why| why.contains("you may not read this")));
     }
 
     #[tokio::test]

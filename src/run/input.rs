@@ -32,9 +32,9 @@ pub(crate) enum Input {
     /// An agent read logs.
     LogBin { host: String, bin: LogBin },
     /// An agent will send no more of its logs.
-    LogsEnded { host: String },
+    LogsEnded { host: String, why: Option<String> },
     /// A vantage will send no more bins.
-    BinsEnded { vantage: String },
+    BinsEnded { vantage: String, why: Option<String> },
     /// The link to a host broke.
     LinkLost { host: String, why: String },
     /// The link to a host works: again, or with a better clock measurement.

@@ -54,9 +54,9 @@ impl Run {
         let host_logs = HostLogs::new(&facts.plan);
         Self {
             guards: Guards::new(&facts.plan),
+            peers: Peers::new(recorder.blocked()),
             facts,
             recorder,
-            peers: Peers::default(),
             injections: Injections::default(),
             vantages: Vantages::default(),
             host_logs,

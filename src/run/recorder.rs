@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, path::Path};
 use firedrill_wire::{Span, probe::Bin};
 
 use super::{
+    blocked::Blocked,
     clock::{RunClock, signed},
     error::RunError,
     screen::Observer,
@@ -27,6 +28,7 @@ pub(super) struct Recorder {
     phases: Vec<i64>,
     clock: RunClock,
     observer: Box<dyn Observer>,
+    blocked: Blocked,
 }
 
 impl Recorder {
@@ -44,12 +46,18 @@ impl Recorder {
 
     /// Continues a log.
     pub(super) fn resume(writer: Writer, clock: RunClock, observer: Box<dyn Observer>) -> Self {
-        Self { writer, baseline: None, phases: Vec::new(), clock, observer }
+        Self { writer, baseline: None, phases: Vec::new(), clock, observer, blocked: Blocked::new() }
+    }
+
+    /// Returns the sign that tells for how long a write has been going on.
+    pub(super) fn blocked(&self) -> Blocked {
+        self.blocked.clone()
     }
 
     /// Writes a record.
     pub(super) fn write(&mut self, event: Event) -> Result<(), RunError> {
-        let record = self.writer.append(self.clock.now_us(), event)?;
+        let now = self.clock.now_us();
+        let record = self.blocked.during(now, || self.writer.append(now, event))?;
         match &record.event {
             Event::Phase { phase, .. } => {
                 self.phases.push(record.at_us);
@@ -58,7 +66,7 @@ impl Recorder {
             Event::AttackEnded { .. } | Event::Paused { .. } => self.baseline = None,
             _ => {}
         }
-        self.observer.record(&record);
+        self.blocked.during(self.clock.now_us(), || self.observer.record(&record));
         Ok(())
     }
 
@@ -98,7 +106,7 @@ impl Recorder {
     /// later, together with others.
     pub(super) fn measured(&mut self, vantage: String, start_us: i64, bin: Bin) -> Result<(), RunError> {
         let now = self.clock.now_us();
-        self.writer.measured(now, &vantage, start_us, &bin)?;
+        self.blocked.during(now, || self.writer.measured(now, &vantage, start_us, &bin))?;
         if let Some(baseline) = &mut self.baseline {
             baseline.push((now, vantage, start_us, bin));
         }
@@ -159,19 +167,19 @@ impl Recorder {
     /// Returns the verdict on an attack from the log so far: the same judgement as in the report.
     pub(super) fn verdict(&mut self, attack: usize) -> Result<Verdict, RunError> {
         let now = self.clock.now_us();
-        self.writer.flush(now)?;
+        self.blocked.during(now, || self.writer.flush(now))?;
         let card = score::attack_so_far(self.writer.log(), attack, now, &Outcome::Ran);
         Ok(card.and_then(|one| one.verdict).unwrap_or(Verdict::Unknown))
     }
 
     /// Updates the screen.
     pub(super) fn show(&mut self, now_us: i64, window: &Window) {
-        self.observer.tick(now_us, window);
+        self.blocked.during(now_us, || self.observer.tick(now_us, window));
     }
 
     /// Shows a text to people at once.
     pub(super) fn say(&mut self, text: &str) {
-        self.observer.say(text);
+        self.blocked.during(self.clock.now_us(), || self.observer.say(text));
     }
 }
 

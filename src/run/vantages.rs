@@ -82,7 +82,7 @@ impl Vantages {
             while let Some(bin) = feed.next().await {
                 mail.send(Input::Bin { vantage: COORDINATOR.to_owned(), bin });
             }
-            mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned() });
+            mail.send(Input::BinsEnded { vantage: COORDINATOR.to_owned(), why: None });
         });
         self.local = Some(running);
     }

@@ -12,7 +12,8 @@ use futures_util::StreamExt as _;
 use tokio::sync::watch;
 
 use super::{
-    clock::RunClock,
+    blocked::Blocked,
+    clock::{RunClock, signed},
     follow::{Follow, Told, read},
     input::Input,
     tasks::Tasks,
@@ -85,24 +86,34 @@ pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, 
     });
 }
 
-/// Renews a host's lease while `active` is true. An unreachable agent heals by itself when its lease runs out.
+/// The means by which a renewal sees that the run's task works.
+pub(super) struct Lively {
+    pub(super) clock: RunClock,
+    pub(super) blocked: Blocked,
+}
+
+/// Renews a host's lease while `active` is true. An unreachable agent heals by itself when its lease runs out. So does every agent while the
+/// run's task is blocked for half a lease: nobody would notice a guard then, or end a fault.
 pub(super) fn renewal(
-    agent: Agent,
-    run: RunId,
+    (agent, run): (Agent, RunId),
     lease: Span,
     mut active: watch::Receiver<bool>,
+    lively: Lively,
     tasks: &Tasks,
 ) {
     let every = (lease.0 / 5).clamp(Duration::from_millis(50), Duration::from_secs(1));
     // A call that hangs must not use up the whole lease.
     let patience = (lease.0 / 3).max(every);
+    let longest_us = signed(lease.as_micros() / 2);
     tasks.spawn(async move {
         loop {
             if active.wait_for(|on| *on).await.is_err() {
                 return;
             }
-            // Failures are visible on the event stream: link lost, lease expired.
-            let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
+            if lively.blocked.for_us(lively.clock.now_us()) < longest_us {
+                // Failures are visible on the event stream: link lost, lease expired.
+                let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
+            }
             tokio::time::sleep(every).await;
         }
     });
@@ -119,8 +130,8 @@ pub(super) fn bins(vantage: String, agent: Agent, follow: Follow<StartProbes>, t
                 Told::Restarted => Input::Restarted { vantage },
             })
         };
-        read(&agent, follow, take).await;
-        mail.send(Input::BinsEnded { vantage });
+        let why = read(&agent, follow, take).await;
+        mail.send(Input::BinsEnded { vantage, why });
     });
 }
 
@@ -132,7 +143,7 @@ pub(super) fn log_bins(host: String, agent: Agent, follow: Follow<StartLogs>, ta
             Told::Bin(bin) => mail.send(Input::LogBin { host: host.clone(), bin }),
             Told::Restarted => true,
         };
-        read(&agent, follow, take).await;
-        mail.send(Input::LogsEnded { host });
+        let why = read(&agent, follow, take).await;
+        mail.send(Input::LogsEnded { host, why });
     });
 }
