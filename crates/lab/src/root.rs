@@ -54,7 +54,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, LabError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().doing("start a runtime")
 }
 
-/// Separates this process from the one that started it, mounts the file systems of the lab, and reads the lab's description.
+/// Separates this process from the one that started it, mounts the file systems of the lab, and reads the lab's description. With
+/// `dies_with_parent` the kernel kills the root when the thread that started it ends.
 fn prepare(spec: OwnedFd, dies_with_parent: bool) -> Result<LabSpec, LabError> {
     if dies_with_parent {
         process::die_with_parent().doing("tie the lab to the process that started it")?;
