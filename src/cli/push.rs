@@ -1,4 +1,5 @@
-//! Sends the metrics of a run to a Pushgateway. They take the place of those of the scenario's runs before, in its environment.
+//! Sends the metrics of a run to a Pushgateway, where they replace the metrics of earlier runs of the same scenario in the same
+//! environment. Never tries again: a failure is the caller's to tell.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
@@ -8,10 +9,11 @@ use super::{
     post::{SMALL, Sent, Server},
 };
 
-/// The format that every Pushgateway takes. The text is OpenMetrics with gauges alone, which is that, too.
+/// The content type of Prometheus' text format, which every Pushgateway accepts. The metrics are OpenMetrics, and only gauges: such a text
+/// is valid in both formats.
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The Pushgateway to push to.
+/// The address of a Pushgateway, and the login for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Gateway(Server);
 
@@ -21,14 +23,17 @@ impl Gateway {
         Server::parse(text, "a Pushgateway's address such as http://push.example:9091 is wanted").map(Self)
     }
 
-    /// Sends the metrics of a run.
+    /// Sends the metrics of a run, in OpenMetrics text. `environment` may be empty.
+    ///
+    /// # Errors
+    /// The Pushgateway does not answer in time, or does not accept them.
     pub(super) fn push(&self, metrics: Vec<u8>, scenario: &str, environment: &str) -> Result<()> {
         self.send(metrics, scenario, environment).wrap(format!("cannot push the metrics to {}", self.0))
     }
 
     fn send(&self, metrics: Vec<u8>, scenario: &str, environment: &str) -> Result<()> {
         let answer = self.0.send(Sent {
-            // PUT replaces all of the group: a figure that this run did not measure does not stay from an earlier one.
+            // PUT replaces the whole group, so a metric that this run did not measure does not remain from an earlier run.
             method: Method::PUT,
             path: self.group(scenario, environment),
             content_type: CONTENT,
@@ -38,22 +43,26 @@ impl Gateway {
         })?;
         match answer.status {
             StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
-            StatusCode::UNAUTHORIZED => Err(answer.failure().help("put USER:PASSWORD@ before the host")),
+            StatusCode::UNAUTHORIZED => {
+                Err(answer.failure().help("put a valid USER:PASSWORD@ before the host"))
+            }
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                Err(answer.failure().help("is this a Pushgateway, and its path right?"))
+                Err(answer.failure().help("is this a Pushgateway? check host, port and path"))
             }
             _ => Err(answer.failure()),
         }
     }
 
-    /// Returns the path of the group. Names of any signs fit in as Base64; `=` stands for an empty one.
+    /// Returns the path of the group of metrics that a push replaces. The names are in Base64, because they may have any characters; a
+    /// Pushgateway reads `=` as the empty name.
     fn group(&self, scenario: &str, environment: &str) -> String {
-        let coded = |text: &str| if text.is_empty() { "=".to_owned() } else { URL_SAFE_NO_PAD.encode(text) };
+        let encoded =
+            |text: &str| if text.is_empty() { "=".to_owned() } else { URL_SAFE_NO_PAD.encode(text) };
         format!(
             "{}/metrics/job/firedrill/scenario@base64/{}/environment@base64/{}",
             self.0.path,
-            coded(scenario),
-            coded(environment)
+            encoded(scenario),
+            encoded(environment)
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Finds other programs that filter and shape packets on this host. Reads only.
+//! Reports the firewalls and queueing disciplines that other programs have on this host. Changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -14,56 +14,54 @@ use crate::{
     snapshot::{Snapshot, SnapshotError, legacy_program, qdisc_kinds},
 };
 
-/// Qdiscs that a kernel or a distribution installs by default.
+/// Kinds of qdiscs that a kernel or a distribution installs by default, and which are not reported.
 const USUAL: [&str; 7] = ["noqueue", "mq", "fq_codel", "fq", "pfifo_fast", "pfifo", "noop"];
+/// The hint on objects of other programs.
+const UNTOUCHED: &str = "Firedrill never changes them";
 
+/// Returns the findings: notes on what others have, and a bad grade if the state of this host cannot be read.
 pub(super) fn findings(host: &Host) -> Vec<Finding> {
     let snapshot = match Snapshot::take(host) {
         Ok(snapshot) => snapshot,
         Err(error) => return vec![unreadable(&error)],
     };
     let mut findings = Vec::new();
-    let names = |class: &str| -> Vec<String> {
+    let names_of = |class: &str| -> Vec<String> {
         snapshot.seen.keys().filter_map(|key| key.strip_prefix(class)).map(str::to_owned).collect()
     };
-    let tables = names("nft-table:");
+    let tables = names_of("nft-table:");
     let (ours, foreign): (Vec<_>, Vec<_>) =
         tables.into_iter().partition(|table| table.split(' ').any(|word| word.starts_with(PREFIX)));
     if !ours.is_empty() {
         findings.push(finding(
-            "our nftables tables",
+            "nftables tables of Firedrill",
             Grade::Note,
             ours.join(", "),
-            "a fault is in force, or its owner is dying",
+            "a fault is in force, or the process that owns them is ending",
         ));
     }
     if !foreign.is_empty() {
-        findings.push(finding(
-            "foreign nftables tables",
-            Grade::Note,
-            foreign.join(", "),
-            "left alone, always",
-        ));
+        findings.push(finding("foreign nftables tables", Grade::Note, foreign.join(", "), UNTOUCHED));
     }
-    let (legacy, unread) = legacy();
+    let (legacy, unread) = legacy_iptables();
     if !legacy.is_empty() || !unread.is_empty() {
         let hint = if unread.is_empty() {
-            "left alone, always"
+            UNTOUCHED
         } else {
-            "left alone; no part of the proof of a clean host"
+            "Firedrill never changes them; no run can prove that unread ones are as before"
         };
         let detail = [&legacy[..], &unread[..]].concat().join(", ");
         findings.push(finding("iptables-legacy rules", Grade::Note, detail, hint));
     }
-    let chains = [names("nft-chain:"), names("iptables-chain:")].concat();
-    let flavours = flavours(&foreign, &chains, !legacy.is_empty());
-    findings.push(finding("firewall", Grade::Note, flavours, ""));
+    let chains = [names_of("nft-chain:"), names_of("iptables-chain:")].concat();
+    let firewalls = firewalls(&foreign, &chains, !legacy.is_empty());
+    findings.push(finding("firewall", Grade::Note, firewalls, ""));
     match qdisc_kinds() {
         Ok(kinds) => {
             for (device, kind) in kinds {
                 if !USUAL.contains(&kind.as_str()) && !device.starts_with(PREFIX) {
                     let what = format!("foreign qdisc on {device}");
-                    findings.push(finding(&what, Grade::Note, kind, "left alone, always"));
+                    findings.push(finding(&what, Grade::Note, kind, UNTOUCHED));
                 }
             }
         }
@@ -72,13 +70,14 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
     findings
 }
 
+/// Returns the finding that the state of this host cannot be read.
 fn unreadable(error: &SnapshotError) -> Finding {
     let hint = "no run on this host can be proven clean until this is readable";
     finding("proof of a clean host", Grade::Bad, error.to_string(), hint)
 }
 
-/// Returns the tables of the old iptables in the kernel, and why some cannot be read.
-fn legacy() -> (Vec<String>, Vec<String>) {
+/// Returns the tables of iptables-legacy in the kernel, and the reasons why some cannot be listed or read.
+fn legacy_iptables() -> (Vec<String>, Vec<String>) {
     let (mut all, mut unread) = (Vec::new(), Vec::new());
     for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
         match legacy_tables(family) {
@@ -88,16 +87,17 @@ fn legacy() -> (Vec<String>, Vec<String>) {
                 }
                 all.extend(tables.iter().map(|table| format!("{word} {table}")));
             }
-            Ok(None) => unread.push(format!("those of {word} are not to be seen from here")),
+            Ok(None) => unread.push(format!("this process may not list the {word} tables")),
             Err(error) => unread.push(error.to_string()),
         }
     }
     (all, unread)
 }
 
-/// Returns the firewall programs that left objects.
-fn flavours(tables: &[String], chains: &[String], legacy: bool) -> String {
-    let marks = [
+/// Returns the names of the firewall programs that own some of the tables and chains, as far as their names tell. `legacy` says that there are
+/// tables of iptables-legacy.
+fn firewalls(tables: &[String], chains: &[String], legacy: bool) -> String {
+    let prefixes = [
         ("firewalld", "firewalld"),
         ("ufw-", "ufw"),
         ("ufw6-", "ufw"),
@@ -110,11 +110,13 @@ fn flavours(tables: &[String], chains: &[String], legacy: bool) -> String {
     ];
     let mut seen = BTreeSet::new();
     for word in tables.iter().chain(chains).flat_map(|name| name.split(' ')) {
-        seen.extend(marks.iter().filter(|(mark, _)| word.starts_with(mark)).map(|(_, flavour)| *flavour));
+        seen.extend(
+            prefixes.iter().filter(|(prefix, _)| word.starts_with(prefix)).map(|(_, program)| *program),
+        );
     }
     match (seen.is_empty(), tables.is_empty(), legacy) {
         (false, ..) => seen.into_iter().collect::<Vec<_>>().join(", "),
-        (true, false, _) => "nftables rules of no flavour that is known".to_owned(),
+        (true, false, _) => "nftables rules of an unknown program".to_owned(),
         (true, true, true) => "iptables-legacy".to_owned(),
         (true, true, false) => "none".to_owned(),
     }
@@ -122,12 +124,12 @@ fn flavours(tables: &[String], chains: &[String], legacy: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::flavours;
+    use super::firewalls;
 
     #[test]
-    fn firewalls_are_known_by_their_marks() {
+    fn firewalls_are_known_by_the_prefixes_of_their_objects() {
         let chains = ["ip filter DOCKER-USER".to_owned(), "ip filter ufw-user-input".to_owned()];
-        assert_eq!(flavours(&["ip filter".to_owned()], &chains, false), "Docker, ufw");
-        assert_eq!(flavours(&[], &[], false), "none");
+        assert_eq!(firewalls(&["ip filter".to_owned()], &chains, false), "Docker, ufw");
+        assert_eq!(firewalls(&[], &[], false), "none");
     }
 }

@@ -1,5 +1,5 @@
-//! Asks whether an incident is running: for the alerts of `skip_if`, before a game day touches anything. An alert counts whether or not
-//! people are told of it, and a source that cannot be asked is no proof that nothing is wrong.
+//! Asks the sources of a game day's `skip_if` whether an incident is running, before the game day touches anything. An alert counts
+//! even if it is silenced. A source that does not answer never counts as "no incident".
 
 use std::collections::HashSet;
 
@@ -19,9 +19,9 @@ use crate::{
     run::asked,
 };
 
-/// Number of alerts that the reason names.
+/// Maximum number of alerts that the reason names.
 const NAMED: usize = 3;
-/// Number of alerts that the record has. A record that is too large cannot be read.
+/// Maximum number of alerts in the record, because a record that is too large cannot be read.
 pub(super) const RECORDED: usize = 500;
 
 /// The answers of the sources.
@@ -29,26 +29,26 @@ pub(super) const RECORDED: usize = 500;
 pub(super) struct Answers {
     /// The alerts that fire.
     pub(super) firing: Vec<Firing>,
-    /// The sources that could not be asked, each with the reason.
+    /// The sources that gave no answer, each with the reason.
     pub(super) unasked: Vec<String>,
 }
 
-/// Asks for all alerts at once. The fleet tells the addresses of names that it knows.
+/// Asks all sources at the same time. Names of hosts in their addresses are looked up in the fleet first.
 pub(super) fn ask(gameday: &Gameday, fleet: &FleetSource, runtime: &Runtime) -> Answers {
     if gameday.skip_if.is_empty() {
         return Answers::default();
     }
-    // The scenarios were planned with this fleet, so its errors are known.
+    // Errors of the fleet are not told here: planning the scenarios has told them already.
     let fleet = Fleet::load(fleet, &mut Sink::default());
-    let all = runtime.block_on(join_all(gameday.skip_if.iter().map(|one| of(one, fleet.as_ref()))));
+    let all = runtime.block_on(join_all(gameday.skip_if.iter().map(|one| ask_one(one, fleet.as_ref()))));
     let (mut answers, mut known) = (Answers::default(), HashSet::new());
     for (incident, answer) in gameday.skip_if.iter().zip(all) {
         match answer {
             Ok(seen) => answers.add(incident, seen, &mut known),
             Err(why) => {
-                let told = format!("source {}: {why}", incident.source);
-                if !answers.unasked.contains(&told) {
-                    answers.unasked.push(told);
+                let unasked = format!("source {}: {why}", incident.source);
+                if !answers.unasked.contains(&unasked) {
+                    answers.unasked.push(unasked);
                 }
             }
         }
@@ -56,7 +56,8 @@ pub(super) fn ask(gameday: &Gameday, fleet: &FleetSource, runtime: &Runtime) -> 
     answers
 }
 
-async fn of(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<AlertSeen>, String> {
+/// Returns the alerts of one entry of `skip_if` that fire. The error is the reason why the source gave no answer.
+async fn ask_one(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<AlertSeen>, String> {
     let request = incident.kind.probe();
     let names = request.zip(fleet).map(|(request, fleet)| fleet_addresses(&request, fleet));
     let asker = Asker::new(&incident.kind, incident.timeout.0, &names.unwrap_or_default())
@@ -65,6 +66,7 @@ async fn of(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<AlertSeen>
 }
 
 impl Answers {
+    /// Adds the alerts that a source told, each of them once: entries of `skip_if` may match the same one. `known` has those added so far.
     fn add(&mut self, incident: &Incident, seen: Vec<AlertSeen>, known: &mut HashSet<Firing>) {
         for AlertSeen { what, since_us, hushed, .. } in seen {
             let since = since_us.and_then(|us| Timestamp::from_microsecond(us).ok());
@@ -80,9 +82,9 @@ impl Answers {
         }
     }
 
-    /// Returns the reason why the game day is not held; `None` if no incident is running, or nobody knows and the person starts it all the
-    /// same.
-    pub(super) fn refuses(&self, despite_unknown: bool) -> Option<(Reason, String)> {
+    /// Returns the reason why the game day is not held. `None` if no incident is running; also if a source gave no answer, no other one tells
+    /// an alert, and the person starts the game day all the same (`despite_unknown`).
+    pub(super) fn refusal(&self, despite_unknown: bool) -> Option<(Reason, String)> {
         if !self.firing.is_empty() {
             let words: Vec<String> = self.firing.iter().take(NAMED).map(Firing::words).collect();
             let more = match self.firing.len().saturating_sub(NAMED) {
@@ -108,21 +110,21 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_counts_before_a_source_that_is_silent_and_no_flag_hides_it() {
+    fn an_incident_comes_before_a_silent_source_and_cannot_be_overridden() {
         let silent = Answers { unasked: vec!["source am: no answer".to_owned()], ..Answers::default() };
-        assert_eq!(Answers::default().refuses(false), None);
+        assert_eq!(Answers::default().refusal(false), None);
         let why = "nobody knows whether an incident is running: source am: no answer".to_owned();
-        assert_eq!(silent.refuses(false), Some((Reason::Unasked, why)));
-        assert_eq!(silent.refuses(true), None);
+        assert_eq!(silent.refusal(false), Some((Reason::Unasked, why)));
+        assert_eq!(silent.refusal(true), None);
         let running = Answers { firing: vec![firing("Down")], ..silent };
         for despite in [true, false] {
-            let (reason, why) = running.refuses(despite).unwrap();
+            let (reason, why) = running.refusal(despite).unwrap();
             assert_eq!(reason, Reason::Incident);
             assert_eq!(why, "an incident is running: Down, the source does not say since when (source am)");
         }
         let many = Answers { firing: ["a", "b", "c", "d", "e"].map(firing).into(), ..Answers::default() };
         assert!(
-            many.refuses(false)
+            many.refusal(false)
                 .unwrap()
                 .1
                 .ends_with("c, the source does not say since when (source am); and 2 more")

@@ -186,7 +186,7 @@ fn no_incident(
     runtime: &Runtime,
 ) -> Result<Vec<String>, NotHeld> {
     let answers = incident::ask(gameday, &reached.source, runtime);
-    if let Some((reason, why)) = answers.refuses(args.incident_unknown) {
+    if let Some((reason, why)) = answers.refusal(args.incident_unknown) {
         if reason == Reason::Unasked {
             errln!("help: --incident-unknown starts it all the same");
         }

@@ -1,18 +1,22 @@
-//! The turn of an attack, before anything is armed for it: the run pauses here, and here an attack is skipped.
+//! The turn of an attack, before anything is armed for it. Only here a person's pause takes place and an attack is skipped. Arms and undoes
+//! nothing.
 
 use super::super::{error::RunError, parts::Run, stop::Stop};
 
-/// The course of a turn.
+/// The result of a turn.
 pub(crate) enum Turn {
-    /// The attack goes on.
+    /// The attack may be armed.
     GoesOn,
-    /// The attack does not run, for this reason.
+    /// A person skipped the attack; with the reason for the log.
     Skipped(String),
-    /// The run has to stop.
+    /// The run must stop.
     Stops(Stop),
 }
 
-/// Waits for the end of a pause, if people want one before this attack.
+/// Gives an attack its turn, by its place in the plan: waits while people pause the run, unless they skip the attack.
+///
+/// # Errors
+/// The log of the run cannot be written.
 pub(crate) async fn turn(run: &mut Run, index: usize) -> Result<Turn, RunError> {
     run.between.comes(index);
     if let Some(why) = run.between.skip(index) {
@@ -21,15 +25,16 @@ pub(crate) async fn turn(run: &mut Run, index: usize) -> Result<Turn, RunError> 
     if !run.between.is_to_pause() {
         return Ok(Turn::GoesOn);
     }
-    // Nothing is in force while a run pauses.
+    // A run pauses only if nothing is in force.
     if let Some(why) = unconfirmed(run) {
         return Ok(Turn::Stops(Stop::Failed(why)));
     }
     let clock = run.facts.clock;
-    if let Some(begins) = run.between.begin(clock.now_us(), |us| clock.wall_at(us)) {
-        run.recorder.write(begins)?;
+    if let Some(paused) = run.between.begin(clock.now_us(), |us| clock.wall_at(us)) {
+        run.recorder.write(paused)?;
     }
     while let Some(pause) = run.between.pause().cloned() {
+        // Somebody may end the pause, change its length, or skip the attack.
         let changed = |run: &Run| run.between.pause() != Some(&pause) || run.between.skips(index).is_some();
         match run.pump(pause.until_us, changed).await? {
             Err(stop) => return Ok(Turn::Stops(stop)),
@@ -46,8 +51,8 @@ pub(crate) async fn turn(run: &mut Run, index: usize) -> Result<Turn, RunError> 
     Ok(Turn::GoesOn)
 }
 
-/// Returns the reason why nothing more may be armed: a fault whose end no host has confirmed.
+/// Returns the reason why nothing more may be armed: the end of a fault is not confirmed by its host. A stuck fault is not meant.
 pub(super) fn unconfirmed(run: &Run) -> Option<String> {
-    let open = run.injections.can_be_undone();
-    open.then(|| format!("the end of an earlier fault is not confirmed: {}", run.waiting_for()))
+    let is_open = run.injections.can_be_undone();
+    is_open.then(|| format!("the end of an earlier fault is not confirmed: {}", run.waiting_for()))
 }

@@ -1,5 +1,5 @@
-//! Judges the lines of logs that agents read. Counts are exact within a phase; at its edges, where lines were missed and where
-//! nobody read they have a range, and only a range that lies on one side of the goal decides.
+//! Judges objectives on the lines of hosts' logs, as agents counted them. Within a phase a count is exact. It is a range if lines lie near an
+//! edge of the phase, if lines were missed, or if nobody read the log for a time. Never decides by a range that lies on both sides of the goal.
 
 mod count;
 
@@ -40,8 +40,9 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
     let log = bench.plan.logs.iter().find(|log| log.spec.name == objective.log);
     card.vantages =
         log.into_iter().flat_map(|log| &log.on).map(|host| on_host(bench, objective, host)).collect();
-    let rate = |one: &&VantageCard| (one.verdict, one.measured.value.unwrap_or(0.0).to_bits());
-    if let Some(worst) = card.vantages.iter().rev().max_by_key(rate) {
+    let badness = |one: &&VantageCard| (one.verdict, one.measured.value.unwrap_or(0.0).to_bits());
+    // Bits of floats that are not negative have the order of the floats. Of equal hosts the first one decides.
+    if let Some(worst) = card.vantages.iter().rev().max_by_key(badness) {
         (card.verdict, card.measured) = (worst.verdict, worst.measured);
         card.why = format!("{}: {}", worst.vantage, worst.why);
     }
@@ -51,7 +52,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
     card
 }
 
-/// Returns how a host violates an objective in the baseline, if it does for sure.
+/// Returns the first host that certainly violates an objective in the baseline already, with the reason; `None` if there is none.
 pub(super) fn violated_before(bench: &Bench<'_, '_>, objective: &LogObjective) -> Option<String> {
     let log = bench.plan.logs.iter().find(|log| log.spec.name == objective.log)?;
     let before = LogObjective { during: vec![Phase::Baseline], ..objective.clone() };
@@ -60,14 +61,15 @@ pub(super) fn violated_before(bench: &Bench<'_, '_>, objective: &LogObjective) -
     violated.next().map(|one| format!("{}: {}", one.vantage, one.why))
 }
 
+/// Judges an objective on one host.
 fn on_host(bench: &Bench<'_, '_>, objective: &LogObjective, host: &str) -> VantageCard {
-    let found = of(bench, &objective.log, host, &objective.during);
+    let found = count_on(bench, &objective.log, host, &objective.during);
     let (verdict, why) = judge(objective.goal, &found, objective.during.contains(&Phase::Fault));
     let value = match objective.goal {
         LogGoal::CountBelow(_) => found.least as f64,
         LogGoal::RateBelow(_) => found.rates().0,
     };
-    // A count is no sample of anything: it has no interval by which runs could be compared.
+    // A count is not drawn from a distribution, so it has no confidence interval by which runs could be compared.
     let measured = Measured {
         unit: Unit::Number,
         value: (found.read_us > 0).then_some(value),
@@ -77,19 +79,19 @@ fn on_host(bench: &Bench<'_, '_>, objective: &LogObjective, host: &str) -> Vanta
     VantageCard { vantage: host.to_owned(), counts: true, verdict, why, measured }
 }
 
-/// Counts what was read of a log on a host in some phases.
-fn of(bench: &Bench<'_, '_>, log: &str, host: &str, during: &[Phase]) -> Count {
+/// Counts the matching lines of a log on a host in some phases.
+fn count_on(bench: &Bench<'_, '_>, log: &str, host: &str, during: &[Phase]) -> Count {
     let all = bench.facts.logs.get(&(log, host)).map_or(&[][..], Vec::as_slice);
     let unsure_us = all.iter().map(|(unsure_us, _)| *unsure_us).max().unwrap_or(0);
     let read: Vec<&HostLog> = all.iter().map(|(_, one)| *one).collect();
     count(&read, &stretches(bench.phases, during, unsure_us))
 }
 
-/// Decides by a range of counts.
-fn judge(goal: LogGoal, found: &Count, fault: bool) -> (Verdict, String) {
+/// Returns the verdict on a range of counts, and the reason. `in_fault` says that the phase of the fault is one of those that count.
+fn judge(goal: LogGoal, found: &Count, in_fault: bool) -> (Verdict, String) {
     let (low, high) = found.rates();
     let (least, most) = (found.least, found.most);
-    let (broken, kept) = match goal {
+    let (is_violated, is_kept) = match goal {
         LogGoal::CountBelow(bound) => (least >= bound, most.is_some_and(|most| most < bound)),
         LogGoal::RateBelow(bound) => {
             (low >= bound.a_second(), high.is_some_and(|high| high < bound.a_second()))
@@ -98,51 +100,53 @@ fn judge(goal: LogGoal, found: &Count, fault: bool) -> (Verdict, String) {
     let lines = |count: u64| {
         if count == 1 { "1 matching line".to_owned() } else { format!("{count} matching lines") }
     };
-    let mut said = match most {
+    let mut counted = match most {
         Some(most) if most == least => lines(least),
         Some(most) => format!("{least} to {}", lines(most)),
         None => format!("at least {}", lines(least)),
     };
     if matches!(goal, LogGoal::RateBelow(_)) {
-        said = format!("{said} in {}, {} a second", format::time(found.perhaps_us), format::value(low));
+        counted = format!("{counted} in {}, {} a second", format::time(found.perhaps_us), format::value(low));
     }
     match &found.why {
         _ if found.perhaps_us == 0 => (Verdict::Unknown, "no phase was judged".to_owned()),
-        _ if broken => (Verdict::Violated, said),
-        Some(why) => (Verdict::Unknown, format!("{said}: {why}")),
-        None if kept && fault && found.sure_us == 0 => {
-            (Verdict::Unknown, format!("{said}: the phases were too short for the clocks of this host"))
-        }
-        None if kept => (Verdict::Held, said),
+        _ if is_violated => (Verdict::Violated, counted),
+        Some(why) => (Verdict::Unknown, format!("{counted}: {why}")),
+        None if is_kept && in_fault && found.sure_us == 0 => (
+            Verdict::Unknown,
+            format!("{counted}: the phases are shorter than the uncertainty of this host's clock"),
+        ),
+        None if is_kept => (Verdict::Held, counted),
         None => (
             Verdict::Unknown,
             format!(
-                "{said}: some lines were written so near to an edge of a phase that the clocks cannot tell on which side"
+                "{counted}: some lines were written so near to an edge of a phase that the clocks cannot tell on which side"
             ),
         ),
     }
 }
 
-/// Returns what agents read of all logs during an attack.
+/// Returns for each log and host the lines that the agent counted and kept during an attack.
 pub(super) fn cards(bench: &Bench<'_, '_>) -> Vec<LogCard> {
-    let each = |log: &firedrill_plan::plan::model::Log| {
+    let of_log = |log: &firedrill_plan::plan::model::Log| {
         let hosts = log.on.iter().map(|host| card(bench, log, host));
         hosts.collect::<Vec<_>>()
     };
-    bench.plan.logs.iter().flat_map(each).collect()
+    bench.plan.logs.iter().flat_map(of_log).collect()
 }
 
+/// Returns the lines of a log on a host: numbers and examples by phase, and counts over the time of the attack.
 fn card(bench: &Bench<'_, '_>, log: &firedrill_plan::plan::model::Log, host: &str) -> LogCard {
     let name = log.spec.name.as_str();
     let all = bench.facts.logs.get(&(name, host)).map_or(&[][..], Vec::as_slice);
-    let around = bench.phases.all.first().zip(bench.phases.all.last());
-    let (from_us, until_us) = around.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
-    let near =
+    let first_and_last = bench.phases.all.first().zip(bench.phases.all.last());
+    let (from_us, until_us) = first_and_last.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
+    let during_attack =
         || all.iter().map(|(_, one)| *one).filter(|one| one.until_us > from_us && one.from_us < until_us);
     let phases = bench.phases.all.iter().map(|span| {
-        let found = of(bench, name, host, &[span.phase]);
+        let found = count_on(bench, name, host, &[span.phase]);
         let inside = |line: &&KeptLine| (span.from_us..span.until_us).contains(&line.at_us);
-        let lines = near().flat_map(|one| &one.kept).filter(inside).take(log.spec.lines as usize);
+        let lines = during_attack().flat_map(|one| &one.kept).filter(inside).take(log.spec.lines as usize);
         LogPhase {
             phase: span.phase,
             least: found.least,
@@ -152,7 +156,7 @@ fn card(bench: &Bench<'_, '_>, log: &firedrill_plan::plan::model::Log, host: &st
             lines: lines.cloned().collect(),
         }
     });
-    let points = near().filter(|one| one.absent.is_none()).map(|one| LogPoint {
+    let points = during_attack().filter(|one| one.absent.is_none()).map(|one| LogPoint {
         from_us: one.from_us,
         until_us: one.until_us,
         matched: one.matched,

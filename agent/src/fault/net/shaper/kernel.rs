@@ -1,8 +1,8 @@
-//! The kernel's engine: a table marks the chosen packets and redirects them to ifbs, where netem or tbf shapes them.
+//! Shapes packets in the kernel: a table of nftables marks the chosen packets and redirects them to ifbs (interfaces that only queue), whose
+//! qdisc, netem or tbf, shapes them.
 //!
-//! When the table goes because its owner died, or when a gate closes, new packets pass as ever at once. The ifbs stay,
-//! idle, until they are removed. The engine refuses if the kernel lacks something, and leaves all qdiscs of others
-//! alone.
+//! When the table is deleted because its owner died, or when the lease or the hold ends in it, new packets pass unchanged at once; the ifbs
+//! stay without traffic until the undo removes them. Refuses if the kernel lacks something. Never changes a qdisc of anybody else.
 
 use std::time::Duration;
 
@@ -31,13 +31,13 @@ use crate::{
     undo::Undo,
 };
 
-/// Maximum time that the removal of an ifb waits for the packets that it still holds.
+/// Maximum time that the removal of ifbs waits for the packets in their queues. Packets that are still there after it are lost.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Maximum jitter of netem. It cuts longer ones off and says nothing (`sch_netem.c`, `INT_MAX` nanoseconds).
+/// Maximum jitter of netem, which shortens a longer one without an error (`sch_netem.c`, `INT_MAX` nanoseconds).
 const JITTER_MOST: Duration = Duration::from_nanos(i32::MAX as u64);
 
-/// The engine.
+/// The engine that shapes packets by qdiscs of the kernel.
 pub(super) struct KernelQdiscs;
 
 impl Shaper for KernelQdiscs {
@@ -52,7 +52,7 @@ impl Shaper for KernelQdiscs {
         })
     }
 
-    /// Makes the ifbs.
+    /// Makes the fault's ifbs. Returns the rule that redirects the chosen packets to them.
     fn begin(
         &self,
         shape: &dyn Shape,
@@ -63,7 +63,7 @@ impl Shaper for KernelQdiscs {
         let ways = host
             .ifbs
             .make(&live.ask.id, &shape.impair())
-            .map_err(|why| InjectError(format!("could not make a line for packets: {why}")))?;
+            .map_err(|why| InjectError(format!("could not make the fault's ifbs: {why}")))?;
         let detour = Detour::by(ways, shape.traffic().interfaces)
             .map_err(|error| InjectError(format!("interfaces could not be listed: {error}")))?;
         Ok(rule(shape, peers, detour))
@@ -73,13 +73,15 @@ impl Shaper for KernelQdiscs {
         ", and the kernel's qdiscs treat the packets".to_owned()
     }
 
-    /// Adds the counts of the ifbs. Packets that were marked but never came to an ifb do not show that the fault landed.
+    /// Adds the counts of the ifbs to the evidence of the table. Only packets that came to an ifb show that the fault landed, not those that
+    /// the table marked.
     fn evidence(&self, shape: &dyn Shape, host: &Host, live: &Live, mut evidence: Evidence) -> Evidence {
         let counts = match host.ifbs.counts(&live.ask.id) {
             Ok(Some(counts)) => counts,
             Ok(None) => {
                 (evidence.in_force, evidence.exercised) = (Seen::No, Seen::Unknown);
-                evidence.detail = format!("engine: kernel, whose line is not there; {}", evidence.detail);
+                evidence.detail =
+                    format!("engine: kernel, but an ifb of the fault is gone; {}", evidence.detail);
                 return evidence;
             }
             Err(error) => {
@@ -88,9 +90,10 @@ impl Shaper for KernelQdiscs {
                 return evidence;
             }
         };
+        // Read first: `met::say` replaces the table's count by that of the ifbs.
         let chosen = evidence.count.unwrap_or(0);
         let impair = shape.impair();
-        // Of what netem does by chance, the kernel counts only losses.
+        // Of the packets that netem changes by chance, the kernel counts only those that it drops.
         let changed = (impair.loss != Loss::None).then_some(counts.dropped);
         met::say(&mut evidence, &impair, counts.seen(), changed);
         let mut text = format!(
@@ -113,25 +116,25 @@ impl Shaper for KernelQdiscs {
 /// Prepares the fault: its effects, and the undo.
 ///
 /// # Errors
-/// The reason why this engine cannot do it, as a part of a sentence.
+/// The reason why this engine cannot make the fault, as a clause.
 fn prepared(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<Prepared, String> {
     let impair = shape.impair();
     let traffic = shape.traffic();
     if traffic.service.is_some() && traffic.direction != Direction::Out {
         return Err(
-            "what comes in is chosen at the interfaces, where it is not known yet for which service it is"
+            "it chooses incoming packets at the interfaces, where nobody knows yet for which service they are"
                 .to_owned(),
         );
     }
-    able(host, ask, &impair)?;
+    check_kernel(host, ask, &impair)?;
     host.ssh.look();
     let unlisted = |error| format!("interfaces could not be listed: {error}");
     let detour = Detour::by(vec![FIRST_WAY], shape.traffic().interfaces).map_err(unlisted)?;
-    let by = qdiscs(&impair);
+    let qdisc = qdisc_of(&impair);
     let prefix = ifb::prefix(&ask.id);
     let effect =
-        effect(shape, peers, &format!("in the kernel by {by} on an interface of its own ({prefix}00)"));
-    let notes = notes(shape, peers, about(shape, &detour));
+        effect(shape, peers, &format!("in the kernel by {qdisc} on an interface of its own ({prefix}00)"));
+    let notes = notes(shape, peers, engine_notes(shape, &detour));
     let rule = rule(shape, peers, detour);
     let wanted = Wanted {
         ask,
@@ -143,44 +146,50 @@ fn prepared(shape: &dyn Shape, host: &Host, ask: &Ask, peers: &Peers) -> Result<
         notes,
     };
     let mut prepared = packet_rules::prepare_by_nftables(host, &wanted).map_err(|problem| problem.title)?;
-    // The undo runs in reverse order: first the table, so that no more packets come; then the ifbs, once they have run
-    // empty.
-    let waits = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
-    let patience = if impair.rate.is_some() { PATIENCE } else { waits };
+    // The undo runs from the last entry to the first: it deletes the table, so that no more packets come, and then removes the ifbs, which
+    // are inserted as its first entry. The tables of netem's distributions end at four times the jitter.
+    let longest_delay = (impair.delay + 4 * impair.jitter + Duration::from_millis(100)).min(PATIENCE);
+    let patience = if impair.rate.is_some() { PATIENCE } else { longest_delay };
     prepared.undo.insert(0, Undo::RemoveIfbs { prefix, patience: patience.into() });
     Ok(prepared)
 }
 
+/// Returns the rule that sends the chosen packets on the detour.
 fn rule(shape: &dyn Shape, peers: &Peers, detour: Detour) -> PacketRule {
     PacketRule::on(&shape.traffic(), peers, Action::Line(detour))
 }
 
-fn qdiscs(impair: &Impair) -> &'static str {
+/// Returns the name of the qdisc that shapes.
+fn qdisc_of(impair: &Impair) -> &'static str {
     if impair.rate.is_some() { "tbf" } else { "netem" }
 }
 
-/// Refuses parameters that this kernel cannot carry out.
-fn able(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), String> {
+/// Checks that this kernel can shape with these parameters.
+///
+/// # Errors
+/// The reason why it cannot, as a clause.
+fn check_kernel(host: &Host, ask: &Ask, impair: &Impair) -> Result<(), String> {
     if impair.jitter > JITTER_MOST {
-        return Err(format!("netem's jitter ends at {}", Span::from(JITTER_MOST)));
+        return Err(format!("netem's jitter is at most {}", Span::from(JITTER_MOST)));
     }
-    kinds::has_qdisc(qdiscs(impair))?;
+    kinds::has_qdisc(qdisc_of(impair))?;
     kinds::has_ifb()?;
     host.ifbs.able(&ask.id, impair).map_err(|why| why.to_string())
 }
 
-fn about(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
+/// Returns the notes for the plan on what this engine does and what it cannot do.
+fn engine_notes(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
     let impair = shape.impair();
     let mut notes = vec![format!(
         "engine: kernel: chosen packets take a detour by an interface of the fault's own; the qdiscs of {} stay as they are",
-        names(&detour.sending)
+        shortened(&detour.sending)
     )];
     if impair.rate.is_none() {
         notes.push(format!("{MOST_WAITING} packets can wait at once; more are dropped and counted"));
     } else {
         notes.push(
-            "64 MiB can wait at once; more is dropped and counted; Ethernet headers count in the rate; packets that other faults \
-             choose as well have a rate of their own, the same"
+            "64 MiB can wait at once; more is dropped and counted; Ethernet headers count in the rate; packets that another \
+             fault chooses too have a queue of their own, with the same rate"
                 .to_owned(),
         );
     }
@@ -189,7 +198,10 @@ fn about(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
             .iter()
             .any(|chance| *chance != Chance::default());
     if by_chance && shape.traffic().direction != Direction::In {
-        notes.push("what the kernel sends as one frame of several TCP segments meets chance once".to_owned());
+        notes.push(
+            "several TCP segments that the kernel sends as one frame share their fate: chance decides once"
+                .to_owned(),
+        );
     }
     if impair.corrupt != Chance::default() {
         notes.push(
@@ -199,13 +211,13 @@ fn about(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
         );
     }
     if impair.delay + 4 * impair.jitter > PATIENCE {
-        notes.push(format!("what is not due {} after the end is lost", Span::from(PATIENCE)));
+        notes.push(format!("packets not due within {} after the end are lost", Span::from(PATIENCE)));
     }
     match shape.traffic().direction {
         Direction::Out => {}
-        Direction::In => notes.push("what comes in is judged as it is on the wire, before destination NAT".to_owned()),
+        Direction::In => notes.push("incoming packets are chosen as they are on the wire, before destination NAT".to_owned()),
         Direction::Both => notes.push(
-            "what comes in is judged as it is on the wire, before destination NAT; a forwarded packet takes one detour, not two"
+            "incoming packets are chosen as they are on the wire, before destination NAT; a forwarded packet takes one detour, not two"
                 .to_owned(),
         ),
     }
@@ -217,7 +229,8 @@ fn about(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
     notes
 }
 
-fn names(all: &[String]) -> String {
+/// Joins names, and counts those after the first six.
+fn shortened(all: &[String]) -> String {
     const SHOWN: usize = 6;
     let mut shown: Vec<_> = all.iter().take(SHOWN).cloned().collect();
     if all.len() > SHOWN {
