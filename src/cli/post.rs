@@ -95,7 +95,11 @@ impl Server {
         let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
             return Err(wanted.to_owned());
         };
-        let login = authority.as_str().rsplit_once('@').map(|(login, _)| login);
+        // Characters that an address cannot have are written as `%2F` there. The server gets what they stand for.
+        let login = authority
+            .as_str()
+            .rsplit_once('@')
+            .map(|(login, _)| percent_encoding::percent_decode_str(login).collect::<Vec<u8>>());
         if uri.query().is_some() {
             return Err(format!("{wanted}; it has no query"));
         }

@@ -80,6 +80,8 @@ mod tests {
             "/prom/metrics/job/firedrill/scenario@base64/YS9i/environment@base64/="
         );
         assert_ne!(at, Gateway::parse("https://me:other@push.example/prom/").unwrap());
+        // A slash in a password can be written only as %2F.
+        assert_eq!(at, Gateway::parse("https://me:s%65cret@push.example/prom/").unwrap());
         assert_eq!(Gateway::parse("http://[::1]:9091").unwrap().0.to_string(), "http://[::1]:9091");
         for bad in ["push.example:9091", "ftp://push.example", "http://push.example/?a=b", "file:///x"] {
             assert!(Gateway::parse(bad).is_err(), "{bad}");

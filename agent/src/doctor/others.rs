@@ -54,7 +54,7 @@ pub(super) fn findings(host: &Host) -> Vec<Finding> {
         findings.push(finding("iptables-legacy rules", Grade::Note, detail, hint));
     }
     let chains = [names_of("nft-chain:"), names_of("iptables-chain:")].concat();
-    let firewalls = firewalls(&foreign, &chains, !legacy.is_empty());
+    let firewalls = firewalls(&foreign, &chains, !legacy.is_empty(), unread.is_empty());
     findings.push(finding("firewall", Grade::Note, firewalls, ""));
     match qdisc_kinds() {
         Ok(kinds) => {
@@ -96,7 +96,7 @@ fn legacy_iptables() -> (Vec<String>, Vec<String>) {
 
 /// Returns the names of the firewall programs that own some of the tables and chains, as far as their names tell. `legacy` says that there are
 /// tables of iptables-legacy.
-fn firewalls(tables: &[String], chains: &[String], legacy: bool) -> String {
+fn firewalls(tables: &[String], chains: &[String], legacy: bool, read_all: bool) -> String {
     let prefixes = [
         ("firewalld", "firewalld"),
         ("ufw-", "ufw"),
@@ -118,7 +118,8 @@ fn firewalls(tables: &[String], chains: &[String], legacy: bool) -> String {
         (false, ..) => seen.into_iter().collect::<Vec<_>>().join(", "),
         (true, false, _) => "nftables rules of an unknown program".to_owned(),
         (true, true, true) => "iptables-legacy".to_owned(),
-        (true, true, false) => "none".to_owned(),
+        (true, true, false) if read_all => "none".to_owned(),
+        (true, true, false) => "unknown: iptables-legacy rules cannot be read".to_owned(),
     }
 }
 
@@ -129,7 +130,8 @@ mod tests {
     #[test]
     fn firewalls_are_known_by_the_prefixes_of_their_objects() {
         let chains = ["ip filter DOCKER-USER".to_owned(), "ip filter ufw-user-input".to_owned()];
-        assert_eq!(firewalls(&["ip filter".to_owned()], &chains, false), "Docker, ufw");
-        assert_eq!(firewalls(&[], &[], false), "none");
+        assert_eq!(firewalls(&["ip filter".to_owned()], &chains, false, true), "Docker, ufw");
+        assert_eq!(firewalls(&[], &[], false, true), "none");
+        assert!(firewalls(&[], &[], false, false).starts_with("unknown"));
     }
 }

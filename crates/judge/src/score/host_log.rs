@@ -112,7 +112,8 @@ fn judge(goal: LogGoal, found: &Count, in_fault: bool) -> (Verdict, String) {
         _ if found.perhaps_us == 0 => (Verdict::Unknown, "no phase was judged".to_owned()),
         _ if is_violated => (Verdict::Violated, counted),
         Some(why) => (Verdict::Unknown, format!("{counted}: {why}")),
-        None if is_kept && in_fault && found.sure_us == 0 => (
+        // Without a certain length there is no highest rate, and nobody knows whether the fault was in force at all.
+        None if found.sure_us == 0 && (in_fault || matches!(goal, LogGoal::RateBelow(_))) => (
             Verdict::Unknown,
             format!("{counted}: the phases are shorter than the uncertainty of this host's clock"),
         ),

@@ -210,7 +210,8 @@ fn engine_notes(shape: &dyn Shape, detour: &Detour) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if impair.delay + 4 * impair.jitter > PATIENCE {
+    // A queue behind a rate can hold more than leaves in that time.
+    if impair.rate.is_some() || impair.delay + 4 * impair.jitter > PATIENCE {
         notes.push(format!("packets not due within {} after the end are lost", Span::from(PATIENCE)));
     }
     match shape.traffic().direction {

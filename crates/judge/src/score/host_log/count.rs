@@ -22,7 +22,7 @@ pub(super) struct Count {
     /// Minimum and maximum length of the stretches.
     pub(super) sure_us: i64,
     pub(super) perhaps_us: i64,
-    /// Time in it that was read.
+    /// Time that was read, of `perhaps_us`.
     pub(super) read_us: i64,
 }
 
@@ -72,9 +72,11 @@ pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
         let (sure, perhaps) = (stretch.sure(), stretch.perhaps());
         found.sure_us += (sure.end - sure.start).max(0);
         found.perhaps_us += (perhaps.end - perhaps.start).max(0);
-        let mut known = sure.start;
+        // A line that nobody read near an edge may be in the phase, so gaps count wherever the phase may be.
+        let mut known = perhaps.start;
         let mut absent = None;
-        for one in read.iter().filter(|one| one.until_us > sure.start && one.from_us < sure.end) {
+        let mut read_us = 0;
+        for one in read.iter().filter(|one| one.until_us > perhaps.start && one.from_us < perhaps.end) {
             if let Some(text) = &one.absent {
                 absent = Some(text.as_str());
                 continue;
@@ -82,13 +84,14 @@ pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
             if one.from_us > known + ROUNDING_US {
                 why.get_or_insert_with(|| gap(known, one.from_us, absent));
             }
-            found.read_us += (one.until_us.min(sure.end) - one.from_us.max(known)).max(0);
+            read_us += (one.until_us.min(perhaps.end) - one.from_us.max(known)).max(0);
             known = known.max(one.until_us);
             absent = None;
         }
-        if known + ROUNDING_US < sure.end {
-            why.get_or_insert_with(|| gap(known, sure.end, absent));
+        if known + ROUNDING_US < perhaps.end || read_us == 0 && perhaps.end > perhaps.start {
+            why.get_or_insert_with(|| gap(known, perhaps.end, absent));
         }
+        found.read_us += read_us;
     }
     found.most = why.is_none().then_some(most);
     found.why = why;

@@ -184,3 +184,29 @@ fn a_fault_that_was_lifted_early_shows_no_log_that_held() {
     assert_eq!((card.verdict, card.why.as_str()), (Verdict::Unknown, "the attack was aborted: a guard"));
     assert_eq!(lifted(LogGoal::CountBelow(3), 3).verdict, Verdict::Violated);
 }
+
+#[test]
+fn what_nobody_read_near_an_edge_is_unknown() {
+    // The clock of the hosts is known to 200 ms, and the reader was away for 150 ms on both sides of the fault's start.
+    let away = |host: &str, second: i64| {
+        let mut one = read(host, second, 0);
+        match second {
+            20 => one.until_us = 21 * S - 150_000,
+            21 => one.from_us = 21 * S + 150_000,
+            _ => {}
+        }
+        Some(one)
+    };
+    let mut all = records(LogGoal::CountBelow(1), away);
+    for record in &mut all {
+        if let Event::Clock { host, uncertainty_us, .. } = &mut record.event
+            && host.starts_with("app")
+        {
+            *uncertainty_us = 200_000;
+        }
+    }
+    let card = score::fold(&all);
+    let objective = &card.attacks[0].objectives[0];
+    assert_eq!(objective.verdict, Verdict::Unknown, "{objective:#?}");
+    assert!(objective.why.contains("nobody read the log"), "{}", objective.why);
+}
