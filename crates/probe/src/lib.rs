@@ -13,6 +13,7 @@ pub mod clock;
 mod connect;
 mod error;
 mod files;
+mod handshake;
 mod kind;
 mod lane;
 mod ledger;

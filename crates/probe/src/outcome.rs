@@ -21,8 +21,44 @@ pub(crate) enum Cause {
     Status(u16),
     /// The body does not contain what the probe wants.
     Body,
-    /// The answer is not HTTP.
+    /// The answer is not of the protocol that the probe speaks.
     Protocol,
+    /// The server's certificate is not accepted, for that reason.
+    Certificate(Flaw),
+    /// The server ended the TLS handshake by an alert.
+    Alert,
+    /// The certificate is accepted, and expires within so many whole days.
+    Expires(u32),
+    /// The connection was closed, or 64 KiB of an answer were read, and what the probe wants was not there.
+    Answer,
+}
+
+/// The reason why a certificate is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun.
+    NotYet,
+    /// It is of another name.
+    Name,
+    /// No authority that is trusted has signed it.
+    Issuer,
+    /// Anything else.
+    Other,
+}
+
+impl Flaw {
+    /// Returns its words, in a cause.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Expired => "tls: certificate expired",
+            Self::NotYet => "tls: certificate not valid yet",
+            Self::Name => "tls: certificate of another name",
+            Self::Issuer => "tls: unknown issuer",
+            Self::Other => "tls: certificate invalid",
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -37,6 +73,12 @@ impl fmt::Display for Cause {
             Self::Status(code) => return write!(f, "status {code}"),
             Self::Body => "body",
             Self::Protocol => "protocol",
+            Self::Certificate(flaw) => flaw.words(),
+            Self::Alert => "tls: refused by the server",
+            Self::Expires(0) => "certificate expires within a day",
+            Self::Expires(1) => "certificate expires in 1 day",
+            Self::Expires(days) => return write!(f, "certificate expires in {days} days"),
+            Self::Answer => "answer",
         })
     }
 }

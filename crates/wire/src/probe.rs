@@ -7,6 +7,7 @@ mod http;
 mod kind;
 mod refused;
 mod secret;
+mod secure;
 mod tcp;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -19,7 +20,7 @@ pub use http::{HttpProbe, Parsed as HttpRequest, Target as HttpTarget};
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;
-pub use tcp::TcpProbe;
+pub use tcp::{TcpParsed, TcpProbe, Wants};
 
 use crate::{Span, Touches};
 
@@ -33,7 +34,7 @@ macro_rules! probe_kinds {
         $then! {
             /// An HTTP or HTTPS request.
             Http(HttpProbe): http, "http";
-            /// A TCP connection that opens.
+            /// A TCP connection that opens, and an answer if one is wanted.
             Tcp(TcpProbe): tcp, "tcp";
         }
     };

@@ -7,4 +7,5 @@ mod common;
 #[cfg(test)]
 mod stopped;
 #[cfg(test)]
+mod tcp;
 mod tls;

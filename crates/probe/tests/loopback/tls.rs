@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use crate::common::{always, answer, http, outcome, part, server};
-use firedrill_wire::probe::{Connection, ProbeSpec};
+use firedrill_wire::probe::{Connection, ProbeKind, ProbeSpec, TcpProbe};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -93,4 +93,30 @@ async fn anothers_authority_and_anothers_name_are_not() {
     let mut spec = ours.spec(plain.port());
     spec.timeout = firedrill_wire::Span::millis(400);
     assert_eq!(outcome(spec).await, (0, vec!["timeout".to_owned()]));
+}
+
+#[tokio::test]
+async fn answers_over_tls_and_the_reason_why_a_certificate_is_not_accepted() {
+    let (ours, theirs) = (authority(), authority());
+    let (port, _) = tls_server(ours.acceptor("edge.test")).await;
+    let (stranger, _) = tls_server(theirs.acceptor("edge.test")).await;
+    let (misnamed, _) = tls_server(ours.acceptor("other.test")).await;
+    let spec = |port: u16, expect: &str, name: Option<&str>| {
+        let probe = TcpProbe {
+            send: Some("GET / HTTP/1.1\r\n\r\n".to_owned()),
+            expect: Some(expect.to_owned()),
+            tls: true,
+            ca_file: Some(ours.pem.path().to_string_lossy().into_owned()),
+            server_name: name.map(str::to_owned),
+            ..TcpProbe::opens(format!("edge.test:{port}"))
+        };
+        ProbeSpec { kind: ProbeKind::Tcp(probe), ..ours.spec(port) }
+    };
+    let (good, causes) = outcome(spec(port, "200 OK", None)).await;
+    assert!(good > 0 && causes.is_empty(), "{good} {causes:?}");
+    let (good, causes) = outcome(spec(misnamed, "200 OK", Some("other.test"))).await;
+    assert!(good > 0 && causes.is_empty(), "{good} {causes:?}");
+    assert_eq!(outcome(spec(stranger, "200 OK", None)).await, (0, vec!["tls: unknown issuer".to_owned()]));
+    let other = outcome(spec(misnamed, "200 OK", None)).await;
+    assert_eq!(other, (0, vec!["tls: certificate of another name".to_owned()]));
 }

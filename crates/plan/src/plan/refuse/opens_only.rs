@@ -34,7 +34,8 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
                 objective.name
             );
             let help = format!(
-                "judge by an `http` probe of `{}` too, for instance of a health check that reads and writes",
+                "judge by an answer of `{}` too: by an `http` probe, for instance of a health check that reads and writes, or by \
+                 `expect` of a `tcp` probe",
                 about.reach.text
             );
             sink.push(
