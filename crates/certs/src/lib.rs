@@ -8,6 +8,6 @@ mod pem;
 mod signature;
 
 pub use approvers::{APPROVES, Approvers, NotApprover};
-pub use chain::{in_date, is_signed_by, uris};
+pub use chain::{expires, in_date, is_signed_by, uris};
 pub use pem::{PemError, certificates, private_key, revocation_lists};
 pub use signature::{SCHEMES, signed_by};

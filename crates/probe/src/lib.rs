@@ -11,6 +11,7 @@ pub mod cells;
 mod check;
 pub mod clock;
 mod connect;
+mod datagrams;
 mod error;
 mod files;
 mod handshake;

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use firedrill_wire::probe::Rcode;
+
 /// The reason why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cause {
@@ -29,6 +31,16 @@ pub(crate) enum Cause {
     Alert,
     /// The certificate is accepted, and expires within so many whole days.
     Expires(u32),
+    /// A name server answered with another code than the probe wants.
+    Rcode(u8),
+    /// A name server's answer has no record of the type.
+    NoRecords,
+    /// A name server's answer has other records than the probe wants.
+    Records,
+    /// A call by gRPC ended with that status, which is not 0.
+    Grpc(u8),
+    /// A health check by gRPC said that serving status, which is not 1.
+    Serving(u8),
     /// The connection was closed, or 64 KiB of an answer were read, and what the probe wants was not there.
     Answer,
 }
@@ -79,9 +91,48 @@ impl fmt::Display for Cause {
             Self::Expires(1) => "certificate expires in 1 day",
             Self::Expires(days) => return write!(f, "certificate expires in {days} days"),
             Self::Answer => "answer",
+            Self::Rcode(code) => {
+                return match Rcode::of(*code) {
+                    Some(known) => write!(f, "rcode {known}"),
+                    None => write!(f, "rcode {code}"),
+                };
+            }
+            Self::Grpc(status) => {
+                return match GRPC.get(usize::from(*status)) {
+                    Some(name) => write!(f, "grpc {name}"),
+                    None => write!(f, "grpc {status}"),
+                };
+            }
+            Self::Serving(0) => "serving status UNKNOWN",
+            Self::Serving(2) => "NOT_SERVING",
+            Self::Serving(3) => "SERVICE_UNKNOWN",
+            Self::Serving(status) => return write!(f, "serving status {status}"),
+            Self::NoRecords => "no records",
+            Self::Records => "other records",
         })
     }
 }
+
+/// The statuses of calls by gRPC, by their numbers.
+const GRPC: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 /// A request that had no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

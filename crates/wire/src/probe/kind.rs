@@ -79,7 +79,8 @@ pub struct Reach<'a> {
     pub field: Field,
     /// The value itself: a URL or an address.
     pub text: &'a str,
-    /// The host, without brackets, and the port that it connects to; `None` where the value names none.
+    /// The host, without brackets, and the port that it connects to, which is 0 for a protocol without ports; `None` where the value
+    /// names none.
     pub to: Option<(String, u16)>,
 }
 
