@@ -222,6 +222,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_on_probes_has_each_cause() {
+        let flaws =
+            [Flaw::Expired, Flaw::NotYet, Flaw::Name, Flaw::Issuer, Flaw::Other].map(Cause::Certificate);
+        let all = [
+            Cause::Timeout,
+            Cause::Refused,
+            Cause::Unreachable,
+            Cause::Reset,
+            Cause::Dns,
+            Cause::Tls,
+            Cause::Status(503),
+            Cause::Body,
+            Cause::Protocol,
+            Cause::Alert,
+            Cause::Expires(0),
+            Cause::Expires(3),
+            Cause::Answer,
+            Cause::Rcode(3),
+            Cause::NoRecords,
+            Cause::Records,
+            Cause::Grpc(12),
+            Cause::Serving(0),
+            Cause::Serving(2),
+            Cause::Serving(3),
+        ];
+        let page = include_str!("../../../docs/probes.md");
+        let (_, table) = page.split_once("## Causes").expect("a table of causes");
+        for cause in all.into_iter().chain(flaws) {
+            assert!(table.contains(&format!("`{cause}`")), "docs/probes.md does not explain `{cause}`");
+        }
+    }
+
+    #[test]
     fn the_vantages_own_limits_are_not_blamed_on_the_service() {
         for code in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ENOMEM] {
             assert_eq!(of_io(&io::Error::from_raw_os_error(code)), Failure::Vantage, "{code}");

@@ -89,7 +89,7 @@ pub struct Reach<'a> {
 pub enum Shows {
     /// The service answers.
     Answers,
-    /// Somebody takes connections; a service that answers nothing counts as good.
+    /// Somebody takes connections, or the host is there; a service that answers nothing counts as good.
     Opens,
 }
 

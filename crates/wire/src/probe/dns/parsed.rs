@@ -10,6 +10,8 @@ use crate::probe::refused::{Field, Refusal, note};
 
 /// The most records that may be expected.
 const MOST: usize = 64;
+/// The longest record that may be expected, in bytes.
+const TEXT_MOST: usize = 4096;
 
 /// The values of a DNS probe, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,16 @@ impl DnsProbe {
         }
         let mut all = BTreeSet::new();
         for text in &self.expect {
+            if text.len() > TEXT_MOST {
+                let what =
+                    format!("a record of {} bytes is expected; at most {TEXT_MOST} are compared", text.len());
+                refuse(
+                    what,
+                    "too long",
+                    "leave it out: at least one record is wanted in any case".to_owned(),
+                );
+                continue;
+            }
             match self.record.canonical(text) {
                 Ok(record) => drop(all.insert(record)),
                 Err(example) => {

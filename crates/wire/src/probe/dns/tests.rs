@@ -17,6 +17,7 @@ fn each_value_that_cannot_be_is_told_once() {
         (r#","type":"SRV","expect":["1 2 sip.example"]"#, "no SRV record"),
         (r#","rcode":"NXDOMAIN","expect":["192.0.2.1"]"#, "has no records"),
         (&format!(r#","expect":[{many}]"#), "at most 64"),
+        (&format!(r#","type":"TXT","expect":["{}"]"#, "x".repeat(4097)), "at most 4096"),
     ] {
         let said: Vec<String> = probe(rest).invalid().iter().map(ToString::to_string).collect();
         assert!(said.len() == 1 && said[0].contains(why), "{why}: {said:?}");
