@@ -8,7 +8,10 @@ use firedrill::{
 };
 use firedrill_wire::{
     Span,
-    probe::{Arrivals, Connection, HttpProbe, ProbeKind, ProbeSpec, Secret, TcpProbe},
+    probe::{
+        Arrivals, Connection, DnsMatch, DnsProbe, DnsRecord, DnsTransport, GrpcHealthProbe, HttpProbe,
+        IcmpProbe, ProbeKind, ProbeSpec, Rcode, Secret, TcpProbe, TlsProbe,
+    },
 };
 use proptest::prelude::*;
 
@@ -112,6 +115,72 @@ fn secret() -> impl Strategy<Value = Secret> {
     ]
 }
 
+fn file() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(one_of(&["tests/wrong/asked.toml", "tests/wrong/no-such-ca.pem", ""]))
+}
+
+fn server_name() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(one_of(&["edge1", "a..b", "", "1.2.3.4", "::1", "[::1]", "-a"]))
+}
+
+fn tcp() -> impl Strategy<Value = ProbeKind> {
+    let texts = (
+        proptest::option::of(one_of(&["PING\r\n", "", "\u{0}"])),
+        proptest::option::weighted(0.2, one_of(&["00ff", "", "0", "zz"])),
+        proptest::option::of(one_of(&["+PONG", ""])),
+        proptest::option::weighted(0.2, one_of(&["^220 ", "(", "", "a*", r"\p{Greek}"])),
+    );
+    (one_of(ADDRESSES), texts, any::<bool>(), file(), server_name()).prop_map(
+        |(address, (send, send_hex, expect, matches), tls, ca_file, server_name)| {
+            ProbeKind::Tcp(TcpProbe { address, send, send_hex, expect, matches, tls, ca_file, server_name })
+        },
+    )
+}
+
+fn tls() -> impl Strategy<Value = ProbeKind> {
+    let span = proptest::option::of(proptest::sample::select(vec![Span::ZERO, Span::secs(86_400)]));
+    (one_of(ADDRESSES), server_name(), file(), file(), file(), span).prop_map(
+        |(address, server_name, ca_file, cert_file, key_file, expires_in)| {
+            ProbeKind::Tls(TlsProbe { address, server_name, ca_file, cert_file, key_file, expires_in })
+        },
+    )
+}
+
+fn dns() -> impl Strategy<Value = ProbeKind> {
+    use DnsRecord::{A, Aaaa, Cname, Mx, Ns, Srv, Txt};
+    let record = proptest::sample::select(vec![A, Aaaa, Cname, Mx, Txt, Srv, Ns]);
+    let rcode = proptest::sample::select(vec![Rcode::NoError, Rcode::NxDomain]);
+    let expect = one_of(&["192.0.2.1", "::1", "a.example", "10 a", "1 2 3 a.", "", "."]);
+    let matching = proptest::sample::select(vec![DnsMatch::All, DnsMatch::Any, DnsMatch::Exact]);
+    (
+        one_of(&["edge1", "edge1:53", "::1", "[::1]:53", "edge1:0", "", "1.2.3.400"]),
+        one_of(&["a.example", "a.example.", "", ".", "192.0.2.1", "a..b", "_sip._tcp.example"]),
+        record,
+        rcode,
+        proptest::collection::vec(expect, 0..2),
+        matching,
+    )
+        .prop_map(|(server, name, record, rcode, expect, matching)| {
+            let transport = DnsTransport::Udp;
+            ProbeKind::Dns(DnsProbe { server, name, record, transport, rcode, expect, matching })
+        })
+}
+
+fn icmp() -> impl Strategy<Value = ProbeKind> {
+    let host = one_of(&["edge1", "::1", "[::1]", "edge1:80", "", "1.2.3.400"]);
+    (host, proptest::sample::select(vec![0_u16, 15, 16, 56, 8972, 8973]))
+        .prop_map(|(host, size)| ProbeKind::Icmp(IcmpProbe { host, size }))
+}
+
+fn grpc_health() -> impl Strategy<Value = ProbeKind> {
+    let service = one_of(&["", "shop.v1.Checkout", "a b", "a\nb"]);
+    (one_of(ADDRESSES), service, any::<bool>(), file(), server_name()).prop_map(
+        |(address, service, tls, ca_file, server_name)| {
+            ProbeKind::GrpcHealth(GrpcHealthProbe { address, service, tls, ca_file, server_name })
+        },
+    )
+}
+
 fn kind() -> impl Strategy<Value = ProbeKind> {
     let http = (
         one_of(URLS),
@@ -127,7 +196,7 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
     let http = http.prop_map(|(url, method, status, contains, headers, body, bearer, ca_file, secrets)| {
         ProbeKind::Http(HttpProbe { url, method, status, contains, headers, body, bearer, ca_file, secrets })
     });
-    prop_oneof![4 => http, 1 => one_of(ADDRESSES).prop_map(|address| ProbeKind::Tcp(TcpProbe { address }))]
+    prop_oneof![4 => http, 1 => tcp(), 1 => tls(), 1 => dns(), 1 => icmp(), 1 => grpc_health()]
 }
 
 fn spec() -> impl Strategy<Value = ProbeSpec> {

@@ -13,6 +13,7 @@ mod between;
 mod ends;
 #[cfg(feature = "serve")]
 mod halt_from_page;
+mod kinds;
 mod logs;
 mod metrics;
 mod notify;

@@ -1,5 +1,7 @@
 //! Checks of a chain: whose it is, whether it is in date, and the names in its first certificate.
 
+use std::time::Duration;
+
 use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -46,6 +48,22 @@ pub fn is_issued_by<'c>(
     end.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, between, UnixTime::now(), usage, None, None).is_ok()
 }
 
+/// Returns the end of the time for which a certificate is good.
+///
+/// # Errors
+/// It cannot be read, or its time ends before it begins; the reason in words.
+pub fn expires(certificate: &CertificateDer<'_>) -> Result<UnixTime, String> {
+    let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
+    // At the end of time every certificate has expired, which webpki finds before it looks for an issuer.
+    let end_of_time = UnixTime::since_unix_epoch(Duration::MAX);
+    let usage = KeyUsage::server_auth();
+    match parsed.verify_for_usage(ALL_VERIFICATION_ALGS, &[], &[], end_of_time, usage, None, None) {
+        Err(webpki::Error::CertExpired { not_after, .. }) => Ok(not_after),
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Err("it has no end".to_owned()),
+    }
+}
+
 /// Returns the URI names of a certificate.
 ///
 /// # Errors
@@ -57,8 +75,6 @@ pub fn uris(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(seconds: u64) -> UnixTime {
@@ -93,9 +109,18 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_says_when_it_ends() {
+        let mut params = rcgen::CertificateParams::new(["edge".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2031, 2, 3);
+        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        // 2031-02-03T00:00:00Z.
+        assert_eq!(expires(certificate.der()), Ok(at(1_927_843_200)));
+    }
+
+    #[test]
     fn what_is_no_certificate_has_no_names_and_is_nobodys() {
         let garbage = CertificateDer::from(vec![1, 2, 3]);
-        assert!(uris(&garbage).is_err());
+        assert!(uris(&garbage).is_err() && expires(&garbage).is_err());
         assert!(!is_issued_by(&garbage, &[], [&garbage]));
     }
 }

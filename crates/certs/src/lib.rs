@@ -9,6 +9,6 @@ mod pem;
 mod signature;
 
 pub use approvers::{APPROVAL_KEY_USAGE, Approvers, NotApprover};
-pub use chain::{in_date, is_issued_by, uris};
+pub use chain::{expires, in_date, is_issued_by, uris};
 pub use pem::{PemError, certificates, private_key, revocation_lists};
 pub use signature::{SCHEMES, is_signature_of_owner};

@@ -111,6 +111,6 @@ pub(crate) fn base(url: &str, example: &str) -> Vec<Refusal> {
 
 /// Refuses the text of a key that is no host and port.
 pub(crate) fn place(key: &str, text: &str, example: &str) -> Option<Refusal> {
-    let refusal = TcpProbe { address: text.to_owned() }.parsed().err()?;
+    let refusal = TcpProbe::opens(text).parsed().err()?;
     Some(Refusal { field: Field::request(&[key]), help: format!("{key} = \"{example}\""), ..refusal })
 }

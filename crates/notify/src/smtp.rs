@@ -101,7 +101,7 @@ enum Line {
 
 /// Opens the connection. Returns it with the name of this machine for the server: its address, which is always right.
 async fn open(mail: &Mail, within: Duration) -> Result<(Line, String), Failed> {
-    let address = TcpProbe { address: mail.server.clone() };
+    let address = TcpProbe::opens(mail.server.as_str());
     let (host, port) = address.parsed().map_err(|refusal| Failed::later(refusal.what))?;
     let connector = match mail.tls {
         Tls::None => None,

@@ -32,14 +32,13 @@ impl Connector {
 
     /// A connection, and how long its phases took.
     pub(crate) async fn open(&self, until: Instant, phases: &mut Phases) -> Result<TcpStream, Failure> {
+        let addresses = self.resolver.timed(phases).await?;
         let begun = boot_us();
-        let addresses = self.resolver.addresses().await?;
-        let resolved = boot_us();
-        if self.resolver.asks() {
-            phases.resolve = resolved - begun;
-        }
-        let stream = any(&addresses, until).await?;
-        phases.connect = boot_us() - resolved;
+        let stream = any(&addresses, until, |address| async move {
+            TcpStream::connect(address).await.map_err(|why| of_io(&why))
+        })
+        .await?;
+        phases.connect = boot_us() - begun;
         let set = stream
             .set_nodelay(true)
             .and_then(|()| if self.abort { stream.set_zero_linger() } else { Ok(()) });
@@ -49,15 +48,19 @@ impl Connector {
 }
 
 /// Tries one address after another, each for its share of the time that is left.
-async fn any(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Failure> {
+pub(crate) async fn any<T, F: Future<Output = Result<T, Failure>>>(
+    addresses: &[SocketAddr],
+    until: Instant,
+    attempt: impl Fn(SocketAddr) -> F,
+) -> Result<T, Failure> {
     let mut worst = Failure::Bad(Cause::Unreachable);
     for (at, address) in addresses.iter().enumerate() {
         let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let now = Instant::now();
         let share = now + until.saturating_duration_since(now) / others;
-        worst = match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(why)) => telling(worst, of_io(&why)),
+        worst = match timeout_at(share, attempt(*address)).await {
+            Ok(Ok(had)) => return Ok(had),
+            Ok(Err(why)) => telling(worst, why),
             Err(_) => telling(worst, Cause::Timeout.into()),
         };
     }

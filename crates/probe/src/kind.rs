@@ -1,7 +1,11 @@
 //! The kinds of probes, each in a file of its own.
 
+mod dns;
+mod grpc_health;
 pub(crate) mod http;
+mod icmp;
 mod tcp;
+mod tls;
 
 use firedrill_wire::probe::ProbeKind;
 
@@ -12,5 +16,9 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
     match kind {
         ProbeKind::Http(kind) => kind,
         ProbeKind::Tcp(kind) => kind,
+        ProbeKind::Tls(kind) => kind,
+        ProbeKind::Dns(kind) => kind,
+        ProbeKind::Icmp(kind) => kind,
+        ProbeKind::GrpcHealth(kind) => kind,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use firedrill_wire::probe::Rcode;
+
 /// The reason why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cause {
@@ -21,8 +23,54 @@ pub(crate) enum Cause {
     Status(u16),
     /// The body does not contain what the probe wants.
     Body,
-    /// The answer is not HTTP.
+    /// The answer is not of the protocol that the probe speaks.
     Protocol,
+    /// The server's certificate is not accepted, for that reason.
+    Certificate(Flaw),
+    /// The server ended the TLS handshake by an alert.
+    Alert,
+    /// The certificate is accepted, and expires within so many whole days.
+    Expires(u32),
+    /// A name server answered with another code than the probe wants.
+    Rcode(u8),
+    /// A name server's answer has no record of the type.
+    NoRecords,
+    /// A name server's answer has other records than the probe wants.
+    Records,
+    /// A call by gRPC ended with that status, which is not 0.
+    Grpc(u8),
+    /// A health check by gRPC said that serving status, which is not 1.
+    Serving(u8),
+    /// The connection was closed, or 64 KiB of an answer were read, and what the probe wants was not there.
+    Answer,
+}
+
+/// The reason why a certificate is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun.
+    NotYet,
+    /// It is of another name.
+    Name,
+    /// No authority that is trusted has signed it.
+    Issuer,
+    /// Anything else.
+    Other,
+}
+
+impl Flaw {
+    /// Returns its words, in a cause.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Expired => "tls: certificate expired",
+            Self::NotYet => "tls: certificate not valid yet",
+            Self::Name => "tls: certificate of another name",
+            Self::Issuer => "tls: unknown issuer",
+            Self::Other => "tls: certificate invalid",
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -37,9 +85,54 @@ impl fmt::Display for Cause {
             Self::Status(code) => return write!(f, "status {code}"),
             Self::Body => "body",
             Self::Protocol => "protocol",
+            Self::Certificate(flaw) => flaw.words(),
+            Self::Alert => "tls: refused by the server",
+            Self::Expires(0) => "certificate expires within a day",
+            Self::Expires(1) => "certificate expires in 1 day",
+            Self::Expires(days) => return write!(f, "certificate expires in {days} days"),
+            Self::Answer => "answer",
+            Self::Rcode(code) => {
+                return match Rcode::of(*code) {
+                    Some(known) => write!(f, "rcode {known}"),
+                    None => write!(f, "rcode {code}"),
+                };
+            }
+            Self::Grpc(status) => {
+                return match GRPC.get(usize::from(*status)) {
+                    Some(name) => write!(f, "grpc {name}"),
+                    None => write!(f, "grpc {status}"),
+                };
+            }
+            Self::Serving(0) => "serving status UNKNOWN",
+            Self::Serving(2) => "NOT_SERVING",
+            Self::Serving(3) => "SERVICE_UNKNOWN",
+            Self::Serving(status) => return write!(f, "serving status {status}"),
+            Self::NoRecords => "no records",
+            Self::Records => "other records",
         })
     }
 }
+
+/// The statuses of calls by gRPC, by their numbers.
+const GRPC: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 /// A request that had no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +220,39 @@ fn is_own_limit(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_on_probes_has_each_cause() {
+        let flaws =
+            [Flaw::Expired, Flaw::NotYet, Flaw::Name, Flaw::Issuer, Flaw::Other].map(Cause::Certificate);
+        let all = [
+            Cause::Timeout,
+            Cause::Refused,
+            Cause::Unreachable,
+            Cause::Reset,
+            Cause::Dns,
+            Cause::Tls,
+            Cause::Status(503),
+            Cause::Body,
+            Cause::Protocol,
+            Cause::Alert,
+            Cause::Expires(0),
+            Cause::Expires(3),
+            Cause::Answer,
+            Cause::Rcode(3),
+            Cause::NoRecords,
+            Cause::Records,
+            Cause::Grpc(12),
+            Cause::Serving(0),
+            Cause::Serving(2),
+            Cause::Serving(3),
+        ];
+        let page = include_str!("../../../docs/probes.md");
+        let (_, table) = page.split_once("## Causes").expect("a table of causes");
+        for cause in all.into_iter().chain(flaws) {
+            assert!(table.contains(&format!("`{cause}`")), "docs/probes.md does not explain `{cause}`");
+        }
+    }
 
     #[test]
     fn the_vantages_own_limits_are_not_blamed_on_the_service() {

@@ -13,7 +13,10 @@ use firedrill_wire::probe::given;
 use futures_util::{FutureExt, future::Shared};
 use tokio::sync::oneshot;
 
-use crate::outcome::{Cause, Failure, of_io};
+use crate::{
+    clock::boot_us,
+    outcome::{Cause, Failure, Phases, of_io},
+};
 
 /// Requests that come within this time of a question share its answer.
 const SHARE: Duration = Duration::from_millis(50);
@@ -44,9 +47,9 @@ impl Resolver {
         Some(Self { host: host.to_owned(), port, fixed, open: Mutex::default() })
     }
 
-    /// Whether the resolver is asked at all.
-    pub(crate) fn asks(&self) -> bool {
-        self.fixed.is_none()
+    /// The addresses that are known without the resolver, if it is not asked.
+    pub(crate) fn known(&self) -> Option<&[SocketAddr]> {
+        self.fixed.as_deref()
     }
 
     /// The addresses, in the resolver's order; at least one.
@@ -56,6 +59,16 @@ impl Resolver {
         }
         // The question is a task of its own, so that it outlives a request that gives up and is not asked twice.
         self.question().await.unwrap_or(Err(Failure::Vantage))
+    }
+
+    /// As [`Resolver::addresses`], with the time that the resolver took.
+    pub(crate) async fn timed(&self, phases: &mut Phases) -> Answer {
+        let begun = boot_us();
+        let addresses = self.addresses().await?;
+        if self.fixed.is_none() {
+            phases.resolve = boot_us() - begun;
+        }
+        Ok(addresses)
     }
 
     fn question(&self) -> Shared<oneshot::Receiver<Answer>> {
@@ -104,7 +117,7 @@ mod tests {
         let edge = Resolver::new("edge", 80, &names).unwrap();
         assert_eq!(edge.addresses().await.unwrap().as_ref(), ["192.0.2.7:80".parse().unwrap()]);
         assert!(Resolver::new("none", 80, &names).is_none());
-        assert!(Resolver::new("elsewhere", 80, &names).unwrap().asks());
+        assert!(Resolver::new("elsewhere", 80, &names).unwrap().known().is_none());
     }
 
     #[tokio::test]

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use firedrill_certs::PemError;
 use firedrill_wire::probe::{Field, Refusal};
-use rustls::{ClientConfig, RootCertStore, client::Resumption};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::{Resumption, WantsClientCert},
+};
 
 use crate::reads::{Reads, Use};
 
@@ -40,16 +43,24 @@ pub fn without_protocol(ca_file: Option<&str>) -> Result<Arc<ClientConfig>, Stri
 }
 
 fn trusting(ca_file: Option<&str>, reads: &dyn Reads) -> Result<ClientConfig, Refusal> {
+    builder(ca_file, "url", reads).map(|builder| builder.with_no_client_auth())
+}
+
+/// Begins a configuration for TLS 1.2 and 1.3. `place` is the value that asks for TLS; it is named if this machine has no authorities.
+pub(crate) fn builder(
+    ca_file: Option<&str>,
+    place: &str,
+    reads: &dyn Reads,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Refusal> {
     let roots = match ca_file {
         Some(path) => from_file(path, reads)?,
-        None => of_the_system()?,
+        None => of_the_system(place)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|why| no_authorities(&why.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+        .map_err(|why| no_authorities(&why.to_string(), place))?
+        .with_root_certificates(roots))
 }
 
 fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
@@ -72,22 +83,22 @@ fn from_file(path: &str, reads: &dyn Reads) -> Result<RootCertStore, Refusal> {
     Ok(roots)
 }
 
-fn of_the_system() -> Result<RootCertStore, Refusal> {
+fn of_the_system(place: &str) -> Result<RootCertStore, Refusal> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     // Old systems keep a few certificates that cannot be parsed any more. The others are used.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let why = found.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(no_authorities(&why));
+        return Err(no_authorities(&why, place));
     }
     Ok(roots)
 }
 
-fn no_authorities(why: &str) -> Refusal {
+fn no_authorities(why: &str, place: &str) -> Refusal {
     let what = format!("this machine has no certificate authorities ({why})");
     Refusal::new(
-        Field::request(&["url"]),
+        Field::request(&[place]),
         what,
         "nobody to trust",
         "install them (ca-certificates), or set ca_file",

@@ -3,11 +3,16 @@
 
 mod address;
 mod bins;
+mod dns;
+mod grpc_health;
 mod http;
+mod icmp;
 mod kind;
 mod refused;
 mod secret;
+mod secure;
 mod tcp;
+mod tls;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -15,11 +20,15 @@ use serde::{Deserialize, Serialize};
 
 pub use address::given;
 pub use bins::{Bin, Requests};
+pub use dns::{DnsMatch, DnsParsed, DnsProbe, DnsRecord, DnsTransport, Rcode};
+pub use grpc_health::GrpcHealthProbe;
 pub use http::{HttpProbe, Parsed as HttpRequest, Target as HttpTarget};
+pub use icmp::IcmpProbe;
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;
-pub use tcp::TcpProbe;
+pub use tcp::{TcpParsed, TcpProbe, Wants};
+pub use tls::TlsProbe;
 
 use crate::{Span, Touches};
 
@@ -33,8 +42,16 @@ macro_rules! probe_kinds {
         $then! {
             /// An HTTP or HTTPS request.
             Http(HttpProbe): http, "http";
-            /// A TCP connection that opens.
+            /// A TCP connection that opens, and an answer if one is wanted.
             Tcp(TcpProbe): tcp, "tcp";
+            /// A TLS handshake, and the time for which the server's certificate is still good.
+            Tls(TlsProbe): tls, "tls";
+            /// A question to a name server.
+            Dns(DnsProbe): dns, "dns";
+            /// An ICMP echo request, as `ping` sends it.
+            Icmp(IcmpProbe): icmp, "icmp";
+            /// The health check that gRPC servers have in common.
+            GrpcHealth(GrpcHealthProbe): grpc_health, "grpc-health";
         }
     };
 }

@@ -48,7 +48,7 @@ pub struct Email {
 impl Email {
     /// Whether the server is this machine.
     fn is_here(&self) -> bool {
-        let parsed = TcpProbe { address: self.server.clone() };
+        let parsed = TcpProbe::opens(self.server.as_str());
         let Ok((host, _)) = parsed.parsed() else { return false };
         host.eq_ignore_ascii_case("localhost")
             || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())

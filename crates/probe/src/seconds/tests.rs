@@ -12,7 +12,7 @@ use crate::simulate::{Answer, simulate};
 fn spec(rate: f64) -> ProbeSpec {
     ProbeSpec {
         name: "buy".to_owned(),
-        kind: ProbeKind::Tcp(TcpProbe { address: "edge:80".to_owned() }),
+        kind: ProbeKind::Tcp(TcpProbe::opens("edge:80")),
         rate,
         arrivals: Arrivals::Poisson,
         key: 7,

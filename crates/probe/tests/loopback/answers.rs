@@ -98,7 +98,7 @@ async fn ports_that_are_closed_and_names_that_do_not_exist() {
 }
 
 fn tcp(address: String) -> ProbeSpec {
-    ProbeSpec { kind: ProbeKind::Tcp(TcpProbe { address }), ..http("") }
+    ProbeSpec { kind: ProbeKind::Tcp(TcpProbe::opens(address)), ..http("") }
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
     }
     refused(&|spec| drop(part(spec).headers.insert("X".to_owned(), "a\nb".to_owned())), "header");
     refused(&|spec| spec.names = [("edge".to_owned(), vec![])].into(), "edge");
-    refused(&|spec| spec.kind = ProbeKind::Tcp(TcpProbe { address: "db1".to_owned() }), "db1");
+    refused(&|spec| spec.kind = ProbeKind::Tcp(TcpProbe::opens("db1")), "db1");
     let again = start(vec![http("http://edge/"), http("http://edge/")], Duration::from_secs(1));
     assert!(matches!(again, Err(ProbeError::Twice(_))));
     let mut secret = http("http://edge/");

@@ -5,6 +5,12 @@ mod answers;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
 mod stopped;
+#[cfg(test)]
+mod tcp;
 #[cfg(test)]
 mod tls;

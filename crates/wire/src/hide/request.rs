@@ -18,6 +18,8 @@ pub enum Part {
     Header(String),
     /// The body.
     Body,
+    /// The text that is sent over a connection, without a protocol that Firedrill knows.
+    Sent,
 }
 
 impl fmt::Display for Part {
@@ -29,6 +31,7 @@ impl fmt::Display for Part {
             Self::Path => f.write_str("a piece of the url's path"),
             Self::Header(name) => write!(f, "the header `{name}`"),
             Self::Body => f.write_str("the body"),
+            Self::Sent => f.write_str("the text that is sent"),
         }
     }
 }
@@ -93,6 +96,12 @@ impl Hiding {
     /// Returns a body, hidden.
     pub fn body(&mut self, field: &Field, body: &str) -> String {
         self.hide(field, Part::Body, body, speaks_of_secrets(body))
+    }
+
+    /// Returns a text that is sent over a connection, hidden. A word beside one that announces a secret is most likely one.
+    pub fn sent(&mut self, field: &Field, text: &str) -> String {
+        let sure = text.split_whitespace().any(|word| names_secret(word) || looks_secret(word));
+        self.hide(field, Part::Sent, text, sure)
     }
 
     /// Returns a text in which everything that was hidden before is hidden, too. The text that an answer must contain may repeat the

@@ -49,6 +49,19 @@ pub(super) fn host_and_port(text: &str) -> Result<(&str, u16), &'static str> {
     }
 }
 
+/// Splits `host`, `host:port`, a v6 address, or `[v6]:port`; `usual` is the port of a text without one.
+pub(super) fn host_and_usual_port(text: &str, usual: u16) -> Result<(&str, u16), &'static str> {
+    if text.parse::<std::net::Ipv6Addr>().is_ok() || !text.contains(':') {
+        return host(text).map(|host| (host, usual));
+    }
+    host_and_port(text)
+}
+
+/// Refuses a text that is neither an address, without brackets, nor a name that a resolver could know.
+pub(super) fn host(text: &str) -> Result<&str, &'static str> {
+    if text.parse::<std::net::Ipv6Addr>().is_ok() { Ok(text) } else { host_name(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +85,17 @@ mod tests {
             "10.0.0.300:80",
         ] {
             assert!(host_and_port(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_port_may_be_left_out_where_there_is_a_usual_one() {
+        for (text, to) in [("ns1", ("ns1", 53)), ("ns1:54", ("ns1", 54)), ("fd00::1", ("fd00::1", 53))] {
+            assert_eq!(host_and_usual_port(text, 53), Ok(to));
+        }
+        assert_eq!(host_and_usual_port("[fd00::1]:54", 53), Ok(("fd00::1", 54)));
+        for wrong in ["", "ns1:", "[fd00::1]", "a b", "10.0.0.300", "ns1:0"] {
+            assert!(host_and_usual_port(wrong, 53).is_err(), "{wrong}");
         }
     }
 }

@@ -79,7 +79,8 @@ pub struct Reach<'a> {
     pub field: Field,
     /// The value itself: a URL or an address.
     pub text: &'a str,
-    /// The host, without brackets, and the port that it connects to; `None` where the value names none.
+    /// The host, without brackets, and the port that it connects to, which is 0 for a protocol without ports; `None` where the value
+    /// names none.
     pub to: Option<(String, u16)>,
 }
 
@@ -88,7 +89,7 @@ pub struct Reach<'a> {
 pub enum Shows {
     /// The service answers.
     Answers,
-    /// Somebody takes connections; a service that answers nothing counts as good.
+    /// Somebody takes connections, or the host is there; a service that answers nothing counts as good.
     Opens,
 }
 

@@ -1,5 +1,5 @@
-//! Warns of objectives whose only evidence is that connections open, because a service can accept connections and
-//! answer nothing.
+//! Warns of objectives whose only evidence is that connections open, or that hosts reply, because a service can accept connections
+//! and answer nothing.
 
 use firedrill_wire::probe::Shows;
 
@@ -29,18 +29,19 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
         });
         if alone {
             let message = format!(
-                "objective `{}` is judged only by connections that open: a service that accepts them and answers nothing counts as \
+                "objective `{}` is judged only by connections that open, or hosts that reply: a service that answers nothing counts as \
                  good, for instance a database without quorum",
                 objective.name
             );
             let help = format!(
-                "judge by an `http` probe of `{}` too, for instance of a health check that reads and writes",
+                "judge by an answer of `{}` too: by an `http` probe, for instance of a health check that reads and writes, or by \
+                 `expect` of a `tcp` probe",
                 about.reach.text
             );
             sink.push(
                 Problem::warning(message)
-                    .at(objective.place_of(&objective.value.probe.at), "opens connections only")
-                    .also(probe.place_at(&[kind.name()], true), "sends nothing")
+                    .at(objective.place_of(&objective.value.probe.at), "no answer of a service")
+                    .also(probe.place_at(&[kind.name()], true), "reads no answer")
                     .help(help),
             );
         }

@@ -21,6 +21,13 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
                 }
                 let message =
                     format!("{} of probe `{}` looks like a secret in clear text", clear.part, item.name);
+                let place = item.place_at(&clear.field.path(kind.name()), false);
+                let label = "readable by anyone with the file";
+                if clear.part == Part::Sent {
+                    let help = "use a kind of probe that reads secrets from files, or a user who may do nothing else";
+                    sink.push(Problem::warning(message).at(place, label).help(help));
+                    continue;
+                }
                 let example = match &clear.part {
                     Part::Header(name) => format!("headers.{name} = \"{{key}}\""),
                     Part::Body => "body = \"… {key} …\"".to_owned(),
@@ -29,8 +36,7 @@ pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
                 let help = format!(
                     "secrets.key = {{ secret_file = \"/etc/firedrill/secrets/key\" }}, and {example}"
                 );
-                let place = item.place_at(&clear.field.path(kind.name()), false);
-                sink.push(Problem::warning(message).at(place, "readable by anyone with the file").help(help));
+                sink.push(Problem::warning(message).at(place, label).help(help));
             }
             unnamed(item, kind, sink);
         }

@@ -118,8 +118,8 @@ const fn words(failure: Failure) -> &'static str {
             Cause::Tls => {
                 "TLS failed: its certificate is not one that this machine trusts, or it speaks no TLS"
             }
-            Cause::Status(_) | Cause::Protocol => "the answer is not HTTP",
             Cause::Body => "the answer is larger than 4 MiB",
+            _ => "the answer is not HTTP",
         },
     }
 }

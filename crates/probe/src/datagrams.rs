@@ -1,0 +1,95 @@
+//! A socket of datagrams to one address, which also hears of the network's errors: ports that are closed, hosts that are not there.
+//!
+//! Without being asked to, Linux tells a socket of few of the ICMP errors that its datagrams meet; the rest would be time-outs.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+};
+
+use rustix::net::{
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// An error is no datagram, so that the one does not come with the other.
+const HEARS: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// A socket of datagrams to one address.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    socket: AsyncFd<OwnedFd>,
+}
+
+/// Opens a socket, connected to nothing.
+pub(crate) fn open(to: SocketAddr, kind: SocketType, protocol: Option<Protocol>) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)?)
+}
+
+impl Datagrams {
+    /// A UDP socket with a port of its own.
+    pub(crate) fn udp(to: SocketAddr) -> io::Result<Self> {
+        Self::new(open(to, SocketType::DGRAM, None)?, to)
+    }
+
+    /// Takes a socket, which from then on sends to that address and receives from it.
+    pub(crate) fn new(socket: OwnedFd, to: SocketAddr) -> io::Result<Self> {
+        hear_errors(&socket, to)?;
+        connect(&socket, &to)?;
+        // SAFETY: an owned descriptor is the same one until it is dropped, and is dropped after it was deregistered.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, HEARS) }?;
+        Ok(Self { socket })
+    }
+
+    /// Sends one datagram. A queue that is full is an error of this machine.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        send(self.socket.get_ref(), bytes, SendFlags::empty())?;
+        Ok(())
+    }
+
+    /// Receives one datagram; what does not fit is cut off.
+    pub(crate) async fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.socket.ready(HEARS).await?;
+            match recv(self.socket.get_ref().as_fd(), &mut *room, RecvFlags::empty()) {
+                Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
+                Ok((_, length)) => return Ok(length.min(room.len())),
+            }
+        }
+    }
+}
+
+/// Has the kernel tell the socket of all ICMP errors.
+fn hear_errors(socket: &OwnedFd, to: SocketAddr) -> io::Result<()> {
+    let (level, option) = match to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    };
+    let on: libc::c_int = 1;
+    #[expect(clippy::cast_possible_truncation, reason = "the size of an integer")]
+    let size = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the pointer is that of an integer of that size, which lives until the call returns.
+    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), size) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_port_says_so() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            // A port that was free a moment ago.
+            let free = std::net::UdpSocket::bind(host).unwrap().local_addr().unwrap();
+            let socket = Datagrams::udp(free).unwrap();
+            socket.send(b"?").unwrap();
+            let error = socket.receive(&mut [0; 8]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{host}");
+        }
+    }
+}
