@@ -34,6 +34,8 @@ struct Seen {
     answered: Duration,
     /// The lateness of requests in the fault (99th percentile), in milliseconds; at most 1 if less was late.
     late_ms: f64,
+    /// What was left of the leases when hosts looked at their faults.
+    leases: Vec<Duration>,
     /// The share of a core that the server used while the run was watched.
     server: f64,
 }
@@ -58,6 +60,20 @@ pub(crate) fn run() -> Result<(), Failure> {
         line("  click → each host has put back", &each.show(&[50, 99, 100]), "");
         let late: Vec<String> = all.iter().map(|seen| format!("{:.1}", seen.late_ms)).collect();
         line("lateness of the run's requests, p99 of each run, ms", &late.join(", "), "as without viewers");
+        let mut leases: Vec<Duration> = all.iter().flat_map(|seen| seen.leases.clone()).collect();
+        leases.sort_unstable();
+        let left = |part: usize| leases.get(leases.len() / part).copied().unwrap_or_default();
+        let shown = format!(
+            "least {}, 1 % below {}, p50 {}",
+            millis(left(usize::MAX)),
+            millis(left(100)),
+            millis(left(2))
+        );
+        line(
+            &format!("renewals: what was left of a lease of 10 s, {} looks", leases.len()),
+            &shown,
+            "as without viewers",
+        );
         let server: Vec<String> = all.iter().map(|seen| format!("{:.1}", 100.0 * seen.server)).collect();
         line("CPU of the server, % of a core", &server.join(", "), "");
     }
@@ -100,6 +116,7 @@ fn drill(fleet: &Fleet, room: &Room, cookie: &str, viewers: usize) -> Result<See
         undone: undone.iter().map(since).collect(),
         answered,
         late_ms: log.late_ms()?,
+        leases: log.leases_left(),
         server: used.as_secs_f64() / WATCH.as_secs_f64(),
     })
 }

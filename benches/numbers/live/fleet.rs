@@ -12,7 +12,7 @@ use std::{
 use firedrill::cli::lab::files::OPERATOR;
 use firedrill_judge::log::{Event, Record};
 use firedrill_wire::{
-    InjectionId,
+    InjectionId, Span,
     journal::{State, What},
 };
 
@@ -172,6 +172,21 @@ impl RunLog {
             },
             _ => None,
         })
+    }
+
+    /// Returns what was left of leases whenever a host looked at its fault. Renewals that come late show as less.
+    pub(crate) fn leases_left(&self) -> Vec<Duration> {
+        let looks = self.records.iter().filter_map(|record| match &record.event {
+            Event::Agent { what, .. } => match &what.what {
+                What::Looked { evidence, .. } => Some(evidence),
+                _ => None,
+            },
+            _ => None,
+        });
+        let lease = |detail: &str| {
+            detail.split(", ").find_map(|part| part.strip_prefix("lease ")?.parse::<Span>().ok())
+        };
+        looks.filter_map(|evidence| lease(&evidence.detail)).map(|left| left.0).collect()
     }
 
     /// Whether the run has ended in order.
