@@ -16,6 +16,7 @@ use firedrill_netlink::{
     route::{Link, Neighbour},
 };
 use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
+use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 use super::{
     trip::fault,
@@ -296,6 +297,44 @@ sandboxed! {
             drop(control);
         }
         world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn a_link_local_connection_counts_for_its_own_interface() {
+        let world = World::new();
+        furnish(&world);
+        let (own, far) = ("fe80::77:1", "fe80::77:2");
+        for (name, peer, peer_link) in [("eth0", world.peer(), "peer0"), ("eth1", world.second(), "second0")] {
+            address(&world.host_ns, name, &format!("{own}/64"));
+            address(peer, peer_link, &format!("{far}/64"));
+        }
+        for (name, other, peer, peer_link) in
+            [("eth0", "eth1", world.peer(), "peer0"), ("eth1", "eth0", world.second(), "second0")]
+        {
+            for port in [22, AGENT_PORT] {
+                let control = peer.run(|| {
+                    let scope = nix::net::if_::if_nametoindex(peer_link).unwrap();
+                    let at = std::net::SocketAddrV6::new(own.parse().unwrap(), port, 0, scope);
+                    let mut connected = None;
+                    wait_until("the link-local address is reached", || {
+                        connected = TcpStream::connect(at).ok();
+                        connected.is_some()
+                    });
+                    connected
+                });
+                let down = |name: &str| fault(&format!(r#"{{"net-down":{{"interface":"{name}"}}}}"#));
+                let problem = world.prepare(&down(name)).expect_err("the control path");
+                assert_eq!(problem.code, RefusalCode::ControlPath, "{problem:?}");
+                assert!(problem.title.contains(name), "{problem:?}");
+                world.prepare(&down(other)).expect("another interface");
+                // A reset ends it on both sides; nobody closes an end that waits in the listener's queue.
+                let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+                setsockopt(control.as_ref().unwrap(), Linger, &at_once).unwrap();
+                drop(control);
+                wait_until("the connection has ended", || world.prepare(&down(name)).is_ok());
+            }
+        }
     }
 }
 

@@ -128,8 +128,15 @@ pub(in crate::fault) fn control_path(
         if !ports.contains(&local.port()) || remote.ip().is_loopback() {
             continue;
         }
-        // An error is taken to mean that there is no route: then the connection is cut already, and not by this fault.
-        let Ok(route_index) = link::towards(remote.ip(), Some(local.ip())) else { continue };
+        // A route does not tell the interface of a link-local address: each interface has one to all of them.
+        let route_index = match connection.interface {
+            Some(bound) => bound,
+            None => match link::towards(remote.ip(), Some(local.ip())) {
+                Ok(index) => index,
+                // There is no route: the connection is cut already, and not by this fault.
+                Err(_) => continue,
+            },
+        };
         if link::rests_on(links, route_index, down.index) {
             let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };
             let over = by_index(route_index, links).map_or("?", |link| link.name.as_str());
