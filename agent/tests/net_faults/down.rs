@@ -16,7 +16,10 @@ use firedrill_netlink::{
     route::{Link, Neighbour},
 };
 use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    socket::{setsockopt, sockopt::Linger},
+};
 
 use super::{
     trip::fault,
@@ -297,6 +300,28 @@ sandboxed! {
             drop(control);
         }
         world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn a_control_path_whose_route_cannot_be_read_is_refused() {
+        let world = World::new();
+        furnish(&world);
+        let control = world.at_peer(|| TcpStream::connect(("10.1.0.1", AGENT_PORT)).unwrap());
+        world.prepare(&fault(ETH0)).expect_err("the control path");
+        // One more descriptor: enough for the list of connections, and none is left to ask for a route.
+        let next = {
+            use std::os::fd::AsRawFd as _;
+            u64::try_from(std::fs::File::open("/dev/null").unwrap().as_raw_fd()).unwrap()
+        };
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, next + 1, hard).unwrap();
+        let prepared = world.prepare(&fault(ETH0));
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let problem = prepared.expect_err("nobody knows whether it carries the control path");
+        assert_eq!(problem.code, RefusalCode::Unreadable, "{problem:?}");
+        assert!(problem.title.contains("Too many open files"), "{problem:?}");
+        drop(control);
     }
 }
 

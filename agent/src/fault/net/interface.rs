@@ -115,7 +115,7 @@ pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
 /// none does.
 ///
 /// # Errors
-/// The connections could not be listed.
+/// The connections could not be listed, or the route of one could not be found out.
 pub(in crate::fault) fn control_path(
     host: &Host,
     links: &[Link],
@@ -134,7 +134,8 @@ pub(in crate::fault) fn control_path(
             None => match link::towards(remote.ip(), Some(local.ip())) {
                 Ok(index) => index,
                 // There is no route: the connection is cut already, and not by this fault.
-                Err(_) => continue,
+                Err(error) if link::is_no_route(&error) => continue,
+                Err(error) => return Err(error),
             },
         };
         if link::rests_on(links, route_index, down.index) {
