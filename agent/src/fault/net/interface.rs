@@ -44,8 +44,13 @@ pub(in crate::fault) fn by_name<'l>(ask: &Ask, links: &'l [Link], name: &str) ->
     links.iter().find(|link| link.name == name).ok_or_else(|| {
         let names: Vec<_> =
             links.iter().filter(|link| !link.is_loopback()).map(|link| link.name.as_str()).collect();
+        let hint = if names.is_empty() {
+            "this host has no interface except loopback".to_owned()
+        } else {
+            format!("this host has {}", names.join(", "))
+        };
         let title = format!("{}: there is no interface {name}", ask.fault.kind());
-        refuse(RefusalCode::NoInterface, title, format!("this host has {}", names.join(", ")))
+        refuse(RefusalCode::NoInterface, title, hint)
     })
 }
 
@@ -83,10 +88,11 @@ pub(in crate::fault) fn restorable_state(
     })
 }
 
-/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it.
+/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it. One that is
+/// down already has none.
 pub(in crate::fault) fn upper_effects(was: &LinkState) -> impl Iterator<Item = String> {
     // The first one is the interface itself.
-    was.links.iter().skip(1).map(move |(_, upper, _)| {
+    was.links.iter().skip(1).filter(|(_, _, up)| *up).map(move |(_, upper, _)| {
         format!("interface {upper} goes down too, because it depends on {}", was.name())
     })
 }
@@ -150,4 +156,17 @@ pub(in crate::fault) fn control_path(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upper_interface_that_is_down_already_is_no_effect() {
+        let link = |index, name: &str, up| (index, name.to_owned(), up);
+        let links = vec![link(2, "eth0", true), link(3, "eth0.7", true), link(4, "eth0.8", false)];
+        let effects: Vec<String> = upper_effects(&LinkState { links, entries: Vec::new() }).collect();
+        assert_eq!(effects, ["interface eth0.7 goes down too, because it depends on eth0"]);
+    }
 }
