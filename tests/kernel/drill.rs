@@ -182,7 +182,7 @@ impl Ended {
     fn is_late(&self) -> bool {
         let attack = &self.card["attacks"][0];
         let says = |text: &Value, words: &str| text.as_str().is_some_and(|text| text.contains(words));
-        says(&attack["injections"][0]["detail"], " ms late, ")
+        says(&attack["injections"][0]["detail"], " late, ")
             || says(&attack["course"]["not-run"], " ms too long to arm")
     }
 

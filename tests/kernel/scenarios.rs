@@ -147,7 +147,7 @@ fn slowed() -> PathBuf {
 fn run(folder: &Path, name: &str, engine: &str) {
     for attempt in 1..=TRIES {
         let report = report(folder, name);
-        let late = |one: &Value| one["detail"].as_str().is_some_and(|detail| detail.contains(" ms late, "));
+        let late = |one: &Value| one["detail"].as_str().is_some_and(|detail| detail.contains(" late, "));
         let begun = all(&report["scorecard"], "attacks")
             .iter()
             .all(|attack| !all(attack, "injections").iter().any(late));

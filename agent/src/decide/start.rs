@@ -68,10 +68,9 @@ pub fn may_start(now: u64, armed: Option<&Armed<'_>>, lease: Option<&Lease>) -> 
     let renewed = lease.renewals > armed.renewals_before;
     if is_late(now, start, tolerance) {
         let why = if renewed {
-            let late_ms = (now - start) / 1000;
-            format!(
-                "{late_ms} ms late, {tolerance} is allowed: the host was paused or overloaded at the start"
-            )
+            // Rounded up, so that it is never told as what is allowed.
+            let late = Span::millis((now - start).div_ceil(1000));
+            format!("{late} late, {tolerance} is allowed: the host was paused or overloaded at the start")
         } else {
             "the lease was not renewed between arming and the start: the coordinator cannot be reached"
                 .to_owned()

@@ -41,7 +41,7 @@ fn it_starts_between_its_start_and_its_tolerance_and_at_no_other_moment() {
     assert_eq!(start(LATEST, ARMED, LEASE), Next::Start);
     assert_eq!(
         never(start(LATEST + 1, ARMED, LEASE)),
-        "250 ms late, 250ms is allowed: the host was paused or overloaded at the start"
+        "251ms late, 250ms is allowed: the host was paused or overloaded at the start"
     );
     assert!(!is_late(LATEST, 1_000_000, TOLERANCE) && is_late(LATEST + 1, 1_000_000, TOLERANCE));
 }

@@ -137,7 +137,8 @@ impl Find for NetDown {
         for network in peers.all() {
             match link::towards(network.addr(), None) {
                 Ok(index) => _ = found.insert(index),
-                Err(error) => failure = failure.or(Some(error.to_string())),
+                Err(error) if link::is_no_route(&error) => failure = failure.or(Some(error.to_string())),
+                Err(error) => return Err(interface::unreadable(ask, &error)),
             }
         }
         let candidates: Vec<&Link> = links.iter().filter(|link| found.contains(&link.index)).collect();

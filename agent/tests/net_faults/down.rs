@@ -16,6 +16,10 @@ use firedrill_netlink::{
     route::{Link, Neighbour},
 };
 use firedrill_wire::{Fault, RefusalCode, Span, evidence::Seen};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    socket::{setsockopt, sockopt::Linger},
+};
 
 use super::{
     trip::fault,
@@ -296,6 +300,66 @@ sandboxed! {
             drop(control);
         }
         world.assert_same(&before);
+    }
+}
+
+sandboxed! {
+    fn a_control_path_whose_route_cannot_be_read_is_refused() {
+        let world = World::new();
+        furnish(&world);
+        let control = world.at_peer(|| TcpStream::connect(("10.1.0.1", AGENT_PORT)).unwrap());
+        world.prepare(&fault(ETH0)).expect_err("the control path");
+        // One more descriptor: enough for the list of connections, and none is left to ask for a route.
+        let next = {
+            use std::os::fd::AsRawFd as _;
+            u64::try_from(std::fs::File::open("/dev/null").unwrap().as_raw_fd()).unwrap()
+        };
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, next + 1, hard).unwrap();
+        let prepared = world.prepare(&fault(ETH0));
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let problem = prepared.expect_err("nobody knows whether it carries the control path");
+        assert_eq!(problem.code, RefusalCode::Unreadable, "{problem:?}");
+        assert!(problem.title.contains("Too many open files"), "{problem:?}");
+        drop(control);
+    }
+}
+
+sandboxed! {
+    fn a_link_local_connection_counts_for_its_own_interface() {
+        let world = World::new();
+        furnish(&world);
+        let (own, far) = ("fe80::77:1", "fe80::77:2");
+        for (name, peer, peer_link) in [("eth0", world.peer(), "peer0"), ("eth1", world.second(), "second0")] {
+            address(&world.host_ns, name, &format!("{own}/64"));
+            address(peer, peer_link, &format!("{far}/64"));
+        }
+        for (name, other, peer, peer_link) in
+            [("eth0", "eth1", world.peer(), "peer0"), ("eth1", "eth0", world.second(), "second0")]
+        {
+            for port in [22, AGENT_PORT] {
+                let control = peer.run(|| {
+                    let scope = nix::net::if_::if_nametoindex(peer_link).unwrap();
+                    let at = std::net::SocketAddrV6::new(own.parse().unwrap(), port, 0, scope);
+                    let mut connected = None;
+                    wait_until("the link-local address is reached", || {
+                        connected = TcpStream::connect(at).ok();
+                        connected.is_some()
+                    });
+                    connected
+                });
+                let down = |name: &str| fault(&format!(r#"{{"net-down":{{"interface":"{name}"}}}}"#));
+                let problem = world.prepare(&down(name)).expect_err("the control path");
+                assert_eq!(problem.code, RefusalCode::ControlPath, "{problem:?}");
+                assert!(problem.title.contains(name), "{problem:?}");
+                world.prepare(&down(other)).expect("another interface");
+                // A reset ends it on both sides; nobody closes an end that waits in the listener's queue.
+                let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+                setsockopt(control.as_ref().unwrap(), Linger, &at_once).unwrap();
+                drop(control);
+                wait_until("the connection has ended", || world.prepare(&down(name)).is_ok());
+            }
+        }
     }
 }
 

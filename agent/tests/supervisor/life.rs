@@ -218,7 +218,7 @@ fn a_start_that_is_late_by_more_than_the_tolerance_is_refused() {
         life.clock.stall(Duration::from_micros(500_000 + late_us));
         life
     };
-    assert!(late(250_001).never_started().starts_with("250 ms late"));
+    assert!(late(250_001).never_started().starts_with("251ms late, 250ms is allowed"));
     let life = late(250_000);
     assert_eq!(life.lived().0[1], (State::Injecting, life.start + 250_000));
 }

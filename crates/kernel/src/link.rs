@@ -134,7 +134,7 @@ pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
 /// known.
 ///
 /// # Errors
-/// There is no route.
+/// There is no route ([`is_no_route`]), or the kernel could not be asked, or its answer makes no sense.
 pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
     let mut attrs = Attrs::new().bytes(1, &octets(to));
     let mut header = [0; 12];
@@ -151,6 +151,24 @@ pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
         let reason = Reason::Nonsense("a route without an interface".to_owned());
         NetlinkError { what, reason }
     })
+}
+
+/// Whether an error of [`towards`] means that no packets can go there. Any other error leaves open where they go.
+#[must_use]
+pub fn is_no_route(error: &NetlinkError) -> bool {
+    // EINVAL: the source is not an address of this host, or the route is a black hole. EACCES: the route prohibits it. EOPNOTSUPP and
+    // EAFNOSUPPORT: the kernel lacks IPv6.
+    matches!(
+        error.errno(),
+        Some(
+            libc::ENETUNREACH
+                | libc::EHOSTUNREACH
+                | libc::EINVAL
+                | libc::EACCES
+                | libc::EOPNOTSUPP
+                | libc::EAFNOSUPPORT
+        )
+    )
 }
 
 /// Whether packets over an interface need another one: its parent, a bridge's port, a bond's only good port.
@@ -228,6 +246,22 @@ mod tests {
         assert!(rests_on(&links, 12, 2), "the bond has no other port that is good");
         let names = |index| with_uppers(&links, index).into_iter().map(|link| link.index).collect::<Vec<_>>();
         assert_eq!((names(4), names(2), names(99)), (vec![4, 13], vec![2], vec![]));
+    }
+
+    #[test]
+    fn only_what_the_kernel_says_of_routes_means_that_there_is_none() {
+        let refused = |errno| NetlinkError {
+            what: "find the route".to_owned(),
+            reason: Reason::Refused { errno, text: None },
+        };
+        for errno in [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EINVAL, libc::EACCES] {
+            assert!(is_no_route(&refused(errno)), "{errno}");
+        }
+        for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EPERM, libc::EAGAIN, libc::EIO] {
+            assert!(!is_no_route(&refused(errno)), "{errno}");
+        }
+        let reason = Reason::Nonsense("a route without an interface".to_owned());
+        assert!(!is_no_route(&NetlinkError { what: "find the route".to_owned(), reason }));
     }
 
     #[test]

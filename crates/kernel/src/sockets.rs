@@ -11,6 +11,8 @@ const DESTROY: u16 = 21;
 /// ESTABLISHED, FIN_WAIT1, FIN_WAIT2 and CLOSE_WAIT: data may flow in at least one direction.
 const LIVE: u32 = 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
 const ID: usize = 48;
+/// The offset of the interface in the identification.
+const INTERFACE: usize = 36;
 /// The length of a connection's description, in bytes; attributes follow it.
 const ATTRIBUTES: usize = 72;
 const CGROUP: u16 = 21;
@@ -23,6 +25,9 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
+    /// The index of the interface to which the socket is bound, and over which all its packets go. The kernel binds the sockets of
+    /// link-local connections by itself.
+    pub interface: Option<u32>,
     /// The number of the cgroup in which its socket was made; kernels before 5.8 do not report it.
     pub cgroup: Option<u64>,
     /// The kernel's identification of the socket, with a cookie that no other socket ever has.
@@ -34,7 +39,7 @@ pub struct Connection {
 impl Connection {
     /// Makes a connection that no kernel has.
     pub(crate) const fn between(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { local, remote, cgroup: None, family: 0, id: [0; ID] }
+        Self { local, remote, interface: None, cgroup: None, family: 0, id: [0; ID] }
     }
 }
 
@@ -96,7 +101,9 @@ impl Sockets {
             id[at..at + 4].copy_from_slice(&[127, 0, 0, 1]);
         }
         let family = family_byte(libc::AF_INET);
-        self.destroy(&Connection { local: nowhere, remote: nowhere, cgroup: None, family, id }).map(drop)
+        let nobody =
+            Connection { local: nowhere, remote: nowhere, interface: None, cgroup: None, family, id };
+        self.destroy(&nobody).map(drop)
     }
 }
 
@@ -127,7 +134,15 @@ fn connection(message: &Message) -> Option<Connection> {
     let live = LIVE & 1_u32.checked_shl(u32::from(head[1]))? != 0;
     let cgroup = message.body.get(ATTRIBUTES..).and_then(|attrs| find(attrs, CGROUP));
     let cgroup = cgroup.and_then(|number| Some(u64::from_ne_bytes(number.try_into().ok()?)));
-    live.then_some(Connection { local: end(0, 4)?, remote: end(2, 20)?, cgroup, family: head[0], id })
+    let interface = u32::from_ne_bytes(*id.get(INTERFACE..)?.first_chunk()?);
+    live.then_some(Connection {
+        local: end(0, 4)?,
+        remote: end(2, 20)?,
+        interface: (interface != 0).then_some(interface),
+        cgroup,
+        family: head[0],
+        id,
+    })
 }
 
 #[cfg(test)]
@@ -157,6 +172,9 @@ mod tests {
         let mut told = message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2]);
         told.body.extend([&[12, 0, 21, 0][..], &196_u64.to_ne_bytes()].concat());
         assert_eq!((plain.cgroup, connection(&told).unwrap().cgroup), (None, Some(196)));
+        let mut bound = message(libc::AF_INET6, 1, &[0xfe, 0x80], &[0xfe, 0x80]);
+        bound.body[40..44].copy_from_slice(&7_u32.to_ne_bytes());
+        assert_eq!((plain.interface, connection(&bound).unwrap().interface), (None, Some(7)));
         assert_eq!(mapped.family, family_byte(libc::AF_INET6), "the kernel is asked for what it named");
         for state in [2, 3, 6, 7, 9, 10, 11, 12, 40] {
             assert_eq!(connection(&message(libc::AF_INET, state, &[], &[])), None, "state {state}");

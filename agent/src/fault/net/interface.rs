@@ -44,8 +44,13 @@ pub(in crate::fault) fn by_name<'l>(ask: &Ask, links: &'l [Link], name: &str) ->
     links.iter().find(|link| link.name == name).ok_or_else(|| {
         let names: Vec<_> =
             links.iter().filter(|link| !link.is_loopback()).map(|link| link.name.as_str()).collect();
+        let hint = if names.is_empty() {
+            "this host has no interface except loopback".to_owned()
+        } else {
+            format!("this host has {}", names.join(", "))
+        };
         let title = format!("{}: there is no interface {name}", ask.fault.kind());
-        refuse(RefusalCode::NoInterface, title, format!("this host has {}", names.join(", ")))
+        refuse(RefusalCode::NoInterface, title, hint)
     })
 }
 
@@ -83,10 +88,11 @@ pub(in crate::fault) fn restorable_state(
     })
 }
 
-/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it.
+/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it. One that is
+/// down already has none.
 pub(in crate::fault) fn upper_effects(was: &LinkState) -> impl Iterator<Item = String> {
     // The first one is the interface itself.
-    was.links.iter().skip(1).map(move |(_, upper, _)| {
+    was.links.iter().skip(1).filter(|(_, _, up)| *up).map(move |(_, upper, _)| {
         format!("interface {upper} goes down too, because it depends on {}", was.name())
     })
 }
@@ -115,7 +121,7 @@ pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
 /// none does.
 ///
 /// # Errors
-/// The connections could not be listed.
+/// The connections could not be listed, or the route of one could not be found out.
 pub(in crate::fault) fn control_path(
     host: &Host,
     links: &[Link],
@@ -128,8 +134,16 @@ pub(in crate::fault) fn control_path(
         if !ports.contains(&local.port()) || remote.ip().is_loopback() {
             continue;
         }
-        // An error is taken to mean that there is no route: then the connection is cut already, and not by this fault.
-        let Ok(route_index) = link::towards(remote.ip(), Some(local.ip())) else { continue };
+        // A route does not tell the interface of a link-local address: each interface has one to all of them.
+        let route_index = match connection.interface {
+            Some(bound) => bound,
+            None => match link::towards(remote.ip(), Some(local.ip())) {
+                Ok(index) => index,
+                // There is no route: the connection is cut already, and not by this fault.
+                Err(error) if link::is_no_route(&error) => continue,
+                Err(error) => return Err(error),
+            },
+        };
         if link::rests_on(links, route_index, down.index) {
             let whose = if local.port() == host.agent_port { "the agent's" } else { "an SSH" };
             let over = by_index(route_index, links).map_or("?", |link| link.name.as_str());
@@ -142,4 +156,17 @@ pub(in crate::fault) fn control_path(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upper_interface_that_is_down_already_is_no_effect() {
+        let link = |index, name: &str, up| (index, name.to_owned(), up);
+        let links = vec![link(2, "eth0", true), link(3, "eth0.7", true), link(4, "eth0.8", false)];
+        let effects: Vec<String> = upper_effects(&LinkState { links, entries: Vec::new() }).collect();
+        assert_eq!(effects, ["interface eth0.7 goes down too, because it depends on eth0"]);
+    }
 }

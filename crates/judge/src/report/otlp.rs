@@ -7,6 +7,7 @@
 //! 64-bit numbers as strings, enums as numbers.
 
 use firedrill_files::text::hex;
+use firedrill_plan::plan::model::Attack;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
@@ -94,20 +95,23 @@ impl Trace<'_> {
             until_us: card.end_us,
             attributes,
             events: Vec::new(),
-            status: status(
-                Some(card.verdict),
-                if card.why.is_empty() { std::slice::from_ref(&card.story) } else { &card.why },
-            ),
+            status: {
+                let why = if card.why.is_empty() { std::slice::from_ref(&card.story) } else { &card.why };
+                // A run that may have left something behind is an error, whatever its verdict is.
+                let unclean = Exit::of_code(card.exit) == Exit::Unclean;
+                status(Some(if unclean { Verdict::Violated } else { card.verdict }), why)
+            },
         };
         let mut spans = vec![self.span(&root)];
         for attack in &card.attacks {
-            spans.extend(self.attack(attack, card.end_us));
+            let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
+            spans.extend(self.attack(attack, planned, card.end_us));
         }
         spans
     }
 
     /// Returns the span of an attack, followed by those of its phases and injections; none of an attack that did not begin.
-    fn attack(&self, attack: &AttackCard, end_us: i64) -> Vec<Value> {
+    fn attack(&self, attack: &AttackCard, planned: Option<&Attack>, end_us: i64) -> Vec<Value> {
         let phases = &attack.phases;
         let (Some(first), false) = (phases.first(), matches!(attack.course, Course::NotRun(_))) else {
             return Vec::new();
@@ -154,23 +158,29 @@ impl Trace<'_> {
             })
         }));
         let injections = attack.injections.iter().enumerate();
-        spans.extend(injections.filter_map(|(index, card)| self.injection(&path, index, card, until_us)));
+        spans.extend(injections.filter_map(|(index, card)| {
+            let planned = planned.and_then(|planned| planned.injections.get(index));
+            let reversible = planned.is_none_or(|planned| planned.fault.reversible());
+            self.injection(&path, index, (card, reversible), until_us)
+        }));
         spans
     }
 
     /// Returns the span of an injection: from the time at which it was in force until it ended, or until `attack_until_us` if its end is not
-    /// known. `None` if it never was in force.
+    /// known. `None` if it never was in force. An irreversible fault is never put back: it is done.
     fn injection(
         &self,
         attack_path: &[String],
         index: usize,
-        card: &InjectionCard,
+        (card, reversible): (&InjectionCard, bool),
         attack_until_us: i64,
     ) -> Option<Value> {
         let from_us = card.in_force_us?;
         let mut events = vec![self.event(from_us, "in force")];
-        events.extend(card.undoing_us.map(|at_us| self.event(at_us, "being put back")));
-        events.extend(card.ended_us.map(|at_us| self.event(at_us, "put back")));
+        events
+            .extend(card.undoing_us.filter(|_| reversible).map(|at_us| self.event(at_us, "being put back")));
+        let end = if reversible { "put back" } else { "done" };
+        events.extend(card.ended_us.map(|at_us| self.event(at_us, end)));
         let mut attributes = vec![
             text("host.name", &card.host),
             text("firedrill.fault", &card.kind),
@@ -180,8 +190,10 @@ impl Trace<'_> {
         ];
         attributes.extend(card.id.as_ref().map(|id| text("firedrill.injection", id.as_str())));
         let status = match card.ended_us {
-            Some(_) => json!({}),
-            None => json!({ "code": ERROR, "message": "the log does not show that it was put back" }),
+            None if reversible => {
+                json!({ "code": ERROR, "message": "the log does not show that it was put back" })
+            }
+            _ => json!({}),
         };
         Some(self.span(&Span {
             name: format!("{} on {}", card.kind, card.host),
@@ -256,6 +268,8 @@ fn list(key: &str, values: impl Iterator<Item = String>) -> Value {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
+    use firedrill_wire::{Fault, api::HostState, fault::HostPoweroff, journal::State};
+
     use super::*;
     use crate::{log::Log, testing::Drill};
 
@@ -311,5 +325,41 @@ mod tests {
         let mut unmeasured = Drill::one();
         unmeasured.bins = Box::new(|_, _, _| None);
         assert_eq!(spans(&unmeasured)[0]["status"], json!({}));
+    }
+
+    /// Returns the names of an injection's events, and the code of its status.
+    fn injection(drill: &Drill) -> (Vec<String>, Value) {
+        let spans = spans(drill);
+        let span = spans.iter().find(|span| span["name"].as_str().unwrap().contains(" on ")).unwrap();
+        let events = span["events"].as_array().unwrap();
+        let names = events.iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect();
+        (names, span["status"]["code"].clone())
+    }
+
+    #[test]
+    fn what_is_irreversible_is_done_and_never_put_back() {
+        let mut drill = Drill::one();
+        assert_eq!(injection(&drill).0.last().unwrap(), "put back");
+        drill.acts[0].end = State::Stuck;
+        assert_eq!(injection(&drill).1, ERROR, "nothing shows its end");
+        drill.acts[0].fault = Fault::HostPoweroff(HostPoweroff {});
+        assert_eq!(injection(&drill), (vec!["in force".to_owned()], Value::Null));
+        drill.acts[0].fault =
+            serde_json::from_value(json!({ "service-kill": { "service": "checkout" } })).unwrap();
+        drill.acts[0].end = State::Done;
+        let (names, code) = injection(&drill);
+        assert_eq!((names.first().unwrap().as_str(), names.last().unwrap().as_str()), ("in force", "done"));
+        assert!(!names.iter().any(|name| name.contains("put back")), "{names:?}");
+        assert_eq!(code, Value::Null);
+    }
+
+    #[test]
+    fn a_run_that_may_have_left_something_is_an_error_whatever_its_verdict() {
+        let mut unclean = Drill::one();
+        unclean.bins = Box::new(|_, _, _| None);
+        unclean.ends[0].1 = HostState::Stuck;
+        let root = &spans(&unclean)[0];
+        assert_eq!(root["status"]["code"], ERROR, "{root}");
+        assert!(!root["status"]["message"].as_str().unwrap().is_empty());
     }
 }
