@@ -16,6 +16,7 @@
 //! | `host_logs.rs` | whose agents read logs, and what of it is not in the log yet |
 //! | `guards.rs` | the latest measurements, also of sources (`sources/seen.rs`), and the conditions that stop a run without a person |
 //! | `approvals.rs` | the attack that waits for people |
+//! | `leaders.rs` | the answer about the leader of a moving target |
 //! | `steps.rs` | the step between attacks that the run waits for, and what a person has to put back |
 //! | `between.rs` | the pause, and the attack to skip, that people want before the next attack |
 //! | `proofs.rs` | the hosts' final states |
@@ -60,6 +61,9 @@
 //! **Pause, skip:** wishes are about the first attack for which nothing was armed, and count in its turn (`phases/turn.rs`). One that comes
 //! in the baseline ends that, and after the pause the baseline is measured anew. A pause that nobody ends stops the run.
 //!
+//! **Leaders:** of the alternatives of an attack on a moving target the first has the turn and the approval. Then the leader is asked for
+//! (`phases/leader.rs`), the others are spared, and after the baseline it is asked again.
+//!
 //! **Steps:** those before an attack come before its turn, when nothing is in force (`phases/step.rs`). A person answers by a wish; a program
 //! (`program.rs`) runs in a group of its own under a keeper, which ends it when the run drops it or dies.
 //!
@@ -91,6 +95,7 @@ mod handle;
 mod host_logs;
 mod injections;
 mod input;
+mod leaders;
 mod options;
 mod parts;
 mod peers;
@@ -143,6 +148,7 @@ use phases::{
     attack::attacks,
     connect::{Whom, connect},
     heal::heal,
+    leader::{all_leaders, no_leader_program},
     prepare::{Refusal, barred, lacking, prepare},
     prove::{prove, stop_probes},
     step::{no_program, put_back},
@@ -202,7 +208,8 @@ async fn to_the_end(mut run: Run, handle: Handle, how: How) -> Result<Finished, 
         Ok((outcome, answers)) => {
             let (id, folder) = (handle.run().clone(), handle.folder().to_owned());
             let skipped = run.between.has_skipped() || run.steps.has_skipped();
-            Ok(Finished { run: id, folder, outcome, answers, skipped })
+            let leaders = run.leaders.take_shown();
+            Ok(Finished { run: id, folder, outcome, answers, leaders, skipped })
         }
         Err(error) => Err(salvage::salvage(&mut run, error).await),
     }
@@ -224,7 +231,7 @@ async fn whole(
             Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new())),
         }
     };
-    if let Some(why) = no_program(&run.facts.plan) {
+    if let Some(why) = no_program(&run.facts.plan).or_else(|| no_leader_program(&run.facts.plan)) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, Vec::new()));
     }
     let whom = Whom { beside_others: plan_only || beside_others, ..Whom::default() };
@@ -252,6 +259,7 @@ async fn whole(
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if plan_only {
+        run.leaders.show(all_leaders(&run.facts).await);
         return Ok((RunOutcome::Completed, answers));
     }
     run.approvals.hosts_want(&answers);
@@ -284,7 +292,9 @@ async fn whole(
 /// Records that no attack runs.
 fn refused(facts: &Facts, recorder: &mut Recorder, why: String) -> Result<RunOutcome, RunError> {
     for attack in 0..facts.plan.attacks.len() {
-        recorder.ended(attack, Outcome::NotRun(format!("refused: {why}")), None)?;
+        let why = format!("refused: {why}");
+        let first = facts.plan.alternatives(attack).start == attack;
+        recorder.ended(attack, if first { Outcome::NotRun(why) } else { Outcome::Spared(why) }, None)?;
     }
     Ok(RunOutcome::Refused(why))
 }

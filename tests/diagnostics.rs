@@ -55,6 +55,7 @@ golden! {
     undecidable: "tests/wrong/undecidable.toml", FLEET;
     logs: "tests/wrong/logs.toml", None;
     steps: "tests/wrong/steps.toml", None;
+    leaders: "tests/wrong/leader.toml", None;
     times: "tests/wrong/times.toml", None;
     params: "tests/wrong/params.toml", None;
     blast_radius: "tests/wrong/blast.toml", FLEET;

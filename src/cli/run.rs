@@ -273,12 +273,15 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
     };
     if settings.json {
         print_json(
-            &serde_json::json!({ "digest": plan.digest(), "plan": plan, "refused": refused, "answers": answers.iter()
+            &serde_json::json!({ "digest": plan.digest(), "plan": plan, "refused": refused, "leaders": &finished.leaders, "answers": answers.iter()
             .map(|(host, attack, prepared)| serde_json::json!({ "host": host, "attack": attack, "prepared": prepared }))
             .collect::<Vec<_>>() }),
         )?;
     } else if refused.is_none() || !answers.is_empty() {
         outln!("{}", plan::print::text(plan, &answers, width()));
+        for asked in &finished.leaders {
+            outln!("{}", leader_now(asked));
+        }
     }
     // A folder of a run that was only planned is useless.
     let _ = std::fs::remove_dir_all(&finished.folder);
@@ -288,6 +291,17 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
     } else {
         Exit::Held
     })
+}
+
+/// Returns the leader of a moving target at this moment, in words.
+fn leader_now(asked: &log::LeaderAsked) -> String {
+    match &asked.leader {
+        Some(leader) => format!("leader of `{}`: names {leader} now", asked.target),
+        None => format!(
+            "leader of `{}`: names nobody now, so the attack would not run: {}",
+            asked.target, asked.why
+        ),
+    }
 }
 
 /// The result of a run, as in its reports.

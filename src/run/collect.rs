@@ -93,7 +93,7 @@ async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
     heal(run, why).await?;
     stop_probes(run).await?;
     if ended.is_none() {
-        for (index, outcome) in left.attacks.open(plan.attacks.len()) {
+        for (index, outcome) in left.attacks.open(plan.attacks.len(), |index| plan.alternatives(index)) {
             run.recorder.ended(index, outcome, None)?;
         }
     }

@@ -120,6 +120,10 @@ impl Run {
                 self.guards.sampled(&event);
                 self.recorder.write(*event)
             }
+            Input::LeaderAnswered(answer) => {
+                self.leaders.answered(answer);
+                Ok(())
+            }
             Input::LogBin { host, bin } => self.take_log_bin(&host, bin),
             Input::LogsEnded { host, why } => {
                 self.host_logs.ended(&host);

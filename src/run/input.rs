@@ -15,7 +15,10 @@ use super::{
     program::End,
     wish::{Reply, Wish},
 };
-use crate::{link::Offset, log::Event};
+use crate::{
+    link::Offset,
+    log::{Event, LeaderAsked},
+};
 
 /// An input to the run.
 pub(crate) enum Input {
@@ -47,6 +50,8 @@ pub(crate) enum Input {
     Wish { wish: Wish, tell: oneshot::Sender<Reply> },
     /// The program of a step has ended.
     StepRan { step: usize, end: End },
+    /// Who the leader of a moving target is, or why nobody knows.
+    LeaderAnswered(LeaderAsked),
     /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
     /// A line was typed on the terminal.

@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use firedrill_wire::RunId;
 
 use super::{approvals::Approvals, phases::prepare::Answer, screen::Observer, within::Within};
-use crate::{link::Identity, log::RunOutcome};
+use crate::{
+    link::Identity,
+    log::{LeaderAsked, RunOutcome},
+};
 
 /// The parameters of a run besides its plan.
 pub struct Options {
@@ -40,6 +43,8 @@ pub struct Finished {
     pub outcome: RunOutcome,
     /// The agents' answers to prepare.
     pub answers: Vec<Answer>,
+    /// The leaders of moving targets, of a run that only shows its plan.
+    pub leaders: Vec<LeaderAsked>,
     /// Whether a person skipped an attack.
     pub skipped: bool,
 }

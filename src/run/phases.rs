@@ -4,6 +4,7 @@
 pub(super) mod attack;
 pub(super) mod connect;
 pub(super) mod heal;
+pub(super) mod leader;
 pub(super) mod prepare;
 pub(super) mod prove;
 pub(super) mod step;

@@ -41,9 +41,8 @@ pub(super) fn at_most(plan: &Plan) -> Span {
     let samples = overdue.max().unwrap_or_default();
     let around = AROUND + slowest + slowest + samples + samples + plan.lease + UNDO_MOST;
     let attacks: Span = plan
-        .attacks
-        .iter()
-        .map(|attack| {
+        .turns()
+        .map(|(_, attack)| {
             let longest = attack
                 .injections
                 .iter()

@@ -14,6 +14,7 @@ mod ends;
 #[cfg(feature = "serve")]
 mod halt_from_page;
 mod kinds;
+mod leader;
 mod logs;
 mod metrics;
 mod notify;

@@ -11,6 +11,7 @@
 mod clean;
 mod error;
 mod host_log;
+mod leader;
 mod line;
 mod measured;
 mod outcome;
@@ -24,6 +25,7 @@ mod write;
 
 pub use error::LogError;
 pub use host_log::{HostLog, KeptLine};
+pub use leader::LeaderAsked;
 pub(crate) use measured::Damaged;
 pub use measured::Log;
 pub use outcome::{Outcome, RunOutcome};
@@ -328,6 +330,8 @@ pub enum Event {
         /// The person.
         by: String,
     },
+    /// The candidates of a moving target were asked who the leader is.
+    LeaderAsked(LeaderAsked),
     /// A step between attacks began: a person is asked for it, or its program is started.
     StepBegan {
         /// The step, by its place in the plan.

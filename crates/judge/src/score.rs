@@ -118,7 +118,7 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
         why,
         score,
         ran: ran.len(),
-        planned: attacks.len(),
+        planned: attacks.iter().filter(|attack| !matches!(attack.course, card::Course::Spared(_))).count(),
         story: String::new(),
         ended: ended(facts.ended),
         end_us: facts.last_us,
@@ -155,8 +155,13 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
         Some(RunOutcome::Completed) => {}
         Some(other) => why.push(ended(Some(other))),
     }
-    let not_run: Vec<&str> =
-        attacks.iter().filter(|attack| attack.verdict.is_none()).map(|attack| attack.name.as_str()).collect();
+    let counts = |attack: &&AttackCard| !matches!(attack.course, card::Course::Spared(_));
+    let not_run: Vec<&str> = attacks
+        .iter()
+        .filter(counts)
+        .filter(|attack| attack.verdict.is_none())
+        .map(|attack| attack.name.as_str())
+        .collect();
     if !not_run.is_empty() {
         why.push(format!("not run: {}", format::list(&not_run)));
     }

@@ -317,6 +317,7 @@ impl Drill {
         };
         let at = |seconds: i64| Span::secs(u64::try_from(seconds).unwrap());
         Plan {
+            moving: Vec::new(),
             schema: Plan::SCHEMA,
             name: "friday".to_owned(),
             hypothesis: "Two failures, one after another; no user notices for more than 15 s.".to_owned(),
@@ -368,6 +369,7 @@ impl Drill {
                 .acts
                 .iter()
                 .map(|act| Attack {
+                    leader: None,
                     name: act.name.to_owned(),
                     base: act.name.to_owned(),
                     baseline: at(BASELINE),

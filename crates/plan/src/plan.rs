@@ -10,6 +10,7 @@ mod large;
 mod load;
 mod machine;
 pub mod model;
+mod moving;
 mod outline;
 mod partition;
 mod peers;

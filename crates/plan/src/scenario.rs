@@ -16,6 +16,7 @@ pub mod log;
 pub mod metric;
 pub mod objective;
 pub mod param;
+pub mod pick_by;
 pub mod probe;
 mod read;
 pub(crate) mod reading;

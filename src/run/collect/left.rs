@@ -39,12 +39,21 @@ pub(super) struct Attacks {
 }
 
 impl Attacks {
-    /// Returns those that have not ended, out of `all`, each with what became of it.
-    pub(super) fn open(&self, all: usize) -> Vec<(usize, Outcome)> {
+    /// Returns those that have not ended, out of `all`, each with what became of it. Of the attacks of which only one runs
+    /// (`alternatives`), one counts: the one that had begun, or else the first.
+    pub(super) fn open(
+        &self,
+        all: usize,
+        alternatives: impl Fn(usize) -> std::ops::Range<usize>,
+    ) -> Vec<(usize, Outcome)> {
         let open = (0..all).filter(|index| !self.ended.contains(index));
         let became = |index| {
             if self.begun == Some(index) {
                 Outcome::Aborted("the coordinator died".to_owned())
+            } else if alternatives(index).start != index
+                || self.begun.is_some_and(|begun| alternatives(index).contains(&begun))
+            {
+                Outcome::Spared("the coordinator died before it was its turn".to_owned())
             } else {
                 Outcome::NotRun("the coordinator died before it".to_owned())
             }
@@ -108,7 +117,7 @@ mod tests {
         let attacks = Attacks { begun: Some(1), ended: vec![0] };
         let aborted = Outcome::Aborted("the coordinator died".to_owned());
         let not_run = Outcome::NotRun("the coordinator died before it".to_owned());
-        assert_eq!(attacks.open(3), [(1, aborted), (2, not_run.clone())]);
+        assert_eq!(attacks.open(3, |index| index..index + 1), [(1, aborted), (2, not_run.clone())]);
         assert_eq!(Attacks::default().open(1), [(0, not_run)]);
         assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1), []);
     }

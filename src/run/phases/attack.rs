@@ -10,6 +10,7 @@ use super::{
     baseline::baseline,
     fault::fault_and_recovery,
     heal::heal,
+    leader::{leader, moved},
     settle::settle,
     step::steps,
     turn::{Turn, turn, unconfirmed},
@@ -27,14 +28,14 @@ use crate::{
 pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     let mut ended: Option<RunOutcome> = None;
-    for (index, attack) in plan.attacks.iter().enumerate() {
+    for (index, attack) in plan.turns() {
         if ended.is_none() {
             run.between.comes(index);
             ended = steps(run, index).await?.err().map(|stop| stop.outcome());
         }
         if let Some(outcome) = &ended {
             let why = format!("the run had ended: {}", outcome.reason());
-            run.recorder.ended(index, Outcome::NotRun(why), None)?;
+            not_run(run, index, why)?;
             continue;
         }
         if let Err(stop) = one(run, index, attack).await? {
@@ -53,7 +54,7 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
 /// Runs one attack. The inner error is the reason why the run must stop.
 async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
     if let Some(why) = unmet(&run.facts.plan, attack, |index| run.recorder.ended_as(index)) {
-        run.recorder.ended(index, Outcome::NotRun(why), None)?;
+        not_run(run, index, why)?;
         return Ok(Ok(()));
     }
     if let Some(ended) = held_up(run, index).await? {
@@ -62,31 +63,50 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
     if let Some(approve) = &attack.approve
         && let Err(why) = approved(run, index, attack, approve).await?
     {
-        run.recorder.ended(index, Outcome::NotRun(why), None)?;
+        not_run(run, index, why)?;
         return Ok(run.ending.why().cloned().map_or(Ok(()), Err));
     }
+    let plan = Arc::clone(&run.facts.plan);
+    let (index, attack) = match on_leader(run, &plan, index, attack).await? {
+        Ok(found) => found,
+        Err(ended) => return Ok(ended),
+    };
     loop {
         if let Some(ended) = held_up(run, index).await? {
             return Ok(ended);
         }
         if let Some(why) = unconfirmed(run) {
-            run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+            not_run(run, index, why.clone())?;
             return Ok(Err(Stop::Failed(why)));
         }
         if let Err(stop) = baseline(run, index, attack).await? {
-            run.recorder.ended(index, Outcome::NotRun(stop.reason()), None)?;
+            not_run(run, index, stop.reason())?;
             return Ok(Err(stop));
+        }
+        if let Some(on) = &attack.leader {
+            let asked = match leader(run, index, &on.target).await? {
+                Ok(asked) => asked,
+                Err(stop) => {
+                    not_run(run, index, stop.reason())?;
+                    return Ok(Err(stop));
+                }
+            };
+            if let Some(why) = moved(&on.host, &asked) {
+                not_run(run, index, why.clone())?;
+                return Ok(after(attack, Verdict::Unknown, &why));
+            }
         }
         // A baseline from before a pause says nothing of the time after it.
         if !run.between.holds_up(index) {
             break;
         }
     }
-    run.between.arms(index);
+    // Wishes are about the attacks after those of which this one runs.
+    run.between.arms(plan.alternatives(index).end - 1);
     let start_us = match arm(run, index, attack).await? {
         Ok(start_us) => start_us,
         Err(why) => {
-            run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+            not_run(run, index, why.clone())?;
             if let Some(stop) = run.ending.why() {
                 return Ok(Err(stop.clone()));
             }
@@ -113,6 +133,50 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
     settle(run, index, attack).await
 }
 
+/// Chooses, of the attacks of which only one runs, the one on the leader, and spares the others. The inner error is how the attack ended
+/// without a leader. An attack whose hosts are known is itself the choice.
+async fn on_leader<'p>(
+    run: &mut Run,
+    plan: &'p Plan,
+    index: usize,
+    attack: &'p Attack,
+) -> Result<Result<(usize, &'p Attack), Result<(), Stop>>, RunError> {
+    let Some(on) = &attack.leader else { return Ok(Ok((index, attack))) };
+    let asked = match leader(run, index, &on.target).await? {
+        Ok(asked) => asked,
+        Err(stop) => {
+            not_run(run, index, stop.reason())?;
+            return Ok(Err(Err(stop)));
+        }
+    };
+    let is_on = |at: &usize| {
+        let on = plan.attacks.get(*at).and_then(|attack| attack.leader.as_ref());
+        on.is_some_and(|on| Some(&on.host) == asked.leader.as_ref())
+    };
+    let chosen = plan.alternatives(index).find(is_on);
+    let Some((at, attack)) = chosen.and_then(|at| Some((at, plan.attacks.get(at)?))) else {
+        let why = asked.words();
+        not_run(run, index, why.clone())?;
+        return Ok(Err(after(attack, Verdict::Unknown, &why)));
+    };
+    let why = asked.leader.map(|leader| format!("the leader was {leader}")).unwrap_or_default();
+    for other in plan.alternatives(index).filter(|other| *other != at) {
+        run.recorder.ended(other, Outcome::Spared(why.clone()), None)?;
+    }
+    Ok(Ok((at, attack)))
+}
+
+/// Records that an attack does not run. Those of which only it would have run count for nothing.
+fn not_run(run: &mut Run, index: usize, why: String) -> Result<(), RunError> {
+    let others = run.facts.plan.alternatives(index).filter(|other| *other != index);
+    let others: Vec<usize> = others.filter(|other| run.recorder.ended_as(*other).is_none()).collect();
+    run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+    for other in others {
+        run.recorder.ended(other, Outcome::Spared(why.clone()), None)?;
+    }
+    Ok(())
+}
+
 /// Gives people the time that they want before an attack. Returns how the attack ended, if it does not go on: without a reason to stop the
 /// run, or with one.
 async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>, RunError> {
@@ -121,7 +185,7 @@ async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>
         Turn::Skipped(why) => (why, Ok(())),
         Turn::Stops(stop) => (stop.reason(), Err(stop)),
     };
-    run.recorder.ended(index, Outcome::NotRun(why), None)?;
+    not_run(run, index, why)?;
     Ok(Some(ended))
 }
 
@@ -134,7 +198,7 @@ fn unmet(plan: &Plan, attack: &Attack, ended_as: impl Fn(usize) -> Option<Ended>
         let attacks = plan.attacks.iter().enumerate();
         let group = attacks.filter(|(_, one)| &one.name == needed || &one.base == needed);
         group.map(|(index, _)| ended_as(index)).find_map(|ended| match ended {
-            Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown))) => None,
+            Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown)) | (Outcome::Spared(_), _)) => None,
             Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
             _ => Some(format!("it needs \"{needed}\", which did not run")),
         })

@@ -17,7 +17,7 @@ pub(super) async fn settle(
     index: usize,
     attack: &Attack,
 ) -> Result<Result<(), Stop>, RunError> {
-    if attack.settle.is_zero() || index + 1 == run.facts.plan.attacks.len() {
+    if attack.settle.is_zero() || run.facts.plan.alternatives(index).end == run.facts.plan.attacks.len() {
         return Ok(Ok(()));
     }
     let earliest = run.facts.now_us() + signed(attack.settle.as_micros());

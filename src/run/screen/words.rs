@@ -148,6 +148,9 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             let word = if *outcome == StepOutcome::Done { "put back" } else { "NOT KNOWN TO BE PUT BACK" };
             (tone(*outcome), said(&step_name(plan, *step), word, by.as_deref(), why))
         }
+        Event::LeaderAsked(asked) => {
+            (if asked.leader.is_some() { Tone::Plain } else { Tone::Bad }, asked.words())
+        }
         Event::GuardTripped { why, .. } => (Tone::Bad, format!("{why}; aborting")),
         Event::Gap { from_us, to_us } => {
             let gap = (to_us - from_us) / 100_000;
@@ -163,6 +166,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
                 (Outcome::Ran, None) => (Tone::Step, format!("{name}: ran")),
                 (Outcome::Aborted(why), _) => (Tone::Bad, format!("{name}: aborted, {why}")),
                 (Outcome::NotRun(why), _) => (Tone::Bad, format!("{name}: not run, {why}")),
+                (Outcome::Spared(why), _) => (Tone::Plain, format!("{name}: spared, {why}")),
             }
         }
         Event::HostEnded { host, end } => {

@@ -12,6 +12,8 @@ pub enum Outcome {
     Aborted(String),
     /// It was not begun; with the reason.
     NotRun(String),
+    /// It was on another host of a moving target than the leader, or the leader was not known: with the reason. Counts for nothing.
+    Spared(String),
 }
 
 /// The outcome of a run.

@@ -83,7 +83,8 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
     let Some(verdict) = attack.verdict else {
         let Some(plan) = input.facts.plan else { return suite };
         for name in plan.attacks.get(attack.index).into_iter().flat_map(|planned| &planned.judge) {
-            let case = suite.add(name, Status::Skipped(format!("not run: {}", attack.why.join("; "))));
+            let case =
+                suite.add(name, Status::Skipped(format!("{}: {}", attack.word(), attack.why.join("; "))));
             let objective = plan.objectives.iter().find(|objective| objective.name == *name);
             let failed = objective.map(|objective| failures(attack, &objective.probe));
             case.output = failed.filter(|text| !text.is_empty());

@@ -113,7 +113,7 @@ impl Trace<'_> {
     /// Returns the span of an attack, followed by those of its phases and injections; none of an attack that did not begin.
     fn attack(&self, attack: &AttackCard, planned: Option<&Attack>, end_us: i64) -> Vec<Value> {
         let phases = &attack.phases;
-        let (Some(first), false) = (phases.first(), matches!(attack.course, Course::NotRun(_))) else {
+        let (Some(first), false) = (phases.first(), attack.course.not_begun().is_some()) else {
             return Vec::new();
         };
         let until_us =
@@ -124,6 +124,7 @@ impl Trace<'_> {
             Course::Aborted(why) => format!("aborted: {why}"),
             Course::Cut => "its log is cut".to_owned(),
             Course::NotRun(why) => format!("not run: {why}"),
+            Course::Spared(why) => format!("spared: {why}"),
         };
         let objectives = attack
             .objectives

@@ -30,7 +30,7 @@ use super::{found::Found, input::Input};
 use crate::{
     score::{
         budget_card::BurntCard,
-        card::{AttackCard, Course, DisagreementCard, FigureCard, ObjectiveCard, verdict_word},
+        card::{AttackCard, Course, DisagreementCard, FigureCard, ObjectiveCard},
         format,
     },
     verdict::Verdict,
@@ -241,12 +241,13 @@ fn glyph(verdict: Option<Verdict>) -> &'static str {
 }
 
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
-    let ran = !matches!(attack.course, Course::NotRun(_));
+    let ran = attack.course.not_begun().is_none();
     let course = match &attack.course {
         Course::Ran => "ran through".to_owned(),
         Course::Aborted(why) => format!("aborted: {why}"),
         Course::Cut => "the log ends before it does".to_owned(),
         Course::NotRun(why) => format!("not run: {why}"),
+        Course::Spared(why) => format!("spared: {why}"),
     };
     // An attack's own figures are those of its judged probes, as in the story.
     let worst = attack.judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
@@ -263,7 +264,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     AttackView {
         number: attack.index + 1,
         name: attack.name.clone(),
-        verdict: verdict_word(attack.verdict),
+        verdict: attack.word(),
         glyph: glyph(attack.verdict),
         score: score(attack.score),
         course,

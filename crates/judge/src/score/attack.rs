@@ -9,7 +9,7 @@ use super::{
     card::{AttackCard, Course, PhaseCard},
     causes, disagree,
     efficacy::{self, Doubt},
-    facts::Facts,
+    facts::{AttackFacts, Facts},
     figures, format, host_log, judge, metric,
     phases::Phases,
     samples::Samples,
@@ -29,9 +29,11 @@ pub(super) fn judged(
     let begun = !logged.phases.is_empty() || logged.injections.iter().any(|one| !one.changes.is_empty());
     let course = match (&logged.ended, begun) {
         (Some((_, Outcome::NotRun(why))), _) => Course::NotRun(why.clone()),
+        (Some((_, Outcome::Spared(why))), _) => Course::Spared(why.clone()),
         (Some((_, Outcome::Aborted(why))), _) => Course::Aborted(why.clone()),
         (Some((_, Outcome::Ran)), _) => Course::Ran,
         (None, true) => Course::Cut,
+        (None, false) if spared(facts, plan, index) => Course::Spared("only one of them runs".to_owned()),
         (None, false) => Course::NotRun("the run ended before it".to_owned()),
     };
     let mut card = AttackCard {
@@ -52,8 +54,8 @@ pub(super) fn judged(
         injections: efficacy::cards(facts, index, logged),
         logs: Vec::new(),
     };
-    if let Course::NotRun(why) = &card.course {
-        card.why.push(why.clone());
+    if let Some(why) = card.course.not_begun() {
+        card.why.push(why.to_owned());
         return card;
     }
     card.phases = phases
@@ -113,6 +115,20 @@ pub(super) fn judged(
         card.score = attack_score::score(&bench, &card.figures);
     }
     card
+}
+
+/// Whether an attack that a cut log does not tell of counts for nothing, because another one stands for its alternatives: one that the log
+/// tells of, or else the first.
+fn spared(facts: &Facts<'_>, plan: &Plan, index: usize) -> bool {
+    let all = plan.alternatives(index);
+    let told = |at: &usize| {
+        let counts = |one: &AttackFacts<'_>| match &one.ended {
+            Some((_, outcome)) => !matches!(outcome, Outcome::Spared(_)),
+            None => !one.phases.is_empty() || !one.injections.iter().all(|one| one.changes.is_empty()),
+        };
+        facts.attacks.get(*at).is_some_and(counts)
+    };
+    all.clone().find(told).unwrap_or(all.start) != index
 }
 
 /// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in

@@ -41,7 +41,7 @@ pub struct Scorecard {
     pub score: Option<u8>,
     /// Number of attacks that ran.
     pub ran: usize,
-    /// Number of attacks in the plan.
+    /// Number of attacks in the plan; of those of which only one runs, one counts.
     pub planned: usize,
     /// A summary for people.
     pub story: String,
@@ -61,6 +61,13 @@ pub struct Scorecard {
     pub budgets: Vec<BurntCard>,
 }
 
+impl Scorecard {
+    /// Returns the attacks that count: not those that were spared because another host was the leader.
+    pub fn counted(&self) -> impl Iterator<Item = &AttackCard> {
+        self.attacks.iter().filter(|attack| !matches!(attack.course, Course::Spared(_)))
+    }
+}
+
 /// The course of an attack: which of its phases it went through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +80,19 @@ pub enum Course {
     Cut,
     /// The attack did not begin.
     NotRun(String),
+    /// The attack was on another host of a moving target than the leader. It counts for nothing; the attack on the leader tells the result.
+    Spared(String),
+}
+
+impl Course {
+    /// Returns whether the attack did not begin, and the reason.
+    #[must_use]
+    pub fn not_begun(&self) -> Option<&str> {
+        match self {
+            Self::NotRun(why) | Self::Spared(why) => Some(why),
+            Self::Ran | Self::Aborted(_) | Self::Cut => None,
+        }
+    }
 }
 
 /// The result of one attack.
@@ -115,6 +135,14 @@ pub struct AttackCard {
     /// The logs that agents read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogCard>,
+}
+
+impl AttackCard {
+    /// Returns its result in a word: its verdict, `spared`, or `not run`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if matches!(self.course, Course::Spared(_)) { "spared" } else { verdict_word(self.verdict) }
+    }
 }
 
 /// A phase at the time when it took place.

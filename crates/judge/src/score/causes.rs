@@ -43,7 +43,7 @@ pub(super) fn all(
     logged: &AttackFacts<'_>,
     phases: &Phases,
 ) -> Vec<CauseCard> {
-    let not_run = matches!(logged.ended, Some((_, Outcome::NotRun(_))));
+    let not_run = matches!(logged.ended, Some((_, Outcome::NotRun(_) | Outcome::Spared(_))));
     let mut cards = Vec::new();
     for span in &phases.all {
         let until_us = match logged.baseline_until_us {

@@ -92,7 +92,7 @@ pub(crate) fn doubts(
     match &attack.ended {
         Some((_, Outcome::Aborted(why))) => doubts.push(weak(format!("the attack was aborted: {why}"))),
         None => doubts.push(weak("the log ends before the attack does".to_owned())),
-        Some((_, Outcome::Ran | Outcome::NotRun(_))) => {}
+        Some((_, Outcome::Ran | Outcome::NotRun(_) | Outcome::Spared(_))) => {}
     }
     doubts.dedup();
     doubts

@@ -313,6 +313,7 @@ impl<'a> Facts<'a> {
             | Event::PauseAsked { .. }
             | Event::Resumed { .. }
             | Event::SkipAsked { .. }
+            | Event::LeaderAsked(_)
             | Event::Note { .. }
             | Event::Clock { .. }
             | Event::HostLog(_)

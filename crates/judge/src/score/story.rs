@@ -17,8 +17,8 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
         return "The log does not say what was to be done, so nothing is known.".to_owned();
     };
-    let planned = card.attacks.len();
-    let count = |verdict: Option<Verdict>| card.attacks.iter().filter(|one| one.verdict == verdict).count();
+    let planned = card.planned;
+    let count = |verdict: Option<Verdict>| card.counted().filter(|one| one.verdict == verdict).count();
     let (held, violated, unknown) =
         (count(Some(Verdict::Held)), count(Some(Verdict::Violated)), count(Some(Verdict::Unknown)));
     let not_run = count(None);
@@ -43,7 +43,8 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
             }
         }
         if planned == 1 {
-            parts = vec![super::card::verdict_word(card.attacks[0].verdict).to_owned()];
+            let only = card.counted().next().and_then(|one| one.verdict);
+            parts = vec![super::card::verdict_word(only).to_owned()];
         }
         parts.join(", ")
     };

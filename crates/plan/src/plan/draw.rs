@@ -16,9 +16,18 @@ impl Plan {
     /// the guards and the steps between attacks too. `gameday` is the file of the game day that draws, for the report.
     #[must_use]
     pub fn draw(mut self, count: usize, gameday: String) -> Self {
-        let of = self.attacks.len();
-        let names = self.attacks.iter().map(|attack| attack.name.as_str());
-        let drawn = lowest(self.seed, SALT, names, count);
+        // Attacks of which only one runs are drawn together.
+        let turns: Vec<usize> = self.turns().map(|(index, _)| index).collect();
+        let of = turns.len();
+        let names = self.turns().map(|(_, attack)| match attack.leader {
+            Some(_) => attack.base.as_str(),
+            None => attack.name.as_str(),
+        });
+        let drawn: Vec<usize> = lowest(self.seed, SALT, names, count)
+            .into_iter()
+            .filter_map(|place| turns.get(place))
+            .flat_map(|index| self.alternatives(*index))
+            .collect();
         let all = std::mem::take(&mut self.attacks).into_iter().enumerate();
         let (left, gone): (Vec<_>, Vec<_>) = all.partition(|(index, _)| drawn.binary_search(index).is_ok());
         // Steps stay at their place in the file.
@@ -26,6 +35,11 @@ impl Plan {
             step.before = left.iter().filter(|(index, _)| *index < step.before).count();
         }
         self.attacks = left.into_iter().map(|(_, attack)| attack).collect();
+        let attacks = &self.attacks;
+        let is_on = |attack: &super::model::Attack, target: &str| {
+            attack.leader.as_ref().is_some_and(|leader| leader.target == target)
+        };
+        self.moving.retain(|moving| attacks.iter().any(|attack| is_on(attack, &moving.target)));
         // What is warned of in an attack that does not run is no warning of this plan. A warning about a probe names an attack as an example.
         for (_, attack) in &gone {
             let is_left = self.attacks.iter().any(|left| left.base == attack.base);

@@ -206,6 +206,7 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
         },
         peer_sets: PeerTable::default(),
         steps: steps(scenario, &draft.attacks),
+        moving: draft.moving,
         attacks: draft.attacks.into_iter().map(|placed| placed.attack).collect(),
         ci: scenario.ci.as_ref().map(|ci| ci.value.clone()),
         lease: scenario.lease.as_ref().map_or(scenario::LEASE, |lease| lease.value),

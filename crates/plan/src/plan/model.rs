@@ -8,6 +8,7 @@ mod guard;
 mod host;
 mod log;
 mod metric;
+mod moving;
 mod step;
 
 use std::{
@@ -28,6 +29,7 @@ pub use guard::{AbortOn, AbortWhen, Guard, MaxShare};
 pub use host::{Host, Reach, Way};
 pub use log::{Log, LogGoal, LogObjective};
 pub use metric::{Asks, Metric, MetricGoal, Source, window};
+pub use moving::{Ask, Candidate, HOST, Leader, Moving, names_candidate};
 pub use step::{Does, Step};
 
 /// Everything that a run will do and measure. A run does nothing that is not in its plan.
@@ -94,7 +96,10 @@ pub struct Plan {
     /// Lists of peers that several injections have, each once; made by [`Plan::share_peers`].
     #[serde(default, skip_serializing_if = "PeerTable::is_empty")]
     pub peer_sets: PeerTable,
-    /// The attacks, in order.
+    /// The targets whose host is asked for when an attack on them begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moving: Vec<Moving>,
+    /// The attacks, in order. Of the alternatives of one base ([`Attack::leader`]) only one runs.
     pub attacks: Vec<Attack>,
     /// The steps between attacks, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -237,10 +242,13 @@ pub enum Phase {
 /// One attack of a drill.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attack {
-    /// Its name; with `for_each`, the group's name is in it: `isolate (us-west-2a)`.
+    /// Its name; with `for_each`, the group's name is in it: `isolate (us-west-2a)`; on a moving target, the candidate's.
     pub name: String,
     /// Its name in the scenario file, the same for all groups.
     pub base: String,
+    /// The host of a moving target that it is on: it runs only if that is the leader then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Leader>,
     /// Time before the fault in which objectives must hold.
     pub baseline: Span,
     /// Duration of the fault.

@@ -6,6 +6,7 @@ mod budget;
 mod effects;
 mod log;
 mod metric;
+mod moving;
 mod said;
 mod step;
 mod table;
@@ -45,15 +46,15 @@ pub fn text(plan: &Plan, answers: &[Answer], width: usize) -> String {
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let targets: Vec<&str> = plan.targets().into_iter().collect();
-    let last = match plan.attacks.iter().filter(|attack| attack.is_irreversible()).count() {
+    let last = match plan.turns().filter(|(_, attack)| attack.is_irreversible()).count() {
         0 => String::new(),
         1 => "; 1 attack cannot be undone".to_owned(),
         more => format!("; {more} attacks cannot be undone"),
     };
     format!(
         "{} attack{}, {} if all settles at once; touches {} of {} hosts ({}){last}{}{}",
-        plan.attacks.len(),
-        crate::diagnostic::plural(plan.attacks.len()),
+        plan.turns().count(),
+        crate::diagnostic::plural(plan.turns().count()),
         total(plan),
         targets.len(),
         plan.hosts.len(),
@@ -66,7 +67,7 @@ pub fn summary(plan: &Plan) -> String {
 /// Returns the duration of the run if every attack settles at once.
 #[must_use]
 pub fn total(plan: &Plan) -> Span {
-    plan.attacks.iter().map(length).sum()
+    plan.turns().map(|(_, attack)| length(attack)).sum()
 }
 
 /// Returns the longest duration of the run without approvals: every attack settles as late as it may, every step takes its whole time, and
@@ -74,9 +75,8 @@ pub fn total(plan: &Plan) -> Span {
 #[must_use]
 pub fn longest(plan: &Plan) -> Span {
     let once: Span = plan
-        .attacks
-        .iter()
-        .map(|attack| {
+        .turns()
+        .map(|(_, attack)| {
             let settling = if attack.settle.is_zero() { Span::ZERO } else { attack.settle_within };
             length(attack) + settling
         })
@@ -104,6 +104,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         step::write(out, plan, index)?;
         writeln!(out)?;
         writeln!(out, "{}. {}{}", index + 1, attack.name, conditions(attack))?;
+        moving::write(out, plan, index)?;
         for means in &attack.means {
             writeln!(out, "   {means}")?;
         }

@@ -10,6 +10,7 @@ mod judge;
 mod log;
 mod meant;
 mod metric;
+mod moving;
 mod names;
 mod opens_only;
 mod probe;
@@ -36,6 +37,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
     names::refuse(scenario, fleet, sink);
     probe::refuse(scenario, sink);
     probe::refuse_here(scenario, machine, sink);
+    moving::refuse(scenario, machine, sink);
     source::refuse(scenario, machine, sink);
     metric::refuse(scenario, sink);
     alert::refuse(scenario, sink);
@@ -60,6 +62,7 @@ pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine:
 /// Makes all refusals that need the fleet's hosts.
 pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     agent::refuse(scenario, draft, sink);
+    moving::refuse_hosts(scenario, draft, sink);
     environment::refuse(scenario, fleet, draft, sink);
     blast::refuse(scenario, fleet, draft, sink);
     time::refuse_limit(scenario, draft, sink);

@@ -6,6 +6,7 @@ use firedrill_wire::{Fault, Span, fault::NetPartition, logs::LogSpec, probe::Pro
 
 use super::{
     model::{self, COORDINATOR},
+    moving,
     partition::{self, Parted, Unparted},
     peers::{Known, Peers, Resolved, is_dns_name},
     select::{Selected, select},
@@ -24,7 +25,20 @@ pub(crate) struct Draft {
     pub(crate) probes: Vec<model::Probe>,
     pub(crate) sources: Vec<model::Source>,
     pub(crate) logs: Vec<model::Log>,
+    pub(crate) moving: Vec<model::Moving>,
     pub(crate) attacks: Vec<Placed>,
+}
+
+impl Draft {
+    /// Returns the attacks that can run; the first one for those of which only one runs.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = &Placed> {
+        let mut last = None;
+        self.attacks.iter().filter(move |placed| {
+            let again = placed.attack.leader.is_some() && last == Some(placed.item);
+            last = Some(placed.item);
+            !again
+        })
+    }
 }
 
 /// An attack with its hosts.
@@ -48,10 +62,11 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
     let logs = scenario.logs.iter().map(|log| resolver.log(log)).collect();
     let mut attacks = Vec::new();
     for (index, item) in scenario.attacks.iter().enumerate() {
-        for (name, hosts) in resolver.groups(item) {
-            attacks.extend(
-                resolver.attack(item, index, name, &hosts).map(|attack| Placed { attack, item: index }),
-            );
+        for (name, hosts, leader) in resolver.groups(item) {
+            attacks.extend(resolver.attack(item, index, name, &hosts).map(|attack| {
+                let attack = model::Attack { leader, ..attack };
+                Placed { attack, item: index }
+            }));
         }
     }
     // `needs` has the scenario's names of attacks; a run has those of their groups.
@@ -64,7 +79,8 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
         placed.attack.needs =
             needs.into_iter().flat_map(|base| names.get(&base).cloned().unwrap_or_default()).collect();
     }
-    Draft { probes, sources, logs, attacks }
+    let moving = moving::all(scenario, fleet, &targets);
+    Draft { probes, sources, logs, moving, attacks }
 }
 
 struct Resolver<'a> {
@@ -81,20 +97,29 @@ impl Resolver<'_> {
         self.targets.get(name)
     }
 
-    /// Returns the names of attacks and their hosts: one, or one for each group.
-    fn groups(&self, item: &Item<Attack>) -> Vec<(String, Vec<String>)> {
+    /// Returns the names of attacks and their hosts: one, or one for each group, or one for each candidate of a target that moves.
+    fn groups(&self, item: &Item<Attack>) -> Vec<(String, Vec<String>, Option<model::Leader>)> {
         let on = item.value.on.as_str();
         match self.selected(on) {
             Some(selected) if item.value.for_each.is_some() => selected
                 .groups
                 .iter()
-                .map(|(group, hosts)| (format!("{} ({group})", item.name), hosts.clone()))
+                .map(|(group, hosts)| (format!("{} ({group})", item.name), hosts.clone(), None))
                 .collect(),
+            Some(selected)
+                if self.scenario.target(on).is_some_and(|target| target.value.pick_by.is_some()) =>
+            {
+                let one = |host: &str| {
+                    let leader = model::Leader { target: on.to_owned(), host: host.to_owned() };
+                    (format!("{} ({host})", item.name), vec![host.to_owned()], Some(leader))
+                };
+                selected.hosts().into_iter().map(one).collect()
+            }
             Some(selected) => {
                 let hosts = selected.hosts().into_iter().map(str::to_owned).collect();
-                vec![(item.name.clone(), hosts)]
+                vec![(item.name.clone(), hosts, None)]
             }
-            None if self.fleet.host(on).is_some() => vec![(item.name.clone(), vec![on.to_owned()])],
+            None if self.fleet.host(on).is_some() => vec![(item.name.clone(), vec![on.to_owned()], None)],
             None => Vec::new(),
         }
     }
@@ -142,6 +167,7 @@ impl Resolver<'_> {
         Some(model::Attack {
             name,
             base: item.name.clone(),
+            leader: None,
             baseline: timing.baseline,
             hold: timing.hold?,
             recovery: timing.recovery,

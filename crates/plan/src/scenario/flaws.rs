@@ -52,7 +52,7 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
                 check(key.get_ref(), NAME_MOST, key.span(), file, sink);
                 // A probe may have the name of such a key.
                 let as_it_is = match under.top {
-                    "probes" => ProbeKind::as_it_is(under.key),
+                    "probes" | "targets" => ProbeKind::as_it_is(under.key),
                     "sources" => SourceKind::as_it_is(under.key),
                     _ => &[],
                 };

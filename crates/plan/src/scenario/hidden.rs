@@ -39,6 +39,9 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
         {
             Some(name)
         }
+        [top, _, by, _, secrets, name] if top == "targets" && by == "pick_by" && secrets == "secrets" => {
+            Some(name)
+        }
         _ => None,
     });
     let names: Vec<&String> = names.collect();
@@ -126,7 +129,11 @@ enum Kind<'w> {
 }
 
 fn place(word: &Word) -> Kind<'_> {
-    let path: Vec<&str> = word.path.iter().map(String::as_str).collect();
+    let mut path: Vec<&str> = word.path.iter().map(String::as_str).collect();
+    // A question about the leader of a target is a request like a probe's.
+    if let ["targets", name, "pick_by", rest @ ..] = path.as_slice() {
+        path = [&["probes", name], rest].concat();
+    }
     if path.iter().any(|key| PLACES.contains(key)) {
         return Kind::Other;
     }

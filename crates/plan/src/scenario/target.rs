@@ -6,6 +6,7 @@ use firedrill_wire::Share;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::pick_by::PickBy;
 use crate::diagnostic::{Spot, Values};
 
 /// A selector of hosts: those for which every clause of `where` holds, limited to the number in `pick`.
@@ -24,6 +25,10 @@ pub struct Target {
     /// A label; hosts with the same value form a group, for attacks with `for_each`.
     #[serde(default)]
     pub group_by: Option<Spot<String>>,
+    /// For a target that moves, such as the leader of a cluster: the question that tells which of the hosts is meant. It is asked when an
+    /// attack on the target begins. Such a target can only be the `on` of an attack.
+    #[serde(default)]
+    pub pick_by: Option<Spot<PickBy>>,
 }
 
 impl Target {

@@ -50,12 +50,13 @@ fn attacks(course: &Course) -> Vec<AttackRow> {
             }
             Some((Outcome::Aborted(why), _)) => ("aborted", why.clone()),
             Some((Outcome::NotRun(why), _)) => ("not run", why.clone()),
+            Some((Outcome::Spared(why), _)) => ("spared", why.clone()),
             None if paused == Some(place) => ("paused", course.stage()),
             None if current == Some(place) => ("running", course.stage()),
             None => ("to come", String::new()),
         };
         let colours = match word {
-            "not run" | "to come" | "paused" => "notrun",
+            "not run" | "spared" | "to come" | "paused" => "notrun",
             word => colours(word),
         };
         let told: Vec<_> =

@@ -18,7 +18,7 @@ use crate::{
     },
     score::{
         Scorecard,
-        card::{AttackCard, phase_word, verdict_word},
+        card::{AttackCard, phase_word},
         format,
         sample::quantile_us,
         samples::{Samples, Sight},
@@ -112,7 +112,7 @@ fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
         attack.name,
         format::clock(from_us),
         format::clock(until_us),
-        verdict_word(attack.verdict)
+        attack.word()
     );
     Some(Band { from_us, until_us, label, title, fault: true })
 }

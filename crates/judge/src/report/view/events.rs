@@ -130,6 +130,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
             let what = format!("putting back step {}", step + 1);
             row(at, by.as_deref().unwrap_or("coordinator"), ended(&what, *outcome, why))
         }
+        Event::LeaderAsked(asked) => row(at, "coordinator", asked.words()),
         Event::GuardTripped { why, .. } => row(at, "guard", why.clone()),
         Event::Gap { from_us, to_us } => row(
             at,
@@ -141,6 +142,7 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
                 crate::log::Outcome::Ran => "ended".to_owned(),
                 crate::log::Outcome::Aborted(why) => format!("aborted: {why}"),
                 crate::log::Outcome::NotRun(why) => format!("not run: {why}"),
+                crate::log::Outcome::Spared(why) => format!("spared: {why}"),
             };
             row(at, "coordinator", format!("attack {} {how}", attack + 1))
         }

@@ -18,7 +18,7 @@ use crate::{
         names::Names,
     },
     score::{
-        card::{AttackCard, InjectionCard, StepCard, verdict_word},
+        card::{AttackCard, InjectionCard, StepCard},
         format,
     },
 };
@@ -78,7 +78,7 @@ fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
             "{label}: from {} to {}, {}",
             format::clock(from_us),
             format::clock(until_us),
-            verdict_word(attack.verdict)
+            attack.word()
         );
         Some(Item {
             from_us,

@@ -20,7 +20,7 @@ use crate::{
     },
     score::{
         Scorecard,
-        card::{AttackCard, Course},
+        card::AttackCard,
         sample::{quantile_us, quantiles},
         samples::Samples,
         stream::Eye,
@@ -174,7 +174,7 @@ impl Eye for Sketch<'_> {
 
     fn attack(&mut self, card: &AttackCard, samples: &Samples<'_>) {
         let Some(plan) = self.plan else { return };
-        if matches!(card.course, Course::NotRun(_)) {
+        if card.course.not_begun().is_some() {
             return;
         }
         let drawn = attack_charts(plan, &self.names, card, samples, self.most.attack);

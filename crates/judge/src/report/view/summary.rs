@@ -157,6 +157,7 @@ fn tried(input: &Input<'_>) -> Vec<Line> {
             Course::Ran => String::new(),
             Course::Aborted(_) => ", aborted".to_owned(),
             Course::Cut => ", not told to its end".to_owned(),
+            Course::Spared(_) => return None,
             Course::NotRun(why) => format!(", not run: {why}"),
         };
         Some(Line::about(attack, format!("“{}”: {faults}, for {}{course}{means}", attack.name, planned.hold)))
@@ -232,7 +233,7 @@ fn held(card: &Scorecard) -> Vec<Line> {
         lines.push(Line { text: format!("{}: {why}", format::capital(card.verdict.word())), attack: 0 });
     }
     let of = |verdict: Verdict| card.attacks.iter().filter(|one| one.verdict == Some(verdict)).count();
-    let not_run = card.attacks.iter().filter(|one| one.verdict.is_none()).count();
+    let not_run = card.counted().filter(|one| one.verdict.is_none()).count();
     if of(Verdict::Held) > 0 {
         let all: Vec<&AttackCard> =
             card.attacks.iter().filter(|one| one.verdict == Some(Verdict::Held)).collect();

@@ -1,9 +1,6 @@
 //! The times of an attack that stand on the axis: to detect, to mitigate, to recover.
 
-use crate::score::{
-    card::{AttackCard, Course},
-    format,
-};
+use crate::score::{card::AttackCard, format};
 
 /// A time that is known and is not zero, on the run's clock.
 pub(super) struct Time {
@@ -33,7 +30,7 @@ impl Time {
 
 /// Returns the times of an attack, as far as they are known.
 pub(super) fn of(attack: &AttackCard) -> Vec<Time> {
-    if matches!(attack.course, Course::NotRun(_)) {
+    if attack.course.not_begun().is_some() {
         return Vec::new();
     }
     let (start, healed) = (attack.fault_from_us, attack.healed_us);

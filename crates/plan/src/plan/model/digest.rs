@@ -4,7 +4,7 @@ use firedrill_files::text::hex;
 use firedrill_wire::hide::{self, HIDDEN};
 use ring::digest::{Context, SHA256};
 
-use super::{Host, Plan, Probe, Reach, Source};
+use super::{Ask, Host, Moving, Plan, Probe, Reach, Source};
 use crate::alike;
 
 impl Plan {
@@ -21,7 +21,8 @@ impl Plan {
         hex(hash.finish().as_ref().get(..16).unwrap_or_default())
     }
 
-    /// Returns a digest over everything that the probes send, over the commands that lead to agents and those of steps, in clear text;
+    /// Returns a digest over everything that probes and questions about leaders send, over the commands that lead to agents and those of
+    /// steps, in clear text;
     /// salted, because it is shown. Meaningless for a plan that was read, because that has no secrets.
     #[must_use]
     pub fn requests(&self, salt: &str) -> String {
@@ -32,11 +33,16 @@ impl Plan {
         });
         let programs =
             self.steps.iter().filter_map(|step| Some(serde_json::to_vec(&(&step.name, step.does.argv()?))));
+        let leaders = self.moving.iter().map(|moving| match &moving.ask {
+            Ask::Request(kind) => serde_json::to_vec(&(&moving.target, kind)),
+            Ask::Command(argv) => serde_json::to_vec(&(&moving.target, argv)),
+        });
         for part in std::iter::once(Ok(salt.as_bytes().to_vec()))
             .chain(self.probes.iter().map(|probe| serde_json::to_vec(&(&probe.name, &probe.kind))))
             .chain(self.sources.iter().map(|source| serde_json::to_vec(&(&source.name, &source.kind))))
             .chain(commands)
             .chain(programs)
+            .chain(leaders)
         {
             let Ok(part) = part else { return String::new() };
             hash.update(&(part.len() as u64).to_be_bytes());
@@ -69,12 +75,23 @@ impl Plan {
         };
         let runs: Vec<_> = self.steps.iter().filter(|step| step.does.argv().is_some_and(secret)).collect();
         let runs: Vec<_> = runs.into_iter().map(|step| step.name.as_str()).collect();
+        let asks = |moving: &&Moving| match &moving.ask {
+            Ask::Request(kind) => {
+                !kind.about().clear.is_empty()
+                    || serde_json::to_string(kind).is_ok_and(|text| text.contains(HIDDEN))
+            }
+            Ask::Command(argv) => secret(argv),
+        };
+        let leaders: Vec<_> = self.moving.iter().filter(asks).map(|one| one.target.as_str()).collect();
+        let leaders = (!leaders.is_empty())
+            .then(|| format!("the questions about the leaders of {} send", leaders.join(", ")));
         let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
         let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
         let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
         let sources = (!sources.is_empty()).then(|| format!("the sources {} are sent", sources.join(", ")));
         let runs = (!runs.is_empty()).then(|| format!("the steps {} run", runs.join(", ")));
-        let all: Vec<String> = probes.into_iter().chain(sources).chain(hosts).chain(runs).collect();
+        let all: Vec<String> =
+            probes.into_iter().chain(sources).chain(hosts).chain(runs).chain(leaders).collect();
         (!all.is_empty()).then(|| all.join(" and "))
     }
 

@@ -19,7 +19,13 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
     let bounds = Bounds::new(guard, fleet);
     // A powered-off host stays off for the rest of the run.
     let mut off = Hit::default();
+    // Of the alternatives of an attack on a moving target one runs: what one of them powers off is on for the others.
+    let mut later: (Option<usize>, Vec<&str>) = (None, Vec::new());
     for placed in &draft.attacks {
+        if later.0 != Some(placed.item) || placed.attack.leader.is_none() {
+            later.1.drain(..).for_each(|host| bounds.add(&mut off, host));
+            later.0 = Some(placed.item);
+        }
         let item = &scenario.attacks[placed.item];
         let mut said = BTreeSet::new();
         for hosts in radius::instants(&placed.attack) {
@@ -33,7 +39,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
                 }
             }
         }
-        radius::powered_off(&placed.attack).for_each(|host| bounds.add(&mut off, host));
+        later.1.extend(radius::powered_off(&placed.attack));
     }
 }
 

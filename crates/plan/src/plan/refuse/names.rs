@@ -176,7 +176,7 @@ fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
             .at(place, "not that target")
             .help(format!("for_each = \"{}\"", target.name)),
         );
-    } else if group_by.is_none() && !target.broken {
+    } else if group_by.is_none() && target.value.pick_by.is_none() && !target.broken {
         sink.push(
             Problem::error(format!("target `{}` has no groups to go through", target.name))
                 .at(place, "needs groups")

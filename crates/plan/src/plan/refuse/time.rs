@@ -60,7 +60,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
 pub(super) fn refuse_limit(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
     let Some(item) = &scenario.ci else { return };
     let Some(limit) = item.value.time_limit else { return };
-    let needed: Span = draft.attacks.iter().map(|placed| length(&placed.attack)).sum();
+    let needed: Span = draft.turns().map(|placed| length(&placed.attack)).sum();
     if limit < needed {
         let message =
             format!("the drill takes {needed} if all settles at once, and is stopped after {limit}");
