@@ -123,15 +123,17 @@ fn all_keys(schema: &Value) -> BTreeSet<String> {
     all
 }
 
-/// Whether an example of `used` is enough for `key`: a kind of `fault` is one of `faults`, too, and faults of the network
-/// share keys.
+/// Whether an example of `used` is enough for `key`: a kind of `fault` is one of `faults`, a kind of probe is one of `pick_by`, and faults
+/// of the network share keys.
 fn shows(used: &str, key: &str) -> bool {
     let (Some((in_table, used)), Some((table, key))) = (used.split_once('.'), key.split_once('.')) else {
         return false;
     };
     let net = |table: &str| table.starts_with("Net");
     used == key
-        && (in_table == table || (in_table, table) == ("Fault", "FaultAt") || net(in_table) && net(table))
+        && (in_table == table
+            || [("Fault", "FaultAt"), ("Probe", "PickBy")].contains(&(in_table, table))
+            || net(in_table) && net(table))
 }
 
 #[test]

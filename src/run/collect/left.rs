@@ -117,7 +117,12 @@ mod tests {
         let attacks = Attacks { begun: Some(1), ended: vec![0] };
         let aborted = Outcome::Aborted("the coordinator died".to_owned());
         let not_run = Outcome::NotRun("the coordinator died before it".to_owned());
-        assert_eq!(attacks.open(3, |index| index..index + 1), [(1, aborted), (2, not_run.clone())]);
+        assert_eq!(attacks.open(3, |index| index..index + 1), [(1, aborted.clone()), (2, not_run.clone())]);
+        // Of those of which only one runs, the others are spared.
+        let open = attacks.open(3, |index| if index == 0 { 0..1 } else { 1..3 });
+        assert!(matches!(&open[..], [(1, one), (2, Outcome::Spared(_))] if *one == aborted), "{open:?}");
+        let none = Attacks::default().open(2, |_| 0..2);
+        assert!(matches!(&none[..], [(0, Outcome::NotRun(_)), (1, Outcome::Spared(_))]), "{none:?}");
         assert_eq!(Attacks::default().open(1), [(0, not_run)]);
         assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1), []);
     }

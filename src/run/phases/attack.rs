@@ -236,6 +236,7 @@ mod tests {
             assert_eq!(needs(ended).as_deref(), Some("it needs \"stop checkout\", which did not run"));
         }
         assert_eq!(unmet(&plan, &plan.attacks[0], |_| None), None, "it needs nothing");
+        assert_eq!(needs(Some((Outcome::Spared("the leader was d2".to_owned()), None))), None);
     }
 
     #[test]

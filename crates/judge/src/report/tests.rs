@@ -46,6 +46,23 @@ fn markdown_junit_and_json_are_as_they_were() {
 }
 
 #[test]
+fn an_attack_that_was_spared_is_told_as_such_in_every_format() {
+    let mut drill = mixed();
+    drill.acts[2].outcome = Outcome::Spared("the leader was app2".to_owned());
+    let log = log(&drill);
+    for (format, told) in [
+        (Format::Markdown, "spared"),
+        (Format::Junit, "spared: the leader was app2"),
+        (Format::Json, "\"spared\": \"the leader was app2\""),
+        (Format::Html, "spared: the leader was app2"),
+    ] {
+        assert!(text(format, &log).contains(told), "{format:?}: {}", text(format, &log));
+    }
+    let spans = text(Format::Otlp, &log);
+    assert!(!spans.contains("single host"), "{spans}");
+}
+
+#[test]
 fn a_drill_that_was_drawn_says_by_which_seed_and_how_to_repeat_it() {
     let mut records = mixed().records();
     let drawn = Drawn { of: 9, gameday: "gamedays/chaos.toml".to_owned() };

@@ -1,6 +1,7 @@
 //! The verdicts of runs in which something went wrong.
 
 mod not_run;
+mod spared;
 mod times;
 mod vantages;
 

@@ -90,7 +90,7 @@ impl Drill {
         let near = |second: i64| second * S - 20_000;
         let end = near(start + HOLD + RECOVERY + SETTLE);
         let ended = Event::AttackEnded { attack: index, outcome: act.outcome.clone(), verdict: None };
-        if matches!(act.outcome, Outcome::NotRun(_)) {
+        if matches!(act.outcome, Outcome::NotRun(_) | Outcome::Spared(_)) {
             events.push((near(start), ended));
             return;
         }

@@ -182,6 +182,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn attacks_of_which_only_one_runs_are_drawn_together_and_count_once() {
+        use crate::plan::model::{Ask, Leader, Moving};
+
+        let mut base = plan(1);
+        let last = base.attacks.len() - 1;
+        for attack in &mut base.attacks[last - 1..] {
+            let host = attack.injections[0].host.clone();
+            attack.leader = Some(Leader { target: "zones".to_owned(), host });
+        }
+        let ask = Ask::Command(vec!["./leader.sh".to_owned()]);
+        let timeout = firedrill_wire::Span::secs(2);
+        base.moving = vec![Moving { target: "zones".to_owned(), ask, timeout, candidates: Vec::new() }];
+        assert_eq!(base.alternatives(last), last - 1..last + 1);
+        assert_eq!(base.turns().count(), last);
+        for seed in 0..50 {
+            let one = drawn(&base, seed, 1);
+            let on_leader = one.attacks[0].leader.is_some();
+            assert_eq!((one.attacks.len(), one.moving.len()), if on_leader { (2, 1) } else { (1, 0) });
+            assert_eq!(one.drawn.map(|drawn| drawn.of), Some(5));
+        }
+    }
+
     proptest! {
         #[test]
         fn as_many_are_drawn_as_are_wanted_and_there_are(seed: u64, count in 0_usize..9) {

@@ -76,13 +76,21 @@ impl<'s> Page<'s> {
             Shape::Table(table) => {
                 let heading = if in_list { format!("[[{place}]]") } else { format!("[{place}]") };
                 // Each `$ref` to a table leads to the same value in the schema.
-                if let Some(known) = self.sections.iter_mut().find(|one| std::ptr::eq(one.table, table)) {
-                    known.also.push(heading);
-                    return;
+                let mut also = Vec::new();
+                if let Some(at) = self.sections.iter().position(|one| std::ptr::eq(one.table, table)) {
+                    let depth = |heading: &str| heading.matches('.').count();
+                    if depth(&self.sections[at].heading) <= depth(&heading) {
+                        self.sections[at].also.push(heading);
+                        return;
+                    }
+                    // Its section stands at the place that is least deep.
+                    let known = self.sections.remove(at);
+                    also = known.also;
+                    also.push(known.heading);
                 }
                 // Tables inside of others are one level deeper, but not `[x.NAME]`: most have no section `[x]`.
                 let level = if place.contains('.') && !place.ends_with(".NAME") { 3 } else { 2 };
-                self.sections.push(Section { heading, also: Vec::new(), level, table });
+                self.sections.push(Section { heading, also, level, table });
                 self.visit(table, place);
             }
             Shape::Named(values) => self.enter(values, &format!("{place}.NAME"), false),

@@ -16,13 +16,13 @@ const TIMEOUT: Span = Span::secs(2);
 macro_rules! table {
     ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
         /// The question that tells the leader: exactly one request, which the coordinator sends to each host that matches `where`, or one
-        /// program. The host whose answer is good is the leader. If none or several are, the attack is not run.
+        /// program. `{host}` in a request stands for the first address of the host that is asked. The host whose answer is good is the leader.
+        /// If none or several are, the attack is not run.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct PickBy {
             $(
-                $(#[$about])* ///
-                /// `{host}` stands for the first address of the host that is asked.
+                $(#[$about])*
                 #[serde(default, rename = $name)]
                 pub $key: Option<Spot<firedrill_wire::probe::$params>>,
             )*
