@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::Anything;
 
-    fn spec(address: String, expect: &str) -> ProbeSpec {
+    fn spec(address: &str, expect: &str) -> ProbeSpec {
         let tcp = serde_json::json!({ "address": address, "expect": expect });
         let tcp: TcpProbe = serde_json::from_value(tcp).unwrap();
         ProbeSpec {
@@ -70,18 +70,18 @@ mod tests {
             }
             server
         });
-        assert_eq!(once(&spec(address.clone(), "role:master"), &Anything).await, Ok(()));
-        assert_eq!(once(&spec(address.clone(), "role:slave"), &Anything).await, Err("answer".to_owned()));
+        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Ok(()));
+        assert_eq!(once(&spec(&address, "role:slave"), &Anything).await, Err("answer".to_owned()));
         // Nobody answers any more, but the port is open.
         let server = served.join().unwrap();
-        assert_eq!(once(&spec(address.clone(), "role:master"), &Anything).await, Err("timeout".to_owned()));
+        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Err("timeout".to_owned()));
         drop(server);
-        assert_eq!(once(&spec(address, "role:master"), &Anything).await, Err("refused".to_owned()));
+        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Err("refused".to_owned()));
     }
 
     #[tokio::test]
     async fn a_probe_that_cannot_be_is_not_asked() {
-        let why = once(&spec("nowhere".to_owned(), "x"), &Anything).await.unwrap_err();
+        let why = once(&spec("nowhere", "x"), &Anything).await.unwrap_err();
         assert!(why.contains("nowhere"), "{why}");
     }
 }

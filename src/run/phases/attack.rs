@@ -35,7 +35,7 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
         }
         if let Some(outcome) = &ended {
             let why = format!("the run had ended: {}", outcome.reason());
-            not_run(run, index, why)?;
+            not_run(run, index, &why)?;
             continue;
         }
         if let Err(stop) = one(run, index, attack).await? {
@@ -54,7 +54,7 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
 /// Runs one attack. The inner error is the reason why the run must stop.
 async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
     if let Some(why) = unmet(&run.facts.plan, attack, |index| run.recorder.ended_as(index)) {
-        not_run(run, index, why)?;
+        not_run(run, index, &why)?;
         return Ok(Ok(()));
     }
     if let Some(ended) = held_up(run, index).await? {
@@ -63,7 +63,7 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
     if let Some(approve) = &attack.approve
         && let Err(why) = approved(run, index, attack, approve).await?
     {
-        not_run(run, index, why)?;
+        not_run(run, index, &why)?;
         return Ok(run.ending.why().cloned().map_or(Ok(()), Err));
     }
     let plan = Arc::clone(&run.facts.plan);
@@ -76,23 +76,23 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
             return Ok(ended);
         }
         if let Some(why) = unconfirmed(run) {
-            not_run(run, index, why.clone())?;
+            not_run(run, index, &why)?;
             return Ok(Err(Stop::Failed(why)));
         }
         if let Err(stop) = baseline(run, index, attack).await? {
-            not_run(run, index, stop.reason())?;
+            not_run(run, index, &stop.reason())?;
             return Ok(Err(stop));
         }
         if let Some(on) = &attack.leader {
             let asked = match leader(run, index, &on.target).await? {
                 Ok(asked) => asked,
                 Err(stop) => {
-                    not_run(run, index, stop.reason())?;
+                    not_run(run, index, &stop.reason())?;
                     return Ok(Err(stop));
                 }
             };
             if let Some(why) = moved(&on.host, &asked) {
-                not_run(run, index, why.clone())?;
+                not_run(run, index, &why)?;
                 return Ok(after(attack, Verdict::Unknown, &why));
             }
         }
@@ -106,7 +106,7 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
     let start_us = match arm(run, index, attack).await? {
         Ok(start_us) => start_us,
         Err(why) => {
-            not_run(run, index, why.clone())?;
+            not_run(run, index, &why)?;
             if let Some(stop) = run.ending.why() {
                 return Ok(Err(stop.clone()));
             }
@@ -145,7 +145,7 @@ async fn on_leader<'p>(
     let asked = match leader(run, index, &on.target).await? {
         Ok(asked) => asked,
         Err(stop) => {
-            not_run(run, index, stop.reason())?;
+            not_run(run, index, &stop.reason())?;
             return Ok(Err(Err(stop)));
         }
     };
@@ -156,7 +156,7 @@ async fn on_leader<'p>(
     let chosen = plan.alternatives(index).find(is_on);
     let Some((at, attack)) = chosen.and_then(|at| Some((at, plan.attacks.get(at)?))) else {
         let why = asked.words();
-        not_run(run, index, why.clone())?;
+        not_run(run, index, &why)?;
         return Ok(Err(after(attack, Verdict::Unknown, &why)));
     };
     let why = asked.leader.map(|leader| format!("the leader was {leader}")).unwrap_or_default();
@@ -167,12 +167,12 @@ async fn on_leader<'p>(
 }
 
 /// Records that an attack does not run. Those of which only it would have run count for nothing.
-fn not_run(run: &mut Run, index: usize, why: String) -> Result<(), RunError> {
+fn not_run(run: &mut Run, index: usize, why: &str) -> Result<(), RunError> {
     let others = run.facts.plan.alternatives(index).filter(|other| *other != index);
     let others: Vec<usize> = others.filter(|other| run.recorder.ended_as(*other).is_none()).collect();
-    run.recorder.ended(index, Outcome::NotRun(why.clone()), None)?;
+    run.recorder.ended(index, Outcome::NotRun(why.to_owned()), None)?;
     for other in others {
-        run.recorder.ended(other, Outcome::Spared(why.clone()), None)?;
+        run.recorder.ended(other, Outcome::Spared(why.to_owned()), None)?;
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>
         Turn::Skipped(why) => (why, Ok(())),
         Turn::Stops(stop) => (stop.reason(), Err(stop)),
     };
-    not_run(run, index, why)?;
+    not_run(run, index, &why)?;
     Ok(Some(ended))
 }
 

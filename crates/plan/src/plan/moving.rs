@@ -28,3 +28,6 @@ pub(super) fn all(
     };
     scenario.targets.iter().filter(|target| used(&target.name)).filter_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;
