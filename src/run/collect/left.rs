@@ -123,7 +123,7 @@ mod tests {
         assert!(matches!(&open[..], [(1, one), (2, Outcome::Spared(_))] if *one == aborted), "{open:?}");
         let none = Attacks::default().open(2, |_| 0..2);
         assert!(matches!(&none[..], [(0, Outcome::NotRun(_)), (1, Outcome::Spared(_))]), "{none:?}");
-        assert_eq!(Attacks::default().open(1), [(0, not_run)]);
-        assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1), []);
+        assert_eq!(Attacks::default().open(1, |index| index..index + 1), [(0, not_run)]);
+        assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1, |index| index..index + 1), []);
     }
 }
