@@ -192,21 +192,6 @@ pub trait Form: Sized {
     fn without_secrets(&self) -> Self;
 }
 
-/// Returns the request of a source that is asked by `GET`.
-fn get(url: String) -> HttpProbe {
-    HttpProbe {
-        url,
-        method: "GET".to_owned(),
-        status: None,
-        contains: None,
-        headers: BTreeMap::new(),
-        body: None,
-        bearer: None,
-        ca_file: None,
-        secrets: BTreeMap::new(),
-    }
-}
-
 /// Returns the errors of a request to whose path a question is added.
 fn path_only(request: &HttpProbe, of: &str, example: &str) -> Vec<Refusal> {
     let mut wrong = request.parsed().err().unwrap_or_default();

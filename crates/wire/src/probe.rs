@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use address::given;
 pub use bins::{Bin, Requests};
-pub use http::{HttpProbe, Parsed as HttpRequest, Target as HttpTarget};
+pub use http::{
+    HttpProbe, JsonBound, JsonEquals, Parsed as HttpRequest, Status, Statuses, Target as HttpTarget,
+};
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;

@@ -59,7 +59,7 @@ impl fmt::Debug for Grafana {
 impl Grafana {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
-        HttpProbe { headers, bearer, ca_file, secrets, ..super::get(url) }
+        HttpProbe { headers, bearer, ca_file, secrets, ..HttpProbe::get(url) }
     }
 }
 

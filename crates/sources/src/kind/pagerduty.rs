@@ -63,7 +63,7 @@ impl PagerDuty {
             ("Accept".to_owned(), "application/vnd.pagerduty+json;version=2".to_owned()),
         ]);
         let secrets = BTreeMap::from([("token".to_owned(), self.token.clone())]);
-        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..HttpProbe::get(self.url.clone()) }
     }
 }
 

@@ -74,17 +74,7 @@ impl fmt::Debug for Prometheus {
 impl Prometheus {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
-        HttpProbe {
-            url,
-            method: "GET".to_owned(),
-            status: None,
-            contains: None,
-            headers,
-            body: None,
-            bearer,
-            ca_file,
-            secrets,
-        }
+        HttpProbe { headers, bearer, ca_file, secrets, ..HttpProbe::get(url) }
     }
 }
 
