@@ -40,7 +40,7 @@ pub struct HttpProbe {
     pub matches: Option<String>,
     /// A value that the body must have: JSON of at most 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub json: Option<JsonBound>,
+    pub json: Option<Box<JsonBound>>,
     /// The request's headers, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -98,12 +98,10 @@ impl HttpProbe {
         let body = self.body.as_ref().map(|body| hiding.body(&at("body"), body));
         let contains = self.contains.as_ref().map(|text| hiding.echoed(text));
         let matches = self.matches.as_ref().map(|text| hiding.echoed(text));
-        let json = self.json.clone().map(|bound| match bound.equals {
-            Some(JsonEquals::Text(text)) => {
-                JsonBound { equals: Some(JsonEquals::Text(hiding.echoed(&text))), ..bound }
-            }
-            _ => bound,
-        });
+        let mut json = self.json.clone();
+        if let Some(JsonEquals::Text(text)) = json.as_mut().and_then(|bound| bound.equals.as_mut()) {
+            *text = hiding.echoed(text);
+        }
         (Self { url, headers, body, contains, matches, json, ..self.clone() }, hiding.found())
     }
 }

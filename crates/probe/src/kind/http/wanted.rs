@@ -9,7 +9,7 @@ pub(super) struct Wanted {
     status: Option<Statuses>,
     contains: Option<Vec<u8>>,
     matches: Option<Regex>,
-    json: Option<JsonBound>,
+    json: Option<Box<JsonBound>>,
 }
 
 impl Wanted {

@@ -10,7 +10,10 @@ use crate::probe::refused::{Field, Refusal};
 
 /// Statuses: one, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a status such as 200, a class such as \"2xx\", or a list of both")]
+#[serde(
+    untagged,
+    expecting = "this is not a status; give a number such as 200, a class such as \"2xx\", or a list of both"
+)]
 pub enum Statuses {
     /// One.
     One(Status),
@@ -20,7 +23,7 @@ pub enum Statuses {
 
 /// A status such as 200, or a class such as `"2xx"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a status such as 200, or a class such as \"2xx\"")]
+#[serde(untagged, expecting = "this is not a status; give a number such as 200, or a class such as \"2xx\"")]
 pub enum Status {
     /// A number from 200 to 599.
     Number(u16),
@@ -118,7 +121,7 @@ pub struct JsonBound {
 
 /// A number, a text, `true` or `false`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a number, a text, true or false")]
+#[serde(untagged, expecting = "no value is compared with this; give a number, a text, true or false")]
 pub enum JsonEquals {
     /// `true` or `false`.
     Truth(bool),

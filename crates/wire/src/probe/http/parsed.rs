@@ -7,7 +7,7 @@ use http::{
 
 use regex::bytes::Regex;
 
-use super::{HttpProbe, JsonBound, Statuses, bounds, url::Target};
+use super::{HttpProbe, Statuses, bounds, url::Target};
 use crate::{
     hide::placeholder,
     logs,
@@ -41,7 +41,7 @@ impl HttpProbe {
         wrong.extend(self.status.iter().flat_map(Statuses::refusals));
         wrong.extend(self.contains.as_deref().and_then(contains));
         let matches = self.matches.as_deref().and_then(|text| note(matches(text), &mut wrong));
-        wrong.extend(self.json.iter().flat_map(JsonBound::refusals));
+        wrong.extend(self.json.iter().flat_map(|bound| bound.refusals()));
         wrong.extend(no_body(self, method.as_ref()));
         let headers = headers(self, &mut wrong);
         let id_header = self.id_header.as_deref().and_then(|name| note(id_header(name, self), &mut wrong));
