@@ -63,7 +63,7 @@ pub trait Kind: Send + Sync {
 /// The way that a source's answers come.
 pub enum Way<'k> {
     /// It is asked by HTTP, by a request in which a question is filled in.
-    Asked(HttpProbe),
+    Asked(Box<HttpProbe>),
     /// Programs send to the coordinator, which listens.
     Listens(&'k dyn Listens),
 }

@@ -60,7 +60,7 @@ impl Alertmanager {
 
 impl Kind for Alertmanager {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -72,7 +72,7 @@ impl Datadog {
 
 impl Kind for Datadog {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -65,7 +65,7 @@ impl Grafana {
 
 impl Kind for Grafana {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -65,7 +65,7 @@ impl Opsgenie {
 
 impl Kind for Opsgenie {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

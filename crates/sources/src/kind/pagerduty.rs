@@ -69,7 +69,7 @@ impl PagerDuty {
 
 impl Kind for PagerDuty {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -80,7 +80,7 @@ impl Prometheus {
 
 impl Kind for Prometheus {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {
