@@ -10,7 +10,8 @@ use firedrill_wire::{
     Span,
     probe::{
         Arrivals, Connection, DnsMatch, DnsProbe, DnsRecord, DnsTransport, GrpcHealthProbe, HttpProbe,
-        IcmpProbe, ProbeKind, ProbeSpec, Rcode, Secret, TcpProbe, TlsProbe,
+        IcmpProbe, JsonBound, JsonEquals, ProbeKind, ProbeSpec, Rcode, Secret, Status, Statuses, TcpProbe,
+        TlsProbe,
     },
 };
 use proptest::prelude::*;
@@ -115,6 +116,28 @@ fn secret() -> impl Strategy<Value = Secret> {
     ]
 }
 
+fn status() -> impl Strategy<Value = Statuses> {
+    let one = prop_oneof![
+        prop_oneof![99_u16..103, 198_u16..210, 598_u16..602, any::<u16>()].prop_map(Status::Number),
+        one_of(&["2xx", "5xx", "1xx", "200", ""]).prop_map(Status::Class),
+    ];
+    prop_oneof![
+        2 => one.clone().prop_map(Statuses::One),
+        1 => proptest::collection::vec(one, 0..3).prop_map(Statuses::Any),
+    ]
+}
+
+fn json() -> impl Strategy<Value = Box<JsonBound>> {
+    let number = || proptest::option::of((-2_i64..3).prop_map(Into::into));
+    let equals = prop_oneof![
+        one_of(&["ok"]).prop_map(JsonEquals::Text),
+        any::<bool>().prop_map(JsonEquals::Truth),
+        (-2_i64..3).prop_map(|number| JsonEquals::Number(number.into())),
+    ];
+    (one_of(&["/a/0", "", "a", "/~1", "/~2"]), number(), number(), proptest::option::weighted(0.3, equals))
+        .prop_map(|(at, at_most, at_least, equals)| Box::new(JsonBound { at, at_most, at_least, equals }))
+}
+
 fn file() -> impl Strategy<Value = Option<String>> {
     proptest::option::of(one_of(&["tests/wrong/asked.toml", "tests/wrong/no-such-ca.pem", ""]))
 }
@@ -185,16 +208,35 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
     let http = (
         one_of(URLS),
         one_of(METHODS),
-        proptest::option::of(prop_oneof![99_u16..103, 198_u16..210, 598_u16..602, any::<u16>()]),
-        proptest::option::of(one_of(&["ok", ""])),
+        proptest::option::of(status()),
+        (
+            proptest::option::of(one_of(&["ok", ""])),
+            proptest::option::weighted(0.3, one_of(&["ok|up", "(", "", r"\p{Greek}"])),
+            proptest::option::weighted(0.3, json()),
+            proptest::option::weighted(0.3, one_of(&["X-Request-Id", "Host", "a b", "Accept"])),
+        ),
         header_map(),
         proptest::option::of(one_of(&["", "ping"])),
         proptest::option::of(secret()),
         proptest::option::of(one_of(&["tests/wrong/asked.toml", "tests/wrong/no-such-ca.pem", "tests", ""])),
         proptest::collection::btree_map(one_of(&["key", "a b"]), secret(), 0..2),
     );
-    let http = http.prop_map(|(url, method, status, contains, headers, body, bearer, ca_file, secrets)| {
-        ProbeKind::Http(HttpProbe { url, method, status, contains, headers, body, bearer, ca_file, secrets })
+    let http = http.prop_map(|(url, method, status, given, headers, body, bearer, ca_file, secrets)| {
+        let (contains, matches, json, id_header) = given;
+        ProbeKind::Http(HttpProbe {
+            url,
+            method,
+            status,
+            contains,
+            matches,
+            json,
+            headers,
+            id_header,
+            body,
+            bearer,
+            ca_file,
+            secrets,
+        })
     });
     prop_oneof![4 => http, 1 => tcp(), 1 => tls(), 1 => dns(), 1 => icmp(), 1 => grpc_health()]
 }

@@ -337,7 +337,10 @@ impl Drill {
             ],
             probes: vec![Probe {
                 name: "buy".to_owned(),
-                kind: ProbeKind::Http(HttpProbe { status: Some(200), ..HttpProbe::get("http://edge/buy") }),
+                kind: ProbeKind::Http(HttpProbe {
+                    status: Some(200.into()),
+                    ..HttpProbe::get("http://edge/buy")
+                }),
                 rate: RATE as f64,
                 arrivals: Arrivals::Even,
                 timeout: Span::millis(500),

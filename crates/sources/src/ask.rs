@@ -69,7 +69,7 @@ impl Asker {
         };
         let sample = Question { query: "q".to_owned(), from_us: 0, until_us: 0, step_us: 1_000_000 };
         let questions = kind.metrics().and_then(|metrics| metrics.questions());
-        let request = questions.map_or(request, |questions| questions.question(&sample));
+        let request = questions.map_or(*request, |questions| questions.question(&sample));
         let fetcher = Box::new(Fetcher::new(&request, names, &Anything)?);
         Ok(Self { kind: kind.clone(), timeout, via: Via::Http(fetcher) })
     }

@@ -63,7 +63,7 @@ pub trait Kind: Send + Sync {
 /// The way that a source's answers come.
 pub enum Way<'k> {
     /// It is asked by HTTP, by a request in which a question is filled in.
-    Asked(HttpProbe),
+    Asked(Box<HttpProbe>),
     /// Programs send to the coordinator, which listens.
     Listens(&'k dyn Listens),
 }
@@ -190,21 +190,6 @@ pub trait Form: Sized {
     /// The same without what may be a secret.
     #[must_use]
     fn without_secrets(&self) -> Self;
-}
-
-/// Returns the request of a source that is asked by `GET`.
-fn get(url: String) -> HttpProbe {
-    HttpProbe {
-        url,
-        method: "GET".to_owned(),
-        status: None,
-        contains: None,
-        headers: BTreeMap::new(),
-        body: None,
-        bearer: None,
-        ca_file: None,
-        secrets: BTreeMap::new(),
-    }
 }
 
 /// Returns the errors of a request to whose path a question is added.

@@ -120,7 +120,7 @@ impl SourceKind {
     #[must_use]
     pub fn request(&self) -> Option<HttpProbe> {
         match self.way() {
-            Way::Asked(request) => Some(request),
+            Way::Asked(request) => Some(*request),
             Way::Listens(_) => None,
         }
     }
@@ -138,7 +138,7 @@ impl SourceKind {
     #[must_use]
     pub fn place(&self) -> String {
         match self.way() {
-            Way::Asked(request) => ProbeKind::Http(request).about().asks,
+            Way::Asked(request) => ProbeKind::Http(*request).about().asks,
             Way::Listens(listens) => listens.words(),
         }
     }

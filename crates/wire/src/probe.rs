@@ -22,7 +22,9 @@ pub use address::given;
 pub use bins::{Bin, Requests};
 pub use dns::{DnsMatch, DnsParsed, DnsProbe, DnsRecord, DnsTransport, Rcode};
 pub use grpc_health::GrpcHealthProbe;
-pub use http::{HttpProbe, Parsed as HttpRequest, Target as HttpTarget};
+pub use http::{
+    HttpProbe, JsonBound, JsonEquals, Parsed as HttpRequest, Status, Statuses, Target as HttpTarget,
+};
 pub use icmp::IcmpProbe;
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
 pub use refused::{Field, Refusal, note};

@@ -7,7 +7,9 @@ mod echo;
 mod exchange;
 pub(crate) mod fetch;
 mod filled;
+mod ids;
 pub(crate) mod request;
+mod wanted;
 pub(crate) mod whole;
 
 use std::{
@@ -24,8 +26,9 @@ use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::TlsConnector;
 
 use self::{
-    exchange::{Broken, Line, Wanted},
+    exchange::{Broken, Line},
     request::Template,
+    wanted::Wanted,
 };
 use crate::{
     ask::{Ask, Make, resolver},
@@ -78,8 +81,8 @@ impl Make for HttpProbe {
         Ok(Box::new(Http {
             connector: Connector::new(resolver, if reuse { 0.0 } else { spec.rate }),
             tls,
+            wanted: Wanted::new(self, parsed.matches.clone()),
             template: Template::new(spec, self, parsed, reads).map_err(one)?,
-            wanted: Wanted { status: self.status, contains: self.contains.clone().map(String::into_bytes) },
             reuse,
             idle: IDLE + Duration::try_from_secs_f64(2.0 / spec.rate).unwrap_or(Duration::MAX / 2),
             kept: Mutex::default(),

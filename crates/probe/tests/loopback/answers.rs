@@ -1,12 +1,16 @@
 //! Probes against real servers on loopback that answer well, badly, late, half or not at all.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::common::{always, answer, head, http, measure, outcome, part, server};
 use firedrill_probe::{ProbeError, check, histogram, start};
 use firedrill_wire::{
     Span,
-    probe::{Connection, ProbeKind, ProbeSpec, Secret, TcpProbe},
+    probe::{Connection, ProbeKind, ProbeSpec, Secret, Status, Statuses, TcpProbe},
 };
 use tokio::io::AsyncWriteExt;
 
@@ -37,7 +41,7 @@ async fn statuses_and_bodies_are_judged() {
     let (down, _) = server(|stream, _| always(stream, answer("503 Service Unavailable", "no"))).await;
     let mut spec = http(format!("http://{down}"));
     all_bad(spec.clone(), "status 503").await;
-    part(&mut spec).status = Some(503);
+    part(&mut spec).status = Some(503.into());
     some_good(spec.clone()).await;
     part(&mut spec).contains = Some("yes".to_owned());
     all_bad(spec, "body").await;
@@ -46,6 +50,65 @@ async fn statuses_and_bodies_are_judged() {
     spec.connection = Connection::Reuse;
     all_bad(spec, "status 302").await;
     assert!(count.load(Ordering::SeqCst) < 24, "a bad answer that is whole leaves its connection in use");
+}
+
+#[tokio::test]
+async fn statuses_by_class_and_list_are_judged() {
+    let (created, _) = server(|stream, _| always(stream, answer("201 Created", ""))).await;
+    let mut spec = http(format!("http://{created}"));
+    part(&mut spec).status = Some(Statuses::One(Status::Class("2xx".to_owned())));
+    some_good(spec.clone()).await;
+    part(&mut spec).status = Some(Statuses::Any(vec![Status::Number(200), Status::Number(201)]));
+    some_good(spec.clone()).await;
+    part(&mut spec).status = Some(Statuses::Any(vec![Status::Number(200), Status::Class("4xx".to_owned())]));
+    all_bad(spec, "status 201").await;
+}
+
+#[tokio::test]
+async fn patterns_and_values_of_bodies_are_judged() {
+    let body = r#"{"queue": {"depth": 7}, "order": "order-12"}"#;
+    let (address, _) = server(move |stream, _| always(stream, answer("200 OK", body))).await;
+    let with = |matches: Option<&str>, json: Option<&str>| {
+        let mut spec = http(format!("http://{address}"));
+        part(&mut spec).matches = matches.map(str::to_owned);
+        part(&mut spec).json = json.map(|json| serde_json::from_str(json).unwrap());
+        spec
+    };
+    some_good(with(Some("order-[0-9]{2}"), None)).await;
+    all_bad(with(Some("order-[0-9]{3}"), None), "body").await;
+    some_good(with(None, Some(r#"{"at": "/queue/depth", "at_most": 7}"#))).await;
+    all_bad(with(None, Some(r#"{"at": "/queue/depth", "at_most": 6}"#)), "body").await;
+    all_bad(with(None, Some(r#"{"at": "/queue/width", "at_most": 7}"#)), "body").await;
+    let of = format!("7{}", " ".repeat(64 * 1024));
+    let (long, _) = server(move |stream, _| always(stream, answer("200 OK", &of))).await;
+    let mut spec = http(format!("http://{long}"));
+    part(&mut spec).json = serde_json::from_str(r#"{"at": "", "equals": 7}"#).unwrap();
+    all_bad(spec, "body").await;
+}
+
+#[tokio::test]
+async fn each_request_has_an_id_of_its_own() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&seen);
+    let (address, _) = server(move |mut stream, _| {
+        let heads = Arc::clone(&heads);
+        async move {
+            while let Some(head) = head(&mut stream).await {
+                heads.lock().unwrap().push(head);
+                let _ = stream.write_all(answer("200 OK", "").as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let mut spec = http(format!("http://{address}"));
+    part(&mut spec).id_header = Some("X-Request-Id".to_owned());
+    some_good(spec.clone()).await;
+    spec.connection = Connection::Reuse;
+    some_good(spec).await;
+    let heads = seen.lock().unwrap();
+    let ids = heads.iter().map(|head| head.lines().find_map(|line| line.strip_prefix("x-request-id: ")));
+    let ids: BTreeSet<&str> = ids.map(|id| id.expect("each has one")).collect();
+    assert!(heads.len() > 10 && ids.len() == heads.len(), "{ids:?} in {} requests", heads.len());
 }
 
 #[tokio::test]
@@ -238,7 +301,24 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         refused(&|spec| part(spec).url = url.to_owned(), "url");
     }
     refused(&|spec| part(spec).method = "G ET".to_owned(), "method");
-    refused(&|spec| part(spec).status = Some(99), "status");
+    refused(&|spec| part(spec).status = Some(99.into()), "status");
+    refused(&|spec| part(spec).status = Some(700.into()), "700");
+    refused(&|spec| part(spec).matches = Some("order-[0-9".to_owned()), "pattern");
+    refused(&|spec| part(spec).matches = Some(String::new()), "every body");
+    refused(
+        &|spec| part(spec).json = serde_json::from_str(r#"{"at":"depth","equals":1}"#).unwrap(),
+        "pointer",
+    );
+    refused(
+        &|spec| {
+            part(spec).json = serde_json::from_str(r#"{"at":"/depth","equals":1}"#).unwrap();
+            part(spec).status = Some(204.into());
+        },
+        "no body",
+    );
+    for name in ["sp ace", "Host", "Authorization"] {
+        refused(&|spec| part(spec).id_header = Some(name.to_owned()), "header");
+    }
     for name in ["sp ace", "", "Connection", "content-length"] {
         refused(&|spec| drop(part(spec).headers.insert(name.to_owned(), "x".to_owned())), "header");
     }

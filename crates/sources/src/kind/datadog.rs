@@ -66,13 +66,13 @@ impl Datadog {
         ]);
         let secrets = [("api_key", &self.api_key), ("app_key", &self.app_key)];
         let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret.clone())).into();
-        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..HttpProbe::get(self.url.clone()) }
     }
 }
 
 impl Kind for Datadog {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -59,13 +59,13 @@ impl fmt::Debug for Grafana {
 impl Grafana {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
-        HttpProbe { headers, bearer, ca_file, secrets, ..super::get(url) }
+        HttpProbe { headers, bearer, ca_file, secrets, ..HttpProbe::get(url) }
     }
 }
 
 impl Kind for Grafana {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

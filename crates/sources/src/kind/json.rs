@@ -124,13 +124,13 @@ impl fmt::Debug for Json {
 impl Json {
     fn request(&self) -> HttpProbe {
         let Self { url, method, headers, body, bearer, ca_file, secrets, .. } = self.clone();
-        HttpProbe { url, method, status: None, contains: None, headers, body, bearer, ca_file, secrets }
+        HttpProbe { method, headers, body, bearer, ca_file, secrets, ..HttpProbe::get(url) }
     }
 }
 
 impl Kind for Json {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

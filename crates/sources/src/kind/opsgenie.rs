@@ -59,13 +59,13 @@ impl Opsgenie {
     fn request(&self) -> HttpProbe {
         let headers = BTreeMap::from([("Authorization".to_owned(), "GenieKey {token}".to_owned())]);
         let secrets = BTreeMap::from([("token".to_owned(), self.token.clone())]);
-        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..HttpProbe::get(self.url.clone()) }
     }
 }
 
 impl Kind for Opsgenie {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

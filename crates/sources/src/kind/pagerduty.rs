@@ -63,13 +63,13 @@ impl PagerDuty {
             ("Accept".to_owned(), "application/vnd.pagerduty+json;version=2".to_owned()),
         ]);
         let secrets = BTreeMap::from([("token".to_owned(), self.token.clone())]);
-        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..super::get(self.url.clone()) }
+        HttpProbe { headers, secrets, ca_file: self.ca_file.clone(), ..HttpProbe::get(self.url.clone()) }
     }
 }
 
 impl Kind for PagerDuty {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

@@ -74,23 +74,13 @@ impl fmt::Debug for Prometheus {
 impl Prometheus {
     fn request(&self) -> HttpProbe {
         let Self { url, bearer, headers, ca_file, secrets } = self.clone();
-        HttpProbe {
-            url,
-            method: "GET".to_owned(),
-            status: None,
-            contains: None,
-            headers,
-            body: None,
-            bearer,
-            ca_file,
-            secrets,
-        }
+        HttpProbe { headers, bearer, ca_file, secrets, ..HttpProbe::get(url) }
     }
 }
 
 impl Kind for Prometheus {
     fn way(&self) -> Way<'_> {
-        Way::Asked(self.request())
+        Way::Asked(Box::new(self.request()))
     }
 
     fn invalid(&self) -> Vec<Refusal> {

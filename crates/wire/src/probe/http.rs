@@ -1,6 +1,7 @@
 //! `http`: an HTTP or HTTPS request.
 
 mod bounds;
+mod good;
 mod parsed;
 mod url;
 
@@ -8,6 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+pub use good::{JsonBound, JsonEquals, Status, Statuses};
 pub use parsed::Parsed;
 pub use url::Target;
 
@@ -27,15 +29,24 @@ pub struct HttpProbe {
     /// The request's method.
     #[serde(default = "HttpProbe::usual_method")]
     pub method: String,
-    /// The status that is good; none means any of 200 to 299.
+    /// The status that is good: a number, a class such as `"2xx"`, or a list of both. None means any of 200 to 299.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
+    pub status: Option<Statuses>,
     /// A text that the body must contain, within its first 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+    /// A regular expression of Rust's crate `regex` that the body must match somewhere, within its first 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<String>,
+    /// A value that the body must have: JSON of at most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Box<JsonBound>>,
     /// The request's headers, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// The header that has an id of each request, such as `X-Request-Id`: a UUID that no other request has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_header: Option<String>,
     /// The request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
@@ -64,7 +75,10 @@ impl HttpProbe {
             method: Self::usual_method(),
             status: None,
             contains: None,
+            matches: None,
+            json: None,
             headers: BTreeMap::new(),
+            id_header: None,
             body: None,
             bearer: None,
             ca_file: None,
@@ -83,7 +97,12 @@ impl HttpProbe {
         let headers = headers.collect();
         let body = self.body.as_ref().map(|body| hiding.body(&at("body"), body));
         let contains = self.contains.as_ref().map(|text| hiding.echoed(text));
-        (Self { url, headers, body, contains, ..self.clone() }, hiding.found())
+        let matches = self.matches.as_ref().map(|text| hiding.echoed(text));
+        let mut json = self.json.clone();
+        if let Some(JsonEquals::Text(text)) = json.as_mut().and_then(|bound| bound.equals.as_mut()) {
+            *text = hiding.echoed(text);
+        }
+        (Self { url, headers, body, contains, matches, json, ..self.clone() }, hiding.found())
     }
 }
 
@@ -91,7 +110,7 @@ impl Form for HttpProbe {
     const EXAMPLE: &'static str = "{ url = \"http://edge/\" }";
     const HIDES: &'static [(&'static str, Hides)] =
         &[("url", Hides::Url), ("headers", Hides::Headers), ("body", Hides::Whole)];
-    const AS_IT_IS: &'static [&'static str] = &["body", "contains", "headers"];
+    const AS_IT_IS: &'static [&'static str] = &["body", "contains", "headers", "json", "matches"];
 
     fn without_secrets(&self) -> Self {
         self.hiding().0
@@ -100,7 +119,20 @@ impl Form for HttpProbe {
 
 impl Kind for HttpProbe {
     fn about(&self) -> About<'_> {
-        let Self { url, method, status: _, contains: _, headers, body: _, bearer, ca_file, secrets } = self;
+        let Self {
+            url,
+            method,
+            status: _,
+            contains: _,
+            matches: _,
+            json: _,
+            headers,
+            id_header: _,
+            body: _,
+            bearer,
+            ca_file,
+            secrets,
+        } = self;
         let (shown, clear) = self.hiding();
         let asks = format!("{method} {}", shown.url);
         let bearer = bearer.iter().map(|secret| Read::secret(Field::request(&["bearer"]), secret));
@@ -153,14 +185,29 @@ impl Kind for HttpProbe {
 /// Prints no hidden text: other types print this one with their own [`Debug`].
 impl fmt::Debug for HttpProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, method, status, contains, headers, body, bearer, ca_file, secrets } =
-            &self.without_secrets();
+        let Self {
+            url,
+            method,
+            status,
+            contains,
+            matches,
+            json,
+            headers,
+            id_header,
+            body,
+            bearer,
+            ca_file,
+            secrets,
+        } = &self.without_secrets();
         f.debug_struct("HttpProbe")
             .field("url", url)
             .field("method", method)
             .field("status", status)
             .field("contains", contains)
+            .field("matches", matches)
+            .field("json", json)
             .field("headers", headers)
+            .field("id_header", id_header)
             .field("body", body)
             .field("bearer", bearer)
             .field("ca_file", ca_file)

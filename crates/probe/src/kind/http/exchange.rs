@@ -17,6 +17,7 @@ use hyper::{
     client::conn::http1::{self, Connection, SendRequest},
 };
 
+use super::wanted::Wanted;
 use crate::{
     clock::boot_us,
     outcome::{Cause, Failure, Phases, of_io},
@@ -25,14 +26,6 @@ use crate::{
 /// Bytes in both directions, plain or through TLS.
 pub(super) trait Io: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Io for T {}
-
-/// Conditions for a good answer.
-pub(super) struct Wanted {
-    /// This status, or any of 200 to 299.
-    pub(super) status: Option<u16>,
-    /// A text in the body.
-    pub(super) contains: Option<Vec<u8>>,
-}
 
 /// The reason why there was no good answer.
 pub(super) enum Broken {
@@ -85,15 +78,14 @@ impl Line {
         })?;
         phases.first_byte = boot_us() - begun;
         let status = response.status();
-        let good = wanted.status.map_or(status.is_success(), |wanted| wanted == status.as_u16());
-        if !good {
+        if !wanted.status(status) {
             // Whether the rest arrives says nothing more; what is there already is read, so that the line is kept.
-            let mut rest = pin!(self.body(response, None));
+            let mut rest = pin!(self.body(response, false));
             let _ = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await;
             return Err(Broken::Answered(Cause::Status(status.as_u16())));
         }
-        let (whole, found) = self.body(response, wanted.contains.as_deref()).await.map_err(Broken::Failed)?;
-        if !found {
+        let (whole, body) = self.body(response, wanted.reads()).await.map_err(Broken::Failed)?;
+        if !wanted.body(&body, whole) {
             return Err(Broken::Answered(Cause::Body));
         }
         Ok(whole && self.usable().await)
@@ -120,18 +112,14 @@ impl Line {
         Ok((head, kept))
     }
 
-    /// Reads the body: whether it ended, and whether the text is in it.
-    async fn body(
-        &mut self,
-        response: Response<Incoming>,
-        contains: Option<&[u8]>,
-    ) -> Result<(bool, bool), Failure> {
+    /// Reads the body: whether it ended, and its beginning if that is to be kept.
+    async fn body(&mut self, response: Response<Incoming>, keep: bool) -> Result<(bool, Vec<u8>), Failure> {
         let (mut body, mut seen, mut kept) = (response.into_body(), 0, Vec::new());
         let mut whole = true;
         while let Some(frame) = self.along(body.frame()).await {
             let frame = frame.map_err(|why| of_hyper(&why))?;
             let Some(data) = frame.data_ref() else { continue };
-            if contains.is_some() {
+            if keep {
                 kept.extend_from_slice(&data[..data.len().min(HttpProbe::ANSWER_MOST.saturating_sub(seen))]);
             }
             seen += data.len();
@@ -140,10 +128,7 @@ impl Line {
                 break;
             }
         }
-        Ok((
-            whole,
-            contains.is_none_or(|text| text.is_empty() || kept.windows(text.len()).any(|part| part == text)),
-        ))
+        Ok((whole, kept))
     }
 
     /// Waits for something of this connection while driving it.

@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use firedrill_wire::probe::{Connection, Field, HttpProbe, HttpRequest, ProbeSpec, Refusal};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{AUTHORIZATION, CONNECTION, HOST, USER_AGENT},
 };
 use http_body_util::Full;
 
-use super::filled::{self, Filled};
+use super::{
+    filled::{self, Filled},
+    ids::Ids,
+};
 use crate::{reads::Reads, secret};
 
 /// The secrets that cannot be read on this machine, or cannot be where they are named.
@@ -33,6 +36,7 @@ pub(crate) struct Template {
     path: Uri,
     headers: HeaderMap,
     body: Bytes,
+    ids: Option<(HeaderName, Ids)>,
 }
 
 impl Template {
@@ -60,7 +64,7 @@ impl Template {
         parsed: HttpRequest,
         reads: &dyn Reads,
     ) -> Result<Self, Refusal> {
-        let HttpRequest { target, method, mut headers } = parsed;
+        let HttpRequest { target, method, mut headers, id_header, matches: _ } = parsed;
         if !headers.contains_key(HOST) {
             // An authority that was parsed is a header's value; one that was not has been refused.
             headers.extend(HeaderValue::from_str(&target.authority).map(|host| (HOST, host)));
@@ -84,6 +88,7 @@ impl Template {
             path: filled.path(target.path)?,
             headers,
             body: filled.text(probe.body.as_deref().unwrap_or_default()).into(),
+            ids: id_header.map(|name| (name, Ids::default())),
         })
     }
 
@@ -93,6 +98,9 @@ impl Template {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = self.headers.clone();
+        if let Some((name, ids)) = &self.ids {
+            request.headers_mut().insert(name.clone(), ids.next());
+        }
         request
     }
 }

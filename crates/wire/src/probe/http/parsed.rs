@@ -2,12 +2,15 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
-    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
 };
 
-use super::{HttpProbe, bounds, url::Target};
+use regex::bytes::Regex;
+
+use super::{HttpProbe, Statuses, bounds, url::Target};
 use crate::{
     hide::placeholder,
+    logs,
     probe::refused::{Field, Refusal, note},
 };
 
@@ -20,6 +23,10 @@ pub struct Parsed {
     pub method: Method,
     /// The headers that are given. Secrets in them are still names.
     pub headers: HeaderMap,
+    /// The name of the header that has the id of a request.
+    pub id_header: Option<HeaderName>,
+    /// The pattern of the body.
+    pub matches: Option<Regex>,
 }
 
 impl HttpProbe {
@@ -31,16 +38,22 @@ impl HttpProbe {
         let mut wrong = Vec::new();
         let target = note(Target::new(&self.url), &mut wrong);
         let method = note(method(&self.method), &mut wrong);
-        wrong.extend(self.status.and_then(status));
-        wrong.extend(self.contains.as_deref().and_then(|text| contains(text, self, method.as_ref())));
+        wrong.extend(self.status.iter().flat_map(Statuses::refusals));
+        wrong.extend(self.contains.as_deref().and_then(contains));
+        let matches = self.matches.as_deref().and_then(|text| note(matches(text), &mut wrong));
+        wrong.extend(self.json.iter().flat_map(|bound| bound.refusals()));
+        wrong.extend(no_body(self, method.as_ref()));
         let headers = headers(self, &mut wrong);
+        let id_header = self.id_header.as_deref().and_then(|name| note(id_header(name, self), &mut wrong));
         let bearer = self.bearer.as_ref();
         wrong.extend(bearer.and_then(|secret| secret.invalid(Field::request(&["bearer"]), "`bearer`")));
         wrong.extend(secrets(self));
         wrong.extend(self.ca_file.as_deref().and_then(ca_file));
         wrong.extend(bounds::refusals(self));
         match (target, method) {
-            (Some(target), Some(method)) if wrong.is_empty() => Ok(Parsed { target, method, headers }),
+            (Some(target), Some(method)) if wrong.is_empty() => {
+                Ok(Parsed { target, method, headers, id_header, matches })
+            }
             _ => Err(wrong),
         }
     }
@@ -89,32 +102,82 @@ fn method(text: &str) -> Result<Method, Refusal> {
 /// Methods that servers know, in these letters only.
 const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-fn status(status: u16) -> Option<Refusal> {
-    let what = format!("no answer ends with the status {status}");
-    let help = "a number from 200 to 599; answers of 1xx come before the one that counts";
-    (!(200..=599).contains(&status))
-        .then(|| Refusal::new(Field::request(&["status"]), what, "not a status", help))
-}
-
 /// Refuses a text that no answer can contain, or that every answer contains.
-fn contains(text: &str, probe: &HttpProbe, method: Option<&Method>) -> Option<Refusal> {
-    let wrong =
-        |what: String, help| Some(Refusal::new(Field::request(&["contains"]), what, "never found", help));
+fn contains(text: &str) -> Option<Refusal> {
+    let refuse = |what: String, label, help| Refusal::new(Field::request(&["contains"]), what, label, help);
     if text.is_empty() {
-        let (what, help) = ("an empty text is in every body", "leave `contains` out, or give it a text");
-        return Some(Refusal::new(Field::request(&["contains"]), what, "always found", help));
+        let what = "an empty text is in every body".to_owned();
+        return Some(refuse(what, "always found", "leave `contains` out, or give it a text"));
     }
     let most = HttpProbe::ANSWER_MOST;
-    if text.len() > most {
+    (text.len() > most).then(|| {
         let what =
             format!("a text of {} bytes is not found in the {most} that are read of a body", text.len());
-        return wrong(what, "give a shorter part of it");
+        refuse(what, "never found", "give a shorter part of it")
+    })
+}
+
+/// Compiles the pattern of a body.
+fn matches(text: &str) -> Result<Regex, Refusal> {
+    let refuse =
+        |what: String, label, help: &str| Refusal::new(Field::request(&["matches"]), what, label, help);
+    if text.is_empty() {
+        let what = "an empty pattern matches every body".to_owned();
+        return Err(refuse(what, "always found", "leave `matches` out, or give it a pattern"));
     }
-    if method == Some(&Method::HEAD) {
-        return wrong("an answer to HEAD has no body".to_owned(), "take GET, or leave `contains` out");
+    logs::pattern(text).map_err(|why| {
+        // The first line is a heading, and those that follow draw the place.
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let what = format!("the pattern of the body is invalid: {why}");
+        refuse(
+            what,
+            "not a pattern",
+            r#"a regular expression of Rust's crate `regex`, such as "order-[0-9]+""#,
+        )
+    })
+}
+
+/// Refuses conditions for a body where no good answer has one.
+fn no_body(probe: &HttpProbe, method: Option<&Method>) -> Vec<Refusal> {
+    let head = (method == Some(&Method::HEAD)).then(|| "an answer to HEAD has no body".to_owned());
+    let bare = || {
+        let status = probe.status.as_ref()?.without_body()?;
+        Some(format!("an answer of status {status} has no body"))
+    };
+    let Some((what, other)) =
+        head.map(|what| (what, "take GET")).or_else(|| bare().map(|what| (what, "take another status")))
+    else {
+        return Vec::new();
+    };
+    let conditions = [
+        ("contains", probe.contains.is_some()),
+        ("matches", probe.matches.is_some()),
+        ("json", probe.json.is_some()),
+    ];
+    let refuse = |key: &str| {
+        let help = format!("leave `{key}` out, or {other}");
+        Refusal::new(Field::request(&[key]), what.clone(), "never found", help)
+    };
+    conditions.iter().filter(|(_, there)| *there).map(|(key, _)| refuse(key)).collect()
+}
+
+/// Returns the name of the header for ids.
+fn id_header(name: &str, probe: &HttpProbe) -> Result<HeaderName, Refusal> {
+    let refuse = |what: String, label, help| Refusal::new(Field::request(&["id_header"]), what, label, help);
+    let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
+        let what = format!("`{name}` cannot be the name of a header");
+        return Err(refuse(what, "not a header", "for example \"X-Request-Id\""));
+    };
+    let own = [AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE];
+    if own.contains(&key) {
+        let what = format!("the header `{name}` says something else than the id of a request");
+        return Err(refuse(what, "not for ids", "for example \"X-Request-Id\""));
     }
-    let status = probe.status.filter(|status| [204, 205, 304].contains(status))?;
-    wrong(format!("an answer of status {status} has no body"), "leave `contains` out, or take another status")
+    if probe.headers.keys().any(|other| other.eq_ignore_ascii_case(name)) {
+        let what = format!("the header `{name}` stands in `headers`, too");
+        return Err(refuse(what, "there already", "leave one of them out"));
+    }
+    Ok(key)
 }
 
 fn ca_file(path: &str) -> Option<Refusal> {
