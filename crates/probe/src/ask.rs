@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
+    kind::stores::Stores,
     outcome::{Failure, Phases},
     reads::Reads,
     resolve::Resolver,
@@ -20,10 +21,28 @@ pub(crate) trait Make {
     /// # Errors
     /// All that cannot be had on this machine.
     fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>>;
+
+    /// As [`Self::unreadable`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
+    fn unreadable_with(&self, spec: &ProbeSpec, reads: &dyn Reads, _stores: &dyn Stores) -> Vec<Refusal> {
+        self.unreadable(spec, reads)
+    }
+
+    /// As [`Self::make`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
+    ///
+    /// # Errors
+    /// As [`Self::make`]; also if the program lacks the client.
+    fn make_with(
+        &self,
+        spec: &ProbeSpec,
+        reads: &dyn Reads,
+        _stores: &dyn Stores,
+    ) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+        self.make(spec, reads)
+    }
 }
 
 /// A probe that can be asked.
-pub(crate) trait Ask: Send + Sync {
+pub trait Ask: Send + Sync {
     /// Asks once. Whoever calls drops it when the time is up.
     fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
 }
