@@ -101,26 +101,28 @@ impl Line {
         let Self { client, connection } = self;
         let mut asked = pin!(client.simple_query(statement));
         let mut warned = false;
-        // The end of the connection, which says more than the statement that could not be answered any more.
-        let mut over: Option<Error> = None;
         let messages = poll_fn(|cx| {
-            while over.is_none() {
+            // The end of the connection says more than the statement, which nobody would answer any more.
+            let end = loop {
                 match connection.poll(cx) {
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
                         warned |= notice.code().code().starts_with("01");
                     }
                     Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(why))) => over = Some(why),
-                    Poll::Ready(None) | Poll::Pending => break,
+                    Poll::Ready(Some(Err(why))) => break Some(why),
+                    Poll::Ready(None) | Poll::Pending => break None,
                 }
+            };
+            match (asked.as_mut().poll(cx), end) {
+                (Poll::Ready(Ok(all)), _) => Poll::Ready(Ok(all)),
+                (Poll::Ready(Err(why)), Some(end)) => {
+                    Poll::Ready(Err(if why.is_closed() { end } else { why }))
+                }
+                (Poll::Pending, Some(end)) => Poll::Ready(Err(end)),
+                (how, None) => how,
             }
-            asked.as_mut().poll(cx)
         })
-        .await;
-        let messages = messages.map_err(|why| match over.take() {
-            Some(end) if why.is_closed() => end,
-            _ => why,
-        })?;
+        .await?;
         let first = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().map(ToOwned::to_owned)),
             _ => None,
