@@ -230,7 +230,7 @@ proptest! {
         let checked = inspect(&file, Some(&fleet), &[], Some(1));
         let options = Options { scenario: file, fleet, params: vec![], seed: Some(1) };
         let planned = load(&options);
-        let measured = firedrill_probe::start(vec![spec.clone()], Duration::ZERO);
+        let measured = start_on(Spool::new(), vec![spec.clone()], Duration::ZERO, &Anything, stores::clients());
         let said = checked.report.render(false, 110);
         prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, said);
         prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, said);
