@@ -13,8 +13,8 @@ pub mod approval;
 pub mod cli;
 pub mod link;
 mod own;
-pub mod plan;
 pub mod pki;
+pub mod plan;
 #[cfg(feature = "lab")]
 pub mod rehearsal;
 pub mod run;

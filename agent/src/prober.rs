@@ -88,9 +88,15 @@ impl Prober for Probes {
                 format!("{}; lower the rates, or measure from several hosts", leave.says),
             ));
         }
-        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads, self.stores).map_err(|error| {
-            refuse(RefusalCode::BadProbe, format!("cannot start the probes: {error}"), "correct the probe")
-        })?;
+        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads, self.stores).map_err(
+            |error| {
+                refuse(
+                    RefusalCode::BadProbe,
+                    format!("cannot start the probes: {error}"),
+                    "correct the probe",
+                )
+            },
+        )?;
         let mut runs = self.runs();
         let at = runs.iter().position(|known| known.run == *run);
         if let Some(before) = at.and_then(|at| runs.remove(at)) {
@@ -259,7 +265,9 @@ mod tests {
             let spec = serde_json::from_str(&text).unwrap();
             let problem = start(&Probes::new(&NoStores), "r1", spec).unwrap_err();
             assert_eq!(problem.code, RefusalCode::BadProbe);
-            for words in ["built without clients of stores", kind, "--package firedrill-agent --features stores"] {
+            for words in
+                ["built without clients of stores", kind, "--package firedrill-agent --features stores"]
+            {
                 assert!(problem.title.contains(words), "{problem:?}");
             }
         }

@@ -1,15 +1,9 @@
 //! A probe is made of the parameters of its kind, then asked again and again.
 
 use firedrill_wire::probe::{ProbeSpec, Refusal};
-use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
-use crate::{
-    kind::stores::Stores,
-    outcome::{Failure, Phases},
-    reads::Reads,
-    resolve::Resolver,
-};
+pub(crate) use crate::answer::Ask;
+use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
 /// The parameters of a kind, as the prober uses them. They have been checked: [`firedrill_wire::probe::Kind::invalid`] found nothing.
 pub(crate) trait Make {
@@ -39,12 +33,6 @@ pub(crate) trait Make {
     ) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         self.make(spec, reads)
     }
-}
-
-/// A probe that can be asked.
-pub trait Ask: Send + Sync {
-    /// Asks once. Whoever calls drops it when the time is up.
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
 }
 
 /// Returns the destination of a probe, which its kind names by this host and port.

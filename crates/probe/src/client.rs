@@ -1,7 +1,7 @@
 //! The parts of the prober that clients of stores use too: connections, handshakes, secrets, and the words for what went wrong.
 
 pub use crate::{
-    ask::Ask,
+    answer::Ask,
     clock::boot_us,
     connect::Connector,
     handshake::{Handshake, failure},

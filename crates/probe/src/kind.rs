@@ -1,5 +1,6 @@
 //! The kinds of probes, each in a file of its own.
 
+mod by_clients;
 mod dns;
 mod grpc_health;
 pub(crate) mod http;

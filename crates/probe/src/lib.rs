@@ -5,6 +5,7 @@
 //!
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
+mod answer;
 mod ask;
 pub mod bin;
 pub mod cells;

@@ -69,11 +69,7 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
 ///
 /// # Errors
 /// As for [`load`]; also if the certificate is not valid for the hosts' environments.
-pub fn load_as(
-    options: &Options,
-    person: Option<&Person>,
-    stores: &dyn Stores,
-) -> Result<Plan, Report> {
+pub fn load_as(options: &Options, person: Option<&Person>, stores: &dyn Stores) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
     let inspection = inspect_for((Machine::This, person, stores), scenario, Some(fleet), params, *seed);
     inspection.plan.ok_or(inspection.report)

@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_wire::probe::{Connection, PostgresProbe, ProbeSpec, RedisProbe, Refusal};
 
-use crate::{
-    ask::{Ask, Make},
-    reads::Reads,
-    writes::store::Store,
-};
+use crate::{answer::Ask, reads::Reads, writes::store::Store};
 
 /// The parameters of a probe of a store.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +30,7 @@ pub struct Terms<'w> {
 }
 
 impl<'w> Terms<'w> {
-    fn of(spec: &'w ProbeSpec, reads: &'w dyn Reads) -> Self {
+    pub(super) fn of(spec: &'w ProbeSpec, reads: &'w dyn Reads) -> Self {
         let ProbeSpec { names, rate, connection, .. } = spec;
         Self { names, rate: *rate, connection: *connection, reads }
     }
@@ -81,37 +77,4 @@ impl Stores for NoStores {
     fn writer(&self, probe: StoreProbe<'_>, _terms: &Terms<'_>) -> Result<Box<dyn Store>, Vec<Refusal>> {
         Err(Self::refusal(probe))
     }
-}
-
-/// Implements [`Make`] by the clients that the program handed in.
-macro_rules! by_clients {
-    ($($kind:ident($params:ident);)*) => {
-        $(impl Make for $params {
-            fn unreadable(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
-                self.unreadable_with(spec, reads, &NoStores)
-            }
-
-            fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
-                self.make_with(spec, reads, &NoStores)
-            }
-
-            fn unreadable_with(&self, spec: &ProbeSpec, reads: &dyn Reads, stores: &dyn Stores) -> Vec<Refusal> {
-                self.make_with(spec, reads, stores).err().unwrap_or_default()
-            }
-
-            fn make_with(
-                &self,
-                spec: &ProbeSpec,
-                reads: &dyn Reads,
-                stores: &dyn Stores,
-            ) -> Result<Box<dyn Ask>, Vec<Refusal>> {
-                stores.client(StoreProbe::$kind(self), &Terms::of(spec, reads))
-            }
-        })*
-    };
-}
-
-by_clients! {
-    Postgres(PostgresProbe);
-    Redis(RedisProbe);
 }

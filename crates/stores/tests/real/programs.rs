@@ -19,7 +19,7 @@ use tokio::{
     net::TcpListener,
 };
 
-/// Where Debian keeps the server of PostgreSQL.
+/// The folder in which Debian keeps the server of PostgreSQL.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
 
 /// Returns the path of a program, or says that the test is skipped. In CI a program that is missing is a failure.
