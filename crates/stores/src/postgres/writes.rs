@@ -65,7 +65,8 @@ impl Postgres {
             let mut line = self.line(self.role_to_write(), until, &mut Phases::default()).await?;
             match line.ask(rows::MAKE).await {
                 Ok(_) => {
-                    self.done(line);
+                    // Writes may be made on another runtime, on which its connection would not live.
+                    line.close();
                     return Ok(());
                 }
                 // Another vantage made it in the same moment.

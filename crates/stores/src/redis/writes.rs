@@ -135,13 +135,12 @@ fn literal(text: &str) -> String {
 }
 
 impl Store for Redis {
-    /// Keys need nothing. That the server takes writes is seen by the first one.
+    /// Keys need nothing. That the server takes writes is seen by the first one, over a connection of its own.
     fn prepare(&self, until: Instant) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
             let mut phases = Phases::default();
             let line = within(until, self.line(self.role_to_write(), until, &mut phases)).await;
-            drop(self.kept.keep(line?));
-            Ok(())
+            line.map(drop)
         })
     }
 
