@@ -229,8 +229,9 @@ async fn a_stopped_server_is_a_time_out_and_what_it_has_is_unknown() {
     let Some(one) = Postgres::start(&[]) else { return };
     let store = writer(&one.json(""), Connection::Reuse);
     store.prepare(Instant::now() + LONG).await.unwrap();
+    assert_eq!(write(&*store, "k:0", 0).await, "acked");
     let short = Duration::from_millis(500);
-    // The connection's own process stops while it waits for a lock that the test holds.
+    // The kept connection waits for a lock that the test holds.
     let lock = client(
         &one.json(r#","statement":"begin; lock table firedrill_writes in access exclusive mode; select pg_sleep(60)""#),
         Connection::New,
