@@ -5,7 +5,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // A lab's hosts are this same program; they must take over before any thread exists.
     #[cfg(feature = "lab")]
-    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+    if let Some(code) =
+        firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
+    {
         return code;
     }
     firedrill::cli::main()

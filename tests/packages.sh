@@ -6,7 +6,8 @@
 #                                  statsd (a StatsD daemon for the tests of crates/sources, from the npm registry),
 #                                  smtp (a mail server for the tests of crates/notify, from the registry of Python packages),
 #                                  fuzz (schemathesis for tests/serve, from the registry of Python packages),
-#                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs)
+#                                  runit (agent/tests with a real runsv), man (groff for tests/man.rs),
+#                                  stores (PostgreSQL and Redis for the tests of crates/stores)
 #
 # Needs root. Otherwise it says `skipped:` (in CI `error:`) with what is missing, and ends with 3.
 # shellcheck source=tests/strict.sh
@@ -34,6 +35,12 @@ for recipe in "$@"; do
         has node || need+=(nodejs)
         has npm || need+=(npm)
         ;;
+    stores)
+        # Their services stay off: tests start the programs themselves.
+        [[ -x /usr/lib/postgresql/15/bin/postgres ]] || need+=(postgresql-15)
+        has redis-server || need+=(redis-server)
+        has redis-sentinel || need+=(redis-sentinel)
+        ;;
     runit) has runsv && has svlogd || need+=(runit) ;;
     man) has groff || need+=(groff-base) ;;
     ci-files | smtp | fuzz) python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv) ;;
@@ -49,7 +56,7 @@ for recipe in "$@"; do
         find /boot -name 'vmlinuz-*-amd64' ! -name '*cloud*' | grep -q . || need+=(linux-image-amd64)
         ;;
     *)
-        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, fuzz, runit, man" >&2
+        echo "packages.sh: there is no recipe $recipe: iptables, kernel, metrics, ci-files, pages, statsd, smtp, fuzz, runit, man, stores" >&2
         exit 2
         ;;
     esac
@@ -94,6 +101,9 @@ apt-get update -qq >&2
 INITRD=No DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >&2
 # What was there before may be somebody's, and keeps its links.
 for package in "${need[@]}"; do
-    [[ $package != prometheus* ]] || rm -f "/etc/systemd/system/multi-user.target.wants/$package.service"
+    case $package in
+    prometheus* | redis-*) rm -f "/etc/systemd/system/multi-user.target.wants/$package.service" ;;
+    postgresql-*) rm -f /etc/systemd/system/multi-user.target.wants/postgresql.service ;;
+    esac
 done
 others "$@"

@@ -251,7 +251,9 @@ fn the_environment_is_the_hosts_word(world: &World) {
 type Case = (&'static str, fn(&World));
 
 fn main() -> ExitCode {
-    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+    if let Some(code) =
+        firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
+    {
         return code;
     }
     if std::env::args().nth(1).as_deref() == Some(NAP) {

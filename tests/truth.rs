@@ -56,7 +56,9 @@ const CASES: &[Case] = &[
 fn main() -> ExitCode {
     // The product's own program starts the lab's hosts. Here this program handles only the calls that look from inside
     // a host.
-    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+    if let Some(code) =
+        firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
+    {
         return code;
     }
     if let Some(code) = network::knock() {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use firedrill_probe::NoStores;
 use firedrill_wire::api::Finding;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     wiring::{Compared, ServerParts, Snapshot, Wiring},
 };
 
-/// Returns the ports of this build.
+/// Returns the ports of this build, without clients of stores.
 #[must_use]
 pub fn wiring() -> Wiring {
     Wiring {
@@ -21,7 +22,8 @@ pub fn wiring() -> Wiring {
         kinds: |fault| Some(fault::of(fault)),
         apply: |undo, host| undo.apply(host),
         snapshot: &WholeHost,
-        prober: |_| Arc::new(Probes::default()),
+        prober: |_, stores| Arc::new(Probes::new(stores)),
+        stores: &NoStores,
         findings,
         sweep: sweep::sweep,
         server: |parts| Box::pin(serve_control(parts)),

@@ -16,7 +16,7 @@ mod undo;
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use firedrill_probe::clock;
+use firedrill_probe::{Stores, clock};
 use firedrill_wire::{
     api::{AgentStatus, Clock},
     journal::What,
@@ -112,9 +112,9 @@ pub fn command() -> clap::Command {
     <Args as clap::CommandFactory>::command()
 }
 
-/// Runs the command line with what this build is put together from. Call it from a process with one thread.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    run(args, built_in::wiring())
+/// Runs the command line with what this build is put together from, and these clients of stores. Call it from a process with one thread.
+pub fn main(args: impl IntoIterator<Item = OsString>, stores: &'static dyn Stores) -> ExitCode {
+    run(args, Wiring { stores, ..built_in::wiring() })
 }
 
 /// Runs the command line with other ports to the host.

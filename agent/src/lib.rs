@@ -26,6 +26,7 @@ pub mod guardian;
 pub mod heal;
 mod heap;
 pub use firedrill_kernel as host;
+pub use firedrill_probe::NoStores;
 pub mod identity;
 pub mod injection;
 pub mod journal;

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    firedrill_agent::cli::main(std::env::args_os())
+    #[cfg(feature = "stores")]
+    let stores = &firedrill_stores::Clients;
+    #[cfg(not(feature = "stores"))]
+    let stores = &firedrill_agent::NoStores;
+    firedrill_agent::cli::main(std::env::args_os(), stores)
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use firedrill_probe::{Running, Spool, start_on};
+use firedrill_probe::{Running, Spool, Stores, start_on};
 use firedrill_wire::{
     RefusalCode, RunId,
     api::{Problem, StartProbes},
@@ -25,8 +25,9 @@ const RUNNING: usize = 16;
 const STOPPED: usize = 4;
 
 /// The probes of the last few runs.
-#[derive(Default)]
 pub struct Probes {
+    /// The clients of stores that this program has.
+    stores: &'static dyn Stores,
     /// Held while probes are started, which may take as long as reading their secrets. Stopping does not wait for it.
     starting: Mutex<()>,
     runs: Mutex<VecDeque<OfRun>>,
@@ -42,6 +43,12 @@ struct OfRun {
 }
 
 impl Probes {
+    /// Returns none, in a program with these clients of stores.
+    #[must_use]
+    pub fn new(stores: &'static dyn Stores) -> Self {
+        Self { stores, starting: Mutex::default(), runs: Mutex::default() }
+    }
+
     fn runs(&self) -> MutexGuard<'_, VecDeque<OfRun>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,9 +88,15 @@ impl Prober for Probes {
                 format!("{}; lower the rates, or measure from several hosts", leave.says),
             ));
         }
-        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads).map_err(|error| {
-            refuse(RefusalCode::BadProbe, format!("cannot start the probes: {error}"), "correct the probe")
-        })?;
+        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads, self.stores).map_err(
+            |error| {
+                refuse(
+                    RefusalCode::BadProbe,
+                    format!("cannot start the probes: {error}"),
+                    "correct the probe",
+                )
+            },
+        )?;
         let mut runs = self.runs();
         let at = runs.iter().position(|known| known.run == *run);
         if let Some(before) = at.and_then(|at| runs.remove(at)) {
@@ -134,6 +147,7 @@ fn full(others: &[&OfRun]) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use firedrill_probe::NoStores;
     use firedrill_wire::{Span, probe::ProbeSpec};
     use futures_util::StreamExt as _;
 
@@ -170,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn newer_runs_stop_no_run_that_measures() {
-        let probes = Probes::default();
+        let probes = Probes::new(&NoStores);
         for n in 0..RUNNING {
             assert_eq!(start(&probes, &format!("r{n}"), probe(1.0, "")), Ok(()));
         }
@@ -208,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_measures_into_the_run_of_somebody_else() {
-        let probes = Probes::default();
+        let probes = Probes::new(&NoStores);
         assert_eq!(start(&probes, "r1", probe(10.0, "")), Ok(()));
         for stopped in [false, true] {
             if stopped {
@@ -223,7 +237,7 @@ mod tests {
 
     #[test]
     fn all_probes_of_a_host_share_one_bound() {
-        let probes = Probes::default();
+        let probes = Probes::new(&NoStores);
         assert_eq!(start(&probes, "r1", probe(60.0, "")), Ok(()));
         let problem = start(&probes, "r2", probe(60.0, "")).unwrap_err();
         assert!(problem.title.contains("120 requests a second; at most 100"), "{problem:?}");
@@ -234,7 +248,7 @@ mod tests {
 
     #[test]
     fn secrets_are_read_by_leave_only() {
-        let probes = Probes::default();
+        let probes = Probes::new(&NoStores);
         for more in [r#","bearer":{"secret_file":"/etc/shadow"}"#, r#","bearer":{"secret_env":"PATH"}"#] {
             let problem = start(&probes, "r1", probe(1.0, more)).unwrap_err();
             assert_eq!(problem.code, RefusalCode::BadProbe);
@@ -242,9 +256,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_probe_of_a_store_is_refused_where_the_agent_has_no_client() {
+        for (kind, user) in [("postgres", r#","user":"u""#), ("redis", "")] {
+            let text = format!(
+                r#"{{"name":"p","rate":1,"timeout":"1s","kind":{{"{kind}":{{"address":"127.0.0.1:9"{user}}}}}}}"#
+            );
+            let spec = serde_json::from_str(&text).unwrap();
+            let problem = start(&Probes::new(&NoStores), "r1", spec).unwrap_err();
+            assert_eq!(problem.code, RefusalCode::BadProbe);
+            for words in
+                ["built without clients of stores", kind, "--package firedrill-agent --features stores"]
+            {
+                assert!(problem.title.contains(words), "{problem:?}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_halt_stops_the_probes_of_every_run() {
-        let probes = Probes::default();
+        let probes = Probes::new(&NoStores);
         for run in ["r1", "r2"] {
             assert_eq!(start(&probes, run, probe(10.0, "")), Ok(()));
         }

@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use firedrill_probe::Reads;
+use firedrill_probe::{Reads, Stores};
 use firedrill_wire::{
     Fault, RunId,
     api::{Doctor, Finding, Problem, StartProbes},
@@ -38,7 +38,9 @@ pub struct Wiring {
     /// Takes snapshots of the whole host, to prove that it is as before.
     pub snapshot: &'static dyn Snapshot,
     /// Runs probes; called once in the worker, with its runtime entered.
-    pub prober: fn(&Config) -> Arc<dyn Prober>,
+    pub prober: fn(&Config, &'static dyn Stores) -> Arc<dyn Prober>,
+    /// The clients of stores that this program has.
+    pub stores: &'static dyn Stores,
     /// Returns the host's capabilities, and findings that people should know.
     pub findings: fn(&Host) -> Vec<Finding>,
     /// Removes kernel objects that have our name and belong to no live injection.

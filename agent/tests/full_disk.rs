@@ -64,7 +64,7 @@ fn start(config: &Arc<Config>) -> Supervisor {
     let wiring = wiring();
     let host = Arc::new(config.host());
     let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
-    let prober = (wiring.prober)(config);
+    let prober = (wiring.prober)(config, wiring.stores);
     Supervisor::start(Arc::clone(config), host, wiring, Arc::new(NoGuard), prober, recovered).unwrap()
 }
 

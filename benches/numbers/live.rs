@@ -34,7 +34,7 @@ struct Seen {
     answered: Duration,
     /// The lateness of requests in the fault (99th percentile), in milliseconds; at most 1 if less was late.
     late_ms: f64,
-    /// What was left of the leases when hosts looked at their faults.
+    /// The remaining time of leases when hosts looked at their faults.
     leases: Vec<Duration>,
     /// The share of a core that the server used while the run was watched.
     server: f64,

@@ -63,7 +63,9 @@ const SECTION: &str = "__section";
 
 fn main() -> ExitCode {
     // This program is also the lab's hosts, and their code must start before any thread exists.
-    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+    if let Some(code) =
+        firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
+    {
         return code;
     }
     // Cargo adds `--bench`.

@@ -130,7 +130,7 @@ fn measured_from(plan: &Plan) -> Vec<String> {
 
 /// Returns the addresses that probes measure, each once.
 fn measured(plan: &Plan) -> Vec<String> {
-    let to = plan.probes.iter().filter_map(|probe| probe.kind.about().reach.to);
+    let to = plan.probes.iter().flat_map(|probe| probe.kind.destinations());
     let shown = to.map(|(host, port)| match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),

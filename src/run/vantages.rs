@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firedrill_probe::Running;
+use firedrill_probe::{Anything, Running, Spool, start_on};
 use firedrill_wire::{RunId, api::StartProbes};
 use futures_util::{StreamExt as _, future::join_all};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use super::{
     tasks::Tasks,
     watchers,
 };
-use crate::{link::Agent, plan::model::COORDINATOR};
+use crate::{link::Agent, plan::model::COORDINATOR, stores};
 
 /// The vantages of a run.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Vantages {
             }
         }
         if failed.is_empty() && !own.is_empty() {
-            match firedrill_probe::start(own, longest.0) {
+            match start_on(Spool::new(), own, longest.0, &Anything, stores::clients()) {
                 Ok(running) => self.follow_local(running, tasks),
                 Err(error) => failed.push(format!("the coordinator cannot measure: {error}")),
             }

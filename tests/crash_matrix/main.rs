@@ -43,7 +43,9 @@ impl Case {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = firedrill_lab::dispatch(firedrill_agent::cli::main) {
+    if let Some(code) =
+        firedrill_lab::dispatch(|args| firedrill_agent::cli::main(args, firedrill::stores::clients()))
+    {
         return code;
     }
     if let Some(code) = inside::dispatch() {

@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use firedrill::{
     fleet::FleetSource,
     plan::{Options, inspect, load},
+    stores,
 };
+use firedrill_probe::{Anything, Spool, start_on};
 use firedrill_wire::{
     Span,
     probe::{
-        Arrivals, Connection, DnsMatch, DnsProbe, DnsRecord, DnsTransport, GrpcHealthProbe, HttpProbe,
-        IcmpProbe, JsonBound, JsonEquals, ProbeKind, ProbeSpec, Rcode, Secret, Status, Statuses, TcpProbe,
-        TlsProbe,
+        Addresses, Arrivals, Connection, DnsMatch, DnsProbe, DnsRecord, DnsTransport, GrpcHealthProbe,
+        HttpProbe, IcmpProbe, JsonBound, JsonEquals, PostgresProbe, PostgresRole, ProbeKind, ProbeSpec,
+        Rcode, RedisProbe, RedisRole, RedisSentinels, Secret, Status, Statuses, TcpProbe, TlsProbe,
     },
 };
 use proptest::prelude::*;
@@ -204,6 +206,71 @@ fn grpc_health() -> impl Strategy<Value = ProbeKind> {
     )
 }
 
+fn addresses() -> impl Strategy<Value = Addresses> {
+    let several = proptest::collection::vec(one_of(ADDRESSES), 0..3).prop_map(Addresses::Several);
+    prop_oneof![one_of(ADDRESSES).prop_map(Addresses::One), several]
+}
+
+fn postgres() -> impl Strategy<Value = ProbeKind> {
+    let texts = (
+        one_of(&["drill", "", "a\u{0}b"]),
+        proptest::option::weighted(0.3, one_of(&["shop", ""])),
+        one_of(&["select 1", " ", "select '\u{0}'"]),
+        proptest::option::of(one_of(&["1", "", "\u{0}"])),
+    );
+    (addresses(), texts, proptest::option::of(secret()), any::<bool>(), file(), server_name()).prop_map(
+        |(address, (user, database, statement, expect), password, tls, ca_file, server_name)| {
+            let role = PostgresRole::Primary;
+            ProbeKind::Postgres(PostgresProbe {
+                address,
+                database,
+                user,
+                password,
+                statement,
+                expect,
+                role,
+                tls,
+                ca_file,
+                server_name,
+            })
+        },
+    )
+}
+
+fn redis() -> impl Strategy<Value = ProbeKind> {
+    let sentinel = (
+        one_of(&["shop", "", "a b"]),
+        proptest::collection::vec(one_of(ADDRESSES), 0..2),
+        proptest::option::weighted(0.3, secret()),
+    );
+    let sentinel = sentinel.prop_map(|(master, addresses, password)| RedisSentinels {
+        master,
+        addresses,
+        user: password.as_ref().map(|_| "u".to_owned()),
+        password,
+    });
+    let login = (proptest::option::weighted(0.2, one_of(&["u"])), proptest::option::weighted(0.3, secret()));
+    let role = proptest::sample::select(vec![RedisRole::Any, RedisRole::Master, RedisRole::Replica]);
+    let command = proptest::collection::vec(one_of(&["PING", "GET", "auth", "", "a b"]), 0..3);
+    let secure = (any::<bool>(), file(), server_name());
+    (addresses(), command, login, role, proptest::option::weighted(0.4, sentinel), secure).prop_map(
+        |(address, command, (user, password), role, sentinel, (tls, ca_file, server_name))| {
+            ProbeKind::Redis(RedisProbe {
+                address,
+                command,
+                expect: None,
+                user,
+                password,
+                role,
+                sentinel,
+                tls,
+                ca_file,
+                server_name,
+            })
+        },
+    )
+}
+
 fn kind() -> impl Strategy<Value = ProbeKind> {
     let http = (
         one_of(URLS),
@@ -238,7 +305,7 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
             secrets,
         })
     });
-    prop_oneof![4 => http, 1 => tcp(), 1 => tls(), 1 => dns(), 1 => icmp(), 1 => grpc_health()]
+    prop_oneof![4 => http, 1 => tcp(), 1 => tls(), 1 => dns(), 1 => icmp(), 1 => grpc_health(), 1 => postgres(), 1 => redis()]
 }
 
 fn spec() -> impl Strategy<Value = ProbeSpec> {
@@ -272,7 +339,7 @@ proptest! {
         let checked = inspect(&file, Some(&fleet), &[], Some(1));
         let options = Options { scenario: file, fleet, params: vec![], seed: Some(1) };
         let planned = load(&options);
-        let measured = firedrill_probe::start(vec![spec.clone()], Duration::ZERO);
+        let measured = start_on(Spool::new(), vec![spec.clone()], Duration::ZERO, &Anything, stores::clients());
         let said = checked.report.render(false, 110);
         prop_assert_eq!(planned.is_ok(), measured.is_ok(), "{} {:?} {}", text, measured, said);
         prop_assert!(checked.plan.is_some() || planned.is_err(), "{} {}", text, said);

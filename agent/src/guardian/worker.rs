@@ -84,7 +84,7 @@ fn serve(shared: &Arc<Shared>, holders: [i32; 3], slot: &Slot) -> Result<(), Str
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let entered = runtime.enter();
-    let prober = (wiring.prober)(config);
+    let prober = (wiring.prober)(config, wiring.stores);
     let supervisor = Supervisor::start(Arc::clone(config), host, wiring, told, prober, recovered)
         .map_err(|error| format!("cannot start the supervisor: {error}"))?;
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor.clone());

@@ -43,7 +43,8 @@ pub(crate) fn wiring() -> Wiring {
         kinds: |_| Some(&Files),
         apply,
         snapshot: &Look,
-        prober: |_| Arc::new(NoProbes),
+        prober: |_, _| Arc::new(NoProbes),
+        stores: &firedrill_agent::NoStores,
         findings: |_| Vec::new(),
         sweep: |_, _| Swept::default(),
         server: |parts| {

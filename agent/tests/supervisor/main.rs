@@ -67,7 +67,7 @@ impl Agent {
     fn start(config: &Arc<Config>, guard: &Arc<Deadline>, wiring: Wiring) -> Supervisor {
         let host = Arc::new(config.host());
         let recovered = recover(config, &host, &wiring, &HealReason::FoundAtStart, || {}).unwrap();
-        let prober = (wiring.prober)(config);
+        let prober = (wiring.prober)(config, wiring.stores);
         let guard = Arc::clone(guard);
         Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()
     }

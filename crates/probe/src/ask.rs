@@ -1,14 +1,9 @@
 //! A probe is made of the parameters of its kind, then asked again and again.
 
 use firedrill_wire::probe::{ProbeSpec, Refusal};
-use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
-use crate::{
-    outcome::{Failure, Phases},
-    reads::Reads,
-    resolve::Resolver,
-};
+pub(crate) use crate::answer::Ask;
+use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
 /// The parameters of a kind, as the prober uses them. They have been checked: [`firedrill_wire::probe::Kind::invalid`] found nothing.
 pub(crate) trait Make {
@@ -20,12 +15,24 @@ pub(crate) trait Make {
     /// # Errors
     /// All that cannot be had on this machine.
     fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>>;
-}
 
-/// A probe that can be asked.
-pub(crate) trait Ask: Send + Sync {
-    /// Asks once. Whoever calls drops it when the time is up.
-    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>>;
+    /// As [`Self::unreadable`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
+    fn unreadable_with(&self, spec: &ProbeSpec, reads: &dyn Reads, _stores: &dyn Stores) -> Vec<Refusal> {
+        self.unreadable(spec, reads)
+    }
+
+    /// As [`Self::make`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
+    ///
+    /// # Errors
+    /// As [`Self::make`]; also if the program lacks the client.
+    fn make_with(
+        &self,
+        spec: &ProbeSpec,
+        reads: &dyn Reads,
+        _stores: &dyn Stores,
+    ) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+        self.make(spec, reads)
+    }
 }
 
 /// Returns the destination of a probe, which its kind names by this host and port.

@@ -3,7 +3,8 @@
 use firedrill_wire::probe::{Connection, Connections, Field, ProbeSpec, Refusal};
 
 use crate::{
-    ask::resolver, error::ProbeError, files, kind, pace::pace, reads::Anything, schedule::most_at_once,
+    ask::resolver, error::ProbeError, files, kind, kind::stores::Stores, pace::pace, reads::Anything,
+    schedule::most_at_once,
 };
 
 /// Requests that may be under way beyond those that the schedule explains.
@@ -15,10 +16,9 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     let mut wrong = pace(spec.rate, spec.timeout);
     let about = spec.kind.about();
     let invalid = spec.kind.invalid();
-    if let (Some((host, port)), true) = (about.reach.to, invalid.is_empty())
-        && let Err(nowhere) = resolver(spec, &host, port)
-    {
-        wrong.extend(nowhere);
+    if invalid.is_empty() {
+        let to = spec.kind.destinations();
+        wrong.extend(to.into_iter().filter_map(|(host, port)| resolver(spec, &host, port).err()).flatten());
     }
     wrong.extend(invalid);
     if let (Connection::Reuse, Connections::New(why)) = (spec.connection, about.connections) {
@@ -28,11 +28,12 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     wrong
 }
 
-/// The token and the authorities that a probe needs and that cannot be read on this machine. Reads them, and sends nothing.
+/// The token and the authorities that a probe needs and that cannot be read on this machine, and a client that this program lacks. Reads
+/// them, and sends nothing.
 /// The probe must have no [`refusals`].
 #[must_use]
-pub fn unreadable(spec: &ProbeSpec) -> Vec<Refusal> {
-    kind::of(&spec.kind).unreadable(spec, &Anything)
+pub fn unreadable(spec: &ProbeSpec, stores: &dyn Stores) -> Vec<Refusal> {
+    kind::of(&spec.kind).unreadable_with(spec, &Anything, stores)
 }
 
 /// Refuses a probe that cannot run anywhere.

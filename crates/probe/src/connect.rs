@@ -18,7 +18,7 @@ const ABORT_ABOVE: f64 = 100.0;
 
 /// The opening of a probe's connections.
 #[derive(Debug)]
-pub(crate) struct Connector {
+pub struct Connector {
     pub(crate) resolver: Resolver,
     abort: bool,
 }
@@ -26,12 +26,24 @@ pub(crate) struct Connector {
 impl Connector {
     /// `opened_each_second`: new connections a second. At high rates they are closed by a reset once the answer was
     /// read, because each would otherwise hold a local port for a minute, and there are only 28,000.
-    pub(crate) fn new(resolver: Resolver, opened_each_second: f64) -> Self {
+    #[must_use]
+    pub fn new(resolver: Resolver, opened_each_second: f64) -> Self {
         Self { resolver, abort: opened_each_second > ABORT_ABOVE }
     }
 
+    /// The addresses that it would try; at least one.
+    ///
+    /// # Errors
+    /// The name could not be looked up.
+    pub async fn addresses(&self) -> Result<std::sync::Arc<[SocketAddr]>, Failure> {
+        self.resolver.addresses().await
+    }
+
     /// A connection, and how long its phases took.
-    pub(crate) async fn open(&self, until: Instant, phases: &mut Phases) -> Result<TcpStream, Failure> {
+    ///
+    /// # Errors
+    /// No address could be had, or none took the connection in time.
+    pub async fn open(&self, until: Instant, phases: &mut Phases) -> Result<TcpStream, Failure> {
         let addresses = self.resolver.timed(phases).await?;
         let begun = boot_us();
         let stream = any(&addresses, until, |address| async move {

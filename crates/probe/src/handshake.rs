@@ -13,20 +13,25 @@ use crate::{
 };
 
 /// Handshakes with one server.
-pub(crate) struct Handshake {
+#[expect(missing_debug_implementations, reason = "a connector of TLS has none")]
+pub struct Handshake {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
 impl Handshake {
     /// Every handshake is a full one, because new users have no session to resume. `name` is the name that the certificate must have.
-    pub(crate) fn new(mut config: ClientConfig, name: ServerName<'static>) -> Self {
+    #[must_use]
+    pub fn new(mut config: ClientConfig, name: ServerName<'static>) -> Self {
         config.resumption = Resumption::disabled();
         Self { connector: TlsConnector::from(Arc::new(config)), name }
     }
 
     /// Makes one over an open connection.
-    pub(crate) async fn over(
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub async fn over(
         &self,
         stream: TcpStream,
         phases: &mut Phases,
@@ -39,7 +44,8 @@ impl Handshake {
 }
 
 /// Classifies an error of a connection over TLS as an outcome of the request.
-pub(crate) fn failure(error: &io::Error) -> Failure {
+#[must_use]
+pub fn failure(error: &io::Error) -> Failure {
     let of_tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     of_tls.map_or_else(|| of_io(error), |why| cause(why).into())
 }

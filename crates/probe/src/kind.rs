@@ -1,9 +1,11 @@
 //! The kinds of probes, each in a file of its own.
 
+mod by_clients;
 mod dns;
 mod grpc_health;
 pub(crate) mod http;
 mod icmp;
+pub(crate) mod stores;
 mod tcp;
 mod tls;
 
@@ -20,5 +22,7 @@ pub(crate) const fn of(kind: &ProbeKind) -> &dyn Make {
         ProbeKind::Dns(kind) => kind,
         ProbeKind::Icmp(kind) => kind,
         ProbeKind::GrpcHealth(kind) => kind,
+        ProbeKind::Postgres(kind) => kind,
+        ProbeKind::Redis(kind) => kind,
     }
 }

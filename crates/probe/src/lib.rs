@@ -5,10 +5,12 @@
 //!
 //! [`start`] runs probes on a thread of their own; what they measure lies in a [`Spool`], one bin a second.
 
+mod answer;
 mod ask;
 pub mod bin;
 pub mod cells;
 mod check;
+pub mod client;
 pub mod clock;
 mod connect;
 mod datagrams;
@@ -33,12 +35,14 @@ pub mod simulate;
 pub mod spool;
 mod stall;
 mod tls;
+pub mod writes;
 
 pub use bin::histogram;
 pub use check::{check, fits_here, refusals, unreadable};
 pub use error::ProbeError;
 pub use files::allow_all_files;
 pub use kind::http::fetch::{Fetched, Fetcher};
+pub use kind::stores::{NoStores, StoreProbe, Stores, Terms};
 pub use once::once;
 pub use pace::pace;
 pub use reads::{Anything, Reads, Use, read_whole};

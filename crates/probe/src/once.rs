@@ -7,21 +7,21 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     check::refusals,
-    kind,
+    kind::{self, stores::Stores},
     outcome::{Cause, Failure},
     reads::Reads,
 };
 
 /// Sends the request of a probe once, within its time-out. Rate, arrivals and connection have no effect. Secrets and authorities are
-/// read by `reads`. Needs a runtime with I/O and time.
+/// read by `reads`; `stores` has the clients of stores. Needs a runtime with I/O and time.
 ///
 /// # Errors
 /// The reason why there is no good answer, in words: a cause as in the tables of probes, or a refusal of the probe.
-pub async fn once(spec: &ProbeSpec, reads: &dyn Reads) -> Result<(), String> {
+pub async fn once(spec: &ProbeSpec, reads: &dyn Reads, stores: &dyn Stores) -> Result<(), String> {
     if let Some(refusal) = refusals(spec).into_iter().next() {
         return Err(refusal.what);
     }
-    let ask = kind::of(&spec.kind).make(spec, reads).map_err(|wrong| {
+    let ask = kind::of(&spec.kind).make_with(spec, reads, stores).map_err(|wrong| {
         wrong.into_iter().next().map_or_else(|| "it cannot be asked".to_owned(), |refusal| refusal.what)
     })?;
     let until = Instant::now() + Duration::from_micros(spec.timeout.as_micros());
@@ -43,7 +43,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::Anything;
+    use crate::{Anything, NoStores};
 
     fn spec(address: &str, expect: &str) -> ProbeSpec {
         let tcp = serde_json::json!({ "address": address, "expect": expect });
@@ -70,18 +70,24 @@ mod tests {
             }
             server
         });
-        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Ok(()));
-        assert_eq!(once(&spec(&address, "role:slave"), &Anything).await, Err("answer".to_owned()));
+        assert_eq!(once(&spec(&address, "role:master"), &Anything, &NoStores).await, Ok(()));
+        assert_eq!(once(&spec(&address, "role:slave"), &Anything, &NoStores).await, Err("answer".to_owned()));
         // Nobody answers any more, but the port is open.
         let server = served.join().unwrap();
-        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Err("timeout".to_owned()));
+        assert_eq!(
+            once(&spec(&address, "role:master"), &Anything, &NoStores).await,
+            Err("timeout".to_owned())
+        );
         drop(server);
-        assert_eq!(once(&spec(&address, "role:master"), &Anything).await, Err("refused".to_owned()));
+        assert_eq!(
+            once(&spec(&address, "role:master"), &Anything, &NoStores).await,
+            Err("refused".to_owned())
+        );
     }
 
     #[tokio::test]
     async fn a_probe_that_cannot_be_is_not_asked() {
-        let why = once(&spec("nowhere", "x"), &Anything).await.unwrap_err();
+        let why = once(&spec("nowhere", "x"), &Anything, &NoStores).await.unwrap_err();
         assert!(why.contains("nowhere"), "{why}");
     }
 }

@@ -1,12 +1,16 @@
 //! The end of a request. Never text from a server: causes are a short, stable set of words.
 
+mod told;
+
 use std::{fmt, io};
 
 use firedrill_wire::probe::Rcode;
 
+pub use told::Told;
+
 /// The reason why an answer was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// No whole answer within the time-out, counted from when the request was sent.
     Timeout,
     /// The port was closed.
@@ -43,11 +47,15 @@ pub(crate) enum Cause {
     Serving(u8),
     /// The connection was closed, or 64 KiB of an answer were read, and what the probe wants was not there.
     Answer,
+    /// Something that a store said, or that its role says.
+    Store(Told),
+    /// The vantage itself could not send the request. Only writes have it: for other requests it is [`Failure::Vantage`].
+    Vantage,
 }
 
 /// The reason why a certificate is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Flaw {
+pub enum Flaw {
     /// Its time is over.
     Expired,
     /// Its time has not begun.
@@ -109,6 +117,8 @@ impl fmt::Display for Cause {
             Self::Serving(status) => return write!(f, "serving status {status}"),
             Self::NoRecords => "no records",
             Self::Records => "other records",
+            Self::Store(told) => return told.fmt(f),
+            Self::Vantage => "vantage",
         })
     }
 }
@@ -136,11 +146,27 @@ const GRPC: [&str; 17] = [
 
 /// A request that had no good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The other side's doing, as far as the vantage can tell.
     Bad(Cause),
     /// The vantage itself could not (no free port, no free descriptor, no memory): nothing was measured.
     Vantage,
+}
+
+impl From<Failure> for Cause {
+    /// As a write tells it, which has no other place for what the vantage could not do.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Bad(cause) => cause,
+            Failure::Vantage => Self::Vantage,
+        }
+    }
+}
+
+impl From<Told> for Failure {
+    fn from(told: Told) -> Self {
+        Self::Bad(Cause::Store(told))
+    }
 }
 
 impl From<Cause> for Failure {
@@ -151,15 +177,15 @@ impl From<Cause> for Failure {
 
 /// The duration of each phase of a request, in microseconds; 0 for a phase that it skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Phases {
+pub struct Phases {
     /// Looking up the name.
-    pub(crate) resolve: u64,
+    pub resolve: u64,
     /// Opening the connection.
-    pub(crate) connect: u64,
+    pub connect: u64,
     /// The TLS handshake.
-    pub(crate) tls: u64,
+    pub tls: u64,
     /// From the request to the head of the answer.
-    pub(crate) first_byte: u64,
+    pub first_byte: u64,
 }
 
 impl Phases {
@@ -183,7 +209,7 @@ impl Phases {
 }
 
 /// Classifies a socket error as an outcome of the request.
-pub(crate) fn of_io(error: &io::Error) -> Failure {
+pub fn of_io(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     if is_own_limit(error) {
         // Once is enough: it comes with every request while it lasts.

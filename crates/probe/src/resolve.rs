@@ -28,7 +28,7 @@ type Answer = Result<Arc<[SocketAddr]>, Failure>;
 
 /// The destination of a probe.
 #[derive(Debug)]
-pub(crate) struct Resolver {
+pub struct Resolver {
     host: String,
     port: u16,
     fixed: Option<Arc<[SocketAddr]>>,
@@ -37,7 +37,8 @@ pub(crate) struct Resolver {
 
 impl Resolver {
     /// `host` is a name or an address without brackets; `None` where `names` has it without an address.
-    pub(crate) fn new(host: &str, port: u16, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Self> {
+    #[must_use]
+    pub fn new(host: &str, port: u16, names: &BTreeMap<String, Vec<IpAddr>>) -> Option<Self> {
         let known = given(host, names);
         if known.as_ref().is_some_and(Vec::is_empty) {
             return None;
@@ -53,7 +54,10 @@ impl Resolver {
     }
 
     /// The addresses, in the resolver's order; at least one.
-    pub(crate) async fn addresses(&self) -> Answer {
+    ///
+    /// # Errors
+    /// The name could not be looked up.
+    pub async fn addresses(&self) -> Result<Arc<[SocketAddr]>, Failure> {
         if let Some(fixed) = &self.fixed {
             return Ok(Arc::clone(fixed));
         }

@@ -19,6 +19,7 @@ use crate::{
     check::{check, connections, most_under_way},
     clock::{boot_id, boot_us},
     files, kind,
+    kind::stores::{NoStores, Stores},
     lane::{Common, Lane, lock},
     ledger::{Ledger, Limits},
     pacer::Timer,
@@ -76,17 +77,17 @@ impl Drop for Running {
     }
 }
 
-/// Starts probes into a new spool. They end by themselves after `at_most`. Blocks for as long as it takes to read their
+/// Starts probes of kinds that need no clients of stores into a new spool. They end by themselves after `at_most`. Blocks for as long as it takes to read their
 /// secrets and authorities; may be called inside a runtime.
 ///
 /// # Errors
 /// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
 pub fn start(specs: Vec<ProbeSpec>, at_most: Duration) -> Result<Running, ProbeError> {
-    start_on(Spool::new(), specs, at_most, &Anything)
+    start_on(Spool::new(), specs, at_most, &Anything, &NoStores)
 }
 
 /// Starts probes that write on into a spool: its numbers go on, and its feeds too if they have not ended. Secrets and
-/// authorities are read by `reads`.
+/// authorities are read by `reads`, and stores are asked by `stores`.
 ///
 /// # Errors
 /// As [`start`].
@@ -95,8 +96,9 @@ pub fn start_on(
     specs: Vec<ProbeSpec>,
     at_most: Duration,
     reads: &dyn Reads,
+    stores: &dyn Stores,
 ) -> Result<Running, ProbeError> {
-    let kinds = all_checked(&specs, reads)?;
+    let kinds = all_checked(&specs, reads, stores)?;
     let histogram = bin::empty().map_err(|why| ProbeError::Thread(std::io::Error::other(why)))?;
     let starts = Arc::new(Mutex::new(histogram));
     let stop = CancellationToken::new();
@@ -140,7 +142,11 @@ fn runtime() -> std::io::Result<(Runtime, Timer)> {
 }
 
 /// Everything is checked before anything is made.
-fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Box<dyn Ask>>, ProbeError> {
+fn all_checked(
+    specs: &[ProbeSpec],
+    reads: &dyn Reads,
+    stores: &dyn Stores,
+) -> Result<Vec<Box<dyn Ask>>, ProbeError> {
     let mut names = BTreeSet::new();
     for spec in specs {
         check(spec)?;
@@ -152,7 +158,7 @@ fn all_checked(specs: &[ProbeSpec], reads: &dyn Reads) -> Result<Vec<Box<dyn Ask
     let refused = |spec: &ProbeSpec, wrong| ProbeError::Refused { probe: spec.name.clone(), wrong };
     specs
         .iter()
-        .map(|spec| kind::of(&spec.kind).make(spec, reads).map_err(|wrong| refused(spec, wrong)))
+        .map(|spec| kind::of(&spec.kind).make_with(spec, reads, stores).map_err(|wrong| refused(spec, wrong)))
         .collect()
 }
 

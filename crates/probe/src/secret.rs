@@ -21,7 +21,10 @@ pub fn secret_text(name: &str, secret: &Secret, reads: &dyn Reads) -> Result<Str
 }
 
 /// As [`secret_text`], of a field.
-pub(crate) fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
+///
+/// # Errors
+/// As [`secret_text`].
+pub fn text(field: &Field, name: &str, secret: &Secret, reads: &dyn Reads) -> Result<String, Refusal> {
     let (place, text) = match secret {
         Secret::SecretFile(path) => {
             let bytes = reads.file(path, Use::Secret);

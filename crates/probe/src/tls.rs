@@ -47,7 +47,10 @@ fn trusting(ca_file: Option<&str>, reads: &dyn Reads) -> Result<ClientConfig, Re
 }
 
 /// Begins a configuration for TLS 1.2 and 1.3. `place` is the value that asks for TLS; it is named if this machine has no authorities.
-pub(crate) fn builder(
+///
+/// # Errors
+/// The authorities cannot be read, or there are none.
+pub fn builder(
     ca_file: Option<&str>,
     place: &str,
     reads: &dyn Reads,

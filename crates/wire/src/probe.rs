@@ -8,13 +8,19 @@ mod grpc_health;
 mod http;
 mod icmp;
 mod kind;
+mod postgres;
+mod redis;
 mod refused;
 mod secret;
 mod secure;
+mod store;
 mod tcp;
 mod tls;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +33,11 @@ pub use http::{
 };
 pub use icmp::IcmpProbe;
 pub use kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows, Source};
+pub use postgres::{PostgresProbe, PostgresRole};
+pub use redis::{RedisProbe, RedisRole, RedisSentinels};
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;
+pub use store::Addresses;
 pub use tcp::{TcpParsed, TcpProbe, Wants};
 pub use tls::TlsProbe;
 
@@ -54,6 +63,10 @@ macro_rules! probe_kinds {
             Icmp(IcmpProbe): icmp, "icmp";
             /// The health check that gRPC servers have in common.
             GrpcHealth(GrpcHealthProbe): grpc_health, "grpc-health";
+            /// A statement of a PostgreSQL database.
+            Postgres(PostgresProbe): postgres, "postgres";
+            /// A command to a Redis server.
+            Redis(RedisProbe): redis, "redis";
         }
     };
 }
@@ -140,6 +153,13 @@ impl ProbeKind {
         self.as_kind().about()
     }
 
+    /// Returns all hosts, without brackets, and ports that it connects to, the first one as [`Reach::to`] has it; none where its values name
+    /// none.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<(String, u16)> {
+        self.as_kind().destinations()
+    }
+
     /// Returns all errors in its parameters that need no file to be found.
     #[must_use]
     pub fn invalid(&self) -> Vec<Refusal> {
@@ -181,15 +201,20 @@ impl ProbeSpec {
         let Self { name: _, kind, rate: _, arrivals: _, key: _, timeout: _, connection: _, names } = self;
         let about = kind.about();
         let mut all = Touches::default();
-        match about.reach.to {
-            Some((host, _)) => match given(&host, names) {
+        let to = kind.destinations();
+        all.everything = to.is_empty();
+        let mut peers: Vec<String> = Vec::new();
+        for (host, _) in to {
+            match given(&host, names) {
                 Some(addresses) if !addresses.is_empty() => {
-                    all.peers = addresses.iter().map(ToString::to_string).collect();
+                    peers.extend(addresses.iter().map(ToString::to_string));
                 }
-                _ => all.peers = vec![host].into(),
-            },
-            None => all.everything = true,
+                _ => peers.push(host),
+            }
         }
+        let mut known = BTreeSet::new();
+        peers.retain(|peer| known.insert(peer.clone()));
+        all.peers = peers.into();
         for read in about.reads {
             match read.from {
                 Source::File(path) => all.reads.push(path.to_owned()),

@@ -22,6 +22,7 @@ use crate::{
         Plan,
         model::{Ask, Moving},
     },
+    stores,
 };
 
 /// Time after the limit in which the answers are told.
@@ -126,7 +127,9 @@ impl Question {
 async fn answers(moving: &Moving, kind: &ProbeKind) -> BTreeMap<String, String> {
     let asked = moving.candidates.iter().map(|candidate| async {
         let why = match candidate.request(kind) {
-            Some(kind) => once(&spec(&moving.target, kind, moving.timeout), &Anything).await.err(),
+            Some(kind) => {
+                once(&spec(&moving.target, kind, moving.timeout), &Anything, stores::clients()).await.err()
+            }
             None => Some("it has no address".to_owned()),
         };
         (candidate.host.clone(), why.unwrap_or_default())

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use firedrill_probe::{NoStores, Stores};
 use firedrill_sources::AlertQuery;
 use firedrill_wire::{fault::PeerTable, hide, identity::Person};
 
@@ -56,25 +57,26 @@ pub struct Inspection {
     pub outline: Outline,
 }
 
-/// Makes the plan, to be run on this machine.
+/// Makes the plan, to be run on this machine by a program without clients of stores.
 ///
 /// # Errors
 /// All problems of the files, each with its place.
 pub fn load(options: &Options) -> Result<Plan, Report> {
-    load_as(options, None)
+    load_as(options, None, &NoStores)
 }
 
-/// Makes the plan, to be run on this machine by this person.
+/// Makes the plan, to be run on this machine by this person, in a program with these clients of stores.
 ///
 /// # Errors
 /// As for [`load`]; also if the certificate is not valid for the hosts' environments.
-pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Report> {
+pub fn load_as(options: &Options, person: Option<&Person>, stores: &dyn Stores) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
-    let inspection = inspect_for((Machine::This, person), scenario, Some(fleet), params, *seed);
+    let inspection = inspect_for((Machine::This, person, stores), scenario, Some(fleet), params, *seed);
     inspection.plan.ok_or(inspection.report)
 }
 
 /// Checks everything that can be checked; without a fleet that is less. The drill may be run on another machine.
+/// This program has no clients of stores.
 #[must_use]
 pub fn inspect(
     file: &std::path::Path,
@@ -82,24 +84,24 @@ pub fn inspect(
     params: &[(String, String)],
     seed: Option<u64>,
 ) -> Inspection {
-    inspect_as(None, file, fleet, params, seed)
+    inspect_as((None, &NoStores), file, fleet, params, seed)
 }
 
-/// Like [`inspect`], for a drill that this person may run: a certificate that is not valid for the hosts'
+/// Like [`inspect`], in a program with these clients of stores, for a drill that this person may run: a certificate that is not valid for the hosts'
 /// environments is a warning.
 #[must_use]
 pub fn inspect_as(
-    person: Option<&Person>,
+    (person, stores): (Option<&Person>, &dyn Stores),
     file: &std::path::Path,
     fleet: Option<&FleetSource>,
     params: &[(String, String)],
     seed: Option<u64>,
 ) -> Inspection {
-    inspect_for((Machine::Any, person), file, fleet, params, seed)
+    inspect_for((Machine::Any, person, stores), file, fleet, params, seed)
 }
 
 fn inspect_for(
-    (machine, person): (Machine, Option<&Person>),
+    (machine, person, stores): (Machine, Option<&Person>, &dyn Stores),
     file: &std::path::Path,
     fleet: Option<&FleetSource>,
     params: &[(String, String)],
@@ -111,7 +113,7 @@ fn inspect_for(
     // Errors of the fleet would cause misleading errors in the scenario.
     let before = sink.errors();
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
-    refuse::without_hosts(&scenario, fleet.as_ref(), machine, &mut sink);
+    refuse::without_hosts(&scenario, fleet.as_ref(), (machine, stores), &mut sink);
     let (mut plan, mut may_touch) = (None, BTreeSet::new());
     let mut outline = None;
     if let Some(fleet) = fleet {

@@ -24,6 +24,7 @@ mod way;
 
 pub use alert::{AskedAlert, refuse_asked};
 pub use environment::left_out;
+use firedrill_probe::Stores;
 use firedrill_wire::identity::Person;
 pub use names::known as refuse_unknown;
 pub use source::{refuse_lacking, refuse_source};
@@ -32,12 +33,17 @@ use super::{machine::Machine, resolve::Draft};
 use crate::{diagnostic::Sink, fleet::Fleet, scenario::Scenario};
 
 /// Makes all refusals that need only the scenario; a fleet only adds known names. `machine` decides whether a missing
-/// token is an error.
-pub(crate) fn without_hosts(scenario: &Scenario, fleet: Option<&Fleet>, machine: Machine, sink: &mut Sink) {
+/// token, or a missing client of stores, is an error.
+pub(crate) fn without_hosts(
+    scenario: &Scenario,
+    fleet: Option<&Fleet>,
+    (machine, stores): (Machine, &dyn Stores),
+    sink: &mut Sink,
+) {
     names::refuse(scenario, fleet, sink);
     probe::refuse(scenario, sink);
-    probe::refuse_here(scenario, machine, sink);
-    moving::refuse(scenario, machine, sink);
+    probe::refuse_here(scenario, machine, stores, sink);
+    moving::refuse(scenario, machine, stores, sink);
     source::refuse(scenario, machine, sink);
     metric::refuse(scenario, sink);
     alert::refuse(scenario, sink);

@@ -350,10 +350,10 @@ impl Resolver<'_> {
         })
     }
 
-    /// Returns the fleet's addresses of the name in a request.
+    /// Returns the fleet's addresses of the names in a request.
     fn names<T>(&mut self, item: &Item<T>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
         let known = fleet_addresses(kind, self.fleet);
-        if let Some(host) = name_in(kind).filter(|host| known.is_empty() && !host.contains('.')) {
+        for host in names_in(kind).filter(|host| !known.contains_key(host) && !host.contains('.')) {
             let text = kind.about().reach.text;
             let names = self.fleet.all_names();
             let near = nearest(&host, names.keys().map(String::as_str));
@@ -369,16 +369,15 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns the name that a request goes to, if it goes to one.
-fn name_in(kind: &ProbeKind) -> Option<String> {
-    kind.about().reach.to.map(|(host, _)| host).filter(|host| is_dns_name(host))
+/// Returns the names that a request goes to.
+fn names_in(kind: &ProbeKind) -> impl Iterator<Item = String> {
+    kind.destinations().into_iter().map(|(host, _)| host).filter(|host| is_dns_name(host))
 }
 
-/// Returns the addresses that a fleet gives to the name in a request; none if it does not know the name.
+/// Returns the addresses that a fleet gives to the names in a request; none for names that it does not know.
 #[must_use]
 pub fn fleet_addresses(kind: &ProbeKind, fleet: &Fleet) -> BTreeMap<String, Vec<std::net::IpAddr>> {
-    let known = name_in(kind).and_then(|host| Some((fleet.addresses(&host)?, host)));
-    known.into_iter().map(|(addresses, host)| (host, addresses)).collect()
+    names_in(kind).filter_map(|host| fleet.addresses(&host).map(|addresses| (host, addresses))).collect()
 }
 
 /// Returns the duration of an attack if the system settles at once.

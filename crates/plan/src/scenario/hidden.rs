@@ -141,7 +141,7 @@ fn place(word: &Word) -> Kind<'_> {
         && let Some((_, hides)) = hides(top, kind).iter().find(|(name, _)| name == key)
     {
         match (hides, rest) {
-            (Hides::Url, []) => return Kind::Url,
+            (Hides::Url, [] | [_]) => return Kind::Url,
             (Hides::Url, _) => {}
             (Hides::Headers, [name]) => return Kind::Header(name),
             (Hides::Headers | Hides::Whole, _) => return Kind::Secret,

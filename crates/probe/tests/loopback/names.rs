@@ -133,7 +133,7 @@ fn echo(host: &str, size: u16) -> ProbeSpec {
 #[tokio::test]
 async fn echoes_come_back_in_both_families_and_sizes() {
     for (host, size) in [("127.0.0.1", 56), ("::1", 16), ("127.0.0.1", 8972), ("localhost", 1400)] {
-        match firedrill_probe::unreadable(&echo(host, size)).as_slice() {
+        match firedrill_probe::unreadable(&echo(host, size), &firedrill_probe::NoStores).as_slice() {
             [] => good(echo(host, size)).await,
             // The test's user may have no rights.
             [refusal, ..] => {

@@ -1,7 +1,7 @@
 //! The descriptor of a probe kind. Together with the list in [`super`] it is the only thing that differs by kind outside of the
 //! prober.
 //!
-//! Nothing here has a default, so a new kind compiles only when its descriptor is complete.
+//! Nothing here but [`Kind::destinations`] has a default, so a new kind compiles only when its descriptor is complete.
 
 use super::{
     refused::{Field, Refusal},
@@ -14,6 +14,12 @@ pub trait Kind {
     /// Describes it. Implementations destructure the parameters without `..`, so that a new parameter does not compile before it
     /// is considered.
     fn about(&self) -> About<'_>;
+
+    /// Returns all hosts, without brackets, and ports that it connects to, the first one as [`Reach::to`] has it; none where the values name
+    /// none. A kind with one destination leaves it as it is.
+    fn destinations(&self) -> Vec<(String, u16)> {
+        self.about().reach.to.into_iter().collect()
+    }
 
     /// Returns all errors in the parameters that need no file to be found. `check` asks, and whoever runs the probe asks again.
     fn invalid(&self) -> Vec<Refusal>;

@@ -1,6 +1,6 @@
 //! Targets with `pick_by`: questions that cannot be asked, and uses of such a target that make no sense.
 
-use firedrill_probe::{refusals, unreadable};
+use firedrill_probe::{Stores, refusals, unreadable};
 use firedrill_wire::{
     Fault, Span,
     probe::{ProbeKind, Refusal},
@@ -25,13 +25,13 @@ use crate::{
 const LEAST: Span = Span::millis(100);
 const MOST: Span = Span::secs(60);
 
-pub(super) fn refuse(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
+pub(super) fn refuse(scenario: &Scenario, machine: Machine, stores: &dyn Stores, sink: &mut Sink) {
     for item in &scenario.targets {
         if let Some(by) = &item.value.pick_by {
             questions(item, &by.value, sink);
             command(item, &by.value, sink);
             let sample = Candidate { host: String::new(), addresses: vec![[192, 0, 2, 1].into()] };
-            requests(item, &by.value, &[sample], machine, sink);
+            requests(item, &by.value, &[sample], (machine, stores), sink);
             others(item, sink);
             uses(item, scenario, sink);
         }
@@ -98,7 +98,13 @@ fn command(item: &Item<Target>, by: &PickBy, sink: &mut Sink) {
 }
 
 /// Refuses requests that the prober cannot send, and those that are the same for all hosts.
-fn requests(item: &Item<Target>, by: &PickBy, to: &[Candidate], machine: Machine, sink: &mut Sink) {
+fn requests(
+    item: &Item<Target>,
+    by: &PickBy,
+    to: &[Candidate],
+    (machine, stores): (Machine, &dyn Stores),
+    sink: &mut Sink,
+) {
     for request in by.requests() {
         let kind = &request.value;
         if !names_candidate(kind) {
@@ -113,7 +119,7 @@ fn requests(item: &Item<Target>, by: &PickBy, to: &[Candidate], machine: Machine
         for asked in to.iter().filter_map(|candidate| candidate.request(kind)) {
             let spec = spec(&item.name, asked, by.timeout.value);
             let wrong = refusals(&spec);
-            let here = if wrong.is_empty() { unreadable(&spec) } else { Vec::new() };
+            let here = if wrong.is_empty() { unreadable(&spec, stores) } else { Vec::new() };
             wrong.iter().for_each(|refusal| sink.push(problem(item, kind, refusal, Severity::Error)));
             for refusal in here {
                 let elsewhere = match machine {

@@ -50,8 +50,9 @@ pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
 
 /// Whether a probe reads answers of that service.
 fn asks(probe: &Item<Probe>, (host, port): &(String, u16)) -> bool {
-    probe.value.requests().iter().map(|one| one.value.about()).any(|about| {
+    probe.value.requests().iter().any(|one| {
+        let (about, to) = (one.value.about(), one.value.destinations());
         about.shows == Shows::Answers
-            && about.reach.to.is_some_and(|(other, at)| other.eq_ignore_ascii_case(host) && at == *port)
+            && to.iter().any(|(other, at)| other.eq_ignore_ascii_case(host) && at == port)
     })
 }

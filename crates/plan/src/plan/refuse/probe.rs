@@ -1,6 +1,6 @@
 //! Refuses probes that cannot run. The prober decides; this module finds the place in the file.
 
-use firedrill_probe::{fits_here, pace, refusals, unreadable};
+use firedrill_probe::{Stores, fits_here, pace, refusals, unreadable};
 use firedrill_wire::probe::{ProbeKind, ProbeSpec, Refusal};
 
 use crate::{
@@ -36,9 +36,9 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
-/// Refuses probes of the coordinator that lack a file, a token or connections. If the drill may run on another
+/// Refuses probes of the coordinator that lack a file, a token, a client of stores or connections. If the drill may run on another
 /// machine, which may have a token or a higher limit, that is a warning.
-pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink) {
+pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, stores: &dyn Stores, sink: &mut Sink) {
     let elsewhere = match machine {
         Machine::This => Severity::Error,
         Machine::Any => Severity::Warning,
@@ -47,7 +47,7 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, sink: &mut Sink
     let mut all: Vec<(&Item<Probe>, ProbeSpec)> = Vec::new();
     for item in scenario.probes.iter().filter(here) {
         for spec in specs(item).into_iter().filter(|spec| refusals(spec).is_empty()) {
-            for refusal in unreadable(&spec) {
+            for refusal in unreadable(&spec, stores) {
                 // What is not secret, such as authorities, can be beside the scenario.
                 let about = spec.kind.about();
                 let open = about.reads.iter().any(|read| read.field == refusal.field && !read.secret);

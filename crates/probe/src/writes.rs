@@ -1,0 +1,3 @@
+//! Writes of numbered records to stores.
+
+pub mod store;

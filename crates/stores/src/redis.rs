@@ -1,0 +1,158 @@
+//! Redis: a command for each request, the roles of servers, and the master by sentinels.
+
+mod errors;
+mod line;
+mod master;
+mod writes;
+
+use ::redis::{Cmd, Value};
+use firedrill_probe::{
+    Terms,
+    client::{Ask, Cause, Failure, Phases, boot_us, secret_of},
+};
+use firedrill_wire::probe::{Field, RedisProbe, RedisRole, Refusal, Secret};
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use self::line::{Line, Login};
+use crate::servers::{Kept, Server, Tls, servers, shares, telling, within};
+
+/// A client of Redis, on one or more servers.
+pub(crate) struct Redis {
+    servers: Vec<Server>,
+    sentinels: Option<Sentinels>,
+    login: Option<Login>,
+    command: Cmd,
+    expect: Option<Vec<u8>>,
+    role: RedisRole,
+    kept: Kept<Line>,
+}
+
+/// Sentinels of one master.
+struct Sentinels {
+    servers: Vec<Server>,
+    login: Option<Login>,
+    master: String,
+}
+
+impl Redis {
+    pub(crate) fn new(probe: &RedisProbe, terms: &Terms<'_>) -> Result<Self, Vec<Refusal>> {
+        let tls = Tls {
+            on: probe.tls,
+            ca_file: probe.ca_file.as_deref(),
+            server_name: probe.server_name.as_deref(),
+        };
+        let login =
+            |keys: &[&str], user: &Option<String>, password: &Option<Secret>| -> Result<_, Vec<Refusal>> {
+                let Some(password) = password else { return Ok(None) };
+                let text = secret_of(&Field::request(keys), "the password", password, terms.reads);
+                Ok(Some(Login::new(user.as_deref(), &text.map_err(|one| vec![one])?)))
+            };
+        let sentinels = match &probe.sentinel {
+            None => None,
+            Some(sentinel) => {
+                let field = Field::request(&["sentinel", "addresses"]);
+                Some(Sentinels {
+                    servers: servers(&probe.sentinels()?, &field, &tls, terms)?,
+                    login: login(&["sentinel", "password"], &sentinel.user, &sentinel.password)?,
+                    master: sentinel.master.clone(),
+                })
+            }
+        };
+        let mut command = Cmd::new();
+        for word in &probe.command {
+            command.arg(word);
+        }
+        Ok(Self {
+            servers: servers(&probe.servers()?, &Field::request(&["address"]), &tls, terms)?,
+            login: login(&["password"], &probe.user, &probe.password)?,
+            role: if sentinels.is_some() { RedisRole::Master } else { probe.role },
+            sentinels,
+            command,
+            expect: probe.expect.as_ref().map(|text| text.as_bytes().to_vec()),
+            kept: Kept::new(terms),
+        })
+    }
+
+    /// Returns a connection that is in order: the kept one, or a new one to a server of that role.
+    async fn line(&self, role: RedisRole, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
+        if let Some(mut line) = self.kept.take()
+            && line.usable()
+        {
+            // Its server may have another role than before, which is an answer.
+            line.must_be(role).await?;
+            return Ok(line);
+        }
+        if self.sentinels.is_some() {
+            return self.master(until, phases).await;
+        }
+        let mut worst = Failure::Bad(Cause::Unreachable);
+        for (server, share) in shares(&self.servers, until) {
+            // Only one server's counts: the one that is asked.
+            let mut own = Phases::default();
+            match within(share, self.opened(server, role, share, &mut own)).await {
+                Ok(line) => {
+                    *phases = own;
+                    return Ok(line);
+                }
+                Err(why) => worst = telling(worst, why),
+            }
+        }
+        Err(worst)
+    }
+
+    /// Opens a connection to a server, which must have that role.
+    async fn opened(
+        &self,
+        server: &Server,
+        role: RedisRole,
+        until: Instant,
+        phases: &mut Phases,
+    ) -> Result<Line, Failure> {
+        let mut line = Line::open(server, self.login.as_ref(), until, phases).await?;
+        line.must_be(role).await?;
+        Ok(line)
+    }
+
+    /// Good once the answer is there, is no error, and is what is wanted.
+    async fn once(&self, until: Instant) -> Result<Phases, Failure> {
+        let mut phases = Phases::default();
+        let mut line = self.line(self.role, until, &mut phases).await?;
+        let begun = boot_us();
+        let answer = line.ask(&self.command).await.map_err(|why| errors::failure(&why))?;
+        phases.first_byte = boot_us() - begun;
+        drop(self.kept.keep(line));
+        let good = self.expect.as_ref().is_none_or(|text| says(&answer, text));
+        if good { Ok(phases) } else { Err(Cause::Answer.into()) }
+    }
+}
+
+impl Ask for Redis {
+    fn ask(&self, until: Instant) -> BoxFuture<'_, Result<Phases, Failure>> {
+        Box::pin(within(until, self.once(until)))
+    }
+}
+
+/// Whether an answer is that text, or that number.
+fn says(answer: &Value, text: &[u8]) -> bool {
+    match answer {
+        Value::BulkString(bytes) => bytes == text,
+        Value::SimpleString(said) => said.as_bytes() == text,
+        Value::Okay => text == b"OK",
+        Value::Int(number) => number.to_string().as_bytes() == text,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_numbers_are_compared() {
+        assert!(says(&Value::SimpleString("PONG".into()), b"PONG"));
+        assert!(says(&Value::BulkString(b"a b".to_vec()), b"a b"));
+        assert!(says(&Value::Okay, b"OK") && says(&Value::Int(-7), b"-7"));
+        assert!(!says(&Value::Nil, b"") && !says(&Value::Array(vec![]), b"") && !says(&Value::Int(7), b"70"));
+    }
+}

@@ -1,0 +1,231 @@
+//! `postgres`: a statement of a PostgreSQL database.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    kind::{About, Connections, Form, Hides, Kind, Reach, Read, Shows},
+    refused::{Field, Refusal},
+    secret::Secret,
+    secure::Secure,
+    store::{Addresses, destinations, sent, unsendable},
+};
+
+/// A statement of a PostgreSQL database. It is good once the server has carried it out, and its first value is the wanted one. Connecting and
+/// the statement have one time-out together. A vantage needs clients of stores: the coordinator has them, and an agent of the feature `stores`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresProbe {
+    /// `host:port`, or a list of them. They are tried one after another until a server has the role.
+    pub address: Addresses,
+    /// The database; if absent, that of the user's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The user's name.
+    pub user: String,
+    /// The user's password, resolved where the probe runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// The statement, sent as it is.
+    #[serde(default = "PostgresProbe::usual_statement")]
+    pub statement: String,
+    /// The text of the first column of the first row; if absent, any answer is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
+    /// The role that the server must have, asked by `pg_is_in_recovery()` before the statement.
+    #[serde(default, skip_serializing_if = "PostgresRole::is_any")]
+    pub role: PostgresRole,
+    /// Whether the connection is encrypted by TLS. A server that has none is bad then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// A PEM file, on the vantage, of authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The name that the server's certificate must have; if absent, the host of `address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}
+
+/// A role of a PostgreSQL server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PostgresRole {
+    /// Either.
+    #[default]
+    Any,
+    /// It takes writes.
+    Primary,
+    /// It follows a primary.
+    Standby,
+}
+
+impl PostgresRole {
+    const fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+}
+
+impl PostgresProbe {
+    /// The longest statement, in bytes.
+    pub const STATEMENT_MOST: usize = 64 * 1024;
+
+    fn usual_statement() -> String {
+        "select 1".to_owned()
+    }
+
+    /// Returns the hosts, without brackets, and ports.
+    ///
+    /// # Errors
+    /// All addresses that cannot be.
+    pub fn servers(&self) -> Result<Vec<(&str, u16)>, Vec<Refusal>> {
+        destinations(&["address"], self.address.all(), 5432)
+    }
+
+    fn secure(&self) -> Secure<'_> {
+        Secure { on: self.tls, ca_file: self.ca_file.as_deref(), server_name: self.server_name.as_deref() }
+    }
+}
+
+impl Form for PostgresProbe {
+    const EXAMPLE: &'static str = "{ address = \"db1:5432\", user = \"drill\" }";
+    const HIDES: &'static [(&'static str, Hides)] = &[("address", Hides::Url), ("statement", Hides::Whole)];
+    const AS_IT_IS: &'static [&'static str] = &["statement", "expect"];
+
+    fn without_secrets(&self) -> Self {
+        let (statement, _) = sent(Field::request(&["statement"]), &self.statement);
+        Self { address: self.address.without_secrets(), statement, ..self.clone() }
+    }
+}
+
+impl Kind for PostgresProbe {
+    fn about(&self) -> About<'_> {
+        let Self {
+            address,
+            database: _,
+            user: _,
+            password,
+            statement,
+            expect: _,
+            role,
+            tls,
+            ca_file: _,
+            server_name: _,
+        } = self;
+        let (statement, clear) = sent(Field::request(&["statement"]), statement);
+        let at = address.words();
+        let of = match role {
+            PostgresRole::Any => "",
+            PostgresRole::Primary => " of the primary",
+            PostgresRole::Standby => " of a standby",
+        };
+        let over = if *tls { " over TLS" } else { "" };
+        let mut reads = self.secure().reads();
+        reads.extend(password.as_ref().map(|one| Read::secret(Field::request(&["password"]), one)));
+        About {
+            asks: format!("postgres `{statement}`{of} at {at}{over}"),
+            measures: format!("`{statement}`{of} at {at}"),
+            reach: Reach {
+                field: Field::request(&["address"]),
+                text: address.first(),
+                to: self.destinations().into_iter().next(),
+            },
+            shows: Shows::Answers,
+            connections: Connections::Any,
+            reads,
+            secrets: Vec::new(),
+            fills: Vec::new(),
+            clear: clear.into_iter().collect(),
+        }
+    }
+
+    fn destinations(&self) -> Vec<(String, u16)> {
+        let all = self.servers().unwrap_or_default();
+        all.into_iter().map(|(host, port)| (host.to_owned(), port)).collect()
+    }
+
+    fn invalid(&self) -> Vec<Refusal> {
+        let mut wrong = Vec::new();
+        match self.servers() {
+            Ok(servers) => {
+                let host = servers.first().map_or("localhost", |(host, _)| host);
+                wrong.extend(self.secure().refusals(host, "address"));
+            }
+            Err(all) => wrong.extend(all),
+        }
+        wrong.extend(
+            self.password.as_ref().and_then(|one| one.invalid(Field::request(&["password"]), "`password`")),
+        );
+        for (key, text) in [("user", Some(&self.user)), ("database", self.database.as_ref())] {
+            let Some(text) = text else { continue };
+            wrong.extend(unsendable(key, text, 63));
+            if text.is_empty() {
+                let what = format!("`{key}` is empty");
+                wrong.push(Refusal::new(Field::request(&[key]), what, "no name", "for example \"drill\""));
+            }
+        }
+        if self.statement.trim().is_empty() {
+            let help = "for example \"select 1\", or leave it out";
+            wrong.push(Refusal::new(
+                Field::request(&["statement"]),
+                "`statement` is empty",
+                "nothing is asked",
+                help,
+            ));
+        }
+        wrong.extend(unsendable("statement", &self.statement, Self::STATEMENT_MOST));
+        wrong.extend(self.expect.as_ref().and_then(|text| unsendable("expect", text, Self::STATEMENT_MOST)));
+        wrong
+    }
+
+    fn vain(&self) -> Vec<Refusal> {
+        self.secure().vain()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> PostgresProbe {
+        serde_json::from_str(json).expect(json)
+    }
+
+    #[test]
+    fn each_value_that_cannot_be_is_told_once() {
+        for (json, why) in [
+            (r#"{"address":"db1","user":"u"}"#, "not host:port"),
+            (r#"{"address":[],"user":"u"}"#, "no address"),
+            (r#"{"address":["db1:1","db2"],"user":"u"}"#, "`db2`"),
+            (r#"{"address":"postgres://db1:1/x","user":"u"}"#, "keys of their own"),
+            (r#"{"address":"db1:1","user":""}"#, "`user` is empty"),
+            (r#"{"address":"db1:1","user":"u","statement":" "}"#, "`statement` is empty"),
+            (r#"{"address":"db1:1","user":"u","password":{"secret_env":""}}"#, "`password`"),
+            (r#"{"address":"db1:1","user":"u","database":"a\u0000b"}"#, "NUL"),
+            (r#"{"address":"db1:1","user":"u","tls":true,"ca_file":""}"#, "`ca_file`"),
+        ] {
+            let said: Vec<String> = of(json).invalid().iter().map(ToString::to_string).collect();
+            assert!(said.len() == 1 && said[0].contains(why), "{json}: {said:?}");
+        }
+        for text in ["postgres://u:geheim@db1:5432/x", "u:geheim@db1:5432"] {
+            let probe = of(&format!(r#"{{"address":["{text}"],"user":"u"}}"#));
+            let said = probe.invalid();
+            assert!(said.len() == 1 && said[0].help.contains("secret_env"), "{said:?}");
+            let shown = format!("{said:?} {:?} {}", probe.without_secrets(), probe.about().asks);
+            assert!(!shown.contains("geheim"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn whom_it_reaches_and_what_it_reads_is_told() {
+        let probe = of(r#"{"address":["db1:5432","[::1]:5433"],"user":"u","role":"primary","tls":true,
+            "ca_file":"/ca","password":{"secret_file":"/s/pg"}}"#);
+        assert_eq!(probe.invalid(), []);
+        assert_eq!(probe.destinations(), [("db1".to_owned(), 5432), ("::1".to_owned(), 5433)]);
+        let about = probe.about();
+        assert_eq!(about.reads.iter().map(|read| read.secret).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(about.asks, "postgres `select 1` of the primary at db1:5432, [::1]:5433 over TLS");
+        let probe = of(r#"{"address":"db1:1","user":"u","statement":"alter role u password 'geheim'"}"#);
+        assert_eq!(probe.about().clear.len(), 1);
+        assert!(!format!("{:?}{}", probe.without_secrets(), probe.about().asks).contains("geheim"));
+        assert!(serde_json::from_str::<PostgresProbe>(r#"{"address":5,"user":"u"}"#).is_err());
+    }
+}
