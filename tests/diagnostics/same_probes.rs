@@ -305,7 +305,8 @@ fn kind() -> impl Strategy<Value = ProbeKind> {
             secrets,
         })
     });
-    prop_oneof![4 => http, 1 => tcp(), 1 => tls(), 1 => dns(), 1 => icmp(), 1 => grpc_health(), 1 => postgres(), 1 => redis()]
+    // Boxed, because a strategy holds those of all kinds on the stack.
+    prop_oneof![4 => http.boxed(), 1 => tcp().boxed(), 1 => tls().boxed(), 1 => dns().boxed(), 1 => icmp().boxed(), 1 => grpc_health().boxed(), 1 => postgres().boxed(), 1 => redis().boxed()]
 }
 
 fn spec() -> impl Strategy<Value = ProbeSpec> {
