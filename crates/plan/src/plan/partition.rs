@@ -46,6 +46,11 @@ enum Layout {
     Ring(Vec<usize>),
 }
 
+/// Whether a fault is a partition one of whose groups has this name.
+pub(crate) fn has_group(fault: &Fault, name: &str) -> bool {
+    matches!(fault, Fault::NetPartition(partition) if partition.groups.iter().any(|group| group == name))
+}
+
 /// Partitions hosts. `members` returns the hosts that a name stands for; `salt` makes two attacks with the same seed
 /// differ.
 pub(crate) fn part(

@@ -2,7 +2,7 @@
 
 use firedrill_probe::{Stores, refusals, unreadable};
 use firedrill_wire::{
-    Fault, Span,
+    Span,
     probe::{ProbeKind, Refusal},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     plan::{
         machine::Machine,
         model::{Ask, Candidate, names_candidate},
+        partition::has_group,
         resolve::Draft,
         timing,
     },
@@ -175,10 +176,8 @@ fn uses(target: &Item<Target>, scenario: &Scenario, sink: &mut Sink) {
         }
         for part in timing::parts(attack, scenario) {
             let mut fault = part.fault.clone();
-            let named = match &fault {
-                Fault::NetPartition(partition) => partition.groups.iter().any(|group| group == name),
-                _ => fault.selectors_mut().into_iter().any(|list| list.iter().any(|peer| peer == name)),
-            };
+            let named = has_group(&fault, name)
+                || fault.selectors_mut().into_iter().any(|list| list.iter().any(|peer| peer == name));
             if named {
                 no(attack.place_of_value(name), "a peer of a fault");
             }
