@@ -5,12 +5,10 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
 };
 
-use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
-};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, connect, recv, send, socket};
 use tokio::io::{Interest, unix::AsyncFd};
 
 /// An error is no datagram, so that the one does not come with the other.
@@ -25,7 +23,10 @@ pub(crate) struct Datagrams {
 /// Opens a socket, connected to nothing.
 pub(crate) fn open(to: SocketAddr, kind: SocketType, protocol: Option<Protocol>) -> io::Result<OwnedFd> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    Ok(socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, protocol)?)
+    let socket = socket(family, kind, protocol)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
 }
 
 impl Datagrams {
@@ -63,8 +64,17 @@ impl Datagrams {
     }
 }
 
+/// Other systems tell a connected socket of ICMP errors by themselves.
+#[cfg(not(target_os = "linux"))]
+fn hear_errors(_socket: &OwnedFd, _to: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
 /// Has the kernel tell the socket of all ICMP errors.
+#[cfg(target_os = "linux")]
 fn hear_errors(socket: &OwnedFd, to: SocketAddr) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
     let (level, option) = match to {
         SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
         SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
