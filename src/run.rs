@@ -293,7 +293,7 @@ async fn whole(
 fn refused(facts: &Facts, recorder: &mut Recorder, why: String) -> Result<RunOutcome, RunError> {
     for attack in 0..facts.plan.attacks.len() {
         let why = format!("refused: {why}");
-        let first = facts.plan.alternatives(attack).start == attack;
+        let first = facts.plan.is_first_alternative(attack);
         recorder.ended(attack, if first { Outcome::NotRun(why) } else { Outcome::Spared(why) }, None)?;
     }
     Ok(RunOutcome::Refused(why))

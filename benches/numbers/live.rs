@@ -70,7 +70,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             millis(left(2))
         );
         line(
-            &format!("renewals: what was left of a lease of 10 s, {} looks", leases.len()),
+            &format!("renewals: time left of a lease of 10 s, seen {} times", leases.len()),
             &shown,
             "as without viewers",
         );

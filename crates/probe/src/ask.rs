@@ -5,33 +5,26 @@ use firedrill_wire::probe::{ProbeSpec, Refusal};
 pub(crate) use crate::answer::Ask;
 use crate::{kind::stores::Stores, reads::Reads, resolve::Resolver};
 
+/// What the program gives to the kinds of probes.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'m> {
+    /// Reads secrets and authorities.
+    pub(crate) reads: &'m dyn Reads,
+    /// Has the clients of stores.
+    pub(crate) stores: &'m dyn Stores,
+}
+
 /// The parameters of a kind, as the prober uses them. They have been checked: [`firedrill_wire::probe::Kind::invalid`] found nothing.
 pub(crate) trait Make {
-    /// Returns all that cannot be read on this machine: secrets and authorities. Sends nothing.
-    fn unreadable(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal>;
-
     /// Makes the probe. Reads secrets and authorities, and sends nothing.
     ///
     /// # Errors
-    /// All that cannot be had on this machine.
-    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>>;
+    /// What cannot be had on this machine or in this program: all of it, or the first.
+    fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>>;
 
-    /// As [`Self::unreadable`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
-    fn unreadable_with(&self, spec: &ProbeSpec, reads: &dyn Reads, _stores: &dyn Stores) -> Vec<Refusal> {
-        self.unreadable(spec, reads)
-    }
-
-    /// As [`Self::make`], in a program with these clients of stores. Kinds that the prober speaks itself leave it as it is.
-    ///
-    /// # Errors
-    /// As [`Self::make`]; also if the program lacks the client.
-    fn make_with(
-        &self,
-        spec: &ProbeSpec,
-        reads: &dyn Reads,
-        _stores: &dyn Stores,
-    ) -> Result<Box<dyn Ask>, Vec<Refusal>> {
-        self.make(spec, reads)
+    /// Returns all that cannot be had on this machine or in this program. A kind of which more than one thing may be missing has its own.
+    fn unreadable(&self, spec: &ProbeSpec, means: Means<'_>) -> Vec<Refusal> {
+        self.make(spec, means).err().unwrap_or_default()
     }
 }
 
@@ -39,7 +32,7 @@ pub(crate) trait Make {
 ///
 /// # Errors
 /// The fleet names the host and gives it no address.
-pub(crate) fn resolver(spec: &ProbeSpec, host: &str, port: u16) -> Result<Resolver, Vec<Refusal>> {
+pub fn resolver(spec: &ProbeSpec, host: &str, port: u16) -> Result<Resolver, Vec<Refusal>> {
     Resolver::new(host, port, &spec.names).ok_or_else(|| vec![no_address(spec, host)])
 }
 

@@ -3,7 +3,12 @@
 use firedrill_wire::probe::{Connection, Connections, Field, ProbeSpec, Refusal};
 
 use crate::{
-    ask::resolver, error::ProbeError, files, kind, kind::stores::Stores, pace::pace, reads::Anything,
+    ask::{Means, resolver},
+    error::ProbeError,
+    files, kind,
+    kind::stores::Stores,
+    pace::pace,
+    reads::Anything,
     schedule::most_at_once,
 };
 
@@ -28,12 +33,11 @@ pub fn refusals(spec: &ProbeSpec) -> Vec<Refusal> {
     wrong
 }
 
-/// The token and the authorities that a probe needs and that cannot be read on this machine, and a client that this program lacks. Reads
-/// them, and sends nothing.
-/// The probe must have no [`refusals`].
+/// The secrets and the authorities that a probe needs and that cannot be read on this machine, and a client that this program lacks.
+/// Reads them, and sends nothing. The probe must have no [`refusals`].
 #[must_use]
 pub fn unreadable(spec: &ProbeSpec, stores: &dyn Stores) -> Vec<Refusal> {
-    kind::of(&spec.kind).unreadable_with(spec, &Anything, stores)
+    kind::of(&spec.kind).unreadable(spec, Means { reads: &Anything, stores })
 }
 
 /// Refuses a probe that cannot run anywhere.

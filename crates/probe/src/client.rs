@@ -2,11 +2,12 @@
 
 pub use crate::{
     answer::Ask,
+    ask::resolver,
     clock::boot_us,
-    connect::Connector,
+    connect::{Connector, share},
     handshake::{Handshake, failure},
-    outcome::{Cause, Failure, Phases, Told, of_io},
-    resolve::Resolver,
+    outcome::{Cause, Failure, Phases, Told},
     secret::text as secret_of,
-    tls::builder as tls_builder,
+    server::Server,
+    tls::handshake,
 };

@@ -67,9 +67,7 @@ pub(crate) async fn any<T, F: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failure> {
     let mut worst = Failure::Bad(Cause::Unreachable);
     for (at, address) in addresses.iter().enumerate() {
-        let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        let share = now + until.saturating_duration_since(now) / others;
+        let share = share(until, addresses.len() - at);
         worst = match timeout_at(share, attempt(*address)).await {
             Ok(Ok(had)) => return Ok(had),
             Ok(Err(why)) => telling(worst, why),
@@ -77,6 +75,13 @@ pub(crate) async fn any<T, F: Future<Output = Result<T, Failure>>>(
         };
     }
     Err(worst)
+}
+
+/// Returns the end of one's equal share of the time that is left, of so many that are still to be tried.
+#[must_use]
+pub fn share(until: Instant, left: usize) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / u32::try_from(left).unwrap_or(u32::MAX).max(1)
 }
 
 /// Of two failures the one that says more: a host without IPv6 finds every v6 address unreachable.

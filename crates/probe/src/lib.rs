@@ -31,11 +31,11 @@ mod run;
 pub mod schedule;
 pub mod seconds;
 mod secret;
+mod server;
 pub mod simulate;
 pub mod spool;
 mod stall;
 mod tls;
-pub mod writes;
 
 pub use bin::histogram;
 pub use check::{check, fits_here, refusals, unreadable};

@@ -6,6 +6,7 @@ use firedrill_wire::probe::ProbeSpec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    ask::Means,
     check::refusals,
     kind::{self, stores::Stores},
     outcome::{Cause, Failure},
@@ -21,7 +22,7 @@ pub async fn once(spec: &ProbeSpec, reads: &dyn Reads, stores: &dyn Stores) -> R
     if let Some(refusal) = refusals(spec).into_iter().next() {
         return Err(refusal.what);
     }
-    let ask = kind::of(&spec.kind).make_with(spec, reads, stores).map_err(|wrong| {
+    let ask = kind::of(&spec.kind).make(spec, Means { reads, stores }).map_err(|wrong| {
         wrong.into_iter().next().map_or_else(|| "it cannot be asked".to_owned(), |refusal| refusal.what)
     })?;
     let until = Instant::now() + Duration::from_micros(spec.timeout.as_micros());

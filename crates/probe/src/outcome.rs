@@ -49,8 +49,6 @@ pub enum Cause {
     Answer,
     /// Something that a store said, or that its role says.
     Store(Told),
-    /// The vantage itself could not send the request. Only writes have it: for other requests it is [`Failure::Vantage`].
-    Vantage,
 }
 
 /// The reason why a certificate is not accepted.
@@ -118,7 +116,6 @@ impl fmt::Display for Cause {
             Self::NoRecords => "no records",
             Self::Records => "other records",
             Self::Store(told) => return told.fmt(f),
-            Self::Vantage => "vantage",
         })
     }
 }
@@ -151,16 +148,6 @@ pub enum Failure {
     Bad(Cause),
     /// The vantage itself could not (no free port, no free descriptor, no memory): nothing was measured.
     Vantage,
-}
-
-impl From<Failure> for Cause {
-    /// As a write tells it, which has no other place for what the vantage could not do.
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Bad(cause) => cause,
-            Failure::Vantage => Self::Vantage,
-        }
-    }
 }
 
 impl From<Told> for Failure {
@@ -209,7 +196,7 @@ impl Phases {
 }
 
 /// Classifies a socket error as an outcome of the request.
-pub fn of_io(error: &io::Error) -> Failure {
+pub(crate) fn of_io(error: &io::Error) -> Failure {
     use io::ErrorKind as Kind;
     if is_own_limit(error) {
         // Once is enough: it comes with every request while it lasts.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ProbeError, Spool,
-    ask::Ask,
+    ask::{Ask, Means},
     bin,
     check::{check, connections, most_under_way},
     clock::{boot_id, boot_us},
@@ -77,8 +77,8 @@ impl Drop for Running {
     }
 }
 
-/// Starts probes of kinds that need no clients of stores into a new spool. They end by themselves after `at_most`. Blocks for as long as it takes to read their
-/// secrets and authorities; may be called inside a runtime.
+/// Starts probes of kinds that need no clients of stores into a new spool. They end by themselves after `at_most`. Blocks for as long as it
+/// takes to read their secrets and authorities; may be called inside a runtime.
 ///
 /// # Errors
 /// A probe that cannot be, a secret or CA file that cannot be read, or no thread; nothing runs then.
@@ -158,7 +158,9 @@ fn all_checked(
     let refused = |spec: &ProbeSpec, wrong| ProbeError::Refused { probe: spec.name.clone(), wrong };
     specs
         .iter()
-        .map(|spec| kind::of(&spec.kind).make_with(spec, reads, stores).map_err(|wrong| refused(spec, wrong)))
+        .map(|spec| {
+            kind::of(&spec.kind).make(spec, Means { reads, stores }).map_err(|wrong| refused(spec, wrong))
+        })
         .collect()
 }
 

@@ -8,8 +8,12 @@ use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore,
     client::{Resumption, WantsClientCert},
 };
+use rustls_pki_types::ServerName;
 
-use crate::reads::{Reads, Use};
+use crate::{
+    handshake::Handshake,
+    reads::{Reads, Use},
+};
 
 /// Returns the configuration for TLS 1.2 and 1.3 with HTTP/1.1. Unless `resume` is set, every handshake is a full one,
 /// because new users have no session to resume.
@@ -46,11 +50,28 @@ fn trusting(ca_file: Option<&str>, reads: &dyn Reads) -> Result<ClientConfig, Re
     builder(ca_file, "url", reads).map(|builder| builder.with_no_client_auth())
 }
 
+/// Returns the handshakes of a probe that has the switch `tls`; none without a `name`, which the certificate must have. `protocols` are
+/// offered by ALPN.
+///
+/// # Errors
+/// The authorities cannot be read, or there are none.
+pub fn handshake(
+    name: Option<ServerName<'static>>,
+    ca_file: Option<&str>,
+    protocols: &[&[u8]],
+    reads: &dyn Reads,
+) -> Result<Option<Handshake>, Vec<Refusal>> {
+    let Some(name) = name else { return Ok(None) };
+    let mut config = builder(ca_file, "tls", reads).map_err(|one| vec![one])?.with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Some(Handshake::new(config, name)))
+}
+
 /// Begins a configuration for TLS 1.2 and 1.3. `place` is the value that asks for TLS; it is named if this machine has no authorities.
 ///
 /// # Errors
 /// The authorities cannot be read, or there are none.
-pub fn builder(
+pub(crate) fn builder(
     ca_file: Option<&str>,
     place: &str,
     reads: &dyn Reads,

@@ -1,4 +1,4 @@
-//! Clients of stores for the prober: PostgreSQL and Redis, asked once for each request, and as stores of numbered records.
+//! Clients of stores for the prober: PostgreSQL and Redis, asked once for each request.
 //!
 //! A program hands [`Clients`] to the prober; one that does not is smaller. Connections are opened by the prober's own means, so that names are
 //! looked up and times are counted as for all other kinds. No client connects anew, tries again or follows a redirection by itself: that
@@ -8,7 +8,7 @@ mod postgres;
 mod redis;
 mod servers;
 
-use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask, writes::store::Store};
+use firedrill_probe::{StoreProbe, Stores, Terms, client::Ask};
 use firedrill_wire::probe::Refusal;
 
 use crate::{postgres::Postgres, redis::Redis};
@@ -19,13 +19,6 @@ pub struct Clients;
 
 impl Stores for Clients {
     fn client(&self, probe: StoreProbe<'_>, terms: &Terms<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
-        Ok(match probe {
-            StoreProbe::Postgres(probe) => Box::new(Postgres::new(probe, terms)?),
-            StoreProbe::Redis(probe) => Box::new(Redis::new(probe, terms)?),
-        })
-    }
-
-    fn writer(&self, probe: StoreProbe<'_>, terms: &Terms<'_>) -> Result<Box<dyn Store>, Vec<Refusal>> {
         Ok(match probe {
             StoreProbe::Postgres(probe) => Box::new(Postgres::new(probe, terms)?),
             StoreProbe::Redis(probe) => Box::new(Redis::new(probe, terms)?),

@@ -3,19 +3,18 @@
 mod errors;
 mod line;
 mod master;
-mod writes;
 
 use ::redis::{Cmd, Value};
 use firedrill_probe::{
     Terms,
-    client::{Ask, Cause, Failure, Phases, boot_us, secret_of},
+    client::{Ask, Cause, Failure, Phases, Server, boot_us, secret_of},
 };
 use firedrill_wire::probe::{Field, RedisProbe, RedisRole, Refusal, Secret};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use self::line::{Line, Login};
-use crate::servers::{Kept, Server, Tls, servers, shares, telling, within};
+use crate::servers::{Kept, Opens, servers, within};
 
 /// A client of Redis, on one or more servers.
 pub(crate) struct Redis {
@@ -37,11 +36,7 @@ struct Sentinels {
 
 impl Redis {
     pub(crate) fn new(probe: &RedisProbe, terms: &Terms<'_>) -> Result<Self, Vec<Refusal>> {
-        let tls = Tls {
-            on: probe.tls,
-            ca_file: probe.ca_file.as_deref(),
-            server_name: probe.server_name.as_deref(),
-        };
+        let ca_file = probe.ca_file.as_deref();
         let login =
             |keys: &[&str], user: &Option<String>, password: &Option<Secret>| -> Result<_, Vec<Refusal>> {
                 let Some(password) = password else { return Ok(None) };
@@ -50,21 +45,18 @@ impl Redis {
             };
         let sentinels = match &probe.sentinel {
             None => None,
-            Some(sentinel) => {
-                let field = Field::request(&["sentinel", "addresses"]);
-                Some(Sentinels {
-                    servers: servers(&probe.sentinels()?, &field, &tls, terms)?,
-                    login: login(&["sentinel", "password"], &sentinel.user, &sentinel.password)?,
-                    master: sentinel.master.clone(),
-                })
-            }
+            Some(sentinel) => Some(Sentinels {
+                servers: servers(probe.sentinels()?, ca_file, terms)?,
+                login: login(&["sentinel", "password"], &sentinel.user, &sentinel.password)?,
+                master: sentinel.master.clone(),
+            }),
         };
         let mut command = Cmd::new();
         for word in &probe.command {
             command.arg(word);
         }
         Ok(Self {
-            servers: servers(&probe.servers()?, &Field::request(&["address"]), &tls, terms)?,
+            servers: servers(probe.servers()?, ca_file, terms)?,
             login: login(&["password"], &probe.user, &probe.password)?,
             role: if sentinels.is_some() { RedisRole::Master } else { probe.role },
             sentinels,
@@ -74,56 +66,41 @@ impl Redis {
         })
     }
 
-    /// Returns a connection that is in order: the kept one, or a new one to a server of that role.
-    async fn line(&self, role: RedisRole, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
+    /// Returns a connection that is in order: the kept one, or a new one.
+    async fn line(&self, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
         if let Some(mut line) = self.kept.take()
             && line.usable()
         {
             // Its server may have another role than before, which is an answer.
-            line.must_be(role).await?;
+            line.must_be(self.role).await?;
             return Ok(line);
         }
-        if self.sentinels.is_some() {
-            return self.master(until, phases).await;
+        match &self.sentinels {
+            Some(sentinels) => self.master(sentinels, until, phases).await,
+            None => self.open_any(&self.servers, until, phases).await,
         }
-        let mut worst = Failure::Bad(Cause::Unreachable);
-        for (server, share) in shares(&self.servers, until) {
-            // Only one server's counts: the one that is asked.
-            let mut own = Phases::default();
-            match within(share, self.opened(server, role, share, &mut own)).await {
-                Ok(line) => {
-                    *phases = own;
-                    return Ok(line);
-                }
-                Err(why) => worst = telling(worst, why),
-            }
-        }
-        Err(worst)
-    }
-
-    /// Opens a connection to a server, which must have that role.
-    async fn opened(
-        &self,
-        server: &Server,
-        role: RedisRole,
-        until: Instant,
-        phases: &mut Phases,
-    ) -> Result<Line, Failure> {
-        let mut line = Line::open(server, self.login.as_ref(), until, phases).await?;
-        line.must_be(role).await?;
-        Ok(line)
     }
 
     /// Good once the answer is there, is no error, and is what is wanted.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
-        let mut line = self.line(self.role, until, &mut phases).await?;
+        let mut line = self.line(until, &mut phases).await?;
         let begun = boot_us();
         let answer = line.ask(&self.command).await.map_err(|why| errors::failure(&why))?;
         phases.first_byte = boot_us() - begun;
         drop(self.kept.keep(line));
         let good = self.expect.as_ref().is_none_or(|text| says(&answer, text));
         if good { Ok(phases) } else { Err(Cause::Answer.into()) }
+    }
+}
+
+impl Opens for Redis {
+    type Line = Line;
+
+    async fn open(&self, server: &Server, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
+        let mut line = Line::open(server, self.login.as_ref(), until, phases).await?;
+        line.must_be(self.role).await?;
+        Ok(line)
     }
 }
 

@@ -7,65 +7,66 @@ use std::{
 
 use firedrill_probe::{
     Terms,
-    client::{Cause, Connector, Failure, Handshake, Resolver, Told, tls_builder},
+    client::{Cause, Connector, Failure, Phases, Server, Told, handshake, resolver, share},
 };
-use firedrill_wire::probe::{Connection, Field, Refusal};
+use firedrill_wire::probe::{Connection, Refusal, StoreServer};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::rustls::pki_types::ServerName;
 
-/// One server.
-pub(crate) struct Server {
-    pub(crate) connector: Connector,
-    pub(crate) tls: Option<Handshake>,
-}
-
-/// The values of a probe that are about TLS.
-pub(crate) struct Tls<'p> {
-    pub(crate) on: bool,
-    pub(crate) ca_file: Option<&'p str>,
-    pub(crate) server_name: Option<&'p str>,
-}
-
-/// Returns the servers of these hosts and ports.
+/// Returns the servers that a probe names.
 pub(crate) fn servers(
-    to: &[(&str, u16)],
-    field: &Field,
-    tls: &Tls<'_>,
+    to: Vec<StoreServer<'_>>,
+    ca_file: Option<&str>,
     terms: &Terms<'_>,
 ) -> Result<Vec<Server>, Vec<Refusal>> {
-    to.iter().map(|(host, port)| server(host, *port, field, tls, terms).map_err(|one| vec![one])).collect()
-}
-
-fn server(host: &str, port: u16, field: &Field, tls: &Tls<'_>, terms: &Terms<'_>) -> Result<Server, Refusal> {
-    let resolver = Resolver::new(host, port, terms.names).ok_or_else(|| {
-        let what = format!("the fleet names `{host}` and gives it no address");
-        let help = "give it one, or take it from the fleet's names";
-        Refusal::new(field.clone(), what, "no address", help)
-    })?;
-    let opened = if terms.connection == Connection::Reuse { 0.0 } else { terms.rate };
-    Ok(Server { connector: Connector::new(resolver, opened), tls: handshake(host, tls, terms)? })
-}
-
-fn handshake(host: &str, tls: &Tls<'_>, terms: &Terms<'_>) -> Result<Option<Handshake>, Refusal> {
-    if !tls.on {
-        return Ok(None);
-    }
-    let name = tls.server_name.unwrap_or(host);
-    let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-        let what = format!("no certificate can name the host `{name}`");
-        Refusal::new(Field::request(&["tls"]), what, "not a host", "give its name by `server_name`")
-    })?;
-    let config = tls_builder(tls.ca_file, "tls", terms.reads)?.with_no_client_auth();
-    Ok(Some(Handshake::new(config, name)))
+    let Terms { spec, reads } = *terms;
+    let opened = if spec.connection == Connection::Reuse { 0.0 } else { spec.rate };
+    let server = |one: StoreServer<'_>| {
+        let connector = Connector::new(resolver(spec, one.host, one.port)?, opened);
+        Ok(Server { connector, tls: handshake(one.name, ca_file, &[], reads)? })
+    };
+    to.into_iter().map(server).collect()
 }
 
 /// Returns the servers one after another, each with the end of its share of the time that is left when it is asked for.
 pub(crate) fn shares(servers: &[Server], until: Instant) -> impl Iterator<Item = (&Server, Instant)> {
-    servers.iter().enumerate().map(move |(at, server)| {
-        let others = u32::try_from(servers.len() - at).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        (server, now + until.saturating_duration_since(now) / others)
-    })
+    servers.iter().enumerate().map(move |(at, server)| (server, share(until, servers.len() - at)))
+}
+
+/// A client of a store.
+pub(crate) trait Opens: Sync {
+    /// A connection.
+    type Line: Send;
+
+    /// Opens a connection to a server, which must have the wanted role.
+    fn open(
+        &self,
+        server: &Server,
+        until: Instant,
+        phases: &mut Phases,
+    ) -> impl Future<Output = Result<Self::Line, Failure>> + Send;
+
+    /// Opens a connection to the first server that gives one. Only that server's phases are told.
+    fn open_any(
+        &self,
+        servers: &[Server],
+        until: Instant,
+        phases: &mut Phases,
+    ) -> impl Future<Output = Result<Self::Line, Failure>> + Send {
+        async move {
+            let mut worst = Failure::Bad(Cause::Unreachable);
+            for (server, share) in shares(servers, until) {
+                let mut own = Phases::default();
+                match within(share, self.open(server, share, &mut own)).await {
+                    Ok(line) => {
+                        *phases = own;
+                        return Ok(line);
+                    }
+                    Err(why) => worst = telling(worst, why),
+                }
+            }
+            Err(worst)
+        }
+    }
 }
 
 /// Gives up when the time is over.
@@ -107,8 +108,8 @@ const IDLE: Duration = Duration::from_secs(30);
 
 impl<L> Kept<L> {
     pub(crate) fn new(terms: &Terms<'_>) -> Self {
-        let idle = IDLE + Duration::try_from_secs_f64(2.0 / terms.rate).unwrap_or(Duration::MAX / 2);
-        Self { reuse: terms.connection == Connection::Reuse, idle, line: Mutex::new(None) }
+        let idle = IDLE + Duration::try_from_secs_f64(2.0 / terms.spec.rate).unwrap_or(Duration::MAX / 2);
+        Self { reuse: terms.spec.connection == Connection::Reuse, idle, line: Mutex::new(None) }
     }
 
     pub(crate) fn take(&self) -> Option<L> {

@@ -37,7 +37,7 @@ pub use postgres::{PostgresProbe, PostgresRole};
 pub use redis::{RedisProbe, RedisRole, RedisSentinels};
 pub use refused::{Field, Refusal, note};
 pub use secret::Secret;
-pub use store::Addresses;
+pub use store::{Addresses, StoreServer};
 pub use tcp::{TcpParsed, TcpProbe, Wants};
 pub use tls::TlsProbe;
 

@@ -35,30 +35,34 @@ pub(super) struct Left {
 pub(super) struct Attacks {
     /// The last that has begun.
     begun: Option<usize>,
-    ended: Vec<usize>,
+    ended: BTreeSet<usize>,
 }
 
 impl Attacks {
     /// Returns those that have not ended, out of `all`, each with what became of it. Of the attacks of which only one runs
-    /// (`alternatives`), one counts: the one that had begun, or else the first.
+    /// (`alternatives`), one counts: the one that had begun, or else the first that has not ended. The others may have ended as spared.
     pub(super) fn open(
         &self,
         all: usize,
         alternatives: impl Fn(usize) -> std::ops::Range<usize>,
     ) -> Vec<(usize, Outcome)> {
-        let open = (0..all).filter(|index| !self.ended.contains(index));
-        let became = |index| {
+        let is_open = |index: &usize| !self.ended.contains(index);
+        let (mut group, mut counts) = (0..0, 0);
+        let mut became = |index| {
+            if !group.contains(&index) {
+                group = alternatives(index);
+                let begun = self.begun.filter(|begun| group.contains(begun));
+                counts = begun.or_else(|| group.clone().find(is_open)).unwrap_or(index);
+            }
             if self.begun == Some(index) {
                 Outcome::Aborted("the coordinator died".to_owned())
-            } else if alternatives(index).start != index
-                || self.begun.is_some_and(|begun| alternatives(index).contains(&begun))
-            {
-                Outcome::Spared("the coordinator died before it was its turn".to_owned())
-            } else {
+            } else if index == counts {
                 Outcome::NotRun("the coordinator died before it".to_owned())
+            } else {
+                Outcome::Spared("the coordinator died before it was its turn".to_owned())
             }
         };
-        open.map(|index| (index, became(index))).collect()
+        (0..all).filter(is_open).map(|index| (index, became(index))).collect()
     }
 }
 
@@ -93,7 +97,9 @@ impl Left {
                 }
                 Event::HostLog(one) => left.logs.note(one),
                 Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
-                Event::AttackEnded { attack, .. } => left.attacks.ended.push(*attack),
+                Event::AttackEnded { attack, .. } => {
+                    left.attacks.ended.insert(*attack);
+                }
                 Event::RunEnded { outcome } => left.outcome = Some((outcome.clone(), BTreeSet::new())),
                 _ => {}
             }
@@ -114,7 +120,7 @@ mod tests {
 
     #[test]
     fn only_the_attack_that_had_begun_is_aborted() {
-        let attacks = Attacks { begun: Some(1), ended: vec![0] };
+        let attacks = Attacks { begun: Some(1), ended: [0].into() };
         let aborted = Outcome::Aborted("the coordinator died".to_owned());
         let not_run = Outcome::NotRun("the coordinator died before it".to_owned());
         assert_eq!(attacks.open(3, |index| index..index + 1), [(1, aborted.clone()), (2, not_run.clone())]);
@@ -123,7 +129,10 @@ mod tests {
         assert!(matches!(&open[..], [(1, one), (2, Outcome::Spared(_))] if *one == aborted), "{open:?}");
         let none = Attacks::default().open(2, |_| 0..2);
         assert!(matches!(&none[..], [(0, Outcome::NotRun(_)), (1, Outcome::Spared(_))]), "{none:?}");
+        // The leader was chosen and the others were spared, and then the coordinator died.
+        let chosen = Attacks { begun: None, ended: [0, 2].into() };
+        assert_eq!(chosen.open(3, |_| 0..3), [(1, not_run.clone())]);
         assert_eq!(Attacks::default().open(1, |index| index..index + 1), [(0, not_run)]);
-        assert_eq!(Attacks { begun: Some(0), ended: vec![0] }.open(1, |index| index..index + 1), []);
+        assert_eq!(Attacks { begun: Some(0), ended: [0].into() }.open(1, |index| index..index + 1), []);
     }
 }

@@ -166,12 +166,12 @@ async fn on_leader<'p>(
     Ok(Ok((at, attack)))
 }
 
-/// Records that an attack does not run. Those of which only it would have run count for nothing.
+/// Records that an attack does not run. Its alternatives count for nothing, which is recorded too unless the choice of the leader did that.
 fn not_run(run: &mut Run, index: usize, why: &str) -> Result<(), RunError> {
     let others = run.facts.plan.alternatives(index).filter(|other| *other != index);
-    let others: Vec<usize> = others.filter(|other| run.recorder.ended_as(*other).is_none()).collect();
+    let is_chosen = others.clone().next().is_some_and(|other| run.recorder.ended_as(other).is_some());
     run.recorder.ended(index, Outcome::NotRun(why.to_owned()), None)?;
-    for other in others {
+    for other in others.filter(|_| !is_chosen) {
         run.recorder.ended(other, Outcome::Spared(why.to_owned()), None)?;
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::{
     log::{Event, LeaderAsked, StepOutcome},
     plan::{
         Plan,
-        model::{Ask, Moving},
+        model::{Ask, Attack, Moving},
     },
     stores,
 };
@@ -41,15 +41,11 @@ pub(crate) fn no_leader_program(plan: &Plan) -> Option<String> {
 /// Asks about all moving targets of the plan, for people who look at it. Records nothing.
 pub(crate) async fn all_leaders(facts: &Facts) -> Vec<LeaderAsked> {
     let first = |moving: &Moving| {
-        let on = |attack: &crate::plan::model::Attack| {
-            attack.leader.as_ref().is_some_and(|leader| leader.target == moving.target)
-        };
+        let on =
+            |attack: &Attack| attack.leader.as_ref().is_some_and(|leader| leader.target == moving.target);
         facts.plan.attacks.iter().position(on).unwrap_or_default()
     };
-    let asked = facts.plan.moving.iter().map(|moving| {
-        Question { attack: first(moving), moving: moving.clone(), ..Question::of(facts) }.ask()
-    });
-    join_all(asked).await
+    join_all(facts.plan.moving.iter().map(|moving| Question::new(facts, first(moving), moving).ask())).await
 }
 
 /// Asks who the leader is for an attack of the plan, and records the answers. The inner error is the reason why the run must stop.
@@ -69,7 +65,7 @@ pub(super) async fn leader(
     let Some(moving) = plan.moving_target(target) else {
         return Ok(Ok(unknown("the plan has no question about it")));
     };
-    let question = Question { attack, moving: moving.clone(), ..Question::of(&run.facts) };
+    let question = Question::new(&run.facts, attack, moving);
     run.leaders.asks();
     // The questions end when the guard is dropped.
     let (calls, _end_with_this) = run.tasks.until_dropped();
@@ -91,15 +87,9 @@ struct Question {
 }
 
 impl Question {
-    /// The facts that all questions of a run have in common.
-    fn of(facts: &Facts) -> Self {
-        let moving = Moving {
-            target: String::new(),
-            ask: Ask::Command(Vec::new()),
-            timeout: Span::ZERO,
-            candidates: Vec::new(),
-        };
-        Self { attack: 0, moving, folder: folder(&facts.plan.file), run: facts.id.to_string() }
+    fn new(facts: &Facts, attack: usize, moving: &Moving) -> Self {
+        let (folder, run) = (folder(&facts.plan.file), facts.id.to_string());
+        Self { attack, moving: moving.clone(), folder, run }
     }
 
     async fn ask(self) -> LeaderAsked {

@@ -128,7 +128,10 @@ fn spared(facts: &Facts<'_>, plan: &Plan, index: usize) -> bool {
         };
         facts.attacks.get(*at).is_some_and(counts)
     };
-    all.clone().find(told).unwrap_or(all.start) != index
+    // Before anything was told of the one that counts, the others may have been spared already.
+    let open = |at: &usize| facts.attacks.get(*at).is_some_and(|one| one.ended.is_none());
+    let counts = all.clone().find(told).or_else(|| all.clone().find(open));
+    counts.unwrap_or(all.start) != index
 }
 
 /// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in

@@ -87,8 +87,8 @@ pub fn inspect(
     inspect_as((None, &NoStores), file, fleet, params, seed)
 }
 
-/// Like [`inspect`], in a program with these clients of stores, for a drill that this person may run: a certificate that is not valid for the hosts'
-/// environments is a warning.
+/// Like [`inspect`], in a program with these clients of stores, for a drill that this person may run: a certificate that is not valid for
+/// the hosts' environments is a warning.
 #[must_use]
 pub fn inspect_as(
     (person, stores): (Option<&Person>, &dyn Stores),

@@ -32,10 +32,10 @@ pub(crate) struct Draft {
 impl Draft {
     /// Returns the attacks that can run; the first one for those of which only one runs.
     pub(crate) fn turns(&self) -> impl Iterator<Item = &Placed> {
-        let mut last = None;
+        let mut before: Option<&model::Attack> = None;
         self.attacks.iter().filter(move |placed| {
-            let again = placed.attack.leader.is_some() && last == Some(placed.item);
-            last = Some(placed.item);
+            let again = before.is_some_and(|before| placed.attack.is_alternative_of(before));
+            before = Some(&placed.attack);
             !again
         })
     }

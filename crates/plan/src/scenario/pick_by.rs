@@ -7,6 +7,7 @@ use firedrill_wire::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::probe::request;
 use crate::{diagnostic::Spot, plan::model::Ask};
 
 /// Default time for each answer.
@@ -40,10 +41,7 @@ macro_rules! table {
             /// Returns all requests that the file gives, each with its place in the file.
             #[must_use]
             pub fn requests(&self) -> Vec<Spot<ProbeKind>> {
-                let all = [$(
-                    self.$key.as_ref().map(|given| Spot { value: ProbeKind::$kind(given.value.clone()), at: given.at.clone() }),
-                )*];
-                all.into_iter().flatten().collect()
+                [$(request(self.$key.as_ref(), ProbeKind::$kind),)*].into_iter().flatten().collect()
             }
         }
     };

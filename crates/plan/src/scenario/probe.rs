@@ -14,6 +14,14 @@ use crate::plan::model::COORDINATOR;
 /// Default time-out of a request.
 const TIMEOUT: Span = Span::secs(1);
 
+/// Returns a request that a file gives, with its place in the file.
+pub(super) fn request<P: Clone>(
+    given: Option<&Spot<P>>,
+    kind: impl Fn(P) -> ProbeKind,
+) -> Option<Spot<ProbeKind>> {
+    given.map(|given| Spot { value: kind(given.value.clone()), at: given.at.clone() })
+}
+
 /// Generates the table of a probe, with one key for each kind of request.
 macro_rules! table {
     ($($(#[$about:meta])* $kind:ident($params:ident): $key:ident, $name:literal;)*) => {
@@ -51,10 +59,7 @@ macro_rules! table {
             /// Returns all requests that the file gives, each with its place in the file. A valid probe has exactly one.
             #[must_use]
             pub fn requests(&self) -> Vec<Spot<ProbeKind>> {
-                let all = [$(
-                    self.$key.as_ref().map(|given| Spot { value: ProbeKind::$kind(given.value.clone()), at: given.at.clone() }),
-                )*];
-                all.into_iter().flatten().collect()
+                [$(request(self.$key.as_ref(), ProbeKind::$kind),)*].into_iter().flatten().collect()
             }
         }
     };

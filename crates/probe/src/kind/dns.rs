@@ -14,12 +14,11 @@ use tokio::{
 
 use self::answer::{Question, Wanted};
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     clock::boot_us,
     connect::{Connector, any},
     datagrams::Datagrams,
     outcome::{Cause, Failure, Phases, of_io},
-    reads::Reads,
 };
 
 /// The largest datagram that is read. Without EDNS, which is not asked for, none has more than 512 bytes.
@@ -34,11 +33,7 @@ struct Dns {
 }
 
 impl Make for DnsProbe {
-    fn unreadable(&self, _spec: &ProbeSpec, _reads: &dyn Reads) -> Vec<Refusal> {
-        Vec::new()
-    }
-
-    fn make(&self, spec: &ProbeSpec, _reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, _means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let parsed = self.checked()?;
         let resolver = resolver(spec, parsed.host, parsed.port)?;
         Ok(Box::new(Dns {

@@ -14,19 +14,16 @@ use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use self::tasks::Tasks;
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
-    handshake::{Handshake, failure},
+    handshake::failure,
     outcome::{Cause, Failure, Phases},
-    reads::Reads,
+    server::{Server, Stream},
     tls,
 };
 
@@ -42,30 +39,16 @@ const LAST: u8 = 16;
 
 /// A gRPC health probe.
 struct GrpcHealth {
-    connector: Connector,
-    tls: Option<Handshake>,
+    server: Server,
     uri: Uri,
     message: Bytes,
 }
 
 impl Make for GrpcHealthProbe {
-    fn unreadable(&self, _spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
-        let builder = self.tls.then(|| tls::builder(self.ca_file.as_deref(), "tls", reads));
-        builder.and_then(Result::err).into_iter().collect()
-    }
-
-    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let (host, port, name) = self.checked()?;
         let resolver = resolver(spec, host, port)?;
-        let tls = match name {
-            Some(name) => {
-                let builder = tls::builder(self.ca_file.as_deref(), "tls", reads).map_err(|one| vec![one])?;
-                let mut config = builder.with_no_client_auth();
-                config.alpn_protocols = vec![b"h2".to_vec()];
-                Some(Handshake::new(config, name))
-            }
-            None => None,
-        };
+        let tls = tls::handshake(name, self.ca_file.as_deref(), &[b"h2"], means.reads)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let uri = format!("{scheme}://{}{CALL}", self.address).parse().map_err(|_| {
             let what = format!("`{}` cannot be the authority of a request", self.address);
@@ -76,8 +59,8 @@ impl Make for GrpcHealthProbe {
                 "for example \"checkout:50051\"",
             )]
         })?;
-        let connector = Connector::new(resolver, spec.rate);
-        Ok(Box::new(GrpcHealth { connector, tls, uri, message: message::request(&self.service).into() }))
+        let server = Server { connector: Connector::new(resolver, spec.rate), tls };
+        Ok(Box::new(GrpcHealth { server, uri, message: message::request(&self.service).into() }))
     }
 }
 
@@ -91,22 +74,12 @@ impl GrpcHealth {
     /// Good once the server has said that it serves, and that the call is over.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
-        let stream = self.connector.open(until, &mut phases).await?;
-        match &self.tls {
-            None => self.call(stream, &mut phases).await?,
-            Some(tls) => {
-                let stream = tls.over(stream, &mut phases).await?;
-                self.call(stream, &mut phases).await?;
-            }
-        }
+        let stream = self.server.open(until, &mut phases).await?;
+        self.call(stream, &mut phases).await?;
         Ok(phases)
     }
 
-    async fn call(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        phases: &mut Phases,
-    ) -> Result<(), Failure> {
+    async fn call(&self, stream: Box<dyn Stream>, phases: &mut Phases) -> Result<(), Failure> {
         let tasks = Tasks::default();
         let begun = boot_us();
         let made = http2::handshake(tasks.executor(), TokioIo::new(stream)).await;

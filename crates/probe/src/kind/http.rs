@@ -31,11 +31,10 @@ use self::{
     wanted::Wanted,
 };
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
     outcome::{Cause, Failure, Phases, of_io},
-    reads::Reads,
     secret, tls,
 };
 
@@ -54,7 +53,7 @@ struct Http {
 }
 
 impl Make for HttpProbe {
-    fn unreadable(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
+    fn unreadable(&self, spec: &ProbeSpec, Means { reads, .. }: Means<'_>) -> Vec<Refusal> {
         let mut wrong = Vec::new();
         if HttpTarget::new(&self.url).is_ok_and(|target| target.name.is_some()) {
             let reuse = spec.connection == Connection::Reuse;
@@ -65,7 +64,7 @@ impl Make for HttpProbe {
         wrong
     }
 
-    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, Means { reads, .. }: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let one = |refusal| vec![refusal];
         let parsed = self.parsed()?;
         let reuse = spec.connection == Connection::Reuse;

@@ -17,12 +17,11 @@ use tokio::time::Instant;
 
 use self::echo::Echo;
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     clock::boot_us,
     connect::any,
     datagrams::{Datagrams, open},
     outcome::{Failure, Phases, of_io},
-    reads::Reads,
     resolve::Resolver,
 };
 
@@ -37,14 +36,7 @@ struct Icmp {
 }
 
 impl Make for IcmpProbe {
-    fn unreadable(&self, spec: &ProbeSpec, _reads: &dyn Reads) -> Vec<Refusal> {
-        match resolver(spec, &self.host, 0) {
-            Ok(resolver) => permitted(&resolver).err().into_iter().collect(),
-            Err(nowhere) => nowhere,
-        }
-    }
-
-    fn make(&self, spec: &ProbeSpec, _reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, _means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let resolver = resolver(spec, &self.host, 0)?;
         permitted(&resolver).map_err(|refusal| vec![refusal])?;
         Ok(Box::new(Icmp { resolver, size: usize::from(self.size), next: AtomicU16::new(0) }))

@@ -4,46 +4,34 @@
 use firedrill_wire::probe::{ProbeSpec, Refusal, TcpProbe, Wants};
 use futures_util::future::BoxFuture;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::Instant,
 };
 
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     clock::boot_us,
     connect::Connector,
-    handshake::{Handshake, failure},
+    handshake::failure,
     outcome::{Cause, Failure, Phases},
-    reads::Reads,
+    server::{Server, Stream},
     tls,
 };
 
 /// A TCP probe.
 struct Tcp {
-    connector: Connector,
-    tls: Option<Handshake>,
+    server: Server,
     sends: Vec<u8>,
     wants: Option<Wants>,
 }
 
 impl Make for TcpProbe {
-    fn unreadable(&self, _spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
-        let builder = self.tls.then(|| tls::builder(self.ca_file.as_deref(), "tls", reads));
-        builder.and_then(Result::err).into_iter().collect()
-    }
-
-    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let parsed = self.checked()?;
         let resolver = resolver(spec, parsed.host, parsed.port)?;
-        let tls = match parsed.name {
-            Some(name) => {
-                let builder = tls::builder(self.ca_file.as_deref(), "tls", reads).map_err(|one| vec![one])?;
-                Some(Handshake::new(builder.with_no_client_auth(), name))
-            }
-            None => None,
-        };
-        let connector = Connector::new(resolver, spec.rate);
-        Ok(Box::new(Tcp { connector, tls, sends: parsed.sends, wants: parsed.wants }))
+        let tls = tls::handshake(parsed.name, self.ca_file.as_deref(), &[], means.reads)?;
+        let server = Server { connector: Connector::new(resolver, spec.rate), tls };
+        Ok(Box::new(Tcp { server, sends: parsed.sends, wants: parsed.wants }))
     }
 }
 
@@ -57,22 +45,12 @@ impl Tcp {
     /// Good once the connection is open, and the wanted answer is there.
     async fn once(&self, until: Instant) -> Result<Phases, Failure> {
         let mut phases = Phases::default();
-        let stream = self.connector.open(until, &mut phases).await?;
-        match &self.tls {
-            None => self.converse(stream, &mut phases).await?,
-            Some(tls) => {
-                let stream = tls.over(stream, &mut phases).await?;
-                self.converse(stream, &mut phases).await?;
-            }
-        }
+        let stream = self.server.open(until, &mut phases).await?;
+        self.converse(stream, &mut phases).await?;
         Ok(phases)
     }
 
-    async fn converse(
-        &self,
-        mut stream: impl AsyncRead + AsyncWrite + Unpin,
-        phases: &mut Phases,
-    ) -> Result<(), Failure> {
+    async fn converse(&self, mut stream: Box<dyn Stream>, phases: &mut Phases) -> Result<(), Failure> {
         let Some(wants) = &self.wants else { return Ok(()) };
         let begun = boot_us();
         stream.write_all(&self.sends).await.map_err(|why| failure(&why))?;

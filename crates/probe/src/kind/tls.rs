@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    ask::{Ask, Make, resolver},
+    ask::{Ask, Make, Means, resolver},
     connect::Connector,
     handshake::{Handshake, failure},
     outcome::{Cause, Failure, Phases},
@@ -34,14 +34,10 @@ struct Tls {
 }
 
 impl Make for TlsProbe {
-    fn unreadable(&self, _spec: &ProbeSpec, reads: &dyn Reads) -> Vec<Refusal> {
-        config(self, reads).err().into_iter().collect()
-    }
-
-    fn make(&self, spec: &ProbeSpec, reads: &dyn Reads) -> Result<Box<dyn Ask>, Vec<Refusal>> {
+    fn make(&self, spec: &ProbeSpec, means: Means<'_>) -> Result<Box<dyn Ask>, Vec<Refusal>> {
         let (host, port, name) = self.checked()?;
         let resolver = resolver(spec, host, port)?;
-        let config = config(self, reads).map_err(|refusal| vec![refusal])?;
+        let config = config(self, means.reads).map_err(|refusal| vec![refusal])?;
         Ok(Box::new(Tls {
             connector: Connector::new(resolver, spec.rate),
             handshake: Handshake::new(config, name),

@@ -1,5 +1,4 @@
-//! One connection to a PostgreSQL server. Nothing drives it but the statement on it, so that dropping the request drops everything, and no
-//! notice is lost.
+//! One connection to a PostgreSQL server. Nothing drives it but the statement on it, so that dropping the request drops everything.
 
 use std::{
     future::{Future, poll_fn},
@@ -7,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use firedrill_probe::client::{Failure, Phases, Told};
+use firedrill_probe::client::{Failure, Phases, Server, Told};
 use firedrill_wire::probe::PostgresRole;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,7 +16,6 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, SimpleQueryMessage};
 
 use super::{errors, tls::Over};
-use crate::servers::Server;
 
 /// A connection, as the type of its stream does not matter.
 trait Drive: Send {
@@ -33,19 +31,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send, T: AsyncRead + AsyncWrite + Unpin
 }
 
 /// One connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     client: Client,
     connection: Box<dyn Drive>,
-}
-
-/// The answer to a statement.
-pub(super) struct Answer {
-    /// The text of the first column of the first row; `None` where there is none, or it is null.
-    pub(super) first: Option<String>,
-    /// All messages.
-    pub(super) messages: Vec<SimpleQueryMessage>,
-    /// Whether the server warned (class 01).
-    pub(super) warned: bool,
 }
 
 impl Line {
@@ -93,21 +81,18 @@ impl Line {
         };
         let answer = self.ask("select pg_is_in_recovery()").await.map_err(|why| errors::failure(&why))?;
         let wanted = if role == PostgresRole::Standby { "t" } else { "f" };
-        if answer.first.as_deref() == Some(wanted) { Ok(()) } else { Err(wrong.into()) }
+        if answer.as_deref() == Some(wanted) { Ok(()) } else { Err(wrong.into()) }
     }
 
-    /// Sends a statement and waits for its whole answer.
-    pub(super) async fn ask(&mut self, statement: &str) -> Result<Answer, Error> {
+    /// Sends a statement and waits for its whole answer. Returns the text of the first column of the first row; `None` where there is none,
+    /// or it is null.
+    pub(super) async fn ask(&mut self, statement: &str) -> Result<Option<String>, Error> {
         let Self { client, connection } = self;
         let mut asked = pin!(client.simple_query(statement));
-        let mut warned = false;
         let messages = poll_fn(|cx| {
             // The end of the connection says more than the statement, which nobody would answer any more.
             let end = loop {
                 match connection.poll(cx) {
-                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        warned |= notice.code().code().starts_with("01");
-                    }
                     Poll::Ready(Some(Ok(_))) => {}
                     Poll::Ready(Some(Err(why))) => break Some(why),
                     Poll::Ready(None) | Poll::Pending => break None,
@@ -127,7 +112,7 @@ impl Line {
             SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().map(ToOwned::to_owned)),
             _ => None,
         });
-        Ok(Answer { first: first.flatten(), messages, warned })
+        Ok(first.flatten())
     }
 
     /// Says goodbye, so that the server's log has no cut connection. Does not wait.

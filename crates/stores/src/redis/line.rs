@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use firedrill_probe::client::{Cause, Failure, Phases, Told};
+use firedrill_probe::client::{Cause, Failure, Phases, Server, Told};
 use firedrill_wire::probe::RedisRole;
 use redis::{
     AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, RedisResult, Value,
@@ -18,7 +18,6 @@ use tokio::{
 };
 
 use super::errors;
-use crate::servers::Server;
 
 /// A login, as it is sent.
 pub(super) struct Login(Cmd);
@@ -35,7 +34,7 @@ impl Login {
 }
 
 /// One connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     client: MultiplexedConnection,
     driver: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
@@ -49,11 +48,7 @@ impl Line {
         until: Instant,
         phases: &mut Phases,
     ) -> Result<Self, Failure> {
-        let stream = server.connector.open(until, phases).await?;
-        let mut line = match &server.tls {
-            None => Self::over(stream).await?,
-            Some(handshake) => Self::over(handshake.over(stream, phases).await?).await?,
-        };
+        let mut line = Self::over(server.open(until, phases).await?).await?;
         if let Some(Login(auth)) = login {
             line.ask(auth).await.map_err(|why| errors::of_login(&why))?;
         }

@@ -2,18 +2,21 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use firedrill_probe::client::{Cause, Failure, Phases, Told};
-use firedrill_wire::probe::RedisRole;
+use firedrill_probe::client::{Cause, Failure, Phases, Server, Told};
 use redis::{Value, cmd};
 use tokio::time::Instant;
 
 use super::{Redis, Sentinels, errors, line::Line};
-use crate::servers::{Server, shares, telling, within};
+use crate::servers::{Opens as _, shares, telling, within};
 
 impl Redis {
     /// Returns a connection to the master: the first one that a sentinel names and that says so itself.
-    pub(super) async fn master(&self, until: Instant, phases: &mut Phases) -> Result<Line, Failure> {
-        let Some(sentinels) = &self.sentinels else { return Err(Told::NoMaster.into()) };
+    pub(super) async fn master(
+        &self,
+        sentinels: &Sentinels,
+        until: Instant,
+        phases: &mut Phases,
+    ) -> Result<Line, Failure> {
         let mut asked = BTreeSet::new();
         let mut why = Failure::from(Cause::Unreachable);
         for (sentinel, share) in shares(&sentinels.servers, until) {
@@ -25,7 +28,7 @@ impl Redis {
                     return Ok(None);
                 }
                 let server = self.of(address).await.ok_or(Failure::from(Told::OtherMaster))?;
-                self.opened(server, RedisRole::Master, share, &mut own).await.map(Some)
+                self.open(server, share, &mut own).await.map(Some)
             });
             match tried.await {
                 Ok(Some(line)) => {
@@ -47,26 +50,6 @@ impl Redis {
             }
         }
         None
-    }
-
-    /// Returns a connection to the one server that says it is the master, or to the one that sentinels name. Servers that are not there do not
-    /// count.
-    pub(super) async fn authority(&self, until: Instant) -> Result<Line, Failure> {
-        if self.sentinels.is_some() {
-            return self.master(until, &mut Phases::default()).await;
-        }
-        let mut master = None;
-        let mut why = Failure::Bad(Cause::Unreachable);
-        for (server, share) in shares(&self.servers, until) {
-            let mut phases = Phases::default();
-            let opened = self.opened(server, RedisRole::Master, share, &mut phases);
-            match within(share, opened).await {
-                Ok(_) if master.is_some() => return Err(Told::SeveralPrimaries.into()),
-                Ok(line) => master = Some(line),
-                Err(other) => why = telling(why, other),
-            }
-        }
-        master.ok_or(why)
     }
 }
 

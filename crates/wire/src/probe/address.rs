@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use super::refused::{Field, Refusal};
+
 /// Returns the addresses of a host that are known without the machine's resolver: the host is an address itself, or `names` has its
 /// addresses. `None` if neither is so.
 #[must_use]
@@ -47,6 +49,16 @@ pub(super) fn host_and_port(text: &str) -> Result<(&str, u16), &'static str> {
         Ok(number) if number > 0 && !port.starts_with('+') => Ok((host, number)),
         _ => Err("the port must be a number from 1 to 65535"),
     }
+}
+
+/// Splits the `address` of a probe. `usual` is a host and a port for the example in the refusal.
+pub(super) fn destination<'a>(text: &'a str, usual: (&str, u16)) -> Result<(&'a str, u16), Refusal> {
+    host_and_port(text).map_err(|why| {
+        let (host, port) = usual;
+        let what = format!("`{text}` is not host:port: {why}");
+        let help = format!("for example \"{host}:{port}\" or \"[::1]:{port}\"");
+        Refusal::new(Field::request(&["address"]), what, "not host:port", help)
+    })
 }
 
 /// Splits `host`, `host:port`, a v6 address, or `[v6]:port`; `usual` is the port of a text without one.

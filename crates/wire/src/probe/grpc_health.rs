@@ -4,7 +4,7 @@ use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    address::host_and_port,
+    address::destination,
     kind::{About, Connections, Form, Hides, Kind, Reach, Shows},
     refused::{Field, Refusal, note},
     secure::Secure,
@@ -36,11 +36,7 @@ impl GrpcHealthProbe {
     pub const SERVICE_MOST: usize = 1024;
 
     fn to(&self) -> Result<(&str, u16), Refusal> {
-        host_and_port(&self.address).map_err(|why| {
-            let what = format!("`{}` is not host:port: {why}", self.address);
-            let help = "for example \"checkout:50051\" or \"[::1]:50051\"";
-            Refusal::new(Field::request(&["address"]), what, "not host:port", help)
-        })
+        destination(&self.address, ("checkout", 50051))
     }
 
     fn secure(&self) -> Secure<'_> {
@@ -54,7 +50,7 @@ impl GrpcHealthProbe {
     pub fn checked(&self) -> Result<(&str, u16, Option<ServerName<'static>>), Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.to(), &mut wrong);
-        wrong.extend(self.secure().refusals(to.map_or("localhost", |(host, _)| host), "address"));
+        wrong.extend(self.secure().refusals(to.map_or("localhost", |(host, _)| host), &["address"]));
         let mut refuse = |what: String| {
             let help = "for example \"shop.v1.Checkout\", or leave it out for the server as a whole";
             wrong.push(Refusal::new(Field::request(&["service"]), what, "not a service", help));
@@ -67,8 +63,7 @@ impl GrpcHealthProbe {
         }
         match to {
             Some((host, port)) if wrong.is_empty() => {
-                let name = self.tls.then(|| self.secure().name(host, "address")).transpose();
-                Ok((host, port, name.map_err(|refusal| vec![refusal])?))
+                Ok((host, port, self.secure().name_if_on(host, &["address"])?))
             }
             _ => Err(wrong),
         }

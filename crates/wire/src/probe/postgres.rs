@@ -7,8 +7,11 @@ use super::{
     refused::{Field, Refusal},
     secret::Secret,
     secure::Secure,
-    store::{Addresses, destinations, sent, unsendable},
+    store::{Addresses, StoreServer, destinations, sent, servers, unsendable},
 };
+
+/// The usual port.
+const PORT: u16 = 5432;
 
 /// A statement of a PostgreSQL database. It is good once the server has carried it out, and its first value is the wanted one. Connecting and
 /// the statement have one time-out together. A vantage needs clients of stores: the coordinator has them, and an agent of the feature `stores`.
@@ -72,12 +75,12 @@ impl PostgresProbe {
         "select 1".to_owned()
     }
 
-    /// Returns the hosts, without brackets, and ports.
+    /// Returns the servers.
     ///
     /// # Errors
-    /// All addresses that cannot be.
-    pub fn servers(&self) -> Result<Vec<(&str, u16)>, Vec<Refusal>> {
-        destinations(&["address"], self.address.all(), 5432)
+    /// All addresses that cannot be; else all values about TLS that cannot be used.
+    pub fn servers(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
+        servers(&["address"], self.address.all(), PORT, self.secure())
     }
 
     fn secure(&self) -> Secure<'_> {
@@ -138,19 +141,12 @@ impl Kind for PostgresProbe {
     }
 
     fn destinations(&self) -> Vec<(String, u16)> {
-        let all = self.servers().unwrap_or_default();
+        let all = destinations(&["address"], self.address.all(), PORT).unwrap_or_default();
         all.into_iter().map(|(host, port)| (host.to_owned(), port)).collect()
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut wrong = Vec::new();
-        match self.servers() {
-            Ok(servers) => {
-                let host = servers.first().map_or("localhost", |(host, _)| host);
-                wrong.extend(self.secure().refusals(host, "address"));
-            }
-            Err(all) => wrong.extend(all),
-        }
+        let mut wrong = self.servers().err().unwrap_or_default();
         wrong.extend(
             self.password.as_ref().and_then(|one| one.invalid(Field::request(&["password"]), "`password`")),
         );
@@ -200,7 +196,9 @@ mod tests {
             (r#"{"address":"db1:1","user":"u","statement":" "}"#, "`statement` is empty"),
             (r#"{"address":"db1:1","user":"u","password":{"secret_env":""}}"#, "`password`"),
             (r#"{"address":"db1:1","user":"u","database":"a\u0000b"}"#, "NUL"),
-            (r#"{"address":"db1:1","user":"u","tls":true,"ca_file":""}"#, "`ca_file`"),
+            (r#"{"address":["db1:1","db2:1"],"user":"u","tls":true,"ca_file":""}"#, "`ca_file`"),
+            (r#"{"address":["db1:1","-:1"],"user":"u","tls":true}"#, "name the host `-`"),
+            (r#"{"address":["db1:1","-:1"],"user":"u","tls":true,"server_name":"a b"}"#, "`a b`"),
         ] {
             let said: Vec<String> = of(json).invalid().iter().map(ToString::to_string).collect();
             assert!(said.len() == 1 && said[0].contains(why), "{json}: {said:?}");

@@ -7,9 +7,14 @@ use super::{
     refused::{Field, Refusal},
     secret::Secret,
     secure::Secure,
-    store::{Addresses, destinations, unsendable},
+    store::{Addresses, StoreServer, destinations, more, servers, unsendable},
 };
 use crate::hide::{self, Clear, Part};
+
+/// The usual port of servers.
+const PORT: u16 = 6379;
+/// The usual port of sentinels.
+const SENTINELS: u16 = 26379;
 
 /// Commands that change what the connection itself is for, or end it.
 const APART: [&str; 11] = [
@@ -107,21 +112,21 @@ impl RedisProbe {
         vec!["PING".to_owned()]
     }
 
-    /// Returns the hosts, without brackets, and ports of the servers.
+    /// Returns the servers.
     ///
     /// # Errors
-    /// All addresses that cannot be.
-    pub fn servers(&self) -> Result<Vec<(&str, u16)>, Vec<Refusal>> {
-        destinations(&["address"], self.address.all(), 6379)
+    /// All addresses that cannot be; else all values about TLS that cannot be used.
+    pub fn servers(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
+        servers(&["address"], self.address.all(), PORT, self.secure())
     }
 
-    /// Returns the hosts, without brackets, and ports of the sentinels; none without them.
+    /// Returns the sentinels; none without them.
     ///
     /// # Errors
-    /// All addresses that cannot be.
-    pub fn sentinels(&self) -> Result<Vec<(&str, u16)>, Vec<Refusal>> {
+    /// As [`Self::servers`].
+    pub fn sentinels(&self) -> Result<Vec<StoreServer<'_>>, Vec<Refusal>> {
         match &self.sentinel {
-            Some(sentinel) => destinations(&["sentinel", "addresses"], &sentinel.addresses, 26379),
+            Some(one) => servers(&["sentinel", "addresses"], &one.addresses, SENTINELS, self.secure()),
             None => Ok(Vec::new()),
         }
     }
@@ -162,7 +167,7 @@ impl RedisProbe {
 
     fn wrong_sentinel(&self) -> Vec<Refusal> {
         let Some(sentinel) = &self.sentinel else { return Vec::new() };
-        let mut wrong = self.sentinels().err().unwrap_or_default();
+        let mut wrong = Vec::new();
         let at = |key: &str| Field::request(&["sentinel", key]);
         if sentinel.master.is_empty() || sentinel.master.contains(|c: char| c.is_control() || c == ' ') {
             let what = "`master` is not the name of a master";
@@ -261,19 +266,17 @@ impl Kind for RedisProbe {
     }
 
     fn destinations(&self) -> Vec<(String, u16)> {
-        let (Ok(servers), Ok(sentinels)) = (self.servers(), self.sentinels()) else { return Vec::new() };
+        let servers = destinations(&["address"], self.address.all(), PORT);
+        let sentinels = self.sentinel.as_ref().map_or(Ok(Vec::new()), |one| {
+            destinations(&["sentinel", "addresses"], &one.addresses, SENTINELS)
+        });
+        let (Ok(servers), Ok(sentinels)) = (servers, sentinels) else { return Vec::new() };
         servers.into_iter().chain(sentinels).map(|(host, port)| (host.to_owned(), port)).collect()
     }
 
     fn invalid(&self) -> Vec<Refusal> {
-        let mut wrong = Vec::new();
-        match self.servers() {
-            Ok(servers) => {
-                let host = servers.first().map_or("localhost", |(host, _)| host);
-                wrong.extend(self.secure().refusals(host, "address"));
-            }
-            Err(all) => wrong.extend(all),
-        }
+        let mut wrong = self.servers().err().unwrap_or_default();
+        more(&mut wrong, self.sentinels().err().unwrap_or_default());
         wrong.extend(self.wrong_command());
         wrong.extend(
             self.password.as_ref().and_then(|one| one.invalid(Field::request(&["password"]), "`password`")),

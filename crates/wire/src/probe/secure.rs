@@ -19,18 +19,27 @@ pub(super) struct Secure<'p> {
 }
 
 impl<'p> Secure<'p> {
-    /// Returns the name that the certificate must have: the given one, or the host's. `place` is the value that names the host.
-    pub(super) fn name(self, host: &str, place: &str) -> Result<ServerName<'static>, Refusal> {
-        let (key, name) = self.server_name.map_or((place, host), |name| ("server_name", name));
+    /// Returns the name that the certificate must have: the given one, or the host's. `place` leads to the value that names the host.
+    pub(super) fn name(self, host: &str, place: &[&str]) -> Result<ServerName<'static>, Refusal> {
+        let (key, name) = self.server_name.map_or((place, host), |name| (&["server_name"], name));
         ServerName::try_from(name.to_owned()).map_err(|_| {
             let what = format!("no certificate can name the host `{name}`");
             let help = "a name of letters, digits, `-`, `_` and `.`, or an address without brackets";
-            Refusal::new(Field::request(&[key]), what, "not a host", help)
+            Refusal::new(Field::request(key), what, "not a host", help)
         })
     }
 
+    /// As [`Self::name`]; `None` without TLS.
+    pub(super) fn name_if_on(
+        self,
+        host: &str,
+        place: &[&str],
+    ) -> Result<Option<ServerName<'static>>, Vec<Refusal>> {
+        self.on.then(|| self.name(host, place)).transpose().map_err(|refusal| vec![refusal])
+    }
+
     /// Refuses values that cannot be used.
-    pub(super) fn refusals(self, host: &str, place: &str) -> Vec<Refusal> {
+    pub(super) fn refusals(self, host: &str, place: &[&str]) -> Vec<Refusal> {
         let name = (self.on || self.server_name.is_some()).then(|| self.name(host, place).err()).flatten();
         name.into_iter().chain(file("ca_file", self.ca_file)).collect()
     }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize, de};
 
 use super::{
     address::host_and_port,
     refused::{Field, Refusal},
+    secure::Secure,
 };
 use crate::hide::{self, Clear, HIDDEN, Part, names_secret};
 
@@ -84,6 +86,48 @@ fn shown(text: &str) -> String {
         hide::url(text)
     } else {
         text.rsplit_once('@').map_or(text.to_owned(), |(_, rest)| format!("{HIDDEN}@{rest}"))
+    }
+}
+
+/// One server of a store.
+#[derive(Clone, Debug)]
+pub struct StoreServer<'p> {
+    /// The host, without brackets.
+    pub host: &'p str,
+    /// The port.
+    pub port: u16,
+    /// The name that the certificate must have; `None` without TLS.
+    pub name: Option<ServerName<'static>>,
+}
+
+/// Returns the servers of addresses. `key` leads to them; `port` is the usual one, for examples.
+///
+/// # Errors
+/// All that cannot be addresses; else all values about TLS that cannot be used.
+pub(super) fn servers<'p>(
+    key: &[&str],
+    all: &'p [String],
+    port: u16,
+    secure: Secure<'_>,
+) -> Result<Vec<StoreServer<'p>>, Vec<Refusal>> {
+    let to = destinations(key, all, port)?;
+    let mut wrong = Vec::new();
+    for (host, _) in &to {
+        more(&mut wrong, secure.refusals(host, key));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let server = |(host, port)| Ok(StoreServer { host, port, name: secure.name_if_on(host, key)? });
+    to.into_iter().map(server).collect()
+}
+
+/// Adds refusals, but none that is there already: several servers have some values in common.
+pub(super) fn more(wrong: &mut Vec<Refusal>, others: Vec<Refusal>) {
+    for other in others {
+        if !wrong.contains(&other) {
+            wrong.push(other);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use parsed::{TcpParsed, Wants};
 
 use super::{
-    address::host_and_port,
+    address::destination,
     kind::{About, Connections, Form, Hides, Kind, Reach, Shows},
     refused::{Field, Refusal},
     secure::Secure,
@@ -65,11 +65,7 @@ impl TcpProbe {
     /// # Errors
     /// The address cannot be one.
     pub fn parsed(&self) -> Result<(&str, u16), Refusal> {
-        host_and_port(&self.address).map_err(|why| {
-            let what = format!("`{}` is not host:port: {why}", self.address);
-            let help = "for example \"db1:5432\" or \"[::1]:5432\"";
-            Refusal::new(Field::request(&["address"]), what, "not host:port", help)
-        })
+        destination(&self.address, ("db1", 5432))
     }
 
     fn secure(&self) -> Secure<'_> {

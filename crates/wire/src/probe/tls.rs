@@ -4,7 +4,7 @@ use rustls_pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    address::host_and_port,
+    address::destination,
     kind::{About, Connections, Form, Hides, Kind, Reach, Shows},
     refused::{Field, Refusal, note},
     secure::{Secure, file, read},
@@ -40,11 +40,7 @@ pub struct TlsProbe {
 
 impl TlsProbe {
     fn to(&self) -> Result<(&str, u16), Refusal> {
-        host_and_port(&self.address).map_err(|why| {
-            let what = format!("`{}` is not host:port: {why}", self.address);
-            let help = "for example \"shop:443\" or \"[::1]:8443\"";
-            Refusal::new(Field::request(&["address"]), what, "not host:port", help)
-        })
+        destination(&self.address, ("shop", 443))
     }
 
     fn secure(&self) -> Secure<'_> {
@@ -58,7 +54,7 @@ impl TlsProbe {
     pub fn checked(&self) -> Result<(&str, u16, ServerName<'static>), Vec<Refusal>> {
         let mut wrong = Vec::new();
         let to = note(self.to(), &mut wrong);
-        wrong.extend(self.secure().refusals(to.map_or("localhost", |(host, _)| host), "address"));
+        wrong.extend(self.secure().refusals(to.map_or("localhost", |(host, _)| host), &["address"]));
         wrong.extend(file("cert_file", self.cert_file.as_deref()));
         wrong.extend(file("key_file", self.key_file.as_deref()));
         let half = match (&self.cert_file, &self.key_file) {
@@ -77,7 +73,7 @@ impl TlsProbe {
         }
         match to {
             Some((host, port)) if wrong.is_empty() => {
-                let name = self.secure().name(host, "address").map_err(|refusal| vec![refusal])?;
+                let name = self.secure().name(host, &["address"]).map_err(|refusal| vec![refusal])?;
                 Ok((host, port, name))
             }
             _ => Err(wrong),

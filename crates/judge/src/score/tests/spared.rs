@@ -45,6 +45,20 @@ fn without_a_leader_the_run_is_unknown() {
 }
 
 #[test]
+fn the_leader_counts_also_if_the_log_ends_before_its_attack_begins() {
+    let mut drill = Drill::good();
+    drill.acts[0].outcome = Outcome::Spared("the leader was app2".to_owned());
+    let whole = alternatives(&drill);
+    let spared =
+        |record: &Record| matches!(&record.event, Event::AttackEnded { outcome: Outcome::Spared(_), .. });
+    let cut = whole.iter().position(spared).unwrap() + 1;
+    let card = fold(&whole[..cut]);
+    assert!(matches!(card.attacks[0].course, Course::Spared(_)), "{:?}", card.attacks[0].course);
+    assert!(matches!(card.attacks[1].course, Course::NotRun(_)), "{:?}", card.attacks[1].course);
+    assert_eq!((card.planned, card.verdict), (1, Verdict::Unknown));
+}
+
+#[test]
 fn of_alternatives_in_a_cut_log_one_counts() {
     let drill = Drill::good();
     let whole = alternatives(&drill);

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use firedrill_wire::{Span, hide, probe::ProbeKind};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::{Attack, Plan, hidden};
+use super::{Attack, Plan, hidden, step::shown};
 
 /// The text in a request that stands for the candidate.
 pub const HOST: &str = "{host}";
@@ -41,11 +41,6 @@ pub enum Ask {
     Request(#[serde(serialize_with = "hidden::write", deserialize_with = "hidden::read")] ProbeKind),
     /// A program of the coordinator, which prints the leader.
     Command(#[serde(serialize_with = "shown")] Vec<String>),
-}
-
-/// Serializes words without what may be a secret.
-fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    hide::argv(argv).serialize(serializer)
 }
 
 /// The place of an attack among those of which one runs: the one on the leader.
@@ -119,6 +114,14 @@ fn filled(text: &str, address: IpAddr) -> String {
     out
 }
 
+impl Attack {
+    /// Whether at most one of this attack and another one runs, because both are on candidates of the same moving target.
+    #[must_use]
+    pub fn is_alternative_of(&self, other: &Self) -> bool {
+        self.leader.is_some() && other.leader.is_some() && self.base == other.base
+    }
+}
+
 impl Plan {
     /// Returns the target that moves, by its name.
     #[must_use]
@@ -130,20 +133,25 @@ impl Plan {
     /// They follow each other. An attack whose hosts are known is alone.
     #[must_use]
     pub fn alternatives(&self, index: usize) -> std::ops::Range<usize> {
-        let Some(base) =
-            self.attacks.get(index).filter(|attack| attack.leader.is_some()).map(|one| &one.base)
-        else {
+        let Some(one) = self.attacks.get(index).filter(|one| one.leader.is_some()) else {
             return index..index.saturating_add(1);
         };
-        let same = |attack: &&Attack| attack.leader.is_some() && attack.base == *base;
+        let same = |other: &&Attack| other.is_alternative_of(one);
         let before = self.attacks.iter().take(index).rev().take_while(same).count();
         let after = self.attacks.iter().skip(index).take_while(same).count();
         index - before..index + after
     }
 
+    /// Whether the attack at `index` is the first of its [`Self::alternatives`].
+    #[must_use]
+    pub fn is_first_alternative(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).and_then(|before| self.attacks.get(before));
+        before.zip(self.attacks.get(index)).is_none_or(|(before, one)| !one.is_alternative_of(before))
+    }
+
     /// Returns the attacks that can run, with their places: the first one for those of which only one runs.
     pub fn turns(&self) -> impl Iterator<Item = (usize, &Attack)> {
-        self.attacks.iter().enumerate().filter(|(index, _)| self.alternatives(*index).start == *index)
+        self.attacks.iter().enumerate().filter(|(index, _)| self.is_first_alternative(*index))
     }
 }
 

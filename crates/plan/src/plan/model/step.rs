@@ -49,7 +49,7 @@ pub enum Does {
 }
 
 /// Serializes words without what may be a secret. A plan that was read is shown, and never run.
-fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     hide::argv(argv).serialize(serializer)
 }
 

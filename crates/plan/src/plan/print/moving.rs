@@ -9,15 +9,14 @@ pub(super) fn write(out: &mut String, plan: &Plan, index: usize) -> std::fmt::Re
     let Some(leader) = plan.attacks.get(index).and_then(|attack| attack.leader.as_ref()) else {
         return Ok(());
     };
-    let all = plan.alternatives(index);
-    if all.start == index
+    if plan.is_first_alternative(index)
         && let Some(moving) = plan.moving_target(&leader.target)
     {
         let hosts: Vec<&str> = moving.candidates.iter().map(|one| one.host.as_str()).collect();
         writeln!(
             out,
             "   one of {} attacks runs: the one on the leader of `{}`, which is one of {}",
-            all.len(),
+            plan.alternatives(index).len(),
             leader.target,
             crate::alike::names(&hosts)
         )?;

@@ -60,8 +60,8 @@ fn checksum(bytes: &[u8]) -> u16 {
             _ => 0,
         };
     }
-    while let Some(carry) = Some(sum >> 16).filter(|carry| *carry > 0) {
-        sum = (sum & 0xffff) + carry;
+    while sum >> 16 > 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
     }
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }

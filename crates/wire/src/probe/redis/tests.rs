@@ -16,6 +16,8 @@ fn each_value_that_cannot_be_is_told_once() {
         (r#"{"address":"c1:1","password":{"secret_env":"a=b"}}"#, "`password`"),
         (r#"{"address":"c1:1","sentinel":{"master":"m","addresses":[]}}"#, "no address"),
         (r#"{"address":"c1:1","sentinel":{"master":"","addresses":["s:1"]}}"#, "`master`"),
+        (r#"{"address":"c1:1","tls":true,"sentinel":{"master":"m","addresses":["-:1"]}}"#, "the host `-`"),
+        (r#"{"address":"c1:1","ca_file":"","sentinel":{"master":"m","addresses":["s:1"]}}"#, "`ca_file`"),
         (r#"{"address":"c1:1","sentinel":{"master":"m","addresses":["s:1"],"user":"u"}}"#, "without"),
         (
             r#"{"address":"c1:1","role":"replica","sentinel":{"master":"m","addresses":["s:1"]}}"#,

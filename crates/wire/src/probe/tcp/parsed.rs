@@ -44,7 +44,7 @@ impl TcpProbe {
         let sends = note(self.sends(), &mut wrong);
         let wants = note(self.wants(), &mut wrong);
         let host = to.map_or("localhost", |(host, _)| host);
-        wrong.extend(self.secure().refusals(host, "address"));
+        wrong.extend(self.secure().refusals(host, &["address"]));
         if (self.send.is_some() || self.send_hex.is_some()) && self.expect.is_none() && self.matches.is_none()
         {
             let key = if self.send.is_some() { "send" } else { "send_hex" };
@@ -54,8 +54,7 @@ impl TcpProbe {
         }
         match (to, sends, wants) {
             (Some((host, port)), Some(sends), Some(wants)) if wrong.is_empty() => {
-                let name = self.tls.then(|| self.secure().name(host, "address")).transpose();
-                let name = name.map_err(|refusal| vec![refusal])?;
+                let name = self.secure().name_if_on(host, &["address"])?;
                 Ok(TcpParsed { host, port, name, sends, wants })
             }
             _ => Err(wrong),

@@ -1,3 +1,0 @@
-//! Writes of numbered records to stores.
-
-pub mod store;
