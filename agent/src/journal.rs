@@ -32,7 +32,7 @@ pub use self::{
     tail::Tail,
     tombstones::Tombstones,
 };
-pub(crate) use file::replace;
+pub(crate) use file::{remove_if_there, replace};
 
 use self::file::Log;
 use crate::{host::Paths, identity::Identity, time::Time};

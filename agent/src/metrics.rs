@@ -1,5 +1,5 @@
-//! Metrics in the OpenMetrics text format. Off by default; not encrypted, and therefore only on a loopback address or a
-//! Unix socket.
+//! Metrics in the OpenMetrics text format. They are off by default. They are not encrypted, and so never served on another address than a
+//! loopback address or a Unix socket.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::config::MetricsAt;
+use crate::{config::MetricsAt, journal::remove_if_there};
 
 /// The media type of the format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -73,9 +73,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an injection that ended or got stuck.
-    pub fn ended(&self, kind: &'static str, how: State) {
-        let outcome = match how {
+    /// Counts an injection whose new state is its end, or that it is stuck. Other states are not counted.
+    pub fn ended(&self, kind: &'static str, state: State) {
+        let outcome = match state {
             State::Undone => "undone",
             State::Done => "done",
             State::Disarmed => "disarmed",
@@ -90,7 +90,7 @@ impl Metrics {
         self.undo.observe(time.as_secs_f64());
     }
 
-    /// Formats them as text, with the present values of the gauges.
+    /// Returns all metrics as text. The arguments are the present values of the gauges.
     #[must_use]
     pub fn text(&self, open: usize, stuck: usize, lease_age: Duration) -> String {
         self.open.set(i64::try_from(open).unwrap_or(i64::MAX));
@@ -103,7 +103,7 @@ impl Metrics {
     }
 }
 
-/// Serves a text at `/metrics` until told to stop.
+/// Serves a text at `/metrics` until `stop` is cancelled.
 ///
 /// # Errors
 /// The address or the socket is not available.
@@ -126,10 +126,7 @@ pub async fn serve(
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         }
         MetricsAt::Socket(path) => {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            remove_if_there(&path)?;
             let listener = tokio::net::UnixListener::bind(&path)?;
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         }

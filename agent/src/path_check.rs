@@ -1,8 +1,7 @@
-//! Checks the path to another host with a few packets, for the coordinator: times answers that every host gives. On the
-//! wire this is an exchange.
+//! Checks the path to another host with a few packets, when the coordinator asks for it, and measures the times of the answers. In the
+//! messages of the coordinator this is called an exchange.
 //!
-//! Opens no port, needs nothing on the other side, sends only the requested packets, and only within limits. Judges
-//! nothing.
+//! Needs no program on the other host: the kernel answers. Never opens a port, never sends more than the limits allow, and never judges.
 
 mod answer;
 mod connect;
@@ -48,27 +47,28 @@ pub fn check(ask: &Exchange) -> Result<Exchanged, Problem> {
     Ok(count(ask, answers))
 }
 
+/// Counts the answers of each sort, and sorts their times.
 fn count(ask: &Exchange, answers: Vec<Answer>) -> Exchanged {
-    let mut all = Exchanged { sent: ask.count, ..Exchanged::default() };
+    let mut counted = Exchanged { sent: ask.count, ..Exchanged::default() };
     for answer in answers {
         match answer {
             Answer::Answered(after) => {
-                all.answered += 1;
-                all.times_us.push(Span::from(after).as_micros());
+                counted.answered += 1;
+                counted.times_us.push(Span::from(after).as_micros());
             }
             Answer::Refused(after) => {
-                all.refused += 1;
-                all.times_us.push(Span::from(after).as_micros());
+                counted.refused += 1;
+                counted.times_us.push(Span::from(after).as_micros());
             }
             Answer::Failed(why) => {
-                all.failed += 1;
-                all.why.get_or_insert(why);
+                counted.failed += 1;
+                counted.why.get_or_insert(why);
             }
             Answer::Silent => {}
         }
     }
-    all.times_us.sort_unstable();
-    all
+    counted.times_us.sort_unstable();
+    counted
 }
 
 #[cfg(test)]
@@ -90,23 +90,25 @@ mod tests {
     fn a_port_that_listens_answers_and_one_that_does_not_refuses() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
-        assert_eq!((met.answered, met.refused, met.failed), (5, 0, 0), "{met:?}");
-        assert!(met.times_us.is_sorted() && met.times_us.len() == 5);
-        // Held without listening: nobody else can get the port and listen there.
+        let exchanged = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        assert_eq!((exchanged.answered, exchanged.refused, exchanged.failed), (5, 0, 0), "{exchanged:?}");
+        assert!(exchanged.times_us.is_sorted() && exchanged.times_us.len() == 5);
+        // This socket has the port without listening, so that no other program can listen there.
         let held = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
         bind(held.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = getsockname::<SockaddrIn>(held.as_raw_fd()).unwrap().port();
-        let met = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
-        assert_eq!((met.answered, met.refused, met.failed), (0, 5, 0), "{met:?}");
+        let exchanged = check(&ask(Ipv4Addr::LOCALHOST.into(), Way::Connect(port))).unwrap();
+        assert_eq!((exchanged.answered, exchanged.refused, exchanged.failed), (0, 5, 0), "{exchanged:?}");
     }
 
     #[test]
     fn echoes_come_back_in_both_families() {
         for to in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
             match check(&ask(to, Way::Echo)) {
-                Ok(met) => assert_eq!((met.answered, met.failed), (5, 0), "{to}: {met:?}"),
-                // The test's user may have no rights.
+                Ok(exchanged) => {
+                    assert_eq!((exchanged.answered, exchanged.failed), (5, 0), "{to}: {exchanged:?}")
+                }
+                // Only root may open raw sockets.
                 Err(problem) => {
                     assert!(!nix::unistd::geteuid().is_root(), "{problem:?}");
                     eprintln!("skipped: {}", problem.title);
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_a_flood_is_refused() {
+    fn exchanges_beyond_the_limits_are_refused() {
         for wrong in [
             Exchange { count: 0, ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },
             Exchange { count: 51, ..ask(Ipv4Addr::LOCALHOST.into(), Way::Echo) },

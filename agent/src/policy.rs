@@ -1,7 +1,7 @@
-//! The host's policy: what may be done here, and by whom. It overrides every scenario.
+//! The host's policy: the acts that are allowed on this host, and the callers who may do them. It overrides every scenario.
 //!
-//! Pure: reads no clock and opens no file. Decides about faults, probes, exchanges of packets and the release of a
-//! halt; undoing and looking are always allowed.
+//! Never reads a clock or opens a file. Decides about faults, probes, exchanges of packets, logs and the release of a
+//! halt. Undoing and looking are always allowed.
 
 mod act;
 mod approval;
@@ -29,11 +29,11 @@ pub use self::{act::Act, approval::Approval, blackout::Blackout, question::Quest
 
 use crate::injection::refuse;
 
-/// The longest path of a log, in bytes: the kernel takes no longer ones.
+/// The longest path of a log, in bytes. The kernel accepts no longer paths.
 const PATH_MOST: usize = 4096;
 /// The shortest allowed `max_lease`: shorter leases would end between two renewals of a coordinator.
 const LEASE_LEAST: Span = Span::secs(2);
-/// The time before its start at which a fault may be armed under any policy.
+/// A fault may always be armed this long before its start, however short the policy's holds are.
 const AHEAD: Span = Span::secs(3600);
 
 /// A host's policy.
@@ -52,14 +52,14 @@ pub struct Policy {
     pub max_probe_time: Span,
     /// Maximum number of requests per second of all probes on this host together.
     pub max_probe_rate: u32,
-    /// Logs that may be read: files by whole path, and units as `unit:NAME.service`; `*` matches any text. Without entries none
+    /// Logs that may be read: files by whole path, and units as `unit:NAME.service`; `*` matches any text. Without entries no log
     /// is read.
     pub logs: Vec<String>,
     /// Times in which nothing is injected.
     pub blackout: Vec<Blackout>,
-    /// The people who must have signed a fault before it is armed.
+    /// The rule about the people who must approve a fault before it is armed; `None` if nobody must.
     pub approval: Option<Approval>,
-    /// Rules that allow; one must match. Without rules every operator may use every kind that runs no program and
+    /// Rules that allow acts; one rule must match. Without rules every operator may use every kind that runs no program and
     /// changes no file.
     pub allow: Vec<Rule>,
 }
@@ -112,7 +112,7 @@ impl Policy {
     /// The refusal, with the rule and the file.
     pub fn check(&self, ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
         let kind = ask.act.kind();
-        let no = |rule: String, why: String| Err(said(file, &rule, format!("{kind}: {why}")));
+        let no = |rule: String, why: String| Err(refusal(file, &rule, format!("{kind}: {why}")));
         if !ask.caller.may_harm {
             return Err(refuse(
                 RefusalCode::NotAllowed,
@@ -130,7 +130,7 @@ impl Policy {
                 );
             }
             for blackout in &self.blackout {
-                // The hold begins when the effect is made, which may be as late as that.
+                // The hold begins when the effect is complete, at the latest after the ramp.
                 if blackout.meets(ask.wall_us, fault.ramp(hold) + hold) {
                     return no(
                         format!("policy.blackout \"{}\"", blackout.name),
@@ -147,7 +147,7 @@ impl Policy {
                 }
             }
         }
-        // First, so that a caller whom no rule allows learns nothing of what is listed.
+        // The rules come before the list of logs: a caller whom no rule allows must not learn which logs are listed.
         self.by_rules(ask, &touches, file)?;
         match ask.act {
             Act::Log(log) => self.check_log(log, file),
@@ -162,7 +162,9 @@ impl Policy {
         }
         let title = match self.logs.as_slice() {
             [] => format!("logs: this host lets nobody read a log, so {} is not read", log.file),
-            all => format!("logs: {} is not listed; this host lets {} be read", log.file, all.join(", ")),
+            listed => {
+                format!("logs: {} is not listed; this host lets {} be read", log.file, listed.join(", "))
+            }
         };
         let hint = format!("logs = [{:?}] under [policy] in {} would allow it", log.file, file.display());
         Err(refuse(RefusalCode::NotAllowed, title, hint))
@@ -199,7 +201,7 @@ impl Policy {
         self.check_time("logs are read", start.at_most, file)
     }
 
-    /// Whether a rule allows this caller all that the act touches.
+    /// Checks that a rule allows the act for this caller, with everything in `touches`.
     fn by_rules(&self, ask: &Question<'_>, touches: &Touches, file: &Path) -> Result<(), Problem> {
         let kind = ask.act.kind();
         if self.allow.is_empty() {
@@ -222,16 +224,15 @@ impl Policy {
         for rule in &self.allow {
             match rule.allows(ask, touches) {
                 Ok(()) => return Ok(()),
-                Err((depth, why)) => {
-                    if nearest.as_ref().is_none_or(|(most, _)| depth > *most) {
-                        nearest =
-                            Some((depth, format!("policy.allow \"{}\" is nearest and {why}", rule.name)));
+                Err((met, why)) => {
+                    if nearest.as_ref().is_none_or(|(most, _)| met > *most) {
+                        nearest = Some((met, format!("policy.allow \"{}\" is nearest and {why}", rule.name)));
                     }
                 }
             }
         }
         let rule = nearest.map_or_else(|| "policy.allow".to_owned(), |(_, text)| text);
-        Err(said(file, &rule, format!("{kind}: no rule lets {} do this", ask.caller.name)))
+        Err(refusal(file, &rule, format!("{kind}: no rule lets {} do this", ask.caller.name)))
     }
 
     /// Checks the length of a lease.
@@ -254,7 +255,7 @@ impl Policy {
     /// # Errors
     /// The refusal, with the bound.
     pub fn check_probing(&self, start: &StartProbes, file: &Path) -> Result<(), Problem> {
-        // Without a probe no rule decides, and the run would become the caller's.
+        // Without a probe no rule would be asked, and yet the caller would become the owner of the run.
         if start.probes.is_empty() {
             let hint = "name at least one; to stop those that run, delete them";
             return Err(refuse(RefusalCode::BadProbes, "no probe is to be started".to_owned(), hint));
@@ -273,7 +274,7 @@ impl Policy {
         self.check_time("probes", start.at_most, file)
     }
 
-    /// Checks for how long something is measured.
+    /// Checks the time for which something is measured. `what` names it in the refusal.
     fn check_time(&self, what: &str, at_most: Span, file: &Path) -> Result<(), Problem> {
         if at_most <= self.max_probe_time {
             return Ok(());
@@ -285,8 +286,8 @@ impl Policy {
         ))
     }
 
-    /// Checks the time from arming a fault to its start. It may be longer than any hold, because a later part of a long
-    /// attack is armed with its first.
+    /// Checks the time from arming a fault to its start. It may be longer than any hold, because all parts of a long
+    /// attack are armed together with the first.
     ///
     /// # Errors
     /// The refusal, with the bound.
@@ -320,8 +321,9 @@ impl Policy {
         ))
     }
 
-    /// Checks that claims, which name what a fault will touch, spare protected services, and that a rule allows the
-    /// claimed services that the fault does not name: a service manager may stop others with it.
+    /// Checks the claims of a prepared fault: they may not have a protected service, and a rule must allow the
+    /// services that the fault itself does not name, such as those that a service manager stops together with the named one.
+    ///
     /// # Errors
     /// The refusal.
     pub fn check_claims(&self, ask: &Question<'_>, claims: &[Claim], file: &Path) -> Result<(), Problem> {
@@ -336,17 +338,17 @@ impl Policy {
         }
         let mut touches = ask.act.touches();
         let is_named = |name: &str| touches.services.iter().any(|known| named::same_service(known, name));
-        let beside: Vec<String> =
+        let unnamed: Vec<String> =
             services().map(|(_, name)| name.to_owned()).filter(|name| !is_named(name)).collect();
-        if beside.is_empty() {
+        if unnamed.is_empty() {
             return Ok(());
         }
-        touches.services.extend(beside);
+        touches.services.extend(unnamed);
         self.by_rules(ask, &touches, file)
     }
 
-    /// Returns the refusal of a fault on a process of a protected service.
-    pub(crate) fn of_protected(&self, service: &str, file: &Path) -> Option<Problem> {
+    /// Returns the refusal of a fault on a process of a service; `None` if the service is not protected.
+    pub(crate) fn refuse_protected(&self, service: &str, file: &Path) -> Option<Problem> {
         let rule = self.protected(service)?;
         Some(refuse(
             RefusalCode::NotAllowed,
@@ -365,14 +367,14 @@ impl Policy {
     }
 }
 
-/// Returns the service of a claim.
+/// Returns the name of the service in a claim; `None` if the claim is on something else.
 fn service_of(claim: &Claim) -> Option<&str> {
     let (class, name) = claim.what.split_once(':')?;
     matches!(class, "unit" | "service").then_some(name)
 }
 
-/// Makes a refusal with a rule and the file.
-fn said(file: &Path, rule: &str, why: String) -> Problem {
+/// Makes a refusal for the reason `why`, by a rule in the policy's file.
+fn refusal(file: &Path, rule: &str, why: String) -> Problem {
     let hint = format!("{rule} in {} says so; ask who keeps this host's policy", file.display());
     refuse(RefusalCode::NotAllowed, why, hint)
 }

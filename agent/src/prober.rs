@@ -1,4 +1,4 @@
-//! Runs probes on this host: starts and stops them, and keeps their measurements until they are read. Measures nothing
+//! Runs probes on this host: starts and stops them, and keeps their measurements until they are read. Never measures anything
 //! itself.
 
 use std::{
@@ -16,34 +16,35 @@ use firedrill_wire::{
 use crate::{
     control::{Caller, Feed},
     injection::refuse,
-    wiring::{Leave, Prober},
+    wiring::{Allowance, Prober},
 };
 
 /// Maximum number of runs with active probes.
 const RUNNING: usize = 16;
-/// Maximum number of stopped runs whose measurements are kept, the newest first.
+/// Maximum number of stopped runs whose measurements are kept. The newest are kept.
 const STOPPED: usize = 4;
 
 /// The probes of the last few runs.
 pub struct Probes {
     /// The clients of stores that this program has.
     stores: &'static dyn Stores,
-    /// Held while probes are started, which may take as long as reading their secrets. Stopping does not wait for it.
+    /// Locked while probes are started, which takes long if their secrets are read slowly. Stopping does not wait for it.
     starting: Mutex<()>,
     runs: Mutex<VecDeque<OfRun>>,
 }
 
+/// The probes of one run.
 struct OfRun {
     run: RunId,
     /// The owner's name; kept here because the supervisor may forget the run.
     owner: String,
-    /// Requests per second.
+    /// Requests per second of all its probes together.
     rate: f64,
     running: Running,
 }
 
 impl Probes {
-    /// Returns none, in a program with these clients of stores.
+    /// Makes an empty list. `stores` are the clients of stores that this program has.
     #[must_use]
     pub fn new(stores: &'static dyn Stores) -> Self {
         Self { stores, starting: Mutex::default(), runs: Mutex::default() }
@@ -60,43 +61,42 @@ impl Prober for Probes {
         run: &RunId,
         caller: &Caller,
         ask: &StartProbes,
-        leave: &Leave<'_>,
+        allowance: &Allowance<'_>,
     ) -> Result<(), Problem> {
         let _order = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = ask.probes.iter().map(|probe| probe.rate).sum();
-        let (spool, together) = {
+        let (spool, total_rate) = {
             let runs = self.runs();
             let others: Vec<&OfRun> =
                 runs.iter().filter(|known| known.run != *run && !known.running.is_finished()).collect();
             if others.len() >= RUNNING {
                 return Err(full(&others));
             }
-            // The bins' numbers continue, so that readers notice no break.
+            // Probes of the same run are replaced. The bins' numbers continue, so that readers need not begin anew.
             let before = runs.iter().find(|known| known.run == *run);
-            // Readers take them for the owner's.
+            // Readers take the bins for measurements of the run's owner.
             before.map_or(Ok(()), |before| caller.must_be(&before.owner, run))?;
             let spool = before.map_or_else(Spool::new, |before| before.running.spool.clone());
             (spool, rate + others.iter().map(|known| known.rate).sum::<f64>())
         };
-        if together > f64::from(leave.most_rate) {
+        if total_rate > f64::from(allowance.most_rate) {
             return Err(refuse(
                 RefusalCode::NotAllowed,
                 format!(
-                    "all probes on this host together would send {together} requests a second; at most {} are allowed",
-                    leave.most_rate
+                    "all probes on this host together would send {total_rate} requests a second; at most {} are allowed",
+                    allowance.most_rate
                 ),
-                format!("{}; lower the rates, or measure from several hosts", leave.says),
+                format!("{}; lower the rates, or measure from several hosts", allowance.says),
             ));
         }
-        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, leave.reads, self.stores).map_err(
-            |error| {
+        let running = start_on(spool, ask.probes.clone(), ask.at_most.0, allowance.reads, self.stores)
+            .map_err(|error| {
                 refuse(
                     RefusalCode::BadProbe,
                     format!("cannot start the probes: {error}"),
                     "correct the probe",
                 )
-            },
-        )?;
+            })?;
         let mut runs = self.runs();
         let at = runs.iter().position(|known| known.run == *run);
         if let Some(before) = at.and_then(|at| runs.remove(at)) {
@@ -137,7 +137,7 @@ impl Prober for Probes {
 
 /// Returns the refusal if the maximum number of runs has active probes.
 fn full(others: &[&OfRun]) -> Problem {
-    let who: Vec<String> = others.iter().map(|one| format!("{} ({})", one.run, one.owner)).collect();
+    let who: Vec<String> = others.iter().map(|other| format!("{} ({})", other.run, other.owner)).collect();
     refuse(
         RefusalCode::TooMany,
         format!("{} runs measure on this host, which is the most: {}", others.len(), who.join(", ")),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn start_as(probes: &Probes, name: &str, run: &str, spec: ProbeSpec) -> Result<(), Problem> {
-        let leave = Leave {
+        let allowance = Allowance {
             reads: &Secrets::default(),
             most_rate: 100,
             says: "policy.max_probe_rate in agent.toml says so".to_owned(),
@@ -179,11 +179,11 @@ mod tests {
             may_harm: true,
             certificate: None,
         };
-        probes.start(&run.parse().unwrap(), &caller, &ask, &leave)
+        probes.start(&run.parse().unwrap(), &caller, &ask, &allowance)
     }
 
     #[tokio::test]
-    async fn newer_runs_stop_no_run_that_measures() {
+    async fn a_new_run_never_stops_the_probes_of_another() {
         let probes = Probes::new(&NoStores);
         for n in 0..RUNNING {
             assert_eq!(start(&probes, &format!("r{n}"), probe(1.0, "")), Ok(()));
@@ -197,31 +197,31 @@ mod tests {
         assert!(probes.runs().iter().all(|known| !known.running.is_finished()), "all measure on");
         assert_eq!(start(&probes, "r0", probe(2.0, "")), Ok(()), "its own probes may be replaced");
 
-        let over = |probes: &Probes, run: &str| {
+        let stop = |probes: &Probes, run: &str| {
             let id: RunId = run.parse().unwrap();
             probes.stop(&id);
             while probes.runs().iter().any(|known| known.run == id && !known.running.is_finished()) {
                 std::thread::yield_now();
             }
         };
-        over(&probes, "r7");
+        stop(&probes, "r7");
         assert_eq!(start_as(&probes, "bob", "late", probe(1.0, "")), Ok(()));
         for n in 0..2 * STOPPED {
-            over(&probes, "late");
+            stop(&probes, "late");
             assert_eq!(start_as(&probes, "bob", "late", probe(1.0, "")), Ok(()), "{n}");
         }
-        assert!(probes.known().contains(&"r7".parse().unwrap()), "what it measured can be read");
+        assert!(probes.known().contains(&"r7".parse().unwrap()), "its measurements can still be read");
         for n in 8..=8 + STOPPED {
-            over(&probes, &format!("r{n}"));
+            stop(&probes, &format!("r{n}"));
             assert_eq!(start(&probes, &format!("new{n}"), probe(1.0, "")), Ok(()));
         }
         let known = probes.known();
-        assert!(!known.contains(&"r7".parse().unwrap()), "the oldest of those that are over goes first");
+        assert!(!known.contains(&"r7".parse().unwrap()), "the oldest stopped run is dropped first");
         assert_eq!(known.len(), RUNNING + STOPPED);
     }
 
     #[tokio::test]
-    async fn nobody_measures_into_the_run_of_somebody_else() {
+    async fn nobody_adds_measurements_to_the_run_of_somebody_else() {
         let probes = Probes::new(&NoStores);
         assert_eq!(start(&probes, "r1", probe(10.0, "")), Ok(()));
         for stopped in [false, true] {
@@ -242,12 +242,12 @@ mod tests {
         let problem = start(&probes, "r2", probe(60.0, "")).unwrap_err();
         assert!(problem.title.contains("120 requests a second; at most 100"), "{problem:?}");
         assert!(problem.hint.contains("policy.max_probe_rate in agent.toml"), "{problem:?}");
-        assert_eq!(start(&probes, "r1", probe(90.0, "")), Ok(()), "it takes the place of the run's own");
+        assert_eq!(start(&probes, "r1", probe(90.0, "")), Ok(()), "it replaces the run's own probes");
         assert_eq!(start(&probes, "r2", probe(10.0, "")), Ok(()));
     }
 
     #[test]
-    fn secrets_are_read_by_leave_only() {
+    fn secrets_are_read_only_where_the_host_allows_it() {
         let probes = Probes::new(&NoStores);
         for more in [r#","bearer":{"secret_file":"/etc/shadow"}"#, r#","bearer":{"secret_env":"PATH"}"#] {
             let problem = start(&probes, "r1", probe(1.0, more)).unwrap_err();
@@ -282,7 +282,7 @@ mod tests {
         let feeds = ["r1", "r2"].map(|run| probes.bins(&run.parse().unwrap(), 0).ok().unwrap());
         probes.stop_all();
         for mut feed in feeds {
-            // It ends, because nothing more is measured.
+            // The feed ends, because nothing more is measured.
             while feed.next().await.is_some() {}
         }
     }

@@ -1,4 +1,4 @@
-//! Restricts what probes may read on this host to files of listed directories and listed environment variables.
+//! Lets probes read only files of listed directories and listed environment variables of this host. Never keeps what was read.
 //!
 //! Paths are compared after symbolic links are resolved. Then the file is opened again from the listed directory, one
 //! path component at a time and without following links, so that nobody can replace it in between.
@@ -24,9 +24,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Secrets {
-    /// Directories of files that probes may read and send. Root's, and writable by nobody else.
+    /// Directories of files that probes may read and send. They must belong to root, and no other user may be able to write to them.
     pub directories: Vec<PathBuf>,
-    /// Directories of certificates of authorities that probes may trust; files of `directories` may be, too.
+    /// Directories of certificates of authorities that probes may trust. Such certificates may also be in `directories`.
     pub authorities: Vec<PathBuf>,
     /// Environment variables of the agent that probes may send.
     pub environment: Vec<String>,
@@ -71,9 +71,9 @@ impl Secrets {
         }
     }
 
-    /// Returns the directories into which a user other than root could put files, for `doctor`.
+    /// Returns a finding for each directory into which a user other than root could put files, for `doctor`. `file` is the configuration.
     pub(crate) fn findings(&self, file: &Path) -> Vec<Finding> {
-        let unsafe_ones = self.directories.iter().filter_map(|dir| {
+        let findings = self.directories.iter().filter_map(|dir| {
             let why =
                 open_dir(dir).ok().map(|opened| safe(&opened, "the directory")).and_then(Result::err)?;
             Some(Finding {
@@ -87,10 +87,10 @@ impl Secrets {
                 hint: format!("chown root {0} && chmod go-w {0}", dir.display()),
             })
         });
-        unsafe_ones.collect()
+        findings.collect()
     }
 
-    /// Returns the directories in which a file may be.
+    /// Returns the directories in which a file for that use may be.
     fn listed(&self, what_for: Use) -> impl Iterator<Item = &PathBuf> {
         let authorities = match what_for {
             Use::Secret => &[][..],
@@ -99,6 +99,7 @@ impl Secrets {
         self.directories.iter().chain(authorities)
     }
 
+    /// Returns the reason for refusing a file that is in no listed directory.
     fn not_listed(&self, what_for: Use) -> String {
         let list: Vec<String> = self.listed(what_for).map(|dir| dir.display().to_string()).collect();
         let key = match what_for {
@@ -118,7 +119,7 @@ impl Secrets {
 impl Reads for Secrets {
     fn file(&self, path: &str, what_for: Use) -> Result<Vec<u8>, String> {
         let path = Path::new(path);
-        // Before any lookup: the answer must not reveal whether another file exists.
+        // This comes before any lookup: the answer must not reveal whether a file exists that may not be read.
         if !is_plain(path) || !self.listed(what_for).any(|dir| path.starts_with(dir)) {
             return Err(self.not_listed(what_for));
         }
@@ -146,7 +147,7 @@ impl Reads for Secrets {
     }
 }
 
-/// Reads only what each of several configurations allows. Used while a new configuration replaces another.
+/// Reads only what each of several configurations allows. Used while a new configuration replaces an old one.
 pub(crate) struct AllOf<'a>(pub(crate) Vec<&'a Secrets>);
 
 impl Reads for AllOf<'_> {
@@ -165,22 +166,23 @@ impl Reads for AllOf<'_> {
 pub(crate) fn is_plain(path: &Path) -> bool {
     let text = path.as_os_str().as_encoded_bytes();
     let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-    // `components` skips `.` in the middle.
     path.is_absolute()
         && path.components().all(plain)
         && !text.contains(&0)
+        // `components` skips `.` in the middle.
         && !text.split(|byte| *byte == b'/').any(|part| part == b".")
-        // What comes after it would be an absolute path by itself.
+        // The text after a directory with two slashes would be an absolute path by itself.
         && !text.windows(2).any(|pair| pair == b"//")
 }
 
+/// The flags for opening a directory on the way to a file.
 const DIR: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 fn open_dir(path: &Path) -> nix::Result<OwnedFd> {
     open(path, DIR, Mode::empty())
 }
 
-/// Opens a secret or a file of authorities whose resolved path is below a directory.
+/// Opens a secret or a file of authorities. `real` is its resolved path, which is below `dir`.
 fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
     // Authorities are not sent, so their directories may be writable by others.
     let check = |at: &OwnedFd, name: &Path| match what_for {
@@ -200,8 +202,8 @@ fn open_below(dir: &Path, real: &Path, what_for: Use) -> Result<File, String> {
     Ok(file)
 }
 
-/// Opens a regular file whose resolved path is below a directory, one path component at a time and without following links.
-/// Each directory on the way is checked.
+/// Opens a regular file, one path component at a time and without following links. `real` is its resolved path, which is below `dir`.
+/// `check` is called for `dir` and then for each directory on the way, with the open directory and its name.
 pub(crate) fn walk(
     dir: &Path,
     real: &Path,
@@ -221,22 +223,24 @@ pub(crate) fn walk(
         at = openat(&at, part, DIR | OFlag::O_NOFOLLOW, Mode::empty()).map_err(gone)?;
         check(&at, Path::new(part))?;
     }
-    let regular = |file: bool| if file { Ok(()) } else { Err("it is not a regular file".to_owned()) };
-    // Opening another kind of file may already have an effect, such as on who writes to a FIFO.
+    let require_regular = |is_regular: bool| {
+        if is_regular { Ok(()) } else { Err("it is not a regular file".to_owned()) }
+    };
+    // Checked before it is opened: opening another kind of file may already have an effect, such as on the writer of a FIFO.
     let about = fstatat(&at, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(gone)?;
     match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
         SFlag::S_IFLNK => return Err(gone(Errno::ELOOP)),
-        kind => regular(kind == SFlag::S_IFREG)?,
+        kind => require_regular(kind == SFlag::S_IFREG)?,
     }
-    // It must not wait for a FIFO either, and must not make a terminal the agent's.
+    // The file may have been replaced since. Opening must not wait for a FIFO, and must not make a terminal the agent's.
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(openat(&at, name, flags, Mode::empty()).map_err(gone)?);
     let about = file.metadata().map_err(|why| why.to_string())?;
-    regular(about.is_file())?;
+    require_regular(about.is_file())?;
     Ok((file, about))
 }
 
-/// Refuses a directory into which a user other than root and the agent's own could put files.
+/// Checks that only root and the agent's user can put files into a directory. The error says why not; `what` names the directory in it.
 fn safe(dir: &OwnedFd, what: &str) -> Result<(), String> {
     let about = nix::sys::stat::fstat(dir).map_err(|why| io::Error::from(why).to_string())?;
     if about.st_uid != 0 && about.st_uid != geteuid().as_raw() {

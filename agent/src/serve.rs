@@ -1,8 +1,8 @@
 //! The agent's server for coordinators: HTTP/2, JSON and server-sent events over mutual TLS 1.3. It offers no other protocol.
 //!
 //! The server handles certificates, limits and bytes; [`Control`] handles the calls. The server never speaks without
-//! TLS. It accepts a fault only from a caller whose certificate it has fully verified, and it accepts an undo also where a
-//! certificate or a revocation list has expired.
+//! TLS. It accepts a fault only from a caller whose certificate it has fully verified. It accepts an undo even if the
+//! certificate or the revocation list has expired.
 //!
 //! | what | limit |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | a body | 1 MiB (calls that harm) or 64 KiB, within 10 s |
 //! | a peer that does not answer an HTTP/2 ping | 1 s to the ping, 2 s for the answer |
 //!
-//! Slow calls have lanes (limits of workers) of their own, so that renewals, reads of the clock and undos never wait behind them.
+//! Slow calls have separate lanes (bounded numbers of calls at a time), so that renewals, reads of the clock and undos never wait behind them.
 //! The caller gives the runtime 40 blocking threads or more (tokio's default is 512).
 
 mod accept;

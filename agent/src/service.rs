@@ -19,7 +19,7 @@ pub(crate) use systemd::{Logging, logging};
 
 use crate::host::{Host, process::Name};
 
-/// Returns the driver of a manager; `None` for `auto`, which is none. A new manager adds its line here.
+/// Returns the driver of a manager; `None` for `auto`, which is not a manager. A new manager adds its line here.
 const fn driver(which: ServiceManager) -> Option<Driver> {
     match which {
         ServiceManager::Auto => None,
@@ -45,10 +45,10 @@ pub(crate) fn start_by_hand(unit: &Unit) -> String {
     format!("{command} {}", unit.id)
 }
 
-/// Returns the first of the named services to which one of the processes belongs.
+/// Returns a service to which one of the processes belongs, of the services whose names are wanted; `None` if there is none.
 ///
 /// # Errors
-/// The services, or the processes of one, could not be listed.
+/// The services, or the processes of a service, could not be listed.
 pub(crate) fn holder(
     host: &Host,
     processes: &BTreeSet<Name>,

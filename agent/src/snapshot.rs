@@ -1,7 +1,7 @@
-//! Proves that a host is clean, by comparing snapshots from before and after a run.
+//! Proves that a host is clean, by comparing snapshots from before and after a run. Never changes the host.
 //!
-//! Reads only. Leaves out values that change by themselves (counters, timers, handles), so that an untouched host
-//! equals itself. Each observer has a file and adds `class:name` → canonical value.
+//! Leaves out values that change by themselves (counters, timers, handles), so that two snapshots of an untouched host are
+//! equal. Each class of objects has an observer in a file of its name, which adds `class:name` → canonical value.
 
 mod addresses;
 mod compare;

@@ -1,7 +1,7 @@
-//! The supervisor: sole owner of live injections and of their claims.
+//! The supervisor: sole owner of live injections and of their claims. Never decides what the host's policy allows.
 //!
-//! Each injection has a thread of its own, which alone changes its state: it waits for the start, makes the effect,
-//! checks it, renews the kernel's own switch, and undoes the effect. Other threads only set what they want and wake it.
+//! Each injection has its own thread, and only this thread changes the injection's state: it waits for the start, makes the effect,
+//! checks it, renews the kernel's own switch, and undoes the effect. Other threads only note a wish for the injection and wake its thread.
 //! So an undo never meets an effect that is half made, and no start waits for another.
 
 mod arm;
@@ -56,7 +56,7 @@ use crate::{
 pub struct Supervisor(Arc<Core>);
 
 impl Supervisor {
-    /// Takes over from [`recover`], which has put back what was open.
+    /// Starts with the result of [`recover`], which has undone everything that was open.
     ///
     /// # Errors
     /// No thread or file descriptor is left to watch what is stuck.
@@ -76,7 +76,7 @@ impl Supervisor {
         });
         journal.sync();
         let mut warnings = replayed.damage.clone();
-        warnings.extend(swept.told());
+        warnings.extend(swept.sentences());
         let here = Identity::here();
         let state = SupervisorState::after(&replayed);
         let published = journal.published();
@@ -105,12 +105,13 @@ impl Supervisor {
             published,
         };
         let new = Self(Arc::new(core));
-        for one in healed.into_iter().filter(|one| one.state == State::Stuck) {
+        // What could not be undone is tried again by a thread of its own, like any other live injection.
+        for stuck in healed.into_iter().filter(|healed| healed.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
-            let (id, story) = (one.intent.id().clone(), new.0.story_of_stuck(&one.intent, &one.detail));
-            let mut entry = Entry::new(one.intent, 0, waker, new.0.host.kept.of::<CalledOff>());
+            let (id, story) = (stuck.intent.id().clone(), new.0.story_of_stuck(&stuck.intent, &stuck.detail));
+            let mut entry = Entry::new(stuck.intent, 0, waker, new.0.host.kept.of::<CalledOff>());
             (entry.state, entry.journaled) = (State::Stuck, true);
-            (entry.trouble, entry.story) = (one.detail, story);
+            (entry.trouble, entry.story) = (stuck.detail, story);
             lock(&new.0.state).live.insert(id.clone(), entry);
             injection_thread::spawn(Arc::clone(&new.0), id, sleeper)?.go();
         }
@@ -138,7 +139,7 @@ impl Supervisor {
         self.0.tell_guard(&state);
     }
 
-    /// Whether nothing is open any more, except injections that are stuck.
+    /// Whether no injection is open any more, except injections that are stuck.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         lock(&self.0.state).live.values().all(Entry::is_settled)
@@ -150,13 +151,13 @@ impl Supervisor {
         self.0.write_status_files();
     }
 
-    /// Whether something is stuck.
+    /// Whether an injection is stuck.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         lock(&self.0.state).live.values().any(|entry| entry.state == State::Stuck)
     }
 
-    /// Takes the same locks as all other work, so that a heartbeat proves that work is possible.
+    /// Takes the lock that all other work takes, and releases it. A heartbeat calls this first, so that it proves that work is possible.
     pub fn pulse(&self) {
         drop(lock(&self.0.state));
     }

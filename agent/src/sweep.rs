@@ -1,7 +1,8 @@
-//! Removes kernel objects that have our name and belong to no live injection, so that nothing stays behind that no
+//! Removes kernel objects that have the project's prefix and belong to no live injection, so that no object stays that no
 //! journal lists: nftables tables, iptables chains with the jumps to them, and interfaces with their qdiscs.
 //!
-//! Spares everything that another living process owns, and every interface that is not ours by kind and group too.
+//! Never removes an object that another living process owns, or an interface that has the prefix but not the kind and group of the agent's
+//! interfaces.
 
 use std::collections::BTreeSet;
 
@@ -28,17 +29,18 @@ pub struct Swept {
 
 impl Swept {
     /// Returns one sentence for each object that was removed or left.
-    pub fn told(&self) -> impl Iterator<Item = String> {
+    pub fn sentences(&self) -> impl Iterator<Item = String> {
         let removed = self.removed.iter();
         removed
             .map(|what| format!("removed, because it belonged to no live injection: {what}"))
             .chain(self.left.iter().map(|what| format!("left over: {what}")))
     }
 
-    fn took<E: std::fmt::Display>(&mut self, what: String, result: Result<bool, E>) {
+    /// Notes the result of removing an object: whether it was there.
+    fn note<E: std::fmt::Display>(&mut self, what: String, result: Result<bool, E>) {
         match result {
             Ok(true) => self.removed.push(what),
-            // It disappeared by itself meanwhile.
+            // The object was gone already.
             Ok(false) => {}
             Err(error) => self.left.push(format!("{what}: {error}")),
         }
@@ -54,7 +56,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     let links = link::all();
     let live = live();
 
-    // Chains and tables first, because they redirect packets to the interfaces.
+    // Chains and tables are removed first, because they redirect packets to the interfaces.
     let prefixes: Vec<String> = live.iter().map(iptables::prefix).collect();
     let is_live = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for left in chains {
@@ -72,7 +74,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
                 ours.map(|seen| seen.name).filter(|name| !names.contains(name)).collect();
             for name in dead {
                 let deleted = host.nft.delete_table(&name).map(|how| how == Deleted::Now);
-                swept.took(format!("nftables table {name}"), deleted);
+                swept.note(format!("nftables table {name}"), deleted);
             }
         }
         Err(error) => swept.left.push(format!("nftables could not be looked at: {error}")),
@@ -82,7 +84,7 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
             let dead = links.iter().filter(|link| ifb::is_our_ifb(link) && !is_live(&link.name));
             for name in dead.map(|link| &link.name) {
                 let removed = ifb::remove(&host.ifbs, name, std::time::Duration::ZERO);
-                swept.took(format!("interface {name}"), removed.map(|removed| removed.ifbs > 0));
+                swept.note(format!("interface {name}"), removed.map(|removed| removed.ifbs > 0));
             }
         }
         Err(error) => swept.left.push(format!("interfaces could not be looked at: {error}")),
@@ -90,11 +92,12 @@ pub fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     swept
 }
 
+/// Removes the chains of a table that belong to no live injection.
 fn remove_chains(mut left: Left, is_live: &dyn Fn(&str) -> bool, swept: &mut Swept) {
     left.chains.retain(|chain| !is_live(chain));
     if left.chains.is_empty() {
         return;
     }
     let what = format!("{} chains {} of table {}", left.program.name(), left.chains.join(", "), left.table);
-    swept.took(what, left.remove().map(|chains| chains > 0));
+    swept.note(what, left.remove().map(|chains| chains > 0));
 }

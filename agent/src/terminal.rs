@@ -1,7 +1,7 @@
 //! Output of the command line on standard output and standard error.
 //!
-//! Never panics and never stops anything: a closed pipe (`| head`), a closed terminal and a full disk must not keep a host from being
-//! healed. Output that was lost is remembered, for the exit code of verbs that only tell something.
+//! Never panics and never ends the program: a closed pipe (`| head`), a closed terminal and a full disk must not keep a host from being
+//! healed. Lost output is remembered, for the exit code of verbs whose only result is their output.
 
 use std::{
     fmt::Arguments,
@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Whether something was for standard output and did not get there.
+/// Whether output for standard output was lost.
 static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints a text on standard output.
@@ -21,16 +21,17 @@ pub(crate) fn out(text: Arguments<'_>) {
 
 /// Prints a text on standard error.
 pub(crate) fn err(text: Arguments<'_>) {
-    // There is no other place to tell that this failed.
+    // There is no other place to report that this failed.
     let _ = is_lost(&mut io::stderr().lock(), text);
 }
 
-/// Whether output was lost that a reader still waits for.
+/// Whether output was lost that a reader still wanted.
 pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Writes a text. Returns whether it was lost. A reader that closed its end has seen enough, which is no loss.
+/// Writes a text. Returns whether it was lost. If the reader has closed the pipe, the text does not count as lost: the reader has seen
+/// enough.
 fn is_lost(to: &mut impl Write, text: Arguments<'_>) -> bool {
     let written = to.write_fmt(text).and_then(|()| to.flush());
     written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe)

@@ -1,6 +1,6 @@
-//! Time, as a narrow port: the clocks, and threads that sleep until a moment or until they are woken.
+//! Time, as a narrow port: the clocks, and threads that sleep until a moment or until they are woken. Never decides anything by the time.
 //!
-//! The agent's core asks this for every "now" that a decision goes by, and sleeps through it. The agent runs by
+//! The agent's core reads every time that a decision depends on from this port, and sleeps by it. The agent uses
 //! [`HostTime`]; tests run whole injections in the simulated time of [`simulated`], with the same code.
 
 #[doc(hidden)]
@@ -13,20 +13,20 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::bell::{Alarm, readable};
 
-/// The clocks of a host, and sleep by them.
+/// The clocks of a host, and functions that sleep by them.
 pub trait Time: Debug + Send + Sync {
     /// Returns the microseconds of the clock that never jumps and counts through suspend (CLOCK_BOOTTIME). All moments are
     /// by this clock.
     fn boot_us(&self) -> u64;
 
-    /// Returns the microseconds of the clock that stands still while the host is suspended (CLOCK_MONOTONIC). Budgets of
-    /// work are counted by this clock: a suspend uses up none.
+    /// Returns the microseconds of the clock that stops while the host is suspended (CLOCK_MONOTONIC). Budgets of
+    /// work are counted by this clock: a suspend does not use them up.
     fn awake_us(&self) -> u64;
 
-    /// Returns the microseconds since 1970 UTC by the wall clock. It jumps when somebody sets it; for people and policies.
+    /// Returns the microseconds since 1970 UTC by the wall clock. It jumps when somebody sets it; it is only for people and policies.
     fn wall_us(&self) -> u64;
 
-    /// Makes the sleep of one thread, and what wakes it.
+    /// Makes a pair for one thread: the thread sleeps by the first, and other threads wake it by the second.
     ///
     /// # Errors
     /// No file descriptor is left.
@@ -35,7 +35,7 @@ pub trait Time: Debug + Send + Sync {
     /// Sleeps for that long.
     fn sleep(&self, time: Duration);
 
-    /// Waits until one of these is readable, or for that long.
+    /// Waits until one of these is readable, or at most for that long.
     fn wait_any(&self, fds: &[&dyn AsFd], within: Duration);
 }
 
@@ -48,7 +48,7 @@ pub trait Sleeper: Send {
 
 /// Wakes one thread.
 pub trait Waker: Send + Sync {
-    /// Wakes the thread that sleeps, or the next time that it would. Never blocks.
+    /// Wakes the thread if it sleeps; otherwise its next sleep returns at once. Never blocks.
     fn wake(&self);
 }
 

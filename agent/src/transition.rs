@@ -1,6 +1,5 @@
-//! The legal states of an injection: one pure function, used live and when the journal is replayed.
-//!
-//! Never acts and never reads anything. An unknown step is an error.
+//! The states of an injection and the legal steps between them. The same function decides while the agent runs and when the journal is
+//! replayed. Never acts and never reads anything.
 
 use firedrill_wire::journal::State;
 
@@ -13,7 +12,7 @@ pub enum Step {
     Take,
     /// The effect is made and cannot be undone.
     TakeForGood,
-    /// The undo begins, by the first process or by another that takes over.
+    /// The undo begins, or another process that takes over begins it again.
     Heal,
     /// It was undone.
     PutBack,
@@ -52,8 +51,8 @@ impl Step {
         }
     }
 
-    /// Returns the step that leads to a state, as a journal records it; `None` for the first state, which an intent
-    /// implies.
+    /// Returns the step that leads to a state; `None` for the first state, which a journal records by an intent and not by
+    /// a change.
     #[must_use]
     pub const fn leading_to(state: State) -> Option<Self> {
         match state {
@@ -69,7 +68,7 @@ impl Step {
     }
 }
 
-/// Returns the progress of an injection. Of two records of it, the further one was written later.
+/// Returns the progress of an injection: the higher of two numbers belongs to the record that was written later.
 #[must_use]
 pub const fn progress(state: State) -> u8 {
     match state {
@@ -88,7 +87,7 @@ pub const fn progress(state: State) -> u8 {
 /// The step is not legal in that state.
 pub const fn next(from: State, step: Step) -> Result<State, Illegal> {
     let legal = match from {
-        // An armed injection is healed: its start may have been lost with a power loss.
+        // An armed injection can be undone, too: the record of its start may have been lost.
         State::Armed => matches!(step, Step::Start | Step::Disarm | Step::Heal),
         State::Injecting => matches!(step, Step::Take | Step::TakeForGood | Step::Heal),
         State::InForce | State::Stuck => matches!(step, Step::Heal),
@@ -115,7 +114,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_closed_stays_closed() {
+    fn no_step_is_legal_after_an_end() {
         for state in STATES.into_iter().filter(|state| !state.is_open()) {
             for step in Step::ALL {
                 assert!(next(state, step).is_err(), "{state:?} {step:?}");
@@ -124,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_open_can_be_healed() {
+    fn every_open_injection_can_be_undone() {
         for state in STATES.into_iter().filter(|state| state.is_open()) {
             assert_eq!(next(state, Step::Heal), Ok(State::Undoing), "{state:?}");
         }
     }
 
     #[test]
-    fn steps_and_states_name_each_other() {
+    fn each_step_is_the_one_that_leads_to_its_state() {
         for step in Step::ALL {
             assert_eq!(Step::leading_to(step.to()), Some(step));
         }

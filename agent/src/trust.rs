@@ -1,7 +1,7 @@
 //! Findings for `doctor`: the host's certificate, its authorities, its revocation list and its policy, with their
 //! dates.
 //!
-//! Reads the files as they are now. Never decides whether somebody is let in: the server does.
+//! Reads the files as they are now. Never decides whether a peer is trusted: the server does.
 
 use std::{
     fs,
@@ -29,25 +29,32 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 pub fn findings(config: &Config) -> Vec<Finding> {
     let now = SystemTime::now();
     let authorities = read(&config.ca, certificates);
-    let mut all = vec![own(config, authorities.as_deref().unwrap_or_default(), now)];
-    all.push(authority(&config.ca, &authorities, now));
-    all.push(list(config, now));
-    let whole = all.iter().all(|finding| matches!(finding.grade, Grade::Good | Grade::Note));
-    if whole && let Err(error) = Tls::load(&config.cert, &config.key, &config.ca, config.crl.as_deref()) {
+    let mut findings = vec![own(config, authorities.as_deref().unwrap_or_default(), now)];
+    findings.push(authority(&config.ca, &authorities, now));
+    findings.push(list(config, now));
+    // Each file is usable by itself. They may still not fit together.
+    let usable = findings.iter().all(|finding| matches!(finding.grade, Grade::Good | Grade::Note));
+    if usable && let Err(error) = Tls::load(&config.cert, &config.key, &config.ca, config.crl.as_deref()) {
         let why = error.chain();
-        all.push(finding("link", Grade::Bad, why, "the agent serves nobody with these files".to_owned()));
+        findings.push(finding(
+            "link",
+            Grade::Bad,
+            why,
+            "the agent serves nobody with these files".to_owned(),
+        ));
     }
-    all.push(policy(config, now));
-    all
+    findings.push(policy(config, now));
+    findings
 }
 
 fn finding(what: &str, grade: Grade, detail: String, hint: String) -> Finding {
     Finding { what: what.to_owned(), grade, detail, hint }
 }
 
+/// The objects in a file, or the grade and the reason of a file that cannot be used.
 type Read<T> = Result<Vec<T>, (Grade, String)>;
 
-/// Reads all objects of a kind from a file. An absent file is graded missing, any other unusable one bad.
+/// Reads all objects of a kind from a file. A file that does not exist is graded missing, any other unusable file bad.
 fn read<T>(path: &Path, parse: fn(&[u8]) -> Option<Vec<T>>) -> Read<T> {
     let bytes = fs::read(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -74,7 +81,7 @@ fn lists(pem: &[u8]) -> Option<Vec<ListFacts>> {
     firedrill_certs::revocation_lists(pem).ok()?.iter().map(|der| revocation_list(der)).collect()
 }
 
-/// Grades a period of validity and describes it: `valid since … (3 days ago), good until … (in 87 days)`.
+/// Grades a period of validity at the time `now` and describes it: `valid since … (3 days ago), good until … (in 87 days)`.
 fn times(from: SystemTime, until: Option<SystemTime>, now: SystemTime) -> (Grade, String) {
     let made = format!("valid since {} ({})", humantime::format_rfc3339_seconds(from), distance(from, now));
     match until {
@@ -92,11 +99,12 @@ fn times(from: SystemTime, until: Option<SystemTime>, now: SystemTime) -> (Grade
     }
 }
 
-/// Returns the advice if something has to be done.
+/// Returns the advice if something has to be done, otherwise an empty text.
 fn hint(grade: Grade, advice: &str) -> String {
     if grade == Grade::Good { String::new() } else { advice.to_owned() }
 }
 
+/// Returns the finding on the host's certificate.
 fn own(
     config: &Config,
     authorities: &[(CertificateDer<'static>, CertificateFacts)],
@@ -121,10 +129,10 @@ fn own(
     let (mut grade, when) = times(facts.from, Some(facts.until), now);
     let mut detail =
         format!("{}: {}, serial {}, {when}", config.cert.display(), facts.common_name, facts.serial);
-    let between: Vec<_> = found.iter().skip(1).map(|(der, _)| der.clone()).collect();
+    let intermediates: Vec<_> = found.iter().skip(1).map(|(der, _)| der.clone()).collect();
     if grade != Grade::Bad
         && !authorities.is_empty()
-        && !is_issued_by(leaf, &between, authorities.iter().map(|(der, _)| der))
+        && !is_issued_by(leaf, &intermediates, authorities.iter().map(|(der, _)| der))
     {
         grade = Grade::Bad;
         detail = format!("{detail}; {} has not signed it, so nothing accepts it", config.ca.display());
@@ -132,6 +140,7 @@ fn own(
     finding(what, grade, detail, hint(grade, RENEW))
 }
 
+/// Returns the finding on the authorities.
 fn authority(
     path: &Path,
     found: &Read<(CertificateDer<'static>, CertificateFacts)>,
@@ -152,13 +161,14 @@ fn authority(
                 })
                 .collect();
             let grade = worst(each.iter().map(|(grade, _)| *grade));
-            let told: Vec<_> = each.into_iter().map(|(_, text)| text).collect();
-            let detail = format!("{}: {}", path.display(), told.join("; "));
+            let texts: Vec<_> = each.into_iter().map(|(_, text)| text).collect();
+            let detail = format!("{}: {}", path.display(), texts.join("; "));
             finding(what, grade, detail, hint(grade, ADVICE))
         }
     }
 }
 
+/// Returns the finding on the revocation lists.
 fn list(config: &Config, now: SystemTime) -> Finding {
     const FRESH: &str = "`firedrill pki crl` writes a fresh one; copy crl.pem here";
     let what = "revocation list";
@@ -180,8 +190,8 @@ fn list(config: &Config, now: SystemTime) -> Finding {
                 })
                 .collect();
             let grade = worst(each.iter().map(|(grade, _)| *grade));
-            let told: Vec<_> = each.into_iter().map(|(_, text)| text).collect();
-            let mut detail = format!("{}: {}", path.display(), told.join("; "));
+            let texts: Vec<_> = each.into_iter().map(|(_, text)| text).collect();
+            let mut detail = format!("{}: {}", path.display(), texts.join("; "));
             if grade == Grade::Bad {
                 detail = format!("{detail}; every fault is refused until there is a fresh one");
             }
@@ -190,6 +200,7 @@ fn list(config: &Config, now: SystemTime) -> Finding {
     }
 }
 
+/// Returns the finding on the policy.
 fn policy(config: &Config, now: SystemTime) -> Finding {
     let policy = &config.policy;
     let age = fs::metadata(&config.file).and_then(|data| data.modified());
@@ -203,7 +214,7 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
             [] => "every kind".to_owned(),
             kinds => kinds.join(", "),
         };
-        let (people, by) = (approval.people, approval.by());
+        let (people, by) = (approval.people, approval.means_in_words());
         format!(", {kinds} approved by {people} other than the one who runs it, by {by}")
     });
     let bounds = format!(
@@ -221,6 +232,7 @@ fn policy(config: &Config, now: SystemTime) -> Finding {
     finding("policy", Grade::Good, format!("{from}: {rules} rule{plural}; {bounds}"), String::new())
 }
 
+/// Returns the worst of the grades.
 fn worst(grades: impl Iterator<Item = Grade>) -> Grade {
     grades.fold(Grade::Good, |worst, grade| match (worst, grade) {
         (Grade::Bad, _) | (_, Grade::Bad) => Grade::Bad,
@@ -284,14 +296,14 @@ mod tests {
     }
 
     fn in_days(days: i64) -> SystemTime {
-        // Half a day more, so that no count of days is at its edge.
+        // Half a day more, so that the number of whole days does not change while the test runs.
         let distance = DAY * u32::try_from(days.abs()).unwrap();
         let half = SystemTime::now() + DAY / 2;
         if days < 0 { half - distance } else { half + distance }
     }
 
-    /// Returns the grade and the text of each finding of `doctor` on these files, by name.
-    fn said(files: &[(&str, String)]) -> impl Fn(&str) -> (Grade, String) + use<> {
+    /// Runs `doctor` on these files. Returns a function from the name of a finding to its grade and text.
+    fn doctor_on(files: &[(&str, String)]) -> impl Fn(&str) -> (Grade, String) + use<> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
@@ -300,9 +312,9 @@ mod tests {
             "cert = \"{0}/agent.pem\"\nkey = \"{0}/agent.key\"\nca = \"{0}/ca.pem\"\n",
             dir.path().display()
         );
-        let all = findings(&Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
+        let findings = findings(&Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
         move |what| {
-            let found = all.iter().find(|finding| finding.what == what);
+            let found = findings.iter().find(|finding| finding.what == what);
             found.map_or((Grade::Missing, "nothing".to_owned()), |finding| {
                 (finding.grade, finding.detail.clone())
             })
@@ -310,10 +322,10 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_or_soon_will_is_told_with_its_date() {
+    fn expired_and_expiring_files_are_reported_with_their_dates() {
         let (authority, key) = (Authority::new(), KeyPair::generate().unwrap());
         let with = |host: i64, list: i64| {
-            said(&[
+            doctor_on(&[
                 ("ca.pem", authority.pem()),
                 ("agent.pem", authority.host(host, &key)),
                 ("agent.key", key.serialize_pem()),
@@ -341,12 +353,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_together_is_told() {
-        let (one, other) = (Authority::new(), Authority::new());
+    fn files_that_do_not_fit_together_are_reported() {
+        let (right, other) = (Authority::new(), Authority::new());
         let (key, wrong) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-        let cert = one.host(90, &key);
+        let cert = right.host(90, &key);
         let files = |ca: String, key: &KeyPair, list: String| {
-            said(&[
+            doctor_on(&[
                 ("ca.pem", ca),
                 ("agent.pem", cert.clone()),
                 ("agent.key", key.serialize_pem()),
@@ -355,11 +367,11 @@ mod tests {
         };
         let (grade, detail) = files(other.pem(), &key, other.list(60))("certificate");
         assert!(grade == Grade::Bad && detail.contains("has not signed it"), "{grade:?} {detail}");
-        let (grade, detail) = files(one.pem(), &wrong, one.list(60))("link");
+        let (grade, detail) = files(right.pem(), &wrong, right.list(60))("link");
         assert!(grade == Grade::Bad && detail.contains("do not belong together"), "{grade:?} {detail}");
-        let (grade, detail) = files(one.pem(), &key, "half a li".to_owned())("revocation list");
+        let (grade, detail) = files(right.pem(), &key, "half a li".to_owned())("revocation list");
         assert!(grade == Grade::Bad && detail.contains("crl.pem"), "{grade:?} {detail}");
-        let says = said(&[]);
+        let says = doctor_on(&[]);
         assert_eq!((says("certificate").0, says("authority").0), (Grade::Missing, Grade::Missing));
         assert_eq!(says("revocation list").0, Grade::Good);
     }

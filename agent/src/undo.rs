@@ -1,8 +1,8 @@
-//! The closed set of undo actions. They are data: journaled before the effect, and carried out by any process that is
-//! left.
+//! The closed set of undo actions. They are data: they are journaled before the effect is made, and any process that is
+//! left can carry them out.
 //!
-//! Each is idempotent and verified: absent is success; unreadable is an error. None starts a service that was down
-//! before, or that an administrator stopped meanwhile.
+//! Each action is idempotent and verifies its result: an object that is absent is success, one that cannot be read is an error. Never
+//! starts a service that was down before, or that an administrator stopped meanwhile.
 
 pub mod chains;
 pub mod flap;
@@ -34,21 +34,21 @@ use crate::host::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Undo {
-    /// Delete our nftables table. The kernel does so by itself once its owner is gone.
+    /// Delete an nftables table of the agent. The kernel does so by itself once its owner is gone.
     DeleteNftTable {
         /// Its name, in family `inet`.
         table: String,
     },
-    /// Close the gates of our iptables chains, then remove the chains and the jumps to them.
+    /// Close the gates of an injection's iptables chains, then remove the chains and the jumps to them.
     RemoveChains {
-        /// The injection that they were made for; their names and those of their gates derive from it.
+        /// The injection. The names of chains and gates derive from its id.
         injection: firedrill_wire::InjectionId,
         /// The table that they are in.
         table: Table,
-        /// The programs, by the prefix of the IPv4 one's name.
+        /// The name of the program for IPv4, such as `iptables`.
         program: String,
-        /// The address families whose tables may have them. A journal without this field means both, since too much
-        /// effort is better than too little undone.
+        /// The address families whose tables may have the chains. A journal without this field means both: a useless try
+        /// does no harm.
         #[serde(default = "both")]
         families: Vec<Family>,
     },
@@ -61,14 +61,14 @@ pub enum Undo {
         /// Maximum time to wait until the packets in them have left.
         patience: firedrill_wire::Span,
     },
-    /// Stop a queue of packets and send the packets that it holds. It also ends with the process that serves it.
+    /// Stop a queue of packets and send the packets that it holds. The queue also ends with the process that serves it.
     StopQueue {
         /// Its number.
         number: u16,
     },
     /// Stop resetting connections. This also ends with the process that does it.
     StopResets {
-        /// The injection for which they are reset.
+        /// The injection for which connections are reset.
         injection: firedrill_wire::InjectionId,
     },
     /// Set an interface up, and restore the entries that the kernel deleted when it went down.
@@ -79,23 +79,23 @@ pub enum Undo {
     /// Stop the flapping of an interface, then set it up and restore the entries that the kernel deleted when it went down.
     /// The flapping also ends with the process that makes it.
     EndFlap {
-        /// The injection for which it flaps.
+        /// The injection that makes it flap.
         injection: firedrill_wire::InjectionId,
         /// The state of the interface before.
         was: crate::host::link::link_state::LinkState,
     },
-    /// Start a service that was up before and that we stopped.
+    /// Start a service that was up before and that the agent stopped.
     StartService {
         /// The manager: `systemd` or `runit`.
         manager: firedrill_wire::fault::ServiceManager,
         /// The unit, or the absolute path of the service directory.
         unit: String,
-        /// A mark that the manager set when *we* stopped it, such as a time stamp. If the mark differs now, somebody
-        /// else has acted since.
+        /// The mark of the service after the agent had stopped it ([`crate::service::State::mark`]). If the mark differs now, somebody
+        /// else has acted since. `None` if the agent died before it knew the mark.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stopped_mark: Option<String>,
     },
-    /// Continue a process that we stopped. If it is gone, or another process has its pid, nothing is done.
+    /// Continue a process that the agent stopped. If it is gone, or another process has its pid, nothing is done.
     ContinueProcess {
         /// Its pid.
         pid: i32,
@@ -105,7 +105,7 @@ pub enum Undo {
     /// Remove rules of the null driver.
     #[cfg(test)]
     RemoveNullRules {
-        /// The injection that they were made for.
+        /// The injection.
         injection: firedrill_wire::InjectionId,
     },
 }
@@ -187,7 +187,7 @@ impl Undo {
         }
     }
 
-    /// Returns the maximum time that one try may wait for the effect of its request.
+    /// Returns the maximum time for which one try waits for its result.
     #[must_use]
     pub fn longest(&self) -> Duration {
         match self {
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_of_a_journal_that_names_no_families_are_put_back_in_both() {
+    fn chains_of_a_journal_without_families_are_removed_in_both() {
         let json = r#"{"remove-chains":{"injection":"a-run-1","table":"filter","program":"iptables","v4":true,"v6":false}}"#;
         let Undo::RemoveChains { families, .. } = serde_json::from_str(json).unwrap() else {
             panic!("another undo")
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn interfaces_have_the_name_in_a_journal_that_they_always_had() {
+    fn the_undo_of_interfaces_keeps_its_name_in_journals() {
         let undo = Undo::RemoveIfbs { prefix: "fd_1_".to_owned(), patience: firedrill_wire::Span::secs(3) };
         let json = serde_json::to_string(&undo).unwrap();
         assert!(json.starts_with(r#"{"remove-lines":{"prefix":"fd_1_","patience":"#), "{json}");

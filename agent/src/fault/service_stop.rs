@@ -16,7 +16,7 @@ use crate::{
         Ask, Basis, Inject, InjectError, Injected, Live, Prepared, is_called_off, once, once::Made, refuse,
     },
     service::{self, Manager, Phase, State, Unit},
-    undo::{Undo, service::is_wanted_up},
+    undo::{Undo, service::forget_left_down},
 };
 
 impl Inject for ServiceStop {
@@ -78,7 +78,7 @@ impl Inject for ServiceStop {
                     fallen.push(one);
                 }
             }
-            fallen.iter().copied().chain([unit]).for_each(|one| is_wanted_up(host, one));
+            fallen.iter().copied().chain([unit]).for_each(|one| forget_left_down(host, one));
             let forgetful = units.iter().find_map(|one| manager.remember(one).err());
             let down = manager
                 .stop(unit, live.ask.fault.ramp(live.ask.hold).into(), &|| is_called_off(host, &live.ask.id))

@@ -7,7 +7,11 @@ use std::{io, path::Path};
 use firedrill_wire::{InjectionId, RunId, journal::State};
 use serde::{Deserialize, Serialize};
 
-use super::{file::replace, record::Intent, replay::Replayed};
+use super::{
+    file::{remove_if_there, replace},
+    record::Intent,
+    replay::Replayed,
+};
 use crate::identity::Identity;
 
 /// The file's name in the run directory.
@@ -38,30 +42,31 @@ impl Closed {
         Self { injection, run, start_boot_us: intent.start_boot_us, state, detail, foreign }
     }
 
-    fn is(&self, intent: &Intent) -> bool {
+    fn is_end_of(&self, intent: &Intent) -> bool {
         self.injection == *intent.id() && self.run == intent.run && self.start_boot_us == intent.start_boot_us
     }
 }
 
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 struct List {
+    /// The boot in which the injections ended. In another boot the file counts as empty.
     boot_id: String,
     closed: Vec<Closed>,
 }
 
-/// Adds injections that are over and could not be journaled to the file.
+/// Adds to the file injections that are over and whose end could not be journaled.
 ///
 /// # Errors
 /// It could not be written.
-pub fn add(run_dir: &Path, here: &Identity, news: impl IntoIterator<Item = Closed>) -> io::Result<()> {
+pub fn add(run_dir: &Path, here: &Identity, ended: impl IntoIterator<Item = Closed>) -> io::Result<()> {
     let mut closed = read(run_dir, here);
     let before = closed.len();
-    for one in news {
-        if !closed
-            .iter()
-            .any(|known| known.injection == one.injection && known.start_boot_us == one.start_boot_us)
-        {
-            closed.push(one);
+    for new in ended {
+        let is_new =
+            |known: &Closed| known.injection == new.injection && known.start_boot_us == new.start_boot_us;
+        if !closed.iter().any(is_new) {
+            closed.push(new);
         }
     }
     if closed.len() == before {
@@ -72,31 +77,28 @@ pub fn add(run_dir: &Path, here: &Identity, news: impl IntoIterator<Item = Close
     replace(&run_dir.join(FILE), &serde_json::to_vec(&list)?, 0o600)
 }
 
-/// Removes the file, once all of it is journaled.
+/// Removes the file. The caller has journaled the end of each injection in it.
 ///
 /// # Errors
-/// It could not be removed.
+/// It exists and could not be removed.
 pub fn remove(run_dir: &Path) -> io::Result<()> {
-    match std::fs::remove_file(run_dir.join(FILE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    remove_if_there(&run_dir.join(FILE))
 }
 
-/// Closes injections that the journal calls open and that are over. Returns them, to be journaled.
+/// Closes in `into` the injections that the journal calls open and the file calls over. Returns them: their ends still have to be journaled.
 pub fn merge(run_dir: &Path, here: &Identity, into: &mut Replayed) -> Vec<Closed> {
-    let mut news = Vec::new();
-    for one in read(run_dir, here) {
-        let found = into.injections.iter_mut().rev().find(|found| one.is(&found.intent));
+    let mut to_journal = Vec::new();
+    for closed in read(run_dir, here) {
+        let found = into.injections.iter_mut().rev().find(|found| closed.is_end_of(&found.intent));
         if let Some(found) = found.filter(|found| found.state.is_open()) {
-            found.state = one.state;
-            news.push(one);
+            found.state = closed.state;
+            to_journal.push(closed);
         }
     }
-    news
+    to_journal
 }
 
-/// An unreadable file closes nothing: undoing once more does no harm.
+/// Reads the file's injections. There are none if the file is missing, unreadable or from another boot: undoing once more does no harm.
 fn read(run_dir: &Path, here: &Identity) -> Vec<Closed> {
     let bytes = std::fs::read(run_dir.join(FILE)).unwrap_or_default();
     let list = serde_json::from_slice::<List>(&bytes).ok().filter(|list| list.boot_id == here.boot_id);

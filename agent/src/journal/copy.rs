@@ -6,7 +6,7 @@ use std::{io, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    file::replace,
+    file::{remove_if_there, replace},
     record::Intent,
     replay::{Found, Replayed},
 };
@@ -26,10 +26,10 @@ pub(super) struct Copy {
     open: Vec<(Intent, State)>,
 }
 
-/// Writes the open injections, as of the event with that number; removes the file if there are none.
+/// Writes the open injections, as they are after the event with the number `last_seq`; removes the file if there are none.
 ///
 /// # Errors
-/// It could not be written.
+/// The file could not be written or removed.
 pub fn write<'a>(
     run_dir: &Path,
     here: &Identity,
@@ -39,10 +39,7 @@ pub fn write<'a>(
     let path = run_dir.join(FILE);
     let open: Vec<(Intent, State)> = open.map(|(intent, state)| (intent.clone(), state)).collect();
     if open.is_empty() {
-        return match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        return remove_if_there(&path);
     }
     let text = serde_json::to_vec(&Copy { identity: here.clone(), last_seq, open })?;
     replace(&path, &text, 0o600)
@@ -63,8 +60,8 @@ pub(super) fn load(run_dir: &Path) -> Result<Option<Copy>, String> {
     }
 }
 
-/// Adds to the replayed journal what only the copy knows, and takes the further state of the two. Injections that the
-/// journal closed stay closed. If one of the two is damaged, every armed injection counts as started.
+/// Adds to the replayed journal the injections that only the copy knows. For the others the further state of the two counts. Injections
+/// that the journal closed stay closed. If journal or copy is damaged, every armed injection counts as started.
 pub(super) fn merge(copy: Result<Option<Copy>, String>, into: &mut Replayed) {
     match copy {
         Ok(Some(copy)) => add(copy, into),
@@ -73,12 +70,13 @@ pub(super) fn merge(copy: Result<Option<Copy>, String>, into: &mut Replayed) {
     }
     if !into.damage.is_empty() {
         for found in into.injections.iter_mut().filter(|found| found.state == State::Armed) {
-            // The record of its start may have been lost.
+            // The record of its start may be lost.
             found.state = State::Injecting;
         }
     }
 }
 
+/// Adds an undamaged copy.
 fn add(copy: Copy, into: &mut Replayed) {
     let cut = copy.last_seq > into.last_seq;
     if cut {
@@ -96,18 +94,19 @@ fn add(copy: Copy, into: &mut Replayed) {
             into.injections.push(Found::new(intent, state, None));
             continue;
         };
-        let (here, there) = (progress(found.state), progress(state));
-        // Written together with a more exact undo, except at the moment at which the effect is made.
-        let as_good = here == there && damaged && (cut || state != State::Injecting);
-        if found.state.is_open() && (there > here || as_good) {
-            let news = format!(
+        let (by_journal, by_copy) = (progress(found.state), progress(state));
+        // A damaged journal may have lost the record of a more exact undo, which the copy has. Only while the effect is being made may
+        // the journal have the better undo: that record is written before the copy.
+        let may_have_better_undo = by_copy == by_journal && damaged && (cut || state != State::Injecting);
+        if found.state.is_open() && (by_copy > by_journal || may_have_better_undo) {
+            let text = format!(
                 "{} is {:?} by the journal and {state:?} by {FILE}; it is put back as the latter",
                 intent.id(),
                 found.state
             );
             (found.intent, found.state) = (intent, state);
-            if there > here {
-                into.damage.push(news);
+            if by_copy > by_journal {
+                into.damage.push(text);
             }
         }
     }

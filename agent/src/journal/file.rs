@@ -30,13 +30,14 @@ pub(super) enum Seen {
 #[derive(Debug)]
 pub(super) struct Log {
     file: Arc<File>,
+    /// The length of all written records, in bytes.
     end: u64,
-    /// Whether it was found cut at a write.
+    /// Whether the file was found shorter than `end` when something was written.
     hurt: bool,
 }
 
 impl Log {
-    /// Opens or creates the file and reads all of it. A created file survives a power loss.
+    /// Opens or creates the file and reads all its bytes. A created file survives a power loss.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
         let new = !path.exists();
         let mut file =
@@ -58,7 +59,7 @@ impl Log {
         Ok(Self { file: Arc::new(file), end, hurt: false })
     }
 
-    /// Compares the file at the path that the log was opened by with the log.
+    /// Compares the open log with the file that is now at `path`, the path of the log.
     pub(super) fn seen_at(&self, path: &Path) -> Seen {
         match (std::fs::metadata(path), self.file.metadata()) {
             (Err(error), _)
@@ -68,7 +69,7 @@ impl Log {
             }
             (Ok(there), Ok(own)) if (there.dev(), there.ino()) != (own.dev(), own.ino()) => Seen::Another,
             (Ok(_), _) if self.is_hurt() => Seen::Cut,
-            // If the disk cannot be read, the next write reports it.
+            // An error of the disk is no sign of another file. The next write reports it.
             _ => Seen::Whole,
         }
     }
@@ -88,7 +89,7 @@ impl Log {
         Arc::clone(&self.file)
     }
 
-    /// Cuts off everything after that many bytes.
+    /// Cuts off everything after the first `end` bytes.
     pub(super) fn cut(&mut self, end: u64) -> io::Result<()> {
         self.hurt = self.is_hurt();
         self.file.set_len(end)?;
@@ -98,7 +99,7 @@ impl Log {
 
     /// Writes at the end, wholly or not at all. Not yet safe from a power loss: see [`Log::sync`].
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Checked before: afterwards the length would be right again, with a hole before the record.
+        // Checked before the write, which makes a cut file long enough again, with a hole before the record.
         self.hurt = self.is_hurt();
         if let Err(error) = self.file.write_all_at(bytes, self.end) {
             // A part of the record may have been written; the next one must not be appended to it.
@@ -114,7 +115,7 @@ impl Log {
         self.file.sync_data()
     }
 
-    /// Allocates room. A file system without that feature is no error; a full one is.
+    /// Allocates [`RESERVE`] bytes after the end. A file system that cannot allocate ahead is no error; a full one is.
     pub(super) fn reserve(&self) -> io::Result<()> {
         reserve(&self.file, self.end)
     }
@@ -127,24 +128,32 @@ fn reserve(file: &File, end: u64) -> io::Result<()> {
     }
 }
 
-/// Syncs a directory, so that changes of its entries survive a power loss.
-pub(super) fn sync_dir(of: &Path) -> io::Result<()> {
-    match of.parent() {
+/// Syncs the directory that `path` is in, so that changes of its entries survive a power loss.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),
     }
 }
 
-/// Replaces a file by another, atomically.
+/// Removes a file; one that does not exist is no error.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Replaces the content of a file, atomically and safe from a power loss. The new file has the permissions `mode`.
 ///
 /// # Errors
-/// It could not be written; the old one is unchanged.
+/// The new file could not be put in place; or it is there, but its directory could not be synced.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     place(path, bytes, mode, |_| Ok(())).map(drop)
 }
 
-/// Writes a new file, calls `before`, and puts the file at the path, atomically and safe from a power loss. On an error
-/// nothing is left of it.
+/// Writes a new file, calls `before`, and renames the file to `path`, atomically and safe from a power loss. A file that cannot be
+/// renamed is removed.
 fn place(
     path: &Path,
     bytes: &[u8],
@@ -172,19 +181,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_not_be_placed_leaves_nothing() {
+    fn a_file_that_cannot_be_placed_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
         // A directory cannot be replaced by a file.
         let taken = dir.path().join("taken.json");
         std::fs::create_dir(&taken).unwrap();
         replace(&taken, b"new", 0o600).unwrap_err();
-        assert_eq!(names(), 1);
+        assert_eq!(files(), 1);
         Log::replace(&taken, b"new").unwrap_err();
         let full = |_: &File| Err(io::ErrorKind::StorageFull.into());
         place(&dir.path().join("other.json"), b"new", 0o600, full).unwrap_err();
-        assert_eq!(names(), 1);
+        assert_eq!(files(), 1);
         replace(&dir.path().join("other.json"), b"new", 0o600).unwrap();
-        assert_eq!(names(), 2);
+        assert_eq!(files(), 2);
     }
 }

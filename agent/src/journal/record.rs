@@ -16,7 +16,7 @@ pub const FORMAT: u32 = 1;
 pub enum Tombstone {
     /// One injection.
     Injection(InjectionId),
-    /// All of a run.
+    /// All injections of a run.
     Run(RunId),
 }
 
@@ -24,7 +24,7 @@ pub enum Tombstone {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// The machine and agent that wrote the following records; one at each start of an agent.
+    /// The machine and agent that wrote the following records. Each start of an agent writes one.
     Header {
         /// The format's version.
         format: u32,
@@ -32,7 +32,7 @@ pub enum Record {
         identity: Identity,
         /// The agent's version.
         version: String,
-        /// The number of the newest event so far; later events are numbered from there.
+        /// The number of the newest event so far; the next event has the number after it.
         #[serde(default)]
         last_seq: u64,
     },
@@ -45,12 +45,12 @@ pub enum Record {
         /// The actions of the undo.
         undo: Vec<Undo>,
     },
-    /// A tombstone: a delayed arm of this is refused.
+    /// A tombstone: a delayed request to arm this run or injection is refused.
     Tombstone {
         /// The run or injection that must never start.
         #[serde(flatten)]
         stone: Tombstone,
-        /// Whether this agent did not know the run or injection.
+        /// Whether the run or injection was unknown to this agent.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         stray: bool,
     },
@@ -106,6 +106,7 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// A description of the damage.
 pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
+    // Eight digits of the checksum, and a space.
     let (sum, json) = line.split_at_checked(9).ok_or("shorter than its checksum")?;
     if format!("{:08x} ", crc32fast::hash(json)).as_bytes() != sum {
         return Err("its checksum does not match".to_owned());
@@ -113,23 +114,24 @@ pub(super) fn decode(line: &[u8]) -> Result<Record, String> {
     serde_json::from_slice(json).map_err(|error| format!("not a record that this version knows ({error})"))
 }
 
-/// Returns the record of a line, or the complete ones in a damaged line: those that [`replay`](super::replay::replay) counts.
+/// Returns the record of a line, or of a damaged line the complete records in it, as [`replay`](super::replay::replay) does.
 #[must_use]
 pub(super) fn records_of(line: &[u8]) -> Vec<Record> {
     decode(line).map_or_else(|_| salvage(line), |record| vec![record])
 }
 
-/// Finds complete records in a damaged line: a flipped line break joins two records.
+/// Finds complete records in a damaged line: a damaged line break joins two records.
 #[must_use]
 pub(super) fn salvage(line: &[u8]) -> Vec<Record> {
     let mut found = Vec::new();
+    // A record begins with its checksum, a space, and the brace of its JSON.
     let starts: Vec<usize> = (0..line.len())
         .filter(|&at| {
             line[at..].get(8..10) == Some(b" {") && line[at..at + 8].iter().all(u8::is_ascii_hexdigit)
         })
         .collect();
-    for (place, &start) in starts.iter().enumerate() {
-        let end = starts.get(place + 1).copied().unwrap_or(line.len());
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(line.len());
         // The byte before the next record may be a damaged line break.
         if let Some(record) = [end, end.saturating_sub(1)]
             .into_iter()

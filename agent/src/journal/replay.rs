@@ -1,7 +1,6 @@
-//! Replays a journal's bytes into the state that they describe. Pure, and made for torn or damaged files. An intent
-//! names its boot; the code that undoes decides which of its actions still apply.
-//!
-//! A damaged record is reported and skipped; all others count.
+//! Replays a journal's bytes into the state that they describe. Never opens a file, and never fails: a damaged record is reported and
+//! skipped, and all others count. Never decides which undo actions still apply after a reboot: each intent names its boot for the code
+//! that undoes.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -50,7 +49,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Makes an entry for an armed injection; `journaled` is whether the journal has it.
+    /// Makes an entry for an injection that is open; `journaled` is its state by the journal alone.
     pub(crate) const fn new(intent: Intent, state: State, journaled: Option<State>) -> Self {
         Self { intent, state, journaled, ended_wall_us: None, foreign: Vec::new() }
     }
@@ -76,10 +75,12 @@ impl Replayed {
         claims
     }
 
+    /// Returns the injection with that id that was armed last.
     pub(super) fn find(&mut self, id: &InjectionId) -> Option<&mut Found> {
         self.injections.iter_mut().rev().find(|found| found.intent.id() == id)
     }
 
+    /// Applies a record, which was found in the line with the number `at`.
     fn take(&mut self, record: Record, at: usize) {
         match record {
             Record::Header { format, last_seq, identity: _, version: _ } => {
@@ -104,7 +105,7 @@ impl Replayed {
                 match &event.what {
                     What::Changed { injection, to, foreign, .. } => {
                         self.changed(injection, *to, at);
-                        self.ends_later(injection, &event);
+                        self.count_hold_from(injection, &event);
                         if let Some(found) = self.find(injection) {
                             found.ended_wall_us = (!to.is_open()).then_some(event.wall_us);
                             found.foreign.extend(foreign.iter().cloned());
@@ -121,7 +122,7 @@ impl Replayed {
         }
     }
 
-    /// Adds an intent. A second one of the same open injection replaces the first only while that is armed: later the
+    /// Adds an intent. A second intent of the same open injection replaces the first one only while the injection is armed: later the
     /// first one may have a more exact undo.
     fn armed(&mut self, intent: Intent) {
         let same = |found: &&mut Found| {
@@ -135,8 +136,8 @@ impl Replayed {
         }
     }
 
-    /// The hold is counted from the event that says that the effect is in force.
-    fn ends_later(&mut self, id: &InjectionId, event: &AgentEvent) {
+    /// Sets the end of an injection, if the event says that its effect is in force: the hold is counted from then.
+    fn count_hold_from(&mut self, id: &InjectionId, event: &AgentEvent) {
         if let Some(found) = self.find(id)
             && matches!(event.what, What::Changed { to: State::InForce, .. })
             && found.state == State::InForce
@@ -146,6 +147,7 @@ impl Replayed {
         }
     }
 
+    /// Applies a change of an injection's state, which was found in the line with the number `at`.
     fn changed(&mut self, id: &InjectionId, to: State, at: usize) {
         let Some(step) = Step::leading_to(to) else { return };
         let Some(found) = self.find(id) else {
@@ -166,34 +168,36 @@ impl Replayed {
 /// Replays a journal.
 #[must_use]
 pub fn replay(bytes: &[u8]) -> Replayed {
-    let mut all = Replayed::default();
+    let mut replayed = Replayed::default();
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    all.whole = u64::try_from(whole).unwrap_or(u64::MAX);
-    all.torn = u64::try_from(bytes.len() - whole).unwrap_or(u64::MAX);
+    replayed.whole = u64::try_from(whole).unwrap_or(u64::MAX);
+    replayed.torn = u64::try_from(bytes.len() - whole).unwrap_or(u64::MAX);
     for (at, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         match decode(line) {
-            Ok(record) => all.take(record, at + 1),
+            Ok(record) => replayed.take(record, at + 1),
             Err(why) => {
-                let saved = salvage(line);
-                all.damage.push(format!(
+                let salvaged = salvage(line);
+                replayed.damage.push(format!(
                     "line {}: {why}; {} of it could be read, the rest is lost",
                     at + 1,
-                    if saved.is_empty() { "nothing" } else { "a part" }
+                    if salvaged.is_empty() { "nothing" } else { "a part" }
                 ));
                 // The record may have been an event whose number a reader has seen.
-                all.last_seq += 1;
-                for record in saved {
-                    all.take(record, at + 1);
+                replayed.last_seq += 1;
+                for record in salvaged {
+                    replayed.take(record, at + 1);
                 }
             }
         }
     }
-    for found in &mut all.injections {
+    for found in &mut replayed.injections {
         found.journaled = Some(found.state);
     }
-    if all.torn > 0 {
-        all.damage.push(format!("the last record was never finished; its {} bytes are cut off", all.torn));
+    if replayed.torn > 0 {
+        replayed
+            .damage
+            .push(format!("the last record was never finished; its {} bytes are cut off", replayed.torn));
     }
-    all
+    replayed
 }

@@ -21,13 +21,16 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
+    /// The open file with its inode number; `None` before the first read.
     file: Option<(u64, Arc<File>)>,
+    /// The offset in the file of the next line, in bytes.
     offset: u64,
+    /// The number of the newest event that was returned.
     after: u64,
 }
 
 impl Tail {
-    /// Starts after an event's number.
+    /// Starts after the event with the number `after`.
     #[must_use]
     pub const fn new(path: PathBuf, after: u64) -> Self {
         Self { path, file: None, offset: 0, after }
@@ -35,7 +38,7 @@ impl Tail {
 
     /// Starts at `offset` of the open file. No event before it has a number above `after`.
     pub(super) fn from(path: PathBuf, after: u64, file: Arc<File>, offset: u64) -> Self {
-        // If its number is unknown, it is opened by its path and read from its start.
+        // If its inode number cannot be read, the file is opened by its path and read from its start.
         let file = file.metadata().ok().map(|about| (about.ino(), file));
         let offset = if file.is_some() { offset } else { 0 };
         Self { path, file, offset, after }
@@ -68,6 +71,7 @@ impl Tail {
                 if got < size {
                     return Ok(Vec::new());
                 }
+                // The line is longer than what was read.
                 size *= 2;
                 continue;
             };

@@ -14,7 +14,7 @@ pub struct Tombstones {
 }
 
 impl Tombstones {
-    /// Maximum number of tombstones of known runs. A tombstone must outlive every delayed message that arms; there are far fewer of those.
+    /// Maximum number of tombstones of known runs. A tombstone must outlive every delayed request to arm, and those are far fewer.
     pub const MOST: usize = 1024;
     /// Maximum number of tombstones of unknown runs and injections.
     pub const STRAY_MOST: usize = 512;
@@ -54,13 +54,13 @@ impl Tombstones {
     }
 
     /// Returns a copy with all the memory that tombstones of known runs may ever need, so that an agent's memory does not grow with its
-    /// runs. Strays are rare and get memory when they come.
+    /// runs. Memory for strays, which are rare, is allocated when they come.
     #[must_use]
     pub fn preallocated(&self) -> Self {
         Self { known: self.known.preallocated(Self::MOST), stray: self.stray.clone() }
     }
 
-    /// Returns all as records: strays, then those of known runs; the oldest first in each.
+    /// Returns all tombstones as records: the strays, then those of known runs; in each group the oldest first.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let strays = self.stray.iter().map(|stone| Record::Tombstone { stone, stray: true });
         let known = self.known.iter().map(|stone| Record::Tombstone { stone, stray: false });
@@ -71,8 +71,8 @@ impl Tombstones {
 /// Maximum length of a tombstone's line, in bytes: its kind, an id and a line break.
 const LINE_MOST: usize = id::MOST + 2;
 
-/// Tombstones in one text, one line each after a leading line break: `"\niabc\nrdef\n"`. Many small long-lived allocations would each
-/// keep a page of memory in use.
+/// Tombstones in one text, one line each after a leading line break: `"\niabc\nrdef\n"`. One text is one allocation: many small
+/// long-lived allocations would each keep a page of memory in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct TombstoneList {
     text: String,
@@ -101,7 +101,7 @@ impl TombstoneList {
         }
         let line = Self::line(stone);
         if self.text.capacity() - self.text.len() < line.len() {
-            // The full size at once: the text is never moved again.
+            // The full size is allocated at once, so that the text is never moved again.
             self.text.reserve_exact(Self::max_bytes(most) - self.text.len());
         }
         // The leading line break is the one that ends the last line.

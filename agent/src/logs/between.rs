@@ -1,4 +1,4 @@
-//! Finds a rotated file that had the log's name only between two looks, so that it was never read.
+//! Finds a rotated file that had the log's name only between two looks at the name, so that it was never read. Never reads a file.
 
 use std::{fs, path::Path};
 
@@ -16,7 +16,7 @@ pub(super) fn unseen(log: &str, since_us: u64, times: &Times, known: impl Fn(&Id
     for file in files.take(FILES_MOST).flatten() {
         let other = file.file_name();
         let Some(other) = other.to_str().filter(|other| is_rotated(name, other)) else { continue };
-        // Of the name itself, which may be a link.
+        // A link is not followed: this is the metadata of the directory's entry itself.
         let Ok(about) = file.metadata() else { continue };
         let born = about.created().ok().and_then(|born| times.moments(born));
         let new = born.is_some_and(|born| born.latest_us >= since_us);
@@ -27,7 +27,7 @@ pub(super) fn unseen(log: &str, since_us: u64, times: &Times, known: impl Fn(&Id
     None
 }
 
-/// Whether a name is that of a log with a number or a date after it, or before its last dot.
+/// Whether `name` is the name of `log` with a number or a date at its end or before its last dot, such as `app.log.1` or `app-20261126.log`.
 fn is_rotated(log: &str, name: &str) -> bool {
     let numbers = |text: &str| {
         text.bytes().any(|byte| byte.is_ascii_digit())

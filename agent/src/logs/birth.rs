@@ -7,7 +7,7 @@ use std::{
 
 use firedrill_probe::clock::{boot_us, wall_us};
 
-/// Uncertainty of a file's times, in microseconds: the kernel takes them from its coarse clock.
+/// Uncertainty of a file's times, in microseconds: the kernel takes them from its coarse clock, which moves once a tick.
 const UNSURE_US: u64 = 30_000;
 /// Change of the wall clock, in microseconds, after which times of files cannot be used.
 const STEP_US: u64 = 100_000;
@@ -15,11 +15,11 @@ const STEP_US: u64 = 100_000;
 /// The age of a file that now has the name of a log that is followed, such as after a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
-    /// All of its content was written after that time (CLOCK_BOOTTIME, microseconds).
+    /// All its content was written after that time (CLOCK_BOOTTIME, microseconds).
     Since(u64),
-    /// Nothing is known: its content may be older than the reading, too.
+    /// Nothing is known: its content may have been written before reading began.
     Unknown,
-    /// It is older than the reading.
+    /// It was made before reading began.
     Old,
 }
 
@@ -34,6 +34,7 @@ pub(super) struct Moments {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     began_us: u64,
+    /// The wall clock minus CLOCK_BOOTTIME, in microseconds.
     apart_us: u64,
 }
 
@@ -43,12 +44,12 @@ impl Times {
         Self { began_us, apart_us: wall_us().saturating_sub(began_us) }
     }
 
-    /// Returns the time when reading began.
+    /// Returns the time at which reading began (CLOCK_BOOTTIME, microseconds).
     pub(super) const fn began_us(&self) -> u64 {
         self.began_us
     }
 
-    /// Lets reading have begun later.
+    /// Moves the time at which reading began to a later time.
     #[cfg(test)]
     pub(super) fn shift(&mut self, us: u64) {
         self.began_us += us;
@@ -60,7 +61,8 @@ impl Times {
         self.moments_at(time_us, wall_us(), boot_us())
     }
 
-    /// As [`Self::moments`], by the two clocks as they are. The file's time is by the wall clock of before a smaller step, or of after it.
+    /// Does the work of [`Self::moments`]; `wall_us` and `boot_us` are the clocks' present times. The wall clock may have been set by a
+    /// smaller step before or after the file got its time: both are possible, and the result covers both.
     fn moments_at(&self, time_us: u64, wall_us: u64, boot_us: u64) -> Option<Moments> {
         let apart_us = wall_us.saturating_sub(boot_us);
         if apart_us.abs_diff(self.apart_us) > STEP_US {
@@ -73,8 +75,8 @@ impl Times {
         })
     }
 
-    /// Returns the age of a file. Where the file system keeps no time of birth, an old time of modification tells that a file is old;
-    /// otherwise nothing is known.
+    /// Returns the age of a file by its time of birth. On a file system that keeps none, an old time of modification shows that a file is
+    /// old; otherwise nothing is known.
     pub(super) fn age(&self, born: Option<SystemTime>, about: &Metadata) -> Age {
         let is_old = |moments: &Moments| moments.latest_us < self.began_us;
         let changed = || about.modified().ok().and_then(|at| self.moments(at));
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_step_of_the_wall_clock_widens_what_a_time_may_mean() {
+    fn a_small_step_of_the_wall_clock_widens_the_range_of_moments() {
         const APART: u64 = 1_700_000_000_000_000;
         let times = Times { began_us: 5_000_000, apart_us: APART };
         let at = |step: i64| {

@@ -1,4 +1,4 @@
-//! The handle of a thread that reads logs, and the moments at which the thread stops.
+//! The handle of a thread that reads logs, and the bounds at which the thread stops. Never reads a log.
 
 use std::{
     sync::{
@@ -10,6 +10,7 @@ use std::{
 
 use firedrill_wire::RunId;
 
+/// Locks a mutex, also after a thread panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -21,21 +22,23 @@ pub(super) struct Reader {
     pub(super) logs: usize,
     stop: AtomicBool,
     ended: Mutex<bool>,
-    told: Condvar,
+    /// Signals a change of `stop` or `ended`.
+    changed: Condvar,
 }
 
 impl Reader {
     pub(super) fn new(run: &RunId, logs: usize) -> Self {
-        let (stop, ended, told) = (AtomicBool::new(false), Mutex::new(false), Condvar::new());
-        Self { run: run.clone(), logs, stop, ended, told }
+        let (stop, ended, changed) = (AtomicBool::new(false), Mutex::new(false), Condvar::new());
+        Self { run: run.clone(), logs, stop, ended, changed }
     }
 
     /// Tells it to read nothing more. Returns at once.
     pub(super) fn stop(&self) {
         self.stop.store(true, SeqCst);
-        // The lock orders this before or after the check of a thread that begins to wait; nobody keeps it.
+        // A thread checks `stop` with this lock held and then waits. Taking the lock once makes sure that the signal does not come
+        // between its check and its wait.
         drop(lock(&self.ended));
-        self.told.notify_all();
+        self.changed.notify_all();
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -46,14 +49,14 @@ impl Reader {
         *lock(&self.ended)
     }
 
-    /// Waits until it has ended, at most for that time.
+    /// Waits until the thread has ended, at most for that time.
     pub(super) fn wait_ended(&self, at_most: Duration) {
-        drop(self.told.wait_timeout_while(lock(&self.ended), at_most, |ended| !*ended));
+        drop(self.changed.wait_timeout_while(lock(&self.ended), at_most, |ended| !*ended));
     }
 
-    /// The thread waits for the next look. Returns whether there is one.
+    /// Makes the reading thread wait until its next look at the logs. Returns whether there is one.
     pub(super) fn goes_on(&self, every: Duration) -> bool {
-        let waited = self.told.wait_timeout_while(lock(&self.ended), every, |_| !self.is_stopped());
+        let waited = self.changed.wait_timeout_while(lock(&self.ended), every, |_| !self.is_stopped());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
         !self.is_stopped()
     }
@@ -65,11 +68,11 @@ pub(super) struct Ending<'r>(pub(super) &'r Reader);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         *lock(&self.0.ended) = true;
-        self.0.told.notify_all();
+        self.0.changed.notify_all();
     }
 }
 
-/// The moments at which a reader stops, also in the middle of a file.
+/// The bounds at which a reader stops, also in the middle of a file: a request to stop, and a point in time.
 pub(super) struct Bounds<'r> {
     pub(super) reader: &'r Reader,
     pub(super) until: Instant,

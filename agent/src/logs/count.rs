@@ -1,4 +1,4 @@
-//! Counts the lines of one log, and makes bins of the counts.
+//! Counts the lines of one log, and makes bins of the counts. Never opens a log.
 
 use std::time::Duration;
 
@@ -11,31 +11,35 @@ use super::lines::Line;
 
 /// Maximum number of bytes of a log that are read in a bin. The rest is skipped.
 pub(super) const BYTES_MOST: u64 = 8 * 1024 * 1024;
-/// Maximum processor time for all logs of a run in a bin, and the least time for each of them.
+/// Maximum processor time for all logs of a run in a bin. Each log gets an equal share of it.
 const WORK_MOST: Duration = Duration::from_millis(200);
+/// Minimum share of a log.
 const WORK_LEAST: Duration = Duration::from_millis(25);
-/// Number of bytes of lines after which the processor's time is measured.
+/// Number of bytes of lines after which the processor time is measured.
 const MEASURED: usize = 4096;
-/// Length of a bin.
+/// Bytes that are added to a line's length for the work that each line makes, whatever its length.
+const LINE_COST: usize = 64;
+/// Length of a bin, in microseconds.
 const BIN_US: u64 = 1_000_000;
 
 /// Counts lines.
 pub(super) struct Counter {
     pub(super) spec: LogSpec,
     pattern: Regex,
-    /// The time before which all that was written has been read.
+    /// Everything that was written before this time has been read (CLOCK_BOOTTIME, microseconds).
     pub(super) read_until_us: u64,
     /// Number of bytes that may still be read in this bin.
     pub(super) left: u64,
-    /// Maximum time of the processor in a bin.
+    /// Maximum processor time in a bin.
     pub(super) work_most: Duration,
     work: Work,
-    /// The reason why lines may be missing in this bin and in all later ones.
-    for_good: Option<String>,
+    /// The reason why lines may be missing in this bin and in all later bins; `None` if there is none.
+    missed_for_good: Option<String>,
+    /// The bin that is being filled.
     bin: LogBin,
 }
 
-/// The time at which a line was written.
+/// The time at which a line was written (CLOCK_BOOTTIME, microseconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     /// Between that moment and now.
@@ -44,16 +48,17 @@ pub(super) enum When {
     Between(u64, u64),
 }
 
-/// The processor's time that was spent in a bin.
+/// The processor time that was spent in a bin.
 #[derive(Default)]
 struct Work {
     spent: Duration,
-    /// This thread's time when it was last measured.
+    /// The thread's processor time at the last measurement.
     at: Duration,
+    /// Number of bytes that were counted since the last measurement.
     unmeasured: usize,
 }
 
-/// Returns the processor's time of this thread.
+/// Returns the processor time that this thread has used.
 fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
@@ -75,7 +80,16 @@ impl Counter {
         let bin = LogBin { log, boot_id, start_boot_us: read_until_us, ..LogBin::default() };
         let work_most = (WORK_MOST / u32::try_from(logs.max(1)).unwrap_or(u32::MAX)).max(WORK_LEAST);
         let work = Work::default();
-        Ok(Self { spec, pattern, read_until_us, left: BYTES_MOST, work_most, work, for_good: None, bin })
+        Ok(Self {
+            spec,
+            pattern,
+            read_until_us,
+            left: BYTES_MOST,
+            work_most,
+            work,
+            missed_for_good: None,
+            bin,
+        })
     }
 
     /// Counts the time of this thread from now on as work for this log.
@@ -88,13 +102,13 @@ impl Counter {
         self.work.measure();
     }
 
-    /// Counts a line.
+    /// Counts a line. `in_key` tells that the line is a part of a private key: its text is hidden where lines are kept.
     pub(super) fn line(&mut self, line: &Line<'_>, when: When, in_key: bool) {
-        self.work.unmeasured += line.text.len() + 64;
+        self.work.unmeasured += line.text.len() + LINE_COST;
         if self.work.unmeasured > MEASURED {
             self.work.measure();
         }
-        // Also measured elsewhere, between two lines.
+        // Not only after a measurement here: the time is also measured between two lines.
         if self.work.spent > self.work_most {
             self.left = 0;
             self.missed(
@@ -126,10 +140,10 @@ impl Counter {
         self.bin.missed.get_or_insert(why);
     }
 
-    /// Lines may not be counted in this bin and in all that follow.
+    /// Notes that lines may be missing from the count of this bin and of all later bins.
     pub(super) fn missed_for_good(&mut self, why: String) {
         self.missed(why.clone());
-        self.for_good.get_or_insert(why);
+        self.missed_for_good.get_or_insert(why);
     }
 
     /// Notes that nothing could be read for at least a part of the bin.
@@ -137,7 +151,8 @@ impl Counter {
         self.bin.absent.get_or_insert(why);
     }
 
-    /// Returns a bin of its own for a time in which something is not known: why lines may be missing, or why nothing was read.
+    /// Returns a separate bin without counts for a range of times (CLOCK_BOOTTIME, microseconds). It says why lines may be missing from the
+    /// counts of that range, or why nothing was read in it.
     pub(super) fn beside(
         &self,
         (from_us, until_us): (u64, u64),
@@ -149,7 +164,7 @@ impl Counter {
         LogBin { log, boot_id, start_boot_us: from_us, length_us, missed, absent, ..LogBin::default() }
     }
 
-    /// Notes that everything written before that time has been read. Returns the bin if it is complete.
+    /// Notes that everything that was written before `us` (CLOCK_BOOTTIME, microseconds) has been read. Returns the bin if it is complete.
     pub(super) fn read_until(&mut self, us: u64) -> Option<LogBin> {
         self.work.measure();
         self.read_until_us = us;
@@ -158,7 +173,8 @@ impl Counter {
 
     /// Returns the bin, and begins the next one.
     pub(super) fn seal(&mut self) -> LogBin {
-        let (log, boot_id, missed) = (self.bin.log.clone(), self.bin.boot_id.clone(), self.for_good.clone());
+        let (log, boot_id, missed) =
+            (self.bin.log.clone(), self.bin.boot_id.clone(), self.missed_for_good.clone());
         let next = LogBin { log, boot_id, missed, start_boot_us: self.read_until_us, ..LogBin::default() };
         let mut bin = std::mem::replace(&mut self.bin, next);
         bin.length_us = self.read_until_us.saturating_sub(bin.start_boot_us);

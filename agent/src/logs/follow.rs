@@ -1,4 +1,5 @@
-//! Follows one log, over rotation by renaming and by copying and truncating.
+//! Follows one log, also when it is rotated: by renaming the file, or by copying it and cutting it to nothing. Never waits for new lines:
+//! each look reads the lines that are there.
 
 use std::{collections::VecDeque, fs};
 
@@ -30,12 +31,15 @@ pub(super) struct Follower {
     times: Times,
     /// The directory of the policy's entry, once it is there.
     listed: Option<Listed>,
+    /// The newest file that had the log's name; `None` before there is one.
     now: Option<Place>,
-    /// The time at which the name was last looked at.
+    /// The time of the last look at the name (CLOCK_BOOTTIME, microseconds).
     looked_us: u64,
+    /// Rotated files that are still open, the oldest first.
     old: VecDeque<Place>,
+    /// Rotated files that were closed, the oldest first.
     closed: VecDeque<Closed>,
-    /// The time of the last search for programs that have removed files open.
+    /// The time of the last search for programs that have removed files open (CLOCK_BOOTTIME, microseconds).
     swept_us: u64,
 }
 
@@ -60,7 +64,7 @@ impl Follower {
             Err(NotOpen::Absent(_)) => (None, None),
             Err(NotOpen::Refused(why)) => return Err(why),
         };
-        // The first bin begins once the file is open: what was written before may not have been counted.
+        // The first bin begins once the file is open: lines that were written before may not be counted.
         let counter = Counter::new(spec, boot_id, logs)?;
         let looked_us = times.began_us();
         let (old, closed) = (VecDeque::new(), VecDeque::new());
@@ -71,7 +75,7 @@ impl Follower {
     pub(super) fn look(&mut self, bounds: &Bounds<'_>) -> Option<LogBin> {
         self.counter.begin_work();
         let now_us = boot_us();
-        // A file that was rotated since the last look is read first. It is read again later, because it may still grow.
+        // A file that was rotated since the last look is read first. It is read again after the rotation was seen, because it may have grown.
         let mut whole = self.read(bounds);
         if self.rotate() {
             whole &= self.read(bounds);
@@ -83,7 +87,7 @@ impl Follower {
         if whole { self.counter.read_until(now_us) } else { None }
     }
 
-    /// Ends; returns the last bin. Reads nothing: a halt may be the reason.
+    /// Ends, and returns the last bin. Reads nothing more: the host may have been halted.
     pub(super) fn end(mut self) -> LogBin {
         for mut place in self.old.drain(..).chain(self.now.take()) {
             place.end(&mut self.counter);
@@ -91,13 +95,13 @@ impl Follower {
         self.counter.seal()
     }
 
-    /// Returns whether everything was read.
+    /// Reads new lines of all open files. Returns whether everything was read.
     fn read(&mut self, bounds: &Bounds<'_>) -> bool {
         let mut whole = true;
         for place in self.old.iter_mut().chain(&mut self.now) {
             match place.read(&mut self.counter, bounds) {
                 Ok(Stopped::AtEnd) => {}
-                // The others are read all the same.
+                // The other files are still read.
                 Ok(Stopped::Unsure) => whole = false,
                 Ok(Stopped::Over) => return false,
                 Err(why) => self.counter.missed(format!("cannot read {}: {why}", self.counter.spec.file)),
@@ -106,7 +110,7 @@ impl Follower {
         whole
     }
 
-    /// Opens the file that the path names now, if that is another one. Returns whether it is.
+    /// Opens the file that has the log's name now, if it is another file than before. Returns whether a rotation was seen.
     fn rotate(&mut self) -> bool {
         let looked_us = std::mem::replace(&mut self.looked_us, boot_us());
         let path = &self.counter.spec.file;
@@ -118,7 +122,7 @@ impl Follower {
         }
         match open(&self.entries, path, self.listed.as_ref()) {
             Ok(opened) => self.take(opened, looked_us),
-            // A program may write on in a file that has lost its name.
+            // A program may still write to a file that was renamed or removed.
             Err(NotOpen::Absent(_)) if self.now.is_some() => false,
             Err(NotOpen::Absent(why) | NotOpen::Refused(why)) => {
                 self.counter.absent(why);
@@ -127,11 +131,12 @@ impl Follower {
         }
     }
 
-    /// Continues with the file that has the name. Returns whether it differs from the file before.
+    /// Continues with the file that has the name now. `looked_us` is the time of the look before this one. Returns whether the file differs
+    /// from the one before.
     fn take(&mut self, Opened { file, about, listed }: Opened, looked_us: u64) -> bool {
         let id = Id::of(&about);
         self.listed.get_or_insert(listed);
-        // The name may be back since it was looked at.
+        // The old file may have got its name back between the look and the opening.
         if self.now.as_ref().is_some_and(|now| now.id == id) {
             return false;
         }
@@ -169,7 +174,7 @@ impl Follower {
         if before.is_some() {
             let known = |id: &Id| {
                 let open = self.old.iter().chain(&before).chain(&self.now).map(|place| &place.id);
-                open.chain(self.closed.iter().map(|closed| &closed.id)).any(|one| one == id)
+                open.chain(self.closed.iter().map(|closed| &closed.id)).any(|known| known == id)
             };
             if let Some(name) = between::unseen(&self.counter.spec.file, looked_us, &self.times, known) {
                 self.counter.missed(format!("it was rotated twice between two looks; {name} was not read"));
@@ -179,7 +184,7 @@ impl Follower {
         true
     }
 
-    /// Closes removed files that nobody writes to, and the oldest of too many.
+    /// Closes removed files that no program writes to, and the oldest files if there are more than [`OLD_MOST`].
     fn close_old(&mut self, now_us: u64) {
         if now_us.saturating_sub(self.swept_us) > QUIET_US {
             self.swept_us = now_us;

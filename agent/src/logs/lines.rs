@@ -1,4 +1,4 @@
-//! Splits the bytes of a file into lines of bounded length.
+//! Splits the bytes of a file into lines of bounded length. Never reads a file.
 
 use firedrill_wire::logs::LINE_MOST;
 
@@ -6,18 +6,19 @@ use firedrill_wire::logs::LINE_MOST;
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,
-    /// The rest of the line is dropped.
+    /// Whether the rest of the line is dropped.
     dropping: bool,
 }
 
-/// A line, or its beginning where it is too long.
+/// A line without its line break.
 pub(super) struct Line<'l> {
     pub(super) text: &'l [u8],
+    /// Whether the line is too long, and `text` is only its beginning.
     pub(super) cut: bool,
 }
 
 impl Lines {
-    /// Lines of a file from its middle on: the bytes before the next line break are dropped.
+    /// Begins in the middle of a line: the bytes before the next line break are dropped.
     pub(super) const fn in_the_middle() -> Self {
         Self { begun: Vec::new(), dropping: true }
     }
@@ -51,7 +52,7 @@ impl Lines {
         !self.begun.is_empty()
     }
 
-    /// Ends a line that will not go on.
+    /// Ends an unfinished line, of which no more bytes come.
     pub(super) fn end(&mut self, each: &mut dyn FnMut(Line<'_>)) {
         if !self.begun.is_empty() {
             each(Line { text: &self.begun, cut: false });
@@ -65,14 +66,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Returns the length of each line, and whether it was cut.
     fn lines(parts: &[&[u8]]) -> Vec<(usize, bool)> {
-        let (mut lines, mut all) = (Lines::default(), Vec::new());
-        let mut each = |line: Line<'_>| all.push((line.text.len(), line.cut));
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        let mut each = |line: Line<'_>| found.push((line.text.len(), line.cut));
         for part in parts {
             lines.take(part, &mut each);
         }
         lines.end(&mut each);
-        all
+        found
     }
 
     #[test]
@@ -87,10 +89,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_make_no_difference(text in "[ab\n]{0,40}", at in 0_usize..40) {
+        fn lines_do_not_depend_on_the_parts_in_which_they_come(text in "[ab\n]{0,40}", at in 0_usize..40) {
             let bytes = text.as_bytes();
-            let (one, two) = bytes.split_at(at.min(bytes.len()));
-            prop_assert_eq!(lines(&[one, two]), lines(&[bytes]));
+            let (first, second) = bytes.split_at(at.min(bytes.len()));
+            prop_assert_eq!(lines(&[first, second]), lines(&[bytes]));
         }
     }
 }

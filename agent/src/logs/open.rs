@@ -1,4 +1,4 @@
-//! Opens logs that the policy lists. Follows no symbolic link below the directory of an entry: somebody who may write
+//! Opens logs that the policy lists. Never follows a symbolic link below the directory of an entry: a user who may write
 //! there could make the agent read a file that is not allowed.
 
 use std::{
@@ -18,7 +18,7 @@ use crate::{
     secrets::walk,
 };
 
-/// Maximum number of symbolic links on the way to a listed directory, as in the kernel.
+/// Maximum number of symbolic links on the way to a listed directory: the kernel's maximum.
 const LINKS_MOST: usize = 40;
 
 /// The reason why a log was not opened.
@@ -26,12 +26,13 @@ const LINKS_MOST: usize = 40;
 pub(super) enum NotOpen {
     /// There is no such file yet.
     Absent(String),
-    /// It may not be read, or cannot be.
+    /// It may not or cannot be read.
     Refused(String),
 }
 
 /// The directory of an entry. It is kept open, so that no other directory gets its inode number.
 pub(super) struct Listed {
+    /// The device and the inode number.
     id: (u64, u64),
     _kept: OwnedFd,
 }
@@ -43,7 +44,7 @@ pub(super) struct Opened {
     pub(super) listed: Listed,
 }
 
-/// Opens a listed file. `pinned` is the directory in which it was opened before.
+/// Opens a listed file. `pinned` is the directory in which it was opened before; `None` at the first time.
 pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> Result<Opened, NotOpen> {
     let refused = NotOpen::Refused;
     let Some(entry) = entry_of(entries, path) else {
@@ -61,6 +62,7 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
             "{path} is a symbolic link, and none is followed below {listed}: name the file that it leads to"
         )));
     }
+    // `walk` checks each directory on the way, first the listed one. At the end `owner` and `mode` are those of the file's directory.
     let (mut first, mut owner, mut mode) = (None, 0, 0);
     let check = |at: &OwnedFd, _: &Path| {
         let about = fstat(at).map_err(|why| io::Error::from(why).to_string())?;
@@ -69,7 +71,7 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
             return Ok(());
         }
         let id = (about.st_dev, about.st_ino);
-        // Somebody may have put a link in its place since its path was resolved.
+        // The directory may have been replaced by a link since its path was resolved.
         let is_there = read_link(format!("/proc/self/fd/{}", at.as_raw_fd())).is_ok_and(|path| path == dir);
         if !is_there || pinned.is_some_and(|pinned| pinned.id != id) {
             return Err(format!("{listed} became another directory while its logs were read"));
@@ -83,7 +85,7 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
     if about.nlink() > 1 {
         return Err(cannot("it has other names (hard links), so it may not be meant to be read".to_owned()));
     }
-    // A link to a file of another user has one name again once that user's program has replaced the file.
+    // A hard link to a file of another user becomes the file's only name once that user's program has replaced the file.
     if owner != 0 && owner != about.uid() {
         return Err(cannot(format!(
             "it is user {}'s, in a directory of user {}, who may have linked it there: chown the file or its directory",
@@ -101,14 +103,15 @@ pub(super) fn open(entries: &[String], path: &str, pinned: Option<&Listed>) -> R
     Ok(Opened { file, about, listed })
 }
 
-/// Whether the kernel lets people link only files that they may read and write.
+/// Whether the kernel lets users make hard links only to files that they may read and write.
 fn links_are_protected() -> bool {
     read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|text| text.trim() == "1")
 }
 
-/// Resolves the links on the way to a listed directory. Only root's links are followed: whoever may write to a directory above
-/// could put one to another directory there.
+/// Resolves the links on the way to a listed directory. Only links of root and of the agent's user are followed: another user who may
+/// write to a directory on the way could make a link to any other directory there.
 fn resolve(listed: &Path) -> io::Result<PathBuf> {
+    // The parts of the path that are still to be resolved, the next one last.
     let mut left: Vec<std::ffi::OsString> = parts(listed);
     let (mut real, mut links) = (PathBuf::from("/"), 0);
     while let Some(part) = left.pop() {

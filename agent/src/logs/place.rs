@@ -1,4 +1,4 @@
-//! One file of a log, and the position up to which it was read.
+//! One file of a log, and the position up to which it was read. Never opens a file.
 
 use std::{
     fs::{File, Metadata},
@@ -18,39 +18,39 @@ use super::{
 
 /// Number of bytes before the reading position that are compared, to detect a file that was rewritten.
 const MARK: usize = 1024;
-/// Minimum number of equal bytes at the beginning of two files of which one is a copy: more than a heading of a fixed form has.
+/// Number of equal bytes at the beginning of two files from which on one counts as a copy of the other. Fixed headings of logs are shorter.
 const ALIKE: usize = 128;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
-/// Maximum time from the moment at which an append sets a file's time of change to the moment at which the file is longer.
+/// Maximum time between the moment at which an append sets a file's time of change and the moment at which the file is longer, in microseconds.
 const GROWS_US: u64 = 2_000_000;
 
 /// The reason why the reading of a file stopped.
 pub(super) enum Stopped {
-    /// All of it was read.
+    /// The whole file was read.
     AtEnd,
-    /// Its time of change is new and its length is not. It may grow at any moment.
+    /// Its time of change is new, but its length is the same. It may grow at any moment.
     Unsure,
-    /// Nothing more is to be read.
+    /// The reader was stopped, or its time is over.
     Over,
 }
 
-/// The message for a file whose time of change is new and whose length is not.
+/// The message for a file whose time of change is new and whose length stayed the same.
 const UNGROWN: &str = "the file was changed and did not grow; lines that were written may not have been read";
 
-/// The time at which the content of a file last changed.
+/// The time at which the content of a file last changed: seconds and nanoseconds since 1970.
 type Changed = (i64, i64);
 
 fn changed_at(about: &Metadata) -> Changed {
     (about.mtime(), about.mtime_nsec())
 }
 
-/// Tells a file from all others.
+/// Identifies a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id {
     device: u64,
     inode: u64,
-    /// Inodes of removed files are used again.
+    /// The time of birth, because inode numbers of removed files are used again; `None` if the file system does not keep it.
     pub(super) born: Option<SystemTime>,
 }
 
@@ -60,12 +60,12 @@ impl Id {
     }
 }
 
-/// Returns the lines of a file that are read after these bytes. The rest of a line that has begun there is not read.
+/// Begins to split a file into lines after these bytes. If they end within a line, the rest of that line is dropped.
 fn lines_after(mark: &[u8]) -> Lines {
     if mark.last().is_some_and(|last| *last != b'\n') { Lines::in_the_middle() } else { Lines::default() }
 }
 
-/// The reading position of a file that is no longer open.
+/// The reading position of a file that is no longer open. Its fields are those of [`Place`].
 pub(super) struct Closed {
     pub(super) id: Id,
     at: u64,
@@ -73,32 +73,33 @@ pub(super) struct Closed {
     read_us: u64,
 }
 
-/// A file, and the position up to which it was read.
+/// An open file, and the position up to which it was read. Times are by CLOCK_BOOTTIME in microseconds.
 pub(super) struct Place {
     pub(super) file: File,
     pub(super) id: Id,
+    /// The reading position: number of bytes from the beginning.
     at: u64,
     /// The last bytes before `at`.
     mark: Vec<u8>,
     lines: Lines,
-    /// A private key of several lines.
+    /// The private key of several lines that is being read, if any.
     key: KeyBlock,
-    /// The time of its last change when all of it had been read.
+    /// The file's time of change when it was last read to its end; `None` if it has grown since.
     changed: Option<Changed>,
-    /// The time since which that time differs and the file has not grown.
+    /// The time since which the file's time of change differs from `changed` although it has not grown; `None` if that is not so.
     pub(super) unsure_us: Option<u64>,
-    /// Everything that was written to it before that time has been read.
+    /// Everything that was written to it before this time has been read.
     read_us: u64,
-    /// The time after which the line was written that has begun and not ended.
+    /// The line that has begun and not ended was begun after this time; `None` if there is no such line.
     begun_us: Option<u64>,
     /// The time at which bytes were last read.
     pub(super) news_us: u64,
-    /// Whether it has no name any more.
+    /// Whether the file has no name any more: it was removed.
     pub(super) nameless: bool,
 }
 
 impl Place {
-    /// A file that is read from its beginning, and was written after `since_us`.
+    /// Makes the position of a file that is read from its beginning; its content was written after `since_us`.
     pub(super) fn at_start(file: File, about: &Metadata, since_us: u64) -> Self {
         Self {
             file,
@@ -116,7 +117,7 @@ impl Place {
         }
     }
 
-    /// A file that is read from its end, which it had after `since_us`.
+    /// Makes the position of a file that is read from its present end; everything after it is written after `since_us`.
     pub(super) fn at_end(file: File, about: &Metadata, since_us: u64) -> io::Result<Self> {
         let mut new = Self::at_start(file, about, since_us);
         new.go_to(about.len())?;
@@ -124,14 +125,15 @@ impl Place {
         Ok(new)
     }
 
-    /// A file that was read before and closed. The rest of a line that was begun then is dropped: its beginning was counted.
+    /// Makes the position of a file that was read before and closed. The rest of a line that had begun then is dropped: its beginning was
+    /// counted as a line.
     pub(super) fn again(file: File, about: &Metadata, closed: Closed) -> Self {
         let mut new = Self::at_start(file, about, closed.read_us);
         (new.lines, new.at, new.mark) = (lines_after(&closed.mark), closed.at, closed.mark);
         new
     }
 
-    /// Closes it, after the line that has begun was counted by [`Place::end`].
+    /// Closes the file. [`Place::end`] has counted the line that had begun.
     pub(super) fn close(self) -> Closed {
         Closed { id: self.id, at: self.at, mark: self.mark, read_us: self.read_us }
     }
@@ -182,14 +184,14 @@ impl Place {
             self.skip(counter)?;
         }
         let about = self.file.metadata()?;
-        // What was written since the last read is longer, and tells nothing of what stood there before.
+        // A file that has grown since the last read has a new time of change, which tells nothing of the bytes that were read.
         self.changed = (about.len() == self.at).then(|| changed_at(&about));
         self.nameless = about.nlink() == 0;
         self.read_us = now_us;
         Ok(Stopped::AtEnd)
     }
 
-    /// Continues at the present end.
+    /// Skips all bytes up to the present end.
     fn skip(&mut self, counter: &mut Counter) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length <= self.at {
@@ -200,7 +202,7 @@ impl Place {
         self.go_to(length)
     }
 
-    /// Ends the reading. Counts the last line, which nobody will complete.
+    /// Ends the reading. Counts the last line, even if it has no line break yet.
     pub(super) fn end(&mut self, counter: &mut Counter) {
         if self.unsure_us.take().is_some() {
             counter.missed(UNGROWN.to_owned());
@@ -216,8 +218,8 @@ impl Place {
         });
     }
 
-    /// Begins anew with a file that is not the one that was read so far: it is shorter, or other bytes stand there. Returns whether
-    /// nothing can be said yet: an append changes the time of a file before its length, on a slow disk long before.
+    /// Starts again at the beginning of a file that was rewritten: it is shorter, or it has other bytes before the reading position.
+    /// Returns true if it is too early to decide: an append changes the time of a file before its length, on a slow disk long before.
     fn look_for_changes(&mut self, now_us: u64, about: &Metadata, counter: &mut Counter) -> io::Result<bool> {
         let length = about.len();
         let changed = self.changed.is_some_and(|at| at != changed_at(about));
@@ -235,32 +237,33 @@ impl Place {
             if now_us.saturating_sub(*self.unsure_us.get_or_insert(now_us)) < GROWS_US {
                 return Ok(true);
             }
-            // To read the same lines again would count them twice if only the time was set.
+            // The file is not read again from its beginning: if only its time was set, its lines would be counted twice.
             counter.missed(UNGROWN.to_owned());
         }
         self.unsure_us = None;
         Ok(false)
     }
 
-    /// Whether the bytes that were read last still stand there.
+    /// Whether the file still has the bytes before the reading position that were read.
     fn has_mark(&self) -> io::Result<bool> {
-        let mut there = vec![0; self.mark.len()];
-        match self.file.read_exact_at(&mut there, self.at - self.mark.len() as u64) {
+        let mut found = vec![0; self.mark.len()];
+        match self.file.read_exact_at(&mut found, self.at - self.mark.len() as u64) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            other => other.map(|()| there == self.mark),
+            other => other.map(|()| found == self.mark),
         }
     }
 
     /// Whether another file begins like this one: an editor, `sed -i` or `rsync` wrote a copy that took the name.
     pub(super) fn is_copied_to(&self, file: &File, about: &Metadata) -> bool {
         let Ok(own) = self.file.metadata() else { return false };
-        // What was changed or added may stand in the second half.
+        // Only the first half is compared: the second half may have changed or added lines.
         let length = usize::try_from(own.len().min(about.len()) / 2).unwrap_or(MARK).min(MARK);
-        let (mut one, mut other) = (vec![0; length], vec![0; length]);
+        let (mut here, mut there) = (vec![0; length], vec![0; length]);
         let read = |file: &File, to: &mut Vec<u8>| file.read_exact_at(to, 0).is_ok();
-        length >= ALIKE && read(&self.file, &mut one) && read(file, &mut other) && one == other
+        length >= ALIKE && read(&self.file, &mut here) && read(file, &mut there) && here == there
     }
 
+    /// Moves the reading position after bytes that were read.
     fn advance(&mut self, data: &[u8]) {
         self.at += data.len() as u64;
         self.mark.extend_from_slice(&data[data.len().saturating_sub(MARK)..]);

@@ -1,4 +1,5 @@
-//! The thread that reads the logs of a run. Only it asks the file system, and only it runs `journalctl`.
+//! The thread that reads the logs of a run. Logs are opened and `journalctl` runs only in this thread, so that a slow disk delays no
+//! other work of the agent.
 
 use std::{
     io,
@@ -25,7 +26,7 @@ use crate::{injection::refuse, policy::listed::entry_of};
 
 /// Interval at which logs are looked at.
 const EVERY: Duration = Duration::from_millis(100);
-/// Maximum time for which a reader waits for the one that it replaces.
+/// Maximum time for which a reader waits for the end of the reader that it replaces.
 const REPLACING: Duration = Duration::from_secs(2);
 
 pub(super) fn refused(title: String, hint: &str) -> Problem {
@@ -35,6 +36,7 @@ pub(super) fn refused(title: String, hint: &str) -> Problem {
 /// The logs that a reader opens.
 pub(super) struct Opening {
     pub(super) logs: Vec<LogSpec>,
+    /// The entries of `policy.logs`.
     pub(super) entries: Vec<String>,
     pub(super) journal: Journal,
 }
@@ -86,7 +88,7 @@ impl Opening {
         Ok(Followers { files, units: Some(units) })
     }
 
-    /// Returns a bin for each log, with the reason why nothing more is read of it. Also warns in the agent's own log.
+    /// Returns a bin for each log with the reason why nothing more is read from it. Also warns in the agent's own log.
     fn absent(&self, problem: &Problem) -> impl Iterator<Item = LogBin> {
         tracing::warn!("{}; {}; no log of this run is read any more", problem.title, problem.hint);
         self.logs.iter().map(|spec| LogBin {
@@ -99,22 +101,26 @@ impl Opening {
     }
 }
 
-/// The order to begin: the writer of the bins, and the reader that is replaced.
+/// The order to begin.
 pub(super) struct Go {
+    /// The writer of the bins.
     pub(super) bins: Writer<LogBin>,
+    /// The reader that is replaced; `None` if there is none.
     pub(super) before: Option<Arc<Reader>>,
 }
 
 /// A thread that opens its logs, and then waits for the order to read.
 pub(super) struct Started {
+    /// Receives one message: whether all logs could be opened.
     pub(super) opened: mpsc::Receiver<Result<(), Problem>>,
+    /// Sends the order. If it is dropped without an order, the thread ends.
     pub(super) go: mpsc::Sender<Go>,
 }
 
-/// Starts a thread that opens logs, and then reads them.
+/// Starts a thread that opens logs, and reads them after the order for at most the time `at_most`.
 pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) -> io::Result<Started> {
     let (tell, opened) = mpsc::channel();
-    let (go, gone) = mpsc::channel::<Go>();
+    let (go, orders) = mpsc::channel::<Go>();
     std::thread::Builder::new().name("logs".into()).stack_size(1 << 20).spawn(move || {
         let _ending = Ending(&reader);
         let mut followers = match opening.open() {
@@ -125,14 +131,14 @@ pub(super) fn spawn(opening: Opening, reader: Arc<Reader>, at_most: Duration) ->
             }
         };
         let _ = tell.send(Ok(()));
-        let Ok(Go { bins, before }) = gone.recv() else { return };
+        let Ok(Go { bins, before }) = orders.recv() else { return };
         if let Some(before) = before {
-            // From here on, so that no line is counted by both.
+            // The reader before ends first, so that no line is counted by both.
             before.wait_ended(REPLACING);
             if reader.is_stopped() {
                 return;
             }
-            // Those that are open would count again what the reader before has counted.
+            // Opened again, now at the present end of each log: the lines that the reader before has counted lie before it.
             followers = match opening.open() {
                 Ok(again) => again,
                 Err(problem) => {

@@ -1,4 +1,4 @@
-//! The result of one packet of a check.
+//! The result of one packet of a check. Data only.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! TCP handshakes, each on a thread of its own so that a slow one does not delay the next.
+//! TCP handshakes, each in a separate thread, so that a slow one does not delay the next. Never sends data.
 
 use std::{
     io::ErrorKind,
@@ -11,10 +11,10 @@ use firedrill_wire::exchange::Exchange;
 
 use super::answer::Answer;
 
-/// Makes all handshakes; every connection is closed once it is established.
+/// Makes all handshakes of an exchange, one after each interval. Every connection is closed once it is established.
 pub(super) fn all(ask: &Exchange, port: u16) -> Vec<Answer> {
     let to = SocketAddr::new(ask.to, port);
-    let one = move |within| {
+    let handshake = move |within| {
         let began = Instant::now();
         match TcpStream::connect_timeout(&to, within) {
             Ok(_) => Answer::Answered(began.elapsed()),
@@ -30,14 +30,15 @@ pub(super) fn all(ask: &Exchange, port: u16) -> Vec<Answer> {
                 thread::sleep(ask.every.into());
             }
             let within = ask.within.into();
-            started.push(thread::Builder::new().spawn_scoped(scope, move || one(within)));
+            started.push(thread::Builder::new().spawn_scoped(scope, move || handshake(within)));
         }
-        let failed = |why: String| Answer::Failed(why);
         started
             .into_iter()
             .map(|thread| match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|_| failed("its thread panicked".to_owned())),
-                Err(error) => failed(format!("no thread for it: {error}")),
+                Ok(thread) => {
+                    thread.join().unwrap_or_else(|_| Answer::Failed("its thread panicked".to_owned()))
+                }
+                Err(error) => Answer::Failed(format!("no thread for it: {error}")),
             })
             .collect()
     })

@@ -31,7 +31,7 @@ pub enum Act<'a> {
 }
 
 impl Act<'_> {
-    /// Returns the name that rules use.
+    /// Returns the name of its kind in rules.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Act<'_> {
         }
     }
 
-    /// Returns all names that rules may use.
+    /// Returns all names of kinds that rules may use.
     pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
         Fault::KINDS.into_iter().chain(ProbeKind::POLICY_NAMES).chain([
             Exchange::KIND,
@@ -52,11 +52,12 @@ impl Act<'_> {
         ])
     }
 
-    /// Returns the names by which a rule may allow it: a rule for a fault on traffic also allows to try out its paths.
+    /// Returns the names by which a rule may allow it. An exchange has several: a rule that allows a fault on traffic also allows to try
+    /// out its paths.
     pub(super) fn names(&self) -> Vec<&'static str> {
         match self {
             Self::Exchange(_) => [Exchange::KIND].into_iter().chain(Fault::on_paths()).collect(),
-            one => vec![one.kind()],
+            act => vec![act.kind()],
         }
     }
 
@@ -67,7 +68,7 @@ impl Act<'_> {
             Self::Probe(probe) => probe.touches(),
             Self::Exchange(exchange) => exchange.touches(),
             Self::Log(log) => log.touches(),
-            // It allows faults on anything, each of which is decided about again.
+            // The release makes faults on anything possible again. The policy still decides about each of them.
             Self::Release => Touches { everything: true, ..Touches::default() },
         }
     }

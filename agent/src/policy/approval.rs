@@ -1,4 +1,5 @@
-//! The people who must have signed a fault before it may be armed here, and whether they have.
+//! The rule about the people who must approve a fault before it may be armed on this host, and whether they have. Never opens an approval
+//! or checks its signature.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,9 +21,9 @@ use crate::caller::Caller;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// Number of people who must have approved; whoever runs the drill does not count.
+    /// Number of people who must have approved. The person who runs the drill does not count.
     pub people: u32,
-    /// The kinds of faults that need it; `*` matches any text. Without this all do.
+    /// The kinds of faults that need approvals; `*` matches any text. Without this key all kinds do.
     #[serde(default)]
     pub kinds: Vec<String>,
     /// The means by which people may approve.
@@ -31,7 +32,7 @@ pub struct Approval {
     /// The origins of the control rooms whose pages may ask for a passkey: `https://drills.example`.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// The longest validity of standing approvals that count (`firedrill gameday approve`). Without it none counts.
+    /// The longest validity of standing approvals that count (`firedrill gameday approve`). Without this key none counts.
     #[serde(default)]
     pub standing: Option<Span>,
 }
@@ -77,21 +78,16 @@ impl Approval {
         }
     }
 
-    /// Returns the number of people whose approval a kind needs.
+    /// Returns the number of people who must approve faults of a kind.
     pub(super) fn wants(&self, kind: &str) -> u32 {
-        let any = self.kinds.is_empty() || self.kinds.iter().any(|known| like(known, kind));
-        if any { self.people } else { 0 }
+        let is_meant = self.kinds.is_empty() || self.kinds.iter().any(|pattern| like(pattern, kind));
+        if is_meant { self.people } else { 0 }
     }
 
-    /// Returns the means that count, in words.
-    pub(crate) fn by(&self) -> String {
-        self.means
-            .iter()
-            .map(ToString::to_string)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .join(" or ")
+    /// Returns the means that count, for people: `certificate or passkey`.
+    pub(crate) fn means_in_words(&self) -> String {
+        let sorted: BTreeSet<String> = self.means.iter().map(ToString::to_string).collect();
+        sorted.into_iter().collect::<Vec<_>>().join(" or ")
     }
 
     /// Returns the reason why an approval in that way does not count here; `None` if it does.
@@ -107,7 +103,7 @@ impl Approval {
         }
         match way {
             Way { means, .. } if !self.means.contains(means) => {
-                Some(format!("by {means}, and only by {} counts", self.by()))
+                Some(format!("by {means}, and only by {} counts", self.means_in_words()))
             }
             Way { means: Means::Passkey, origin, .. } => match origin {
                 Some(origin) if self.origins.contains(origin) => None,
@@ -120,12 +116,13 @@ impl Approval {
         }
     }
 
-    /// Returns what is missing in words; `None` if enough people have approved.
+    /// Returns a sentence on the approvals that are missing; `None` if enough people have approved.
     pub(super) fn lacks(&self, kind: &str, approved: &Approved) -> Option<String> {
         let wants = self.wants(kind);
         let (mut by, mut unfit) = (Vec::new(), Vec::new());
         for (name, ways) in &approved.by {
             let refused: Vec<String> = ways.iter().filter_map(|way| self.refuses(way)).collect();
+            // One way that counts is enough.
             if refused.len() < ways.len() {
                 by.push(name.as_str());
             } else {
@@ -165,24 +162,24 @@ pub(crate) struct Approved {
 }
 
 impl Approved {
-    /// Takes the approvals of a fault: of people other than the caller, whose certificates are for this host's environment, and who
-    /// signed exactly this fault on this host.
+    /// Selects the approvals that are for a fault: those of people other than the caller, whose certificates are for this host's
+    /// environment, and who signed exactly this fault on this host. `opened` are the approvals of the run, or why one cannot be used.
     pub(crate) fn of(
         (host, environment): (&str, Option<&str>),
         (caller, run): (&Caller, &RunId),
-        one: &PrepareOne,
+        asked: &PrepareOne,
         opened: &[Result<Opened, String>],
     ) -> Self {
         if opened.is_empty() {
             return Self::default();
         }
-        // An id that is not of the run has no place in a plan, so nobody approved it.
-        let place = one.id.as_str().strip_prefix(run.as_str()).and_then(|rest| rest.strip_prefix('-'));
-        let leaf = leaf(host, place.unwrap_or_default(), &one.fault, one.hold);
+        // An id is the run's id, `-`, and the fault's place in the plan. Another id has no place, so it is in no approved plan.
+        let place = asked.id.as_str().strip_prefix(run.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let leaf = leaf(host, place.unwrap_or_default(), &asked.fault, asked.hold);
         let mut approved = Self::default();
         let mut unfit = Vec::new();
         for opened in opened {
-            match counted(opened, caller, environment, (host, one, leaf)) {
+            match counted(opened, caller, environment, (host, asked, leaf)) {
                 Ok(Opened { by, means, origin, statement, .. }) => {
                     let standing = statement.standing.as_ref().map(|_| statement.lasts());
                     let way = Way { means: *means, origin: origin.clone(), standing };
@@ -203,23 +200,24 @@ impl Approved {
     /// Returns its size in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let way = |way: &Way| size_of::<Way>() + way.origin.as_ref().map_or(0, String::len);
-        let of = |(name, ways): (&String, &BTreeSet<Way>)| name.len() + ways.iter().map(way).sum::<usize>();
-        self.by.iter().map(of).sum::<usize>() + self.unfit.len()
+        let person =
+            |(name, ways): (&String, &BTreeSet<Way>)| name.len() + ways.iter().map(way).sum::<usize>();
+        self.by.iter().map(person).sum::<usize>() + self.unfit.len()
     }
 }
 
-/// Returns the approval if it is for that fault, which has that leaf in the tree of its plan, and otherwise the reason why it is not.
+/// Returns the approval if it is for the fault in `asked`; otherwise the reason why not. `leaf` is the fault's leaf in the tree of its plan.
 fn counted<'a>(
     opened: &'a Result<Opened, String>,
     caller: &Caller,
     environment: Option<&str>,
-    (host, one, leaf): (&str, &PrepareOne, Digest),
+    (host, asked, leaf): (&str, &PrepareOne, Digest),
 ) -> Result<&'a Opened, String> {
     let opened = opened.as_ref().map_err(Clone::clone)?;
     let Opened { by, statement, .. } = opened;
     let name = by.name.as_str();
     let elsewhere = !by.environments.is_empty()
-        && !environment.is_some_and(|here| by.environments.iter().any(|one| one == here));
+        && !environment.is_some_and(|here| by.environments.iter().any(|name| name == here));
     if name == caller.name {
         return Err(format!("{name} runs this drill"));
     }
@@ -227,14 +225,14 @@ fn counted<'a>(
         return Err(format!("{name} approves only for {}", by.environments.join(", ")));
     }
     if let Some(standing) = &statement.standing {
-        let covers = standing.covers((host, environment), one.fault.kind(), one.hold);
+        let covers = standing.covers((host, environment), asked.fault.kind(), asked.hold);
         return covers.map(|()| opened).map_err(|why| {
             format!("the standing approval of {name} for {} does not cover this: {why}", standing.gameday)
         });
     }
     match &statement.faults {
         None => Err(format!("{name} signed with a version that names no faults, and must approve again")),
-        Some(root) if !proves(leaf, &one.proof, root) => {
+        Some(root) if !proves(leaf, &asked.proof, root) => {
             Err(format!("{name} approved other faults than this one"))
         }
         Some(_) => Ok(opened),

@@ -1,5 +1,5 @@
-//! Asks a policy whether enough people have approved a fault. The rule itself is in `approval.rs`. It cannot have these methods of
-//! [`Policy`], because imports point one way: the policy has the rule as a field, and imports it.
+//! Asks a policy whether enough people have approved a fault. The rule itself is in `approval.rs`. These methods of [`Policy`] are not in
+//! that file, because imports point one way: the policy has the rule as a field, and imports it.
 
 use std::path::Path;
 
@@ -29,9 +29,9 @@ impl Policy {
     pub(crate) fn check_approved(&self, kind: &str, approved: &Approved, file: &Path) -> Result<(), Problem> {
         self.lacks_approval(kind, approved).map_or(Ok(()), |missing| {
             let passkeys = self.approval.as_ref().is_some_and(|rule| rule.means.contains(&Means::Passkey));
-            let or = if passkeys { ", or approve the waiting run in the control room" } else { "" };
+            let or_passkey = if passkeys { ", or approve the waiting run in the control room" } else { "" };
             let hint = format!(
-                "policy.approval in {} says so; have other people run `firedrill approve`, and give their files to the run with --approve{or}",
+                "policy.approval in {} says so; have other people run `firedrill approve`, and give their files to the run with --approve{or_passkey}",
                 file.display()
             );
             Err(refuse(RefusalCode::NotApproved, missing, hint))

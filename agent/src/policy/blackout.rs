@@ -1,9 +1,11 @@
-//! Times in which nothing is injected: days and hours, UTC.
+//! Times in which nothing is injected: days and hours, UTC. Never reads a clock.
 
 use firedrill_wire::Span;
 use serde::Deserialize;
 
+/// A minute, in microseconds.
 const MINUTE_US: u64 = 60_000_000;
+/// A day, in minutes.
 const DAY_MINUTES: u64 = 24 * 60;
 
 /// A day of the week.
@@ -22,7 +24,7 @@ pub enum Day {
 impl Day {
     const WEEK: [Self; 7] = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
 
-    /// Returns the day of a number of days since 1970-01-01, which was a Thursday.
+    /// Returns the day of the week that is a number of days after 1970-01-01, which was a Thursday.
     fn of(days: u64) -> Self {
         Self::WEEK[usize::try_from((days + 3) % 7).unwrap_or(0)]
     }
@@ -49,10 +51,11 @@ fn midnight() -> String {
     "00:00".to_owned()
 }
 
+/// Returns the minutes from midnight to a time of day from `00:00` to `24:00`; `None` if the text has another form.
 fn minutes(text: &str) -> Option<u64> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| (part.len() == 2).then(|| part.parse::<u64>().ok()).flatten();
-    let (hours, minutes) = (two(hours)?, two(minutes)?);
+    let two_digits = |part: &str| (part.len() == 2).then(|| part.parse::<u64>().ok()).flatten();
+    let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     ((hours < 24 && minutes < 60) || (hours == 24 && minutes == 0)).then_some(hours * 60 + minutes)
 }
 
@@ -69,19 +72,21 @@ impl Blackout {
         Ok(())
     }
 
-    /// Whether it overlaps a hold.
+    /// Whether it overlaps a hold that begins at `wall_us` (microseconds since 1970 UTC).
     pub(super) fn meets(&self, wall_us: u64, hold: Span) -> bool {
+        // A blackout that cannot be read counts at all times.
         let (Some(from), Some(to)) = (minutes(&self.from), minutes(&self.to)) else { return true };
         let length = if to > from { to - from } else { DAY_MINUTES - from + to };
         let first = wall_us / MINUTE_US;
         let last = wall_us.saturating_add(hold.as_micros()) / MINUTE_US;
-        // A window that began the day before may still be open.
+        // A blackout that began the day before may not have ended yet.
         ((first / DAY_MINUTES).saturating_sub(1)..=last / DAY_MINUTES)
             .filter(|&day| self.days.is_empty() || self.days.contains(&Day::of(day)))
             .map(|day| day * DAY_MINUTES + from)
             .any(|begins| begins <= last && first < begins + length)
     }
 
+    /// Returns its days and hours, for people.
     pub(super) fn sentence(&self) -> String {
         let days = if self.days.is_empty() {
             "every day".to_owned()

@@ -1,4 +1,5 @@
-//! The environment is set by the host alone: neither a scenario nor a certificate moves a host into another one.
+//! Compares the host's environment with those of the scenario and of the certificate. Only the host's own configuration decides which
+//! environment it belongs to: neither a scenario nor a certificate can change that.
 
 use std::path::Path;
 
@@ -18,16 +19,17 @@ pub(super) fn check(ask: &Question<'_>, file: &Path) -> Result<(), Problem> {
             RefusalCode::NotAllowed,
             format!("{kind}: the scenario is for {scenario}, and this host belongs to {host}"),
             format!(
-                "leave this host out, or correct the scenario's `environment`; the host's stands in {file}, and it counts"
+                "leave this host out, or correct the scenario's `environment`: that of the host, in {file}, decides"
             ),
         ));
     }
-    let good_for = &ask.caller.environments;
-    if good_for.is_empty() || ask.host_environment.is_some_and(|host| good_for.iter().any(|own| own == host))
+    let valid_in = &ask.caller.environments;
+    if valid_in.is_empty()
+        || ask.host_environment.is_some_and(|host| valid_in.iter().any(|name| name == host))
     {
         return Ok(());
     }
-    let whose = format!("{}'s certificate is for {} only", ask.caller.name, good_for.join(", "));
+    let whose = format!("{}'s certificate is for {} only", ask.caller.name, valid_in.join(", "));
     Err(match ask.host_environment {
         Some(host) => refuse(
             RefusalCode::NotAllowed,

@@ -1,4 +1,5 @@
-//! The list of logs: files by whole path, and units of systemd by `unit:` and their name, with `*` for any text.
+//! The list of logs that may be read: files by whole path, and units of systemd by `unit:` and their name. `*` matches any text. Never
+//! opens a file.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use firedrill_wire::{logs::UNIT, pattern::like};
 
 use crate::secrets::is_plain;
 
-/// Splits an entry into its directory, which has no `*`, and the rest.
+/// Splits an entry into a directory without `*`, up to its last `/`, and the rest.
 pub(crate) fn split(entry: &str) -> (&str, &str) {
     let plain = entry.find('*').map_or(entry, |star| &entry[..star]);
     entry.split_at(plain.rfind('/').map_or(0, |slash| slash + 1))
@@ -17,13 +18,16 @@ pub(crate) fn is_of_units(entry: &str) -> bool {
     entry.starts_with(UNIT)
 }
 
-/// Returns the entry that lists a log, as it is written.
+/// Returns the first entry that lists a log; `None` if there is none, or if `log` is neither a plain whole path nor a unit.
 pub(crate) fn entry_of<'e>(entries: &'e [String], log: &str) -> Option<&'e str> {
-    let well = match log.strip_prefix(UNIT) {
+    let is_valid = match log.strip_prefix(UNIT) {
         Some(unit) => firedrill_wire::logs::unit(unit).is_ok(),
         None => is_plain(Path::new(log)),
     };
-    entries.iter().find(|entry| like(entry, log)).filter(|_| well).map(String::as_str)
+    if !is_valid {
+        return None;
+    }
+    entries.iter().find(|entry| like(entry, log)).map(String::as_str)
 }
 
 /// Checks an entry of the list of logs.
@@ -50,7 +54,7 @@ fn units(pattern: &str) -> Result<(), String> {
             "lists units of the whole host; name how they begin, such as \"unit:app-*.service\"".to_owned()
         );
     }
-    // A `*` may stand for a part of any name, and at the end for the suffix.
+    // An example of a name that the pattern matches: each `*` becomes `x`, and one at the end may also match the suffix.
     let name = pattern.replace('*', "x");
     let name = if pattern.ends_with('*') { format!("{name}.service") } else { name };
     firedrill_wire::logs::unit(&name)

@@ -1,4 +1,4 @@
-//! Whether a rule allows what is asked.
+//! Decides whether a rule allows an act. Pure: it knows only the rule and the question.
 
 use firedrill_wire::{Touches, pattern::like};
 
@@ -19,7 +19,10 @@ impl Rule {
         }
     }
 
-    /// Whether it allows an ask; if not, how far it matched (to find the nearest rule) and the reason.
+    /// Checks whether it allows an act.
+    ///
+    /// # Errors
+    /// The number of clauses that the act met (to find the rule that comes nearest), and the reason why the next one refuses it.
     pub(super) fn allows(&self, ask: &Question<'_>, touches: &Touches) -> Result<(), (usize, String)> {
         let team = ask.caller.team.as_deref().unwrap_or_default();
         let kinds = ask.act.names();
@@ -29,18 +32,19 @@ impl Rule {
             (&self.environments, &[ask.host_environment.unwrap_or_default()], "environments"),
             (&self.kinds, &kinds, "kinds"),
         ];
-        for (depth, (list, values, key)) in clauses.into_iter().enumerate() {
+        let count = clauses.len();
+        for (met, (list, values, key)) in clauses.into_iter().enumerate() {
             let fits = |pattern: &String| values.iter().any(|value| like(pattern, value));
             if !list.is_empty() && !list.iter().any(fits) {
                 let value = values.first().filter(|value| !value.is_empty()).unwrap_or(&"none");
-                return Err((depth, format!("has {key} = {list:?}, here it is {value}")));
+                return Err((met, format!("has {key} = {list:?}, here it is {value}")));
             }
         }
         if let (Some(most), Act::Fault { hold, .. }) = (self.max_hold, ask.act)
             && hold > most
         {
-            return Err((4, format!("has max_hold = \"{most}\", here it is {hold}")));
+            return Err((count, format!("has max_hold = \"{most}\", here it is {hold}")));
         }
-        named::allows(self, touches).map_err(|why| (5, why))
+        named::allows(self, touches).map_err(|why| (count + 1, why))
     }
 }

@@ -1,4 +1,4 @@
-//! Compares the targets that a rule names with those that an act touches.
+//! Compares the targets that a rule names with those that an act touches. Never looks at the host.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(super) fn needs_naming(touches: &Touches) -> bool {
         processes: _,
         peers: _,
         interfaces: _,
-        // These are named by the lists of `[secrets]`, and logs by their own list.
+        // Files and variables that are read are named by `[secrets]`, logs by `policy.logs`.
         reads: _,
         variables: _,
         changes,
@@ -25,7 +25,7 @@ pub(super) fn needs_naming(touches: &Touches) -> bool {
     !changes.is_empty() || !runs.is_empty()
 }
 
-/// Returns the clause that would allow it, as written in a rule.
+/// Returns the clauses of a rule that would allow the programs and files that an act touches, as people write them.
 pub(super) fn clause(touches: &Touches) -> String {
     let mut clauses = Vec::new();
     if !touches.runs.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn validate(rule: &Rule) -> Result<(), String> {
     }
 }
 
-/// Checks that a rule names all that an act touches; the error is the reason.
+/// Checks that a rule names everything that an act touches. The error says what is missing.
 pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
     let Touches { services, processes, peers, interfaces, reads, variables, changes, runs, everything } =
         touches;
@@ -82,9 +82,11 @@ pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
     for service in services {
         is_named("services", &rule.services, service, is_service)?;
     }
-    // A service that may be touched includes its processes.
-    for process in processes.iter().filter(|_| services.is_empty()) {
-        is_named("processes", &rule.processes, process, like)?;
+    // The processes of a service are allowed with the service.
+    if services.is_empty() {
+        for process in processes {
+            is_named("processes", &rule.processes, process, like)?;
+        }
     }
     for interface in interfaces {
         is_named("interfaces", &rule.interfaces, interface, like)?;
@@ -101,6 +103,7 @@ pub(super) fn allows(rule: &Rule, touches: &Touches) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks that a list has a pattern that fits a value. `key` is the name of the list in rules.
 fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> bool) -> Result<(), String> {
     if list.iter().any(|pattern| fits(pattern, value)) {
         return Ok(());
@@ -111,8 +114,8 @@ fn is_named(key: &str, list: &[String], value: &str, fits: fn(&str, &str) -> boo
 /// Whether a service matches a pattern, with or without its manager's folder and `.service`.
 fn is_service(pattern: &str, service: &str) -> bool {
     let last = last(service);
-    let whole = if last.contains('.') { last.to_owned() } else { format!("{last}.service") };
-    [service, last, bare(last), &whole].into_iter().any(|name| like(pattern, name))
+    let with_suffix = if last.contains('.') { last.to_owned() } else { format!("{last}.service") };
+    [service, last, bare(last), &with_suffix].into_iter().any(|name| like(pattern, name))
 }
 
 /// Whether two names mean the same service.
@@ -120,23 +123,22 @@ pub(super) fn same_service(one: &str, other: &str) -> bool {
     bare(last(one)) == bare(last(other))
 }
 
-/// Returns the last part of a service's path, which also identifies a service directory.
+/// Returns the last part of a service's name. The name may be the path of a service directory.
 pub(super) fn last(service: &str) -> &str {
     service.rsplit('/').next().unwrap_or(service)
 }
 
-/// Returns a service's name without the `.service` of its manager.
+/// Returns a service's name without the suffix `.service`.
 pub(super) fn bare(service: &str) -> &str {
     service.strip_suffix(".service").unwrap_or(service)
 }
 
-/// Whether a file's path matches a pattern. A path with `..` matches none, because the pattern would not mean what it
-/// says.
+/// Whether a file's path matches a pattern. A path with `..` matches none: it could leave the directory that the pattern names.
 fn is_file(pattern: &str, path: &str) -> bool {
     is_plain(Path::new(path)) && like(pattern, path)
 }
 
-/// Whether an argument vector matches a pattern, word by word: a program never gets more words than the pattern has.
+/// Whether an argument vector matches a pattern, word by word. Both have the same number of words, and the program is the same text.
 fn is_command(pattern: &[String], words: &[String]) -> bool {
     pattern.len() == words.len()
         && pattern.iter().zip(words).enumerate().all(|(at, (pattern, word))| match at {
@@ -154,6 +156,7 @@ fn within(pattern: &str, peer: &str) -> bool {
     }
 }
 
+/// Parses a CIDR, or an address as the network of this one address.
 fn net(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }

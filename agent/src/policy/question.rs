@@ -1,4 +1,4 @@
-//! A question to the policy.
+//! A question to the policy. Data only.
 
 use super::act::Act;
 use crate::control::Caller;
@@ -8,9 +8,9 @@ use crate::control::Caller;
 pub struct Question<'a> {
     /// The caller.
     pub caller: &'a Caller,
-    /// The environment that the scenario names.
+    /// The environment that the scenario names; `None` if it names none.
     pub environment: Option<&'a str>,
-    /// The environment to which the host belongs.
+    /// The environment to which the host belongs; `None` if its configuration names none.
     pub host_environment: Option<&'a str>,
     /// The act.
     pub act: Act<'a>,

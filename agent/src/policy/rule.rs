@@ -3,7 +3,7 @@
 use firedrill_wire::Span;
 use serde::Deserialize;
 
-/// A rule that allows. Every given clause must hold; a list means any of its entries, and `*` matches any text.
+/// A rule that allows acts. An act has to meet every clause that is given; a list is met by any of its entries, and `*` matches any text.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
@@ -13,7 +13,7 @@ pub struct Rule {
     pub who: Vec<String>,
     /// Teams.
     pub teams: Vec<String>,
-    /// Environments of the host, by its own `environment`.
+    /// Environments of hosts. The host's own `environment` is compared.
     pub environments: Vec<String>,
     /// Kinds: of faults, `probe-http` and all other kinds of probes, `exchange`, `logs`, `release`.
     pub kinds: Vec<String>,

@@ -1,7 +1,7 @@
-//! Accepts TCP connections: handshakes, connections, and their ends.
+//! Accepts TCP connections, performs their TLS handshakes, and serves them until they end. Never decides what a caller may do.
 //!
-//! Strangers can only take handshake places from each other: a newcomer displaces the oldest handshake, and an honest
-//! one completes in milliseconds.
+//! The number of handshakes is bounded, and a new one displaces the oldest. So peers without a trusted certificate can only displace
+//! each other: the handshake of an honest peer completes in milliseconds.
 
 use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{active, audit::Request, control::Control};
 
+/// Accepts connections until `stop` is cancelled. Then waits a short time for the calls under way.
 pub(super) async fn run(
     listener: &TcpListener,
     tls: &Tls,
@@ -76,7 +77,7 @@ pub(super) async fn run(
                     };
                     handshakes.push_back(door.tracker.spawn(handshake).abort_handle());
                 }
-                // Most likely no descriptor is left: make room, and do not spin, which would make it worse.
+                // Most likely no file descriptor is left: one handshake is given up, and a pause keeps this loop from spinning.
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     if let Some(oldest) = handshakes.pop_front() {
@@ -107,9 +108,9 @@ struct Door {
 }
 
 impl Door {
-    /// Performs the handshake. A peer that completes it is served in a task of its own, which no stranger can displace.
+    /// Performs the handshake. A peer that completes it is served in a separate task, which no other handshake can displace.
     async fn enter(self: Arc<Self>, tcp: TcpStream, from: SocketAddr) -> io::Result<()> {
-        // Otherwise a small answer waits for the acknowledgement of the one before.
+        // Without this, a small answer would wait for the acknowledgement of the answer before it.
         tcp.set_nodelay(true)?;
         self.tls.look_again();
         let config = Arc::clone(&self.tls.loaded().config);
@@ -117,7 +118,7 @@ impl Door {
         let stream = match timeout(HANDSHAKE, handshake).await.map_err(|_| io::ErrorKind::TimedOut)? {
             Ok(stream) => stream,
             Err((error, tcp)) => {
-                let _ = timeout(Duration::from_secs(2), let_read_why(tcp)).await;
+                let _ = timeout(Duration::from_secs(2), drain_refused(tcp)).await;
                 return Err(error);
             }
         };
@@ -140,6 +141,7 @@ impl Door {
         self.app.control.audit(Request { from: from.ip().to_canonical().to_string(), ..request });
     }
 
+    /// Serves a connection until it ends, is idle for too long, has to make room, is not trusted any more, or the server stops.
     async fn connection(&self, stream: TlsStream<TcpStream>, peer: &Arc<Peer>, place: Arc<Place>) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let call = place.call();
@@ -189,10 +191,10 @@ impl Door {
     }
 }
 
-/// Drains what a refused peer is still sending. Closing at once would reset the connection and discard the alert that
-/// tells the reason.
-async fn let_read_why(mut tcp: TcpStream) -> io::Result<()> {
-    /// More than a client sends before it gets an answer: the first window of its request, and its certificates.
+/// Reads and drops the bytes that a refused peer is still sending. Closing at once would reset the connection, and the peer would lose
+/// the alert with the reason.
+async fn drain_refused(mut tcp: TcpStream) -> io::Result<()> {
+    /// Maximum number of bytes that are read. A client sends less before it gets an answer: its certificates, and the first window of a request.
     const MOST: usize = 1024 * 1024;
     tcp.shutdown().await?;
     let (mut rest, mut read) = ([0; 16 * 1024], 0);

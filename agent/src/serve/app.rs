@@ -1,4 +1,4 @@
-//! The state that all calls share, and the parsing of the run in a path.
+//! The state that all calls share, and the parsing of the run's id in a path.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Does the work for a caller who was trusted when the call came. If they are no longer trusted when it is done,
-    /// their runs are ended.
+    /// Does work that could harm for a caller who was trusted when the call came. If the caller is not trusted any more when
+    /// the work is done, the caller's runs are ended.
     pub(super) fn harm<T>(&self, caller: &Caller, work: impl FnOnce() -> T) -> T {
         let done = work();
         if caller.certificate.as_ref().is_some_and(|certificate| self.trusted(certificate).is_err()) {
@@ -37,13 +37,14 @@ impl App {
         self.control.distrust(&|certificate| self.trusted(certificate));
     }
 
+    /// Checks that a certificate is trusted now; the error says why not.
     fn trusted(&self, certificate: &Certificate) -> Result<(), String> {
         let standing = self.tls.loaded().trust.verifier.standing(&certificate.chain, UnixTime::now());
         standing.map(drop).map_err(|error| why(&error))
     }
 }
 
-/// Parses the run in a path.
+/// The run's id, parsed from the path of a call.
 pub(super) struct Run(pub(super) RunId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Run {

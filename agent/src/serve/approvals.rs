@@ -1,4 +1,5 @@
-//! Opens the approvals that come with a question, by the authorities and revocations that this agent trusts at the moment.
+//! Opens the approvals that come with a call of `prepare`: checks their signatures, and their certificates by the authorities and
+//! revocation lists that this agent trusts at the moment. Never decides how many approvals are enough.
 
 use std::time::SystemTime;
 
@@ -20,7 +21,7 @@ use super::{
 /// Maximum number of characters of the reason why an approval does not count.
 const WHY_MOST: usize = 300;
 
-/// Opens approvals; the errors are the reasons why some do not count.
+/// Opens the approvals of a run. The error of one says why it does not count.
 pub(super) fn opened(app: &App, run: &RunId, approvals: &[Signed]) -> Vec<Result<Opened, String>> {
     if approvals.is_empty() {
         return Vec::new();
@@ -36,7 +37,7 @@ pub(super) fn opened(app: &App, run: &RunId, approvals: &[Signed]) -> Vec<Result
 const OUT_OF_DATE: &str = "an approver's certificate is out of date";
 const UNREVISED: &str = "the host's revocation list is out of date, so no approval counts";
 
-/// Returns the person of a chain that is trusted for approvals by those means, in date and known not to be revoked.
+/// Returns the person to whom a chain belongs, if the chain is trusted for approvals by those means, in date, and known not to be revoked.
 fn trusted(verifier: &Verifier, chain: &[CertificateDer<'_>], means: Means) -> Result<Person, String> {
     let distrusted = |why: String| Err(format!("an approver's certificate is not trusted: {why}"));
     let now = UnixTime::now();

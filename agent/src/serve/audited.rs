@@ -1,5 +1,5 @@
-//! Records every call that could harm or heal, with its caller and its result. One place does it for all of them, so that
-//! none is forgotten and every sort of refusal is recorded.
+//! Records every call that could harm or heal, with its caller and its result. This one place does it for all calls, so that
+//! no call is forgotten and every sort of refusal is recorded. Never refuses a call.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -17,19 +17,20 @@ use crate::audit;
 
 /// The text of a call for its audit record. It travels with the answer inside the agent and is not sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ForAudit {
     pub(super) detail: String,
-    /// The code of a refusal inside the answer.
+    /// The code of a refusal inside the answer; `None` if nothing was refused.
     pub(super) refused: Option<RefusalCode>,
 }
 
-impl Told {
+impl ForAudit {
+    /// Returns the text of a call that was not refused.
     pub(super) fn done(detail: String) -> Self {
         Self { detail, refused: None }
     }
 }
 
-impl IntoResponseParts for Told {
+impl IntoResponseParts for ForAudit {
     type Error = Infallible;
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
         parts.extensions_mut().insert(self);
@@ -51,6 +52,7 @@ impl Drop for Pending {
     }
 }
 
+/// The middleware that records a call.
 pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some((what, run)) = could_harm_or_heal(request.method(), request.uri().path()) else {
         return next.run(request).await;
@@ -61,17 +63,17 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
         peer.serial().clone_into(&mut record.certificate);
         peer.from().clone_into(&mut record.from);
     }
-    // A text that is not an id is refused and names no run.
+    // A call with a text that is not an id will be refused. It is recorded without a run.
     let run: Option<RunId> = run.and_then(|run| run.parse().ok());
     record.run = run.map_or_else(String::new, |run| run.to_string());
     let mut pending = Pending { app, record: Some(record) };
     let response = next.run(request).await;
     if let Some(mut record) = pending.record.take() {
         record.wall_us = clock::wall_us();
-        if let Some(told) = response.extensions().get::<Told>() {
-            record = match &told.refused {
-                Some(code) => record.refused(code, &told.detail),
-                None => record.detail(&told.detail),
+        if let Some(for_audit) = response.extensions().get::<ForAudit>() {
+            record = match &for_audit.refused {
+                Some(code) => record.refused(code, &for_audit.detail),
+                None => record.detail(&for_audit.detail),
             };
         }
         if let Some(problem) = response.extensions().get::<Problem>() {

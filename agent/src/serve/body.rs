@@ -1,4 +1,4 @@
-//! Request bodies: bounded in size and time, and parsed as JSON with a reason if they are invalid.
+//! Reads request bodies within bounds of size and time, and parses them as JSON. An invalid body gets a refusal with the reason.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub(super) const SMALL: usize = 64 * 1024;
 /// A body above [`SMALL`] has at most one value per this many bytes of its limit, because each value takes more memory
 /// than its text.
 const BYTES_OF_VALUE: usize = 16;
-/// Bodies above [`SMALL`] are read one after the other. One for the whole process, whose memory it bounds.
-static LARGE_ONE: Semaphore = Semaphore::const_new(1);
+/// Bodies above [`SMALL`] are parsed one after the other. All servers of the process share this permit, because it bounds the memory of the process.
+static LARGE_TURN: Semaphore = Semaphore::const_new(1);
 /// Maximum time for a body to arrive.
 const ARRIVE: Duration = Duration::from_secs(10);
 
@@ -40,7 +40,7 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Parses it as JSON; a large one on a thread of its own, so that renewals do not wait for it.
+/// Reads a body and parses it as JSON; a body above [`SMALL`] in a separate thread, so that renewals do not wait for it.
 pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
     body: Body,
     limit: usize,
@@ -49,9 +49,9 @@ pub(super) async fn json<T: DeserializeOwned + Send + 'static>(
     if whole.len() <= SMALL {
         return parsed(&whole);
     }
-    let turn = LARGE_ONE.acquire().await.map_err(|_| Refusal::busy("the body"))?;
+    let turn = LARGE_TURN.acquire().await.map_err(|_| Refusal::busy("the body"))?;
     let read = move || {
-        // Held until it is parsed, even if its caller disconnects meanwhile.
+        // The permit is held until the body is parsed, even if the caller disconnects meanwhile.
         let _turn = turn;
         let (values, most) = (values(&whole), limit / BYTES_OF_VALUE);
         if values > most {
@@ -105,17 +105,17 @@ mod tests {
 
     use super::*;
 
-    fn list(of: &str, count: usize) -> Body {
-        Body::from(format!("[{}]", vec![of; count].join(",")))
+    fn list(value: &str, count: usize) -> Body {
+        Body::from(format!("[{}]", vec![value; count].join(",")))
     }
 
     #[test]
-    fn commas_in_texts_are_no_values() {
+    fn commas_in_texts_are_not_counted() {
         assert_eq!(values(br#"["a,b","c\",,\\",{"d":1}]"#), 3);
     }
 
     #[tokio::test]
-    async fn a_body_of_more_values_than_memory_is_meant_for_is_refused_with_the_bound() {
+    async fn a_body_with_too_many_values_is_refused_with_the_maximum() {
         let most = LARGE / BYTES_OF_VALUE;
         assert!(json::<Value>(list("\"\"", most), LARGE).await.is_ok());
         let refused = json::<Value>(list("\"\"", most + 1), LARGE).await.unwrap_err();
@@ -123,17 +123,17 @@ mod tests {
         assert!(json::<Value>(Body::from(format!("\"{}\"", ",".repeat(most * 2))), LARGE).await.is_ok());
     }
 
-    /// Is read only when [`GO`] says so.
+    /// A value whose parsing waits until [`GO`] is set.
     struct Slow;
     static GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
     impl<'de> Deserialize<'de> for Slow {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             serde::de::IgnoredAny::deserialize(deserializer)?;
-            let (go, told) = &GO;
-            let late = Duration::from_secs(20);
-            let (go, _) = told.wait_timeout_while(go.lock().unwrap(), late, |go| !*go).unwrap();
-            go.then_some(Self).ok_or_else(|| serde::de::Error::custom("nobody else could run"))
+            let (go, changed) = &GO;
+            let at_most = Duration::from_secs(20);
+            let (go, _) = changed.wait_timeout_while(go.lock().unwrap(), at_most, |go| !*go).unwrap();
+            go.then_some(Self).ok_or_else(|| serde::de::Error::custom("GO was never set"))
         }
     }
 

@@ -1,5 +1,5 @@
-//! The calls with a single answer. Each checks the caller's right, takes a turn in its lane, reads the body, and asks
-//! [`Control`].
+//! The calls with a single answer. Each checks the caller's right, takes a turn in its lane (a bounded number of calls that are worked on
+//! at a time), reads the body, and asks [`Control`].
 //!
 //! [`Control`]: crate::control::Control
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::{
     app::{App, Run},
     approvals::opened,
-    audited::Told,
+    audited::ForAudit,
     body::{LARGE, SMALL, bytes, json},
     identity::{Harm, Heal, Look},
     problem::Refusal,
@@ -27,7 +27,7 @@ use crate::audit::undone;
 
 type Answer<T> = Result<Json<T>, Refusal>;
 /// An answer with details for the record of requests.
-type Recorded<T> = Result<(Told, Json<T>), Refusal>;
+type Recorded<T> = Result<(ForAudit, Json<T>), Refusal>;
 type Shared = State<Arc<App>>;
 
 /// The answer `{}`; an object, so that fields can be added.
@@ -38,7 +38,7 @@ pub(super) async fn status(State(app): Shared, _: Look) -> Answer<AgentStatus> {
     turn.run("status", move || app.control.status()).await.map(Json)
 }
 
-/// On the server's own thread: reading clocks does not block, and a switch of threads would spoil the measurement.
+/// Runs on the server's own thread: reading clocks does not block, and a switch of threads would spoil the measurement.
 pub(super) async fn clock(State(app): Shared, _: Look) -> Json<Clock> {
     Json(app.control.clock())
 }
@@ -74,14 +74,14 @@ pub(super) async fn prepare(
             Prepared::Ready { .. } => None,
         })
         .collect();
-    let told = match refused.first() {
-        None => Told::done(asked),
-        Some(first) => Told {
+    let for_audit = match refused.first() {
+        None => ForAudit::done(asked),
+        Some(first) => ForAudit {
             detail: format!("{asked}; {} of them refused: {}", refused.len(), first.title),
             refused: Some(first.code.clone()),
         },
     };
-    Ok((told, Json(answer)))
+    Ok((for_audit, Json(answer)))
 }
 
 pub(super) async fn arm(
@@ -94,14 +94,14 @@ pub(super) async fn arm(
     let arm: Arm = json(body, LARGE).await?;
     let ids: Vec<&str> = arm.injections.iter().map(|one| one.id.as_str()).collect();
     let hold = arm.injections.iter().map(|one| one.hold).max().unwrap_or_default();
-    let told = Told::done(format!(
+    let for_audit = ForAudit::done(format!(
         "drill \"{}\": {}, held for {hold} at most, lease {}",
         arm.about.drill,
         ids.join(", "),
         arm.lease
     ));
     let work = move || app.harm(&caller, || app.control.arm(&caller, &run, &arm));
-    Ok((told, Json(turn.run("arm", work).await??)))
+    Ok((for_audit, Json(turn.run("arm", work).await??)))
 }
 
 /// Needs the right to harm, because a renewal keeps a fault in force.
@@ -124,14 +124,14 @@ pub(super) async fn start_probes(
     Harm(caller): Harm,
     Run(run): Run,
     body: Body,
-) -> Result<(Told, Empty), Refusal> {
+) -> Result<(ForAudit, Empty), Refusal> {
     let turn = app.lanes.harm("probes").await?;
     let start: StartProbes = json(body, LARGE).await?;
     let names: Vec<&str> = start.probes.iter().map(|probe| probe.name.as_str()).collect();
-    let told = Told::done(format!("{} for {} at most", names.join(", "), start.at_most));
+    let for_audit = ForAudit::done(format!("{} for {} at most", names.join(", "), start.at_most));
     let work = move || app.harm(&caller, || app.control.start_probes(&caller, &run, &start));
     turn.run("probes", work).await??;
-    Ok((told, Empty::default()))
+    Ok((for_audit, Empty::default()))
 }
 
 pub(super) async fn stop_probes(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
@@ -146,14 +146,14 @@ pub(super) async fn start_logs(
     Harm(caller): Harm,
     Run(run): Run,
     body: Body,
-) -> Result<(Told, Empty), Refusal> {
+) -> Result<(ForAudit, Empty), Refusal> {
     let turn = app.lanes.harm("logs").await?;
     let start: StartLogs = json(body, LARGE).await?;
     let files: Vec<&str> = start.logs.iter().map(|log| log.file.as_str()).collect();
-    let told = Told::done(format!("{} for {} at most", files.join(", "), start.at_most));
+    let for_audit = ForAudit::done(format!("{} for {} at most", files.join(", "), start.at_most));
     let work = move || app.harm(&caller, || app.control.start_logs(&caller, &run, &start));
     turn.run("logs", work).await??;
-    Ok((told, Empty::default()))
+    Ok((for_audit, Empty::default()))
 }
 
 pub(super) async fn stop_logs(State(app): Shared, _: Look, Run(run): Run) -> Result<Empty, Refusal> {
@@ -162,8 +162,7 @@ pub(super) async fn stop_logs(State(app): Shared, _: Look, Run(run): Run) -> Res
     Ok(Empty::default())
 }
 
-/// Needs the right to harm, because it sends packets from this host. It has a lane of its own, because it may wait
-/// long.
+/// Needs the right to harm, because it sends packets from this host. Has a separate lane, because it may take long.
 pub(super) async fn exchange(
     State(app): Shared,
     Harm(caller): Harm,
@@ -171,9 +170,9 @@ pub(super) async fn exchange(
     body: Body,
 ) -> Recorded<Exchanged> {
     let ask: Exchange = json(body, SMALL).await?;
-    let told = Told::done(format!("with {} by {}", ask.to, ask.way));
+    let for_audit = ForAudit::done(format!("with {} by {}", ask.to, ask.way));
     let turn = app.lanes.exchange("exchange").await?;
-    Ok((told, Json(turn.run("exchange", move || app.control.exchange(&caller, &ask)).await??)))
+    Ok((for_audit, Json(turn.run("exchange", move || app.control.exchange(&caller, &ask)).await??)))
 }
 
 pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> Recorded<UndoAnswer> {
@@ -181,13 +180,13 @@ pub(super) async fn undo(State(app): Shared, Heal(caller): Heal, body: Body) -> 
     let asked = undo.clone();
     let turn = app.lanes.undo("undo").await?;
     let answer = turn.run("undo", move || app.control.undo(&caller, &undo)).await?;
-    Ok((Told::done(undone(&asked, &answer)), Json(answer)))
+    Ok((ForAudit::done(undone(&asked, &answer)), Json(answer)))
 }
 
 /// Counts injections by kind.
-fn kinds<'k>(all: impl Iterator<Item = &'k str>) -> String {
+fn kinds<'k>(of_injections: impl Iterator<Item = &'k str>) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
-    for kind in all {
+    for kind in of_injections {
         *counts.entry(kind).or_default() += 1;
     }
     let counted = counts.into_iter().map(|(kind, count)| match count {

@@ -1,4 +1,4 @@
-//! The identity of a connection's peer, and its rights.
+//! The identity of a connection's peer, and its rights. Never decides what the host's policy allows.
 
 use std::{
     net::SocketAddr,
@@ -47,13 +47,13 @@ impl Peer {
                     .unwrap_or_default(),
                 chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
             }),
-            // Converts IPv4-mapped addresses, which an IPv6 socket reports.
+            // An IPv6 socket reports IPv4-mapped addresses, which are converted to IPv4.
             from: SocketAddr::new(from.ip().to_canonical(), from.port()).to_string(),
             distrusted: AtomicBool::new(false),
         }
     }
 
-    /// Returns the certificate's standing by what is trusted now.
+    /// Returns whether the certificate is in date and not revoked, by the authorities and revocation lists that are trusted now.
     pub(super) fn standing(&self, verifier: &Verifier) -> Result<Standing, rustls::Error> {
         verifier.standing(&self.certificate.chain, UnixTime::now())
     }
@@ -68,12 +68,12 @@ impl Peer {
         &self.from
     }
 
-    /// Returns the serial number of its certificate.
+    /// Returns the serial number of its certificate; empty if it has none.
     pub(super) fn serial(&self) -> &str {
         &self.certificate.serial
     }
 
-    /// Returns a name for logs.
+    /// Returns the peer's name for logs, `nobody` if its certificate names none.
     pub(super) fn name(&self) -> &str {
         match &self.identity {
             Ok(Identity::Host(name)) => name,
@@ -92,6 +92,7 @@ impl Peer {
         }
     }
 
+    /// Returns the person whose certificate it is, and refuses a host or a peer that is not trusted any more.
     fn person(&self) -> Result<&Person, Refusal> {
         if self.distrusted.load(SeqCst) {
             let title = format!("the certificate of {} is not trusted any more", self.name());
@@ -112,10 +113,10 @@ fn forbidden(title: String, hint: &str) -> Refusal {
     Refusal::new(RefusalCode::NotAllowed, title, hint)
 }
 
-/// The caller may look: any person whom the authority knows. Cheap, because clocks are measured with it.
+/// The caller may look: any person with a certificate of the authority. This check is cheap, because measurements of clocks need it.
 pub(super) struct Look;
 
-/// The caller may undo: any person whom the authority knows. The journal records who it was.
+/// The caller may undo: any person with a certificate of the authority. The journal records the caller.
 pub(super) struct Heal(pub(super) Caller);
 
 /// The caller may harm: an operator whose certificate is in date, fully understood, and known not to be revoked.
@@ -152,7 +153,7 @@ impl FromRequestParts<Arc<App>> for Harm {
     }
 }
 
-/// Set on each request by its connection.
+/// Returns the peer of a request, which the connection has set.
 fn peer(parts: &Parts) -> Result<&Arc<Peer>, Refusal> {
     parts.extensions.get::<Arc<Peer>>().ok_or_else(|| forbidden("nobody is known to ask".to_owned(), ""))
 }
@@ -165,7 +166,7 @@ fn hindrance(peer: &Peer, person: &Person, app: &App) -> Option<(String, &'stati
         return Some((why, "ask for a certificate with the role operator"));
     }
     if !person.flaws.is_empty() {
-        let why = format!("the certificate says what is not understood ({})", person.flaws.join("; "));
+        let why = format!("the certificate has names that are not understood ({})", person.flaws.join("; "));
         return Some((why, RENEW));
     }
     // A new revocation list applies at once, not only when the watch has reported it.

@@ -1,4 +1,5 @@
-//! Lanes in which blocking calls run, one per kind, so that slow calls never delay those that keep a run alive or undo.
+//! Lanes: each kind of blocking calls has a bounded number of places to run in. So slow calls of one kind never delay renewals and undos.
+//! Never decides who may call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,26 +10,30 @@ use tokio::{
 
 use super::problem::Refusal;
 
-/// Maximum time for which a call waits for its turn before it is told to retry. Undos wait without limit.
+/// Maximum time for which a call waits for a place. Then it is refused, and may be tried again. Undos wait without limit.
 const WAIT: Duration = Duration::from_secs(4);
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The lanes of one server.
 pub(super) struct Lanes {
+    /// Calls that could harm.
     harm: Arc<Semaphore>,
+    /// Calls that only read.
     look: Arc<Semaphore>,
-    /// Only undos, so that nothing else can fill it.
+    /// Only undos, so that no other calls can fill it.
     undo: Arc<Semaphore>,
     /// Comparisons with snapshots: slow, and open to everybody who may look.
     finish: Arc<Semaphore>,
     /// Calls that end or free something quickly.
     brief: Arc<Semaphore>,
+    /// Trials of paths, which may take long.
     exchange: Arc<Semaphore>,
+    /// The queue of the thread for renewals.
     renewals: mpsc::Sender<Job>,
 }
 
-/// A place in a lane; kept until the work is done, even if its caller disconnects.
+/// A place in a lane. It is kept until the work is done, even if the caller disconnects.
 pub(super) struct Turn(OwnedSemaphorePermit);
 
 impl Lanes {
@@ -37,7 +42,7 @@ impl Lanes {
         let (renewals, mut jobs) = mpsc::channel::<Job>(256);
         tokio::task::spawn_blocking(move || {
             while let Some(job) = jobs.blocking_recv() {
-                // If a job panics, its caller gets no answer and notices; the thread continues.
+                // If a job panics, `renew` answers with an error, and the thread continues.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
             }
         });
@@ -83,13 +88,14 @@ impl Lanes {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (answer, answered) = oneshot::channel();
-        // An answer that nobody waits for any more is no loss, because the lease was renewed.
+        // If the caller has disconnected, the answer is dropped. The lease was renewed nevertheless.
         let job: Job = Box::new(move || drop(answer.send(work())));
         self.renewals.try_send(job).map_err(|_| Refusal::busy("renew"))?;
         answered.await.map_err(|_| Refusal::bug("renew", "it panicked"))
     }
 }
 
+/// Waits for a place in a lane. `what` is the name of the call, for the refusal.
 async fn turn(lane: &Arc<Semaphore>, what: &str) -> Result<Turn, Refusal> {
     match timeout(WAIT, Arc::clone(lane).acquire_owned()).await {
         Ok(Ok(permit)) => Ok(Turn(permit)),

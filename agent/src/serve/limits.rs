@@ -1,4 +1,4 @@
-//! Limits of connections.
+//! Limits of connections. Constants only.
 
 use std::time::Duration;
 
@@ -12,6 +12,6 @@ pub(super) const CONNECTIONS: usize = 256;
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Maximum time for calls in progress to end when the server stops.
 pub(super) const LAST_CALLS: Duration = Duration::from_secs(2);
-/// Time for which the connection of a person who is no longer trusted stays open, so that they can still read how their
-/// runs ended. All calls on it are refused meanwhile.
+/// Time for which the connection of a person who is no longer trusted stays open, so that this person can still read how
+/// the runs ended. All calls on it are refused meanwhile.
 pub(super) const FAREWELL: Duration = Duration::from_millis(500);

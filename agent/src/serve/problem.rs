@@ -21,7 +21,7 @@ impl Refusal {
         refuse(code, title, hint).into()
     }
 
-    /// Returns it with a status that says more than that of its code.
+    /// Returns it with a more exact status than that of its code.
     pub(super) fn with_status(self, status: StatusCode) -> Self {
         Self { status, problem: self.problem }
     }
@@ -49,7 +49,7 @@ impl From<Problem> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(&self.problem)).into_response();
-        // For the record of requests.
+        // The middleware that records calls reads it there.
         response.extensions_mut().insert(self.problem);
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

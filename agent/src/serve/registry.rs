@@ -1,8 +1,8 @@
-//! The registry of known peers' connections: counts them, knows which are idle, and chooses which one to close for a
-//! newcomer.
+//! The registry of known peers' connections: counts them, knows which are idle, and chooses one to close when there are too many. Never
+//! closes a connection itself.
 //!
-//! A newcomer is always let in, because it may come to heal. For it a connection of the peer with the most connections
-//! is closed, so that a peer that leaks connections cannot lock others out.
+//! A new connection is always accepted, because its peer may come to heal. If there is no place for it, a connection of the peer with
+//! the most connections is closed, so that a peer that leaks connections cannot lock others out.
 
 use std::{
     cmp::Reverse,
@@ -20,25 +20,31 @@ pub(super) struct Registry {
     open: Mutex<Open>,
 }
 
+/// The open connections.
 #[derive(Debug, Default)]
 struct Open {
-    /// Ids increase, so the order is that of arrival.
-    next: u64,
+    /// The newest id.
+    last_id: u64,
+    /// By id, and so in the order in which they were opened.
     slots: BTreeMap<u64, Arc<Slot>>,
 }
 
 /// The entry of one connection.
 #[derive(Debug)]
 struct Slot {
+    /// The name of the peer.
     owner: String,
     used: Mutex<Used>,
     /// Cancelled when the connection has to close.
     leave: CancellationToken,
 }
 
+/// The use of a connection.
 #[derive(Debug)]
 struct Used {
+    /// Number of calls in progress.
     calls: u32,
+    /// The end of the last call, or the start of the connection.
     since: Instant,
 }
 
@@ -63,7 +69,7 @@ impl Registry {
         Arc::new(Self { limit, open: Mutex::default() })
     }
 
-    /// Takes a place for a newcomer; if none is free, another connection is closed.
+    /// Takes a place for a new connection. If none is free, tells another connection to close.
     pub(super) fn admit(self: &Arc<Self>, owner: &str) -> Place {
         let mut open = locked(&self.open);
         if open.slots.len() >= self.limit
@@ -77,15 +83,15 @@ impl Registry {
             used: Mutex::new(Used { calls: 0, since: Instant::now() }),
             leave: CancellationToken::new(),
         });
-        open.next += 1;
-        let id = open.next;
+        open.last_id += 1;
+        let id = open.last_id;
         open.slots.insert(id, Arc::clone(&slot));
         Place { registry: Arc::clone(self), id, slot }
     }
 }
 
 impl Open {
-    /// Chooses a connection of the peer with the most: the one that was idle for longest, or the oldest if none is
+    /// Chooses a connection of the peer with the most connections: the one that was idle for longest, or the oldest if none is
     /// idle.
     fn first_to_go(&self) -> Option<u64> {
         let mut held: HashMap<&str, usize> = HashMap::new();
@@ -99,7 +105,7 @@ impl Open {
 }
 
 impl Slot {
-    /// Returns how long there has been no call; `None` during a call.
+    /// Returns the time since the last call; `None` during a call.
     fn idle(&self) -> Option<Duration> {
         let used = locked(&self.used);
         (used.calls == 0).then(|| used.since.elapsed())
@@ -113,7 +119,7 @@ impl Place {
         Call(Arc::clone(&self.slot))
     }
 
-    /// Returns how long there has been no call; `None` during a call.
+    /// Returns the time since the last call; `None` during a call.
     pub(super) fn idle(&self) -> Option<Duration> {
         self.slot.idle()
     }
@@ -142,21 +148,21 @@ impl Drop for Call {
 mod tests {
     use super::*;
 
-    fn gone(place: &Place) -> bool {
+    fn must_close(place: &Place) -> bool {
         place.slot.leave.is_cancelled()
     }
 
     #[test]
-    fn who_holds_most_gives_way_idle_ones_first() {
+    fn the_peer_with_the_most_connections_loses_its_idle_ones_first() {
         let registry = Registry::new(4);
         let other = registry.admit("olga");
         let [first, second, third] = std::array::from_fn(|_| registry.admit("clumsy"));
         let busy = (first.call(), third.call());
         let healer = registry.admit("vera");
-        assert!(gone(&second), "the idle one of three");
+        assert!(must_close(&second), "the idle one of three");
         drop(registry.admit("vera"));
-        assert!(gone(&first) && !gone(&third), "all busy: the oldest");
-        assert!(!gone(&other) && !gone(&healer));
+        assert!(must_close(&first) && !must_close(&third), "all busy: the oldest");
+        assert!(!must_close(&other) && !must_close(&healer));
         drop(busy);
         drop((other, first, second, third, healer));
         assert!(locked(&registry.open).slots.is_empty());

@@ -1,4 +1,4 @@
-//! The rest of a request that its call did not read, because it was refused first.
+//! Reads the rest of a request whose call was refused before it had read the whole request. Never keeps what it reads.
 //!
 //! If an answer ends while its request is still arriving, HTTP/2 resets the stream, and some clients drop an answer that a
 //! reset follows. So the answer is sent at once, the rest of the request is read and discarded within bounds, and only then
@@ -28,7 +28,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(body)))
     }
 
-    /// Returns the half for the call.
+    /// Returns the same body for the call, which reads it first.
     pub(super) fn lent(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -58,11 +58,13 @@ impl Body for Shared {
     }
 }
 
-/// An answer that ends only when its request has, and values to keep until then.
+/// An answer that ends only when its request has ended. Keeps a value until then.
 pub(super) struct Answer<B, K> {
     answer: B,
     request: Shared,
+    /// Number of bytes that may still be read and discarded.
     left: usize,
+    /// The end of [`LONGEST`]; `None` before the answer was sent.
     deadline: Option<Pin<Box<Sleep>>>,
     _kept: K,
 }
@@ -92,9 +94,11 @@ impl<B: Body<Data = Bytes> + Unpin, K: Unpin> Body for Answer<B, K> {
                     let read = frame.data_ref().map_or(0, Bytes::len);
                     match this.left.checked_sub(read) {
                         Some(left) => this.left = left,
+                        // The request is too long: the answer ends before it.
                         None => return Poll::Ready(None),
                     }
                 }
+                // The request has ended or failed.
                 Poll::Ready(_) => return Poll::Ready(None),
                 Poll::Pending => return deadline.as_mut().poll(cx).map(|()| None),
             }
@@ -111,6 +115,7 @@ impl<B: Body<Data = Bytes> + Unpin, K: Unpin> Body for Answer<B, K> {
 }
 
 impl Shared {
+    /// Polls for the next part of the body.
     fn frame_now(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         Pin::new(&mut self.body().frame()).poll(cx)
     }

@@ -17,6 +17,7 @@ use firedrill_wire::{API_VERSION, RefusalCode};
 
 use super::{app::App, audited, calls, problem::Refusal, stream};
 
+/// Returns the router with all calls of the API.
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/status", get(calls::status))

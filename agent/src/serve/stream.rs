@@ -1,8 +1,8 @@
 //! The calls that stream: events, bins and counts of logs, as server-sent events.
 //!
-//! Each item's id is its number, so that a reader who was disconnected can continue with `?after=` or `Last-Event-ID`.
-//! A comment is sent at once and then every second. A stream that is complete says so; one that ends because the server
-//! stops does not, because more may follow.
+//! Each item's id is its number, so that a reader that was disconnected can continue with `?after=` or `Last-Event-ID`.
+//! A comment is sent at once and then every second. A complete stream ends with an end mark. A stream that ends because the server
+//! stops has no end mark, because more items may follow.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -85,6 +85,7 @@ pub(super) async fn log_bins(
     Ok(answer(app.stop.clone(), feed, |bin| bin.seq))
 }
 
+/// Makes a stream of the items of a feed; `seq` returns the number of an item.
 fn answer<T: Serialize + Send + 'static>(
     stop: CancellationToken,
     feed: Feed<T>,
@@ -94,10 +95,10 @@ fn answer<T: Serialize + Send + 'static>(
     let last = stream::iter([Ok(Event::default().event(END).data("{}"))]);
     let items = feed.map(move |item| Event::default().id(seq(&item).to_string()).json_data(item));
     let stop = stop.cancelled_owned();
-    let all = first.chain(items).chain(last).take_until(Box::pin(stop));
+    let results = first.chain(items).chain(last).take_until(Box::pin(stop));
     // An item that cannot be encoded as JSON would leave a hole in the numbers: the stream ends there, without its end
     // mark.
-    let sound = all.map(Result::ok).take_while(|event| std::future::ready(event.is_some()));
-    let sound = sound.filter_map(|event| std::future::ready(event.map(Ok::<_, Infallible>)));
-    Sse::new(sound).keep_alive(KeepAlive::new().interval(Duration::from_secs(1)))
+    let events = results.map(Result::ok).take_while(|event| std::future::ready(event.is_some()));
+    let events = events.filter_map(|event| std::future::ready(event.map(Ok::<_, Infallible>)));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(1)))
 }

@@ -1,7 +1,7 @@
 //! The agent's own certificate and the authorities that it trusts, read from files and read again when these change.
 //!
-//! Unusable files never replace usable ones. Authorities and revocations are one part, the agent's own certificate and key
-//! another. Both are read each time, and each is used whatever is wrong with the other: a revocation does not wait for a
+//! Unusable files never replace usable ones. The authorities and revocation lists are one part, the agent's own certificate and key
+//! the other. An error in one part does not keep the other part from use: a revocation does not wait for a
 //! valid certificate, nor a renewed certificate for a valid revocation list.
 
 use std::{
@@ -114,16 +114,18 @@ struct Inner {
     changes: watch::Sender<u64>,
 }
 
-/// Identifies a version of a file: device, inode, size, and time of the inode's last change.
+/// Identifies a version of a file: device, inode, size, and time of the inode's last change (seconds, nanoseconds). `None` if the file
+/// does not exist or cannot be examined.
 type Stamp = Option<(u64, u64, u64, i64, i64)>;
+/// The stamps in the order of [`Files::all`].
 type Stamps = [Stamp; 4];
 
-/// The state of the files at earlier reads.
+/// The stamps of the files at earlier reads.
 #[derive(Debug, Default)]
 struct Known {
-    /// Their stamps when they were last read completely.
+    /// Their stamps when all of them were last read, whether their content was valid or not.
     read: Stamps,
-    /// Their stamps when an error in them was last logged.
+    /// Their stamps when an error in them was last logged; `None` since they were last valid.
     complained: Option<Stamps>,
 }
 
@@ -133,7 +135,7 @@ struct Files {
     key: PathBuf,
     ca: PathBuf,
     crl: PathBuf,
-    /// Whether the list was configured or has existed: then nobody is newly trusted without it.
+    /// Whether a revocation list was configured or has existed. Then a missing list is an error, and no new authorities are trusted.
     crl_needed: AtomicBool,
 }
 
@@ -145,11 +147,11 @@ pub(super) struct Loaded {
     own: Arc<Own>,
 }
 
-/// The authorities and revocations, as they were read.
+/// The authorities and revocation lists, as they were read.
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
     pub(super) verifier: Arc<Verifier>,
-    /// Of the files that the verifier was built from.
+    /// The digest of the files from which the verifier was built.
     digest: Digest,
 }
 
@@ -202,7 +204,7 @@ impl Tls {
         self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again if one of them has changed since they were last read; returns whether so.
+    /// Reads the files again if one of them has changed since they were last read. Returns whether one has changed.
     ///
     /// # Errors
     /// The same as for [`Self::reload`].
@@ -216,12 +218,12 @@ impl Tls {
             .filter(|(_, (before, now))| before != now)
             .map(|(path, _)| path.display().to_string())
             .collect();
-        let told = changed.join(", ");
+        let changed = changed.join(", ");
         if let Err(error) = self.read_again(&mut known) {
-            // Logged once for the same files, however often they are tried.
+            // An error is logged once for the same versions of the files, even if they are read many times.
             if known.complained.replace(now) != Some(now) {
                 let line = format!(
-                    "{told} changed and cannot all be used ({}); in its place, what was read before stays in use",
+                    "{changed} changed and cannot all be used ({}); in its place, what was read before stays in use",
                     error.chain()
                 );
                 tracing::error!("{line}");
@@ -229,7 +231,7 @@ impl Tls {
             }
             return Err(error);
         }
-        let line = format!("{told} changed and is in use from now on");
+        let line = format!("{changed} changed and is in use from now on");
         tracing::info!("{line}");
         active::syslog(&line);
         Ok(true)
@@ -240,7 +242,7 @@ impl Tls {
         let _ = self.reload_if_changed();
     }
 
-    /// Returns the files.
+    /// Returns the paths of the files.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         self.0.files.all().map(Path::to_path_buf).to_vec()
     }
@@ -263,11 +265,11 @@ impl Tls {
         };
         let trusts_others = loaded.trust.digest.as_ref() != before.trust.digest.as_ref();
         self.0.loaded.store(Arc::new(loaded));
-        // Every connection verifies its peer because of this.
+        // Makes every connection verify its peer again.
         if trusts_others {
             self.0.changes.send_modify(|generation| *generation += 1);
         }
-        // Files with invalid contents are tried again when they have changed; a file that could not be read, each time.
+        // Files with invalid contents are read again once they have changed. While a file cannot be read, it is tried each time.
         if !wrong.iter().any(|error| matches!(error, TlsError::Read { .. })) {
             known.read = stamps;
         }
@@ -284,7 +286,7 @@ impl Tls {
         self.0.loaded.load()
     }
 
-    /// Tells of changes of authorities and revocations.
+    /// Returns a receiver that is notified of changes of authorities and revocation lists.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
@@ -317,7 +319,7 @@ impl Files {
         let crls = match read(&self.crl) {
             Ok(pem) => {
                 hash.update(&pem);
-                // An empty list may be a file that was cut or is being written; it would revoke nobody.
+                // A file without a list is an error: it may have been cut or is being written, and would revoke nobody.
                 revocation_lists(&pem).map_err(|why| not_pem(&self.crl, "revocation list", &why))?
             }
             Err(TlsError::Read { source, .. })
@@ -359,6 +361,7 @@ impl Files {
     }
 }
 
+/// Returns the name of the host in a chain's first certificate.
 fn host_of(chain: &[CertificateDer<'_>]) -> Result<String, IdentityError> {
     let leaf = chain.first().ok_or(IdentityError::Nobody)?;
     match Identity::from_uris(uris(leaf).iter().map(String::as_str))? {

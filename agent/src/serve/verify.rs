@@ -1,7 +1,7 @@
 //! Verifies that a client's certificate is this authority's, and returns its standing.
 //!
-//! Signature and revocation decide about the connection. Dates do not: with an outdated certificate or revocation list
-//! its owner may still look and heal. That is the [`Standing`].
+//! Signature and revocation decide whether a connection is accepted. Dates do not: the owner of an outdated certificate, or of any
+//! certificate while the revocation list is outdated, may still look and heal. The [`Standing`] tells which of these it is.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 pub(super) enum Standing {
     /// Valid for everything that its names allow.
     Good,
-    /// Outside its dates, or those of an intermediate.
+    /// The time is outside the dates of the certificate or of an intermediate.
     OutOfDate,
     /// Its revocation status is unknown: the revocation list is out of date, or from another issuer.
     Unrevised,
@@ -32,11 +32,11 @@ pub(super) enum Standing {
 /// Verifies chains by roots and revocation lists.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    /// Ignores an outdated or missing revocation list.
+    /// Accepts a chain although the revocation list is outdated or missing.
     lenient: Arc<dyn ClientCertVerifier>,
-    /// Does not ignore it.
+    /// Refuses a chain while the revocation list is outdated or missing.
     strict: Arc<dyn ClientCertVerifier>,
-    /// Certificates over passkeys, which TLS refuses.
+    /// Verifies certificates of passkeys, which TLS refuses.
     approvers: Approvers,
 }
 
@@ -73,12 +73,13 @@ impl Verifier {
     /// Returns the standing of a chain (the client's own certificate first) at that time.
     ///
     /// # Errors
-    /// It is not trusted at all: another authority's, revoked, or not for clients.
+    /// It is not trusted at all: it is from another authority, revoked, or not for clients.
     pub(super) fn standing(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Standing, Error> {
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
         if self.strict.verify_client_cert(leaf, rest, now).is_ok() {
             return Ok(Standing::Good);
         }
+        // With its revocation status ignored: an error of this is about the certificate itself.
         let lenient = |at| self.lenient.verify_client_cert(leaf, rest, at).map(drop);
         let in_date = firedrill_certs::in_date(now, lenient)?;
         Ok(if in_date { Standing::Unrevised } else { Standing::OutOfDate })

@@ -1,7 +1,7 @@
 //! Watches the files that define who is trusted, so that a change applies within a moment.
 //!
 //! Files are replaced by renaming, so their directories are watched, and those of the targets of links. If that fails,
-//! or a directory itself was replaced, periodic checks find the change.
+//! or a directory itself was replaced, periodic checks find the change. Never reads a file.
 
 use std::{
     collections::BTreeSet,
@@ -17,17 +17,19 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Interval between checks of the files if the kernel reports no changes.
+/// Interval between checks of the files if not all directories can be watched.
 const LOOK: Duration = Duration::from_millis(500);
-/// Interval between checks of the files if the kernel reports changes.
-const LOOK_ALL_THE_SAME: Duration = Duration::from_secs(10);
+/// Interval between checks of the files if the kernel reports changes of all directories.
+const LOOK_WATCHED: Duration = Duration::from_secs(10);
 
 /// A watch on files.
 pub(super) struct Watch {
     files: Vec<PathBuf>,
+    /// The kernel's reports of changes; `None` if it gives none.
     events: Option<AsyncFd<OwnedFd>>,
     /// Whether all directories are watched.
-    whole: bool,
+    all_watched: bool,
+    /// The time of the next periodic check.
     next_look: Instant,
 }
 
@@ -44,14 +46,14 @@ impl Watch {
             let every = LOOK.as_millis();
             tracing::warn!("the kernel will not tell of changed certificates ({error}); they are looked at every {every} ms");
         });
-        let mut watch = Self { files, events: events.ok(), whole: false, next_look: Instant::now() };
-        watch.over_directories();
+        let mut watch = Self { files, events: events.ok(), all_watched: false, next_look: Instant::now() };
+        watch.watch_directories();
         watch
     }
 
     /// Waits until files may have changed.
     pub(super) async fn changed(&mut self) {
-        let told = async {
+        let event = async {
             match &self.events {
                 Some(events) => match events.readable().await {
                     Ok(mut ready) => {
@@ -64,16 +66,17 @@ impl Watch {
             }
         };
         tokio::select! {
-            () = told => {}
+            () = event => {}
             () = sleep_until(self.next_look) => {}
         }
-        // A directory may have been replaced; the kernel does not watch the same one twice.
-        self.over_directories();
+        // A directory may have been replaced. To add a directory that is watched already changes nothing.
+        self.watch_directories();
     }
 
-    fn over_directories(&mut self) {
+    /// Watches the directories of the files as they are now, and sets the time of the next check.
+    fn watch_directories(&mut self) {
         let of_links = self.files.iter().filter_map(|file| std::fs::canonicalize(file).ok());
-        let all: BTreeSet<PathBuf> = self
+        let dirs: BTreeSet<PathBuf> = self
             .files
             .iter()
             .cloned()
@@ -87,18 +90,19 @@ impl Watch {
             | WatchFlags::DELETE
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF;
-        self.whole = self.events.as_ref().is_some_and(|events| {
+        self.all_watched = self.events.as_ref().is_some_and(|events| {
             let watched = |dir: &PathBuf| {
                 let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
                 add_watch(events, dir, flags).is_ok()
             };
-            // Tries all of them, also after an error.
-            all.iter().filter(|dir| !watched(dir)).count() == 0
+            // Tries all directories, also after an error.
+            dirs.iter().filter(|dir| !watched(dir)).count() == 0
         });
-        self.next_look = Instant::now() + if self.whole { LOOK_ALL_THE_SAME } else { LOOK };
+        self.next_look = Instant::now() + if self.all_watched { LOOK_WATCHED } else { LOOK };
     }
 }
 
+/// Reads and drops all waiting events.
 fn drain(fd: &OwnedFd) {
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut reader = Reader::new(fd, &mut buffer);

@@ -8,7 +8,7 @@ use firedrill_wire::{
 use super::{manager, manager::Phase, pick::all_names};
 use crate::host::Host;
 
-/// Returns a finding for each service manager, and for what is missing. Reads only.
+/// Returns a finding for each service manager, and one more if there is none on the host. Reads only.
 #[must_use]
 pub fn findings(host: &Host) -> Vec<Finding> {
     let mut findings: Vec<Finding> = ServiceManager::ALL.into_iter().map(|which| look(host, which)).collect();

@@ -72,7 +72,7 @@ impl Phase {
         }
     }
 
-    /// Whether nothing runs and nothing is about to end.
+    /// Whether no process of it runs, not even one that is about to end.
     #[must_use]
     pub const fn is_down(self) -> bool {
         matches!(self, Self::Down | Self::Failed)
@@ -90,18 +90,18 @@ pub struct State {
     pub main: Option<i32>,
     /// The id of its present run, which no other run has; `None` if it is down or the manager has no such id.
     pub run: Option<String>,
-    /// Whether nothing is about to change this: no job is queued, nothing was told to end, and its processes live.
+    /// Whether the state is about to stay: no job is queued, no process has been asked to end, and its processes live.
     pub settled: bool,
-    /// Changes when somebody acts on it through its manager; the contents differ by manager.
+    /// A text that changes when somebody acts on the service through its manager. Each manager has a different form of it.
     pub mark: String,
 }
 
 impl State {
-    /// Whether it is up to stay, in a run other than one that was told to end.
+    /// Whether it is up and about to stay up, in another run than `old_run`, which was asked to end.
     #[must_use]
-    pub fn is_back(&self, told: Option<&str>) -> bool {
-        let another = told.is_none_or(|told| self.run.as_deref() != Some(told));
-        self.phase == Phase::Up && self.wanted_up && self.settled && another
+    pub fn is_back(&self, old_run: Option<&str>) -> bool {
+        let is_another_run = old_run.is_none_or(|old_run| self.run.as_deref() != Some(old_run));
+        self.phase == Phase::Up && self.wanted_up && self.settled && is_another_run
     }
 
     /// Describes it for messages.
@@ -139,7 +139,7 @@ pub enum ServiceError {
         /// The problem.
         why: &'static str,
     },
-    /// The manager does not know it, or no longer.
+    /// The manager does not know the service, or does not know it any more.
     #[error("there is no service `{service}` in {looked}")]
     Unknown {
         /// The name.
@@ -228,8 +228,8 @@ pub trait Manager {
     /// They could not be read.
     fn processes(&self, unit: &Unit) -> Result<Vec<Name>, ServiceError>;
 
-    /// Returns the control group that it has alone, as a path from the root of the hierarchy, if the manager makes one
-    /// for it and it is up.
+    /// Returns the control group that only this service has, as a path from the root of the hierarchy; `None` if the manager makes no
+    /// such group or the service is down.
     ///
     /// # Errors
     /// It could not be read.
@@ -248,18 +248,19 @@ pub trait Manager {
         called_off: &dyn Fn() -> bool,
     ) -> Result<State, ServiceError>;
 
-    /// Starts it and waits until it is back ([`State::is_back`]). `told` is a run that was told to end.
+    /// Starts it and waits until it is back ([`State::is_back`]). `old_run` is a run that was asked to end.
     ///
     /// # Errors
     /// It is not back.
-    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError>;
+    fn start(&self, unit: &Unit, at_most: Duration, old_run: Option<&str>) -> Result<State, ServiceError>;
 
-    /// Whether a command that was sent may not show in the state yet, even after its sender has died.
+    /// Whether the manager may carry out a command a while after it was sent, even if its sender has died. Until then the state does not
+    /// show the command.
     fn commands_lag(&self) -> bool {
         false
     }
 
-    /// Whether the present run was told to end, and will.
+    /// Whether the present run was asked to end, and will end.
     fn is_leaving(&self, state: &State) -> bool {
         state.phase == Phase::Stopping
     }
@@ -290,16 +291,17 @@ pub trait Manager {
     /// Ends [`Manager::remember`] for a service.
     fn forget(&self, _unit: &Unit) {}
 
-    /// Returns what somebody else did to a stopped service since it had that mark; `None` if nothing.
+    /// Returns, for people, the act of somebody else on a stopped service since it had that mark; `None` if there was none.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String>;
 
-    /// Returns a mark for the time in which a start that we asked for may still be running. By
-    /// [`Manager::acted_since`] of it, nothing that this start can do is somebody else's act.
+    /// Returns a mark for the time in which a start by the agent may still be under way. [`Manager::acted_since`] of this
+    /// mark does not take the effects of that start for somebody else's act.
     fn mark_while_starting(&self, mark: &str) -> String {
         mark.to_owned()
     }
 
-    /// Returns every service with its state. Stopped ones may be left out if the manager forgets them.
+    /// Returns every service with its phase, and whether the manager wants it up. Stopped services may be missing if the manager forgets
+    /// them.
     ///
     /// # Errors
     /// They could not be listed.

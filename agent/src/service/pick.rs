@@ -1,4 +1,4 @@
-//! Finds the one manager that knows a service by its name. Refuses rather than guesses.
+//! Finds the one manager that knows a service by its name. Never guesses: if several managers know the name, it refuses.
 
 use firedrill_wire::{RefusalCode, api::Problem, fault::ServiceManager, near::distance};
 
@@ -29,9 +29,9 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
                 ),
                 "runit services are looked for in the folders that the agent's configuration names",
             ),
-            one => refuse(
+            wanted => refuse(
                 RefusalCode::NoServiceManager,
-                format!("cannot find service `{service}`: {one} is not running on {}", host.name),
+                format!("cannot find service `{service}`: {wanted} is not running on {}", host.name),
                 "leave `manager` out, or name the one that this host has",
             ),
         });
@@ -40,13 +40,13 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     let mut looked = Vec::new();
     let mut similar = Vec::new();
     for (kind, manager) in asked {
-        match manager.find(service) {
-            Ok(Some(unit)) => found.push((manager, unit)),
+        let unit = match manager.find(service) {
             // A name that is invalid for one manager may be valid for another.
-            Ok(None) | Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => {
-                looked.push(manager.looked());
-                similar.extend(names_near(service, &*manager));
-            }
+            Err(ServiceError::Name { .. }) if which == ServiceManager::Auto => Ok(None),
+            result => result,
+        };
+        match unit {
+            Ok(Some(unit)) => found.push((manager, unit)),
             Ok(None) => {
                 looked.push(manager.looked());
                 similar.extend(names_near(service, &*manager));
@@ -83,7 +83,7 @@ pub fn pick(host: &Host, which: ServiceManager, service: &str) -> Result<(Box<dy
     })
 }
 
-/// Returns the names of all managers that there are.
+/// Returns the names of all managers that the agent knows.
 pub(super) fn all_names() -> String {
     ServiceManager::ALL.map(ServiceManager::name).join(", ")
 }
@@ -97,8 +97,8 @@ fn names_near(service: &str, manager: &dyn Manager) -> Vec<String> {
         .into_iter()
         .filter_map(|(unit, ..)| {
             let name = unit.name().trim_end_matches(".service").to_owned();
-            let far = distance(wanted, &name);
-            (far <= 2 || (wanted.len() > 2 && name.contains(wanted))).then_some((far, name))
+            let edits = distance(wanted, &name);
+            (edits <= 2 || (wanted.len() > 2 && name.contains(wanted))).then_some((edits, name))
         })
         .collect();
     near.sort();

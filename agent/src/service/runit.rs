@@ -1,7 +1,7 @@
 //! runit, through the files in `supervise/` by which `sv` itself controls `runsv`.
 //!
-//! `status` holds a service's state, and `control` takes single letters. No program is run. The `log` service of a
-//! directory is left alone.
+//! `status` holds a service's state, and `control` takes single letters. Never runs a program, and never touches the `log` service of a
+//! directory.
 
 mod supervise;
 
@@ -22,12 +22,12 @@ use crate::{
     },
     service::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit},
 };
-use supervise::{Running, Status, is_kept, open_control};
+use supervise::{Running, Status, is_supervised, open_control};
 
 /// The interval at which `status` is read during a wait; `runsv` offers nothing to wait on.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// runit, where the host has a folder of its services.
+/// The driver of runit, for hosts that have a folder of its services.
 pub(super) const DRIVER: Driver = Driver {
     here: |host| Runit::of(host).map(|runit| Box::new(runit) as Box<dyn Manager>),
     start_by_hand: "sv up",
@@ -48,7 +48,7 @@ impl Runit {
         (!folders.is_empty()).then_some(Self { folders })
     }
 
-    /// Reads the state until it is as wanted.
+    /// Waits until `wanted` is true of the status, and returns the state. `what` is the operation, for the error.
     fn until(
         unit: &Unit,
         what: &str,
@@ -78,7 +78,7 @@ impl Manager for Runit {
     }
 
     fn state(&self, unit: &Unit) -> Result<State, ServiceError> {
-        // First, because a `status` that no runsv updates reads as if all were well.
+        // `control` shows whether a runsv supervises it. `status` does not: without a runsv it keeps its last content.
         open_control(unit)?;
         Ok(Status::of(unit)?.state())
     }
@@ -122,7 +122,7 @@ impl Manager for Runit {
             what: format!("list the processes of {}", unit.id),
             why: error.to_string(),
         })?;
-        // Children that init has adopted stay in the group or session of the main process, if it leads one.
+        // Besides the descendants of the main process: descendants that init has adopted are still in its process group or session.
         let mut names: BTreeSet<Name> =
             process::family(main, &all).into_iter().map(|stat| stat.name).collect();
         names.extend(
@@ -147,12 +147,13 @@ impl Manager for Runit {
         })
     }
 
-    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
-        // runsv rewrites `status` at every command: until then it has read neither this command nor an earlier one.
+    fn start(&self, unit: &Unit, at_most: Duration, old_run: Option<&str>) -> Result<State, ServiceError> {
+        // runsv rewrites `status` at every command. While the mark is the same, it has not read this command yet, nor one that waits
+        // before it.
         let before = Status::of(unit)?.mark;
         supervise::send(unit, b"u")?;
         Self::until(unit, "starting", at_most, |status| {
-            Ok(status.mark != before && status.state().is_back(told))
+            Ok(status.mark != before && status.state().is_back(old_run))
         })
     }
 
@@ -161,7 +162,8 @@ impl Manager for Runit {
         true
     }
 
-    /// A `control/t` or `control/d` script replaces the TERM that `status` reports.
+    /// Also true for a service that runs although it is not wanted up: with a script `control/t` or `control/d`, runsv sends no TERM that
+    /// `status` could report.
     fn is_leaving(&self, state: &State) -> bool {
         state.phase == Phase::Stopping || (state.main.is_some() && !state.wanted_up)
     }
@@ -173,8 +175,8 @@ impl Manager for Runit {
         Self::until(unit, "restarting", at_most, |status| Ok(status.pid != before))
     }
 
-    /// runsv rewrites `status` at every command, even at a repeated `d`, so any later command shows. After our own `u`
-    /// the service stays wanted up until somebody sends another command.
+    /// runsv rewrites `status` at every command, even at a repeated `d`, so the mark shows any later command. After the agent's own
+    /// `u` the service stays wanted up until somebody sends another command.
     fn acted_since(&self, mark: &str, now: &State) -> Option<String> {
         (mark != now.mark && !now.wanted_up)
             .then(|| "somebody sent it a command through runsv since (sv)".to_owned())
@@ -191,12 +193,12 @@ impl Manager for Runit {
             for entry in fs::read_dir(folder).map_err(failed)? {
                 let dir = entry.map_err(failed)?.path();
                 let Some(unit) = unit_of(&dir).filter(|_| is_service(&dir)) else { continue };
-                // The same folder often has several names; the first one counts, as in `find`.
+                // Several folders often have the same service, by links. The first one counts, as in `find`.
                 if unit.name().starts_with('.') || !names.insert(unit.name().to_owned()) {
                     continue;
                 }
-                // Packages install directories for a runit that does not run; their services are never up.
-                if !is_kept(&unit) {
+                // Packages install service directories even if runit does not run. Services without a runsv are left out.
+                if !is_supervised(&unit) {
                     continue;
                 }
                 match Status::of(&unit) {
@@ -233,6 +235,7 @@ fn check_name(service: &str) -> Result<(), ServiceError> {
     Err(ServiceError::Name { service: service.to_owned(), manager: ServiceManager::Runit, why })
 }
 
+/// Whether a directory is a service directory.
 fn is_service(dir: &Path) -> bool {
     dir.join("run").exists() || dir.join("supervise").exists()
 }
@@ -248,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_names() {
+    fn only_valid_names_are_accepted() {
         for wrong in ["", "a/b", "..", ".", ".hidden", "/etc/service/x", "a\0b", &"x".repeat(256)] {
             assert!(check_name(wrong).is_err(), "{wrong:?}");
         }

@@ -1,12 +1,12 @@
 //! systemd, over D-Bus.
 //!
-//! Only services are found by name; units of other kinds appear if they go down together with one. Jobs are queued with
-//! mode `replace`, as `systemctl` does.
+//! Only services are found by name; units of other kinds are named only if they go down together with a service. Jobs are queued with
+//! mode `replace`, as `systemctl` does. Never runs a program.
 //!
 //! The time at which a unit last went down, and the id of its last run, show whether somebody else acted on a unit that
-//! we stopped. systemd forgets both when it unloads the unit, so it is asked to keep the unit in memory for as long as
-//! the host's port lives. If it has forgotten them (this process died, the bus was restarted), only disabling and masking
-//! can be detected, and the unit is started. A second `systemctl stop` of a stopped unit leaves no trace at all.
+//! the agent stopped. systemd forgets both when it unloads the unit, so it is asked to keep the unit in memory for as long as
+//! the agent's [`Host`] lives. If it has forgotten them (the agent died, the bus was restarted), only disabling and masking
+//! can be detected, and otherwise the unit is started. A second `systemctl stop` of a stopped unit leaves no trace at all.
 
 mod about;
 mod bus;
@@ -27,7 +27,7 @@ use firedrill_wire::fault::{ServiceManager, Signal};
 pub(crate) use self::logging::{Logging, logging};
 use self::{
     about::about,
-    bus::{Bus, Pin, ask, of},
+    bus::{Bus, Pin, ask, classify},
     mark::{Mark, acted_since},
     unit::{load, phase, state, wanted_up},
 };
@@ -43,11 +43,11 @@ const LOOK: Duration = Duration::from_millis(30);
 /// The time limit of calls that wait for no job.
 const QUESTION: Duration = Duration::from_secs(10);
 
-/// The units that systemd keeps in memory for us.
+/// The units that systemd keeps in memory for the agent.
 #[derive(Debug, Default)]
 struct Pins(Mutex<BTreeMap<String, Pin>>);
 
-/// systemd, where the host was booted with it.
+/// The driver of systemd, for hosts that were booted with it.
 pub(super) const DRIVER: Driver = Driver {
     here: |host| Systemd::here(host).map(|systemd| Box::new(systemd) as Box<dyn Manager>),
     start_by_hand: "systemctl start",
@@ -113,10 +113,10 @@ impl Manager for Systemd {
             if load(bus, &unit.id)?.1.text("ControlGroup").is_empty() {
                 return Ok(Vec::new());
             }
-            bus.manager("GetUnitProcesses", &[&unit.id]).map_err(|error| of(&what, error))
+            bus.manager("GetUnitProcesses", &[&unit.id]).map_err(|error| classify(&what, error))
         })?;
         let mut names = BTreeSet::new();
-        // Control group, process id, command line.
+        // Each item is a control group, a process id and a command line.
         for process in found.first().map(Value::parts).unwrap_or_default() {
             let pid = process.parts().get(1).and_then(Value::unsigned);
             let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) else { continue };
@@ -142,7 +142,7 @@ impl Manager for Systemd {
     ) -> Result<State, ServiceError> {
         ask(at_most, |bus| {
             let what = format!("stop {}", unit.id);
-            bus.manager("StopUnit", &[&unit.id, "replace"]).map_err(|error| of(&what, error))?;
+            bus.manager("StopUnit", &[&unit.id, "replace"]).map_err(|error| classify(&what, error))?;
             until(bus, unit, "stopping", at_most, |state| {
                 let down = state.phase.is_down() && !state.wanted_up;
                 if !down && called_off() {
@@ -153,21 +153,21 @@ impl Manager for Systemd {
         })
     }
 
-    fn start(&self, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
+    fn start(&self, unit: &Unit, at_most: Duration, old_run: Option<&str>) -> Result<State, ServiceError> {
         ask(at_most, |bus| {
             let what = format!("start {}", unit.id);
-            let failed = |error| of(&what, error);
+            let failed = |error| classify(&what, error);
             bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
-            let state = started(bus, unit, at_most, told)?;
-            if state.is_back(told) {
+            let state = started(bus, unit, at_most, old_run)?;
+            if state.is_back(old_run) {
                 return Ok(state);
             }
-            // The start limit must not keep it down: it is meant for crashes.
+            // The start limit must not keep the service down: the limit is meant for crashes.
             if load(bus, &unit.id)?.1.text("Result") == "start-limit-hit" {
                 bus.manager("ResetFailedUnit", &[&unit.id]).map_err(failed)?;
                 bus.manager("StartUnit", &[&unit.id, "replace"]).map_err(failed)?;
-                let state = started(bus, unit, at_most, told)?;
-                if state.is_back(told) {
+                let state = started(bus, unit, at_most, old_run)?;
+                if state.is_back(old_run) {
                     return Ok(state);
                 }
             }
@@ -181,7 +181,7 @@ impl Manager for Systemd {
         ask(at_most, |bus| {
             let before = state(bus, &unit.id)?;
             let what = format!("restart {}", unit.id);
-            bus.manager("RestartUnit", &[&unit.id, "replace"]).map_err(|error| of(&what, error))?;
+            bus.manager("RestartUnit", &[&unit.id, "replace"]).map_err(|error| classify(&what, error))?;
             let run = Mark::read(&before.mark).run;
             until(bus, unit, "restarting", at_most, |state| {
                 Ok(state.main != before.main || Mark::read(&state.mark).run != run)
@@ -214,14 +214,14 @@ impl Manager for Systemd {
         acted_since(mark, now)
     }
 
-    /// A queued start can make another run and end it, so only the unit file shows actions of others.
+    /// A start that is still queued can make another run, which may fail. So only the unit file shows the acts of others.
     fn mark_while_starting(&self, mark: &str) -> String {
         Mark::read(mark).of_any_run().text()
     }
 
     fn list(&self) -> Result<Vec<(Unit, Phase, bool)>, ServiceError> {
         ask(QUESTION, |bus| {
-            let units = bus.manager("ListUnits", &[]).map_err(|error| of("list units", error))?;
+            let units = bus.manager("ListUnits", &[]).map_err(|error| classify("list units", error))?;
             Ok(units.first().map(Value::parts).unwrap_or_default().iter().filter_map(listed).collect())
         })
     }
@@ -245,6 +245,7 @@ fn listed(unit: &Value) -> Option<(Unit, Phase, bool)> {
     Some((Unit { manager: ServiceManager::Systemd, id: id.to_owned() }, phase, wanted_up(phase, job)))
 }
 
+/// Waits until `wanted` is true of the unit's state, and returns the state. `what` is the operation, for the error.
 fn until(
     bus: &mut Bus,
     unit: &Unit,
@@ -266,10 +267,15 @@ fn until(
     }
 }
 
-/// Waits until it is back, or down with nothing left that would start it.
-fn started(bus: &mut Bus, unit: &Unit, at_most: Duration, told: Option<&str>) -> Result<State, ServiceError> {
+/// Waits until it is back, or down and nothing will start it.
+fn started(
+    bus: &mut Bus,
+    unit: &Unit,
+    at_most: Duration,
+    old_run: Option<&str>,
+) -> Result<State, ServiceError> {
     until(bus, unit, "starting", at_most, |state| {
-        Ok(state.is_back(told) || (state.phase.is_down() && !state.wanted_up))
+        Ok(state.is_back(old_run) || (state.phase.is_down() && !state.wanted_up))
     })
 }
 
@@ -299,10 +305,10 @@ fn unit_name(service: &str) -> Result<String, ServiceError> {
         ".swap",
         ".device",
     ];
-    let well = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     let why = if service.is_empty() {
         "it is empty"
-    } else if service.starts_with(['.', '-', '@']) || !service.chars().all(well) {
+    } else if service.starts_with(['.', '-', '@']) || !service.chars().all(is_allowed) {
         "unit names are made of letters, digits and `:-_.\\@`"
     } else if OTHER_KINDS.iter().any(|kind| service.ends_with(kind)) {
         "it is a unit of another kind; only services can be named"

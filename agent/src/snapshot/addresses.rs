@@ -1,4 +1,4 @@
-//! Addresses of interfaces, without their lifetimes.
+//! Addresses of interfaces, without their lifetimes. Numbers of attributes (`IFA_…`) and offsets are those of `linux/if_addr.h`.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,15 @@ use super::{
 };
 use crate::host::Host;
 
-/// An address that is still being checked for duplicates (tentative, optimistic) is the same address.
+/// The flags of an address that is still being checked for duplicates (tentative, optimistic). They are left out: they go away by
+/// themselves.
 const PASSING: u32 = 0x44;
 
+/// Adds the addresses of all interfaces.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let names = names()?;
     for address in dump("addresses", ADDRESSES, &[0; 8])? {
-        // The local address; on a point-to-point link the other attribute is the peer's.
+        // The local address (2), or the address (1). On a point-to-point link the latter is the peer's.
         let local =
             attr::find(&address.attrs, 2).or_else(|| attr::find(&address.attrs, 1)).unwrap_or_default();
         let key = format!("addr:{} {}/{}", name(&names, address.u32(4)), ip(local), address.u8(1));
@@ -27,6 +29,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
+/// Drops the lifetimes (6), and the passing flags from the flags (8).
 fn attribute(kind: u16) -> Mask {
     match kind {
         6 => Mask::Drop,
@@ -38,7 +41,7 @@ fn attribute(kind: u16) -> Mask {
     }
 }
 
-/// Formats an address.
+/// Formats an address of 4 or 16 bytes; other bytes as hexadecimal digits.
 pub(super) fn ip(bytes: &[u8]) -> String {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         std::net::Ipv4Addr::from(four).to_string()

@@ -1,4 +1,4 @@
-//! Compares two snapshots of a host, and tells who caused each difference. Pure.
+//! Compares two snapshots of a host, and tells who caused each difference. Never reads the host.
 
 use firedrill_wire::{InjectionId, api::Claim};
 
@@ -10,13 +10,13 @@ use crate::host::{
 
 /// Maximum number of lines of a changed value that are shown.
 const SHOWN: usize = 4;
-/// Maximum number of characters of each.
+/// Maximum number of characters of each of these lines.
 const WIDTH: usize = 160;
 
-/// The runs that can have caused a difference, besides people.
+/// The runs that can have caused a difference. People can have caused it, too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parties<'a> {
-    /// The run's claims, without those that its undo left to somebody else.
+    /// The claims of the run that compares, without claims on objects that its undo left as others had changed them.
     pub claims: &'a [Claim],
     /// The injections of other runs that were open between the two snapshots.
     pub others: &'a [Other],
@@ -38,7 +38,7 @@ pub struct Other {
 /// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Changes to our own objects, and to what was claimed.
+    /// Changes to objects with the project's prefix, and to objects that the run claimed.
     pub ours: Vec<String>,
     /// Changes by others: people or other runs.
     pub foreign: Vec<String>,
@@ -48,15 +48,16 @@ pub struct Difference {
     pub compared: u64,
 }
 
-/// Compares for a run while no other run was open. See [`compare_among`].
+/// Compares for a run with the given claims, if no other run was open. See [`compare_among`].
 #[must_use]
 pub fn compare(before: &Snapshot, after: &Snapshot, claims: &[Claim]) -> Difference {
     compare_among(before, after, Parties { claims, others: &[] })
 }
 
 /// Compares, and decides who caused each difference. An object with the name of another run's injection belongs to that
-/// run, and so does everything that it claims. If this run claims it too, the difference is unproven while the other is
-/// open, and ours afterwards. Everything that this run claims or that has our prefix is ours; the rest is foreign.
+/// run, and so does everything that the injection claims. If this run claims the object too, the difference is unproven while
+/// the other injection is open, and ours afterwards. Everything else that this run claims or that has the project's prefix is ours; the
+/// rest is foreign.
 #[must_use]
 pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) -> Difference {
     let mut difference = Difference::default();
@@ -88,15 +89,20 @@ pub fn compare_among(before: &Snapshot, after: &Snapshot, parties: Parties<'_>) 
     difference
 }
 
+/// The cause of a difference.
 enum Maker<'a> {
+    /// This run.
     Ours,
+    /// This injection of another run.
     Other(&'a Other),
-    /// This run or that one; it cannot be decided.
+    /// This run or that injection of another run.
     Either(&'a Other),
+    /// Somebody else.
     Foreign,
 }
 
 impl<'a> Parties<'a> {
+    /// Returns the cause of a difference of the object `key`; `parts` are the lines of its value that differ.
     fn maker_of(self, key: &str, parts: &[String]) -> Maker<'a> {
         let words = std::iter::once(key).chain(parts.iter().map(String::as_str));
         let names =
@@ -105,7 +111,7 @@ impl<'a> Parties<'a> {
         for name in names {
             match self.others.iter().find(|other| other.has(name)) {
                 Some(other) => named = Some(other),
-                // One name of ours is enough, and a name that no other run has is ours.
+                // A name with the prefix that no other run has is ours, and one such name decides.
                 None => return Maker::Ours,
             }
         }
@@ -116,7 +122,7 @@ impl<'a> Parties<'a> {
         let of_other =
             |open: bool| self.others.iter().find(|other| other.open == open && claims(&other.claims));
         match (of_other(true), claims(self.claims)) {
-            // This run ended before the other could claim it, but its end state cannot be seen any more.
+            // The other run claimed the object after this run's end, so the state that this run left cannot be seen any more.
             (Some(other), true) => Maker::Either(other),
             (Some(other), false) => Maker::Other(other),
             (None, true) => Maker::Ours,
@@ -128,20 +134,21 @@ impl<'a> Parties<'a> {
 impl Other {
     /// Whether an object of that name belongs to this injection.
     fn has(&self, name: &str) -> bool {
-        // Names of chains and interfaces have this prefix, with more after it.
+        // Names of chains and interfaces begin with the injection's prefix.
         name == nft::table_name(&self.injection) || name.starts_with(&iptables::prefix(&self.injection))
     }
 }
 
+/// Whether a claim is on the object `key` of a snapshot.
 fn covers(claim: &Claim, key: &str) -> bool {
     let starts =
         |what: &str| key.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
-    // The claim is the process; the snapshot's key is whether it is stopped.
+    // A claim names the process. A snapshot has a key for it only while it is stopped.
     let stopped = claim.what.strip_prefix("process:").map(|name| format!("stopped:{name}"));
     starts(&claim.what) || stopped.is_some_and(|what| starts(&what))
 }
 
-/// Returns the lines that differ.
+/// Returns the lines that differ: missing ones with `-`, added ones with `+`.
 fn parts(was: &str, is: &str) -> Vec<String> {
     let missing = was.lines().filter(|line| !is.lines().any(|other| other == *line));
     let added = is.lines().filter(|line| !was.lines().any(|other| other == *line));
@@ -149,19 +156,20 @@ fn parts(was: &str, is: &str) -> Vec<String> {
     missing.chain(added.map(|line| format!("+ {line}"))).collect()
 }
 
+/// Returns the first differing lines as one text, for people.
 fn shown(parts: &[String]) -> String {
     if parts.is_empty() {
         return "the same parts in another order or number".to_owned();
     }
-    let mut all: Vec<String> = parts.iter().take(SHOWN).map(|line| short(line)).collect();
+    let mut texts: Vec<String> = parts.iter().take(SHOWN).map(|line| short(line)).collect();
     if parts.len() > SHOWN {
-        all.push(format!("and {} more", parts.len() - SHOWN));
+        texts.push(format!("and {} more", parts.len() - SHOWN));
     }
-    all.join("; ")
+    texts.join("; ")
 }
 
 fn short(line: &str) -> String {
-    // Two more for the sign.
+    // Two more characters for the sign and its space.
     match line.char_indices().nth(WIDTH + 2) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
@@ -187,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_claimed_or_carries_our_name_is_ours() {
+    fn a_change_of_an_object_with_a_claim_or_the_prefix_is_ours() {
         let before = snapshot(&[("unit:checkout", "up"), ("unit:checkout-db", "up"), ("link:eth0", "up")]);
         let after = snapshot(&[
             ("unit:checkout", "down"),
@@ -206,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_to_us_is_ours_in_whosever_chain_it_stands() {
+    fn a_jump_to_a_chain_with_the_prefix_is_ours_in_any_chain() {
         let before = snapshot(&[
             ("iptables-chain:ip filter INPUT", "ACCEPT\n-j ufw"),
             ("nft-chain:ip filter OUTPUT", "a"),
@@ -231,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_name_of_another_runs_injection_is_that_runs() {
+    fn an_object_with_the_name_of_another_runs_injection_belongs_to_that_run() {
         let theirs = other("r2-1-1", Vec::new(), true);
         let (table, prefix) = (nft::table_name(&theirs.injection), iptables::prefix(&theirs.injection));
         let chain = format!("nft-chain:inet {table} output");
@@ -259,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_run_claims_is_that_runs_unless_this_one_claims_it_too() {
+    fn an_object_that_another_run_claims_belongs_to_that_run_unless_this_run_claims_it_too() {
         let up = snapshot(&[("unit:runit/db", "up")]);
         let down = snapshot(&[("unit:runit/db", "down")]);
         let db = claimed("unit:runit/db");
@@ -271,7 +279,7 @@ mod tests {
         assert!(of(&[], false).foreign[0].contains("had it in force"));
         let either = of(&db, true);
         assert_eq!((either.ours.len(), either.foreign.len(), either.unproven.len()), (0, 0, 1), "{either:?}");
-        assert_eq!(of(&db, false).ours.len(), 1, "either may have left it so");
+        assert_eq!(of(&db, false).ours.len(), 1, "this run may have left it so");
         assert_eq!(compare(&up, &down, &[]).foreign, ["unit:runit/db changed: - up; + down"]);
     }
 

@@ -1,5 +1,8 @@
 //! Reads the filters of all queueing disciplines and classes. Leaves out values that change by themselves: counters, times, and indexes
 //! that the kernel chooses.
+//!
+//! Offsets are those of `struct tcmsg`: interface 4, handle 8, parent 12, priority and protocol 16. Numbers of attributes are those of
+//! `linux/rtnetlink.h` and `linux/pkt_cls.h`; each kind of filter and action numbers its options differently.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +16,21 @@ use super::{
 };
 use crate::host::Host;
 
-/// Parent handles of the filters on `ingress` and `clsact`.
+/// Parent handle of the filters for ingress on `ingress` and `clsact`.
 const INGRESS: u32 = 0xffff_fff2;
+/// Parent handle of the filters for egress on `clsact`.
 const EGRESS: u32 = 0xffff_fff3;
 
+/// Adds all filters of all interfaces.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let names = names()?;
+    // An interface and a parent handle that may have filters.
     let mut places = Vec::new();
     for qdisc in qdiscs::all()? {
         let index = qdisc.u32(4);
         match attr::text(&qdisc.attrs, 1).as_deref() {
             Some("ingress" | "clsact") => places.extend([(index, INGRESS), (index, EGRESS)]),
-            // A qdisc with the handle 0 (`noqueue`, or the one that an interface gets by itself) cannot have filters.
+            // A qdisc with the handle 0 (`noqueue`, or the default qdisc of an interface) cannot have filters.
             _ if qdisc.u32(8) == 0 => {}
             _ => places.push((index, qdisc.u32(8))),
         }
@@ -52,10 +58,10 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             let options = match attr::text(&filter.attrs, 1).as_deref() {
                 Some("u32") => u32_filter,
                 Some("basic") => basic,
-                Some("flower") => act_3,
-                Some("matchall") => act_2,
-                Some("bpf" | "cgroup") => act_1,
-                Some("fw") => act_4,
+                Some("flower") => actions_in_3,
+                Some("matchall") => actions_in_2,
+                Some("bpf" | "cgroup") => actions_in_1,
+                Some("fw") => actions_in_4,
                 _ => super::mask::keep,
             };
             let value = format!(
@@ -70,7 +76,7 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// Hit counts, and actions.
+/// Drops the hit counts (9), and formats the actions (7).
 fn u32_filter(kind: u16) -> Mask {
     match kind {
         7 => Mask::Nest(actions),
@@ -79,11 +85,13 @@ fn u32_filter(kind: u16) -> Mask {
     }
 }
 
-fn act_1(kind: u16) -> Mask {
+/// Formats the actions in option 1.
+fn actions_in_1(kind: u16) -> Mask {
     if kind == 1 { Mask::Nest(actions) } else { Mask::Keep }
 }
 
-fn act_2(kind: u16) -> Mask {
+/// Formats the actions in option 2, and drops the hit counts (4).
+fn actions_in_2(kind: u16) -> Mask {
     match kind {
         2 => Mask::Nest(actions),
         4 => Mask::Drop,
@@ -91,16 +99,18 @@ fn act_2(kind: u16) -> Mask {
     }
 }
 
-fn act_3(kind: u16) -> Mask {
+/// Formats the actions in option 3.
+fn actions_in_3(kind: u16) -> Mask {
     if kind == 3 { Mask::Nest(actions) } else { Mask::Keep }
 }
 
-/// Actions and hit counts.
+/// Drops the hit counts (5), and formats the actions (3).
 fn basic(kind: u16) -> Mask {
-    if kind == 5 { Mask::Drop } else { act_3(kind) }
+    if kind == 5 { Mask::Drop } else { actions_in_3(kind) }
 }
 
-fn act_4(kind: u16) -> Mask {
+/// Formats the actions in option 4.
+fn actions_in_4(kind: u16) -> Mask {
     if kind == 4 { Mask::Nest(actions) } else { Mask::Keep }
 }
 
@@ -108,7 +118,7 @@ fn actions(_: u16) -> Mask {
     Mask::Text(action)
 }
 
-/// Formats one action by its kind (attribute 1), because kinds number their options differently.
+/// Formats one action. Its kind is attribute 1.
 fn action(bytes: &[u8]) -> String {
     let mask = match attr::text(bytes, 1).as_deref() {
         Some("csum" | "nat" | "ct" | "connmark" | "ife") => parameters_first,
@@ -119,7 +129,7 @@ fn action(bytes: &[u8]) -> String {
     format!("{{{}}}", canonical(bytes, mask))
 }
 
-/// Drops the statistics and the index, and formats the options by `options`.
+/// Formats the options (2) of an action by `options`, and drops its index (3) and statistics (4).
 fn of_action(kind: u16, options: fn(u16) -> Mask) -> Mask {
     match kind {
         2 => Mask::Nest(options),
@@ -128,7 +138,7 @@ fn of_action(kind: u16, options: fn(u16) -> Mask) -> Mask {
     }
 }
 
-/// Most kinds: times are option 1, parameters option 2.
+/// The mask of most kinds of actions: times are option 1, parameters option 2.
 fn times_first(kind: u16) -> Mask {
     of_action(kind, |option| match option {
         1 => Mask::Drop,
@@ -137,7 +147,7 @@ fn times_first(kind: u16) -> Mask {
     })
 }
 
-/// Parameters are option 1, times option 2.
+/// The mask of kinds whose parameters are option 1, and times option 2.
 fn parameters_first(kind: u16) -> Mask {
     of_action(kind, |option| match option {
         1 => Mask::Text(parameters),
@@ -146,7 +156,7 @@ fn parameters_first(kind: u16) -> Mask {
     })
 }
 
-/// Times are option 2, parameters option 3.
+/// The mask of `ctinfo`: times are option 2, parameters option 3.
 fn ctinfo(kind: u16) -> Mask {
     of_action(kind, |option| match option {
         2 => Mask::Drop,
@@ -155,7 +165,7 @@ fn ctinfo(kind: u16) -> Mask {
     })
 }
 
-/// Parameters are option 1 (`struct tc_police`), times option 6.
+/// The mask of `police`: parameters are option 1 (`struct tc_police`, without index, reference count and bind count), times option 6.
 fn police(kind: u16) -> Mask {
     of_action(kind, |option| match option {
         1 => Mask::Text(|bytes| without(bytes, |at| matches!(at, 0..=3 | 44..=51))),
@@ -169,7 +179,7 @@ fn parameters(bytes: &[u8]) -> String {
     without(bytes, |at| matches!(at, 0..=3 | 12..=19))
 }
 
-/// Formats bytes with some of them set to zero.
+/// Formats bytes, with zero for those whose offset is hidden.
 fn without(bytes: &[u8], hidden: fn(usize) -> bool) -> String {
     let kept: Vec<u8> =
         bytes.iter().enumerate().map(|(at, byte)| if hidden(at) { 0 } else { *byte }).collect();
@@ -182,21 +192,22 @@ mod tests {
 
     use super::*;
 
-    /// An action as the kernel reports it: parameters of 20 bytes or more whose `hidden` bytes differ, and times.
+    /// An action as the kernel reports it. `options` are the numbers of its parameters and its times. `seen` goes into everything that the
+    /// kernel counts, `limit` into a parameter.
     fn reported(kind: &str, options: [u16; 2], seen: u32, limit: u32) -> String {
         let (length, counts) = if kind == "police" { (56, 44..52) } else { (20, 12..20) };
         let mut parameters = vec![7; length];
         parameters[0..4].copy_from_slice(&seen.to_ne_bytes());
         parameters[4..8].copy_from_slice(&limit.to_ne_bytes());
         parameters[counts].fill(u8::try_from(seen).unwrap());
-        let [at, times] = options;
-        let inner = Attrs::new().bytes(at, &parameters).be32(times, seen);
-        let all = Attrs::new().text(1, kind).nest(2, &inner).be32(4, seen);
-        action(&all.after(&[]).expect("short"))
+        let [parameters_at, times_at] = options;
+        let inner = Attrs::new().bytes(parameters_at, &parameters).be32(times_at, seen);
+        let attrs = Attrs::new().text(1, kind).nest(2, &inner).be32(4, seen);
+        action(&attrs.after(&[]).expect("short"))
     }
 
     #[test]
-    fn what_the_kernel_counts_in_an_action_is_no_change_and_its_parameters_are() {
+    fn new_counts_of_an_action_are_no_change_and_new_parameters_are() {
         for (kind, options) in [
             ("gact", [2, 1]),
             ("mirred", [2, 1]),

@@ -1,8 +1,8 @@
 //! Reads the rules of `iptables-legacy`: chains with their policies and rules, without counters. The rules of
 //! `iptables-nft` are part of nftables.
 //!
-//! Reads only tables that exist already, so that reading creates none. If no legacy program is installed, or this
-//! process is not permitted, nothing is read, and `doctor` says so.
+//! Reads only tables that exist already, because reading with the program would create a missing table. If no legacy program is
+//! installed, or this process is not permitted, nothing is read, and `doctor` says so.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,10 @@ use crate::host::{
     nft::expr::Family,
 };
 
-/// The names of the legacy program, the certain one first.
+/// Possible names of the legacy program. The second one may also be the program of nftables.
 const PROGRAMS: [&str; 2] = ["iptables-legacy", "iptables"];
 
+/// Adds all chains of both families.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for (family, word) in [(Family::V4, "ip"), (Family::V6, "ip6")] {
         let tables = legacy_tables(family).map_err(|error| SnapshotError::Unreadable {
@@ -37,15 +38,15 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// Returns the program that can read them, if there is one.
+/// Returns the program that can read the legacy tables; `None` if it is not installed.
 pub(crate) fn program(family: Family) -> Option<Program> {
     let programs = PROGRAMS.into_iter().map(|name| Program::new(name, family));
     programs.into_iter().find(|program| program.is_there() && program.flavour().ok() == Some(Flavour::Legacy))
 }
 
-/// The policy and the rules by table and chain, one line each.
+/// Parses the output of `iptables-save`. Returns for each table and chain the policy and the rules, one line each.
 fn chains(saved: &str) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::<String, String>::new();
+    let mut chains = BTreeMap::<String, String>::new();
     let mut table = "";
     for line in saved.lines() {
         if let Some(name) = line.strip_prefix('*') {
@@ -53,14 +54,14 @@ fn chains(saved: &str) -> BTreeMap<String, String> {
         } else if let Some(chain) = line.strip_prefix(':') {
             let (name, rest) = chain.split_once(' ').unwrap_or((chain, ""));
             let policy = rest.split(' ').next().unwrap_or_default();
-            all.insert(format!("{table} {name}"), policy.to_owned());
+            chains.insert(format!("{table} {name}"), policy.to_owned());
         } else if let Some((chain, rule)) = line.strip_prefix("-A ").and_then(|line| line.split_once(' ')) {
-            let lines = all.entry(format!("{table} {chain}")).or_default();
+            let lines = chains.entry(format!("{table} {chain}")).or_default();
             lines.push('\n');
             lines.push_str(rule);
         }
     }
-    all
+    chains
 }
 
 #[cfg(test)]

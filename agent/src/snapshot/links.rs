@@ -1,4 +1,6 @@
 //! Network interfaces: their kinds, their flags (up or down), and their masters.
+//!
+//! Offsets are those of `struct ifinfomsg`: type 2, index 4, flags 8. Numbers of attributes (`IFLA_…`) are those of `linux/if_link.h`.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +13,19 @@ use super::{
 };
 use crate::host::Host;
 
-/// The attribute of an interface whose other end is in another network namespace.
+/// The attribute of an interface whose other end is in another network namespace (`IFLA_LINK_NETNSID`).
 const PEER_ELSEWHERE: u16 = 37;
 /// The flag of an interface that is set up.
 const UP: u32 = 1;
 
+/// Adds all interfaces.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for link in dump("links", LINKS, &[0; LINK_HEADER])? {
         let name = attr::text(&link.attrs, 3).unwrap_or_default();
         let mask = if find(&link.attrs, PEER_ELSEWHERE).is_some() { paired } else { attribute };
         let mut parts = parts(&link.attrs, mask);
         if link.u32(8) & UP == 0 {
-            // An interface that is down has no meaningful carrier; the kernel reports that of the lower interface.
+            // The carrier (33) of an interface that is down has no meaning: the kernel reports that of the lower interface.
             parts.retain(|part| !part.starts_with("33="));
         }
         let value = format!(
@@ -37,12 +40,12 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
     Ok(())
 }
 
-/// The number of the other end has no meaning here, and changes whenever a host or a container restarts.
+/// Also drops the index of the other end (5): it has no meaning in this namespace, and changes when the other host or container restarts.
 fn paired(kind: u16) -> Mask {
     if kind == 5 { Mask::Drop } else { attribute(kind) }
 }
 
-/// Statistics, and the number of carrier changes.
+/// Drops the statistics (7, 23) and the numbers of changes of the carrier (35, 47, 48).
 fn attribute(kind: u16) -> Mask {
     match kind {
         7 | 23 | 35 | 47 | 48 => Mask::Drop,
@@ -52,15 +55,17 @@ fn attribute(kind: u16) -> Mask {
     }
 }
 
+/// The part of each address family. IPv6 has the number 10.
 fn family(kind: u16) -> Mask {
     if kind == 10 { Mask::Nest(ip6) } else { Mask::Keep }
 }
 
-/// The progress of router discovery, statistics, and the time of the last change.
+/// Drops the flags of router discovery (1), the statistics (3, 6), and the time of the last change (5).
 fn ip6(kind: u16) -> Mask {
     if matches!(kind, 1 | 3 | 5 | 6) { Mask::Drop } else { Mask::Keep }
 }
 
+/// The part of each kind of interface: its data (2), the data of a port (5). Drops the statistics (3).
 fn info(kind: u16) -> Mask {
     match kind {
         2 => Mask::Nest(data),
@@ -70,12 +75,12 @@ fn info(kind: u16) -> Mask {
     }
 }
 
-/// A bridge's timers and tables. Other kinds lose these numbers too, which are rare settings there.
+/// Drops a bridge's timers and the sizes of its tables. For other kinds these numbers are rare settings, which are dropped too.
 fn data(kind: u16) -> Mask {
     if matches!(kind, 16..=19 | 47 | 48) { Mask::Drop } else { Mask::Keep }
 }
 
-/// A bridge port's timers and group counts.
+/// Drops a bridge port's timers and group counts.
 fn port(kind: u16) -> Mask {
     if matches!(kind, 21..=23 | 38 | 41) { Mask::Drop } else { Mask::Keep }
 }

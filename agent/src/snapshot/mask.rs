@@ -1,24 +1,24 @@
-//! Formats attributes as canonical text, without those that change by themselves.
+//! Formats attributes as canonical text, without attributes that change by themselves. Never asks the kernel.
 
 use std::fmt::Write as _;
 
 use firedrill_netlink::attributes;
 
-/// The treatment of an attribute.
+/// The treatment of an attribute. A mask is a function from the number of an attribute to its treatment.
 #[derive(Clone, Copy)]
 pub(super) enum Mask {
-    /// Kept as it is.
+    /// Its value is kept.
     Keep,
-    /// Left out, because it changes by itself.
+    /// It is left out, because it changes by itself.
     Drop,
-    /// Holds attributes, to which these rules apply.
+    /// It contains attributes, to which this mask applies.
     Nest(fn(u16) -> Mask),
-    /// Replaced by the result of this function.
+    /// Its value is replaced by the result of this function.
     Text(fn(&[u8]) -> String),
 }
 
-/// Formats attributes in the kernel's order as `kind=value`. Values are texts where possible, and hexadecimal
-/// otherwise.
+/// Formats attributes in the kernel's order as `number=value`. A value is a text in quotes if possible, and hexadecimal
+/// digits otherwise.
 pub(super) fn parts(bytes: &[u8], mask: fn(u16) -> Mask) -> Vec<String> {
     attributes(bytes)
         .filter_map(|(kind, value)| {
@@ -33,13 +33,14 @@ pub(super) fn parts(bytes: &[u8], mask: fn(u16) -> Mask) -> Vec<String> {
         .collect()
 }
 
-/// Formats the same in one line.
+/// Formats attributes like [`parts`], in one line.
 pub(super) fn canonical(bytes: &[u8], mask: fn(u16) -> Mask) -> String {
     parts(bytes, mask).join(" ")
 }
 
-/// Formats a text in quotes, or bytes as hexadecimal.
+/// Formats a text in quotes, or other bytes as hexadecimal digits.
 pub(super) fn plain(value: &[u8]) -> String {
+    // The kernel ends texts with a zero byte.
     if let Some((0, text)) = value.split_last().map(|(last, text)| (*last, text))
         && text.len() > 1
         && text.iter().all(u8::is_ascii_graphic)
@@ -49,6 +50,7 @@ pub(super) fn plain(value: &[u8]) -> String {
     hex(value)
 }
 
+/// Formats bytes as hexadecimal digits.
 pub(super) fn hex(value: &[u8]) -> String {
     value.iter().fold(String::with_capacity(2 * value.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -56,6 +58,7 @@ pub(super) fn hex(value: &[u8]) -> String {
     })
 }
 
+/// The mask that keeps all attributes.
 pub(super) fn keep(_: u16) -> Mask {
     Mask::Keep
 }

@@ -1,7 +1,7 @@
 //! The nftables ruleset of all families: tables, chains with their rules, sets with their elements, objects, flow tables.
 //!
 //! Includes the rules of `iptables-nft`, but not those of `iptables-legacy`, which are not in nftables. A kernel
-//! without nf_tables has none.
+//! without nf_tables has no ruleset. Numbers of attributes (`NFTA_…`) are those of `linux/netfilter/nf_tables.h`.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,14 @@ use crate::host::{
     },
 };
 
-/// Packets change the contents of a set with this flag.
+/// The flag of sets whose elements change with packets.
 const DYNAMIC: u32 = 0x20;
+/// The type of objects that are counters.
 const COUNTER_OBJECT: u32 = 1;
+/// The type of objects that are quotas.
 const QUOTA_OBJECT: u32 = 2;
 
+/// Adds the whole ruleset.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let listed = |kind| list(ANY, kind, &Attrs::new());
     let tables = match listed(Kind::GetTables) {
@@ -83,6 +86,7 @@ fn optional(listed: Result<Vec<Message>, NetlinkError>) -> Result<Vec<Message>, 
     }
 }
 
+/// Returns the family's name and the attributes of a message.
 fn parts(message: &Message) -> (String, &[u8]) {
     let (header, attrs) = message.body.split_at_checked(4).unwrap_or((&[0; 4], &[]));
     let family = match header[0] {
@@ -97,10 +101,12 @@ fn parts(message: &Message) -> (String, &[u8]) {
     (family, attrs)
 }
 
+/// Returns the text of the attribute with that number.
 fn name(attrs: &[u8], kind: u16) -> String {
     attr::text(attrs, kind).unwrap_or_default()
 }
 
+/// Returns the elements of a set, sorted. `message` and `attrs` are those of the set.
 fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotError> {
     let family = message.body.first().copied().unwrap_or(ANY);
     let which = Attrs::new().text(1, &name(attrs, 1)).text(2, &name(attrs, 2));
@@ -113,7 +119,7 @@ fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotErro
         .iter()
         .filter_map(|message| attr::find(message.body.get(4..)?, 3))
         .flat_map(attributes)
-        .map(|(_, one)| canonical(one, element))
+        .map(|(_, attrs)| canonical(attrs, element))
         .collect();
     // The kernel lists them in the order of a hash table.
     lines.sort_unstable();
@@ -123,6 +129,7 @@ fn elements(message: &Message, attrs: &[u8]) -> Result<Vec<String>, SnapshotErro
 /// Formats a rule as `meta{…} cmp{…} counter{}`.
 fn rule(attrs: &[u8]) -> String {
     let mut text = expressions(attr::find(attrs, 4).unwrap_or_default());
+    // The data for iptables, and the data of the program that made the rule, such as a comment.
     for kind in [5, 7] {
         if let Some(more) = attr::find(attrs, kind) {
             text.push_str(&format!(" {kind}={}", plain(more)));
@@ -131,13 +138,15 @@ fn rule(attrs: &[u8]) -> String {
     text
 }
 
+/// Formats a list of expressions.
 fn expressions(list: &[u8]) -> String {
-    attributes(list).map(|(_, one)| expression(one)).collect::<Vec<_>>().join(" ")
+    attributes(list).map(|(_, attrs)| expression(attrs)).collect::<Vec<_>>().join(" ")
 }
 
-fn expression(one: &[u8]) -> String {
-    let name = attr::text(one, 1).unwrap_or_default();
-    let data = attr::find(one, 2).unwrap_or_default();
+/// Formats an expression as `name{options}`, without values that packets change.
+fn expression(attrs: &[u8]) -> String {
+    let name = attr::text(attrs, 1).unwrap_or_default();
+    let data = attr::find(attrs, 2).unwrap_or_default();
     let mask: fn(u16) -> Mask = match name.as_str() {
         "counter" | "last" => |_| Mask::Drop,
         "quota" => |kind| if kind == 4 { Mask::Drop } else { Mask::Keep },
@@ -151,17 +160,17 @@ fn expression(one: &[u8]) -> String {
     format!("{name}{{{}}}", canonical(data, mask))
 }
 
-/// Use count and handle; and the owner's address, which differs after each restart of a firewall.
+/// Drops the use count (3), the handle (4), and the owner's address (7), which differs after each restart of a firewall.
 fn table(kind: u16) -> Mask {
     if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
 }
 
-/// Handle, use count, counters, transaction number.
+/// Drops the handle (2), the use count (6), the counters (8) and the transaction's number (11).
 fn chain(kind: u16) -> Mask {
     if matches!(kind, 2 | 6 | 8 | 11) { Mask::Drop } else { Mask::Keep }
 }
 
-/// Transaction number, handle, count.
+/// Drops the transaction's number (10), the handle (16) and the number of elements (20).
 fn set(kind: u16) -> Mask {
     match kind {
         10 | 16 | 20 => Mask::Drop,
@@ -171,7 +180,7 @@ fn set(kind: u16) -> Mask {
     }
 }
 
-/// Time left; counters.
+/// Drops the time that is left (5), and formats the expressions (7, 11), which may count.
 fn element(kind: u16) -> Mask {
     match kind {
         5 => Mask::Drop,
@@ -181,14 +190,17 @@ fn element(kind: u16) -> Mask {
     }
 }
 
+/// Drops the use count (5) and the handle (6).
 fn object(kind: u16) -> Mask {
     if matches!(kind, 5 | 6) { Mask::Drop } else { Mask::Keep }
 }
 
+/// Also drops the data (4), which packets change.
 fn counting_object(kind: u16) -> Mask {
     if matches!(kind, 4..=6) { Mask::Drop } else { Mask::Keep }
 }
 
+/// Drops the use count (4) and the handle (5).
 fn flowtable(kind: u16) -> Mask {
     if matches!(kind, 4 | 5) { Mask::Drop } else { Mask::Keep }
 }

@@ -1,4 +1,4 @@
-//! Processes that a signal has stopped. Nothing else about processes, because they come and go.
+//! Processes that a signal has stopped. Never adds anything else about processes, because they come and go.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,13 @@ use crate::host::{Host, process};
 /// # Errors
 /// `/proc` could not be read.
 pub fn observe(_host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
-    let all = process::all().map_err(|error| SnapshotError::Unreadable {
+    let processes = process::all().map_err(|error| SnapshotError::Unreadable {
         what: "the list of processes".to_owned(),
         why: error.to_string(),
     })?;
     into.extend(
-        all.into_iter()
+        processes
+            .into_iter()
             .filter(process::Stat::is_stopped)
             .map(|stat| (format!("stopped:{}", stat.name), stat.comm)),
     );

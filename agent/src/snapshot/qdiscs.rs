@@ -1,4 +1,7 @@
 //! Queueing disciplines and their classes, without statistics and reference counts.
+//!
+//! Offsets are those of `struct tcmsg`: interface 4, handle 8, parent 12, leaf 16. Numbers of attributes (`TCA_…`) are those of
+//! `linux/rtnetlink.h`: kind 1, options 2.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +14,12 @@ use super::{
 };
 use crate::host::Host;
 
-/// The kernel assigns these handles by itself, in no fixed order.
+/// The first major number of handles that the kernel assigns by itself, in no fixed order.
 const FIRST_AUTOMATIC: u32 = 0x8000;
-/// Their classes are flows that come and go with packets.
+/// The kinds of queueing disciplines whose classes are flows, which come and go with packets.
 const FLOWS: [&str; 5] = ["fq_codel", "sfq", "fq", "cake", "fq_pie"];
 
+/// Adds all queueing disciplines and classes.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let names = names()?;
     for qdisc in all()? {
@@ -64,7 +68,7 @@ pub(super) fn header(index: u32, parent: u32) -> [u8; TC_HEADER] {
     header
 }
 
-/// Formats a handle; one that the kernel assigned by itself does not identify the object.
+/// Formats a handle. The major number is left out if the kernel assigned it by itself: then it does not identify the object.
 pub(super) fn handle(handle: u32) -> String {
     let (major, minor) = (handle >> 16, handle & 0xffff);
     match handle {
@@ -75,7 +79,7 @@ pub(super) fn handle(handle: u32) -> String {
     }
 }
 
-/// The last of htb's five option values counts packets that were sent directly.
+/// Drops the last of the five numbers in htb's parameters (option 2): it counts packets that were sent directly.
 fn htb(kind: u16) -> Mask {
     fn options(kind: u16) -> Mask {
         if kind == 2 { Mask::Text(|numbers| hex(numbers.get(..16).unwrap_or(numbers))) } else { Mask::Keep }
@@ -83,7 +87,7 @@ fn htb(kind: u16) -> Mask {
     if kind == 2 { Mask::Nest(options) } else { attribute(kind) }
 }
 
-/// Statistics.
+/// Drops the statistics.
 fn attribute(kind: u16) -> Mask {
     if matches!(kind, 3 | 4 | 7) { Mask::Drop } else { Mask::Keep }
 }

@@ -1,4 +1,7 @@
 //! Routes of all tables, IPv4 and IPv6, without the kernel's own copies of them.
+//!
+//! Offsets are those of `struct rtmsg`. Numbers of attributes (`RTA_…`) are those of `linux/rtnetlink.h`: destination 1, interface 4,
+//! table 15.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +15,10 @@ use super::{
 };
 use crate::host::Host;
 
+/// The flag of the kernel's own copies.
 const CLONED: u32 = 0x200;
 
+/// Adds all routes.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     let names = names()?;
     for (family, label) in [(libc::AF_INET, "ip"), (libc::AF_INET6, "ip6")] {
@@ -31,8 +36,8 @@ pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(
             if let Some(index) =
                 attr::find(&route.attrs, 1).filter(|to| is_of_link(to)).and(attr::find(&route.attrs, 4))
             {
-                // Each interface has its own routes of this kind, and lookups name the interface: their order has no
-                // meaning.
+                // Each interface has its own route to such a destination. Their order in the list has no meaning, so the
+                // interface is a part of the key.
                 let index = index.try_into().map_or(0, u32::from_ne_bytes);
                 key = format!("{key} {}", name(&names, index));
             }
@@ -57,7 +62,7 @@ fn is_of_link(to: &[u8]) -> bool {
     matches!(to, [0xfe, 0x80..=0xbf, ..] | [0xff, _, ..]) && to.len() == 16
 }
 
-/// Use count and age; the remaining lifetime.
+/// Drops the use count and age (12), and the remaining lifetime (23).
 fn attribute(kind: u16) -> Mask {
     if matches!(kind, 12 | 23) { Mask::Drop } else { Mask::Keep }
 }

@@ -1,4 +1,4 @@
-//! Policy routing: the rules that choose a routing table.
+//! Policy routing: the rules that choose a routing table. Attribute 6 is the priority (`FRA_PRIORITY`).
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::host::Host;
 
+/// Adds all rules.
 pub(super) fn observe(_: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for (family, label) in [(libc::AF_INET, "ip"), (libc::AF_INET6, "ip6")] {
         let mut header = [0; 12];

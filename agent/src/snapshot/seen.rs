@@ -1,10 +1,10 @@
-//! Common parts of observers: adding a value, and the error.
+//! The common parts of observers: the function that adds a value, and the error. Never reads the host.
 
 use std::collections::BTreeMap;
 
 use firedrill_netlink::NetlinkError;
 
-/// A longer value, in bytes, is replaced by its digest.
+/// Maximum length of a value, in bytes. A longer value is replaced by its digest.
 const LONGEST: usize = 4096;
 
 /// The host's state could not be read, so nothing can be proven.
@@ -23,7 +23,7 @@ pub enum SnapshotError {
     },
 }
 
-/// Adds a value. If the key exists, a number is appended, in the kernel's order.
+/// Adds a value. If the key exists already, a number is appended to the key: objects with the same key are numbered in the kernel's order.
 pub(super) fn put(into: &mut BTreeMap<String, String>, key: &str, value: String) {
     let value = if value.len() > LONGEST { digest(&value) } else { value };
     let mut free = key.to_owned();
@@ -35,6 +35,7 @@ pub(super) fn put(into: &mut BTreeMap<String, String>, key: &str, value: String)
     into.insert(free, value);
 }
 
+/// Returns the number of lines and the digest of a value.
 fn digest(value: &str) -> String {
     use ring::digest::{SHA256, digest};
     let sum: String =

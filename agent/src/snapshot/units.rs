@@ -1,4 +1,4 @@
-//! Services by manager and name: their present state, and the state that their manager wants.
+//! Services by manager and name: their present state, and the state that their manager wants. Never changes a service.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::{host::Host, service};
 /// Adds a key `unit:<manager>/<name>` for each service: all of runit's, and those of systemd's that are not inactive.
 ///
 /// # Errors
-/// A manager that is here could not be asked.
+/// A manager of this host could not be asked.
 pub fn observe(host: &Host, into: &mut BTreeMap<String, String>) -> Result<(), SnapshotError> {
     for (which, manager) in service::managers(host) {
         let services = manager.list().map_err(|error| SnapshotError::Unreadable {

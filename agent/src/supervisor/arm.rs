@@ -1,4 +1,4 @@
-//! `arm`: journals injections, all or none, and lets their threads wait for the start.
+//! `arm`: journals injections, all or none, and lets their threads wait for the start. Never makes an effect.
 
 use std::sync::Arc;
 
@@ -32,6 +32,10 @@ const APPROVED_FOR_US: u64 = 10 * 60 * 1_000_000;
 const LEASE_LEAST: Span = Span::millis(100);
 
 impl Core {
+    /// Arms the injections of a run, all or none.
+    ///
+    /// # Errors
+    /// The refusal. Then nothing is armed.
     pub(super) fn arm(self: &Arc<Self>, caller: &Caller, run: &RunId, arm: &Arm) -> Result<Armed, Problem> {
         check_may_start(&lock(&self.state), run)?;
         self.check_owner(run, caller)?;
@@ -71,7 +75,7 @@ impl Core {
             .map(|(one, asked)| self.intent(caller, run, arm, one, asked, environment.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
 
-        // Threads and file descriptors are made before anything changes: later there may be none to be had.
+        // Threads and file descriptors are made before anything changes: if none is left, nothing has to be taken back.
         let mut threads = Vec::new();
         let mut entries = Vec::new();
         for (intent, asked) in intents.iter().zip(asked) {
@@ -95,13 +99,13 @@ impl Core {
                 "free space on the journal's disk; undo works all the same",
             )
         };
-        // Before the injections are in the state: a journal that is made anew is filled from the state.
+        // This comes before the injections are entered into the state: a journal that is made anew is filled from the state.
         self.remake_journal_if_lost().map_err(|error| unwritten(&error))?;
         self.enter(caller, run, arm, entries, &rules)?;
         let armed: Vec<_> = intents.iter().map(|intent| intent.id().clone()).collect();
 
         if let Err(error) = self.journal_intents(&intents) {
-            // Takes back what `enter` did. The lease stays: without open injections it ends nothing.
+            // Removes what `enter` has entered. The lease stays: without open injections it ends nothing.
             let mut state = lock(&self.state);
             for id in &armed {
                 state.live.remove(id);
@@ -131,7 +135,7 @@ impl Core {
         Ok(Armed { injections: armed })
     }
 
-    /// Journals the intents, and marks them as journaled before anybody else can look at the journal's file.
+    /// Journals the intents, and marks them as journaled while the journal is still locked, so that no other thread sees the two differ.
     fn journal_intents(&self, intents: &[Intent]) -> Result<(), JournalError> {
         let mut journal = lock(&self.journal);
         journal.intents(intents)?;
@@ -144,8 +148,8 @@ impl Core {
         Ok(())
     }
 
-    /// Returns what prepare kept for these ids, and the run's environment. Refuses ids that are not prepared, were armed before, or have
-    /// changed.
+    /// Returns the questions that prepare kept for these ids, and the run's environment. Refuses ids that are not prepared, were armed
+    /// before, or have changed.
     fn asked(&self, run: &RunId, arm: &Arm) -> Result<(Vec<Asked>, Option<Arc<str>>), Problem> {
         let state = lock(&self.state);
         let again = "prepare again, then arm";
@@ -259,12 +263,12 @@ impl Core {
         entries: Vec<(Intent, Arc<dyn Waker>, Approved)>,
         allowed_by: &[Arc<Rules>],
     ) -> Result<(), Problem> {
-        // Before the lock, which is never held while a file is read.
+        // Read before the lock is taken: it is never held while a file is read.
         let rules_now = self.live.rules()?;
         let measured = self.measured();
         let mut guard = lock(&self.state);
         let state: &mut SupervisorState = &mut guard;
-        // Again, and under the lock under which they are entered: an undo may have come since.
+        // Checked again, under the lock under which the injections are entered: an undo may have come since the first check.
         check_may_start(state, run)?;
         for (at, (intent, ..)) in entries.iter().enumerate() {
             if state.tombstones.bars(run, intent.id()) {
@@ -329,6 +333,7 @@ impl Core {
     }
 }
 
+/// Returns the refusal of an injection whose preparation differs now.
 fn changed(one: &ArmOne) -> Problem {
     refuse(
         RefusalCode::Changed,
@@ -337,6 +342,7 @@ fn changed(one: &ArmOne) -> Problem {
     )
 }
 
+/// Returns the refusal of an injection that claims an object (`what`) which another injection (`holder`) has claimed.
 fn claimed(intent: &Intent, what: &str, holder: &str) -> Problem {
     refuse(
         RefusalCode::Claimed,

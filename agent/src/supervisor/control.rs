@@ -1,4 +1,4 @@
-//! Answers the calls of the control API.
+//! Answers the calls of the control API. Most calls are passed on to another module of the supervisor; undo is here.
 
 use firedrill_approval::Opened;
 use firedrill_wire::{
@@ -60,7 +60,7 @@ impl Control for Supervisor {
 
     fn doctor(&self) -> Doctor {
         let core = &self.0;
-        // By the policy in the file as it is now.
+        // With the policy that is in the file now.
         let config = Config { policy: core.live.last_good().policy.clone(), ..(*core.config).clone() };
         let mut findings = core.live.findings();
         findings.extend(Logs::finding(&config.policy.logs));
@@ -142,33 +142,38 @@ impl Control for Supervisor {
 }
 
 impl Core {
+    /// Undoes injections, and makes sure by tombstones that none of them starts later. Waits until they are closed or stuck.
     fn undo(&self, caller: &Caller, undo: &Undo) -> UndoAnswer {
         let by = caller.name.clone();
-        let (mut tombstones, mut strays) = (Vec::new(), Vec::new());
         let measured = self.measured();
-        let (mut untold, mut runs) = (Vec::new(), Vec::new());
+        // Tombstones of known and of unknown runs and injections.
+        let (mut tombstones, mut strays) = (Vec::new(), Vec::new());
+        // The known runs that are undone as a whole.
+        let mut runs = Vec::new();
+        // Of these, the runs for which no change of an injection will journal who asked: an event of its own has to.
+        let mut without_change = Vec::new();
         let shown: Vec<OpenOne> = {
             let mut guard = lock(&self.state);
             let state = &mut *guard;
-            // Memory first: from here on every arm is refused, even if the disk fails.
+            // The tombstones are set in memory first: from here on every arm is refused, even if the disk fails.
             match &undo.scope {
                 UndoScope::Injection(id) => tombstones.push(Tombstone::Injection(id.clone())),
                 UndoScope::Run(run) => tombstones.push(Tombstone::Run(run.clone())),
                 UndoScope::All => {
-                    // Prepared injections may be about to be armed.
+                    // Runs without live injections get one, too: their prepared injections may be about to be armed.
                     tombstones.extend(state.runs.ids().chain(measured.iter().cloned()).map(Tombstone::Run));
                 }
             }
-            let known = |run: &RunId| state.runs.contains_key(run) || measured.contains(run);
+            let is_known = |run: &RunId| state.runs.contains_key(run) || measured.contains(run);
             runs.extend(tombstones.iter().filter_map(|stone| match stone {
-                Tombstone::Run(run) if known(run) => Some(run.clone()),
+                Tombstone::Run(run) if is_known(run) => Some(run.clone()),
                 _ => None,
             }));
             let (known, unknown): (Vec<_>, Vec<_>) = tombstones.into_iter().partition(|stone| {
                 state.knows(stone) || matches!(stone, Tombstone::Run(run) if runs.contains(run))
             });
             tombstones = known.into_iter().filter(|stone| state.tombstones.add(stone)).collect();
-            untold.extend(tombstones.iter().filter_map(|stone| match stone {
+            without_change.extend(tombstones.iter().filter_map(|stone| match stone {
                 Tombstone::Run(run) if runs.contains(run) => Some(run.clone()),
                 _ => None,
             }));
@@ -185,8 +190,8 @@ impl Core {
                 };
                 if meant && (entry.state.is_open() || entry.state == State::Done) {
                     if entry.state.is_open() && entry.wanted.is_none() {
-                        // The journaled change of its state says who asked.
-                        untold.retain(|run| *run != entry.intent.run);
+                        // The change of this injection's state will be journaled with the person who asked.
+                        without_change.retain(|run| *run != entry.intent.run);
                     }
                     entry.want(&HealReason::Asked { by: by.clone() }, self.now());
                     if entry.state.is_open() {
@@ -203,19 +208,19 @@ impl Core {
             self.prober.stop_all();
             self.logs.stop_all();
         }
-        for run in untold {
+        for run in without_change {
             self.event(What::RunUndone { run, by: by.clone() });
         }
         strays.retain(|_| self.may_journal_stray(&by));
         self.record_tombstones(tombstones, strays);
-        let ids: Vec<InjectionId> = shown.iter().map(|one| one.id.clone()).collect();
+        let ids: Vec<InjectionId> = shown.iter().map(|injection| injection.id.clone()).collect();
         self.wait_settled(&ids);
         let swept = if undo.scope == UndoScope::All { self.sweep() } else { Vec::new() };
         self.sync();
         let state = lock(&self.state);
         let entries = || ids.iter().filter_map(|id| state.live.get(id));
         UndoAnswer {
-            injections: shown.into_iter().map(|one| state.now(one)).collect(),
+            injections: shown.into_iter().map(|injection| state.now(injection)).collect(),
             runs,
             stuck: entries()
                 .filter(|entry| entry.state == State::Stuck)
@@ -242,7 +247,7 @@ impl Core {
         }
     }
 
-    /// Removes objects that have our name and belong to no open injection. Returns what was removed.
+    /// Removes objects that have the project's prefix and belong to no open injection. Returns their names.
     fn sweep(&self) -> Vec<String> {
         let live = || {
             let state = lock(&self.state);

@@ -1,5 +1,5 @@
 //! The parts that all modules of the supervisor share: its state, the journal, the ports, and common operations
-//! on them.
+//! on them. Never decides about an injection.
 
 use std::{
     path::Path,
@@ -28,7 +28,7 @@ use crate::{
     wiring::{Prober, Wiring},
 };
 
-/// Takes over when this process misses a deadline.
+/// The guardian, as the supervisor knows it: it takes over when this process misses a deadline.
 pub trait Guard: Send + Sync {
     /// Sets the number of open injections and the earliest deadline, in microseconds of CLOCK_BOOTTIME.
     fn set(&self, open: u32, deadline_boot_us: Option<u64>);
@@ -45,28 +45,32 @@ pub(super) struct Core {
     pub(super) journal: Mutex<Journal>,
     /// Never held during a call that may block.
     pub(super) state: Mutex<SupervisorState>,
+    /// Signals that an injection was closed, got stuck, or was removed.
     pub(super) settled: Condvar,
-    /// Held while the status files are written, so that the newest contents are written last.
+    /// Locked while the status files are written, so that the newest contents are written last.
     pub(super) files: Mutex<()>,
     pub(super) guard: Arc<dyn Guard>,
     pub(super) metrics: Metrics,
     pub(super) audit: Audit,
     pub(super) prober: Arc<dyn Prober>,
     pub(super) logs: Logs,
+    /// The problems that were found at the start, for people.
     pub(super) warnings: Vec<String>,
-    /// The damage to the journal's file while this agent used it, for people.
+    /// The damage to the journal's file while this agent used it, for people; `None` if there was none.
     pub(super) about_file: Mutex<Option<String>>,
     /// Limits the tombstones of unknown runs in the journal.
     pub(super) stray: Mutex<stray::Bucket>,
     /// Time of the last call that takes memory (CLOCK_BOOTTIME, microseconds); 0 once that memory was given back.
     pub(super) stirred_boot_us: AtomicU64,
-    /// Told when that memory is given back.
+    /// Notified when that memory is given back.
     pub(super) resting: tokio::sync::Notify,
     /// The damage that the journal had when this agent started, one sentence each.
     pub(super) lost: Vec<String>,
+    /// The number of the newest event that is safe on disk.
     pub(super) published: tokio::sync::watch::Receiver<u64>,
 }
 
+/// Locks a mutex.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic that matters ends the whole process, so the data behind a poisoned lock are never half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,10 +87,12 @@ impl Core {
         self.wiring.time.wall_us()
     }
 
+    /// Returns the present time by both clocks.
     pub(super) fn clock(&self) -> Clock {
         Clock { boot_us: self.now(), boot_id: self.here.boot_id.clone(), wall_us: self.wall_us() }
     }
 
+    /// Returns the path of the file that has the policy.
     pub(super) fn policy_file(&self) -> &Path {
         &self.config.file
     }
@@ -96,7 +102,7 @@ impl Core {
         lock(&self.journal).event(what)
     }
 
-    /// Syncs and publishes what was journaled. Other threads can journal meanwhile.
+    /// Syncs and publishes what was journaled. Other threads can journal meanwhile. Returns whether the disk has it.
     pub(super) fn sync(&self) -> bool {
         let pending = lock(&self.journal).begin_sync();
         match pending.and_then(Pending::finish) {
@@ -116,12 +122,12 @@ impl Core {
         let mut journal = lock(&self.journal);
         for record in known.chain(stray) {
             if let Err(error) = journal.record(record) {
-                tracing::error!("{}; the tombstone stands in memory only", error.chain());
+                tracing::error!("{}; the tombstone is in memory only", error.chain());
             }
         }
     }
 
-    /// Returns a drill's memory to the system once nothing is live.
+    /// Returns unused memory to the system if nothing is open. Notes the time, so that it is done again later.
     pub(super) fn rest(&self) {
         self.stirred_boot_us.store(self.now(), Relaxed);
         if !lock(&self.state).has_open() {
@@ -136,7 +142,7 @@ impl Core {
         self.guard.set(u32::try_from(open).unwrap_or(u32::MAX), state.deadline());
     }
 
-    /// Returns a warning while the journal cannot be written.
+    /// Returns a warning while the journal cannot be written; `None` if it can, or if it is in use at the moment.
     pub(super) fn about_journal(&self) -> Option<String> {
         let journal = self.journal.try_lock().ok()?;
         journal.is_behind().then(|| {

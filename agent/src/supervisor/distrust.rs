@@ -1,4 +1,4 @@
-//! Ends the runs of people whose certificates are no longer trusted.
+//! Ends the runs of people whose certificates are no longer trusted. Never decides whom to trust.
 
 use std::sync::Arc;
 
@@ -19,16 +19,16 @@ use crate::{
 };
 
 impl Core {
-    /// Ends every run in which a person took part who is no longer trusted.
+    /// Ends every run in which a person took part who is no longer trusted. `trusted` checks a certificate.
     pub(super) fn distrust(&self, trusted: Trusted<'_>) {
-        let held: Vec<(RunId, Arc<[Arc<Caller>]>)> = lock(&self.state)
+        let runs: Vec<(RunId, Arc<[Arc<Caller>]>)> = lock(&self.state)
             .runs
             .iter()
             .filter(|(_, run)| run.distrusted.is_none())
             .filter_map(|(id, run)| Some((id.parse().ok()?, Arc::clone(&run.held_by))))
             .collect();
-        // Signatures are verified without the lock, for which others wait.
-        for (run, callers) in held {
+        // Signatures are verified without the lock, because that takes time.
+        for (run, callers) in runs {
             let not_trusted = callers.iter().find_map(|caller| {
                 let certificate = caller.certificate.as_ref()?;
                 Some((caller, &certificate.serial, trusted(certificate).err()?))
@@ -39,9 +39,10 @@ impl Core {
         }
     }
 
+    /// Ends a run in which the person `name` took part.
     fn end_distrusted(&self, run: &RunId, name: &str, serial: &str, why: &str) {
         let stone = Tombstone::Run(run.clone());
-        let (injections, news) = {
+        let (injections, is_new) = {
             let mut guard = lock(&self.state);
             let state = &mut *guard;
             let Some(known) = state.runs.get_mut(run).filter(|known| known.distrusted.is_none()) else {
@@ -56,9 +57,9 @@ impl Core {
                 entry.want(&reason, self.now());
                 injections += 1;
             }
-            let news = state.tombstones.add(&stone);
+            let is_new = state.tombstones.add(&stone);
             self.tell_guard(state);
-            (injections, news)
+            (injections, is_new)
         };
         self.event(What::Distrusted {
             run: run.clone(),
@@ -66,7 +67,7 @@ impl Core {
             serial: serial.to_owned(),
             why: why.to_owned(),
         });
-        if news {
+        if is_new {
             self.record_tombstones(vec![stone], Vec::new());
         }
         self.stop_measuring(run);
@@ -81,7 +82,7 @@ impl Core {
     }
 
     /// Refuses a run that was ended because a certificate is no longer trusted.
-    pub(super) fn not_distrusted(&self, run: &RunId) -> Result<(), Problem> {
+    pub(super) fn check_trusted(&self, run: &RunId) -> Result<(), Problem> {
         match lock(&self.state).runs.get(run).and_then(|run| run.distrusted.as_deref()) {
             Some(name) => Err(distrusted(run, name)),
             None => Ok(()),

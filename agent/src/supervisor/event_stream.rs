@@ -1,4 +1,4 @@
-//! Streams events: first those in the journal's file, then new ones. Streams only events that are synced to disk.
+//! Streams events: first those in the journal's file, then new ones. Never streams an event that is not synced to disk.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::{control::Feed, journal::Tail};
 
+/// Returns the events after the position of `tail`, as they are published.
 pub(super) fn events(tail: Tail, published: watch::Receiver<u64>) -> Feed<AgentEvent> {
     let start = (tail, published, Vec::new().into_iter());
     Box::pin(stream::unfold(start, |(mut tail, mut published, mut read)| async move {
@@ -22,7 +23,7 @@ pub(super) fn events(tail: Tail, published: watch::Receiver<u64>) -> Feed<AgentE
                         read = events.into_iter();
                         continue;
                     }
-                    // Numbers may be missing where the journal was damaged.
+                    // The published number is not in the file: the journal was damaged.
                     Ok(_) => {}
                     Err(error) => {
                         tracing::warn!("cannot read events: {error}");

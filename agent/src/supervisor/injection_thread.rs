@@ -1,4 +1,4 @@
-//! The thread of one injection: waits, starts, holds, undoes.
+//! The thread of one injection: it waits for the start, makes the effect, holds it, and undoes it. Never touches another injection.
 
 use std::{
     io,
@@ -29,17 +29,21 @@ use crate::{
 /// Maximum time of the last look at a fault before the guardian takes over, in microseconds.
 const LAST_LOOK_US: u64 = 5_000_000;
 
-/// A thread that waits for [`Ready::go`]. If dropped before, the thread ends without having done anything.
+/// A thread that waits for [`Ready::go`]. If this value is dropped without it, the thread ends without having done anything.
 pub(super) struct Ready(mpsc::Sender<()>);
 
 impl Ready {
+    /// Lets the thread begin.
     pub(super) fn go(self) {
         // The thread cannot have ended before.
         let _ = self.0.send(());
     }
 }
 
-/// Makes the injection's thread in advance, while nothing can keep it from being made.
+/// Starts an injection's thread, which waits for [`Ready::go`].
+///
+/// # Errors
+/// No thread is left.
 pub(super) fn spawn(core: Arc<Core>, id: InjectionId, sleeper: Box<dyn Sleeper>) -> io::Result<Ready> {
     let (ready, gate) = mpsc::channel();
     std::thread::Builder::new().name(format!("fd {id}")).stack_size(2 << 20).spawn(move || {
@@ -61,7 +65,9 @@ struct InjectionThread {
 
 impl InjectionThread {
     fn run(&self) {
-        let Some((live, state)) = self.read(|entry| (entry.intent.live.clone(), entry.state)) else { return };
+        let Some((live, state)) = self.with_entry(|entry| (entry.intent.live.clone(), entry.state)) else {
+            return;
+        };
         let fault = live.ask.fault.clone();
         let kind = (self.core.wiring.kinds)(&fault);
         if state == State::Armed {
@@ -72,7 +78,7 @@ impl InjectionThread {
             self.start(kind, &live);
         }
         // A stuck injection stays until somebody asks again; each request is one more try.
-        while self.read(|entry| entry.state) == Some(State::Stuck) {
+        while self.with_entry(|entry| entry.state) == Some(State::Stuck) {
             self.sleeper.wait(None);
             if let Some(reason) = self.wanted() {
                 self.heal(&reason, "");
@@ -80,11 +86,12 @@ impl InjectionThread {
         }
     }
 
+    /// Makes the effect, holds it, and undoes it.
     fn start(&self, kind: &dyn Inject, live: &Live) {
         let reversible = live.ask.fault.reversible();
         let ramp = live.ask.fault.ramp(live.ask.hold).as_micros();
         let now = self.core.now();
-        self.read(|entry| entry.make(ramp, now));
+        self.with_entry(|entry| entry.make(ramp, now));
         // An irreversible effect may take down the whole host, so its start must be on disk before.
         self.core.step(&self.id, Step::Start, None, String::new(), Vec::new(), false);
         let behind = if reversible { lock(&self.core.journal).is_behind() } else { !self.core.sync() };
@@ -94,13 +101,13 @@ impl InjectionThread {
         }
         self.crash_point("before-inject");
         let injected = kind.inject(&self.core.host, live);
-        // Journaling may wait for other threads that are to start at this moment.
+        // The effect is made. Other threads that start at this moment go first, and journaling waits for them.
         sched::set_short_slice(false);
         std::thread::yield_now();
         self.crash_point("injected");
         match injected {
             Err(error) => {
-                // The reason for the undo is the reason why the effect was not made.
+                // If the start was called off because an undo was asked for, that is the reason of the undo, too.
                 let called_off = self.wanted().filter(|_| reversible);
                 self.heal(&called_off.unwrap_or(HealReason::InjectFailed), &error.to_string());
             }
@@ -109,11 +116,11 @@ impl InjectionThread {
                 let step = if reversible { Step::Take } else { Step::TakeForGood };
                 self.core.step(&self.id, step, None, injected.detail, Vec::new(), true);
                 // The end of the hold is known by now.
-                let Some(live) = self.read(|entry| entry.intent.live.clone()) else { return };
+                let Some(live) = self.with_entry(|entry| entry.intent.live.clone()) else { return };
                 let reason = self.hold(kind, &live);
                 if reversible {
                     self.act_by(LAST_LOOK_US);
-                    // Synced together with the end of the undo, which must not wait for a disk.
+                    // This event is not synced before the undo, which must not wait for a disk.
                     self.look(kind, &live);
                     self.heal(&reason, "");
                 }
@@ -121,19 +128,21 @@ impl InjectionThread {
         }
     }
 
-    fn read<T>(&self, what: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        lock(&self.core.state).live.get_mut(&self.id).map(what)
+    /// Calls a function with the injection's entry, under the lock; `None` if the entry is gone.
+    fn with_entry<T>(&self, call: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        lock(&self.core.state).live.get_mut(&self.id).map(call)
     }
 
     fn crash_point(&self, place: &str) {
         crash_point::at(&self.core.config.paths.run, place);
     }
 
+    /// Returns the reason for which an undo was asked for; `None` if none was.
     fn wanted(&self) -> Option<HealReason> {
-        self.read(|entry| entry.wanted.clone()).flatten()
+        self.with_entry(|entry| entry.wanted.clone()).flatten()
     }
 
-    /// Sets a deadline other than the end of hold or lease.
+    /// Sets a deadline for the guardian besides the ends of hold and lease: this moment plus a time in microseconds.
     fn act_by(&self, within_us: u64) {
         let mut state = lock(&self.core.state);
         if let Some(entry) = state.live.get_mut(&self.id) {
@@ -142,7 +151,7 @@ impl InjectionThread {
         self.core.tell_guard(&state);
     }
 
-    /// Waits until it may start; false if it never will.
+    /// Waits until the injection may start, and stages it before. Returns false if it never starts.
     fn wait_for_start(&self, kind: &dyn Inject, live: &Live) -> bool {
         let mut staged = false;
         sched::set_short_slice(true);
@@ -157,7 +166,7 @@ impl InjectionThread {
                     self.crash_point("staged");
                 }
                 Next::Wait(until) => self.sleeper.wait(Some(until)),
-                // Staged objects are undone like the effect itself if one try is not enough.
+                // The condition removes staged objects. If one try is not enough, they are undone like the effect itself.
                 Next::Never(reason, why) if staged && !self.unstage() => {
                     self.heal(&reason, &why);
                     return false;
@@ -167,7 +176,7 @@ impl InjectionThread {
                     return false;
                 }
                 Next::Expired => {
-                    if let Some(run) = self.read(|entry| entry.intent.run.clone()) {
+                    if let Some(run) = self.with_entry(|entry| entry.intent.run.clone()) {
                         self.core.expire(&run);
                     }
                 }
@@ -177,12 +186,13 @@ impl InjectionThread {
 
     /// Removes staged objects; false if some of them may be left.
     fn unstage(&self) -> bool {
-        let Some(intent) = self.read(|entry| entry.intent.clone()) else { return false };
+        let Some(intent) = self.with_entry(|entry| entry.intent.clone()) else { return false };
         let mut work = PutBack::of(&intent, State::Armed, &self.core.here);
         work.once(self.core.wiring.apply, &self.core.host);
         work.is_done()
     }
 
+    /// Decides what to do before the start.
     fn may_start(&self, staged: bool) -> Next {
         let state = lock(&self.core.state);
         let entry = state.live.get(&self.id);
@@ -195,17 +205,17 @@ impl InjectionThread {
             wanted: entry.wanted.as_ref(),
             refusal: &entry.refusal,
         });
-        // Under the lock: what is known then decides.
+        // Decided under the lock, so that all facts are of one moment.
         may_start(self.core.now(), armed.as_ref(), lease.as_ref())
     }
 
-    /// A more exact undo, known once the effect is made, replaces the prepared one.
+    /// Replaces the prepared undo by a more exact one, which is known once the effect is made. `None` changes nothing.
     fn learn(&self, undo: Option<Vec<crate::undo::Undo>>) {
         let Some(undo) = undo else { return };
-        self.read(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
+        self.with_entry(|entry| entry.intent.live.prepared.undo.clone_from(&undo));
         let record = Record::BetterUndo { injection: self.id.clone(), undo };
         if let Err(error) = lock(&self.core.journal).record(record) {
-            tracing::error!("{}; whoever takes over knows the prepared undo only", error.chain());
+            tracing::error!("{}; a process that takes over knows only the prepared undo", error.chain());
         }
         self.core.write_status_files();
     }
@@ -228,7 +238,7 @@ impl InjectionThread {
                 }
                 Holding::Renew => {
                     if let Err(error) = kind.renew(&self.core.host, live, lease) {
-                        // The next check tells whether the fault is still there.
+                        // A check now tells whether the fault is still there.
                         tracing::warn!("{}: the kernel's own switch could not be renewed: {error}", self.id);
                         look_at = self.core.now();
                     }
@@ -243,8 +253,8 @@ impl InjectionThread {
         }
     }
 
-    /// Decides what to do while it holds; `None` if it is not known any more. Also returns its run and the length of the
-    /// lease.
+    /// Decides what to do while the fault holds; `None` if the injection is not known any more. Also returns its run and the length of
+    /// the lease. `look_at` is the time of the next check.
     fn holding(&self, live: &Live, look_at: u64) -> Option<(Holding, RunId, Span)> {
         let mut guard = lock(&self.core.state);
         let state = &mut *guard;
@@ -260,7 +270,7 @@ impl InjectionThread {
         Some((next, entry.intent.run.clone(), run.map_or(live.lease, |run| run.lease)))
     }
 
-    /// Waits before the next try of an undo. Whoever wakes it meanwhile asks for what it already does.
+    /// Waits before the next try of an undo. Continues to wait when it is woken: the undo that is asked for is under way already.
     fn pause(&self, time: Duration) {
         let until = self.core.now().saturating_add(Span::from(time).as_micros());
         while self.core.now() < until {
@@ -268,18 +278,22 @@ impl InjectionThread {
         }
     }
 
+    /// Checks the fault, and journals the evidence.
     fn look(&self, kind: &dyn Inject, live: &Live) {
         let evidence = kind.evidence(&self.core.host, live);
-        let Some(run) = self.read(|entry| entry.intent.run.clone()) else { return };
+        let Some(run) = self.with_entry(|entry| entry.intent.run.clone()) else { return };
         self.core.event(What::Looked { injection: self.id.clone(), run, evidence });
     }
 
+    /// Undoes the effect, with several tries, and journals the end. `why` is more about the reason, for people.
     fn heal(&self, reason: &HealReason, why: &str) {
         let time = self.core.wiring.time;
         let began = time.awake_us();
         self.act_by(self.core.config.timings.undo_budget.as_micros());
-        let Some((intent, state)) = self.read(|entry| (entry.intent.clone(), entry.state)) else { return };
-        // Not synced: undoing twice does no harm, but waiting for a disk may.
+        let Some((intent, state)) = self.with_entry(|entry| (entry.intent.clone(), entry.state)) else {
+            return;
+        };
+        // Not synced: to undo twice does no harm, but to wait for a disk may.
         self.core.step(&self.id, Step::Heal, Some(reason.clone()), why.to_owned(), Vec::new(), false);
         let retry = self.core.config.timings.retry();
         let work = PutBack::of(&intent, state, &self.core.here);

@@ -1,4 +1,5 @@
-//! The lease of a run: renewed by its coordinator, and over when that is silent.
+//! The lease of a run: the coordinator renews it, and it ends if the coordinator is silent. The decisions themselves are in
+//! `crate::decide`.
 
 use firedrill_wire::{
     RunId,
@@ -24,13 +25,17 @@ impl Run {
 }
 
 impl Core {
+    /// Renews the lease of a run.
+    ///
+    /// # Errors
+    /// The refusal: the lease is over, the run is unknown, or the length is not allowed.
     pub(super) fn renew(&self, caller: &Caller, run: &RunId, renew: &Renew) -> Result<Renewed, Problem> {
-        self.not_distrusted(run)?;
-        // A lease of that length was allowed when the injections were armed.
+        self.check_trusted(run)?;
+        // A lease that is not longer was allowed when the injections were armed.
         if lock(&self.state).runs.get(run).is_some_and(|known| renew.lease > known.lease) {
             self.check_lease(renew.lease)?;
         }
-        // Before the lock, which is never held while a file is read.
+        // Asked before the lock is taken: it is never held while a file is read.
         let asked_again = self.ask_again(caller, run);
         let clock = self.clock();
         let mut state = lock(&self.state);
@@ -68,19 +73,19 @@ impl Core {
         Ok(Renewed { clock, last_seq: *self.published.borrow(), open })
     }
 
-    /// Ends a run whose lease has expired: undoes all of it, and refuses later renewals.
+    /// Ends a run whose lease has expired: undoes its injections, and refuses later renewals.
     pub(super) fn expire(&self, run: &RunId) {
         let now = self.now();
-        let news = {
+        let is_new = {
             let mut state = lock(&self.state);
-            let news = state.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
+            let is_new = state.runs.get_mut(run).is_some_and(|run| !std::mem::replace(&mut run.over, true));
             for entry in state.live.values_mut().filter(|entry| entry.intent.run == *run) {
                 entry.want(&HealReason::LeaseExpired, now);
             }
             self.tell_guard(&state);
-            news
+            is_new
         };
-        if news {
+        if is_new {
             self.event(What::LeaseExpired { run: run.clone() });
         }
     }

@@ -1,4 +1,5 @@
-//! The part of an injection that comparisons of hosts need. Small, because many are kept.
+//! The claims and the end of injections, for comparisons of the host. Takes little memory, and always the same memory. Never reads the
+//! journal.
 
 use firedrill_wire::{
     InjectionId, RunId,
@@ -11,11 +12,11 @@ use crate::{journal::Intent, snapshot::Other};
 
 /// Maximum number of injections that are over and are kept for comparisons; the journal has the others.
 const MOST: usize = 5;
-/// The size of each block for a text, in bytes: enough for most.
+/// The size of each block for a text, in bytes: enough for most injections.
 const ROOM: usize = 1024;
 
-/// The injections that are over and are kept, in the order of their ends. Their texts lie in blocks that are made once and
-/// used again: each small block that is kept keeps a whole page in use, at another place for each injection.
+/// The injections that are over and are kept, in the order of their ends. Their texts are in blocks that are allocated once and
+/// used again: a new small block for each injection would each keep another page of memory in use.
 #[derive(Debug)]
 pub(super) struct PastList {
     kept: Vec<Kept>,
@@ -35,8 +36,9 @@ impl PastList {
         self.kept.iter()
     }
 
-    /// Keeps an injection that is over (at that moment of CLOCK_BOOTTIME, in microseconds) in place of the one that ended
-    /// first, if there are many. Returns the end of that one, or of this one if it cannot be kept.
+    /// Keeps an injection that ended at `ended_boot_us` (CLOCK_BOOTTIME, microseconds; `None` if that is not known). If there are too
+    /// many, the one that ended first is forgotten, which may be this one. Returns the end of the forgotten one; `None` if none was
+    /// forgotten.
     pub(super) fn keep(
         &mut self,
         id: &InjectionId,
@@ -53,7 +55,7 @@ impl PastList {
         let forgotten = oldest.as_ref().map(|oldest| oldest.ended_boot_us);
         let mut text = oldest.map(|oldest| oldest.text).or_else(|| self.spare.pop()).unwrap_or_default();
         text.clear();
-        // A longer text had enlarged it.
+        // A longer text may have enlarged the block.
         text.shrink_to(ROOM);
         text.push_str(id.as_str());
         text.push_str(&json);
@@ -68,15 +70,16 @@ impl PastList {
 pub(super) struct Kept {
     /// The injection's id, and its past as JSON.
     text: String,
+    /// The length of the id, in bytes.
     id_bytes: usize,
     pub(super) state: State,
-    /// The time at which it ended (CLOCK_BOOTTIME, microseconds).
+    /// The time at which it ended (CLOCK_BOOTTIME, microseconds); `None` if that is not known.
     ended_boot_us: Option<u64>,
 }
 
 impl Kept {
-    /// Whether it is of this injection.
-    pub(super) fn is(&self, id: &InjectionId) -> bool {
+    /// Whether it is the past of this injection.
+    pub(super) fn is_of(&self, id: &InjectionId) -> bool {
         self.text.get(..self.id_bytes) == Some(id.as_str())
     }
 
@@ -91,14 +94,14 @@ impl Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
     pub(super) run: RunId,
-    /// For people: run, drill and operator.
+    /// Run, drill and operator, for people.
     label: String,
-    /// Its claims. Empty if it has nothing to undo, because everything was already as somebody else had set it.
+    /// Its claims. Empty if it has nothing to undo, because the host was already in the wanted state before it.
     pub(super) claims: Vec<Claim>,
     pub(super) state: State,
     /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
-    /// The time at which it ended, by the wall clock in microseconds.
+    /// The time at which it ended, by the wall clock in microseconds; `None` if it has not, or if that is not known.
     pub(super) ended_wall_us: Option<u64>,
 }
 
@@ -117,8 +120,8 @@ impl Past {
         }
     }
 
-    /// Returns it as seen by another run whose snapshot was taken at that time. Objects with its name belong to it at
-    /// any time.
+    /// Returns it as the comparison of another run needs it, whose snapshot was taken at `since_wall_us`. Its claims are left out if it ended
+    /// before; objects with its name belong to it at any time.
     pub(super) fn into_other(self, injection: InjectionId, since_wall_us: u64) -> Other {
         let in_time = self.ended_wall_us.is_none_or(|ended| ended >= since_wall_us);
         // An injection that has not started has only objects with its name.
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_that_ended_last_are_kept_in_the_same_blocks() {
+    fn the_injections_that_ended_last_are_kept_in_the_same_blocks() {
         let mut list = PastList::default();
         let mut first: Vec<*const u8> = list.spare.iter().map(|text| text.as_ptr()).collect();
         let past = |label: usize| Past {
@@ -151,18 +154,18 @@ mod tests {
             .filter_map(|&ended| list.keep(&id(ended), &past(300), Some(ended)).flatten())
             .collect();
         assert_eq!(forgotten, [1, 2, 3, 0, 4]);
-        let kept: Vec<_> = list.iter().map(|one| one.past().unwrap().0).collect();
+        let kept: Vec<_> = list.iter().map(|kept| kept.past().unwrap().0).collect();
         assert_eq!(kept, [5, 6, 7, 8, 9].map(id));
-        assert!(list.iter().any(|one| one.is(&id(7)) && one.past().unwrap().1 == past(300)));
-        let mut blocks: Vec<_> = list.iter().map(|one| one.text.as_ptr()).collect();
+        assert!(list.iter().any(|kept| kept.is_of(&id(7)) && kept.past().unwrap().1 == past(300)));
+        let mut blocks: Vec<_> = list.iter().map(|kept| kept.text.as_ptr()).collect();
         first.sort();
         blocks.sort();
         assert_eq!(blocks, first);
-        // A long one takes more for as long as it is kept.
+        // A long text takes more memory only as long as it is kept.
         list.keep(&id(10), &past(5000), Some(10));
         for ended in 11..20 {
             list.keep(&id(ended), &past(300), Some(ended));
         }
-        assert!(list.iter().all(|one| one.text.capacity() == ROOM));
+        assert!(list.iter().all(|kept| kept.text.capacity() == ROOM));
     }
 }

@@ -1,5 +1,5 @@
-//! Decides what is allowed, by the host's rules and its halt. Also serves what is asked besides faults: probes,
-//! logs, exchanges of packets, the end of a halt.
+//! Asks the host's rules and its halt whether an act is allowed. Also does the acts that are no faults: starts probes and logs,
+//! exchanges packets, and ends a halt.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -26,11 +26,11 @@ use crate::{
     policy::{Act, Question},
     secrets::AllOf,
     service,
-    wiring::Leave,
+    wiring::Allowance,
 };
 
-/// Refuses everything that could harm while the host is halted or the agent stops.
-pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
+/// Refuses everything that could harm while the host is halted or the agent is being stopped.
+pub(super) fn check_accepts_harm(state: &SupervisorState) -> Result<(), Problem> {
     if state.closing {
         return Err(refuse(RefusalCode::Stopping, "the agent is being stopped", "try again when it is back"));
     }
@@ -45,7 +45,7 @@ pub(super) fn takes_anything(state: &SupervisorState) -> Result<(), Problem> {
 }
 
 impl Core {
-    /// Whether a run belongs to this person, or to nobody yet. A person who could continue another's run could keep its
+    /// Checks that a run belongs to this person, or to nobody yet. A person who could continue the run of another could keep its
     /// faults in force, or replace its probes.
     pub(super) fn check_owner(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let state = lock(&self.state);
@@ -53,7 +53,7 @@ impl Core {
         owner.map_or(Ok(()), |owner| caller.must_be(owner, run))
     }
 
-    /// Whether all of these rules allow something.
+    /// Checks that all these rules allow an act at a time (`wall_us`, microseconds since 1970 UTC).
     pub(super) fn may(
         &self,
         rules: &[Arc<Rules>],
@@ -69,7 +69,7 @@ impl Core {
         })
     }
 
-    /// Whether all of the rules allow what a fault will touch, as its preparation found.
+    /// Checks that all rules allow the claims of a prepared fault.
     pub(super) fn allowed_claims(
         &self,
         caller: &Caller,
@@ -87,7 +87,7 @@ impl Core {
         self.spares_protected(&rules, claims)
     }
 
-    /// Whether none of the claimed processes belongs to a protected service.
+    /// Checks that no claimed process belongs to a protected service.
     fn spares_protected(&self, rules: &[Arc<Rules>], claims: &[Claim]) -> Result<(), Problem> {
         let processes: BTreeSet<Name> =
             claims.iter().filter_map(|claim| claim.what.strip_prefix("process:")?.parse().ok()).collect();
@@ -96,18 +96,17 @@ impl Core {
             return Ok(());
         }
         let found = service::holder(&self.host, &processes, &protected).map_err(|error| {
-            let hint =
-                "without them nobody can tell whether a process belongs to a service that is protected";
+            let hint = "without them it is unknown whether a process belongs to a service that is protected";
             refuse(RefusalCode::ServiceManager, format!("cannot look through the services: {error}"), hint)
         })?;
         let refusal = found.and_then(|unit| {
-            rules.iter().find_map(|rules| rules.policy.of_protected(unit.name(), self.policy_file()))
+            rules.iter().find_map(|rules| rules.policy.refuse_protected(unit.name(), self.policy_file()))
         });
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Asks the present rules about a run's armed injections, if they differ from the rules that allowed these. Injections in
-    /// force stay until their hold is over.
+    /// Asks the present rules about each armed injection of a run, if they differ from the rules that allowed it. Returns the answers: the
+    /// rules that allow it now, or the reason why not. Injections in force are not asked about: they stay until their hold is over.
     pub(super) fn ask_again(
         &self,
         caller: &Caller,
@@ -160,13 +159,14 @@ impl Core {
             .collect()
     }
 
+    /// Starts the probes of a run.
     pub(super) fn start_probes(
         &self,
         caller: &Caller,
         run: &RunId,
         start: &StartProbes,
     ) -> Result<(), Problem> {
-        takes_anything(&lock(&self.state))?;
+        check_accepts_harm(&lock(&self.state))?;
         self.check_owner(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
@@ -176,20 +176,21 @@ impl Core {
             let act = Act::Probe(probe);
             self.may(&rules, caller, start.environment.as_deref(), act, self.wall_us())?;
         }
-        let leave = Leave {
+        let allowance = Allowance {
             reads: &AllOf(rules.iter().map(|rules| &rules.secrets).collect()),
             most_rate: rules.iter().map(|rules| rules.policy.max_probe_rate).min().unwrap_or(0),
             says: format!("policy.max_probe_rate in {} says so", self.policy_file().display()),
         };
-        self.not_distrusted(run)?;
+        self.check_trusted(run)?;
         self.takes_part(run, caller)?;
-        self.prober.start(run, caller, start, &leave)?;
-        // A halt that came meanwhile may have found nothing to stop.
-        takes_anything(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
+        self.prober.start(run, caller, start, &allowance)?;
+        // Checked again: a halt that came meanwhile may have found no probes to stop.
+        check_accepts_harm(&lock(&self.state)).inspect_err(|_| self.prober.stop(run))
     }
 
+    /// Starts to read the logs of a run.
     pub(super) fn start_logs(&self, caller: &Caller, run: &RunId, start: &StartLogs) -> Result<(), Problem> {
-        takes_anything(&lock(&self.state))?;
+        check_accepts_harm(&lock(&self.state))?;
         self.check_owner(run, caller)?;
         let rules = self.live.rules()?;
         for rules in &rules {
@@ -198,19 +199,19 @@ impl Core {
         for log in &start.logs {
             self.may(&rules, caller, start.environment.as_deref(), Act::Log(log), self.wall_us())?;
         }
-        // While a new configuration replaces another, the entries that both have.
+        // While a new configuration replaces an old one, only the entries that both have count.
         let listed = |entry: &&String| rules.iter().all(|rules| rules.policy.logs.contains(entry));
         let entries = rules.first().map_or_else(Vec::new, |first| {
             first.policy.logs.iter().filter(listed).cloned().collect::<Vec<_>>()
         });
-        self.not_distrusted(run)?;
+        self.check_trusted(run)?;
         self.takes_part(run, caller)?;
         self.logs.start(run, caller, start, &entries)?;
-        // A halt that came meanwhile may have found nothing to stop.
-        takes_anything(&lock(&self.state)).inspect_err(|_| self.logs.stop(run))
+        // Checked again: a halt that came meanwhile may have found no logs to stop.
+        check_accepts_harm(&lock(&self.state)).inspect_err(|_| self.logs.stop(run))
     }
 
-    /// Records that a person measures for a run, so that this ends if that person's certificate is no longer trusted.
+    /// Records that a person measures for a run, so that the run ends if the person's certificate is not trusted any more.
     fn takes_part(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let measured = self.measured();
         let mut state = lock(&self.state);
@@ -221,25 +222,26 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the runs for which something is measured here. Those with probes and logs are there twice.
+    /// Returns the runs for which something is measured on this host. A run with both probes and logs is listed twice.
     pub(super) fn measured(&self) -> Vec<RunId> {
         self.prober.known().into_iter().chain(self.logs.known()).collect()
     }
 
-    /// Ends what is measured for a run.
+    /// Stops the probes and logs of a run.
     pub(super) fn stop_measuring(&self, run: &RunId) {
         self.prober.stop(run);
         self.logs.stop(run);
     }
 
+    /// Tries out a path with a few packets.
     pub(super) fn exchange(&self, caller: &Caller, ask: &Exchange) -> Result<Exchanged, Problem> {
-        takes_anything(&lock(&self.state))?;
+        check_accepts_harm(&lock(&self.state))?;
         self.may(&self.live.rules()?, caller, None, Act::Exchange(ask), self.wall_us())?;
         path_check::check(ask)
     }
 
-    /// Whether this person may end a halt. If the configuration's file is unusable, all harm is refused anyway, so its
-    /// last good rules are enough here.
+    /// Checks that this person may end a halt. If the configuration's file is unusable, its last good rules decide: all harm is refused
+    /// anyway as long as the file is unusable.
     pub(super) fn may_release(&self, caller: &Caller) -> Result<(), Problem> {
         let rules = self.live.rules().unwrap_or_else(|_| vec![self.live.last_good()]);
         self.may(&rules, caller, None, Act::Release, self.wall_us())

@@ -1,4 +1,4 @@
-//! `prepare`: returns what faults would do. Reads only, and takes the run's snapshot the first time.
+//! `prepare`: returns the effects that faults would have. Never changes the host; takes the run's snapshot the first time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use ring::digest::{Context, SHA256};
 
 use super::{
     core::{Core, lock},
-    permit::takes_anything,
+    permit::check_accepts_harm,
     snapshots,
     state::{ASKS_MOST_BYTES, Asked, SupervisorState, plan_key},
 };
@@ -37,6 +37,10 @@ pub(super) fn fingerprint(prepared: &Prepared) -> String {
 }
 
 impl Core {
+    /// Prepares the faults of a run, and remembers those that may be armed.
+    ///
+    /// # Errors
+    /// The refusal of the whole call. A fault that is refused by itself has its refusal in the answer.
     pub(super) fn prepare(
         &self,
         (caller, approvals): (&Caller, &[Result<Opened, String>]),
@@ -82,7 +86,7 @@ impl Core {
         Ok(PrepareAnswer { clock: self.clock(), injections: answers })
     }
 
-    /// Returns the people who have approved a fault, the number that the rules ask for, and what is missing in words.
+    /// Returns the people who have approved a fault, the number of approvals that the rules want, and a sentence on those that are missing.
     fn approved(
         &self,
         by: (&Caller, &RunId),
@@ -90,9 +94,9 @@ impl Core {
         approvals: &[Result<Opened, String>],
     ) -> Result<(Approved, u32, Option<String>), Problem> {
         let rules = self.live.rules()?;
-        // While a new configuration replaces another, the environment that both have.
+        // While a new configuration replaces an old one: the environment that both have, or none if they differ.
         let environments = rules.iter().map(|rules| rules.environment.as_deref());
-        let environment = environments.reduce(|one, other| one.filter(|_| one == other)).flatten();
+        let environment = environments.reduce(|old, new| old.filter(|_| old == new)).flatten();
         let approved = Approved::of((&self.host.name, environment), by, one, approvals);
         let kind = one.fault.kind();
         let wants = rules.iter().map(|rules| rules.policy.wants_approval(kind)).max().unwrap_or(0);
@@ -100,8 +104,8 @@ impl Core {
         Ok((approved, wants, lacks))
     }
 
-    /// Remembers the faults that may be armed. An unknown run without faults is not remembered: the question needs no
-    /// permission, and its memory would displace other runs.
+    /// Remembers the faults that may be armed. An unknown run without faults is not remembered: a call without faults needs no
+    /// permission, and the run would displace other runs from memory.
     fn keep(
         &self,
         caller: &Caller,
@@ -109,8 +113,8 @@ impl Core {
         ask: &Prepare,
         asks: Vec<(InjectionId, Asked)>,
     ) -> Result<(), Problem> {
-        // After the checks, because probing the kernel may load modules, some of which create interfaces. Nothing has
-        // been touched yet.
+        // The snapshot is taken after the faults were prepared, because that may load kernel modules, some of which create interfaces.
+        // No fault has touched anything yet.
         if ask.only_look {
             let look = || self.wiring.snapshot.take(&self.host).map(drop).map_err(|why| no_snapshot(&why));
             return if asks.is_empty() { Ok(()) } else { look() };
@@ -148,27 +152,28 @@ impl Core {
         })
     }
 
-    /// Refuses further injections of a run beyond the maximum, before any is prepared.
+    /// Checks that a run does not get more injections than the maximum, before any of them is prepared.
     fn room_for(&self, run: &RunId, ask: &Prepare) -> Result<(), Problem> {
         let mut ids: BTreeSet<_> = ask.injections.iter().map(|one| &one.id).collect();
         let state = lock(&self.state);
         let known = state.runs.get(run).map(|known| &known.asks);
         let before = known.map_or(0, BTreeMap::len);
         ids.retain(|id| !known.is_some_and(|known| known.contains_key(*id)));
-        let all = before + ids.len();
-        if all <= Prepare::MOST_OF_RUN {
+        let total = before + ids.len();
+        if total <= Prepare::MOST_OF_RUN {
             return Ok(());
         }
         Err(refuse(
             RefusalCode::TooMany,
             format!(
-                "{all} faults of run {run} on this host; an agent takes {} of one run",
+                "{total} faults of run {run} on this host; an agent takes {} of one run",
                 Prepare::MOST_OF_RUN
             ),
             "put some of them into another run",
         ))
     }
 
+    /// Prepares one fault, if it is valid and allowed.
     fn prepare_one(
         &self,
         caller: &Caller,
@@ -178,7 +183,7 @@ impl Core {
         let ask = Ask { id: one.id.clone(), fault: one.fault.clone(), hold: one.hold };
         self.allowed(caller, environment, &ask, self.wall_us())?;
         let kind = self.kind(&ask)?;
-        // The only place where an agent asks: what is armed was prepared, and cannot be another fault.
+        // Parameters are checked only here: an armed injection has the fault of its preparation.
         if let Some(invalid) = ask.fault.invalid() {
             let title = format!("{}: {}", ask.fault.kind(), invalid.what);
             return Err(refuse(invalid.code, title, invalid.help));
@@ -199,6 +204,7 @@ impl Core {
         })
     }
 
+    /// Checks that all rules allow a fault that starts at `wall_us` (microseconds since 1970 UTC).
     pub(super) fn allowed(
         &self,
         caller: &Caller,
@@ -217,15 +223,16 @@ impl Core {
         self.may(&self.live.rules()?, caller, environment, act, wall_us)
     }
 
+    /// Checks that all rules allow a lease of that length.
     pub(super) fn check_lease(&self, lease: Span) -> Result<(), Problem> {
         let rules = self.live.rules()?;
         rules.iter().try_for_each(|rules| rules.policy.check_lease(lease, self.policy_file()))
     }
 
-    /// Takes the run's snapshot, and returns when it began to (CLOCK_BOOTTIME, microseconds); `None` if it exists already.
+    /// Takes the run's snapshot. Returns the time at which that began (CLOCK_BOOTTIME, microseconds); `None` if a snapshot exists already.
     fn snapshot(&self, run: &RunId) -> Result<Option<u64>, Problem> {
         let state = &self.config.paths.state;
-        // One at a time, so that two first prepares do not both take it.
+        // Under a lock, so that two calls at the same time do not both take it.
         let _order = lock(&self.files);
         if snapshots::load(state, run).ok().flatten().is_some() {
             return Ok(None);
@@ -239,6 +246,7 @@ impl Core {
     }
 }
 
+/// Returns the refusal for a snapshot that could not be taken or written.
 fn no_snapshot(why: &str) -> Problem {
     refuse(
         RefusalCode::NoSnapshot,
@@ -247,9 +255,9 @@ fn no_snapshot(why: &str) -> Problem {
     )
 }
 
-/// Refuses if nothing of a run may start: the agent stops, the host is halted, or the run was undone or put back.
+/// Refuses a run of which nothing may start: the agent is being stopped, the host is halted, or the run was undone or has ended.
 pub(super) fn check_may_start(state: &SupervisorState, run: &RunId) -> Result<(), Problem> {
-    takes_anything(state)?;
+    check_accepts_harm(state)?;
     if let Some(name) = state.runs.get(run).and_then(|run| run.distrusted.as_deref()) {
         return Err(distrusted(run, name));
     }
@@ -266,10 +274,12 @@ pub(super) fn check_may_start(state: &SupervisorState, run: &RunId) -> Result<()
     Ok(())
 }
 
+/// Returns the refusal of a run that was not prepared.
 pub(super) fn unknown_run(run: &RunId) -> Problem {
     refuse(RefusalCode::UnknownRun, format!("run {run} was not prepared here"), "prepare it first")
 }
 
+/// Returns the refusal of a run whose lease is over.
 pub(super) fn lease_over(run: &RunId) -> Problem {
     refuse(
         RefusalCode::LeaseOver,
@@ -278,6 +288,7 @@ pub(super) fn lease_over(run: &RunId) -> Problem {
     )
 }
 
+/// Returns the refusal of a run that was ended because the certificate of `name` is no longer trusted.
 pub(super) fn distrusted(run: &RunId, name: &str) -> Problem {
     refuse(
         RefusalCode::Distrusted,

@@ -1,10 +1,10 @@
 //! Recovery, the first step before anything else: it reads the journal, puts back everything that was open, and
-//! journals that.
+//! journals the result.
 //!
-//! Putting back does not need a writable journal. It needs only one of the journal and its copy to be readable.
+//! Putting back does not need a journal that can be written. It is enough that either the journal or its copy can be read.
 //!
 //! A starting agent, the guardian's helper, and `firedrill-agent undo --all` on a host without a live agent run it. It
-//! runs no code of a fault kind.
+//! never runs code of a fault kind.
 
 use firedrill_wire::journal::{HealReason, State, What};
 
@@ -50,11 +50,11 @@ pub struct Healing {
     closed: Vec<Closed>,
 }
 
-/// Puts back everything that the journal and its copy call open, removes kernel objects with our names, and journals
+/// Puts back everything that the journal and its copy call open, removes kernel objects with the project's prefix, and journals
 /// the result. `tick` is called often, for heartbeats.
 ///
 /// # Errors
-/// The journal cannot be opened for writing. Everything in its readable part was put back all the same.
+/// The journal cannot be opened for writing. Everything in its readable part was put back nevertheless.
 pub fn recover(
     config: &Config,
     host: &Host,
@@ -65,9 +65,9 @@ pub fn recover(
     heal(config, host, wiring, None, tick).journal(config, reason, wiring.time)
 }
 
-/// Puts back everything that the journal and its copy call open; one of them is enough. Then removes the kernel objects
-/// with our names, except those that are open in the journal of the configuration `elsewhere`. If nothing is stuck,
-/// clears the files in `/run` that list faults in force. It also works if no file can be written.
+/// Puts back everything that the journal and its copy call open; one of the two files is enough. Then removes the kernel objects
+/// with the project's prefix, except those of injections that are open in the journal of the configuration `elsewhere`. If nothing
+/// is stuck, clears the files in `/run` that list faults in force. It also works if no file can be written.
 pub fn heal(
     config: &Config,
     host: &Host,
@@ -88,9 +88,9 @@ pub fn heal(
         crash_point::at(&paths.run, "before-recovery");
     }
     let healed = put_back_all(replayed.open(), &here, wiring.apply, host, &retry, wiring.time, &mut tick);
-    for one in &healed {
-        let line = format!("{} of run {}: {:?} ({})", one.intent.id(), one.intent.run, one.state, one.detail);
-        if one.state == State::Stuck {
+    for Healed { intent, state, detail, .. } in &healed {
+        let line = format!("{} of run {}: {state:?} ({detail})", intent.id(), intent.run);
+        if *state == State::Stuck {
             tracing::error!("{line}");
         } else {
             tracing::info!("{line}");
@@ -98,12 +98,12 @@ pub fn heal(
         active::syslog(&line);
     }
     let swept = sweep(wiring, host, &healed, elsewhere);
-    let stuck: Vec<&Healed> = healed.iter().filter(|one| one.state == State::Stuck).collect();
-    if stuck.is_empty() {
+    if healed.iter().all(|injection| injection.state != State::Stuck) {
         // Each file is changed by itself: an error with one must not keep the other from being changed.
-        for told in [write_copy(&paths.run, &here, 0, std::iter::empty()), active::write(&paths.run, &[], 0)]
+        for cleared in
+            [write_copy(&paths.run, &here, 0, std::iter::empty()), active::write(&paths.run, &[], 0)]
         {
-            if let Err(error) = told {
+            if let Err(error) = cleared {
                 tracing::warn!("cannot tidy up {}: {error}", paths.run.display());
             }
         }
@@ -112,13 +112,14 @@ pub fn heal(
 }
 
 impl Healing {
-    /// Whether something could not be put back.
+    /// Whether an injection could not be put back.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.healed.iter().any(|one| one.state == State::Stuck)
+        self.healed.iter().any(|injection| injection.state == State::Stuck)
     }
 
-    /// Journals what was put back. If that cannot be journaled, it is kept in `/run`, so that it is not put back again.
+    /// Journals the injections that were put back. If that is impossible, keeps a record of them in `/run`, so that they are not put back
+    /// again.
     ///
     /// # Errors
     /// The journal cannot be opened for writing.
@@ -185,25 +186,26 @@ impl Healing {
         Ok(Recovered { journal, healed, replayed, swept })
     }
 
-    /// Keeps in `/run`, in place of the journal, what was put back. Must not be called while another agent may still
-    /// act.
+    /// Keeps in `/run`, in place of the journal, a record of the injections that were put back. Must not be called while another agent may
+    /// still act.
     pub fn keep(&self, config: &Config) {
         let run_dir = &config.paths.run;
-        let news = self.healed.iter().filter(|one| one.state != State::Stuck);
-        let news =
-            news.map(|one| Closed::of(&one.intent, one.state, one.detail.clone(), one.foreign.clone()));
-        if let Err(error) = keep_closed(run_dir, &Identity::here(), news) {
+        let ended = self.healed.iter().filter(|injection| injection.state != State::Stuck);
+        let ended = ended.map(|Healed { intent, state, detail, foreign, .. }| {
+            Closed::of(intent, *state, detail.clone(), foreign.clone())
+        });
+        if let Err(error) = keep_closed(run_dir, &Identity::here(), ended) {
             tracing::warn!("cannot keep in {} what was put back: {error}", run_dir.display());
         }
     }
 }
 
-/// Removes kernel objects with our names that belong neither to a stuck injection nor to one that is open elsewhere,
+/// Removes kernel objects with the project's prefix that belong neither to a stuck injection nor to one that is open elsewhere,
 /// and logs them.
 fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed], elsewhere: Option<&Config>) -> Swept {
     let live = || {
-        let stuck = healed.iter().filter(|one| one.state == State::Stuck);
-        let mut live: Vec<_> = stuck.map(|one| one.intent.id().clone()).collect();
+        let stuck = healed.iter().filter(|injection| injection.state == State::Stuck);
+        let mut live: Vec<_> = stuck.map(|injection| injection.intent.id().clone()).collect();
         if let Some(elsewhere) = elsewhere {
             let (replayed, _) = read_any(&elsewhere.paths(), &Identity::here());
             live.extend(replayed.open().map(|found| found.intent.id().clone()));
@@ -215,7 +217,7 @@ fn sweep(wiring: &Wiring, host: &Host, healed: &[Healed], elsewhere: Option<&Con
     swept
 }
 
-/// Writes the result of a sweep to the log and to syslog, where people look who know of no drill.
+/// Writes the result of a sweep to the log. Removed objects are also written to syslog, for people who do not know of a drill.
 pub(super) fn tell_swept(swept: &Swept) {
     for what in &swept.removed {
         let line = format!("removed {what}, which belonged to no live injection");

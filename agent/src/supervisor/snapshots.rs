@@ -1,5 +1,5 @@
 //! Keeps on disk a snapshot of the host from before each run, so that a comparison is possible after a restart or a
-//! reboot.
+//! reboot. Never takes a snapshot itself. In this file `state` is the state directory.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use firedrill_wire::RunId;
 
 use crate::journal::replace;
 
-/// Maximum number of snapshots that are kept, the newest first. Those of runs that are needed are kept as well.
+/// Number of the newest snapshots that are kept. Snapshots that are needed are kept besides.
 const MOST: usize = 32;
 
 fn dir(state: &Path) -> PathBuf {
@@ -41,15 +41,15 @@ pub(super) fn save(
 ) -> io::Result<()> {
     std::fs::create_dir_all(dir(state))?;
     replace(&file(state, run), &serde_json::to_vec(snapshot)?, 0o600)?;
-    let mut all = all(state);
-    all.sort_by_key(|(_, when)| std::cmp::Reverse(*when));
-    for (old, _) in all.into_iter().skip(MOST).filter(|(old, _)| old != run && !needed.contains(old)) {
+    let mut snapshots = all(state);
+    snapshots.sort_by_key(|(_, when)| std::cmp::Reverse(*when));
+    for (old, _) in snapshots.into_iter().skip(MOST).filter(|(old, _)| old != run && !needed.contains(old)) {
         let _ = std::fs::remove_file(file(state, &old));
     }
     Ok(())
 }
 
-/// Returns when a run's snapshot was written, by the wall clock in microseconds; 0 if that is unknown.
+/// Returns the time at which a run's snapshot was written, by the wall clock in microseconds; 0 if that is unknown.
 pub(super) fn taken_wall_us(state: &Path, run: &RunId) -> u64 {
     let written = std::fs::metadata(file(state, run)).and_then(|about| about.modified());
     let since = written.ok().and_then(|when| when.duration_since(SystemTime::UNIX_EPOCH).ok());
@@ -61,6 +61,7 @@ pub(super) fn runs(state: &Path) -> Vec<RunId> {
     all(state).into_iter().map(|(run, _)| run).collect()
 }
 
+/// Returns the runs that have a snapshot, each with the time at which it was written.
 fn all(state: &Path) -> Vec<(RunId, SystemTime)> {
     let Ok(entries) = std::fs::read_dir(dir(state)) else { return Vec::new() };
     entries

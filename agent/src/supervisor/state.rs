@@ -27,20 +27,22 @@ use crate::{
     time::Waker,
 };
 
-/// Maximum number of bytes that the faults asked at prepare take, over all runs.
+/// Maximum size in memory of the faults that were prepared, over all runs, in bytes.
 pub(super) const ASKS_MOST_BYTES: usize = 64 << 20;
 
-/// The rules that allowed something; all of them must.
+/// The rules that allowed an injection: each of them did.
 pub(super) type Allowed = Vec<Arc<Rules>>;
 
 /// Everything that the supervisor knows. Core keeps it behind one lock.
 #[derive(Default)]
 pub(super) struct SupervisorState {
+    /// Injections that are open or were until recently.
     pub(super) live: BTreeMap<InjectionId, Entry>,
     /// Injections that are over, reduced to what comparisons need.
     pub(super) past: PastList,
     pub(super) runs: Runs,
     pub(super) tombstones: Tombstones,
+    /// The person who halted the host; `None` if it is not halted.
     pub(super) halted_by: Option<String>,
     /// Whether the agent is stopping.
     pub(super) closing: bool,
@@ -52,7 +54,7 @@ pub(super) struct SupervisorState {
 pub(super) struct Entry {
     pub(super) intent: Intent,
     pub(super) state: State,
-    /// The journal has its intent. Changes under the journal's lock.
+    /// Whether the journal has its intent. Set only while the journal is locked.
     pub(super) journaled: bool,
     /// The reason to undo it; `None` while it is not to be undone.
     pub(super) wanted: Option<HealReason>,
@@ -62,19 +64,19 @@ pub(super) struct Entry {
     pub(super) approved: Approved,
     /// The refusal by rules that came later; empty if there is none.
     pub(super) refusal: String,
-    /// The lease was renewed, so the kernel's own switch is to be renewed.
+    /// Whether the lease was renewed and the kernel's own switch has not been renewed yet.
     pub(super) renewed: bool,
-    /// The lease was renewed since it was armed.
+    /// Whether the lease was renewed since it was armed.
     pub(super) due: bool,
     /// The number of the run's renewals when this was armed.
     pub(super) renewals_before: u64,
-    /// The deadline for making the effect.
+    /// The deadline for making the effect (CLOCK_BOOTTIME, microseconds); `None` before the start.
     pub(super) made_by: Option<u64>,
-    /// The deadline for the thread's present work, if it differs from the end of hold or lease.
+    /// The deadline for the thread's present work (CLOCK_BOOTTIME, microseconds), if it differs from the end of hold or lease.
     pub(super) act_by: Option<u64>,
-    /// The reason why it is stuck.
+    /// The reason why it is stuck; empty if it is not.
     pub(super) trouble: String,
-    /// The journaled changes of its state. Changes under the journal's lock.
+    /// The journaled changes of its state. Extended only while the journal is locked.
     pub(super) story: Vec<AgentEvent>,
     /// Changes by others that its undo found.
     pub(super) foreign: Vec<String>,
@@ -83,11 +85,12 @@ pub(super) struct Entry {
     /// The time at which it ended (CLOCK_BOOTTIME, microseconds).
     pub(super) ended_boot_us: Option<u64>,
     waker: Arc<dyn Waker>,
-    /// Tells the code that makes the effect.
+    /// The injections whose start is called off. The code that makes the effect looks there.
     called_off: Arc<CalledOff>,
 }
 
 impl Entry {
+    /// Makes the entry of an armed injection.
     pub(super) fn new(
         intent: Intent,
         renewals_before: u64,
@@ -117,8 +120,8 @@ impl Entry {
         }
     }
 
-    /// Asks its thread to undo it; the first reason stays. An effect that is being made is called off if it can be
-    /// undone. The deadline may change: see `Core::watch`.
+    /// Asks its thread to undo it; the first reason stays. If the effect is being made and can be undone, its start is called off.
+    /// The deadline may change by this: [`Core::tell_guard`](super::core::Core::tell_guard) has to follow.
     pub(super) fn want(&mut self, reason: &HealReason, now: u64) {
         if !self.state.is_open() && self.state != State::Done {
             return;
@@ -131,7 +134,7 @@ impl Entry {
         self.waker.wake();
     }
 
-    /// Notes that the effect is being made, and the maximum time for that, in microseconds.
+    /// Notes that the effect is being made from `now` on, for at most `at_most_us` microseconds.
     pub(super) fn make(&mut self, at_most_us: u64, now: u64) {
         let called_off = self.wanted.is_some() && self.intent.live.ask.fault.reversible();
         let at_most_us = if called_off { 0 } else { at_most_us };
@@ -146,6 +149,7 @@ impl Entry {
         }
     }
 
+    /// Notes that the run's lease was renewed, and wakes the thread.
     pub(super) fn renew(&mut self) {
         self.renewed = true;
         self.due = true;
@@ -157,10 +161,12 @@ impl Entry {
         Past::of(&self.intent, self.state, &self.foreign, self.ended_wall_us)
     }
 
+    /// Whether its thread has nothing to do any more: it is closed, or stuck without a request for one more try.
     pub(super) fn is_settled(&self) -> bool {
         !self.state.is_open() || (self.state == State::Stuck && self.wanted.is_none())
     }
 
+    /// Returns it as callers see it.
     pub(super) fn show(&self) -> OpenOne {
         OpenOne {
             id: self.intent.id().clone(),
@@ -176,7 +182,7 @@ impl Entry {
 }
 
 impl SupervisorState {
-    /// Returns the state after a start, from the replayed journal.
+    /// Returns the state of a new agent, from the replayed journal.
     pub(super) fn after(replayed: &Replayed) -> Self {
         Self {
             tombstones: replayed.tombstones.preallocated(),
@@ -187,10 +193,10 @@ impl SupervisorState {
 
     /// Returns the present state of an injection that was shown before; it may have ended since.
     pub(super) fn now(&self, before: OpenOne) -> OpenOne {
-        match (self.live.get(&before.id), self.past.iter().find(|past| past.is(&before.id))) {
+        match (self.live.get(&before.id), self.past.iter().find(|past| past.is_of(&before.id))) {
             (Some(entry), _) => entry.show(),
             (None, Some(past)) => OpenOne { state: past.state, ..before },
-            // Only injections that were put back are forgotten; stuck ones are kept.
+            // It was forgotten since, so it was put back: stuck injections are not forgotten.
             (None, None) if before.state == State::Armed => OpenOne { state: State::Disarmed, ..before },
             (None, None) => OpenOne { state: State::Undone, ..before },
         }
@@ -198,7 +204,7 @@ impl SupervisorState {
 
     /// Whether an injection of that id was armed.
     pub(super) fn has(&self, id: &InjectionId) -> bool {
-        self.live.contains_key(id) || self.past.iter().any(|past| past.is(id))
+        self.live.contains_key(id) || self.past.iter().any(|past| past.is_of(id))
     }
 
     /// Whether this agent knows the run or injection of a tombstone.
@@ -211,6 +217,7 @@ impl SupervisorState {
         }
     }
 
+    /// Returns the open injections of a run.
     pub(super) fn open_of<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Entry> {
         self.live.values().filter(move |entry| entry.intent.run == *run && entry.state.is_open())
     }
@@ -233,9 +240,9 @@ impl SupervisorState {
         })
     }
 
-    /// Returns the earliest deadline of all injections.
+    /// Returns the earliest deadline of all injections (CLOCK_BOOTTIME, microseconds); `None` if there is none.
     pub(super) fn deadline(&self) -> Option<u64> {
-        let of = |entry: &Entry| {
+        let deadline = |entry: &Entry| {
             let lease_until = self.runs.get(&entry.intent.run).map_or(u64::MAX, |run| run.lease_until);
             decide::deadline(
                 entry.state,
@@ -245,11 +252,10 @@ impl SupervisorState {
                 lease_until,
             )
         };
-        self.live.values().filter_map(of).min()
+        self.live.values().filter_map(deadline).min()
     }
 
-    /// Takes a run for this person, and remembers it from now on. If two people come first at the same time, one gets
-    /// it.
+    /// Makes this person the owner of a run, and remembers the run from now on.
     ///
     /// # Errors
     /// It belongs to somebody else.
@@ -259,14 +265,14 @@ impl SupervisorState {
         Ok(known)
     }
 
-    /// Returns the runs whose snapshot may still be needed: those that are remembered, and all with an open injection.
+    /// Returns the runs whose snapshot may still be needed: those that are remembered, and those with an open injection.
     pub(super) fn needed(&self) -> impl Iterator<Item = RunId> {
         let open = self.live.values().filter(|entry| entry.state.is_open());
         self.runs.ids().chain(open.map(|entry| entry.intent.run.clone()))
     }
 
-    /// Forgets the oldest entries that are over. Of idle runs (nothing open, no probes), those of the person with the
-    /// most go first, so that one person's runs never displace another's.
+    /// Forgets entries that are over, and idle runs (nothing open, nothing measured) beyond the maximum. The runs of the person with the
+    /// most runs go first, so that one person's runs never displace another's. `measured` are the runs for which something is measured.
     pub(super) fn prune(&mut self, measured: &[RunId], now: u64) {
         let mut forgot = self.forgot_boot_us;
         let over = self
@@ -286,48 +292,55 @@ impl SupervisorState {
         self.share();
     }
 
-    /// Forgets one idle run (nothing open, no probes): the oldest of the person with the most by `size`. With `but`,
-    /// that run stays, and so do those of people who have less than its owner. Returns false if there is none.
-    fn forget_run(&mut self, measured: &[RunId], size: impl Fn(&Run) -> usize, but: Option<&RunId>) -> bool {
-        let open =
-            |id: &str| self.live.values().any(|one| one.intent.run.as_str() == id && one.state.is_open());
-        let is_idle = |id: &str| !measured.iter().any(|other| other.as_str() == id) && !open(id);
+    /// Forgets one idle run: the oldest run of the person whose runs have the largest total by `size`. With `for_run`, the room is for
+    /// that run: it stays, and so do the runs of people who have less than its owner. Returns false if no run can be forgotten.
+    fn forget_run(
+        &mut self,
+        measured: &[RunId],
+        size: impl Fn(&Run) -> usize,
+        for_run: Option<&RunId>,
+    ) -> bool {
+        let is_open = |id: &str| {
+            self.live.values().any(|entry| entry.intent.run.as_str() == id && entry.state.is_open())
+        };
+        let is_idle = |id: &str| !measured.iter().any(|other| other.as_str() == id) && !is_open(id);
         let idle = || self.runs.iter().filter(|(id, _)| is_idle(id));
-        let mut of_owner = BTreeMap::<_, usize>::new();
-        let asking = but.and_then(|id| Some((id.as_str(), self.runs.get(id)?)));
-        let asking = asking.filter(|(id, _)| !is_idle(id));
-        for (_, run) in idle().chain(asking) {
-            *of_owner.entry(&run.owner).or_default() += size(run);
+        // The run that gets the room counts for its owner even if it is not idle.
+        let busy = for_run.and_then(|id| Some((id.as_str(), self.runs.get(id)?)));
+        let busy = busy.filter(|(id, _)| !is_idle(id));
+        let mut total_of = BTreeMap::<_, usize>::new();
+        for (_, run) in idle().chain(busy) {
+            *total_of.entry(&run.owner).or_default() += size(run);
         }
-        let least = but.and_then(|id| of_owner.get(&self.runs.get(id)?.owner)).copied().unwrap_or(0);
+        let least = for_run.and_then(|id| total_of.get(&self.runs.get(id)?.owner)).copied().unwrap_or(0);
         let oldest = idle()
             .filter(|(id, run)| {
-                Some(*id) != but.map(RunId::as_str) && of_owner.get(&run.owner) >= Some(&least)
+                Some(*id) != for_run.map(RunId::as_str) && total_of.get(&run.owner) >= Some(&least)
             })
             // Runs that armed approved faults go last: with the run the agent forgets that they were armed.
             .min_by_key(|(_, run)| {
-                (Reverse(of_owner.get(&run.owner)), !run.armed.is_empty(), run.heard_boot_us)
+                (Reverse(total_of.get(&run.owner)), !run.armed.is_empty(), run.heard_boot_us)
             })
             .and_then(|(id, _)| id.parse().ok());
         oldest.is_some_and(|id| self.runs.remove(&id))
     }
 
-    /// Makes room for the faults that a run just asked; if that is impossible, forgets these again.
+    /// Makes room for the faults `new`, which were just prepared for a run. If that is impossible, forgets these faults again.
     ///
     /// # Errors
-    /// The total size of all asked faults, in bytes.
+    /// There is no room: the total size of all prepared faults, in bytes.
     pub(super) fn keep_asks<'a>(
         &mut self,
         run: &RunId,
         new: impl Iterator<Item = &'a InjectionId>,
         measured: &[RunId],
     ) -> Result<(), usize> {
-        let all = |state: &Self| state.runs.values().map(|run| run.asks_bytes).sum::<usize>();
-        while all(self) > ASKS_MOST_BYTES {
+        let total = |state: &Self| state.runs.values().map(|run| run.asks_bytes).sum::<usize>();
+        while total(self) > ASKS_MOST_BYTES {
             if self.forget_run(measured, |run| run.asks_bytes, Some(run)) {
                 continue;
             }
-            let bytes = all(self);
+            let bytes = total(self);
             if let Some(known) = self.runs.get_mut(run) {
                 new.for_each(|id| drop(known.asks.remove(id)));
                 known.weigh();

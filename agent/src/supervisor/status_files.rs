@@ -1,4 +1,4 @@
-//! The files in `/run` that tell people and recovery what is open.
+//! The files in `/run` that tell people and recovery which injections are open. Never reads them.
 
 use firedrill_wire::api::OpenOne;
 
@@ -9,13 +9,13 @@ use crate::{
 };
 
 impl Core {
-    /// Writes the files that tell people and recovery what is open, and what has ended without being journaled.
+    /// Writes the files: the open injections for people, their copy for recovery, and the injections that ended without being journaled.
     pub(super) fn write_status_files(&self) {
         let _order = lock(&self.files);
-        // Read first, so that the states are at least as new.
+        // Read before the state, so that the states of injections are at least as new as this number.
         let (last_seq, behind) = {
             let journal = lock(&self.journal);
-            // Of a journal that somebody cut, records before an end are lost: readers call the injection open.
+            // A journal that was cut may have lost the end of an injection: readers would call the injection open.
             (journal.last_seq(), journal.is_behind() || journal.lost().is_some())
         };
         let closed: Vec<Closed> = lock(&self.state)

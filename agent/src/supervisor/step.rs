@@ -1,4 +1,4 @@
-//! Steps in the life of an injection: journaled, then shown to others.
+//! Steps in the life of an injection: each is journaled, then shown to others. Never decides about a step.
 
 use firedrill_wire::{
     InjectionId,
@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Core {
-    /// Journals a legal step, then shows it to others. Only the injection's own thread calls this.
+    /// Journals a step if it is legal, then shows it to others. With `safe`, waits until it is safe from a power loss. Only the
+    /// injection's own thread calls this.
     pub(super) fn step(
         &self,
         id: &InjectionId,
@@ -41,8 +42,8 @@ impl Core {
             active::syslog(&format!("{id} of run {run} could NOT be put back: {detail}"));
         }
         let trouble = if to == State::Stuck { detail.clone() } else { String::new() };
-        let news = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
-        let (now, wall_us) = self.change(id, news);
+        let what = What::Changed { injection: id.clone(), run, to, reason, detail, foreign: foreign.clone() };
+        let (now, wall_us) = self.change(id, what);
         if !to.is_open() {
             crash_point::at(&self.config.paths.run, "end-journaled");
         }
@@ -68,8 +69,8 @@ impl Core {
             }
             self.tell_guard(&state);
         }
-        // Before an effect is made: of a journal that is cut meanwhile nobody could tell that the start had begun. Not before an undo,
-        // which must not wait for files.
+        // Also written before an effect is made: if the journal is cut meanwhile, only these files show that the start had begun. Not
+        // written before an undo, which must not wait for files.
         if !to.is_open() || matches!(to, State::Injecting | State::InForce | State::Stuck) {
             self.write_status_files();
             self.settled.notify_all();
@@ -77,11 +78,11 @@ impl Core {
     }
 
     /// Journals a change of an injection, and adds it to the injection's story. Both happen under the journal's lock, so
-    /// that a journal that is made anew at any moment has the change. Returns its time: CLOCK_BOOTTIME, and the wall
-    /// clock.
-    fn change(&self, id: &InjectionId, news: What) -> (u64, u64) {
+    /// that a journal that is made anew at any moment has the change. Returns its time by CLOCK_BOOTTIME and by the wall
+    /// clock, in microseconds.
+    fn change(&self, id: &InjectionId, what: What) -> (u64, u64) {
         let mut journal = lock(&self.journal);
-        let event = journal.event(news);
+        let event = journal.event(what);
         let times = (event.boot_us, event.wall_us);
         if let Some(entry) = lock(&self.state).live.get_mut(id) {
             entry.story.push(event);

@@ -1,17 +1,19 @@
-//! Limits undos of unknown runs and injections: each leaves a tombstone, and everybody with a certificate may ask for
-//! any number. A limited number of them is journaled; all of them count in memory.
+//! Limits the tombstones of unknown runs and injections in the journal: each undo leaves one, and everybody with a certificate may ask
+//! for any number of undos. All tombstones count in memory. Never refuses an undo.
 
 /// Maximum number of tombstones that are journaled at once.
 const MOST: u32 = 64;
 /// The time after which one more is allowed, in microseconds.
 const EVERY_US: u64 = 1_000_000;
 
-/// Limits how many tombstones are journaled.
+/// A token bucket: each journaled tombstone takes a token.
 #[derive(Debug)]
 pub(super) struct Bucket {
+    /// Number of tokens.
     left: u32,
-    /// The time at which it was filled last, by the clock of the awake host.
+    /// The time at which tokens were last added (CLOCK_MONOTONIC, microseconds).
     filled_us: u64,
+    /// Number of tombstones in a row that got no token.
     refused: u64,
 }
 
@@ -20,11 +22,12 @@ pub(super) struct Bucket {
 pub(super) enum Verdict {
     /// It is journaled.
     Journal,
-    /// It counts in memory only. True if a warning is due.
+    /// It counts in memory only. True if a warning is due: at the 1st, 2nd, 4th, 8th … such tombstone in a row.
     MemoryOnly(bool),
 }
 
 impl Bucket {
+    /// Makes a bucket with all tokens. `now_us` is the present time by CLOCK_MONOTONIC.
     pub(super) const fn full(now_us: u64) -> Self {
         Self { left: MOST, filled_us: now_us, refused: 0 }
     }
@@ -51,12 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_journaled_in_part_and_told_seldom() {
+    fn a_flood_is_journaled_in_part_and_causes_few_warnings() {
         let mut now = 7;
         let mut bucket = Bucket::full(now);
         assert!((0..MOST).all(|_| bucket.take(now) == Verdict::Journal));
-        let told = (0..1000).filter(|_| bucket.take(now) == Verdict::MemoryOnly(true)).count();
-        assert_eq!(told, 10);
+        let warnings = (0..1000).filter(|_| bucket.take(now) == Verdict::MemoryOnly(true)).count();
+        assert_eq!(warnings, 10);
         now += EVERY_US;
         assert_eq!(bucket.take(now), Verdict::Journal);
         assert_eq!(bucket.take(now), Verdict::MemoryOnly(true));

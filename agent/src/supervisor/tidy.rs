@@ -1,4 +1,5 @@
-//! Keeps the journal's file short while the agent lives, and makes it anew if it was deleted, replaced or cut.
+//! Keeps the journal's file short while the agent lives, and makes it anew if it was deleted, replaced or cut. Also returns memory to the
+//! system.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -15,21 +16,21 @@ use crate::{
 };
 
 impl Supervisor {
-    /// Gives the memory of the thread back that polls it, when no call came for some time. Never ends.
+    /// Returns the memory of the thread that polls this to the system, each time after no call came for some time. Never ends.
     pub async fn rests(self) {
         loop {
             self.0.resting.notified().await;
-            // A call may have come meanwhile, and an injection that starts must not wait for this.
+            // Checked again: a call may have come meanwhile, and an injection that starts must not wait for this.
             if self.0.is_quiet() {
                 heap::rest();
             }
         }
     }
 
-    /// Checks the journal's file and repairs it. A thread that may wait for a disk calls this every second.
+    /// Checks the journal's file, and repairs or shortens it. A thread that may wait for a disk calls this every second.
     pub fn tidy(&self) {
         self.0.give_back();
-        // It logs errors itself.
+        // This logs its errors itself.
         let _ = self.0.remake_journal_if_lost();
         if let Err(error) = self.0.shorten_journal() {
             tracing::warn!("{}; the journal stays as long as it is", error.chain());
@@ -51,7 +52,7 @@ impl Core {
         let stirred = self.stirred_boot_us.load(Relaxed);
         let open = lock(&self.state).has_open();
         let quiet = stirred != 0 && !open && self.now().saturating_sub(stirred) > QUIET_US;
-        // A call that came meanwhile is waited for.
+        // If a call came meanwhile, this waits until that call is over for some time.
         if quiet && self.stirred_boot_us.compare_exchange(stirred, 0, Relaxed, Relaxed).is_ok() {
             self.audit.rest();
             self.resting.notify_one();
@@ -59,7 +60,7 @@ impl Core {
         }
     }
 
-    /// Makes the journal's file anew if it is gone, not ours, or cut.
+    /// Makes the journal's file anew if it was deleted, replaced or cut.
     ///
     /// # Errors
     /// It could not be made, so nothing may be injected.
@@ -67,16 +68,17 @@ impl Core {
         let (lost, path, made) = {
             let mut journal = lock(&self.journal);
             let Some(lost) = journal.lost() else { return Ok(()) };
-            let open = self.open_records(journal.last_seq());
-            (lost, journal.path().display().to_string(), journal.make_anew(lost, &open))
+            let known = self.known_records(journal.last_seq());
+            (lost, journal.path().display().to_string(), journal.make_anew(lost, &known))
         };
         let was = format!("{path} was {} while the agent ran", lost.word());
         let text = match &made {
             Ok(()) => format!("{was}; it was made anew with what is open"),
             Err(error) => format!("{was}, and could not be made anew: {}", error.chain()),
         };
-        let told = lock(&self.about_file).replace(text.clone());
-        if told.as_ref() != Some(&text) {
+        // The same problem is logged once.
+        let before = lock(&self.about_file).replace(text.clone());
+        if before.as_ref() != Some(&text) {
             tracing::error!("{text}");
             active::syslog(&text);
         }
@@ -85,13 +87,13 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the records for a journal that has lost everything: also those of injections that are over and still in
-    /// memory, so that readers learn how they ended.
-    fn open_records(&self, last_seq: u64) -> Vec<Record> {
+    /// Returns everything that a journal must have which has lost its content. Includes injections that are over and still in
+    /// memory, so that readers see their ends.
+    fn known_records(&self, last_seq: u64) -> Vec<Record> {
         let state = lock(&self.state);
         let mut records: Vec<Record> = state.tombstones.records().collect();
         if let Some(by) = &state.halted_by {
-            records.push(Record::Event(self.told_again(last_seq, What::Halted { by: by.clone() })));
+            records.push(Record::Event(self.repeated(last_seq, What::Halted { by: by.clone() })));
         }
         for entry in state.live.values().filter(|entry| entry.journaled) {
             records.push(Record::Intent(Box::new(entry.intent.clone())));
@@ -101,7 +103,7 @@ impl Core {
     }
 
     /// Returns an event that repeats a fact for a new journal. Its number is that of the last event.
-    fn told_again(&self, last_seq: u64, what: What) -> AgentEvent {
+    fn repeated(&self, last_seq: u64, what: What) -> AgentEvent {
         AgentEvent {
             seq: last_seq,
             boot_us: self.now(),
@@ -111,7 +113,7 @@ impl Core {
         }
     }
 
-    /// Returns the story of an injection that is stuck since an earlier agent, whose events are not in memory. `detail` is the
+    /// Returns the story of an injection that has been stuck since an earlier agent: that agent's events are not in memory. `detail` is the
     /// reason why it is stuck.
     pub(super) fn story_of_stuck(&self, intent: &Intent, detail: &str) -> Vec<AgentEvent> {
         let last_seq = lock(&self.journal).last_seq();
@@ -124,10 +126,11 @@ impl Core {
             foreign: Vec::new(),
         };
         [(State::Undoing, ""), (State::Stuck, detail)]
-            .map(|(to, detail)| self.told_again(last_seq, changed(to, detail)))
+            .map(|(to, detail)| self.repeated(last_seq, changed(to, detail)))
             .into()
     }
 
+    /// Shortens the journal if it is long.
     fn shorten_journal(&self) -> Result<(), JournalError> {
         let (long, open) = {
             let mut journal = lock(&self.journal);
@@ -136,7 +139,7 @@ impl Core {
             let open: Vec<_> = state.journaled().map(|entry| entry.intent.id().clone()).collect();
             (long, open)
         };
-        // Without the journal's lock, so that starts and undos do not wait meanwhile.
+        // Done without the journal's lock, so that starts and undos do not wait meanwhile.
         let short = long.shorten(&snapshots::runs(&self.config.paths.state), &open)?;
         let done = lock(&self.journal).take_shorter(short);
         heap::trim();

@@ -1,7 +1,7 @@
-//! Simulated time, for tests: it passes when the test says so, and at once.
+//! Simulated time, for tests: a test moves it, and a move takes no real time.
 //!
 //! [`Simulated::pass`] lets each thread that sleeps wake at its moment, and waits until it sleeps again before the next
-//! moment comes. So threads never fall behind the clock, whatever the machine is busy with.
+//! moment comes. So threads never fall behind the clock, however busy the machine is.
 
 use std::{
     collections::BTreeMap,
@@ -16,34 +16,40 @@ use firedrill_wire::Span;
 use super::{Sleeper, Time, Waker};
 use crate::bell::readable;
 
-/// The longest wait of a test for threads that are awake, on a busy machine.
+/// Maximum real time for which a test waits until all threads sleep.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A clock that a test moves.
 pub struct Simulated(Arc<Shared>);
 
+/// The state that a clock and its sleepers share.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// Signals a change of the time or of a thread.
     changed: Condvar,
 }
 
+/// The clocks and the threads. All times are in microseconds.
 #[derive(Default)]
 struct State {
     boot_us: u64,
-    /// The time that the host was suspended.
+    /// The time for which the host was suspended.
     suspended_us: u64,
-    /// The wall clock's lead over the boot clock.
+    /// The wall clock minus the boot clock.
     wall_lead_us: i128,
     /// The threads by number.
     threads: BTreeMap<u64, Thread>,
+    /// Number of threads that were made so far.
     made: u64,
 }
 
+/// One thread.
 #[derive(Clone, Copy, Default)]
 struct Thread {
-    /// Since when it sleeps: until a moment or for ever. `None`: it is awake.
+    /// `None` while it is awake. Otherwise the moment until which it sleeps; `Some(None)` is for ever.
     sleeps: Option<Option<u64>>,
+    /// Whether it was woken before its moment.
     woken: bool,
 }
 
@@ -63,7 +69,7 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until every thread sleeps.
+    /// Waits until every thread sleeps. Panics if that takes too long.
     fn settled(&self) -> MutexGuard<'_, State> {
         let end = Instant::now() + PATIENCE;
         let mut state = self.lock();
@@ -83,13 +89,14 @@ impl fmt::Debug for Simulated {
 }
 
 impl Simulated {
-    /// Makes a clock that begins at that moment since boot. It lives as long as the test program.
+    /// Makes a clock that begins `boot_us` microseconds after the boot. It lives as long as the test program.
     #[must_use]
     pub fn at(boot_us: u64) -> &'static Self {
         let shared = Shared::default();
         {
             let mut state = shared.lock();
             state.boot_us = boot_us;
+            // Some time in the year 2026.
             state.wall_lead_us = 1_790_000_000_000_000;
         }
         Box::leak(Box::new(Self(Arc::new(shared))))
@@ -100,7 +107,7 @@ impl Simulated {
         drop(self.0.settled());
     }
 
-    /// Lets time pass. All threads wake when they wanted to.
+    /// Lets time pass. Each thread wakes at its moment.
     pub fn pass(&self, time: Duration) {
         let mut state = self.0.settled();
         let until = state.boot_us.saturating_add(Span::from(time).as_micros());
@@ -123,7 +130,8 @@ impl Simulated {
         self.0.changed.notify_all();
     }
 
-    /// Stops all threads for that long, or makes their work take as long. Unlike a suspend, this uses up budgets.
+    /// Lets time pass without waking threads at their moments, as if all threads were stopped or their work took that long. Unlike a
+    /// suspend, this uses up budgets.
     pub fn stall(&self, time: Duration) {
         self.0.lock().boot_us += Span::from(time).as_micros();
         self.0.changed.notify_all();
@@ -160,7 +168,7 @@ impl Time for Simulated {
         Ok((Box::new(Sleeps { shared: Arc::clone(&self.0), number }), Arc::new(waker)))
     }
 
-    /// The thread that sleeps is the one that lets time pass.
+    /// Lets the time pass: only the test's own thread calls this.
     fn sleep(&self, time: Duration) {
         self.pass(time);
     }
@@ -172,6 +180,7 @@ impl Time for Simulated {
     }
 }
 
+/// The sleeper of the thread with a number.
 struct Sleeps {
     shared: Arc<Shared>,
     number: u64,
@@ -194,7 +203,7 @@ impl Sleeper for Sleeps {
     }
 }
 
-/// A thread that has ended is not waited for.
+/// Removes the thread, so that a test does not wait for a thread that has ended.
 impl Drop for Sleeps {
     fn drop(&mut self) {
         self.shared.lock().threads.remove(&self.number);
@@ -202,6 +211,7 @@ impl Drop for Sleeps {
     }
 }
 
+/// The waker of the thread with a number.
 struct Wakes {
     shared: Weak<Shared>,
     number: u64,

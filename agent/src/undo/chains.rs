@@ -1,4 +1,5 @@
-//! Undoes a fault made of iptables chains: closes its gates at once by writing to files, then removes the chains.
+//! Undoes a fault that consists of iptables chains: closes its gates at once by writing to files, then removes the chains. Never touches
+//! a rule of others.
 
 use firedrill_wire::InjectionId;
 
@@ -12,7 +13,7 @@ use crate::host::{
     },
 };
 
-/// Closes gates, then removes chains and the jumps to them. Absent is success. An error of one family does not stop the
+/// Closes gates, then removes chains and the jumps to them. Absent chains are success. An error of one family does not stop the
 /// undo of the other.
 ///
 /// # Errors
@@ -48,7 +49,7 @@ pub fn apply(
     host.iptables.forget(injection);
     let detail = match removed {
         0 => format!("chains {prefix}* of table {table} were gone already"),
-        some => format!("{some} chains {prefix}* were removed from table {table}, their gates first"),
+        removed => format!("{removed} chains {prefix}* were removed from table {table}, their gates first"),
     };
     Ok(Undone { detail, foreign: Vec::new() })
 }

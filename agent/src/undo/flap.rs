@@ -1,6 +1,6 @@
 //! Ends the flapping of an interface, then sets it up and restores its entries.
 //!
-//! The flapping has ended before the interface is looked at, so nothing takes it down afterwards.
+//! The flapping has ended before the interface is examined, so the agent never takes it down afterwards.
 
 use firedrill_wire::InjectionId;
 
@@ -13,8 +13,8 @@ use crate::host::{
     link::{CLAIMED, link_state::LinkState},
 };
 
-/// Stops the thread if this process has it, and waits for its end. Without it the process that made it flap has died, and its
-/// thread with it. Then sets the interface up, unless somebody else set it down in an up phase.
+/// Stops the thread that makes the interface flap, and waits for its end. If this process has no such thread, the process that had it
+/// has died. Then sets the interface up, unless somebody else set it down in an up phase.
 ///
 /// # Errors
 /// The same as for [`link::apply`]; or the interface could not be read.

@@ -1,4 +1,4 @@
-//! Removes ifbs of ours, once the packets that wait in them have left.
+//! Removes ifb interfaces of the agent, once the packets that wait in them have left. Never removes other interfaces.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::host::{
     ifb::{self, Removed},
 };
 
-/// Removes the ifbs whose names have this prefix. Absent is success.
+/// Removes the ifbs whose names have this prefix. Waits at most `patience` for their packets. Absent ifbs are success.
 ///
 /// # Errors
 /// They exist and could not be removed, or the kernel could not be asked.

@@ -1,10 +1,11 @@
-//! Sets an interface up, and restores the entries that the kernel deleted when it went down.
+//! Sets an interface up, and restores the entries (addresses, routes) that the kernel deleted when it went down. Never sets an interface
+//! down.
 
 use super::undone::{UndoError, Undone};
 use crate::host::link::link_state::{Change, LinkState};
 
-/// Sets it up, waits for the entries that the kernel makes again by itself, and makes the others. Does nothing if it is
-/// up and complete. A removed interface is reported and left removed.
+/// Sets it up, waits for the entries that the kernel makes again by itself, and makes the other entries. Does nothing if it is
+/// up and complete. If the interface was removed, reports that and does nothing.
 ///
 /// # Errors
 /// It is down and could not be set up, an entry is still missing after some seconds, or its state could not be read.
@@ -23,15 +24,15 @@ pub fn apply(was: &LinkState) -> Result<Undone, UndoError> {
     Ok(Undone { detail, foreign: removed.iter().map(|change| meanwhile(name, change)).collect() })
 }
 
-/// Returns the words for a change of an interface by somebody else.
+/// Returns a sentence on a change of the interface `name` by somebody else.
 pub(super) fn meanwhile(name: &str, Change { what, how }: &Change) -> String {
     format!("{what} of {name} was {how} meanwhile; it is left so")
 }
 
-/// Returns the error of an interface that could not be put back. `what` is the reason.
-pub(super) fn failed(name: &str, what: &str) -> UndoError {
+/// Returns the error of an interface that could not be put back, for the reason `why`.
+pub(super) fn failed(name: &str, why: &str) -> UndoError {
     UndoError {
-        what: format!("cannot put interface {name} back: {what}"),
+        what: format!("cannot put interface {name} back: {why}"),
         by_hand: format!(
             "as root: ip link set {name} up; then compare `ip addr` and `ip route` with another host"
         ),

@@ -1,9 +1,10 @@
-//! Undoes a fault made of one nftables table by deleting the table, whichever process owns it.
+//! Undoes a fault that consists of one nftables table by deleting the table, even if another process owns it. Never touches another
+//! table.
 
 use super::undone::{UndoError, Undone};
 use crate::host::{Host, nft::Deleted};
 
-/// Deletes one of our tables. Absent is success.
+/// Deletes a table of the agent. An absent table is success.
 ///
 /// # Errors
 /// It exists and could not be deleted, or nf_tables could not be asked.

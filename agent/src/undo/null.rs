@@ -1,4 +1,4 @@
-//! Rules that exist in memory only, for tests: what a kernel is to the other drivers, this is to the null driver.
+//! Rules that exist in memory only, for tests. They take the place of the kernel for the null driver.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use crate::host::Host;
 /// The rules of one injection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NullRules {
-    /// The peers that are chosen.
+    /// The peers whose packets the rules choose.
     pub(crate) peers: Vec<IpNet>,
     /// The lease at the last opening or renewal; `None` while the gates are closed.
     pub(crate) lease: Option<Span>,
@@ -25,7 +25,7 @@ pub(crate) struct NullRules {
 pub(crate) struct NullKernel(Mutex<BTreeMap<InjectionId, NullRules>>);
 
 impl NullKernel {
-    /// Returns that of a host.
+    /// Returns the rules of a host.
     pub(crate) fn of(host: &Host) -> Arc<Self> {
         host.kept.of()
     }
@@ -36,7 +36,7 @@ impl NullKernel {
     }
 }
 
-/// Removes an injection's rules. Absent is success.
+/// Removes an injection's rules. Absent rules are success.
 pub(super) fn apply(host: &Host, injection: &InjectionId) -> Undone {
     let how = if NullKernel::of(host).rules().remove(injection).is_some() {
         "were removed"

@@ -1,4 +1,4 @@
-//! Continues a process that we stopped.
+//! Continues a process that the agent stopped. Never signals another process that has the same pid.
 
 use std::{
     io, thread,
@@ -13,7 +13,7 @@ use crate::host::{
     process::{Handle, Name, alive},
 };
 
-/// SIGCONT acts at once, but the process may not have been scheduled yet.
+/// Maximum time until the process runs after SIGCONT: the kernel may not schedule it at once.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Continues it if it still exists and is still stopped. If it is gone or running, nothing is done.
@@ -45,7 +45,7 @@ pub fn apply(_host: &Host, pid: i32, start_ticks: u64) -> Result<Undone, UndoErr
             }
             Some(_) if was_stopped => return done(format!("process {name} was continued")),
             Some(_) if sent => return done(format!("process {name} runs")),
-            // It may be about to stop: SIGCONT also cancels a stop signal that has not taken effect yet.
+            // It runs, but may be about to stop: SIGCONT also cancels a stop signal that has not taken effect yet.
             Some(_) => sent = handle.signal(Signal::CONT).map_err(failed)?,
         }
         thread::sleep(Duration::from_millis(1));

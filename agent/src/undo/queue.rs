@@ -1,11 +1,11 @@
 //! Undoes a fault that holds packets in a queue of the kernel. Only the process that reads the queue can stop it; the queue ends when that
-//! process ends.
+//! process ends. Never drops a packet.
 
 use super::undone::Undone;
 use crate::host::Host;
 
-/// Stops the queue if this process reads it, and sends on the packets that it holds. Otherwise another process read it, and there is
-/// nothing to do: the kernel lets packets pass where no process reads a queue, because our rules say `bypass`.
+/// Stops the queue if this process reads it, and sends on the packets that it holds. Otherwise the process that read it has died, and there
+/// is nothing to do: the agent's rules say `bypass`, so the kernel lets packets pass if no process reads their queue.
 #[must_use]
 pub fn apply(host: &Host, number: u16) -> Undone {
     let detail = match host.queues.counts(number) {

@@ -1,11 +1,12 @@
-//! Ends resets of connections. Only the process that makes them can continue them, and they end with it.
+//! Ends the resets of connections. Only the process that makes them can stop them; they end when that process ends. Never resets a
+//! connection.
 
 use firedrill_wire::InjectionId;
 
 use super::undone::Undone;
 use crate::host::Host;
 
-/// Stops them if they are made here. Otherwise there is nothing to do: the process that made them has died.
+/// Stops the resets if this process makes them. Otherwise there is nothing to do: the process that made them has died.
 #[must_use]
 pub fn apply(host: &Host, injection: &InjectionId) -> Undone {
     let detail = match host.resets.stop(injection) {

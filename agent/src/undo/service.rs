@@ -1,4 +1,4 @@
-//! Starts a service that was up before and that we stopped, unless somebody else has acted on it since.
+//! Starts a service that was up before and that the agent stopped. Never starts it if somebody else has acted on it since.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,18 +14,18 @@ use crate::{
     service::{self, Manager, ServiceError, Unit},
 };
 
-/// Maximum time that one try waits for the service to be up; the next try continues to wait.
+/// Maximum time for which one try waits until the service is up. The next try continues to wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Facts about services of this host that earlier tries of an undo leave for later tries.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
-    /// The marks after our own starts that timed out, by service: the next try must not take these starts for somebody
-    /// else's act.
+    /// The marks after starts by the agent that failed or timed out, by service and mark of its stop: the next try must not take these
+    /// starts for somebody else's act.
     tried: Mutex<BTreeMap<String, String>>,
-    /// The runs of a service that had been told to end when our tries found them, by service: none of them counts as the
-    /// restarted service.
-    told: Mutex<BTreeMap<String, String>>,
+    /// The run of a service that was about to end when a try found it, by service and mark of its stop: this run does not count as
+    /// the restarted service.
+    old_runs: Mutex<BTreeMap<String, String>>,
     /// Services that undos left down because somebody else stopped them. A service that requires one of them would start
     /// it, so it stays down as well. An entry counts only while its service is down.
     left: Mutex<BTreeSet<String>>,
@@ -35,9 +35,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts it and waits until a new run of it, other than the one that was told to stop, is up to stay. Does nothing if
-/// it is up. A service that is gone, or that somebody else has stopped since, is reported and left so. Without a mark
-/// (the agent died while it was stopping it, or it did not stop in time) it is started.
+/// Starts the service, and waits until it is up in another run than the one that was asked to stop. Does nothing if
+/// it is up. A service that is gone, or that somebody else has stopped since, is reported and left as it is. Without a mark
+/// (the agent died while it stopped the service, or the service did not stop in time) it is started.
 ///
 /// # Errors
 /// It could not be started, the stopped run has not ended yet, or its state could not be read.
@@ -58,7 +58,7 @@ pub fn apply(
     start_again(&host.kept.of(), &*manager, &unit, stopped_mark)
 }
 
-/// [`apply`], through a given manager.
+/// Does the work of [`apply`], through a given manager.
 pub(crate) fn start_again(
     starts: &Starts,
     manager: &dyn Manager,
@@ -87,48 +87,49 @@ pub(crate) fn start_again(
     };
     let key = format!("{} {}", unit.id, stopped_mark.unwrap_or_default());
     if let Some(run) = state.run.clone().filter(|_| manager.is_leaving(&state)) {
-        locked(&starts.told).insert(key.clone(), run);
+        locked(&starts.old_runs).insert(key.clone(), run);
     }
-    let told = locked(&starts.told).get(&key).cloned();
-    // Without a mark our stop may still be in progress; a start that follows it is carried out after it.
+    let old_run = locked(&starts.old_runs).get(&key).cloned();
+    // Without a mark the agent's stop may still be waiting to be carried out. A start that is sent now is carried out after it.
     let may_stop_yet = stopped_mark.is_none() && manager.commands_lag();
-    if state.is_back(told.as_deref()) && !may_stop_yet {
+    if state.is_back(old_run.as_deref()) && !may_stop_yet {
         locked(&starts.left).remove(&unit.key());
-        locked(&starts.told).remove(&key);
+        locked(&starts.old_runs).remove(&key);
         return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
-    let ours = locked(&starts.tried).get(&key).cloned();
-    let mark = ours.as_deref().or(stopped_mark);
-    let mut needed = None;
-    for one in manager.needs(unit).map_err(failed)? {
-        if is_left_down(starts, manager, &one).map_err(failed)? {
-            needed = Some(one);
+    let after_own_start = locked(&starts.tried).get(&key).cloned();
+    let mark = after_own_start.as_deref().or(stopped_mark);
+    let mut left_down = None;
+    for needed in manager.needs(unit).map_err(failed)? {
+        if is_left_down(starts, manager, &needed).map_err(failed)? {
+            left_down = Some(needed);
             break;
         }
     }
-    let theirs = mark
+    let act_of_others = mark
         .and_then(|mark| manager.acted_since(mark, &state))
-        .or_else(|| needed.map(|one| format!("it needs {one}, which somebody else stopped")));
-    if let Some(what) = theirs {
+        .or_else(|| left_down.map(|needed| format!("it needs {needed}, which somebody else stopped")));
+    if let Some(act) = act_of_others {
         locked(&starts.left).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
-        // Kept, because a repeated call must give the same answer.
-        return Ok(Undone::left(&unit.key(), detail, &what));
+        // The manager still remembers the service, because a repeated call must give the same answer.
+        return Ok(Undone::left(&unit.key(), detail, &act));
     }
-    let state = manager.start(unit, PATIENCE, told.as_deref()).map_err(|error| {
-        let left = manager.state(unit).ok();
+    let state = manager.start(unit, PATIENCE, old_run.as_deref()).map_err(|error| {
+        let seen = manager.state(unit).ok();
         // If the start may still be in progress, its end will leave another mark.
-        let after = match &left {
-            Some(left) if left.phase.is_down() && !left.wanted_up => Some(left.mark.clone()),
-            Some(left) => Some(manager.mark_while_starting(&left.mark)),
+        let after = match &seen {
+            Some(seen) if seen.phase.is_down() && !seen.wanted_up => Some(seen.mark.clone()),
+            Some(seen) => Some(manager.mark_while_starting(&seen.mark)),
             None => mark.map(|mark| manager.mark_while_starting(mark)),
         };
         if let Some(after) = after {
             locked(&starts.tried).insert(key.clone(), after);
         }
-        let stays = left.filter(|left| told.is_some() && left.run == told).and_then(|left| left.main);
+        let old_process =
+            seen.filter(|seen| old_run.is_some() && seen.run == old_run).and_then(|seen| seen.main);
         let mut failed = failed(error);
-        if let Some(pid) = stays {
+        if let Some(pid) = old_process {
             failed.what = format!("{}; its process {pid} was told to stop and has not ended", failed.what);
             failed.by_hand = format!("see why process {pid} does not end, end it, then {}", failed.by_hand);
         }
@@ -136,12 +137,12 @@ pub(crate) fn start_again(
     })?;
     locked(&starts.left).remove(&unit.key());
     locked(&starts.tried).remove(&key);
-    locked(&starts.told).remove(&key);
+    locked(&starts.old_runs).remove(&key);
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
-/// Forgets that somebody else wants the service down: a fault is about to stop it, so it is up.
-pub(crate) fn is_wanted_up(host: &Host, unit: &Unit) {
+/// Forgets that somebody else wanted a service down. Called before a fault stops the service: it is up now.
+pub(crate) fn forget_left_down(host: &Host, unit: &Unit) {
     let starts = host.kept.of::<Starts>();
     locked(&starts.left).remove(&unit.key());
 }

@@ -1,26 +1,27 @@
-//! The result of an undo action.
+//! The result of an undo action. Data only.
 
 use firedrill_wire::api::Claim;
 
 /// The result of an undo action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
-    /// The actions that were done, or had been done already.
+    /// A sentence on what was done, or had been done already, for people.
     pub detail: String,
-    /// Changes by others meanwhile. An entry for an object that is left to them begins with the object's name in
-    /// claims: see [`Undone::left`].
+    /// Sentences on changes that others made meanwhile. If an object is left as they have set it, the sentence begins with the object's
+    /// name in claims: see [`Undone::left`].
     pub foreign: Vec<String>,
 }
 
 impl Undone {
-    /// Leaves an object as somebody else has set it since. The object of `claim` no longer belongs to this run.
+    /// Makes the result for an object that is left as somebody else has set it since. `claim` is the object's name in claims: the object
+    /// no longer belongs to this run.
     #[must_use]
     pub fn left(claim: &str, detail: String, why: &str) -> Self {
         Self { foreign: vec![format!("{claim}: {detail}: {why}")], detail }
     }
 }
 
-/// Whether one of these entries says that the claimed object was left to somebody else.
+/// Whether one of these sentences says that the claimed object was left as somebody else has set it.
 #[must_use]
 pub fn is_left(claim: &Claim, foreign: &[String]) -> bool {
     foreign

@@ -20,7 +20,7 @@ use firedrill_agent::{
     sweep::Swept,
     time::HostTime,
     undo::{Undo, UndoError, Undone},
-    wiring::{Compared, Leave, Prober, Snapshot, Wiring},
+    wiring::{Allowance, Compared, Prober, Snapshot, Wiring},
 };
 use firedrill_approval::{Opened, Statement};
 use firedrill_probe::clock::{boot_id, boot_us};
@@ -229,7 +229,7 @@ impl Snapshot for Look {
 struct NoProbes;
 
 impl Prober for NoProbes {
-    fn start(&self, _: &RunId, _: &Caller, _: &StartProbes, _: &Leave<'_>) -> Result<(), Problem> {
+    fn start(&self, _: &RunId, _: &Caller, _: &StartProbes, _: &Allowance<'_>) -> Result<(), Problem> {
         Ok(())
     }
     fn stop(&self, _: &RunId) {}

@@ -1,7 +1,7 @@
-//! One call of `journalctl`: it writes the entries that are new, and ends.
+//! One call of `journalctl`: it writes the entries that are new, and ends. Never interprets an entry.
 //!
-//! A call that ends well has read all that the journal had when it began, which no following reader can say. Nobody has to end
-//! calls of an agent that died: they end by themselves, or when they write into a pipe that nobody reads.
+//! A call that ends well has read everything that was in the journal when the call began. If the agent dies, its calls end by
+//! themselves, or when they write into a pipe that has no reader any more.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -16,14 +16,14 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-/// Maximum length of an entry, in the form of JSON. A longer one is not read.
+/// Maximum length of an entry as JSON, in bytes. A longer entry is not read.
 const ENTRY_MOST: usize = 1024 * 1024;
-/// Maximum number of bytes of its standard error that are kept.
-const SAID_MOST: usize = 64 * 1024;
+/// Maximum number of bytes of a call's standard error that are kept.
+const STDERR_MOST: usize = 64 * 1024;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A call under way. It is killed where this is dropped.
+/// A call under way. Dropping it kills the program.
 pub(super) struct Call {
     child: Child,
     out: Option<ChildStdout>,
@@ -31,11 +31,14 @@ pub(super) struct Call {
     /// The time at which it began (CLOCK_BOOTTIME, microseconds).
     pub(super) began_us: u64,
     began: Instant,
-    /// Number of bytes of entries that it has written.
+    /// Number of bytes that it has written to its standard output.
     pub(super) bytes: u64,
+    /// The line that has begun and not ended.
     line: Vec<u8>,
+    /// Whether the rest of that line is dropped, because it is too long.
     dropping: bool,
-    said: Vec<u8>,
+    /// The bytes that it has written to its standard error.
+    stderr: Vec<u8>,
 }
 
 /// A piece of the output of a call.
@@ -50,7 +53,7 @@ pub(super) enum Written<'w> {
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     /// The text that it wrote to its standard error.
-    pub(super) said: String,
+    pub(super) stderr: String,
 }
 
 impl Drop for Call {
@@ -60,15 +63,16 @@ impl Drop for Call {
     }
 }
 
-fn without_waiting(fd: BorrowedFd<'_>) -> io::Result<()> {
+fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
 }
 
 impl Call {
-    pub(super) fn start(program: &Path, words: &[String], began_us: u64) -> io::Result<Self> {
+    /// Starts the program with these arguments. `began_us` is the present time (CLOCK_BOOTTIME, microseconds).
+    pub(super) fn start(program: &Path, args: &[String], began_us: u64) -> io::Result<Self> {
         let mut child = Command::new(program)
-            .args(words)
+            .args(args)
             .env_clear()
             .env("LC_ALL", "C")
             .current_dir("/")
@@ -77,10 +81,10 @@ impl Call {
             .stderr(Stdio::piped())
             .spawn()?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (line, said, began) = (Vec::new(), Vec::new(), Instant::now());
-        let new = Self { child, out, err, began_us, began, bytes: 0, line, dropping: false, said };
-        new.out.as_ref().map_or(Ok(()), |out| without_waiting(out.as_fd()))?;
-        new.err.as_ref().map_or(Ok(()), |err| without_waiting(err.as_fd()))?;
+        let (line, stderr, began) = (Vec::new(), Vec::new(), Instant::now());
+        let new = Self { child, out, err, began_us, began, bytes: 0, line, dropping: false, stderr };
+        new.out.as_ref().map_or(Ok(()), |out| set_nonblocking(out.as_fd()))?;
+        new.err.as_ref().map_or(Ok(()), |err| set_nonblocking(err.as_fd()))?;
         Ok(new)
     }
 
@@ -101,12 +105,13 @@ impl Call {
                 .flatten()
                 .collect();
         if open.is_empty() {
+            // The program has closed both pipes. It is about to end.
             let Some(status) = self.child.try_wait()? else {
                 std::thread::sleep(at_most.min(Duration::from_millis(1)));
                 return Ok(None);
             };
-            let said = String::from_utf8_lossy(&self.said).trim().to_owned();
-            return Ok(Some(Ended { status, said }));
+            let stderr = String::from_utf8_lossy(&self.stderr).trim().to_owned();
+            return Ok(Some(Ended { status, stderr }));
         }
         let mut wanted: Vec<PollFd<'_>> = open.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
         let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
@@ -122,12 +127,12 @@ impl Call {
 
     fn take_errors(&mut self) -> io::Result<()> {
         let mut buffer = [0; 1024];
-        let Some(read) = self.err.as_mut().map(|err| once(err, &mut buffer)) else { return Ok(()) };
+        let Some(read) = self.err.as_mut().map(|err| read_once(err, &mut buffer)) else { return Ok(()) };
         match read? {
             Some(0) => self.err = None,
             Some(count) => {
-                let room = SAID_MOST - self.said.len();
-                self.said.extend_from_slice(&buffer[..count.min(room)]);
+                let room = STDERR_MOST - self.stderr.len();
+                self.stderr.extend_from_slice(&buffer[..count.min(room)]);
             }
             None => {}
         }
@@ -136,11 +141,11 @@ impl Call {
 
     fn take_entries(&mut self, each: &mut dyn FnMut(Written<'_>)) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
-        let Some(read) = self.out.as_mut().map(|out| once(out, &mut buffer)) else { return Ok(()) };
+        let Some(read) = self.out.as_mut().map(|out| read_once(out, &mut buffer)) else { return Ok(()) };
         match read? {
             Some(0) => {
                 self.out = None;
-                // A line that has no end is no entry.
+                // A line without a line break is cut. The caller sees that it is no entry.
                 if !self.line.is_empty() {
                     each(Written::Line(&std::mem::take(&mut self.line)));
                 }
@@ -154,6 +159,7 @@ impl Call {
         Ok(())
     }
 
+    /// Splits bytes into lines, and hands on each line that ends in them.
     fn split(&mut self, data: &[u8], each: &mut dyn FnMut(Written<'_>)) {
         for part in data.split_inclusive(|byte| *byte == b'\n') {
             let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
@@ -175,8 +181,8 @@ impl Call {
     }
 }
 
-/// Reads once; `None` if there is nothing yet.
-fn once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+/// Reads once, and returns the number of bytes; 0 at the end, `None` if there is nothing yet.
+fn read_once(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match from.read(buffer) {
         Ok(count) => Ok(Some(count)),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),

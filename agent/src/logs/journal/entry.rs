@@ -1,5 +1,5 @@
 //! One entry of the journal, as `journalctl --output=json` writes it. Other versions may write other fields and forms: a text that
-//! is not understood is an error or is left out, and never a panic.
+//! is not understood is an error or is left out. It never makes the agent panic.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use serde::{
 /// The fields that are read. The cursor, the times and the boot come with each entry.
 pub(super) const FIELDS: &str = "MESSAGE,MESSAGE_ID,N_DROPPED,PRIORITY,UNIT,COREDUMP_UNIT,OBJECT_SYSTEMD_UNIT,_BOOT_ID,_PID,_UID,\
      _SYSTEMD_UNIT,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP";
-/// Identifies journald's message that it dropped some of a unit.
+/// The id of journald's message that it dropped messages of a unit.
 pub(super) const DROPPED: &str = "a596d6fe7bfa4994828e72309e95d61e";
-/// Identifies messages on core dumps.
+/// The id of messages about core dumps.
 pub(super) const COREDUMP: &str = "fc2e22bc6ee647b6b90729ab34a250b1";
 
-/// A value.
+/// The value of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Field {
     /// The entry has no such field.
     #[default]
     Missing,
-    /// It is there, and was not written: it is too large.
+    /// The field exists, but is too large: `journalctl` did not write its value.
     Null,
-    /// Its bytes; those of several fields with one name stand on lines of their own.
+    /// Its bytes. If several fields have the same name, each value is on a separate line.
     Bytes(Vec<u8>),
 }
 
@@ -66,18 +66,18 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Reads a line; the error says what is wrong with it.
+    /// Reads a line. The error says why it is not an entry.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|why| why.to_string())
     }
 
-    /// Returns its place among all entries of the journal: the sequence and the number in it.
-    pub(super) fn number(&self) -> Option<(&str, u64)> {
+    /// Returns the id of the sequence that the entry is in, and its number in that sequence; `None` if its cursor has another form.
+    pub(super) fn sequence_number(&self) -> Option<(&str, u64)> {
         let part = |key: &str| self.cursor.split(';').find_map(|part| part.strip_prefix(key));
         Some((part("s=")?, u64::from_str_radix(part("i=")?, 16).ok()?))
     }
 
-    /// Whether it is of a boot.
+    /// Whether it was written in the boot with that id.
     pub(super) fn is_of_boot(&self, id: &str) -> bool {
         self.boot.is(id)
     }
@@ -87,7 +87,7 @@ impl Entry {
         self.unit.is(unit)
     }
 
-    /// Whether `journalctl --unit` shows it for a unit: besides what the unit wrote, what systemd and root's programs wrote of it.
+    /// Whether `journalctl --unit` shows it for a unit: the unit wrote it, or systemd or a program of root wrote it about the unit.
     pub(super) fn is_of(&self, unit: &str) -> bool {
         self.is_by(unit)
             || (self.pid.is("1") && self.about.is(unit))
@@ -95,7 +95,7 @@ impl Entry {
             || (self.uid.is("0") && self.id.is(COREDUMP) && self.dumped.is(unit))
     }
 
-    /// Returns the number of messages that journald dropped, and the unit that wrote them, if this entry is about that.
+    /// Returns the number of messages that journald dropped, and the unit that wrote them; `None` if this entry is about something else.
     pub(super) fn dropped(&self) -> Option<(u64, &str)> {
         if !(self.transport.is("driver") && self.id.is(DROPPED)) {
             return None;
@@ -107,12 +107,12 @@ impl Entry {
         Some((count, unit))
     }
 
-    /// Returns the syslog priority; that of a notice where it has none.
+    /// Returns the syslog priority; 5, that of a notice, if the entry has none.
     pub(super) fn priority(&self) -> u64 {
         self.priority.number().unwrap_or(5)
     }
 
-    /// Returns the time between the moment at which it was sent and that at which journald took it, as far as it is known.
+    /// Returns the time between the moment at which it was sent and that at which journald took it, in microseconds; 0 if it is unknown.
     pub(super) fn lag_us(&self) -> u64 {
         self.source_us.number().map_or(0, |us| self.realtime_us.saturating_sub(us))
     }
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Field {
     }
 }
 
-/// A value, or a byte of one that is no text.
+/// A value, or one byte of a value that is not text: `journalctl` writes such a value as a list of numbers.
 enum Read {
     Byte(u64),
     Field(Field),
@@ -171,6 +171,7 @@ impl<'de> Deserialize<'de> for Read {
     }
 }
 
+/// Reads a text, null, a number, or a list of these.
 struct Reading;
 
 impl<'de> Visitor<'de> for Reading {
@@ -193,25 +194,27 @@ impl<'de> Visitor<'de> for Reading {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Read, A::Error> {
-        let mut all = Vec::new();
+        let mut joined = Vec::new();
         let mut several = false;
         while let Some(part) = parts.next_element::<Read>()? {
             match part {
-                Read::Byte(byte) => all.push(u8::try_from(byte).map_err(|_| A::Error::custom("no byte"))?),
-                // One of several fields of that name is too large: so is the whole.
+                Read::Byte(byte) => {
+                    joined.push(u8::try_from(byte).map_err(|_| A::Error::custom("no byte"))?);
+                }
+                // One of several fields with the same name is too large: the whole value counts as too large.
                 Read::Field(Field::Null | Field::Missing) => {
                     while parts.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                     return Ok(Read::Field(Field::Null));
                 }
                 Read::Field(Field::Bytes(bytes)) => {
                     if std::mem::replace(&mut several, true) {
-                        all.push(b'\n');
+                        joined.push(b'\n');
                     }
-                    all.extend_from_slice(&bytes);
+                    joined.extend_from_slice(&bytes);
                 }
             }
         }
-        Ok(Read::Field(Field::Bytes(all)))
+        Ok(Read::Field(Field::Bytes(joined)))
     }
 }
 
@@ -245,13 +248,13 @@ mod tests {
         ] {
             assert_eq!(entry(written).message(), read, "{written}");
         }
-        let one = entry(r#""_SOURCE_REALTIME_TIMESTAMP":"400","NEW_FIELD":{"a":[1]},"#);
-        assert_eq!((one.monotonic_us, one.number(), one.lag_us()), (7, Some(("a", 31)), 600));
-        assert!(one.is_of_boot("b") && !one.is_of_boot("c") && one.priority() == 5);
+        let entry = entry(r#""_SOURCE_REALTIME_TIMESTAMP":"400","NEW_FIELD":{"a":[1]},"#);
+        assert_eq!((entry.monotonic_us, entry.sequence_number(), entry.lag_us()), (7, Some(("a", 31)), 600));
+        assert!(entry.is_of_boot("b") && !entry.is_of_boot("c") && entry.priority() == 5);
     }
 
     #[test]
-    fn entries_without_what_is_needed_are_errors() {
+    fn entries_without_a_needed_field_are_errors() {
         for text in [
             "",
             "{}",
@@ -270,15 +273,18 @@ mod tests {
         assert!(of(r#""_SYSTEMD_UNIT":"app.service","#) && !of(r#""_SYSTEMD_UNIT":"db.service","#));
         assert!(
             of(r#""_PID":"1","UNIT":"app.service","#) && !of(r#""_PID":"2","UNIT":"app.service","#),
-            "only systemd's word"
+            "only systemd is believed"
         );
         assert!(of(r#""_UID":"0","OBJECT_SYSTEMD_UNIT":"app.service","#));
-        assert!(!of(r#""_UID":"7","OBJECT_SYSTEMD_UNIT":"app.service","#), "not anybody's word");
+        assert!(
+            !of(r#""_UID":"7","OBJECT_SYSTEMD_UNIT":"app.service","#),
+            "only root's programs are believed"
+        );
         assert!(of(&format!(r#""_UID":"0","MESSAGE_ID":"{COREDUMP}","COREDUMP_UNIT":"app.service","#)));
     }
 
     #[test]
-    fn what_journald_dropped_is_recognised_and_nobody_else_can_say_so() {
+    fn dropped_messages_are_recognised_and_only_journald_can_report_them() {
         let parse = |text: &str| Entry::parse(text.as_bytes()).unwrap();
         assert_eq!(parse(SUPPRESSED).dropped(), Some((1200, "app.service")));
         let old = SUPPRESSED.replace("app.service\",\"N_DROPPED\":\"1200\"", "/system.slice/app.service\"");
@@ -288,7 +294,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_written_makes_it_panic(
+        fn no_text_makes_it_panic(
             text in r#"[\[\]{}:,"nul0-9]{0,60}"#,
             bytes in proptest::collection::vec(any::<u8>(), 0..60),
         ) {
@@ -296,7 +302,7 @@ mod tests {
             let _ = Entry::parse(text.as_bytes());
             let whole = format!(r#"{{"__CURSOR":"s=;i={text}","__MONOTONIC_TIMESTAMP":"1","__REALTIME_TIMESTAMP":"1","MESSAGE":{text}}}"#);
             if let Ok(read) = Entry::parse(whole.as_bytes()) {
-                let _ = (read.number(), read.dropped(), read.message());
+                let _ = (read.sequence_number(), read.dropped(), read.message());
             }
         }
     }

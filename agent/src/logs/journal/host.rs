@@ -1,4 +1,5 @@
-//! Asks the host about its journal: the path of `journalctl`, whether journald answers, and the logging settings of a unit.
+//! Asks the host about its journal: the path of `journalctl`, whether journald answers, and the logging settings of a unit. Never changes
+//! anything.
 
 use std::{
     io::{Read as _, Write as _},
@@ -48,7 +49,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// A journal whose `journalctl` is a program of a test.
+    /// Makes a journal whose `journalctl` is a program of a test.
     #[cfg(test)]
     pub(in crate::logs) fn played(
         program: PathBuf,
@@ -58,7 +59,7 @@ impl Journal {
         Self { programs: vec![program], socket, logging }
     }
 
-    /// Returns `journalctl`.
+    /// Returns the path of `journalctl`.
     ///
     /// # Errors
     /// It is not there.
@@ -84,11 +85,11 @@ impl Journal {
                 "systemd-journald does not answer: see `systemctl status systemd-journald`".to_owned()
             );
         }
-        let words = ["--quiet", "--no-pager", "--output=json", "--output-fields=_BOOT_ID", "--lines=1"]
+        let args = ["--quiet", "--no-pager", "--output=json", "--output-fields=_BOOT_ID", "--lines=1"]
             .map(str::to_owned);
-        let words = [&words[..], &[format!("_BOOT_ID={boot}")]].concat();
+        let args = [&args[..], &[format!("_BOOT_ID={boot}")]].concat();
         let failed = |why: String| format!("{} cannot read the journal: {why}", program.display());
-        let mut call = Call::start(program, &words, 0).map_err(|why| failed(why.to_string()))?;
+        let mut call = Call::start(program, &args, 0).map_err(|why| failed(why.to_string()))?;
         let (mut seen, until) = (false, Instant::now() + FIRST);
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -99,16 +100,16 @@ impl Journal {
                 )));
             }
             let mut each = |written: Written<'_>| {
-                seen |= matches!(written, Written::Line(line) if Entry::parse(line).is_ok_and(|one| one.is_of_boot(boot)));
+                seen |= matches!(written, Written::Line(line) if Entry::parse(line).is_ok_and(|entry| entry.is_of_boot(boot)));
             };
             match call.read(left, &mut each).map_err(|why| failed(why.to_string()))? {
                 None => {}
-                Some(ended) if !ended.status.success() => return Err(failed(told(&ended))),
+                Some(ended) if !ended.status.success() => return Err(failed(failure(&ended))),
                 Some(_) if seen => return Ok(()),
                 Some(ended) => {
-                    let said = said(&ended).map_or_else(String::new, |said| format!(" ({said})"));
+                    let complaint = complaint(&ended).map_or_else(String::new, |line| format!(" ({line})"));
                     return Err(failed(format!(
-                        "it has no entry of this boot{said}; start systemd-journald, and let it store messages (Storage= in journald.conf)"
+                        "it has no entry of this boot{complaint}; start systemd-journald, and let it store messages (Storage= in journald.conf)"
                     )));
                 }
             }
@@ -118,7 +119,7 @@ impl Journal {
     /// Returns the rate limit of a unit; `None` if it has none.
     ///
     /// # Errors
-    /// Nothing, or something else, can be read of the unit under that name.
+    /// The journal has no messages under that name of the unit; the text says what to do.
     pub(super) fn unit(&self, name: &str) -> Result<Option<Limits>, String> {
         let about = (self.logging)(name)?;
         if !about.known {
@@ -141,8 +142,8 @@ impl Journal {
         Ok(Limits::of(about.rate_limit))
     }
 
-    /// Whether journald answers a question that changes nothing. A journald that hangs takes no messages, which reading the journal
-    /// does not show. One that has no socket for questions is not asked.
+    /// Whether journald answers a question that changes nothing. A journald that hangs takes no messages, and the journal then looks as if
+    /// the units wrote nothing. A version without a socket for questions counts as one that answers.
     pub(super) fn answers(&self) -> bool {
         match connect(&self.socket) {
             Ok(stream) => is_answered(stream).unwrap_or(false),
@@ -163,17 +164,17 @@ impl Journal {
 }
 
 /// Returns a sentence about a call that failed.
-pub(super) fn told(ended: &Ended) -> String {
-    let said = said(ended).unwrap_or_else(|| "it says nothing".to_owned());
-    format!("it ended with {}: {said}", ended.status)
+pub(super) fn failure(ended: &Ended) -> String {
+    let complaint = complaint(ended).unwrap_or_else(|| "it says nothing".to_owned());
+    format!("it ended with {}: {complaint}", ended.status)
 }
 
 /// Returns the first line that a call wrote to its standard error, cleaned and without secrets; `None` if there is none.
-fn said(ended: &Ended) -> Option<String> {
-    ended.said.lines().next().map(|line| shown(line.as_bytes()))
+fn complaint(ended: &Ended) -> Option<String> {
+    ended.stderr.lines().next().map(|line| shown(line.as_bytes()))
 }
 
-/// Connects without waiting: journald may have so many connections in its queue that there is no room for one more.
+/// Connects without waiting. The connection fails if journald's queue of connections is full, as when it hangs.
 fn connect(path: &Path) -> nix::Result<UnixStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -186,6 +187,6 @@ fn is_answered(mut stream: UnixStream) -> std::io::Result<bool> {
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(ANSWER))?;
     stream.write_all(b"{\"method\":\"org.varlink.service.GetInfo\"}\0")?;
-    // Any answer will do, also that it does not know the question.
+    // Every answer counts, also that journald does not know the question.
     Ok(stream.read(&mut [0; 64])? > 0)
 }

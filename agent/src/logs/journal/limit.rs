@@ -1,5 +1,5 @@
 //! The rate limit by which journald drops messages of a unit. journald reports that only with the unit's next message after the
-//! limit's interval. Until then nobody knows whether it has dropped any.
+//! limit's interval. Until then it is unknown whether messages were dropped.
 
 use std::{
     collections::BTreeMap,
@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Directories of journald's configuration, the ones that win first.
+/// Directories of journald's configuration. A file in an earlier directory wins.
 const PLACES: [&str; 4] = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
-/// journald's own values, where nothing else is configured.
+/// journald's default values.
 const BUILT_IN: Limits = Limits { interval_us: 30_000_000, burst: 10_000 };
-/// Time without a message after a burst that makes a doubt.
+/// Time without a message after a burst from which on journald may have dropped messages, in microseconds.
 const QUIET_US: u64 = 1_000_000;
 
-/// A rate limit: a number of messages in an interval. journald takes up to six times as many where the disk has room.
+/// A rate limit: a number of messages in an interval (microseconds). journald takes up to six times as many if the disk has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) interval_us: u64,
@@ -22,12 +22,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Returns the limit of a unit with these values of its own; `None` if there is none.
+    /// Returns the limit of a unit whose settings have these values, of which 0 means journald's; `None` if no limit applies.
     pub(super) fn of((interval_us, burst): (u64, u64)) -> Option<Self> {
         let common = configured(&PLACES.map(PathBuf::from));
-        let or = |own: u64, common: u64| if own == 0 { common } else { own };
+        let own_or = |own: u64, common: u64| if own == 0 { common } else { own };
         let limits =
-            Self { interval_us: or(interval_us, common.interval_us), burst: or(burst, common.burst) };
+            Self { interval_us: own_or(interval_us, common.interval_us), burst: own_or(burst, common.burst) };
         (limits.interval_us > 0 && limits.burst > 0).then_some(limits)
     }
 }
@@ -35,7 +35,7 @@ impl Limits {
 /// Returns the limit in journald's configuration.
 fn configured(places: &[PathBuf]) -> Limits {
     let main = places.iter().map(|place| place.join("journald.conf")).find(|file| file.exists());
-    // A file in an earlier directory is in the place of one of the same name in a later one.
+    // A file in an earlier directory replaces a file of the same name in a later limiter.
     let mut more: BTreeMap<std::ffi::OsString, PathBuf> = BTreeMap::new();
     for place in places {
         for file in fs::read_dir(place.join("journald.conf.d")).into_iter().flatten().flatten() {
@@ -82,16 +82,19 @@ fn span(text: &str) -> Option<u64> {
     }
 }
 
-/// Messages of similar priorities, which journald counts together.
+/// Messages of similar priorities, which journald counts together. Times are by CLOCK_BOOTTIME in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pool {
+    /// The time at which the interval began.
     began_us: u64,
+    /// The time of the last message.
     last_us: u64,
+    /// Number of messages in the interval.
     count: u64,
 }
 
 impl Pool {
-    /// Returns the end of its interval. An interval may be endless.
+    /// Returns the end of the interval. An endless interval ends at `u64::MAX`.
     const fn ends_us(&self, limits: Limits) -> u64 {
         self.began_us.saturating_add(limits.interval_us)
     }
@@ -102,11 +105,13 @@ impl Pool {
     }
 }
 
-/// Follows a unit's messages as journald does. Those from before reading began are unknown.
+/// Counts a unit's messages as journald does. Messages from before reading began are not counted. Times are by CLOCK_BOOTTIME in
+/// microseconds.
 pub(super) struct Limiter {
     limits: Option<Limits>,
-    /// The time at which reading began, and the time up to which doubts were told.
+    /// The time at which reading began.
     began_us: u64,
+    /// The time up to which doubts were returned.
     told_us: u64,
     pools: [Pool; 5],
 }
@@ -116,9 +121,10 @@ impl Limiter {
         Self { limits, began_us, told_us: began_us, pools: [Pool::default(); 5] }
     }
 
-    /// journald took a message.
+    /// Counts a message that journald took.
     pub(super) fn took(&mut self, priority: u64, at_us: u64) {
         let Some(limits) = self.limits else { return };
+        // journald's groups of syslog priorities: critical and above, errors, warnings, notices and infos, debug.
         let pool = &mut self.pools[match priority {
             0..=2 => 0,
             3 => 1,
@@ -132,7 +138,7 @@ impl Limiter {
         (pool.last_us, pool.count) = (at_us, pool.count.saturating_add(1));
     }
 
-    /// Messages up to a moment were not counted. There may have been as many as the limit allows, of every priority, and
+    /// Notes that messages up to `until_us` were not counted. There may have been as many as the limit allows, of every priority, and
     /// the interval of a pool may have begun with the last of them.
     pub(super) fn lost_count(&mut self, until_us: u64) {
         let Some(limits) = self.limits else { return };
@@ -144,19 +150,19 @@ impl Limiter {
         }
     }
 
-    /// journald says that it has dropped messages. Returns the time in which it has.
+    /// Returns the range of times in which journald may have dropped the messages that it reported as dropped at `said_us`.
     pub(super) fn dropped(&self, said_us: u64) -> (u64, u64) {
         let interval_us = self.limits.unwrap_or(BUILT_IN).interval_us;
         let used = || self.pools.iter().filter(|pool| pool.count > 0);
         let full = used().filter(|pool| self.limits.is_some_and(|limits| pool.count >= limits.burst));
-        // journald may have counted messages from before reading began.
+        // If no pool is full by this count, journald has also counted messages from before reading began.
         let first = full.map(|pool| pool.last_us).min().or_else(|| used().map(|pool| pool.last_us).min());
         let last = used().map(|pool| pool.last_us).max().unwrap_or(self.began_us);
         (first.unwrap_or(self.began_us).min(said_us), last.saturating_add(interval_us).min(said_us))
     }
 
-    /// Returns the time up to a moment in which journald may have dropped messages and has not reported it so far, without the time
-    /// that was returned before. At the end of reading a short time counts, too.
+    /// Returns the range of times up to `now_us` in which journald may have dropped messages that it has not reported yet; `None` if there
+    /// is none. Leaves out the ranges that were returned before. At the end of reading even a short silence counts.
     pub(super) fn doubt(&mut self, now_us: u64, at_end: bool) -> Option<(u64, u64)> {
         let limits = self.limits?;
         let quiet_us = if at_end { 0 } else { QUIET_US };
@@ -173,7 +179,7 @@ impl Limiter {
         })
     }
 
-    /// Returns the number of messages after which journald may drop some.
+    /// Returns the number of messages after which journald may drop messages; 0 if there is no limit.
     pub(super) fn burst(&self) -> u64 {
         self.limits.map_or(0, |limits| limits.burst)
     }
@@ -187,45 +193,49 @@ mod tests {
 
     const S: u64 = 1_000_000;
 
-    fn limiter() -> Limiter {
+    fn three_in_30_s() -> Limiter {
         Limiter::new(Some(Limits { interval_us: 30 * S, burst: 3 }), 0)
     }
 
     #[test]
     fn silence_after_a_burst_is_a_doubt_until_the_interval_is_over() {
-        let mut one = limiter();
-        (1..=3).for_each(|second| one.took(6, second * S));
-        assert_eq!(one.doubt(3 * S + 500_000, false), None, "a short time tells nothing");
-        assert_eq!(one.doubt(5 * S, false), Some((3 * S, 5 * S)));
-        assert_eq!(one.doubt(6 * S, false), Some((5 * S, 6 * S)), "only what is new");
-        one.took(6, 7 * S);
-        assert_eq!(one.doubt(7 * S + 1, false), None, "journald takes messages");
+        let mut limiter = three_in_30_s();
+        (1..=3).for_each(|second| limiter.took(6, second * S));
+        assert_eq!(limiter.doubt(3 * S + 500_000, false), None, "a short time tells nothing");
+        assert_eq!(limiter.doubt(5 * S, false), Some((3 * S, 5 * S)));
+        assert_eq!(limiter.doubt(6 * S, false), Some((5 * S, 6 * S)), "only what is new");
+        limiter.took(6, 7 * S);
+        assert_eq!(limiter.doubt(7 * S + 1, false), None, "journald takes messages");
         assert_eq!(
-            one.doubt(60 * S, false),
+            limiter.doubt(60 * S, false),
             Some((7 * S, 31 * S)),
             "the interval began with the first message"
         );
-        one.took(6, 61 * S);
-        assert_eq!(one.doubt(70 * S, false), None, "a new interval");
-        one.lost_count(71 * S);
-        assert_eq!(one.doubt(80 * S, false), Some((71 * S, 80 * S)), "there may have been enough of them");
+        limiter.took(6, 61 * S);
+        assert_eq!(limiter.doubt(70 * S, false), None, "a new interval");
+        limiter.lost_count(71 * S);
+        assert_eq!(
+            limiter.doubt(80 * S, false),
+            Some((71 * S, 80 * S)),
+            "there may have been enough of them"
+        );
     }
 
     #[test]
     fn after_messages_that_were_not_counted_every_pool_may_be_full() {
-        let mut one = limiter();
-        one.took(6, S);
-        // The first interval is over: the messages that were lost may have begun another one.
-        one.lost_count(100 * S);
-        assert_eq!(one.doubt(105 * S, false), Some((100 * S, 105 * S)));
-        one.took(6, 106 * S);
+        let mut limiter = three_in_30_s();
+        limiter.took(6, S);
+        // The first interval is over: the messages that were lost may have begun another limiter.
+        limiter.lost_count(100 * S);
+        assert_eq!(limiter.doubt(105 * S, false), Some((100 * S, 105 * S)));
+        limiter.took(6, 106 * S);
         assert_eq!(
-            one.doubt(106 * S + 1, false),
+            limiter.doubt(106 * S + 1, false),
             Some((105 * S, 106 * S + 1)),
-            "no word of the other priorities"
+            "it tells nothing of the other priorities"
         );
-        assert_eq!(one.doubt(200 * S, false), Some((106 * S + 1, 130 * S)));
-        let mut quiet = limiter();
+        assert_eq!(limiter.doubt(200 * S, false), Some((106 * S + 1, 130 * S)));
+        let mut quiet = three_in_30_s();
         quiet.lost_count(100 * S);
         assert_eq!(
             quiet.doubt(105 * S, false),
@@ -236,11 +246,11 @@ mod tests {
 
     #[test]
     fn an_endless_interval_never_begins_anew() {
-        let mut one = Limiter::new(Some(Limits { interval_us: u64::MAX, burst: 3 }), 0);
-        (1..=3).for_each(|second| one.took(6, second * S));
-        assert_eq!(one.doubt(5 * S, false), Some((3 * S, 5 * S)));
-        assert_eq!(one.doubt(5000 * S, false), Some((5 * S, 5000 * S)));
-        assert_eq!(one.dropped(9000 * S), (3 * S, 9000 * S));
+        let mut limiter = Limiter::new(Some(Limits { interval_us: u64::MAX, burst: 3 }), 0);
+        (1..=3).for_each(|second| limiter.took(6, second * S));
+        assert_eq!(limiter.doubt(5 * S, false), Some((3 * S, 5 * S)));
+        assert_eq!(limiter.doubt(5000 * S, false), Some((5 * S, 5000 * S)));
+        assert_eq!(limiter.dropped(9000 * S), (3 * S, 9000 * S));
         for (text, us) in
             [("infinity", Some(u64::MAX)), ("18446744073709551615", None), ("1min 30s", Some(90 * S))]
         {
@@ -250,20 +260,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_counted_a_doubt_is_a_time_before_now(
+        fn a_doubt_is_always_a_range_of_times_before_now(
             interval_us in prop_oneof![Just(u64::MAX), Just(30 * S), any::<u64>()],
             burst in 1..5_u64,
             steps in prop::collection::vec((any::<u64>(), 0..8_u64, any::<bool>()), 0..40),
             far in any::<bool>(),
         ) {
-            let mut one = Limiter::new(Some(Limits { interval_us, burst }), 0);
+            let mut limiter = Limiter::new(Some(Limits { interval_us, burst }), 0);
             let mut told_us = 0;
             for (number, priority, lost) in steps {
                 let at_us = if far { number } else { number % (120 * S) };
-                if lost { one.lost_count(at_us) } else { one.took(priority, at_us) }
-                let (from_us, until_us) = one.dropped(at_us);
+                if lost { limiter.lost_count(at_us) } else { limiter.took(priority, at_us) }
+                let (from_us, until_us) = limiter.dropped(at_us);
                 prop_assert!(from_us <= at_us && until_us <= at_us);
-                if let Some((from_us, until_us)) = one.doubt(at_us, true) {
+                if let Some((from_us, until_us)) = limiter.doubt(at_us, true) {
                     prop_assert!(told_us <= from_us && from_us < until_us && until_us <= at_us);
                     told_us = until_us;
                 }
@@ -272,25 +282,25 @@ mod tests {
     }
 
     #[test]
-    fn priorities_have_limits_of_their_own() {
-        let mut one = limiter();
-        (1..=3).for_each(|second| one.took(6, second * S));
-        one.took(3, 4 * S);
-        assert_eq!(one.doubt(6 * S, false), Some((3 * S, 6 * S)), "an error tells nothing of the others");
-        let mut apart = limiter();
+    fn each_group_of_priorities_has_a_separate_limit() {
+        let mut limiter = three_in_30_s();
+        (1..=3).for_each(|second| limiter.took(6, second * S));
+        limiter.took(3, 4 * S);
+        assert_eq!(limiter.doubt(6 * S, false), Some((3 * S, 6 * S)), "an error tells nothing of the others");
+        let mut apart = three_in_30_s();
         (1..=2).for_each(|second| (3..=7).for_each(|priority| apart.took(priority, second * S)));
         apart.took(5, 2 * S);
         assert_eq!(apart.doubt(9 * S, true), Some((2 * S, 9 * S)), "notices and the rest count together");
     }
 
     #[test]
-    fn what_was_dropped_was_so_after_the_last_message_and_before_the_interval_was_over() {
-        let mut one = limiter();
-        assert_eq!(one.dropped(9 * S), (0, 9 * S), "all of it came before reading began");
-        one.took(3, S / 2);
-        (1..=3).for_each(|second| one.took(6, second * S));
-        assert_eq!(one.dropped(32 * S), (3 * S, 32 * S));
-        assert_eq!(one.dropped(300 * S), (3 * S, 33 * S));
+    fn messages_were_dropped_after_the_last_one_taken_and_before_the_end_of_the_interval() {
+        let mut limiter = three_in_30_s();
+        assert_eq!(limiter.dropped(9 * S), (0, 9 * S), "all of it came before reading began");
+        limiter.took(3, S / 2);
+        (1..=3).for_each(|second| limiter.took(6, second * S));
+        assert_eq!(limiter.dropped(32 * S), (3 * S, 32 * S));
+        assert_eq!(limiter.dropped(300 * S), (3 * S, 33 * S));
     }
 
     #[test]
@@ -312,7 +322,7 @@ mod tests {
         assert_eq!(
             configured(&places),
             Limits { interval_us: 5 * S, burst: 10_000 },
-            "one file is in the place of the other"
+            "one file replaces the other"
         );
         fs::write(
             lib.join("journald.conf.d/10-a.conf"),

@@ -1,4 +1,4 @@
-//! The log of one unit: counts its lines, and notes the messages that journald dropped.
+//! The log of one unit: counts its lines, and notes the messages that journald dropped. Never calls `journalctl`.
 
 use firedrill_wire::{
     hide::KeyBlock,
@@ -18,6 +18,7 @@ use crate::logs::{
 pub(super) struct Unit {
     pub(super) counter: Counter,
     name: String,
+    /// The private key of several lines that is being read, if any.
     key: KeyBlock,
     limiter: Limiter,
 }
@@ -39,7 +40,8 @@ impl Unit {
         &self.name
     }
 
-    /// Takes an entry that was written between two moments, if it is the unit's. Returns a bin for messages that journald dropped.
+    /// Counts an entry if it belongs to the unit. The entry was written at some time from `since_us` to `taken_us` (CLOCK_BOOTTIME,
+    /// microseconds). If it is journald's report that it dropped messages of the unit, returns a bin that says so.
     pub(super) fn take(&mut self, entry: &Entry, (since_us, taken_us): (u64, u64)) -> Option<LogBin> {
         if let Some((count, unit)) = entry.dropped() {
             return (unit == self.name).then(|| {
@@ -60,7 +62,7 @@ impl Unit {
             return None;
         };
         let (key, counter) = (&mut self.key, &mut self.counter);
-        // The work of reading entries is bounded by their size, and is no pattern's.
+        // Only the matching counts as work of this log. The work of reading entries is bounded by their size.
         counter.begin_work();
         let mut each = |line: crate::logs::lines::Line<'_>| {
             let in_key = key.takes(line.text);
@@ -73,12 +75,13 @@ impl Unit {
         None
     }
 
-    /// Messages up to a moment were not read.
+    /// Notes that messages up to `until_us` were not read.
     pub(super) fn lost_count(&mut self, until_us: u64) {
         self.limiter.lost_count(until_us);
     }
 
-    /// Returns a bin for the time in which journald may have dropped messages and has not said so.
+    /// Returns a bin for the range of times in which journald may have dropped messages that it has not reported yet; `None` if there is
+    /// none.
     pub(super) fn doubt(&mut self, now_us: u64, at_end: bool) -> Option<LogBin> {
         let when = self.limiter.doubt(now_us, at_end)?;
         let burst = self.limiter.burst();
@@ -100,13 +103,14 @@ pub(super) fn matches<'n>(units: impl Iterator<Item = &'n str>, boot: &str) -> V
         ]
     };
     let dropped = vec!["_TRANSPORT=driver".to_owned(), format!("MESSAGE_ID={DROPPED}")];
-    let mut words = Vec::new();
-    for all in units.flat_map(of_unit).chain([dropped]) {
-        if !words.is_empty() {
-            words.push("+".to_owned());
+    // `journalctl` shows entries that meet all conditions of one group; `+` separates the groups.
+    let mut args = Vec::new();
+    for conditions in units.flat_map(of_unit).chain([dropped]) {
+        if !args.is_empty() {
+            args.push("+".to_owned());
         }
-        words.push(format!("_BOOT_ID={boot}"));
-        words.extend(all);
+        args.push(format!("_BOOT_ID={boot}"));
+        args.extend(conditions);
     }
-    words
+    args
 }

@@ -14,28 +14,34 @@ use crate::{
     service::manager::{Phase, ServiceError, State, Unit},
 };
 
-/// The process that a service directory runs now.
+/// The program of a service directory that runs now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Running {
     Nothing,
+    /// `run`.
     Service,
+    /// `finish`.
     Finish,
 }
 
-/// `supervise/status`.
+/// The content of `supervise/status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) run: Running,
+    /// The process of that program.
     pub(super) pid: Option<i32>,
     pub(super) want_up: bool,
     pub(super) paused: bool,
     term_sent: bool,
+    /// See [`State::mark`].
     pub(super) mark: String,
 }
 
 impl Status {
+    /// Length of the file, in bytes.
     const LENGTH: usize = 20;
 
+    /// Reads the status of a service.
     pub(super) fn of(unit: &Unit) -> Result<Self, ServiceError> {
         let path = Path::new(&unit.id).join("supervise/status");
         let file = fs::File::open(&path).map_err(|error| unreachable(unit, "open", "status", &error))?;
@@ -44,7 +50,7 @@ impl Status {
         let limit = u64::try_from(Self::LENGTH + 1).unwrap_or(u64::MAX);
         let read = (&file).take(limit).read_to_end(&mut bytes).and_then(|_| file.metadata());
         let about = read.map_err(|error| unreachable(unit, "read", "status", &error))?;
-        // runsv replaces the file each time it writes, so the file itself shows every command.
+        // runsv replaces the file at every command, so the file's inode and time show every command.
         let stamp = format!("{}:{}.{:09}", about.ino(), about.mtime(), about.mtime_nsec());
         Self::parse(&bytes, &stamp).ok_or_else(|| ServiceError::Failed {
             what: format!("read how {} is", unit.id),
@@ -52,6 +58,8 @@ impl Status {
         })
     }
 
+    /// Parses the file; `None` if it has another format. The format: the time of the last change (bytes 0 to 11), the process id (12 to
+    /// 15), whether it is paused (16), the wanted state (17), whether TERM was sent (18), and the program that runs (19).
     fn parse(bytes: &[u8], stamp: &str) -> Option<Self> {
         let bytes: &[u8; Self::LENGTH] = bytes.try_into().ok()?;
         let run = match bytes[19] {
@@ -79,6 +87,7 @@ impl Status {
         })
     }
 
+    /// Returns the state of the service.
     pub(super) fn state(&self) -> State {
         let phase = match self.run {
             Running::Service if self.term_sent => Phase::Stopping,
@@ -117,23 +126,24 @@ fn control(unit: &Unit) -> io::Result<fs::File> {
     OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)
 }
 
-/// Whether a runsv supervises it; assumed if that is unknown.
-pub(super) fn is_kept(unit: &Unit) -> bool {
-    control(unit).map_or_else(|error| !nobody(&error), |_| true)
+/// Whether a runsv supervises it; also true if that cannot be found out.
+pub(super) fn is_supervised(unit: &Unit) -> bool {
+    control(unit).map_or_else(|error| !has_no_reader(&error), |_| true)
 }
 
-/// Whether nobody reads from the pipe, or it does not exist.
-fn nobody(error: &io::Error) -> bool {
+/// Whether an error of opening the pipe says that no process reads from it, or that it does not exist.
+fn has_no_reader(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENXIO) || error.kind() == io::ErrorKind::NotFound
 }
 
+/// Makes the error for a file in `supervise/` that could not be used.
 fn unreachable(unit: &Unit, verb: &str, file: &str, error: &io::Error) -> ServiceError {
     let dir = Path::new(&unit.id);
     if error.kind() == io::ErrorKind::NotFound && !dir.exists() {
         let looked = dir.parent().unwrap_or(dir).display().to_string();
         return ServiceError::Unknown { service: unit.name().to_owned(), looked };
     }
-    let why = if nobody(error) {
+    let why = if has_no_reader(error) {
         format!("no runsv runs for {}", unit.id)
     } else {
         format!("cannot {verb} {}/supervise/{file}: {error}", unit.id)
@@ -154,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn status_says_how_it_is() {
+    fn a_status_tells_the_phase() {
         let state = |bytes: &[u8]| Status::parse(bytes, "f").expect("parses").state();
         let up = state(&bytes(77, 0, b'u', 0, 1));
         assert_eq!((up.phase, up.main, up.wanted_up), (Phase::Up, Some(77), true));

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::service::manager::{About, ServiceError, Unit};
 
-/// Maximum number of units that are followed; a bound against cycles.
+/// Maximum number of units that are examined.
 const DEPENDENTS: usize = 64;
 /// The units through which the agent reaches systemd.
 const BUSES: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
 
+/// Returns the facts that people should know before a unit is stopped.
 pub(super) fn about(bus: &mut Bus, asked: &Unit) -> Result<About, ServiceError> {
     let (unit, service) = load(bus, &asked.id)?;
     let mut about = About { not_stoppable: not_stoppable(&unit), ..About::default() };
@@ -64,6 +65,7 @@ fn falls_with(unit: &Properties) -> Vec<String> {
         .collect()
 }
 
+/// Returns the reason why a unit cannot be stopped and started again; `None` if it can.
 fn not_stoppable(unit: &Properties) -> Option<String> {
     let id = unit.text("Id");
     let load = unit.text("LoadState");

@@ -1,6 +1,6 @@
 //! The connection to systemd: one short-lived connection per question.
 //!
-//! Never reuses a connection: a bus that restarts would leave it dead.
+//! Never reuses a connection: it would be dead after a restart of the bus.
 
 use std::{
     collections::HashMap,
@@ -38,6 +38,7 @@ pub(super) struct Bus {
 #[derive(Debug, Default)]
 pub(super) struct Properties(HashMap<String, Value>);
 
+/// Each function returns an empty or false value for a property that is missing or of another type.
 impl Properties {
     pub(super) fn text(&self, key: &str) -> String {
         self.0.get(key).and_then(Value::text).unwrap_or_default().to_owned()
@@ -56,7 +57,7 @@ impl Properties {
         parts.iter().filter_map(Value::text).map(str::to_owned).collect()
     }
 
-    /// Formats bytes as hexadecimal digits.
+    /// Returns the bytes of a property as hexadecimal digits.
     pub(super) fn hex(&self, key: &str) -> String {
         let parts = self.0.get(key).map(Value::parts).unwrap_or_default();
         let byte = |part: &Value| match part {
@@ -112,16 +113,16 @@ impl Bus {
     }
 }
 
-/// An open connection over which systemd was asked to keep a unit in memory. Closing it ends that.
+/// An open connection over which systemd was asked to keep a unit in memory. systemd keeps it until the connection is closed.
 #[derive(Debug)]
-pub(super) struct Pin(#[expect(dead_code, reason = "kept open for what it does at the other end")] Bus);
+pub(super) struct Pin(#[expect(dead_code, reason = "it only has to stay open")] Bus);
 
 impl Pin {
     /// Asks systemd to keep a unit.
     pub(super) fn new(unit: &str) -> Result<Self, ServiceError> {
         let mut bus = Bus::connect(2 * CALL)?;
         let what = format!("keep {unit} in systemd's memory");
-        bus.manager("RefUnit", &[unit]).map_err(|error| of(&what, error))?;
+        bus.manager("RefUnit", &[unit]).map_err(|error| classify(&what, error))?;
         Ok(Self(bus))
     }
 }
@@ -138,16 +139,16 @@ pub(super) fn unreachable(why: String) -> ServiceError {
     ServiceError::Unreachable { manager: ServiceManager::Systemd, why }
 }
 
-/// Classifies an error of the bus.
-pub(super) fn of(what: &str, error: DbusError) -> ServiceError {
-    const NOBODY_ANSWERS: [&str; 6] =
+/// Returns the error of a manager for an error of the bus. `what` is the attempt and its object.
+pub(super) fn classify(what: &str, error: DbusError) -> ServiceError {
+    const NO_ANSWER: [&str; 6] =
         ["NoReply", "Timeout", "TimedOut", "Disconnected", "ServiceUnknown", "NameHasNoOwner"];
     match error {
         DbusError::Refused { name, text } if name == "org.freedesktop.systemd1.NoSuchUnit" => {
             ServiceError::Unknown { service: text, looked: "systemd's units".into() }
         }
         DbusError::Refused { name, text } => match name.strip_prefix("org.freedesktop.DBus.Error.") {
-            Some(short) if NOBODY_ANSWERS.contains(&short) => unreachable(text),
+            Some(short) if NO_ANSWER.contains(&short) => unreachable(text),
             _ => ServiceError::Failed { what: what.to_owned(), why: text },
         },
         other => unreachable(format!("cannot {what}: {other}")),

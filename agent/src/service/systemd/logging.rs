@@ -8,19 +8,19 @@ use super::{
 };
 use crate::service::manager::ServiceError;
 
-/// Time limit of the question. Whoever starts to read logs waits for it.
+/// Time limit of the question. The start of reading logs waits for the answer.
 const QUESTION: Duration = Duration::from_secs(2);
 
 /// A service's settings for the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Logging {
-    /// The service's name, where it was asked for by another one.
+    /// The service's own name; the question may have had an alias.
     pub(crate) id: String,
     /// Whether it exists.
     pub(crate) known: bool,
-    /// The journal that it writes to, if that is not the system's.
+    /// The namespace of the journal that it writes to; empty for the system's journal.
     pub(crate) namespace: String,
-    /// Its own rate limit, in microseconds and messages; 0 where it has none.
+    /// Its own rate limit: an interval in microseconds, and a number of messages. 0 means the value of journald.
     pub(crate) rate_limit: (u64, u64),
 }
 

@@ -1,4 +1,4 @@
-//! Distinguishes an administrator's stop from ours.
+//! Distinguishes an administrator's stop of a unit from the agent's.
 //!
 //! systemd forgets most of these values when it unloads the unit; a forgotten value proves nothing.
 
@@ -16,6 +16,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
+    /// Returns it as one text, which [`Mark::read`] reads.
     pub(super) fn text(&self) -> String {
         format!("{}:{}:{}", self.run, self.down_since, self.file)
     }
@@ -32,18 +33,18 @@ impl Mark {
     }
 }
 
-/// Returns what somebody did to a stopped unit since it had that mark; `None` if nothing.
+/// Returns, for people, the act of somebody else on a stopped unit since it had that mark; `None` if there was none.
 pub(super) fn acted_since(mark: &str, now: &State) -> Option<String> {
     if now.wanted_up {
         return None;
     }
-    let (then, seen) = (Mark::read(mark), Mark::read(&now.mark));
-    if then.file != seen.file && matches!(seen.file.as_str(), "disabled" | "masked" | "masked-runtime") {
+    let (before, seen) = (Mark::read(mark), Mark::read(&now.mark));
+    if before.file != seen.file && matches!(seen.file.as_str(), "disabled" | "masked" | "masked-runtime") {
         Some(format!("its unit file was made `{}` since", seen.file))
-    } else if then.run.is_empty() || seen.run.is_empty() {
-        // systemd had forgotten it, at one of the two times.
+    } else if before.run.is_empty() || seen.run.is_empty() {
+        // systemd had forgotten the last run when one of the two marks was made.
         None
-    } else if then.run != seen.run || then.down_since != seen.down_since {
+    } else if before.run != seen.run || before.down_since != seen.down_since {
         Some("it was started by somebody else since, and went down again".to_owned())
     } else {
         None
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_is_under_way_makes_no_mark_of_somebody_else() {
+    fn a_start_that_is_under_way_is_not_taken_for_an_act_of_somebody_else() {
         let mark = Mark { run: "aa".into(), down_since: "17".into(), file: "enabled".into() };
         let pending = Systemd::default().mark_while_starting(&mark.text());
         let failed = Mark { run: "bb".into(), down_since: "29".into(), ..mark };
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_start_that_fails_after_it_was_given_up_is_tried_again() {
+    fn a_start_of_the_agent_that_timed_out_and_then_failed_is_tried_again() {
         let mark = |run: &str, down_since: &str| Mark {
             run: run.into(),
             down_since: down_since.into(),
@@ -172,7 +173,7 @@ mod tests {
         let fake = Fake {
             now: RefCell::new(state(Phase::Down, false, &stopped)),
             starts: RefCell::new(VecDeque::from([
-                // The job is queued, or the unit is starting: its last run is still the one that we stopped.
+                // The job is queued, or the unit is starting: its last run is still the one that the agent stopped.
                 (Some(late), state(Phase::Starting, true, &stopped)),
                 (Some(failed), state(Phase::Failed, false, &mark("cc", "31"))),
                 (None, up),
@@ -183,7 +184,7 @@ mod tests {
         let starts = Starts::default();
         let undo = || start_again(&starts, &fake, &unit, Some(&stopped.text()));
         assert!(undo().expect_err("late").passing);
-        // The start that timed out comes and fails, while nobody looks.
+        // The start that timed out happens after all, and fails.
         fake.now.replace(state(Phase::Failed, false, &mark("bb", "29")));
         assert!(undo().expect_err("fails again").passing);
         assert_eq!(undo().expect("it is back").foreign, Vec::<String>::new());
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_stopped_counts_only_while_it_is_down() {
+    fn the_note_that_a_service_was_left_down_counts_only_while_it_is_down() {
         let mark = |down_since: &str| Mark {
             run: "aa".into(),
             down_since: down_since.into(),
@@ -228,7 +229,7 @@ mod tests {
             assert_eq!(undo_app(started.clone()), Vec::<String>::new(), "{started:?}");
             assert_eq!(undo_app(down("25")), Vec::<String>::new(), "the note is gone: {started:?}");
         }
-        // A start of ours ends it too.
+        // A start by the agent removes the note, too.
         leave_db();
         start_again(&starts, &fake(down("21")), &db, Some(&mark("21").text())).expect("it is started");
         assert_eq!(undo_app(down("25")), Vec::<String>::new());

@@ -1,9 +1,9 @@
-//! Reads a unit and its state.
+//! Reads a unit and its state. Never changes it.
 
 use std::thread;
 
 use super::{
-    bus::{Bus, Properties, of},
+    bus::{Bus, Properties, classify},
     mark::Mark,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// Loads a unit. Returns its properties, and its properties as a service (none for other kinds).
 pub(super) fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), ServiceError> {
     let what = format!("load {id}");
-    let failed = |error| of(&what, error);
+    let failed = |error| classify(&what, error);
     let loaded = bus.manager("LoadUnit", &[id]).map_err(failed)?;
     let path = loaded.first().and_then(Value::text).unwrap_or_default();
     let unit = bus.properties(path, "Unit").map_err(failed)?;
@@ -26,6 +26,7 @@ pub(super) fn load(bus: &mut Bus, id: &str) -> Result<(Properties, Properties), 
     Ok((unit, service))
 }
 
+/// Returns the state of a unit.
 pub(super) fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
     let (unit, service, job) = loop {
         let (unit, service) = load(bus, id)?;
@@ -33,9 +34,9 @@ pub(super) fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
             None => break (unit, service, None),
             Some(path) => match bus.properties(&path, "Job") {
                 Ok(job) => break (unit, service, Some(job.text("JobType"))),
-                // The job ended between the two questions, so the first answer is outdated: ask again.
+                // The job ended between the two questions, so the first answer is outdated. Both are asked again.
                 Err(DbusError::Refused { .. }) => thread::yield_now(),
-                Err(error) => return Err(of("look at a job", error)),
+                Err(error) => return Err(classify("look at a job", error)),
             },
         }
     };
@@ -55,6 +56,7 @@ pub(super) fn state(bus: &mut Bus, id: &str) -> Result<State, ServiceError> {
     Ok(State { phase, wanted_up, main, run, settled, mark: mark.text() })
 }
 
+/// Returns the phase for a unit's `ActiveState`.
 pub(super) fn phase(active: &str) -> Phase {
     match active {
         "active" | "reloading" | "refreshing" => Phase::Up,
@@ -66,6 +68,7 @@ pub(super) fn phase(active: &str) -> Phase {
     }
 }
 
+/// Whether systemd wants a unit up. `job` is the type of its queued job, `None` if there is none.
 pub(super) fn wanted_up(phase: Phase, job: Option<&str>) -> bool {
     match job {
         Some("stop") => false,

@@ -1,13 +1,12 @@
-//! Keeps only one copy of data that several runs share.
+//! Keeps only one copy of data that several runs have in common. Never changes the content of that data.
 
 use std::sync::Arc;
 
 use super::SupervisorState;
 
 impl SupervisorState {
-    /// Holds once what runs have in common: their people, who come with a chain of certificates and with another copy
-    /// of that on each connection, their owners, environments and plans. Besides its size, each small piece of memory that
-    /// stays for long keeps a whole page in use.
+    /// Makes runs share equal data: the people who took part, their owners and environments. Each connection brings another copy of a
+    /// person's chain of certificates. And each small piece of memory that stays for long keeps a whole page in use.
     pub(super) fn share(&mut self) {
         let (mut callers, mut held, mut texts) = (Known::default(), Known::default(), Known::default());
         for run in self.runs.values_mut() {
@@ -22,7 +21,7 @@ impl SupervisorState {
     }
 }
 
-/// The values that were met, each once.
+/// The different values that were found so far.
 #[derive(Debug)]
 struct Known<T: ?Sized>(Vec<Arc<T>>);
 
@@ -33,7 +32,7 @@ impl<T: ?Sized> Default for Known<T> {
 }
 
 impl<T: ?Sized + PartialEq> Known<T> {
-    /// Returns the copy that was met first.
+    /// Returns the first equal value that was found, which is this one if there was none.
     fn same(&mut self, value: &Arc<T>) -> Arc<T> {
         if let Some(known) = self.0.iter().find(|known| Arc::ptr_eq(known, value) || *known == value) {
             return Arc::clone(known);

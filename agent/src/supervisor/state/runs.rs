@@ -1,4 +1,4 @@
-//! The runs that are remembered, in one block of memory.
+//! The runs that are remembered, in one block of memory. Never decides which run is forgotten.
 
 use firedrill_wire::{RunId, id::MOST};
 
@@ -7,14 +7,14 @@ use super::run::Run;
 /// Maximum number of runs in memory.
 pub(super) const RUNS_MOST: usize = 64;
 
-/// Runs by their ids, in the order of these. One block, which is made once for all that are remembered: each small block
-/// that stays keeps a whole page in use, and a block for each of many runs keeps as many pages.
+/// Runs in the order of their ids. They are in one block of memory, which is allocated once: a separate small block for each run would
+/// each keep a whole page in use.
 pub(in crate::supervisor) struct Runs(Vec<(Key, Run)>);
 
-/// A run's id, without a block of its own.
+/// A run's id, without a separate block of memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    /// The rest is 0, which is in no id.
+    /// The id, and zeros after it. No id contains a zero.
     bytes: [u8; MOST],
 }
 
@@ -39,9 +39,9 @@ impl Key {
 
 impl Default for Runs {
     fn default() -> Self {
-        // One more, which is there until another one is forgotten.
+        // One more than the maximum: a new run is added before an old one is forgotten.
         let mut runs = Vec::with_capacity(RUNS_MOST + 1);
-        // Written once, so that the whole block takes memory from the start, not more with each run.
+        // Each place is written once, so that the whole block is in memory from the start.
         runs.resize_with(RUNS_MOST + 1, || (Key::default(), Run::default()));
         runs.clear();
         Self(runs)
@@ -49,6 +49,7 @@ impl Default for Runs {
 }
 
 impl Runs {
+    /// Returns the index of a run, or the index at which it would be inserted as the error.
     fn place(&self, id: &RunId) -> Result<usize, usize> {
         let key = Key::of(id);
         self.0.binary_search_by(|(known, _)| known.cmp(&key))
@@ -70,7 +71,7 @@ impl Runs {
         self.place(id).ok().map(|at| &mut self.0[at].1)
     }
 
-    /// Returns a run, which is a new one if it was not known.
+    /// Returns a run. If it is not known, adds it first.
     pub(in crate::supervisor) fn get_or_new(&mut self, id: &RunId) -> &mut Run {
         let at = self.place(id).unwrap_or_else(|at| {
             self.0.insert(at, (Key::of(id), Run::default()));
