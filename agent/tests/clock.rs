@@ -1,8 +1,8 @@
-//! A clock that is stepped back an hour prolongs no fault: the kernel's timers end it, and not the time of day.
+//! A wall clock that is set back an hour prolongs no fault: faults end by the kernel's timers, which do not depend on the time of day.
 //!
-//! Steps the machine's clock, and so runs in the emulated machine only (`tests/kernel/run.sh`), and alone.
+//! Sets the machine's clock, and so runs only in the emulated machine (`tests/kernel/run.sh`), and alone.
 
-#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
 #[path = "net_faults/world.rs"]
@@ -21,21 +21,22 @@ use firedrill_agent::{
 use firedrill_wire::{Fault, Span};
 use world::{Injection, PEER4, Reach, World};
 
-/// A fault for each engine that blocks all traffic with a peer: a connection is not waited for as long as two seconds.
+/// A fault for each engine that makes a peer unreachable. A delay of two seconds does so, too: the test waits less for a connection.
 const FAULTS: [&str; 4] = [
     r#"{"net-block":{"to":"PEER","engine":"kernel"}}"#,
     r#"{"net-block":{"to":"PEER","engine":"iptables"}}"#,
     r#"{"net-slow":{"to":"PEER","delay":"2s","engine":"kernel"}}"#,
     r#"{"net-slow":{"to":"PEER","delay":"2s","engine":"user-space"}}"#,
 ];
-/// The first peer's fault ends by its lease, the second's by its hold.
+/// The peer whose fault ends by its lease.
 const BY_LEASE: &str = PEER4;
+/// The peer whose fault ends by its hold.
 const BY_HOLD: &str = "10.2.0.2";
 const HOUR: Duration = Duration::from_secs(3_600);
 const SHORT: Span = Span::secs(4);
 const LONG: Span = Span::secs(600);
 
-/// The clock stays an hour back until this is dropped.
+/// Keeps the clock an hour back until this is dropped.
 struct Back;
 
 impl Back {
@@ -61,12 +62,12 @@ fn set(to: SystemTime) {
 fn both(world: &World) -> [Reach; 2] {
     thread::scope(|scope| {
         let tries = [BY_LEASE, BY_HOLD].map(|peer| scope.spawn(|| world.tcp_out(peer, 8080)));
-        tries.map(|one| one.join().unwrap())
+        tries.map(|thread| thread.join().unwrap())
     })
 }
 
 sandboxed! {
-    fn stepped_back_an_hour_it_prolongs_neither_lease_nor_hold() {
+    fn a_clock_that_is_set_back_an_hour_prolongs_neither_lease_nor_hold() {
         if std::env::var_os("FIREDRILL_VM").is_none() {
             return skip("a clock that is stepped back: only a machine that is there for it has its clock stepped");
         }

@@ -1,4 +1,4 @@
-//! A full disk under the journal: injections are refused, undos work, and their outcomes are journaled all the same. An approved fault
+//! A full disk under the journal: injections are refused, but undos work, and their outcomes are journaled. An approved fault
 //! that was refused can be armed later.
 //!
 //! The disk is a small tmpfs in a mount namespace of this program, which therefore has no test threads.
@@ -89,7 +89,7 @@ fn test(dir: &Path) {
     let full = io::copy(&mut io::repeat(1), &mut fs::File::create(&ballast).unwrap()).unwrap_err();
     assert_eq!(full.kind(), io::ErrorKind::StorageFull);
 
-    // The space reserved for outcomes lets few injections through, then none.
+    // A few injections still fit into the space that is reserved for outcomes. Then they are refused.
     let mut open = vec!["a".to_owned()];
     let refused = (0..12).map(|at| format!("b{at}")).find_map(|name| {
         let refusal = agent.arm(&alice(), &run_id(), &prepared(&name)).err();
@@ -105,7 +105,7 @@ fn test(dir: &Path) {
     for name in &open {
         let scope = UndoScope::Injection(format!("r1-{name}").parse().unwrap());
         let answer = agent.undo(&alice(), &Undo { scope, halt: false });
-        assert!(answer.injections.iter().all(|one| !one.state.is_open()), "{answer:?}");
+        assert!(answer.injections.iter().all(|injection| !injection.state.is_open()), "{answer:?}");
         assert!(!world.join(name).exists());
     }
     let replayed = read(&config.paths()).unwrap();

@@ -1,8 +1,8 @@
-//! A real agent that has blocked a peer by iptables, killed and stopped. Rules of this kind outlive their maker, so the
+//! Real agents that have blocked a peer by iptables and whose processes are killed and stopped. Such rules outlive their maker, so the
 //! guardian has to undo them; if no process is left, the lease in the kernel ends the fault.
 //!
-//! Has a harness of its own, because the agent forks. All in fresh namespaces. Prints the times; asserts only that it
-//! was not the lease.
+//! Has a separate test harness, because the agent forks. Everything runs in fresh namespaces. Prints the times of undos; asserts only
+//! that a process undid the fault before its lease ended.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             Part::Tests(tests) if tests.is_empty() => return ExitCode::SUCCESS,
             Part::Tests(tests) => tests,
         };
-    if let Err(why) = apart() {
+    if let Err(why) = enter_namespaces() {
         skip(&format!("agents that block by iptables: {why}"));
         return ExitCode::SUCCESS;
     }
@@ -71,11 +71,11 @@ const TESTS: &[Test] = &[
     ("all_killed_while_staged_then_undo_all", |_| staged(&Processes::ALL, Some(&["undo", "--all"]))),
     ("all_killed_while_staged_then_swept", |_| staged(&Processes::ALL, Some(&["sweep"]))),
     ("all_killed_while_staged_then_started", |_| staged(&Processes::ALL, Some(&["serve"]))),
-    ("chains_that_no_journal_knows_go", unknown_chains),
+    ("chains_that_no_journal_has_are_removed", unknown_chains),
 ];
 
-/// Moves this program into namespaces of its own. Only the machine's root can write to the kernel's lists.
-fn apart() -> Result<(), String> {
+/// Moves this program into fresh namespaces. Only the machine's root can write to the kernel's lists of recent packets, which are the gates.
+fn enter_namespaces() -> Result<(), String> {
     if !getuid().is_root() || !fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295") {
         return Err("only the machine's root may write to the kernel's lists".to_owned());
     }
@@ -135,7 +135,7 @@ impl World {
         server.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         let began = Instant::now();
         wait_until("packets pass", || {
-            // Refused while it is blocked.
+            // Sending fails while the peer is blocked.
             let _ = client.send(b"x");
             server.recv(&mut [0; 8]).is_ok()
         });
@@ -151,19 +151,20 @@ impl World {
 
 /// Returns all rules, without counters and the time of day.
 fn saved() -> String {
-    let mut all = String::new();
+    let mut rules = String::new();
     for name in ["iptables-save", "ip6tables-save"] {
         let output = Command::new(name).env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        all.extend(
+        rules.extend(
             text.lines()
                 .filter(|line| !line.starts_with('#'))
                 .map(|line| line.split(" [").next().unwrap().to_owned() + "\n"),
         );
     }
-    all
+    rules
 }
 
+/// An agent with a fault.
 struct Agent {
     dir: tempfile::TempDir,
     guardian: Child,
@@ -178,9 +179,9 @@ impl Agent {
             .unwrap();
         fs::create_dir_all(dir.path().join("run")).unwrap();
         fs::write(dir.path().join("run/drill"), ahead.to_string()).unwrap();
-        fs::write(dir.path().join("run/crash-point"), "staged").unwrap();
-        if ahead < 1000 {
-            fs::remove_file(dir.path().join("run/crash-point")).unwrap();
+        // A start that is far ahead is for the tests of staging: the agent stops once the fault is staged.
+        if ahead >= 1000 {
+            fs::write(dir.path().join("run/crash-point"), "staged").unwrap();
         }
         let guardian = command(&dir, &["serve"]).spawn().unwrap();
         Self { dir, guardian, processes: Processes::default() }
@@ -212,7 +213,7 @@ fn by_guardian(world: &World, whom: &[Who], signal: Signal) {
     whom.iter().for_each(|who| agent.processes.signal(*who, signal));
     let took = world.until_normal();
     eprintln!("{signal:?} of the {whom:?}: packets pass after {took:.1?}");
-    assert!(took < Duration::from(LEASE), "whoever is left, not the lease");
+    assert!(took < Duration::from(LEASE), "a process that was left undid it, before the lease ended");
     wait_until("the rules are gone", || !saved().contains("fd_"));
     agent.guardian.wait().unwrap();
 }
@@ -269,23 +270,23 @@ fn unknown_chains(_: &World) {
     }
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success());
-    let said = String::from_utf8(undo.stdout).unwrap();
-    assert!(said.contains("fd_0123456ab_i, fd_lost of table filter"), "{said}");
-    assert_eq!(saved(), before, "all of ours is gone, and nothing else");
+    let stdout = String::from_utf8(undo.stdout).unwrap();
+    assert!(stdout.contains("fd_0123456ab_i, fd_lost of table filter"), "{stdout}");
+    assert_eq!(saved(), before, "only the chains with the prefix are gone");
     iptables(&["-D", "INPUT", "-j", "administrators"]);
     iptables(&["-X", "administrators"]);
 }
 
 fn by_lease(world: &World, signal: Signal) {
     let agent = Agent::in_force(world);
-    let all = |signal| Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, signal));
-    // Stopped first, so that none of them sees another die.
+    let signal_all = |signal| Processes::ALL.iter().for_each(|who| agent.processes.signal(*who, signal));
+    // All are stopped first, so that none of them sees another die.
     agent.processes.stop(&Processes::ALL);
-    all(signal);
+    signal_all(signal);
     let took = world.until_normal();
     eprintln!("{signal:?} of all three: packets pass after {took:.1?}, by a lease of {LEASE}");
-    assert!(saved().contains("fd_"), "the rules are there, and harm nothing");
-    all(Signal::KILL);
+    assert!(saved().contains("fd_"), "the rules still exist, but have no effect");
+    signal_all(Signal::KILL);
     wait_until("they are gone", || Processes::ALL.iter().all(|who| agent.processes.is_gone(*who)));
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success());

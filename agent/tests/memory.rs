@@ -1,8 +1,7 @@
 //! An agent's memory does not grow with use: after a hundred drills its three processes use no more than after ten.
 //!
-//! Has a harness of its own, because the agent forks. The coordinator runs inside the worker. Each drill is a run of
-//! its own over a connection of its own, which is prepared, blocks a peer, is undone, is compared with its snapshot,
-//! and is recorded in the audit.
+//! Has a separate test harness, because the agent forks. The coordinator runs inside the worker. Each drill is a new run
+//! by a new caller: it is prepared, blocks a peer, is undone, is compared with its snapshot, and is recorded in the audit.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -38,8 +37,9 @@ use firedrill_wire::{
 use harness::{Part, begin, command};
 use nix::sched::{CloneFlags, unshare};
 
+/// The number of drills before the first measurement.
 const FEW: u32 = 10;
-/// The default number of drills beyond those; `FIREDRILL_DRILLS` sets another.
+/// The default number of drills before the second measurement; `FIREDRILL_DRILLS` sets another.
 const MANY: u32 = 100;
 /// Tolerance in KiB for the kernel's granularity and for one busy thread more or less.
 const NOISE_KIB: u64 = 256;
@@ -73,7 +73,7 @@ async fn drills(parts: ServerParts) -> Result<(), String> {
             let wanted = fs::read_to_string(dir.join("wanted")).ok().and_then(|text| text.parse().ok());
             if done < wanted.unwrap_or(0) {
                 done += 1;
-                // Calls are answered by threads that end.
+                // Each drill runs in a new thread, like the calls of a real coordinator.
                 let control = Arc::clone(&control);
                 thread::spawn(move || drill(&*control, done)).join().unwrap();
                 fs::write(dir.join("done"), done.to_string()).unwrap();
@@ -86,7 +86,7 @@ async fn drills(parts: ServerParts) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the caller as a new connection brings it: with a copy of its own of the chain of certificates.
+/// Returns the caller as a new connection brings it: with a new copy of the chain of certificates.
 fn connected() -> Caller {
     let chain = (1..=2_u8).map(|byte| vec![byte; 1000].into()).collect();
     let certificate = Arc::new(Certificate { serial: "4f01".to_owned(), chain });
@@ -103,14 +103,14 @@ fn drill(control: &dyn Control, number: u32) {
     control.arm(&caller, &run, &ask_arm(&prepared, 0, hold, hold)).unwrap();
     control.renew(&caller, &run, &Renew { lease: hold }).unwrap();
     let began = Instant::now();
-    while !control.status().open.iter().any(|one| one.state == State::InForce) {
+    while !control.status().open.iter().any(|injection| injection.state == State::InForce) {
         assert!(began.elapsed() < Duration::from_secs(60), "drill {number} does not start");
         thread::sleep(Duration::from_millis(1));
     }
     let answer = control.undo(&caller, &Undo { scope: UndoScope::Run(run.clone()), halt: false });
     assert_eq!(answer.injections[0].state, State::Undone);
     assert_eq!(control.finish(&run).unwrap().state, HostState::Clean);
-    // As the server records what it answered.
+    // The server records its answers in the same way.
     for what in ["prepare", "arm", "renew", "undo"] {
         control.audit(Request { run: run.to_string(), ..Request::by(&caller, what) });
     }
@@ -128,6 +128,7 @@ fn memory(guardian: i32) -> u64 {
     ours.map(|stat| share(stat.name.pid)).sum()
 }
 
+/// Lets the agent make drills, and returns its memory afterwards, in KiB.
 fn after(dir: &Path, guardian: i32, drills: u32) -> u64 {
     fs::write(dir.join("run/wanted"), drills.to_string()).unwrap();
     let began = Instant::now();

@@ -2,8 +2,8 @@
 //! process that is left undoes what is in force. If none is left, the kernel ends what it gates, and the next agent
 //! that starts undoes the rest.
 //!
-//! Each has stopped a process (user space) and blocked a peer by nftables (kernel). Has a harness of its own, because
-//! the agent forks; each agent has network namespaces of its own.
+//! Each agent has stopped a process (an effect in user space) and blocked a peer by nftables (an effect in the kernel). Has a separate
+//! test harness, because the agent forks; each agent has fresh network namespaces.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -36,17 +36,17 @@ use harness::{Part, Processes, Who, begin, command, renew_while};
 use nix::sched::{CloneFlags, unshare};
 use rustix::process::Signal;
 
-/// Number of agents at the same time: they wait more than they compute.
+/// Number of agents at the same time. They wait more than they compute.
 const AT_ONCE: usize = 6;
 const PEER: &str = "10.9.0.2";
 const TIMINGS: &str =
     "start_tolerance = \"20s\"\nstale_after = \"1s\"\ngrace = \"500ms\"\nundo_budget = \"2s\"\n";
-/// Longer than every time-out of the processes: an undo before this was done by a process.
+/// A hold and lease longer than every time-out of the processes: if a fault is undone before, a process did it.
 const LONG: Span = Span::secs(300);
 /// The hold of faults that the kernel ends by itself.
 const SHORT: Span = Span::secs(3);
 
-/// The state that a process is put into.
+/// The state into which a test puts a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lot {
     Runs,
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
                 loop {
                     let next = left.lock().unwrap().next();
                     let Some((name, mixture)) = next else { break };
-                    let ok = thread::scope(|scope| scope.spawn(|| comes_back(*mixture)).join().is_ok());
+                    let ok = thread::scope(|scope| scope.spawn(|| is_undone(*mixture)).join().is_ok());
                     println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
                     failed.fetch_add(u32::from(!ok), Ordering::Relaxed);
                 }
@@ -139,7 +139,7 @@ struct Agent {
 }
 
 impl Agent {
-    /// Starts one and waits until both faults are in force.
+    /// Starts an agent and waits until both faults are in force.
     fn in_force(lease: Span) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -147,7 +147,7 @@ impl Agent {
         join(&here, "eth0", &peer, "peer0");
         address(&here, "eth0", "10.9.0.1/24");
         address(&peer, "peer0", "10.9.0.2/24");
-        // A length that no other process sleeps.
+        // The fault finds the process by its argument, so no other process may sleep for this time.
         let length = format!("{}.{:07}", 80_000 + number, std::process::id());
         let victim = Command::new("sleep").arg(&length).spawn().unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ impl Agent {
         Stat::read(i32::try_from(self.victim.id()).unwrap()).unwrap().unwrap().is_stopped()
     }
 
-    /// Returns how many of worker and helper are stopped.
+    /// Returns the number of processes of worker and helper that are stopped.
     fn stopped_children(&self) -> usize {
         let guardian = i32::try_from(self.guardian.id()).unwrap();
         process::all().unwrap().iter().filter(|stat| stat.ppid == guardian && stat.is_stopped()).count()
@@ -184,7 +184,7 @@ impl Agent {
         fs::read_to_string(self.dir.path().join("stderr")).unwrap()
     }
 
-    /// Waits until both faults are gone; returns how long that took.
+    /// Waits until both faults are gone, and prints the time that this took.
     fn wait_healed(&self, who: &str) {
         let began = Instant::now();
         while self.is_stopped() || self.is_blocked() {
@@ -216,12 +216,13 @@ impl Drop for Agent {
     }
 }
 
-fn comes_back(mixture: Mixture) {
+/// Puts the processes of an agent into the states of a mixture, and checks that both faults are undone.
+fn is_undone(mixture: Mixture) {
     let (guardian, worker, helper) = mixture;
     let lots = [(Who::Guardian, guardian), (Who::Worker, worker), (Who::Helper, helper)];
     let somebody_left = lots.iter().any(|(_, lot)| *lot == Runs);
     let mut agent = Agent::in_force(if somebody_left { LONG } else { SHORT });
-    // Stopped first, so that none of them sees another die.
+    // All that are hit are stopped first, so that none of them sees another die.
     let hit: Vec<Who> = lots.iter().filter(|(_, lot)| *lot != Runs).map(|(who, _)| *who).collect();
     agent.processes.stop(&hit);
     for (who, _) in lots.iter().filter(|(_, lot)| *lot == Killed) {
@@ -229,9 +230,8 @@ fn comes_back(mixture: Mixture) {
     }
     let who = format!("guardian {guardian:?}, worker {worker:?}, helper {helper:?}");
     match mixture {
-        // The processes that heal are all well: the agent is complete again, and the drill continues.
+        // Guardian and worker are well: the guardian continues the helper, and the drill continues.
         (Runs, Runs, Stopped) => {
-            // It was stopped when the signal was waited for, and the guardian may have continued it since.
             wait("the helper to be continued", || agent.stopped_children() == 0);
             assert!(agent.is_stopped() && agent.is_blocked(), "{}", agent.log());
             agent.processes.signal(Who::Guardian, Signal::TERM);
@@ -246,7 +246,7 @@ fn comes_back(mixture: Mixture) {
         }
         _ => {
             wait("the kernel to end the block", || !agent.is_blocked());
-            assert!(agent.is_stopped(), "nobody was left to continue it");
+            assert!(agent.is_stopped(), "no process was left to continue it");
             fs::remove_file(agent.dir.path().join("run/drill")).unwrap();
             let mut next =
                 agent.here.run(|| command(&agent.dir, &["serve"]).stdout(Stdio::null()).spawn()).unwrap();

@@ -1,3 +1,5 @@
+//! Tests of the journal as a whole: what is written is replayed, with its copy in `/run`, after compaction, and by readers.
+
 use std::fs;
 
 use firedrill_wire::{
@@ -58,6 +60,7 @@ fn tombstone(run: &str, stray: bool) -> Record {
     Record::Tombstone { stone: Tombstone::Run(run.parse().unwrap()), stray }
 }
 
+/// A state directory and a run directory of a test.
 struct Disk {
     dir: tempfile::TempDir,
     paths: Paths,
@@ -78,7 +81,8 @@ impl Disk {
         self.dir.path().join("state").join(FILE)
     }
 
-    /// Three injections: one undone, one in force, one armed.
+    /// Writes a journal with seven events: the injection `a` is undone, `b` is in force, `c` is armed, and `alice` has halted the host. It also
+    /// has a tombstone of the run `gone`.
     fn filled(&self) {
         let (mut journal, replayed) = self.open();
         assert_eq!(replayed, Replayed::default());
@@ -95,12 +99,13 @@ impl Disk {
     }
 }
 
+/// Returns the open injections with their states.
 fn open(replayed: &Replayed) -> Vec<(&str, State)> {
     replayed.open().map(|found| (found.intent.id().as_str(), found.state)).collect()
 }
 
 #[test]
-fn what_was_written_is_replayed() {
+fn all_records_are_replayed() {
     let disk = Disk::new();
     disk.filled();
     let (journal, replayed) = disk.open();
@@ -114,7 +119,7 @@ fn what_was_written_is_replayed() {
 }
 
 #[test]
-fn another_machine_id_or_boot_disowns_nothing() {
+fn injections_stay_open_under_another_machine_id_or_boot() {
     let disk = Disk::new();
     disk.filled();
     write_copy(&disk.paths.run, &here(), 7, [(&intent("b"), State::InForce)].into_iter()).unwrap();
@@ -130,7 +135,7 @@ fn another_machine_id_or_boot_disowns_nothing() {
 }
 
 #[test]
-fn the_copy_knows_what_the_journal_lost_but_opens_nothing_again() {
+fn the_copy_adds_lost_injections_and_opens_no_closed_one() {
     let disk = Disk::new();
     disk.filled();
     let copied = [intent("a"), intent("b"), intent("x")];
@@ -175,12 +180,12 @@ fn of_journal_and_copy_the_further_state_counts() {
 }
 
 #[test]
-fn compaction_keeps_what_somebody_may_ask_for() {
+fn compaction_keeps_open_injections_and_those_of_the_runs_to_keep() {
     let disk = Disk::new();
     disk.filled();
     let (mut journal, _) = disk.open();
     journal.compact(&["r1".parse().unwrap()], true).unwrap();
-    assert_eq!(disk.open().1.open().count(), 2, "what is open stays");
+    assert_eq!(disk.open().1.open().count(), 2, "open injections stay");
     for (id, steps) in [("b", &[State::Undoing, State::Undone][..]), ("c", &[State::Disarmed])] {
         steps.iter().for_each(|to| drop(journal.event(changed(id, *to))));
     }
@@ -202,7 +207,7 @@ fn compaction_keeps_what_somebody_may_ask_for() {
 }
 
 #[test]
-fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
+fn compaction_keeps_open_injections_and_records_that_are_written_meanwhile() {
     let disk = Disk::new();
     disk.filled();
     let (mut journal, before) = disk.open();
@@ -223,14 +228,13 @@ fn compaction_keeps_what_is_open_and_what_is_written_meanwhile() {
     let (_, after) = disk.open();
     assert!(after.damage.is_empty(), "{:?}", after.damage);
     assert_eq!((before.open().count(), after.last_seq), (2, last));
-    let open: Vec<_> = after.open().map(|found| (found.intent.id().as_str(), found.state)).collect();
-    assert_eq!(open, [("b", State::Undoing)]);
+    assert_eq!(open(&after), [("b", State::Undoing)]);
     assert_eq!(after.open().next().unwrap().intent.live.prepared.undo, better);
     assert!(after.tombstones.bars_run(&"gone".parse().unwrap()));
 }
 
 #[test]
-fn an_intent_that_stands_there_twice_is_one_injection() {
+fn two_equal_intents_are_one_injection() {
     let disk = Disk::new();
     let (mut journal, _) = disk.open();
     journal.intents(&[intent("a")]).unwrap();
@@ -238,7 +242,7 @@ fn an_intent_that_stands_there_twice_is_one_injection() {
     for to in [State::Injecting, State::InForce, State::Undoing] {
         journal.event(changed("a", to));
     }
-    // Its state is further than armed, so its record knows more than another intent.
+    // The injection is not just armed any more, so another intent does not replace it.
     journal.intents(&[intent("a")]).unwrap();
     journal.event(changed("a", State::Undone));
     journal.sync();
@@ -251,7 +255,7 @@ fn an_intent_that_stands_there_twice_is_one_injection() {
 }
 
 #[test]
-fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
+fn a_flood_of_tombstones_of_unknown_runs_displaces_no_other_tombstone() {
     let mut stones = Tombstones::default();
     assert!(stones.add(&Tombstone::Run("mine".parse().unwrap())));
     for number in 0..10_000 {
@@ -264,11 +268,11 @@ fn a_flood_of_tombstones_of_unknown_runs_makes_none_of_the_others_forgotten() {
 }
 
 #[test]
-fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart() {
+fn tombstones_of_unknown_runs_displace_no_other_tombstone_after_a_restart() {
     let disk = Disk::new();
     disk.filled();
     let (mut journal, _) = disk.open();
-    // More than the maximum of both kinds.
+    // More tombstones than the maximum of known and of unknown runs.
     for number in 0..=Tombstones::MOST {
         journal.waiting.push_back(tombstone(&format!("x{number}"), true));
     }
@@ -278,8 +282,11 @@ fn tombstones_of_unknown_runs_make_none_of_the_others_forgotten_after_a_restart(
     assert!(replayed.tombstones.bars_run(&gone) && !replayed.tombstones.bars_run(&"x0".parse().unwrap()));
     journal.compact(&[], true).unwrap();
     let again = disk.open().1;
-    assert_eq!(again.tombstones, replayed.tombstones, "a shorter journal still knows which are which");
-    // As written by older agents.
+    assert_eq!(
+        again.tombstones, replayed.tombstones,
+        "a shorter journal still tells known from unknown runs"
+    );
+    // Older agents wrote tombstones without `stray`.
     let old = r#"{"tombstone":{"run":"r9"}}"#;
     assert_eq!(serde_json::from_str::<Record>(old).unwrap(), tombstone("r9", false));
     assert_eq!(serde_json::to_string(&tombstone("r9", false)).unwrap(), old);
@@ -293,7 +300,10 @@ fn a_reader_follows_through_a_rewrite_and_sees_nothing_unsafe() {
     for seq in 1..=300_u64 {
         journal.event(What::Halted { by: "x".repeat(1000) });
         if seq % 100 == 0 {
-            assert!(tail.next(seq - 100).unwrap().is_empty(), "nothing newer than it may");
+            assert!(
+                tail.next(seq - 100).unwrap().is_empty(),
+                "newer events are not read before they are safe"
+            );
             let mut got = 0;
             while tail.after() < seq {
                 got += tail.next(seq).unwrap().len();
@@ -305,7 +315,7 @@ fn a_reader_follows_through_a_rewrite_and_sees_nothing_unsafe() {
 }
 
 #[test]
-fn a_reader_who_has_seen_everything_reads_only_what_is_written_from_then_on() {
+fn a_reader_that_has_seen_all_events_reads_only_new_bytes() {
     let disk = Disk::new();
     let (mut journal, _) = disk.open();
     let halted = |journal: &mut Journal, by: &str| journal.event(What::Halted { by: by.into() });
@@ -314,15 +324,18 @@ fn a_reader_who_has_seen_everything_reads_only_what_is_written_from_then_on() {
     }
     let last = journal.last_seq();
     let (mut seen, mut unseen) = (journal.tail(last), journal.tail(last - 1));
-    // What was written before is unreadable from here on.
+    // The bytes that were written before are unreadable from here on.
     let length = fs::metadata(disk.file()).unwrap().len();
     let file = fs::OpenOptions::new().write(true).open(disk.file()).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'x'; usize::try_from(length).unwrap()], 0)
         .unwrap();
     let next = halted(&mut journal, "bob");
     assert_eq!(seen.next(next.seq).unwrap(), [next]);
-    assert!(unseen.next(u64::MAX).is_ok_and(|read| read.is_empty()), "it reads everything, in one line");
-    // A journal that is made anew has other places.
+    assert!(
+        unseen.next(u64::MAX).is_ok_and(|read| read.is_empty()),
+        "it reads the file from its start, and finds no record"
+    );
+    // In a shortened journal the records are at other offsets.
     journal.compact(&[], true).unwrap();
     let newest = halted(&mut journal, "carol");
     assert_eq!(seen.next(newest.seq).unwrap(), [newest]);
@@ -330,17 +343,16 @@ fn a_reader_who_has_seen_everything_reads_only_what_is_written_from_then_on() {
 
 proptest! {
     #[test]
-    fn garbage_is_never_more_than_damage(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+    fn any_bytes_are_replayed_as_damage(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
         let replayed = replay(&bytes);
         prop_assert!(replayed.injections.is_empty());
         prop_assert!(replayed.whole + replayed.torn == bytes.len() as u64);
-        let clean = bytes.is_empty();
-        prop_assert_eq!(replayed.damage.is_empty(), clean);
+        prop_assert_eq!(replayed.damage.is_empty(), bytes.is_empty());
     }
 }
 
 #[test]
-fn a_bad_run_directory_is_no_reason_not_to_journal() {
+fn the_journal_works_without_a_run_directory() {
     let disk = Disk::new();
     disk.filled();
     fs::remove_dir_all(&disk.paths.run).unwrap();
@@ -354,7 +366,7 @@ fn a_bad_run_directory_is_no_reason_not_to_journal() {
 }
 
 #[test]
-fn what_is_over_without_a_journal_is_not_open_but_what_was_armed_since_is() {
+fn an_injection_that_ended_without_a_journal_is_closed_and_one_armed_since_is_open() {
     let disk = Disk::new();
     disk.filled();
     let over = |id: &str| Closed::of(&intent(id), State::Undone, "removed".into(), Vec::new());
@@ -362,7 +374,7 @@ fn what_is_over_without_a_journal_is_not_open_but_what_was_armed_since_is() {
     keep_closed(&disk.paths.run, &here(), [over("b"), over("a")]).unwrap();
     let (replayed, closed) = read_any(&disk.paths, &here());
     assert_eq!(open(&replayed), [("c", State::Armed)]);
-    // The journal itself has the end of the other one.
+    // Only `b`: the journal itself has the end of `a`.
     assert_eq!(closed, [over("b")]);
 
     let mut again = intent("b");

@@ -22,7 +22,8 @@ const MARK: usize = 1024;
 const ALIKE: usize = 128;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
-/// Maximum time between the moment at which an append sets a file's time of change and the moment at which the file is longer, in microseconds.
+/// Maximum time between the moment at which an append sets a file's time of change and the moment at which the file is longer, in
+/// microseconds.
 const GROWS_US: u64 = 2_000_000;
 
 /// The reason why the reading of a file stopped.

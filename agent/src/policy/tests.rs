@@ -1,3 +1,5 @@
+//! Tests of the policy's decisions about faults.
+
 use super::*;
 use crate::control::Caller;
 use firedrill_wire::{
@@ -65,7 +67,7 @@ fn check(policy: &Policy, caller: &Caller, fault: &Fault) -> Result<(), Problem>
 }
 
 #[test]
-fn without_a_policy_an_operator_may_do_all_for_an_hour() {
+fn without_a_policy_an_operator_may_inject_any_fault_for_an_hour() {
     let free = Policy::default();
     assert_eq!(check(&free, &alice(), &stop("checkout")), Ok(()));
     assert!(check_at(&free, &alice(), &stop("checkout"), Span::secs(3601), FRIDAY_NOON).is_err());
@@ -111,10 +113,10 @@ fn a_refusal_names_the_rule_and_the_file() {
 }
 
 #[test]
-fn a_rule_that_names_targets_allows_nothing_that_names_none() {
+fn a_rule_with_targets_allows_no_fault_without_named_targets() {
     let narrow = policy("[[allow]]\nname = \"n\"\nservices = [\"checkout\"]\n");
-    let all = Fault::NetBlock(NetBlock::default());
-    assert!(check(&narrow, &alice(), &all).is_err());
+    let of_all_peers = Fault::NetBlock(NetBlock::default());
+    assert!(check(&narrow, &alice(), &of_all_peers).is_err());
     let by_command = Fault::ProcessPause(ProcessPause {
         which: ProcessMatch { command: Some("java".into()), ..ProcessMatch::default() },
     });
@@ -143,9 +145,13 @@ fn interfaces_are_allowed_by_name() {
     }
     let others = policy("[[allow]]\nname = \"n\"\npeers = [\"10.9.0.0/16\"]\n");
     assert!(check(&others, &alice(), &down(r#"{"interface":"eth1"}"#)).is_err());
-    assert!(check(&others, &alice(), &down(r#"{"to":"10.9.0.2"}"#)).is_err(), "more than its peers");
+    assert!(
+        check(&others, &alice(), &down(r#"{"to":"10.9.0.2"}"#)).is_err(),
+        "it cuts off more than its peers"
+    );
 }
 
+/// Asks the policy about the claims of a fault.
 fn claims(policy: &Policy, fault: &Fault, claims: &[&str]) -> Result<(), Problem> {
     let claims: Vec<Claim> =
         claims.iter().map(|what| Claim { what: (*what).to_owned(), shared: false }).collect();
@@ -155,7 +161,7 @@ fn claims(policy: &Policy, fault: &Fault, claims: &[&str]) -> Result<(), Problem
 }
 
 #[test]
-fn services_that_go_down_with_the_one_that_is_named_are_asked_about() {
+fn services_that_go_down_with_the_named_service_need_a_rule_too() {
     let narrow = policy("[[allow]]\nname = \"n\"\nservices = [\"checkout\", \"cart-*\"]\n");
     let own = "unit:systemd/checkout.service";
     assert_eq!(claims(&narrow, &stop("checkout"), &[own]), Ok(()));
@@ -181,7 +187,7 @@ fn claims_on_protected_services_are_refused() {
 }
 
 #[test]
-fn blackouts_know_days_nights_and_holds_that_reach_into_them() {
+fn blackouts_refuse_on_their_days_over_midnight_and_holds_that_reach_into_them() {
     let night =
         policy("[[blackout]]\nname = \"night\"\ndays = [\"fri\"]\nfrom = \"22:00\"\nto = \"06:00\"\n");
     let at = |hours: u64, hold| {
@@ -199,7 +205,7 @@ fn blackouts_know_days_nights_and_holds_that_reach_into_them() {
 }
 
 #[test]
-fn nonsense_in_rules_is_said() {
+fn invalid_rules_are_refused() {
     for wrong in [
         "[[blackout]]\nname = \"n\"\nfrom = \"25:00\"",
         "[[blackout]]\nname = \"n\"\nto = \"7:00\"",
@@ -219,7 +225,7 @@ fn nonsense_in_rules_is_said() {
 
 proptest! {
     #[test]
-    fn patterns_match_what_they_are_made_of(parts in prop::collection::vec("[a-c]{0,3}", 1..5), fill in "[a-z]{0,4}") {
+    fn a_pattern_matches_its_parts_with_any_text_between(parts in prop::collection::vec("[a-c]{0,3}", 1..5), fill in "[a-z]{0,4}") {
         let pattern = parts.join("*");
         let text = parts.join(&fill);
         prop_assert!(like(&pattern, &text));

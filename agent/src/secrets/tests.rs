@@ -1,3 +1,5 @@
+//! Tests of the files and variables that probes may read.
+
 use std::{
     fs::{self, Permissions, hard_link},
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -64,12 +66,12 @@ fn only_files_of_listed_directories_are_read() {
 }
 
 #[test]
-fn authorities_lie_in_directories_of_their_own_and_are_never_sent() {
+fn authorities_are_in_separate_directories_and_are_not_readable_as_secrets() {
     let place = Place::new();
     let ca = place.at("authorities/ca.pem");
     assert!(place.secrets.file(ca.to_str().unwrap(), Use::Authorities).is_ok());
     place.refuses("authorities/ca.pem", "lets probes read files in");
-    // Many names in such directories are links to other files in them.
+    // A link from a directory of secrets to an authority may be trusted, but not sent.
     symlink(place.at("authorities/ca.pem"), place.at("secrets/ca.pem")).unwrap();
     let linked = place.at("secrets/ca.pem");
     assert!(place.secrets.file(linked.to_str().unwrap(), Use::Authorities).is_ok());
@@ -92,7 +94,7 @@ fn links_that_stay_inside_are_followed_and_those_that_lead_out_are_not() {
 #[test]
 fn a_link_that_comes_after_the_comparison_is_not_followed() {
     let place = Place::new();
-    // Simulates links that were created after the path was compared.
+    // These links stand for links that are created after the path was compared.
     let dir = place.at("secrets");
     symlink(place.at("other/shadow"), dir.join("late")).unwrap();
     symlink(place.at("other"), dir.join("late-dir")).unwrap();
@@ -115,7 +117,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
 }
 
 #[test]
-fn a_directory_that_others_write_to_is_refused_and_warned_of() {
+fn a_directory_that_others_can_write_to_is_refused_and_reported() {
     let place = Place::new();
     let file = Path::new("/etc/firedrill/agent.toml");
     assert!(place.secrets.findings(file).is_empty());
@@ -149,7 +151,8 @@ fn while_a_configuration_is_replaced_both_must_allow() {
     let place = Place::new();
     let path = place.at("secrets/token");
     let none = Secrets { directories: vec![], ..Secrets::default() };
-    let read = |all: Vec<&Secrets>| AllOf(all).file(path.to_str().unwrap(), Use::Secret);
+    let read =
+        |configurations: Vec<&Secrets>| AllOf(configurations).file(path.to_str().unwrap(), Use::Secret);
     assert!(read(vec![&place.secrets, &place.secrets]).is_ok());
     assert!(read(vec![&place.secrets, &none]).is_err());
     assert!(read(vec![&none, &place.secrets]).is_err());
@@ -157,7 +160,7 @@ fn while_a_configuration_is_replaced_both_must_allow() {
 }
 
 #[test]
-fn lists_are_whole_paths_and_names() {
+fn lists_have_only_whole_paths_and_names() {
     let wrong = |directories: &[&str], environment: &[&str]| {
         let secrets = Secrets {
             directories: directories.iter().map(PathBuf::from).collect(),

@@ -194,7 +194,8 @@ impl Door {
 /// Reads and drops the bytes that a refused peer is still sending. Closing at once would reset the connection, and the peer would lose
 /// the alert with the reason.
 async fn drain_refused(mut tcp: TcpStream) -> io::Result<()> {
-    /// Maximum number of bytes that are read. A client sends less before it gets an answer: its certificates, and the first window of a request.
+    /// Maximum number of bytes that are read. A client sends less before it gets an answer: its certificates, and the first window of a
+    /// request.
     const MOST: usize = 1024 * 1024;
     tcp.shutdown().await?;
     let (mut rest, mut read) = ([0; 16 * 1024], 0);

@@ -18,7 +18,8 @@ pub(super) const SMALL: usize = 64 * 1024;
 /// A body above [`SMALL`] has at most one value per this many bytes of its limit, because each value takes more memory
 /// than its text.
 const BYTES_OF_VALUE: usize = 16;
-/// Bodies above [`SMALL`] are parsed one after the other. All servers of the process share this permit, because it bounds the memory of the process.
+/// Bodies above [`SMALL`] are parsed one after the other. All servers of the process share this permit, because it bounds the memory of
+/// the process.
 static LARGE_TURN: Semaphore = Semaphore::const_new(1);
 /// Maximum time for a body to arrive.
 const ARRIVE: Duration = Duration::from_secs(10);

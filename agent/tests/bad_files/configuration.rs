@@ -1,31 +1,31 @@
-//! The configuration is invalid, gone, or other than the one with which the agent started.
+//! Tests in which the configuration is invalid, gone, or differs from the one with which the agent started.
 
 use std::{fs, process::Stdio};
 
-use super::{Agent, Said, Test, command, wait};
+use super::{Agent, Output, Test, command, wait};
 
 pub(crate) const TESTS: &[Test] = &[
     ("undo_all_heals_with_an_unknown_key", undo_all_heals),
     ("a_live_agent_is_reached_with_an_unknown_key", live_agent_is_reached),
     ("an_agent_that_cannot_start_heals_first", an_agent_that_cannot_start),
     ("sweep_heals_with_a_file_that_is_gone", sweep_heals),
-    ("what_other_paths_left_is_put_back", other_paths),
-    ("what_other_paths_left_is_put_back_at_start", other_paths_at_start),
-    ("what_is_stuck_at_other_paths_is_not_swept", other_paths_stuck),
-    ("a_policy_is_taken_without_a_restart", policy_is_taken),
-    ("what_needs_a_restart_is_said", what_needs_a_restart),
+    ("faults_at_the_old_paths_are_undone", other_paths),
+    ("faults_at_the_old_paths_are_undone_at_a_start", other_paths_at_start),
+    ("stuck_faults_at_the_old_paths_are_not_swept", other_paths_stuck),
+    ("a_new_policy_counts_without_a_restart", policy_is_taken),
+    ("changes_that_need_a_restart_are_reported", what_needs_a_restart),
     ("check_config_shows_the_place", check_config),
 ];
 
 /// Adds an invalid line before all others.
-fn break_it(agent: &Agent) {
+fn add_invalid_line(agent: &Agent) {
     let text = fs::read_to_string(agent.config()).unwrap();
     fs::write(agent.config(), format!("nonsense = 1\n{text}")).unwrap();
 }
 
 fn undo_all_heals() {
     let mut agent = Agent::in_force();
-    break_it(&agent);
+    add_invalid_line(&agent);
     agent.kill_all();
     let status = agent.verb(&["status", "--json"]).ends_with(0).shows(&agent.config(), "line 1");
     assert!(status.stdout.contains("\"in-force\"") && status.stdout.contains("nonsense"), "{status:?}");
@@ -44,7 +44,7 @@ fn undo_all_heals() {
 
 fn live_agent_is_reached() {
     let agent = Agent::in_force();
-    break_it(&agent);
+    add_invalid_line(&agent);
     let status = agent.verb(&["status"]).ends_with(0).shows(&agent.config(), "line 1");
     assert!(status.stdout.contains("serves") && status.stdout.contains("nothing is injected"), "{status:?}");
     // Another agent that cannot start does not touch the faults of the one that lives.
@@ -58,7 +58,7 @@ fn live_agent_is_reached() {
 
 fn an_agent_that_cannot_start() {
     let mut agent = Agent::in_force();
-    break_it(&agent);
+    add_invalid_line(&agent);
     agent.kill_all();
     agent.swept("run");
     let serve = agent.verb(&["serve"]).ends_with(2).shows(&agent.config(), "line 1");
@@ -66,7 +66,7 @@ fn an_agent_that_cannot_start() {
     assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a configuration");
     assert!(serve.stdout.contains("Undone") && serve.stderr.contains("does not start"), "{serve:?}");
     let again = agent.verb(&["serve"]).ends_with(2);
-    assert!(again.stdout.is_empty(), "quiet where nothing was: {again:?}");
+    assert!(again.stdout.is_empty(), "there is nothing to report: {again:?}");
 }
 
 fn sweep_heals() {
@@ -78,8 +78,8 @@ fn sweep_heals() {
     assert!(sweep.stderr.contains("cannot read") && sweep.stderr.contains("last good"), "{sweep:?}");
 }
 
-/// Makes the file name other directories from now on.
-fn move_it(agent: &Agent) {
+/// Changes the state directory and the run directory in the configuration.
+fn change_paths(agent: &Agent) {
     let text = fs::read_to_string(agent.config()).unwrap();
     let text = text.replace("/state\"", "/new-state\"").replace("/run\"", "/new-run\"");
     fs::write(agent.config(), text).unwrap();
@@ -87,7 +87,7 @@ fn move_it(agent: &Agent) {
 
 fn other_paths() {
     let mut agent = Agent::in_force();
-    move_it(&agent);
+    change_paths(&agent);
     let status = agent.verb(&["status"]).ends_with(0);
     assert!(status.stdout.contains("serves") && status.stdout.contains("InForce"), "{status:?}");
     agent.kill_all();
@@ -101,7 +101,7 @@ fn other_paths() {
 fn other_paths_stuck() {
     let mut agent = Agent::in_force();
     fs::write(agent.path("run/world/a.hopeless"), "").unwrap();
-    move_it(&agent);
+    change_paths(&agent);
     agent.kill_all();
     agent.swept("run");
     agent.verb(&["undo", "--all", "--no-halt"]).ends_with(6);
@@ -111,7 +111,7 @@ fn other_paths_stuck() {
 
 fn other_paths_at_start() {
     let mut agent = Agent::in_force();
-    move_it(&agent);
+    change_paths(&agent);
     agent.kill_all();
     agent.guardian = command(&agent.dir, &["serve"]).stdout(Stdio::null()).spawn().unwrap();
     let socket = agent.path("new-run/control.sock");
@@ -126,7 +126,7 @@ fn policy_is_taken() {
     wait("the policy to refuse", || refused() == "not-allowed");
     let text = fs::read_to_string(agent.config()).unwrap();
     fs::write(agent.config(), format!("nonsense = 1\n{text}")).unwrap();
-    wait("a file that nobody can read to refuse", || refused() == "configuration");
+    wait("an invalid file to refuse", || refused() == "configuration");
     assert!(agent.verb(&["status"]).ends_with(0).stdout.contains("nothing is injected"));
     fs::write(agent.config(), text.replace("\"1s\"", "\"10m\"")).unwrap();
     agent.wait_in_force();
@@ -140,9 +140,9 @@ fn what_needs_a_restart() {
     let text = fs::read_to_string(agent.config()).unwrap();
     fs::write(agent.config(), text.replace("[22]", "[22, 2222]").replace("\"20s\"", "\"10s\"")).unwrap();
     for verb in ["status", "doctor"] {
-        let said = agent.verb(&[verb]).ends_with(0);
+        let output = agent.verb(&[verb]).ends_with(0);
         let wanted = "is newer than what the agent uses: ssh_ports, timings";
-        assert!(said.stdout.contains(wanted) && said.stdout.contains("restart the agent"), "{said:?}");
+        assert!(output.stdout.contains(wanted) && output.stdout.contains("restart the agent"), "{output:?}");
     }
 }
 
@@ -151,13 +151,13 @@ fn check_config() {
     let file = dir.path().join("new.toml");
     let check = || {
         let words = ["check-config", file.to_str().unwrap()];
-        Said::from(command(&dir, &words).stderr(Stdio::piped()).output().unwrap())
+        Output::from(command(&dir, &words).stderr(Stdio::piped()).output().unwrap())
     };
     assert!(check().ends_with(2).stderr.contains("new.toml"));
     fs::write(&file, "host = \"h\"\n\n  nonsense = 1\n").unwrap();
     check().ends_with(2).shows(&file, "line 3");
     fs::write(&file, "host = \"h\"\n").unwrap();
     assert!(check().ends_with(0).stdout.contains("can be used"));
-    let help = Said::from(command(&dir, &["check-config", "--help"]).output().unwrap()).ends_with(0);
+    let help = Output::from(command(&dir, &["check-config", "--help"]).output().unwrap()).ends_with(0);
     assert!(help.stdout.contains("Examples:\n  firedrill-agent check-config"), "{help:?}");
 }

@@ -1,17 +1,17 @@
-//! `log` shows what happened on the host, with or without an agent.
+//! Tests of the verb `log`: it shows events and requests of the host, with or without a live agent.
 
 use super::{Agent, Test, wait};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("what_was_done_is_told_later", what_was_done),
-    ("what_was_done_is_told_without_an_agent", without_an_agent),
+    ("events_and_requests_are_shown_later", with_an_agent),
+    ("events_and_requests_are_shown_without_an_agent", without_an_agent),
 ];
 
-fn what_was_done() {
+fn with_an_agent() {
     let agent = Agent::in_force();
     agent.verb(&["undo", "--all"]).ends_with(0);
     agent.verb(&["release"]).ends_with(0);
-    let log = told(
+    let log = log_with(
         &agent,
         &[
             "started",
@@ -41,7 +41,7 @@ fn without_an_agent() {
     agent.kill_all();
     agent.verb(&["undo", "--all"]).ends_with(0);
     agent.verb(&["release"]).ends_with(0);
-    told(
+    log_with(
         &agent,
         &[
             "fault a of run r1 is in force",
@@ -53,13 +53,13 @@ fn without_an_agent() {
 }
 
 /// Returns the output of `log` once it has all of these texts, in this order and each once.
-fn told(agent: &Agent, all: &[&str]) -> String {
+fn log_with(agent: &Agent, texts: &[&str]) -> String {
     let log = || agent.verb(&["log", "--since", "1h"]).ends_with(0).stdout;
     // The files are written a moment after the events.
-    wait("the last is recorded", || all.iter().all(|told| log().contains(told)));
+    wait("the log to have all texts", || texts.iter().all(|text| log().contains(text)));
     let log = log();
-    let places: Vec<_> = all.iter().map(|told| log.find(told)).collect();
+    let places: Vec<_> = texts.iter().map(|text| log.find(text)).collect();
     assert!(places.is_sorted(), "not in this order: {log}");
-    assert!(all.iter().all(|told| log.matches(told).count() == 1), "not once: {log}");
+    assert!(texts.iter().all(|text| log.matches(text).count() == 1), "not once: {log}");
     log
 }

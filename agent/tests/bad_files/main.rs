@@ -1,6 +1,6 @@
 //! Real agents with a fault in force, whose files go bad: the processes still undo everything and report the problem.
 //!
-//! Has a harness of its own, because the agent forks. All in a mount namespace of this program.
+//! Has a separate test harness, because the agent forks. Everything runs in a mount namespace of this program.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod configuration;
@@ -15,7 +15,7 @@ mod state;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, ExitCode, Output, Stdio},
+    process::{self, Child, ExitCode, Stdio},
     time::Duration,
 };
 
@@ -31,8 +31,8 @@ use harness::{Part, Processes, Who, begin, command, own_directories, renew_while
 use rustix::process::Signal;
 
 fn main() -> ExitCode {
-    let all = [configuration::TESTS, log::TESTS, state::TESTS].concat().leak();
-    let tests = match begin(all, || Wiring { server: |parts| Box::pin(drill(parts)), sweep, ..wiring() }) {
+    let tests = [configuration::TESTS, log::TESTS, state::TESTS].concat().leak();
+    let tests = match begin(tests, || Wiring { server: |parts| Box::pin(drill(parts)), sweep, ..wiring() }) {
         Part::Done(code) => return code,
         Part::Tests(tests) => tests,
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 type Test = (&'static str, fn());
 
-/// Removes nothing, and records what it would have spared.
+/// Removes nothing. Writes the ids of the live injections, whose objects a real sweep would have spared, to the file `swept`.
 fn sweep(host: &Host, live: &dyn Fn() -> Vec<InjectionId>) -> Swept {
     let live: Vec<String> = live().iter().map(ToString::to_string).collect();
     fs::create_dir_all(&host.paths.run).unwrap();
@@ -99,14 +99,14 @@ struct Agent {
 }
 
 impl Agent {
-    /// Starts one and waits until its fault is in force.
+    /// Starts an agent and waits until its fault is in force.
     fn in_force() -> Self {
         let agent = Self::start("");
         agent.wait_in_force();
         agent
     }
 
-    /// Starts an agent that asks for a fault, with an addition at the end of its configuration.
+    /// Starts an agent that asks for a fault. `more` is appended to its configuration.
     fn start(more: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), more)
     }
@@ -138,7 +138,7 @@ impl Agent {
         self.path("agent.toml")
     }
 
-    /// Returns what the last sweep in a run directory spared; `None` if there was no sweep since the last call.
+    /// Returns the injections that the last sweep in a run directory spared; `None` if there was no sweep since the last call.
     fn swept(&self, run: &str) -> Option<String> {
         let file = self.path(run).join("swept");
         let spared = fs::read_to_string(&file).ok()?;
@@ -157,13 +157,13 @@ impl Agent {
     /// Kills all three processes, so that none is left to undo anything.
     fn kill_all(&mut self) {
         self.kill();
-        assert!(self.effect(), "nobody was left to put it back");
-        // The next agent has no drill.
+        assert!(self.effect(), "no process was left to undo it");
+        // The next agent does not ask for a fault.
         fs::remove_file(self.path("run/world/drill")).unwrap();
     }
 
     fn kill(&mut self) {
-        // Stopped first, so that none of them sees another die.
+        // All are stopped first, so that none of them sees another die.
         self.processes.stop(&Processes::ALL);
         Processes::ALL.iter().for_each(|who| self.processes.signal(*who, Signal::KILL));
         for who in [Who::Guardian, Who::Worker, Who::Helper] {
@@ -173,9 +173,9 @@ impl Agent {
     }
 
     /// Runs a verb to its end.
-    fn verb(&self, words: &[&str]) -> Said {
+    fn verb(&self, words: &[&str]) -> Output {
         let output = command(&self.dir, words).stderr(Stdio::piped()).output().unwrap();
-        Said::from(output)
+        Output::from(output)
     }
 }
 
@@ -188,20 +188,20 @@ impl Drop for Agent {
 
 /// The output of a verb.
 #[derive(Debug)]
-struct Said {
+struct Output {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl From<Output> for Said {
-    fn from(output: Output) -> Self {
+impl From<process::Output> for Output {
+    fn from(output: process::Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
-impl Said {
+impl Output {
     #[track_caller]
     fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");

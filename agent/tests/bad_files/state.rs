@@ -1,4 +1,4 @@
-//! The state directory is bad: first everything in force is undone, from whichever of journal and copy can be read.
+//! Tests in which the state directory is bad. Everything in force is undone first, by the journal or by its copy, whichever can be read.
 
 use std::{
     fs::{self, File},
@@ -29,19 +29,19 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_start_wakes_stopped_processes_with_a_file_in_place_of_the_state_directory", || {
         stopped(a_file, &["serve"]);
     }),
-    ("a_stuck_undo_is_told_without_a_journal", stuck),
-    ("a_halt_that_nobody_will_remember_is_told", halt),
-    ("what_was_put_back_is_journaled_later", journaled_later),
-    ("a_live_agent_on_a_full_disk_says_so_and_is_believed", live_on_a_full_disk),
+    ("a_stuck_undo_is_reported_without_a_journal", stuck),
+    ("a_halt_that_cannot_be_journaled_is_reported", halt),
+    ("an_undo_is_journaled_later", journaled_later),
+    ("a_live_agent_reports_a_full_disk_and_its_undo_is_not_repeated", live_on_a_full_disk),
 ];
 
-/// The exit code if all that is known was undone, and records cannot be read or are gone.
+/// The exit code if everything that is known was undone, but records cannot be read or are gone.
 const LOST: i32 = 7;
 
 /// Makes a state directory bad.
 type Bad = fn(&Path) -> Mounted;
 
-/// A mount that ends with this.
+/// A mount that is unmounted when this is dropped; `None` if nothing was mounted.
 struct Mounted(Option<PathBuf>);
 
 impl Drop for Mounted {
@@ -74,7 +74,7 @@ fn removed(state: &Path) -> Mounted {
 /// Puts the journal on a disk that takes nothing more, not even in the journal's last block.
 fn full(state: &Path) -> Mounted {
     let mut journal = fs::read(state.join("journal")).unwrap();
-    // A header has no new information, and it is the first record that the next agent would write.
+    // Copies of the header fill the last block: a header adds nothing, and has the length of the first record that the next agent writes.
     let header: Vec<u8> = journal.split_inclusive(|&byte| byte == b'\n').next().unwrap().to_vec();
     while journal.len() % 4096 + header.len() <= 4096 {
         journal.extend(&header);
@@ -98,13 +98,13 @@ fn unreadable(state: &Path) -> Mounted {
     Mounted(None)
 }
 
-/// Checks that neither `/run` nor `status` says that a drill is on.
+/// Checks that the effect is gone, and that neither `/run` nor `status` says that a fault is in force.
 #[track_caller]
 fn assert_over(agent: &Agent) {
     assert_over_after(agent, 0);
 }
 
-/// The same after a command that ended with a code: if records cannot be read, `status` says no more than it knows.
+/// Checks the same after a command that ended with `code`. If records cannot be read, `status` says that nothing is known to be in force.
 #[track_caller]
 fn assert_over_after(agent: &Agent, code: i32) {
     assert!(!agent.effect());
@@ -116,11 +116,13 @@ fn assert_over_after(agent: &Agent, code: i32) {
     assert!(status.stdout.contains(wanted), "{status:?}");
 }
 
+/// Returns how many times the fault was undone.
 fn undone(agent: &Agent) -> usize {
     let log = fs::read_to_string(agent.path("run/world/log")).unwrap();
     log.lines().filter(|line| *line == "undo a").count()
 }
 
+/// `undo --all` ends with the code `first`, and a second one with `later`.
 fn undo_all(bad: Bad, first: i32, later: i32) {
     let mut agent = Agent::in_force();
     agent.kill_all();
@@ -133,7 +135,7 @@ fn undo_all(bad: Bad, first: i32, later: i32) {
     assert_eq!(undo.stderr.contains("damaged or lost"), first == LOST, "{undo:?}");
     assert_eq!(agent.swept("run").as_deref(), Some(""), "swept without a journal");
     assert_over_after(&agent, later);
-    // An administrator may have put his own there since.
+    // A second undo must not repeat the action: an administrator may have changed the object since.
     let again = agent.verb(UNDO).ends_with(later);
     assert_eq!(again.stdout.contains("nothing was in force"), later == 0, "{again:?}");
     assert_eq!(undone(&agent), 1, "{again:?}");
@@ -166,8 +168,8 @@ fn worker_dies(bad: Bad, code: i32, later: i32) {
 
 const UNDO: &[&str] = &["undo", "--all", "--no-halt"];
 
-/// The lock, which names its holders, is gone with the state directory. Objects of their sockets stay in the kernel as
-/// long as they are stopped, so another file has to lead to them.
+/// The lock, which names the agent's processes, is gone with the state directory. While these processes are stopped, kernel objects of
+/// their sockets stay. So another file has to lead to the processes.
 fn stopped(bad: Bad, verb: &[&str]) {
     let mut agent = Agent::in_force();
     let copy = agent.path("run/open.json");
@@ -175,7 +177,7 @@ fn stopped(bad: Bad, verb: &[&str]) {
     agent.processes.stop(&Processes::ALL);
     let _mounted = bad(&agent.path("state"));
     if verb != UNDO {
-        // If the guardian is continued, the others undo everything because of this; a complete agent would continue.
+        // Without its guardian, the agent's other processes end when they are continued. A complete agent would continue to work.
         agent.processes.signal(Who::Guardian, Signal::KILL);
     }
     agent.verb(verb).ends_with(LOST);
@@ -237,7 +239,7 @@ fn live_on_a_full_disk() {
     let _mounted = Mounted(Some(state.clone()));
     let mut agent = Agent::start_in(dir, "");
     agent.wait_in_force();
-    // The space reserved behind the journal's end is cut as well.
+    // The space that is reserved after the journal's end is given back.
     let journal = File::options().write(true).open(state.join("journal")).unwrap();
     journal.set_len(journal.metadata().unwrap().len()).unwrap();
     fill(&state);
@@ -251,7 +253,7 @@ fn live_on_a_full_disk() {
     wait("the files in /run to say so", || agent.active().is_empty());
     assert_over(&agent);
     assert_eq!(undone(&agent), 1);
-    // Killed now, it leaves a journal in which injections that are over are open.
+    // The agent is killed now. By its journal the injection is still open, although it is over.
     agent.kill();
     agent.verb(&["sweep"]).ends_with(0);
     assert_eq!(undone(&agent), 1);

@@ -1,4 +1,4 @@
-//! The damage of a trial, besides the hits on the agent's processes.
+//! Does the damage of a trial to files and mounts. Never hits a process.
 
 use std::{
     fs::{self, File},
@@ -37,7 +37,7 @@ pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
             mount(none, &state, none, flags, none).unwrap();
         }
         Damage::StateFull => {
-            // The space reserved behind the journal's end is cut as well.
+            // The space that is reserved after the journal's end is given back.
             let text = fs::read(&journal).unwrap();
             let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
             File::options().write(true).open(&journal).unwrap().set_len(end.try_into().unwrap()).unwrap();
@@ -72,14 +72,14 @@ pub(crate) fn make(damage: Damage, rng: &mut fastrand::Rng) {
     }
 }
 
-/// Whether the copy in `/run` has everything that is open in the journal: then one of the two may be lost.
+/// Whether the copy in `/run` has all open injections of the journal. Then one of the two files may be lost.
 pub(crate) fn is_copied(config: &Config) -> bool {
     let Ok(replayed) = journal::read(&config.paths()) else { return false };
     let copy = fs::read_to_string(config.paths.run.join("open.json")).unwrap_or_default();
-    replayed.open().all(|one| copy.contains(&format!("\"{}\"", one.intent.live.ask.id)))
+    replayed.open().all(|found| copy.contains(&format!("\"{}\"", found.intent.live.ask.id)))
 }
 
-/// Cuts a journal somewhere behind its last intent.
+/// Cuts a journal after its last intent. `place` chooses the offset from the text and the offset after that intent.
 fn cut(journal: &Path, place: impl FnOnce(&str, usize) -> usize) {
     let text = fs::read_to_string(journal).unwrap();
     let text = text.trim_end_matches('\0');

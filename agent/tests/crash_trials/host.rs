@@ -1,4 +1,4 @@
-//! The host of one trial: fresh namespaces, links, a supervised service, and its state as seen without the agent.
+//! The host of one trial: fresh namespaces, links, a supervised service, and the comparison of its state without the agent.
 
 use std::{
     fs, io,
@@ -44,7 +44,7 @@ pub(crate) fn root() -> PathBuf {
     PathBuf::from("/run/trial")
 }
 
-/// The host, from inside.
+/// The host of a trial, for a process in its namespaces.
 pub(crate) struct Host {
     pub(crate) config: Config,
     pub(crate) victim: Supervised,
@@ -52,7 +52,7 @@ pub(crate) struct Host {
     _peer: Netns,
 }
 
-/// Short pauses; a start may be late, because the machine is busy.
+/// Short pauses. A start may be late, because the machine may be busy.
 const TIMINGS: &str = "
 [timings]
 start_tolerance = \"20s\"
@@ -78,7 +78,7 @@ impl Host {
         for dir in ["run", "state"] {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
-        // A disk of its own, which can be filled.
+        // A separate small disk, which can be filled.
         let size = Some("size=2m");
         mount(Some("tmpfs"), &root.join("state"), Some("tmpfs"), MsFlags::empty(), size).unwrap();
         let id = root.join("machine-id");
@@ -94,7 +94,7 @@ impl Host {
         }
         route(&here, "10.98.0.0/16", "10.99.1.2");
         if iptables {
-            first_rules();
+            make_builtin_chains();
         }
         let victim = Supervised::start(Which::Double, &root, "victim", "exec sleep 100000");
         fs::write(root.join("agent.toml"), text(&root, more)).unwrap();
@@ -103,7 +103,7 @@ impl Host {
         Self { config, victim, before, _peer: peer }
     }
 
-    /// Returns all differences to before, as seen without the agent.
+    /// Returns all differences from the host before the trial, and the agent's note in `/run` if it still says that a drill is on.
     pub(crate) fn differences(&self) -> Vec<String> {
         let mut all = self.effects();
         let active = self.config.paths.run.join("active");
@@ -113,7 +113,7 @@ impl Host {
         all
     }
 
-    /// Returns differences that the host's users could notice.
+    /// Returns the differences that the host's users could notice.
     pub(crate) fn effects(&self) -> Vec<String> {
         let now = match Snapshot::take(&self.config.host()) {
             Ok(now) => now,
@@ -136,8 +136,8 @@ fn is_agent(difference: &str) -> bool {
         .is_some_and(|words| words.split(|&byte| byte == 0).any(|word| word == AGENT.as_bytes()))
 }
 
-/// Makes the tables and chains that iptables makes with its first rules and never removes.
-fn first_rules() {
+/// Makes the tables and chains that iptables makes with its first rule and never removes, by a rule that is added and deleted.
+fn make_builtin_chains() {
     for program in ["iptables", "ip6tables"] {
         for (table, chains) in
             [("filter", &["INPUT", "FORWARD", "OUTPUT"][..]), ("raw", &["PREROUTING", "OUTPUT"])]
@@ -152,6 +152,7 @@ fn first_rules() {
     }
 }
 
+/// Returns the text of the agent's configuration.
 fn text(root: &Path, more: &str) -> String {
     format!(
         "{more}host = \"h\"\nlisten = \"127.0.0.1:0\"\nssh_ports = [22]\n\
@@ -160,8 +161,8 @@ fn text(root: &Path, more: &str) -> String {
     )
 }
 
-/// Returns a snapshot once it does not change by itself any more: the kernel gives links their own addresses and routes
-/// some time after they were made.
+/// Returns a snapshot once it does not change by itself any more: some time after links were made, the kernel adds addresses and routes
+/// to them.
 fn quiet(config: &Config) -> Snapshot {
     let mut last = Snapshot::default();
     loop {

@@ -2,8 +2,8 @@
 //! at a random moment while journal, configuration or identity may go bad; then the host must be as it was before.
 //!
 //! The number of a trial determines all its choices. `FIREDRILL_TRIALS` is the number of trials, `FIREDRILL_SEED` the
-//! number of the first, `FIREDRILL_TRIALS_AT_ONCE` how many run at a time. Prints a line for each trial that left
-//! something, and a table at the end.
+//! number of the first, `FIREDRILL_TRIALS_AT_ONCE` the number of trials that run at the same time. Prints each trial that left
+//! a difference on its host, and a table at the end.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod damage;
@@ -37,11 +37,12 @@ use firedrill_agent::{built_in, testing::skip, wiring::Wiring};
 use harness::{Part, begin};
 use trial::Outcome;
 
-/// The hidden words with which this program starts itself: outside of a trial's namespaces, and inside.
+/// The argument with which this program starts itself to make the namespaces of a trial.
 const OUTSIDE: &str = "__outside";
+/// The argument with which this program starts itself in the namespaces of a trial.
 const INSIDE: &str = "__inside";
 
-/// The default number: enough to notice that something is broken everywhere.
+/// The default number of trials: enough to notice an error that all trials have.
 const USUAL: u64 = 24;
 
 fn main() -> ExitCode {
@@ -75,13 +76,14 @@ type Test = (&'static str, fn() -> bool);
 
 const TESTS: &[Test] = &[("random_crashes_leave_nothing", trials)];
 
-/// Only the machine's root may write to the lists that rules by iptables need.
+/// Whether this is the machine's root with iptables: only it may write to the lists that rules by iptables need.
 fn is_machine_root() -> bool {
     nix::unistd::geteuid().is_root()
         && fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295")
         && ["/usr/sbin", "/sbin"].iter().any(|dir| fs::exists(format!("{dir}/iptables-restore")).unwrap())
 }
 
+/// Starts a trial in fresh namespaces, and passes its output on.
 fn outside(seed: &str) -> ExitCode {
     let root = if is_machine_root() { "root" } else { "user" };
     let mut inside = Command::new(env::current_exe().unwrap());
@@ -99,12 +101,13 @@ fn outside(seed: &str) -> ExitCode {
     }
 }
 
+/// Returns the number in an environment variable; `None` if it is not set.
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// Runs the trials, some at a time; returns whether none left anything.
+/// Runs the trials, several at a time. Returns whether none of them had a problem.
 fn trials() -> bool {
     let first = number("FIREDRILL_SEED").unwrap_or(1);
     let count = number("FIREDRILL_TRIALS").unwrap_or(USUAL);
@@ -123,7 +126,7 @@ fn trials() -> bool {
                     if seed >= first + count {
                         return;
                     }
-                    let outcome = one(seed);
+                    let outcome = run_trial(seed);
                     if let Some(problem) = &outcome.problem {
                         eprintln!("trial {seed}: {}\n{problem}\n", outcome.plan);
                     }
@@ -137,7 +140,8 @@ fn trials() -> bool {
     outcomes.iter().all(|outcome| outcome.problem.is_none())
 }
 
-fn one(seed: u64) -> Outcome {
+/// Runs a trial in another process.
+fn run_trial(seed: u64) -> Outcome {
     let output =
         Command::new(env::current_exe().unwrap()).args([OUTSIDE, &seed.to_string()]).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Outcome {

@@ -1,7 +1,7 @@
 //! Chooses a trial by its number: the faults, the moment, the hits on processes, other damage, and the process that
 //! undoes.
 //!
-//! Pure: the same number gives the same trial.
+//! The same number always gives the same trial.
 
 use std::fmt;
 
@@ -81,8 +81,8 @@ const WITHOUT: [(&str, &str); 8] = [
 /// Fails unless each kind has trials, or a reason to have none.
 pub(crate) fn every_kind_has_trials() {
     for kind in Fault::KINDS {
-        let has = KINDS.iter().any(|one| one.name.split(' ').next() == Some(kind));
-        let without = WITHOUT.iter().any(|(one, _)| *one == kind);
+        let has = KINDS.iter().any(|known| known.name.split(' ').next() == Some(kind));
+        let without = WITHOUT.iter().any(|(known, _)| *known == kind);
         assert!(has != without, "{kind} is in none or both of `KINDS` and `WITHOUT` of the crash trials");
     }
 }
@@ -96,11 +96,11 @@ pub(crate) enum Moment {
     Place(&'static str),
 }
 
-/// Places before an undo, then those in one.
+/// Places in the agent's code: three before an undo, then two in an undo.
 const PLACES: [&str; 5] = ["staged", "before-inject", "injected", "before-undo", "put-back"];
 
 impl Moment {
-    /// Whether the run must be undone to get there.
+    /// Whether the place is in an undo, so that the run has to be undone.
     pub(crate) fn is_in_undo(self) -> bool {
         matches!(self, Self::Place("before-undo" | "put-back"))
     }
@@ -115,7 +115,7 @@ pub(crate) struct Hit {
     pub(crate) pause: u64,
 }
 
-/// The damage besides the hits on the agent's processes, and a list of all kinds.
+/// Defines the damage besides the hits on the agent's processes, and a list of all its kinds.
 macro_rules! damages {
     ($($damage:ident),+ $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,14 +211,14 @@ impl Plan {
         let ahead = rng.u64(50..900);
         let hold = if rng.u8(..100) < 20 { rng.u64(100..800) } else { 100_000 };
         let hits = choose_hits(&mut rng);
-        // An agent that only lost its helper, or that merely hangs for a moment, has no reason to heal.
-        let someone_must = hits.iter().any(|hit| hit.who != Who::Helper);
+        // An agent that only lost its helper has no reason to undo anything, so its coordinator falls silent.
+        let must_heal = hits.iter().any(|hit| hit.who != Who::Helper);
         Self {
             faults,
             ahead,
             hold,
             moment,
-            silent: !someone_must || rng.bool(),
+            silent: !must_heal || rng.bool(),
             hits,
             damage: if rng.bool() { Damage::None } else { DAMAGES[rng.usize(..DAMAGES.len())] },
             healer: [Healer::Serve, Healer::UndoAll, Healer::Sweep][rng.usize(..3)],
@@ -233,7 +233,7 @@ impl Plan {
         if isolates { "firewall = \"iptables\"\n" } else { "" }
     }
 
-    /// Whether this process is not hit.
+    /// Whether no hit is on this process.
     pub(crate) fn is_left(&self, who: Who) -> bool {
         self.hits.iter().all(|hit| hit.who != who)
     }
@@ -253,17 +253,18 @@ fn choose_faults(rng: &mut Rng, root: bool) -> Vec<&'static Kind> {
         }
     }
     if faults.is_empty() {
+        // The first kinds need no root.
         faults.push(&KINDS[rng.usize(..9)]);
     }
     faults
 }
 
 fn choose_hits(rng: &mut Rng) -> Vec<Hit> {
-    let mut all = [Who::Guardian, Who::Worker, Who::Helper];
-    rng.shuffle(&mut all);
+    let mut processes = [Who::Guardian, Who::Worker, Who::Helper];
+    rng.shuffle(&mut processes);
     let count = [1, 2, 3, 3][rng.usize(..4)];
     let kill_all = count == 3 && rng.bool();
-    all[..count]
+    processes[..count]
         .iter()
         .map(|&who| Hit {
             who,

@@ -4,10 +4,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::trial::Outcome;
 
+/// The results of some trials.
 #[derive(Default)]
 struct Cell {
+    /// Number of trials.
     trials: usize,
+    /// Number of trials with an effect in place when the first process was hit.
     broke: usize,
+    /// Number of trials with a problem.
     left: usize,
 }
 
@@ -21,9 +25,9 @@ impl Cell {
 
 /// Returns the table, as Markdown.
 pub(crate) fn of(outcomes: &[Outcome], first: u64, count: u64) -> String {
-    let (mut kinds, mut damages, mut all) = (BTreeMap::new(), BTreeMap::new(), Cell::default());
+    let (mut kinds, mut damages, mut total) = (BTreeMap::new(), BTreeMap::new(), Cell::default());
     for outcome in outcomes {
-        all.add(outcome);
+        total.add(outcome);
         for kind in &outcome.kinds {
             kinds.entry(kind.as_str()).or_insert_with(Cell::default).add(outcome);
         }
@@ -32,9 +36,9 @@ pub(crate) fn of(outcomes: &[Outcome], first: u64, count: u64) -> String {
     let mut text = format!(
         "\ncrash trials {first} to {}: {} trials, {} with something broken when the first process was hit, {} with leftovers\n",
         first + count - 1,
-        all.trials,
-        all.broke,
-        all.left
+        total.trials,
+        total.broke,
+        total.left
     );
     for (title, cells) in [("fault", kinds), ("besides", damages)] {
         let _ = write!(text, "\n| {title} | trials | broken when hit | leftovers |\n|---|---|---|---|\n");

@@ -1,4 +1,4 @@
-//! One trial, from inside its host: a drill, deaths, damage, and an undo; then the host must be as before.
+//! One trial, from inside its host: a drill, hits on processes, damage, and an undo. Then the host must be as before.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use firedrill_agent::wiring::ServerParts;
 use firedrill_wire::{
-    RunId, Span,
+    Span,
     api::{Undo, UndoScope},
     journal::State,
 };
@@ -25,11 +25,11 @@ use super::{
     plan::{Damage, Healer, Moment, Plan},
 };
 
-/// For a busy machine. No undo takes more than some seconds.
+/// Maximum time for a step of the trial on a busy machine. No undo takes more than some seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// The lease of a coordinator that renews, in milliseconds: longer than the others take to notice a death, and short
-/// enough for an agent that was stopped and finds everything undone by another when it is continued.
+/// The lease of a coordinator that renews, in milliseconds. It is longer than the agent's processes take to notice that one has died, and
+/// short enough that it ends while the trial waits.
 const RENEWED: u64 = 6000;
 
 /// The result of a trial.
@@ -39,13 +39,13 @@ pub(crate) struct Outcome {
     pub(crate) plan: String,
     pub(crate) kinds: Vec<String>,
     pub(crate) damage: String,
-    /// Whether something was broken when the first process was hit.
+    /// Whether a fault had an effect when the first process was hit.
     pub(crate) broke: bool,
     /// The differences that were left, or why the trial could not be made.
     pub(crate) problem: Option<String>,
 }
 
-/// The coordinator's task, from the file `drill`.
+/// The coordinator's task, from the file `drill`. Times are in milliseconds.
 #[derive(Serialize, Deserialize)]
 struct Drill {
     faults: Vec<String>,
@@ -75,12 +75,12 @@ pub(crate) async fn coordinator(parts: ServerParts) -> Result<(), String> {
                 std::thread::spawn(move || {
                     let all_in_force = || {
                         let open = control.status().open;
-                        open.is_empty() || open.iter().all(|one| one.state == State::InForce)
+                        open.is_empty() || open.iter().all(|injection| injection.state == State::InForce)
                     };
                     while !all_in_force() && run.join("coordinator").exists() {
                         sleep(Duration::from_millis(5));
                     }
-                    control.undo(&alice(), &Undo { scope: UndoScope::Run(id()), halt: false });
+                    control.undo(&alice(), &Undo { scope: UndoScope::Run(run_id()), halt: false });
                 });
             }
             renew_while(&*control, lease, || run.join("coordinator").exists());
@@ -88,10 +88,6 @@ pub(crate) async fn coordinator(parts: ServerParts) -> Result<(), String> {
     }
     parts.stop.cancelled().await;
     Ok(())
-}
-
-fn id() -> RunId {
-    run_id()
 }
 
 /// Carries out a trial as the first process of fresh namespaces.
@@ -121,7 +117,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// Returns whether something was broken when the first process was hit.
+    /// Returns whether a fault had an effect when the first process was hit. The error says what went wrong.
     fn carry_out(&mut self) -> Result<bool, String> {
         let processes = self.start()?;
         self.come_to_the_moment()?;
@@ -152,7 +148,7 @@ impl Trial {
             self.heal(&processes)?;
         }
         self.wait_clean()?;
-        // A process that was stopped finds everything undone, and leaves it so.
+        // A process that was stopped is continued. It must find that everything is undone, and change nothing.
         let _ = fs::remove_file(run.join("coordinator"));
         for who in Processes::ALL {
             processes.signal(who, Signal::CONT);
@@ -192,13 +188,14 @@ impl Trial {
         Ok(Processes::of(guardian))
     }
 
+    /// Waits until the moment of the first hit.
     fn come_to_the_moment(&self) -> Result<(), String> {
         match self.plan.moment {
             Moment::After(pause) => {
                 sleep(Duration::from_millis(pause));
                 Ok(())
             }
-            // A fault that ends before that place never gets there.
+            // The wait is bounded, because a fault may end before that place.
             Moment::Place(_) => {
                 let began = Instant::now();
                 let bound = Duration::from_millis(self.plan.ahead + 3000);
@@ -210,7 +207,7 @@ impl Trial {
         }
     }
 
-    /// Does the planned damage, but not if both records of what is open would be lost.
+    /// Does the planned damage, unless it would destroy the only complete record of the open injections.
     fn damage(&mut self) {
         let began = Instant::now();
         while self.plan.damage.loses_the_journal() && !damage::is_copied(&self.host.config) {
@@ -226,10 +223,10 @@ impl Trial {
         command(root(), words).stdout(Stdio::null()).process_group(0).spawn().unwrap()
     }
 
-    /// No process of the agent is left: an administrator or a service manager undoes.
+    /// Undoes as an administrator or a service manager does when no process of the agent is left.
     fn heal(&mut self, processes: &Processes) -> Result<(), String> {
         if self.plan.healer != Healer::UndoAll {
-            // As a service manager does.
+            // A service manager kills all processes before it starts the next.
             Processes::ALL.iter().for_each(|who| processes.signal(*who, Signal::KILL));
             until("the agent is dead", || Processes::ALL.iter().all(|who| processes.is_gone(*who)))?;
         }

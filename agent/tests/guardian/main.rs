@@ -1,6 +1,6 @@
-//! Real processes, killed and stopped in every combination: a process that is left undoes the effect.
+//! Real agents whose processes are killed and stopped in many combinations: a process that is left undoes the effect.
 //!
-//! Has a harness of its own, because the agent forks.
+//! Has a separate test harness, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 #[expect(dead_code, reason = "what other tests need of it")]
@@ -67,13 +67,13 @@ const TESTS: &[Test] = &[
     ("undo_that_hangs_is_taken_over", undo_that_hangs),
     ("start_that_never_ends_is_taken_over", start_that_never_ends),
     ("silence_heals", silence_heals),
-    ("a_pause_of_all_is_nobodys_fault", paused_and_continued),
+    ("a_pause_of_all_processes_ends_none_of_them", paused_and_continued),
     ("all_killed_then_undo_all", all_killed_then_undo),
     ("all_killed_then_started_again", all_killed_then_started),
     ("undo_all_halts_a_live_agent", undo_all_on_a_live_agent),
-    ("undo_all_does_without_an_agent_that_hangs", undo_all_on_an_agent_that_hangs),
+    ("undo_all_works_although_the_agent_hangs", undo_all_on_an_agent_that_hangs),
     ("a_second_agent_waits_for_the_first", a_second_agent_waits),
-    ("it_does_not_start_on_a_taken_address", taken_address),
+    ("an_agent_does_not_start_if_its_address_is_taken", taken_address),
 ];
 
 /// The coordinator, inside the worker: one fault, whose lease is renewed as long as the file `coordinator` exists.
@@ -116,7 +116,7 @@ fn new_dir() -> tempfile::TempDir {
 }
 
 impl Agent {
-    /// Starts one and waits until its fault is in force.
+    /// Starts an agent and waits until its fault is in force.
     fn in_force() -> Self {
         Self::in_force_in(new_dir())
     }
@@ -140,7 +140,9 @@ impl Agent {
     /// Waits until the copy in the run directory says that the fault is in force.
     fn wait_copied(&self) {
         let copy = self.dir.path().join("run/open.json");
-        wait("the copy to say so", || fs::read_to_string(&copy).is_ok_and(|text| text.contains("in-force")));
+        wait("the copy to have the fault in force", || {
+            fs::read_to_string(&copy).is_ok_and(|text| text.contains("in-force"))
+        });
     }
 
     fn is_gone(&self, who: Who) -> bool {
@@ -161,7 +163,7 @@ impl Agent {
         read(&self.config().paths()).unwrap()
     }
 
-    /// Checks that everything is as before, and that the journal has the reason.
+    /// Checks that the effect is gone, that nothing is open, and that the journal has the reason of the undo.
     fn assert_healed(&self, reason: &HealReason) {
         let log = fs::read_to_string(self.dir.path().join("stderr")).unwrap();
         assert!(!self.file("a").exists(), "{log}");
@@ -189,10 +191,11 @@ impl Drop for Agent {
     }
 }
 
+/// Sends a signal to some processes of an agent. The others must undo the fault for that reason, and end.
 fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     let mut agent = Agent::in_force();
     if who.len() > 1 {
-        // Stopped first, so that none of them sees another die.
+        // All are stopped first, so that none of them sees another die.
         agent.processes.stop(who);
     }
     for who in who {
@@ -201,7 +204,7 @@ fn dies(who: &[Who], signal: Signal, reason: &HealReason) {
     wait("the effect to be put back", || !agent.file("a").exists());
     agent.wait_gone();
     agent.assert_healed(reason);
-    // Not 0, so that the service manager restarts it.
+    // The exit code is not 0, so that the service manager restarts the agent.
     assert!(!agent.guardian.wait().unwrap().success());
 }
 
@@ -247,7 +250,7 @@ fn silence_heals() {
     wait("the lease to end", || agent.journal().open().count() == 0);
     wait("the file to go", || !agent.dir.path().join("run/active").exists());
     agent.assert_healed(&HealReason::LeaseExpired);
-    assert!(!agent.is_gone(Who::Worker), "it serves on");
+    assert!(!agent.is_gone(Who::Worker), "it still serves");
 }
 
 /// Simulates a suspend of the whole machine: to each process the others seem dead, and the deadline is long past.
@@ -263,16 +266,16 @@ fn paused_and_continued() {
     wait("the file to go", || !agent.dir.path().join("run/active").exists());
     agent.assert_healed(&HealReason::LeaseExpired);
     for who in Processes::ALL {
-        assert!(!agent.is_gone(who), "the {who:?} lives on");
+        assert!(!agent.is_gone(who), "the {who:?} still lives");
     }
 }
 
 fn kill_all(agent: &Agent) {
-    // Stopped first, so that none of them sees another die.
+    // All are stopped first, so that none of them sees another die.
     agent.processes.stop(&Processes::ALL);
     Processes::ALL.iter().for_each(|who| agent.signal(*who, Signal::KILL));
     agent.wait_gone();
-    assert!(agent.file("a").exists(), "nobody was left to put it back");
+    assert!(agent.file("a").exists(), "no process was left to undo it");
 }
 
 fn all_killed_then_undo() {
@@ -287,7 +290,7 @@ fn all_killed_then_undo() {
     agent.assert_healed(&HealReason::AgentStopping);
     assert_eq!(agent.journal().halted_by, None);
     let sweep = command(&agent.dir, &["sweep"]).output().unwrap();
-    assert!(sweep.status.success() && sweep.stdout.is_empty(), "quiet where nothing was");
+    assert!(sweep.status.success() && sweep.stdout.is_empty(), "there was nothing to report");
 }
 
 fn all_killed_then_started() {
@@ -298,7 +301,7 @@ fn all_killed_then_started() {
     agent.guardian = command(&agent.dir, &["serve"]).spawn().unwrap();
     wait("the effect to be put back", || !agent.file("a").exists());
     // The reason is journaled when the undo begins, and its end a moment later.
-    wait("the journal to say so", || agent.reasons().contains(&HealReason::FoundAtStart));
+    wait("the reason in the journal", || agent.reasons().contains(&HealReason::FoundAtStart));
     wait("the end of the undo", || agent.journal().open().count() == 0);
     wait("the end of the drill on this host", || !agent.dir.path().join("run/active").exists());
     agent.assert_healed(&HealReason::FoundAtStart);
@@ -324,8 +327,8 @@ fn undo_all_on_an_agent_that_hangs() {
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
     assert!(String::from_utf8(undo.stdout).unwrap().contains("Undone"));
-    assert!(!agent.file("a").exists(), "put back although nobody answers");
-    // None of them can wake up and act.
+    assert!(!agent.file("a").exists(), "undone although no process answers");
+    // All processes are ended, so that none of them can continue and act.
     agent.wait_gone();
     agent.guardian.wait().unwrap();
     assert_eq!(agent.journal().open().count(), 0, "it is journaled");

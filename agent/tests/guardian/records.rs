@@ -1,5 +1,5 @@
-//! The journal, its copy, the lock or the socket is damaged or gone. Faults in force are put back, and lost records are
-//! reported.
+//! Tests in which the journal, its copy, the lock or the socket is damaged or gone. Faults in force are undone, and lost records
+//! are reported.
 
 use std::{fs, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("worker_killed_with_its_journal_cut", worker_killed_with_its_journal_cut),
 ];
 
-/// The journal ends with the intents; only the copy shows that the fault is in force.
+/// Cuts the journal after its intents. Only the copy shows then that the fault is in force.
 fn cut_after_the_intents(agent: &Agent) {
     let journal = agent.dir.path().join("state/journal");
     let text = fs::read_to_string(&journal).unwrap();
@@ -31,13 +31,13 @@ fn cut_after_the_intents(agent: &Agent) {
     fs::write(journal, lines.join("\n") + "\n").unwrap();
 }
 
-/// Reports that records are lost, with the exit code for it.
+/// Checks that the output and the exit code report lost records.
 fn assert_lost(output: &std::process::Output, agent: &Agent) {
     let log = fs::read_to_string(agent.dir.path().join("stderr")).unwrap();
     assert_eq!(output.status.code(), Some(7), "{log}");
     assert!(log.contains("records of drills are damaged or lost"), "{log}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!said.contains("nothing was in force") && !said.contains("Disarmed"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(!stdout.contains("nothing was in force") && !stdout.contains("Disarmed"), "{stdout}");
 }
 
 fn journal_cut(verb: &[&str]) {
@@ -49,7 +49,7 @@ fn journal_cut(verb: &[&str]) {
     assert!(!agent.file("a").exists(), "it was put back");
     assert!(String::from_utf8_lossy(&healed.stdout).contains("Undone"));
     assert_lost(&healed, &agent);
-    assert!(command(&agent.dir, verb).output().unwrap().status.success(), "it was told");
+    assert!(command(&agent.dir, verb).output().unwrap().status.success(), "it was reported before");
 }
 
 fn journal_cut_then_started() {
@@ -69,8 +69,8 @@ fn journal_cut_then_started() {
     assert_lost(&undo, &agent);
 }
 
-/// The worker puts back and leaves. No other process is there to read the journal, in which the fault starts and ends
-/// without having been in force.
+/// The worker undoes the fault and ends. By the cut journal the fault has started and ended without having been in force, and no other
+/// process is left to read the copy.
 fn journal_cut_then_helper_killed() {
     let agent = Agent::in_force();
     agent.wait_copied();
@@ -82,7 +82,7 @@ fn journal_cut_then_helper_killed() {
     assert_eq!(replayed.open().count(), 0, "{:?}", replayed.damage);
 }
 
-/// The effect is made, and nothing says that it is in force: only the copy shows that the start had begun.
+/// The effect is made, but no record says that it is in force: only the copy shows that the start had begun.
 fn journal_cut_while_a_start_goes_on() {
     let dir = new_dir();
     fs::write(dir.path().join("run/world/endless"), "").unwrap();
@@ -111,7 +111,7 @@ fn both_damaged() {
     assert!(log.contains("a fault whose record is lost may be in force"), "{log}");
 }
 
-/// Checks that the lock is made again within a second or two, complete.
+/// Checks that the journal is made anew with everything that is open.
 fn journal_deleted() {
     let agent = Agent::in_force();
     agent.wait_copied();
@@ -126,8 +126,8 @@ fn journal_deleted() {
     agent.assert_healed(&HealReason::AgentStopping);
 }
 
-/// Checks that all three hold the lock again and that it names them, so that a process that heals in their place ends
-/// them first.
+/// Checks that all three processes hold the lock again and that its file names them, so that a command that undoes in their place can
+/// end them first.
 fn lock_deleted() {
     let mut agent = Agent::in_force();
     let lock = agent.dir.path().join("state/lock");
@@ -143,7 +143,7 @@ fn lock_deleted() {
     agent.processes.stop(&Processes::ALL);
     let undo = command(&agent.dir, &["undo", "--all", "--no-halt"]).output().unwrap();
     assert!(undo.status.success(), "{undo:?}");
-    assert!(!agent.file("a").exists(), "put back although nobody answers");
+    assert!(!agent.file("a").exists(), "undone although no process answers");
     agent.wait_gone();
     agent.guardian.wait().unwrap();
 }
@@ -154,7 +154,7 @@ fn second_agent_beside_one_that_listens() {
     let socket = dir.path().join("run/control.sock");
     let first = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let guardian = command(&dir, &["serve"]).spawn().unwrap();
-    // Ended with this test, even if it serves.
+    // As an `Agent`, it is ended with this test even if it serves.
     let mut second = Agent { dir, guardian, processes: Processes::default() };
     let mut code = None;
     wait("it to refuse", || {
@@ -169,7 +169,7 @@ fn second_agent_beside_one_that_listens() {
     drop(first);
 }
 
-/// The helper learns it from the guardian's exit code.
+/// The guardian's exit code must report the lost records.
 fn worker_killed_with_its_journal_cut() {
     let mut agent = Agent::in_force();
     agent.wait_copied();

@@ -1,8 +1,9 @@
 //! Fakes of the agent's ports that record their calls: a host whose effects are files, for tests of the agent's core.
 //!
-//! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. `command` selects the
-//! fault's behaviour (`fails`, `slow`, `endless`, `patient`, `gated`, `staged`, `told`), `service` its claims. Files
-//! beside the effect select the behaviour of its undo.
+//! A fault `process-pause` with `name = "a"` makes the file `world/a`; its undo removes it. The parameter `command` selects the
+//! fault's behaviour: `refused`, `fails`, `slow`, `endless`, `patient` (waits until it is called off), `gated` (waits for the file
+//! `a.gate`), `staged`, `told` (makes the file `a.asked` when it is prepared). `service` has its claims. Files beside the effect select the
+//! behaviour of its undo: `a.hang`, `a.once` (fails once), `a.broken` (fails, but may pass), `a.hopeless`, `a.theirs`.
 
 use std::{
     fs,
@@ -33,10 +34,12 @@ use firedrill_wire::{
     probe::Bin,
 };
 
+/// Returns the directory of a host's effects.
 pub(crate) fn world(host: &Host) -> PathBuf {
     host.paths.run.join("world")
 }
 
+/// Returns the fake ports.
 pub(crate) fn wiring() -> Wiring {
     Wiring {
         time: &HostTime,
@@ -56,6 +59,7 @@ pub(crate) fn wiring() -> Wiring {
     }
 }
 
+/// The fault kind of the fake host.
 pub(crate) struct Files;
 
 fn which(fault: &Fault) -> &ProcessMatch {
@@ -70,6 +74,7 @@ fn effect(host: &Host, fault: &Fault) -> PathBuf {
     world(host).join(which(fault).name.as_deref().unwrap())
 }
 
+/// Adds a line to the file `log`.
 fn note(world: &Path, what: &str) {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(world.join("log")).unwrap();
     writeln!(file, "{what}").unwrap();
@@ -91,7 +96,7 @@ impl Inject for Files {
             fs::write(path.with_extension("asked"), "").unwrap();
         }
         let name = path.to_str().unwrap().to_owned();
-        // Of an armed injection, only actions are undone that may have been staged.
+        // `staged` has the undo of a table, because before the start only undos of objects that may be staged are carried out.
         let undo = match which.command.as_deref() {
             Some("staged") => Undo::DeleteNftTable { table: name },
             _ => Undo::StartService { manager: ServiceManager::Runit, unit: name, stopped_mark: None },
@@ -190,6 +195,7 @@ fn apply(undo: &Undo, host: &Host) -> Result<Undone, UndoError> {
     }
 }
 
+/// Snapshots of the fake host: the content of the file `value`. The file `wait` delays them, the file `blind` makes them fail.
 pub(crate) struct Look;
 
 impl Snapshot for Look {
@@ -242,7 +248,7 @@ impl Prober for NoProbes {
     }
 }
 
-/// Returns a configuration in a directory of its own, with short pauses.
+/// Returns the text of a configuration with short pauses, whose paths are in `dir`. `more` is appended.
 pub(crate) fn config_text(dir: &Path, more: &str) -> String {
     fs::create_dir_all(dir.join("run/world")).unwrap();
     format!(
@@ -342,8 +348,8 @@ pub(crate) fn ready(answer: firedrill_wire::api::PrepareAnswer) -> Vec<(String, 
     answer
         .injections
         .into_iter()
-        .map(|one| match one.answer {
-            Answer::Ready { fingerprint, .. } => (one.id.to_string(), fingerprint),
+        .map(|injection| match injection.answer {
+            Answer::Ready { fingerprint, .. } => (injection.id.to_string(), fingerprint),
             Answer::Refused(problem) => panic!("{problem:?}"),
         })
         .collect()

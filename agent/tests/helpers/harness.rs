@@ -1,5 +1,5 @@
-//! A harness for tests whose agents fork. An agent begins in a process with one thread, so the test program starts
-//! itself again as one. Supports `--list` and filters by name, as test runners use them.
+//! A test harness for agents that fork. An agent has to begin in a process with one thread, so the test program starts
+//! itself again as an agent. Supports `--list` and filters by name, as test runners use them.
 
 use std::{
     ffi::OsString,
@@ -25,7 +25,7 @@ use rustix::{
 
 use super::fakes::{alice, run_id};
 
-/// The word that makes the program an agent.
+/// The first argument that makes the program an agent.
 pub(crate) const AGENT: &str = "be-an-agent";
 
 /// The part for which the program was started.
@@ -36,7 +36,7 @@ pub(crate) enum Part<T: 'static> {
     Tests(Vec<&'static (&'static str, T)>),
 }
 
-/// Plays the agent if this program was started as one; otherwise selects the tests to run.
+/// Runs the agent if this program was started as one; otherwise selects the tests to run.
 pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce() -> Wiring) -> Part<T> {
     let args: Vec<OsString> = std::env::args_os().collect();
     if args.get(1).is_some_and(|arg| arg == AGENT) {
@@ -65,7 +65,7 @@ pub(crate) fn begin<T>(tests: &'static [(&'static str, T)], wiring: impl FnOnce(
 }
 
 /// Gives this program and its agents an empty `/run` and `/var/lib`, where agents keep copies of their configuration.
-/// Makes a user namespace too, unless this is root. Call it while the program has one thread.
+/// Makes a user namespace too, unless this is root. Has to be called while the program has one thread.
 pub(crate) fn own_directories() -> io::Result<()> {
     leave_for(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
@@ -113,24 +113,24 @@ impl Processes {
             pidfd_open(pid, PidfdFlags::empty()).unwrap()
         };
         let guardian = guardian.to_string();
-        let mut all = vec![(Who::Guardian, hold(&guardian))];
+        let mut processes = vec![(Who::Guardian, hold(&guardian))];
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
             let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
             if field("PPid:") == Some(guardian.as_str()) {
                 // The helper has one thread only.
                 let who = if field("Threads:") == Some("1") { Who::Helper } else { Who::Worker };
-                all.push((who, hold(&entry.file_name().into_string().unwrap())));
+                processes.push((who, hold(&entry.file_name().into_string().unwrap())));
             }
         }
-        assert_eq!(all.len(), 3, "guardian, worker and helper");
-        Self(all)
+        assert_eq!(processes.len(), 3, "guardian, worker and helper");
+        Self(processes)
     }
 
-    /// Sends a signal. SIGSTOP is waited for: each thread stops when it next leaves the kernel, and until then others see
-    /// a process that runs.
+    /// Sends a signal. After SIGSTOP, waits until the process is stopped: each of its threads stops only when it next leaves the
+    /// kernel, and until then the process looks as if it ran.
     pub(crate) fn signal(&self, who: Who, signal: Signal) {
-        // Absent is success.
+        // The process may be gone already.
         let _ = pidfd_send_signal(self.held(who), signal);
         let end = Instant::now() + Duration::from_secs(5);
         while signal == Signal::STOP && !self.is_gone(who) && !self.is_stopped(who) && Instant::now() < end {
@@ -138,7 +138,7 @@ impl Processes {
         }
     }
 
-    /// Stops these together, so that none of them sees another one stopped for long, and waits until they are.
+    /// Stops these processes together, so that none of them sees another stopped for long, and waits until all are stopped.
     pub(crate) fn stop(&self, whom: &[Who]) {
         for who in whom {
             let _ = pidfd_send_signal(self.held(*who), Signal::STOP);
@@ -172,7 +172,7 @@ impl Drop for Processes {
     }
 }
 
-/// Renews the lease of the one run, like a coordinator, while `is_there` holds.
+/// Renews the lease of the run `r1`, like a coordinator, while `is_there` returns true and the agent accepts it.
 pub(crate) fn renew_while(control: &dyn Control, lease: Span, is_there: impl Fn() -> bool) {
     while is_there() && control.renew(&alice(), &run_id(), &Renew { lease }).is_ok() {
         thread::sleep(Duration::from_millis(50));

@@ -27,24 +27,27 @@ const UDP: u8 = 17;
 const TCP: u8 = 6;
 /// Maximum number of datagrams in transit, which fits into any socket's buffer.
 const WINDOW: usize = 100;
+/// The number of the queue.
 pub(crate) const NUMBER: u16 = FIRST + 3;
 
+/// A host with a queue, and its peer.
 pub(crate) struct World {
     pub(crate) host: Netns,
     pub(crate) peer: Netns,
     pub(crate) nft: Nft,
     pub(crate) queues: Queues,
-    /// A namespace can have only one of these at a time.
+    /// The last port that a flow got. Each flow gets another port.
     ports: Mutex<u16>,
 }
 
 /// The result of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
+    /// Number of datagrams that arrived.
     pub(crate) arrived: usize,
-    /// The delays of those that arrived.
+    /// The delay of each datagram that arrived.
     pub(crate) latencies: Vec<Duration>,
-    /// Of those that arrived, how many came after one that was sent later.
+    /// Number of datagrams that arrived after one that was sent later.
     pub(crate) overtaken: usize,
 }
 
@@ -54,7 +57,8 @@ impl Stream {
         self.latencies.iter().sum::<Duration>() / count.max(1)
     }
 
-    /// Returns the latency that a tenth of the packets stay below. A busy machine delays many packets, and a wrong delay all.
+    /// Returns the latency that a tenth of the packets stay below. A busy machine delays many packets, but a wrong delay of the queue
+    /// delays all.
     pub(crate) fn tenth(&self) -> Duration {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();
@@ -63,7 +67,7 @@ impl Stream {
 }
 
 impl World {
-    /// The host is the calling thread's namespace.
+    /// Sets up the cable. The host is the calling thread's namespace.
     pub(crate) fn new() -> Self {
         let (host, peer) = (Netns::current(), Netns::fresh());
         join(&host, "eth0", &peer, "peer0");
@@ -79,6 +83,7 @@ impl World {
     /// Sends all TCP and UDP at a hook to the queue.
     pub(crate) fn rules(&self, hook: Hook) {
         let tag = TAG + u32::from(NUMBER - FIRST);
+        // Packets that the queue has sent on have its tag, and are not queued again.
         let again = Exprs::new().meta(Meta::Priority).compare(Compare::Is, &tag.to_ne_bytes()).accept();
         let gates = Gate::usual(MINUTE, MINUTE);
         let queued = [UDP, TCP].map(|protocol| {
@@ -103,16 +108,16 @@ impl World {
     }
 
     /// Runs a closure with a queue at a hook.
-    pub(crate) fn with<T>(&self, hook: Hook, impair: Impair, what: impl FnOnce() -> T) -> T {
+    pub(crate) fn with<T>(&self, hook: Hook, impair: Impair, work: impl FnOnce() -> T) -> T {
         self.start(impair);
         self.rules(hook);
-        let value = what();
+        let value = work();
         self.queues.stop(NUMBER);
         self.no_rules();
         value
     }
 
-    /// Returns the ends of a flow through the host at a hook: the sender, and the destination.
+    /// Returns the ends of a flow that passes a hook of the host: the sender's namespace, the receiver's, and the receiver's address.
     pub(crate) fn ends(&self, hook: Hook, v6: bool) -> (&Netns, &Netns, SocketAddr) {
         let mut port = self.ports.lock().unwrap();
         *port += 1;
@@ -130,7 +135,7 @@ impl World {
         sockets(from, at, to)
     }
 
-    /// Sends datagrams of some length, and receives until none is missing that the queue did not lose.
+    /// Sends datagrams of some length, and receives until all have arrived except those that the queue lost.
     pub(crate) fn stream(
         &self,
         (client, server): &(UdpSocket, UdpSocket),
@@ -154,14 +159,13 @@ impl World {
             let deadline = Instant::now() + Duration::from_secs(10);
             loop {
                 let counts = self.counts();
-                let done = |count: u64, before: u64| usize::try_from(count - before).unwrap();
-                let more = done(counts.duplicated, before.duplicated);
-                let less = done(counts.lost, before.lost)
-                    + done(counts.corrupted, before.corrupted)
-                    + done(counts.overflowed, before.overflowed);
-                // An arrived datagram may not be counted as passed yet.
-                let all = done(counts.seen, before.seen) == sent && counts.held == 0;
-                if all && stream.arrived + less >= sent + more {
+                let since = |count: u64, before: u64| usize::try_from(count - before).unwrap();
+                let added = since(counts.duplicated, before.duplicated);
+                let lost = since(counts.lost, before.lost)
+                    + since(counts.corrupted, before.corrupted)
+                    + since(counts.overflowed, before.overflowed);
+                let is_empty = since(counts.seen, before.seen) == sent && counts.held == 0;
+                if is_empty && stream.arrived + lost >= sent + added {
                     break;
                 }
                 assert!(Instant::now() < deadline, "{} of {sent} arrived; {counts:?}", stream.arrived);
@@ -177,8 +181,8 @@ impl World {
         stream
     }
 
-    /// Sends this many bytes through TCP. Returns how long that took, from the connection on, and whether all of them
-    /// arrived unchanged.
+    /// Sends this many bytes through TCP, and checks that all of them arrive unchanged. Returns the time that this took, including the
+    /// connection.
     pub(crate) fn tcp(&self, hook: Hook, v6: bool, bytes: usize) -> Duration {
         let (from, at, to) = self.ends(hook, v6);
         let listener = at.run(|| TcpListener::bind(to)).unwrap();
@@ -191,7 +195,7 @@ impl World {
                     return at;
                 }
                 let same = piece[..length].iter().enumerate().all(|(n, byte)| *byte == pattern(at + n));
-                assert!(same, "what arrives is what was sent");
+                assert!(same, "the bytes arrive unchanged");
                 at += length;
             }
         });
@@ -205,6 +209,7 @@ impl World {
     }
 }
 
+/// Returns the byte that is sent at an offset.
 fn pattern(at: usize) -> u8 {
     at.wrapping_mul(31).to_le_bytes()[1]
 }

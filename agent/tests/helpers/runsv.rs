@@ -1,5 +1,5 @@
-//! Supervises a service directory: a small double that speaks runsv's protocol, or runsv itself if it is installed, so
-//! that the same tests also prove the double.
+//! Supervises a service directory, by a small double that speaks runsv's protocol, or by runsv itself if it is installed. The
+//! same tests run with both, and so also prove the double.
 
 use firedrill_agent::host::process::Handle;
 use std::{
@@ -23,7 +23,7 @@ pub(crate) enum Which {
     Real,
 }
 
-/// Returns the usable ones; reports if the real one is not.
+/// Returns the supervisors that can be used, and reports if the real one cannot.
 pub(crate) fn supervisors() -> Vec<Which> {
     let real = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join("runsv").is_file());
@@ -98,8 +98,8 @@ impl Supervised {
         send_raw(&self.dir, commands).expect("a runsv reads");
     }
 
-    /// Sets whether the supervisor leaves commands in its pipe, as on a busy machine.
-    pub(crate) fn is_deaf(&self, yes: bool) {
+    /// Makes the supervisor leave commands in its pipe, as on a busy machine, or read them again.
+    pub(crate) fn set_deaf(&self, yes: bool) {
         use rustix::process::{Pid, Signal, kill_process};
         match &self.kind {
             Kind::Double { deaf, .. } => deaf.store(yes, Ordering::Relaxed),
@@ -184,16 +184,20 @@ fn supervise(which: Which, dir: &Path) -> Kind {
     }
 }
 
-/// The supervisor's side of the protocol.
+/// A double of runsv: the supervisor's side of the protocol.
 struct Double {
     dir: PathBuf,
     control: fs::File,
-    // Held so that the fifo never ends.
+    /// Keeps the FIFO open, so that reading never reaches its end.
     _writer: fs::File,
+    /// The process of `run` or `finish`.
     child: Option<Child>,
+    /// Whether `finish` runs.
     finishing: bool,
     want_up: bool,
+    /// Whether TERM was sent to `run`.
     term: bool,
+    /// The earliest time of the next start: a second after the last one.
     not_before: Instant,
 }
 
@@ -267,6 +271,7 @@ impl Double {
         }
     }
 
+    /// Carries out a command.
     fn obey(&mut self, command: u8) {
         match command {
             b'u' => self.want_up = true,
@@ -281,10 +286,10 @@ impl Double {
         self.write();
     }
 
-    /// A script `control/t` that succeeds replaces the signal, and nothing reports it.
+    /// Sends TERM to the service. A script `control/t` that succeeds replaces the signal, and the status does not show it.
     fn terminate(&mut self) {
-        let own = self.dir.join("control/t");
-        if own.exists() && Command::new(own).status().expect("control/t").success() {
+        let script = self.dir.join("control/t");
+        if script.exists() && Command::new(script).status().expect("control/t").success() {
             return;
         }
         self.signal(libc::SIGTERM);
@@ -299,6 +304,7 @@ impl Double {
         }
     }
 
+    /// Writes `status`: the time as TAI64N, the process, and the flags.
     fn write(&self) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
         let mut status = Vec::new();

@@ -51,7 +51,7 @@ impl<'a> Injection<'a> {
         Ok(Self { host, live })
     }
 
-    /// Injects; keeps the more exact undo as the journal does.
+    /// Injects, and keeps the more exact undo as the journal does.
     pub(crate) fn inject(&mut self) -> Injected {
         let injected = self.try_inject().expect("injects");
         if let Some(undo) = &injected.undo {
@@ -88,10 +88,10 @@ pub(crate) fn put_back(host: &Host, undo: &Undo) -> Result<Undone, UndoError> {
 }
 
 /// Waits until a condition holds.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
-    while !so() {
-        assert!(Instant::now() < end, "{what} did not come about in 30 s");
+    while !is_so() {
+        assert!(Instant::now() < end, "waited 30 s in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

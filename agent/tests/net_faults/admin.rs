@@ -1,5 +1,5 @@
-//! The objects of administrators and their programs that exist on a host before us: made over netlink, so that none of
-//! their programs is needed.
+//! Objects that administrators and their programs have made on a host before the agent: Docker's and ufw's rules, qdiscs, routes. They
+//! are made over netlink, so that none of these programs is needed.
 
 use firedrill_agent::{
     host::nft::expr::{Base, Compare, Exprs, Meta},
@@ -23,7 +23,7 @@ fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// Makes a request to traffic control: the kind of message, then handle, parent and info of the header.
+/// Makes a request to traffic control. `kind` is the type of the message (36 makes a qdisc, 40 a class, 44 a filter).
 fn try_tc(
     kind: u16,
     interface: &str,
@@ -118,6 +118,7 @@ impl Ruleset {
         self.push(family, 3, CREATE, &attrs.be32(5, accept.into()).text(7, kind));
     }
 
+    /// Appends a rule of some expressions to a chain.
     fn rule(&mut self, family: u8, table: &str, chain: &str, parts: &[Attrs]) {
         let attrs = Attrs::new().text(1, table).text(2, chain).nest(4, &all(parts));
         self.push(family, 6, CREATE | APPEND, &attrs);
@@ -138,7 +139,7 @@ impl Ruleset {
     }
 }
 
-/// An expression that our own rules do not have.
+/// An expression that the agent's own rules do not have.
 fn raw(name: &str, data: &Attrs) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().text(1, name).nest(2, data))
 }
@@ -150,6 +151,7 @@ fn all(parts: &[Attrs]) -> Attrs {
     rule
 }
 
+/// Returns expressions as attributes.
 fn of(exprs: &Exprs) -> Attrs {
     exprs.encoded().clone()
 }
@@ -175,17 +177,19 @@ fn jump(chain: &str) -> Attrs {
     verdict(-3, Some(chain))
 }
 
+/// The verdict that returns to the calling chain.
 fn back() -> Attrs {
     verdict(-5, None)
 }
 
+/// Compares the name of an interface.
 fn by(name: Meta, how: Compare, interface: &str) -> Attrs {
     let mut padded = [0; 16];
     padded.iter_mut().zip(interface.bytes()).for_each(|(place, byte)| *place = byte);
     of(&Exprs::new().meta(name).compare(how, &padded))
 }
 
-/// `ct state`: any of some bits.
+/// `ct state`: the state has one of these bits.
 fn state(bits: u32) -> Attrs {
     let load = raw("ct", &Attrs::new().be32(2, 0).be32(1, 1));
     all(&[load, of(&Exprs::new().mask(&bits.to_ne_bytes()).compare(Compare::IsNot, &[0; 4]))])
@@ -256,7 +260,7 @@ pub(crate) fn docker(world: &World) {
     let loaded = |register, value: &[u8]| {
         raw("immediate", &Attrs::new().be32(1, register).nest(2, &Attrs::new().bytes(1, value)))
     };
-    // To address and port in registers 1 and 2.
+    // Translates the destination to the address in register 1 and the port in register 2.
     let published = raw("nat", &Attrs::new().be32(1, 1).be32(2, IP.into()).be32(3, 1).be32(5, 2));
     let network = Exprs::new()
         .payload(Base::Network, 12, 4)
@@ -308,7 +312,7 @@ pub(crate) fn ufw() {
                 rules.rule(family, "filter", &name.to_uppercase(), &[jump(&way(name, when))]);
             }
             let before = way(name, "before");
-            // Loopback first, as in ufw: the kernel's rejects come that way, and are INVALID.
+            // Rules about loopback come first, as in ufw: the kernel's rejects come over it, and have the state INVALID.
             for by in [by(Meta::InputName, Compare::Is, "lo"), by(Meta::OutputName, Compare::Is, "lo")] {
                 rules.rule(family, "filter", &before, &[by, accept()]);
             }
@@ -323,7 +327,7 @@ pub(crate) fn ufw() {
             rules.rule(family, "filter", &way("input", "user"), &[to_port(6, port), accept()]);
         }
     }
-    // And a table of the administrator's own, with a named set and counter.
+    // Also a table that the administrator has made, with a named set.
     rules.table(INET, "local");
     rules.push(
         INET,
@@ -344,7 +348,7 @@ pub(crate) fn ufw() {
     rules.load();
 }
 
-/// A host that reaches the peer by two interfaces, each flow by one of them.
+/// An address of the peer that the host reaches by two interfaces, each flow by one of them.
 pub(crate) const BY_TWO: &str = "10.77.0.2";
 
 /// Adds a second cable to the peer, and a route with both as next hops.
@@ -373,7 +377,7 @@ pub(crate) fn six_only(world: &World) {
     }
 }
 
-/// Returns the bytes that each interface has sent, which show the interfaces that packets took.
+/// Returns the number of bytes that each interface has sent. It shows by which interfaces packets went.
 pub(crate) fn sent(ns: &Netns, interfaces: &[&str]) -> Vec<u64> {
     let text = ns.run(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
     let bytes = |name: &&str| {

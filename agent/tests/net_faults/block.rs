@@ -1,4 +1,4 @@
-//! Real traffic between namespaces, blocked and passed according to the faults.
+//! Tests of net-block and host-isolate by real traffic between namespaces.
 
 use std::{
     fs,
@@ -46,7 +46,7 @@ sandboxed! {
         }
         // The other end of the second cable is not a peer.
         world.wait_reached("10.2.0.2");
-        // Loopback, the agent and SSH.
+        // Loopback, the agent and SSH are spared.
         assert_eq!(world.tcp_self("127.0.0.1", 8080), Reach::Yes);
         assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
         assert_eq!(world.tcp_in(SELF6, AGENT_PORT), Reach::Yes);
@@ -109,7 +109,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_rejected_sender_is_told_at_once() {
+    fn a_rejected_sender_gets_an_error_at_once() {
         let world = World::new();
         for direction in [Direction::Both, Direction::In, Direction::Out] {
             let reject = NetBlock { how: Refuse::Reject, direction, ..block(&[PEER4, PEER6]) };
@@ -122,7 +122,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn the_port_that_ssh_listens_on_is_spared_whatever_it_is() {
+    fn the_port_on_which_sshd_listens_is_spared() {
         if role().is_some() {
             fs::write("/proc/self/comm", "sshd").unwrap();
             let _server = TcpListener::bind(("::", 2022)).unwrap();
@@ -181,7 +181,7 @@ sandboxed! {
     fn an_isolated_host_still_finds_its_neighbours() {
         let world = World::new();
         let isolate = Injection::make(&world, &Fault::HostIsolate(HostIsolate::default()));
-        // Nothing has been sent yet, so that the neighbour has to be resolved under the fault.
+        // Nothing has been sent yet, so the neighbour has to be resolved while the fault is in force.
         assert_eq!(world.tcp_in(SELF6, AGENT_PORT), Reach::Yes);
         assert_eq!(world.tcp_in(SELF4, AGENT_PORT), Reach::Yes);
         isolate.undo();
@@ -212,7 +212,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn lease_and_hold_lift_by_themselves_and_a_renewal_keeps_the_lease() {
+    fn a_block_ends_with_its_lease_or_hold_and_a_renewal_prolongs_the_lease() {
         let world = World::new();
         let by_lease = Injection::with(&world, &Fault::NetBlock(block(&[PEER4])), Span::secs(5), Span::secs(60));
         by_lease.renew(Span::secs(60)).unwrap();
@@ -274,7 +274,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_cannot_be_is_refused_before_anything_is_touched() {
+    fn an_impossible_block_is_refused_and_a_possible_one_is_described() {
         let world = World::new();
         let refusal = |fault: NetBlock| world.prepare(&Fault::NetBlock(fault)).expect_err("refused");
         assert_eq!(refusal(block(&["no-such-name.invalid"])).code, RefusalCode::NoAddress);
@@ -287,7 +287,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn udp_senders_on_the_host_are_told_as_the_notes_say() {
+    fn udp_senders_on_the_host_get_the_error_that_the_notes_announce() {
         let world = World::new();
         let injection = Injection::make(&world, &Fault::NetBlock(block(&[PEER4])));
         let socket = world.host_ns.run(|| std::net::UdpSocket::bind("0.0.0.0:0").unwrap());
@@ -298,7 +298,7 @@ sandboxed! {
     }
 }
 
-// chaos-mesh/chaos-mesh#692, #3252: names that resolve to many addresses, and to others while the fault holds.
+// chaos-mesh/chaos-mesh#692, #3252: names that resolve to many addresses, and to other addresses while the fault holds.
 sandboxed! {
     fn a_name_is_followed_while_it_holds() {
         let world = World::new();

@@ -1,4 +1,4 @@
-//! Clauses that choose more narrowly: exceptions, interfaces, users, shares of flows, new connections, replies.
+//! Tests of the parameters that choose fewer packets: exceptions, interfaces, users, shares of flows, new connections, replies.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,7 +14,7 @@ use super::{
 };
 
 sandboxed! {
-    fn peers_are_spared_and_interfaces_chosen() {
+    fn exceptions_are_spared_and_only_named_interfaces_are_blocked() {
         let world = World::new();
         let before = world.snapshot();
         let json = r#"{"net-block":{"to":["10.0.0.0/8","fd00::/16"],"except":["10.1.0.2","fd00:1::2"]}}"#;
@@ -37,7 +37,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_users_packets_are_told_from_others() {
+    fn only_packets_of_the_named_user_are_blocked() {
         let world = World::new();
         let own = nix::unistd::getuid().as_raw();
         for (user, reach) in [(own, Reach::No), (own + 1, Reach::Yes)] {
@@ -54,7 +54,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_share_of_the_flows_is_blocked_each_wholly_or_not() {
+    fn a_share_of_the_flows_is_blocked_completely() {
         let world = World::new();
         for peer in PEERS {
             let json = format!(r#"{{"net-block":{{"to":"{peer}","flows":"50%"}}}}"#);
@@ -99,7 +99,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn who_asks_is_heard_and_gets_no_answer() {
+    fn requests_arrive_and_only_replies_are_lost() {
         let world = World::new();
         for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
             let json = format!(r#"{{"net-block":{{"to":"{peer}","connections":"replies","direction":"out"}}}}"#);

@@ -1,5 +1,5 @@
-//! Hosts as administrators have them: every kind has its effect there, and leaves the host as it was, also if the agent
-//! dies in the middle.
+//! Hosts with the rules, qdiscs and routes of administrators: every kind of fault has its effect there, and leaves the host as it was,
+//! also if the agent dies while faults are in force.
 
 use std::{
     io::{Read as _, Write as _},
@@ -43,10 +43,13 @@ use super::{
     world::{Injection, PEER4, PEER6, Reach, World, ready},
 };
 
-/// A kind: its parameters, what its kernel engine needs if it has engines, and the check of its effect.
+/// A kind of fault.
 struct Kind {
+    /// The fault. `PEER` and `ENGINE` are replaced.
     json: &'static str,
+    /// The qdisc that its kernel engine needs; `None` if it has no engines.
     qdisc: Option<&'static str>,
+    /// Whether the fault has its effect on a peer.
     works: fn(&World, &str) -> bool,
 }
 
@@ -69,7 +72,7 @@ const KINDS: [Kind; 13] = [
         dns::code(world, SocketAddr::new(peer.parse().unwrap(), 53)) == Some(3)
     }),
     plain(r#"{"net-down":{"interface":"eth1"}}"#, |_, _| {
-        link::all().unwrap().iter().any(|one| one.name == "eth1" && !one.is_up())
+        link::all().unwrap().iter().any(|link| link.name == "eth1" && !link.is_up())
     }),
     plain(r#"{"net-flap":{"interface":"eth1","down":"200ms","up":"200ms"}}"#, |_, _| {
         for phase in [false, true, false] {
@@ -79,15 +82,15 @@ const KINDS: [Kind; 13] = [
     }),
     shape(r#"{"net-slow":{"to":"PEER","delay":"120ms","engine":"ENGINE"}}"#, late),
     shape(r#"{"net-lose":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
-        some(world, peer).lost(10) == 10
+        send_ten(world, peer).lost(10) == 10
     }),
     shape(r#"{"net-duplicate":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
-        let all = some(world, peer).took;
-        all.len() == 10 && all.values().all(|times| times.len() == 2)
+        let arrived = send_ten(world, peer).took;
+        arrived.len() == 10 && arrived.values().all(|times| times.len() == 2)
     }),
     // The flipped bit may be one that no checksum covers.
     shape(r#"{"net-corrupt":{"to":"PEER","share":"100%","engine":"ENGINE"}}"#, |world, peer| {
-        some(world, peer).lost(10) >= 5
+        send_ten(world, peer).lost(10) >= 5
     }),
     shape(
         r#"{"net-reorder":{"to":"PEER","delay":"60ms","share":"50%","engine":"ENGINE"}}"#,
@@ -108,8 +111,8 @@ fn late(world: &World, peer: &str) -> bool {
     out(world, peer, 10).least() >= Duration::from_millis(115)
 }
 
-/// Sends ten datagrams, with a short wait for their arrival.
-fn some(world: &World, peer: &str) -> Trip {
+/// Sends ten datagrams, and waits a short time for them.
+fn send_ten(world: &World, peer: &str) -> Trip {
     let (near, far) = world.flow(peer);
     trip((&near, &far), 10, Duration::from_millis(300))
 }
@@ -122,7 +125,7 @@ fn reset(world: &World, peer: &str) -> bool {
     let is_reset = |error: &std::io::Error| {
         matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted)
     };
-    // On a slow machine it is reset before the caller has seen it open.
+    // On a slow machine the connection is reset before `connect` returns.
     let mut stream = match world.host_ns.run(|| TcpStream::connect((peer, 9090))) {
         Ok(stream) => stream,
         Err(error) => return is_reset(&error),
@@ -153,21 +156,22 @@ fn fault(json: &str, peer: &str, engine: &str) -> Fault {
 
 fn is_untouched(world: &World, peer: &str) {
     world.wait_reached(peer);
-    // Tried again, because the machine may be busy with something else for a moment.
+    // Tried again and again, because the machine may be busy for a moment.
     wait_until("packets are neither lost nor late", || {
         let after = out(world, peer, 10);
         after.lost(10) == 0 && after.took.values().flatten().all(|took| *took < SOON)
     });
 }
 
-/// Each kind with each engine, then several at once, then several and a death: it works, and leaves what was there.
-fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
+/// Tries each kind with each engine, then several faults at once, then several faults of an agent that is killed. They must have their
+/// effects, and leave the host as it was.
+fn try_everything(world: &World, peer: &str) {
     let server = SocketAddr::new(peer.parse().unwrap(), 53);
     world.at_peer(|| dns::serve(server));
     is_untouched(world, peer);
     // The blocks of a partition are tried as net-block.
     for kind in Fault::KINDS.iter().filter(|kind| kind.starts_with("net-") && **kind != "net-partition") {
-        assert!(KINDS.iter().any(|one| one.json.contains(kind)), "{kind} is not tried here");
+        assert!(KINDS.iter().any(|tried| tried.json.contains(kind)), "{kind} is not tried here");
     }
     let before = world.snapshot();
     for kind in &KINDS {
@@ -180,7 +184,8 @@ fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
         }
     }
     let together: Vec<_> = several(peer).iter().map(|fault| Injection::make(world, fault)).collect();
-    severally(world, peer);
+    assert_several(world, peer);
+    // In another order than they were made.
     for which in [1, 0, 2, 3] {
         together[which].undo();
     }
@@ -192,7 +197,7 @@ fn everything_works_and_leaves_nothing(world: &World, peer: &str) {
     is_untouched(world, peer);
 }
 
-/// Three at once on one peer, by the kernel if it can, and an interface down beside them.
+/// Three faults on one peer, by the kernel if it can, and an interface that is down.
 fn several(peer: &str) -> [Fault; 4] {
     let by = |qdisc| if has_qdisc(qdisc).and_then(|()| has_ifb()).is_ok() { "kernel" } else { "user-space" };
     [
@@ -211,7 +216,8 @@ fn several(peer: &str) -> [Fault; 4] {
     ]
 }
 
-fn severally(world: &World, peer: &str) {
+/// Checks the effects of [`several`] faults at once.
+fn assert_several(world: &World, peer: &str) {
     assert!(late(world, peer));
     assert!(slowed(&rush_out(world, peer)));
     assert_eq!((world.tcp_out(peer, 9090), world.tcp_out(peer, 8080)), (Reach::No, Reach::Yes));
@@ -225,8 +231,8 @@ fn config(dir: &Path) -> Config {
     Config::parse(&text, &dir.join("agent.toml")).unwrap()
 }
 
-/// The role of an agent that has journaled four faults and made the first of them, until it is killed.
-fn own(role: &str) -> ! {
+/// Plays an agent that has journaled four faults and made the first `made` of them, until it is killed. `role` has its parameters.
+fn play_agent(role: &str) -> ! {
     let mut words = role.split(' ');
     let [dir, peer, made] = std::array::from_fn(|_| words.next().unwrap());
     let config = config(Path::new(dir));
@@ -270,7 +276,7 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     let dir = tempfile::tempdir().unwrap();
     let child = ready(&format!("{} {peer} {made}", dir.path().display()));
     if made == 4 {
-        severally(world, peer);
+        assert_several(world, peer);
     } else {
         assert!(late(world, peer));
     }
@@ -280,7 +286,7 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     let recovered =
         recover(&config, &config.host(), &built_in::wiring(), &HealReason::FoundAtStart, || {}).unwrap();
     let mut ended: Vec<_> =
-        recovered.healed.iter().map(|one| (one.intent.id().as_str(), one.state)).collect();
+        recovered.healed.iter().map(|healed| (healed.intent.id().as_str(), healed.state)).collect();
     ended.sort_unstable_by_key(|(id, _)| *id);
     let state = |number| if number < made { State::Undone } else { State::Disarmed };
     assert_eq!(
@@ -289,53 +295,52 @@ fn dies_and_is_put_back(world: &World, peer: &str, made: usize) {
     );
 }
 
-/// Runs a test in a world that `furnish` has set up like an administrator; in the agent that will be killed, plays its
-/// role.
-fn furnished() -> World {
+/// Returns a world for a test. In the process that has the role of an agent, plays that role and never returns.
+fn new_world() -> World {
     if let Some(role) = role() {
-        own(&role);
+        play_agent(&role);
     }
     World::new()
 }
 
 sandboxed! {
     fn dockers_rules_and_bridge() {
-        let world = furnished();
+        let world = new_world();
         admin::docker(&world);
-        everything_works_and_leaves_nothing(&world, PEER4);
+        try_everything(&world, PEER4);
     }
 }
 
 sandboxed! {
     fn ufws_rules_in_both_families() {
-        let world = furnished();
+        let world = new_world();
         admin::ufw();
-        everything_works_and_leaves_nothing(&world, PEER4);
+        try_everything(&world, PEER4);
     }
 }
 
 sandboxed! {
     fn an_administrators_htb_tree_with_a_filter() {
-        let world = furnished();
+        let world = new_world();
         admin::htb_tree("eth0");
         admin::htb_tree("eth1");
-        everything_works_and_leaves_nothing(&world, PEER4);
+        try_everything(&world, PEER4);
     }
 }
 
 sandboxed! {
     fn roots_of_several_queues() {
-        let world = furnished();
+        let world = new_world();
         if !admin::mq("eth0") {
             return skip("roots_of_several_queues: cables have one queue here");
         }
-        everything_works_and_leaves_nothing(&world, PEER4);
+        try_everything(&world, PEER4);
     }
 }
 
 sandboxed! {
     fn a_peer_by_two_interfaces() {
-        let world = furnished();
+        let world = new_world();
         admin::two_ways(&world);
         let arrives = || {
             let (near, far) = world.flow(BY_TWO);
@@ -352,23 +357,23 @@ sandboxed! {
         let injection = Injection::make(&world, &fault(KINDS[0].json, BY_TWO, ""));
         assert_eq!(arrived(), 0);
         injection.undo();
-        everything_works_and_leaves_nothing(&world, BY_TWO);
+        try_everything(&world, BY_TWO);
     }
 }
 
 sandboxed! {
     fn no_ipv4_at_all() {
-        let world = furnished();
+        let world = new_world();
         admin::six_only(&world);
-        everything_works_and_leaves_nothing(&world, PEER6);
+        try_everything(&world, PEER6);
     }
 }
 
 sandboxed! {
     fn with_a_default_route_and_without() {
-        let world = furnished();
-        everything_works_and_leaves_nothing(&world, PEER6);
+        let world = new_world();
+        try_everything(&world, PEER6);
         route(&world.host_ns, "0.0.0.0/0", PEER4);
-        everything_works_and_leaves_nothing(&world, PEER4);
+        try_everything(&world, PEER4);
     }
 }

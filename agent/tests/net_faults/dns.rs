@@ -1,4 +1,4 @@
-//! DNS answers dropped, delayed, and falsified, from a real server over UDP and TCP.
+//! Tests of net-dns: answers of a real server over UDP and TCP that are dropped, delayed, and falsified.
 
 use std::{
     io::{Read as _, Write as _},
@@ -15,7 +15,7 @@ use super::{
     world::{Injection, PEER4, PEER6, World},
 };
 
-/// A server that answers every question with one address of each of its families: 10.7.7.7 or fd77::7.
+/// Returns a server's answer to a question: one address of the family that was asked for, 10.7.7.7 or fd77::7.
 fn answer(question: &[u8]) -> Vec<u8> {
     let end = question.iter().skip(12).position(|byte| *byte == 0).unwrap() + 12 + 5;
     let v6 = question[end - 3] == 28;
@@ -25,6 +25,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
         IpAddr::V6(six) if v6 => six.octets().to_vec(),
         _ => vec![10, 7, 7, 7],
     };
+    // The name as a pointer to the question, type, class, time to live, and length of the data.
     answer.extend([
         0xc0,
         12,
@@ -43,6 +44,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
     answer
 }
 
+/// Starts a server at an address.
 pub(crate) fn serve(at: SocketAddr) {
     let udp = UdpSocket::bind(at).unwrap();
     let tcp = TcpListener::bind(at).unwrap();
@@ -58,14 +60,15 @@ pub(crate) fn serve(at: SocketAddr) {
             stream.read_exact(&mut length).unwrap();
             let mut question = vec![0; u16::from_be_bytes(length).into()];
             stream.read_exact(&mut question).unwrap();
-            let said = answer(&question);
+            let reply = answer(&question);
             stream
-                .write_all(&[&u16::try_from(said.len()).unwrap().to_be_bytes()[..], &said].concat())
+                .write_all(&[&u16::try_from(reply.len()).unwrap().to_be_bytes()[..], &reply].concat())
                 .unwrap();
         }
     });
 }
 
+/// Returns a question: a name, and the type of its records (1 is IPv4, 28 is IPv6).
 fn ask(name: &str, kind: u8) -> Vec<u8> {
     let mut question = vec![9, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
@@ -76,16 +79,21 @@ fn ask(name: &str, kind: u8) -> Vec<u8> {
     question
 }
 
-/// The answer: the response code, the last record's data if there is one, and the time that it took.
+/// An answer.
 #[derive(Debug)]
-struct Said {
+struct Reply {
+    /// The response code.
     code: u8,
+    /// The data of the last record; `None` if there is no record.
     data: Option<Vec<u8>>,
+    /// The time from the question to the answer.
     took: Duration,
 }
 
-fn read(message: &[u8], began: Instant) -> Said {
+/// Parses an answer to a question that was sent at `began`.
+fn read(message: &[u8], began: Instant) -> Reply {
     let records = u16::from_be_bytes([message[6], message[7]]);
+    // The length of the last record's data: an IPv4 address has the length 4 before it.
     let length = if message.get(message.len().wrapping_sub(6)) == Some(&0) && message[message.len() - 5] == 4
     {
         4
@@ -93,19 +101,20 @@ fn read(message: &[u8], began: Instant) -> Said {
         16
     };
     let data = (records > 0).then(|| message[message.len() - length..].to_vec());
-    Said { code: message[3] & 0xf, data, took: began.elapsed() }
+    Reply { code: message[3] & 0xf, data, took: began.elapsed() }
 }
 
 /// Returns the response code of a question; `None` if no answer came.
 pub(crate) fn code(world: &World, server: SocketAddr) -> Option<u8> {
-    over_udp(world, server, "shop.example", 1).map(|said| said.code)
+    over_udp(world, server, "shop.example", 1).map(|reply| reply.code)
 }
 
-/// The time for which an answer is waited for that has to come, and one that must not come.
+/// Maximum time for an answer that has to come.
 const LONG: Duration = Duration::from_secs(30);
+/// Time without an answer after which none comes.
 const SHORT: Duration = Duration::from_secs(1);
 
-fn over_udp(world: &World, server: SocketAddr, name: &str, kind: u8) -> Option<Said> {
+fn over_udp(world: &World, server: SocketAddr, name: &str, kind: u8) -> Option<Reply> {
     over_udp_within(LONG, world, server, name, kind)
 }
 
@@ -115,7 +124,7 @@ fn over_udp_within(
     server: SocketAddr,
     name: &str,
     kind: u8,
-) -> Option<Said> {
+) -> Option<Reply> {
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = world.host_ns.run(|| UdpSocket::bind(any)).unwrap();
     socket.connect(server).unwrap();
@@ -127,11 +136,11 @@ fn over_udp_within(
     Some(read(&message[..length], began))
 }
 
-fn over_tcp(world: &World, server: SocketAddr, name: &str) -> Option<Said> {
+fn over_tcp(world: &World, server: SocketAddr, name: &str) -> Option<Reply> {
     over_tcp_within(LONG, world, server, name)
 }
 
-fn over_tcp_within(patience: Duration, world: &World, server: SocketAddr, name: &str) -> Option<Said> {
+fn over_tcp_within(patience: Duration, world: &World, server: SocketAddr, name: &str) -> Option<Reply> {
     let mut stream = world.host_ns.run(|| TcpStream::connect(server)).unwrap();
     stream.set_read_timeout(Some(patience)).unwrap();
     let (question, began) = (ask(name, 1), Instant::now());
@@ -169,12 +178,12 @@ sandboxed! {
         ] {
             let injection = Injection::make(&world, &fault(&format!(r#"{{"net-dns":{{"zones":["shop.test"],{how}}}}}"#)));
             for server in servers {
-                let said = over_udp(&world, server, "db.shop.test", 1).unwrap();
-                assert_eq!((said.code, &said.data), (code, &data), "{how} {server}: {said:?}");
+                let reply = over_udp(&world, server, "db.shop.test", 1).unwrap();
+                assert_eq!((reply.code, &reply.data), (code, &data), "{how} {server}: {reply:?}");
                 let other = over_udp(&world, server, "db.workshop.test", 1).unwrap();
                 assert_eq!((other.code, other.data.as_deref()), (0, Some(&RIGHT[..])), "{how} {server}");
-                let said = over_tcp(&world, server, "shop.test").unwrap();
-                assert_eq!(said.code, code, "{how} {server} TCP");
+                let reply = over_tcp(&world, server, "shop.test").unwrap();
+                assert_eq!(reply.code, code, "{how} {server} TCP");
                 assert_eq!(over_tcp(&world, server, "test").unwrap().data.as_deref(), Some(&RIGHT[..]));
             }
             let evidence = injection.evidence();
@@ -188,15 +197,15 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn the_other_family_gets_its_own_wrong_address_or_none() {
+    fn each_family_gets_its_own_wrong_address_or_none() {
         let world = World::new();
         let servers = servers(&world);
         for (address, expected) in [(r#"["10.1.0.9","fd00:1::9"]"#, Some("fd00:1::9")), (r#"["10.1.0.9"]"#, None)] {
             let json = format!(r#"{{"net-dns":{{"zones":["."],"how":"wrong-address","address":{address}}}}}"#);
             let injection = Injection::make(&world, &fault(&json));
-            let said = over_udp(&world, servers[1], "shop.test", 28).unwrap();
-            let address = said.data.map(|data| IpAddr::from(<[u8; 16]>::try_from(data).unwrap()).to_string());
-            assert_eq!((said.code, address.as_deref()), (0, expected));
+            let reply = over_udp(&world, servers[1], "shop.test", 28).unwrap();
+            let address = reply.data.map(|data| IpAddr::from(<[u8; 16]>::try_from(data).unwrap()).to_string());
+            assert_eq!((reply.code, address.as_deref()), (0, expected));
             injection.undo();
         }
     }
@@ -209,14 +218,14 @@ sandboxed! {
         let late = fault(r#"{"net-dns":{"zones":["shop.test"],"how":"delay","delay":"300ms"}}"#);
         let injection = Injection::make(&world, &late);
         for server in servers {
-            let said = over_udp(&world, server, "shop.test", 1).unwrap();
-            assert!(said.took >= Duration::from_millis(299) && said.data.as_deref() == Some(&RIGHT[..]), "{said:?}");
+            let reply = over_udp(&world, server, "shop.test", 1).unwrap();
+            assert!(reply.took >= Duration::from_millis(299) && reply.data.as_deref() == Some(&RIGHT[..]), "{reply:?}");
             wait_until("the answer for another name is not late", || {
                 over_udp(&world, server, "other.test", 1).unwrap().took < Duration::from_millis(250)
             });
         }
         injection.undo();
-        // Only the answers of the first server.
+        // Only the answers of the first server are dropped.
         let json = format!(r#"{{"net-dns":{{"zones":["shop.test"],"how":"drop","to":"{PEER4}"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
         assert!(over_udp_within(SHORT, &world, servers[0], "shop.test", 1).is_none());
@@ -230,7 +239,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn nobody_asked_is_not_exercised() {
+    fn a_fault_without_questions_is_not_exercised() {
         let world = World::new();
         let servers = servers(&world);
         let injection = Injection::make(&world, &fault(r#"{"net-dns":{"zones":["shop.test"],"how":"nxdomain"}}"#));

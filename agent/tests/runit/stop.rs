@@ -44,14 +44,14 @@ fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
         let stop = Injection::prepare(&host, STOP).expect("prepared");
-        service.is_deaf(true);
+        service.set_deaf(true);
         // Sent by an agent that died before it saw the service end.
         service.send(b"d");
         std::thread::scope(|scope| {
             let undoing = scope.spawn(|| stop.undo());
             until("an end", || service.waiting() == 2 || undoing.is_finished());
             assert_eq!(service.waiting(), 2, "a start follows the stop");
-            service.is_deaf(false);
+            service.set_deaf(false);
             undoing.join().expect("no panic");
         });
         assert!(service.main().is_some() && service.waiting() == 0, "it is up, and nothing waits");

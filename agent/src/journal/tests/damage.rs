@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_torn_tail_is_cut_off_and_said() {
+fn a_torn_record_is_cut_off_and_reported() {
     let disk = Disk::new();
     disk.filled();
     let whole = fs::read(disk.file()).unwrap();
@@ -23,7 +23,7 @@ fn a_torn_tail_is_cut_off_and_said() {
 }
 
 #[test]
-fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
+fn a_damaged_byte_is_reported_and_costs_at_most_one_record() {
     let disk = Disk::new();
     disk.filled();
     let whole = fs::read(disk.file()).unwrap();
@@ -38,13 +38,13 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
             let replayed = replay(&bytes);
             assert!(!replayed.damage.is_empty(), "byte {at} ^ {flip:#x}");
             let line = whole[..at].iter().filter(|&&byte| byte == b'\n').count();
-            // Records: header, intents a b c, ten others. Only the intent that was hit may be missing.
+            // Line 0 is the header, lines 1 to 3 are the intents. Only the intent in the damaged line may be missing.
             for (intent, id) in [(1, "a"), (2, "b"), (3, "c")] {
                 let known = replayed.injections.iter().any(|found| found.intent.id().as_str() == id);
-                assert_eq!(known, line != intent || known, "byte {at} ^ {flip:#x} of line {line}: {id}");
+                assert!(known || line == intent, "byte {at} ^ {flip:#x} of line {line}: {id}");
             }
             assert!(line < records);
-            // Injections in force are still undone, unless their own intent was hit.
+            // The injection in force is still open, unless its own intent is damaged.
             if line != 2 {
                 assert!(
                     open(&replayed).iter().any(|(id, _)| *id == "b"),
@@ -56,7 +56,7 @@ fn any_flipped_byte_is_said_and_costs_one_record_at_most() {
 }
 
 #[test]
-fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
+fn compaction_of_a_damaged_journal_changes_no_open_injection() {
     let disk = Disk::new();
     disk.filled();
     let whole = fs::read(disk.file()).unwrap();
@@ -71,7 +71,7 @@ fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
             assert_eq!(open(&replay(&short)), open(&before), "byte {at} ^ {flip:#x}");
         }
     }
-    // A journal that was cut within a record, to which another one was written.
+    // A journal that was cut, perhaps within a record, and to which more records were written.
     for cut in 1..whole.len() {
         let mut bytes = whole[..cut].to_vec();
         for (id, to) in [("c", State::Disarmed), ("b", State::Undoing), ("b", State::Undone)] {
@@ -84,7 +84,7 @@ fn compaction_of_a_damaged_journal_opens_and_closes_nothing() {
 }
 
 #[test]
-fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
+fn an_injection_with_a_lost_record_is_undone_once_more() {
     let disk = Disk::new();
     disk.filled();
     let text = fs::read_to_string(disk.file()).unwrap();
@@ -96,13 +96,13 @@ fn what_a_lost_record_leaves_in_doubt_is_undone_once_more() {
 }
 
 #[test]
-fn what_is_over_stays_over_also_where_records_are_damaged() {
+fn injections_that_are_over_stay_closed_if_records_are_damaged() {
     let disk = Disk::new();
     disk.filled();
     let over = |id: &str, state| Closed::of(&intent(id), state, String::new(), Vec::new());
     let closed = [over("b", State::Undone), over("c", State::Disarmed), over("x", State::Undone)];
     keep_closed(&disk.paths.run, &here(), closed.clone()).unwrap();
-    // The copy is older, and its number proves that the journal was cut: without the list all of it would be open.
+    // The copy is older, and its number proves that the journal was cut: without the list of closed injections all three would be open.
     let copied =
         [(&intent("b"), State::InForce), (&intent("c"), State::Armed), (&intent("x"), State::InForce)];
     write_copy(&disk.paths.run, &here(), 99, copied.into_iter()).unwrap();
@@ -110,38 +110,38 @@ fn what_is_over_stays_over_also_where_records_are_damaged() {
         open(&read(&disk.paths).unwrap()),
         [("b", State::InForce), ("c", State::Injecting), ("x", State::InForce)]
     );
-    let (replayed, news) = read_any(&disk.paths, &here());
-    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    let (replayed, closed_by_list) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), closed_by_list), (vec![], closed.to_vec()));
     assert!(!replayed.damage.is_empty());
 
     // The same with the copy alone.
     fs::remove_file(disk.file()).unwrap();
     fs::create_dir(disk.file()).unwrap();
-    let (replayed, news) = read_any(&disk.paths, &here());
-    assert_eq!((open(&replayed), news), (vec![], closed.to_vec()));
+    let (replayed, closed_by_list) = read_any(&disk.paths, &here());
+    assert_eq!((open(&replayed), closed_by_list), (vec![], closed.to_vec()));
     assert!(!replayed.damage.is_empty());
 }
 
 #[test]
-fn what_somebody_cut_is_not_made_shorter_and_loses_nothing_of_what_is_open() {
+fn a_journal_that_was_cut_is_not_shortened_and_loses_no_open_injection() {
     let disk = Disk::new();
     disk.filled();
     let (mut journal, _) = disk.open();
     let empty = || fs::File::options().write(true).open(disk.file()).unwrap().set_len(0).unwrap();
-    // Cut before the rewrite begins; later records make the journal long again.
-    let [long, again] = [(); 2].map(|()| journal.begin_compaction(true).unwrap().unwrap());
+    // Cut after two compactions began; a later record makes the file long again, with a hole before it.
+    let [first, second] = [(); 2].map(|()| journal.begin_compaction(true).unwrap().unwrap());
     empty();
     journal.event(changed("b", State::Undoing));
     assert!(journal.begin_compaction(true).unwrap().is_none(), "it has a hole");
-    // Cut after the rewrite began, so that the bytes that are read have a hole.
-    assert!(again.shorten(&[], &["b".parse().unwrap()]).unwrap_err().chain().contains("it lacks b"));
-    journal.take_shorter(long.shorten(&[], &[]).unwrap()).unwrap();
-    assert_eq!(journal.lost(), Some(Lost::Cut), "the next look makes it anew");
+    // The bytes that the compactions read have the hole.
+    assert!(second.shorten(&[], &["b".parse().unwrap()]).unwrap_err().chain().contains("it lacks b"));
+    journal.take_shorter(first.shorten(&[], &[]).unwrap()).unwrap();
+    assert_eq!(journal.lost(), Some(Lost::Cut), "the next check makes it anew");
     assert!(!disk.file().with_extension("damaged").exists());
 }
 
 #[test]
-fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
+fn a_file_that_was_deleted_replaced_or_cut_is_noticed_and_made_anew() {
     for (damage, lost) in [
         ("delete", Lost::Deleted),
         ("replace", Lost::Replaced),
@@ -175,12 +175,12 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
             }
             assert_eq!(journal.lost(), Some(lost), "{damage}");
             let b = before.open().find(|found| found.intent.id().as_str() == "b").unwrap();
-            let mut open = vec![tombstone("gone", false), Record::Intent(Box::new(b.intent.clone()))];
+            let mut known = vec![tombstone("gone", false), Record::Intent(Box::new(b.intent.clone()))];
             let halted = What::Halted { by: "alice".into() };
             for what in [halted, changed("b", State::Injecting), changed("b", State::InForce)] {
-                open.push(event(before.last_seq, what));
+                known.push(event(before.last_seq, what));
             }
-            journal.make_anew(lost, &open).unwrap();
+            journal.make_anew(lost, &known).unwrap();
             assert_eq!(journal.lost(), None, "{damage}");
             let (_, after) = disk.open();
             assert!(after.damage.is_empty(), "{damage}: {:?}", after.damage);
@@ -195,12 +195,12 @@ fn a_file_that_somebody_deleted_replaced_or_cut_is_noticed_and_made_anew() {
 }
 
 #[test]
-fn what_is_over_is_not_open_in_a_journal_that_is_made_anew() {
+fn an_injection_that_is_over_is_not_open_in_a_journal_that_is_made_anew() {
     let disk = Disk::new();
     disk.filled();
     let text = fs::read_to_string(disk.file()).unwrap();
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
-    // Before, within and after each record.
+    // Within each record, before its line break, and after it.
     let cuts = ends.iter().flat_map(|end| [end - 20, *end, end + 1]).chain([0]);
     for (cut, write) in cuts.flat_map(|cut| [(cut, false), (cut, true)]) {
         let disk = Disk::new();
@@ -211,7 +211,7 @@ fn what_is_over_is_not_open_in_a_journal_that_is_made_anew() {
         if write {
             journal.event(What::Released { by: "bob".into() });
         }
-        // The memory has forgotten `a`, which is undone.
+        // The agent's memory has forgotten `a`, which is undone.
         let mut known: Vec<Record> =
             before.open().map(|found| Record::Intent(Box::new(found.intent.clone()))).collect();
         for to in [State::Injecting, State::InForce] {

@@ -1,3 +1,5 @@
+//! Tests of the follower of a log file: lines that are appended, bounds, and times.
+
 mod refused;
 mod replaced;
 mod rewritten;
@@ -61,13 +63,14 @@ fn append(path: &PathBuf, text: &str) {
     OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-/// Looks, and returns the bin so far. On a busy machine a look may take a second, and return a whole bin.
+/// Looks once, and returns the bin so far. On a busy machine the look may last until the end of the bin, and then returns it itself.
 fn bin(follower: &mut Follower) -> LogBin {
     let reader = Reader::new(&"r".parse().unwrap(), 1);
     let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
     follower.look(&bounds).unwrap_or_else(|| follower.counter.seal())
 }
 
+/// Looks once, and returns the number of lines that match. Nothing may be missing.
 fn matched(follower: &mut Follower) -> u64 {
     let bin = bin(follower);
     assert_eq!((bin.missed, bin.absent), (None, None));
@@ -75,7 +78,7 @@ fn matched(follower: &mut Follower) -> u64 {
 }
 
 #[test]
-fn what_is_appended_is_counted_once() {
+fn appended_lines_are_counted_once() {
     let place = Place::new();
     place.write("ERROR before\nERROR begun before");
     let mut follower = place.follow().unwrap();
@@ -90,7 +93,7 @@ fn what_is_appended_is_counted_once() {
     place.write("ERROR without an end");
     assert_eq!(matched(&mut follower), 0);
     place.write("\nERROR after the last look\n");
-    assert_eq!(follower.end().matched, 1, "what was read is counted, and nothing more is read");
+    assert_eq!(follower.end().matched, 1, "a line that was read is counted, and nothing more is read");
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn a_file_that_comes_later_is_read_from_its_beginning() {
 }
 
 #[test]
-fn long_lines_and_floods_are_said() {
+fn long_lines_and_skipped_bytes_are_reported() {
     let place = Place::new();
     place.write("");
     let mut follower = place.follow().unwrap();
@@ -126,7 +129,7 @@ fn long_lines_and_floods_are_said() {
 }
 
 #[test]
-fn a_line_that_was_begun_earlier_may_have_been_written_then() {
+fn a_line_counts_from_the_time_at_which_it_may_have_begun() {
     let place = Place::new();
     place.write("");
     let mut follower = place.follow().unwrap();
@@ -163,7 +166,7 @@ fn a_stop_and_a_costly_pattern_end_the_reading_of_a_file() {
 }
 
 #[test]
-fn time_that_was_spent_between_two_looks_is_told_with_the_first_line_that_it_costs() {
+fn time_that_was_spent_between_two_looks_is_reported_with_the_first_line_that_is_skipped() {
     let place = Place::new();
     place.write("");
     let mut follower = place.follow().unwrap();

@@ -1,3 +1,5 @@
+//! Tests of reading the journal, with a script in the place of `journalctl`.
+
 mod real;
 
 use std::{
@@ -15,11 +17,14 @@ use super::*;
 use crate::{logs::bounds::Reader, service::Logging};
 
 const BOOT: &str = "6c793b37-93a2-474c-acff-487b45db942e";
+/// The same id as journald writes it.
 const HEX: &str = "6c793b3793a2474cacff487b45db942e";
 
-/// A host whose `journalctl` is a script: it does what a test says, and writes down how it was called.
+/// A host whose `journalctl` is a script. It runs the file `first` for the check before reading, and the file `do` for all other calls,
+/// whose arguments it writes to the file `calls`.
 struct Host(TempDir);
 
+/// Returns the logging settings of a unit of this host.
 fn about(unit: &str) -> Result<Logging, String> {
     let id = if unit == "alias.service" { "app.service" } else { unit };
     let namespace = if unit == "apart.service" { "own" } else { "" };
@@ -34,8 +39,8 @@ impl Host {
         let text = format!(
             "#!/bin/sh\ndir={dir}\ncase \"$*\" in *--lines=1*) . $dir/first;; *) echo \"$@\" >>$dir/calls; . $dir/do;; esac\n"
         );
-        // Another process writes the program: one that this process has open for writing may be inherited by a child that another
-        // test starts, and cannot be run until then.
+        // Another process writes the program. If this process had it open for writing, a child that another test starts at that moment
+        // would inherit the open file, and the program could not be run until that child has ended.
         let draft = new.0.path().join("draft");
         fs::write(&draft, text).unwrap();
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
@@ -60,25 +65,26 @@ impl Host {
     /// An entry of `app.service`, written now.
     fn entry(&self, number: u64, message: &str, more: &str) -> String {
         let monotonic = boot_us() - asleep_us();
-        let of = if more.is_empty() { r#","_SYSTEMD_UNIT":"app.service","PRIORITY":"6""# } else { more };
+        let fields = if more.is_empty() { r#","_SYSTEMD_UNIT":"app.service","PRIORITY":"6""# } else { more };
         format!(
-            r#"{{"__CURSOR":"s=a;i={number:x};x=1","__MONOTONIC_TIMESTAMP":"{monotonic}","__REALTIME_TIMESTAMP":"{}","_BOOT_ID":"{HEX}","MESSAGE":"{message}"{of}}}"#,
+            r#"{{"__CURSOR":"s=a;i={number:x};x=1","__MONOTONIC_TIMESTAMP":"{monotonic}","__REALTIME_TIMESTAMP":"{}","_BOOT_ID":"{HEX}","MESSAGE":"{message}"{fields}}}"#,
             wall_us()
         )
     }
 
-    /// The script writes this from now on.
-    fn says(&self, what: &str, lines: &str) {
-        self.does(what, &format!("/bin/cat <<'END'\n{lines}\nEND\n"));
+    /// Makes the script write these lines from now on, in calls of the file `first` or `do`.
+    fn says(&self, file: &str, lines: &str) {
+        self.does(file, &format!("/bin/cat <<'END'\n{lines}\nEND\n"));
     }
 
-    /// The script does this from now on.
-    fn does(&self, what: &str, script: &str) {
+    /// Makes the script run these commands from now on, in calls of the file `first` or `do`.
+    fn does(&self, file: &str, commands: &str) {
         let next = self.0.path().join("next");
-        fs::write(&next, script).unwrap();
-        fs::rename(&next, self.0.path().join(what)).unwrap();
+        fs::write(&next, commands).unwrap();
+        fs::rename(&next, self.0.path().join(file)).unwrap();
     }
 
+    /// Returns the arguments of each call after the check.
     fn calls(&self) -> Vec<String> {
         fs::read_to_string(self.0.path().join("calls"))
             .unwrap_or_default()
@@ -110,12 +116,12 @@ impl Host {
 /// Time for which calls that take too long are made again.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Whether a call was ended because of its time, which it may need on a busy machine.
+/// Whether a call was ended because it took too long, which happens on a busy machine.
 fn took_too_long(why: &str) -> bool {
     why.contains("has not answered for")
 }
 
-/// Looks until another call has ended or something is told.
+/// Looks until another call has ended, or until there is a bin or a problem.
 fn look(units: &mut Units) -> Vec<LogBin> {
     let reader = Reader::new(&"r".parse().unwrap(), 1);
     let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
@@ -137,7 +143,7 @@ fn look(units: &mut Units) -> Vec<LogBin> {
     }
 }
 
-/// Looks; returns the bin so far of the first unit, and the bins beside it.
+/// Looks; returns the bin so far of the first unit, and the separate bins for ranges of times.
 fn bin(units: &mut Units) -> (LogBin, Vec<LogBin>) {
     let mut bins = look(units);
     let at = bins
@@ -153,12 +159,13 @@ fn entries_are_counted_once_at_the_time_at_which_they_were_written() {
     host.says("do", &host.entry(1, "ERROR before", ""));
     let mut units = host.follow();
     let began_us = boot_us();
-    let (one, two) =
+    let (first, second) =
         (host.entry(2, "ERROR password=hunter2", ""), host.entry(3, "fine\\nERROR in a second line", ""));
     let later_us = boot_us();
     host.says(
         "do",
-        &[&one[..], &two, &host.entry(4, "ERROR of another", r#","_SYSTEMD_UNIT":"db.service""#)].join("\n"),
+        &[&first[..], &second, &host.entry(4, "ERROR of another", r#","_SYSTEMD_UNIT":"db.service""#)]
+            .join("\n"),
     );
     let (bin, beside) = bin(&mut units);
     assert_eq!((bin.lines, bin.matched, &bin.missed, beside.len()), (3, 2, &None, 0), "{bin:?}");
@@ -171,7 +178,7 @@ fn entries_are_counted_once_at_the_time_at_which_they_were_written() {
     assert_eq!(
         look(&mut units).iter().map(|bin| bin.matched).sum::<u64>(),
         0,
-        "shown again, and not counted"
+        "entries that are shown again are not counted"
     );
     let calls = host.calls();
     assert!(calls[0].contains("--since=@") && calls[1].contains("--after-cursor=s=a;i=4;x=1"), "{calls:#?}");
@@ -180,7 +187,7 @@ fn entries_are_counted_once_at_the_time_at_which_they_were_written() {
 }
 
 #[test]
-fn a_call_that_fails_is_said_and_made_again() {
+fn a_call_that_fails_is_reported_and_made_again() {
     let host = Host::new();
     let mut units = host.follow();
     let good_us = units.good_us;
@@ -189,24 +196,24 @@ fn a_call_that_fails_is_said_and_made_again() {
         &format!("/bin/cat <<'END'\n{}\nEND\necho 'No space' >&2; exit 3", host.entry(1, "ERROR one", "")),
     );
     assert!(look(&mut units).is_empty() && units.good_us == good_us, "nothing is known so far");
-    let told = loop {
-        if let Some(told) = units.tell_trouble(EVERY_US).pop() {
-            break told;
+    let reported = loop {
+        if let Some(reported) = units.tell_trouble(EVERY_US).pop() {
+            break reported;
         }
         thread::yield_now();
     };
-    let why = told.absent.unwrap();
-    assert!(why.contains("exit status: 3: No space") && told.start_boot_us == good_us, "{why}");
+    let why = reported.absent.unwrap();
+    assert!(why.contains("exit status: 3: No space") && reported.start_boot_us == good_us, "{why}");
     host.says("do", &host.entry(2, "ERROR two", ""));
     let (bin, _) = bin(&mut units);
     assert_eq!(
         (bin.matched, bin.absent, bin.start_boot_us <= good_us),
         (2, None, true),
-        "all was read after all"
+        "the later call has read everything"
     );
     host.does("do", "exit 1");
     look(&mut units);
-    assert!(units.end().iter().any(|bin| bin.absent.is_some()), "what is not read is said at the end, too");
+    assert!(units.end().iter().any(|bin| bin.absent.is_some()), "a problem is reported at the end, too");
 }
 
 #[test]
@@ -214,19 +221,19 @@ fn garbage_and_entries_that_are_too_long_are_missed() {
     let host = Host::new();
     let mut units = host.follow();
     host.says("do", "-- Reboot --\n{\"MESSAGE\":");
-    let (one, _) = bin(&mut units);
-    assert!(one.missed.as_ref().is_some_and(|why| why.contains("no entry of this boot")), "{one:?}");
+    let (found, _) = bin(&mut units);
+    assert!(found.missed.as_ref().is_some_and(|why| why.contains("no entry of this boot")), "{found:?}");
     host.does("do", "/usr/bin/head -c 1200000 /dev/zero | /usr/bin/tr '\\0' x");
-    let (one, _) = bin(&mut units);
-    assert!(one.missed.as_ref().is_some_and(|why| why.contains("more than a mebibyte")), "{one:?}");
+    let (found, _) = bin(&mut units);
+    assert!(found.missed.as_ref().is_some_and(|why| why.contains("more than a mebibyte")), "{found:?}");
     host.says(
         "do",
         &host
             .entry(1, "", r#","_SYSTEMD_UNIT":"app.service""#)
             .replace("\"MESSAGE\":\"\"", "\"MESSAGE\":null"),
     );
-    let (one, _) = bin(&mut units);
-    assert!(one.missed.as_ref().is_some_and(|why| why.contains("too large")), "{one:?}");
+    let (found, _) = bin(&mut units);
+    assert!(found.missed.as_ref().is_some_and(|why| why.contains("too large")), "{found:?}");
 }
 
 #[test]
@@ -234,20 +241,20 @@ fn a_flood_is_cut_off_and_the_rest_is_read() {
     let host = Host::new();
     let mut units = host.follow();
     host.does("do", &format!("exec /usr/bin/yes '{}'", host.entry(1, "ERROR", "")));
-    let (one, _) = bin(&mut units);
+    let (found, _) = bin(&mut units);
     assert!(
-        one.missed.as_ref().is_some_and(|why| why.contains("more was written to the journal")),
-        "{one:?}"
+        found.missed.as_ref().is_some_and(|why| why.contains("more was written to the journal")),
+        "{found:?}"
     );
-    assert!(one.matched == 1 && units.call.is_none(), "{one:?}");
+    assert!(found.matched == 1 && units.call.is_none(), "{found:?}");
     host.says("do", &host.entry(9, "ERROR later", ""));
     let (bin, _) = bin(&mut units);
     assert_eq!((bin.matched, bin.missed), (1, None));
-    assert!(host.calls()[1].contains("--since=@"), "it goes on from a time");
+    assert!(host.calls()[1].contains("--since=@"), "the next call begins at a time");
 }
 
 #[test]
-fn a_call_that_hangs_holds_up_nobody_and_is_ended() {
+fn a_call_that_hangs_delays_no_look_and_is_ended() {
     let host = Host::new();
     let mut units = host.follow();
     let pid = host.0.path().join("pid");
@@ -265,20 +272,20 @@ fn a_call_that_hangs_holds_up_nobody_and_is_ended() {
         units.look(&bounds).iter().all(|bin| bin.matched == 0) && from.elapsed() < Duration::from_secs(60)
     );
     units.end();
-    assert!(!process.exists(), "nothing of it is left");
+    assert!(!process.exists(), "the program has ended");
 }
 
 #[test]
-fn what_journald_dropped_is_unknown_from_the_last_message_on() {
+fn counts_are_unknown_from_the_last_message_before_journald_dropped_some() {
     let host = Host::new();
     let mut units = host.follow();
-    let one = host.entry(1, "fine", "");
+    let fine = host.entry(1, "fine", "");
     let at_us = boot_us();
     let suppressed =
         r#","_TRANSPORT":"driver","N_DROPPED":"77","MESSAGE_ID":"a596d6fe7bfa4994828e72309e95d61e""#;
     let dropped = host.entry(2, "Suppressed 77 messages from app.service", suppressed);
     let other = host.entry(3, "Suppressed 5 messages from db.service", suppressed);
-    host.says("do", &[one, dropped, other].join("\n"));
+    host.says("do", &[fine, dropped, other].join("\n"));
     let (bin, beside) = bin(&mut units);
     assert_eq!((bin.lines, beside.len()), (1, 1), "{bin:?} {beside:?}");
     let why = beside[0].missed.as_ref().unwrap();
@@ -289,9 +296,9 @@ fn what_journald_dropped_is_unknown_from_the_last_message_on() {
 fn silence_after_a_burst_is_unknown() {
     let host = Host::new();
     let mut units = host.follow();
-    let all: Vec<String> = (1..=4).map(|number| host.entry(number, "fine", "")).collect();
+    let burst: Vec<String> = (1..=4).map(|number| host.entry(number, "fine", "")).collect();
     let last_us = boot_us();
-    host.says("do", &all.join("\n"));
+    host.says("do", &burst.join("\n"));
     look(&mut units);
     let doubt = loop {
         let found = look(&mut units).into_iter().find(|bin| bin.missed.is_some());
@@ -304,7 +311,7 @@ fn silence_after_a_burst_is_unknown() {
 }
 
 #[test]
-fn while_journald_does_not_answer_nothing_is_known_and_what_it_takes_later_may_be_older() {
+fn messages_that_journald_takes_after_a_time_without_answers_may_be_older() {
     let host = Host::new();
     let listener = UnixListener::bind(host.socket()).unwrap();
     let serve = |count: usize| {
@@ -320,9 +327,9 @@ fn while_journald_does_not_answer_nothing_is_known_and_what_it_takes_later_may_b
     let mut units = host.follow();
     served.join().unwrap();
     let good_us = units.good_us;
-    // Nobody answers.
+    // No thread answers.
     assert!(look(&mut units).is_empty() && host.calls().is_empty() && units.stalled_us == Some(good_us));
-    // The question from before waits in the queue.
+    // Two answers: the first question still waits in the queue.
     let served = serve(2);
     host.says("do", &host.entry(1, "ERROR", ""));
     let (bin, _) = bin(&mut units);
@@ -335,7 +342,7 @@ fn while_journald_does_not_answer_nothing_is_known_and_what_it_takes_later_may_b
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_with_what_to_do() {
+fn units_that_cannot_be_read_are_refused_with_a_remedy() {
     let host = Host::new();
     let refused = |unit: &str| host.try_follow(&[unit]).err().map_or_else(String::new, |(_, why)| why);
     for (unit, why) in [

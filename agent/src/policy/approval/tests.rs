@@ -1,3 +1,5 @@
+//! Tests of the rule about approvals: which approvals of a fault count.
+
 use firedrill_approval::{Statement, Tree};
 use firedrill_wire::{
     Span,
@@ -21,7 +23,7 @@ fn block() -> Fault {
     Fault::NetBlock(NetBlock { to: vec!["db1".to_owned()].into(), ..NetBlock::default() })
 }
 
-/// An approval of a net-block on app1 and on app2.
+/// Returns an approval of a net-block on app1 and on app2, and the question about the net-block on app1.
 fn opened(by: &str, environments: &[&str]) -> (Result<Opened, String>, PrepareOne) {
     let tree = Tree::of(vec![leaf("app1", "1-1", &block(), HOLD), leaf("app2", "1-2", &block(), HOLD)]);
     let statement = Statement {
@@ -38,13 +40,13 @@ fn opened(by: &str, environments: &[&str]) -> (Result<Opened, String>, PrepareOn
         name: by.into(),
         team: None,
         role: Role::Viewer,
-        environments: environments.iter().map(|one| (*one).to_owned()).collect(),
+        environments: environments.iter().map(|name| (*name).to_owned()).collect(),
         flaws: Vec::new(),
     };
-    let one =
+    let asked =
         PrepareOne { id: "friday-1-1".parse().unwrap(), fault: block(), hold: HOLD, proof: tree.proof(0) };
     let opened = Opened { by, serial: "01".into(), means: Means::Certificate, origin: None, statement };
-    (Ok(opened), one)
+    (Ok(opened), asked)
 }
 
 fn rule(kind: &str) -> Approval {
@@ -57,35 +59,37 @@ fn rule(kind: &str) -> Approval {
     }
 }
 
+/// Returns the sentence on missing approvals, if the rule wants this number of people.
 fn lacks(people: u32, one: &PrepareOne, opened: &[Result<Opened, String>]) -> Option<String> {
     let approved = Approved::of(("app1", Some("prod")), (&alice(), &run()), one, opened);
     Approval { people, ..rule("net-*") }.lacks(one.fault.kind(), &approved)
 }
 
 #[test]
-fn enough_people_who_signed_this_fault_on_this_host_and_do_not_run_it() {
+fn approvals_count_if_they_are_for_this_fault_on_this_host_by_other_people() {
     let (bob, one) = opened("bob", &[]);
     let (carol, _) = opened("carol", &["prod"]);
     let of = |opened: &[&Result<Opened, String>]| -> Vec<Result<Opened, String>> {
-        opened.iter().map(|one| (*one).clone()).collect()
+        opened.iter().map(|&opened| opened.clone()).collect()
     };
     assert_eq!(lacks(1, &one, &of(&[&bob])), None);
     assert_eq!(lacks(2, &one, &of(&[&bob, &carol])), None);
-    let said = |people, one: &PrepareOne, opened: &[Result<Opened, String>], why: &str| {
+    let lacks_because = |people, one: &PrepareOne, opened: &[Result<Opened, String>], why: &str| {
         let lacks = lacks(people, one, opened).expect(why);
         assert!(lacks.contains(why), "no `{why}` in {lacks}");
     };
-    said(1, &one, &[], "approved by 1 person other than the one who runs it, and nobody has");
-    said(2, &one, &of(&[&bob, &bob]), "only bob did");
-    said(1, &one, &[opened("alice", &[]).0], "alice runs this drill");
-    said(1, &one, &[opened("dave", &["staging"]).0], "dave approves only for staging");
-    said(1, &one, &[Err("it expired".to_owned())], "nobody has; it expired");
-    let other = |one: PrepareOne| said(1, &one, &of(&[&bob]), "bob approved other faults than this one");
-    other(PrepareOne { hold: Span::secs(31), ..one.clone() });
-    other(PrepareOne { fault: Fault::NetBlock(NetBlock::default()), ..one.clone() });
-    other(PrepareOne { proof: Vec::new(), ..one.clone() });
+    lacks_because(1, &one, &[], "approved by 1 person other than the one who runs it, and nobody has");
+    lacks_because(2, &one, &of(&[&bob, &bob]), "only bob did");
+    lacks_because(1, &one, &[opened("alice", &[]).0], "alice runs this drill");
+    lacks_because(1, &one, &[opened("dave", &["staging"]).0], "dave approves only for staging");
+    lacks_because(1, &one, &[Err("it expired".to_owned())], "nobody has; it expired");
+    let is_another_fault =
+        |one: PrepareOne| lacks_because(1, &one, &of(&[&bob]), "bob approved other faults than this one");
+    is_another_fault(PrepareOne { hold: Span::secs(31), ..one.clone() });
+    is_another_fault(PrepareOne { fault: Fault::NetBlock(NetBlock::default()), ..one.clone() });
+    is_another_fault(PrepareOne { proof: Vec::new(), ..one.clone() });
     for id in ["friday-1-2", "other-1-1", "friday1-1"] {
-        other(PrepareOne { id: id.parse().unwrap(), ..one.clone() });
+        is_another_fault(PrepareOne { id: id.parse().unwrap(), ..one.clone() });
     }
     let elsewhere = Approved::of(("app3", Some("prod")), (&alice(), &run()), &one, &of(&[&bob]));
     assert!(elsewhere.by.is_empty(), "it is for another host: {elsewhere:?}");
@@ -93,16 +97,16 @@ fn enough_people_who_signed_this_fault_on_this_host_and_do_not_run_it() {
     if let Ok(opened) = &mut earlier {
         opened.statement.faults = None;
     }
-    said(1, &one, &[earlier], "names no faults");
+    lacks_because(1, &one, &[earlier], "names no faults");
 }
 
 #[test]
-fn only_the_kinds_that_are_named_need_it() {
+fn only_the_named_kinds_need_approvals() {
     let rule = rule("service-*");
     assert_eq!(rule.lacks("net-block", &Approved::default()), None);
     assert!(rule.lacks("service-stop", &Approved::default()).is_some());
-    let all = Approval { kinds: Vec::new(), ..rule.clone() };
-    assert!(all.lacks("net-block", &Approved::default()).is_some());
+    let every_kind = Approval { kinds: Vec::new(), ..rule.clone() };
+    assert!(every_kind.lacks("net-block", &Approved::default()).is_some());
     assert_eq!(rule.validate(), Ok(()));
     assert!(Approval { people: 0, ..rule.clone() }.validate().unwrap_err().contains("1 to 16"));
     let unknown = Approval { kinds: vec!["net-blok".into()], ..rule };
@@ -110,7 +114,7 @@ fn only_the_kinds_that_are_named_need_it() {
 }
 
 #[test]
-fn a_standing_approval_counts_within_its_bounds_where_the_host_takes_them() {
+fn a_standing_approval_counts_within_its_bounds_if_the_host_accepts_such_approvals() {
     let standing = |kinds: &str, days: u64| {
         let (opened, one) = opened("bob", &[]);
         let mut opened = opened.unwrap();
@@ -137,7 +141,7 @@ fn a_standing_approval_counts_within_its_bounds_where_the_host_takes_them() {
     let each_drill = rule("net-*");
     let takes = Approval { standing: Some(Span::secs(7 * 86_400)), ..each_drill.clone() };
     assert_eq!(lacks(&takes, &standing("net-*", 7)), "");
-    for (rule, of, why) in [
+    for (rule, approval, why) in [
         (
             &each_drill,
             standing("net-*", 7),
@@ -146,7 +150,7 @@ fn a_standing_approval_counts_within_its_bounds_where_the_host_takes_them() {
         (&takes, standing("net-*", 8), "by a standing approval of more than"),
         (&takes, standing("service-*", 7), "does not cover this: net-block is none of service-*"),
     ] {
-        let lacks = lacks(rule, &of);
+        let lacks = lacks(rule, &approval);
         assert!(lacks.contains(why), "no `{why}` in {lacks}");
     }
     let longer = |standing| Approval { standing: Some(standing), ..each_drill.clone() }.validate();
@@ -157,7 +161,7 @@ fn a_standing_approval_counts_within_its_bounds_where_the_host_takes_them() {
 const ORIGIN: &str = "https://drills.example";
 
 #[test]
-fn only_the_means_and_the_pages_that_are_named_count() {
+fn only_approvals_by_named_means_and_pages_count() {
     let of = |means, origin: Option<&str>| {
         let (opened, one) = opened("bob", &[]);
         let opened = Opened { means, origin: origin.map(str::to_owned), ..opened.unwrap() };
@@ -174,14 +178,18 @@ fn only_the_means_and_the_pages_that_are_named_count() {
     assert!(!counts(&by_default, &touched) && counts(&both, &touched) && counts(&passkeys, &touched));
     let why = |rule: &Approval, approved: &Approved| rule.lacks("net-block", approved).unwrap();
     assert!(why(&by_default, &touched).contains("bob approved by passkey, and only by certificate counts"));
-    let told = why(&both, &elsewhere);
-    assert!(told.contains("nobody has; bob approved by passkey on https://evil.example, which"), "{told}");
-    let (one, other) = (of(Means::Passkey, None), of(Means::Passkey, Some("https://drills.example.evil")));
-    assert!(!counts(&both, &one) && !counts(&both, &other));
+    let refused = why(&both, &elsewhere);
+    assert!(
+        refused.contains("nobody has; bob approved by passkey on https://evil.example, which"),
+        "{refused}"
+    );
+    let (without_page, similar_page) =
+        (of(Means::Passkey, None), of(Means::Passkey, Some("https://drills.example.evil")));
+    assert!(!counts(&both, &without_page) && !counts(&both, &similar_page));
 }
 
 #[test]
-fn passkeys_are_named_together_with_the_pages_that_may_ask_for_them() {
+fn a_rule_with_passkeys_names_the_pages_that_may_ask_for_them() {
     let read = |text: &str| -> Result<(), String> {
         let rule: Approval = toml::from_str(text).map_err(|error| error.to_string())?;
         rule.validate()
@@ -197,7 +205,7 @@ fn passkeys_are_named_together_with_the_pages_that_may_ask_for_them() {
         (&format!("{passkeys}[\"http://127.0.0.1:7788\"]"), "for addresses"),
         ("people = 1\nmeans = [\"slack\"]", "unknown variant `slack`"),
     ] {
-        let told = read(text).expect_err(why);
-        assert!(told.contains(why), "{told}");
+        let error = read(text).expect_err(why);
+        assert!(error.contains(why), "{error}");
     }
 }

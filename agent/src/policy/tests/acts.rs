@@ -1,4 +1,4 @@
-//! The policy also decides about probes, exchanges of packets and the release of a halt.
+//! Tests of the policy's decisions about probes, exchanges of packets, logs and the release of a halt.
 
 use firedrill_wire::{
     RefusalCode,
@@ -18,6 +18,7 @@ fn http(url: &str) -> ProbeSpec {
     probe(&format!(r#"{{"http":{{"url":"{url}"}}}}"#))
 }
 
+/// Asks a policy whether alice may do an act.
 fn may(policy: &Policy, act: Act<'_>) -> Result<(), Problem> {
     ask(policy, &alice(), act, Some("prod"), Some("prod"), FRIDAY_NOON)
 }
@@ -28,7 +29,7 @@ fn exchange(to: &str) -> Exchange {
 }
 
 #[test]
-fn whom_the_policy_allows_nothing_neither_measures_nor_tries_out_nor_releases() {
+fn a_caller_whom_no_rule_allows_may_not_measure_try_out_paths_or_release() {
     let others = policy("[[allow]]\nname = \"bob\"\nwho = [\"bob\"]\n");
     let (probe, exchange) = (http("http://192.0.2.1/"), exchange("192.0.2.1"));
     for act in [Act::Probe(&probe), Act::Exchange(&exchange), Act::Release] {
@@ -44,7 +45,7 @@ fn whom_the_policy_allows_nothing_neither_measures_nor_tries_out_nor_releases() 
 }
 
 #[test]
-fn probes_go_where_their_rule_says_and_read_what_it_names() {
+fn probes_reach_only_peers_and_read_only_files_that_a_rule_names() {
     let narrow = policy(
         r#"
         [[allow]]
@@ -81,7 +82,7 @@ fn probes_go_where_their_rule_says_and_read_what_it_names() {
 }
 
 #[test]
-fn whoever_may_break_a_path_may_try_it_out() {
+fn a_rule_for_faults_on_traffic_also_allows_exchanges() {
     let net = policy("[[allow]]\nname = \"n\"\nkinds = [\"net-slow\"]\npeers = [\"10.9.0.0/16\"]\n");
     assert_eq!(may(&net, Act::Exchange(&exchange("10.9.1.1"))), Ok(()));
     assert!(may(&net, Act::Exchange(&exchange("192.0.2.1"))).is_err());
@@ -101,11 +102,11 @@ fn a_halt_is_released_by_rules_that_name_no_targets() {
     assert!(check(&sre, &alice(), &stop("checkout")).is_err());
     let always = policy("[[blackout]]\nname = \"always\"\n");
     assert!(check(&always, &alice(), &stop("checkout")).is_err());
-    assert_eq!(may(&always, Act::Release), Ok(()), "a blackout is about what is injected");
+    assert_eq!(may(&always, Act::Release), Ok(()), "a blackout refuses only injections");
 }
 
 #[test]
-fn how_long_and_how_many_probes_is_bounded_by_name() {
+fn the_number_of_probes_and_their_time_are_bounded() {
     let file = Path::new("/etc/firedrill/agent.toml");
     let start = |count: usize, at_most| StartProbes {
         probes: vec![http("http://edge/"); count],
@@ -157,7 +158,7 @@ fn only_logs_that_are_listed_are_read() {
     assert_eq!(
         refused("/var/log/app/error.log"),
         refused("/etc/shadow"),
-        "whom no rule allows learns nothing of the list"
+        "a caller whom no rule allows does not learn which logs are listed"
     );
 }
 

@@ -1,12 +1,13 @@
-//! The environment is set by the host alone.
+//! Tests of environments: only the host's own configuration decides which environment it belongs to.
 
 use super::*;
 
+/// A caller whose certificate is for these environments only, or for all if there are none.
 fn of(environments: &[&str]) -> Caller {
     Caller { environments: environments.iter().map(ToString::to_string).collect(), ..alice() }
 }
 
-/// Whether a policy without rules allows somebody to stop a service.
+/// Asks a policy without rules whether a caller may stop a service.
 fn may(caller: &Caller, scenario: Option<&str>, host: Option<&str>) -> Result<(), Problem> {
     let fault = stop("checkout");
     let act = Act::Fault { fault: &fault, hold: Span::secs(20) };
@@ -14,9 +15,9 @@ fn may(caller: &Caller, scenario: Option<&str>, host: Option<&str>) -> Result<()
 }
 
 #[test]
-fn a_certificate_is_good_on_hosts_of_its_environments_whatever_the_scenario_claims() {
+fn a_certificate_is_valid_on_hosts_of_its_environments_for_any_scenario() {
     let staging = of(&["staging"]);
-    // The claim: the scenario says staging, the host belongs to prod.
+    // The host belongs to prod, whatever the scenario says.
     for claimed in [Some("staging"), Some("prod"), None] {
         assert!(may(&staging, claimed, Some("prod")).is_err(), "{claimed:?}");
     }
@@ -26,7 +27,7 @@ fn a_certificate_is_good_on_hosts_of_its_environments_whatever_the_scenario_clai
 }
 
 #[test]
-fn a_host_without_one_takes_harm_only_from_certificates_that_name_none() {
+fn a_host_without_an_environment_accepts_only_certificates_without_environments() {
     for claimed in [Some("staging"), None] {
         let problem = may(&of(&["staging"]), claimed, None).unwrap_err();
         let text = format!("{} {}", problem.title, problem.hint);
@@ -39,7 +40,7 @@ fn a_host_without_one_takes_harm_only_from_certificates_that_name_none() {
 }
 
 #[test]
-fn a_scenario_for_another_environment_is_refused_whoever_asks() {
+fn a_scenario_for_another_environment_is_refused_for_every_caller() {
     let problem = may(&of(&[]), Some("staging"), Some("prod")).unwrap_err();
     assert!(problem.title.contains("staging") && problem.title.contains("prod"), "{problem:?}");
     assert!(may(&of(&["staging", "prod"]), Some("staging"), Some("prod")).is_err());
@@ -48,7 +49,7 @@ fn a_scenario_for_another_environment_is_refused_whoever_asks() {
 }
 
 #[test]
-fn rules_go_by_the_environment_of_the_host() {
+fn rules_compare_the_environment_of_the_host() {
     let rule = policy("[[allow]]\nname = \"n\"\nenvironments = [\"staging\"]\n");
     let fault = stop("checkout");
     let act = Act::Fault { fault: &fault, hold: Span::secs(20) };
@@ -61,7 +62,7 @@ fn rules_go_by_the_environment_of_the_host() {
 proptest! {
     /// The environment that a scenario names never allows anything: it can only be one more reason to refuse.
     #[test]
-    fn claims_never_help(
+    fn a_scenarios_environment_never_allows_an_act(
         own in prop::collection::vec("[a-c]", 0..3),
         host in prop::option::of("[a-c]"),
         claimed in "[a-c]",

@@ -1,5 +1,5 @@
-//! A rule must name the programs that an act runs and the files that it changes. No kind does either yet; probes read
-//! files.
+//! Tests of rules that name programs and files: a rule must name the programs that an act runs and the files that it changes. No kind of
+//! fault does either yet.
 
 use firedrill_wire::Touches;
 
@@ -20,7 +20,7 @@ fn changes(path: &str) -> Touches {
 }
 
 #[test]
-fn a_free_rule_names_no_program_and_no_file() {
+fn a_rule_without_targets_allows_no_program_and_no_file() {
     for touches in [runs(&["/bin/true"]), changes("/etc/hosts")] {
         assert!(named::needs_naming(&touches));
         for text in ["", "kinds = [\"net-*\"]", "services = [\"*\"]", "peers = [\"*\"]"] {
@@ -46,7 +46,7 @@ fn programs_are_named_word_by_word() {
     assert!(named::allows(&reload, &changes("/usr/bin/systemctl")).is_err());
     let clause = named::clause(&runs(&["/bin/true"]));
     assert_eq!(clause, r#"commands = [["/bin/true"]]"#);
-    assert!(rule(&clause).validate().is_ok(), "what a refusal proposes can be used");
+    assert!(rule(&clause).validate().is_ok(), "the clause that a refusal proposes is valid");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of reading certificates, authorities and revocation lists again.
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
@@ -6,22 +8,23 @@ use rcgen::{
 use super::*;
 
 /// An agent's files, and the authority that signs them.
-struct House {
+struct Fixture {
     dir: tempfile::TempDir,
     authority: CertificateParams,
     key: KeyPair,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let house = Self { dir: tempfile::tempdir().unwrap(), authority, key: KeyPair::generate().unwrap() };
-        house.write("ca.pem", &house.ca());
-        house.write_list(1);
-        house.write_own("app1");
-        house
+        let fixture =
+            Self { dir: tempfile::tempdir().unwrap(), authority, key: KeyPair::generate().unwrap() };
+        fixture.write("ca.pem", &fixture.ca());
+        fixture.write_list(1);
+        fixture.write_own("app1");
+        fixture
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -49,7 +52,7 @@ impl House {
         self.write(CRL_FILE, &list.pem().unwrap());
     }
 
-    /// Issues the agent's certificate, with a key of its own.
+    /// Issues the agent's certificate, with a new key.
     fn write_own(&self, host: &str) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -66,66 +69,66 @@ impl House {
     }
 }
 
-/// Whether the connections were told to verify again.
-fn told(changes: &mut watch::Receiver<u64>) -> bool {
-    let told = changes.has_changed().unwrap();
+/// Whether connections were notified to verify their peers again, since the last call.
+fn notified(changes: &mut watch::Receiver<u64>) -> bool {
+    let notified = changes.has_changed().unwrap();
     changes.mark_unchanged();
-    told
+    notified
 }
 
 #[test]
-fn a_renewed_certificate_is_used_whatever_is_wrong_with_the_authority() {
+fn a_renewed_certificate_is_used_even_if_the_authority_is_unusable() {
     for (file, bad) in [("ca.pem", Some("half a certi")), (CRL_FILE, Some("half a li")), (CRL_FILE, None)] {
-        let house = House::new();
-        let tls = house.tls();
+        let fixture = Fixture::new();
+        let tls = fixture.tls();
         let mut changes = tls.changes();
-        let good = fs::read_to_string(house.file(file)).unwrap();
+        let good = fs::read_to_string(fixture.file(file)).unwrap();
         match bad {
-            Some(text) => house.write(file, text),
-            None => fs::remove_file(house.file(file)).unwrap(),
+            Some(text) => fixture.write(file, text),
+            None => fs::remove_file(fixture.file(file)).unwrap(),
         }
-        house.write_own("app2");
+        fixture.write_own("app2");
         let error = tls.reload_if_changed().unwrap_err().to_string();
         assert!(error.contains(file), "{error}");
         assert_eq!(tls.host(), "app2", "{file}: {bad:?}");
-        // Only what could not be read is tried each time.
+        // Only a file that could not be read is tried each time.
         assert_eq!(tls.reload_if_changed().is_err(), bad.is_none(), "{file}: {bad:?}");
-        house.write(file, &good);
+        fixture.write(file, &good);
         assert!(tls.reload_if_changed().unwrap());
-        assert!(!told(&mut changes), "nobody else is trusted");
+        assert!(!notified(&mut changes), "the same peers are trusted");
     }
 }
 
 #[test]
-fn connections_verify_again_when_somebody_else_may_be_trusted() {
-    let house = House::new();
-    let tls = house.tls();
+fn connections_verify_again_when_authorities_or_lists_have_changed() {
+    let fixture = Fixture::new();
+    let tls = fixture.tls();
     let mut changes = tls.changes();
-    house.write_own("app2");
+    fixture.write_own("app2");
     assert!(tls.reload_if_changed().unwrap());
     tls.reload().unwrap();
-    assert!(!told(&mut changes), "the agent's own certificate changes nobody's trust");
+    assert!(!notified(&mut changes), "the agent's own certificate does not change who is trusted");
 
-    house.write("agent.key", "half a ke");
-    house.write_list(2);
+    fixture.write("agent.key", "half a ke");
+    fixture.write_list(2);
     let error = tls.reload_if_changed().unwrap_err().to_string();
-    assert!(error.contains("agent.key") && told(&mut changes), "{error}");
+    assert!(error.contains("agent.key") && notified(&mut changes), "{error}");
     assert_eq!(tls.host(), "app2");
 
-    house.write_own("app3");
-    house.write("ca.pem", &format!("{}{}", house.ca(), House::new().ca()));
-    assert!(tls.reload_if_changed().unwrap() && told(&mut changes));
+    fixture.write_own("app3");
+    fixture.write("ca.pem", &format!("{}{}", fixture.ca(), Fixture::new().ca()));
+    assert!(tls.reload_if_changed().unwrap() && notified(&mut changes));
     assert_eq!(tls.host(), "app3");
 }
 
 #[test]
-fn the_first_error_is_returned_when_all_is_bad() {
-    let house = House::new();
-    let tls = house.tls();
+fn the_first_error_is_returned_if_both_parts_are_unusable() {
+    let fixture = Fixture::new();
+    let tls = fixture.tls();
     let mut changes = tls.changes();
-    house.write("ca.pem", "");
-    house.write("agent.key", "");
+    fixture.write("ca.pem", "");
+    fixture.write("agent.key", "");
     let error = tls.reload().unwrap_err().to_string();
     assert!(error.contains("ca.pem"), "{error}");
-    assert!(tls.host() == "app1" && !told(&mut changes));
+    assert!(tls.host() == "app1" && !notified(&mut changes));
 }

@@ -1,9 +1,11 @@
+//! Tests of the memory that prepared faults and runs take.
+
 use firedrill_wire::{Fault, Span, fault::NetBlock};
 
 use super::*;
 use crate::caller::Certificate;
 
-/// Asks for net-blocks with a list of this many bytes each, at this time.
+/// Remembers net-blocks as if they were prepared at that time. Each has an id and a list of peers of that many bytes.
 fn asked(
     state: &mut SupervisorState,
     run: &str,
@@ -26,22 +28,25 @@ fn asked(
 }
 
 #[test]
-fn what_is_forgotten_takes_no_memory_from_later_questions() {
+fn forgotten_faults_leave_their_memory_to_later_ones() {
     let mut state = SupervisorState::default();
     assert_eq!(asked(&mut state, "done", 1, &[("done-1-1", ASKS_MOST_BYTES / 2)]), Ok(()));
     let known = state.runs.get_mut(&"done".parse().unwrap()).unwrap();
-    // As an injection holds what it was made of.
+    // An injection that was armed holds a copy of its fault.
     let held = known.asks.values().next().unwrap().fault.clone();
     known.forget_asks();
     assert_eq!(known.asks_bytes, 0);
     assert!(known.lists.is_empty());
     drop(held);
     assert_eq!(asked(&mut state, "new", 2, &[("new-1-1", ASKS_MOST_BYTES - 1000)]), Ok(()));
-    assert!(state.runs.contains_key(&"done".parse().unwrap()), "it had nothing to give");
+    assert!(
+        state.runs.contains_key(&"done".parse().unwrap()),
+        "a run without prepared faults is not forgotten to make room"
+    );
 }
 
 #[test]
-fn runs_hold_once_what_they_have_in_common() {
+fn runs_share_equal_data() {
     let mut state = SupervisorState::default();
     let copy = |serial: &str| {
         let certificate = Certificate { serial: serial.to_owned(), chain: vec![vec![7; 1000].into()] };
@@ -67,14 +72,14 @@ fn runs_hold_once_what_they_have_in_common() {
     };
     assert_eq!([serials(runs[0]), serials(runs[1])], [vec!["01"], vec!["01", "02"]]);
     assert!(Arc::ptr_eq(&runs[0].held_by[0], &runs[1].held_by[0]), "a caller");
-    assert!(Arc::ptr_eq(&runs[1].held_by, &runs[2].held_by), "those who took part");
+    assert!(Arc::ptr_eq(&runs[1].held_by, &runs[2].held_by), "the people who took part");
     for run in &runs[1..] {
         assert!(Arc::ptr_eq(runs[0].owner.as_ref().unwrap(), run.owner.as_ref().unwrap()), "an owner");
     }
 }
 
 #[test]
-fn what_was_asked_takes_no_more_memory_than_the_bound() {
+fn prepared_faults_take_no_more_memory_than_the_maximum() {
     const HALF: usize = ASKS_MOST_BYTES / 2;
     let mut state = SupervisorState::default();
     let runs = |state: &SupervisorState| state.runs.ids().map(String::from).collect::<Vec<_>>();
@@ -85,12 +90,12 @@ fn what_was_asked_takes_no_more_memory_than_the_bound() {
     assert_eq!(runs(&state), ["old", "small"]);
     assert_eq!(asked(&mut state, "new", 3, &[("new-1-1", HALF)]), Ok(()));
     assert_eq!(runs(&state), ["new", "small"], "the oldest made room");
-    let told = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
-    assert!(told > ASKS_MOST_BYTES, "{told}");
+    let total = asked(&mut state, "new", 4, &[("new-1-2", HALF + 1)]).unwrap_err();
+    assert!(total > ASKS_MOST_BYTES, "{total}");
     assert_eq!(state.runs.get(&"new".parse().unwrap()).unwrap().asks.len(), 1, "the earlier ask stays");
     // A repeated ask replaces its earlier one.
     assert_eq!(asked(&mut state, "new", 5, &[("new-1-1", HALF + 2)]), Ok(()));
-    // Nobody's asks displace those of a person who has less.
+    // Faults of one person never displace those of a person who has less.
     for run in state.runs.values_mut() {
         run.owner = Some("alice".into());
     }

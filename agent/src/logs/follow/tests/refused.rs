@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn links_lead_nowhere() {
+fn links_are_refused() {
     let place = Place::new();
     let secret = place.dir.path().join("secret");
     fs::write(&secret, "ERROR root's\n").unwrap();
@@ -24,7 +24,7 @@ fn links_lead_nowhere() {
     fs::remove_file(&place.log).unwrap();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
-    // Somebody who may write to the directory swaps the file while it is read.
+    // Another user who may write to the directory replaces the file by a link while it is read.
     fs::remove_file(&place.log).unwrap();
     symlink(&secret, &place.log).unwrap();
     append(&secret, "ERROR of somebody else\n");
@@ -61,7 +61,7 @@ fn a_file_that_was_refused_before_is_as_old_as_its_birth() {
 }
 
 #[test]
-fn another_directory_in_the_place_of_the_listed_one_is_refused() {
+fn another_directory_at_the_listed_path_is_refused() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
@@ -74,7 +74,7 @@ fn another_directory_in_the_place_of_the_listed_one_is_refused() {
 }
 
 #[test]
-fn files_and_links_of_root_and_of_others_are_told_apart() {
+fn files_and_links_of_other_users_are_refused() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: only root can give files away");
         return;
@@ -86,7 +86,7 @@ fn files_and_links_of_root_and_of_others_are_told_apart() {
     assert!(refused.contains("in a directory of user 12345"), "{refused}");
     chown(&place.log, Some(12345), None).unwrap();
     assert!(place.follow().is_ok());
-    // Who may write to the directory above puts a link to another directory there.
+    // A user who may write to the parent directory could put a link to another directory there.
     fs::rename(place.other(""), place.dir.path().join("moved")).unwrap();
     let link = place.dir.path().join("logs");
     symlink(place.dir.path().join("moved"), &link).unwrap();

@@ -18,7 +18,7 @@ fn a_file_that_is_renamed_is_read_to_its_end() {
     assert_eq!(matched(&mut follower), 3);
     append(&old, "ERROR 5\n");
     place.write("ERROR 6\n");
-    assert_eq!(matched(&mut follower), 2, "a program may write on in the old file");
+    assert_eq!(matched(&mut follower), 2, "a program may still write to the old file");
     fs::rename(&old, &place.log).unwrap();
     place.write("ERROR 7\n");
     assert_eq!(matched(&mut follower), 1, "nothing of it is read again");
@@ -32,7 +32,7 @@ fn a_rotated_file_that_was_quiet_is_still_read() {
     let old = place.rename("app.log.1");
     place.write("ERROR 1\n");
     assert_eq!(matched(&mut follower), 1);
-    // An hour ago.
+    // As if the last search and the last new bytes were long ago.
     follower.swept_us = 0;
     follower.old[0].news_us = 0;
     assert_eq!(matched(&mut follower), 0);
@@ -70,7 +70,7 @@ fn a_removed_file_that_a_program_has_open_is_still_read() {
 }
 
 #[test]
-fn what_is_closed_for_want_of_room_is_said_for_good() {
+fn a_file_that_is_closed_because_there_are_too_many_is_reported_in_all_later_bins() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
@@ -84,7 +84,7 @@ fn what_is_closed_for_want_of_room_is_said_for_good() {
     let first = closed.missed.unwrap();
     assert!(first.contains("more than 8 times"), "{first}");
     assert_eq!(closed.matched, 1, "the line that had begun");
-    assert_eq!(bin(&mut follower).missed, Some(first), "programs may write there as long as they like");
+    assert_eq!(bin(&mut follower).missed, Some(first), "programs may write to the closed file at any time");
     // The closed file gets its name back.
     place.rename("old-9");
     fs::rename(place.other("old-0"), &place.log).unwrap();
@@ -93,13 +93,13 @@ fn what_is_closed_for_want_of_room_is_said_for_good() {
 }
 
 #[test]
-fn a_name_that_is_back_is_the_file_that_was_read() {
+fn a_file_whose_name_is_back_is_not_read_again() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
     let Opened { file, about, listed } =
         open(&follower.entries, place.log.to_str().unwrap(), None).ok().unwrap();
-    // The name was gone when it was looked at, and is back when it is opened.
+    // As if the name was gone at the look, and is back when the file is opened.
     assert!(!follower.take(Opened { file, about, listed }, boot_us()));
     assert_eq!(matched(&mut follower), 0);
 }
@@ -121,7 +121,7 @@ fn old_lines_of_a_file_that_is_renamed_into_place_are_not_counted() {
 }
 
 #[test]
-fn a_file_between_two_looks_is_said() {
+fn a_file_that_had_the_name_only_between_two_looks_is_reported() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
@@ -142,7 +142,7 @@ fn lines_of_a_copy_that_takes_the_name_are_not_counted_again() {
     let mut follower = place.follow().unwrap();
     place.write("ERROR new\n");
     assert_eq!(matched(&mut follower), 1);
-    // As `sed -i` does it, and editors, and rsync.
+    // `sed -i`, editors and rsync replace a file in this way.
     let text = fs::read_to_string(&place.log).unwrap();
     fs::write(place.other("sedXYZ"), text.replace("new", "changed")).unwrap();
     fs::rename(place.other("sedXYZ"), &place.log).unwrap();

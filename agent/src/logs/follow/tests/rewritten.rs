@@ -9,7 +9,7 @@ fn a_file_that_is_truncated_is_read_from_its_beginning() {
     let mut follower = place.follow().unwrap();
     place.write("ERROR 1\n");
     assert_eq!(matched(&mut follower), 1);
-    for text in ["ERROR 2\n", &"ERROR longer than all that stood there before\n".repeat(4)] {
+    for text in ["ERROR 2\n", &"ERROR longer than the whole file was before\n".repeat(4)] {
         OpenOptions::new().write(true).open(&place.log).unwrap().set_len(0).unwrap();
         place.write(text);
         let bin = bin(&mut follower);
@@ -22,7 +22,7 @@ fn a_file_that_is_truncated_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_change_without_growth_is_said() {
+fn a_change_without_growth_is_reported() {
     let place = Place::new();
     place.write("ERROR 1\n");
     let mut follower = place.follow().unwrap();
@@ -37,7 +37,7 @@ fn a_change_without_growth_is_said() {
     assert!(other.missed.unwrap().contains("truncated"));
     set("ERROR 2\n", 2000);
     assert_eq!(matched(&mut follower), 0, "it may grow at any moment");
-    // Two seconds ago.
+    // As if the change was more than two seconds ago.
     follower.now.as_mut().unwrap().unsure_us = Some(0);
     let same = bin(&mut follower);
     assert_eq!(same.matched, 0);
@@ -45,12 +45,12 @@ fn a_change_without_growth_is_said() {
     assert_eq!(matched(&mut follower), 0);
     set("ERROR 2\n", 3000);
     assert_eq!(matched(&mut follower), 0);
-    assert!(follower.end().missed.unwrap().contains("did not grow"), "at the end nothing is waited for");
+    assert!(follower.end().missed.unwrap().contains("did not grow"), "at the end the follower does not wait");
 }
 
-/// As on a slow disk: the kernel sets the time of change when an append begins, and the length when it is done.
+/// On a slow disk the kernel sets the time of change when an append begins, and the length much later, when it is done.
 #[test]
-fn an_append_that_takes_its_time_misses_nothing() {
+fn no_line_of_a_slow_append_is_missed() {
     let place = Place::new();
     place.write("ERROR before\n");
     let mut follower = place.follow().unwrap();
@@ -61,15 +61,18 @@ fn an_append_that_takes_its_time_misses_nothing() {
     let reader = Reader::new(&"r".parse().unwrap(), 1);
     let bounds = Bounds { reader: &reader, until: Instant::now() + Duration::from_secs(600) };
     assert_eq!(follower.look(&bounds), None);
-    assert_eq!(follower.counter.read_until_us, read_us, "nobody knows yet that all was read");
+    assert_eq!(follower.counter.read_until_us, read_us, "it is not certain yet that everything was read");
     place.write("ERROR one\n");
     let found = bin(&mut follower);
     assert_eq!((found.matched, found.missed), (1, None));
-    assert!(found.first_boot_us.unwrap() <= before_us, "it may have been written while nothing was known");
+    assert!(
+        found.first_boot_us.unwrap() <= before_us,
+        "it may have been written since the last certain read"
+    );
 }
 
 #[test]
-fn a_key_that_is_cut_off_hides_nothing_of_what_follows() {
+fn an_unfinished_key_in_a_truncated_file_hides_no_later_line() {
     let place = Place::new();
     place.write("");
     let mut follower = place.follow().unwrap();

@@ -1,4 +1,5 @@
-//! A real journald and `journalctl`, in a mount namespace of the test: no service and no journal of the host has part in it.
+//! Reads the journal of a real journald by the real `journalctl`, in a mount namespace of the test. Never touches a service or the journal of
+//! the host.
 
 use std::{
     io::Write as _,
@@ -15,12 +16,13 @@ use nix::{
 
 use super::*;
 
+/// Possible paths of journald.
 const SERVERS: [&str; 2] = ["/usr/lib/systemd/systemd-journald", "/lib/systemd/systemd-journald"];
 const SETTINGS: &str =
     "[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=no\nRateLimitIntervalSec=2s\nRateLimitBurst=10\n";
 const UNIT: &str = "fd-journal-test.service";
 
-/// The settings that its rate limit is known by.
+/// Returns the logging settings of a unit, with the rate limit of [`SETTINGS`].
 fn limited(unit: &str) -> Result<Logging, String> {
     let (id, namespace) = (unit.to_owned(), String::new());
     Ok(Logging { id, known: true, namespace, rate_limit: (2_000_000, 10) })
@@ -39,7 +41,7 @@ impl Drop for Real {
             let _ = child.kill();
             let _ = child.wait();
         }
-        // Its last process may need a moment to leave.
+        // The control group is busy until its last process has ended.
         while fs::remove_dir(&self.group).is_err_and(|why| why.kind() == std::io::ErrorKind::ResourceBusy) {
             thread::yield_now();
         }
@@ -55,7 +57,7 @@ impl Real {
         }
         fs::create_dir_all("/run/systemd/journald.conf.d").unwrap();
         fs::write("/run/systemd/journald.conf.d/99-test.conf", SETTINGS).unwrap();
-        // By the hierarchy that systemd follows: alone, beside those of version 1, or one of these.
+        // The hierarchy of control groups that systemd uses: version 2 alone, version 2 beside version 1, or `systemd` of version 1.
         let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
         let unified = places.into_iter().find(|place| place.join("cgroup.controllers").exists());
         let group = unified.unwrap_or_else(|| "/sys/fs/cgroup/systemd".into()).join(UNIT);
@@ -72,7 +74,7 @@ impl Real {
         Self { journald, shell, group }
     }
 
-    /// Lets the unit run a line.
+    /// Makes the unit's shell run a command.
     fn tell(&mut self, line: &str) {
         writeln!(self.shell.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
@@ -91,6 +93,7 @@ impl Real {
     }
 }
 
+/// Waits until a condition is true.
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let from = Instant::now();
     while !condition() {
@@ -101,22 +104,24 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Reads until a bin is as wanted, and returns all bins.
 fn read(units: &mut Units, what: &str, wanted: impl Fn(&LogBin) -> bool) -> Vec<LogBin> {
-    let mut all = Vec::new();
+    let mut bins = Vec::new();
     until(what, || {
         let mut new = look(units);
         new.push(units.units[0].counter.seal());
         let found = new.iter().any(&wanted);
-        all.extend(new);
+        bins.extend(new);
         found
     });
-    all
+    bins
 }
 
+/// Whether a bin says for this reason that lines may be missing.
 fn misses(bin: &LogBin, why: &str) -> bool {
     bin.missed.as_ref().is_some_and(|missed| missed.contains(why))
 }
 
-fn whole_way(server: &str) {
+/// Reads messages before and after a rotation, messages that journald drops, and messages that wait while journald is stopped.
+fn read_through_all(server: &str) {
     let mut real = Real::start(server);
     real.tell("echo ERROR before");
     let mut units = None;
@@ -132,36 +137,39 @@ fn whole_way(server: &str) {
     let mut units = Real::follow().unwrap();
 
     real.tell("echo ERROR one password=hunter2");
-    let all = read(&mut units, "the first line", |bin| bin.matched > 0);
-    let one = all.last().unwrap();
-    assert_eq!((one.matched, one.kept[0].text.as_str()), (1, "ERROR one password=***"), "{all:#?}");
-    assert!(one.first_boot_us >= Some(units.began_us) && one.last_boot_us <= Some(boot_us()), "{one:#?}");
+    let bins = read(&mut units, "the first line", |bin| bin.matched > 0);
+    let first = bins.last().unwrap();
+    assert_eq!((first.matched, first.kept[0].text.as_str()), (1, "ERROR one password=***"), "{bins:#?}");
+    assert!(
+        first.first_boot_us >= Some(units.began_us) && first.last_boot_us <= Some(boot_us()),
+        "{first:#?}"
+    );
 
     let rotated = Command::new("journalctl").args(["--rotate", "--quiet"]).status().unwrap();
     assert!(rotated.success());
     real.tell("printf 'ERROR two\\nERROR \\377\\nfine\\n'");
-    let mut all = read(&mut units, "lines after rotation", |bin| bin.lines > 0);
-    while all.iter().map(|bin| bin.lines).sum::<u64>() < 3 {
-        all.extend(read(&mut units, "the rest of them", |bin| bin.lines > 0));
+    let mut bins = read(&mut units, "lines after rotation", |bin| bin.lines > 0);
+    while bins.iter().map(|bin| bin.lines).sum::<u64>() < 3 {
+        bins.extend(read(&mut units, "the other lines", |bin| bin.lines > 0));
     }
     assert_eq!(
-        all.iter().map(|bin| bin.matched).sum::<u64>(),
+        bins.iter().map(|bin| bin.matched).sum::<u64>(),
         2,
-        "nothing is lost, and nothing counted twice: {all:#?}"
+        "no line is lost or counted twice: {bins:#?}"
     );
     // On a busy machine journald may not answer for a moment.
-    let silent =
+    let is_read_or_silent =
         |bin: &LogBin| bin.absent.as_deref().is_none_or(|why| why.ends_with("journald does not answer"));
-    assert!(all.iter().all(|bin| bin.missed.is_none() && silent(bin)), "{all:#?}");
+    assert!(bins.iter().all(|bin| bin.missed.is_none() && is_read_or_silent(bin)), "{bins:#?}");
 
-    // journald takes some times as many where there is room.
-    real.tell("for one in $(seq 400); do echo fine; done");
+    // Many times the limit, because journald takes up to six times as many messages if the disk has room.
+    real.tell("for number in $(seq 400); do echo fine; done");
     read(&mut units, "the doubt", |bin| misses(bin, "and then none came") || misses(bin, "journald dropped"));
-    let mut said = false;
-    until("journald's word", || {
+    let mut reported = false;
+    until("journald's report", || {
         real.tell("echo fine");
-        said |= look(&mut units).iter().any(|bin| misses(bin, "journald dropped"));
-        said
+        reported |= look(&mut units).iter().any(|bin| misses(bin, "journald dropped"));
+        reported
     });
 
     real.signal(Signal::SIGSTOP);
@@ -172,18 +180,18 @@ fn whole_way(server: &str) {
     let stalled_us = units.stalled_us;
     real.tell("echo ERROR late");
     real.signal(Signal::SIGCONT);
-    let all = read(&mut units, "the late line", |bin| bin.matched > 0);
-    let late = all.iter().find(|bin| bin.matched > 0).unwrap();
+    let bins = read(&mut units, "the late line", |bin| bin.matched > 0);
+    let late = bins.iter().find(|bin| bin.matched > 0).unwrap();
     assert!(late.first_boot_us <= stalled_us && late.absent.is_none(), "it may have waited: {late:#?}");
 }
 
 #[test]
-fn a_real_journal_is_read_over_rotation_and_what_it_drops_is_unknown() {
+fn a_real_journal_is_read_after_rotation_and_its_dropped_messages_are_reported() {
     let server = SERVERS.into_iter().find(|server| PathBuf::from(server).exists());
     let (Some(server), true) = (server, geteuid().is_root()) else {
         eprintln!("skipped: a real journal, which needs root and systemd-journald");
         return;
     };
-    // The namespace is this thread's alone.
-    thread::spawn(|| whole_way(server)).join().unwrap();
+    // In a separate thread, because the mount namespace is that of the thread.
+    thread::spawn(|| read_through_all(server)).join().unwrap();
 }
