@@ -1,4 +1,4 @@
-//! Interfaces down, and up again with all that they had.
+//! Tests of net-down: interfaces go down, and come up again with everything that they had.
 
 use std::{net::TcpStream, path::Path};
 
@@ -35,7 +35,7 @@ pub(crate) fn furnish(world: &World) {
     route(own, "0.0.0.0/0", "10.2.0.2");
     route(own, "fd00:50::/32", PEER6);
     route(own, "::/0", PEER6);
-    // And one without a target, for fd99::/16.
+    // Also an unreachable route, for fd99::/16.
     let to = [&[0xfd, 0x99][..], &[0; 14]].concat();
     ask(24, &[10, 16, 0, 0, 254, 4, 0, 7, 0, 0, 0, 0], &Attrs::new().bytes(1, &to)).unwrap();
     for peer in [PEER4, PEER6] {
@@ -70,7 +70,7 @@ fn two_ways(family: u8, to: &[u8], hops: [(&str, &[u8]); 2]) {
 }
 
 sandboxed! {
-    fn what_hosts_have_besides_comes_back_too() {
+    fn leased_addresses_neighbours_and_multipath_routes_come_back_too() {
         let world = World::new();
         furnish(&world);
         address(&world.host_ns, "eth1", "fd00:2::1/64");
@@ -118,8 +118,9 @@ sandboxed! {
 /// Returns the remaining lifetime of an address, in seconds.
 fn lifetime(address: &[u8]) -> Option<u32> {
     let request = Request { kind: 22, flags: 0, body: vec![0; 8] };
-    let all = socket().dump("list addresses", &request).unwrap();
-    let attrs = all.iter().map(|one| &one.body[8..]).find(|attrs| find(attrs, 1) == Some(address))?;
+    let addresses = socket().dump("list addresses", &request).unwrap();
+    let attrs =
+        addresses.iter().map(|message| &message.body[8..]).find(|attrs| find(attrs, 1) == Some(address))?;
     Some(u32::from_ne_bytes(find(attrs, 6)?[4..8].try_into().unwrap()))
 }
 
@@ -183,7 +184,7 @@ sandboxed! {
         let evidence = injection.evidence();
         assert_eq!((evidence.in_force, evidence.exercised), (Seen::Yes, Seen::Yes), "{}", evidence.detail);
         for peer in [PEER4, PEER6] {
-            let tried = TcpStream::connect_timeout(&format_at(peer), std::time::Duration::from_millis(300));
+            let tried = TcpStream::connect_timeout(&address_of(peer), std::time::Duration::from_millis(300));
             tried.expect_err("the way is cut");
         }
         // The other interface carries packets.
@@ -204,12 +205,12 @@ sandboxed! {
     }
 }
 
-fn format_at(peer: &str) -> std::net::SocketAddr {
+fn address_of(peer: &str) -> std::net::SocketAddr {
     std::net::SocketAddr::new(peer.parse().unwrap(), 8080)
 }
 
 sandboxed! {
-    fn twice_is_once_and_what_was_prepared_is_enough_for_whoever_is_left() {
+    fn injecting_twice_is_injecting_once_and_another_process_can_undo_it() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -255,7 +256,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_cannot_be_taken_down_is_refused_before_anything_is_touched() {
+    fn an_interface_that_cannot_be_taken_down_is_refused() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -281,7 +282,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn the_way_to_the_agent_is_refused_unless_it_is_meant() {
+    fn the_control_path_is_refused_unless_the_scenario_accepts_it() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -318,7 +319,7 @@ sandboxed! {
         setrlimit(Resource::RLIMIT_NOFILE, next + 1, hard).unwrap();
         let prepared = world.prepare(&fault(ETH0));
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-        let problem = prepared.expect_err("nobody knows whether it carries the control path");
+        let problem = prepared.expect_err("it is unknown whether it carries the control path");
         assert_eq!(problem.code, RefusalCode::Unreadable, "{problem:?}");
         assert!(problem.title.contains("Too many open files"), "{problem:?}");
         drop(control);
@@ -353,7 +354,7 @@ sandboxed! {
                 assert_eq!(problem.code, RefusalCode::ControlPath, "{problem:?}");
                 assert!(problem.title.contains(name), "{problem:?}");
                 world.prepare(&down(other)).expect("another interface");
-                // A reset ends it on both sides; nobody closes an end that waits in the listener's queue.
+                // The reset ends it on both sides: no program closes the end that waits in the listener's queue.
                 let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
                 setsockopt(control.as_ref().unwrap(), Linger, &at_once).unwrap();
                 drop(control);
@@ -364,11 +365,11 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_others_do_meanwhile_is_theirs() {
+    fn changes_by_others_meanwhile_are_left() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
-        // Down before its time: somebody else's will, so it stays down.
+        // Somebody else set it down before the start, so it stays down.
         let late = Injection::prepare(&world, &fault(ETH0));
         down(&world.host_ns, "eth0");
         let undo = late.again().unwrap().undo;
@@ -377,7 +378,7 @@ sandboxed! {
         // The prepared undo restores it, as nothing else was journaled.
         late.undo();
         world.assert_same(&before);
-        // Up before its time is over: the fault is gone, and everything comes back.
+        // Somebody else sets it up while the fault is in force: the fault is gone, and everything comes back.
         let early = Injection::with(&world, &fault(ETH0), Span::secs(60), Span::secs(60));
         up(&world.host_ns, "eth0");
         let evidence = early.evidence();

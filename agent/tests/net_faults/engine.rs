@@ -14,7 +14,7 @@ pub(crate) enum Engine {
     UserSpace,
 }
 
-/// One process runs one test.
+/// The engine of the test that this process runs. Each process runs one test.
 static ENGINE: OnceLock<Engine> = OnceLock::new();
 
 impl Engine {
@@ -35,7 +35,7 @@ pub(crate) fn by_kernel() -> bool {
     engine() == Some(Engine::Kernel)
 }
 
-/// Runs a test with an engine, if this kernel has what it needs. A kernel that the tests were given must have it.
+/// Runs a test with an engine, if this kernel has what it needs. In the emulated machine the kernel must have it.
 pub(crate) fn by(engine: Engine, qdisc: &str, test: &str, body: impl FnOnce()) {
     ENGINE.set(engine).unwrap();
     let has = if engine == Engine::Kernel { has_qdisc(qdisc).and_then(|()| has_ifb()) } else { Ok(()) };

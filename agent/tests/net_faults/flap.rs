@@ -1,4 +1,4 @@
-//! Interfaces that go down and come up again, over and over, and that are up afterwards, whichever process dies.
+//! Tests of net-flap: interfaces go down and come up again and again, and are up afterwards, whichever process dies.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ pub(super) fn flap(down: &str, up: &str) -> Fault {
     fault(&format!(r#"{{"net-flap":{{"interface":"eth0","down":"{down}","up":"{up}"}}}}"#))
 }
 
-/// Whether a thread of this process lets an interface flap.
+/// Whether a thread of this process makes an interface flap.
 pub(super) fn flaps() -> bool {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     threads.flatten().any(|thread| {
@@ -33,7 +33,7 @@ pub(super) fn flaps() -> bool {
     })
 }
 
-/// Returns the number of times that it went down.
+/// Returns the number of times that the interface has gone down.
 fn downs(injection: &Injection<'_>) -> u64 {
     injection.evidence().count.unwrap()
 }
@@ -88,7 +88,7 @@ fn index() -> u32 {
 }
 
 sandboxed! {
-    fn undone_in_each_phase_it_is_up_and_nothing_takes_it_down_again() {
+    fn an_interface_is_up_after_an_undo_in_each_phase() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -117,7 +117,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn twice_is_once() {
+    fn injecting_twice_is_injecting_once() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -130,7 +130,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_worker_that_is_killed_leaves_nothing_that_takes_it_down() {
+    fn after_the_death_of_a_worker_no_thread_takes_the_interface_down() {
         if role().is_some() {
             own(&flap("300ms", "300ms"));
         }
@@ -156,7 +156,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn lease_and_hold_end_it_without_anybody() {
+    fn a_flap_ends_with_its_lease_or_hold_without_an_undo() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -181,7 +181,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_others_set_up_or_down_is_theirs() {
+    fn an_interface_that_others_set_up_or_down_is_left() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -228,7 +228,7 @@ fn remove_route(to: [u8; 4], prefix: u8) {
 }
 
 sandboxed! {
-    fn what_others_add_comes_back_and_what_they_remove_does_not() {
+    fn routes_that_others_add_come_back_and_routes_that_they_remove_do_not() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -244,7 +244,7 @@ sandboxed! {
         }
         let undone = undo_here(&world, &injection);
         assert_eq!(undone.foreign.len(), 2, "{undone:?}");
-        // There is the new one, and no old one.
+        // The new route exists, and the removed one does not.
         remove_route([10, 90, 0, 0], 16);
         route(&world.host_ns, "10.50.0.0/16", PEER4);
         world.assert_same(&before);
@@ -252,20 +252,20 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_others_remove_in_a_down_phase_is_told_once() {
+    fn a_removal_by_others_in_a_down_phase_is_reported_once() {
         let world = World::new();
         furnish(&world);
         let injection = Injection::make(&world, &flap("1s", "1h"));
         remove_address(&world.host_ns, "eth0", "10.3.0.1/24");
         wait_until("it is up", || is_whole(&injection));
         let undone = undo_here(&world, &injection);
-        let [told] = &undone.foreign[..] else { panic!("one change: {undone:?}") };
-        assert!(told.contains("10.3.0.1/24 of eth0 was removed meanwhile; it is left so"), "{told}");
+        let [change] = &undone.foreign[..] else { panic!("one change: {undone:?}") };
+        assert!(change.contains("10.3.0.1/24 of eth0 was removed meanwhile; it is left so"), "{change}");
     }
 }
 
 sandboxed! {
-    fn what_does_not_come_back_is_not_called_on_its_way() {
+    fn an_entry_that_does_not_come_back_is_reported_as_missing() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -284,7 +284,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn an_interface_that_somebody_takes_away_is_reported() {
+    fn an_interface_that_somebody_removes_is_reported() {
         let world = World::new();
         furnish(&world);
         let injection = Injection::make(&world, &flap("100ms", "100ms"));
@@ -300,7 +300,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_cannot_flap_is_refused_before_anything_is_touched() {
+    fn an_interface_that_cannot_flap_is_refused() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();
@@ -322,7 +322,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_journal_has_all_that_whoever_is_left_needs() {
+    fn the_undo_in_a_journal_is_enough_for_another_process() {
         let world = World::new();
         furnish(&world);
         let before = world.snapshot();

@@ -1,4 +1,4 @@
-//! Interfaces that flap while the agent can open no files: they cannot be set up, or not be looked at.
+//! Tests of net-flap while the agent cannot open files: the interface cannot be set up, or cannot be examined.
 
 use std::{fs, sync::mpsc, thread};
 
@@ -18,14 +18,14 @@ use super::{
     world::{Injection, World},
 };
 
-/// Sets the number of files that this process may open.
+/// Sets the maximum number of files that this process may open.
 fn set_files(most: u64) {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most.min(hard), hard).unwrap();
 }
 
 /// Fills the table of open files that all threads but this one share, until the returned guard is dropped. This thread gets a
-/// table of its own.
+/// separate table.
 fn fill_files_of_others() -> impl Drop {
     struct Full(Option<thread::JoinHandle<()>>, Option<mpsc::Sender<()>>);
     impl Drop for Full {

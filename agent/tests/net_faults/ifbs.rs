@@ -24,8 +24,9 @@ fn in_the_kernel(test: &str, body: impl FnOnce()) {
     by(Engine::Kernel, "tbf", test, body);
 }
 
+/// Returns the number of the agent's ifbs.
 fn ifbs() -> usize {
-    link::all().unwrap().iter().filter(|one| ifb::is_our_ifb(one)).count()
+    link::all().unwrap().iter().filter(|link| ifb::is_our_ifb(link)).count()
 }
 
 sandboxed! {
@@ -91,8 +92,8 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn narrower_clauses_are_known_at_the_interfaces_too() {
-        in_the_kernel("narrower_clauses_are_known_at_the_interfaces_too", || {
+    fn narrower_clauses_also_choose_packets_at_ifbs() {
+        in_the_kernel("narrower_clauses_also_choose_packets_at_ifbs", || {
             let world = World::new();
             let before = world.snapshot();
             for peer in PEERS {
@@ -121,9 +122,9 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_waits_in_a_line_is_waited_for() {
-        in_the_kernel("what_waits_in_a_line_is_waited_for", || {
-            // As many as a socket holds that nobody reads.
+    fn an_undo_waits_until_an_ifb_is_empty() {
+        in_the_kernel("an_undo_waits_until_an_ifb_is_empty", || {
+            // As many as the buffer of an unread socket holds.
             const COUNT: usize = 150;
             let world = World::new();
             let injection = Injection::make(&world, &throttle(PEER4, ""));
@@ -140,11 +141,11 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn packets_go_straight_when_the_owner_dies_and_whoever_is_left_removes_the_ifb() {
+    fn packets_pass_when_the_owner_dies_and_another_process_removes_the_ifb() {
         if role().is_some() {
             own(&throttle(PEER4, r#","engine":"kernel""#));
         }
-        in_the_kernel("packets_go_straight_when_the_owner_dies", || {
+        in_the_kernel("packets_pass_when_the_owner_dies", || {
             let world = World::new();
             let before = world.snapshot();
             let mut child = owner();

@@ -22,7 +22,7 @@ use nix::mount::{MsFlags, mount};
 
 use super::{trip::fault, world::World};
 
-/// The rules of Docker and ufw, shortened: chains of their own, counters, comments with every kind of word.
+/// Shortened rules of Docker and ufw for IPv4: user-defined chains, counters, and comments that look like rules.
 const BEFORE4: &str = r#"*filter
 :INPUT DROP [12:3456]
 :FORWARD DROP [0:0]
@@ -54,6 +54,7 @@ COMMIT
 -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 COMMIT
 "#;
+/// The same for IPv6, shorter.
 const BEFORE6: &str = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ufw6-user-input - [0:0]\n\
     -A INPUT -j ufw6-user-input\n-A ufw6-user-input -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
 
@@ -75,8 +76,8 @@ impl Build {
             .map_err(|error| format!("{name}{what}: {error}"))?;
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(String::from_utf8(output.stdout).unwrap()) } else { Err(said) }
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(String::from_utf8(output.stdout).unwrap()) } else { Err(error) }
     }
 
     fn restore(self, v6: bool, text: &str) {
@@ -98,7 +99,7 @@ pub(super) fn another(world: &World) -> Host {
     other
 }
 
-/// Whether this sandbox belongs to the machine's own root: nobody else may write to the kernel's lists.
+/// Whether this sandbox belongs to the machine's own root: only that may write to the kernel's lists.
 pub(crate) fn may_open_gates(test: &str) -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap();
     let may = map.split_whitespace().nth(1) == Some("0");
@@ -115,9 +116,9 @@ pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
     }
     // The lock of the old build; the machine's own one is not used.
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
-    let mut some = false;
+    let mut found = false;
     let mut world = World::new();
-    // In emulation one is enough: the one whose modules a stock kernel has to load.
+    // In the emulated machine one build is enough: the one whose modules a stock kernel has to load.
     let builds: &[_] = if std::env::var_os("FIREDRILL_VM").is_some() {
         &["iptables-legacy"]
     } else {
@@ -128,14 +129,14 @@ pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
             skip(&format!("{test} by {}: {why}", build.0));
             continue;
         }
-        some = true;
+        found = true;
         build.restore(false, BEFORE4);
         build.restore(true, BEFORE6);
         world.host = host(Path::new("/nonexistent"));
         world.host.firewall = Firewall::Iptables;
         build.0.clone_into(&mut world.host.iptables.program);
         body(&world, build);
-        // The other build's rules would judge too.
+        // The rules are removed: they would still judge packets while the next build is tried.
         for v6 in [false, true] {
             for table in ["filter", "nat"] {
                 let flush = format!("*{table}\nCOMMIT\n");
@@ -146,7 +147,7 @@ pub(crate) fn on_builds(test: &str, body: impl Fn(&World, Build)) {
             }
         }
     }
-    if !some {
+    if !found {
         skip(&format!("{test}: no iptables is installed"));
     }
 }

@@ -1,4 +1,4 @@
-//! Packets that are impaired by queues to which iptables chains send them.
+//! Tests of faults that shape traffic by queues to which iptables chains send packets.
 
 use std::{
     io::{Read as _, Write as _},
@@ -77,7 +77,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn inwards_and_through() {
+    fn incoming_and_forwarded_packets_are_late() {
         on_builds("inward delays by iptables", |world, build| {
             world.prepare(&fault(r#"{"net-slow":{"to":["10.1.0.2","fd00:1::2"],"delay":"150ms","direction":"in"}}"#)).unwrap();
             let rules = build.saved();
@@ -101,7 +101,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn losses_copies_and_forwarded_packets_on_their_way_out() {
+    fn outgoing_packets_are_lost_duplicated_and_late() {
         if !has_users("losses by iptables") {
             return;
         }
@@ -129,7 +129,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_stream_arrives_whole_and_what_is_blocked_besides_is_blocked() {
+    fn a_stream_arrives_complete_and_a_block_beside_it_blocks() {
         if !has_users("streams by iptables") {
             return;
         }
@@ -159,7 +159,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn two_at_once_would_not_add_up_so_the_second_has_a_claim_against_it() {
+    fn two_delays_would_not_add_up_so_their_claims_conflict() {
         on_builds("claims", |world, _| {
             let inward = fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","direction":"in"}}"#);
             let claims = world.prepare(&inward).unwrap().claims;

@@ -1,6 +1,6 @@
-//! Faults on traffic, on real traffic between namespaces.
+//! Tests of faults on traffic and interfaces, by real traffic between namespaces.
 
-#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod admin;
 mod block;

@@ -1,4 +1,4 @@
-//! Known bugs of other tools, each tried with ours. Each names its report.
+//! Known bugs of other chaos tools: each is tried with this agent. The comment before a test names the reports.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ sandboxed! {
 
 // chaosblade-io/chaosblade#1260: a rule after an ACCEPT has no effect.
 sandboxed! {
-    fn an_earlier_accept_is_no_way_around() {
+    fn an_earlier_accept_does_not_weaken_a_fault() {
         let world = World::new();
         let administrator = Nft::default();
         let chains = [(Hook::Output, "out", -400), (Hook::Input, "in", -400), (Hook::Output, "late", 0)];
@@ -78,7 +78,7 @@ sandboxed! {
 
 // chaosblade-io/chaosblade#986, #944, #903: the operator is locked out; neighbour discovery is lost with the rest.
 sandboxed! {
-    fn the_agent_is_reached_by_those_who_never_met_it() {
+    fn an_isolated_host_is_reached_by_hosts_that_have_to_find_it_first() {
         let world = World::new();
         let before = world.snapshot();
         let isolate = fault(r#"{"host-isolate":{}}"#);
@@ -97,9 +97,9 @@ sandboxed! {
     }
 }
 
-// chaos-mesh/chaos-mesh#1389; tylertreat/comcast#68; chaosblade-io/chaosblade#819: netem is missing, and nobody is told.
+// chaos-mesh/chaos-mesh#1389; tylertreat/comcast#68; chaosblade-io/chaosblade#819: netem is missing, and that is not reported.
 sandboxed! {
-    fn what_the_kernel_lacks_is_told_before_anything_is_touched() {
+    fn a_missing_qdisc_is_reported_at_prepare() {
         let world = World::new();
         let slow = |engine: &str| fault(&format!(r#"{{"net-slow":{{"to":"{PEER4}","delay":"1s","engine":"{engine}"}}}}"#));
         let auto = world.prepare(&slow("auto")).unwrap();
@@ -186,7 +186,7 @@ sandboxed! {
 sandboxed! {
     fn neither_iptables_nor_its_lock_is_needed() {
         let world = World::new();
-        // A file of this test's own mount namespace.
+        // This file exists only in the test's mount namespace.
         mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
         let lock = std::fs::File::create("/run/xtables.lock").unwrap();
         lock.lock().unwrap();
@@ -206,7 +206,7 @@ sandboxed! {
 
 // Chaos Mesh CVE-2025-59358 to 59361: what comes over the network ends in a shell, in the clean-up above all.
 sandboxed! {
-    fn what_a_scenario_says_is_never_a_command() {
+    fn texts_of_a_scenario_are_never_run_as_commands() {
         let world = World::new();
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("made");

@@ -1,4 +1,4 @@
-//! Live connections, reset at both ends or left alone.
+//! Tests of net-reset: connections are reset at both ends or left alone.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -27,7 +27,7 @@ use super::{
 };
 
 /// Whether this kernel can reset connections.
-fn able() -> bool {
+fn can_reset() -> bool {
     match Sockets::open().and_then(|mut sockets| sockets.able()) {
         Ok(()) => true,
         Err(error) => {
@@ -50,7 +50,7 @@ impl Pair {
         Self::open(from, at, to, port, any).unwrap()
     }
 
-    /// Connects where connections are reset: on a busy machine perhaps before the caller has seen it open.
+    /// Connects while connections are reset, and checks that this one is. On a busy machine it may be reset before `connect` returns.
     fn assert_comes_and_is_reset(from: &Netns, at: &Netns, to: &str, port: u16, what: &str) {
         match Self::open(from, at, to, port, false) {
             Ok(mut pair) => pair.assert_reset(what),
@@ -98,7 +98,7 @@ fn pass(from: &mut TcpStream, to: &mut TcpStream, what: &str) {
 
 sandboxed! {
     fn connections_are_reset_at_both_ends_and_no_others() {
-        if !able() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -127,8 +127,8 @@ sandboxed! {
         let prepared = of(&reset).prepare(&agent, &ask).unwrap();
         assert_eq!(prepared.undo, [], "it cannot be undone");
         let live = Live { ask, prepared, ends_boot_us: u64::MAX, lease: Span::secs(60) };
-        let said = of(&reset).inject(&agent, &live).unwrap().detail;
-        assert_eq!(said, "reset 5 TCP connections");
+        let detail = of(&reset).inject(&agent, &live).unwrap().detail;
+        assert_eq!(detail, "reset 5 TCP connections");
         for (what, pair) in &mut chosen {
             pair.assert_reset(what);
         }
@@ -139,7 +139,7 @@ sandboxed! {
         assert_eq!((evidence.in_force, evidence.exercised, evidence.count), (Seen::Yes, Seen::Yes, Some(5)));
         // It happens once, even if it is asked for again.
         let mut later = Pair::new(own, peer, PEER4, 5005, false);
-        assert_eq!(of(&reset).inject(&agent, &live).unwrap().detail, said);
+        assert_eq!(of(&reset).inject(&agent, &live).unwrap().detail, detail);
         later.assert_lives("came later");
         drop((chosen, others, later));
         world.assert_same(&before);
@@ -148,7 +148,7 @@ sandboxed! {
 
 sandboxed! {
     fn ports_choose_and_nothing_chosen_is_nothing_exercised() {
-        if !able() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -170,14 +170,14 @@ sandboxed! {
 
 const THROUGHOUT: &str = r#"{"net-reset":{"to":["10.1.0.2","fd00:1::2"],"how":"throughout"}}"#;
 
-/// Long enough for some looks.
-fn some_looks() {
+/// Waits long enough for the agent to look for connections several times.
+fn wait_for_looks() {
     thread::sleep(EVERY * 4);
 }
 
 sandboxed! {
-    fn throughout_reaches_what_comes_until_it_is_over() {
-        if !able() {
+    fn new_connections_are_reset_until_the_fault_is_over() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -200,7 +200,7 @@ sandboxed! {
             assert_eq!(injection.evidence().in_force, Seen::No);
         }
         let mut after = Pair::new(own, peer, PEER4, 5003, false);
-        some_looks();
+        wait_for_looks();
         after.assert_lives("after the undo");
         drop((first, after));
         world.assert_same(&before);
@@ -209,7 +209,7 @@ sandboxed! {
 
 sandboxed! {
     fn lease_and_hold_end_it_and_a_renewal_keeps_it() {
-        if !able() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -223,7 +223,7 @@ sandboxed! {
         let by_hold = Injection::with(&world, &fault(THROUGHOUT), Span::secs(60), Span::secs(2));
         wait_until("the hold ends it", || by_hold.evidence().in_force == Seen::No);
         let mut after = Pair::new(own, peer, PEER4, 5000, false);
-        some_looks();
+        wait_for_looks();
         after.assert_lives("after lease and hold");
         by_lease.undo();
         by_hold.undo();
@@ -231,8 +231,8 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_fails_resets_nothing_and_is_undone_by_whoever_is_left() {
-        if !able() {
+    fn a_failed_start_resets_nothing_and_another_process_can_undo_it() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -255,11 +255,11 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn an_agent_that_was_stopped_past_its_lease_does_not_go_on() {
+    fn an_agent_that_was_stopped_past_its_lease_resets_nothing_more() {
         if role().is_some() {
             own_on(&host(std::path::Path::new("/nonexistent")), &fault(THROUGHOUT), Span::secs(3));
         }
-        if !able() {
+        if !can_reset() {
             return;
         }
         let world = World::new();
@@ -268,12 +268,12 @@ sandboxed! {
         Pair::assert_comes_and_is_reset(own, peer, PEER4, 5000, "while it runs");
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
         kill(pid, Signal::SIGSTOP).unwrap();
-        some_looks();
+        wait_for_looks();
         let mut meanwhile = Pair::new(own, peer, PEER6, 5001, false);
         thread::sleep(Duration::from_secs(3));
-        meanwhile.assert_lives("nobody is there who could reset it");
+        meanwhile.assert_lives("the stopped agent cannot reset it");
         kill(pid, Signal::SIGCONT).unwrap();
-        some_looks();
+        wait_for_looks();
         meanwhile.assert_lives("its lease was over when it woke");
         kill(pid, Signal::SIGKILL).unwrap();
         child.wait().unwrap();

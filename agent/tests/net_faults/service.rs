@@ -40,7 +40,7 @@ struct Service {
 }
 
 impl Service {
-    /// Starts one; `None` if this user may not make cgroups.
+    /// Starts a service; `None` if this user may not make cgroups.
     fn new(world: &mut World, test: &str) -> Option<Self> {
         let hierarchy = Hierarchy::here().unwrap();
         let home = hierarchy.as_ref().zip(cgroup::of(own_pid()).unwrap());
@@ -87,7 +87,7 @@ impl Service {
         }
     }
 
-    /// As systemd does it: the cgroup goes with the processes, and another one of the same name is made.
+    /// Restarts the service as systemd does: the cgroup is removed with the processes, and another cgroup of the same name is made.
     fn restart(&mut self) {
         self.stop();
         wait_until("the cgroup is empty", || fs::remove_dir(&self.cgroup).is_ok());
@@ -131,7 +131,7 @@ fn be_there() -> ! {
 }
 
 sandboxed! {
-    fn a_services_packets_are_told_both_ways_and_after_a_restart() {
+    fn a_services_packets_are_recognised_both_ways_and_after_a_restart() {
         if role().is_some() {
             be_there();
         }
@@ -151,14 +151,14 @@ sandboxed! {
                 assert_eq!(service.does(|| world.udp_out(peer, 9999)), Reach::No, "{peer}");
                 assert_eq!(service.does(|| world.udp_in(own, 9999)), Reach::No, "{own}");
                 assert_eq!(world.tcp_in(own, 8081), Reach::No, "{own}");
-                // Others: the same packets, other sockets.
+                // The same packets of other sockets pass.
                 assert_eq!(world.tcp_out(peer, 8080), Reach::Yes, "{peer}");
                 assert_eq!(world.udp_in(own, 9999), Reach::Yes, "{own}");
                 assert_eq!(world.tcp_in(own, 8080), Reach::Yes, "{own}");
             }
         };
         blocked(&service);
-        // Peers that are not chosen.
+        // Peers that are not chosen are reached.
         assert_eq!(service.does(|| world.tcp_out("10.2.0.2", 8080)), Reach::Yes);
         assert_eq!(world.tcp_through("10.2.0.2", 8080), Reach::Yes);
 
@@ -255,7 +255,7 @@ sandboxed! {
             let json = kind.replace("WHOSE", r#""to":["10.1.0.2","fd00:1::2"],"service":"web""#);
             Injection::make(&world, &fault(&json))
         };
-        // Packets that the first queue reinjects are the agent's, and are recognised as the service's all the same.
+        // Packets that the first queue reinjects are the agent's, and are still recognised as the service's.
         let all = [
             make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
             make(r#"{"net-duplicate":{WHOSE,"share":"100%","engine":"user-space"}}"#),
@@ -310,11 +310,11 @@ sandboxed! {
         let injection = Injection::make(&world, &reset);
         assert!(injection.live.prepared.effects[0].contains(", of service web (cgroup /"), "{:?}", injection.live.prepared.effects);
         let (long, short) = (Duration::from_secs(5), Duration::from_millis(300));
-        assert!(own.iter_mut().all(|one| is_reset(one, long)));
+        assert!(own.iter_mut().all(|stream| is_reset(stream, long)));
         service.restart();
         let mut own = service.does(|| PEERS.map(connect));
-        assert!(own.iter_mut().all(|one| is_reset(one, long)));
-        assert!(others.iter_mut().all(|one| !is_reset(one, short)));
+        assert!(own.iter_mut().all(|stream| is_reset(stream, long)));
+        assert!(others.iter_mut().all(|stream| !is_reset(stream, short)));
         assert_eq!(injection.evidence().count, Some(4));
         injection.undo();
 

@@ -1,4 +1,4 @@
-//! Traffic delayed, lost, duplicated, corrupted, reordered and throttled, with each engine.
+//! Tests of traffic that is delayed, lost, duplicated, corrupted, reordered and throttled, with each engine.
 //!
 //! Chances are asserted five standard deviations wide, times only as wide as a busy machine needs.
 
@@ -78,7 +78,7 @@ on_engines! {
 }
 
 on_engines! {
-    "netem" fn what_passes_through_the_host_is_reached() {
+    "netem" fn forwarded_packets_are_late() {
         let world = World::new();
         let injection = Injection::make(&world, &slow("10.2.0.2", "150ms"));
         let (near, far) = world.flow_through();
@@ -89,12 +89,12 @@ on_engines! {
     }
 }
 
-/// The number of datagrams that took less than that.
+/// Returns the number of datagrams that took less than `most`.
 fn sooner(there: &Trip, most: Duration) -> usize {
     there.took.values().filter(|times| times[0] < most).count()
 }
 
-/// Fails unless a flow is as wanted. On a busy machine many of one may be late, so that others are tried.
+/// Fails unless one of five flows is as wanted. On a busy machine many datagrams of one flow may be late.
 fn scattered<T: std::fmt::Debug>(what: &str, flow: impl Fn() -> Result<(), T>) {
     let others: Vec<T> = (0..5).map_while(|_| flow().err()).collect();
     assert!(others.len() < 5, "{what}: {others:?}");
@@ -119,7 +119,7 @@ on_engines! {
 }
 
 on_engines! {
-    "netem" fn as_many_are_lost_as_asked() {
+    "netem" fn the_share_of_lost_packets_is_as_asked() {
         let world = World::new();
         for (peer, json) in [
             (PEER4, r#"{"net-lose":{"to":"10.1.0.2","share":"30%"}}"#),
@@ -172,7 +172,7 @@ on_engines! {
 }
 
 on_engines! {
-    "netem" fn some_come_twice() {
+    "netem" fn the_share_of_duplicated_packets_is_as_asked() {
         let world = World::new();
         for peer in PEERS {
             let json = format!(r#"{{"net-duplicate":{{"to":"{peer}","share":"30%"}}}}"#);
@@ -203,7 +203,7 @@ on_engines! {
 }
 
 on_engines! {
-    "netem" fn some_overtake_the_others() {
+    "netem" fn the_share_of_reordered_packets_is_as_asked() {
         let world = World::new();
         let json = format!(r#"{{"net-reorder":{{"to":"{PEER4}","delay":"150ms","share":"30%"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
@@ -220,7 +220,7 @@ on_engines! {
 }
 
 on_engines! {
-    "tbf" fn only_so_much_passes_a_second() {
+    "tbf" fn packets_pass_at_the_asked_rate() {
         let world = World::new();
         let json = format!(r#"{{"net-throttle":{{"to":"{PEER4}","rate":"400kbit","burst":"2kB"}}}}"#);
         let injection = Injection::make(&world, &fault(&json));
@@ -241,7 +241,7 @@ on_engines! {
         // In either order: a reinjected packet must meet the other queue, and none twice.
         for faults in [[slow(PEER4, "150ms"), lose.clone()], [lose, slow(PEER4, "150ms")]] {
             let [one, other] = faults.map(|fault| Injection::make(&world, &fault));
-            assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "queues or lines of their own");
+            assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "different queues or ifbs");
             let there = out(&world, PEER4, 600);
             let lost = there.lost(600);
             assert!((124..=236).contains(&lost), "{lost} of 600");
@@ -262,7 +262,7 @@ on_engines! {
 }
 
 on_engines! {
-    "netem" fn what_is_blocked_stays_blocked_however_it_is_shaped() {
+    "netem" fn a_block_also_blocks_traffic_that_is_shaped() {
         let world = World::new();
         let slow = Injection::make(&world, &slow(PEER4, "50ms"));
         let block = Fault::NetBlock(NetBlock { to: vec![PEER4.to_owned()].into(), protocol: Some(Protocol::Tcp), ..NetBlock::default() });
@@ -310,7 +310,7 @@ on_engines! {
 }
 
 sandboxed! {
-    fn what_is_held_at_the_end_is_sent_on() {
+    fn held_packets_are_sent_on_at_the_end() {
         by(Engine::UserSpace, "", "", held_at_the_end);
     }
 }
@@ -334,12 +334,12 @@ fn held_at_the_end() {
 }
 
 sandboxed! {
-    fn what_cannot_be_is_refused_before_anything_is_touched() {
-        by(Engine::UserSpace, "", "", what_cannot_be);
+    fn an_impossible_shape_is_refused_and_a_possible_one_is_described() {
+        by(Engine::UserSpace, "", "", impossible_and_possible_shapes);
     }
 }
 
-fn what_cannot_be() {
+fn impossible_and_possible_shapes() {
     let world = World::new();
     let before = world.snapshot();
     let code = |json: &str| world.prepare(&fault(json)).expect_err("refused").code.to_string();
@@ -361,7 +361,7 @@ fn what_cannot_be() {
     assert!(twice.notes.iter().any(|note| note.contains("not what it forwards")), "{:?}", twice.notes);
     let one = Injection::prepare(&world, &slow(PEER4, "150ms"));
     let other = Injection::prepare(&world, &slow(PEER4, "150ms"));
-    assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "queues of their own");
+    assert_ne!(one.live.prepared.undo, other.live.prepared.undo, "different queues");
     let again = one.fault().prepare(&world.host, &one.live.ask).unwrap();
     assert_eq!(again, one.live.prepared);
     let prepared = &one.live.prepared;

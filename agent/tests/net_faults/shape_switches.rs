@@ -1,5 +1,4 @@
-//! The ends of a fault that shapes traffic, whichever process dies or hangs; and that it is made once and leaves
-//! nothing.
+//! Tests of the ends of faults that shape traffic, whichever process dies or hangs. Such a fault is made once, and leaves nothing.
 
 use std::{
     thread,
@@ -43,7 +42,7 @@ fn kinds() -> impl Iterator<Item = &'static str> {
 }
 
 on_engines! {
-    "netem" fn lease_and_hold_lift_by_themselves() {
+    "netem" fn a_delay_ends_with_its_lease_or_hold() {
         let world = World::new();
         let by_lease = Injection::with(&world, &slow(PEER4, "150ms"), Span::secs(5), Span::secs(60));
         by_lease.renew(Span::millis(200)).unwrap();
@@ -125,7 +124,7 @@ on_engines! {
     }
 }
 
-/// Only user space has a loop.
+/// A delay by a queue in user space: only that engine has a loop.
 fn by_queue() -> Fault {
     fault(r#"{"net-slow":{"to":"10.1.0.2","delay":"150ms","engine":"user-space"}}"#)
 }
@@ -146,7 +145,7 @@ sandboxed! {
         child.wait().unwrap();
         wait_until("packets are as before", || out(&world, PEER4, 1).took.get(&0).is_some_and(|took| took[0] < SOON));
         wait_until("the table is gone", || world.host.nft.our_tables().unwrap().is_empty());
-        // Another process has nothing to undo, and may say so as often as it likes.
+        // Another process has nothing to undo, however often it tries.
         for _ in 0..2 {
             let undone = Undo::StopQueue { number: FIRST }.apply(&world.host).unwrap();
             assert!(undone.detail.contains("ends with its owner"), "{}", undone.detail);

@@ -1,4 +1,4 @@
-//! Numbered datagrams in transit, and their results.
+//! Sends numbered datagrams, and measures their losses and delays.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,6 +15,7 @@ use super::world::World;
 
 use super::engine::engine;
 
+/// Length of a datagram, in bytes.
 const LENGTH: usize = 200;
 /// The maximum time between a datagram and its copy.
 const COPIES: Duration = Duration::from_millis(200);
@@ -35,11 +36,12 @@ pub(crate) fn fault(json: &str) -> Fault {
 /// The number of datagrams of 228 bytes, and 14 of Ethernet, that take 0.7 s beyond the burst of [`throttle`].
 pub(crate) const COUNT: u32 = 150;
 
+/// A net-throttle of 400 kbit/s for a peer; `more` are further parameters.
 pub(crate) fn throttle(to: &str, more: &str) -> Fault {
     fault(&format!(r#"{{"net-throttle":{{"to":"{to}","rate":"400kbit","burst":"2kB"{more}}}}}"#))
 }
 
-/// Whether that many, sent all at once, took as long as that.
+/// Whether [`COUNT`] datagrams that were sent at once took as long as [`throttle`] makes them take.
 pub(crate) fn slowed(trip: &Trip) -> bool {
     trip.lasted > Duration::from_millis(550)
 }
@@ -48,12 +50,13 @@ pub(crate) fn slow(to: &str, delay: &str) -> Fault {
     fault(&format!(r#"{{"net-slow":{{"to":"{to}","delay":"{delay}"}}}}"#))
 }
 
-/// The result of a flow of numbered datagrams: how long each arrival took, by number; and the numbers in order of
-/// arrival.
+/// The result of a flow of numbered datagrams.
 pub(crate) struct Trip {
+    /// The delays of each datagram that arrived, by its number; several if it was duplicated.
     pub(crate) took: BTreeMap<u32, Vec<Duration>>,
+    /// The numbers in order of arrival.
     pub(crate) order: Vec<u32>,
-    /// From the first that was sent to the last that arrived.
+    /// The time from the first datagram that was sent to the last that arrived.
     pub(crate) lasted: Duration,
 }
 
@@ -67,14 +70,14 @@ impl Trip {
     }
 }
 
-/// Whether datagrams come sooner than that. On a busy machine all of one flow may be late, so that others are tried: what a fault delays
-/// is late in each of them.
+/// Whether a datagram arrives sooner than `most`. Several flows are tried: on a busy machine all datagrams of one flow may be late, but
+/// datagrams that a fault delays are late in each flow.
 pub(crate) fn within(ends: (&UdpSocket, &UdpSocket), most: Duration) -> bool {
     let soonest = || trip(ends, 20, Duration::from_secs(1)).took.into_values().flatten().min();
     (0..10).any(|_| soonest().is_some_and(|took| took < most))
 }
 
-/// The same from the host to a peer.
+/// Does the same as the function before, from the host to a peer.
 pub(crate) fn out_within(world: &World, to: &str, most: Duration) -> bool {
     let (near, far) = world.flow(to);
     within((&near, &far), most)
@@ -85,13 +88,13 @@ pub(crate) fn at_full_rate(ends: (&UdpSocket, &UdpSocket)) -> bool {
     (0..5).any(|_| !slowed(&rush(ends)))
 }
 
-/// The same from the host to a peer.
+/// Does the same as the function before, from the host to a peer.
 pub(crate) fn out_at_full_rate(world: &World, to: &str) -> bool {
     let (near, far) = world.flow(to);
     at_full_rate((&near, &far))
 }
 
-/// Sends this many from one to the other, like a program, and waits until nothing has arrived for `silence` after the last.
+/// Sends `count` datagrams from one socket to the other with short pauses, and waits until none has arrived for `silence`.
 pub(crate) fn trip(ends: (&UdpSocket, &UdpSocket), count: u32, silence: Duration) -> Trip {
     paced(ends, count, silence, Duration::from_micros(200))
 }
@@ -101,12 +104,13 @@ pub(crate) fn rush(ends: (&UdpSocket, &UdpSocket)) -> Trip {
     paced(ends, COUNT, Duration::from_secs(1), Duration::ZERO)
 }
 
-/// The same from the host to a peer.
+/// Does the same as the function before, from the host to a peer.
 pub(crate) fn rush_out(world: &World, to: &str) -> Trip {
     let (near, far) = world.flow(to);
     rush((&near, &far))
 }
 
+/// Sends datagrams with a pause after each, and receives until none has arrived for `silence`.
 fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pause: Duration) -> Trip {
     to.set_read_timeout(Some(silence)).unwrap();
     let all_sent = AtomicBool::new(false);
@@ -125,10 +129,10 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
                 };
                 let number = u32::from_be_bytes(buffer[..4].try_into().unwrap());
                 let intact = length == LENGTH && buffer[4..length].iter().all(|&byte| byte == 0x5a);
-                assert!(intact && number < count, "what the receiver's checksum let through is whole");
+                assert!(intact && number < count, "a datagram with a right checksum is intact");
                 got.push((number, Instant::now()));
                 if missing.remove(&number) && missing.is_empty() {
-                    // Only copies of arrived ones can still arrive.
+                    // Only copies of datagrams that have arrived can still arrive.
                     to.set_read_timeout(Some(silence.min(COPIES))).unwrap();
                 }
             }
@@ -145,7 +149,7 @@ fn paced((from, to): (&UdpSocket, &UdpSocket), count: u32, silence: Duration, pa
             Ok(at)
         };
         let sent: std::io::Result<Vec<Instant>> = (0..count).map(send).collect();
-        // Also after a failure: the receiver waits for it.
+        // Set after a failure, too: the receiver waits for it.
         all_sent.store(true, Ordering::SeqCst);
         let got = got.join().unwrap();
         let sent = sent.unwrap();
@@ -164,5 +168,7 @@ pub(crate) fn out(world: &World, to: &str, count: u32) -> Trip {
     trip((&near, &far), count, Duration::from_secs(1))
 }
 
+/// Maximum delay of a datagram that no fault delays.
 pub(crate) const SOON: Duration = Duration::from_millis(60);
+/// Minimum delay of a datagram that a fault delays by 150 ms.
 pub(crate) const LATE: Duration = Duration::from_millis(149);

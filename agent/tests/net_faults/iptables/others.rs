@@ -1,4 +1,4 @@
-//! Rules of administrators and of other faults together with ours.
+//! Tests of faults by iptables together with rules of administrators and of other faults.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -12,10 +12,10 @@ use super::{
 };
 
 sandboxed! {
-    fn what_others_put_in_meanwhile_stays() {
+    fn rules_that_others_add_meanwhile_stay() {
         on_builds("foreign rules", |world, build| {
             let injection = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
-            // Before and after ours; and ours once more, as after a firewall's reload from a saved file.
+            // Rules before and after the agent's jump, and one more jump to the agent's chain, as after a firewall's reload from a saved file.
             let chain = format!("{}i", prefix(&injection.live.ask.id));
             let text = format!(
                 "*filter\n-I INPUT 1 -s 10.9.9.9/32 -j DROP\n-A INPUT -s 10.9.9.8/32 -j DROP\n-A FORWARD -j {chain}\nCOMMIT\n"
@@ -34,7 +34,7 @@ sandboxed! {
             assert_eq!(evidence.in_force, Seen::No, "{}", evidence.detail);
             assert!(evidence.detail.contains("does not jump"), "{}", evidence.detail);
             injection.undo();
-            // So is one who empties a single chain of ours.
+            // An administrator who empties a single chain of the agent is reported, too.
             let injection = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
             let chain = format!("{}i", prefix(&injection.live.ask.id));
             build.restore(false, &format!("*filter\n-F {chain}\nCOMMIT\n"));
@@ -48,7 +48,7 @@ sandboxed! {
 
 sandboxed! {
     // chaos-mesh/chaos-mesh#3631: of two faults the last one won.
-    fn two_at_once_add_up_and_each_goes_by_itself_and_counters_stay() {
+    fn two_blocks_add_up_and_each_is_undone_by_itself() {
         on_builds("two blocks by iptables", |world, build| {
             let counted = || {
                 let text = build.run(false, "-save", &["-c", "-t", "filter"], "").unwrap();
@@ -63,7 +63,7 @@ sandboxed! {
             assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out("10.2.0.2", 8080)), (Reach::Told, Reach::Told));
             assert_eq!((world.tcp_out(PEER4, 9090), world.tcp_out("10.2.0.2", 9090)), (Reach::No, Reach::Yes));
             let detail = one.evidence().detail;
-            assert!(!detail.contains("stand before"), "ours stand in nobody's way: {detail}");
+            assert!(!detail.contains("stand before"), "the agent's own rules are not reported: {detail}");
             one.undo();
             assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out(PEER4, 9090)), (Reach::Told, Reach::Yes));
             assert_eq!(other.evidence().in_force, Seen::Yes);
@@ -75,13 +75,13 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_fails_for_one_family_is_taken_back_for_the_other() {
+    fn a_failure_for_one_family_undoes_the_other() {
         on_builds("a family that fails", |world, build| {
             // Programs of a build that fails on request, for IPv6 only.
             let folder = tempfile::tempdir().unwrap();
-            let program = |name: &str, of: &str, first: &str| {
+            let program = |name: &str, real: &str, first: &str| {
                 let file = folder.path().join(name);
-                fs::write(&file, format!("#!/bin/sh\n{first}\nexec {of} \"$@\"\n")).unwrap();
+                fs::write(&file, format!("#!/bin/sh\n{first}\nexec {real} \"$@\"\n")).unwrap();
                 fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
             };
             for what in ["restore", "save"] {

@@ -94,7 +94,7 @@ sandboxed! {
                 assert_eq!((world.tcp_in(SELF4, 8080), world.tcp_out(PEER4, 8080)), (Reach::No, Reach::Yes));
                 assert_eq!((world.tcp_in(SELF6, 8080), world.tcp_out(PEER6, 8080)), (Reach::No, Reach::Yes));
             });
-            // A sandbox has no user but its own.
+            // A sandbox has only one user.
             with(r#"{"to":["10.1.0.2","fd00:1::2"],"user":"0","direction":"out"}"#, &|| {
                 assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [Reach::No; 2]);
             });
@@ -103,7 +103,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_rejected_sender_is_told_at_once() {
+    fn a_rejected_sender_gets_an_error_at_once() {
         on_builds("a rejection by iptables", |world, _| {
             for direction in [Direction::Both, Direction::In, Direction::Out] {
                 let block = NetBlock { how: Refuse::Reject, direction, to: PEERS.map(str::to_owned).to_vec().into(), ..NetBlock::default() };

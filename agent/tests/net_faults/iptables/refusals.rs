@@ -14,7 +14,7 @@ use super::{
 };
 
 sandboxed! {
-    fn what_cannot_be_said_in_rules_is_refused() {
+    fn a_fault_that_rules_cannot_express_is_refused() {
         on_builds("refusals", |world, build| {
             let rules = build.saved();
             let many: Vec<_> = (0..5_000_u32).map(|n| format!("\"{}\"", std::net::Ipv4Addr::from(0x0a00_0000 + n))).collect();
@@ -35,7 +35,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn without_the_program_it_is_refused_and_nftables_goes_on() {
+    fn without_the_program_iptables_is_refused_and_nftables_works() {
         let mut world = World::new();
         "iptables-no-such".clone_into(&mut world.host.iptables.program);
         let refused = world.prepare(&block(r#"{"to":"10.1.0.2","engine":"iptables"}"#)).expect_err("refused");
@@ -46,7 +46,7 @@ sandboxed! {
 
 sandboxed! {
     // A text from a user cannot add a second rule.
-    fn an_interface_s_name_is_no_way_into_the_rules() {
+    fn a_name_of_an_interface_cannot_add_a_rule() {
         on_builds("names", |world, _| {
             for name in ["eth0\\n-A", "eth+", "-eth0", "!eth0"] {
                 let json = format!(r#"{{"to":"10.1.0.2","interfaces":"{name}"}}"#);
@@ -57,27 +57,27 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn doctor_tells_what_makes_faults_and_what_is_missing() {
-        let told = |host: &firedrill_agent::host::Host, what: &str| {
-            let mut all = findings(host).into_iter();
-            all.find(|one| one.what == what).unwrap_or_else(|| panic!("doctor says nothing about {what}"))
+    fn doctor_reports_the_engine_and_missing_programs() {
+        let finding_on = |host: &firedrill_agent::host::Host, what: &str| {
+            let mut findings = findings(host).into_iter();
+            findings.find(|finding| finding.what == what).unwrap_or_else(|| panic!("doctor says nothing about {what}"))
         };
         const ENGINE: &str = "faults on traffic: what makes them";
         on_builds("doctor about iptables", |world, build| {
             let rules = build.saved();
             for what in ["iptables", "iptables: packet shaping in user space"] {
-                let finding = told(&world.host, what);
+                let finding = finding_on(&world.host, what);
                 assert_eq!(finding.grade, Grade::Good, "{finding:?}");
             }
-            assert_eq!(told(&world.host, ENGINE).detail, "iptables, as agent.toml says");
+            assert_eq!(finding_on(&world.host, ENGINE).detail, "iptables, as agent.toml says");
             assert_eq!(build.saved(), rules, "it only looks");
         });
         let mut without = host(std::path::Path::new("/nonexistent"));
         "iptables-no-such".clone_into(&mut without.iptables.program);
-        assert_eq!(told(&without, "iptables").detail, "not installed");
-        assert_eq!((told(&without, ENGINE).grade, told(&without, ENGINE).detail.as_str()), (Grade::Good, "nftables"));
+        assert_eq!(finding_on(&without, "iptables").detail, "not installed");
+        assert_eq!((finding_on(&without, ENGINE).grade, finding_on(&without, ENGINE).detail.as_str()), (Grade::Good, "nftables"));
         without.firewall = Firewall::Iptables;
-        let finding = told(&without, ENGINE);
+        let finding = finding_on(&without, ENGINE);
         assert!(finding.grade == Grade::Missing && finding.detail.contains("agent.toml says it must"), "{finding:?}");
     }
 }

@@ -45,7 +45,7 @@ sandboxed! {
             injection.again().unwrap();
             assert_eq!(build.saved(), once);
             assert_eq!(PEERS.map(|peer| world.tcp_out(peer, 8080)), [Reach::No; 2]);
-            // Chains of another process are not taken for our own.
+            // A process does not take the chains of another for its own.
             let other = another(world);
             let error = injection.fault().inject(&other, &injection.live).expect_err("they are another's");
             assert!(error.to_string().contains("not made"), "{error}");
@@ -63,7 +63,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn lease_and_hold_lift_by_themselves() {
+    fn a_block_ends_with_its_lease_or_hold() {
         on_builds("lease and hold by iptables", |world, _| {
             let fault = block(r#"{"to":["10.1.0.2","fd00:1::2"]}"#);
             // Long enough for an emulated and busy machine to renew it in time.
@@ -114,7 +114,7 @@ sandboxed! {
 const LEASE: Span = Span::secs(6);
 
 sandboxed! {
-    fn a_stopped_owner_s_fault_lifts_at_the_lease_and_another_puts_it_back() {
+    fn the_fault_of_a_stopped_agent_ends_with_its_lease_and_another_process_undoes_it() {
         let fault = block(r#"{"to":["10.1.0.2","fd00:1::2"],"engine":"iptables"}"#);
         if role().is_some() {
             own_on(&host(std::path::Path::new("/nonexistent")), &fault, LEASE);
@@ -142,7 +142,7 @@ sandboxed! {
                 kill(pid, Signal::SIGKILL).unwrap();
             }
             child.wait().unwrap();
-            // As a guardian does.
+            // A guardian undoes in the same way.
             let undo = Undo::RemoveChains {
                 injection: OWNED.parse().unwrap(),
                 table: Table::Filter,
@@ -161,7 +161,7 @@ sandboxed! {
 
 sandboxed! {
     // chaos-mesh/chaos-mesh#771: another program holds the lock of iptables.
-    fn a_held_lock_is_waited_for() {
+    fn an_undo_waits_for_a_held_lock() {
         on_builds("a held lock", |world, build| {
             if build.0 != "iptables-legacy" {
                 return;
