@@ -1,9 +1,9 @@
-//! Measures a detour through the kernel: its cost for packets that take it and that do not, compared with netem on the
-//! interface by hand; the times to install and to undo it; and how soon traffic is normal when its maker is killed or
-//! stopped.
+//! Measures faults that shape or block traffic: the delays of packets that are chosen and of packets that are not, compared with netem that
+//! is set up by hand; the times to install and to undo faults; and how soon traffic is normal when the process that made a fault is killed
+//! or stopped.
 //!
-//! `cargo run --release -p firedrill-agent --example line_bench`, as root or as a user who may make namespaces. All in
-//! fresh namespaces; nothing outside is touched. Parts for which this kernel has no netem are reported and left out.
+//! `cargo run --release -p firedrill-agent --example line_bench`, as root or as a user who may make namespaces. It works
+//! in new namespaces, and changes nothing outside. Parts for which this kernel has no netem are reported and left out.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -29,8 +29,11 @@ use nix::{
 
 type Failure = Box<dyn std::error::Error>;
 
+/// The peer whose packets the faults delay.
 const CHOSEN: [u8; 4] = [10, 1, 0, 2];
+/// A peer on the same interface whose packets pass unchanged.
 const NEIGHBOUR: [u8; 4] = [10, 1, 0, 3];
+/// The delay of netem by hand.
 const ASKED: Duration = Duration::from_millis(100);
 /// The time for which a measured fault is in force: the kernel has finished installing it by then.
 const HELD: Duration = Duration::from_millis(100);
@@ -49,19 +52,21 @@ fn main() -> Result<(), Failure> {
     leave()?;
     let world = World::new();
     let netem = has_qdisc("netem");
-    world.report("nothing")?;
+    world.report("no fault")?;
     let throttle =
         parse(r#"{"net-throttle":{"to":"10.1.0.2","rate":"100gbit","burst":"1MB","engine":"kernel"}}"#)?;
-    world.during(&throttle, || world.report("tbf at 100 Gbit/s by a detour"))?;
+    world.during(&throttle, || world.report("net-throttle at 100 Gbit/s in the kernel"))?;
     match &netem {
         Ok(()) => {
-            world.during(&slow("kernel")?, || world.report("netem 100 ms by a detour"))?;
-            world.by_hand(|| world.report("netem 100 ms as eth0's root"))?;
-            world.report("nothing again")?;
+            world.during(&slow("kernel")?, || world.report("net-slow by 100 ms in the kernel"))?;
+            world.by_hand(|| world.report("netem by 100 ms as the root qdisc of eth0"))?;
+            world.report("no fault again")?;
         }
         Err(why) => println!("netem: left out, {why}"),
     }
-    println!("install and undo, staged as in a drill; the first includes what the kernel loads");
+    println!(
+        "install and undo, staged as in a drill; the maximum may include the time to load kernel modules"
+    );
     world.timed("net-slow in user space", &slow("user-space")?, 20)?;
     if netem.is_ok() {
         world.timed("net-slow in the kernel", &slow("kernel")?, 20)?;
@@ -89,6 +94,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Returns a net-block of this number of networks by iptables.
 fn by_iptables(peers: u32) -> Result<Fault, Failure> {
     let mut fault = block(peers)?;
     if let Fault::NetBlock(block) = &mut fault {
@@ -101,17 +107,19 @@ fn parse(json: &str) -> Result<Fault, Failure> {
     Ok(serde_json::from_str(json)?)
 }
 
+/// Returns a net-slow of the chosen peer.
 fn slow(engine: &str) -> Result<Fault, Failure> {
     parse(&format!(r#"{{"net-slow":{{"to":"10.1.0.2","delay":"100ms","engine":"{engine}"}}}}"#))
 }
 
-/// Returns that many networks that are not adjacent, so that none is merged with another.
+/// Returns a net-block of `count` networks. They are not adjacent, so that none is merged with another.
 fn block(count: u32) -> Result<Fault, Failure> {
     let first = u32::from(Ipv4Addr::new(20, 0, 0, 0));
-    let all = (0..count).map(|n| format!("\"{}/31\"", Ipv4Addr::from(first + 4 * n)));
-    parse(&format!(r#"{{"net-block":{{"to":[{}]}}}}"#, all.collect::<Vec<_>>().join(",")))
+    let networks = (0..count).map(|n| format!("\"{}/31\"", Ipv4Addr::from(first + 4 * n)));
+    parse(&format!(r#"{{"net-block":{{"to":[{}]}}}}"#, networks.collect::<Vec<_>>().join(",")))
 }
 
+/// Prepares a fault.
 fn live(host: &Host, fault: &Fault, id: &str) -> Result<Live, Failure> {
     let ask = Ask { id: id.parse()?, fault: fault.clone(), hold: Span::secs(600) };
     let prepared = of(fault).prepare(host, &ask).map_err(|problem| problem.title)?;
@@ -119,7 +127,7 @@ fn live(host: &Host, fault: &Fault, id: &str) -> Result<Live, Failure> {
     Ok(Live { ask, prepared, ends_boot_us, lease: LEASE.into() })
 }
 
-/// The role of another process: makes the fault, keeps its lease, and waits for its end.
+/// The role of another process: makes a net-slow, and renews its lease until the process is killed.
 fn own(engine: &str) -> Result<(), Failure> {
     let host = host(Path::new("/nonexistent"));
     let fault = slow(engine)?;
@@ -144,9 +152,10 @@ impl World {
         Self { host: host(Path::new("/nonexistent")), here, peer }
     }
 
+    /// Runs a function while a fault is in force.
     fn during(&self, fault: &Fault, what: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let live = live(&self.host, fault, "bench-run-1")?;
-        // Nobody renews here; so long a lease is for a bench alone.
+        // This fault is never renewed, so its lease is long.
         let live = Live { lease: Span::secs(600), ..live };
         of(fault).inject(&self.host, &live).map_err(|error| error.to_string())?;
         let outcome = what();
@@ -161,7 +170,7 @@ impl World {
         Ok(())
     }
 
-    /// netem as people use it: in place of the interface's own root.
+    /// Runs a function while netem is the root qdisc of eth0, as people set it up by hand.
     fn by_hand(&self, what: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         let index = self.here.run(|| nix::net::if_::if_nametoindex("eth0"))?;
         let mut header = [0; 20];
@@ -173,13 +182,16 @@ impl World {
         let body = Attrs::new().text(1, "netem").bytes(2, &options).after(&header).ok_or("too long")?;
         let flags = u16::try_from(libc::NLM_F_CREATE | libc::NLM_F_REPLACE)?;
         let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
-        socket.request("install netem by hand", &Request { kind: 36, flags, body })?;
+        socket.request("install netem by hand", &Request { kind: libc::RTM_NEWQDISC, flags, body })?;
         let outcome = what();
-        socket.request("remove netem", &Request { kind: 37, flags: 0, body: header.to_vec() })?;
+        socket.request(
+            "remove netem",
+            &Request { kind: libc::RTM_DELQDISC, flags: 0, body: header.to_vec() },
+        )?;
         outcome
     }
 
-    /// Measures the delays of the chosen peer and of its neighbour.
+    /// Prints the delays of packets to the chosen peer and to its neighbour, and the rate of TCP to the neighbour.
     fn report(&self, what: &str) -> Result<(), Failure> {
         let (chosen, neighbour) = (self.latency(CHOSEN)?, self.latency(NEIGHBOUR)?);
         println!(
@@ -189,7 +201,7 @@ impl World {
         Ok(())
     }
 
-    /// One way, by the arrival time stamp of the peer's kernel, at 500 datagrams a second.
+    /// Measures the one-way delays of about 500 datagrams a second, from before each is sent until a thread of this program has received it.
     fn latency(&self, to: [u8; 4]) -> Result<String, Failure> {
         const COUNT: u32 = 1_500;
         let to = SocketAddr::from((to, 9000));
@@ -216,6 +228,7 @@ impl World {
         Ok(format!("mean {:.3} ms, p99 {:.3} ms", ms(mean)?, ms(p99)?))
     }
 
+    /// Measures the rate of a TCP stream, in Mbit/s.
     fn throughput(&self, to: [u8; 4]) -> Result<u64, Failure> {
         const LENGTH: Duration = Duration::from_secs(3);
         let to = SocketAddr::from((to, 9001));
@@ -236,6 +249,7 @@ impl World {
         Ok(bytes * 8 / 1_000_000 / LENGTH.as_secs())
     }
 
+    /// Prints how long staging, injecting and undoing a fault take.
     fn timed(&self, what: &str, fault: &Fault, times: u32) -> Result<(), Failure> {
         let (mut staged, mut opened, mut undone) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..times {
@@ -253,16 +267,16 @@ impl World {
         }
         println!(
             "{what}: staged in {}, in force in {}, undone in {}",
-            middle(&mut staged),
-            middle(&mut opened),
-            middle(&mut undone)
+            median(&mut staged),
+            median(&mut opened),
+            median(&mut undone)
         );
         Ok(())
     }
 
-    /// The same removed by hand: an interface like a detour's, and two rules by the usual program.
+    /// Prints how long it takes to remove similar things by hand: an ifb with `ip`, and two rules with `iptables`.
     fn undone_by_hand(&self) -> Result<(), Failure> {
-        let typed = |words: &str| -> Result<(), Failure> {
+        let run = |words: &str| -> Result<(), Failure> {
             let mut words = words.split(' ');
             let status = Command::new(words.next().unwrap_or_default())
                 .args(words)
@@ -273,13 +287,13 @@ impl World {
         };
         let rules = ["INPUT -s 10.1.0.2 -j DROP", "OUTPUT -d 10.1.0.2 -j DROP"];
         let iptables =
-            |how: &str| rules.iter().try_for_each(|rule| typed(&format!("iptables -w {how} {rule}")));
+            |how: &str| rules.iter().try_for_each(|rule| run(&format!("iptables -w {how} {rule}")));
         let (mut interface, mut two_rules) = (Vec::new(), Vec::new());
         for _ in 0..20 {
-            typed("ip link add by-hand up type ifb")?;
+            run("ip link add by-hand up type ifb")?;
             thread::sleep(HELD);
             let began = Instant::now();
-            typed("ip link delete by-hand")?;
+            run("ip link delete by-hand")?;
             interface.push(began.elapsed());
             iptables("-I")?;
             thread::sleep(HELD);
@@ -289,13 +303,13 @@ impl World {
         }
         println!(
             "by hand: `ip link delete` of one ifb in {}, `iptables -D` of two rules in {}",
-            middle(&mut interface),
-            middle(&mut two_rules)
+            median(&mut interface),
+            median(&mut two_rules)
         );
         Ok(())
     }
 
-    /// Measures how long after a signal to its maker packets take the direct way again.
+    /// Prints how soon packets are not delayed any more after a signal to the process that made the fault.
     fn ended(&self, engine: &str, signal: Signal) -> Result<(), Failure> {
         let mut child = owner(engine)?;
         let to = SocketAddr::from((CHOSEN, 9002));
@@ -305,18 +319,19 @@ impl World {
         client.connect(to)?;
         client.send(&[0; 64])?;
         if server.recv(&mut [0; 64]).is_ok() {
-            return Err("a packet was not late".into());
+            return Err("the fault did not delay a packet".into());
         }
         kill(Pid::from_raw(i32::try_from(child.id())?), signal)?;
         let began = Instant::now();
-        // The one that was sent before arrives in its own time.
+        // Each datagram contains its number of nanoseconds since the signal. The datagrams that the fault has delayed arrive meanwhile: only
+        // the one that was sent in this round counts.
         let normal = loop {
             let sent = Instant::now();
             client.send(&u64::try_from(began.elapsed().as_nanos())?.to_ne_bytes())?;
-            let own = |bytes: &[u8; 64]| u64::from_ne_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]));
+            let sent_at = |bytes: &[u8; 64]| u64::from_ne_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]));
             let mut datagram = [0; 64];
             if server.recv(&mut datagram).is_ok()
-                && own(&datagram) >= u64::try_from((sent - began).as_nanos())?
+                && sent_at(&datagram) >= u64::try_from((sent - began).as_nanos())?
             {
                 break began.elapsed();
             }
@@ -325,7 +340,7 @@ impl World {
             }
         };
         println!(
-            "{engine}: {signal} of its maker, packets straight again after {normal:.1?} (lease {LEASE:?})"
+            "{engine}: packets are not delayed {normal:.1?} after {signal} to the process that made the fault (lease {LEASE:?})"
         );
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL)?;
         child.wait()?;
@@ -334,18 +349,20 @@ impl World {
     }
 }
 
-fn middle(times: &mut [Duration]) -> String {
+/// Returns the median and the maximum as a text.
+fn median(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let most = times.last().copied().unwrap_or_default();
     format!("{:.1?} (most {most:.1?})", times.get(times.len() / 2).copied().unwrap_or_default())
 }
 
+/// Starts another process that plays [`own`], and waits until its fault is in force.
 fn owner(engine: &str) -> Result<Child, Failure> {
     let mut child = Command::new(std::env::current_exe()?).arg(engine).stdout(Stdio::piped()).spawn()?;
     let output = child.stdout.take().ok_or("no output")?;
     match BufReader::new(output).lines().next() {
         Some(Ok(line)) if line == "ready" => Ok(child),
-        other => Err(format!("the maker said {other:?}").into()),
+        other => Err(format!("the other process printed {other:?}").into()),
     }
 }
 
@@ -353,6 +370,7 @@ fn ms(micros: u64) -> Result<f64, Failure> {
     Ok(f64::from(u32::try_from(micros)?) / 1_000.0)
 }
 
+/// Returns the time of day, in nanoseconds.
 fn wall() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)

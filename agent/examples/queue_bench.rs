@@ -1,7 +1,7 @@
-//! Measures a queue: added delay against packets per second, the maximum rate, and TCP through it.
+//! Measures a queue in user space: the error of its delay at several rates, the maximum rate, and TCP through it.
 //!
-//! `cargo run --release -p firedrill-agent --example queue_bench`, as root or as a user who may make namespaces. All in
-//! fresh namespaces; nothing outside is touched.
+//! `cargo run --release -p firedrill-agent --example queue_bench`, as root or as a user who may make namespaces. It
+//! works in new namespaces, and changes nothing outside.
 
 use std::{
     io::{IoSliceMut, Read as _, Write as _},
@@ -31,6 +31,7 @@ use nix::sys::{
 type Failure = Box<dyn std::error::Error>;
 
 const TABLE: &str = "fd_bench";
+/// The delay that the queue is asked to add to datagrams.
 const ASKED: Duration = Duration::from_millis(10);
 const HOURS: Duration = Duration::from_secs(7200);
 
@@ -100,13 +101,14 @@ impl World {
         Ok(())
     }
 
+    /// Sends packets at the hook to the queue, except those that the queue has released.
     fn rules(&self, hook: Hook) -> Result<(), Failure> {
-        let again = Exprs::new().meta(Meta::Priority).compare(Compare::Is, &TAG.to_ne_bytes()).accept();
+        let released = Exprs::new().meta(Meta::Priority).compare(Compare::Is, &TAG.to_ne_bytes()).accept();
         let gates = Gate::usual(HOURS, HOURS);
         let chains = vec![Chain {
             name: "queued".to_owned(),
             place: Some(Place::at(hook, EARLY)),
-            rules: vec![again, gated(&gates).queue(FIRST)],
+            rules: vec![released, gated(&gates).queue(FIRST)],
         }];
         let (name, comment, sets) = (TABLE.to_owned(), String::new(), Vec::new());
         self.nft.install(&Table { name, comment, sets, chains, gates, ..Table::default() })?;
@@ -124,6 +126,7 @@ impl World {
         self.queues.counts(FIRST).unwrap_or_default()
     }
 
+    /// Returns the sender, the receiver, and the receiver's address for packets that pass the hook on the host.
     fn ends(&self, hook: Hook) -> (&Netns, &Netns, SocketAddr) {
         if hook == Hook::Output {
             (&self.host, &self.peer, SocketAddr::from(([10, 1, 0, 2], 9000)))
@@ -132,12 +135,13 @@ impl World {
         }
     }
 
+    /// Returns the sender's and the receiver's socket.
     fn sockets(&self, hook: Hook) -> Result<(UdpSocket, UdpSocket), Failure> {
         let (from, at, to) = self.ends(hook);
         let server = at.run(|| UdpSocket::bind(to))?;
         let client = from.run(|| UdpSocket::bind("0.0.0.0:0"))?;
         client.connect(to)?;
-        // A buffer beyond the machine's limit is not always possible; a smaller one is reported.
+        // Not every user may set a buffer beyond the machine's limit. With a smaller buffer, lost datagrams show in the report.
         let _ = setsockopt(&server, sockopt::RcvBufForce, &(256 << 20));
         setsockopt(&server, sockopt::ReceiveTimestampns, &true)?;
         server.set_read_timeout(Some(Duration::from_millis(300)))?;
@@ -145,9 +149,9 @@ impl World {
     }
 }
 
-/// Returns the errors of the latencies of all arrived datagrams, in nanoseconds, by the arrival time stamp of the
-/// peer's kernel: so this program's own wake-up is not included. Incoming packets get their time stamp before they meet
-/// the queue, so there the reader's clock is used.
+/// Returns how much later than [`ASKED`] each datagram arrived, in nanoseconds, in ascending order. For outgoing packets the arrival is the
+/// time stamp of the receiver's kernel, so the wake-up of this program is not included. Incoming packets get their time stamp before the
+/// queue, so their arrival is the time when this program has read them.
 fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
     let mut errors = Vec::new();
     let mut datagram = [0; 64];
@@ -156,13 +160,13 @@ fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
         let mut parts = [IoSliceMut::new(&mut datagram)];
         let fd = server.as_raw_fd();
         let Ok(message) = recvmsg::<()>(fd, &mut parts, Some(&mut control), MsgFlags::empty()) else { break };
-        let noted = message.cmsgs()?.find_map(|control| match control {
+        let time_stamp = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::ScmTimestampns(time) if hook == Hook::Output => {
                 Some(Duration::from(time).as_nanos())
             }
             _ => None,
         });
-        let arrived = noted.unwrap_or_else(|| u128::from(wall()));
+        let arrived = time_stamp.unwrap_or_else(|| u128::from(wall()));
         let sent = datagram.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
         errors.push(i64::try_from(arrived)? - i64::try_from(sent)? - i64::try_from(ASKED.as_nanos())?);
     }
@@ -170,13 +174,13 @@ fn receive(hook: Hook, server: &UdpSocket) -> Result<Vec<i64>, Failure> {
     Ok(errors)
 }
 
-/// Returns the time of day, which is also the clock of the kernel's time stamps.
+/// Returns the time of day in nanoseconds, by the clock of the kernel's time stamps.
 fn wall() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The CPU time of the queue's thread, and the time for which it waited for a CPU.
+/// Returns the CPU time of the queue's thread, and the time for which it waited for a CPU.
 fn loop_used() -> (Duration, Duration) {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let queue = tasks
@@ -189,6 +193,7 @@ fn loop_used() -> (Duration, Duration) {
     (times.next().unwrap_or_default(), times.next().unwrap_or_default())
 }
 
+/// Sends datagrams at a rate for a second, and prints the errors of their delays.
 fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
     let (client, server) = world.sockets(hook)?;
     let reader = (hook != Hook::Output).then(|| {
@@ -196,12 +201,13 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
         Ok::<_, Failure>(thread::spawn(move || receive(hook, &server).map_err(|error| error.to_string())))
     });
     let began = Instant::now();
+    // The datagrams of one second.
     let total = rate;
     let mut behind = Duration::ZERO;
     for number in 0..total {
         let due = Duration::from_secs(1) * number / total;
         let left = due.saturating_sub(began.elapsed());
-        // Packets that are due within the next moment are sent now: waking up for each would be the bench's own load.
+        // Datagrams that are due within 100 µs are sent now: a wake-up for each would load the machine, and change the result.
         if left > Duration::from_micros(100) {
             thread::sleep(left);
         }
@@ -215,10 +221,10 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
         Some(reader) => reader.join().map_err(|_| "the reader died")??,
         None => receive(hook, &server)?,
     };
-    let own = i64::try_from(counts.delay_us / counts.passed.max(1))? - i64::try_from(ASKED.as_micros())?;
+    let counted = i64::try_from(counts.delay_us / counts.passed.max(1))? - i64::try_from(ASKED.as_micros())?;
     let at = |share: usize| errors.get(errors.len() * share / 1000).copied().unwrap_or_default() / 1_000;
     println!(
-        "{rate:>8}/s: error mean {:>5} µs, median {:>5}, p99 {:>6}, p99.9 {:>6}; by its own count {own:>4}; {} of {total} arrived, {} overflowed, \
+        "{rate:>8}/s: error mean {:>5} µs, median {:>5}, p99 {:>6}, p99.9 {:>6}; by the queue's count {counted:>4}; {} of {total} arrived, {} overflowed, \
          {} failed; its thread used {used:.2?} and was kept waiting {waited:.2?}; sender at most {behind:.1?} behind",
         errors.iter().sum::<i64>() / i64::try_from(errors.len())?.max(1) / 1_000,
         at(500),
@@ -231,7 +237,7 @@ fn datagrams(world: &World, hook: Hook, rate: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends as many as possible.
+/// Sends as many datagrams as possible for two seconds, and prints how many pass.
 fn flood(world: &World, hook: Hook) -> Result<(), Failure> {
     let (client, _server) = world.sockets(hook)?;
     let began = Instant::now();
@@ -254,6 +260,7 @@ fn flood(world: &World, hook: Hook) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Sends a TCP stream for three seconds, and prints its rate.
 fn tcp(world: &World, hook: Hook) -> Result<(), Failure> {
     let (from, at, to) = world.ends(hook);
     let listener = at.run(|| TcpListener::bind(to))?;

@@ -1,6 +1,6 @@
-//! The kernel's own switches: a table dies with its owner, and its gates close with the lease and the hold.
+//! Tests of how the kernel ends faults by itself: a table is deleted with its owner, and its gates close with the lease and the hold.
 
-#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -40,12 +40,13 @@ fn table(lease: Duration, hold: Duration) -> Table {
     rules::table(&host, &"run-1".parse().unwrap(), &rule, lease, hold)
 }
 
+/// Returns whether the gates of the lease and of the hold are open.
 fn gates(nft: &Nft) -> (bool, bool) {
     let look = nft.look(NAME).unwrap().expect("the table is there");
     (look.left(LEASE).is_some(), look.left(HOLD).is_some())
 }
 
-/// Starts a process that owns the table, and waits until it does.
+/// Starts a process that plays a role, and waits until it has made the table.
 fn owner(role: &str) -> Child {
     let mut child = play(role);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -64,6 +65,7 @@ fn own(lease: Duration) -> ! {
     }
 }
 
+/// Sends a signal, and waits for the end of the process if the signal ends it.
 fn end(mut child: Child, how: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), how).unwrap();
     if how == Signal::SIGKILL {
@@ -115,7 +117,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_stopped_owner_s_table_lifts_at_the_lease() {
+    fn the_fault_of_a_stopped_owner_ends_with_its_lease() {
         if role().is_some() {
             own(SHORT);
         }
@@ -124,7 +126,7 @@ sandboxed! {
         let pid = child.id();
         end(child, Signal::SIGSTOP);
         wait_until("the lease gate closes", || gates(&nft) == (false, true));
-        // Its owner lives, though it is stopped: nobody else can delete the table, and the error names the owner.
+        // The stopped owner still exists: no other process can delete the table, and the error names the owner.
         let host = host(std::path::Path::new("/nonexistent"));
         let error = undo::nft::apply(&host, NAME).expect_err("another process owns it");
         assert!(error.passing && error.what.contains(&pid.to_string()), "{error}");
@@ -151,7 +153,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn the_hold_lifts_whatever_is_renewed() {
+    fn the_hold_ends_a_fault_although_its_lease_is_renewed() {
         let nft = Nft::default();
         nft.install(&table(LONG, SHORT)).unwrap();
         nft.renew(NAME, LONG).unwrap();
@@ -162,7 +164,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn installing_twice_leaves_one_whole_table() {
+    fn installing_twice_leaves_one_complete_table() {
         let nft = Nft::default();
         let table = table(LONG, LONG);
         nft.try_out(&table).unwrap();
@@ -184,9 +186,9 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_table_with_very_many_peers_is_installed_whole_or_not_at_all() {
+    fn a_table_with_very_many_peers_is_installed_completely_or_not_at_all() {
         let nft = Nft::default();
-        // Every second address, so that none can be merged: some megabytes of elements.
+        // Every second address, so that no two can be merged: some megabytes of elements.
         let peers = (0..20_000_u32)
             .map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n).into())
             .map(|address: std::net::IpAddr| ipnet::IpNet::from(address))
@@ -203,6 +205,6 @@ sandboxed! {
         broken.name = "fd_broken".to_owned();
         broken.chains[0].rules.push(firedrill_agent::host::nft::expr::Exprs::new().goto("nowhere"));
         assert_eq!(nft.install(&broken).expect_err("no such chain").errno(), Some(libc::ENOENT));
-        assert_eq!(nft.our_tables().unwrap().len(), 1, "nothing of the broken one is left");
+        assert_eq!(nft.our_tables().unwrap().len(), 1, "nothing of the broken table is left");
     }
 }

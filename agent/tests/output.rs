@@ -1,5 +1,5 @@
-//! The command line with an output that cannot be written: a full disk, and a reader that is gone. It must end with an exit code, since a
-//! panic in place of it would keep the host from being healed.
+//! Tests of commands whose output cannot be written, to a full disk or without a reader. They must end with an exit code: a panic could
+//! prevent that the host is healed.
 
 use std::{
     fs::File,
@@ -7,18 +7,19 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Returns a device that is always full.
 fn full() -> Stdio {
     File::options().write(true).open("/dev/full").expect("/dev/full").into()
 }
 
-/// Returns a pipe that nobody reads.
+/// Returns a pipe whose reader is closed.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     writer.into()
 }
 
-/// Runs the agent's program with a state of its own. The configuration names the state, and has one key that is unknown if it is `broken`.
+/// Runs the agent's program with a new, empty state, and returns its exit code. With `is_broken` the configuration has an unknown key.
 fn code(arguments: &[&str], is_broken: bool, stdout: Stdio, stderr: Stdio) -> i32 {
     let home = tempfile::tempdir().expect("a folder");
     let config = home.path().join("agent.toml");
@@ -46,7 +47,7 @@ fn an_output_that_cannot_be_written_is_an_exit_code() {
 }
 
 #[test]
-fn what_is_wrong_with_the_configuration_need_not_reach_anybody() {
+fn commands_work_although_a_warning_cannot_be_written() {
     for verb in [&["status"][..], &["log"]] {
         assert_eq!(code(verb, true, Stdio::null(), full()), 0, "{verb:?}");
         assert_eq!(code(verb, true, Stdio::null(), closed()), 0, "{verb:?}");

@@ -1,6 +1,6 @@
-//! Calls `reboot(2)` in a PID namespace that ends with it. Never outside of one.
+//! Tests of host-reboot and host-poweroff: `reboot(2)` is called in a PID namespace, which it ends. It is never called outside of one.
 
-#[expect(dead_code, reason = "nothing here comes back to be undone")]
+#[expect(dead_code, reason = "nothing here can be undone")]
 #[path = "helpers/services.rs"]
 mod services;
 
@@ -13,16 +13,18 @@ use std::{
 use firedrill_wire::{RefusalCode, evidence::Seen};
 use services::{Injection, host};
 
-/// Set in the process inside: the PID namespace that it must *not* be in.
+/// Variable of the process inside the new PID namespace. It has the namespace outside, in which that process must *not* be.
 const OUTSIDE: &str = "FIREDRILL_TEST_OUTSIDE";
-/// The call to make.
+/// Variable with the call to make: `reboot` or `poweroff`.
 const KIND: &str = "FIREDRILL_TEST_KIND";
-/// The error of a kernel that does not let us make namespaces.
+/// Exit code if this kernel does not let us make namespaces.
 const NOT_ALLOWED: i32 = 99;
-/// Added to the signal that ended the process inside.
+/// Exit code if the process inside was ended by a signal, whose number is added.
 const SIGNALLED: i32 = 100;
+/// Exit code if the process inside ended by itself.
+const NOT_SIGNALLED: i32 = 98;
 
-/// Set in the process that lacks [`CAP_SYS_BOOT`].
+/// Variable of the process that lacks [`CAP_SYS_BOOT`].
 const LACKING: &str = "FIREDRILL_TEST_LACKING";
 /// The kernel's number of the capability that `reboot(2)` needs.
 const CAP_SYS_BOOT: libc::c_ulong = 22;
@@ -30,24 +32,25 @@ const CAP_SYS_BOOT: libc::c_ulong = 22;
 const REBOOT: &str = r#"{"host-reboot":{"back_within":"60s"}}"#;
 const POWEROFF: &str = r#"{"host-poweroff":{}}"#;
 
+/// Returns the name of this process's PID namespace.
 fn namespace() -> String {
     fs::read_link("/proc/self/ns/pid").expect("proc").display().to_string()
 }
 
-/// Runs in the new namespace only; otherwise it is an empty test.
+/// Makes the call if [`run_inside`] has started it in a new namespace. Otherwise it does nothing.
 #[test]
 fn inside() {
     let Ok(outside) = std::env::var(OUTSIDE) else { return };
     assert_eq!(std::process::id(), 1, "not the first process of a namespace");
-    assert_ne!(namespace(), outside, "not in a namespace of its own");
+    assert_ne!(namespace(), outside, "not in a new namespace");
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let json = if std::env::var(KIND).as_deref() == Ok("reboot") { REBOOT } else { POWEROFF };
     let injection = Injection::prepare(&host, json).expect("prepared");
     assert!(injection.live.prepared.undo.is_empty());
     assert!(injection.live.prepared.notes.iter().any(|note| note.contains("PID namespace")));
-    assert_eq!(injection.seen().in_force, Seen::No, "it is still here");
-    let error = injection.try_inject().expect_err("does not return where it works");
+    assert_eq!(injection.seen().in_force, Seen::No, "this process still runs");
+    let error = injection.try_inject().expect_err("a successful call does not return");
     panic!("{error}");
 }
 
@@ -58,7 +61,7 @@ fn run_inside(kind: &str) -> Option<i32> {
     let gid = format!("0 {} 1", nix::unistd::getegid());
     let mut command = Command::new(std::env::current_exe().expect("exe"));
     command.args(["--exact", "inside", "--test-threads=1"]).env(OUTSIDE, namespace()).env(KIND, kind);
-    // SAFETY: between fork and exec only system calls are made, and nothing is allocated but by `fs::write`'s path.
+    // SAFETY: between fork and exec only system calls are made. `fs::write` converts paths as short as these without an allocation.
     unsafe {
         command.pre_exec(move || {
             let flags = nix::sched::CloneFlags::CLONE_NEWUSER | nix::sched::CloneFlags::CLONE_NEWPID;
@@ -77,15 +80,18 @@ fn run_inside(kind: &str) -> Option<i32> {
                 child => {
                     let mut status = 0;
                     while libc::waitpid(child, &mut status, 0) < 0 {}
-                    let code =
-                        if libc::WIFSIGNALED(status) { SIGNALLED + libc::WTERMSIG(status) } else { 98 };
+                    let code = if libc::WIFSIGNALED(status) {
+                        SIGNALLED + libc::WTERMSIG(status)
+                    } else {
+                        NOT_SIGNALLED
+                    };
                     libc::_exit(code)
                 }
             }
         });
     }
     let status = command.status().expect("spawned");
-    assert_eq!(status.signal(), None, "the process between must not be hit");
+    assert_eq!(status.signal(), None, "a signal must not end the parent of the process inside");
     let code = status.code().expect("exits");
     if code == NOT_ALLOWED {
         eprintln!("skipped: reboot(2) in a PID namespace, because this kernel does not let us make one");
@@ -108,7 +114,7 @@ fn poweroff_ends_the_namespace_as_a_poweroff() {
     }
 }
 
-/// Checks the refusal. Does nothing unless `who_may_not_reboot_is_refused` starts it without the capability.
+/// Checks the refusal. Does nothing unless `a_process_without_the_capability_is_refused` starts it without the capability.
 #[test]
 fn lacking() {
     if std::env::var_os(LACKING).is_none() {
@@ -122,19 +128,19 @@ fn lacking() {
 }
 
 #[test]
-fn who_may_not_reboot_is_refused() {
+fn a_process_without_the_capability_is_refused() {
     let mut command = Command::new(std::env::current_exe().expect("exe"));
     command.args(["--exact", "lacking", "--test-threads=1"]).env(LACKING, "1");
     // SAFETY: between fork and exec only a system call is made.
     unsafe {
         command.pre_exec(|| {
-            // At exec, root gets the capabilities of its bounding set. Whoever is not root may not change that, and has none.
+            // At exec, root gets the capabilities of its bounding set. For other users the call fails, and they have no capabilities anyway.
             libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_BOOT, 0, 0, 0);
             Ok(())
         });
     }
     let output = command.output().expect("spawned");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout);
     // Without a test of that name the process would succeed, too.
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Faults on real processes, which the test starts.
+//! Tests of faults on real processes, which the tests start.
 
 #[path = "helpers/services.rs"]
 mod services;
@@ -20,15 +20,16 @@ use nix::{
 };
 use services::{Injection, host, until};
 
-/// A process that its first word distinguishes from all others.
+/// A process with a unique name, which is the first word of its command line. It is killed when dropped.
 struct Victim {
     child: Child,
     word: String,
 }
 
 impl Victim {
-    fn new(what: &str) -> Self {
-        let word = format!("firedrill-victim-{}-{what}", std::process::id());
+    /// Starts a process with `suffix` at the end of its name.
+    fn new(suffix: &str) -> Self {
+        let word = format!("firedrill-victim-{}-{suffix}", std::process::id());
         let child = Command::new("sleep").arg0(&word).arg("600").spawn().expect("sleep");
         let victim = Self { child, word };
         // Before exec the child looks like this test. During exec it has its new name before its arguments.
@@ -56,6 +57,7 @@ impl Victim {
         self.stat().is_some_and(|stat| stat.is_stopped())
     }
 
+    /// Returns a fault of this kind on all processes with this name.
     fn json(&self, kind: &str) -> String {
         format!(r#"{{"{kind}":{{"match":{{"command":"{}"}}}}}}"#, self.word)
     }
@@ -79,7 +81,7 @@ fn paused_and_continued() {
     let first = pause.inject();
     assert!(victim.is_stopped());
     assert_eq!(pause.inject(), first, "injecting twice is injecting once");
-    assert_eq!(pause.live.prepared.undo, prepared, "and its work is still ours to undo");
+    assert_eq!(pause.live.prepared.undo, prepared, "the second injection leaves the undo as it was");
     assert_eq!((pause.seen().in_force, pause.seen().exercised), (Seen::Yes, Seen::Yes), "{:?}", pause.seen());
     let mut seen = BTreeMap::new();
     snapshot::processes::observe(&host, &mut seen).expect("observed");
@@ -95,7 +97,7 @@ fn paused_and_continued() {
 }
 
 #[test]
-fn what_was_stopped_before_stays_stopped() {
+fn a_process_that_was_stopped_before_stays_stopped() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let (before, ours) = (Victim::new("twin"), Victim::new("twin"));
@@ -115,7 +117,7 @@ fn what_was_stopped_before_stays_stopped() {
 }
 
 #[test]
-fn stopped_by_somebody_between_prepare_and_inject() {
+fn a_process_that_others_stop_between_prepare_and_inject_stays_stopped() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let (theirs, ours) = (Victim::new("pair"), Victim::new("pair"));
@@ -128,7 +130,7 @@ fn stopped_by_somebody_between_prepare_and_inject() {
 }
 
 #[test]
-fn a_pause_that_fails_is_put_back() {
+fn a_pause_that_fails_can_be_undone() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let mut gone = Victim::new("gone");
@@ -142,7 +144,7 @@ fn a_pause_that_fails_is_put_back() {
 }
 
 #[test]
-fn lifted_early_or_dead_is_no_evidence() {
+fn a_process_that_continued_or_died_is_not_paused() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let mut victim = Victim::new("early");
@@ -159,7 +161,7 @@ fn lifted_early_or_dead_is_no_evidence() {
 }
 
 #[test]
-fn a_pid_that_was_taken_by_another_is_left_alone() {
+fn another_process_with_the_same_pid_is_left() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     let victim = Victim::new("reused");
@@ -167,32 +169,36 @@ fn a_pid_that_was_taken_by_another_is_left_alone() {
     until("the stop", || victim.is_stopped());
     let name = victim.name();
     firedrill_agent::undo::process::apply(&host, name.pid, name.start_ticks + 1).expect("nothing to do");
-    assert!(victim.is_stopped(), "another process's stop is not ours to end");
+    assert!(victim.is_stopped(), "another process must not be continued");
     firedrill_agent::undo::process::apply(&host, name.pid, name.start_ticks).expect("continued");
     assert!(!victim.is_stopped());
 }
 
 #[test]
-fn killed_once() {
+fn all_matching_processes_are_killed_once() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
-    let (one, two) = (Victim::new("kill"), Victim::new("kill"));
-    let narrow = format!(r#"{{"process-kill":{{"match":{{"command":"{}","at_most":1}}}}}}"#, one.word);
+    let (first_victim, second_victim) = (Victim::new("kill"), Victim::new("kill"));
+    let narrow =
+        format!(r#"{{"process-kill":{{"match":{{"command":"{}","at_most":1}}}}}}"#, first_victim.word);
     assert_eq!(
         Injection::prepare(&host, &narrow).err().expect("refused").code,
         RefusalCode::TooManyProcesses
     );
-    let mut killing = Injection::prepare(&host, &one.json("process-kill")).expect("prepared");
+    let mut killing = Injection::prepare(&host, &first_victim.json("process-kill")).expect("prepared");
     assert!(killing.live.prepared.undo.is_empty());
     assert_eq!(killing.seen().in_force, Seen::No);
     let first = killing.inject();
     assert_eq!(killing.inject(), first, "injecting twice is injecting once");
     assert_eq!(killing.seen().in_force, Seen::Yes, "{:?}", killing.seen());
-    assert_eq!(alive(one.name()).expect("proc").or(alive(two.name()).expect("proc")), None);
+    assert_eq!(
+        alive(first_victim.name()).expect("proc").or(alive(second_victim.name()).expect("proc")),
+        None
+    );
 }
 
 #[test]
-fn a_signal_that_does_not_end_it_is_no_evidence() {
+fn a_signal_without_effect_is_not_in_force() {
     let dir = tempfile::tempdir().expect("tempdir");
     let host = host(dir.path());
     // A stopped process does not handle TERM.

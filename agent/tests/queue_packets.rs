@@ -1,7 +1,7 @@
-//! Real packets between namespaces, through real queues: delayed, lost, duplicated, corrupted, reordered, held and
-//! released.
+//! Tests of real packets that go between namespaces through real queues: they are delayed, lost, duplicated, corrupted, reordered, held
+//! and released.
 
-#![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 #[path = "helpers/queue_world.rs"]
 mod queue_world;
@@ -28,25 +28,26 @@ use queue_world::{NUMBER, World, sockets, spec};
 
 const BOTH_WAYS: [Hook; 2] = [Hook::Output, Hook::Input];
 const DELAY: Duration = Duration::from_millis(20);
+/// A delay that no test waits for.
 const AGES: Duration = Duration::from_secs(600);
 
 fn chance(share: f64) -> Chance {
     Chance { share, correlation: 0.0 }
 }
 
-fn number(count: u64) -> f64 {
+fn as_f64(count: u64) -> f64 {
     f64::from(u32::try_from(count).unwrap())
 }
 
-/// Within five standard errors of a share.
-fn near(count: u64, of: u64, share: f64) {
-    let margin = 5.0 * (share * (1.0 - share) / number(of)).sqrt();
-    let seen = number(count) / number(of);
+/// Fails unless `count` of `total` is within five standard errors of `share`.
+fn near(count: u64, total: u64, share: f64) {
+    let margin = 5.0 * (share * (1.0 - share) / as_f64(total)).sqrt();
+    let seen = as_f64(count) / as_f64(total);
     assert!((seen - share).abs() < margin, "{seen}, {share} ± {margin}");
 }
 
 sandboxed! {
-    fn datagrams_are_late_by_the_delay_and_none_is_missing() {
+    fn all_datagrams_arrive_after_the_delay() {
         let world = World::new();
         for hook in BOTH_WAYS {
             for v6 in [false, true] {
@@ -77,8 +78,8 @@ sandboxed! {
             assert!(stream.overtaken > 500, "{}", stream.overtaken);
             let mut latencies: Vec<_> = stream.latencies.iter().map(Duration::as_secs_f64).collect();
             latencies.sort_by(f64::total_cmp);
-            // No packet is early: the lower quantiles hold on a machine however busy, the upper ones need not.
-            // Φ(-1) = 0.159, five standard errors of that quantile are 5·√(0.159·0.841/2000)/0.242 = 0.17 sigmas.
+            // A busy machine makes packets late, and never early: only the lower quantiles are certain. Number 317 of 2,000 is the quantile
+            // Φ(-1) = 0.159, one sigma (4 ms) below the mean. Five standard errors of it are 5·√(0.159·0.841/2000)/0.242 = 0.17 sigmas.
             assert!(latencies[317] > 0.016 - 0.17 * 0.004, "{}", latencies[317]);
             assert!(latencies[0] < 0.016 && latencies[1_999] > 0.026, "{} {}", latencies[0], latencies[1_999]);
             assert!(stream.mean().as_secs_f64() > 0.02 - 5.0 * 0.004 / 2_000_f64.sqrt(), "{:?}", stream.mean());
@@ -88,7 +89,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_share_is_lost_and_all_others_arrive() {
+    fn the_share_of_lost_packets_is_as_asked() {
         let world = World::new();
         for (hook, v6) in [(Hook::Output, false), (Hook::Input, true)] {
             let impair = Impair { loss: Loss::Random(chance(0.1)), ..Impair::default() };
@@ -104,7 +105,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn some_come_twice() {
+    fn the_share_of_duplicated_packets_is_as_asked() {
         let world = World::new();
         for v6 in [false, true] {
             for delay in [Duration::ZERO, Duration::from_millis(2)] {
@@ -121,13 +122,13 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn damage_is_left_for_the_receiver_to_notice() {
+    fn corrupted_packets_have_a_wrong_checksum() {
         let world = World::new();
         for hook in BOTH_WAYS {
             for (v6, delay) in [(false, Duration::ZERO), (true, Duration::from_millis(2))] {
                 let impair = Impair { delay, corrupt: chance(0.2), ..Impair::default() };
                 world.with(hook, impair, || {
-                    // A packet with a wrong checksum never reaches a socket.
+                    // The kernel drops packets with a wrong checksum, so no socket gets them.
                     let stream = world.stream(&world.sockets(hook, v6), 2_000, 100);
                     let counts = world.counts();
                     near(counts.corrupted, 2_000, 0.2);
@@ -139,7 +140,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn some_overtake_the_others() {
+    fn the_share_of_reordered_packets_is_as_asked() {
         let world = World::new();
         for hook in BOTH_WAYS {
             let reorder = Reorder { chance: chance(0.25), gap: 0 };
@@ -154,16 +155,16 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_rate_lets_so_much_pass_and_no_more() {
+    fn packets_pass_at_the_asked_rate() {
         let world = World::new();
         for hook in BOTH_WAYS {
             let rate = Some(Rate { bits: 8_000_000, burst: 10_000 });
             world.with(hook, Impair { rate, ..Impair::default() }, || {
                 let began = Instant::now();
-                // A thousand bytes each with their headers.
+                // A thousand bytes each, with 28 bytes of headers.
                 world.stream(&world.sockets(hook, false), 500, 1_000 - 28);
                 let took = began.elapsed();
-                // 500,000 bytes but for a burst, a million bytes a second.
+                // 500,000 bytes less a burst of 10,000, at a million bytes a second, take 490 ms.
                 assert!(took >= Duration::from_millis(489), "{took:?}");
                 assert!(took < Duration::from_secs(5), "{took:?}");
             });
@@ -172,7 +173,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn tcp_gets_through_whole() {
+    fn tcp_streams_arrive_complete() {
         let world = World::new();
         for hook in BOTH_WAYS {
             for v6 in [false, true] {
@@ -185,7 +186,7 @@ sandboxed! {
                 });
             }
         }
-        // TCP notices damage and repairs it.
+        // TCP repairs corruption and loss.
         let impair = Impair { corrupt: chance(0.02), loss: Loss::Random(chance(0.01)), ..Impair::default() };
         for hook in BOTH_WAYS {
             world.with(hook, impair, || world.tcp(hook, false, 1 << 20));
@@ -212,7 +213,7 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn what_is_held_is_let_go_at_the_end() {
+    fn held_packets_are_released_at_the_end() {
         let world = World::new();
         for hook in BOTH_WAYS {
             let (client, server) = world.sockets(hook, false);
@@ -221,7 +222,7 @@ sandboxed! {
             for _ in 0..50 {
                 client.send(b"held").unwrap();
             }
-            wait_until("all are held", || world.counts().held == 50);
+            wait_until("all packets are held", || world.counts().held == 50);
             server.set_nonblocking(true).unwrap();
             assert!(server.recv(&mut [0; 9]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
             world.queues.stop(NUMBER);
@@ -231,7 +232,7 @@ sandboxed! {
             for _ in 0..50 {
                 assert_eq!(server.recv(&mut [0; 9]).unwrap(), 4);
             }
-            // Although the rules still exist.
+            // The rules still exist; without the queue they let packets pass.
             client.send(b"at once").unwrap();
             assert_eq!(server.recv(&mut [0; 9]).unwrap(), 7);
             world.no_rules();
@@ -254,7 +255,7 @@ sandboxed! {
                     let sender = scope.spawn(|| {
                         let mut sent = 0;
                         while !stop.load(Ordering::Relaxed) {
-                            // No more than the receiver's buffer holds.
+                            // At most as many in transit as the receiver's buffer holds.
                             if sent - arrived.load(Ordering::Relaxed) < 100 {
                                 client.send(b"load").unwrap();
                                 sent += 1;
@@ -268,7 +269,7 @@ sandboxed! {
                             arrived.fetch_add(1, Ordering::Relaxed);
                         }
                     });
-                    wait_until("it works", || world.counts().passed > 50);
+                    wait_until("the queue works", || world.counts().passed > 50);
                     world.queues.stop(NUMBER);
                     stop.store(true, Ordering::Relaxed);
                     sender.join().unwrap()
@@ -285,14 +286,14 @@ sandboxed! {
         let world = World::new();
         for hook in BOTH_WAYS {
             let (client, _server) = world.sockets(hook, false);
-            // Each costs its 128 bytes and a kibibyte.
+            // Each packet counts as its 128 bytes (100 and headers) and one KiB.
             let memory = 40 * (128 + 1024);
             world.queues.start(Spec { memory, ..spec(Impair { delay: AGES, ..Impair::default() }) }).unwrap();
             world.rules(hook);
             for _ in 0..100 {
                 client.send(&[0; 100]).unwrap();
             }
-            wait_until("all have come", || world.counts().seen == 100);
+            wait_until("all packets have come", || world.counts().seen == 100);
             let counts = world.counts();
             assert_eq!((counts.held, counts.overflowed, counts.passed), (40, 60, 0));
             world.no_rules();
@@ -307,7 +308,7 @@ sandboxed! {
             let queues = Queues::default();
             queues.start(spec(Impair { delay: AGES, ..Impair::default() })).unwrap();
             println!("serving");
-            // Until it is killed; ends by itself if the test has died.
+            // The test kills this process. If the test has died, the process ends by itself.
             std::thread::sleep(Duration::from_secs(60));
             return;
         }
@@ -330,25 +331,25 @@ sandboxed! {
 }
 
 sandboxed! {
-    fn a_queue_has_a_pulse_and_one_owner() {
+    fn a_queue_calls_back_regularly_and_has_one_owner() {
         let world = World::new();
-        let pulse = Arc::new(AtomicU32::new(0));
-        let beats = Arc::clone(&pulse);
+        let calls = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&calls);
         let alive = Box::new(move || {
-            beats.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(1, Ordering::Relaxed);
         });
         world.queues.start(Spec { alive, ..spec(Impair::default()) }).unwrap();
-        wait_until("it beats", || pulse.load(Ordering::Relaxed) > 5);
+        wait_until("the queue calls back", || calls.load(Ordering::Relaxed) > 5);
         let taken = world.queues.start(spec(Impair::default())).unwrap_err();
         assert!(taken.to_string().contains(&NUMBER.to_string()), "{taken}");
-        // The kernel's own statistics, as another process reads them.
+        // Another process sees the owner in the kernel's statistics.
         let busy = Queues::default().start(spec(Impair::default())).unwrap_err();
         assert!(busy.to_string().contains("another program serves it"), "{busy}");
         world.queues.stop(NUMBER);
-        let after = pulse.load(Ordering::Relaxed);
+        let after = calls.load(Ordering::Relaxed);
         world.start(Impair::default());
         assert_eq!(world.counts().seen, 0);
         drop(world);
-        assert_eq!(pulse.load(Ordering::Relaxed), after, "the first one has ended");
+        assert_eq!(calls.load(Ordering::Relaxed), after, "the first queue has ended");
     }
 }

@@ -1,13 +1,12 @@
-//! The scripts of `packaging/runit`, under a real runsv: the agent serves, is restarted, and nothing stays in force
-//! without it.
+//! Tests of the scripts in `packaging/runit` under a real runsv: the agent serves, is restarted, and no fault stays in force without it.
 //!
-//! Has a harness of its own, because the agent forks.
+//! This program has no libtest harness, because the agent forks.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
-#[expect(dead_code, reason = "what other tests need of it")]
+#[expect(dead_code, reason = "for other tests")]
 #[path = "helpers/fakes.rs"]
 mod fakes;
-#[expect(dead_code, reason = "what other tests need of it")]
+#[expect(dead_code, reason = "for other tests")]
 #[path = "helpers/harness.rs"]
 mod harness;
 
@@ -40,8 +39,8 @@ fn main() -> ExitCode {
         Part::Tests(tests) => tests,
     };
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let has = |name: &str| std::env::split_paths(&folders).any(|folder| folder.join(name).is_file());
-    if !has("runsv") || !has("svlogd") {
+    let is_installed = |name: &str| std::env::split_paths(&folders).any(|folder| folder.join(name).is_file());
+    if !is_installed("runsv") || !is_installed("svlogd") {
         eprintln!("skipped: the scripts for runit, which is not installed");
         return ExitCode::SUCCESS;
     }
@@ -53,12 +52,12 @@ fn main() -> ExitCode {
 }
 
 const TESTS: &[(&str, fn())] = &[
-    ("down_heals_and_stays_down", down_heals),
-    ("all_killed_is_put_back_before_the_next_start", all_killed),
-    ("all_killed_with_a_broken_configuration", all_killed_with_a_broken_configuration),
+    ("a_stopped_service_undoes_its_faults", a_stopped_service_undoes_its_faults),
+    ("faults_are_undone_before_the_next_start", faults_are_undone_before_the_next_start),
+    ("faults_are_undone_with_a_broken_configuration", faults_are_undone_with_a_broken_configuration),
 ];
 
-/// The coordinator, inside the worker: one fault, whose lease is renewed as long as the file `drill` exists.
+/// Acts as the coordinator inside the worker: makes one fault, and renews its lease as long as the file `drill` exists.
 async fn drill(parts: ServerParts) -> Result<(), String> {
     let world = parts.config.paths.run.join("world");
     if world.join("drill").exists() {
@@ -75,13 +74,14 @@ async fn drill(parts: ServerParts) -> Result<(), String> {
     Ok(())
 }
 
-/// An agent under runsv, with a fault in force. Dropping this ends all of it.
+/// An agent under runsv, with a fault in force. Dropping this ends runsv and the agent.
 struct Service {
     dir: tempfile::TempDir,
     runsv: Child,
 }
 
 impl Service {
+    /// Starts the agent, and waits until the fault is in force.
     fn in_force() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
@@ -106,20 +106,21 @@ impl Service {
         fs::write(path.join("agent"), agent).unwrap();
         fs::set_permissions(path.join("agent"), fs::Permissions::from_mode(0o755)).unwrap();
         let runsv = Command::new("runsv").arg(&service).spawn().unwrap();
-        let it = Self { dir, runsv };
-        wait("the fault to be in force", || it.effect().exists());
-        it
+        let this = Self { dir, runsv };
+        wait("the fault to be in force", || this.effect().exists());
+        this
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
+    /// Returns the file that exists while the fault is in force.
     fn effect(&self) -> PathBuf {
         self.path("run/world/a")
     }
 
-    /// As `sv` does.
+    /// Sends commands to runsv as `sv` does.
     fn send(&self, command: &[u8]) {
         let control = self.path("sv/supervise/control");
         OpenOptions::new()
@@ -131,14 +132,17 @@ impl Service {
             .unwrap();
     }
 
-    fn says(&self, status: &str) -> bool {
+    /// Whether this is the status by runsv: `run` or `down`.
+    fn has_status(&self, status: &str) -> bool {
         fs::read_to_string(self.path("sv/supervise/stat")).is_ok_and(|text| text.trim() == status)
     }
 
+    /// Returns the PID of the guardian, which runsv starts.
     fn guardian(&self) -> Option<u32> {
         fs::read_to_string(self.path("sv/supervise/pid")).ok()?.trim().parse().ok()
     }
 
+    /// Returns the reasons of all undos in the journal.
     fn reasons(&self) -> Vec<HealReason> {
         let events = Tail::new(self.path("state/journal"), 0).next(u64::MAX).unwrap();
         let reasons = events.into_iter().filter_map(|event| match event.what {
@@ -162,7 +166,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The supervisor of the service stops it and then ends itself.
+        // runsv stops the service and then ends itself.
         if self.path("sv/supervise/ok").exists() {
             self.send(b"x");
         }
@@ -170,29 +174,31 @@ impl Drop for Service {
     }
 }
 
-fn down_heals() {
+fn a_stopped_service_undoes_its_faults() {
     let service = Service::in_force();
     service.send(b"d");
-    wait("the service to be down", || service.says("down"));
+    wait("the service to be down", || service.has_status("down"));
     assert!(!service.effect().exists(), "{}", service.log());
     assert!(service.reasons().contains(&HealReason::AgentStopping), "{:?}", service.reasons());
 }
 
-fn all_killed() {
+fn faults_are_undone_before_the_next_start() {
     let service = Service::in_force();
     let before = service.guardian().unwrap();
     fs::remove_file(service.path("run/world/drill")).unwrap();
     service.kill_all();
-    wait("another agent", || service.says("run") && service.guardian().is_some_and(|now| now != before));
-    // `finish` has undone everything: the next agent that starts finds nothing.
+    wait("another agent to run", || {
+        service.has_status("run") && service.guardian().is_some_and(|now| now != before)
+    });
+    // `finish` undid everything before the next agent started.
     assert!(!service.effect().exists(), "{}", service.log());
     let config = Config::load(&service.path("agent.toml")).unwrap();
     assert_eq!(read(&config.paths()).unwrap().open().count(), 0);
     assert!(service.reasons().contains(&HealReason::AgentStopping), "{:?}", service.reasons());
-    wait("its log", || service.log().contains("Undone"));
+    wait("the log of the undo", || service.log().contains("Undone"));
 }
 
-fn all_killed_with_a_broken_configuration() {
+fn faults_are_undone_with_a_broken_configuration() {
     let service = Service::in_force();
     fs::write(service.path("agent.toml"), "nonsense = [").unwrap();
     service.kill_all();

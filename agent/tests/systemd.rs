@@ -1,6 +1,6 @@
-//! Faults on real systemd services, as root under a systemd that may be harmed.
+//! Tests of faults on real systemd services, as root under a systemd that may be harmed.
 //!
-//! Only with `FIREDRILL_VM=1`, which says that this is a virtual machine made for it: the bus is stopped on the way.
+//! They run only with `FIREDRILL_VM=1`, which says that this is a virtual machine made for them: among others the system's bus is stopped.
 
 #[path = "helpers/services.rs"]
 mod services;
@@ -41,7 +41,7 @@ fn step(what: &str) {
 }
 
 #[test]
-fn everything_in_turn() {
+fn faults_on_systemd_services() {
     if std::env::var("FIREDRILL_VM").as_deref() != Ok("1") {
         eprintln!(
             "skipped: systemd for real, because FIREDRILL_VM=1 does not say that this machine may be harmed"
@@ -82,7 +82,7 @@ fn everything_in_turn() {
         seen
     };
 
-    step("stop and start, with what requires it");
+    step("stop and start, with a service that requires it");
     systemctl(&[
         "start",
         "fd-shop",
@@ -129,7 +129,7 @@ fn everything_in_turn() {
     assert_eq!(
         (undone[0].foreign.len(), undone[1].foreign.len()),
         (1, 1),
-        "what needs it would start it: {undone:?}"
+        "starting fd-cart would start fd-shop: {undone:?}"
     );
     assert!(phase(&host, "fd-shop.service").is_down() && phase(&host, "fd-cart.service").is_down());
     assert_eq!(stop.undo(), undone, "undoing twice is undoing once");
@@ -146,7 +146,7 @@ fn everything_in_turn() {
     systemctl(&["unmask", "fd-mortal"]);
     systemctl(&["start", "fd-mortal"]);
 
-    step("an administrator stops again what is down already: what changes?");
+    step("an administrator stops a service that is down already: is it still started?");
     let mut stop =
         Injection::prepare(&host, r#"{"service-stop":{"service":"fd-mortal"}}"#).expect("prepared");
     stop.inject();
@@ -154,10 +154,13 @@ fn everything_in_turn() {
         let out = Command::new("systemctl").args(["show", "fd-mortal"]).output().expect("systemctl").stdout;
         String::from_utf8_lossy(&out).lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
     };
-    let then = show();
+    let before_second_stop = show();
     systemctl(&["stop", "fd-mortal"]);
-    let now = show();
-    eprintln!("differs after the second stop: {:?}", then.symmetric_difference(&now).collect::<Vec<_>>());
+    let after_second_stop = show();
+    eprintln!(
+        "differs after the second stop: {:?}",
+        before_second_stop.symmetric_difference(&after_second_stop).collect::<Vec<_>>()
+    );
     eprintln!("{:?}", stop.undo());
     assert_eq!(phase(&host, "fd-mortal.service"), Phase::Up);
 
@@ -167,7 +170,7 @@ fn everything_in_turn() {
     stop.undo();
     assert_eq!(phase(&host, "fd-slow.service"), Phase::Up);
 
-    step("what is slow to stop is back when another one runs");
+    step("a service that stops slowly is back when another process runs");
     let mut stop =
         Injection::prepare(&host, r#"{"service-stop":{"service":"fd-stubborn"}}"#).expect("prepared");
     stop.live.ask.hold = firedrill_wire::Span::secs(1);
@@ -176,7 +179,7 @@ fn everything_in_turn() {
     eprintln!("{error}");
     let now = state(&host, "fd-stubborn.service");
     assert_eq!((now.phase, now.run), (Phase::Stopping, old.run.clone()));
-    let error = stop.try_undo().expect_err("the old one has not ended");
+    let error = stop.try_undo().expect_err("the old process has not ended");
     eprintln!("{error}");
     assert!(error.passing && error.what.contains("was told to stop and has not ended"), "{error}");
     fs::write("/run/fd-end", "").expect("written");
@@ -196,7 +199,7 @@ fn everything_in_turn() {
     assert_eq!(code("fd-none").as_deref(), Some("no-service"));
     assert_eq!(code("fd-shopp").as_deref(), Some("no-service"));
     assert_eq!(code("dbus").as_deref(), Some("not-stoppable"));
-    assert!(code("vm-job").is_some(), "what this test itself runs in");
+    assert!(code("vm-job").is_some(), "the service in which this test runs");
     let sock = Injection::prepare(&host, r#"{"service-stop":{"service":"fd-sock"}}"#).expect("prepared");
     assert!(
         sock.live.prepared.notes.iter().any(|note| note.contains("fd-sock.socket")),
@@ -223,7 +226,7 @@ fn everything_in_turn() {
     until("its return", || phase(&host, "fd-shop.service") == Phase::Up);
     eprintln!("{:?}", restart.seen());
     assert_eq!(restart.seen().in_force, Seen::Yes);
-    until("the return of what requires it", || phase(&host, "fd-cart.service") == Phase::Up);
+    until("the return of the service that requires it", || phase(&host, "fd-cart.service") == Phase::Up);
 
     step("the bus is down during undo");
     let mut stop = Injection::prepare(&host, STOP).expect("prepared");
@@ -233,18 +236,18 @@ fn everything_in_turn() {
     eprintln!("without the bus: {result:?}");
     let refused = Injection::prepare(&host, STOP).err().map(|problem| problem.code.to_string());
     assert_eq!(refused.as_deref(), Some("service-manager"));
-    assert_eq!(stop.seen().in_force, Seen::Unknown, "who cannot look does not know");
+    assert_eq!(stop.seen().in_force, Seen::Unknown, "the service cannot be examined");
     eprintln!("{:?}", firedrill_agent::service::findings(&host));
     systemctl(&["start", "dbus.socket", "dbus.service"]);
     stop.undo();
     assert_eq!(observe().get("unit:systemd/fd-shop.service"), before.get("unit:systemd/fd-shop.service"));
     assert!(result.expect_err("there is no bus").passing);
 
-    step("asked from within a runtime");
+    step("a state that is read within an async runtime");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async { assert_eq!(phase(&host, "fd-shop.service"), Phase::Up) });
 
-    step("an own start that fails is not taken for an administrator's");
+    step("a failed start by the agent is not taken for an administrator's change");
     let mut stop =
         Injection::prepare(&host, r#"{"service-stop":{"service":"fd-mortal"}}"#).expect("prepared");
     stop.inject();

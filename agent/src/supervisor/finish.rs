@@ -60,7 +60,7 @@ impl Core {
         waiting.iter().any(|id| state.live.get(id).is_none_or(|entry| entry.state != State::Armed))
     }
 
-    /// Compares the host with its snapshot. Also returns the injections that waiting for their start meanwhile.
+    /// Compares the host with its snapshot. Also returns the injections that were waiting for their start meanwhile.
     fn compare(&self, run: &RunId) -> Result<(EndState, Vec<InjectionId>), Problem> {
         let cannot = |why: String| {
             refuse(

@@ -206,7 +206,7 @@ sandboxed! {
             assert_eq!(world.tcp_through("10.2.0.2", 8080), Reach::Yes);
         }
         let reject = Injection::make(&world, &Fault::NetBlock(NetBlock { how: Refuse::Reject, ..block(&["10.2.0.2"]) }));
-        assert_eq!(world.tcp_through("10.2.0.2", 8080), Reach::Told);
+        assert_eq!(world.tcp_through("10.2.0.2", 8080), Reach::Refused);
         reject.undo();
     }
 }

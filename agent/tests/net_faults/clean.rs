@@ -64,7 +64,7 @@ const fn shape(json: &'static str, works: fn(&World, &str) -> bool) -> Kind {
 const KINDS: [Kind; 13] = [
     plain(r#"{"net-block":{"to":"PEER"}}"#, blocked),
     plain(r#"{"net-block":{"to":"PEER","how":"reject"}}"#, |world, peer| {
-        world.tcp_out(peer, 8080) == Reach::Told
+        world.tcp_out(peer, 8080) == Reach::Refused
     }),
     plain(r#"{"host-isolate":{}}"#, blocked),
     plain(r#"{"net-reset":{"to":"PEER","how":"throughout"}}"#, reset),

@@ -1,4 +1,4 @@
-//! A host between two peers, and the traffic that can be tried between them.
+//! A host between two peers, the traffic that tests try between them, and faults on the host.
 //!
 //! peer (10.1.0.2, fd00:1::2, and the metadata addresses) ── host (10.1.0.1, fd00:1::1; 10.2.0.1) ── second (10.2.0.2).
 //! The host is the sandbox's own namespace, so that faults are made and undone by the test's own process.
@@ -31,30 +31,34 @@ use nix::{
     },
 };
 
+/// The port of the agent on the host: faults on traffic leave it reachable.
 pub(crate) const AGENT_PORT: u16 = 7790;
+/// The host's addresses in the first peer's networks.
 pub(crate) const SELF4: &str = "10.1.0.1";
 pub(crate) const SELF6: &str = "fd00:1::1";
+/// The first peer's addresses.
 pub(crate) const PEER4: &str = "10.1.0.2";
 pub(crate) const PEER6: &str = "fd00:1::2";
 pub(crate) const PEERS: [&str; 2] = [PEER4, PEER6];
 /// A unit that one test makes, if it may change the machine's systemd.
 pub(crate) const UNIT: &str = "fd-net.service";
-/// Long enough for an answer on a busy machine; no answer takes this long.
+/// A connection or datagram that takes longer is not expected any more. Answers are faster, also on a busy machine.
 const PATIENCE: Duration = Duration::from_millis(600);
-/// The room of a socket for datagrams that nobody has read, in bytes.
+/// Size of a socket's buffer for datagrams that were not read yet, in bytes.
 const QUEUE: usize = 8 << 20;
 
-/// The result of a try.
+/// What a sender sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// It arrived, and so did the answer.
+    /// The connection was made, or the datagram arrived.
     Yes,
-    /// Silence.
+    /// Nothing arrived, and no error came.
     No,
-    /// An error, at once.
-    Told,
+    /// An error came at once.
+    Refused,
 }
 
+/// The host, its two peers, and their listening servers.
 pub(crate) struct World {
     pub(crate) host: Host,
     pub(crate) host_ns: Netns,
@@ -84,15 +88,16 @@ impl World {
         let mut servers = Vec::new();
         for ns in [&host_ns, &peer, &second] {
             for port in [22, 8080, 9090, AGENT_PORT] {
-                // Both families; its queue accepts connections without a call.
+                // For IPv4 and IPv6. The kernel completes connections without a call of `accept`.
                 servers.push(ns.run(|| TcpListener::bind(("::", port)).unwrap()));
             }
         }
         Self { host: host(Path::new("/nonexistent")), host_ns, peer, second, _servers: servers }
     }
 
+    /// Takes a snapshot of the host when it has settled.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        // Processes and units belong to the whole machine, and other tests stop some.
+        // Processes and units belong to the whole machine, and other tests stop some of them.
         let take = || {
             let mut snapshot = Snapshot::take(&self.host).unwrap();
             snapshot.seen.retain(|key, _| !key.starts_with("stopped:") && !key.contains(UNIT));
@@ -111,7 +116,7 @@ impl World {
         last
     }
 
-    /// Fails with the differences, if there are any.
+    /// Fails with the differences between `before` and now, if there are any.
     pub(crate) fn assert_same(&self, before: &Snapshot) {
         let difference = compare(before, &self.snapshot(), &[]);
         assert!(difference.ours.is_empty() && difference.foreign.is_empty(), "{difference:#?}");
@@ -122,14 +127,14 @@ impl World {
     pub(crate) fn assert_rejected(&self, direction: Direction) {
         for (peer, own) in [(PEER4, SELF4), (PEER6, SELF6)] {
             if direction == Direction::Both {
-                assert_eq!(self.tcp_out(peer, 8080), Reach::Told, "out to {peer}");
+                assert_eq!(self.tcp_out(peer, 8080), Reach::Refused, "out to {peer}");
             }
             if direction != Direction::In {
-                assert_eq!(self.udp_out(peer, 8080), Reach::Told, "udp to {peer}");
+                assert_eq!(self.udp_out(peer, 8080), Reach::Refused, "udp to {peer}");
             }
             if direction != Direction::Out {
-                assert_eq!(self.udp_in(own, 8080), Reach::Told, "udp from {peer}");
-                assert_eq!(self.tcp_in(own, 8080), Reach::Told, "in to {own}");
+                assert_eq!(self.udp_in(own, 8080), Reach::Refused, "udp from {peer}");
+                assert_eq!(self.tcp_in(own, 8080), Reach::Refused, "in to {own}");
             }
             assert_eq!(self.tcp_in(own, AGENT_PORT), Reach::Yes);
         }
@@ -137,14 +142,15 @@ impl World {
 
     /// Waits until no earlier connection has packets left to send, such as the acknowledgement of its end.
     pub(crate) fn quiet(&self) {
-        // TCP_FIN_WAIT1 in `/proc/net/tcp`: its end was sent, and is not acknowledged.
-        let ends = |table: &str| {
+        // State 4 of `/proc/net/tcp` is TCP_FIN_WAIT1: the end was sent, and is not acknowledged.
+        let has_ending = |table: &str| {
             let text = fs::read_to_string(table).unwrap();
             text.lines().any(|line| line.split_ascii_whitespace().nth(3) == Some("04"))
         };
-        let any = || ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].into_iter().any(ends);
+        let any_ending =
+            || ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"].into_iter().any(has_ending);
         wait_until("all connections have ended", || {
-            ![&self.host_ns, &self.peer, &self.second].into_iter().any(|ns| ns.run(any))
+            ![&self.host_ns, &self.peer, &self.second].into_iter().any(|ns| ns.run(any_ending))
         });
     }
 
@@ -173,20 +179,23 @@ impl World {
         of(fault).prepare(&self.host, &ask(fault, Span::secs(60)))
     }
 
-    /// Waits until the host reaches a peer. The first packet may be lost while neighbours find each other, and its second
-    /// comes after a second.
+    /// Waits until the host reaches a peer. The first packet may be lost while neighbours find each other, and TCP repeats it only
+    /// after a second.
     pub(crate) fn wait_reached(&self, peer: &str) {
         wait_until(&format!("{peer} is reached"), || self.tcp_out(peer, 8080) == Reach::Yes);
     }
 
+    /// Connects from the host.
     pub(crate) fn tcp_out(&self, to: &str, port: u16) -> Reach {
         tcp(&self.host_ns, to, port)
     }
 
+    /// Connects from the first peer to the host.
     pub(crate) fn tcp_in(&self, to: &str, port: u16) -> Reach {
         tcp(&self.peer, to, port)
     }
 
+    /// Connects from the host to itself.
     pub(crate) fn tcp_self(&self, to: &str, port: u16) -> Reach {
         tcp(&self.host_ns, to, port)
     }
@@ -220,11 +229,13 @@ impl World {
         self.peer.run(what)
     }
 
+    /// Sends a datagram from the host to a peer.
     pub(crate) fn udp_out(&self, to: &str, port: u16) -> Reach {
         let at = if to.starts_with("10.2.") { &self.second } else { &self.peer };
         udp(&self.host_ns, at, to, port)
     }
 
+    /// Sends a datagram from the first peer to the host.
     pub(crate) fn udp_in(&self, to: &str, port: u16) -> Reach {
         udp(&self.peer, &self.host_ns, to, port)
     }
@@ -234,8 +245,8 @@ impl World {
 fn every_address_has_its_route(snapshot: &Snapshot) -> bool {
     let addresses = snapshot.seen.keys().filter_map(|key| key.strip_prefix("addr:")?.split_once(' '));
     let of_links_up = addresses.filter(|(link, _)| is_set_up(snapshot, link));
-    let own = of_links_up.filter_map(|(_, address)| address.split_once('/'));
-    own.filter(|(address, _)| address.contains(':')).all(|(address, _)| {
+    let networks = of_links_up.filter_map(|(_, address)| address.split_once('/'));
+    networks.filter(|(address, _)| address.contains(':')).all(|(address, _)| {
         let route = format!("route:ip6 table 255 {address}/128");
         snapshot.seen.keys().any(|key| key.starts_with(&route))
     })
@@ -245,27 +256,30 @@ fn every_address_has_its_route(snapshot: &Snapshot) -> bool {
 fn is_set_up(snapshot: &Snapshot, link: &str) -> bool {
     let entry = &snapshot.seen[&format!("link:{link}")];
     let (_, flags) = entry.lines().next().unwrap().rsplit_once(" flags ").unwrap();
+    // Bit 0 is IFF_UP.
     u32::from_str_radix(flags, 16).unwrap() & 1 == 1
 }
 
+/// Tries one TCP connection.
 fn tcp(from: &Netns, to: &str, port: u16) -> Reach {
     let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
     match from.run(|| TcpStream::connect_timeout(&to, PATIENCE)) {
         Ok(mut stream) => {
             stream.write_all(b"x").unwrap();
             stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-            // Nobody accepts, so there is nothing to read; an error would show that the connection is not real.
+            // The server sends nothing. Any error but a timeout would show that the connection is not real.
             assert!(stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
             Reach::Yes
         }
         Err(error) if error.kind() == ErrorKind::TimedOut => Reach::No,
         Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
-            Reach::Told
+            Reach::Refused
         }
         Err(error) => panic!("TCP to {to}: {error}"),
     }
 }
 
+/// Makes two connected UDP sockets: the first in `from`, the second in `at` at the address `to`.
 fn pair(from: &Netns, at: &Netns, to: &str) -> (UdpSocket, UdpSocket) {
     let to: IpAddr = to.parse().unwrap();
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -273,14 +287,14 @@ fn pair(from: &Netns, at: &Netns, to: &str) -> (UdpSocket, UdpSocket) {
     let near = from.run(|| UdpSocket::bind(any)).unwrap();
     near.connect(far.local_addr().unwrap()).unwrap();
     far.connect(near.local_addr().unwrap()).unwrap();
-    // Whoever receives may get no processor until all was sent.
+    // The buffers hold all datagrams of a test: the receiver may get no processor until everything was sent.
     for end in [&near, &far] {
         setsockopt(end, RcvBufForce, &QUEUE).or_else(|_| setsockopt(end, RcvBuf, &QUEUE)).unwrap();
     }
     (near, far)
 }
 
-/// Sends one datagram, one way: it arrives, or an ICMP error comes, or nothing.
+/// Sends one datagram: it arrives, or an ICMP error comes, or nothing happens.
 fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), port);
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -295,16 +309,17 @@ fn udp(from: &Netns, at: &Netns, to: &str, port: u16) -> Reach {
     client.set_nonblocking(true).unwrap();
     let errors = [sent.err(), client.take_error().unwrap(), client.recv(&mut [0; 8]).err()];
     if errors.iter().flatten().any(|error| error.kind() == ErrorKind::ConnectionRefused) {
-        Reach::Told
+        Reach::Refused
     } else {
         Reach::No
     }
 }
 
+/// Returns a request to inject a fault, with a new id.
 pub(crate) fn ask(fault: &Fault, hold: Span) -> Ask {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = match fault {
-        // The same fault gets the same id while it is only prepared, so that answers can be compared.
+        // Tests only prepare this fault, and compare the answers: it always has the same id.
         Fault::NetBlock(block) if block.to.iter().any(|to| to == "localhost") => 0,
         _ => NEXT.fetch_add(1, Ordering::Relaxed),
     };
@@ -319,6 +334,7 @@ pub(crate) struct Injection<'a> {
 }
 
 impl<'a> Injection<'a> {
+    /// Prepares a fault with a lease and a hold of a minute, and does not make it.
     pub(crate) fn prepare(world: &'a World, fault: &Fault) -> Self {
         Self::prepare_with(world, fault, Span::secs(60), Span::secs(60))
     }
@@ -330,10 +346,12 @@ impl<'a> Injection<'a> {
         Self { world, live: Live { ask, prepared, ends_boot_us, lease } }
     }
 
+    /// Makes a fault with a lease and a hold of a minute.
     pub(crate) fn make(world: &'a World, fault: &Fault) -> Self {
         Self::with(world, fault, Span::secs(60), Span::secs(60))
     }
 
+    /// Makes a fault with this lease and hold.
     pub(crate) fn with(world: &'a World, fault: &Fault, lease: Span, hold: Span) -> Self {
         let injection = Self::prepare_with(world, fault, lease, hold);
         injection.again().unwrap();
@@ -344,6 +362,7 @@ impl<'a> Injection<'a> {
         of(&self.live.ask.fault)
     }
 
+    /// Calls `inject`, for the first time or again.
     pub(crate) fn again(&self) -> Result<Injected, InjectError> {
         self.fault().inject(&self.world.host, &self.live)
     }
@@ -356,6 +375,7 @@ impl<'a> Injection<'a> {
         self.fault().evidence(&self.world.host, &self.live)
     }
 
+    /// Returns the name of the fault's nftables table.
     pub(crate) fn table(&self) -> String {
         let table = self.live.prepared.undo.iter().find_map(|undo| match undo {
             Undo::DeleteNftTable { table } => Some(table.clone()),
@@ -371,7 +391,7 @@ impl<'a> Injection<'a> {
     }
 }
 
-/// Starts another process, in the same namespaces, that has made a fault: it plays its role by [`own`].
+/// Starts another process in the same namespaces, and waits until it has made a fault by [`own`].
 pub(crate) fn owner() -> Child {
     ready("owner")
 }
@@ -384,12 +404,12 @@ pub(crate) fn ready(role: &str) -> Child {
     child
 }
 
-/// The role of that process, with a host of its own in the namespace that the first has set up.
+/// The role of the process that [`owner`] starts: makes a fault in the namespaces that the first process has set up, and sleeps.
 pub(crate) fn own(fault: &Fault) -> ! {
     own_on(&host(Path::new("/nonexistent")), fault, Span::secs(60))
 }
 
-/// The same, by a host of its own making, with a lease that nobody renews.
+/// Does the same as [`own`] with this host and lease, which is not renewed.
 pub(crate) fn own_on(host: &Host, fault: &Fault, lease: Span) -> ! {
     let ask = Ask { id: OWNED.parse().unwrap(), fault: fault.clone(), hold: Span::secs(60) };
     let prepared = of(fault).prepare(host, &ask).unwrap();
@@ -403,5 +423,5 @@ pub(crate) fn own_on(host: &Host, fault: &Fault, lease: Span) -> ! {
     }
 }
 
-/// The injection of [`own`].
+/// Id of the injection of [`own`].
 pub(crate) const OWNED: &str = "owner-run-1";

@@ -1,9 +1,9 @@
-//! `service-kill` and `service-restart`.
+//! Tests of `service-kill` and `service-restart`.
 
 use super::*;
 
 #[test]
-fn killed_with_all_its_children() {
+fn a_service_is_killed_with_all_its_children() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", "sleep 600 & sleep 600 & wait");
         let host = host(dir);
@@ -20,7 +20,7 @@ fn killed_with_all_its_children() {
         until("its return", || service.main().is_some_and(|pid| pid != main.pid));
         let back = service.main();
         kill.inject();
-        assert_eq!(service.main(), back, "the new one is not killed");
+        assert_eq!(service.main(), back, "the new process is not killed");
         assert_eq!(kill.seen().in_force, Seen::Yes);
     });
 }
@@ -36,13 +36,13 @@ fn a_service_that_died_before_is_not_killed() {
             .expect("kill");
         until("its return", || service.main().is_some_and(|pid| pid != main));
         let back = service.main();
-        kill.try_inject().expect_err("it is another process");
+        kill.try_inject().expect_err("another process runs now");
         assert_eq!(service.main(), back);
     });
 }
 
 #[test]
-fn restarted_once() {
+fn a_service_is_restarted_once() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
@@ -56,7 +56,7 @@ fn restarted_once() {
         assert_eq!(service.main(), second, "injecting twice is injecting once");
         assert_eq!(restart.seen().in_force, Seen::Yes, "{:?}", restart.seen());
 
-        // Somebody has stopped it since it was prepared: a restart must not start it.
+        // Somebody has stopped the service since the restart was prepared: the restart must not start it.
         let again = Injection::prepare(&host, RESTART).expect("prepared");
         service.send(b"d");
         until("the stop", || service.is_down());

@@ -1,4 +1,4 @@
-//! Faults on runit services: with a double that speaks runsv's protocol, and with runsv if it is installed.
+//! Tests of faults on runit services: with a double that speaks runsv's protocol, and with runsv if it is installed.
 
 #[path = "../helpers/runsv.rs"]
 mod runsv;
@@ -27,9 +27,10 @@ const STOP: &str = r#"{"service-stop":{"service":"checkout"}}"#;
 const KILL: &str = r#"{"service-kill":{"service":"checkout"}}"#;
 const RESTART: &str = r#"{"service-restart":{"service":"checkout"}}"#;
 const RUN: &str = "exec sleep 600";
-/// Ends only when the test says so, whatever signal comes; the next run ends normally.
+/// A script that ignores TERM, and ends when the test makes the file `end`. It makes the file `deaf` when it ignores TERM.
 const STUBBORN: &str = "trap '' TERM; rm -f end; : > deaf; until [ -e end ]; do sleep 0.02; done";
 
+/// Runs a test with each supervisor, in an empty directory.
 fn each(test: impl Fn(Which, &std::path::Path)) {
     for which in supervisors() {
         let dir = tempfile::tempdir().expect("tempdir");
@@ -38,7 +39,7 @@ fn each(test: impl Fn(Which, &std::path::Path)) {
     }
 }
 
-/// Starts a service by [`STUBBORN`], and waits until no signal ends it any more.
+/// Starts a service by [`STUBBORN`], and waits until it ignores TERM.
 fn stubborn(which: Which, dir: &std::path::Path, name: &str) -> Supervised {
     let service = Supervised::start(which, dir, name, STUBBORN);
     until("it to ignore TERM", || service.dir.join("deaf").exists());

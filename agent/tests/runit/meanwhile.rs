@@ -1,9 +1,9 @@
-//! Changes by others while a service is stopped: by an administrator, and by a supervisor that goes away.
+//! Tests of changes while a service is stopped: by an administrator, and by a supervisor that ends.
 
 use super::*;
 
 #[test]
-fn what_an_administrator_stopped_stays_stopped() {
+fn a_service_that_an_administrator_stops_stays_stopped() {
     each(|which, dir| {
         for commands in [b"d".as_slice(), b"ud"] {
             let service = Supervised::start(which, dir, "checkout", RUN);
@@ -39,7 +39,7 @@ fn what_an_administrator_stopped_stays_stopped() {
 }
 
 #[test]
-fn stopped_by_somebody_between_prepare_and_inject() {
+fn a_service_that_others_stop_between_prepare_and_inject_stays_stopped() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
@@ -47,24 +47,24 @@ fn stopped_by_somebody_between_prepare_and_inject() {
         service.send(b"d");
         until("the administrator's stop", || service.is_down());
         let injected = stop.inject();
-        assert_eq!(injected.undo, Some(Vec::new()), "it is not ours to start");
-        assert_eq!(stop.seen().in_force, Seen::No, "and not ours to boast of");
+        assert_eq!(injected.undo, Some(Vec::new()), "the agent must not start it");
+        assert_eq!(stop.seen().in_force, Seen::No, "the agent did not stop it");
         stop.undo();
         assert!(service.is_down());
     });
 }
 
 #[test]
-fn runsv_gone_for_a_moment_is_passing_and_a_service_gone_for_good_is_not_ours() {
+fn an_undo_waits_for_runsv_and_a_removed_service_counts_as_a_change_by_others() {
     each(|which, dir| {
         let mut service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
         let mut stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.inject();
         service.kill_supervisor();
-        let error = stop.try_undo().expect_err("nobody reads");
+        let error = stop.try_undo().expect_err("no runsv reads the commands");
         assert!(error.passing && error.by_hand.starts_with("sv up "), "{error}");
-        assert_eq!(stop.seen().in_force, Seen::Unknown, "a status that nobody keeps is no evidence");
+        assert_eq!(stop.seen().in_force, Seen::Unknown, "without runsv the status may be old");
         service.new_supervisor(which);
         until("its start", || service.main().is_some());
         stop.undo();

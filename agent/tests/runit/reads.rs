@@ -1,9 +1,9 @@
-//! Calls that only read: refusals, and snapshots.
+//! Tests of calls that only read: refusals, and snapshots.
 
 use super::*;
 
 #[test]
-fn what_is_down_or_unknown_is_refused() {
+fn a_service_that_is_down_or_unknown_is_refused() {
     each(|which, dir| {
         let mut service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
@@ -33,7 +33,7 @@ fn the_service_that_the_agent_runs_in_is_refused() {
     let dir = tempfile::tempdir().expect("tempdir");
     let service = Supervised::start(Which::Double, dir.path(), "checkout", RUN);
     let host = host(dir.path());
-    // The double writes its status at events only, so for now the service is us.
+    // The double writes its status at events only. Until the next event the status says that this test process is the service.
     let path = service.dir.join("supervise/status");
     let mut status = std::fs::read(&path).expect("status");
     status[12..16].copy_from_slice(&std::process::id().to_le_bytes());
@@ -44,11 +44,11 @@ fn the_service_that_the_agent_runs_in_is_refused() {
 }
 
 #[test]
-fn snapshots_tell_up_from_down() {
+fn snapshots_distinguish_up_and_down() {
     each(|which, dir| {
-        let _one = Supervised::start(which, dir, "checkout", RUN);
-        let two = Supervised::start(which, dir, "cart", RUN);
-        // As packages leave them where runit does not run; Debian's links have no target.
+        let _checkout = Supervised::start(which, dir, "checkout", RUN);
+        let cart = Supervised::start(which, dir, "cart", RUN);
+        // Packages leave services like this where runit does not run. In Debian `supervise` is a link without a target.
         let idle = dir.join("service/idle");
         std::fs::create_dir_all(&idle).expect("folder");
         std::fs::write(idle.join("run"), "#!/bin/sh\nexec sleep 600\n").expect("run");
@@ -63,11 +63,11 @@ fn snapshots_tell_up_from_down() {
         let before = observe();
         assert_eq!(before.keys().collect::<Vec<_>>(), ["unit:runit/cart", "unit:runit/checkout"]);
         assert_eq!(before["unit:runit/cart"], "up, wanted up");
-        two.send(b"d");
-        until("the stop", || two.is_down());
+        cart.send(b"d");
+        until("the stop", || cart.is_down());
         assert_eq!(observe()["unit:runit/cart"], "down, wanted down");
-        two.send(b"u");
-        until("the start", || two.main().is_some());
+        cart.send(b"u");
+        until("the start", || cart.main().is_some());
         assert_eq!(observe(), before);
         let findings = firedrill_agent::service::findings(&host);
         assert!(

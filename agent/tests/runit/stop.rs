@@ -1,9 +1,9 @@
-//! `service-stop`: how a service is stopped, and started again.
+//! Tests of `service-stop`: how a service is stopped and started again.
 
 use super::*;
 
 #[test]
-fn stopped_and_started_again() {
+fn a_service_is_stopped_and_started_again() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
@@ -26,20 +26,20 @@ fn stopped_and_started_again() {
 }
 
 #[test]
-fn an_agent_that_died_before_it_learnt_the_mark_starts_it_all_the_same() {
+fn the_undo_from_prepare_is_enough_to_start_a_service() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
         let stop = Injection::prepare(&host, STOP).expect("prepared");
         stop.try_inject().expect("injects");
-        // The outcome was never journaled: only the undo from prepare is left.
+        // As after an agent that died before it wrote the outcome to the journal: only the undo from prepare is left.
         stop.undo();
         assert!(service.main().is_some());
     });
 }
 
 #[test]
-fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
+fn a_stop_that_was_sent_and_not_read_yet_is_undone() {
     each(|which, dir| {
         let service = Supervised::start(which, dir, "checkout", RUN);
         let host = host(dir);
@@ -49,7 +49,9 @@ fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
         service.send(b"d");
         std::thread::scope(|scope| {
             let undoing = scope.spawn(|| stop.undo());
-            until("an end", || service.waiting() == 2 || undoing.is_finished());
+            until("the start to be sent, or the undo to end", || {
+                service.waiting() == 2 || undoing.is_finished()
+            });
             assert_eq!(service.waiting(), 2, "a start follows the stop");
             service.set_deaf(false);
             undoing.join().expect("no panic");
@@ -59,9 +61,9 @@ fn a_stop_that_was_sent_and_not_read_yet_is_put_back() {
 }
 
 #[test]
-fn a_stop_that_fails_is_put_back() {
+fn a_stop_that_fails_is_undone() {
     each(|which, dir| {
-        // It is not down within the hold.
+        // This service is not down within the hold.
         let service = stubborn(which, dir, "checkout");
         let host = host(dir);
         let mut stop = Injection::prepare(&host, STOP).expect("prepared");
@@ -69,9 +71,9 @@ fn a_stop_that_fails_is_put_back() {
         let error = stop.try_inject().expect_err("does not stop").to_string();
         assert!(error.contains("stopping"), "{error}");
         assert_eq!(stop.seen().in_force, Seen::No);
-        // It is wanted up again; but the run that was told to end may still do so, and does not count as back.
+        // The service is wanted up again. But the old process got TERM and may still end, so it does not count as back.
         let main = service.main().expect("lives on");
-        let error = stop.try_undo().expect_err("nothing else runs");
+        let error = stop.try_undo().expect_err("only the old process runs");
         assert!(error.passing && error.what.contains(&format!("process {main} was told to stop")), "{error}");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(main), nix::sys::signal::Signal::SIGKILL)
             .expect("kill");
@@ -82,7 +84,7 @@ fn a_stop_that_fails_is_put_back() {
 }
 
 #[test]
-fn a_stop_that_is_called_off_is_not_waited_for() {
+fn a_stop_that_is_called_off_ends_at_once() {
     each(|which, dir| {
         let service = stubborn(which, dir, "checkout");
         let host = host(dir);
@@ -98,7 +100,7 @@ fn a_stop_that_is_called_off_is_not_waited_for() {
             let error = injecting.join().expect("no panic").expect_err("it is not down").to_string();
             assert!(error.contains("called off"), "{error}");
         });
-        assert_eq!(service.main(), main, "it has not ended");
+        assert_eq!(service.main(), main, "the old process still runs");
         std::fs::write(service.dir.join("end"), "").expect("written");
         stop.undo();
         assert!(service.main().is_some_and(|now| Some(now) != main));
@@ -106,7 +108,7 @@ fn a_stop_that_is_called_off_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_slow_to_stop_is_back_when_another_one_runs() {
+fn a_service_that_stops_slowly_is_back_when_another_process_runs() {
     each(|which, dir| {
         for (name, control) in [("checkout", None), ("own-way", Some("exit 0"))] {
             let service = stubborn(which, dir, name);
@@ -120,26 +122,26 @@ fn what_is_slow_to_stop_is_back_when_another_one_runs() {
             let manager = ServiceManager::Runit;
             let unit = Unit { manager, id: service.dir.to_str().expect("text").to_owned() };
             let runit = firedrill_agent::service::manager(&host, manager).expect("runit");
-            // As after an agent that died while it was stopping it: only the undo from prepare is left.
+            // As after an agent that died while it was stopping the service: only the undo from prepare is left.
             service.send(b"d");
             until("the stop to be under way", || !runit.state(&unit).expect("state").wanted_up);
             std::thread::scope(|scope| {
                 let undo = scope.spawn(|| stop.try_undo());
                 until("the start", || runit.state(&unit).expect("state").wanted_up);
-                assert_eq!(service.main(), main, "the old one has not ended");
+                assert_eq!(service.main(), main, "the old process has not ended");
                 std::fs::write(service.dir.join("end"), "").expect("written");
                 undo.join().expect("no panic").expect("undone");
             });
             assert!(
                 service.main().is_some_and(|now| Some(now) != main),
-                "{name}: it was called back too early"
+                "{name}: the undo ended before another process ran"
             );
         }
     });
 }
 
 #[test]
-fn a_finish_script_is_waited_for() {
+fn a_service_with_a_finish_script_is_stopped_and_started_again() {
     each(|which, dir| {
         let service = Supervised::start_with(which, dir, "checkout", RUN, Some("sleep 0.3"));
         let host = host(dir);

@@ -1,4 +1,4 @@
-//! Faults that the policy wants approved: armed once, as they were signed, soon after the signatures were verified.
+//! Tests of faults that need approvals by the policy: each is armed once, as it was signed, soon after the signatures were verified.
 
 use std::{
     io,
@@ -30,12 +30,12 @@ use crate::{
 /// The policy of these tests.
 const POLICY: &str = "[policy.approval]\npeople = 1\n";
 
-/// The hold of the plan's faults. It ends by itself: an undo would bar the fault for good, also without approvals.
+/// The hold of the plan's faults. The tests wait for its end: after an undo a fault could never be armed again, with or without approvals.
 const SHORT: Span = Span::millis(100);
-/// Number of the plan's faults on host h: more than an agent remembers of those that are over.
+/// Number of the plan's faults on host h: more than the number of ended faults that an agent remembers.
 const FAULTS: usize = 8;
 
-/// The question about one of the plan's faults, with its proof, and bob's approval of all of them.
+/// Returns the id of one of the plan's faults, the request to prepare it with its proof, and bob's approval of all faults.
 fn approved(number: usize) -> (String, Prepare, [Result<Opened, String>; 1]) {
     let fault = |number: usize| pause(&format!("file{number}"), None, None);
     let leaves = (1..=FAULTS).map(|number| leaf("h", &format!("1-{number}"), &fault(number), SHORT));
@@ -46,6 +46,7 @@ fn approved(number: usize) -> (String, Prepare, [Result<Opened, String>; 1]) {
     (id, ask, [approval("bob", tree.root())])
 }
 
+/// Prepares with approvals, and returns the request to arm.
 fn prepared(agent: &Agent, ask: &Prepare, approvals: &[Result<Opened, String>], hold: Span) -> Arm {
     let answer = agent.supervisor.prepare_with(&alice(), &run_id(), ask, approvals).unwrap();
     ask_arm(&ready(answer), 0, hold, LEASE)
@@ -54,8 +55,8 @@ fn prepared(agent: &Agent, ask: &Prepare, approvals: &[Result<Opened, String>], 
 /// Arms each of the plan's faults, and waits until its hold is over.
 fn arm_all(agent: &Agent) {
     for number in 1..=FAULTS {
-        let (id, ask, bobs) = approved(number);
-        agent.arm(&prepared(agent, &ask, &bobs, SHORT)).unwrap();
+        let (id, ask, approvals) = approved(number);
+        agent.arm(&prepared(agent, &ask, &approvals, SHORT)).unwrap();
         agent.renew().unwrap();
         agent.wait_for(&id, State::Undone);
     }
@@ -64,7 +65,7 @@ fn arm_all(agent: &Agent) {
 #[test]
 fn a_fault_is_armed_once_and_as_it_was_approved() {
     let agent = Agent::with(POLICY);
-    let (_, ask, bobs) = approved(1);
+    let (_, ask, approvals) = approved(1);
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask).unwrap();
     let Prepared::Ready { wants: 1, lacks: Some(lacks), .. } = &answer.injections[0].answer else {
         panic!("{answer:?}")
@@ -72,15 +73,15 @@ fn a_fault_is_armed_once_and_as_it_was_approved() {
     assert!(lacks.contains("nobody has"), "{lacks}");
     assert_eq!(agent.arm(&ask_arm(&ready(answer), 0, SHORT, LEASE)), Err("not-approved".to_owned()));
     // Bob has signed a short hold, and not one of ten minutes.
-    let longer = prepared(&agent, &ask, &bobs, Span::secs(600));
+    let longer = prepared(&agent, &ask, &approvals, Span::secs(600));
     assert_eq!(agent.arm(&longer), Err("changed".to_owned()));
     arm_all(&agent);
-    assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, SHORT)), Err("armed-already".to_owned()));
+    assert_eq!(agent.arm(&prepared(&agent, &ask, &approvals, SHORT)), Err("armed-already".to_owned()));
 }
 
-/// With the run the agent forgets that its faults were armed.
+/// An agent that forgets a run also forgets that the run's faults were armed.
 #[test]
-fn nobody_gets_a_run_that_armed_approved_faults_forgotten_by_preparing_others() {
+fn a_run_that_armed_approved_faults_is_not_forgotten_when_others_are_prepared() {
     let agent = Agent::with(POLICY);
     arm_all(&agent);
     // An agent remembers 64 runs.
@@ -88,11 +89,11 @@ fn nobody_gets_a_run_that_armed_approved_faults_forgotten_by_preparing_others() 
         let other = ask_prepare(&[(&format!("other-{number}"), pause("other", None, None))], SHORT);
         ready(agent.supervisor.prepare(&alice(), &format!("run-{number}").parse().unwrap(), &other).unwrap());
     }
-    let (_, ask, bobs) = approved(1);
-    assert_eq!(agent.arm(&prepared(&agent, &ask, &bobs, SHORT)), Err("armed-already".to_owned()));
+    let (_, ask, approvals) = approved(1);
+    assert_eq!(agent.arm(&prepared(&agent, &ask, &approvals, SHORT)), Err("armed-already".to_owned()));
 }
 
-/// The host's time, some microseconds later.
+/// The host's clocks, with this number of microseconds added to the time since boot.
 #[derive(Debug)]
 struct Later(AtomicU64);
 
@@ -126,8 +127,8 @@ impl Time for Later {
 fn approvals_that_were_verified_long_ago_do_not_count() {
     static TIME: Later = Later(AtomicU64::new(0));
     let agent = Agent::with_wiring(POLICY, Wiring { time: &TIME, ..wiring() });
-    let (_, ask, bobs) = approved(1);
-    let arm = prepared(&agent, &ask, &bobs, SHORT);
+    let (_, ask, approvals) = approved(1);
+    let arm = prepared(&agent, &ask, &approvals, SHORT);
     TIME.0.store(601_000_000, Ordering::SeqCst);
     let refused = agent.supervisor.arm(&alice(), &run_id(), &arm).unwrap_err();
     assert_eq!(refused.code, RefusalCode::NotPrepared);

@@ -1,4 +1,4 @@
-//! The end of a run on a host: who changed what.
+//! Tests of the end of a run on a host: which differences the run has made, and which are by others.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::{
 };
 
 #[test]
-fn differences_in_what_was_claimed_are_ours() {
+fn differences_in_claimed_things_are_ours() {
     for (claim, state) in [("value", HostState::Dirty), ("else", HostState::Clean)] {
         let agent = Agent::new();
         agent.in_force(&[("a", pause("a", None, Some(claim)))]);
@@ -26,7 +26,7 @@ fn differences_in_what_was_claimed_are_ours() {
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap_err().code, RefusalCode::UnknownRun);
 }
 
-/// Makes a fault that changes the host, as another run; returns the end of that run.
+/// Makes a fault that changes the host as part of another run, r2. Returns a function that ends that run.
 fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
     let run: RunId = "r2".parse().unwrap();
     let ask = ask_prepare(&[("z", pause("z", None, Some("value")))], HOLD);
@@ -42,14 +42,14 @@ fn another_run(agent: &Agent) -> impl Fn(&Agent) + use<> {
 }
 
 #[test]
-fn what_another_run_does_is_not_this_runs() {
+fn changes_by_another_run_are_not_this_runs() {
     let finish = |agent: &Agent, words: &str| {
         let end = agent.supervisor.finish(&run_id()).unwrap();
         assert_eq!((end.state, end.ours.len()), (HostState::Clean, 0), "{end:?}");
         assert!(end.foreign.len() == 1 && end.foreign[0].contains("run r2 (Friday, by alice)"), "{end:?}");
         assert!(end.foreign[0].contains(words), "{end:?}");
     };
-    // It began after this run's snapshot, and is still in force.
+    // The other run's fault began after this run's snapshot, and is still in force.
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, None))]);
     let end = another_run(&agent);
@@ -57,7 +57,7 @@ fn what_another_run_does_is_not_this_runs() {
     finish(&agent, "open true");
     end(&agent);
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap().foreign, Vec::<String>::new());
-    // It was in force before this run's snapshot, and has ended since; also under an agent that has ended.
+    // The other run's fault was in force before this run's snapshot, and has ended since. The same holds after a restart of the agent.
     let agent = Agent::new();
     let end = another_run(&agent);
     agent.in_force(&[("a", pause("a", None, None))]);
@@ -68,7 +68,7 @@ fn what_another_run_does_is_not_this_runs() {
 }
 
 #[test]
-fn what_is_left_over_is_not_given_to_a_run_that_waits_for_its_start() {
+fn leftovers_are_not_attributed_to_a_run_that_has_not_started() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, Some("value")))]);
     agent.undo(UndoScope::Injection(id("a")), false);
@@ -85,7 +85,7 @@ fn what_is_left_over_is_not_given_to_a_run_that_waits_for_its_start() {
 }
 
 #[test]
-fn what_two_runs_claimed_is_unproven_while_the_other_is_in_force() {
+fn a_difference_in_something_that_two_runs_claimed_is_unproven() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, Some("value")))]);
     agent.undo(UndoScope::Injection(id("a")), false);
@@ -98,7 +98,7 @@ fn what_two_runs_claimed_is_unproven_while_the_other_is_in_force() {
 }
 
 #[test]
-fn what_is_left_to_an_administrator_is_not_called_ours() {
+fn a_difference_that_is_left_to_an_administrator_is_not_ours() {
     for (file, text) in [("a.theirs", "file:value"), ("a.taken", "")] {
         let agent = Agent::new();
         fs::write(agent.file(file), text).unwrap();
@@ -113,7 +113,7 @@ fn what_is_left_to_an_administrator_is_not_called_ours() {
 }
 
 #[test]
-fn a_run_whose_whole_life_is_in_memory_ends_without_the_journal_after_many_others() {
+fn a_run_in_memory_ends_without_reading_the_journal() {
     let agent = Agent::new();
     let drill = |n: usize| {
         let (run, id): (RunId, _) = (format!("r-{n}").parse().unwrap(), format!("i-{n}"));
@@ -131,10 +131,10 @@ fn a_run_whose_whole_life_is_in_memory_ends_without_the_journal_after_many_other
     let last = drill(10);
     let journal = agent.dir.path().join("state/journal");
     fs::remove_file(&journal).unwrap();
-    // Reading it fails.
+    // A directory in place of the journal cannot be read.
     fs::create_dir(&journal).unwrap();
     assert_eq!(agent.supervisor.finish(&last).unwrap().state, HostState::Clean);
-    // What ended during an earlier run is forgotten.
+    // Earlier runs are not in memory any more.
     let forgotten: RunId = "r-0".parse().unwrap();
     assert_eq!(agent.supervisor.finish(&forgotten).unwrap_err().code, RefusalCode::CannotCompare);
 }

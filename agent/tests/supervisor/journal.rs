@@ -1,4 +1,4 @@
-//! The journal: damage to it, its length, and its readers.
+//! Tests of the journal: damage to it, its length, and its readers.
 
 use std::{fs, sync::atomic::AtomicBool, sync::atomic::Ordering, time::Duration};
 
@@ -13,7 +13,7 @@ use firedrill_wire::{
 use super::{Agent, HOLD, a, fakes::alice, fakes::ask_prepare, fakes::pause, fakes::run_id, fakes::wait, id};
 
 #[test]
-fn what_was_open_is_put_back_before_a_new_agent_serves() {
+fn open_injections_are_undone_before_a_new_agent_serves() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
     let agent = agent.restart();
@@ -32,7 +32,7 @@ fn what_was_open_is_put_back_before_a_new_agent_serves() {
 }
 
 #[test]
-fn a_lost_journal_heals_from_the_copy() {
+fn after_the_loss_of_the_journal_the_copy_is_enough_to_undo() {
     let agent = Agent::new();
     agent.in_force(&a());
     fs::remove_file(agent.dir.path().join("state/journal")).unwrap();
@@ -44,7 +44,7 @@ fn a_lost_journal_heals_from_the_copy() {
 }
 
 #[test]
-fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
+fn a_journal_that_is_lost_while_the_agent_runs_is_made_anew_with_open_injections() {
     type Harm = fn(&std::path::Path);
     let harms: [(&str, Harm); 7] = [
         ("deleted", |file| fs::remove_file(file).unwrap()),
@@ -75,12 +75,15 @@ fn a_journal_that_is_lost_under_a_live_agent_is_made_anew_with_what_is_open() {
         agent.undo(UndoScope::Run("gone".parse().unwrap()), false);
         harm(&agent.dir.path().join("state/journal"));
         agent.supervisor.tidy();
-        let said = agent.supervisor.status().warnings.join("; ");
-        assert!(said.contains(&format!("was {word} while the agent ran; it was made anew")), "{said}");
-        // Without the copy in /run, so that only the journal is left.
+        let warnings = agent.supervisor.status().warnings.join("; ");
+        assert!(
+            warnings.contains(&format!("was {word} while the agent ran; it was made anew")),
+            "{warnings}"
+        );
+        // The copy in /run is removed, so that only the journal is left.
         fs::remove_file(agent.dir.path().join("run/open.json")).unwrap();
         let agent = agent.restart();
-        assert!(!agent.file("a").exists(), "{word}: it was put back");
+        assert!(!agent.file("a").exists(), "{word}: it was undone");
         let (states, reason, _) = agent.history("a");
         assert_eq!(reason, Some(HealReason::FoundAtStart), "{word}: {states:?}");
         assert!(states.ends_with(&[State::InForce, State::Undoing, State::Undone]), "{word}: {states:?}");
@@ -103,7 +106,7 @@ fn cut_after_the_intents(file: &std::path::Path) {
 }
 
 #[test]
-fn an_end_that_is_cut_off_stands_in_the_journal_that_is_made_anew() {
+fn an_end_that_is_cut_off_is_in_the_journal_that_is_made_anew() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
     agent.undo(UndoScope::Injection(id("b")), false);
@@ -115,7 +118,7 @@ fn an_end_that_is_cut_off_stands_in_the_journal_that_is_made_anew() {
     };
     assert_eq!(open(&agent), ["a"]);
     assert!(agent.history("b").0.ends_with(&[State::Undoing, State::Undone]), "{:?}", agent.history("b"));
-    // The memory keeps less of what is over for some time.
+    // After its comparison a run's ended injections are kept in memory with fewer details.
     agent.undo(UndoScope::Run(run_id()), false);
     agent.supervisor.finish(&run_id()).unwrap();
     cut_after_the_intents(&agent.dir.path().join("state/journal"));
@@ -138,7 +141,7 @@ fn an_end_that_is_journaled_while_the_journal_is_made_anew_is_not_lost() {
     agent.supervisor.tidy();
     fs::remove_file(run.join("crash-point")).unwrap();
     undo.join().unwrap();
-    // In memory it is over.
+    // In memory the injection has ended.
     assert!(agent.supervisor.status().open.is_empty());
     let (replayed, _) = read_any(&agent.config.paths(), &Identity::here());
     assert_eq!(replayed.open().count(), 0, "{:?}", replayed.injections);
@@ -146,7 +149,7 @@ fn an_end_that_is_journaled_while_the_journal_is_made_anew_is_not_lost() {
 }
 
 #[test]
-fn nothing_is_armed_without_a_journal_that_is_there() {
+fn nothing_is_armed_without_a_journal() {
     let agent = Agent::new();
     let arm = agent.prepared(&a(), 0);
     let state = agent.dir.path().join("state");
@@ -169,7 +172,7 @@ fn an_arm_that_finds_the_journal_cut_writes_its_intents_once() {
     agent.arm(&arm).unwrap();
     let intents = fs::read_to_string(&file).unwrap().matches("{\"intent\":").count();
     assert_eq!(intents, 1);
-    // A later cut loses nothing of it.
+    // A later cut loses nothing of the armed injection.
     drop(fs::File::create(&file).unwrap());
     agent.supervisor.tidy();
     let known = id("a");
@@ -181,7 +184,7 @@ fn an_arm_that_finds_the_journal_cut_writes_its_intents_once() {
 }
 
 #[test]
-fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
+fn undos_of_unknown_runs_fill_no_disk_and_are_remembered() {
     let agent = Agent::new();
     agent.in_force(&a());
     let length = || fs::metadata(agent.dir.path().join("state/journal")).unwrap().len();
@@ -193,7 +196,7 @@ fn undos_of_unknown_runs_fill_no_disk_and_still_count() {
     let asked =
         agent.supervisor.prepare(&alice(), &"no-such-run-999".parse().unwrap(), &ask_prepare(&a(), HOLD));
     assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
-    // Known injections are journaled all the same.
+    // An undo of a known run is written to the journal.
     agent.undo(UndoScope::Run(run_id()), false);
     let replayed = read(&agent.config.paths()).unwrap();
     assert!(replayed.tombstones.bars_run(&run_id()) && replayed.open().next().is_none());
@@ -219,7 +222,7 @@ fn a_long_journal_is_made_shorter_while_something_is_in_force() {
 }
 
 #[test]
-fn readers_get_what_was_and_what_comes_in_order() {
+fn readers_get_old_and_new_events_in_order() {
     let agent = Agent::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let feed = agent.supervisor.events(0);

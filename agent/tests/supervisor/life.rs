@@ -1,4 +1,4 @@
-//! Whole lives of injections in simulated time: each minute takes milliseconds, and each moment is exact.
+//! Tests of injections from arming to their end in simulated time: a minute takes milliseconds, and each moment is exact.
 
 use std::time::Duration;
 
@@ -21,14 +21,16 @@ use super::{
 const HOLD: Span = Span::secs(3);
 const LEASE: Span = Span::secs(1);
 const TOLERANCE: &str = "start_tolerance = \"250ms\"\n";
-/// Time since the boot of the simulated host: long, and not a round number.
+/// Time since the boot of the simulated host, in microseconds: long, and not a round number.
 const NOW: u64 = 86_400_000_007;
 
+/// One injection, `a`, on a host with simulated time.
 struct Life {
     agent: Agent,
     clock: &'static Simulated,
-    /// The lease that is asked for when it is armed, and at each renewal.
+    /// The lease that is asked for at arming and at each renewal.
     lease: Span,
+    /// The start of the injection, in microseconds since boot.
     start: u64,
 }
 
@@ -39,7 +41,7 @@ impl Life {
         Self { agent, clock, lease: LEASE, start: 0 }
     }
 
-    /// Prepares and arms the fault `a`, to start in so many milliseconds.
+    /// Prepares and arms the fault `a`, which starts in `ahead_ms` milliseconds.
     fn armed(ahead_ms: u64) -> Self {
         let mut life = Self::new();
         life.arm(None, ahead_ms).unwrap();
@@ -81,7 +83,7 @@ impl Life {
         renewed.map(drop).map_err(|problem| problem.code.to_string())
     }
 
-    /// Lets time pass with a coordinator that renews.
+    /// Lets time pass, with a renewal each 100 ms.
     fn renewed_for(&self, time_ms: u64) {
         for _ in 0..time_ms / 100 {
             self.renew().unwrap();
@@ -93,14 +95,15 @@ impl Life {
         self.clock.pass(Duration::from_millis(time_ms));
     }
 
-    /// Returns the states with their moments, and the last reason.
+    /// Returns the states with their moments in microseconds since boot, and the last reason.
     fn lived(&self) -> (Vec<(State, u64)>, Option<HealReason>) {
         self.clock.settle();
         let (states, reason, _) = self.agent.history("a");
         (states.into_iter().map(|state| (state, self.agent.when("a", state).unwrap())).collect(), reason)
     }
 
-    fn told(&self) -> u64 {
+    /// Returns the deadline that the guardian has, in microseconds since boot; 0 is none.
+    fn deadline(&self) -> u64 {
         self.agent.guard.0.load(std::sync::atomic::Ordering::SeqCst)
     }
 
@@ -115,21 +118,21 @@ impl Life {
 }
 
 #[test]
-fn a_whole_life_has_each_step_at_its_very_moment() {
+fn each_step_of_an_injection_is_at_its_exact_moment() {
     let life = Life::armed(2000);
     life.renewed_for(1900);
     assert_eq!(life.agent.history("a").0, [State::Armed]);
-    assert_eq!(life.told(), 0, "nothing has happened yet");
+    assert_eq!(life.deadline(), 0, "nothing has happened yet");
     life.renewed_for(200);
     assert!(life.agent.file("a").exists());
     let ends = life.start + HOLD.as_micros();
     assert_eq!(
-        life.told(),
+        life.deadline(),
         life.clock.boot_us() - 100_000 + LEASE.as_micros(),
         "the lease is nearer than the hold"
     );
     life.renewed_for(2800);
-    assert_eq!(life.told(), ends, "the hold is nearer than the lease");
+    assert_eq!(life.deadline(), ends, "the hold is nearer than the lease");
     life.renewed_for(200);
     let (states, reason) = life.lived();
     let expected = [
@@ -140,14 +143,14 @@ fn a_whole_life_has_each_step_at_its_very_moment() {
         (State::Undone, ends),
     ];
     assert_eq!((states, reason), (expected.to_vec(), Some(HealReason::HoldOver)));
-    assert_eq!(life.told(), 0);
+    assert_eq!(life.deadline(), 0);
     assert!(!life.agent.file("a").exists());
     let renewals = life.agent.log().iter().filter(|line| line.starts_with("renew a")).count();
-    assert!(renewals > 20, "each renewal reaches the kernel's own switch: {renewals}");
+    assert!(renewals > 20, "each renewal reaches the fault's kind: {renewals}");
 }
 
 #[test]
-fn a_silent_coordinator_ends_it_at_the_end_of_the_lease_and_for_good() {
+fn without_renewals_an_injection_ends_with_its_lease_for_good() {
     let life = Life::armed(500);
     life.renewed_for(1000);
     let last = life.clock.boot_us() - 100_000;
@@ -162,7 +165,7 @@ fn a_silent_coordinator_ends_it_at_the_end_of_the_lease_and_for_good() {
 fn the_renewal_that_finds_the_lease_over_ends_the_run() {
     let life = Life::armed(500);
     life.renewed_for(1000);
-    // All threads were stopped meanwhile; the renewal comes first when they continue.
+    // All threads were stopped for a second. The renewal is the first thing that happens when they continue.
     life.clock.stall(Duration::from_secs(1));
     assert_eq!(life.renew(), Err("lease-over".into()));
     assert_eq!(life.lived().1, Some(HealReason::LeaseExpired));
@@ -239,19 +242,19 @@ fn arming_for_a_moment_that_is_past_is_refused() {
 
 #[test]
 fn the_time_of_a_suspend_counts() {
-    // Armed: it slept past its start.
+    // Armed: the host was suspended past the start.
     let life = Life::armed(500);
     life.renew().unwrap();
     life.clock.suspend(Duration::from_millis(900));
     assert!(life.never_started().contains("late"));
-    // In force: it slept past its lease.
+    // In force: the host was suspended past the lease and the hold.
     let life = Life::armed(500);
     life.renewed_for(1000);
     life.clock.suspend(Duration::from_secs(3600));
     let woke = life.clock.boot_us();
     let (states, reason) = life.lived();
     assert_eq!((states[4], reason), ((State::Undone, woke), Some(HealReason::HoldOver)));
-    // The same, within its hold.
+    // In force: the host was suspended past the lease, and not past the hold.
     let life = Life::armed(500);
     life.renewed_for(1000);
     life.clock.suspend(Duration::from_secs(2));
@@ -259,7 +262,7 @@ fn the_time_of_a_suspend_counts() {
 }
 
 #[test]
-fn a_wall_clock_that_jumps_moves_nothing() {
+fn a_wall_clock_that_jumps_changes_no_moment() {
     for wall_us in [0, 1_600_000_000_000_000, 4_000_000_000_000_000] {
         let life = Life::armed(500);
         life.renewed_for(300);
@@ -274,7 +277,7 @@ fn a_wall_clock_that_jumps_moves_nothing() {
 
 #[test]
 fn an_undo_wins_at_every_moment() {
-    // Before the start, and where start and undo fall on one moment and the undo is first.
+    // An undo before the start; at last both are due at the same moment, and the undo was asked first.
     for stalled_us in [0, 499_999, 500_000] {
         let life = Life::armed(500);
         life.renew().unwrap();
@@ -282,11 +285,11 @@ fn an_undo_wins_at_every_moment() {
         life.clock.stall(Duration::from_micros(stalled_us));
         assert_eq!(life.never_started(), "it had not started");
     }
-    // Before it is armed.
+    // An undo before arming.
     let mut life = Life::new();
     life.agent.undo(UndoScope::Injection(id("a")), false);
     assert_eq!(life.arm(None, 500), Err("tombstone".into()));
-    // While it is in force.
+    // An undo while the injection is in force.
     let life = Life::armed(500);
     life.renewed_for(1000);
     life.agent.undo(UndoScope::All, false);
@@ -297,15 +300,15 @@ fn an_undo_wins_at_every_moment() {
 
 #[test]
 fn the_hold_begins_when_the_effect_is_made() {
-    // The lease ends long after the hold, which alone sets the guardian's deadline here.
+    // The lease ends long after the hold, so only the hold determines the guardian's deadline.
     let mut life = Life { lease: Span::secs(20), ..Life::new() };
     life.arm(Some("slow"), 500).unwrap();
     life.renewed_for(400);
     life.renew().unwrap();
     life.clock.stall(Duration::from_millis(100));
     wait("the effect to begin", || life.agent.file("a.begun").exists());
-    // Making it may take five seconds, which is longer than the hold, and its thread has five seconds more to report.
-    assert_eq!(life.told(), life.start + 10_000_000);
+    // Making an effect may take the hold or five seconds, whichever is longer, and its thread has five seconds more to report.
+    assert_eq!(life.deadline(), life.start + 10_000_000);
     life.clock.stall(Duration::from_millis(300));
     life.renewed_for(3300);
     let (states, _) = life.lived();
@@ -315,7 +318,7 @@ fn the_hold_begins_when_the_effect_is_made() {
 }
 
 #[test]
-fn an_undo_that_fails_is_tried_again_after_its_pauses_and_is_stuck_then() {
+fn an_undo_that_fails_is_tried_again_and_then_stuck() {
     let mut life = Life::armed(500);
     life.renewed_for(3000);
     std::fs::write(life.agent.file("a.broken"), "").unwrap();
@@ -325,10 +328,10 @@ fn an_undo_that_fails_is_tried_again_after_its_pauses_and_is_stuck_then() {
     let ends = life.start + HOLD.as_micros();
     // Pauses of 20 and 40 ms between three tries.
     assert_eq!(states[3..], [(State::Undoing, ends), (State::Stuck, ends + 60_000)]);
-    // One that is stuck stays until somebody asks again.
+    // A stuck injection stays until somebody asks for an undo again.
     life.pass(3_600_000);
     assert!(life.agent.supervisor.is_stuck());
-    // It holds no lease: the run may go on, as it may renew.
+    // A stuck injection needs no lease: the run may arm and renew other injections.
     life.arm_another().unwrap();
     std::fs::remove_file(life.agent.file("a.broken")).unwrap();
     assert!(life.agent.undo(UndoScope::All, false).stuck.is_empty());

@@ -1,4 +1,4 @@
-//! Logs of the host: who may read them, and when reading ends.
+//! Tests of logs of the host: who may read them, and when reading ends.
 
 use std::{fs, io::Write as _};
 
@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 
 use super::{Agent, HOLD, fakes::alice, fakes::run_id};
 
-/// The whole way of a log: listed, read, fetched, stopped by a halt.
+/// A log is refused without a policy that lists it. A listed log is read and fetched, and a halt stops it.
 #[tokio::test]
 async fn logs_are_read_as_the_policy_lists_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ async fn logs_are_read_as_the_policy_lists_them() {
     while seen < 2 {
         seen += feed.next().await.unwrap().matched;
     }
-    // An undo alone stops no reader: the run's coordinator does.
+    // An undo does not stop reading: only the run's coordinator or a halt does.
     agent.supervisor.undo(&alice(), &Undo { scope: UndoScope::Run(run_id()), halt: false });
     fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"ERROR three\n").unwrap();
     while seen < 3 {
@@ -64,7 +64,7 @@ async fn logs_are_read_as_the_policy_lists_them() {
     assert_eq!(refused.code, RefusalCode::Halted);
 }
 
-/// A host without a journal, or without that unit.
+/// This host has no journal of systemd, or no unit of that name.
 #[tokio::test]
 async fn a_unit_that_cannot_be_read_is_refused() {
     let logs = vec![LogSpec {
@@ -86,5 +86,5 @@ async fn a_unit_that_cannot_be_read_is_refused() {
         "{refused:?}"
     );
     let findings = agent.supervisor.doctor().findings;
-    assert!(findings.iter().any(|one| one.what == "journal"), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding.what == "journal"), "{findings:?}");
 }

@@ -1,4 +1,4 @@
-//! The supervisor with recording fakes: what starts, what never starts, and that everything is undone.
+//! Tests of the supervisor with fake faults that record each call: which injections start, which never do, and that all are undone.
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod approvals;
@@ -25,7 +25,7 @@ use firedrill_wire::{
     journal::State, journal::What,
 };
 
-/// The last deadline that the guardian was given.
+/// A guardian that records its last deadline, in microseconds since boot; 0 is none.
 #[derive(Default)]
 struct Deadline(AtomicU64);
 impl Guard for Deadline {
@@ -37,6 +37,7 @@ impl Guard for Deadline {
 const HOLD: Span = Span::secs(60);
 const LEASE: Span = Span::secs(30);
 
+/// An agent without a server, in a temporary directory.
 struct Agent {
     dir: tempfile::TempDir,
     config: Arc<Config>,
@@ -49,15 +50,16 @@ impl Agent {
         Self::with("")
     }
 
+    /// Starts an agent with more lines in its configuration.
     fn with(more: &str) -> Self {
         Self::with_wiring(more, wiring())
     }
 
     fn with_wiring(more: &str, wiring: Wiring) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // On a busy machine starts are late. Tests of late starts set their own tolerance.
-        let patient = if more.contains("start_tolerance") { "" } else { "start_tolerance = \"20s\"\n" };
-        let text = config_text(dir.path(), &format!("{patient}{more}"));
+        // On a busy machine starts are late. Tests of late starts set a tolerance in `more`.
+        let tolerance = if more.contains("start_tolerance") { "" } else { "start_tolerance = \"20s\"\n" };
+        let text = config_text(dir.path(), &format!("{tolerance}{more}"));
         let config = Arc::new(Config::parse(&text, &dir.path().join("agent.toml")).unwrap());
         let guard = Arc::default();
         let supervisor = Self::start(&config, &guard, wiring);
@@ -72,11 +74,11 @@ impl Agent {
         Supervisor::start(Arc::clone(config), host, wiring, guard, prober, recovered).unwrap()
     }
 
-    /// Starts another agent on the same disk, as after a crash; the old one's threads stay asleep.
+    /// Starts another agent with the same files, as after a crash.
     fn restart(self) -> Self {
         let Self { dir, config, guard, supervisor } = self;
         std::mem::forget(supervisor);
-        // Unlike those of a dead agent, the old one's threads live on: they write to a file that nobody reads.
+        // The threads of the old agent live on. They keep the old file of the journal open, so the new agent gets a copy.
         let (journal, copy) = (dir.path().join("state/journal"), dir.path().join("state/journal.copy"));
         if journal.exists() {
             fs::copy(&journal, &copy).unwrap();
@@ -86,27 +88,29 @@ impl Agent {
         Self { dir, config, guard, supervisor }
     }
 
+    /// Returns the path of a file of the fake world.
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join("run/world").join(name)
     }
 
+    /// Returns the recorded calls of fake faults.
     fn log(&self) -> Vec<String> {
         fs::read_to_string(self.file("log")).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     fn events(&self) -> Vec<AgentEvent> {
         let mut tail = Tail::new(self.dir.path().join("state/journal"), 0);
-        let mut all = Vec::new();
+        let mut events = Vec::new();
         loop {
             let more = tail.next(u64::MAX).unwrap();
             if more.is_empty() {
-                return all;
+                return events;
             }
-            all.extend(more);
+            events.extend(more);
         }
     }
 
-    /// Returns the states of an injection, the last reason, and the details.
+    /// Returns the states of an injection, the last reason, and all details in one text.
     fn history(&self, wanted: &str) -> (Vec<State>, Option<HealReason>, String) {
         let (mut states, mut last, mut details) = (Vec::new(), None, String::new());
         for event in self.events() {
@@ -121,7 +125,7 @@ impl Agent {
         (states, last, details)
     }
 
-    /// Returns when an injection got into a state, by the agent's own journal.
+    /// Returns when an injection got into a state by the agent's journal, in microseconds since boot.
     fn when(&self, wanted: &str, state: State) -> Option<u64> {
         self.events().into_iter().find_map(|event| match event.what {
             What::Changed { injection, to, .. } if injection.as_str() == wanted && to == state => {
@@ -131,19 +135,20 @@ impl Agent {
         })
     }
 
-    /// Prepares and arms injections with another hold than the default, and renews.
+    /// Prepares and arms injections with this hold, and renews their lease.
     fn armed_for(&self, faults: &[(&str, Fault)], hold: Span) {
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, hold)).unwrap();
         self.arm(&ask_arm(&ready(answer), 50, hold, LEASE)).unwrap();
         self.renew().unwrap();
     }
 
+    /// Prepares injections, and returns the request to arm them with a start in `start_ms` milliseconds.
     fn prepared(&self, faults: &[(&str, Fault)], start_ms: u64) -> Arm {
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(faults, HOLD)).unwrap();
         ask_arm(&ready(answer), start_ms, HOLD, LEASE)
     }
 
-    /// Prepares a fault that must be refused; returns the code.
+    /// Prepares a fault that must be refused, and returns the code of the refusal.
     fn refusal_of(&self, json: &str) -> String {
         let asks = [("a", serde_json::from_str(json).unwrap())];
         let answer = self.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
@@ -164,7 +169,7 @@ impl Agent {
             .map_err(|problem| problem.code.to_string())
     }
 
-    /// Prepares, arms, renews, and waits until the files exist.
+    /// Prepares, arms and renews injections, and waits until they are in force.
     fn in_force(&self, faults: &[(&str, Fault)]) {
         self.arm(&self.prepared(faults, 0)).unwrap();
         self.renew().unwrap();
@@ -192,6 +197,7 @@ fn kill(name: &str) -> Fault {
     Fault::ProcessKill(ProcessKill { which: fault.which, signal: Signal::Kill })
 }
 
+/// Returns one fault, `a`.
 fn a() -> [(&'static str, Fault); 1] {
     [("a", pause("a", None, None))]
 }

@@ -1,4 +1,4 @@
-//! The owners of runs: certificates, leases, claims, and the policy.
+//! Tests of the owners of runs and their limits: certificates, leases, claims, and the policy.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ use super::{
 };
 
 #[test]
-fn people_are_called_what_their_certificate_says() {
+fn the_operator_is_named_by_the_certificate() {
     let agent = Agent::new();
     let mut arm = agent.prepared(&[("r1-a-1", pause("a", None, None))], 50);
     arm.about = serde_json::from_str(
@@ -38,7 +38,7 @@ fn people_are_called_what_their_certificate_says() {
 }
 
 #[test]
-fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
+fn faults_end_when_their_owners_certificate_is_not_trusted_any_more() {
     let agent = Agent::new();
     let (run, others): (RunId, RunId) = (run_id(), "r2".parse().unwrap());
     for (run, who, name, id) in [(&run, "mallory", "a", "r1-a-1"), (&others, "olga", "b", "r2-b-1")] {
@@ -54,16 +54,16 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
         _ => Ok(()),
     };
     agent.supervisor.distrust(&judge);
-    wait("it is put back", || agent.history("r1-a-1").0.contains(&State::Undone));
+    wait("it is undone", || agent.history("r1-a-1").0.contains(&State::Undone));
     assert!(!agent.file("a").exists() && agent.file("b").exists());
     assert_eq!(agent.history("r1-a-1").1, Some(HealReason::Distrusted { name: "mallory".into() }));
-    let told = agent.events().into_iter().filter_map(|event| match event.what {
+    let distrusted = agent.events().into_iter().filter_map(|event| match event.what {
         What::Distrusted { run, name, serial, why } => Some((run, name, serial, why)),
         _ => None,
     });
     let expected = (run.clone(), "mallory".into(), "mallory".into(), "it was revoked".into());
-    assert_eq!(told.collect::<Vec<_>>(), [expected]);
-    // Nobody continues that run, not even its owner with another certificate.
+    assert_eq!(distrusted.collect::<Vec<_>>(), [expected]);
+    // Nobody may continue that run, not even its owner with another certificate.
     let again = with_certificate("mallory", "another");
     let ask = ask_prepare(&[("r1-c-1", pause("c", None, None))], HOLD);
     for problem in [
@@ -74,7 +74,7 @@ fn what_somebody_holds_ends_when_their_certificate_is_not_trusted_any_more() {
         assert_eq!(problem.code, RefusalCode::Distrusted);
         assert!(problem.title.contains("the certificate of mallory is not trusted"), "{}", problem.title);
     }
-    // A second look does not end it again.
+    // A second check does not end the run again.
     agent.supervisor.distrust(&judge);
     assert_eq!(
         agent.events().iter().filter(|event| matches!(event.what, What::Distrusted { .. })).count(),
@@ -107,7 +107,7 @@ fn leases_are_bounded_by_the_policy() {
 }
 
 #[test]
-fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
+fn too_many_faults_are_refused_with_the_maximum() {
     let agent = Agent::new();
     let ask = |from: usize, count: usize| {
         let names: Vec<String> = (from..from + count).map(|n| format!("i{n}")).collect();
@@ -115,7 +115,7 @@ fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
             names.iter().map(|name| (name.as_str(), pause(name, None, None))).collect();
         agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&faults, HOLD))
     };
-    let all = ready(ask(0, Prepare::MOST_OF_RUN).unwrap());
+    let prepared = ready(ask(0, Prepare::MOST_OF_RUN).unwrap());
     let refused = ask(1, Prepare::MOST_OF_RUN).unwrap_err();
     assert_eq!(refused.code, RefusalCode::TooMany);
     assert!(
@@ -123,17 +123,17 @@ fn more_faults_than_an_agent_takes_are_refused_with_the_bound() {
         "{refused:?}"
     );
     ask(0, Prepare::MOST_OF_RUN).unwrap();
-    let told = agent.arm(&ask_arm(&all[..Arm::MOST + 1], 60_000, HOLD, LEASE)).unwrap_err();
-    assert!(told.contains("too-many"), "{told}");
-    // All are remembered: the first as well as the last.
-    let ends = [all[0].clone(), all[Prepare::MOST_OF_RUN - 1].clone()];
+    let refused = agent.arm(&ask_arm(&prepared[..Arm::MOST + 1], 60_000, HOLD, LEASE)).unwrap_err();
+    assert!(refused.contains("too-many"), "{refused}");
+    // All faults are remembered: the first as well as the last.
+    let ends = [prepared[0].clone(), prepared[Prepare::MOST_OF_RUN - 1].clone()];
     agent.arm(&ask_arm(&ends, 60_000, HOLD, LEASE)).unwrap();
     agent.undo(UndoScope::All, false);
 }
 
-/// Questions about many runs that nobody arms cost no run its proof or its place.
+/// Requests about many runs that are never armed: no other run loses its snapshot or is forgotten.
 #[test]
-fn questions_about_other_runs_cost_a_run_in_force_nothing() {
+fn requests_about_other_runs_do_not_affect_a_run_in_force() {
     let agent = Agent::new();
     agent.in_force(&a());
     let bob = Caller { name: "bob".into(), ..alice() };
@@ -151,7 +151,7 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     assert_eq!(unknown.code, RefusalCode::UnknownRun, "a look is not remembered");
     assert_eq!(agent.supervisor.finish(&run(0, "look")).unwrap_err().code, RefusalCode::UnknownRun);
 
-    // Also with permission for all of it: prepared runs keep their asks, and runs in force their proof.
+    // Requests that are allowed, too: a prepared run can still be armed, and a run in force keeps its snapshot.
     let waiting = run(0, "waiting");
     let answer =
         agent.supervisor.prepare(&alice(), &waiting, &ask_prepare(&[("w", pause("w", None, None))], HOLD));
@@ -168,9 +168,9 @@ fn questions_about_other_runs_cost_a_run_in_force_nothing() {
     assert!(kept() <= 100, "{} snapshots are kept", kept());
 }
 
-/// Another person's measurements would be read as those of the run's owner.
+/// If the run were forgotten, another person could start probes for it, and their results would be taken for the owner's.
 #[test]
-fn a_run_that_measures_stays_its_owners_whatever_else_is_asked() {
+fn a_run_with_probes_keeps_its_owner_when_others_are_prepared() {
     let agent = Agent::new();
     let (bob, measured) = (Caller { name: "bob".into(), ..alice() }, "measured".parse().unwrap());
     agent.supervisor.start_probes(&alice(), &measured, &probes()).unwrap();
@@ -183,7 +183,7 @@ fn a_run_that_measures_stays_its_owners_whatever_else_is_asked() {
 }
 
 #[test]
-fn of_two_who_prepare_the_same_run_first_one_gets_it() {
+fn a_run_that_two_people_prepare_at_once_belongs_to_one_of_them() {
     let agent = Agent::new();
     fs::write(agent.file("wait"), "").unwrap();
     let run: RunId = "both".parse().unwrap();
@@ -196,7 +196,7 @@ fn of_two_who_prepare_the_same_run_first_one_gets_it() {
         let asked =
             [("alice", "a"), ("bob", "b")].map(|(name, fault)| scope.spawn(move || prepare(name, fault)));
         for fault in ["a.asked", "b.asked"] {
-            wait("both to be past the first question", || agent.file(fault).exists());
+            wait("both requests to be under way", || agent.file(fault).exists());
         }
         fs::remove_file(agent.file("wait")).unwrap();
         asked.map(|thread| thread.join().unwrap())
@@ -207,7 +207,7 @@ fn of_two_who_prepare_the_same_run_first_one_gets_it() {
 }
 
 #[test]
-fn a_changed_policy_disarms_what_has_not_started_and_says_why() {
+fn a_changed_policy_disarms_faults_that_have_not_started() {
     for (policy, why) in [
         ("max_hold = \"1s\"", &["at most 1s", "policy.max_hold", "agent.toml"][..]),
         ("max_faults = 1", &["at most 1 ", "policy.max_faults", "agent.toml"]),
@@ -248,7 +248,7 @@ fn claims_are_exclusive_unless_both_share() {
 }
 
 #[test]
-fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
+fn only_its_owner_continues_a_run_and_everybody_may_end_it() {
     let agent = Agent::new();
     agent.in_force(&a());
     let bob = Caller { name: "bob".into(), ..alice() };
@@ -258,15 +258,18 @@ fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
     assert!(problem.title.contains("is alice's"), "{problem:?}");
     let ask = ask_prepare(&[("b", pause("b", None, None))], HOLD);
     assert_eq!(agent.supervisor.prepare(&bob, &run_id(), &ask).unwrap_err().code, RefusalCode::NotAllowed);
-    let (probes, none) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
+    let (probes, no_probes) = (probes(), StartProbes { probes: Vec::new(), ..probes() });
     assert_eq!(
         agent.supervisor.start_probes(&bob, &run_id(), &probes).unwrap_err().code,
         RefusalCode::NotAllowed
     );
     assert_eq!(agent.supervisor.start_probes(&alice(), &run_id(), &probes), Ok(()));
-    // A person to whom nothing was allowed owns nothing.
+    // A person whose requests were all refused does not own the run.
     let other = "r2".parse().unwrap();
-    assert_eq!(agent.supervisor.start_probes(&bob, &other, &none).unwrap_err().code, RefusalCode::BadProbes);
+    assert_eq!(
+        agent.supervisor.start_probes(&bob, &other, &no_probes).unwrap_err().code,
+        RefusalCode::BadProbes
+    );
     let refused = ask_prepare(&[("c", pause("c", Some("refused"), None))], HOLD);
     agent.supervisor.prepare(&bob, &other, &refused).unwrap();
     assert!(agent.supervisor.prepare(&alice(), &other, &ask).is_ok());
@@ -275,7 +278,7 @@ fn nobody_goes_on_with_somebody_elses_run_and_anybody_ends_it() {
 }
 
 #[test]
-fn a_host_that_cannot_be_looked_at_is_refused() {
+fn faults_are_refused_if_no_snapshot_can_be_taken() {
     let agent = Agent::new();
     fs::write(agent.file("blind"), "").unwrap();
     let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), HOLD));
@@ -283,7 +286,7 @@ fn a_host_that_cannot_be_looked_at_is_refused() {
 }
 
 #[test]
-fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
+fn each_fault_is_refused_by_itself_and_their_number_when_they_are_armed() {
     let agent = Agent::with("[policy]\nmax_faults = 1\nmax_hold = \"2m\"\n");
     let asks = [("a", pause("a", None, None)), ("b", pause("b", Some("refused"), None))];
     let answer = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&asks, HOLD)).unwrap();
@@ -299,7 +302,7 @@ fn policy_and_kind_refuse_one_by_one_and_the_count_is_kept() {
     assert_eq!(agent.arm(&agent.prepared(&two, 100)), Err("not-allowed".into()));
 }
 
-/// Asked for all kinds alike, before the kind's own code: that of these tests would take everything.
+/// The parameters are checked before the code of the kind runs: the fake kinds of these tests would accept all of them.
 #[test]
 fn invalid_parameters_are_refused_before_a_kind_prepares() {
     let agent = Agent::new();
@@ -314,13 +317,13 @@ fn invalid_parameters_are_refused_before_a_kind_prepares() {
     }
 }
 
-/// The coordinator resolves `region-kill`, and policies are asked for what a host carries out. Asked for by its own name, it would
-/// reach a fault that the policy does not allow.
+/// The coordinator resolves `region-kill` to the faults that hosts make, and the policy must allow those. An agent that accepted
+/// `region-kill` itself would make a fault that its policy does not allow.
 #[test]
 fn region_kill_bypasses_no_policy() {
     let policy = "[[policy.allow]]\nname = \"regions\"\nkinds = [\"region-kill\"]\n";
-    let real = Wiring { kinds: |fault| Some(fault::of(fault)), ..wiring() };
-    let agent = Agent::with_wiring(policy, real);
+    let real_kinds = Wiring { kinds: |fault| Some(fault::of(fault)), ..wiring() };
+    let agent = Agent::with_wiring(policy, real_kinds);
     for (json, code) in [
         (r#"{"region-kill":{"how":"poweroff"}}"#, "not-resolved"),
         (r#"{"region-kill":{"how":"isolate"}}"#, "not-resolved"),

@@ -1,4 +1,4 @@
-//! Starts: which injections start, when, and which never do.
+//! Tests of starts: which injections start, when, and which never do.
 
 use std::{fs, sync::atomic::Ordering};
 
@@ -18,27 +18,27 @@ fn the_hold_is_counted_from_when_each_fault_is_in_force() {
     for name in ["slow", "quick"] {
         agent.wait_for(name, State::Undone);
         let [begun, in_force, undoing] = [State::Injecting, State::InForce, State::Undoing]
-            .map(|state| agent.when(name, state).expect("it went through all of them"));
+            .map(|state| agent.when(name, state).expect("it had each of these states"));
         let held = undoing - in_force;
         assert!(held >= hold.as_micros(), "{name} was in force for {held} µs");
-        assert!(name == "quick" || in_force - begun >= 300_000, "making it took its time");
+        assert!(name == "quick" || in_force - begun >= 300_000, "making it takes 300 ms");
         assert_eq!(agent.history(name).1, Some(HealReason::HoldOver));
     }
 }
 
 #[test]
-fn the_guardian_and_people_are_told_the_end_that_counts() {
+fn the_guardian_and_the_status_have_the_real_end() {
     let agent = Agent::new();
     let hold = Span::secs(10);
     agent.armed_for(&[("a", pause("a", Some("slow"), None))], hold);
-    let told = || agent.guard.0.load(Ordering::SeqCst);
+    let deadline = || agent.guard.0.load(Ordering::SeqCst);
     wait("the effect to begin", || agent.file("a.begun").exists());
     let begun = agent.when("a", State::Injecting).expect("it has begun");
-    // The start may take as long as the hold, and its thread has some seconds more to report.
-    assert!((begun + 10_000_000..begun + 16_000_000).contains(&told()), "{} {begun}", told());
+    // Making the effect may take as long as the hold, and its thread has some seconds more to report.
+    assert!((begun + 10_000_000..begun + 16_000_000).contains(&deadline()), "{} {begun}", deadline());
     agent.wait_for("a", State::InForce);
     let ends = agent.when("a", State::InForce).expect("it is in force") + hold.as_micros();
-    wait("the guardian to be told", || told() == ends);
+    wait("the guardian to get the deadline", || deadline() == ends);
     assert_eq!(agent.supervisor.status().open[0].ends_boot_us, ends);
     wait("the copy", || {
         fs::read_to_string(agent.dir.path().join("run/open.json"))
@@ -64,7 +64,7 @@ fn a_start_is_armed_an_hour_ahead_at_most() {
 }
 
 #[test]
-fn a_halt_refuses_until_a_person_releases_it_also_after_a_restart() {
+fn a_halt_lasts_until_it_is_released_also_after_a_restart() {
     let agent = Agent::new();
     agent.in_force(&a());
     let answer = agent.undo(UndoScope::All, true);
@@ -82,19 +82,19 @@ fn a_halt_refuses_until_a_person_releases_it_also_after_a_restart() {
 }
 
 #[test]
-fn renewals_reach_the_kernels_own_switch() {
+fn renewals_reach_the_faults_kind() {
     let agent = Agent::new();
     agent.in_force(&a());
     agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::secs(7) }).unwrap();
-    wait("the kind to hear of it", || agent.log().iter().any(|line| line == "renew a 7s"));
+    wait("the kind to be renewed", || agent.log().iter().any(|line| line == "renew a 7s"));
 }
 
 #[test]
-fn what_was_staged_is_put_back_when_the_start_never_comes() {
+fn staged_faults_are_undone_when_they_never_start() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("a", pause("a", Some("staged"), None))], 60_000)).unwrap();
     agent.renew().unwrap();
-    // A minute ahead nothing is made; half a second ahead everything that has no effect is staged.
+    // A minute before the start nothing is staged; half a second before, everything that has no effect is.
     assert!(agent.log().is_empty());
     let arm = agent.prepared(&[("b", pause("b", Some("staged"), None))], 400);
     agent.arm(&arm).unwrap();
@@ -110,7 +110,7 @@ fn what_was_staged_is_put_back_when_the_start_never_comes() {
         [State::Armed, State::Injecting, .., State::Undone] => {}
         other => panic!("{other:?}"),
     }
-    assert!(!agent.file("b").exists(), "what was staged is gone");
+    assert!(!agent.file("b").exists(), "the staged file is removed");
     assert!(agent.undo(UndoScope::All, false).stuck.is_empty());
     assert_eq!(agent.history("a").0, [State::Armed, State::Disarmed]);
 }
@@ -143,7 +143,7 @@ fn a_host_that_changed_since_prepare_is_refused() {
 }
 
 #[test]
-fn a_stopping_agent_puts_back_and_refuses() {
+fn a_stopping_agent_undoes_and_refuses() {
     let agent = Agent::new();
     agent.in_force(&a());
     agent.supervisor.stop(&HealReason::AgentStopping);

@@ -1,4 +1,4 @@
-//! Undos: at the end of a hold, on request, and after errors.
+//! Tests of undos: at the end of a hold, on request, and after errors.
 
 use std::{fs, sync::atomic::Ordering};
 
@@ -15,7 +15,7 @@ use super::{
 };
 
 #[test]
-fn a_hold_ends_by_itself_with_evidence_and_nothing_left() {
+fn a_hold_ends_by_itself_with_evidence_and_leaves_nothing() {
     let agent = Agent::new();
     let answer =
         agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&a(), Span::millis(400))).unwrap();
@@ -41,50 +41,51 @@ fn a_hold_ends_by_itself_with_evidence_and_nothing_left() {
 #[test]
 fn an_undo_overtakes_a_delayed_arm_also_after_a_restart() {
     let agent = Agent::new();
-    let [one, two] = ["one", "two"].map(|name| (name, pause(name, None, None)));
-    let late = agent.prepared(&[one.clone(), two.clone()], 500);
-    agent.undo(UndoScope::Injection(id("two")), false);
+    let [first, second] = ["first", "second"].map(|name| (name, pause(name, None, None)));
+    let late = agent.prepared(&[first.clone(), second.clone()], 500);
+    agent.undo(UndoScope::Injection(id("second")), false);
     assert_eq!(agent.arm(&late), Err("tombstone".into()), "all or none");
-    assert!(agent.history("one").0.is_empty());
+    assert!(agent.history("first").0.is_empty());
     let agent = agent.restart();
-    assert_eq!(agent.arm(&agent.prepared(&[two], 500)), Err("tombstone".into()));
+    assert_eq!(agent.arm(&agent.prepared(&[second], 500)), Err("tombstone".into()));
     agent.undo(UndoScope::Run(run_id()), false);
-    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(std::slice::from_ref(&one), HOLD));
+    let asked =
+        agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(std::slice::from_ref(&first), HOLD));
     assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
     let agent = agent.restart();
-    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[one], HOLD));
+    let asked = agent.supervisor.prepare(&alice(), &run_id(), &ask_prepare(&[first], HOLD));
     assert_eq!(asked.unwrap_err().code, RefusalCode::Tombstone);
 }
 
-/// A coordinator learns from any of its hosts that its run was undone.
+/// The event tells a coordinator that its run was undone, whichever of its hosts was asked.
 #[test]
-fn an_undo_that_finds_nothing_in_force_is_told_once_if_the_run_is_known() {
+fn an_undo_with_nothing_in_force_is_an_event_once_if_the_run_is_known() {
     let agent = Agent::new();
-    let told = || {
+    let undone_runs = || {
         let events = agent.events().into_iter();
-        let told = events.filter_map(|event| match event.what {
+        let undone = events.filter_map(|event| match event.what {
             What::RunUndone { run, by } => Some((run.to_string(), by)),
             _ => None,
         });
-        told.collect::<Vec<_>>()
+        undone.collect::<Vec<_>>()
     };
     agent.undo(UndoScope::Run("typo".parse().unwrap()), false);
-    assert_eq!(told(), [], "a run that nobody here has heard of tells nobody anything");
+    assert_eq!(undone_runs(), [], "the undo of an unknown run is no event");
     for _ in 0..2 {
         agent.undo(UndoScope::Run("measured".parse().unwrap()), false);
     }
     let measured = ("measured".to_owned(), "alice".to_owned());
-    assert_eq!(told(), std::slice::from_ref(&measured));
+    assert_eq!(undone_runs(), std::slice::from_ref(&measured));
     let _prepared = agent.prepared(&a(), 0);
     agent.undo(UndoScope::All, false);
-    assert_eq!(told(), [measured, (run_id().to_string(), "alice".to_owned())]);
+    assert_eq!(undone_runs(), [measured, (run_id().to_string(), "alice".to_owned())]);
 
     let agent = Agent::new();
     agent.in_force(&a());
     agent.undo(UndoScope::Run(run_id()), false);
     assert_eq!(agent.history("a").1, Some(HealReason::Asked { by: "alice".to_owned() }));
     let twice = agent.events().into_iter().any(|event| matches!(event.what, What::RunUndone { .. }));
-    assert!(!twice, "what was in force tells it already");
+    assert!(!twice, "the events of its injections say it already");
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn overlapping_injections_are_undone_in_every_order() {
 }
 
 #[test]
-fn silence_heals_all_of_a_run_and_it_is_not_revived() {
+fn without_renewals_all_of_a_run_is_undone_for_good() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
     agent.supervisor.renew(&alice(), &run_id(), &Renew { lease: Span::millis(300) }).unwrap();
@@ -123,7 +124,7 @@ fn silence_heals_all_of_a_run_and_it_is_not_revived() {
 }
 
 #[test]
-fn an_effect_that_is_made_in_part_is_undone_and_not_tried_again() {
+fn an_effect_that_fails_half_way_is_undone_and_not_tried_again() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("a", pause("a", Some("fails"), None))], 0)).unwrap();
     agent.renew().unwrap();
@@ -164,25 +165,25 @@ fn an_undo_calls_off_an_effect_that_is_being_made() {
         wait("everything to settle", || agent.supervisor.is_settled());
         let (states, last, why) = agent.history(name);
         assert_eq!(states, [State::Armed, State::Injecting, State::Undoing, State::Undone]);
-        assert_eq!(last, Some(reason), "whoever asked is why it was not made");
+        assert_eq!(last, Some(reason), "the request is the reason");
         assert!(why.contains("called off"), "{why}");
     }
 }
 
 #[test]
-fn an_effect_that_is_called_off_has_seconds_until_the_guardian_acts() {
+fn an_effect_that_is_called_off_has_five_seconds_until_the_guardian_acts() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("a", pause("a", Some("gated"), None))], 0)).unwrap();
     agent.renew().unwrap();
     wait("the effect to begin", || agent.file("a.begun").exists());
-    let told = || agent.guard.0.load(Ordering::SeqCst);
-    let before = told();
+    let deadline = || agent.guard.0.load(Ordering::SeqCst);
+    let before = deadline();
     let asked = boot_us();
     let supervisor = agent.supervisor.clone();
     let undo = Undo { scope: UndoScope::Injection(id("a")), halt: false };
     let asking = std::thread::spawn(move || supervisor.undo(&alice(), &undo));
-    wait("the guardian to be told", || told() != before);
-    assert!((asked + 5_000_000..=boot_us() + 5_000_000).contains(&told()), "{} {asked}", told());
+    wait("the guardian to get a deadline", || deadline() != before);
+    assert!((asked + 5_000_000..=boot_us() + 5_000_000).contains(&deadline()), "{} {asked}", deadline());
     fs::write(agent.file("a.gate"), "").unwrap();
     assert_eq!(asking.join().expect("no panic").injections[0].state, State::Undone);
 }
@@ -198,23 +199,23 @@ fn a_passing_error_is_tried_again() {
 }
 
 #[test]
-fn what_stays_broken_is_stuck_loudly_and_can_be_undone_later() {
+fn an_undo_that_keeps_failing_is_stuck_and_can_be_done_later() {
     let agent = Agent::new();
     agent.in_force(&[("a", pause("a", None, None)), ("b", pause("b", None, None))]);
     fs::write(agent.file("a.broken"), "").unwrap();
     let answer = agent.undo(UndoScope::All, false);
     assert_eq!(answer.stuck.len(), 1);
     assert!(answer.stuck[0].contains("rm "), "says how to do it by hand: {:?}", answer.stuck);
-    assert!(!agent.file("b").exists(), "the others are put back all the same");
+    assert!(!agent.file("b").exists(), "the other injection is undone");
     assert!(agent.supervisor.status().warnings.iter().any(|warning| warning.contains("stuck")));
     assert!(agent.supervisor.metrics().contains("firedrill_injections_stuck 1"));
     assert!(agent.dir.path().join("run/active").exists());
     assert_eq!(agent.supervisor.finish(&run_id()).unwrap().state, HostState::Stuck);
 
-    // A restart tries again, keeps it, and shows it.
+    // A restart tries again, and the injection stays open in the status.
     let agent = agent.restart();
     assert_eq!(agent.supervisor.status().open.len(), 1);
-    // A journal that loses everything is made anew with it, and the next agent needs no copy in /run.
+    // A journal that was emptied is made anew with the injection, and the next agent needs no copy in /run.
     fs::File::create(agent.dir.path().join("state/journal")).unwrap();
     agent.supervisor.tidy();
     let text = fs::read_to_string(agent.dir.path().join("state/journal")).unwrap();
@@ -239,7 +240,7 @@ fn an_error_that_will_not_pass_is_not_tried_again() {
 }
 
 #[test]
-fn what_cannot_be_undone_is_done_and_only_watched() {
+fn a_fault_without_an_undo_is_done_and_watched() {
     let agent = Agent::new();
     agent.arm(&agent.prepared(&[("k", kill("k"))], 0)).unwrap();
     agent.renew().unwrap();
@@ -251,13 +252,13 @@ fn what_cannot_be_undone_is_done_and_only_watched() {
 }
 
 #[test]
-fn an_undo_tells_all_that_it_put_back_though_some_of_it_is_past_by_then() {
+fn the_answer_to_an_undo_lists_all_injections_also_those_that_were_forgotten_meanwhile() {
     let agent = Agent::new();
     let faults: Vec<(String, Fault)> =
         (0..8).map(|number| (format!("f{number}"), pause(&format!("f{number}"), None, None))).collect();
     let faults: Vec<(&str, Fault)> = faults.iter().map(|(id, fault)| (id.as_str(), fault.clone())).collect();
     agent.in_force(&faults);
-    // One takes a while. Meanwhile the run is compared, and older entries are forgotten.
+    // The undo of one injection takes a while. Meanwhile the host is compared for the run, and ended injections are forgotten.
     fs::write(agent.file("f0.broken"), "").unwrap();
     let answer = std::thread::scope(|scope| {
         let undo = scope.spawn(|| agent.undo(UndoScope::All, false));
@@ -267,7 +268,7 @@ fn an_undo_tells_all_that_it_put_back_though_some_of_it_is_past_by_then() {
         agent.supervisor.finish(&run_id()).unwrap();
         undo.join().unwrap()
     });
-    let states: Vec<State> = answer.injections.iter().map(|one| one.state).collect();
+    let states: Vec<State> = answer.injections.iter().map(|injection| injection.state).collect();
     assert_eq!(states.len(), 8, "{states:?}");
     assert!(
         states[0] == State::Stuck && states[1..].iter().all(|state| *state == State::Undone),

@@ -60,12 +60,12 @@ sandboxed! {
             assert!(before > 0);
             let one = Injection::make(world, &block(r#"{"to":"10.1.0.2"}"#));
             let other = Injection::make(world, &block(r#"{"to":["10.1.0.2","10.2.0.2"],"remote_ports":8080,"how":"reject"}"#));
-            assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out("10.2.0.2", 8080)), (Reach::Told, Reach::Told));
+            assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out("10.2.0.2", 8080)), (Reach::Refused, Reach::Refused));
             assert_eq!((world.tcp_out(PEER4, 9090), world.tcp_out("10.2.0.2", 9090)), (Reach::No, Reach::Yes));
             let detail = one.evidence().detail;
             assert!(!detail.contains("stand before"), "the agent's own rules are not reported: {detail}");
             one.undo();
-            assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out(PEER4, 9090)), (Reach::Told, Reach::Yes));
+            assert_eq!((world.tcp_out(PEER4, 8080), world.tcp_out(PEER4, 9090)), (Reach::Refused, Reach::Yes));
             assert_eq!(other.evidence().in_force, Seen::Yes);
             other.undo();
             assert_eq!(build.saved(), rules);
