@@ -33,6 +33,7 @@ pub mod journal;
 pub mod local;
 pub mod logs;
 pub mod metrics;
+mod mutex;
 pub mod path_check;
 pub mod policy;
 pub mod prober;

@@ -31,13 +31,14 @@ use firedrill_wire::{
 };
 
 use self::{
-    bounds::{Ending, Reader, lock},
+    bounds::{Ending, Reader},
     journal::Journal,
     thread::{Go, Opening, refused, spawn},
 };
 use crate::{
     control::{Caller, Feed},
     injection::refuse,
+    mutex::lock,
     policy::listed::is_of_units,
 };
 

@@ -106,7 +106,7 @@ mod tests {
         for to in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
             match check(&ask(to, Way::Echo)) {
                 Ok(exchanged) => {
-                    assert_eq!((exchanged.answered, exchanged.failed), (5, 0), "{to}: {exchanged:?}")
+                    assert_eq!((exchanged.answered, exchanged.failed), (5, 0), "{to}: {exchanged:?}");
                 }
                 // Only root may open raw sockets.
                 Err(problem) => {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use firedrill_probe::{Running, Spool, Stores, start_on};
@@ -16,6 +16,7 @@ use firedrill_wire::{
 use crate::{
     control::{Caller, Feed},
     injection::refuse,
+    mutex::lock,
     wiring::{Allowance, Prober},
 };
 
@@ -51,7 +52,7 @@ impl Probes {
     }
 
     fn runs(&self) -> MutexGuard<'_, VecDeque<OfRun>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 }
 
@@ -63,7 +64,7 @@ impl Prober for Probes {
         ask: &StartProbes,
         allowance: &Allowance<'_>,
     ) -> Result<(), Problem> {
-        let _order = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _order = lock(&self.starting);
         let rate = ask.probes.iter().map(|probe| probe.rate).sum();
         let (spool, total_rate) = {
             let runs = self.runs();
@@ -72,7 +73,7 @@ impl Prober for Probes {
             if others.len() >= RUNNING {
                 return Err(full(&others));
             }
-            // Probes of the same run are replaced. The bins' numbers continue, so that readers need not begin anew.
+            // Probes of the same run are replaced. The bins' numbers continue, so that readers need not begin again.
             let before = runs.iter().find(|known| known.run == *run);
             // Readers take the bins for measurements of the run's owner.
             before.map_or(Ok(()), |before| caller.must_be(&before.owner, run))?;

@@ -36,7 +36,7 @@ pub use self::{
 };
 
 use self::{
-    core::{Core, lock},
+    core::Core,
     state::{Entry, SupervisorState},
 };
 use crate::{
@@ -48,6 +48,7 @@ use crate::{
     injection::CalledOff,
     logs::Logs,
     metrics::Metrics,
+    mutex::lock,
     wiring::{Prober, Wiring},
 };
 
@@ -105,7 +106,7 @@ impl Supervisor {
             published,
         };
         let new = Self(Arc::new(core));
-        // What could not be undone is tried again by a thread of its own, like any other live injection.
+        // An injection that could not be undone gets a thread that can try again, like any live injection.
         for stuck in healed.into_iter().filter(|healed| healed.state == State::Stuck) {
             let (sleeper, waker) = wiring.time.sleeper()?;
             let (id, story) = (stuck.intent.id().clone(), new.0.story_of_stuck(&stuck.intent, &stuck.detail));

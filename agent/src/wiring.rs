@@ -95,7 +95,7 @@ pub trait Snapshot: Send + Sync {
     /// Something could not be read. The run is refused then, because the host could not be proven clean.
     fn take(&self, host: &Host) -> Result<serde_json::Value, String>;
 
-    /// Compares the host with an earlier snapshot, and tells by `parties` who caused each difference.
+    /// Compares the host with an earlier snapshot, and decides by `parties` who caused each difference.
     ///
     /// # Errors
     /// Something could not be read. The host is unproven then.

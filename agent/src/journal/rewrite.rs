@@ -119,7 +119,7 @@ pub(super) fn shorter(
     records.extend(replayed.tombstones.records());
     // Each event with the length of its line, in bytes.
     let mut events = Vec::new();
-    // The records in damaged lines are kept too: they were replayed, and `replayed` tells by them what is open.
+    // The records in damaged lines are kept too: `replayed` contains what they say.
     let whole = usize::try_from(replayed.whole).unwrap_or(bytes.len()).min(bytes.len());
     for line in bytes[..whole].split(|&byte| byte == b'\n') {
         for record in records_of(line) {

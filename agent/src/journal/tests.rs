@@ -248,7 +248,7 @@ fn two_equal_intents_are_one_injection() {
     journal.sync();
     let replayed = disk.open().1;
     assert_eq!((replayed.injections.len(), replayed.open().count()), (1, 0), "{:?}", replayed.injections);
-    // An injection that was armed anew after it ended is another one.
+    // An injection that is armed again after its end is a new entry.
     journal.intents(&[intent("a")]).unwrap();
     let replayed = disk.open().1;
     assert_eq!(open(&replayed), [("a", State::Armed)]);

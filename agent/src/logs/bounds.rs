@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -10,10 +10,7 @@ use std::{
 
 use firedrill_wire::RunId;
 
-/// Locks a mutex, also after a thread panicked while it held the lock.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::mutex::lock;
 
 /// A thread that reads the logs of a run.
 pub(super) struct Reader {

@@ -18,7 +18,7 @@ use super::{
 
 /// Number of bytes before the reading position that are compared, to detect a file that was rewritten.
 const MARK: usize = 1024;
-/// Number of equal bytes at the beginning of two files from which on one counts as a copy of the other. Fixed headings of logs are shorter.
+/// If two files begin with this many equal bytes, one counts as a copy of the other. Fixed headings of logs are shorter.
 const ALIKE: usize = 128;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -185,7 +185,7 @@ impl Place {
             self.skip(counter)?;
         }
         let about = self.file.metadata()?;
-        // A file that has grown since the last read has a new time of change, which tells nothing of the bytes that were read.
+        // A file that has grown since the last read has a new time of change, which says nothing about the bytes that were read.
         self.changed = (about.len() == self.at).then(|| changed_at(&about));
         self.nameless = about.nlink() == 0;
         self.read_us = now_us;

@@ -7,11 +7,13 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
+
+use crate::mutex::lock;
 
 /// All connections of one server.
 #[derive(Debug)]
@@ -60,10 +62,6 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Call(Arc<Slot>);
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Registry {
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, open: Mutex::default() })
@@ -71,7 +69,7 @@ impl Registry {
 
     /// Takes a place for a new connection. If none is free, tells another connection to close.
     pub(super) fn admit(self: &Arc<Self>, owner: &str) -> Place {
-        let mut open = locked(&self.open);
+        let mut open = lock(&self.open);
         if open.slots.len() >= self.limit
             && let Some(id) = open.first_to_go()
             && let Some(slot) = open.slots.remove(&id)
@@ -107,7 +105,7 @@ impl Open {
 impl Slot {
     /// Returns the time since the last call; `None` during a call.
     fn idle(&self) -> Option<Duration> {
-        let used = locked(&self.used);
+        let used = lock(&self.used);
         (used.calls == 0).then(|| used.since.elapsed())
     }
 }
@@ -115,7 +113,7 @@ impl Slot {
 impl Place {
     /// Begins a call, which ends when the returned value is dropped.
     pub(super) fn call(&self) -> Call {
-        locked(&self.slot.used).calls += 1;
+        lock(&self.slot.used).calls += 1;
         Call(Arc::clone(&self.slot))
     }
 
@@ -132,13 +130,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        locked(&self.registry.open).slots.remove(&self.id);
+        lock(&self.registry.open).slots.remove(&self.id);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let mut used = locked(&self.0.used);
+        let mut used = lock(&self.0.used);
         used.calls = used.calls.saturating_sub(1);
         used.since = Instant::now();
     }
@@ -165,6 +163,6 @@ mod tests {
         assert!(!must_close(&other) && !must_close(&healer));
         drop(busy);
         drop((other, first, second, third, healer));
-        assert!(locked(&registry.open).slots.is_empty());
+        assert!(lock(&registry.open).slots.is_empty());
     }
 }

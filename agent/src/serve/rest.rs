@@ -6,7 +6,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -14,6 +14,8 @@ use std::{
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
+
+use crate::mutex::lock;
 
 /// Maximum number of bytes of a request that are read and discarded.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
@@ -34,7 +36,7 @@ impl Shared {
     }
 
     fn body(&self) -> MutexGuard<'_, Incoming> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

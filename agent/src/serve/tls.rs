@@ -1,7 +1,7 @@
 //! The agent's own certificate and the authorities that it trusts, read from files and read again when these change.
 //!
 //! Unusable files never replace usable ones. The authorities and revocation lists are one part, the agent's own certificate and key
-//! the other. An error in one part does not keep the other part from use: a revocation does not wait for a
+//! the other. A valid part is used although the other part has an error: a revocation does not wait for a
 //! valid certificate, nor a renewed certificate for a valid revocation list.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -27,7 +27,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 
 use super::verify::{Verifier, uris};
-use crate::active;
+use crate::{active, mutex::lock};
 
 /// The default name of the revocation list, as `firedrill pki` names it.
 pub(crate) const CRL_FILE: &str = "crl.pem";
@@ -201,7 +201,7 @@ impl Tls {
     /// Names the first file that cannot be used and the problem. The part to which it belongs stays as it was: trust, or
     /// the agent's own certificate. The other part is used as read.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.read_again(&mut self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner))
+        self.read_again(&mut lock(&self.0.stamps))
     }
 
     /// Reads the files again if one of them has changed since they were last read. Returns whether one has changed.
@@ -209,7 +209,7 @@ impl Tls {
     /// # Errors
     /// The same as for [`Self::reload`].
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
-        let mut known = self.0.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0.stamps);
         let now = self.0.files.stamps();
         if known.read == now {
             return Ok(false);

@@ -17,7 +17,7 @@ mod unit;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -32,10 +32,13 @@ use self::{
     unit::{load, phase, state, wanted_up},
 };
 use super::manager::{About, Driver, Manager, Phase, ServiceError, State, Unit};
-use crate::host::{
-    Host,
-    dbus::Value,
-    process::{Name, Stat},
+use crate::{
+    host::{
+        Host,
+        dbus::Value,
+        process::{Name, Stat},
+    },
+    mutex::lock,
 };
 
 /// The interval at which a unit is read while a job runs.
@@ -64,7 +67,7 @@ impl Systemd {
     }
 
     fn pins(&self) -> MutexGuard<'_, BTreeMap<String, Pin>> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.0)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Compares two snapshots of a host, and tells who caused each difference. Never reads the host.
+//! Compares two snapshots of a host, and decides who caused each difference. Never reads the host.
 
 use firedrill_wire::{InjectionId, api::Claim};
 
@@ -111,7 +111,7 @@ impl<'a> Parties<'a> {
         for name in names {
             match self.others.iter().find(|other| other.has(name)) {
                 Some(other) => named = Some(other),
-                // A name with the prefix that no other run has is ours, and one such name decides.
+                // A name with the project's prefix that belongs to no other run makes the whole entry ours.
                 None => return Maker::Ours,
             }
         }
@@ -259,7 +259,7 @@ mod tests {
             // Without that run it would be a leftover.
             assert_eq!(compare(before, after, &[]).ours.len(), 2);
         }
-        // A jump of ours beside theirs is ours.
+        // With a jump of this run beside the other run's jump, the chain is ours.
         let both = format!("{jump}\n-j {}_i", iptables::prefix(&"r1-1-1".parse().unwrap()));
         let dirty = snapshot(&[("iptables-chain:ip filter INPUT", &both)]);
         let difference = compare_among(&quiet, &dirty, Parties { claims: &[], others: &[theirs] });

@@ -9,7 +9,7 @@ use firedrill_wire::{
 };
 
 use super::{
-    core::{Core, lock},
+    core::Core,
     injection_thread,
     prepare::{check_may_start, fingerprint, lease_over, unknown_run},
     state::{Asked, Entry, SupervisorState, clash, plan_key},
@@ -21,6 +21,7 @@ use crate::{
     decide::{Renewal, is_late, renewal},
     injection::{Ask, CalledOff, Live, refuse},
     journal::{Intent, JournalError},
+    mutex::lock,
     policy::Approved,
     time::Waker,
 };

@@ -13,14 +13,7 @@ use firedrill_wire::{
     probe::Bin,
 };
 
-use super::{
-    Supervisor,
-    core::{Core, lock},
-    event_stream,
-    recover::tell_swept,
-    state::Entry,
-    stray::Verdict,
-};
+use super::{Supervisor, core::Core, event_stream, recover::tell_swept, state::Entry, stray::Verdict};
 use crate::{
     active,
     audit::Request,
@@ -28,6 +21,7 @@ use crate::{
     control::{Caller, Control, Feed, Trusted},
     journal::Tombstone,
     logs::Logs,
+    mutex::lock,
 };
 
 impl Control for Supervisor {
@@ -150,7 +144,7 @@ impl Core {
         let (mut tombstones, mut strays) = (Vec::new(), Vec::new());
         // The known runs that are undone as a whole.
         let mut runs = Vec::new();
-        // Of these, the runs for which no change of an injection will journal who asked: an event of its own has to.
+        // Those of them for which no injection's change of state will record who asked: they need a separate event.
         let mut without_change = Vec::new();
         let shown: Vec<OpenOne> = {
             let mut guard = lock(&self.state);

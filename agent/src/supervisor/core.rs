@@ -4,7 +4,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -25,6 +25,7 @@ use crate::{
     journal::{Journal, Pending, Record, Tombstone},
     logs::Logs,
     metrics::Metrics,
+    mutex::lock,
     wiring::{Prober, Wiring},
 };
 
@@ -68,12 +69,6 @@ pub(super) struct Core {
     pub(super) lost: Vec<String>,
     /// The number of the newest event that is safe on disk.
     pub(super) published: tokio::sync::watch::Receiver<u64>,
-}
-
-/// Locks a mutex.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic that matters ends the whole process, so the data behind a poisoned lock are never half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Core {

@@ -8,14 +8,12 @@ use firedrill_wire::{
     journal::{HealReason, What},
 };
 
-use super::{
-    core::{Core, lock},
-    prepare::distrusted,
-};
+use super::{core::Core, prepare::distrusted};
 use crate::{
     active,
     control::{Caller, Trusted},
     journal::Tombstone,
+    mutex::lock,
 };
 
 impl Core {

@@ -1,5 +1,5 @@
-//! `finish`: compares the host with its snapshot from before the run, and tells changes of this run from those of other
-//! runs and of people. Never changes the host.
+//! `finish`: compares the host with its snapshot from before the run, and distinguishes changes by this run from changes by
+//! other runs and by people. Never changes the host.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,14 @@ use firedrill_wire::{
 };
 
 use super::{
-    core::{Core, lock},
+    core::Core,
     past::{Kept, Past},
     snapshots,
 };
 use crate::{
     injection::refuse,
     journal::{Found, read},
+    mutex::lock,
     snapshot::Parties,
     undo::is_left,
 };

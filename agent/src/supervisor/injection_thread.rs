@@ -12,7 +12,7 @@ use firedrill_wire::{
 };
 
 use super::{
-    core::{Core, lock},
+    core::Core,
     state::{Entry, Run},
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     heal::{PutBack, put_back},
     injection::{Inject, Live, forget},
     journal::Record,
+    mutex::lock,
     sched,
     time::Sleeper,
     transition::Step,
@@ -142,7 +143,7 @@ impl InjectionThread {
         self.with_entry(|entry| entry.wanted.clone()).flatten()
     }
 
-    /// Sets a deadline for the guardian besides the ends of hold and lease: this moment plus a time in microseconds.
+    /// Sets another deadline for the guardian, in addition to the ends of hold and lease: now plus `within_us` microseconds.
     fn act_by(&self, within_us: u64) {
         let mut state = lock(&self.core.state);
         if let Some(entry) = state.live.get_mut(&self.id) {

@@ -8,13 +8,14 @@ use firedrill_wire::{
 };
 
 use super::{
-    core::{Core, lock},
+    core::Core,
     prepare::{lease_over, unknown_run},
     state::{Entry, Run},
 };
 use crate::{
     control::Caller,
     decide::{self, Lease, Renewal},
+    mutex::lock,
 };
 
 impl Run {

@@ -13,7 +13,7 @@ use firedrill_wire::{
 
 use super::{
     Supervisor,
-    core::{Core, lock},
+    core::Core,
     state::{Allowed, SupervisorState},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     control::Caller,
     host::process::Name,
     injection::{Ask, refuse},
+    mutex::lock,
     path_check,
     policy::{Act, Question},
     secrets::AllOf,
@@ -45,7 +46,7 @@ pub(super) fn check_accepts_harm(state: &SupervisorState) -> Result<(), Problem>
 }
 
 impl Core {
-    /// Checks that a run belongs to this person, or to nobody yet. A person who could continue the run of another could keep its
+    /// Checks that a run belongs to this person, or has no owner yet. A person who could continue the run of another could keep its
     /// faults in force, or replace its probes.
     pub(super) fn check_owner(&self, run: &RunId, caller: &Caller) -> Result<(), Problem> {
         let state = lock(&self.state);

@@ -13,7 +13,7 @@ use firedrill_wire::{
 use ring::digest::{Context, SHA256};
 
 use super::{
-    core::{Core, lock},
+    core::Core,
     permit::check_accepts_harm,
     snapshots,
     state::{ASKS_MOST_BYTES, Asked, SupervisorState, plan_key},
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     control::Caller,
     injection::{Ask, Inject, Prepared, refuse},
+    mutex::lock,
     policy::{Act, Approved},
 };
 

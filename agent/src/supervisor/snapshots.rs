@@ -12,7 +12,7 @@ use firedrill_wire::RunId;
 
 use crate::journal::replace;
 
-/// Number of the newest snapshots that are kept. Snapshots that are needed are kept besides.
+/// Number of the newest snapshots that are kept. Older snapshots are kept only if they are needed.
 const MOST: usize = 32;
 
 fn dir(state: &Path) -> PathBuf {

@@ -2,10 +2,11 @@
 
 use firedrill_wire::api::OpenOne;
 
-use super::core::{Core, lock};
+use super::core::Core;
 use crate::{
     active,
     journal::{Closed, forget_closed, keep_closed, write_copy},
+    mutex::lock,
 };
 
 impl Core {

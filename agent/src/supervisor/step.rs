@@ -5,9 +5,10 @@ use firedrill_wire::{
     journal::{HealReason, State, What},
 };
 
-use super::core::{Core, lock};
+use super::core::Core;
 use crate::{
     active, crash_point,
+    mutex::lock,
     transition::{Step, next},
 };
 

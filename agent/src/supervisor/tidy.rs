@@ -5,14 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use firedrill_wire::journal::{AgentEvent, State, What};
 
-use super::{
-    Supervisor,
-    core::{Core, lock},
-    snapshots,
-};
+use super::{Supervisor, core::Core, snapshots};
 use crate::{
     active, heap,
     journal::{Intent, JournalError, Record},
+    mutex::lock,
 };
 
 impl Supervisor {

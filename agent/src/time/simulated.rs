@@ -14,7 +14,7 @@ use std::{
 use firedrill_wire::Span;
 
 use super::{Sleeper, Time, Waker};
-use crate::bell::readable;
+use crate::{bell::readable, mutex::lock};
 
 /// Maximum real time for which a test waits until all threads sleep.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ impl Thread {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use firedrill_wire::{InjectionId, Span};
 use ipnet::IpNet;
 
 use super::undone::Undone;
-use crate::host::Host;
+use crate::{host::Host, mutex::lock};
 
 /// The rules of one injection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl NullKernel {
 
     /// Returns all rules.
     pub(crate) fn rules(&self) -> MutexGuard<'_, BTreeMap<InjectionId, NullRules>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use firedrill_wire::fault::ServiceManager;
 use super::undone::{UndoError, Undone};
 use crate::{
     host::Host,
+    mutex::lock,
     service::{self, Manager, ServiceError, Unit},
 };
 
@@ -29,10 +30,6 @@ pub(crate) struct Starts {
     /// Services that undos left down because somebody else stopped them. A service that requires one of them would start
     /// it, so it stays down as well. An entry counts only while its service is down.
     left: Mutex<BTreeSet<String>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts the service, and waits until it is up in another run than the one that was asked to stop. Does nothing if
@@ -87,17 +84,17 @@ pub(crate) fn start_again(
     };
     let key = format!("{} {}", unit.id, stopped_mark.unwrap_or_default());
     if let Some(run) = state.run.clone().filter(|_| manager.is_leaving(&state)) {
-        locked(&starts.old_runs).insert(key.clone(), run);
+        lock(&starts.old_runs).insert(key.clone(), run);
     }
-    let old_run = locked(&starts.old_runs).get(&key).cloned();
+    let old_run = lock(&starts.old_runs).get(&key).cloned();
     // Without a mark the agent's stop may still be waiting to be carried out. A start that is sent now is carried out after it.
     let may_stop_yet = stopped_mark.is_none() && manager.commands_lag();
     if state.is_back(old_run.as_deref()) && !may_stop_yet {
-        locked(&starts.left).remove(&unit.key());
-        locked(&starts.old_runs).remove(&key);
+        lock(&starts.left).remove(&unit.key());
+        lock(&starts.old_runs).remove(&key);
         return done(Undone { detail: format!("{unit} is {}", state.sentence()), foreign: Vec::new() });
     }
-    let after_own_start = locked(&starts.tried).get(&key).cloned();
+    let after_own_start = lock(&starts.tried).get(&key).cloned();
     let mark = after_own_start.as_deref().or(stopped_mark);
     let mut left_down = None;
     for needed in manager.needs(unit).map_err(failed)? {
@@ -110,7 +107,7 @@ pub(crate) fn start_again(
         .and_then(|mark| manager.acted_since(mark, &state))
         .or_else(|| left_down.map(|needed| format!("it needs {needed}, which somebody else stopped")));
     if let Some(act) = act_of_others {
-        locked(&starts.left).insert(unit.key());
+        lock(&starts.left).insert(unit.key());
         let detail = format!("{unit} is left {}", state.phase.word());
         // The manager still remembers the service, because a repeated call must give the same answer.
         return Ok(Undone::left(&unit.key(), detail, &act));
@@ -124,7 +121,7 @@ pub(crate) fn start_again(
             None => mark.map(|mark| manager.mark_while_starting(mark)),
         };
         if let Some(after) = after {
-            locked(&starts.tried).insert(key.clone(), after);
+            lock(&starts.tried).insert(key.clone(), after);
         }
         let old_process =
             seen.filter(|seen| old_run.is_some() && seen.run == old_run).and_then(|seen| seen.main);
@@ -135,21 +132,21 @@ pub(crate) fn start_again(
         }
         failed
     })?;
-    locked(&starts.left).remove(&unit.key());
-    locked(&starts.tried).remove(&key);
-    locked(&starts.old_runs).remove(&key);
+    lock(&starts.left).remove(&unit.key());
+    lock(&starts.tried).remove(&key);
+    lock(&starts.old_runs).remove(&key);
     done(Undone { detail: format!("{unit} was started and is {}", state.sentence()), foreign: Vec::new() })
 }
 
 /// Forgets that somebody else wanted a service down. Called before a fault stops the service: it is up now.
 pub(crate) fn forget_left_down(host: &Host, unit: &Unit) {
     let starts = host.kept.of::<Starts>();
-    locked(&starts.left).remove(&unit.key());
+    lock(&starts.left).remove(&unit.key());
 }
 
 /// Whether somebody else stopped it and it is still down.
 fn is_left_down(starts: &Starts, manager: &dyn Manager, unit: &Unit) -> Result<bool, ServiceError> {
-    if !locked(&starts.left).contains(&unit.key()) {
+    if !lock(&starts.left).contains(&unit.key()) {
         return Ok(false);
     }
     let down = match manager.state(unit) {
@@ -159,7 +156,7 @@ fn is_left_down(starts: &Starts, manager: &dyn Manager, unit: &Unit) -> Result<b
         Err(error) => return Err(error),
     };
     if !down {
-        locked(&starts.left).remove(&unit.key());
+        lock(&starts.left).remove(&unit.key());
     }
     Ok(down)
 }

@@ -115,7 +115,7 @@ pub(crate) struct Hit {
     pub(crate) pause: u64,
 }
 
-/// Defines the damage besides the hits on the agent's processes, and a list of all its kinds.
+/// Defines the kinds of damage other than signals to the agent's processes, and a list of them.
 macro_rules! damages {
     ($($damage:ident),+ $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]

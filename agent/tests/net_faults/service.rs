@@ -30,7 +30,7 @@ use super::{
     world::{Injection, PEER4, PEER6, PEERS, Reach, SELF4, SELF6, UNIT, World},
 };
 
-/// A runit service with a cgroup of its own.
+/// A runit service in a separate cgroup.
 struct Service {
     cgroup: PathBuf,
     home: PathBuf,

@@ -103,7 +103,7 @@ impl Run {
         self.weigh();
     }
 
-    /// Counts the bytes of the asks anew.
+    /// Counts the bytes of the asks again.
     pub(super) fn weigh(&mut self) {
         // Drops lists that no fault holds any more, because it was prepared again.
         self.lists.retain(|list| Arc::strong_count(list) > 1);
