@@ -118,8 +118,8 @@ fn drill(control: &dyn Control, number: u32) {
 
 /// Returns the memory of the three processes together, in KiB: private memory, and their parts of shared memory.
 fn memory(guardian: i32) -> u64 {
-    let all = process::all().unwrap();
-    let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
+    let processes = process::all().unwrap();
+    let ours = processes.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
     let share = |pid: i32| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).unwrap();
@@ -150,9 +150,10 @@ fn after(dir: &Path, guardian: i32, drills: u32) -> u64 {
     least
 }
 
+/// Returns the number of open files of the three processes together.
 fn open_files(guardian: i32) -> usize {
-    let all = process::all().unwrap();
-    let ours = all.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
+    let processes = process::all().unwrap();
+    let ours = processes.iter().filter(|stat| stat.name.pid == guardian || stat.ppid == guardian);
     ours.map(|stat| fs::read_dir(format!("/proc/{}/fd", stat.name.pid)).unwrap().count()).sum()
 }
 

@@ -90,20 +90,21 @@ fn main() -> ExitCode {
     if failed.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// All combinations but the one in which all run.
+/// Returns all combinations of states of the three processes, except the one in which all run.
 fn mixtures() -> Vec<(&'static str, Mixture)> {
-    let lots = [Runs, Stopped, Killed];
-    let mut all = Vec::new();
-    for guardian in lots {
-        for worker in lots {
-            for helper in lots {
+    let states = [Runs, Stopped, Killed];
+    let mut mixtures = Vec::new();
+    for guardian in states {
+        for worker in states {
+            for helper in states {
                 let name = format!("guardian_{guardian:?}_worker_{worker:?}_helper_{helper:?}");
-                all.push((&*name.to_lowercase().leak(), (guardian, worker, helper)));
+                mixtures.push((&*name.to_lowercase().leak(), (guardian, worker, helper)));
             }
         }
     }
-    all.remove(0);
-    all
+    // In the first one all run.
+    mixtures.remove(0);
+    mixtures
 }
 
 /// The coordinator, inside the worker.

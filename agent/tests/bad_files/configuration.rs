@@ -13,7 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("faults_at_the_old_paths_are_undone_at_a_start", other_paths_at_start),
     ("stuck_faults_at_the_old_paths_are_not_swept", other_paths_stuck),
     ("a_new_policy_counts_without_a_restart", policy_is_taken),
-    ("changes_that_need_a_restart_are_reported", what_needs_a_restart),
+    ("changes_that_need_a_restart_are_reported", changes_that_need_a_restart_are_reported),
     ("check_config_shows_the_place", check_config),
 ];
 
@@ -135,7 +135,7 @@ fn policy_is_taken() {
     assert!(status.stderr.is_empty(), "{status:?}");
 }
 
-fn what_needs_a_restart() {
+fn changes_that_need_a_restart_are_reported() {
     let agent = Agent::in_force();
     let text = fs::read_to_string(agent.config()).unwrap();
     fs::write(agent.config(), text.replace("[22]", "[22, 2222]").replace("\"20s\"", "\"10s\"")).unwrap();

@@ -105,12 +105,12 @@ impl Host {
 
     /// Returns all differences from the host before the trial, and the agent's note in `/run` if it still says that a drill is on.
     pub(crate) fn differences(&self) -> Vec<String> {
-        let mut all = self.effects();
+        let mut differences = self.effects();
         let active = self.config.paths.run.join("active");
         if fs::read_to_string(&active).is_ok_and(|text| !text.is_empty()) {
-            all.push(format!("{} says that a drill is on", active.display()));
+            differences.push(format!("{} says that a drill is on", active.display()));
         }
-        all
+        differences
     }
 
     /// Returns the differences that the host's users could notice.
@@ -120,12 +120,12 @@ impl Host {
             Err(why) => return vec![format!("the host cannot be looked at: {why}")],
         };
         let difference = compare(&self.before, &now, &[]);
-        let mut all = [difference.ours, difference.foreign].concat();
-        all.retain(|line| !is_agent(line));
+        let mut effects = [difference.ours, difference.foreign].concat();
+        effects.retain(|line| !is_agent(line));
         if self.victim.main().is_none() {
-            all.push("the service is down".to_owned());
+            effects.push("the service is down".to_owned());
         }
-        all
+        effects
     }
 }
 

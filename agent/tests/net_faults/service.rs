@@ -256,7 +256,7 @@ sandboxed! {
             Injection::make(&world, &fault(&json))
         };
         // Packets that the first queue reinjects are the agent's, and are still recognised as the service's.
-        let all = [
+        let injections = [
             make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
             make(r#"{"net-duplicate":{WHOSE,"share":"100%","engine":"user-space"}}"#),
             make(r#"{"net-slow":{WHOSE,"delay":"100ms","engine":"user-space"}}"#),
@@ -280,7 +280,7 @@ sandboxed! {
             assert!(rush((&own.0, &own.1)).lasted > Duration::from_millis(1_000), "twice as many packets");
             line.undo();
         }
-        all.iter().for_each(Injection::undo);
+        injections.iter().for_each(Injection::undo);
         world.assert_same(&before);
     }
 }
@@ -373,9 +373,9 @@ sandboxed! {
         let mut world = World::new();
         let Some(mut service) = Service::new(&mut world, "a_cgroup_that_is_not_the_services_alone") else { return };
         let world = world;
-        let of = |name: &str| fault(&format!(r#"{{"net-block":{{"to":"{PEER4}","service":"{name}"}}}}"#));
-        let refused = |name: &str| world.prepare(&of(name)).expect_err("refused");
-        world.prepare(&of("web")).unwrap();
+        let block_of = |name: &str| fault(&format!(r#"{{"net-block":{{"to":"{PEER4}","service":"{name}"}}}}"#));
+        let refused = |name: &str| world.prepare(&block_of(name)).expect_err("refused");
+        world.prepare(&block_of("web")).unwrap();
         assert_eq!(refused("wep").code, RefusalCode::NoService);
         let shared = service.does(|| refused("web"));
         assert_eq!(shared.code, RefusalCode::SharedCgroup);

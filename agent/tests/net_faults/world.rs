@@ -47,7 +47,7 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// Size of a socket's buffer for datagrams that were not read yet, in bytes.
 const QUEUE: usize = 8 << 20;
 
-/// What a sender sees.
+/// The result of an attempt to connect or to send a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// The connection was made, or the datagram arrived.
