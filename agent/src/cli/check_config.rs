@@ -1,4 +1,4 @@
-//! `firedrill-agent check-config`: whether a file can be used as the agent's configuration.
+//! `firedrill-agent check-config`: checks whether a file can be used as the agent's configuration. Changes nothing.
 
 use std::{path::Path, process::ExitCode};
 

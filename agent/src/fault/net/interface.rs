@@ -65,15 +65,15 @@ pub(in crate::fault) fn can_go_down(ask: &Ask, link: &Link) -> Result<(), Proble
         return Err(refuse(RefusalCode::Loopback, title, "take another interface, or peers on other hosts"));
     }
     if !link.is_up() {
-        let hint = "whoever set it down has a reason; set it up first, or take another";
+        let hint = "somebody may have set it down for a reason; set it up first, or take another";
         let title = format!("{kind}: interface {name} is down already");
         return Err(refuse(RefusalCode::DownAlready, title, hint));
     }
     Ok(())
 }
 
-/// Returns the state to restore: the interface, those made on it, and their addresses, routes and neighbours. It lacks the ends
-/// of their lifetimes, which differ each time they are read.
+/// Returns the state to restore: the interface, the interfaces made on it, and their addresses, routes and neighbours. It lacks the
+/// ends of their lifetimes, which differ each time they are read.
 ///
 /// # Errors
 /// The refusal: the state cannot be read, or not be restored completely.
@@ -88,8 +88,8 @@ pub(in crate::fault) fn restorable_state(
     })
 }
 
-/// Returns an effect, as a sentence, for each interface that is made on the one that goes down and goes down with it. One that is
-/// down already has none.
+/// Returns the further effects, as sentences: one for each interface that is made on the interface that goes down, and goes down with
+/// it. There is none for an interface that is down already.
 pub(in crate::fault) fn upper_effects(was: &LinkState) -> impl Iterator<Item = String> {
     // The first one is the interface itself.
     was.links.iter().skip(1).filter(|(_, _, up)| *up).map(move |(_, upper, _)| {
@@ -118,7 +118,7 @@ pub(in crate::fault) fn notes(was: &LinkState) -> Vec<String> {
 }
 
 /// Describes one connection of the agent or of SSH that goes over the interface `down`, so that the fault would cut it; `None` if
-/// none does.
+/// there is none.
 ///
 /// # Errors
 /// The connections could not be listed, or the route of one could not be found out.

@@ -1,4 +1,5 @@
-//! A rule for packets: the packets that it selects, those that it spares, and what it does to the rest.
+//! A rule for packets: the packets that it selects, those that it spares, and its action on the rest. Pure data, which each
+//! firewall renders in its own form.
 
 use firedrill_wire::{
     Share,
@@ -33,7 +34,7 @@ pub struct Selector {
     pub user: Option<u32>,
     /// The cgroup of the service whose packets are chosen.
     pub service: Option<Cgroup>,
-    /// The tag of an owner's packets that queues have reinjected. If given, only packets with this tag are chosen.
+    /// The tag that queues give an owner's packets when they reinject them. If given, only packets with this tag are chosen.
     pub again: Option<u32>,
     /// The number of flows that are chosen, out of 10,000; `None` means all.
     pub flows: Option<u32>,
@@ -89,13 +90,14 @@ fn flows(share: Share) -> u32 {
 /// The action of a rule on the selected packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// They are dropped, and the sender is not told.
+    /// They are dropped without an answer to the sender.
     Drop,
-    /// They are dropped, and the sender is told.
+    /// They are dropped, and the sender gets an answer that says so.
     Reject,
-    /// They go to the queue with this number, which decides. The queue itself keeps a third gate open.
+    /// They go to the queue with this number, which decides what becomes of them. The rule has a third gate, which only the
+    /// queue keeps open.
     Queue(u16),
-    /// They are redirected to an ifb, whose qdiscs decide.
+    /// They are redirected to an ifb, whose qdisc decides what becomes of them.
     Line(Detour),
 }
 
@@ -108,16 +110,16 @@ impl From<Refuse> for Action {
     }
 }
 
-/// A rule: the packets, those that it spares, and what it does to the rest.
+/// A rule: the packets that it selects, those that it spares, and its action on the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PacketRule {
-    /// The packets that it is about.
+    /// The packets that the rule selects.
     pub selector: Selector,
     /// Peers that stay reachable.
     pub except: Vec<IpNet>,
-    /// Whether loopback is reached too.
+    /// Whether packets on loopback are not spared.
     pub loopback: bool,
-    /// The action on them.
+    /// The action on the selected packets that are not spared.
     pub action: Action,
 }
 
