@@ -1,6 +1,6 @@
-//! One injection on this host, whatever its kind: what was asked, what was prepared, and the code that makes the effect.
+//! An injection of any kind on this host: the request, the result of `prepare`, and the interface to the code of its kind.
 //!
-//! Knows no fault kind. The table of kinds is [`crate::fault::of`]; everything else goes by [`Inject`].
+//! Knows no fault kind. The table of kinds is [`crate::fault::of`]; all other code uses [`Inject`].
 
 mod basis;
 mod called_off;

@@ -90,7 +90,7 @@ impl Inject for NetDown {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, detail| Evidence { in_force, exercised, count: None, detail };
-        if once::before(host, live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left_alone) {
             return seen(Seen::No, Seen::No, "somebody else had set it down before the fault".to_owned());
         }
         let links = match link::all() {

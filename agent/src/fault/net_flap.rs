@@ -92,7 +92,7 @@ impl Inject for NetFlap {
 
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen = |in_force, exercised, count, detail| Evidence { in_force, exercised, count, detail };
-        if once::before(host, live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left_alone) {
             return seen(
                 Seen::No,
                 Seen::No,

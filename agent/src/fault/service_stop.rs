@@ -100,7 +100,7 @@ impl Inject for ServiceStop {
     fn evidence(&self, host: &Host, live: &Live) -> Evidence {
         let seen =
             |seen: Seen, detail: String| Evidence { in_force: seen, exercised: seen, count: None, detail };
-        if once::before(host, live).is_some_and(|made| made.left) {
+        if once::before(host, live).is_some_and(|made| made.left_alone) {
             return seen(Seen::No, "somebody else had stopped it before the fault".into());
         }
         let unit = match live.prepared.basis.units() {
