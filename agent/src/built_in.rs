@@ -61,7 +61,7 @@ fn findings(host: &Host) -> Vec<Finding> {
     findings
 }
 
-/// Serves the control API with the certificates that the configuration names, until it is told to stop.
+/// Serves the control API with the certificates that the configuration names, until `parts.stop` is cancelled.
 async fn serve_control(parts: ServerParts) -> Result<(), String> {
     let crl = parts.config.crl.as_deref().map(Path::to_path_buf);
     let tls = serve::Tls::load(&parts.config.cert, &parts.config.key, &parts.config.ca, crl.as_deref())

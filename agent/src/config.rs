@@ -90,7 +90,8 @@ impl ConfigError {
 pub struct Config {
     /// The host's name, as in the fleet and the certificate; empty means the kernel's host name.
     pub host: String,
-    /// The environment to which the host belongs, such as `prod`; neither a scenario nor a certificate overrides it.
+    /// The environment to which the host belongs, such as `prod`; `None` if the file names none. Neither a scenario nor a
+    /// certificate overrides it.
     pub environment: Option<String>,
     /// The address of the control API, on which the agent listens.
     pub listen: SocketAddr,
@@ -104,7 +105,7 @@ pub struct Config {
     pub crl: Option<PathBuf>,
     /// Ports of sshd, which are never blocked; by default those of sshd's configuration, else 22.
     pub ssh_ports: Vec<u16>,
-    /// The engine that holds the rules of faults on traffic.
+    /// The firewall that holds the rules of faults on traffic.
     pub firewall: Firewall,
     /// The directories of the agent, and of runit's services.
     pub paths: Places,
@@ -129,9 +130,9 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Places {
-    /// The directory of the journal and the audit files, which must survive a reboot.
+    /// The directory of the journal, the lock and the audit files. It must survive a reboot.
     pub state: PathBuf,
-    /// The directory of the lock, the sockets and copies, which a reboot must empty.
+    /// The directory of the local socket, and of files that list what is in force. A reboot must empty it.
     pub run: PathBuf,
     /// The directories that have runit's service directories in them.
     pub runit: Vec<PathBuf>,
@@ -148,7 +149,7 @@ impl Default for Places {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timings {
-    /// An injection that would start later than this after its time does not start.
+    /// Maximum delay of a start. An injection that would start later does not start.
     pub start_tolerance: Span,
     /// The interval at which evidence is collected.
     pub look_every: Span,
@@ -261,6 +262,10 @@ impl Config {
         Ok(config)
     }
 
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// The first invalid value.
     fn validate(&self) -> Result<(), ConfigError> {
         let wrong = |what: String| Err(ConfigError::Value { file: self.file.clone(), what });
         if let Some(MetricsAt::Listen(address)) = &self.metrics

@@ -1,5 +1,5 @@
 //! The control API: the interface between the server, which knows certificates, and the supervisor, which knows
-//! injections. It has no code of its own beyond one default method.
+//! injections. It decides nothing itself.
 
 use firedrill_approval::Opened;
 use firedrill_wire::{

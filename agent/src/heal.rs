@@ -66,9 +66,9 @@ impl Retry {
 struct Tries<'a> {
     retry: Retry,
     time: &'a dyn Time,
-    /// The begin of the first try.
+    /// The start of the first try, in microseconds.
     began_us: u64,
-    /// The begin of the last try.
+    /// The start of the last try, in microseconds.
     try_began_us: u64,
     /// Number of tries that failed at once.
     counted: u32,

@@ -24,7 +24,7 @@ use firedrill_wire::InjectionId;
 
 use crate::host::Host;
 
-/// Forgets an injection that is over. A later one with the same id begins anew.
+/// Forgets an injection that is over, so that a later one with the same id is a new injection.
 pub(crate) fn forget(host: &Host, id: &InjectionId) {
     once::forget(host, id);
     called_off::forget(host, id);

@@ -39,7 +39,7 @@ use crate::{host::Paths, identity::Identity, time::Time};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal";
-/// The size from which on a journal is rewritten, in bytes. It is larger if the records that have to stay take more.
+/// The size in bytes at which a journal is rewritten. If the records that have to stay are longer, that size is larger.
 const LARGE: u64 = 8 * 1024 * 1024;
 /// Maximum number of the newest events that stay readable for coordinators that were cut off.
 const EVENTS_KEPT: usize = 10_000;
@@ -97,7 +97,7 @@ pub struct Journal {
     time: &'static dyn Time,
     /// The number of the next event.
     next_seq: u64,
-    /// The length from which on the journal is rewritten, in bytes.
+    /// The length in bytes at which the journal is rewritten.
     long_at: u64,
     /// Records that are not written yet.
     waiting: VecDeque<Record>,
@@ -320,7 +320,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the waiting records. Stops at the first error; the rest waits on.
+    /// Writes the waiting records. Stops at the first error; the remaining records keep waiting.
     fn write_waiting(&mut self) -> io::Result<()> {
         while let Some(next) = self.waiting.front() {
             self.log.append(&record::encode(next)?)?;

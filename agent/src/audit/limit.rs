@@ -1,7 +1,7 @@
 //! Bounds the number of requests that are recorded.
 //!
-//! Of each kind, only the first request in a minute is recorded. Each caller has token buckets: a request needs a token
-//! to be recorded, and tokens come back slowly. All other requests are only counted, and the next record has their number.
+//! Of each kind, only the first request in a minute is recorded. Each caller has token buckets: recording a request takes a
+//! token, and tokens come back slowly. All other requests are only counted, and the next record has their number.
 
 mod kinds;
 

@@ -198,11 +198,11 @@ mod tests {
         let files: Vec<_> = fs::read_dir(folder(dir.path())).unwrap().map(|entry| entry.unwrap()).collect();
         let bytes: u64 = files.iter().map(|entry| entry.metadata().unwrap().len()).sum();
         assert!(files.len() == 5 && bytes < 5 << 20, "{} files of {bytes} bytes", files.len());
-        let all = read(dir.path()).unwrap();
-        assert_eq!(all[0], Entry::Request(done));
-        assert!(all.windows(2).all(|pair| pair[0].wall_us() <= pair[1].wall_us()));
-        let newest = all.last().map(Entry::wall_us);
-        assert_eq!(newest, Some(all[0].wall_us() + 15_999));
+        let entries = read(dir.path()).unwrap();
+        assert_eq!(entries[0], Entry::Request(done));
+        assert!(entries.windows(2).all(|pair| pair[0].wall_us() <= pair[1].wall_us()));
+        let newest = entries.last().map(Entry::wall_us);
+        assert_eq!(newest, Some(entries[0].wall_us() + 15_999));
     }
 
     #[test]

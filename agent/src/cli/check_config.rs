@@ -5,6 +5,7 @@ use std::{path::Path, process::ExitCode};
 use super::shared::fail;
 use crate::config::Config;
 
+/// Checks the file, and prints the result. Returns the exit code.
 pub(super) fn run(file: &Path) -> ExitCode {
     match Config::load(file) {
         Ok(config) => {

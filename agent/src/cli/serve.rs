@@ -18,6 +18,10 @@ use crate::{
     wiring::Wiring,
 };
 
+/// Runs the agent until it ends. Returns the exit code.
+///
+/// # Errors
+/// An agent with the earlier paths still runs, or the agent could not begin.
 pub(super) fn run(usable: Usable, wiring: Wiring) -> io::Result<ExitCode> {
     if usable.trouble.is_some() {
         let code = put_back(&usable.config, None, wiring);

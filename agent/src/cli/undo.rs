@@ -19,17 +19,9 @@ use crate::{
 };
 
 /// Puts everything back: with the configuration of the running agent, or of the next one if none runs, and with the earlier
-/// configuration, because an agent with other paths may have left something. A person asks for that (`by_person`), or a
-/// service manager at boot. Only for a person, the output says so if nothing was in force.
-///
-/// # Errors
-/// None so far: the exit code tells what went wrong.
-pub(super) fn undo_everywhere(
-    usable: &Usable,
-    wiring: Wiring,
-    halt: bool,
-    by_person: bool,
-) -> io::Result<ExitCode> {
+/// configuration, because an agent with other paths may have left something. `by_person` is true for `undo` and false for
+/// `sweep`, which prints nothing if nothing was in force. Returns the exit code.
+pub(super) fn undo_everywhere(usable: &Usable, wiring: Wiring, halt: bool, by_person: bool) -> ExitCode {
     let config = usable.of_running_or_next();
     let earlier = usable.before.as_ref().filter(|before| before.paths != config.paths);
     let put_back = earlier.map(|earlier| {
@@ -38,7 +30,7 @@ pub(super) fn undo_everywhere(
     let print_none = by_person && put_back.as_ref().is_none_or(PutBack::found_none);
     let earlier_code = put_back.map_or(0, |put_back| put_back.print(false));
     let code = undo(config, earlier, wiring, halt, print_none, by_person);
-    Ok(ExitCode::from(worse(code, earlier_code)))
+    ExitCode::from(worse(code, earlier_code))
 }
 
 /// Returns the more important one of two exit codes.
@@ -58,7 +50,7 @@ fn undo(
     by_person: bool,
 ) -> u8 {
     let paths = config.paths();
-    // The agent's own limit for its undos, and some seconds for the way there and back.
+    // The agent's own limit for an undo, and some seconds for the request and the answer.
     let undo_time = Duration::from(config.timings.undo_budget) + Duration::from_secs(5);
     // An agent that does not answer even this quick question hangs or was stopped. Faults must not stay while we wait for it.
     let answer = ask(&paths, Call::Status, ANSWER_TIME).and_then(|status| match status {

@@ -38,7 +38,7 @@ impl Rules {
     /// Checks the values.
     ///
     /// # Errors
-    /// Names the invalid value and its valid range.
+    /// The first invalid value, with the valid ones.
     pub(super) fn validate(&self) -> Result<(), String> {
         if let Some(name) = &self.environment {
             check_name(name).map_err(|error| {

@@ -6,13 +6,13 @@ use firedrill_wire::journal::State;
 /// after the effect was called off.
 const LATE_US: u64 = 5_000_000;
 
-/// Returns the deadline for making an effect that begins now and takes at most that long, in microseconds.
+/// Returns the deadline for making an effect that begins now and takes at most `at_most_us` microseconds.
 #[must_use]
 pub const fn made_by(now: u64, at_most_us: u64) -> u64 {
     now.saturating_add(at_most_us).saturating_add(LATE_US)
 }
 
-/// Returns the deadline for making an effect that is called off now.
+/// Returns the deadline for the end of an effect's making that is called off now. It is never later than the deadline before.
 #[must_use]
 pub fn called_off_by(now: u64, made_by: u64) -> u64 {
     made_by.min(now.saturating_add(LATE_US))

@@ -20,7 +20,7 @@ use crate::host::{
 
 /// The name of the finding on the tables that faults on traffic need.
 pub(super) const OWNER_TABLES: &str = "nftables owner tables with timeouts";
-/// The name of the finding on delays, losses and similar faults.
+/// The name of the finding on the queues that shape packets in user space.
 const SHAPING: &str = "packet shaping: user space (NFQUEUE)";
 
 /// Returns the findings on nf_tables, and on the features that shape packets.

@@ -199,6 +199,7 @@ mod tests {
         find(&Host::new("here", Paths::default(), 7790, vec![22]), which).expect_err("refused")
     }
 
+    /// A pattern that allows eight processes and has no condition yet.
     fn up_to_eight() -> ProcessMatch {
         ProcessMatch { at_most: 8, ..ProcessMatch::default() }
     }

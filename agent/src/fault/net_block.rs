@@ -80,8 +80,8 @@ fn notes(block: &NetBlock, peers: &Peers) -> Vec<String> {
     }
     if block.connections == Some(Connections::Replies) {
         notes.push(
-            "connection tracking is switched on in this network namespace while it holds, if it is not already; it does not \
-             know who began connections that were there before"
+            "connection tracking is switched on in this network namespace while the fault holds, if it is not on already; it \
+             does not know which side began connections that existed before"
                 .to_owned(),
         );
     }

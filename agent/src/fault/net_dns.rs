@@ -83,7 +83,7 @@ impl Shape for NetDns {
         ];
         if self.how == DnsHow::Drop {
             notes.push(
-                "over TCP a dropped answer is sent again and dropped again, until whoever asked gives up"
+                "over TCP a dropped answer is sent again and dropped again, until the client gives up"
                     .to_owned(),
             );
         }

@@ -46,8 +46,8 @@ impl Inject for NetFlap {
         effects.extend(interface::upper_effects(&was));
         let mut notes = interface::notes(&was);
         notes.push(format!(
-            "what takes longer than {} to come back, such as a carrier, a check for duplicate addresses or what a router \
-             advertises, is missing in the up phases too",
+            "things that take longer than {} to come back (a carrier, a check for duplicate addresses, advertisements of a \
+             router) are missing in the up phases, too",
             self.up
         ));
         Ok(Prepared {

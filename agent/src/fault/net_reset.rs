@@ -42,7 +42,7 @@ impl Inject for NetReset {
         if self.service.is_some() && connections.iter().any(|connection| connection.cgroup.is_none()) {
             return Err(refuse(
                 RefusalCode::NoServiceMatch,
-                "net-reset: this kernel cannot tell a service's connections",
+                "net-reset: this kernel does not tell which connections belong to a service",
                 "Linux 5.8 can; or choose by ports",
             ));
         }

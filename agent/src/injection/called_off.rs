@@ -39,7 +39,7 @@ pub fn is_called_off(host: &Host, id: &InjectionId) -> bool {
     host.kept.of::<CalledOff>().ids().contains(id)
 }
 
-/// Forgets an injection that is over. A later one with the same id begins anew.
+/// Forgets an injection that is over, so that a later one with the same id is a new injection.
 pub(super) fn forget(host: &Host, id: &InjectionId) {
     host.kept.of::<CalledOff>().ids().remove(id);
 }

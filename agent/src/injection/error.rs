@@ -1,4 +1,4 @@
-//! The errors of an injection: it is refused, it was not made, or it cannot be looked at.
+//! The errors of an injection: a refusal, an effect that was not made, and a look that failed.
 
 use firedrill_wire::{
     RefusalCode,

@@ -44,7 +44,8 @@ pub trait Inject: Send + Sync {
     /// The effect was not made, or only in part. The part that was made stays until the undo.
     fn inject(&self, host: &Host, live: &Live) -> Result<Injected, InjectError>;
 
-    /// Looks whether the effect is there, and whether anything met it.
+    /// Looks whether the effect is there, and whether it was exercised: whether a packet, a connection or another thing has
+    /// been affected by it.
     fn evidence(&self, host: &Host, live: &Live) -> Evidence;
 
     /// Moves the kernel's own switch, because the lease was renewed. It is called often. Does nothing if the kernel has

@@ -66,17 +66,17 @@ pub struct Peers {
     /// The networks that are spared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<IpNet>,
-    /// The number of the user whose packets the fault is about.
+    /// The number of the user whose packets the fault is about; `None` for packets of all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
-    /// The service whose packets the fault is about.
+    /// The service whose packets the fault is about; `None` for packets of all services.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
 }
 
 impl Peers {
-    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about
-    /// everybody's, or if no number is left.
+    /// Returns the number of the owner (user, service or both) whose packets the fault is about; `None` if it is about the
+    /// packets of all owners, or if no number is left.
     pub fn whose(&self, host: &Host) -> Option<u16> {
         host.packet_owners.of(self.user, self.service.as_ref().map(|service| service.path.as_str()))
     }

@@ -111,7 +111,7 @@ pub fn table(host: &Host, id: &InjectionId, rule: &PacketRule, lease: Duration, 
             let reinjected = Selector {
                 user: None,
                 service: None,
-                again: Some(queue::tag_of(owner)),
+                reinjected: Some(queue::tag_of(owner)),
                 ..rule.selector.clone()
             };
             rules.extend(choosing(hook, judge, &reinjected, direction, &peers, &gates));

@@ -21,7 +21,7 @@ pub(in crate::guardian) enum Order {
 pub(in crate::guardian) enum StopFor {
     /// Somebody stops the agent.
     Asked,
-    /// The helper died. The agent has to start anew.
+    /// The helper died, so the agent has to be started again.
     HelperDied,
 }
 
@@ -121,7 +121,7 @@ impl Guardian {
         }
         self.stopping |= todo.stop.is_some();
         todo.tell_ready = saw.ready && !std::mem::replace(&mut self.ready, saw.ready);
-        // A stopped helper can be continued. One that hangs is useless, so the agent has to restart.
+        // A stopped helper can be continued. A helper that hangs is killed, and then the agent has to be started again.
         todo.helper = match self.helper.silence(saw.now, saw.helper_beats, saw.interval, saw.interval) {
             _ if saw.helper_ended => None,
             0 => None,

@@ -134,7 +134,7 @@ fn narrowed(mut rule: Exprs, hook: Hook, end: End, selector: &Selector) -> impl 
     if let Some(service) = &selector.service {
         rule = rule.cgroup(service.level()).in_set(SERVICE);
     }
-    if let Some(tag) = selector.again {
+    if let Some(tag) = selector.reinjected {
         let tagged = rule.meta(Meta::Priority).mask(&queue::OWNER_BITS.to_ne_bytes());
         rule = tagged.compare(Compare::Is, &tag.to_ne_bytes());
     }

@@ -20,22 +20,22 @@ pub(super) const FLOWS: u32 = 10_000;
 pub struct Selector {
     /// The peers; none means all.
     pub peers: Vec<IpNet>,
-    /// Ports on this host; none means all.
+    /// Ranges of ports on this host (first and last); none means all.
     pub local_ports: Vec<(u16, u16)>,
-    /// Ports on the peer; none means all.
+    /// Ranges of ports on the peer (first and last); none means all.
     pub remote_ports: Vec<(u16, u16)>,
-    /// The protocol; none means all, or TCP and UDP where ports are given.
+    /// The protocol; `None` means all, or TCP and UDP if ports are given.
     pub protocol: Option<Protocol>,
     /// The direction, seen from this host.
     pub direction: Direction,
     /// Interfaces by which packets arrive or leave; none means all.
     pub interfaces: Vec<String>,
-    /// The number of the user whose packets are chosen, among those that this host sends.
+    /// The number of the user whose packets are chosen, among those that this host sends; `None` means all.
     pub user: Option<u32>,
-    /// The cgroup of the service whose packets are chosen.
+    /// The cgroup of the service whose packets are chosen; `None` means all.
     pub service: Option<Cgroup>,
     /// The tag that queues give an owner's packets when they reinject them. If given, only packets with this tag are chosen.
-    pub again: Option<u32>,
+    pub reinjected: Option<u32>,
     /// The number of flows that are chosen, out of 10,000; `None` means all.
     pub flows: Option<u32>,
     /// The packets of connections that are chosen (those that open one, or replies); `None` means all.
@@ -60,7 +60,7 @@ impl Selector {
             interfaces: traffic.interfaces.to_vec(),
             user: peers.user,
             service: peers.service.as_ref().map(Service::cgroup),
-            again: None,
+            reinjected: None,
             flows: traffic.flows.map(flows),
             connections: traffic.connections,
             followed: peers.names().next().is_some(),

@@ -46,6 +46,7 @@ pub(super) fn evidence(host: &Host, live: &Live, decided: &IptablesChains) -> Ev
     for (family, listing) in &listings {
         for (from, to) in made.jumps.get(family).into_iter().flatten() {
             let jump = format!("-j {to}");
+            // A listed jump has its built-in chain, its rule, and the number of rules before it.
             match listing.jumps.iter().find(|(chain, rule, _)| chain == from && *rule == jump) {
                 Some((_, _, 0)) => {}
                 Some((_, _, before)) => notes.push(format!("{before} rules stand before ours in {from}")),

@@ -24,7 +24,7 @@ pub(super) fn check_expressible(rule: &PacketRule) -> Result<(), String> {
         interfaces,
         user: _,
         service,
-        again: _,
+        reinjected: _,
         flows,
         connections: _,
         followed: _,

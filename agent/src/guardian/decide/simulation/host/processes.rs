@@ -1,5 +1,5 @@
-//! The checks of each process. It sees the state of the simulated host, decides with the code of the real process, and acts on
-//! the host.
+//! The checks of each simulated process. A process reads the state of the simulated host, decides with the code of the real
+//! process, and acts on the host.
 
 use super::{
     super::super::{
