@@ -12,7 +12,7 @@ pub const fn made_by(now: u64, at_most_us: u64) -> u64 {
     now.saturating_add(at_most_us).saturating_add(LATE_US)
 }
 
-/// Returns the deadline for the end of an effect's making that is called off now. It is never later than the deadline before.
+/// Returns the new deadline for making an effect that is called off now. It is never later than the old one, `made_by`.
 #[must_use]
 pub fn called_off_by(now: u64, made_by: u64) -> u64 {
     made_by.min(now.saturating_add(LATE_US))

@@ -78,7 +78,7 @@ impl Inject for ServiceStop {
                     up.push(dependent);
                 }
             }
-            // These are up, so an earlier undo's memory that somebody wants them down is no longer true.
+            // An earlier undo may remember that somebody wants these units down. They are up, so forget it.
             up.iter().copied().chain([unit]).for_each(|unit| is_wanted_up(host, unit));
             let not_remembered = units.iter().find_map(|unit| manager.remember(unit).err());
             let down = manager
