@@ -14,7 +14,7 @@ pub(super) const GRACE_US: i64 = 5_000_000;
 /// Returns the time after a fault's end within which its report must come. It includes the lease, because a fault
 /// ends with the lease where the agent does not hear the coordinator. A host that goes down cannot report; then the
 /// lease is not waited for on any host of the attack.
-pub(super) fn word_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
+pub(super) fn report_us<'a>(mut faults: impl Iterator<Item = &'a Fault>, lease: Span) -> i64 {
     let down = faults.any(Fault::takes_host_down);
     GRACE_US + if down { 0 } else { signed(lease.as_micros()) }
 }
@@ -105,8 +105,8 @@ mod tests {
     #[test]
     fn an_undo_has_time_to_begin_also_beside_a_host_that_goes_down() {
         let off = Fault::HostPoweroff(HostPoweroff {});
-        assert_eq!(word_us([&stop(), &isolate()].into_iter(), Span::secs(15)), GRACE_US + 15 * S);
-        assert_eq!(word_us([&off, &stop()].into_iter(), Span::secs(15)), GRACE_US);
+        assert_eq!(report_us([&stop(), &isolate()].into_iter(), Span::secs(15)), GRACE_US + 15 * S);
+        assert_eq!(report_us([&off, &stop()].into_iter(), Span::secs(15)), GRACE_US);
     }
 
     #[test]
