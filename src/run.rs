@@ -28,7 +28,7 @@
 //! # Tasks and channels
 //! Background tasks (`tasks.rs`) access no part. They send what they see:
 //! - `watchers.rs`: the pulse that detects sleep, each host's events, lease, and bins of probes and logs (`follow.rs`);
-//! - `sources.rs`: one for each metric, which asks its source; one for each source that sends by itself (`sources/ears.rs`);
+//! - `sources.rs`: one for each metric, which asks its source; one for each source that sends by itself (`sources/listeners.rs`);
 //! - `vantages.rs`: the coordinator's own bins; `socket/listen.rs`: an undo on this machine, and wishes of people (`wish.rs`);
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
@@ -133,7 +133,7 @@ pub use options::{Finished, Options};
 pub use phases::prepare::Answer;
 pub(crate) use program::keep;
 pub use socket::{Halted, Notified, Requested, UndoNotice, halt, notify, request};
-pub(crate) use sources::asked;
+pub(crate) use sources::firing_alerts;
 pub use whole::{OfGameday, Whole};
 pub use wish::{PAUSE, Reply, StepAnswer, Wants, Wish};
 pub use within::Within;
@@ -256,11 +256,11 @@ async fn whole(
         }
     };
     // The listeners are kept until the run is over.
-    let ears = match sources::Ears::open(&run.facts) {
-        Ok(ears) => ears,
+    let listeners = match sources::Listeners::open(&run.facts) {
+        Ok(listeners) => listeners,
         Err(why) => return Ok((refused(&run.facts, &mut run.recorder, why)?, answers)),
     };
-    if let Err(why) = sources::answer(&run.facts, &ears).await {
+    if let Err(why) = sources::answer(&run.facts, &listeners).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     if plan_only {
@@ -280,7 +280,7 @@ async fn whole(
     if let Err(why) = run.host_logs.start(&run.facts, &run.peers, &run.tasks).await {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
-    if let Err(why) = sources::start(&run.facts, &run.tasks, &ears) {
+    if let Err(why) = sources::start(&run.facts, &run.tasks, &listeners) {
         return Ok((refused(&run.facts, &mut run.recorder, why)?, answers));
     }
     let outcome = attacks(run).await?;

@@ -179,12 +179,12 @@ fn run_of(args: &RunArgs) -> Result<RunId> {
 fn told(requested: &Requested, run: &RunId) -> (Exit, String) {
     let unknown = |why: &str| (Exit::Unknown, format!("run {run}: {why}"));
     match requested {
-        Requested::Told(Reply::Taken(text)) => (Exit::Held, format!("run {run}: {text}")),
-        Requested::Told(Reply::Refused(why)) => (Exit::Refused, format!("run {run} refuses: {why}")),
-        Requested::Told(Reply::Later) => unknown(
+        Requested::Replied(Reply::Taken(text)) => (Exit::Held, format!("run {run}: {text}")),
+        Requested::Replied(Reply::Refused(why)) => (Exit::Refused, format!("run {run} refuses: {why}")),
+        Requested::Replied(Reply::Later) => unknown(
             "it has been told, and is busy with questions to hosts; `firedrill watch` shows when it has looked at it",
         ),
-        Requested::Told(Reply::Over) => unknown("it has ended"),
+        Requested::Replied(Reply::Over) => unknown("it has ended"),
         Requested::Nowhere => unknown(
             "no program of this user runs it on this machine: it has ended, its program has died, or it runs on another machine or as another user",
         ),
@@ -207,10 +207,10 @@ mod tests {
         let run: RunId = "friday-7f3a".parse().expect("an id");
         let taken = || Reply::Taken("it skips attack 2".to_owned());
         let replies = [
-            (Requested::Told(taken()), Exit::Held),
-            (Requested::Told(Reply::Refused("it is already ending".to_owned())), Exit::Refused),
-            (Requested::Told(Reply::Later), Exit::Unknown),
-            (Requested::Told(Reply::Over), Exit::Unknown),
+            (Requested::Replied(taken()), Exit::Held),
+            (Requested::Replied(Reply::Refused("it is already ending".to_owned())), Exit::Refused),
+            (Requested::Replied(Reply::Later), Exit::Unknown),
+            (Requested::Replied(Reply::Over), Exit::Unknown),
             (Requested::Nowhere, Exit::Unknown),
             (Requested::Silent("it took longer than 7 s".to_owned()), Exit::Unknown),
             (Requested::Claimed { user: 7, reply: taken() }, Exit::Unknown),

@@ -1,4 +1,5 @@
-//! The background tasks of a run. Each tells the run what it sees, by the run's inbox, and all of them end with the run.
+//! The background tasks of a run. Each sends its observations to the run's inbox, and all tasks end with the run. A task never changes
+//! the run's state.
 
 use std::future::Future;
 
@@ -7,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::input::Input;
 
-/// Starts background tasks, and is their way to the run's inbox.
+/// Starts background tasks, and sends their observations to the run's inbox.
 #[derive(Clone)]
 pub(super) struct Tasks {
     mail: UnboundedSender<Input>,
@@ -15,7 +16,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Returns this and the inbox, of which there is one for each run.
+    /// Returns a starter of tasks and its inbox. Each run makes one pair.
     pub(super) fn new() -> (Self, UnboundedReceiver<Input>) {
         let (mail, inbox) = mpsc::unbounded_channel();
         (Self { mail, stop: CancellationToken::new() }, inbox)
@@ -38,7 +39,7 @@ impl Tasks {
         (Self { mail: self.mail.clone(), stop: stop.clone() }, stop.drop_guard())
     }
 
-    /// Returns the way to the inbox alone.
+    /// Returns the sender of the inbox, for code that starts no tasks.
     pub(super) fn mail(&self) -> UnboundedSender<Input> {
         self.mail.clone()
     }

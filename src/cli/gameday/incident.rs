@@ -16,7 +16,7 @@ use crate::{
     diagnostic::Sink,
     fleet::{Fleet, FleetSource},
     plan::fleet_addresses,
-    run::asked,
+    run::firing_alerts,
 };
 
 /// Maximum number of alerts that the reason names.
@@ -65,7 +65,7 @@ async fn ask_one(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<Alert
         Asker::new(&incident.kind, incident.timeout.0, &names.unwrap_or_default()).map_err(|errors| {
             errors.first().map_or_else(|| "it cannot be asked".to_owned(), ToString::to_string)
         })?;
-    asked(&asker, &incident.query).await
+    firing_alerts(&asker, &incident.query).await
 }
 
 impl Answers {

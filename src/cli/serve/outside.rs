@@ -105,10 +105,10 @@ impl Outside for Program {
         };
         Box::pin(async move {
             match run::request(run, &run::Wish { by: by.to_owned(), wants }).await {
-                run::Requested::Told(run::Reply::Taken(text)) => Told::Taken(text),
-                run::Requested::Told(run::Reply::Refused(why)) => Told::Refused(why),
-                run::Requested::Told(run::Reply::Later) => Told::Later,
-                run::Requested::Told(run::Reply::Over) => Told::Over,
+                run::Requested::Replied(run::Reply::Taken(text)) => Told::Taken(text),
+                run::Requested::Replied(run::Reply::Refused(why)) => Told::Refused(why),
+                run::Requested::Replied(run::Reply::Later) => Told::Later,
+                run::Requested::Replied(run::Reply::Over) => Told::Over,
                 run::Requested::Nowhere => Told::Nowhere,
                 run::Requested::Silent(why) => Told::Silent(why),
                 run::Requested::Claimed { user, reply } => Told::Claimed { user, says: reply.words() },

@@ -84,7 +84,7 @@ pub(super) async fn arm(
             hold: injection.hold,
         })?;
         let tracked = Tracked::new(injection.host.clone(), index, own_start_us, injection.hold);
-        run.injections.arm(id, tracked.by(&injection.fault, injection.hold));
+        run.injections.arm(id, tracked.with_ramp_of(&injection.fault, injection.hold));
         // The host counts as touched from the request on: the answer may be lost although the host was armed.
         run.peers.touch(&injection.host);
     }

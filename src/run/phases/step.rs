@@ -102,7 +102,7 @@ async fn by_hand(run: &mut Run, place: usize, step: &Step, until_us: i64) -> Res
     if let Some(outcome) = run.steps.answered() {
         return Ok(waited.map(|_| (outcome, String::new())));
     }
-    run.steps.waits_no_more();
+    run.steps.withdraw_question();
     let outcome = StepOutcome::Unknown;
     let why = match &waited {
         Err(stop) => format!("the run had to stop: {}", stop.reason()),
@@ -145,11 +145,11 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
     // Signals and answers that have arrived are not about these questions, so they are processed before.
     let until_us = run.facts.now_us() + signed(PENDING.as_micros());
     run.pump_anyway(until_us, |run| run.inbox.is_empty()).await?;
-    run.steps.puts_back();
+    run.steps.begin_putting_back();
     while let Some(place) = run.steps.next_left() {
         let Some((step, undo)) = plan.steps.get(place).and_then(|step| Some((step, step.does.undo()?)))
         else {
-            run.steps.was_asked();
+            run.steps.remove_left();
             continue;
         };
         let until_us = run.facts.now_us() + signed(step.timeout.as_micros());
@@ -165,7 +165,7 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         let over = |run: &Run| run.steps.answered().is_some() || run.steps.is_given_up();
         run.pump_anyway(until_us, over).await?;
         if run.steps.answered().is_some() {
-            run.steps.was_asked();
+            run.steps.remove_left();
             continue;
         }
         let why = if run.steps.is_given_up() {
@@ -173,10 +173,10 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         } else {
             format!("nobody said so within {}", step.timeout)
         };
-        run.steps.waits_no_more();
+        run.steps.withdraw_question();
         let outcome = StepOutcome::Unknown;
         run.recorder.write(Event::PutBackEnded { step: place, outcome, by: None, why })?;
-        run.steps.was_asked();
+        run.steps.remove_left();
     }
     Ok(())
 }
