@@ -33,11 +33,12 @@
 //! - `approval_watch.rs`: the run's folder, and the terminal, by a thread, because such a read cannot be cancelled;
 //! - one for each exchange of packets, each host that is asked for an undo, each host that proves its state.
 //!
-//! They write to the inbox, an unbounded channel of `Input` that only the event loop reads, in order. So does the run's `Handle`, by which
-//! the caller forwards signals. In the other direction there is one `watch` channel for each host, which says whether its lease is renewed,
-//! and there is cancellation: of all these tasks when the run is dropped, of a phase's calls when that phase ends, of restarts of probes
-//! when vantages are to stop. Other questions to agents (connect, prepare, arm, probes, other runs' faults) are awaited by the phase itself.
-//! Meanwhile inputs wait in the inbox: a signal is handled only after the answers.
+//! They write to the inbox (`inbox.rs`), which takes any number of `Input` and which only the event loop reads: first a person's wish to stop
+//! everything, then all other inputs in order. So does the run's `Handle`, by which the caller forwards signals. In the other direction there
+//! is one `watch` channel for each host, which says whether its lease is renewed, and there is cancellation: of all these tasks when the run
+//! is dropped, of a phase's calls when that phase ends, of restarts of probes when vantages are to stop. Other questions to agents (connect,
+//! prepare, arm, probes, other runs' faults) are awaited by the phase itself. Meanwhile inputs wait in the inbox: a signal is handled only
+//! after the answers.
 //!
 //! # Who writes the log
 //! Only the recorder, which only the task that owns the run can access: it writes first to the file, then to memory, then to the screen.
@@ -95,6 +96,7 @@ mod follow;
 mod guards;
 mod handle;
 mod host_logs;
+mod inbox;
 mod injections;
 mod input;
 mod leaders;

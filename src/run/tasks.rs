@@ -3,22 +3,24 @@
 
 use std::future::Future;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::input::Input;
+use super::{
+    inbox::{Inbox, Mail, inbox},
+    input::Input,
+};
 
 /// Starts background tasks, and sends their observations to the run's inbox.
 #[derive(Clone)]
 pub(super) struct Tasks {
-    mail: UnboundedSender<Input>,
+    mail: Mail,
     stop: CancellationToken,
 }
 
 impl Tasks {
     /// Returns a starter of tasks and its inbox. Each run makes one pair.
-    pub(super) fn new() -> (Self, UnboundedReceiver<Input>) {
-        let (mail, inbox) = mpsc::unbounded_channel();
+    pub(super) fn new() -> (Self, Inbox) {
+        let (mail, inbox) = inbox();
         (Self { mail, stop: CancellationToken::new() }, inbox)
     }
 
@@ -30,7 +32,7 @@ impl Tasks {
 
     /// Puts an input into the inbox. Returns whether the run still reads it.
     pub(super) fn send(&self, input: Input) -> bool {
-        self.mail.send(input).is_ok()
+        self.mail.send(input)
     }
 
     /// Returns a starter of tasks that end when the guard is dropped, or with the run.
@@ -40,7 +42,7 @@ impl Tasks {
     }
 
     /// Returns the sender of the inbox, for code that starts no tasks.
-    pub(super) fn mail(&self) -> UnboundedSender<Input> {
+    pub(super) fn mail(&self) -> Mail {
         self.mail.clone()
     }
 
