@@ -1,3 +1,5 @@
+//! Tests of approvals.
+
 use super::*;
 use crate::{
     pki::{Kind, PersonAsk, Pki, Validity},

@@ -101,7 +101,7 @@ pub(super) struct Settings {
     pub(super) approve: Vec<PathBuf>,
     /// The game day that holds the run, for standing approvals.
     pub(super) gameday: Option<GamedayFiles>,
-    /// Where people are asked for missing approvals if there is no terminal.
+    /// The place where people are asked for missing approvals if there is no terminal.
     pub(super) asks: Asks,
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,

@@ -64,7 +64,7 @@ struct Call {
     limit: Duration,
     /// Whether the call leads to harm. Then it is refused if the agent's certificate has expired or revocations are unknown.
     harm: bool,
-    /// How long opening a link is retried.
+    /// The time for which opening a link is retried.
     persistence: Persistence,
 }
 

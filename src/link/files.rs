@@ -10,14 +10,15 @@ use crate::plan::model::{Host, Reach};
 /// Number of descriptors that are reserved for the rest of the process, including links that are being opened.
 const RESERVED: u64 = 128;
 
-/// Returns the limit of open files. The first call raises the soft limit to the hard one, where the system allows it. `None` if there is no limit.
+/// Returns the limit of open files. The first call raises the soft limit to the hard one, where the system allows it. `None` if
+/// there is no limit.
 fn limit() -> Option<u64> {
     static LIMIT: OnceLock<Option<u64>> = OnceLock::new();
     *LIMIT.get_or_init(firedrill_probe::allow_all_files)
 }
 
-/// Returns the number of descriptors that a link to a host needs. Over TCP it is the socket; by a command, the three streams of the program and the
-/// descriptor that reports its end.
+/// Returns the number of descriptors that a link to a host needs. Over TCP it is the socket; by a command, the three streams of the program
+/// and the descriptor that reports its end.
 const fn descriptors_per_link(host: &Host) -> u64 {
     match host.agent {
         Reach::Tcp(_) => 1,

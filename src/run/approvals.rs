@@ -28,11 +28,11 @@ pub struct Approvals {
     pub given: Vec<PathBuf>,
     /// The game day that holds the run, for standing approvals.
     pub gameday: Option<GamedayFiles>,
-    /// Where people are asked for approvals that the files do not cover.
+    /// The place where people are asked for approvals that the files do not cover.
     pub asks: Asks,
 }
 
-/// Where people are asked for approvals while an attack waits.
+/// The place where people are asked for approvals while an attack waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asks {
     /// Nowhere: an attack that needs more than the files given beforehand does not run.
@@ -219,8 +219,8 @@ impl ApprovalDesk {
                 Ok(())
             }
             Ok(Approval { by, serial, means, signed, .. }) => {
-                // A later approval by the same certificate replaces the earlier one, so that it does not take up another person's place. Standing
-                // approvals and others do not replace each other.
+                // A later approval by the same certificate replaces the earlier one, so that it does not take up another person's
+                // place. Standing approvals and others do not replace each other.
                 let is_standing = approval::is_standing(&signed);
                 self.signed.retain(|kept| {
                     kept.certificates != signed.certificates || approval::is_standing(kept) != is_standing

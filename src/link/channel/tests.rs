@@ -1,3 +1,5 @@
+//! Tests of the channel to an agent.
+
 use std::collections::VecDeque;
 
 use firedrill_wire::api::{Undo, UndoScope};

@@ -1,3 +1,5 @@
+//! Tests of the fleet's authority.
+
 use super::*;
 use firedrill_wire::identity::Role;
 

@@ -1,3 +1,5 @@
+//! Tests of the demonstration's folder.
+
 use super::*;
 
 fn at(text: &str) -> Timestamp {

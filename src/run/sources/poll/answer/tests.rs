@@ -1,3 +1,5 @@
+//! Tests of samples that are made from the points of an answer.
+
 use firedrill_judge::testing::metric;
 use firedrill_wire::Share;
 
