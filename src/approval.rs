@@ -2,13 +2,14 @@
 //!
 //! An approval is a small file. It names the plan by its digest, the approver, and its validity. The plan shows `***`
 //! in place of secrets, so there is a second, salted digest over everything that probes send and over the commands that
-//! lead to agents. An approver of a waiting run has only its log, which contains no secrets: such an approval names the run instead, and counts for
-//! that run alone.
+//! lead to agents. Who approves a waiting run has only the run's log, which contains no secrets: such an approval names the run instead of
+//! that digest, and counts for that run alone.
 //!
-//! The file has the approver's certificate and signature. It counts if the certificate is a person's, of the
-//! coordinator's authority, in date, not revoked, and valid for the plan's environments. By passkey, the certificate is one over the passkey
-//! (`firedrill pki enrol`), and it counts if a page of an origin that the fleet names asked for it. Agents whose policy asks for
-//! approvals get the files, and verify for themselves that they are about their own faults (`firedrill-approval`).
+//! The file has the approver's certificate and signature. The approval counts if the certificate belongs to a person, was issued by the
+//! coordinator's authority, is in date, is not revoked, and is valid for the plan's environments. For an approval by passkey, the
+//! certificate is over the passkey's key (`firedrill pki enrol`), and the fleet must name the origin of the page that asked for the passkey.
+//! Agents whose policy asks for approvals get the files, and verify themselves that the approvals are about their own faults
+//! (`firedrill-approval`).
 
 use std::{
     path::{Path, PathBuf},
@@ -31,7 +32,8 @@ use crate::{
 
 /// Maximum size of an approval's file, in bytes.
 const MOST_BYTES: u64 = 256 * 1024;
-/// Makes the digest over what a plan does not show completely.
+
+/// Makes the salted digest over the secrets that a plan shows as `***`. The error says that this machine gives no random numbers.
 fn requests_of(plan: &Plan) -> Result<Requests, String> {
     let random = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new())
         .map_err(|_| "this machine gives no random numbers".to_owned())?;
@@ -44,14 +46,14 @@ fn requests_of(plan: &Plan) -> Result<Requests, String> {
 #[must_use]
 pub fn faults_of(plan: &Plan) -> Tree {
     let mut leaves = Leaves::default();
-    let mut all = Vec::new();
-    for (number, attack) in plan.attacks.iter().enumerate() {
-        for (place, one) in attack.injections.iter().enumerate() {
-            let place = format!("{}-{}", number + 1, place + 1);
-            all.push(leaves.leaf(&one.host, &place, &one.fault, one.hold));
+    let mut in_order = Vec::new();
+    for (attack_index, attack) in plan.attacks.iter().enumerate() {
+        for (index, injection) in attack.injections.iter().enumerate() {
+            let place = format!("{}-{}", attack_index + 1, index + 1);
+            in_order.push(leaves.leaf(&injection.host, &place, &injection.fault, injection.hold));
         }
     }
-    Tree::of(all)
+    Tree::of(in_order)
 }
 
 /// A valid approval.
@@ -77,29 +79,39 @@ pub struct ApprovalError {
     why: String,
 }
 
-/// Signs that the identity's owner agrees to a plan; returns the text of the file. With a run, the plan is that of
-/// its log, which contains no secrets.
+/// Signs that the identity's owner agrees to a plan; returns the text of the file. `lasts` is the approval's validity from now on. With
+/// `run`, the plan was read from that run's log, which contains no secrets, and the approval counts for that run alone.
 ///
 /// # Errors
-/// Its key cannot sign, its certificate is not valid for the plan's environments, or revocations are unknown.
+/// The identity's key cannot sign, its certificate is not valid for the plan's environments, or revocations are unknown.
 pub fn sign(
     identity: &Identity,
     plan: &Plan,
     run: Option<&RunId>,
     lasts: Duration,
 ) -> Result<String, String> {
-    identity.revocations().map_err(|why| {
-        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
-    })?;
+    check_revocations(identity)?;
     if let Some(person) = identity.person() {
         within_environments(person, plan)?;
     }
-    let statement = statement(plan, run, lasts)?;
-    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
+    signed_file(identity, &statement(plan, run, lasts)?)
+}
+
+/// Checks that revocations are known; the error says where a fresh list belongs.
+fn check_revocations(identity: &Identity) -> Result<(), String> {
+    identity.revocations().map(drop).map_err(|why| {
+        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
+    })
+}
+
+/// Signs a statement with the identity's key; returns the text of the approval's file.
+fn signed_file(identity: &Identity, statement: &Statement) -> Result<String, String> {
+    let file = seal(statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
     serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
-/// Returns the statement that a person signs to agree to a plan from now on. With a run, the plan is that of its log.
+/// Returns the statement that a person signs to agree to a plan from now on, for the time `lasts`. With `run`, the plan was read from that
+/// run's log.
 ///
 /// # Errors
 /// This machine gives no random numbers.
@@ -146,19 +158,18 @@ impl GamedayFiles {
 }
 
 /// Signs that the identity's owner agrees to the drills of a game day within bounds, without being asked each time; returns the text of the
-/// file. `environments` are those of its plans.
+/// file. `plans` are the plans of the game day's scenarios; `lasts` is the approval's validity from now on.
 ///
 /// # Errors
-/// Its key cannot sign, its certificate is not valid for an environment of the plans, revocations are unknown, or `lasts` is too long.
+/// The identity's key cannot sign, its certificate is not valid for an environment of the plans, revocations are unknown, the bounds are
+/// too large for a statement, or `lasts` is too long.
 pub fn sign_standing(
     identity: &Identity,
     standing: Standing,
     plans: &[Plan],
     lasts: Duration,
 ) -> Result<String, String> {
-    identity.revocations().map_err(|why| {
-        format!("nothing can be approved while revocations are unknown: {why}; copy a fresh crl.pem there")
-    })?;
+    check_revocations(identity)?;
     if let Some(person) = identity.person() {
         plans.iter().try_for_each(|plan| within_environments(person, plan))?;
     }
@@ -180,16 +191,15 @@ pub fn sign_standing(
         faults: None,
         standing: Some(standing),
     };
-    let file = seal(&statement, &identity.signer.chain, |message| identity.signer.sign(message))?;
-    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|error| error.to_string())
+    signed_file(identity, &statement)
 }
 
-/// Reads an approval and returns the approver, if it is valid for that plan and run now, by the identity's trust
-/// anchors. `root` returns the root of the plan's faults ([`faults_of`]); it is called if the approval has one. The run comes with the game day
-/// that holds it, to which a standing approval has to be.
+/// Reads an approval and returns it, if it is valid now for the plan and the run. The identity's trust anchors decide whose signatures
+/// count. `root` returns the root of the plan's faults ([`faults_of`]); it is called only if the approval names such a root. `run` is the
+/// run and the game day that the run belongs to, if any; a standing approval counts only for the game day that it names.
 ///
 /// # Errors
-/// It cannot be read, or is not valid; with the reason and the next step.
+/// The approval cannot be read, or is not valid; with the reason and the next step.
 pub fn verify(
     path: &Path,
     identity: &Identity,
@@ -201,6 +211,7 @@ pub fn verify(
         .map_err(|why| ApprovalError { path: path.to_owned(), why: clean(&why, 1000).into_owned() })
 }
 
+/// As [`verify`], at the time `now`.
 fn check(
     path: &Path,
     identity: &Identity,
@@ -260,7 +271,7 @@ fn check(
 /// Reads the file of an approval, and verifies nothing.
 ///
 /// # Errors
-/// It cannot be read, or is none; with the next step.
+/// The file cannot be read, or is no approval; with the next step.
 pub fn read_file(path: &Path) -> Result<Signed, String> {
     let make = "an approver makes one with `firedrill approve`";
     let text = read(path, MOST_BYTES).map_err(|error| format!("no approval can be read: {error}; {make}"))?;
@@ -275,7 +286,7 @@ pub fn is_standing(signed: &Signed) -> bool {
         .is_ok_and(|statement| statement.standing.is_some())
 }
 
-/// Checks that the fleet names the page on which a passkey was used.
+/// Checks that the fleet names the origin of the page on which a passkey was used.
 fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String> {
     if plan.origins.iter().any(|known| known == origin) {
         return Ok(());
@@ -291,7 +302,8 @@ fn from_known_page(by: &Person, origin: &str, plan: &Plan) -> Result<(), String>
     ))
 }
 
-/// Checks that a standing approval is to the game day that holds a plan, and that all faults of the plan are within its bounds.
+/// Checks that a standing approval names the game day that the run belongs to, and that all faults of the plan are within its bounds.
+/// The error continues a sentence that begins with the approval.
 fn stands_for(standing: &Standing, plan: &Plan, gameday: Option<&GamedayFiles>) -> Result<(), String> {
     let Some(gameday) = gameday else {
         return Err(format!("is to the game day {}, and this run is of none", standing.gameday));
@@ -306,14 +318,15 @@ fn stands_for(standing: &Standing, plan: &Plan, gameday: Option<&GamedayFiles>) 
             gameday.name
         ));
     }
-    for one in plan.attacks.iter().flat_map(|attack| &attack.injections) {
-        let covers = standing.covers((&one.host, plan.environment.as_deref()), one.fault.kind(), one.hold);
-        covers.map_err(|why| format!("does not cover {} on {}: {why}", one.fault.kind(), one.host))?;
+    for injection in plan.attacks.iter().flat_map(|attack| &attack.injections) {
+        let (host, kind) = (&injection.host, injection.fault.kind());
+        let covers = standing.covers((host, plan.environment.as_deref()), kind, injection.hold);
+        covers.map_err(|why| format!("does not cover {kind} on {host}: {why}"))?;
     }
     Ok(())
 }
 
-/// Checks that a person who is trusted only in some environments approves no plan of others.
+/// Checks that a person who is trusted only in some environments does not approve a plan for others.
 fn within_environments(person: &Person, plan: &Plan) -> Result<(), String> {
     match plan::left_out(person, plan).as_slice() {
         [] => Ok(()),

@@ -1,6 +1,6 @@
 //! The command line: parses arguments, calls a command, returns its exit code. One file per command;
-//! options of several commands are in `args.rs`. The file of a command imports no other command, except one that it continues (`demo` and `collect` end like `run`,
-//! `demo --serve` goes on like `serve`).
+//! options that several commands share are in `args.rs`. The file of a command imports another command only where it continues as that
+//! command: `demo` and `collect` end like `run`, `demo --serve` goes on like `serve`.
 
 #[cfg(not(all(feature = "lab", feature = "serve")))]
 mod absent;
@@ -170,7 +170,7 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// Parses, calls, and says how it ended.
+/// Parses the arguments, calls the command, and returns its exit code. Errors are printed on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -232,7 +232,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic is a bug. It is reported as one, with the exit code for bugs.
+/// Sets the panic hook: a panic is reported as a bug, and ends the program with the exit code for bugs.
 fn bugs_say_so() {
     std::panic::set_hook(Box::new(|info| {
         errln!("firedrill: this is a bug, please report it: {info}");

@@ -1,5 +1,5 @@
 //! Firedrill's coordinator: reads a scenario, sends faults to agents, watches objectives, scores the recovery and
-//! writes the report. It needs no root and links nothing that does; the lab, a feature, is the exception.
+//! writes the report. It does not need root, and links no code that does; the exception is the lab, a feature.
 
 #[macro_use]
 mod terminal;

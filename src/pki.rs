@@ -1,7 +1,7 @@
 //! A small certificate authority for users who have none: certificates that name hosts and people.
 //!
-//! A directory of readable PEM files; its owner is the authority. `ca.key` signs, and belongs nowhere else. Nothing here
-//! ever overwrites a key unless that was asked for, and no key is ever printed.
+//! The authority is a directory of PEM files, and its owner. `ca.key` signs, and must not be copied anywhere. A key is overwritten only if
+//! the caller asks for that (`renew`), and no key is ever printed.
 //!
 //! | file | goes to |
 //! |---|---|
@@ -62,7 +62,7 @@ pub enum PkiError {
     /// The name is invalid in a certificate.
     #[error(transparent)]
     Name(#[from] IdentityError),
-    /// TLS could not verify the name.
+    /// The name is no DNS name, so TLS could not verify it.
     #[error("`{0}` is not a DNS name; hosts are checked by it, so use letters, digits, `-` and `.`")]
     NotDns(String),
     /// No certificate can be made of the authority's files or the request.
@@ -120,6 +120,7 @@ pub enum PkiError {
     NoHome,
 }
 
+/// Names the certificates of a file, for the error that none of them belongs to the key.
 fn whose(authorities: &[String]) -> String {
     match authorities {
         [only] => format!("\"{only}\""),
@@ -150,7 +151,7 @@ impl Validity {
     }
 }
 
-/// A certificate for a host's agent.
+/// The request for a certificate of a host's agent.
 #[derive(Clone, Debug)]
 pub struct HostAsk {
     /// The host's name in the fleet; coordinators check it.
@@ -174,16 +175,16 @@ impl HostAsk {
     }
 }
 
-/// A certificate for a person.
+/// The request for a person's certificate.
 #[derive(Clone, Debug)]
 pub struct PersonAsk {
-    /// The name.
+    /// The person's name.
     pub name: String,
-    /// Their role.
+    /// The person's role.
     pub role: Role,
-    /// Their team.
+    /// The person's team.
     pub team: Option<String>,
-    /// Environments that it is valid for; empty means all.
+    /// Environments that the certificate is valid for; empty means all.
     pub environments: Vec<String>,
     /// Its validity.
     pub valid: Validity,
@@ -200,12 +201,12 @@ impl PersonAsk {
     }
 }
 
-/// A certificate over a person's passkey.
+/// The request for a certificate over a person's passkey.
 #[derive(Clone, Debug)]
 pub struct PasskeyAsk {
     /// The person's name.
     pub name: String,
-    /// Environments whose plans it approves; empty means all.
+    /// Environments whose plans the passkey may approve; empty means all.
     pub environments: Vec<String>,
     /// The passkey's public key, a `SubjectPublicKeyInfo` in DER.
     pub public_key: Vec<u8>,
@@ -213,7 +214,7 @@ pub struct PasskeyAsk {
     pub valid: Validity,
 }
 
-/// The paths of a new certificate and its key.
+/// The files of a new certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The certificate.
@@ -224,7 +225,7 @@ pub struct Issued {
     pub until: SystemTime,
 }
 
-/// Returns the default directory of certificates: `$FIREDRILL_PKI`, otherwise `~/.config/firedrill/pki`.
+/// Returns the default directory of certificates: `$FIREDRILL_PKI`, otherwise `firedrill/pki` in `$XDG_CONFIG_HOME` or `~/.config`.
 ///
 /// # Errors
 /// There is neither that variable nor a home directory.

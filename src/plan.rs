@@ -1,4 +1,4 @@
-//! Plans, made by this program: with the clients of stores that it has. The work is done in the crate `plan`.
+//! Makes and checks plans with the clients of stores that this program was built with. The crate `plan` does the work.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ pub use firedrill_plan::plan::*;
 
 use crate::{diagnostic::Report, fleet::FleetSource, stores};
 
-/// Makes the plan, to be run on this machine.
+/// Makes a plan that is run on this machine: the files and variables that it names must be here.
 ///
 /// # Errors
 /// All problems of the files, each with its place.
@@ -16,7 +16,7 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
     load_as(options, None)
 }
 
-/// Makes the plan, to be run on this machine by this person.
+/// As [`load`], for a plan that this person runs.
 ///
 /// # Errors
 /// As for [`load`]; also if the certificate is not valid for the hosts' environments.
@@ -24,7 +24,8 @@ pub fn load_as(options: &Options, person: Option<&Person>) -> Result<Plan, Repor
     firedrill_plan::plan::load_as(options, person, stores::clients())
 }
 
-/// Checks everything that can be checked; without a fleet that is less. The drill may be run on another machine.
+/// Checks a scenario as far as possible; without a fleet, less can be checked. Files and variables that this machine lacks are no errors,
+/// because the drill may be run on another machine.
 #[must_use]
 pub fn inspect(
     file: &Path,
@@ -35,8 +36,7 @@ pub fn inspect(
     inspect_as(None, file, fleet, params, seed)
 }
 
-/// Like [`inspect`], for a drill that this person may run: a certificate that is not valid for the hosts'
-/// environments is a warning.
+/// As [`inspect`]. With a person, warns if the person's certificate is not valid for the hosts' environments.
 #[must_use]
 pub fn inspect_as(
     person: Option<&Person>,

@@ -1,4 +1,4 @@
-//! The needs of an agent on a host of a lab: a certificate, a configuration, and their paths on the host.
+//! Makes what an agent on a host of a lab needs: a certificate, a configuration, and their paths on the host. Starts no lab.
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
@@ -11,13 +11,13 @@ use crate::{
 
 /// The directory of an agent's files.
 const ETC: &str = "/etc/firedrill";
-/// Certificates of a lab need not outlive it.
+/// Validity of the certificates of a lab, in days. A lab is not expected to run longer.
 pub const DAYS: u32 = 30;
 
-/// A host could not be given an agent.
+/// The reason why a host got no agent.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
-    /// It got no certificate.
+    /// No certificate could be issued for it.
     #[error(transparent)]
     Pki(#[from] PkiError),
     /// A file of the authority could not be read.
@@ -30,14 +30,14 @@ pub enum RehearsalError {
     },
 }
 
-/// A host of the fleet as a lab's, with an agent that trusts the authority. `more` is appended to the agent's
-/// configuration.
+/// Returns the specification of a lab's host for a host of the fleet, with an agent that trusts the authority. `more` is appended to the
+/// agent's configuration.
 ///
 /// # Errors
-/// It got no certificate, or one could not be read.
+/// No certificate could be issued, or a certificate could not be read.
 pub fn host(pki: &Pki, host: &Host, more: &str) -> Result<HostSpec, RehearsalError> {
     let issued = pki.issue_host(&HostAsk::new(&host.name, DAYS))?;
-    // The agent's environment is the one that the fleet has for the host.
+    // The agent gets the environment that the fleet's label `env` names.
     let environment = host
         .labels
         .get("env")

@@ -1,4 +1,5 @@
-//! The clients of stores that this program was built with, feature `stores`. Whoever runs or checks probes hands them on.
+//! Chooses the clients of data stores that this program was built with (feature `stores`). Code that runs or checks probes gets the
+//! clients from here. Connects to nothing.
 
 use firedrill_probe::Stores;
 
@@ -7,7 +8,7 @@ const CLIENTS: &dyn Stores = &firedrill_stores::Clients;
 #[cfg(not(feature = "stores"))]
 const CLIENTS: &dyn Stores = &firedrill_probe::NoStores;
 
-/// Returns the clients of stores; without the feature, those that refuse each probe.
+/// Returns the clients of data stores. Without the feature `stores`, the clients refuse every probe.
 #[must_use]
 pub const fn clients() -> &'static dyn Stores {
     CLIENTS

@@ -9,31 +9,31 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Something was for standard output and did not get there.
+/// Whether output for standard output was lost, other than by a reader that closed its pipe.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Prints on standard output; `anstream` leaves colours out where they are not wanted.
+/// Prints on standard output; `anstream` removes colours if the output is not a terminal or the user wants none.
 pub(crate) fn out(text: Arguments<'_>) {
     let mut to = anstream::stdout().lock();
     let written = to.write_fmt(text).and_then(|()| to.flush());
-    // A reader that has had enough is no error.
+    // A reader that closed its pipe has read enough: that is no error.
     if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
         LOST.store(true, Ordering::Relaxed);
     }
 }
 
-/// Prints on standard error; `anstream` leaves colours out here too.
+/// Prints on standard error, with colours as in [`out`].
 pub(crate) fn err(text: Arguments<'_>) {
     let _ = anstream::stderr().lock().write_fmt(text);
 }
 
-/// Whether output was lost that a reader still waits for.
+/// Whether output was lost, so that the exit code must say so.
 pub(crate) fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Text that may come from others, with visible signs in place of the characters that control a terminal or reorder its
-/// text. Line breaks stay; a tab becomes four spaces.
+/// Returns text that may come from other machines or people, with visible signs in place of the characters that control a terminal or
+/// reorder its text. Line breaks stay; a tab becomes four spaces.
 pub(crate) fn harmless(text: &str) -> String {
     firedrill_wire::text::clean_lines(text)
 }

@@ -1,5 +1,5 @@
-//! People are told of runs and game days by channels (`crates/notify`). Makes the messages; never waits for a channel, and nothing that
-//! fails here changes a run.
+//! Makes messages about runs and game days for the notification channels (`crates/notify`). Never waits for a channel, and a failure here
+//! never changes a run.
 
 mod gameday;
 mod run;
@@ -17,23 +17,23 @@ pub use run::RunTold;
 
 use crate::diagnostic::plural;
 
-/// The longest time after the work in which messages are tried again.
+/// Maximum time after the work for which the delivery of messages is tried again.
 const LAST: Duration = Duration::from_secs(5);
 
-/// The way to all channels that are told.
+/// Sends messages to the chosen channels.
 #[derive(Clone, Debug)]
 pub struct Teller(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// `None` once it has ended.
+    /// The delivery; `None` after [`Teller::finish`].
     post: Option<Post>,
-    /// Whether a warning has said that a message cannot be written.
+    /// Whether a warning that a message cannot be written was printed.
     warned: bool,
 }
 
 impl Teller {
-    /// Starts to deliver, in a thread of its own. `to` names the channels that are told; without names all of the file are.
+    /// Starts a thread that delivers messages. `to` has the names of the channels that get them; `None` means all channels of the file.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -51,18 +51,18 @@ impl Teller {
         Ok(Self(Arc::new(Mutex::new(State { post, warned: false }))))
     }
 
-    /// Writes a message for each channel that tells of it. That it cannot be written is a warning, once.
+    /// Writes a message for each channel that wants this kind. The first failure to write prints a warning.
     pub fn tell(&self, message: &Message) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = state.post.as_mut().map_or(Ok(()), |post| post.tell(message));
-        if let Err(error) = told
+        let written = state.post.as_mut().map_or(Ok(()), |post| post.tell(message));
+        if let Err(error) = written
             && !std::mem::replace(&mut state.warned, true)
         {
             errln!("warning: a message for the channels cannot be written, so nobody is told: {error}");
         }
     }
 
-    /// Delivers what is left, for a short time, and says what stays.
+    /// Tries for at most 5 seconds to deliver the remaining messages, and prints how many were not delivered.
     pub fn finish(&self) {
         let post = self.0.lock().unwrap_or_else(PoisonError::into_inner).post.take();
         let left = post.map_or(0, |post| post.finish(LAST).pending);

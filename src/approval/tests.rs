@@ -1,3 +1,5 @@
+//! Tests of approvals.
+
 use super::*;
 use crate::{
     pki::{Kind, PersonAsk, Pki, Validity},
@@ -10,6 +12,7 @@ use firedrill_wire::{identity::Role, probe::ProbeKind};
 
 mod passkeys;
 
+/// A folder with an authority, and the people alice and bob.
 struct House {
     dir: tempfile::TempDir,
     pki: Pki,
@@ -83,7 +86,7 @@ fn run_id(text: &str) -> RunId {
 }
 
 #[test]
-fn what_a_known_person_signed_counts_for_what_it_says() {
+fn an_approval_of_a_known_person_counts_for_its_plan_run_and_time_only() {
     let house = House::new();
     let bob = house.identity("bob");
     assert_eq!(house.says(&house.signed(&bob, &plan(), None, 60)).as_deref(), Ok("bob"));
@@ -100,7 +103,7 @@ fn what_a_known_person_signed_counts_for_what_it_says() {
 }
 
 #[test]
-fn what_was_changed_or_signed_by_others_does_not() {
+fn an_approval_that_was_changed_or_that_a_stranger_signed_does_not_count() {
     let (house, other) = (House::new(), House::new());
     let bob = house.identity("bob");
     let text = std::fs::read_to_string(house.signed(&bob, &other_plan(), None, 60)).expect("reads");
@@ -120,7 +123,7 @@ fn what_was_changed_or_signed_by_others_does_not() {
 }
 
 #[test]
-fn only_people_approve_who_are_in_date_and_not_revoked() {
+fn only_people_with_certificates_in_date_and_not_revoked_approve() {
     let house = House::new();
     let hosts = house.pki.issue_host(&crate::pki::HostAsk::new("app1", 9)).expect("issued");
     let ca = crate::pki::ca_file(house.dir.path());
@@ -140,7 +143,7 @@ fn only_people_approve_who_are_in_date_and_not_revoked() {
 }
 
 #[test]
-fn a_certificate_says_its_owners_name_and_a_hosts_is_nobodys() {
+fn the_certificate_gives_the_owners_name_and_a_hosts_certificate_is_no_identity() {
     let house = House::new();
     let people = house.dir.path().join("people");
     for end in ["pem", "key"] {
@@ -186,8 +189,8 @@ fn an_approval_covers_what_the_plan_does_not_show() {
     let path = house.signed(&bob, &logged, Some("friday-2"), 60);
     assert!(verdict(&path, &seen).expect_err("another run").contains("run friday-2 only"));
 
-    // A statement of a version that did not sign requests does not approve them.
-    let resign = |plan: &Plan| {
+    // A statement without a digest of requests, as an older version signs it, does not approve requests.
+    let sign_without_requests = |plan: &Plan| {
         let text = sign(&bob, plan, None, Duration::from_secs(60)).expect("signed");
         let mut file: Signed = serde_json::from_str(&text).expect("a file");
         let mut statement: Statement = serde_json::from_str(&file.statement).expect("a statement");
@@ -199,11 +202,15 @@ fn an_approval_covers_what_the_plan_does_not_show() {
         house.file(&serde_json::to_string(&file).expect("prints"))
     };
     assert!(
-        verdict(&resign(&seen), &seen)
+        verdict(&sign_without_requests(&seen), &seen)
             .expect_err("nothing")
             .contains("did not sign the secrets that the probes buy")
     );
-    assert_eq!(verdict(&resign(&plan()), &plan()).as_deref(), Ok("bob"), "nothing is hidden there");
+    assert_eq!(
+        verdict(&sign_without_requests(&plan()), &plan()).as_deref(),
+        Ok("bob"),
+        "this plan hides nothing"
+    );
 }
 
 #[test]
@@ -238,7 +245,7 @@ fn an_approval_covers_the_commands_that_lead_to_agents() {
 }
 
 #[test]
-fn who_is_trusted_is_read_again_for_each_approval() {
+fn revocations_are_read_again_for_each_approval() {
     let house = House::new();
     // The operator's identity, loaded before any revocation.
     let operator = house.identity("alice");
@@ -249,7 +256,7 @@ fn who_is_trusted_is_read_again_for_each_approval() {
     house.pki.revoke(Kind::Person, "bob", 9).expect("revoked");
     assert!(verdict_of(&path, &operator).expect_err("revoked").contains("was revoked"));
 
-    // An empty list does not prevent healing, but nobody approves anything meanwhile.
+    // With an empty revocation list hosts can still be healed, but nobody can approve.
     let crl = crate::pki::crl_file(house.dir.path());
     let list = std::fs::read(&crl).expect("reads");
     let path = house.signed(&operator, &plan(), None, 60);
@@ -288,13 +295,13 @@ fn an_approver_is_trusted_in_the_plans_environment() {
     assert_eq!(house.says(&house.signed(&carol, &plan(), None, 60)).as_deref(), Ok("carol"));
     let refused = sign(&dave, &plan(), None, Duration::from_secs(60)).expect_err("another environment");
     assert!(refused.contains("dave cannot approve this plan") && refused.contains("`ci`"), "{refused}");
-    // A plan whose environment nobody says may be of any.
+    // A plan for which no file names an environment may be for any environment.
     let mut nowhere = Plan { environment: None, ..plan() };
     nowhere.hosts.iter_mut().for_each(|host| drop(host.labels.remove("env")));
     let refused = sign(&carol, &nowhere, None, Duration::from_secs(60)).expect_err("no environment");
     assert!(refused.contains("neither the scenario (`environment`) nor the fleet (`env`)"), "{refused}");
     sign(&house.identity("bob"), &nowhere, None, Duration::from_secs(60)).expect("bob is trusted everywhere");
-    // An approval of a client that skips the check: a signature over the plan of another environment.
+    // An approval by a client that skips the check of environments: dave's valid signature over the plan for `ci`.
     let staging = Plan { environment: Some("staging".to_owned()), ..plan() };
     let text = sign(&dave, &staging, None, Duration::from_secs(60)).expect("signed");
     let mut file: Signed = serde_json::from_str(&text).expect("a file");
@@ -329,7 +336,7 @@ fn a_standing_approval_is_for_the_files_of_its_game_day_and_within_its_bounds() 
         let verified = verify(&path, &alice, plan, || faults_of(plan).root(), (&run_id("friday-1"), gameday));
         verified.map(|approval| approval.by).map_err(|error| error.to_string())
     };
-    // Whatever the plan draws.
+    // Plans that differ only in their seed are covered alike.
     assert_eq!(counts(standing("*", &[]), Some(&friday), &plan()).as_deref(), Ok("bob"));
     assert_eq!(counts(standing("*", &["ci"]), Some(&friday), &other_plan()).as_deref(), Ok("bob"));
     for (standing, gameday, why) in [

@@ -8,7 +8,7 @@ use super::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(super) struct Args {
-    /// Whatever the verb would take
+    /// All arguments of the verb; they are ignored
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     _all: Vec<OsString>,
 }

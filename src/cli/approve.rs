@@ -48,6 +48,7 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
+/// Signs the approval, writes its file, and prints what was approved.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let identity = args.drill.identity.load()?;
     let (plan, run) = if args.what.is_dir() {
@@ -110,22 +111,24 @@ fn shown(text: &str) -> Cow<'_, str> {
     clean(text, TEXT_MOST)
 }
 
-/// Describes a step between attacks in a line.
+/// Describes a step between attacks in one line, safe to show.
 pub(super) fn step_line(Step { name, does, .. }: &Step) -> String {
     let undo = does.undo().map(|undo| format!("; put back by: {}", shown(undo))).unwrap_or_default();
     format!("{} ({}): {}{undo}", shown(name), does.word(), shown(&does.said()))
 }
 
-/// Describes an attack in a line.
+/// Describes an attack in one line, safe to show: its kinds of faults, its hosts, and the longest hold.
 pub(super) fn headline(attack: &Attack) -> String {
-    let of = |what: fn(&Injection) -> &str| attack.injections.iter().map(what).collect::<BTreeSet<_>>();
-    let kinds: Vec<_> = of(|one| one.fault.kind()).into_iter().collect();
-    let hosts: Vec<_> = of(|one| &one.host).into_iter().collect();
+    let distinct = |part: fn(&Injection) -> &str| -> Vec<&str> {
+        attack.injections.iter().map(part).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let (kinds, hosts) =
+        (distinct(|injection| injection.fault.kind()), distinct(|injection| &injection.host));
     let hosts = match hosts.as_slice() {
         [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more", hosts.len() - 3),
         few => few.join(", "),
     };
-    let hold = attack.injections.iter().map(|one| one.hold).max().unwrap_or_default();
+    let hold = attack.injections.iter().map(|injection| injection.hold).max().unwrap_or_default();
     shown(&format!("{}: {} on {hosts} for {hold}", attack.name, kinds.join(", "))).into_owned()
 }
 

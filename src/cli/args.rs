@@ -55,7 +55,7 @@ impl FleetArgs {
         }
     }
 
-    /// Returns the options that name the same fleet, for commands that people are told; each after a space.
+    /// Returns the options that name the same fleet, each after a space, for commands that are shown to people.
     pub(super) fn shown(&self) -> String {
         #[cfg(feature = "lab")]
         if let Some(name) = &self.lab {
@@ -90,7 +90,7 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// Whether one of the options was given, and not by its variable.
+    /// Whether one of the options was given on the command line, and not by its environment variable.
     pub(super) fn is_given(&self) -> bool {
         let by_variable =
             |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|set| set == value);
@@ -98,7 +98,7 @@ impl IdentityArgs {
         pki || self.person.as_ref().is_some_and(|person| !by_variable("FIREDRILL_AS", person.as_ref()))
     }
 
-    /// Returns the options that select the same identity for a further program.
+    /// Returns the options that select the same identity, for the command line of a child program.
     #[cfg(feature = "serve")]
     pub(super) fn words(&self) -> Vec<std::ffi::OsString> {
         let pki = self.pki.iter().flat_map(|folder| ["--pki".into(), folder.clone().into_os_string()]);
@@ -106,7 +106,7 @@ impl IdentityArgs {
         pki.chain(person).collect()
     }
 
-    /// Loads the certificate.
+    /// Loads the selected certificate, by default from the user's own folder.
     pub(super) fn load(&self) -> Result<Identity> {
         let folder = match &self.pki {
             Some(folder) => folder.clone(),
@@ -122,8 +122,8 @@ impl IdentityArgs {
         }
     }
 
-    /// Returns the certificate that `run` would use, if there is one. An explicitly selected one that cannot be used
-    /// is a warning.
+    /// Returns the certificate that `run` would use, if it can be loaded. A warning is printed if an option selected it and it cannot be
+    /// loaded.
     pub(super) fn at_hand(&self) -> Option<Identity> {
         let folder = self.pki.clone().or_else(|| crate::pki::default_dir().ok())?;
         let asked_for = self.pki.is_some() || self.person.is_some();
@@ -137,7 +137,7 @@ impl IdentityArgs {
     }
 }
 
-/// The options of a drill, beside the scenario. Plans are equal, and approvals count, only if all of them are equal.
+/// The options of a drill, beside the scenario. Two commands make the same plan, so that approvals count, only if all these options are equal.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DrillArgs {
     #[command(flatten)]
@@ -152,7 +152,7 @@ pub(super) struct DrillArgs {
     seed: Option<u64>,
 }
 
-/// Reads `name=value`. The error is that there is no `=`, or nothing before it.
+/// Reads `name=value`. The error says that there is no `=`, that the name is empty, or which characters are not allowed.
 pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
     if let Some(flaw) = flaw(text, TEXT_MOST) {
         return Err(format!("it has {flaw}"));

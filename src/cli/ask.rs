@@ -16,7 +16,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap("cannot start")
 }
 
-/// Interval at which the hosts that have not answered yet are printed.
+/// Time without any answer after which the hosts that have not answered yet are printed.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Asks every host of a fleet, as many at once as the limit of open files allows; returns the answers in the fleet's
@@ -54,11 +54,12 @@ where
             }
         }
     }
+    // The loop ends when each host has answered, so that no answer is missing here.
     let answers = answers.into_iter().flatten();
     fleet.iter().map(|host| host.name.clone()).zip(answers).collect()
 }
 
-/// Lists the first of some names, and the number of the others.
+/// Lists the first ten of some names, and the number of the others.
 pub(super) fn some_of(names: &[&str]) -> String {
     const MOST: usize = 10;
     match names.len().checked_sub(MOST) {

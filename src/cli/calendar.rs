@@ -1,4 +1,4 @@
-//! The files of game days, and the events of a calendar of them.
+//! The files of game days, and their slots as events of a calendar.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,10 @@ pub(super) const FOLDER: &str = "gamedays";
 /// The names of people and files in a calendar's description are joined by this.
 const LIST: &str = ", ";
 
-/// Returns the files: those that are named, and those in folders that are named.
+/// Returns the files that are named, and the game days (`*.toml`) of the folders that are named.
+///
+/// # Errors
+/// A folder cannot be read, or has no game day.
 pub(super) fn found(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in named {
@@ -45,7 +48,7 @@ pub(super) fn found(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Returns the next slots of a game day that are held.
+/// Returns the slots that are not closed among the next `next` slots of a game day, as events of a calendar.
 pub(super) fn events(day: &Day, from: From, next: usize) -> Vec<ics::Event> {
     let Some(gameday) = &day.gameday else { return Vec::new() };
     let lasts = days::signed(days::total(&day.drills));
@@ -63,7 +66,7 @@ pub(super) fn events(day: &Day, from: From, next: usize) -> Vec<ics::Event> {
         about.push_str(&format!("\n{}", roles.join(LIST)));
     }
     let slots = gameday.schedule.upcoming(from.moment(gameday.schedule.zone()));
-    // Closed slots count, so that a game day that is never held ends this, too.
+    // Closed slots count in `next`: otherwise this would never end for a game day whose slots are all closed.
     let held = slots.take(next).filter(|slot| gameday.why_closed(slot).is_none());
     held.map(|slot| ics::Event {
         name: gameday.name.clone(),

@@ -1,4 +1,4 @@
-//! Options and files of channels, for commands that tell people.
+//! Options and files of channels, for commands that send messages to people.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::{
 /// The file of channels, unless another is named.
 pub(super) const FILE: &str = "channels.toml";
 
-/// The options that name who is told.
+/// The options that name the channels by which people are told.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct NotifyArgs {
     /// Tell people by the channels of this file (docs/channels.md)
@@ -30,22 +30,23 @@ pub(super) struct NotifyArgs {
 }
 
 impl NotifyArgs {
-    /// Returns the way to the channels, if any are named. Starts a thread.
+    /// Returns the sender of messages to the channels that are named, if a file is named. Starts its thread.
     pub(super) fn teller(&self, reports: &Path) -> Result<Option<Teller>> {
         let Some(file) = &self.notify else { return Ok(None) };
         let to = (!self.channels.is_empty()).then(|| self.channels.clone());
         teller(reports, file, to).map(Some)
     }
 
-    /// Fails if the file has errors, or has no channel of a name. Starts nothing.
+    /// Fails if the file has errors, or has no channel of a given name. Starts nothing.
     pub(super) fn check(&self) -> Result<()> {
         let Some(file) = &self.notify else { return Ok(()) };
-        let all = read(file)?;
-        self.channels.iter().try_for_each(|name| named(&all, name, file).map(|_| ()))
+        let channels = read(file)?;
+        self.channels.iter().try_for_each(|name| named(&channels, name, file).map(|_| ()))
     }
 }
 
-/// Returns the way to the channels that a game day names, if it names any. That they cannot be used is a warning. Starts a thread.
+/// Returns the sender of messages to the channels that a game day names, if it names any. Prints a warning if they cannot be used. Starts
+/// the sender's thread.
 pub(super) fn of_gameday(reports: &Path, gameday: &Gameday) -> Option<Teller> {
     if gameday.notify.is_empty() {
         return None;
@@ -59,17 +60,17 @@ pub(super) fn check(gameday: &Gameday) -> Result<()> {
     if gameday.notify.is_empty() {
         return Ok(());
     }
-    let all = read(&gameday.channels)?;
-    gameday.notify.iter().try_for_each(|name| named(&all, name, &gameday.channels).map(|_| ()))
+    let channels = read(&gameday.channels)?;
+    gameday.notify.iter().try_for_each(|name| named(&channels, name, &gameday.channels).map(|_| ()))
 }
 
-/// Returns the way to channels of a file; without names, to all of them. Starts a thread.
+/// Returns the sender of messages to the channels of a file that `to` names; with `None`, to all of them. Starts its thread.
 pub(super) fn teller(reports: &Path, file: &Path, to: Option<Vec<String>>) -> Result<Teller> {
-    let all = read(file)?;
+    let channels = read(file)?;
     for name in to.iter().flatten() {
-        named(&all, name, file)?;
+        named(&channels, name, file)?;
     }
-    Teller::start(reports, file, all, to).wrap("the channels cannot be served")
+    Teller::start(reports, file, channels, to).wrap("the channels cannot be served")
 }
 
 /// Reads a file of channels. Its errors are printed.
@@ -83,13 +84,13 @@ pub(super) fn read(file: &Path) -> Result<Channels> {
     })
 }
 
-/// Returns a channel by its name.
-pub(super) fn named<'a>(all: &'a Channels, name: &str, file: &Path) -> Result<&'a Channel> {
-    all.get(name).ok_or_else(|| {
+/// Returns the channel of that name. The error suggests a similar name; `file` is where the channels were read.
+pub(super) fn named<'a>(channels: &'a Channels, name: &str, file: &Path) -> Result<&'a Channel> {
+    channels.get(name).ok_or_else(|| {
         let shown = firedrill_wire::text::clean(name, 40);
         Failure::new(format!("{} has no channel `{shown}`", file.display())).help(suggest(
             name,
-            all.keys().map(String::as_str),
+            channels.keys().map(String::as_str),
             "channels",
         ))
     })

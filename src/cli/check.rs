@@ -70,6 +70,7 @@ pub fn run(args: &Args) -> Result<Exit> {
     let person = identity.as_ref().and_then(Identity::person);
     let gamedays: Vec<&Path> =
         args.files.iter().map(PathBuf::as_path).filter(|file| is_gameday(file)).collect();
+    // Game days are compared with each other, so they are checked together; `days` has them in the order of the files.
     let mut days = days::inspect(&gamedays, person, jiff::Timestamp::now()).into_iter();
     let checked: Vec<(PathBuf, Found)> = args
         .files
@@ -84,17 +85,18 @@ pub fn run(args: &Args) -> Result<Exit> {
         })
         .collect();
     if args.json {
-        let all: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
-        let text = serde_json::to_string_pretty(&all)?;
+        let results: Vec<Checked> = checked.iter().map(|(file, found)| Checked::new(file, found)).collect();
+        let text = serde_json::to_string_pretty(&results)?;
         outln!("{text}");
     } else {
-        let given = checked.iter().find(|(_, found)| matches!(found, Found::Fleet { .. }));
-        let named = given.map_or(Path::new("FILE"), |(file, _)| file);
+        // A fleet among the checked files is the one that messages propose.
+        let fleet_file = checked.iter().find(|(_, found)| matches!(found, Found::Fleet { .. }));
+        let fleet_name = fleet_file.map_or(Path::new("FILE"), |(file, _)| file);
         let mut out = String::new();
         let (mut err, mut told) = (String::new(), HashSet::new());
         for (file, found) in &checked {
             err.push_str(&found.render(&mut told));
-            say(&mut out, file, found, named, args.verbose)?;
+            say(&mut out, file, found, fleet_name, args.verbose)?;
         }
         terminal::err(format_args!("{err}"));
         terminal::out(format_args!("{out}"));
@@ -103,8 +105,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     Ok(if failed { Exit::Usage } else { Exit::Held })
 }
 
-/// Writes one file's lines. `named` is the fleet's name in messages about checks that need one.
-fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool) -> std::fmt::Result {
+/// Writes the result of one file to `out`. `fleet_name` is the file that messages about checks without a fleet propose.
+fn say(out: &mut String, file: &Path, found: &Found, fleet_name: &Path, verbose: bool) -> std::fmt::Result {
     let file = file.display();
     let (errors, warnings) = found.counts();
     if found.failed() {
@@ -145,7 +147,7 @@ fn say(out: &mut String, file: &Path, found: &Found, named: &Path, verbose: bool
             let (attacks, s) = (found.attacks, plural(found.attacks));
             writeln!(out, "{file}: fine as far as it could be checked{noted}; {attacks} attack{s}")?;
             let unchecked = found.unchecked.join("; ");
-            writeln!(out, "  not checked without a fleet (--fleet {}): {unchecked}", named.display())?;
+            writeln!(out, "  not checked without a fleet (--fleet {}): {unchecked}", fleet_name.display())?;
         }
     }
     match &found.plan {

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     exit
 }
 
-/// Collects, judges, and tells of the end.
+/// Heals and collects, judges, tells people of the end by `teller`, and returns the exit code. `ended` is true if the log had an end before.
 fn collected(
     args: &Args,
     log: &Log,

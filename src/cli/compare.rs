@@ -39,44 +39,48 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Prints the comparison. The exit code does not depend on what changed.
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    // Both parts exist, because the options ask for two runs at least.
     let Some((last, earlier)) = args.runs.split_last() else { return Ok(Exit::Usage) };
     let reports = &args.reports.reports;
-    let (mut all, mut after) =
-        (baselines_of(earlier, reports)?, baselines_of(std::slice::from_ref(last), reports)?);
-    let Some(after) = after.pop().filter(|_| after.is_empty()) else {
+    let mut baselines = baselines_of(earlier, reports)?;
+    let mut later = baselines_of(std::slice::from_ref(last), reports)?;
+    let Some(after) = later.pop().filter(|_| later.is_empty()) else {
         return Err(Failure::new(format!(
             "{} has several runs, and the later side must be a single run",
             last.display()
         ))
         .help("name the earlier runs first, and the later one last"));
     };
-    if all.len() > 1 {
-        all.retain(|one| one.run.is_none() || one.run != after.run);
+    // Of several baselines, the later run itself is left out.
+    if baselines.len() > 1 {
+        baselines.retain(|baseline| baseline.run.is_none() || baseline.run != after.run);
     }
-    let Some(before) = all.last() else { return Ok(Exit::Usage) };
-    let comparison = compare_with(&all, &after, args.margin.fraction());
+    let Some(before) = baselines.last() else { return Ok(Exit::Usage) };
+    let comparison = compare_with(&baselines, &after, args.margin.fraction());
     if args.json {
         print_json(&serde_json::json!({
             "schema": 1, "before": before.head(), "after": after.head(), "comparison": comparison,
-            "baselines": all.iter().map(Results::head).collect::<Vec<_>>(),
+            "baselines": baselines.iter().map(Results::head).collect::<Vec<_>>(),
         }))?;
     } else {
-        outln!("{}", text(&all, &after, &comparison));
+        outln!("{}", text(&baselines, &after, &comparison));
     }
     Ok(Exit::Held)
 }
 
-fn text(all: &[Results], after: &Results, comparison: &Comparison) -> String {
+/// Formats a comparison for people: the runs, a table of objectives, a table of recovery times, and a line of counts.
+fn text(baselines: &[Results], after: &Results, comparison: &Comparison) -> String {
     let name = |run: &Results| run.run.clone().unwrap_or_else(|| "a run without an id".to_owned());
     let score =
         |run: &Results| run.score.map_or_else(|| "no score".to_owned(), |score| format!("score {score}"));
     let line = |which: &str, run: &Results| {
         format!("{which}  {}  {}  {}, {}", name(run), run.scenario, run.verdict, score(run))
     };
-    let mut lines: Vec<String> = all.iter().map(|before| line("before", before)).collect();
+    let mut lines: Vec<String> = baselines.iter().map(|before| line("before", before)).collect();
     lines.push(line("after ", after));
-    if all.iter().any(|before| before.scenario != after.scenario) {
+    if baselines.iter().any(|before| before.scenario != after.scenario) {
         lines.push("They are runs of different scenarios.".to_owned());
     }
     lines.push(
@@ -88,29 +92,28 @@ fn text(all: &[Results], after: &Results, comparison: &Comparison) -> String {
         .to_owned(),
     );
     let few = comparison.rows.iter().filter_map(|row| row.usual).any(|usual| !usual.enough);
-    if all.len() > 1 && few {
+    if baselines.len() > 1 && few {
         lines.push(format!(
             "{ENOUGH} runs in which a figure is known show what is usual; of fewer, worse is what is worse than each of them."
         ));
     }
     lines.push(String::new());
-    let before = if all.len() > 1 { "usual, or newest before" } else { "before" };
+    let before = if baselines.len() > 1 { "usual, or newest before" } else { "before" };
     let mut rows = vec![["attack", "objective", before, "after", "change"].map(str::to_owned).to_vec()];
-    rows.extend(comparison.rows.iter().map(row));
+    rows.extend(comparison.rows.iter().map(cells));
     lines.push(table(rows));
-    for one in &comparison.rows {
-        if let Some(why) = &one.why {
-            lines.push(format!("  {}, {}: {why}", one.attack, one.objective));
+    for row in &comparison.rows {
+        if let Some(why) = &row.why {
+            lines.push(format!("  {}, {}: {why}", row.attack, row.objective));
         }
     }
     let mut times = vec![["attack", "time to", "before", "after"].map(str::to_owned).to_vec()];
-    for one in &comparison.times {
-        let both = one.before.all().into_iter().zip(one.after.all());
-        for ((what, before), (_, after)) in
-            both.filter(|((_, before), (_, after))| before.is_some() || after.is_some())
-        {
-            let time = |us: Option<i64>| us.map_or_else(|| "—".to_owned(), format::time);
-            times.push(vec![one.attack.clone(), what.to_owned(), time(before), time(after)]);
+    let time = |us: Option<i64>| us.map_or_else(|| "—".to_owned(), format::time);
+    for attack in &comparison.times {
+        let both = attack.before.all().into_iter().zip(attack.after.all());
+        let known = both.filter(|((_, before), (_, after))| before.is_some() || after.is_some());
+        for ((milestone, before), (_, after)) in known {
+            times.push(vec![attack.attack.clone(), milestone.to_owned(), time(before), time(after)]);
         }
     }
     if times.len() > 1 {
@@ -128,7 +131,8 @@ fn text(all: &[Results], after: &Results, comparison: &Comparison) -> String {
     lines.join("\n")
 }
 
-fn row(row: &Row) -> Vec<String> {
+/// Returns the cells of an objective's row.
+fn cells(row: &Row) -> Vec<String> {
     let side = |side: Option<Side>| {
         side.map_or_else(|| "—".to_owned(), |side| format!("{} {}", side.verdict, side.figure()))
     };

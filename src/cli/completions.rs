@@ -13,11 +13,11 @@ pub(super) struct Args {
     shell: clap_complete::Shell,
 }
 
-/// Prints the completions of a command line.
-pub(super) fn run(args: &Args, mut whole: clap::Command) -> Result<Exit> {
+/// Prints the completions for `command`, the whole command line.
+pub(super) fn run(args: &Args, mut command: clap::Command) -> Result<Exit> {
     // The text is generated in memory first, because the generator panics if it cannot write.
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut whole, "firedrill", &mut text);
+    clap_complete::generate(args.shell, &mut command, "firedrill", &mut text);
     terminal::out(format_args!("{}", String::from_utf8_lossy(&text)));
     Ok(Exit::Held)
 }

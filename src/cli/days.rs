@@ -1,4 +1,4 @@
-//! Game days for commands: read, with their scenarios and fleets checked, and compared with each other.
+//! Game days for commands: reads them, checks their scenarios and fleets, and compares game days with each other. Asks no host.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -19,9 +19,9 @@ use crate::{
     plan::{Inspection, inspect_as, print, refuse_lacking},
 };
 
-/// Width of text without a terminal.
+/// Width of the formatted text, in columns; also where no terminal tells its own.
 pub(super) const WIDTH: usize = 110;
-/// The seed with which a scenario is checked that draws a new one for each run, as in `check`.
+/// The seed for the check of a scenario without a seed in the game day, which each run replaces by a new one. `check` uses the same.
 pub(super) const ANY_SEED: u64 = 0;
 
 /// A game day's file, and what was found in it.
@@ -30,7 +30,7 @@ pub(super) struct Day {
     pub(super) gameday: Option<Gameday>,
     /// The problems of the file itself.
     pub(super) report: Report,
-    /// The results of its scenarios' checks, in their order.
+    /// The results of the checks of its scenarios, in the order of the file.
     pub(super) drills: Vec<Inspection>,
 }
 
@@ -63,6 +63,7 @@ pub(super) fn inspect(files: &[&Path], person: Option<&Person>, now: Timestamp) 
     finished.collect()
 }
 
+/// Reads a game day, and checks its channels, its scenarios and its draw. It is not compared with others yet.
 fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Timestamp) -> Draft {
     let mut sink = Sink::default();
     let gameday = firedrill_gameday::read(file, zones, now, &mut sink);
@@ -92,14 +93,15 @@ fn draft(file: &Path, person: Option<&Person>, zones: &TimeZoneDatabase, now: Ti
         }
         drills.push(found);
     }
-    // Game days may be started on another machine.
+    // Variables and files of sources that this machine lacks are warnings only: game days may be started on another machine.
     for source in gameday.iter().flat_map(Gameday::sources) {
         refuse_lacking(&source, Severity::Warning, &mut sink);
     }
     Draft { gameday, sink, drills }
 }
 
-/// Returns the seed with which a scenario is checked that has none of its own: of a drill that is drawn, that of the next slot.
+/// Returns the seed for the check of a scenario that has no seed in the game day: the seed of the next slot if the game day draws its
+/// drill, else [`ANY_SEED`].
 pub(super) fn next_seed(gameday: &Gameday, now: Timestamp) -> u64 {
     let next = gameday.monkey.as_ref().and_then(|_| gameday.schedule.upcoming(now).next());
     next.map_or(ANY_SEED, |slot| gameday.seed_of(&slot.civil_text()))
@@ -110,24 +112,28 @@ fn channels_of(gameday: &Gameday, sink: &mut Sink) {
     if gameday.notify.is_empty() {
         return;
     }
-    let Some(all) = firedrill_notify::read(&gameday.channels, sink) else { return };
-    for (index, name) in gameday.notify.iter().enumerate().filter(|(_, name)| !all.contains_key(*name)) {
+    let Some(channels) = firedrill_notify::read(&gameday.channels, sink) else { return };
+    let missing = gameday.notify.iter().enumerate().filter(|(_, name)| !channels.contains_key(*name));
+    for (index, name) in missing {
         let message = format!("{} has no channel `{name}`", gameday.channels.display());
-        let help = suggest(name, all.keys().map(String::as_str), "channels");
+        let help = suggest(name, channels.keys().map(String::as_str), "channels");
         sink.push(Problem::error(message).at(gameday.place_of_channel(index), "not there").help(help));
     }
 }
 
-/// A problem with a place in another game day's file.
+/// A problem between two game days.
 struct Between {
+    /// The problem, with its place in the file of the game day that it is reported for.
     problem: Problem,
+    /// The index of the other game day.
     other: usize,
+    /// The place in the other game day's file, and its label.
     place: Place,
     label: String,
 }
 
 impl Between {
-    /// Adds it to the problems of that game day.
+    /// Adds the problem to those of the game day with the index `index`.
     fn add(self, drafts: &mut [Draft], index: usize) {
         let other = drafts.get(self.other).and_then(|draft| {
             let gameday = draft.gameday.as_ref()?;
@@ -135,6 +141,7 @@ impl Between {
         });
         let Some(draft) = drafts.get_mut(index) else { return };
         let also = match other {
+            // A game day that overlaps itself: the problem's own place says all.
             Some(_) if self.other == index => None,
             Some((name, text)) => Some(Place { file: draft.sink.add_source(name, text), ..self.place }),
             None => None,
@@ -146,7 +153,7 @@ impl Between {
     }
 }
 
-/// Returns game days with the name of another one: their slots could not be told apart.
+/// Finds game days with the name of an earlier one, whose slots could not be told apart. Returns the index of each, with the problem.
 fn names(drafts: &[Draft]) -> Vec<(usize, Between)> {
     let mut known: BTreeMap<&str, (usize, &Gameday)> = BTreeMap::new();
     let mut found = Vec::new();
@@ -169,26 +176,29 @@ fn names(drafts: &[Draft]) -> Vec<(usize, Between)> {
     found
 }
 
-/// Returns game days that would touch the same hosts at the same time.
+/// Finds game days that would touch the same hosts at the same time. Returns the index of the later of the two, with the problem.
 fn compared(drafts: &[Draft], now: Timestamp) -> Vec<(usize, Between)> {
     let mut seen = HashSet::new();
-    let (mut indexes, mut all) = (Vec::new(), Vec::new());
+    // `indexes[n]` is the draft of `occupied[n]`.
+    let (mut indexes, mut occupied) = (Vec::new(), Vec::new());
     for (index, draft) in drafts.iter().enumerate() {
         let Some(gameday) = &draft.gameday else { continue };
         let plans = draft.drills.iter().filter(|drill| drill.plan.is_some()).count();
+        // Without all plans the hosts and times are unknown. A second game day of the same name is an error already.
         if plans < gameday.drills.len() || !seen.insert(gameday.name.as_str()) {
             continue;
         }
         let fleet = gameday.fleet.canonicalize().unwrap_or_else(|_| gameday.fleet.clone());
         let lasts = signed(longest(&draft.drills));
-        all.push(Occupied { gameday, fleet, hosts: may_touch(&draft.drills), lasts });
+        occupied.push(Occupied { gameday, fleet, hosts: may_touch(&draft.drills), lasts });
         indexes.push(index);
     }
-    overlaps(&all, now).iter().map(|overlap| told(overlap, &all, &indexes)).collect()
+    overlaps(&occupied, now).iter().map(|overlap| problem_of(overlap, &occupied, &indexes)).collect()
 }
 
-fn told(overlap: &Overlap, all: &[Occupied<'_>], indexes: &[usize]) -> (usize, Between) {
-    let (first, second) = (&all[overlap.of.0], &all[overlap.of.1]);
+/// Returns the problem of an overlap, and the index of the game day that it is reported for: the one whose slot starts later.
+fn problem_of(overlap: &Overlap, occupied: &[Occupied<'_>], indexes: &[usize]) -> (usize, Between) {
+    let (first, second) = (&occupied[overlap.of.0], &occupied[overlap.of.1]);
     let (slot, next) = (&overlap.slots.0, &overlap.slots.1);
     let hosts = alike::names(&overlap.hosts);
     let lasts = Span(first.lasts.unsigned_abs());
@@ -227,7 +237,7 @@ pub(super) fn longest(drills: &[Inspection]) -> Span {
     drills.iter().filter_map(|drill| drill.plan.as_ref()).map(print::longest).sum()
 }
 
-/// Returns the time that scenarios take one after another if all settles at once.
+/// Returns the time that scenarios take one after another if the system settles at once after each attack.
 pub(super) fn total(drills: &[Inspection]) -> Span {
     drills.iter().filter_map(|drill| drill.plan.as_ref()).map(print::total).sum()
 }
@@ -237,12 +247,12 @@ pub(super) fn signed(span: Span) -> SignedDuration {
     SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX)
 }
 
-/// `Fri 2026-12-04 14:00 +01:00`; seconds where there are any.
+/// Formats a local time: `Fri 2026-12-04 14:00 +01:00`, with seconds unless they are zero.
 pub(super) fn local(at: &Zoned) -> String {
     format!("{} {} {}", at.strftime("%a %Y-%m-%d"), clock(at), at.strftime("%:z"))
 }
 
-/// `14:00`; seconds where there are any.
+/// Formats a time of day: `14:00`, with seconds unless they are zero.
 pub(super) fn clock(at: &Zoned) -> String {
     at.strftime(if at.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
@@ -260,12 +270,11 @@ impl Day {
 
     /// Returns the numbers of errors and warnings, also of its scenarios and its fleet.
     pub(super) fn counts(&self) -> (usize, usize) {
-        self.reports()
-            .map(Report::counts)
-            .fold((0, 0), |(errors, warnings), one| (errors + one.0, warnings + one.1))
+        self.reports().map(Report::counts).fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1))
     }
 
-    /// Formats the problems for people, without those that were told: game days share scenarios, and those share fleets.
+    /// Formats the problems for people, in colours. Reports whose text is in `told` are left out, and the others are added to it: game days
+    /// share scenarios and fleets, whose problems are shown once.
     pub(super) fn render(&self, told: &mut HashSet<String>) -> String {
         self.rendered(true, told)
     }

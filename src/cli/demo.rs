@@ -1,4 +1,5 @@
-//! `firedrill demo`: a whole drill on this machine, from nothing to a report; with `--serve` a game day, with a control room to watch it.
+//! `firedrill demo`: makes a lab, runs a whole drill on it, writes the report, and removes the lab. With `--serve` the drill is a game day,
+//! and a control room shows it. Touches nothing outside of the lab.
 
 #[cfg(feature = "serve")]
 mod owner;
@@ -62,23 +63,25 @@ pub(super) struct Args {
     serve_args: served::ServeArgs,
 }
 
+/// The parts of the shop that can be broken on purpose.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Broken {
     /// The load balancer treats every backend as healthy, always
     HealthCheck,
 }
 
-/// Fails if no lab can start here. Takes away the lab that a killed demo left.
-fn possible() -> Result<()> {
+/// Fails if no lab can start here. Removes the lab that a killed demo left.
+fn prepare_machine() -> Result<()> {
     firedrill_lab::preflight().wrap("a lab cannot start here")?;
     #[cfg(feature = "serve")]
     owner::clear()?;
     Ok(())
 }
 
+/// Runs `demo --serve`.
 #[cfg(feature = "serve")]
 fn served(args: &Args, shop: &Shop) -> Result<Exit> {
-    possible()?;
+    prepare_machine()?;
     served::run(&args.serve_args, shop)
 }
 
@@ -92,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if args.serve {
         return served(args, &shop);
     }
-    possible()?;
+    prepare_machine()?;
     if !args.json {
         errln!(
             "six hosts are made of namespaces on this machine and broken six times, one after another, in two minutes; nothing outside of \

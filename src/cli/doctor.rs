@@ -37,6 +37,7 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The answer of one host; serialized for `--json`.
 #[derive(Serialize)]
 struct Row {
     host: String,
@@ -49,15 +50,16 @@ struct Row {
 enum Answer {
     Reached {
         doctor: Doctor,
-        /// Uncertainty of its clock, seen from here, in microseconds.
+        /// Uncertainty of the offset between the host's clock and this machine's, in microseconds.
         clock_uncertainty_us: u64,
     },
     Error(String),
 }
 
-/// Number of round trips by which a clock is measured.
+/// Number of round trips to measure the offset of a clock.
 const CLOCK_ROUNDS: u32 = 5;
 
+/// Asks the hosts, and prints their answers.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let hosts = hosts(fleet(&reached.source)?, &args.hosts)?;
@@ -93,7 +95,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(if bad { Exit::Unknown } else { Exit::Held })
 }
 
-/// Maximum number of forms of one finding that are shown. Forms that are missing or bad are all shown, and do not count.
+/// Maximum number of forms of one finding that are shown. A form is a grade with a detail and a hint. Forms with the grade missing or bad
+/// are always shown, and do not count.
 const FORMS: usize = 4;
 
 /// Formats hosts with the same agent version and kernel together: findings that all of them have are shown once, others with the names of
@@ -126,41 +129,43 @@ fn for_people(rows: &[Row]) -> String {
         let doctors: Vec<(&str, &Doctor)> = group.iter().map(|(host, doctor, _)| (*host, *doctor)).collect();
         _ = writeln!(text, "{}\n", findings(&doctors));
     }
-    for one in alike::said(&errors) {
-        _ = writeln!(text, "{}: {}\n", one.hosts, one.text);
+    for error in alike::said(&errors) {
+        _ = writeln!(text, "{}: {}\n", error.hosts, error.text);
     }
     text.trim_end().to_owned()
 }
 
-/// Formats the findings of hosts, in the order in which they first appear.
+/// Formats the findings of hosts as a table, in the order in which they first appear. A finding is about a thing, such as `certificate`.
 fn findings(doctors: &[(&str, &Doctor)]) -> String {
-    let all = doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |one| (*host, one)));
+    let with_hosts =
+        doctors.iter().flat_map(|(host, doctor)| doctor.findings.iter().map(move |finding| (*host, finding)));
     let mut lines = Vec::new();
-    for of_thing in alike::together(all, |(_, finding)| &finding.what) {
+    for of_thing in alike::together(with_hosts, |(_, finding)| &finding.what) {
         // Details that differ only by the host's own name are one form.
         let without_name = |host: &str, text: &str| alike::without(text, &[host]);
-        let forms = alike::together(of_thing, |(host, one)| {
-            (one.grade, without_name(host, &one.detail), without_name(host, &one.hint))
+        let forms = alike::together(of_thing, |(host, finding)| {
+            (finding.grade, without_name(host, &finding.detail), without_name(host, &finding.hint))
         });
         let (always_shown, limited): (Vec<_>, Vec<_>) = forms.into_iter().partition(|form| {
-            form.first().is_some_and(|(_, one)| matches!(one.grade, Grade::Missing | Grade::Bad))
+            form.first().is_some_and(|(_, finding)| matches!(finding.grade, Grade::Missing | Grade::Bad))
         });
         let not_shown = hosts_of(limited.iter().skip(FORMS).flatten().copied());
         for form in always_shown.into_iter().chain(limited.into_iter().take(FORMS)) {
-            let Some((_, one)) = form.first() else { continue };
-            let hint = if one.hint.is_empty() { String::new() } else { format!(" → {}", one.hint) };
+            let Some((_, finding)) = form.first() else { continue };
+            let hint = if finding.hint.is_empty() { String::new() } else { format!(" → {}", finding.hint) };
             let names = hosts_of(form.iter().copied());
+            // A finding that all hosts have is shown without their names.
             let whose = if names.len() == doctors.len() {
                 String::new()
             } else {
                 format!("{}: ", alike::names(&names))
             };
-            let said = format!("{whose}{}{hint}", one.detail);
-            lines.push(vec![one.grade.mark().to_owned(), one.what.clone(), said]);
+            let text = format!("{whose}{}{hint}", finding.detail);
+            lines.push(vec![finding.grade.mark().to_owned(), finding.what.clone(), text]);
         }
         if !not_shown.is_empty() {
-            let said = format!("{}: other values, not shown (--json has all)", alike::names(&not_shown));
-            lines.push(vec![Grade::Note.mark().to_owned(), String::new(), said]);
+            let text = format!("{}: other values, not shown (--json has all)", alike::names(&not_shown));
+            lines.push(vec![Grade::Note.mark().to_owned(), String::new(), text]);
         }
     }
     table(lines)
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_are_alike_are_told_once_and_what_differs_by_name() {
+    fn findings_of_all_hosts_are_shown_once_and_others_with_the_hosts_names() {
         let mut rows: Vec<Row> = (1..=40)
             .map(|n| {
                 let memory = format!("{n} MiB");
@@ -234,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_that_one_host_has_twice_is_not_that_of_two_hosts() {
+    fn a_host_with_the_same_finding_twice_is_named_once() {
         let twice = ("foreign qdisc", Grade::Note, "on eth0: sfq");
         let text = for_people(&[row("app1", &[twice, twice]), row("app2", &[])]);
         assert!(text.contains("app1: on eth0: sfq") && !text.contains("app1, app1"), "{text}");

@@ -33,14 +33,14 @@ impl Failure {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// Adds a message above; the message so far becomes the first cause.
+    /// Puts a message in front; the message so far becomes the first cause.
     #[must_use]
     pub fn wrap(mut self, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
         self
     }
 
-    /// Returns the causes, without those that a text above contains.
+    /// Returns the causes, without those whose text is part of the message or of an earlier cause.
     fn causes(&self) -> impl Iterator<Item = &str> {
         self.causes.iter().enumerate().filter_map(|(place, cause)| {
             let mut above = std::iter::once(&self.message).chain(&self.causes[..place]);
@@ -48,7 +48,7 @@ impl Failure {
         })
     }
 
-    /// Formats it for a terminal, in the style of problems of files; without a line break at the end.
+    /// Formats the error for a terminal, in the style of problems in files; without a line break at the end.
     pub(super) fn styled(&self) -> String {
         let (error, help, bold) = (DEFAULT_ERROR_STYLE, DEFAULT_HELP_STYLE, DEFAULT_EMPHASIS_STYLE);
         let mut text = format!("{error}error{error:#}{bold}: {}{bold:#}", hanging(&self.message, 7));
@@ -62,7 +62,7 @@ impl Failure {
     }
 }
 
-/// Indents all lines but the first.
+/// Makes a text harmless for a terminal, and indents all its lines but the first by `indent` columns.
 fn hanging(text: &str, indent: usize) -> String {
     harmless(text.trim_end()).replace('\n', &format!("\n{:indent$}", ""))
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_sources_and_what_to_do() {
+    fn an_error_is_shown_with_its_sources_and_the_next_step() {
         let tried: Result<(), _> = Err(Unread(io::Error::other("the disk is gone")));
         let failure = tried.wrap("no fleet").unwrap_err().help("mount it");
         assert_eq!(
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_was_already_told_is_not_repeated() {
+    fn a_cause_that_an_earlier_text_contains_is_not_repeated() {
         let failure = Failure::from(Unread(io::Error::other("gone"))).wrap("cannot start: it is gone");
         assert_eq!(
             plain(&failure),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_indented_and_commands_to_the_terminal_are_not_obeyed() {
+    fn lines_are_indented_and_control_characters_are_made_harmless() {
         let failure = Failure::new("it said:\n\x1b[2Jone\n\u{9b}2Jtwo\n")
             .wrap("no")
             .help("look\nat it")

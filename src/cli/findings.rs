@@ -1,4 +1,4 @@
-//! `firedrill findings`: what drills have found and no later drill has shown to be right, and who sees to it. Needs no host.
+//! `firedrill findings`: shows the violations that drills have found, whether later drills closed them, and who works on them. Needs no host.
 
 use firedrill_history::{Finding, State};
 
@@ -45,7 +45,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Write who sees to a finding, where, and what else there is to say
+    /// Write a finding's owner, its ticket and a note
     Set(SetArgs),
 }
 
@@ -77,6 +77,7 @@ struct SetArgs {
     json: bool,
 }
 
+/// Prints the findings that the options select, or changes one.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(Verb::Set(args)) = &args.verb {
         return set(args);
@@ -97,6 +98,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Formats the findings `shown` as a table for people, with their notes; `all` are all findings of the directory, for the counts.
 fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
     let open = all.iter().filter(|finding| finding.state == State::Open).count();
     if shown.is_empty() {
@@ -108,7 +110,7 @@ fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
     }
     let heads = ["finding", "state", "scenario", "what", "measured", "since", "runs", "owner", "ticket"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(shown.iter().map(|finding| row(finding)));
+    rows.extend(shown.iter().map(|finding| cells(finding)));
     let mut text = table(rows);
     for finding in shown {
         // A note may have several lines.
@@ -122,17 +124,19 @@ fn text(shown: &[&Finding], all: &[Finding], args: &Args) -> String {
     text
 }
 
-fn row(finding: &Finding) -> Vec<String> {
+/// Returns the cells of a finding's row.
+fn cells(finding: &Finding) -> Vec<String> {
     let scenario = match &finding.environment {
         Some(environment) => format!("{} ({environment})", finding.scenario),
         None => finding.scenario.clone(),
     };
+    // The first ten characters of a time are its date.
     let since = finding.opened.get(..10).unwrap_or(&finding.opened).to_owned();
     let state = match &finding.closed {
         Some(closed) => format!("closed {}", closed.get(..10).unwrap_or(closed)),
         None => finding.state.word().to_owned(),
     };
-    // Of a guard the sentence is long, and stands in the file.
+    // A finding about a guard has no objective. Its measured text is a long sentence, which findings.toml shows.
     let measured = if finding.objective.is_empty() { String::new() } else { finding.measured.clone() };
     vec![
         finding.id.clone(),
@@ -147,16 +151,17 @@ fn row(finding: &Finding) -> Vec<String> {
     ]
 }
 
+/// Writes the options that were given into the finding, and prints it.
 fn set(args: &SetArgs) -> Result<Exit> {
     let mut history = history_of(&args.reports.reports)?;
     let edited = history.edit_finding(&args.id, |finding| {
-        for (place, word) in [
+        for (field, given) in [
             (&mut finding.owner, &args.owner),
             (&mut finding.ticket, &args.ticket),
             (&mut finding.note, &args.note),
         ] {
-            if let Some(word) = word {
-                place.clone_from(word);
+            if let Some(given) = given {
+                field.clone_from(given);
             }
         }
     });
@@ -165,14 +170,14 @@ fn set(args: &SetArgs) -> Result<Exit> {
     if args.json {
         print_json(&edited)?;
     } else {
-        let said = |name: &str, text: &str| {
+        let line = |name: &str, text: &str| {
             let text = if text.is_empty() { "—" } else { text };
             format!("  {name}: {text}")
         };
         outln!("{}  {}  {}", edited.id, edited.scenario, edited.what());
-        outln!("{}", said("owner", &edited.owner));
-        outln!("{}", said("ticket", &edited.ticket));
-        outln!("{}", said("note", &edited.note));
+        outln!("{}", line("owner", &edited.owner));
+        outln!("{}", line("ticket", &edited.ticket));
+        outln!("{}", line("note", &edited.note));
     }
     refresh(&mut history);
     Ok(Exit::Held)

@@ -1,4 +1,4 @@
-//! `firedrill gameday`: when game days are due, who takes part, and what they do; and the verbs that hold one, skip one, and agree to one.
+//! `firedrill gameday`: shows when game days are due, who takes part and what they do; holds a game day, skips a slot, agrees to a start.
 
 mod agree;
 mod draw;
@@ -174,17 +174,18 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
 }
 
+/// Prints the calendar of the next `next` slots of each game day from `from` on. Prints none if a file has errors.
 fn calendar(files: &[PathBuf], from: From, next: usize, now: Timestamp) -> Result<Exit> {
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let all = days::inspect(&files, None, from.early());
+    let days = days::inspect(&files, None, from.early());
     let mut told = HashSet::new();
-    let err: String = all.iter().map(|day| day.render(&mut told)).collect();
+    let err: String = days.iter().map(|day| day.render(&mut told)).collect();
     terminal::err(format_args!("{err}"));
-    if all.iter().any(Day::failed) {
+    if days.iter().any(Day::failed) {
         errln!("no calendar was printed, because of the errors above");
         return Ok(Exit::Usage);
     }
-    let events: Vec<ics::Event> = all.iter().flat_map(|day| events(day, from, next)).collect();
+    let events: Vec<ics::Event> = days.iter().flat_map(|day| events(day, from, next)).collect();
     terminal::out(format_args!("{}", ics::calendar(&events, now)));
     Ok(Exit::Held)
 }

@@ -1,4 +1,4 @@
-//! `firedrill gate`: decides whether a run passes, alone or beside a baseline. Needs no host.
+//! `firedrill gate`: decides whether a run passes, by itself or compared with a baseline. Needs no host.
 
 mod told;
 
@@ -73,7 +73,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// A baseline is told from a run by the end of its name.
+/// Reads the name of a baseline's file. It must end with `.json`, because that is how a baseline's file is told from a run's folder.
 fn json_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension() {
@@ -82,6 +82,7 @@ fn json_file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Decides, prints the decision in each wanted format, and writes the baseline if the run passes.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reports = &args.reports.reports;
     let run = decided_of(&args.run, reports)?;
@@ -91,19 +92,19 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let (exit, decided) = gate(&run, comparison, args.allow_unknown);
     let wanted = told::wanted(&args.format, args.json)?;
     let decision = told::Decision { run: &run, baselines: &baselines, decided: &decided, exit };
-    // What cannot be written is told, and hides no verdict.
+    // An output that cannot be written makes the exit code worse at most: it hides no verdict.
     let mut exit = exit;
-    for one in &wanted {
-        if let Err(failure) = decision.tell(one) {
+    for output in &wanted {
+        if let Err(failure) = decision.tell(output) {
             errln!("{}", failure.styled());
             exit = exit.worst(Exit::Usage);
         }
     }
     match &args.write {
         Some(path) if decided.exit == Exit::Held as u8 => {
-            let mut all = baselines;
-            all.push(run);
-            keep(all, args, path)?;
+            let mut runs = baselines;
+            runs.push(run);
+            keep(runs, args, path)?;
         }
         Some(path) => errln!("{} was not written: only a run that passes can be a baseline", path.display()),
         None => {}
@@ -111,24 +112,24 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Checks that all are runs of one scenario. A run is no baseline of itself where there are others.
+/// Checks that the run and its baselines are of one scenario. Leaves the run itself out of the baselines if there are others.
 fn of_one_scenario(run: &Results, baselines: &mut Vec<Results>) -> Result<()> {
-    if let Some(other) = baselines.iter().find(|one| one.scenario != run.scenario) {
+    if let Some(other) = baselines.iter().find(|baseline| baseline.scenario != run.scenario) {
         return Err(Failure::new(format!(
             "the baseline is of scenario `{}`, and the run of `{}`",
             other.scenario, run.scenario
         ))
         .help("give a baseline of the same scenario"));
     }
-    let own = |one: &Results| run.run.is_some() && run.run == one.run;
-    match baselines.iter().filter(|one| own(one)).count() {
+    let is_same_run = |baseline: &Results| run.run.is_some() && run.run == baseline.run;
+    match baselines.iter().filter(|baseline| is_same_run(baseline)).count() {
         0 => {}
-        all if all == baselines.len() => {
+        same if same == baselines.len() => {
             errln!("note: the baseline is this same run, so that nothing can be worse");
         }
         _ => {
             errln!("note: the baseline has this same run, too; it is left out");
-            baselines.retain(|one| !own(one));
+            baselines.retain(|baseline| !is_same_run(baseline));
         }
     }
     if (2..ENOUGH).contains(&baselines.len()) {
@@ -140,21 +141,22 @@ fn of_one_scenario(run: &Results, baselines: &mut Vec<Results>) -> Result<()> {
     Ok(())
 }
 
-fn keep(mut all: Vec<Results>, args: &Args, path: &Path) -> Result<()> {
-    let runs = usize::from(args.runs);
-    let Some(run) = all.pop() else { return Ok(()) };
-    // Those of the baseline may have fewer objectives already.
-    let named = |one: Results| one.clone().only(&args.objective).unwrap_or(one);
-    all = all.into_iter().map(named).collect();
-    all.push(run.only(&args.objective)?);
-    if runs == 1 && all.len() > 2 {
+/// Writes the last of `runs`, which passed, as a baseline, together with the newest of the baseline runs before it, as --runs allows.
+fn keep(mut runs: Vec<Results>, args: &Args, path: &Path) -> Result<()> {
+    let most = usize::from(args.runs);
+    let Some(run) = runs.pop() else { return Ok(()) };
+    // A baseline run that lacks one of the named objectives is kept as it is; for the new run that is an error.
+    let only_named = |baseline: Results| baseline.clone().only(&args.objective).unwrap_or(baseline);
+    runs = runs.into_iter().map(only_named).collect();
+    runs.push(run.only(&args.objective)?);
+    if most == 1 && runs.len() > 2 {
         errln!(
             "note: {} has this one run now; --runs {} would have kept those of the baseline",
             path.display(),
-            all.len()
+            runs.len()
         );
     }
-    let bytes = kept(&all, runs)?;
+    let bytes = kept(&runs, most)?;
     whole::replace(path, &bytes, whole::USUAL)
         .map_err(|error| Failure::from(error).wrap(format!("cannot write the baseline {}", path.display())))
 }

@@ -1,4 +1,4 @@
-//! `firedrill history`: the runs in a directory, as a table. Needs no host.
+//! `firedrill history`: shows the runs of a directory, or of a control room, as a table. Needs no host.
 
 use std::{
     collections::HashSet,
@@ -57,7 +57,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Number of runs that a control room is asked for at once.
+/// Number of runs that one request to a control room asks for.
 const PAGE: usize = 500;
 
 /// A verdict on the command line.
@@ -84,13 +84,14 @@ impl From<Wanted> for Shown {
     }
 }
 
-/// Parses a moment: a date, a time, or a length of time before now. Returns seconds since 1970.
+/// Parses a date, a time, or a length of time before now. Returns seconds since 1970.
 fn since(text: &str) -> Result<i64, String> {
     let time = if let Ok(length) = humantime::parse_duration(text) {
         SystemTime::now().checked_sub(length)
     } else {
-        let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-        humantime::parse_rfc3339_weak(&whole).ok()
+        // A date has ten characters; it means the start of that day.
+        let time = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        humantime::parse_rfc3339_weak(&time).ok()
     };
     let seconds = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
     seconds.and_then(|seconds| i64::try_from(seconds).ok()).ok_or_else(|| {
@@ -98,25 +99,26 @@ fn since(text: &str) -> Result<i64, String> {
     })
 }
 
-/// Runs, and the name of their place.
+/// Runs, and the name of the place where they were found, for messages.
 struct Found {
     listing: Listing,
     place: String,
 }
 
+/// Lists the runs, or sums them up by scenario. The exit code does not depend on verdicts.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let limit = (args.limit > 0 && !args.flaky).then_some(args.limit);
     let Found { listing, place } = match &args.room.server {
-        Some(server) => there(args, server, limit)?,
-        None => here(args, limit)?,
+        Some(server) => of_server(args, server, limit)?,
+        None => of_directory(args, limit)?,
     };
     if args.flaky {
-        let entries: Vec<Entry> = listing.runs.into_iter().map(|one| one.entry).collect();
-        let all = scenarios(&entries);
+        let entries: Vec<Entry> = listing.runs.into_iter().map(|run| run.entry).collect();
+        let sums = scenarios(&entries);
         if args.json {
-            print_json(&serde_json::json!({ "schema": 1, "scenarios": all }))?;
+            print_json(&serde_json::json!({ "schema": 1, "scenarios": sums }))?;
         } else {
-            outln!("{}", by_scenario(&all));
+            outln!("{}", by_scenario(&sums));
         }
     } else if args.json {
         print_json(&listing)?;
@@ -138,8 +140,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// Lists the runs of a directory.
-fn here(args: &Args, limit: Option<usize>) -> Result<Found> {
+/// Lists the runs of the directory of --reports.
+fn of_directory(args: &Args, limit: Option<usize>) -> Result<Found> {
     let mut history = history_of(&args.reports.reports)?;
     let filter = Filter {
         scenario: args.scenario.clone(),
@@ -156,7 +158,7 @@ fn here(args: &Args, limit: Option<usize>) -> Result<Found> {
 }
 
 /// Asks a control room for its runs, page by page.
-fn there(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
+fn of_server(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
     if args.reports.is_other() {
         return Err(Failure::new(
             "--reports does not go with --server: the control room has its own directory",
@@ -169,19 +171,20 @@ fn there(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
     keys.extend(word.map(|word| format!("&verdict={}", word.get_name())));
     keys.extend(args.since.map(|since| format!("&since_s={since}")));
     let keys = keys.concat();
-    let mut all: Option<Listing> = None;
+    // The pages so far, in one listing.
+    let mut so_far: Option<Listing> = None;
     let mut skip = 0;
     loop {
-        let had = all.as_ref().map_or(0, |listing| listing.runs.len());
+        let had = so_far.as_ref().map_or(0, |listing| listing.runs.len());
         let wanted = limit.map_or(PAGE, |limit| (limit - had).min(PAGE));
         let path = format!("/api/v1/history?limit={wanted}&skip={skip}{keys}");
         let mut page: Listing = room.ask(&Method::GET, &path, &[])?;
         let got = page.runs.len();
         skip += got;
-        if let Some(before) = all {
-            // A run that begins between two pages moves the others.
-            let known: HashSet<&str> = before.runs.iter().map(|one| one.entry.folder.as_str()).collect();
-            page.runs.retain(|one| !known.contains(one.entry.folder.as_str()));
+        if let Some(before) = so_far {
+            // A run that begins between two requests shifts the others by one, so that a page may repeat a run.
+            let known: HashSet<&str> = before.runs.iter().map(|run| run.entry.folder.as_str()).collect();
+            page.runs.retain(|run| !known.contains(run.entry.folder.as_str()));
             page.runs.splice(0..0, before.runs);
         }
         let is_last = got < wanted || limit.is_some_and(|limit| page.runs.len() >= limit);
@@ -191,10 +194,11 @@ fn there(args: &Args, server: &str, limit: Option<usize>) -> Result<Found> {
             }
             return Ok(Found { listing: page, place: "the control room".to_owned() });
         }
-        all = Some(page);
+        so_far = Some(page);
     }
 }
 
+/// Formats runs as a table; `folders` is the number of all folders at `place`.
 fn text(runs: &[Listed], folders: usize, place: &str) -> String {
     if runs.is_empty() {
         return match folders {
@@ -202,13 +206,13 @@ fn text(runs: &[Listed], folders: usize, place: &str) -> String {
             _ => format!("none of the {folders} runs in {place} matches"),
         };
     }
-    // Runs without alerts have no column for them.
-    let alerts = runs.iter().any(|one| one.entry.times.detected_us.is_some());
+    // The column `detected` is shown only if a run has a time of detection, which needs alerts.
+    let alerts = runs.iter().any(|run| run.entry.times.detected_us.is_some());
     let mut heads = vec!["time (UTC)", "scenario", "verdict", "score"];
     heads.extend(alerts.then_some("detected"));
     heads.extend(["mitigated", "recovered", "violated", "run"]);
     let mut rows = vec![heads.into_iter().map(str::to_owned).collect()];
-    rows.extend(runs.iter().map(|one| row(&one.entry, one.running, alerts)));
+    rows.extend(runs.iter().map(|run| cells(&run.entry, run.running, alerts)));
     let mut text = table(rows);
     if runs.len() < folders {
         text += &format!("\n\n{} of {folders} folders", runs.len());
@@ -216,37 +220,39 @@ fn text(runs: &[Listed], folders: usize, place: &str) -> String {
     text
 }
 
-fn row(entry: &Entry, running: bool, alerts: bool) -> Vec<String> {
-    let told = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
+/// Returns the cells of a run's row; `alerts` is whether the table has the column `detected`.
+fn cells(entry: &Entry, running: bool, alerts: bool) -> Vec<String> {
+    let violated = entry.damage.clone().unwrap_or_else(|| entry.violated.join(", "));
     let time = |us: Option<i64>| us.map_or_else(|| "—".to_owned(), format::time);
-    let mut row = vec![
+    let mut cells = vec![
         minute(entry.at_s),
         entry.scenario.clone().unwrap_or_default(),
         entry.ended_as(running).to_owned(),
         entry.score.map_or_else(|| "—".to_owned(), |score| score.to_string()),
     ];
-    row.extend(alerts.then(|| time(entry.times.detected_us)));
-    // A folder's name is the only text here that no log was read for.
+    cells.extend(alerts.then(|| time(entry.times.detected_us)));
+    // Texts of logs were checked when they were read. The name of a folder was not, and may have control characters.
     let folder = harmless(&entry.folder).replace('\n', " ");
-    row.extend([time(entry.times.mitigated_us), time(entry.times.recovered_us), told, folder]);
-    row
+    cells.extend([time(entry.times.mitigated_us), time(entry.times.recovered_us), violated, folder]);
+    cells
 }
 
-fn by_scenario(all: &[Scenario]) -> String {
-    if all.is_empty() {
+/// Formats the sums of scenarios as a table.
+fn by_scenario(sums: &[Scenario]) -> String {
+    if sums.is_empty() {
         return "no runs".to_owned();
     }
     let heads = ["scenario", "runs", "held", "violated", "unknown", "changed by themselves", "last (UTC)"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(all.iter().map(|one| {
+    rows.extend(sums.iter().map(|sum| {
         vec![
-            one.scenario.clone(),
-            one.runs.to_string(),
-            one.held.to_string(),
-            one.violated.to_string(),
-            (one.unknown + one.refused_or_stopped).to_string(),
-            one.flaky.to_string(),
-            one.last.as_ref().and_then(|at| at.get(..16)).unwrap_or_default().replace('T', " "),
+            sum.scenario.clone(),
+            sum.runs.to_string(),
+            sum.held.to_string(),
+            sum.violated.to_string(),
+            (sum.unknown + sum.refused_or_stopped).to_string(),
+            sum.flaky.to_string(),
+            sum.last.as_ref().and_then(|at| at.get(..16)).unwrap_or_default().replace('T', " "),
         ]
     }));
     table(rows)

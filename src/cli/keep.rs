@@ -1,4 +1,4 @@
-//! `firedrill keep`, which only a run calls: keeps a program of a step, and ends it with the run.
+//! `firedrill keep`, which only a run calls: runs a program of a step, and kills it when the run ends or the time is over.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ pub(super) struct Args {
     argv: Vec<String>,
 }
 
+/// Runs the program of the step until it ends. The error is that this process cannot become its keeper.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let kept = keep(Duration::from_millis(args.limit_ms), &args.argv);
     kept.map_err(|error| Failure::new(format!("the program is not kept: {error}")))?;

@@ -1,4 +1,4 @@
-//! `firedrill lab`: a fleet of hosts on this machine, from the same fleet file as a real one.
+//! `firedrill lab`: starts, shows, changes and ends a fleet of hosts on this machine, from the same kind of file as a fleet of real hosts.
 
 pub mod files;
 mod services;
@@ -46,10 +46,10 @@ enum Verb {
         /// The fleet's file; the demo's six hosts without one
         #[arg(long, value_name = "FILE")]
         fleet: Option<PathBuf>,
-        /// Its name
+        /// The lab's name
         #[arg(long, default_value = NAME)]
         name: String,
-        /// The load balancer treats every backend as healthy, always
+        /// Let the demo shop's load balancer treat every backend as healthy, always
         #[arg(long)]
         no_health_check: bool,
     },
@@ -88,18 +88,18 @@ enum Verb {
         /// The lab's name
         #[arg(long, default_value = NAME)]
         name: String,
-        /// Its power, not its cable
+        /// Cut its power, not its cable
         #[arg(long)]
         power: bool,
         /// The host
         host: String,
     },
-    /// Plug a host's cable in again, or its power
+    /// Plug a host's cable in again, or switch its power on
     Plug {
         /// The lab's name
         #[arg(long, default_value = NAME)]
         name: String,
-        /// Its power, not its cable
+        /// Switch its power on, not its cable
         #[arg(long)]
         power: bool,
         /// The host
@@ -152,12 +152,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-/// Returns a command's exit code in the manner of a shell.
+/// Returns a command's exit code as a shell does: 128 plus the number of the signal that killed it.
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
 }
 
+/// Starts a lab in the background. `file` is the fleet's file; `None` means the demo's hosts.
 fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     let shop = Shop { health_check, ..Shop::default() };
     let setup = match file {
@@ -180,16 +181,19 @@ fn up(file: Option<PathBuf>, name: &str, health_check: bool) -> Result<Exit> {
     })?;
     let status = lab.status()?;
     outln!("{}\n", people(&status));
-    let (more, which) = if name == NAME {
+    // The default name is left out of the commands that are shown.
+    let (lab_value, name_option) = if name == NAME {
         (String::new(), String::new())
     } else {
         (format!("={name}"), format!(" --name {name}"))
     };
-    outln!("lab {name} is up; run a drill on it with --lab{more}, end it with `firedrill lab down{which}`");
+    outln!(
+        "lab {name} is up; run a drill on it with --lab{lab_value}, end it with `firedrill lab down{name_option}`"
+    );
     Ok(Exit::Held)
 }
 
-/// Formats a service with its state, unless it is simply up.
+/// Formats the name of a service; with its state in parentheses unless it runs and is ready.
 fn shown(service: &ServiceStatus) -> String {
     let name = &service.name;
     match (service.state, service.ready) {
@@ -201,6 +205,7 @@ fn shown(service: &ServiceStatus) -> String {
     }
 }
 
+/// Formats the hosts of a lab as a table.
 fn people(status: &LabStatus) -> String {
     let mut lines =
         vec![["host", "region", "roles", "address", "state", "services"].map(str::to_owned).to_vec()];

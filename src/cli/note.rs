@@ -1,4 +1,4 @@
-//! `firedrill note`: writes down what a person sees or decides while a run goes on, or afterwards. Needs no host.
+//! `firedrill note`: adds a person's note to a run that goes on or has ended, or shows the notes. Needs no host.
 
 use std::{
     io::Read as _,
@@ -46,9 +46,10 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Adds the note, or shows the notes.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(server) = &args.room.server {
-        return there(args, server);
+        return add_on_server(args, server);
     }
     let log = log_of(&args.run, &args.reports.reports)?;
     let folder = log.parent().unwrap_or(Path::new("."));
@@ -63,8 +64,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     show(folder, args.json)
 }
 
-/// Has a control room write the note. Its author is the token.
-fn there(args: &Args, server: &str) -> Result<Exit> {
+/// Asks a control room to write the note. The note's author is the name of the token.
+fn add_on_server(args: &Args, server: &str) -> Result<Exit> {
     let Some(text) = &args.text else {
         return Err(Failure::new("with --server a note is written, so it needs a text")
             .help("the notes of a run are on its page"));
@@ -84,11 +85,11 @@ fn there(args: &Args, server: &str) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// Returns the text of the note, in one line.
+/// Returns the text of the note on one line; reads standard input for `-`.
 fn written(text: &str) -> Result<String> {
     let mut read = String::new();
     let text = if text == "-" {
-        // One character is four bytes at most; whatever is longer is refused below.
+        // A character is four bytes at most. One byte more is read, so that a longer text is seen and refused below.
         let most = 4 * TEXT_MOST as u64 + 1;
         std::io::stdin()
             .lock()
@@ -107,6 +108,7 @@ fn written(text: &str) -> Result<String> {
     })
 }
 
+/// Prints the notes in a run's folder.
 fn show(folder: &Path, json: bool) -> Result<Exit> {
     let notes = notes::read(folder).wrap(format!("cannot read {}", folder.join(FILE).display()))?;
     if notes.damaged > 0 {

@@ -1,4 +1,4 @@
-//! `firedrill notify`: channels are tried, and messages that wait are shown and delivered.
+//! `firedrill notify`: tests channels, and shows, delivers and deletes messages that wait.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{diagnostic::plural, verdict::Exit};
 
-/// The next step of somebody who named what does not wait.
+/// The next step when no waiting message has the given channel or id.
 const LISTS: &str =
     "`firedrill notify list` shows what waits, with channels and ids; --reports names the directory of runs";
 
@@ -131,9 +131,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
 }
 
+/// Sends a test message by a channel.
 fn test(name: &str, file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
-    let all = read(&file.channels)?;
-    let channel = channels::named(&all, name, &file.channels)?;
+    let known = read(&file.channels)?;
+    let channel = channels::named(&known, name, &file.channels)?;
     let id = format!("test/{}-{}", rfc3339(now()), std::process::id());
     let mut message = Message::new(id, What::Test, format!("Firedrill: a test of the channel {name}"));
     message.why = Some("`firedrill notify test` sent it; nothing is harmed".to_owned());
@@ -146,6 +147,7 @@ fn test(name: &str, file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Tries now to deliver the messages that wait for the channels of a file.
 fn deliver_now(file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     let channels = read(&file.channels)?;
     let spool = Spool::of(&reports.reports);
@@ -171,6 +173,7 @@ fn deliver_now(file: &FileArgs, reports: &ReportsArgs) -> Result<Exit> {
     Ok(if all_well && own.is_empty() { Exit::Held } else { Exit::Unknown })
 }
 
+/// Deletes the messages that wait for a channel; if `ids` is not empty, only those with these ids.
 fn delete_waiting(channel: &str, ids: &[String], by: Option<&str>, reports: &ReportsArgs) -> Result<Exit> {
     let (by, spool) = (named(by)?, Spool::of(&reports.reports));
     let shown = clean(channel, NAME_MOST);
@@ -228,16 +231,17 @@ impl<'a> JsonEntry<'a> {
     }
 }
 
+/// Shows the messages that wait, and the last `last` that have ended.
 fn list(reports: &ReportsArgs, channel: Option<&str>, last: usize, json: bool) -> Result<Exit> {
-    let mut all = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
+    let mut spooled = Spool::of(&reports.reports).all().wrap("the spool cannot be read")?;
     if let Some(name) = channel {
-        all.pending.retain(|entry| entry.channel == name);
-        all.ended.retain(|entry| entry.channel == name);
+        spooled.pending.retain(|entry| entry.channel == name);
+        spooled.ended.retain(|entry| entry.channel == name);
     }
-    let skipped = all.ended.len().saturating_sub(last);
+    let skipped = spooled.ended.len().saturating_sub(last);
     let shown: Vec<JsonEntry<'_>> =
-        all.ended[skipped..].iter().chain(&all.pending).map(JsonEntry::of).collect();
-    for (path, why) in &all.unreadable {
+        spooled.ended[skipped..].iter().chain(&spooled.pending).map(JsonEntry::of).collect();
+    for (path, why) in &spooled.unreadable {
         errln!("warning: {} is no message: {why}", path.display());
     }
     if json {
@@ -248,17 +252,18 @@ fn list(reports: &ReportsArgs, channel: Option<&str>, last: usize, json: bool) -
         outln!("no message{whose} is in {}", reports.reports.display());
     } else {
         let head = ["time", "channel", "state", "message", "id"].map(str::to_owned).to_vec();
-        let rows = shown.iter().map(|one| {
-            let tries = if one.tries == 0 { String::new() } else { format!(", {} tries failed", one.tries) };
-            let why = one.why.map_or_else(String::new, |why| format!(": {why}"));
-            let state = format!("{}{tries}{why}", one.state);
-            [one.at, one.channel, &state, one.title, one.id].map(str::to_owned).to_vec()
+        let rows = shown.iter().map(|entry| {
+            let tries =
+                if entry.tries == 0 { String::new() } else { format!(", {} tries failed", entry.tries) };
+            let why = entry.why.map_or_else(String::new, |why| format!(": {why}"));
+            let state = format!("{}{tries}{why}", entry.state);
+            [entry.at, entry.channel, &state, entry.title, entry.id].map(str::to_owned).to_vec()
         });
         outln!("{}", table(std::iter::once(head).chain(rows).collect()));
     }
     let is_lost = |entry: &Entry| {
         entry.message.what != What::Test && matches!(entry.ended, Some(Ended::GivenUp { by: None, .. }))
     };
-    let lost = all.ended.iter().any(is_lost);
-    Ok(if lost || !all.unreadable.is_empty() { Exit::Unknown } else { Exit::Held })
+    let lost = spooled.ended.iter().any(is_lost);
+    Ok(if lost || !spooled.unreadable.is_empty() { Exit::Unknown } else { Exit::Held })
 }

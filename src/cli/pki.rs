@@ -163,8 +163,8 @@ pub fn run(args: &Args) -> Result<Exit> {
     match &args.verb {
         Verb::Init => {}
         Verb::Issue { whom } => {
-            issued(&issue(&pki, whom)?);
-            signed_by(&pki)?;
+            print_issued(&issue(&pki, whom)?);
+            print_signer(&pki)?;
         }
         Verb::Enrol(ask) => enrol(&pki, ask)?,
         Verb::List { json } => list(&pki, *json)?,
@@ -176,13 +176,14 @@ pub fn run(args: &Args) -> Result<Exit> {
             };
             let count = pki.revoke(kind, name, *list_days)?;
             outln!("revoked {count} certificate(s) of {kind} {name}");
-            copy_list(&crl_file(pki.dir()), *list_days);
+            print_crl(&crl_file(pki.dir()), *list_days);
         }
-        Verb::Crl { days } => copy_list(&pki.write_crl(*days)?, *days),
+        Verb::Crl { days } => print_crl(&pki.write_crl(*days)?, *days),
     }
     Ok(Exit::Held)
 }
 
+/// Issues a certificate to a host or a person.
 fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
     let issued = match whom {
         Whom::Host(ask) => pki.issue_host(&HostAsk {
@@ -201,7 +202,7 @@ fn issue(pki: &Pki, whom: &Whom) -> Result<Issued> {
     Ok(issued?)
 }
 
-/// Issues a certificate over a passkey, and says where it goes.
+/// Issues a certificate over a passkey, and prints what to do with it.
 fn enrol(pki: &Pki, ask: &Enrol) -> Result<()> {
     let wrong = |why: String| PkiError::Passkey { path: ask.file.clone(), why };
     let text = read(&ask.file, PASSKEY_MOST).map_err(wrong)?;
@@ -217,7 +218,7 @@ fn enrol(pki: &Pki, ask: &Enrol) -> Result<()> {
     outln!("certificate  {}", cert.display());
     outln!("passkey      {fingerprint}, made on {}", passkey.origin);
     outln!("good until   {}", humantime::format_rfc3339_seconds(valid.until));
-    signed_by(pki)?;
+    print_signer(pki)?;
     outln!(
         "next: {} compares the passkey's fingerprint, and gives the certificate to the page Passkeys of {}",
         ask.name,
@@ -229,27 +230,30 @@ fn enrol(pki: &Pki, ask: &Enrol) -> Result<()> {
     Ok(())
 }
 
-fn issued(issued: &Issued) {
+/// Prints the files of a certificate, and its end.
+fn print_issued(issued: &Issued) {
     outln!("certificate  {}", issued.cert.display());
     outln!("key          {}", issued.key.display());
     outln!("good until   {}", humantime::format_rfc3339_seconds(issued.until));
 }
 
 /// Prints the signing certificate, if `ca.pem` has several.
-fn signed_by(pki: &Pki) -> Result<()> {
+fn print_signer(pki: &Pki) -> Result<()> {
     if let (name, Some(place)) = pki.signs_as()? {
         outln!("signed by    \"{name}\", certificate {place} of {}", ca_file(pki.dir()).display());
     }
     Ok(())
 }
 
-fn copy_list(path: &std::path::Path, days: u32) {
+/// Prints the file of a revocation list, its validity, and the next step.
+fn print_crl(path: &std::path::Path, days: u32) {
     outln!(
         "wrote {}, good for {days} days: copy it to every host, agents read it by themselves",
         path.display()
     );
 }
 
+/// Prints all certificates that were issued.
 fn list(pki: &Pki, json: bool) -> Result<()> {
     let entries = pki.list()?;
     if json {
@@ -261,12 +265,13 @@ fn list(pki: &Pki, json: bool) -> Result<()> {
         return Ok(());
     }
     let mut rows = vec![["kind", "name", "good until", "state", "URI name"].map(str::to_owned).to_vec()];
-    rows.extend(entries.iter().map(row));
+    rows.extend(entries.iter().map(cells));
     outln!("{}", table(rows));
     Ok(())
 }
 
-fn row(entry: &Entry) -> Vec<String> {
+/// Returns the cells of a certificate's row.
+fn cells(entry: &Entry) -> Vec<String> {
     let state = match (entry.revoked.is_some(), entry.expired(), entry.replaced) {
         (true, ..) => "revoked",
         (_, true, _) => "expired",

@@ -1,4 +1,5 @@
-//! Sends one request to a server, over HTTP or HTTPS: a Pushgateway, a collector of traces, a control room. Follows no redirect.
+//! Sends one request to a server over HTTP or HTTPS: to a Pushgateway, a collector of traces, a control room. Follows no redirect, and
+//! never tries again.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -19,25 +20,26 @@ use super::{
     failure::{Failure, Result},
 };
 
-/// Time for all of it: names, connection, answer.
+/// Time for the whole request: to look up the name, to connect, and to get the answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Maximum size of an answer of which only a beginning is shown, in bytes.
+/// Maximum size of an answer that only messages show, in bytes.
 pub(super) const SMALL: usize = 64 << 10;
-/// Letters of an answer that are shown.
+/// Number of characters of an answer that a message shows.
 const SHOWN: usize = 300;
 
-/// A server, and the path before that of requests.
+/// A server, and the login for it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Server {
     secure: bool,
     host: String,
     port: u16,
+    /// The path of the server's address, which the path of each request begins with.
     pub(super) path: String,
-    /// The value of `Authorization`.
+    /// The value of the header `Authorization`; a secret.
     login: Option<String>,
 }
 
-/// Without the login.
+/// Formats the address without the login.
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
@@ -71,20 +73,21 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Returns the failure that this answer is, in words.
+    /// Returns an error with the status and the beginning of the body.
     pub(super) fn failure(&self) -> Failure {
-        let said: String = self.body.trim().chars().take(SHOWN).collect();
+        let body: String = self.body.trim().chars().take(SHOWN).collect();
         let status = self.status;
-        Failure::new(if said.is_empty() {
+        Failure::new(if body.is_empty() {
             format!("it answers {status}")
         } else {
-            format!("it answers {status}: {said}")
+            format!("it answers {status}: {body}")
         })
     }
 }
 
 impl Server {
-    /// Parses `http://HOST[:PORT][/PATH]`, also with `https` and with `USER:PASSWORD@`. `wanted` says what is wanted instead of anything else.
+    /// Parses `http://HOST[:PORT][/PATH]`, also with `https` and with `USER:PASSWORD@`. `wanted` is the error for any other text: it says
+    /// what is wanted.
     pub(super) fn parse(text: &str, wanted: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| wanted.to_owned())?;
         let secure = match uri.scheme_str() {
@@ -95,7 +98,7 @@ impl Server {
         let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
             return Err(wanted.to_owned());
         };
-        // Characters that an address cannot have are written as `%2F` there. The server gets what they stand for.
+        // Characters that an address cannot contain are written as `%2F` and so on. The server gets the decoded login.
         let login = authority
             .as_str()
             .rsplit_once('@')
@@ -112,7 +115,7 @@ impl Server {
         })
     }
 
-    /// Whether nobody on the way can read what is sent: it goes over TLS, or does not leave this machine.
+    /// Whether nobody else can read the requests: they are sent over TLS, or do not leave this machine.
     pub(super) fn is_private(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let is_here =
@@ -120,7 +123,7 @@ impl Server {
         self.secure || is_here
     }
 
-    /// Whether a user and a password were written.
+    /// Whether the address had a user and a password.
     pub(super) const fn has_login(&self) -> bool {
         self.login.is_some()
     }
@@ -140,6 +143,7 @@ impl Server {
         answer
     }
 
+    /// Connects, with TLS for `https`, sends the request, and reads the answer.
     async fn connect_and_send(&self, sent: Sent) -> Result<Answer> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = TcpStream::connect((host.as_str(), self.port)).await?;
@@ -152,6 +156,7 @@ impl Server {
         self.over(stream, sent).await
     }
 
+    /// Sends the request over a connection, and reads the answer.
     async fn over(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,5 +1,5 @@
 //! Sends the metrics of a run to a Pushgateway, where they replace the metrics of earlier runs of the same scenario in the same
-//! environment. Never tries again: a failure is the caller's to tell.
+//! environment. Never tries again: the caller reports the failure.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
@@ -9,8 +9,8 @@ use super::{
     post::{SMALL, Sent, Server},
 };
 
-/// The content type of Prometheus' text format, which every Pushgateway accepts. The metrics are OpenMetrics, and only gauges: such a text
-/// is valid in both formats.
+/// The content type of Prometheus' text format, which every Pushgateway accepts. The text is written as OpenMetrics. It has only gauges, and
+/// such a text is valid in both formats.
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of a Pushgateway, and the login for it.

@@ -1,4 +1,4 @@
-//! The fleet that a command reaches, and the certificate that it uses.
+//! Finds the fleet and the certificate for a command, and enters the network of a lab. Asks no host.
 
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{fleet::FleetSource, link::Identity};
 
-/// A fleet and the certificate for it; for a lab, its network was entered already.
+/// A fleet and the certificate for it. If it is a lab's fleet, this process is in the lab's network.
 pub(super) struct Reached {
     pub(super) source: FleetSource,
     pub(super) identity: Arc<Identity>,
+    /// The name in the certificate.
     pub(super) operator: String,
 }
 
@@ -39,6 +40,7 @@ impl Reached {
         }
     }
 
+    /// Finds fleet and certificate, whether revocations are known or not.
     fn found(fleet: &FleetArgs, identity: &IdentityArgs) -> Result<Self> {
         #[cfg(feature = "lab")]
         if let Some(name) = &fleet.lab {
@@ -54,7 +56,7 @@ impl Reached {
     pub(super) fn in_lab(name: &str) -> Result<Self> {
         use super::{failure::Wrap as _, lab::files};
         let lab = firedrill_lab::Lab::attach(name)?;
-        // Files are read before entering, because other users' files may be out of reach inside.
+        // The certificate is read before entering, because inside the lab's user namespace files of other users may not be readable.
         let identity = Identity::load_as(&files::folder(name).join("pki"), files::OPERATOR)
             .wrap(format!("lab {name} has no certificate here; `firedrill lab up` makes one"))?;
         lab.enter()?;

@@ -1,4 +1,4 @@
-//! `firedrill release`: ends a halt.
+//! `firedrill release`: ends a halt on the hosts of a fleet, so that they may be attacked again.
 
 use serde::Serialize;
 
@@ -38,6 +38,7 @@ struct Row {
     error: Option<String>,
 }
 
+/// Releases the hosts, and prints the answer of each.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;

@@ -95,17 +95,18 @@ impl Wanted {
         }
     }
 
+    /// Returns the format of this name.
     fn format(self) -> Option<Format> {
         Format::EVERY.into_iter().find(|format| Self::of(*format) == self)
     }
 }
 
-/// Whether to open the page.
+/// Whether to open the page in the browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Open {
-    /// Do.
+    /// Open it.
     Yes,
-    /// Do not.
+    /// Do not open it.
     No,
 }
 
@@ -155,7 +156,7 @@ pub fn run(args: &Args) -> Result<Exit> {
     Ok(exit(input.card()))
 }
 
-/// The collector reads no other files.
+/// Reads the name of a file for the node exporter's textfile collector, which reads only files that end with `.prom`.
 fn prom_file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension() {
@@ -200,14 +201,15 @@ pub fn table(card: &Scorecard) -> String {
         if attack.objectives.is_empty() {
             rows.push_record([name.as_str(), "", &attack.why.join("; "), "", verdict_word(attack.verdict)]);
         }
-        for (place, one) in attack.objectives.iter().enumerate() {
+        for (place, objective) in attack.objectives.iter().enumerate() {
+            // Only the first row of an attack has its name.
             let name = if place == 0 { name.as_str() } else { "" };
             rows.push_record([
                 name,
-                &one.name,
-                &one.goal,
-                &report::measured(&one.measured),
-                one.verdict.word(),
+                &objective.name,
+                &objective.goal,
+                &report::measured(&objective.measured),
+                objective.verdict.word(),
             ]);
         }
     }
@@ -221,9 +223,8 @@ pub fn table(card: &Scorecard) -> String {
             .priority(tabled::settings::peaker::PriorityMax::default()),
     );
     let _ = writeln!(text, "{table}\n{budgets}");
-    for attack in
-        card.attacks.iter().filter(|attack| attack.verdict.is_some_and(|word| word != Verdict::Held))
-    {
+    let is_not_held = |verdict: Option<Verdict>| verdict.is_some_and(|verdict| verdict != Verdict::Held);
+    for attack in card.attacks.iter().filter(|attack| is_not_held(attack.verdict)) {
         for why in report::reasons(&attack.why, std::slice::from_ref(attack)) {
             let _ = writeln!(text, "  {}: {why}", attack.name);
         }
@@ -237,6 +238,7 @@ pub fn table(card: &Scorecard) -> String {
     text
 }
 
+/// Formats a verdict in colour: green for held, red for violated, yellow for all others.
 fn paint(verdict: Option<Verdict>) -> String {
     use anstyle::{AnsiColor, Style};
     let colour = match verdict {
@@ -248,6 +250,7 @@ fn paint(verdict: Option<Verdict>) -> String {
     format!("{style}{}{style:#}", verdict_word(verdict))
 }
 
+/// Opens a page with the desktop's own program.
 fn open(page: &Path) -> Result<()> {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let opened = std::process::Command::new(program).arg(page).status();
@@ -263,14 +266,14 @@ fn open(page: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Writer;
+    use clap::ValueEnum as _;
+    use firedrill_judge::testing::Drill;
 
     #[test]
     fn each_format_on_the_command_line_is_one_of_reports() {
-        use clap::ValueEnum as _;
         assert!(Wanted::value_variants().iter().all(|wanted| wanted.format().is_some()));
     }
-    use crate::log::Writer;
-    use firedrill_judge::testing::Drill;
 
     fn written(drill: &Drill) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for_is_written() {
+    fn only_the_named_formats_are_written() {
         let mut drill = Drill::one();
         drill.outcome = None;
         let folder = written(&drill);

@@ -1,4 +1,4 @@
-//! Asks the API of a control room (docs/api.md) with a token. Sends the token only where nobody on the way can read it.
+//! Asks the API of a control room (docs/api.md) with a token. Never sends the token where others on the way could read it.
 
 use std::{
     path::PathBuf,
@@ -16,15 +16,16 @@ use super::{
     post::{Answer, Sent, Server},
 };
 
-/// The variable that has the token.
+/// The environment variable that has the token.
 const TOKEN: &str = "FIREDRILL_TOKEN";
 /// Maximum size of a file with a token, in bytes.
 const TOKEN_MOST: u64 = 4096;
 /// Maximum size of an answer, in bytes.
 const ANSWER_MOST: usize = 32 << 20;
-/// The time for which a control room that does not answer is asked again, and the longest time between two tries.
+/// The time for which a control room that does not answer is asked again.
 const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_secs(5);
+/// The longest time between two tries.
+const PAUSE_MOST: Duration = Duration::from_secs(5);
 
 /// The options that name a control room.
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ pub(super) struct RoomArgs {
     token_file: Option<PathBuf>,
 }
 
-/// Reads the address of a control room.
+/// Reads the address of a control room. The error says why a token cannot be sent there.
 fn server(text: &str) -> Result<Server, String> {
     let server = Server::parse(text, "a control room's address such as https://drills.example is wanted")?;
     if server.has_login() {
@@ -58,7 +59,7 @@ pub(super) struct RoomClient {
     token: HeaderValue,
 }
 
-/// An error of the API (RFC 9457), as far as it is read.
+/// The parts of an error of the API (RFC 9457) that are shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
@@ -70,9 +71,9 @@ impl RoomClient {
     /// Reads the address of a control room, and the token for it.
     ///
     /// # Errors
-    /// The address is none, it is one to which a token would be sent in clear, there is no token, or it cannot be read.
+    /// The address is invalid, or the token would be sent there unencrypted; there is no token, or it cannot be read.
     pub(super) fn of(address: &str, args: &RoomArgs) -> Result<Self> {
-        // Not by the parser of arguments, which repeats what it refuses: it may have a password in it.
+        // The address is not checked by the parser of arguments: that repeats a refused text, which may have a password in it.
         let server = server(address)
             .map_err(|why| Failure::new("the address of --server cannot be used").help(why))?;
         let text = match &args.token_file {
@@ -91,11 +92,11 @@ impl RoomClient {
         Ok(Self { server, token })
     }
 
-    /// Sends a request that may be sent again: a reading, a halt, or a start with a key. A control room that cannot be reached, or that is busy, is
-    /// asked again for two minutes.
+    /// Sends a request that does no harm if it arrives twice: a question, a halt, or a start with a key. If the control room cannot be reached
+    /// or is busy, sends it again, for two minutes.
     ///
     /// # Errors
-    /// It refuses, it cannot be reached in this time, or its answer is not understood.
+    /// The control room refuses, it cannot be reached in this time, or its answer is not understood.
     pub(super) fn ask<T: DeserializeOwned>(
         &self,
         method: &Method,
@@ -106,11 +107,11 @@ impl RoomClient {
         let (mut pause, mut is_told) = (Duration::from_millis(500), false);
         loop {
             let asked = self.send(method, path, headers, Vec::new());
-            let is_later = match &asked {
-                Ok(answer) => is_later(answer.status),
+            let may_change = match &asked {
+                Ok(answer) => is_temporary(answer.status),
                 Err(_) => true,
             };
-            if !is_later || Instant::now() + pause > end {
+            if !may_change || Instant::now() + pause > end {
                 return asked
                     .and_then(|answer| read(&answer))
                     .wrap(format!("the control room {} was asked in vain", self.server));
@@ -126,19 +127,19 @@ impl RoomClient {
                 is_told = true;
             }
             thread::sleep(pause);
-            pause = (pause * 2).min(PAUSE);
+            pause = (pause * 2).min(PAUSE_MOST);
         }
     }
 
-    /// Reads something once. `None` if there is no answer, or none that is understood.
+    /// Asks once, without another try. `None` if there is no answer, or if it is not understood.
     pub(super) fn once<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
         read(&self.send(&Method::GET, path, &[], Vec::new()).ok()?).ok()
     }
 
-    /// Sends a body that must not arrive twice: once.
+    /// Sends a body that must not arrive twice: there is no second try.
     ///
     /// # Errors
-    /// It refuses, it cannot be reached, or its answer is not understood. Only a refusal tells that nothing was done.
+    /// The control room refuses, it cannot be reached, or its answer is not understood. Only after a refusal it is known that nothing was done.
     pub(super) fn tell<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T> {
         let sent = self.send(&Method::POST, path, &[], serde_json::to_vec(body)?);
         sent.and_then(|answer| read(&answer))
@@ -152,21 +153,21 @@ impl RoomClient {
         headers: &[(HeaderName, HeaderValue)],
         body: Vec<u8>,
     ) -> Result<Answer> {
-        let mut all = headers.to_vec();
-        all.push((header::AUTHORIZATION, self.token.clone()));
+        let mut headers = headers.to_vec();
+        headers.push((header::AUTHORIZATION, self.token.clone()));
         self.server.send(Sent {
             method: method.clone(),
             path: format!("{}{path}", self.server.path),
             content_type: "application/json",
-            headers: all,
+            headers,
             body,
             most: ANSWER_MOST,
         })
     }
 }
 
-/// Whether a control room, or a proxy before it, may answer otherwise a moment later.
-fn is_later(status: StatusCode) -> bool {
+/// Whether a later try may have another result: the control room, or a proxy in front of it, is busy or out of order for now.
+fn is_temporary(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
@@ -176,10 +177,10 @@ fn is_later(status: StatusCode) -> bool {
     )
 }
 
-/// Reads an answer. An error of the API becomes a failure in its words.
+/// Reads an answer. An error of the API becomes a failure with the API's own words.
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     if answer.status == StatusCode::OK {
-        // Its texts may come from logs and files of others.
+        // Its texts may come from logs and files of others, and are made harmless.
         return from_json(answer.body.as_bytes(), Breaks::Kept)
             .wrap("its answer is not understood; is this a control room?");
     }
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_sent_only_where_nobody_on_the_way_can_read_it() {
+    fn a_token_is_sent_only_over_tls_or_to_this_machine() {
         for good in [
             "https://drills.example",
             "http://127.0.0.1:7788",
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_api_is_told_in_its_own_words() {
+    fn an_error_of_the_api_is_shown_in_its_own_words() {
         let answer = |body: &str| Answer { status: StatusCode::FORBIDDEN, body: body.to_owned() };
         let told =
             read::<()>(&answer("{\"detail\":\"It may not\\u001b[2J.\",\"help\":\"Ask.\"}")).unwrap_err();

@@ -1,4 +1,4 @@
-//! `firedrill run`: runs a scenario, from plan to report.
+//! `firedrill run`: makes the plan of a scenario, runs it, repeats it if the plan says so, and writes the reports.
 
 use std::{
     io::IsTerminal as _,
@@ -68,6 +68,7 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Plans the scenario and runs it.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     args.told.check()?;
     let reached = Reached::to_harm(&args.drill.fleet, &args.drill.identity)?;
@@ -95,43 +96,43 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended
 }
 
-/// The settings of a run, whatever its plan comes from.
+/// The settings of a run beside its plan; `run`, `demo` and game days make them.
 pub(super) struct Settings {
     pub(super) approve: Vec<PathBuf>,
     /// The game day that holds the run, for standing approvals.
     pub(super) gameday: Option<GamedayFiles>,
-    /// The place at which people are asked for more approvals where there is no terminal.
+    /// The place where people are asked for missing approvals if there is no terminal.
     pub(super) asks: Asks,
     pub(super) out: PathBuf,
     pub(super) plan_only: bool,
     pub(super) beside_others: bool,
-    /// The claim of the game day that it is a part of.
+    /// The claim of the game day that the run is part of.
     pub(super) within: Option<Within>,
     pub(super) json: bool,
-    /// The people who are told.
+    /// The channels by which people are told of the run.
     pub(super) told: Option<Told>,
 }
 
-/// The people who are told of a run.
+/// The channels by which people are told of a run.
 pub(super) struct Told {
-    /// The way to their channels.
+    /// The sender of the messages.
     pub(super) teller: Teller,
-    /// The options by which a person reaches the fleet.
+    /// The options that select the fleet, for the commands in the messages.
     pub(super) fleet: String,
 }
 
-/// Runs a plan, retries it after `unknown` as often as it says, writes reports, prints the verdict.
+/// Runs a plan, repeats it after `unknown` as often as the plan says, writes reports, prints the verdict.
 pub(super) fn execute(plan: &Plan, reached: &Reached, settings: &Settings) -> Result<Exit> {
     let runtime = runtime()?;
     let stop = noted(&runtime);
     let ended = try_and_try_again((&runtime, &stop), plan, reached, settings, &mut |_| {});
-    // Remaining tasks are not waited for: everything important has ended, and a read from a terminal never ends.
+    // Remaining tasks are not waited for: all work of the run has ended, and a task that reads from the terminal may never end.
     runtime.shutdown_background();
     ended
 }
 
-/// As [`execute`], in a runtime of the caller, which has noted the first signal. `begun` is called with the folder of each try once its log
-/// exists.
+/// As [`execute`], in the caller's runtime; `stop` has the first signal that came, if any. `begun` is called with the folder of each try
+/// once its log exists.
 pub(super) fn try_and_try_again(
     (runtime, stop): (&tokio::runtime::Runtime, &First),
     plan: &Plan,
@@ -139,7 +140,7 @@ pub(super) fn try_and_try_again(
     settings: &Settings,
     begun: &mut dyn FnMut(&Path),
 ) -> Result<Exit> {
-    let was_there = settings.out.is_dir();
+    let out_existed = settings.out.is_dir();
     let tries = 1 + plan.ci.as_ref().map_or(0, |ci| ci.retry_unknown);
     // The conclusion of the previous try, which was `unknown`.
     let mut before: Option<Conclusion> = None;
@@ -164,7 +165,8 @@ pub(super) fn try_and_try_again(
                     }
                     _ => broken(error, settings.json),
                 };
-                // A run whose log broke is judged by what the log has. Of any other, nobody knows whether it left something.
+                // If the log could not be written, the run was judged from memory, and that exit code counts. After any other error it is
+                // unknown whether something was left.
                 let exit = ended.as_ref().ok().copied().filter(|_| is_broken).unwrap_or(Exit::Unclean);
                 tell(exit, None, Some(why));
                 return ended;
@@ -172,7 +174,7 @@ pub(super) fn try_and_try_again(
         };
         if settings.plan_only {
             let exit = planned(plan, &finished, settings)?;
-            if !was_there {
+            if !out_existed {
                 // The directory is removed only if it is empty.
                 let _ = std::fs::remove_dir(&settings.out);
             }
@@ -187,9 +189,9 @@ pub(super) fn try_and_try_again(
             errln!("try {attempt} of {tries} was refused, so the result of the previous try counts: {why}");
             return before.stand(settings.json);
         }
-        // A try that lacks an attack because a person skipped it is not repeated.
-        let is_left = attempt < tries && !finished.skipped;
-        match next(conclusion.exit, is_left, stop.get().copied()) {
+        // A try in which a person skipped an attack is not repeated.
+        let may_repeat = attempt < tries && !finished.skipped;
+        match next(conclusion.exit, may_repeat, stop.get().copied()) {
             Next::End => return conclusion.tell(settings.json),
             Next::Stopped(signal) => {
                 errln!("unknown, and stopped by {signal}: it is not tried again");
@@ -209,23 +211,24 @@ pub(super) fn try_and_try_again(
 /// The step after a try.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// Its result counts.
+    /// No further try: the result of this one counts.
     End,
-    /// It would be tried again, and this signal came.
+    /// The plan asks for another try, but this signal came.
     Stopped(&'static str),
-    /// It is tried again.
+    /// Another try.
     Again,
 }
 
-fn next(exit: Exit, is_left: bool, signal: Option<&'static str>) -> Next {
-    match signal {
-        _ if exit != Exit::Unknown || !is_left => Next::End,
-        Some(signal) => Next::Stopped(signal),
-        None => Next::Again,
+/// Decides about another try. `may_repeat` is whether the plan allows one more; `signal` is the first signal that came.
+fn next(exit: Exit, may_repeat: bool, signal: Option<&'static str>) -> Next {
+    if exit != Exit::Unknown || !may_repeat {
+        return Next::End;
     }
+    signal.map_or(Next::Again, Next::Stopped)
 }
 
-/// Reports a run whose log failed. The report is made from the coordinator's memory, because the file is incomplete.
+/// Reports a run whose log could not be written. The report is made from the coordinator's memory, because the file is incomplete.
+/// Other errors are returned.
 pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
     let RunError::Broken { whole, .. } = &error else { return Err(error.into()) };
     let conclusion = Conclusion::of(&report::Input::new(whole))?;
@@ -234,6 +237,7 @@ pub(super) fn broken(error: RunError, json: bool) -> Result<Exit> {
     conclusion.tell(json)
 }
 
+/// Returns the options of one try; `attempt` counts from 1.
 fn options(reached: &Reached, settings: &Settings, attempt: u32, told: Option<&RunTold>) -> run::Options {
     let observer: Box<dyn screen::Observer> = if settings.plan_only {
         Box::new(screen::Silent)
@@ -265,8 +269,11 @@ fn options(reached: &Reached, settings: &Settings, attempt: u32, told: Option<&R
 
 /// Reports a run that touched nothing: the planned effects, or the refusals.
 fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit> {
-    let answers: Vec<_> =
-        finished.answers.iter().map(|one| (one.host.clone(), one.attack, one.prepared.clone())).collect();
+    let answers: Vec<_> = finished
+        .answers
+        .iter()
+        .map(|answer| (answer.host.clone(), answer.attack, answer.prepared.clone()))
+        .collect();
     let refused = match &finished.outcome {
         RunOutcome::Refused(why) => Some(why),
         _ => None,
@@ -283,7 +290,7 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
             outln!("{}", leader_now(asked));
         }
     }
-    // A folder of a run that was only planned is useless.
+    // The folder of a run that touched nothing has no use.
     let _ = std::fs::remove_dir_all(&finished.folder);
     Ok(if let Some(why) = refused {
         errln!("refused, nothing was touched: {why}");
@@ -293,7 +300,7 @@ fn planned(plan: &Plan, finished: &Finished, settings: &Settings) -> Result<Exit
     })
 }
 
-/// Returns the leader of a moving target at this moment, in words.
+/// Describes the answer to the question for a target's leader.
 fn leader_now(asked: &log::LeaderAsked) -> String {
     match &asked.leader {
         Some(leader) => format!("leader of `{}`: names {leader} now", asked.target),
@@ -304,11 +311,11 @@ fn leader_now(asked: &log::LeaderAsked) -> String {
     }
 }
 
-/// The result of a run, as in its reports.
+/// The result of a run, ready to print.
 pub(super) struct Conclusion {
-    /// For people.
+    /// The result for people.
     text: String,
-    /// `report.json`, byte by byte.
+    /// The content of `report.json`.
     json: String,
     exit: Exit,
 }
@@ -323,7 +330,8 @@ impl Conclusion {
         })
     }
 
-    /// Judges a run from its folder, and writes all reports there; and where its history is known, findings and the index page.
+    /// Judges a run from its folder, and writes all reports there. With a history, also writes findings and the page over all runs. A report
+    /// that cannot be written makes the exit code worse at most.
     pub(super) fn of_folder(folder: &Path, history: Option<History>) -> Result<Self> {
         let log = log::read(&folder.join("events.jsonl"))?;
         let mut history = history;
@@ -337,7 +345,7 @@ impl Conclusion {
             errln!("`firedrill report {}` writes the reports again from the log", folder.display());
             conclusion.exit = conclusion.exit.worst(Exit::Usage);
         }
-        // After the run's own page, so that it is linked.
+        // After the run's own page, so that the page over all runs links to it.
         if let Some(history) = &mut history {
             refresh(history);
         }
@@ -349,12 +357,12 @@ impl Conclusion {
         self.exit
     }
 
-    /// Returns this conclusion after a further try was refused. Its table was printed already.
+    /// Lets this conclusion count although another try followed, which was refused or failed. For people, its table was printed already.
     fn stand(&self, json: bool) -> Result<Exit> {
         if json { self.tell(true) } else { Ok(self.exit) }
     }
 
-    /// Prints it, and returns the program's exit code.
+    /// Prints the result, and returns the program's exit code.
     pub(super) fn tell(&self, json: bool) -> Result<Exit> {
         crate::terminal::out(format_args!("{}", if json { &self.json } else { &self.text }));
         Ok(self.exit)
@@ -366,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unknown_is_tried_again_unless_a_signal_came() {
+    fn an_unknown_try_is_repeated_unless_a_signal_came() {
         assert_eq!(next(Exit::Unknown, true, None), Next::Again);
         assert_eq!(next(Exit::Unknown, true, Some("SIGTERM")), Next::Stopped("SIGTERM"));
         assert_eq!(next(Exit::Unknown, false, Some("SIGTERM")), Next::End);

@@ -1,4 +1,4 @@
-//! Finds the run that a command is about: by folder, by log, or by id in a directory of runs.
+//! Finds the run that a command is about, by folder, by log, or by id; and opens the history of a directory of runs.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ pub(super) const LOG: &str = "events.jsonl";
 /// Maximum size of a log's first record, in bytes.
 const RECORD_MOST: u64 = 256 << 20;
 
-/// Number of logs whose reading takes so long that it is told.
+/// From this number of logs on, a message says that they are read, because that takes some time.
 const MANY: usize = 500;
 
 /// The option that names the directory of runs.
@@ -43,7 +43,7 @@ impl ReportsArgs {
     }
 }
 
-/// Finds a run's log.
+/// Finds a run's log. `run` is the run's folder, its log, or its id in `reports`.
 pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
     let tried = [run.to_path_buf(), run.join(LOG), reports.join(run).join(LOG)];
     tried.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
@@ -60,7 +60,7 @@ pub(super) fn log_of(run: &Path, reports: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Reads a run's id and its plan, unchanged, from the first record of its log.
+/// Reads a run's id and its plan, exactly as it was written, from the first record of its log.
 pub(super) fn begun_of(log: &Path) -> Result<(RunId, Plan)> {
     let wrong = || format!("{} is not the log of a run", log.display());
     let file = File::open(log).wrap(wrong())?;
@@ -85,31 +85,31 @@ pub(super) fn results_of(run: &Path, reports: &Path) -> Result<Results> {
     Ok(Results::of_log(&log))
 }
 
-/// Reads the run that is decided about: its log, or the `report.json` of it that `run --json` prints.
+/// Reads the results of the run that `gate` decides about, from its log or from its `report.json`. A file of baselines is an error.
 pub(super) fn decided_of(run: &Path, reports: &Path) -> Result<Results> {
     if run.extension().is_none_or(|end| end != "json") {
         return results_of(run, reports);
     }
-    let mut all = Results::all_of_json(&json_of(run)?, run)?;
-    if let Some(results) = all.pop().filter(|results| all.is_empty() && results.is_report) {
+    let mut read = Results::all_of_json(&json_of(run)?, run)?;
+    if let Some(results) = read.pop().filter(|results| read.is_empty() && results.is_report) {
         return Ok(results);
     }
     Err(Failure::new(format!("{} is a baseline, not a run", run.display()))
         .help("name a run, or the report.json that `firedrill run --json` prints; the baseline comes after --baseline"))
 }
 
-/// Reads the runs of a baseline: each a run, or a file that `gate --write` or a run wrote as JSON, which may have several. They come in
-/// the order of time, each once.
+/// Reads the runs of a baseline. Each path is a run, or a JSON file: a `report.json`, or a file of `gate --write`, which may have several
+/// runs. Returns each run once, in the order of time.
 pub(super) fn baselines_of(paths: &[PathBuf], reports: &Path) -> Result<Vec<Results>> {
-    let mut all = Vec::new();
+    let mut runs = Vec::new();
     for path in paths {
         if path.extension().is_none_or(|end| end != "json") {
-            all.push(results_of(path, reports)?);
+            runs.push(results_of(path, reports)?);
         } else {
-            all.extend(Results::all_of_json(&json_of(path)?, path)?);
+            runs.extend(Results::all_of_json(&json_of(path)?, path)?);
         }
     }
-    Ok(Results::together(all))
+    Ok(Results::together(runs))
 }
 
 fn json_of(path: &Path) -> Result<Vec<u8>> {
@@ -120,14 +120,14 @@ fn json_of(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// Tells the number of logs before they are read, if there are many.
+/// Prints the number of logs before they are read, if there are many.
 pub(super) fn begun(logs: usize) {
     if logs >= MANY {
         errln!("reading {logs} logs");
     }
 }
 
-/// Opens the history of a directory of runs.
+/// Opens the history of a directory of runs. Prints a note if it has no index and each log was read.
 pub(super) fn history_of(reports: &Path) -> Result<History> {
     let history = History::open(reports, begun).map_err(|error| {
         Failure::from(error)
@@ -139,17 +139,17 @@ pub(super) fn history_of(reports: &Path) -> Result<History> {
     Ok(history)
 }
 
-/// Returns the directory that a run's folder is in.
+/// Returns the directory that a run's folder is in; `None` if it cannot be found out.
 pub(super) fn reports_of(folder: &Path) -> Option<PathBuf> {
-    // The folder may be a link, or the directory that one stands in.
+    // Without a parent in its path, the folder is `.` or a single name, and its real path is looked up.
     match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => Some(parent.to_path_buf()),
         None => Some(folder.canonicalize().ok()?.parent()?.to_path_buf()),
     }
 }
 
-/// Opens the history of the directory that a run's folder is in, once the run has ended or is rendered again. Folders elsewhere, where
-/// no run was listed before, stay as they are.
+/// Opens the history of the directory that a run's folder is in. `None` if that directory is not called `reports` and has no history yet:
+/// nothing is written into directories that are not known to hold runs. Errors are printed.
 pub(super) fn history_beside(folder: &Path) -> Option<History> {
     let parent = reports_of(folder)?;
     if parent.file_name().is_none_or(|name| name != REPORTS) && !History::is_there(&parent) {
@@ -158,7 +158,7 @@ pub(super) fn history_beside(folder: &Path) -> Option<History> {
     history_of(&parent).inspect_err(|failure| errln!("{}", failure.styled())).ok()
 }
 
-/// Returns the findings of a history. Says so if the file beside the runs does not have them.
+/// Returns the findings of a history. Prints a warning if they could not be written to the file beside the runs.
 pub(super) fn findings_of(history: &mut History) -> Result<Vec<Finding>> {
     let findings = history.findings()?;
     if let Some(why) = findings.why_not_kept {
@@ -167,7 +167,7 @@ pub(super) fn findings_of(history: &mut History) -> Result<Vec<Finding>> {
     Ok(findings.all)
 }
 
-/// Writes findings and the index page anew. A failure is told, and changes no verdict.
+/// Writes the findings and the page over all runs anew. A failure is printed as a warning, and changes no verdict.
 pub(super) fn refresh(history: &mut History) {
     let page = findings_of(history).and_then(|findings| Ok(history.write_page(&findings)?));
     if let Err(failure) = page {
@@ -175,7 +175,7 @@ pub(super) fn refresh(history: &mut History) {
     }
 }
 
-/// Adds to a run's reports the findings that have to do with it.
+/// Adds the findings about a run's scenario and environment to the input of its reports. Without a readable history, adds none.
 pub(super) fn with_findings<'a>(input: Input<'a>, history: Option<&mut History>) -> Input<'a> {
     let Some(Ok(findings)) = history.map(History::findings) else { return input };
     let is_about =

@@ -1,4 +1,4 @@
-//! `firedrill schema`: JSON Schemas of the files that people write, for editors and for other programs; and the same for people.
+//! `firedrill schema`: prints the JSON Schemas of the files that people write, or their reference pages. Reads no file.
 
 use super::failure::Result;
 use crate::{fleet, reference, scenario, verdict::Exit};
@@ -16,7 +16,7 @@ pub struct Args {
     /// The file format.
     #[arg(required_unless_present = "all")]
     pub which: Option<Which>,
-    /// All of them, in one object by their names.
+    /// All schemas, in one object by their names.
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
     /// The format of the output.

@@ -1,5 +1,5 @@
-//! `firedrill serve`: the control room. Pages to watch, note and halt the runs of a directory. Starts game days at their time if it is told to,
-//! each in a program of its own; it runs no drill itself.
+//! `firedrill serve`: the control room, with pages to watch, note and halt the runs of a directory. With `--start-gamedays` it starts game
+//! days at their time, each as a separate program. It never runs a drill itself.
 
 mod approvals;
 mod inventory;
@@ -43,7 +43,7 @@ use crate::{diagnostic::Sink, terminal, verdict::Exit};
 /// The reason why a server that starts game days on a lab asks no hosts.
 #[cfg(feature = "lab")]
 pub(super) const ON_A_LAB: &str = "it starts game days on a lab, whose network it is not in";
-/// Time that answers have to end when the server stops.
+/// Time that answers in progress get to end when the server stops.
 pub(super) const LAST: Duration = Duration::from_secs(1);
 
 /// Options of `serve`.
@@ -136,6 +136,7 @@ struct LinkArgs {
     state: StateArgs,
 }
 
+/// Serves until a signal comes, or makes a login link or a token.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     match &args.verb {
         Some(Verb::Link(args)) => {
@@ -154,13 +155,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         ))
         .help("listen on 127.0.0.1, or put a proxy with TLS in front, and name its address: --behind-tls https://drills.example"));
     }
-    // It delivers as long as the server lives.
+    // This teller delivers waiting messages as long as the server lives.
     let notify = args.notify.as_ref();
     let teller = notify.map(|file| teller(&args.reports.reports, file, None)).transpose()?;
     let runtime = runtime()?;
     let ended = runtime.block_on(serve(args));
     runtime.shutdown_timeout(LAST);
-    // Tries that go on are waited for: a message whose try is cut off is sent again.
+    // Deliveries in progress are waited for: a message whose delivery is cut off is sent a second time later.
     if let Ok(tellers) = &ended {
         tellers.finish();
     }
@@ -170,8 +171,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended.map(|_| Exit::Held)
 }
 
-/// Returns the options with which slots are started.
-fn starts(args: &Args) -> Vec<OsString> {
+/// Returns the options of `gameday start` with which slots are started.
+fn start_options(args: &Args) -> Vec<OsString> {
     #[cfg(feature = "lab")]
     let lab = args.lab.as_deref().map(on_lab);
     #[cfg(not(feature = "lab"))]
@@ -185,7 +186,7 @@ pub(super) fn on_lab(name: &str) -> OsString {
     format!("--lab={name}").into()
 }
 
-/// Whether slots are started with the certificate of a person; on a lab they are with the lab's.
+/// Whether starts of slots need a certificate of --pki and --as. On a lab they use the lab's own certificate.
 fn needs_certificate(args: &Args) -> bool {
     #[cfg(feature = "lab")]
     let on_a_lab = args.lab.is_some();
@@ -194,7 +195,7 @@ fn needs_certificate(args: &Args) -> bool {
     args.start_gamedays && !on_a_lab
 }
 
-/// Reads a file of chats. Its errors are printed.
+/// Reads a file of chats. Prints its problems.
 fn chat(file: &Path) -> Result<ChatFile> {
     let mut sink = Sink::default();
     let read = read_chat(file, &mut sink);
@@ -205,7 +206,8 @@ fn chat(file: &Path) -> Result<ChatFile> {
     })
 }
 
-/// Returns the certificate with which hosts of fleets are asked, or the reason why they are not. A server that was given none uses none.
+/// Returns the certificate with which hosts of fleets are asked, or the reason why they are not. The user's default certificate is used only
+/// if game days are started.
 fn asks(args: &Args) -> Result<IdentityArgs, String> {
     #[cfg(feature = "lab")]
     if args.lab.is_some() {
@@ -218,10 +220,10 @@ fn asks(args: &Args) -> Result<IdentityArgs, String> {
     }
 }
 
-/// Serves until a signal comes. Returns the ways to the channels that game days name.
+/// Serves until a signal comes. Returns the senders of messages for game days, which may still have deliveries in progress.
 async fn serve(args: &Args) -> Result<Tellers> {
     if needs_certificate(args) {
-        // Each slot loads it anew. One that cannot be used is told now, and not in the record of the first slot.
+        // Each start loads the certificate itself. It is loaded here, too, so that an error shows now and not in the record of the first slot.
         let _usable = args.identity.load()?;
     }
     let chat = args.chat.as_deref().map(chat).transpose()?;
@@ -235,9 +237,9 @@ async fn serve(args: &Args) -> Result<Tellers> {
         state: args.state.state.clone(),
         public: args.behind_tls.clone(),
         chat,
-        starts: args.start_gamedays.then(|| starts(args)),
+        starts: args.start_gamedays.then(|| start_options(args)),
     };
-    // Signals are taken before the first line is printed: whoever waits for that line may send one.
+    // Signals are caught before the first line is printed: a program that waits for that line may send one at once.
     let mut stop = signal(SignalKind::terminate()).wrap("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).wrap("cannot wait for signals")?;
     let server = Server::open(settings).await?;

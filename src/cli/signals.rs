@@ -1,4 +1,4 @@
-//! Signals that ask the program to stop.
+//! The signals that ask the program to stop: SIGINT, SIGTERM and SIGHUP. Forwards them to runs, and stops nothing itself.
 
 use std::{
     future::Future,
@@ -13,8 +13,8 @@ use tokio::{
 
 use crate::run::Handle;
 
-/// The signals, with their names.
-fn all() -> [(SignalKind, &'static str); 3] {
+/// The signals, with their names for people.
+fn kinds() -> [(SignalKind, &'static str); 3] {
     [
         (SignalKind::interrupt(), "Ctrl-C"),
         (SignalKind::terminate(), "SIGTERM"),
@@ -22,13 +22,13 @@ fn all() -> [(SignalKind, &'static str); 3] {
     ]
 }
 
-/// The first signal, by its name.
+/// The name of the first signal that came, if one came.
 pub(super) type First = OnceLock<&'static str>;
 
-/// Waits for a run, and forwards each signal to it: the run puts everything back before it ends. A signal that was noted before the run
-/// began ends it, too.
+/// Waits for a run, and forwards each signal to it: the run then puts everything back and ends. If `noted` has a signal that came before the
+/// run began, the run is halted at once.
 pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>), noted: &First) -> T {
-    for (kind, name) in all() {
+    for (kind, name) in kinds() {
         if let Ok(mut signals) = signal(kind) {
             let handle = handle.clone();
             tokio::spawn(async move { while signals.recv().await.is_some() && handle.halt(name) {} });
@@ -40,11 +40,11 @@ pub(super) async fn forwarded<T>((handle, run): (Handle, impl Future<Output = T>
     run.await
 }
 
-/// Returns all signals from now on, one after another.
+/// Returns a receiver of the names of all signals from now on.
 pub(super) fn heard(runtime: &Runtime) -> UnboundedReceiver<&'static str> {
     let (tell, hear) = unbounded_channel();
     let _inside = runtime.enter();
-    for (kind, name) in all() {
+    for (kind, name) in kinds() {
         if let Ok(mut signals) = signal(kind) {
             let tell = tell.clone();
             runtime.spawn(async move { while signals.recv().await.is_some() && tell.send(name).is_ok() {} });
@@ -53,7 +53,7 @@ pub(super) fn heard(runtime: &Runtime) -> UnboundedReceiver<&'static str> {
     hear
 }
 
-/// Notes the first signal from now on, also between runs and tries. Runs get signals as well, by [`forwarded`].
+/// Notes the first signal from now on, also between two runs. Runs get signals as well, by [`forwarded`].
 pub(super) fn noted(runtime: &Runtime) -> Arc<First> {
     let first = Arc::new(OnceLock::new());
     let (noted, mut signals) = (Arc::clone(&first), heard(runtime));

@@ -1,4 +1,4 @@
-//! Slots for people and for programs.
+//! Formats slots of game days for people and for programs.
 
 use firedrill_gameday::{Gameday, Slot};
 use firedrill_wire::Span;
@@ -7,37 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use super::days::{clock, local};
 
-/// The moment at which a preview begins.
+/// The day or the time from which on slots are shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From {
-    /// The begin of a day, in the zone of each schedule.
+    /// The start of a day, in the zone of each schedule.
     Day(Date),
-    /// A moment.
+    /// A time.
     Moment(Timestamp),
 }
 
 /// Parses a date, or a time.
 pub(super) fn from(text: &str) -> Result<From, String> {
+    // A date has ten characters. The parser also accepts longer texts, which are times.
     let day = text.parse::<Date>().ok().filter(|_| text.len() == 10).map(From::Day);
     day.or_else(|| text.parse::<Timestamp>().ok().map(From::Moment))
         .ok_or_else(|| "a date (2027-03-01) or a time (2027-03-01T09:30:00Z) is wanted".to_owned())
 }
 
 impl From {
-    /// Returns the moment in a zone after which slots are shown.
+    /// Returns the time after which slots of a schedule in this zone are shown.
     pub(super) fn moment(self, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Moment(at) => at,
             Self::Day(day) => {
                 let begin = day.to_zoned(zone.clone()).map(|begin| begin.timestamp());
-                // A slot at midnight is one of that day.
+                // One second before the day, so that a slot at midnight is shown, too.
                 let before = begin.and_then(|begin| begin.checked_sub(jiff::SignedDuration::from_secs(1)));
                 before.unwrap_or(Timestamp::MIN)
             }
         }
     }
 
-    /// Returns a moment that is not after it in any zone.
+    /// Returns the time for the zone where the day begins first, which is not after its start in any other zone.
     pub(super) fn early(self) -> Timestamp {
         self.moment(&TimeZone::fixed(jiff::tz::Offset::MAX))
     }
@@ -57,8 +58,9 @@ pub(super) struct JsonSlot {
     why_not: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
-    /// Its start in its zone, and what there is to know, for people.
+    /// The start in the schedule's zone, for people.
     local: String,
+    /// Notes for people: why it is skipped, why it is late, and what a change of clocks does to it.
     told: String,
 }
 
@@ -82,21 +84,21 @@ impl JsonSlot {
         }
     }
 
-    /// Returns its civil time and its cells for people.
+    /// Returns the slot's cells for people: civil time, local time, UTC, notes.
     pub(super) fn row(&self) -> Vec<String> {
         let utc = self.utc.trim_end_matches('Z').replace('T', " ");
-        // A full minute has no seconds.
+        // Seconds are shown only if they are not zero.
         let utc = utc.strip_suffix(":00").unwrap_or(&utc).to_owned();
         vec![self.civil.clone(), self.local.clone(), utc, self.told.clone()]
     }
 
-    /// Returns its start in UTC, which sorts by time.
+    /// Returns the slot's start in UTC, as a text that sorts by time.
     pub(super) fn utc(&self) -> &str {
         &self.utc
     }
 }
 
-/// Returns the cells of a slot: local time, UTC, and what there is to know.
+/// Returns the cells of a slot: local time, UTC, and notes.
 pub(super) fn cells(gameday: &Gameday, slot: &Slot) -> [String; 3] {
     let starts = slot.starts();
     let utc = starts.with_time_zone(TimeZone::UTC);

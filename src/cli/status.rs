@@ -34,6 +34,7 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The status of one host; serialized for `--json`.
 #[derive(Serialize)]
 struct Row {
     host: String,
@@ -43,6 +44,7 @@ struct Row {
     error: Option<String>,
 }
 
+/// Asks the hosts, and prints the injections in force.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let reached = Reached::to_look(&args.fleet, &args.identity)?;
     let ToHeal { hosts, wrong } = to_heal(&reached.source, &args.hosts)?;
@@ -65,9 +67,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(rows.iter().map(exit).fold(Exit::Held, Exit::worst))
 }
 
+/// Returns the exit code for one host.
 fn exit(row: &Row) -> Exit {
     let Some(status) = &row.status else { return Exit::Unknown };
-    if status.open.iter().any(|one| one.state == State::Stuck) {
+    if status.open.iter().any(|open| open.state == State::Stuck) {
         Exit::Unclean
     } else if status.open.is_empty() {
         Exit::Held
@@ -77,18 +80,18 @@ fn exit(row: &Row) -> Exit {
 }
 
 /// Returns the kind of an injection, marked if it is stuck, and the time until it ends by itself, in seconds.
-pub(super) fn injection(one: &OpenOne, clock: &Clock) -> (String, u64) {
-    let left = one.ends_boot_us.saturating_sub(clock.boot_us) / 1_000_000;
-    let what = if one.state == State::Stuck { format!("STUCK {}", one.kind) } else { one.kind.clone() };
-    (what, left)
+pub(super) fn injection(open: &OpenOne, clock: &Clock) -> (String, u64) {
+    let left_s = open.ends_boot_us.saturating_sub(clock.boot_us) / 1_000_000;
+    let kind = if open.state == State::Stuck { format!("STUCK {}", open.kind) } else { open.kind.clone() };
+    (kind, left_s)
 }
 
-/// Returns the drill that an injection belongs to, and who runs it.
-pub(super) fn drill(one: &OpenOne) -> String {
-    format!("{} by {} ({})", one.about.drill, one.about.operator, one.run)
+/// Names the drill that an injection belongs to, its operator, and its run.
+pub(super) fn drill(open: &OpenOne) -> String {
+    format!("{} by {} ({})", open.about.drill, open.about.operator, open.run)
 }
 
-/// Formats hosts with equal injections as one line; errors of hosts are below the table.
+/// Formats the hosts as a table. Hosts with equal injections are one line, and errors are below the table.
 fn people(rows: &[Row]) -> String {
     let mut lines: Vec<(&str, [String; 4])> = Vec::new();
     let mut errors = Vec::new();
@@ -105,9 +108,9 @@ fn people(rows: &[Row]) -> String {
         if status.open.is_empty() {
             lines.push((&row.host, [agent.clone(), "nothing".to_owned(), String::new(), String::new()]));
         }
-        for one in &status.open {
-            let (what, left) = injection(one, &status.clock);
-            lines.push((&row.host, [agent.clone(), what, format!("{left} s"), drill(one)]));
+        for open in &status.open {
+            let (kind, left_s) = injection(open, &status.clock);
+            lines.push((&row.host, [agent.clone(), kind, format!("{left_s} s"), drill(open)]));
         }
     }
     let mut shown = vec![["host", "agent", "in force", "ends in", "drill"].map(str::to_owned).to_vec()];
@@ -117,8 +120,8 @@ fn people(rows: &[Row]) -> String {
         shown.push([alike::names(&hosts)].into_iter().chain(line.iter().cloned()).collect());
     }
     let mut text = table(shown);
-    for one in alike::said(&errors) {
-        text.push_str(&format!("\n\n{}: {}", one.hosts, one.text));
+    for error in alike::said(&errors) {
+        text.push_str(&format!("\n\n{}: {}", error.hosts, error.text));
     }
     text
 }
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_are_alike_are_one_line_and_errors_widen_no_table() {
+    fn equal_hosts_are_one_line_and_long_errors_do_not_widen_the_table() {
         let mut rows: Vec<Row> = (1..=40).map(|n| row(format!("app{n}"), None)).collect();
         for n in 1..=2 {
             let why = format!("cannot reach db{n} (10.0.0.{n}:7790): {}", "no route to host ".repeat(9));

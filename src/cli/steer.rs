@@ -1,5 +1,5 @@
-//! `firedrill pause`, `resume`, `skip` and `step`: tell a run on this machine a wish about the attacks to come, or about a step by hand. They need neither its fleet nor a
-//! certificate, and reach whoever the run's socket lets in.
+//! `firedrill pause`, `resume`, `skip` and `step`: ask a run on this machine to do something about its next attacks, or tell it the outcome of
+//! a step by hand. They use the run's socket, which the run's user and root can open, and need neither the fleet nor a certificate.
 
 use std::path::PathBuf;
 
@@ -110,7 +110,7 @@ enum StepWord {
     Back,
 }
 
-/// The run, and who asks.
+/// The run, and the person who asks.
 #[derive(Debug, clap::Args)]
 struct RunArgs {
     /// The run: its id, its folder, or its events.jsonl
@@ -122,19 +122,23 @@ struct RunArgs {
     reports: ReportsArgs,
 }
 
+/// Asks a run to pause before its next attack.
 pub(super) fn pause(args: &PauseArgs) -> Result<Exit> {
     tell(&args.whose, Wants::Pause { longest: args.longest })
 }
 
+/// Asks a run that pauses to go on.
 pub(super) fn resume(args: &ResumeArgs) -> Result<Exit> {
     tell(&args.whose, Wants::Resume)
 }
 
+/// Asks a run to skip its next attack.
 pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     let attack = args.attack.and_then(|number| usize::try_from(number - 1).ok());
     tell(&args.whose, Wants::Skip { attack })
 }
 
+/// Tells a run the outcome of a step by hand.
 pub(super) fn step(args: &StepArgs) -> Result<Exit> {
     let step = args.step.and_then(|number| usize::try_from(number - 1).ok());
     let answer = match args.answer {
@@ -147,7 +151,7 @@ pub(super) fn step(args: &StepArgs) -> Result<Exit> {
     tell(&args.whose, Wants::Step { step, answer, note })
 }
 
-/// Tells the run a wish, and prints its reply.
+/// Sends a wish to the run, and prints its reply.
 fn tell(args: &RunArgs, wants: Wants) -> Result<Exit> {
     let by = named(args.by.as_deref())?;
     let run = run_of(args)?;
@@ -161,7 +165,7 @@ fn tell(args: &RunArgs, wants: Wants) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Returns the run's id. An id needs no folder, so that it works wherever the folder is.
+/// Returns the run's id. If the argument is an id and no path, the run's folder is not needed.
 fn run_of(args: &RunArgs) -> Result<RunId> {
     let id = args.run.to_str().and_then(|text| text.parse().ok());
     if let Some(id) = id.filter(|_| !args.run.exists()) {
@@ -171,23 +175,23 @@ fn run_of(args: &RunArgs) -> Result<RunId> {
     Ok(begun_of(&log).map_err(|failure: Failure| failure.help("name the run by its id"))?.0)
 }
 
-/// Returns the exit code, and a sentence for people.
+/// Returns the exit code of a reply, and a sentence for people.
 fn told(requested: &Requested, run: &RunId) -> (Exit, String) {
-    let nothing = |why: &str| (Exit::Unknown, format!("run {run}: {why}"));
+    let unknown = |why: &str| (Exit::Unknown, format!("run {run}: {why}"));
     match requested {
-        Requested::Told(Reply::Taken(text)) => (Exit::Held, format!("run {run}: {text}")),
-        Requested::Told(Reply::Refused(why)) => (Exit::Refused, format!("run {run} refuses: {why}")),
-        Requested::Told(Reply::Later) => nothing(
+        Requested::Replied(Reply::Taken(text)) => (Exit::Held, format!("run {run}: {text}")),
+        Requested::Replied(Reply::Refused(why)) => (Exit::Refused, format!("run {run} refuses: {why}")),
+        Requested::Replied(Reply::Later) => unknown(
             "it has been told, and is busy with questions to hosts; `firedrill watch` shows when it has looked at it",
         ),
-        Requested::Told(Reply::Over) => nothing("it has ended"),
-        Requested::Nowhere => nothing(
+        Requested::Replied(Reply::Over) => unknown("it has ended"),
+        Requested::Nowhere => unknown(
             "no program of this user runs it on this machine: it has ended, its program has died, or it runs on another machine or as another user",
         ),
-        Requested::Silent(why) => nothing(&format!("the program that runs it does not answer: {why}")),
+        Requested::Silent(why) => unknown(&format!("the program that runs it does not answer: {why}")),
         Requested::Claimed { user, reply } => {
             let says = reply.words();
-            nothing(&format!(
+            unknown(&format!(
                 "the program of user {user} says: {says}; nothing proves that it is the run's coordinator"
             ))
         }
@@ -199,19 +203,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_an_own_coordinator_does_is_done() {
+    fn only_a_reply_of_the_runs_own_coordinator_counts() {
         let run: RunId = "friday-7f3a".parse().expect("an id");
         let taken = || Reply::Taken("it skips attack 2".to_owned());
-        let all = [
-            (Requested::Told(taken()), Exit::Held),
-            (Requested::Told(Reply::Refused("it is already ending".to_owned())), Exit::Refused),
-            (Requested::Told(Reply::Later), Exit::Unknown),
-            (Requested::Told(Reply::Over), Exit::Unknown),
+        let replies = [
+            (Requested::Replied(taken()), Exit::Held),
+            (Requested::Replied(Reply::Refused("it is already ending".to_owned())), Exit::Refused),
+            (Requested::Replied(Reply::Later), Exit::Unknown),
+            (Requested::Replied(Reply::Over), Exit::Unknown),
             (Requested::Nowhere, Exit::Unknown),
             (Requested::Silent("it took longer than 7 s".to_owned()), Exit::Unknown),
             (Requested::Claimed { user: 7, reply: taken() }, Exit::Unknown),
         ];
-        for (requested, exit) in all {
+        for (requested, exit) in replies {
             let (code, text) = told(&requested, &run);
             assert!(code == exit && text.starts_with("run friday-7f3a"), "{requested:?}: {text}");
         }

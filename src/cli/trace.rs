@@ -1,5 +1,5 @@
-//! Sends a run as spans to a collector of OpenTelemetry, by OTLP over HTTP in JSON. Sending a run twice adds nothing: its spans have the same
-//! ids.
+//! Sends a run as spans to a collector of OpenTelemetry, by OTLP over HTTP in JSON. A run that is sent twice has the same ids, so that nothing
+//! is added. Never tries again.
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
@@ -9,26 +9,28 @@ use super::{
     post::{SMALL, Sent, Server},
 };
 
-/// The path for traces, as the OTLP specification has it.
+/// The path for traces that the OTLP specification defines.
 const PATH: &str = "/v1/traces";
-/// The variable with headers such as an API key, as OpenTelemetry's own exporters read it: `name=value,name=value`, percent-encoded.
+/// The environment variable with headers such as an API key, in the format of OpenTelemetry's exporters: `name=value,name=value`,
+/// percent-encoded.
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
 /// The collector to send to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Collector(Server);
 
-/// The answer of a collector, as far as it is read.
+/// The part of a collector's answer that is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Taken {
     partial_success: Option<Partial>,
 }
 
+/// The spans that a collector did not accept.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Partial {
-    /// A 64-bit number, which is a text in the JSON of OTLP; some collectors send a number.
+    /// A 64-bit number. In the JSON of OTLP it is a text, but some collectors send a number.
     rejected_spans: serde_json::Value,
     error_message: String,
 }
@@ -57,7 +59,7 @@ impl Collector {
             most: SMALL,
         })?;
         match answer.status {
-            StatusCode::OK => taken(&answer.body),
+            StatusCode::OK => check_taken(&answer.body),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(answer
                 .failure()
                 .help(format!("put USER:PASSWORD@ before the host, or a key into {HEADERS}"))),
@@ -72,8 +74,8 @@ impl Collector {
     }
 }
 
-/// Fails if a collector has not taken all spans.
-fn taken(body: &str) -> Result<()> {
+/// Checks by the body of an answer that the collector accepted all spans. A body that is not understood is no error.
+fn check_taken(body: &str) -> Result<()> {
     let Some(partial) = serde_json::from_str::<Taken>(body).unwrap_or_default().partial_success else {
         return Ok(());
     };
@@ -88,13 +90,13 @@ fn taken(body: &str) -> Result<()> {
     Err(Failure::new(format!("it rejected {rejected} spans: {}", partial.error_message)))
 }
 
-/// Parses headers as the variable has them.
+/// Parses the text of the variable into headers. The error names the pair that is wrong by its number.
 fn headers_of(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     pairs
         .enumerate()
         .map(|(at, pair)| {
-            // No value is told: it may be a key.
+            // The error shows no value, because it may be a key.
             let wrong = || Failure::new(format!("{HEADERS}: pair {} is not name=value", at + 1));
             let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
             let decoded = |text: &str| percent_encoding::percent_decode_str(text.trim()).collect::<Vec<u8>>();
@@ -111,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read_as_other_exporters_read_them_and_no_value_is_told() {
+    fn headers_are_read_as_other_exporters_read_them_and_errors_show_no_value() {
         let read = headers_of(" api-key=a%20b , x-team = ops,").unwrap();
         let read: Vec<_> =
             read.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
@@ -124,17 +126,17 @@ mod tests {
     }
 
     #[test]
-    fn spans_that_were_rejected_are_told() {
+    fn rejected_spans_are_an_error() {
         for body in
             ["", "{}", "ok", r#"{"partialSuccess":{}}"#, r#"{"partialSuccess":{"rejectedSpans":"0"}}"#]
         {
-            assert!(taken(body).is_ok(), "{body}");
+            assert!(check_taken(body).is_ok(), "{body}");
         }
         for body in [
             r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}"#,
             r#"{"partialSuccess":{"rejectedSpans":3,"errorMessage":"too old"}}"#,
         ] {
-            assert_eq!(taken(body).unwrap_err().to_string(), "it rejected 3 spans: too old");
+            assert_eq!(check_taken(body).unwrap_err().to_string(), "it rejected 3 spans: too old");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `firedrill trend`: how a scenario's score and its times to detect, to mitigate and to recover went over its runs. Needs no host.
+//! `firedrill trend`: draws how a scenario's score and its times to detect, to mitigate and to recover changed over its runs. Needs no host.
 
 use std::collections::HashMap;
 
@@ -36,6 +36,7 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Prints the trend. The error says that there is no run of the scenario.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut history = history_of(&args.reports.reports)?;
     let limit = (args.limit > 0).then_some(args.limit);
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let entries = history.runs(&wanted)?;
     let Some(sum) = scenarios(&entries).pop() else {
         let names: Vec<String> =
-            scenarios(&history.runs(&Filter::default())?).into_iter().map(|one| one.scenario).collect();
+            scenarios(&history.runs(&Filter::default())?).into_iter().map(|sum| sum.scenario).collect();
         let help = if names.is_empty() {
             "there are no runs yet".to_owned()
         } else {
@@ -61,16 +62,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Formats the trend; `runs` are in the order of time.
 fn text(sum: &Scenario, runs: &[&Entry]) -> String {
     let ends = runs.first().zip(runs.last());
     let (from, to) =
-        ends.map_or_else(Default::default, |(one, other)| (minute(one.at_s), minute(other.at_s)));
+        ends.map_or_else(Default::default, |(first, last)| (minute(first.at_s), minute(last.at_s)));
     let verdicts: String = runs.iter().map(|entry| sign(entry.verdict)).collect();
     let scores: Vec<Option<f64>> = runs.iter().map(|entry| entry.score.map(f64::from)).collect();
     let lowest = runs.iter().filter_map(|entry| entry.score).min();
     let last = runs.last();
     let now = or_not(last.and_then(|entry| entry.score).map(|score| score.to_string()));
-    // A scenario without alerts has no line for them.
+    // The line `detection` is shown only if a run has a time of detection, which needs alerts.
     let alerts = runs.iter().any(|entry| entry.times.detected_us.is_some());
     let detection = alerts.then(|| times("detection", runs, |entry| entry.times.detected_us));
     let mut lines = vec![
@@ -105,23 +107,25 @@ fn text(sum: &Scenario, runs: &[&Entry]) -> String {
     lines.join("\n")
 }
 
+/// Returns the text, or `not known`.
 fn or_not(text: Option<String>) -> String {
     text.unwrap_or_else(|| "not known".to_owned())
 }
 
-/// Returns the line of a time: drawn, the last and the longest.
-fn times(what: &str, runs: &[&Entry], time_us: impl Fn(&Entry) -> Option<i64>) -> String {
-    let all: Vec<Option<i64>> = runs.iter().map(|entry| time_us(entry)).collect();
-    let drawn: Vec<Option<f64>> = all.iter().map(|time| time.map(|us| us as f64)).collect();
-    let longest = all.iter().flatten().max().copied();
+/// Returns the line of a time: its name, the drawing, the last time and the longest.
+fn times(name: &str, runs: &[&Entry], time_us: impl Fn(&Entry) -> Option<i64>) -> String {
+    let times: Vec<Option<i64>> = runs.iter().map(|entry| time_us(entry)).collect();
+    let drawn: Vec<Option<f64>> = times.iter().map(|time| time.map(|us| us as f64)).collect();
+    let longest = times.iter().flatten().max().copied();
     format!(
-        "  {what:<10}  {}  last {}, longest {}",
+        "  {name:<10}  {}  last {}, longest {}",
         line(&drawn, longest.unwrap_or(0) as f64),
-        or_not(all.last().copied().flatten().map(format::time)),
+        or_not(times.last().copied().flatten().map(format::time)),
         or_not(longest.map(format::time))
     )
 }
 
+/// Returns the character of a verdict.
 const fn sign(verdict: Option<Verdict>) -> char {
     match verdict {
         Some(Verdict::Held) => '+',
@@ -130,29 +134,29 @@ const fn sign(verdict: Option<Verdict>) -> char {
     }
 }
 
-/// Draws figures between 0 and `most`, a character each.
+/// Draws figures between 0 and `most`, one character each; `·` is a figure that is not known.
 fn line(figures: &[Option<f64>], most: f64) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let step = |figure: f64| {
-        // The highest step whose lower edge the figure reaches.
+        // The highest step whose lower edge, an eighth of `most` each, the figure reaches.
         let reached = (1..STEPS.len()).rev().find(|step| figure * 8.0 >= *step as f64 * most);
         STEPS[reached.filter(|_| most > 0.0).unwrap_or(0)]
     };
     figures.iter().map(|figure| figure.map_or('·', step)).collect()
 }
 
-/// Returns a letter for each run: equal letters are equal plans. A plan that is unknown, or the 53rd, is a point.
+/// Returns a letter for each run; equal letters mean equal plans. An unknown plan is a point, and so is each plan after the first 52.
 fn plans<'e>(runs: impl Iterator<Item = Option<&'e str>>) -> String {
     const LETTERS: &[u8; 52] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut known: HashMap<&'e str, usize> = HashMap::new();
-    let place = |same: Option<&'e str>| {
+    let number_of = |same: Option<&'e str>| {
         let next = known.len();
         Some(*known.entry(same?).or_insert(next))
     };
-    let letter = |place: Option<usize>| {
-        place.and_then(|place| LETTERS.get(place)).map_or('·', |one| char::from(*one))
+    let letter_of = |number: Option<usize>| {
+        number.and_then(|number| LETTERS.get(number)).map_or('·', |letter| char::from(*letter))
     };
-    runs.map(place).map(letter).collect()
+    runs.map(number_of).map(letter_of).collect()
 }
 
 #[cfg(test)]
@@ -167,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn equal_plans_have_equal_letters_and_others_never() {
+    fn equal_plans_have_equal_letters_and_different_plans_do_not() {
         assert_eq!(plans([Some("x"), None, Some("y"), Some("x")].into_iter()), "a·ba");
         let many: Vec<String> = (0..54).map(|number| number.to_string()).collect();
-        let letters = plans(many.iter().map(|one| Some(one.as_str())));
+        let letters = plans(many.iter().map(|plan| Some(plan.as_str())));
         assert!(letters.ends_with("YZ··"), "{letters}");
     }
 }

@@ -1,5 +1,5 @@
-//! `firedrill undo`: the panic button. Needs no state but the fleet and any valid certificate. Asks the hosts; `rows.rs` has
-//! the texts.
+//! `firedrill undo`: the panic button. Asks the hosts to put things back, and notifies the coordinators on this machine. Needs only the fleet
+//! and any valid certificate. `rows.rs` has the texts.
 
 mod rows;
 mod there;
@@ -28,7 +28,7 @@ use crate::{
     run::{UndoNotice, notify},
     verdict::Exit,
 };
-use rows::{Known, Row, describe, exit, line, lost, meanwhile, unknown};
+use rows::{Known, Row, describe, end_of_faults, exit, line, lost, unknown};
 
 /// Options of `undo`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,7 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Undoes, and prints the answer of each host.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(server) = &args.room.server {
         let (Some(run), []) = (&args.run, args.hosts.as_slice()) else {
@@ -95,20 +96,20 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let undo = undo.clone();
         async move { agent.undo_until_answered(&undo).await }
     });
-    let (told, answers) = runtime.block_on(async { tokio::join!(notify(&notice), asked) });
+    let (notified, answers) = runtime.block_on(async { tokio::join!(notify(&notice), asked) });
     let answered =
         answers.into_iter().map(|(host, answer)| Row::new(host, answer.map_err(|error| error.to_string())));
     let unasked = wrong.into_iter().map(|(host, why)| Row::new(host, Err(why)));
     let mut rows: Vec<Row> = answered.chain(unasked).collect();
-    // Finds out why there was nothing to undo; this comes after the undo.
+    // If there was nothing to undo, the hosts are asked why. That can wait until the undo is done.
     let nothing =
         rows.iter().all(|row| row.answer.as_ref().is_none_or(|answer| answer.injections.is_empty()));
     if undo.scope != UndoScope::All && nothing {
         runtime.block_on(look_up(&mut rows, &hosts, &reached.identity, &undo.scope));
     }
-    let meanwhile = meanwhile(&rows, &told);
+    let end_of_faults = end_of_faults(&rows, &notified);
     for row in rows.iter_mut().filter(|row| row.answer.is_none()) {
-        row.meanwhile = Some(meanwhile.clone());
+        row.meanwhile = Some(end_of_faults.clone());
     }
     let unknown = unknown(&rows, &undo.scope);
     let exit = exit(&rows, unknown.is_some());
@@ -119,8 +120,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         return Ok(exit);
     }
-    for one in &told {
-        outln!("{}", describe(one));
+    for run in &notified {
+        outln!("{}", describe(run));
     }
     for row in rows.iter().filter(|row| unknown.is_none() || row.answer.is_none() || !lost(row).is_empty()) {
         outln!("{}", line(row, undo.halt));
@@ -133,13 +134,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// Asks each host that answered whether it knows the run or the injection, and for the injections in force there.
 async fn look_up(rows: &mut [Row], hosts: &[Host], identity: &Arc<Identity>, scope: &UndoScope) {
-    // Rows of hosts come first, in the order of the hosts.
+    // The first rows are those of `hosts`, in the same order. Rows of invalid entries follow.
     let asked = rows.iter_mut().zip(hosts).filter(|(row, _)| row.answer.is_some()).map(|(row, host)| {
         let agent = Agent::new(host, Arc::clone(identity));
-        let told = row.answer.as_ref().is_some_and(|answer| !answer.runs.is_empty());
+        let has_runs = row.answer.as_ref().is_some_and(|answer| !answer.runs.is_empty());
         async move {
             row.known = match known(&agent, scope).await {
-                Ok(known) => Some(Known { known: known.known || told, ..known }),
+                Ok(known) => Some(Known { known: known.known || has_runs, ..known }),
                 Err(error) => {
                     row.error = Some(error.to_string());
                     None
@@ -150,11 +151,12 @@ async fn look_up(rows: &mut [Row], hosts: &[Host], identity: &Arc<Identity>, sco
     stream::iter(asked).buffer_unordered(hosts_at_once(hosts, 2)).collect::<Vec<()>>().await;
 }
 
+/// Asks a host whether it has records of the run or the injection, and which injections are in force there.
 async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
     let status = agent.status().await?;
     let known = match scope {
         UndoScope::All => true,
-        // A host knows a run from its first question on, long before anything is armed.
+        // A host knows a run from the run's first question on, long before anything is armed.
         UndoScope::Run(run) => match agent.finish(run).await {
             Ok(_) => true,
             Err(error) => match error.problem() {
@@ -167,7 +169,8 @@ async fn known(agent: &Agent, scope: &UndoScope) -> Result<Known, LinkError> {
     Ok(Known { known, open: status.open })
 }
 
-/// Whether a host's journal contains an injection.
+/// Whether a host's journal contains an injection. `last_seq` is the number of the journal's last event. Returns `false` if that is not
+/// found out in time.
 async fn was_armed(agent: &Agent, id: &InjectionId, last_seq: u64) -> Result<bool, LinkError> {
     /// Maximum wait for one agent's events.
     const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! A progress indicator on the terminal.
+//! A progress indicator on the terminal. Shows nothing without a terminal.
 
 /// Shows on a terminal that something is in progress, and for how long, until the value is dropped.
 pub(super) fn waiting(what: &'static str) -> impl Drop {

@@ -1,4 +1,4 @@
-//! `firedrill watch`: follows a run from its log, on any machine that can read the file.
+//! `firedrill watch`: follows a run by its log, on any machine that can read the file. Asks neither the run nor hosts.
 
 use std::{
     collections::HashSet,
@@ -27,15 +27,18 @@ pub(super) struct Args {
     run: PathBuf,
 }
 
+/// Prints the records of the log until the run ends or its coordinator has died.
 pub(super) fn run(args: &Args) -> Result<Exit> {
+    /// The interval between two looks at the end of the file.
     const AGAIN: Duration = Duration::from_millis(200);
     let path = args.run.join("events.jsonl");
     let file = File::open(&path).wrap(format!("cannot follow {}", path.display()))?;
     let mut reader = BufReader::new(file);
     let mut screen = Plain::default();
-    // Bytes, because half a line may end within a character.
+    // Bytes and not a String, because half a line may end within a character.
     let mut line = Vec::new();
-    // Whether the writer was gone at the last look too; otherwise the end may have just been written.
+    // Whether the writer was gone at the last look. It counts as dead only at the second look: between the first read and the first look it may
+    // have written its last records and ended.
     let mut gone = false;
     let mut ended = false;
     let mut notes = HashSet::new();
@@ -43,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         line.clear();
         let read = reader.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
-            // The current end, or half a line, which is read again when there is more.
+            // This is the end of the file, or half a line. Half a line is read again when the rest is there.
             reader.seek_relative(-i64::try_from(read).unwrap_or(0))?;
             tell_notes(&args.run, &mut screen, &mut notes);
             if read == 0 && ended {
@@ -62,14 +65,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         // Records of newer versions that this one does not know are skipped.
         let Ok(record) = Record::of_line(&line) else { continue };
         screen.record(&record);
-        // It is not the last record if hosts were asked again later (`collect`).
+        // After the end of the run, `collect` may add records and another end.
         ended = matches!(record.event, Event::RunEnded { .. });
     }
 }
 
-/// Shows the notes that people added since the last look. A note by a clock that is slow lies before those that are told already.
+/// Shows the notes that people added since the last look. `told` has all that were shown: a new note may be anywhere in the list, which is
+/// sorted by the clocks of those who wrote.
 fn tell_notes(folder: &Path, screen: &mut Plain, told: &mut HashSet<Note>) {
-    // What is wrong with the file is told by the report.
+    // Errors of the file are shown by the report.
     let Ok(notes) = notes::read(folder) else { return };
     for note in notes.all {
         if !told.contains(&note) {
@@ -79,8 +83,8 @@ fn tell_notes(folder: &Path, screen: &mut Plain, told: &mut HashSet<Note>) {
     }
 }
 
-/// Whether no process holds the log's lock, so its writer has ended. The file is opened separately, so that the lock
-/// is released at once. Returns `false` on a system without such locks.
+/// Whether no process holds the log's lock, which means that its writer has ended. The file is opened a second time, so that the lock that
+/// this takes is released at once. Returns `false` on a system without such locks.
 fn is_writerless(path: &Path) -> bool {
     File::open(path).and_then(|file| file.try_lock_shared().map_err(std::io::Error::from)).is_ok()
 }

@@ -1,4 +1,4 @@
-//! An agent, and its calls with a single answer.
+//! An agent, and its calls with a single answer. A call that may have arrived is never repeated here, except an undo.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ use crate::plan::model::Host;
 pub(super) const USUAL: Duration = Duration::from_secs(5);
 /// Time-out of an undo: an agent tries for its `undo_budget`, and waits until a service is up.
 const UNDO: Duration = Duration::from_secs(130);
-/// Number of times that an undo whose answer was lost is asked for again.
+/// Maximum number of repetitions of an undo whose answer was lost.
 const UNDO_AGAIN: u32 = 3;
 /// Time-out of a comparison of the host with its snapshot.
 const COMPARE: Duration = Duration::from_secs(60);
@@ -44,7 +44,9 @@ pub struct Agent(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     route: Arc<Route>,
+    /// The connection for calls with a single answer.
     commands: Channel,
+    /// The connection for streams.
     streams: Channel,
 }
 
@@ -52,13 +54,17 @@ struct Inner {
 #[derive(Deserialize)]
 struct Empty {}
 
-/// A call: its request, and its time-out.
+/// A call to an agent, without its body.
 struct Call {
+    /// The name in errors.
     name: &'static str,
     method: Method,
     path: String,
+    /// The time-out.
     limit: Duration,
+    /// Whether the call leads to harm. Then it is refused if the agent's certificate has expired or revocations are unknown.
     harm: bool,
+    /// The time for which opening a link is retried.
     persistence: Persistence,
 }
 
@@ -81,8 +87,9 @@ impl Call {
     }
 }
 
-fn of_run(run: &RunId, what: &str) -> String {
-    format!("/v1/runs/{run}/{what}")
+/// Returns the path of a resource of a run.
+fn of_run(run: &RunId, resource: &str) -> String {
+    format!("/v1/runs/{run}/{resource}")
 }
 
 impl Agent {
@@ -158,7 +165,7 @@ impl Agent {
     }
 
     /// Undoes faults as [`Self::undo`] does. If the link breaks under the call, which loses the answer, calls again, three times at most.
-    /// Also returns whether it did: then the answer lacks what earlier calls have undone.
+    /// Also returns whether it called again: then the answer lacks faults that earlier calls have undone.
     ///
     /// # Errors
     /// As [`Self::undo`].
@@ -237,15 +244,18 @@ impl Agent {
         self.tell(Call::post("exchange", of_run(run, "exchange")).within(limit).harming(), ask).await
     }
 
+    /// Calls without a body.
     async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, LinkError> {
         self.call(call, Bytes::new()).await
     }
 
+    /// Calls with a JSON body.
     async fn tell<T: DeserializeOwned>(&self, call: Call, body: &impl Serialize) -> Result<T, LinkError> {
         let body = serde_json::to_vec(body).map_err(|error| self.nonsense(call.name, error.to_string()))?;
         self.call(call, body.into()).await
     }
 
+    /// Sends a call, and reads its answer.
     async fn call<T: DeserializeOwned>(&self, call: Call, body: Bytes) -> Result<T, LinkError> {
         let mut request = self.request(call.name, call.method.clone(), &call.path, body)?;
         let mut tries = 0;
@@ -263,7 +273,7 @@ impl Agent {
                     return text::from_json(&whole, Breaks::None)
                         .map_err(|error| self.nonsense(call.name, error.to_string()));
                 }
-                // The connection had ended before the request was sent, so it is sent again on a new one.
+                // The connection had ended before the request was sent, so the request is sent once more, on a new connection.
                 Ok(Err((_, Some(unsent)))) if tries == 0 => {
                     tries += 1;
                     request = unsent;
@@ -274,6 +284,7 @@ impl Agent {
         }
     }
 
+    /// Makes a request. The error is that the host's name cannot be verified by TLS, or that the path is invalid.
     pub(super) fn request(
         &self,
         call: &str,
@@ -281,7 +292,7 @@ impl Agent {
         path: &str,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, LinkError> {
-        // This comes first: a name that cannot be verified is no valid address either, and this error is clearer.
+        // The name is checked first, because the error about a name is clearer than the one about an invalid address.
         server_name(&self.0.route)?;
         let builder = Request::builder().method(method).uri(format!("https://{}{path}", self.host()));
         let json = "application/json";
@@ -347,7 +358,7 @@ impl Agent {
         }
         let problem = match (text::from_json::<Problem>(&whole, Breaks::None), broken) {
             (Ok(problem), _) => problem,
-            // The refusal is known although its text is not.
+            // The status says that the agent refused, although the text of the refusal was lost.
             (Err(_), Some(error)) => Problem {
                 code: RefusalCode::Unread,
                 title: format!("its reason was lost: {}", fate.error(&self.0.route, call, &error).await),
@@ -361,20 +372,24 @@ impl Agent {
         Err(LinkError::Refused { host, call, status: status.as_u16(), problem })
     }
 
+    /// Returns the way to the agent.
     pub(super) fn route(&self) -> &Route {
         &self.0.route
     }
 
+    /// The error that an answer is not understood.
     pub(super) fn nonsense(&self, call: &str, why: String) -> LinkError {
         let why = cleaned(why, TEXT_MOST);
         LinkError::Protocol { host: self.host().to_owned(), call: call.to_owned(), why }
     }
 
+    /// The error that the link broke under the call.
     pub(super) fn broken(&self, call: &str, why: String) -> LinkError {
         let why = cleaned(why, TEXT_MOST);
         LinkError::Broken { host: self.host().to_owned(), call: call.to_owned(), why }
     }
 
+    /// The error that there was no answer within `limit`.
     pub(super) fn late(&self, call: &str, limit: Duration) -> LinkError {
         LinkError::TimedOut { host: self.host().to_owned(), call: call.to_owned(), limit }
     }

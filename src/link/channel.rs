@@ -1,4 +1,4 @@
-//! An HTTP/2 connection to an agent, opened when needed and reopened after a break.
+//! An HTTP/2 connection to an agent, opened when needed and reopened after a break. Never sends a request twice.
 
 use std::{
     io,
@@ -39,8 +39,10 @@ use crate::plan::model::{Reach, Way};
 /// The target of a channel.
 #[derive(Debug)]
 pub(super) struct Route {
+    /// The host's name, which the agent's certificate must have.
     pub(super) host: String,
     pub(super) reach: Reach,
+    /// The way that several hosts share, such as a bastion; `None` for direct links.
     pub(super) via: Option<Way>,
     pub(super) identity: Arc<Identity>,
 }
@@ -53,19 +55,19 @@ pub(super) struct Channel(Mutex<State>);
 enum State {
     #[default]
     None,
-    /// Continues when a caller gives up, such as a renewal, so that the next call does not start over.
+    /// The link is being opened. This continues when the caller gives up, so that the next call does not start over.
     Opening(Opening),
     Live(Live),
 }
 
-/// A link that is being opened; cancelled with the channel.
+/// A link that is being opened. It is cancelled when the channel is dropped.
 type Opening = Shared<BoxFuture<'static, Result<Live, Box<Unopened>>>>;
 
 /// A link that could not be opened.
 #[derive(Clone, Debug)]
 struct Unopened {
     error: LinkError,
-    /// Duration of the attempts, without the wait at the gate.
+    /// Duration of the attempt, without the wait for a free place on the way.
     took: Duration,
     /// Whether another attempt is pointless: the name cannot be verified, or the program does not exist.
     hopeless: bool,
@@ -75,6 +77,7 @@ struct Unopened {
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     send: SendRequest<Full<Bytes>>,
+    /// The certificates of the agent, its own first.
     chain: Arc<Vec<CertificateDer<'static>>>,
     fate: Fate,
 }
@@ -82,13 +85,18 @@ pub(super) struct Live {
 /// The reason why a connection ended, as far as it is known; complete only after the end.
 #[derive(Clone, Debug)]
 pub(super) struct Fate {
+    /// The first error.
     first: Arc<OnceLock<Cause>>,
+    /// The error output of the program that is the link, if it is one.
     complaints: Complaints,
 }
 
+/// The first error of a connection.
 #[derive(Debug)]
 enum Cause {
+    /// One side does not trust the other.
     Trust(Trust),
+    /// The stream failed or ended; with a description.
     Io(String),
 }
 
@@ -110,6 +118,7 @@ impl Channel {
             };
             let opened = opening.clone().await;
             {
+                // Several callers may wait for the same opening. The first of them stores the result.
                 let mut state = self.state();
                 if matches!(&*state, State::Opening(kept) if kept.ptr_eq(&opening)) {
                     *state = opened.as_ref().map_or(State::None, |live| State::Live(live.clone()));
@@ -133,7 +142,7 @@ impl Channel {
     }
 }
 
-/// Opens a link in its own task, as soon as its way has a free place.
+/// Opens a link in a separate task, as soon as its way has a free place.
 fn begin(route: Arc<Route>) -> Opening {
     let opening = async move {
         let place = way::place(route.via.as_ref()).await;
@@ -153,7 +162,7 @@ fn begin(route: Arc<Route>) -> Opening {
     };
     let task = AbortOnDropHandle::new(tokio::spawn(opening));
     let ended = async move {
-        // Passes a panic of the task on, so that a waiting caller does not wait for ever.
+        // A panic of the task is passed on to the callers, which would otherwise wait for ever.
         task.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     };
     ended.boxed().shared()
@@ -194,9 +203,9 @@ impl Live {
     }
 }
 
-/// Opens a link. An error tells whether another attempt is pointless.
+/// Opens a link. The error comes with whether another attempt is pointless.
 async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
-    let passing = |error| Box::new((error, false));
+    let may_pass = |error| Box::new((error, false));
     let name = server_name(route).map_err(|error| Box::new((error, true)))?;
     let (stream, complaints) = open(&route.reach).await.map_err(|error| {
         let hopeless = matches!(
@@ -209,7 +218,7 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
     let tls = match connector.connect(name, stream).await {
         Ok(tls) => tls,
         Err(error) => {
-            return Err(passing(match Trust::of(&error) {
+            return Err(may_pass(match Trust::of(&error) {
                 Some(trust) => distrust(route, trust),
                 None => unreachable(route, complaints.with(plain(&error)).await),
             }));
@@ -218,13 +227,14 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
     let (_, session) = tls.get_ref();
     if session.alpn_protocol() != Some(b"h2") {
         let why = "what listens there does not speak HTTP/2; is it an agent?".to_owned();
-        return Err(passing(distrust(route, Trust::Other(why))));
+        return Err(may_pass(distrust(route, Trust::Other(why))));
     }
     let chain =
         session.peer_certificates().unwrap_or_default().iter().cloned().map(CertificateDer::into_owned);
     let chain = Arc::new(chain.collect());
     let fate = Fate { first: Arc::default(), complaints };
     let watched = Watched::new(tls, Arc::clone(&fate.first));
+    // A ping each second that must be answered within a second: a link that was cut is noticed within two seconds.
     let (send, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(1))
@@ -232,7 +242,7 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(watched))
         .await
-        .map_err(|error| passing(unreachable(route, reason(&error))))?;
+        .map_err(|error| may_pass(unreachable(route, reason(&error))))?;
     let first = Arc::clone(&fate.first);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
@@ -243,7 +253,7 @@ async fn connect(route: &Route) -> Result<Live, Box<(LinkError, bool)>> {
 }
 
 impl Fate {
-    /// Converts the error of a broken connection: either the agent rejected us, or the link broke.
+    /// Converts the error of a broken connection: either one side rejected the other's certificate, or the link broke.
     pub(super) async fn error(&self, route: &Route, call: &str, error: &hyper::Error) -> LinkError {
         let broken = |why: String| LinkError::Broken { host: route.host.clone(), call: call.to_owned(), why };
         match self.first.get() {
@@ -254,21 +264,24 @@ impl Fate {
     }
 }
 
+/// Returns the name that the agent's certificate must have. The error is that the host's name is no DNS name.
 pub(super) fn server_name(route: &Route) -> Result<ServerName<'static>, LinkError> {
     ServerName::try_from(route.host.clone()).map_err(|_| {
         unreachable(route, "the host's name is not a DNS name, so no certificate can prove it".to_owned())
     })
 }
 
+/// The error that no link could be opened.
 fn unreachable(route: &Route, why: String) -> LinkError {
     LinkError::Unreachable { host: route.host.clone(), at: describe(&route.reach), why }
 }
 
+/// The error that one side does not trust the other.
 fn distrust(route: &Route, trust: Trust) -> LinkError {
     LinkError::Tls { host: route.host.clone(), at: describe(&route.reach), trust }
 }
 
-/// Describes an error. The most common one is an end without an error message, whose usual text says little.
+/// Describes an error of a stream. An unexpected end, the most common error, gets a clearer text than the system's.
 fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the connection was closed without an answer".to_owned(),
@@ -292,7 +305,8 @@ fn reason(error: &hyper::Error) -> String {
     text
 }
 
-/// Keeps the first error of the stream, because hyper hides it, and TLS 1.3 rejects clients only after the handshake.
+/// A stream that keeps its first error. hyper hides that error, but it may be the reason why the agent rejects this client: TLS 1.3 rejects
+/// clients only after the handshake.
 ///
 /// After a failed write it hides the error and continues to read: hyper would stop at the first error, but the
 /// agent's last data (an answer, or the reason of a rejection) can still be read. It reports the end of the stream
@@ -300,9 +314,9 @@ fn reason(error: &hyper::Error) -> String {
 struct Watched<S> {
     inner: S,
     first: Arc<OnceLock<Cause>>,
-    /// The reason why nothing can be written.
+    /// The first error of a write, after which nothing is written; `None` before.
     mute: Option<String>,
-    /// The result of reading, and the time at which the end is reported.
+    /// The result that ended reading, and the time at which it is reported.
     end: Option<(io::Result<()>, Pin<Box<Sleep>>)>,
 }
 
@@ -314,6 +328,7 @@ impl<S> Watched<S> {
         Self { inner, first, mute: None, end: None }
     }
 
+    /// Keeps an error of reading, if it is the first.
     fn note(&self, error: &io::Error) {
         let _ = self.first.set(match Trust::of(error) {
             Some(trust) => Cause::Trust(trust),
@@ -321,7 +336,8 @@ impl<S> Watched<S> {
         });
     }
 
-    /// Returns the result of a write. A write error is not reported: it ends writing, and reading finds the reason.
+    /// Returns the result of a write. An error is replaced by `as_if`, the result of a successful write: it ends writing, and reading finds
+    /// the reason.
     fn written<T>(&mut self, done: io::Result<T>, as_if: T) -> io::Result<T> {
         done.or_else(|error| {
             self.mute.get_or_insert_with(|| plain(&error));
@@ -348,10 +364,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             }
             self.end = Some((done, Box::pin(sleep(LATER))));
         }
-        let Some((how, later)) = &mut self.end else { return Poll::Ready(Ok(())) };
+        let Some((result, later)) = &mut self.end else { return Poll::Ready(Ok(())) };
         ready!(later.as_mut().poll(cx));
         // An error is reported once; later reads return the end.
-        Poll::Ready(std::mem::replace(how, Ok(())))
+        Poll::Ready(std::mem::replace(result, Ok(())))
     }
 }
 

@@ -1,13 +1,14 @@
-//! Measures the offset of an agent's clock to this machine's. Both count through suspend; wall clocks are not used.
+//! Measures the offset between an agent's clock and this machine's. Both are clocks that count through suspend (`CLOCK_BOOTTIME`); wall clocks
+//! are not used.
 
 use firedrill_probe::clock::boot_us;
 
 use super::{Agent, LinkError};
 
-/// The offset of an agent's clock to this machine's.
+/// The offset between an agent's clock and this machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offset {
-    /// The agent's CLOCK_BOOTTIME less this machine's, in microseconds.
+    /// The agent's `CLOCK_BOOTTIME` minus this machine's, in microseconds.
     pub boot_minus_local_us: i64,
     /// Maximum error in microseconds: half of the shortest round trip.
     pub uncertainty_us: u64,
@@ -33,6 +34,7 @@ pub async fn offset(agent: &Agent, rounds: u32) -> Result<Offset, LinkError> {
     Ok(best)
 }
 
+/// Measures once. The agent is assumed to have read its clock in the middle of the round trip.
 async fn once(agent: &Agent) -> Result<Offset, LinkError> {
     let sent = boot_us();
     let clock = agent.clock().await?;

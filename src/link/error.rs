@@ -78,6 +78,7 @@ pub enum LinkError {
     },
 }
 
+/// Formats the next step of a refusal; empty if there is none.
 fn hint(problem: &Problem) -> String {
     if problem.hint.is_empty() { String::new() } else { format!("; {}", problem.hint) }
 }
@@ -90,7 +91,7 @@ impl LinkError {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Broken { .. })
     }
 
-    /// Whether the agent had too many such calls in progress, so that another attempt is worthwhile.
+    /// Whether the agent refused because too many such calls were in progress. Then another attempt is worthwhile.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.problem().is_some_and(|problem| problem.code == RefusalCode::Busy)
@@ -109,12 +110,12 @@ impl LinkError {
 /// The reason why one side does not trust the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trust {
-    /// The agent's certificate is out of date, and the call would harm.
+    /// The agent's certificate is out of date, and the call may do harm.
     #[error(
         "the agent's certificate has expired or is not valid yet; issue a new one (status and undo work meanwhile)"
     )]
     AgentOutOfDate,
-    /// The coordinator's revocation list cannot be used, and the call would harm.
+    /// The coordinator's revocation list cannot be used, and the call may do harm.
     #[error(
         "revocations are unknown: {0}; copy a fresh crl.pem there, `firedrill pki crl` writes one (status and undo work meanwhile)"
     )]
@@ -124,7 +125,7 @@ pub enum Trust {
         "the agent's certificate is signed by an unknown authority; is it the right fleet, and the right ca.pem?"
     )]
     AgentUnknown,
-    /// The agent is another host than the fleet says.
+    /// The agent's certificate is for another host than the fleet says.
     #[error(
         "the agent's certificate is for another host ({0}); does the fleet's address belong to this host?"
     )]
@@ -149,7 +150,7 @@ pub enum Trust {
 }
 
 impl Trust {
-    /// Returns the reason in a TLS error, if there is one.
+    /// Returns the reason in an error of a TLS stream; `None` if the error is not one of TLS.
     pub(super) fn of(error: &std::io::Error) -> Option<Self> {
         let tls = error.get_ref()?.downcast_ref::<Tls>()?;
         Some(match tls {

@@ -1,7 +1,7 @@
 //! Streaming calls: the events that an agent journals, and the bins of its probes.
 //!
-//! Each stream lasts as long as its connection. The reader remembers the number of the last item and continues from
-//! there, so nothing is lost or seen twice.
+//! Each stream lasts as long as its connection. The items are numbered. The caller starts the next stream after the last number that it has
+//! seen, so that nothing is lost or seen twice.
 
 use std::time::Duration;
 
@@ -21,24 +21,23 @@ use tokio::time::timeout;
 
 use super::{Agent, LinkError, channel::Fate, sse::Parser};
 
-/// Agents send something every second, if only a keep-alive.
+/// Time without any data after which a stream counts as broken. Agents send something every second, at least a keep-alive.
 const SILENCE: Duration = Duration::from_secs(10);
 
 impl Agent {
-    /// Streams the events after that number, then those to come. Ends after an error, which means that the link
-    /// broke; the next stream continues at the last number that was seen.
+    /// Streams the events after number `after`, then those to come. Ends after an error, which means that the link broke.
     pub fn events(&self, after: u64) -> impl Stream<Item = Result<AgentEvent, LinkError>> + Send + use<> {
         self.follow("events", format!("/v1/events?after={after}"), after, |event: &AgentEvent| event.seq)
     }
 
-    /// Streams the bins of a run after that number, then those to come. Ends without an error only when the run's
+    /// Streams the bins of a run after number `after`, then those to come. Ends without an error only when the run's
     /// probes have stopped and everything was read.
     pub fn bins(&self, run: &RunId, after: u64) -> impl Stream<Item = Result<Bin, LinkError>> + Send + use<> {
         self.follow("bins", format!("/v1/runs/{run}/bins?after={after}"), after, |bin: &Bin| bin.seq)
     }
 
-    /// Streams what was read of a run's logs after that number, then what is new. Ends without an error only when nothing
-    /// more is read and everything was sent.
+    /// Streams the bins of a run's logs after number `after`, then those to come. Ends without an error only when the agent reads no more logs
+    /// and everything was sent.
     pub fn log_bins(
         &self,
         run: &RunId,
@@ -49,6 +48,7 @@ impl Agent {
         })
     }
 
+    /// Streams the items of `path` with numbers above `after`; `seq` returns the number of an item. Ends after an error.
     fn follow<T: DeserializeOwned + Send + 'static>(
         &self,
         call: &'static str,
@@ -67,18 +67,26 @@ impl Agent {
     }
 }
 
+/// Reads the items of a stream.
 struct Reader<T> {
     agent: Agent,
     call: &'static str,
     path: String,
     seq: fn(&T) -> u64,
+    /// The number of the last item that was returned.
     last: u64,
     state: State,
 }
 
+/// The state of a stream.
 enum State {
+    /// The call was not sent yet.
     New,
-    Open { body: Incoming, fate: Fate, parser: Parser },
+    Open {
+        body: Incoming,
+        fate: Fate,
+        parser: Parser,
+    },
     Over,
 }
 
@@ -95,6 +103,7 @@ impl<T: DeserializeOwned> Reader<T> {
                     continue;
                 }
             };
+            // Items with numbers that were seen before are skipped.
             while let Some(event) = parser.next() {
                 if event.kind == END {
                     self.state = State::Over;

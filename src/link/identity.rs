@@ -1,4 +1,5 @@
-//! The identity of this coordinator: a person's certificate and key, and the authority of the agents.
+//! The identity of this coordinator: a person's certificate and key, and the authority of the agents. Decides whose certificates are trusted,
+//! not what a person may do.
 
 use std::{
     fs, io,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::pki::{ca_file, crl_file};
 
-/// The files do not make an identity.
+/// The reason why no identity can be made of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file could not be read.
@@ -54,7 +55,7 @@ pub enum IdentityError {
         /// The directory.
         dir: PathBuf,
     },
-    /// Several people are there.
+    /// The directory has certificates of several people, and none of them is selected.
     #[error("{} has certificates of {}; set FIREDRILL_AS to the one to use", dir.display(), names.join(", "))]
     Several {
         /// The directory.
@@ -92,12 +93,14 @@ pub enum IdentityError {
 #[derive(Debug)]
 pub struct Identity {
     name: String,
+    /// The person in the certificate.
     person: Option<Person>,
+    /// A digest of the authority's certificates.
     authority: String,
     pub(super) config: Arc<ClientConfig>,
     pub(super) verifier: Arc<Verifier>,
     trust: Trust,
-    /// The reason why revocations are unknown.
+    /// The reason why revocations are unknown; `None` if the list was read, or if there is none.
     unlisted: Option<String>,
     provider: Arc<CryptoProvider>,
     pub(crate) signer: Signer,
@@ -108,24 +111,27 @@ pub struct Identity {
 struct Trust {
     ca: PathBuf,
     crl: Option<PathBuf>,
-    /// Whether the revocation list must exist: if it disappears, its revocations must still hold.
+    /// Whether the revocation list must exist. It must if it existed when the identity was loaded: if a list disappears, revocations are
+    /// unknown.
     needs_crl: bool,
 }
 
 impl Trust {
+    /// Reads the certificates of the authorities.
     fn roots(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
         certificates(&self.ca)
     }
 
+    /// Reads the revocation lists; none if there is no file and none is needed.
     fn crls(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
         let Some(path) = self.crl.as_deref().filter(|path| self.needs_crl || is_there(path)) else {
             return Ok(Vec::new());
         };
-        // A truncated list, or one that is being written, would revoke nobody.
+        // A file that is truncated, or that is being written, is an error: an incomplete list would revoke too few.
         revocation_lists(&read(path)?).map_err(|why| not_pem(path, "revocation list", &why))
     }
 
-    /// Returns the error that names the file that no verifier can be made of.
+    /// Returns an error that names the file because of which no verifier can be made.
     fn unusable(&self, source: VerifierBuilderError) -> IdentityError {
         let path = match (&source, &self.crl) {
             (VerifierBuilderError::InvalidCrl(_), Some(crl)) => crl,
@@ -134,7 +140,7 @@ impl Trust {
         IdentityError::Authority { path: path.clone(), source }
     }
 
-    /// Returns the authorities by the current content of the file.
+    /// Reads the authorities as trust anchors.
     fn anchors(&self) -> Result<RootCertStore, IdentityError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.roots()? {
@@ -145,13 +151,13 @@ impl Trust {
         Ok(roots)
     }
 
-    /// Returns a verifier of certificates over passkeys by the current content of the files.
+    /// Returns a verifier of certificates over passkeys, made of the current content of the files.
     fn passkeys(&self) -> Result<Approvers, IdentityError> {
-        let list = |_| self.unusable(CertRevocationListError::ParseError.into());
-        Approvers::new(self.anchors()?.roots, &self.crls()?).map_err(list)
+        let bad_list = |_| self.unusable(CertRevocationListError::ParseError.into());
+        Approvers::new(self.anchors()?.roots, &self.crls()?).map_err(bad_list)
     }
 
-    /// Returns a verifier of people's certificates by the current content of the files.
+    /// Returns a verifier of people's certificates, made of the current content of the files.
     fn people(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
         let roots = self.anchors()?;
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
@@ -164,11 +170,11 @@ impl Trust {
 
 impl Identity {
     /// Loads an identity from a directory of `firedrill pki`: `ca.pem` and one person's `people/NAME.pem` and `.key`,
-    /// selected by `FIREDRILL_AS` if there are several. A `crl.pem` beside them is used; one that cannot be used is no
-    /// error here, but see [`Self::revocations`].
+    /// selected by `FIREDRILL_AS` if there are several. A `crl.pem` in the directory is used. If it cannot be used, this is no error here, but
+    /// one of [`Self::revocations`].
     ///
     /// # Errors
-    /// The file and its error.
+    /// There is no person's certificate or more than one, or a file cannot be used.
     pub fn load(dir: &Path) -> Result<Self, IdentityError> {
         let wanted = std::env::var("FIREDRILL_AS").ok().filter(|name| !name.is_empty());
         let name = match wanted {
@@ -178,10 +184,10 @@ impl Identity {
         Self::load_as(dir, &name)
     }
 
-    /// Loads the identity of that person from such a directory.
+    /// As [`Self::load`], for the person of this name.
     ///
     /// # Errors
-    /// The file and its error.
+    /// A file cannot be used, or the certificate is not a person's.
     pub fn load_as(dir: &Path, name: &str) -> Result<Self, IdentityError> {
         let people = dir.join("people");
         let (cert, key) = (people.join(format!("{name}.pem")), people.join(format!("{name}.key")));
@@ -195,11 +201,11 @@ impl Identity {
         }
     }
 
-    /// Loads an identity from PEM files. Its name is that in the certificate; `name` is used for a certificate that
-    /// names no person, which all agents reject.
+    /// Loads an identity from PEM files. Its name is the one in the certificate. Only if the certificate names no person, `name` is used; all
+    /// agents reject such a certificate.
     ///
     /// # Errors
-    /// The file and its error.
+    /// A file cannot be used.
     pub fn from_files(
         name: &str,
         cert: &Path,
@@ -211,6 +217,7 @@ impl Identity {
         Self::trusting(name, cert, key, trust)
     }
 
+    /// Loads certificate and key, and makes the verifier of agents from the files of `trust`.
     fn trusting(name: &str, cert: &Path, key: &Path, trust: Trust) -> Result<Self, IdentityError> {
         let ca = trust.ca.as_path();
         let unusable = |path: &Path| {
@@ -229,17 +236,17 @@ impl Identity {
             trust.crls().and_then(|crls| Verifier::new(roots.clone(), crls, &provider).map_err(authority));
         let (verifier, unlisted) = match listed {
             Ok(verifier) => (verifier, None),
-            // A bad list must not prevent healing, so only calls that may do harm need it.
+            // A bad list must not prevent healing, so this identity goes without. Calls that may do harm are refused later.
             Err(error) => {
                 (Verifier::new(roots, Vec::new(), &provider).map_err(authority)?, Some(with_source(&error)))
             }
         };
         let verifier = Arc::new(verifier);
         let chain = certificates(cert)?;
-        let whose = chain.first().and_then(|leaf| person(leaf).ok());
+        let owner = chain.first().and_then(|leaf| person(leaf).ok());
         let private = private_key(&read(key)?).map_err(|why| not_pem(key, "private key", &why))?;
         let signing = provider.key_provider.load_private_key(private.clone_key()).map_err(unusable(key))?;
-        let name = whose.as_ref().map_or_else(|| name.to_owned(), |one| one.name.clone());
+        let name = owner.as_ref().map_or_else(|| name.to_owned(), |person| person.name.clone());
         let signer = Signer::new(chain.clone(), signing);
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
@@ -249,11 +256,11 @@ impl Identity {
             .with_client_auth_cert(chain, private)
             .map_err(unusable(key))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        // Certificates are sent again on every connection, without session resumption.
+        // Without resumption of sessions, certificates are sent and verified on every connection.
         config.resumption = Resumption::disabled();
         let authority = hex(digest.finish().as_ref());
         let config = Arc::new(config);
-        Ok(Self { name, authority, person: whose, config, verifier, trust, unlisted, provider, signer })
+        Ok(Self { name, authority, person: owner, config, verifier, trust, unlisted, provider, signer })
     }
 
     /// Returns a digest of the authority's certificates, which identifies the authority.
@@ -277,8 +284,8 @@ impl Identity {
         self.unlisted.as_deref().map_or(Ok(()), Err)
     }
 
-    /// Returns the person of a chain (their own certificate first) that the authority has signed for approvals by those means, that is
-    /// in date and not revoked. Reads `ca.pem` and `crl.pem` for that.
+    /// Returns the person of a certificate chain (the person's own certificate first), if the authority has issued it for approvals by `means`,
+    /// and it is in date and not revoked. Reads `ca.pem` and `crl.pem` again.
     ///
     /// # Errors
     /// The reason why the chain is not trusted.
@@ -287,7 +294,7 @@ impl Identity {
         chain: &[CertificateDer<'_>],
         means: Means,
     ) -> Result<Person, String> {
-        let (leaf, between) = chain.split_first().ok_or("it has no certificate")?;
+        let (leaf, intermediates) = chain.split_first().ok_or("it has no certificate")?;
         let unknown = |error| format!("certificates cannot be verified now: {}", with_source(&error));
         let revoked = || "the approver's certificate was revoked".to_owned();
         let expired = || {
@@ -298,7 +305,7 @@ impl Identity {
         match means {
             Means::Certificate => {
                 let people = self.trust.people(&self.provider).map_err(unknown)?;
-                people.verify_client_cert(leaf, between, now).map_err(|error| match error {
+                people.verify_client_cert(leaf, intermediates, now).map_err(|error| match error {
                     rustls::Error::InvalidCertificate(CertificateError::Revoked) => revoked(),
                     rustls::Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext {
                         ..
@@ -326,6 +333,7 @@ impl Identity {
     }
 }
 
+/// Returns the name of the only person whose certificate is in the directory.
 fn only_person(dir: &Path) -> Result<String, IdentityError> {
     let people = dir.join("people");
     let nobody = || IdentityError::Nobody { dir: dir.into() };
@@ -350,12 +358,13 @@ fn only_person(dir: &Path) -> Result<String, IdentityError> {
     }
 }
 
+/// Formats an error with its source on one line.
 fn with_source(error: &IdentityError) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}"));
     format!("{error}{}", source.unwrap_or_default())
 }
 
-/// Whether there is something of that name, also if it cannot be read: a directory, or a link that leads nowhere.
+/// Whether the path exists in any form, also as a directory or a dangling link, which cannot be read as a file.
 fn is_there(path: &Path) -> bool {
     !matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
@@ -364,6 +373,7 @@ fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     fs::read(path).map_err(|source| IdentityError::Read { path: path.into(), source })
 }
 
+/// Reads the certificates in a PEM file.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     firedrill_certs::certificates(&read(path)?).map_err(|why| not_pem(path, "certificate", &why))
 }

@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 /// Returns the person that a certificate names.
 ///
 /// # Errors
-/// It names none; the reason in words.
+/// It names no person; with the reason for people.
 pub(crate) fn person(leaf: &CertificateDer<'_>) -> Result<Person, String> {
     let names = firedrill_certs::uris(leaf)?;
     match Identity::from_uris(names.iter().map(String::as_str)) {
@@ -29,6 +29,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
+    /// Joins a chain and the key of its first certificate.
     pub(crate) fn new(chain: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Self {
         Self { chain, key }
     }

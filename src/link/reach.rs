@@ -28,7 +28,7 @@ const COMPLAINTS: usize = 5;
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// Opens the stream. The second part collects the error output of the program, if there is one.
+/// Opens the stream. Also returns the error output of the program, if the stream is a program.
 pub(super) async fn open(reach: &Reach) -> io::Result<(Box<dyn Duplex>, Complaints)> {
     match reach {
         Reach::Tcp(address) => {
@@ -44,7 +44,7 @@ pub(super) async fn open(reach: &Reach) -> io::Result<(Box<dyn Duplex>, Complain
     }
 }
 
-/// Returns the time-out of opening, including TLS; a program may have to log in somewhere first.
+/// Returns the time-out for opening a link, including TLS. A program gets more time, because it may have to log in somewhere first.
 pub(super) const fn patience(reach: &Reach) -> Duration {
     match reach {
         Reach::Tcp(_) => Duration::from_secs(4),
@@ -52,7 +52,7 @@ pub(super) const fn patience(reach: &Reach) -> Duration {
     }
 }
 
-/// Describes the target for messages.
+/// Describes the way to an agent for messages: its address, or the command.
 pub(super) fn describe(reach: &Reach) -> String {
     match reach {
         Reach::Tcp(_) => reach.shown(),
@@ -68,6 +68,7 @@ struct Piped {
 }
 
 impl Piped {
+    /// Starts the program.
     fn spawn(argv: &[String]) -> io::Result<(Self, Complaints)> {
         let (program, args) = argv
             .split_first()
@@ -79,7 +80,7 @@ impl Piped {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        // Ctrl-C is sent to the terminal's whole process group, but healing needs the links.
+        // A process group of its own, because Ctrl-C is sent to the whole process group of the terminal, and healing needs the links.
         #[cfg(unix)]
         command.process_group(0);
         let mut child =
@@ -119,17 +120,19 @@ impl AsyncWrite for Piped {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Complaints {
     lines: Arc<Mutex<VecDeque<String>>>,
+    /// The task that reads; `None` if there is no program.
     listener: Option<Arc<JoinHandle<()>>>,
 }
 
 impl Complaints {
+    /// Starts to read the standard error of a program.
     fn listen(stderr: ChildStderr) -> Self {
         let lines = Arc::<Mutex<VecDeque<String>>>::default();
         let kept = Arc::clone(&lines);
         let listener = tokio::spawn(async move {
             let mut reader = BufReader::new(stderr);
             let mut line = Vec::new();
-            // A line without an end must not fill the memory.
+            // At most 1024 bytes are read at a time, so that a line without an end cannot fill the memory.
             while let Ok(1..) = (&mut reader).take(1024).read_until(b'\n', &mut line).await {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = String::from_utf8_lossy(&line);

@@ -1,4 +1,4 @@
-//! Parses the server-sent events of agents. Pure.
+//! Parses the server-sent events of agents. Reads no stream itself.
 
 use std::collections::VecDeque;
 
@@ -10,18 +10,22 @@ const LONGEST: usize = 4 * 1024 * 1024;
 pub(super) struct Event {
     /// Its type; empty if none was given.
     pub(super) kind: String,
-    /// Its data, lines joined.
+    /// Its data; several lines are joined by line feeds.
     pub(super) data: String,
 }
 
 /// A parser that accepts bytes in any pieces.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
+    /// The bytes of a line that is not complete yet.
     line: Vec<u8>,
     /// Whether the last byte was a carriage return that ended a line, so that a following line feed belongs to it.
     after_return: bool,
+    /// The event whose lines are being read.
     open: Event,
+    /// Whether `open` has a line of data. An event without data is none.
     has_data: bool,
+    /// Complete events that were not taken yet.
     done: VecDeque<Event>,
 }
 
@@ -52,6 +56,7 @@ impl Parser {
         if held > LONGEST { Err(format!("an event of more than {LONGEST} bytes")) } else { Ok(()) }
     }
 
+    /// Takes a complete line. An empty one ends the event.
     fn take(&mut self, line: &str) {
         if line.is_empty() {
             let event = std::mem::take(&mut self.open);
@@ -70,7 +75,7 @@ impl Parser {
                 }
                 self.open.data.push_str(value);
             }
-            // Comments have an empty name; the id is in the data too.
+            // Comments have an empty field name. The field `id` is not needed, because the data has the number, too.
             _ => {}
         }
     }
@@ -81,7 +86,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(pieces: &[&[u8]]) -> Vec<Event> {
+    /// Returns the events of bytes that arrive in these pieces.
+    fn parsed(pieces: &[&[u8]]) -> Vec<Event> {
         let mut parser = Parser::default();
         for piece in pieces {
             parser.push(piece).expect("sound");
@@ -93,7 +99,7 @@ mod tests {
     fn comments_ids_and_unfinished_events_are_not_events() {
         let text = ": open\n\nid: 1\ndata: {\"a\":1}\n\n:\n\nid: 2\r\nevent: end\r\ndata: x\r\ndata:y\r\n\r\ndata: cut";
         let event = |kind: &str, data: &str| Event { kind: kind.to_owned(), data: data.to_owned() };
-        assert_eq!(all(&[text.as_bytes()]), [event("", "{\"a\":1}"), event("end", "x\ny")]);
+        assert_eq!(parsed(&[text.as_bytes()]), [event("", "{\"a\":1}"), event("end", "x\ny")]);
     }
 
     #[test]
@@ -108,11 +114,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_do_not_matter(text in "((id|event|data|)(: ?[a-z]{0,5})?(\n|\r\n|\r)){0,20}", cuts in proptest::collection::vec(0_usize..200, 0..6)) {
+        fn events_do_not_depend_on_how_the_bytes_are_divided(text in "((id|event|data|)(: ?[a-z]{0,5})?(\n|\r\n|\r)){0,20}", cuts in proptest::collection::vec(0_usize..200, 0..6)) {
             let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).chain([0, text.len()]).collect();
             cuts.sort_unstable();
             let pieces: Vec<_> = cuts.windows(2).map(|pair| &text.as_bytes()[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(all(&pieces), all(&[text.as_bytes()]));
+            prop_assert_eq!(parsed(&pieces), parsed(&[text.as_bytes()]));
         }
     }
 }

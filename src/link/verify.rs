@@ -27,7 +27,7 @@ impl Verifier {
         crls: Vec<CertificateRevocationListDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
-        // An outdated list still revokes, because rustls by default ignores when a list expires. A certificate whose issuer
+        // An outdated list still revokes: by default rustls does not check whether a list has expired. A certificate whose issuer
         // has no list is accepted.
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .with_crls(crls)
@@ -63,7 +63,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
-        // A chain that is out of date is accepted, too.
+        // The result of `in_date` is ignored: a chain that is out of date is accepted here.
         self.in_date(&chain, server_name, now).map(|_in_date| ServerCertVerified::assertion())
     }
 

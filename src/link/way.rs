@@ -1,9 +1,9 @@
 //! Limits the number of links that are opened at a time, and decides when a failed link is tried again.
 //!
-//! A bastion's sshd drops new connections at random while more than `MaxStartups` of them (10) have not logged in
-//! yet. So each way has a gate: a link takes a place before it is opened, and returns it after its TLS handshake,
-//! which is after the login. Links that are still rejected, because others use the bastion too, are retried after a
-//! growing pause with jitter.
+//! A way is the command that leads to a group of hosts, such as an `ssh` to a bastion. A bastion's sshd drops new connections at random
+//! while more than `MaxStartups` of them (10) have not logged in yet. So each way has a gate with a limited number of places: a link takes a
+//! place before it is opened, and returns it after its TLS handshake, which is after the login. Links that are still rejected, because
+//! others use the bastion too, are retried after a growing pause with jitter.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use crate::plan::model::{Reach, Way};
 /// its time-out.
 const DIRECT: usize = 512;
 
-/// The gates of this process, by way. A bastion counts all links of a process.
+/// The gates, by way; `None` is the gate of direct links. They are shared by the whole process, because a bastion counts all its links.
 static GATES: Mutex<BTreeMap<Option<Way>, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
 
-/// Takes a place at the gate of a way; waits for one without a limit.
+/// Takes a place at the gate of a way; waits until one is free, however long that takes.
 pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
     let places = via.map_or(DIRECT, |way| way.at_once.max(1));
     let gate = {
@@ -37,14 +37,14 @@ pub(super) async fn place(via: Option<&Way>) -> Option<OwnedSemaphorePermit> {
 /// Maximum duration of the attempts to open a link, without the time that it waits at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Persistence {
-    /// For calls that are repeated soon, or whose result a person waits for.
+    /// For calls that are repeated soon anyway, or whose result a person waits for.
     Usual,
-    /// For undo.
+    /// For an undo.
     Undo,
 }
 
 impl Persistence {
-    /// Counts from the first try; the first is always made.
+    /// Returns the maximum, counted from the first attempt. The first attempt is always made.
     pub(super) const fn limit(self, reach: &Reach) -> Duration {
         Duration::from_secs(match (reach, self) {
             // A direct link that is refused will be refused again within a second, unless the agent is being
@@ -57,7 +57,8 @@ impl Persistence {
     }
 }
 
-/// Returns the pauses between tries: each twice as long as the one before, up to a limit, with a jitter of one half.
+/// The pauses between attempts: each twice as long as the one before, up to a limit, and varied at random between a half and one and a half.
+/// Contains the next pause before it is varied.
 #[derive(Debug)]
 pub(super) struct Pauses(Duration);
 
@@ -69,11 +70,13 @@ impl Pauses {
         Self(Self::FIRST)
     }
 
+    /// Returns the next pause.
     pub(super) fn next(&mut self) -> Duration {
         let usual = self.0;
         self.0 = (usual * 2).min(Self::LONGEST);
-        let chance = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(500);
-        usual / 2 + usual * chance / 1000
+        // Each `RandomState` has other keys, so its hash of anything is a random number.
+        let thousandths = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(500);
+        usual / 2 + usual * thousandths / 1000
     }
 }
 
@@ -83,12 +86,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_limit_and_differ() {
-        let all = || {
+        let eight = || {
             let mut pauses = Pauses::new();
             (0..8).map(|_| pauses.next()).collect::<Vec<_>>()
         };
-        let (one, other) = (all(), all());
-        assert_ne!(one, other, "two that were dropped together do not come back together");
+        let (one, other) = (eight(), eight());
+        assert_ne!(one, other, "two links that were dropped together are not retried together");
         let mut usual = Pauses::FIRST;
         for pause in one {
             assert!(pause >= usual / 2 && pause <= usual * 3 / 2, "{pause:?} for {usual:?}");
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn putting_back_is_tried_longest() {
+    fn opening_a_link_for_an_undo_is_retried_longest() {
         for reach in [Reach::Tcp(String::new()), Reach::Command(Vec::new())] {
             assert!(Persistence::Undo.limit(&reach) > Persistence::Usual.limit(&reach));
         }

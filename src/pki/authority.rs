@@ -34,9 +34,11 @@ pub struct Pki {
 /// The certificate that signs.
 struct Signer {
     name: String,
+    /// Its place in `ca.pem`, from 1; `None` if it is the only one.
     place: Option<usize>,
 }
 
+/// Returns a function that converts an error of making `what`.
 pub(super) fn make(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError {
     let what = what.to_owned();
     move |source| PkiError::Make { what, source }
@@ -54,8 +56,8 @@ impl Pki {
         let key = KeyPair::generate().map_err(make("a key"))?;
         let (serial, short) = serial(key.der_bytes());
         let mut params = CertificateParams::default();
-        // Each authority has its own name, so that the error for another's certificate is "unknown", not "badly
-        // signed".
+        // Each authority has a different name. With equal names, the error for a certificate of another authority would be "badly signed"
+        // instead of "unknown".
         params.distinguished_name = common_name(&format!("Firedrill CA {short}"));
         params.serial_number = Some(serial);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -138,7 +140,8 @@ impl Pki {
         self.issue(Kind::Person, &ask.name, &identity, Vec::new(), usage, ask.valid, ask.renew)
     }
 
-    /// Writes a certificate into the index. This comes before its file, because a certificate that is not in it could never be revoked.
+    /// Writes a certificate into the index. The index is written before the certificate's file, because a certificate that is missing in the
+    /// index could never be revoked.
     pub(super) fn record(
         &self,
         kind: Kind,
@@ -160,7 +163,8 @@ impl Pki {
         index::append(&self.index(), What::Issued(entry))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two public forms of it name them all")]
+    /// Issues a certificate with a new key, and writes both files. `alternative` are further names beside `identity`.
+    #[expect(clippy::too_many_arguments, reason = "private; its two callers take one request each")]
     fn issue(
         &self,
         kind: Kind,
@@ -213,15 +217,16 @@ impl Pki {
         index::read(&self.index())
     }
 
-    /// Revokes every certificate of that name, including replaced ones, and writes a new revocation list. Those of a person's passkeys
-    /// are revoked with the person's own. Returns their number.
+    /// Revokes every certificate of that name, including replaced ones, and writes a new revocation list that is valid for `list_days` days.
+    /// With a person's certificates, those over the person's passkeys are revoked, too. Returns the number of revoked certificates.
     ///
     /// # Errors
-    /// There is none, or files cannot be read or written.
+    /// There is no certificate to revoke, or files cannot be read or written.
     pub fn revoke(&self, kind: Kind, name: &str, list_days: u32) -> Result<usize, PkiError> {
         let entries = self.list()?;
-        let is_kind = |of: Kind| of == kind || (kind == Kind::Person && of == Kind::Passkey);
-        let wanted = |entry: &&Entry| is_kind(entry.kind) && entry.name == name && entry.revoked.is_none();
+        let has_kind =
+            |entry: &Entry| entry.kind == kind || (kind == Kind::Person && entry.kind == Kind::Passkey);
+        let wanted = |entry: &&Entry| has_kind(entry) && entry.name == name && entry.revoked.is_none();
         let found: Vec<_> = entries.iter().filter(wanted).collect();
         if found.is_empty() {
             return Err(PkiError::Unknown { kind, name: name.to_owned() });
@@ -270,7 +275,7 @@ impl Pki {
         Ok(path)
     }
 
-    /// Returns the authority as an issuer, for kinds of certificates that no command issues.
+    /// Returns the authority as an issuer of certificates.
     ///
     /// # Errors
     /// `ca.pem` or `ca.key` cannot be read, or is invalid.
@@ -280,47 +285,48 @@ impl Pki {
         Ok(Issuer::new(params, key))
     }
 
-    /// Returns the key, and its certificate in `ca.pem`.
+    /// Returns the key, its certificate in `ca.pem`, and the name of that certificate.
     fn pair(&self) -> Result<(KeyPair, CertificateDer<'static>, Signer), PkiError> {
         let (ca, key_file) = (ca_file(&self.dir), self.dir.join("ca.key"));
         let key = KeyPair::from_pem(&files::read(&key_file)?).map_err(make("anything with ca.key"))?;
         let unreadable = || make("anything with ca.pem")(rcgen::Error::CouldNotParseCertificate);
-        let all = firedrill_certs::certificates(files::read(&ca)?.as_bytes()).map_err(|_| unreadable())?;
-        let all = all
+        let read = firedrill_certs::certificates(files::read(&ca)?.as_bytes()).map_err(|_| unreadable())?;
+        let certificates = read
             .into_iter()
             .map(|certificate| x509::certificate(&certificate).map(|facts| (certificate, facts)))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(unreadable)?;
-        let several = all.len() > 1;
+        let several = certificates.len() > 1;
         let public = key.subject_public_key_info();
-        match all.iter().position(|(_, facts)| facts.public_key == public) {
+        match certificates.iter().position(|(_, facts)| facts.public_key == public) {
             Some(at) => {
-                let (certificate, facts) = all.into_iter().nth(at).ok_or_else(unreadable)?;
+                let (certificate, facts) = certificates.into_iter().nth(at).ok_or_else(unreadable)?;
                 Ok((key, certificate, Signer { name: facts.common_name, place: several.then_some(at + 1) }))
             }
             None => {
-                let authorities = all.into_iter().map(|(_, facts)| facts.common_name).collect();
+                let authorities = certificates.into_iter().map(|(_, facts)| facts.common_name).collect();
                 Err(PkiError::Pair { ca, key: key_file, authorities })
             }
         }
     }
 
+    /// Returns the path of the index.
     fn index(&self) -> PathBuf {
         self.dir.join("index.jsonl")
     }
 }
 
+/// Returns a subject with only a common name.
 pub(super) fn common_name(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
 }
 
-/// Returns a serial number derived from a fresh key or other random bytes, which makes it as random as they are; and a short form for
-/// names.
+/// Returns a serial number that is derived from random bytes, such as a new key; and the beginning of it in hexadecimal, for names.
 pub(super) fn serial(random: &[u8]) -> (SerialNumber, String) {
     let mut bytes: Vec<u8> = digest(&SHA256, random).as_ref()[..16].to_vec();
-    // Serial numbers must be positive and of full length.
+    // The highest bit is 0, so that the number is positive; the next bit is 1, so that all numbers have the same length.
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x7f) | 0x40;
     }
@@ -328,6 +334,7 @@ pub(super) fn serial(random: &[u8]) -> (SerialNumber, String) {
     (SerialNumber::from_slice(&bytes), short)
 }
 
+/// Parses hexadecimal digits; `None` if there are other characters.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes().chunks(2);
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()

@@ -1,4 +1,4 @@
-//! Reads from an authority's certificate the fields that signing in its name needs: its name, the identifier of its
+//! Reads the fields of an authority's certificate that are needed to sign in its name: its name, the identifier of its
 //! key, and its key usage.
 //!
 //! Never decides whether the certificate is valid or trusted; the verifier of an issued certificate does that.
@@ -61,7 +61,7 @@ struct Fields {
     extensions: Vec<(Vec<u64>, Vec<u8>)>,
 }
 
-/// `TBSCertificate`, RFC 5280 section 4.1.2.
+/// Reads a `TBSCertificate`, RFC 5280 section 4.1.2.
 fn to_be_signed(fields: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Fields> {
     fields.read_optional(|version| version.read_tagged(Tag::context(0), |number| number.read_der()))?;
     // Serial number, algorithm, issuer, validity.
@@ -75,13 +75,15 @@ fn to_be_signed(fields: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Fields> {
             id.read_tagged_implicit(Tag::context(unique_id), |id| id.read_bitvec_bytes().map(drop))
         })?;
     }
-    let extensions = fields.read_optional(|all| {
-        all.read_tagged(Tag::context(3), |all| all.collect_sequence_of(|one| one.read_sequence(extension)))
+    let extensions = fields.read_optional(|tagged| {
+        tagged.read_tagged(Tag::context(3), |list| {
+            list.collect_sequence_of(|item| item.read_sequence(extension))
+        })
     })?;
     Ok(Fields { subject, extensions: extensions.unwrap_or_default() })
 }
 
-/// `Name`, RFC 5280 section 4.1.2.4: each part one attribute.
+/// Reads a `Name`, RFC 5280 section 4.1.2.4. A part with several attributes is an error.
 fn name(reader: BERReader<'_, '_>) -> ASN1Result<Vec<(Vec<u64>, TaggedDerValue)>> {
     reader.collect_sequence_of(|part| {
         let mut attributes = part.collect_set_of(|attribute| {
@@ -90,6 +92,7 @@ fn name(reader: BERReader<'_, '_>) -> ASN1Result<Vec<(Vec<u64>, TaggedDerValue)>
                 Ok((kind, attribute.next().read_tagged_der()?))
             })
         })?;
+        // Exactly one: there is a last attribute, and none is left without it.
         match (attributes.pop(), attributes.is_empty()) {
             (Some(only), true) => Ok(only),
             _ => Err(ASN1Error::new(ASN1ErrorKind::Invalid)),
@@ -97,14 +100,14 @@ fn name(reader: BERReader<'_, '_>) -> ASN1Result<Vec<(Vec<u64>, TaggedDerValue)>
     })
 }
 
-/// `Extension`, RFC 5280 section 4.1.
+/// Reads an `Extension`, RFC 5280 section 4.1.
 fn extension(fields: &mut BERReaderSeq<'_, '_>) -> ASN1Result<(Vec<u64>, Vec<u8>)> {
     let kind = fields.next().read_oid()?.into_components();
     fields.read_optional(|critical| critical.read_bool())?;
     Ok((kind, fields.next().read_bytes()?))
 }
 
-/// A text of a name, in the certificate's own string type, because verifiers compare names byte by byte.
+/// Returns a text of a name. It keeps the string type of the certificate, because verifiers compare names byte by byte.
 fn text(value: &TaggedDerValue) -> Result<DnValue, Error> {
     let bytes = value.value();
     let utf8 = || std::str::from_utf8(bytes).map_err(|_| Error::CouldNotParseCertificate);
@@ -126,7 +129,7 @@ fn usages(bits: &[u8]) -> Vec<KeyUsagePurpose> {
     let mut found: Vec<_> =
         known.into_iter().filter(|(bit, _)| first & (0x80 >> bit) != 0).map(|(_, purpose)| purpose).collect();
     if found.is_empty() {
-        // An empty list would mean that everything is allowed.
+        // An empty list would mean that everything is allowed, so the list gets a usage that allows no signing of certificates and lists.
         found.push(KeyUsagePurpose::DigitalSignature);
     }
     found
@@ -138,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
     use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair};
 
-    /// An authority's certificate with names of several kinds, as companies have them.
+    /// Makes an authority's certificate whose name has several string types, as authorities of companies have.
     fn company(key: &KeyPair, usages: &[KeyUsagePurpose]) -> (CertificateParams, Vec<u8>) {
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_read_back_as_it_was() {
+    fn the_parameters_of_a_certificate_are_read_back_unchanged() {
         let key = KeyPair::generate().unwrap();
         let both = [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let (made, der) = company(&key, &both);
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_issues_is_verified_by_its_certificate() {
+    fn an_issued_certificate_is_verified_by_the_authoritys_certificate() {
         let key = KeyPair::generate().unwrap();
         let (_, der) = company(&key, &[KeyUsagePurpose::KeyCertSign]);
         let issuer = Issuer::new(params(&der).unwrap(), key);
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_may_not_sign_lists_signs_none() {
+    fn key_usages_are_kept_and_never_become_an_empty_list() {
         let key = KeyPair::generate().unwrap();
         let (_, der) = company(&key, &[KeyUsagePurpose::KeyCertSign]);
         assert_eq!(params(&der).unwrap().key_usages, [KeyUsagePurpose::KeyCertSign]);

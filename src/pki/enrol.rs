@@ -1,4 +1,4 @@
-//! Certificates over passkeys: the authority's word that a public key is a person's. There is no private key here.
+//! Certificates over passkeys: the authority states that a public key belongs to a person. The private key is never here.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,7 @@ use super::{
 };
 
 impl Pki {
-    /// Issues a certificate over a passkey, whose private key stays where it is: for approvals only, neither for clients nor for
-    /// servers. Returns its path.
+    /// Issues a certificate over a passkey: for approvals only, neither for clients nor for servers. Returns the path of its file.
     ///
     /// # Errors
     /// The name or the key is invalid, or files cannot be written.
@@ -61,7 +60,7 @@ impl Pki {
     }
 }
 
-/// The public key of a passkey.
+/// The public key of a passkey, as a point on the curve P-256.
 struct PasskeyPoint<'a>(&'a [u8]);
 
 impl PublicKeyData for PasskeyPoint<'_> {

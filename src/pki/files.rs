@@ -1,4 +1,4 @@
-//! Files of the authority: written atomically, and private from their first byte on.
+//! Reads and writes the files of the authority. Files are replaced atomically, and private files are never readable by others.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,9 +10,12 @@ use firedrill_files::whole;
 
 use super::PkiError;
 
+/// The mode of files that only their owner may read.
 const PRIVATE: u32 = 0o600;
+/// The mode of files that everybody may read.
 const PUBLIC: u32 = 0o644;
 
+/// Returns a function that converts an error of the operation `what`.
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PkiError {
     move |source| PkiError::Io { what, path: path.into(), source }
 }
@@ -26,11 +29,12 @@ pub(super) fn directory(path: &Path) -> Result<(), PkiError> {
     builder.create(path).map_err(failed("make", path))
 }
 
+/// Reads a text file.
 pub(super) fn read(path: &Path) -> Result<String, PkiError> {
     fs::read_to_string(path).map_err(failed("read", path))
 }
 
-/// Creates a file only if it does not exist.
+/// Creates a private file. If it exists already, the error has `hint` as the next step.
 pub(super) fn create_private(path: &Path, text: &str, hint: &'static str) -> Result<(), PkiError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -46,6 +50,7 @@ pub(super) fn replace(path: &Path, text: &str, private: bool) -> Result<(), PkiE
     whole::replace(path, text.as_bytes(), mode).map_err(failed("replace", path))
 }
 
+/// Appends to a private file; creates it if it does not exist.
 pub(super) fn append(path: &Path, text: &str) -> Result<(), PkiError> {
     whole::write(OpenOptions::new().append(true).create(true), path, text.as_bytes(), PRIVATE)
         .map_err(failed("append to", path))

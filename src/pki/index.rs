@@ -1,4 +1,4 @@
-//! `index.jsonl`: all certificates that were issued, and their revocations; appended and never changed.
+//! `index.jsonl`: all certificates that were issued, and their revocations. Lines are added, and never changed or removed.
 
 use std::{fmt, path::Path, time::SystemTime};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{PkiError, files};
 
-/// Whose a certificate is.
+/// The kind of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// An agent's.
+    /// For the agent of a host.
     Host,
-    /// A person's.
+    /// For a person.
     Person,
-    /// Of a person's passkey, for approvals alone.
+    /// Over a person's passkey, for approvals only.
     Passkey,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// The directory of its files.
+    /// Returns the name of the directory with the files of this kind.
     pub(super) const fn dir(self) -> &'static str {
         match self {
             Self::Host => "hosts",
@@ -70,7 +70,7 @@ impl Entry {
     }
 }
 
-/// A line.
+/// A line of the file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
     /// The format's version.
@@ -79,11 +79,16 @@ pub(super) struct Line {
     pub(super) what: What,
 }
 
+/// A change of the set of certificates.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub(super) enum What {
     Issued(Entry),
-    Revoked { serial: String, at: String },
+    /// The certificate with this serial number was revoked; `at` is RFC 3339 UTC.
+    Revoked {
+        serial: String,
+        at: String,
+    },
 }
 
 /// Formats a time for the file.
@@ -91,6 +96,7 @@ pub(super) fn text(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// Adds a line.
 pub(super) fn append(path: &Path, what: What) -> Result<(), PkiError> {
     let error = |why: serde_json::Error| PkiError::Index { path: path.into(), line: 0, why: why.to_string() };
     let mut line = serde_json::to_string(&Line { v: 1, what }).map_err(error)?;
@@ -98,7 +104,7 @@ pub(super) fn append(path: &Path, what: What) -> Result<(), PkiError> {
     files::append(path, &line)
 }
 
-/// Returns all certificates that were ever issued, oldest first.
+/// Returns all certificates that were ever issued, oldest first, in their current state. The error names the line.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, PkiError> {
     let text = files::read(path)?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -110,7 +116,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Entry>, PkiError> {
         }
         match line.what {
             What::Issued(entry) => {
-                // A person has several passkeys at a time.
+                // A new certificate replaces the older ones of its name. Passkeys are an exception: a person may use several at a time.
                 let replaces = |older: &&mut Entry| {
                     older.kind == entry.kind && older.name == entry.name && entry.kind != Kind::Passkey
                 };

@@ -1,4 +1,4 @@
-//! Looks for approvals, on the terminal and in the run's folder, and decides nothing.
+//! Looks for approvals on the terminal and in the run's folder. Decides nothing about them.
 
 use std::{
     collections::BTreeSet,
@@ -14,21 +14,25 @@ pub(crate) const FILE: (&str, &str) = ("approval-", ".json");
 /// Interval at which the folder is read while people are asked.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// The terminal. There is one for the process: the read of an earlier run that still waits must not swallow a later run's
-/// answer.
+/// The terminal, one for the whole process. A read that an earlier run began cannot be cancelled; so the line that it gets is passed to the
+/// run that asks now.
 static TERMINAL: Terminal = Terminal(Mutex::new(Reading::NotYet));
 
 /// Passes lines to the run that asked last.
 struct Terminal(Mutex<Reading>);
 
+/// The state of the terminal.
 enum Reading {
+    /// No thread reads it yet.
     NotYet,
+    /// A thread reads it, and lines go to the run of these tasks.
     For(Tasks),
+    /// It has ended: there are no more lines.
     Closed,
 }
 
 impl Terminal {
-    /// Passes lines to this run from now on. Returns whether somebody has to begin to read.
+    /// Passes lines to the run of `mail` from now on. Returns whether the caller has to start the thread that reads.
     fn listen(&self, mail: Tasks) -> bool {
         let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*reading {
@@ -41,6 +45,7 @@ impl Terminal {
         matches!(std::mem::replace(&mut *reading, Reading::For(mail)), Reading::NotYet)
     }
 
+    /// Passes lines on until there are no more.
     fn read(&self, lines: impl Iterator<Item = String>) {
         for line in lines {
             self.tell(Input::Line(line));
@@ -49,6 +54,7 @@ impl Terminal {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Reading::Closed;
     }
 
+    /// Sends an input to the run that asked last.
     fn tell(&self, input: Input) {
         if let Reading::For(mail) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             mail.send(input);
@@ -56,8 +62,8 @@ impl Terminal {
     }
 }
 
-/// Reads lines for as long as the program runs. A separate thread does that, because a read from a terminal cannot be
-/// cancelled, and must not keep the program from ending.
+/// Passes the lines of the terminal to the run of `mail`. A thread reads them for as long as the program runs: a read from a terminal cannot be
+/// cancelled, and a task that is blocked by it would keep the program from ending.
 pub(super) fn terminal(mail: Tasks) {
     if TERMINAL.listen(mail) {
         std::thread::spawn(|| TERMINAL.read(std::io::stdin().lines().map_while(Result::ok)));
@@ -110,12 +116,12 @@ mod tests {
     fn a_line_is_for_the_run_that_asked_last() {
         let terminal = Terminal(Mutex::new(Reading::NotYet));
         let (first, mut inbox) = Tasks::new();
-        assert!(terminal.listen(first), "somebody has to read");
+        assert!(terminal.listen(first), "no thread reads yet");
         terminal.tell(Input::Line("yes".to_owned()));
         assert_eq!(line(inbox.try_recv()), "yes");
         drop(inbox);
         let (second, mut inbox) = Tasks::new();
-        assert!(!terminal.listen(second), "it is read already");
+        assert!(!terminal.listen(second), "a thread reads already");
         terminal.read(["no".to_owned()].into_iter());
         assert_eq!(line(inbox.try_recv()), "no");
         assert!(matches!(inbox.try_recv(), Some(Input::TerminalClosed)));

@@ -1,8 +1,8 @@
 //! Approvals of the attack that waits for them: files that were signed beforehand, answers on the terminal, and files
 //! that appear in the run's folder.
 //!
-//! If one approval is needed, the person who runs the drill may answer on the terminal. If several are needed, or if a host wants some, they
-//! come from different people, and none of them is the one who runs it.
+//! If one approval is needed, the person who runs the drill may give it on the terminal. If several are needed, or if a host's policy asks
+//! for approvals, they must come from different people, and none of them may be the person who runs the drill.
 
 use std::{
     collections::BTreeMap,
@@ -28,11 +28,11 @@ pub struct Approvals {
     pub given: Vec<PathBuf>,
     /// The game day that holds the run, for standing approvals.
     pub gameday: Option<GamedayFiles>,
-    /// The place at which people are asked for what the files do not cover.
+    /// The place where people are asked for approvals that the files do not cover.
     pub asks: Asks,
 }
 
-/// The place at which people are asked for approvals while an attack waits.
+/// The place where people are asked for approvals while an attack waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asks {
     /// Nowhere: an attack that needs more than the files given beforehand does not run.
@@ -47,15 +47,15 @@ pub enum Asks {
 /// Takes approvals while an attack waits for them.
 pub(super) struct ApprovalDesk {
     pub(super) sources: Approvals,
-    /// The folder of log, reports and approvals.
+    /// The run's folder.
     pub(super) folder: PathBuf,
-    /// The attack that waits.
+    /// The attack that waits, by its place in the plan.
     asking: Option<usize>,
-    /// Whether the terminal is read.
+    /// Whether lines of the terminal come to this run.
     listening: bool,
     /// The approvals that agents get: the files given beforehand, and those that counted for an attack.
     pub(super) signed: Vec<Signed>,
-    /// Number of people whose approval hosts want, by the attack's place in the plan; without those that want none.
+    /// Number of people whose approval the policies of hosts want, by the attack's place in the plan. Attacks without such hosts are missing.
     hosts_want: BTreeMap<usize, u32>,
 }
 
@@ -65,13 +65,14 @@ enum Said<'a> {
     Nothing,
     No,
     Yes,
-    /// Yes by the person who runs the drill, where others must approve.
+    /// A yes by the person who runs the drill, although others must approve.
     NotTheirs,
     /// The file of an approval.
     File(&'a Path),
 }
 
 impl<'a> Said<'a> {
+    /// Reads a line. `wants_others` is whether others than the person who runs the drill must approve.
     fn of(line: &'a str, wants_others: bool) -> Self {
         match line.to_ascii_lowercase().as_str() {
             "" => Self::Nothing,
@@ -95,11 +96,11 @@ impl ApprovalDesk {
         }
     }
 
-    /// Reads the files that were given beforehand, for the agents, which verify them by themselves. A standing approval that does not count is
-    /// told, and kept from the agents: they cannot compare it with the files of a game day.
+    /// Reads the files that were given beforehand, to send them to the agents, which verify them themselves. A standing approval that does not
+    /// count is reported and not sent: agents cannot compare it with the files of a game day.
     ///
     /// # Errors
-    /// One of them cannot be read, or is no approval, or there are too many.
+    /// A file cannot be read or is no approval, or there are too many.
     pub(super) fn read(&mut self, facts: &Facts, recorder: &mut Recorder) -> Result<(), String> {
         let mut counted = 0;
         for path in self.sources.given.clone() {
@@ -131,7 +132,7 @@ impl ApprovalDesk {
             .map_err(|error| error.to_string())
     }
 
-    /// Keeps how many people hosts want, by their answers.
+    /// Notes the number of people whose approval hosts want, by their answers to `prepare`.
     pub(super) fn hosts_want(&mut self, answers: &[Answer]) {
         for answer in answers {
             if let Prepared::Ready { wants: wants @ 1.., .. } = answer.prepared.answer {
@@ -141,29 +142,30 @@ impl ApprovalDesk {
         }
     }
 
-    /// Returns the number of people who must approve an attack before which `asked` are asked: hosts may want more.
-    pub(super) fn wanted(&self, attack: usize, asked: u32) -> u32 {
-        self.hosts_want.get(&attack).map_or(asked, |hosts| asked.max(*hosts))
+    /// Returns the number of people who must approve an attack: `by_plan`, the number in the plan, or more if a host wants more.
+    pub(super) fn wanted(&self, attack: usize, by_plan: u32) -> u32 {
+        self.hosts_want.get(&attack).map_or(by_plan, |hosts| by_plan.max(*hosts))
     }
 
-    /// Whether an attack needs people other than the one who runs the drill: more than one are asked, or a host wants some.
+    /// Whether people other than the one who runs the drill must approve an attack: the plan asks for more than one, or a host asks for any.
     pub(super) fn wants_others(&self, plan: &Plan, attack: usize) -> bool {
-        let asked = plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
-        asked.is_some_and(|approve| approve.people > 1) || self.hosts_want.contains_key(&attack)
+        let by_plan = plan.attacks.get(attack).and_then(|attack| attack.approve.as_ref());
+        by_plan.is_some_and(|approve| approve.people > 1) || self.hosts_want.contains_key(&attack)
     }
 
+    /// Keeps an approval for the agents, if it is new and agents take one more.
     fn keep(&mut self, signed: Signed) {
         if self.signed.len() < Signed::MOST && !self.signed.contains(&signed) {
             self.signed.push(signed);
         }
     }
 
-    /// An attack waits from now on; `None` if none does.
+    /// Notes the attack that waits from now on; `None` if none does.
     pub(super) fn ask_for(&mut self, attack: Option<usize>) {
         self.asking = attack;
     }
 
-    /// Looks for answers on the terminal, if people are asked there, and in the run's folder until the guard is dropped.
+    /// Starts to look for answers on the terminal, if people are asked there, and in the run's folder until the guard is dropped.
     pub(super) fn look(&mut self, tasks: &Tasks) -> DropGuard {
         if self.sources.asks == Asks::OnTerminal && !std::mem::replace(&mut self.listening, true) {
             approval_watch::terminal(tasks.clone());
@@ -209,7 +211,7 @@ impl ApprovalDesk {
     ) -> Result<(), RunError> {
         let Some(attack) = self.asking else { return Ok(()) };
         let verified = self.verified(path, facts).and_then(|approval| {
-            not_by_themselves(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
+            check_approver(self.wants_others(&facts.plan, attack), &facts.operator, approval, path)
         });
         match verified {
             Err(why) => {
@@ -217,7 +219,8 @@ impl ApprovalDesk {
                 Ok(())
             }
             Ok(Approval { by, serial, means, signed, .. }) => {
-                // A later approval by the same certificate takes the place of the earlier one, and not that of somebody else.
+                // A later approval by the same certificate replaces the earlier one, so that it does not take up another person's
+                // place. Standing approvals and others do not replace each other.
                 let is_standing = approval::is_standing(&signed);
                 self.signed.retain(|kept| {
                     kept.certificates != signed.certificates || approval::is_standing(kept) != is_standing
@@ -233,13 +236,13 @@ impl ApprovalDesk {
     }
 }
 
-/// Says that a person cannot approve their own drill.
+/// Returns the message that a person cannot approve a drill that the same person runs.
 fn own_drill(by: &str) -> String {
     format!("{by} runs this drill; if several approvals are needed, they must come from other people")
 }
 
-/// Rejects the approval of the person who runs the drill, where others must approve.
-fn not_by_themselves(
+/// Rejects an approval by the person who runs the drill, if others must approve.
+fn check_approver(
     wants_others: bool,
     operator: &str,
     approval: Approval,

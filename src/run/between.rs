@@ -1,7 +1,7 @@
-//! The wishes of people about the time between attacks: a pause before the next attack, its end, an attack that is skipped. Decides about
-//! them; `phases/turn.rs` acts.
+//! The wishes of people about the time between attacks: to pause before the next attack, to end a pause, to skip the next attack. Decides
+//! whether a wish is accepted; `phases/turn.rs` acts on it.
 //!
-//! The next attack is the first one for which nothing was armed. So no wish prolongs a fault, and none ends one.
+//! The next attack is the first one for which nothing was armed. So a wish neither prolongs nor ends a fault.
 
 use firedrill_wire::Span;
 
@@ -18,19 +18,20 @@ const PAUSE_LEAST: Span = Span::secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pause {
     pub(super) by: String,
-    /// Its maximum.
+    /// Its maximum length.
     pub(super) longest: Span,
+    /// The time at which it began, in microseconds on the run's clock.
     began_us: i64,
-    /// The time at which the run ends if nobody lets it go on, in microseconds on the run's clock.
+    /// The time at which the run ends if nobody ends the pause, in microseconds on the run's clock.
     pub(super) until_us: i64,
 }
 
-/// The wishes that count.
+/// The wishes that were accepted.
 #[derive(Debug, Default)]
 pub(super) struct Between {
     /// The next attack, by its place in the plan.
     next: usize,
-    /// The pause that is to come: the person, and its maximum.
+    /// The pause before the next attack that somebody wants: the person, and its maximum length.
     wanted: Option<(String, Span)>,
     paused: Option<Pause>,
     /// Length of the pauses that are over, in microseconds.
@@ -42,17 +43,18 @@ pub(super) struct Between {
 }
 
 impl Between {
-    /// An attack gets its turn.
+    /// Notes that an attack gets its turn.
     pub(super) fn comes(&mut self, attack: usize) {
         self.next = attack;
     }
 
-    /// The hosts of an attack are armed from now on. Wishes are about those after it.
+    /// Notes that the hosts of an attack are armed from now on. Wishes are then about the attack after it.
     pub(super) fn arms(&mut self, attack: usize) {
         self.next = attack + 1;
     }
 
-    /// Takes a wish. Returns the record of it, and the reply. `wall` returns the wall clock of a time on the run's clock.
+    /// Accepts or refuses a wish. Returns its record (`None` if nothing changes), and the reply. `wall` converts a time on the run's clock into
+    /// a text with the time of day.
     pub(super) fn take(
         &mut self,
         Wish { by, wants }: Wish,
@@ -102,7 +104,7 @@ impl Between {
             Wants::Step { .. } => (None, Reply::Refused("it waits for no step by hand".to_owned())),
             Wants::Skip { .. } => {
                 let reply = Reply::Taken(format!("it skips {name}"));
-                if self.skip.as_ref().is_some_and(|(of, _)| *of == attack) {
+                if self.skips(attack).is_some() {
                     return (None, reply);
                 }
                 self.skip = Some((attack, by.clone()));
@@ -111,19 +113,19 @@ impl Between {
         }
     }
 
-    /// Returns the longest pause that may begin, or go on from, now: in whole seconds.
+    /// Returns the longest time that the run may pause from now on, in whole seconds.
     fn left(&self, now_us: i64) -> Span {
         let goes_on_us = self.paused.as_ref().map_or(0, |pause| now_us - pause.began_us);
         let left_us = signed(PAUSES_MOST.as_micros()) - self.spent_us - goes_on_us;
         Span::secs(u64::try_from(left_us / 1_000_000).unwrap_or(0))
     }
 
-    /// Returns the person who wants an attack to be skipped.
+    /// Returns the person who wants an attack to be skipped; `None` if nobody does.
     pub(super) fn skips(&self, attack: usize) -> Option<&str> {
-        self.skip.as_ref().filter(|(of, _)| *of == attack).map(|(_, by)| by.as_str())
+        self.skip.as_ref().filter(|(skipped, _)| *skipped == attack).map(|(_, by)| by.as_str())
     }
 
-    /// An attack is skipped. Returns the reason why it does not run.
+    /// Skips an attack if somebody wants that. Returns the reason why it does not run; `None` if it runs.
     pub(super) fn skip(&mut self, attack: usize) -> Option<String> {
         let why = format!("skipped by {}", self.skips(attack)?);
         self.skipped = true;
@@ -135,12 +137,12 @@ impl Between {
         self.skipped
     }
 
-    /// Whether an attack for which nothing was armed yet has to wait, or is skipped.
+    /// Whether an attack for which nothing was armed yet must not go on now: the run has to pause, or the attack is to be skipped.
     pub(super) fn holds_up(&self, attack: usize) -> bool {
         self.is_to_pause() || self.skips(attack).is_some()
     }
 
-    /// Whether the run pauses, or has to.
+    /// Whether the run pauses, or has to pause before the next attack.
     pub(super) const fn is_to_pause(&self) -> bool {
         self.wanted.is_some() || self.paused.is_some()
     }
@@ -150,7 +152,8 @@ impl Between {
         self.paused.as_ref()
     }
 
-    /// Begins the pause that was asked for, or continues the pause that a skipped attack left. Returns the record of it.
+    /// Begins the pause that somebody wants. If the run paused before an attack that was skipped, the pause goes on before the next attack.
+    /// Returns the record; `None` if there is no pause.
     pub(super) fn begin(&mut self, now_us: i64, wall: impl Fn(i64) -> String) -> Option<Event> {
         if let Some((by, longest)) = self.wanted.take() {
             let until_us = now_us + signed(longest.as_micros());
@@ -166,7 +169,7 @@ fn paused(attack: usize, pause: &Pause, wall: impl Fn(i64) -> String) -> Event {
     Event::Paused { attack, by: by.clone(), until_us: *until_us, until: wall(*until_us) }
 }
 
-/// Returns an attack's number and name; `None` if the plan has no such attack.
+/// Returns an attack's number and name for people; `None` if the plan has no such attack.
 fn named(plan: &Plan, attack: usize) -> Option<String> {
     Some(format!("attack {}, \"{}\"", attack + 1, plan.attacks.get(attack)?.name))
 }
@@ -225,7 +228,7 @@ mod tests {
             })
         };
         assert_eq!(trial.0.begin(100 * S, wall), paused("bob", 700));
-        // Another one has another end.
+        // A second pause replaces the end of the first.
         let (event, reply) = trial.pause("ann", 1, 130);
         assert_eq!(event, paused("ann", 190));
         assert_eq!(reply, taken("it stays paused before attack 2, \"lose fremont\" for at most 1m"));
@@ -256,7 +259,7 @@ mod tests {
         let mut trial = Trial::new();
         trial.pause("bob", 30, 0);
         trial.0.begin(10 * S, wall);
-        // 20 minutes are over: 40 are left for this pause, whoever asks.
+        // 20 minutes of the pause are over, so 40 are left, also if another person asks.
         let late = 10 + 20 * 60;
         assert!(trial.pause("bob", 41, late).0.is_none());
         assert!(trial.pause("bob", 40, late).0.is_some());
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_attack_that_is_next_is_skipped_and_once() {
+    fn only_the_next_attack_is_skipped_and_only_once() {
         let mut trial = Trial::new();
         trial.0.comes(0);
         let skip = |attack| Wants::Skip { attack };
@@ -280,8 +283,8 @@ mod tests {
         assert_eq!(event, Some(Event::SkipAsked { attack: 0, by: "bob".to_owned() }));
         assert_eq!(reply, taken("it skips attack 1, \"stop checkout\""));
         let again = trial.take("ann", skip(Some(0)), 1);
-        assert_eq!(again, (None, reply), "two who ask at once skip one attack");
-        assert!(!trial.0.has_skipped(), "it was not its turn");
+        assert_eq!(again, (None, reply), "two people who ask at the same time skip only one attack");
+        assert!(!trial.0.has_skipped(), "the attack had no turn yet");
         assert_eq!(trial.0.skip(0).as_deref(), Some("skipped by bob"));
         assert!(trial.0.has_skipped());
         trial.0.comes(1);
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_outlives_a_skip_with_its_end() {
+    fn a_pause_goes_on_after_a_skip_and_keeps_its_end() {
         let mut trial = Trial::new();
         trial.pause("bob", 1, 0);
         trial.0.begin(10 * S, wall);

@@ -1,7 +1,7 @@
-//! The sign by which background tasks see that the run's own task is blocked by its log or by the screen.
+//! Shows background tasks whether the run's own task is blocked while it writes the log or the screen.
 //!
-//! Guards, the time limit and people's halts are looked at by that task alone. While it is blocked, for example by a network file system
-//! that does not answer, nobody would end a fault, so leases are not renewed. Never ends anything itself.
+//! Only that task checks guards, the time limit and people's halts. While it is blocked, for example by a network file system
+//! that does not answer, nothing would end a fault. So leases are not renewed then. Ends nothing itself.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use std::sync::{
 /// The value while nothing is being written.
 const NOTHING: i64 = i64::MIN;
 
-/// A sign that the run's task shares with other tasks.
+/// The time since which the run's task has been writing, shared with other tasks.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked(Arc<AtomicI64>);
 
@@ -20,7 +20,7 @@ impl Blocked {
         Self(Arc::new(AtomicI64::new(NOTHING)))
     }
 
-    /// Does work that may block, from `now_us` on the run's clock on.
+    /// Does work that may block, and shows that until it is done. `now_us` is the current time on the run's clock.
     pub(super) fn during<T>(&self, now_us: i64, work: impl FnOnce() -> T) -> T {
         self.0.store(now_us, Ordering::Relaxed);
         let done = work();

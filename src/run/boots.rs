@@ -1,4 +1,4 @@
-//! The clocks of a host: each boot has its own, and what was measured in a boot has a place in time by that clock only.
+//! The clocks of a host. Each boot has a clock that starts anew, so a measurement of a boot is placed in time by the clock of that boot only.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,12 @@ const EARLY_MOST: usize = 3600;
 
 /// The boots of a host that are known.
 pub(super) struct Boots {
+    /// The id of the newest boot; empty if none is known.
     newest: String,
-    /// CLOCK_BOOTTIME at the run's time 0, by boot id.
+    /// `CLOCK_BOOTTIME` of each boot at the run's time 0, in microseconds, by boot id.
     zeros: BTreeMap<String, i64>,
     early: Early,
-    /// Number of early bins that were given up: of a boot that was over before its clock was measured, or above [`EARLY_MOST`].
+    /// Number of early bins that were given up: their boot was over before its clock was measured, or there were more than [`EARLY_MOST`].
     lost: usize,
 }
 
@@ -35,7 +36,7 @@ impl Early {
 }
 
 impl Boots {
-    /// The host is in this boot; its clock is measured next. An unknown host is in none.
+    /// The boots of a host that is in the boot `newest` (empty if that is unknown). The clock of the boot was not measured yet.
     pub(super) const fn in_boot(newest: String) -> Self {
         let early = Early { measured: Vec::new(), found: Vec::new() };
         Self { newest, zeros: BTreeMap::new(), early, lost: 0 }
@@ -46,17 +47,17 @@ impl Boots {
         &self.newest
     }
 
-    /// Returns the time on the run's clock, if the clock of that boot was measured.
+    /// Converts a time of a boot to the run's clock; `None` if the clock of that boot was not measured.
     pub(super) fn at_us(&self, boot_id: &str, boot_us: u64) -> Option<i64> {
         Some(signed(boot_us) - self.zeros.get(boot_id)?)
     }
 
-    /// Returns a time of the run's clock on that of the newest boot.
+    /// Converts a time of the run's clock to the clock of the newest boot; `None` if that was not measured.
     pub(super) fn boot_us(&self, at_us: i64) -> Option<u64> {
         Some(u64::try_from(at_us + self.zeros.get(&self.newest)?).unwrap_or(0))
     }
 
-    /// Keeps a bin until the clock of its boot is measured, which is under way.
+    /// Keeps a bin until the clock of its boot is measured.
     pub(super) fn keep(&mut self, bin: Bin) {
         if self.has_room() {
             self.early.measured.push(bin);
@@ -79,29 +80,28 @@ impl Boots {
         has_room
     }
 
-    /// The clock of a boot was measured; this boot is the newest from now on. Returns whether the boot changed, and the bins
-    /// that waited for it. A bin of a boot that was never measured is dropped: a gap is reported, a guess would be
-    /// wrong.
+    /// Notes that the clock of a boot was measured; this boot is the newest from now on. Returns whether the boot changed, and the bins
+    /// that waited for its clock. Bins of other boots are given up, because those boots are over: a gap is reported, a guess would be wrong.
     pub(super) fn measured(&mut self, boot_id: &str, zero_us: i64) -> (bool, Early) {
         let another = self.newest != boot_id;
         boot_id.clone_into(&mut self.newest);
         self.zeros.insert(boot_id.to_owned(), zero_us);
         let mut early = std::mem::take(&mut self.early);
-        let all = early.len();
+        let before = early.len();
         early.measured.retain(|bin| bin.boot_id == boot_id);
         early.found.retain(|bin| bin.boot_id == boot_id);
-        self.lost += all - early.len();
+        self.lost += before - early.len();
         (another, early)
     }
 
-    /// Adds what an earlier coordinator measured.
+    /// Adds the clocks that an earlier coordinator of the run measured.
     pub(super) fn were_measured(&mut self, zeros: BTreeMap<String, i64>) {
         for (boot, zero) in zeros {
             self.zeros.entry(boot).or_insert(zero);
         }
     }
 
-    /// Drops the bins that have no place in time. Returns their number, with those that were lost before.
+    /// Gives up the bins that still wait for a clock. Returns the number of all bins that were given up.
     pub(super) fn drop_early(&mut self) -> usize {
         std::mem::take(&mut self.lost) + std::mem::take(&mut self.early).len()
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_in_a_log_waits_too_and_what_finds_no_room_is_counted() {
+    fn bins_of_logs_wait_too_and_those_without_room_are_counted() {
         let mut boots = Boots::in_boot("first".to_owned());
         boots.keep_found(LogBin { boot_id: "second".to_owned(), ..LogBin::default() });
         let (_, placed) = boots.measured("second", 0);

@@ -1,8 +1,8 @@
-//! Enforces `keep` and `max_share` across runs: the hosts of the groups that an attack touches are asked for the
+//! Enforces the guard's limits `keep` and `max_share` across runs: the hosts of the groups that an attack touches are asked for the
 //! faults of other runs.
 //!
-//! Two runs that arm at once see each other, because each asks after it has armed everywhere and before anything may
-//! start. The run with the later id gives way; the other waits until that has happened.
+//! Two runs that arm at the same time see each other, because each asks after it has armed everywhere and before anything may
+//! start. The run with the later id gives way; the other waits until the faults of the first are gone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,11 +37,11 @@ const AT_ONCE: usize = 64;
 /// Interval at which hosts are asked again while two runs decide which of them gives way.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// The reason why a host is not available: another run's fault, or no answer.
+/// The reason why a host counts as one under a fault: a fault of another run, or no answer.
 #[derive(Clone)]
 struct Taken {
     why: String,
-    /// Whether the other run has armed and will give way to this one.
+    /// Whether the other run has only armed, and will give way to this run.
     gives_way: bool,
 }
 
@@ -49,12 +49,12 @@ struct Taken {
 pub(super) struct Bounds {
     run: RunId,
     groups: Vec<Group>,
-    /// For each instant at which a fault begins: the hosts under a fault.
+    /// For each time at which a fault of the attack begins: the hosts under a fault of this run.
     instants: Vec<BTreeSet<String>>,
     agents: BTreeMap<String, Agent>,
     /// Hosts that did not answer; they are not asked again.
     silent: BTreeMap<String, Taken>,
-    /// Duration of the slowest answer, in microseconds.
+    /// Duration of the slowest answer to the last questions, in microseconds.
     pub(super) slowest_us: i64,
 }
 
@@ -62,9 +62,9 @@ pub(super) struct Bounds {
 enum Room {
     /// The attack keeps within the guard's limits.
     Enough,
-    /// It will, as soon as another run has given way.
+    /// It will keep within them as soon as another run has given way; with the reason why it does not yet.
     Soon(String),
-    /// It does not; with the hosts or runs in the way.
+    /// It would exceed a limit; with the reason.
     None(String),
 }
 
@@ -76,6 +76,7 @@ impl Bounds {
         if groups.is_empty() {
             return None;
         }
+        // Hosts that an earlier attack has switched off stay under a fault, and cannot be asked.
         let off = plan.attacks[..index].iter().flat_map(radius::powered_off);
         let off: BTreeSet<String> = off.map(str::to_owned).collect();
         let wanted: BTreeSet<&String> = groups.iter().flat_map(|group| &group.hosts).collect();
@@ -98,8 +99,7 @@ impl Bounds {
         })
     }
 
-    /// Asks the hosts. `armed` tells that this attack has armed: other runs see it, and those with a later id give
-    /// way.
+    /// Asks the hosts. `armed` is whether this attack has armed: then other runs see it, and those with a later id give way.
     async fn look(&mut self, armed: bool) -> Room {
         let asked: Vec<(String, Agent)> =
             self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect();
@@ -115,7 +115,7 @@ impl Bounds {
             match status {
                 Ok(status) => {
                     slowest_us = took_us.max(slowest_us);
-                    taken.extend(self.taken(&status, armed).map(|one| (name, one)));
+                    taken.extend(self.taken(&status, armed).map(|fault| (name, fault)));
                 }
                 Err(error) => self.unheard(name, &error),
             }
@@ -125,8 +125,8 @@ impl Bounds {
         self.room(&taken)
     }
 
-    /// Counts a host that cannot be asked as one under a fault, whatever the reason: the connection may have been
-    /// refused by a bastion, or by a host that restarts. It is not asked again.
+    /// Counts a host that cannot be asked as one under a fault, whatever the error is: also a refused connection does not prove that no agent
+    /// runs there, because a bastion, or a host that restarts, may have refused it. The host is not asked again.
     fn unheard(&mut self, name: String, error: &LinkError) {
         self.agents.remove(&name);
         let why = format!("{name} cannot be asked, so it counts as one under a fault ({error})");
@@ -135,13 +135,15 @@ impl Bounds {
 
     /// Returns a fault of another run on a host, if there is one.
     fn taken(&self, status: &AgentStatus, armed: bool) -> Option<Taken> {
-        let theirs = status.open.iter().filter(|one| one.run != self.run);
-        let gives_way = |one: &OpenOne| armed && one.state == State::Armed && !one.due && one.run > self.run;
-        // A fault that does not give way has priority.
-        let one = theirs.min_by_key(|one| gives_way(one))?;
-        Some(Taken { why: described(status, one), gives_way: gives_way(one) })
+        let theirs = status.open.iter().filter(|open| open.run != self.run);
+        let gives_way =
+            |open: &OpenOne| armed && open.state == State::Armed && !open.due && open.run > self.run;
+        // Of several faults, one that does not give way is returned: `false` sorts before `true`.
+        let open = theirs.min_by_key(|open| gives_way(open))?;
+        Some(Taken { why: described(status, open), gives_way: gives_way(open) })
     }
 
+    /// Compares the hosts under a fault, of this run and of others, with the limits.
     fn room(&self, taken: &BTreeMap<String, Taken>) -> Room {
         let mut soon = None;
         for group in &self.groups {
@@ -149,9 +151,9 @@ impl Bounds {
                 let ours = group.hosts.intersection(hit).count();
                 let others =
                     || taken.iter().filter(|(name, _)| group.hosts.contains(*name) && !hit.contains(*name));
-                let firm = others().filter(|(_, one)| !one.gives_way).count();
+                let firm = others().filter(|(_, taken)| !taken.gives_way).count();
                 let why = || {
-                    let who: Vec<&str> = others().map(|(_, one)| one.why.as_str()).collect();
+                    let who: Vec<&str> = others().map(|(_, taken)| taken.why.as_str()).collect();
                     format!(
                         "the guard's {} would be exceeded, with {ours} of them under this attack: {}; wait for that to end",
                         group.rule,
@@ -170,8 +172,8 @@ impl Bounds {
     }
 }
 
-/// Checks that the attack keeps within the guard's limits together with other runs; the inner error is the reason
-/// why it does not.
+/// Checks that the attack keeps within the guard's limits together with other runs. Returns the limits, for [`still_room`]; `None` if there
+/// are none for the attack's targets. The inner error is the reason why a limit would be exceeded.
 pub(super) async fn room_for(
     (facts, peers): (&Facts, &Peers),
     recorder: &mut Recorder,
@@ -180,13 +182,13 @@ pub(super) async fn room_for(
     let Some(mut bounds) = Bounds::of(facts, peers, attack) else { return Ok(Ok(None)) };
     let room = bounds.look(false).await;
     let silent: Vec<&str> = bounds.silent.keys().map(String::as_str).collect();
-    if let Some(one) = bounds.silent.values().next() {
+    if let Some(first) = bounds.silent.values().next() {
         let text = match silent.len() {
-            1 => one.why.clone(),
+            1 => first.why.clone(),
             _ => format!(
                 "{} cannot be asked, so each counts as one under a fault; the first: {}",
                 alike::names(&silent),
-                one.why
+                first.why
             ),
         };
         recorder.note(text)?;
@@ -197,13 +199,15 @@ pub(super) async fn room_for(
     })
 }
 
-/// Asks again when everything is armed, before anything may start.
+/// Asks again when everything is armed, before anything may start. `start_us` is the time of the start on the run's clock. While another run
+/// is giving way, asks again and again. The error is the reason why a limit would be exceeded.
 pub(super) async fn still_room(facts: &Facts, bounds: Option<Bounds>, start_us: i64) -> Result<(), String> {
     let Some(mut bounds) = bounds else { return Ok(()) };
     loop {
         match bounds.look(true).await {
             Room::Enough => return Ok(()),
             Room::None(why) => return Err(why),
+            // Another round of questions, and what follows it, would not be done before the start.
             Room::Soon(why) if facts.now_us() + 2 * bounds.slowest_us >= start_us => {
                 return Err(why);
             }

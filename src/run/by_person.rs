@@ -1,4 +1,5 @@
-//! Decides whether an agent's event means that a person undid the run, halted a target, or is not trusted any more.
+//! Decides whether an agent's event ends the run because of a person: the person undid the run or one of its faults, halted a target, or is
+//! not trusted any more.
 
 use std::collections::BTreeSet;
 
@@ -21,8 +22,8 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Returns the reason to end the run, if a person undid one of its faults or halted one of its targets, or if a host
-    /// put it back because it does not trust a person any more. An undo that this run requested is no reason.
+    /// Returns the reason to end the run; `None` if the event is none. `happened_us` is the time of the event on the run's clock. An undo that
+    /// this run requested is no reason.
     pub(super) fn ended_by(&self, host: &str, happened_us: i64, what: &What) -> Option<String> {
         match what {
             What::Changed { injection, reason: Some(HealReason::Asked { by }), .. } => {
@@ -66,34 +67,42 @@ mod tests {
         What::RunUndone { run: run.parse().unwrap(), by: "bob".to_owned() }
     }
 
-    /// The reason, by an event on a host at second 110, where the run has armed one injection on app1.
-    fn ended(host: &str, what: &What, then: impl Fn(&mut Injections), finishing: bool) -> Option<String> {
+    /// Returns the reason to end a run that has armed one injection on app1, for an event on a host at second 110. `change` changes the
+    /// injections before.
+    fn ended(host: &str, what: &What, change: impl Fn(&mut Injections), finishing: bool) -> Option<String> {
         let plan = Drill::good().plan();
         let (run, targets) =
             ("friday-7f3a".parse().unwrap(), plan.targets().into_iter().map(str::to_owned).collect());
         let mut injections = Injections::default();
         let tracked = Tracked::new("app1".to_owned(), 0, 100 * S, Span::secs(60));
         injections.arm("friday-7f3a-1-1".parse().unwrap(), tracked);
-        then(&mut injections);
+        change(&mut injections);
         let known = Known { run: &run, plan: &plan, targets: &targets, injections: &injections, finishing };
         known.ended_by(host, 110 * S, what)
     }
 
     #[test]
-    fn an_undo_that_a_person_asked_for_ends_the_run_whenever_it_becomes_known() {
+    fn an_undo_of_a_fault_by_a_person_ends_the_run_also_after_the_attacks() {
         let what = undone("friday-7f3a-1-1");
         let told = Some("bob undid \"stop checkout\" on app1".to_owned());
         assert_eq!(ended("app1", &what, |_| {}, false), told);
         assert_eq!(ended("app1", &what, |_| {}, true), told, "after the attacks, too");
-        let ask =
-            |at: i64| move |all: &mut Injections| all.ask_undo(&["friday-7f3a-1-1".parse().unwrap()], at * S);
+        let ask = |at: i64| {
+            move |injections: &mut Injections| {
+                injections.ask_undo(&["friday-7f3a-1-1".parse().unwrap()], at * S);
+            }
+        };
         assert_eq!(ended("app1", &what, ask(110), false), None, "this run asked for it");
-        assert_eq!(ended("app1", &what, ask(115), false), told, "before this run did");
+        assert_eq!(
+            ended("app1", &what, ask(115), false),
+            told,
+            "the undo came before this run asked for one"
+        );
         assert_eq!(ended("app1", &undone("monday-0001-1-1"), |_| {}, false), None, "another run's");
     }
 
     #[test]
-    fn an_undo_of_the_run_ends_it_unless_the_run_asked_for_it_itself() {
+    fn an_undo_of_the_run_ends_it_unless_the_run_requested_the_undo() {
         let told = Some("bob undid the run on canary".to_owned());
         assert_eq!(ended("canary", &run_undone("friday-7f3a"), |_| {}, false), told);
         assert_eq!(ended("canary", &run_undone("monday-0001"), |_| {}, false), None);

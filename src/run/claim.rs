@@ -1,8 +1,9 @@
-//! Refuses a run while another one uses the same hosts or measures the same addresses. Otherwise each run would count the other's faults
-//! as its own.
+//! Refuses a run while another one uses the same hosts or measures the same addresses. Otherwise each run would take the effects of the
+//! other's faults for its own.
 //!
 //! Runs on this machine are found by their sockets, even while no fault is active. Runs of other machines, and of users whose sockets
-//! cannot be reached, are found only by the faults that their hosts have at the moment; `bounds.rs` applies the limits of a guard (`keep`, `max_share`) to the faults of all runs.
+//! cannot be reached, are found only by the faults that hosts have at the moment. `bounds.rs` applies the limits of a guard (`keep`,
+//! `max_share`) to the faults of all runs.
 
 use std::{
     collections::BTreeSet,
@@ -28,19 +29,19 @@ use crate::{
     plan::{Plan, model::COORDINATOR, print},
 };
 
-/// The advice where another run is in the way.
+/// The next step if another run is in the way.
 pub(super) const BESIDE: &str =
     "wait for its end, or run beside it with --beside-others; each report then contains the other's faults";
 
-/// Takes the hosts and addresses of this run, until the socket is dropped. The inner error is the run that uses some of them.
-/// `within` is the claim of the game day that this run is a part of.
-/// Without a socket, agents still report an undo, and other runs do not see this one.
+/// Claims the hosts and addresses of this run, until the returned socket is dropped. The inner error names the run that uses some of them.
+/// `within` is the claim of the game day that this run is part of. If no socket can be made, `None` is returned: then other runs do not see
+/// this run, and an undo on this machine reaches it only through the agents.
 pub(super) async fn claim(
     (facts, tasks): (&Facts, &Tasks),
     recorder: &mut Recorder,
     (beside_others, within): (bool, Option<&Within>),
 ) -> Result<Result<Option<SocketFile>, String>, RunError> {
-    // Two runs that begin at once look one after the other, so the second sees the first.
+    // Two runs that begin at the same time take turns, so that the second sees the socket of the first.
     let turn = Turn::take().await;
     if let Err(error) = &turn {
         recorder.note(format!(
@@ -59,7 +60,7 @@ pub(super) async fn claim(
     };
     let met = others(&own, within.map(Within::id)).await;
     drop(turn);
-    // Asked once this run can be reached itself: an undo before that has reached the game day alone.
+    // Checked after the socket is open: an undo before that has reached only the game day, and a later one reaches this run.
     if let Some(by) = within.and_then(Within::undone_by) {
         return Ok(Err(format!("{by} undid faults on hosts of the game day that this run is a part of")));
     }
@@ -72,21 +73,22 @@ pub(super) async fn claim(
     Ok(Ok(socket))
 }
 
-/// Another run, or game day, on this machine that uses the same things, or may.
+/// Another run or game day on this machine that uses the same hosts or addresses, or may use them.
 pub(super) struct Met {
     /// A sentence about it.
     pub(super) text: String,
-    /// Whether it keeps this one from beginning. A process of another user can say anything, so it never does.
+    /// Whether this run is refused because of it. A process of another user can claim anything, so it refuses no run.
     pub(super) refuses: bool,
 }
 
-/// Returns those who use the same things, game days before their runs. `within` is the claim that the asking one is a part of.
+/// Returns the runs and game days that use the same hosts or addresses as `own`; game days come first. `within` is the id of the game day
+/// that `own` is part of, which is left out.
 pub(super) async fn others(own: &Owner, within: Option<&RunId>) -> Vec<Met> {
-    let mut all = socket::owners(&own.run).await;
-    all.retain(|found| Some(&found.run) != within);
+    let mut owners = socket::owners(&own.run).await;
+    owners.retain(|found| Some(&found.run) != within);
     let is_run = |found: &Found| found.owner.as_ref().is_none_or(|owner| owner.claim.gameday.is_empty());
-    all.sort_by_key(is_run);
-    let met = all.iter().filter_map(|found| {
+    owners.sort_by_key(is_run);
+    let met = owners.iter().filter_map(|found| {
         let refuses = found.owner.is_some() && found.other_user.is_none();
         Some(Met { text: meets(own, found)?, refuses })
     });
@@ -99,7 +101,7 @@ fn owner(facts: &Facts) -> Owner {
     owner_of(facts.id.clone(), std::slice::from_ref(&*facts.plan), who)
 }
 
-/// Returns the first line of a socket that claims what these plans use, one after another.
+/// Returns the first line of a socket that claims the hosts and addresses of plans, which are run one after another.
 pub(super) fn owner_of(run: RunId, plans: &[Plan], (operator, authority): (&str, &str)) -> Owner {
     let targets = plans.iter().flat_map(|plan| plan.targets().into_iter().map(str::to_owned));
     Owner {
@@ -117,7 +119,7 @@ pub(super) fn owner_of(run: RunId, plans: &[Plan], (operator, authority): (&str,
     }
 }
 
-/// Returns texts in order, each once.
+/// Sorts texts, and removes duplicates.
 fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.collect::<BTreeSet<String>>().into_iter().collect()
 }
@@ -141,30 +143,30 @@ fn measured(plan: &Plan) -> Vec<String> {
 /// Returns the names and addresses of the hosts that faults touch, each once.
 fn reached_at(plan: &Plan) -> Vec<String> {
     let hosts = plan.by_name();
-    let mut all: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for target in plan.targets() {
-        all.push(target.to_owned());
-        all.extend(hosts.get(target).iter().flat_map(|host| &host.addresses).map(ToString::to_string));
+        names.push(target.to_owned());
+        names.extend(hosts.get(target).iter().flat_map(|host| &host.addresses).map(ToString::to_string));
     }
-    sorted(all.into_iter())
+    sorted(names.into_iter())
 }
 
-/// Returns the host of an address with a port.
+/// Returns the host of an address, without the port and without the brackets of IPv6.
 fn host_of(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Returns the time by which runs that begin now, one after another, end: every attack settles as late as it may, and each approval takes all
-/// of its time.
+/// Returns the latest time at which runs of plans end that begin now, one after another: every attack settles as late as it may, and each
+/// approval takes all of its time.
 fn until(plans: &[Plan], now: SystemTime) -> String {
     let approvals = plans.iter().flat_map(|plan| &plan.attacks).filter_map(|attack| attack.approve.as_ref());
-    let lasts: Span = plans.iter().map(print::longest).chain(approvals.map(|one| one.expires)).sum();
+    let lasts: Span = plans.iter().map(print::longest).chain(approvals.map(|approve| approve.expires)).sum();
     let ends = now.checked_add(Duration::from(lasts)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_seconds(ends).to_string()
 }
 
-/// Returns a sentence about a run on this machine that uses the same things, or may.
+/// Returns a sentence about a run or game day that uses the same hosts or addresses, or may use them; `None` if it does not.
 fn meets(own: &Owner, found: &Found) -> Option<String> {
     let user = found
         .other_user
@@ -184,15 +186,18 @@ fn meets(own: &Owner, found: &Found) -> Option<String> {
     })
 }
 
-/// Returns the things that two runs share, each as a clause about the other run; none if their fleets differ.
+/// Returns clauses about the other run, one for each kind of use that the two runs share; none if their authorities, and so their fleets,
+/// differ.
 fn same(own: &Owner, other: &Owner) -> Vec<String> {
     if own.authority != other.authority {
         return Vec::new();
     }
     let ours = &own.claim;
     let theirs = &other.claim;
-    let hosts = |claim: &Claim| claim.measured.iter().map(|one| host_of(one).to_owned()).collect::<Vec<_>>();
+    let hosts =
+        |claim: &Claim| claim.measured.iter().map(|address| host_of(address).to_owned()).collect::<Vec<_>>();
     let (our_hosts, their_hosts) = (hosts(ours), hosts(theirs));
+    // Each clause: the text before the names, the names of this run, those of the other run, the text after the names.
     let clauses = [
         ("it has faults for ", &own.targets, &other.targets, " too"),
         ("it measures from ", &own.targets, &theirs.measured_from, ", where this run has faults"),
@@ -205,7 +210,7 @@ fn same(own: &Owner, other: &Owner) -> Vec<String> {
         .into_iter()
         .filter_map(|(before, ours, theirs, after)| {
             let theirs: std::collections::HashSet<&String> = theirs.iter().collect();
-            let mut both: Vec<&String> = ours.iter().filter(|one| theirs.contains(one)).collect();
+            let mut both: Vec<&String> = ours.iter().filter(|name| theirs.contains(name)).collect();
             both.sort();
             both.dedup();
             (!both.is_empty()).then(|| format!("{before}{}{after}", alike::names(&both)))
@@ -213,27 +218,27 @@ fn same(own: &Owner, other: &Owner) -> Vec<String> {
         .collect()
 }
 
-/// Describes a fault of another run on a host, if there is one: the one that ends last.
+/// Describes the fault of another run on a host that ends last; `None` if there is no such fault.
 pub(super) fn fault_of_another(status: &AgentStatus, run: &RunId) -> Option<String> {
-    let theirs = status.open.iter().filter(|one| one.run != *run);
-    theirs.max_by_key(|one| one.ends_boot_us).map(|one| described(status, one))
+    let theirs = status.open.iter().filter(|open| open.run != *run);
+    theirs.max_by_key(|open| open.ends_boot_us).map(|open| described(status, open))
 }
 
 /// Describes an open injection of another run.
-pub(super) fn described(status: &AgentStatus, one: &OpenOne) -> String {
-    let left = one.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
-    let state = match one.state {
-        State::Armed => format!("armed, at most {left} s more"),
+pub(super) fn described(status: &AgentStatus, open: &OpenOne) -> String {
+    let left_s = open.ends_boot_us.saturating_sub(status.clock.boot_us) / 1_000_000;
+    let state = match open.state {
+        State::Armed => format!("armed, at most {left_s} s more"),
         State::Undoing => "being put back".to_owned(),
         State::Stuck => {
             format!(
                 "it could not be put back: see `firedrill status`, then `firedrill undo --run {}`",
-                one.run
+                open.run
             )
         }
-        _ => format!("in force, at most {left} s more"),
+        _ => format!("in force, at most {left_s} s more"),
     };
-    let (host, kind, run, about) = (&status.host, &one.kind, &one.run, &one.about);
+    let (host, kind, run, about) = (&status.host, &open.kind, &open.run, &open.about);
     format!("{host} has {kind} of run {run} ({}, by {}; {state})", about.drill, about.operator)
 }
 
@@ -243,24 +248,24 @@ mod tests {
     use crate::plan::model::Approve;
 
     fn owner(targets: &[&str], from: &[&str], measured: &[&str]) -> Owner {
-        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Owner {
             run: "friday-7f3a".parse().unwrap(),
-            targets: all(targets),
+            targets: owned(targets),
             authority: "ours".to_owned(),
             claim: Claim {
                 operator: "bob".to_owned(),
                 gameday: String::new(),
-                measured_from: all(from),
-                measured: all(measured),
-                reached_at: all(targets),
+                measured_from: owned(from),
+                measured: owned(measured),
+                reached_at: owned(targets),
                 until: "2026-12-04T14:30:00Z".to_owned(),
             },
         }
     }
 
     #[test]
-    fn runs_meet_where_one_would_measure_the_others_faults() {
+    fn runs_are_in_each_others_way_if_one_would_measure_the_others_faults() {
         let own = owner(&["app1", "app2"], &["edge1"], &["edge1:80"]);
         for (other, clauses) in [
             (owner(&["app3"], &["app4"], &["db1:5432"]), &[][..]),
@@ -315,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_hosts_of_a_plan_are_claimed_once() {
+    fn addresses_and_hosts_of_plans_are_claimed_without_duplicates() {
         let mut plan = firedrill_judge::testing::Drill::one().plan();
         assert_eq!(measured_from(&plan), ["canary"]);
         assert!(reached_at(&plan).contains(&"app1".to_owned()), "{:?}", reached_at(&plan));

@@ -8,7 +8,9 @@ use firedrill_wire::RunId;
 /// The run's clock. All times in the log are on it.
 #[derive(Clone, Copy, Debug)]
 pub struct RunClock {
+    /// This machine's `CLOCK_BOOTTIME` at time 0, in microseconds.
     zero_boot_us: u64,
+    /// The wall clock at time 0, in microseconds since 1970.
     zero_wall_us: u64,
 }
 
@@ -19,8 +21,8 @@ impl RunClock {
         Self { zero_boot_us: clock::boot_us(), zero_wall_us: clock::wall_us() }
     }
 
-    /// Restores the clock of an earlier run: exactly while this machine has not been rebooted, by the wall clock
-    /// otherwise.
+    /// Restores the clock of an earlier run. `wall` is its time 0 (RFC 3339 UTC), and `zeros` the `CLOCK_BOOTTIME` of this machine at that
+    /// time, by boot id. If this machine has been rebooted since, the clock is restored by the wall clock, which is less exact.
     #[must_use]
     pub fn resume(wall: &str, zeros: Option<&BTreeMap<String, i64>>) -> Self {
         let began =
@@ -38,13 +40,14 @@ impl RunClock {
         self.from_boot(clock::boot_us())
     }
 
-    /// Converts this machine's CLOCK_BOOTTIME to the run's clock.
+    /// Converts a time of this machine's `CLOCK_BOOTTIME` to the run's clock.
     #[must_use]
     pub fn from_boot(&self, boot_us: u64) -> i64 {
         signed(boot_us) - signed(self.zero_boot_us)
     }
 
-    /// Returns another machine's CLOCK_BOOTTIME at this clock's 0, given its offset to this machine's.
+    /// Returns another machine's `CLOCK_BOOTTIME` at this clock's time 0, in microseconds. `ahead_us` is that machine's clock minus this
+    /// machine's.
     #[must_use]
     pub fn zero_there(&self, ahead_us: i64) -> i64 {
         signed(self.zero_boot_us) + ahead_us
@@ -90,7 +93,7 @@ impl RunClock {
     }
 }
 
-/// Converts to a signed number, for differences; clocks are far from the limit.
+/// Converts to a signed number, for differences. Values of clocks are far below the limit, at which the result is cut.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

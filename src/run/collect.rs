@@ -1,6 +1,6 @@
 //! Finishes a run whose coordinator died: undoes open injections, collects the agents' events and measurements,
-//! compares every host with its snapshot, and closes the log. For a run that has ended, it asks the unproven hosts
-//! again. Missing data stays unknown.
+//! compares every host with its snapshot, and closes the log. If the run has ended, asks its unproven hosts
+//! again. Missing data stays unknown. Never continues the attacks.
 
 use std::{collections::BTreeSet, future::Future, path::Path, sync::Arc};
 
@@ -31,11 +31,10 @@ use crate::{
 };
 use left::Left;
 
-/// Begins to finish a run from its folder, or to ask the unproven hosts of an ended one again. The future only heals and reads: it
-/// never continues the attacks.
+/// Begins to finish a run from its folder, or to ask the unproven hosts of an ended run again. The returned future does the work.
 ///
 /// # Errors
-/// The log cannot be read or written, now or later, or is not that of a run.
+/// The log cannot be read or written, now or later, or is not the log of a run.
 pub fn collect(
     folder: &Path,
     identity: &Arc<Identity>,
@@ -53,8 +52,8 @@ pub fn collect(
     let plan: Arc<Plan> = Arc::from(plan);
     let recorder = Recorder::resume(writer, clock, observer);
     let facts = Facts::new(id, plan, clock, operator.to_owned(), Arc::clone(identity));
-    let nobody = ApprovalDesk::new(Approvals::default(), folder.to_owned());
-    let mut run = Run::new(facts, recorder, nobody);
+    let no_approvals = ApprovalDesk::new(Approvals::default(), folder.to_owned());
+    let mut run = Run::new(facts, recorder, no_approvals);
     run.ending.finish(None);
     let handle = Handle::new(run.facts.id.clone(), folder.to_owned(), run.tasks.mail());
     Ok((handle, async move {
@@ -65,6 +64,7 @@ pub fn collect(
     }))
 }
 
+/// Heals, collects, proves, and writes the end. Returns the outcome of the run.
 async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     run.injections = left.tracked.into();
@@ -98,6 +98,7 @@ async fn finish(run: &mut Run, left: Left) -> Result<RunOutcome, RunError> {
         }
     }
     prove(run).await?;
+    // Events that agents sent meanwhile are on their way for another half second at most.
     run.pump_anyway(run.facts.now_us() + 500_000, |_| false).await?;
     let died = || RunOutcome::Failed("the coordinator died; collected afterwards".to_owned());
     let outcome = ended.unwrap_or_else(died);

@@ -1,14 +1,16 @@
-//! The reasons that end a run. The first reason to stop counts; after the attacks there is nothing left to stop.
+//! The reasons that end a run. The first reason to stop counts. After the attacks nothing is stopped any more, but the outcome may change.
 
 use firedrill_wire::Span;
 
 use super::{clock::signed, stop::Stop};
 use crate::log::RunOutcome;
 
-/// Why a run ends, and whether its attacks are over.
+/// The reason why a run ends, and whether its attacks are over.
 #[derive(Default)]
 pub(super) struct Ending {
+    /// The first reason to stop.
     stop: Option<Stop>,
+    /// Whether the attacks are over.
     finishing: bool,
     /// The undo or halt by a person that became known after the attacks.
     undone_by: Option<String>,
@@ -30,7 +32,7 @@ impl Ending {
         self.stop.get_or_insert(stop);
     }
 
-    /// A person undid or halted something, as an agent reports. After the attacks it changes only the outcome.
+    /// Takes an agent's report that a person undid or halted something. After the attacks it changes only the outcome.
     pub(super) fn by_person(&mut self, why: String) {
         if self.finishing {
             self.undone_by.get_or_insert(why);
@@ -39,14 +41,14 @@ impl Ending {
         }
     }
 
-    /// A person undid the run from this machine. After the attacks the agents have the last word on what was undone.
+    /// Takes an undo of the run by a person on this machine. After the attacks it is ignored here: agents report it if they undid something.
     pub(super) fn undone_here(&mut self, by: &str) {
         if !self.finishing {
             self.stop(Stop::Person(format!("{by} undid the run on this machine")));
         }
     }
 
-    /// A person or a signal wants the run to stop. Returns whether that stops it; otherwise it stops or ends already.
+    /// Takes a halt by a person or a signal. Returns whether the run stops because of it; `false` if it stops or ends already.
     pub(super) fn halt(&mut self, by: &str) -> bool {
         let stops = self.stop.is_none() && !self.finishing;
         if stops {
@@ -55,14 +57,14 @@ impl Ending {
         stops
     }
 
-    /// The attacks are over, with the undo or halt by a person that only became known now.
+    /// Notes that the attacks are over. `undone_by` is an undo or halt by a person that became known only now.
     pub(super) fn finish(&mut self, undone_by: Option<String>) {
         self.finishing = true;
         self.undone_by = undone_by;
     }
 
-    /// Returns the outcome of the run, given that of its attacks. A person's undo counts for more than that they
-    /// completed or failed, and for less than a guard or a person that stopped them.
+    /// Returns the outcome of the run, given the outcome of its attacks. A person's undo or halt after the attacks replaces `Completed` and
+    /// `Failed`; if a guard or a person had stopped the attacks, that stays.
     pub(super) fn outcome(&self, attacks: RunOutcome) -> RunOutcome {
         match (attacks, &self.undone_by) {
             (RunOutcome::Completed | RunOutcome::Failed(_), Some(why)) => RunOutcome::Stopped(why.clone()),
@@ -71,8 +73,8 @@ impl Ending {
     }
 }
 
-/// Returns the reason to stop after a time in which the coordinator did not run: agents have healed by themselves if
-/// it was longer than the lease.
+/// Returns the reason to stop after a gap of `gap_us` microseconds in which the coordinator did not run; `None` if the gap was not longer
+/// than the lease. After a longer gap agents have healed by themselves.
 pub(super) fn slept(gap_us: i64, lease: Span) -> Option<Stop> {
     (gap_us > signed(lease.as_micros())).then(|| {
         let seconds = gap_us / 1_000_000;
@@ -105,7 +107,7 @@ mod tests {
     fn a_signal_stops_a_run_once_and_never_interrupts_its_end() {
         let mut ending = Ending::default();
         assert!(ending.halt("SIGTERM"));
-        assert!(!ending.halt("SIGTERM"), "the second asks what it waits for");
+        assert!(!ending.halt("SIGTERM"), "the run stops already");
         assert_eq!(reason(&ending).as_deref(), Some("stopped by SIGTERM"));
         let mut over = Ending::default();
         over.finish(None);

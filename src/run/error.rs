@@ -1,10 +1,10 @@
-//! Errors of runs that could not begin, or lost their log.
+//! Errors of runs that could not begin, or whose log failed.
 
 use std::path::PathBuf;
 
 use crate::log::{Log, LogError};
 
-/// The run could not begin.
+/// The reason why a run could not begin, or why its log failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The log could not be made, read or written.

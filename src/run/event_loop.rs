@@ -149,7 +149,7 @@ impl Run {
                 Ok(())
             }
             Input::Halt { by } => {
-                // The second signal ends the wait for a person who puts a step back.
+                // While the run waits for a person to put a step back, the second signal ends that wait.
                 self.steps.signal();
                 let text = if self.ending.halt(&by) {
                     format!("{by}: putting everything back; repeat it to see what the run is waiting for")
@@ -179,8 +179,8 @@ impl Run {
             Input::Line(line) => self.approvals.take_line(line.trim(), &self.facts, &mut self.recorder),
             Input::Approval(path) => self.approvals.take_file(&path, &self.facts, &mut self.recorder),
             Input::TerminalClosed => self.approvals.closed(&self.facts, &mut self.recorder),
-            Input::Healed { host, of, answer } => self.take_healed(&host, &of, answer),
-            // The host is asked again.
+            Input::Healed { host, injections, answer } => self.take_healed(&host, &injections, answer),
+            // A failure that is not final: the host is asked again.
             Input::Proven { host, end: Err(why), last_word: false } => {
                 self.proofs.not_yet(host, why);
                 Ok(())
@@ -192,10 +192,10 @@ impl Run {
         }
     }
 
-    /// Takes a wish and records it. Returns the reply to the person. A run that stops, heals or finishes takes only words about
+    /// Takes a wish and records it. Returns the reply to the person. A run that stops, heals or finishes takes only answers about
     /// steps.
     fn take_wish(&mut self, wish: Wish) -> Result<Reply, RunError> {
-        // People put back at the end of a run what they did by hand, so a word about a step always counts.
+        // An answer about a step always counts: people put back at the end of a run what they did by hand.
         if let Wants::Step { step, answer, note } = wish.wants {
             let (event, reply) = self.steps.take((wish.by, answer, note), step, &self.facts.plan);
             event.map_or(Ok(()), |event| self.recorder.write(event))?;
@@ -237,7 +237,7 @@ impl Run {
         self.recorder.write(Event::Agent { host, happened_us, what: event })
     }
 
-    /// Takes what a vantage measured in a second. A bin of a boot whose clock was not measured yet waits for that.
+    /// Takes a bin, the measurements of a vantage in a second. If the clock of its boot was not measured yet, the bin waits for that.
     fn take_bin(&mut self, vantage: String, bin: Bin) -> Result<(), RunError> {
         let start_us = if vantage == COORDINATOR {
             Some(self.facts.clock.from_boot(bin.start_boot_us))
@@ -253,7 +253,7 @@ impl Run {
         self.recorder.measured(vantage, start_us, bin)
     }
 
-    /// Takes what an agent read of a log. A bin of a boot whose clock was not measured yet waits for that.
+    /// Takes a bin of a host's log. If the clock of its boot was not measured yet, the bin waits for that.
     fn take_log_bin(&mut self, host: &str, bin: LogBin) -> Result<(), RunError> {
         let Some(boots) = self.peers.boots(host) else { return Ok(()) };
         if boots.at_us(&bin.boot_id, 0).is_none() {
@@ -282,12 +282,12 @@ impl Run {
     fn take_healed(
         &mut self,
         host: &str,
-        of: &[InjectionId],
+        injections: &[InjectionId],
         answer: Result<UndoAnswer, String>,
     ) -> Result<(), RunError> {
         match answer {
             Ok(answer) => {
-                self.injections.answered(of, &answer);
+                self.injections.answered(injections, &answer);
                 Ok(())
             }
             Err(why) => self

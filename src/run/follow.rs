@@ -1,4 +1,4 @@
-//! Follows what an agent measures or reads for a run, across breaks of the link and restarts of the agent.
+//! Reads the bins that an agent makes for a run, of probes or of logs, across breaks of the link and restarts of the agent.
 
 use std::{future::Future, time::Duration};
 
@@ -17,20 +17,22 @@ use crate::link::{Agent, LinkError};
 /// The bins to read.
 pub(super) struct Follow<S> {
     pub(super) run: RunId,
+    /// The number of the last bin that is known.
     pub(super) after: u64,
-    /// The request that starts it again on a restarted agent, and the token that ends this.
+    /// The request that starts the measurement again on a restarted agent, and a token: once it is cancelled, nothing is started again. `None`
+    /// if nothing is started again at all.
     pub(super) again: Option<(S, CancellationToken)>,
 }
 
 /// News of an agent.
 pub(super) enum Told<B> {
-    /// It measured.
+    /// A bin.
     Bin(B),
-    /// It was restarted, and measures again.
+    /// The agent was restarted, and measures again.
     Restarted,
 }
 
-/// An agent that measures, asked by requests of the kind `S`.
+/// An agent whose bins are read. `S` is the request that starts it: of probes, or of logs.
 pub(super) trait Source<S>: Sync {
     type Bin: Spooled + Send;
     /// Streams the bins of a run after a number.
@@ -63,13 +65,14 @@ impl Source<StartLogs> for Agent {
     }
 }
 
-/// Reads bins until nothing more is measured and all was read, or nobody takes them. A restarted agent has forgotten the run: it is
-/// asked to measure again, for later attacks. Returns the reason if an agent refuses for good.
+/// Reads bins until the agent measures no more and all bins were read, or until `take` returns `false`. A restarted agent has forgotten the
+/// run, and is asked to measure again, for later attacks. Returns the reason if an agent refuses for good.
 pub(super) async fn read<S, A: Source<S>>(
     agent: &A,
     follow: Follow<S>,
     mut take: impl FnMut(Told<A::Bin>) -> bool + Send,
 ) -> Option<String> {
+    /// The pause before the next attempt.
     const AGAIN: Duration = Duration::from_millis(250);
     let Follow { run, mut after, again } = follow;
     loop {
@@ -88,7 +91,7 @@ pub(super) async fn read<S, A: Source<S>>(
         };
         let error = broken?;
         if !error.passing() {
-            let forgotten = error.problem().is_some_and(|one| one.code == RefusalCode::UnknownRun);
+            let forgotten = error.problem().is_some_and(|problem| problem.code == RefusalCode::UnknownRun);
             if !forgotten {
                 return Some(error.to_string());
             }
@@ -96,7 +99,7 @@ pub(super) async fn read<S, A: Source<S>>(
             if wanted.is_cancelled() {
                 return None;
             }
-            // The numbers begin anew, also if it starts and the answer is lost.
+            // A restarted agent numbers its bins from 1 again. This holds also if it starts and its answer is lost.
             after = 0;
             match agent.start(&run, start).await {
                 Ok(()) => drop(take(Told::Restarted)),
@@ -136,12 +139,12 @@ mod tests {
                 status: 404,
                 problem: Problem { code: RefusalCode::UnknownRun, title: String::new(), hint: String::new() },
             };
-            let all: Vec<_> = if started {
+            let bins: Vec<_> = if started {
                 (after + 1..=2).map(|seq| Ok(LogBin { seq, ..LogBin::default() })).collect()
             } else {
                 vec![Err(refused)]
             };
-            stream::iter(all)
+            stream::iter(bins)
         }
 
         async fn start(&self, _: &RunId, _: &StartLogs) -> Result<(), LinkError> {

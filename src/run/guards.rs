@@ -1,4 +1,4 @@
-//! Checks several times a second the conditions that stop a run without a person: the guard's and the time limit.
+//! The conditions that stop a run without a person: those of the guard, and the time limit. The event loop checks them several times a second.
 
 mod on;
 
@@ -20,6 +20,7 @@ use crate::{
 /// A condition that was met, or that could not be evaluated for too long.
 pub(super) struct Tripped {
     pub(super) why: String,
+    /// Whether it could not be evaluated for too long.
     pub(super) blind: bool,
 }
 
@@ -28,15 +29,15 @@ pub(super) struct Guards {
     plan: Arc<Plan>,
     window: Window,
     metrics: Seen,
-    /// Since when the conditions are enabled.
+    /// The time since which the conditions are enabled; `None` if they are disabled.
     armed_us: Option<i64>,
-    /// For each condition, the time since which it could not be evaluated.
+    /// For each condition on a probe, the time since which it could not be evaluated; `None` if it could.
     blind_since: Vec<Option<i64>>,
-    /// The same for objectives.
+    /// The same for each condition on an objective.
     blind_on: Vec<Option<i64>>,
 }
 
-/// Returns the length of the window: the longest time that any condition or settling needs.
+/// Returns the length of the window: the longest time that a condition, a baseline or settling needs, and ten seconds more.
 fn keep(plan: &Plan) -> Span {
     let attacks = plan.attacks.iter().flat_map(|attack| [attack.baseline, attack.settle]);
     let guards = plan.guard.abort.iter().map(|abort| abort.over);
@@ -44,7 +45,8 @@ fn keep(plan: &Plan) -> Span {
     attacks.chain(guards).chain(objectives).max().unwrap_or_default() + Span::secs(10)
 }
 
-/// Returns the time without bins after which a vantage is blind. A bin arrives a time-out after its end.
+/// Returns the time without bins after which a vantage counts as blind: the longest time-out of a probe, after which a bin is complete, and
+/// 2.5 seconds for the way.
 fn fresh(plan: &Plan) -> Span {
     plan.slowest() + Span::millis(2_500)
 }
@@ -61,7 +63,7 @@ impl Guards {
         }
     }
 
-    /// Enables the conditions: something is about to be in force.
+    /// Enables the conditions, because a fault is about to be in force.
     pub(super) fn arm(&mut self, now_us: i64) {
         if self.armed_us.is_none() {
             self.armed_us = Some(now_us);
@@ -70,7 +72,7 @@ impl Guards {
         }
     }
 
-    /// Disables the conditions: nothing is in force, and nothing recovers.
+    /// Disables the conditions, because no fault is in force and the system has recovered.
     pub(super) fn disarm(&mut self) {
         self.armed_us = None;
     }
@@ -80,7 +82,7 @@ impl Guards {
         &self.window
     }
 
-    /// A vantage has measured a second.
+    /// Takes the measurements of a vantage in a second.
     pub(super) fn measured(&mut self, vantage: &str, start_us: i64, bin: &Bin) {
         self.window.push(vantage, start_us, bin);
     }
@@ -90,14 +92,14 @@ impl Guards {
         &self.metrics
     }
 
-    /// A source was asked.
+    /// Takes the answer of a source, or that there was none.
     pub(super) fn sampled(&mut self, event: &Event) {
         if let Event::Sampled { objective, until_us, samples, unsure_us, failed, .. } = event {
             self.metrics.take(objective, (*until_us, *unsure_us), samples, failed.as_deref());
         }
     }
 
-    /// An attack begins: its targets do not count as vantages, and series that are not there any more are not missed.
+    /// Notes that an attack begins. From now on its targets do not count as vantages, and time series that ended before are not missed.
     pub(super) fn attack_begins(&mut self, attack: &Attack, now_us: i64) {
         self.metrics.attack_begins(now_us);
         self.window.ignore(attack.injections.iter().map(|one| one.host.clone()).collect());
@@ -110,7 +112,7 @@ impl Guards {
             .then(|| Stop::Failed(format!("the time limit of {limit} is over")))
     }
 
-    /// Evaluates every condition.
+    /// Evaluates all conditions. Returns the first that stops the run; `None` if none does, or if they are disabled.
     pub(super) fn look(&mut self, now_us: i64) -> Option<Tripped> {
         let armed_us = self.armed_us?;
         let blind_for = self.plan.guard.blind_for.unwrap_or(BLIND_FOR);
@@ -140,7 +142,7 @@ impl Guards {
         self.look_on((armed_us, now_us), blind_for)
     }
 
-    /// Evaluates every objective that is a condition: it trips when the newest samples violate it by themselves.
+    /// Evaluates the conditions on objectives. Such a condition stops the run when the newest samples alone violate the objective.
     fn look_on(&mut self, (armed_us, now_us): (i64, i64), blind_for: Span) -> Option<Tripped> {
         for (condition, since) in self.plan.guard.abort_on.iter().zip(&mut self.blind_on) {
             let AbortOn { objective, over } = condition;

@@ -1,4 +1,4 @@
-//! The way by which others steer a run while it goes on. It never waits for the run, and reads nothing of it.
+//! The handle with which a caller halts a run that goes on. It never waits for the run, and reads nothing of its state.
 
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,8 @@ impl Handle {
         &self.folder
     }
 
-    /// Asks the run to stop, and to put everything back. `by` names a person or a signal. The first reason counts; of a run that stops
-    /// already, the screen shows what it waits for. Returns `false` if the run has ended.
+    /// Asks the run to stop, and to put everything back. `by` names a person or a signal. If the run stops already, the screen shows what it
+    /// waits for. Returns `false` if the run has ended.
     pub fn halt(&self, by: &str) -> bool {
         self.mail.send(Input::Halt { by: by.to_owned() })
     }

@@ -1,5 +1,5 @@
-//! Logs of hosts that their agents read: starts and stops the readers, and decides what of it the log keeps. Stretches without a
-//! matching line become one record, and of the lines of a phase the first ones stay.
+//! Logs of hosts that their agents read: starts and stops the readers, and turns their bins into records of the run's log. A stretch without a
+//! matching line becomes one record, and of the matching lines in a phase only the first ones are kept.
 
 mod had;
 
@@ -21,33 +21,35 @@ use crate::{
     plan::Plan,
 };
 
-/// Maximum length of a stretch without a matching line that becomes one record.
+/// Maximum length of a stretch without a matching line in one record, in microseconds.
 const QUIET_US: i64 = 10_000_000;
-/// Time between two bins that follow each other, by rounding and by new measurements of a clock.
+/// Maximum gap or overlap between two bins that follow each other, in microseconds: times are rounded, and clocks are measured anew.
 const ROUNDING_US: i64 = 20_000;
 
 /// The logs of a run.
 pub(super) struct HostLogs {
-    /// Number of lines of each log that are kept of a phase.
+    /// Maximum number of lines of each log that are kept in a phase.
     most: BTreeMap<String, usize>,
     /// Hosts whose bins are still read.
     reading: BTreeSet<String>,
-    /// Cancelled when nothing more is to be read; until then readers are started again when their agent restarts.
+    /// Cancelled when nothing more is to be read. Until then readers are started again when their agent restarts.
     wanted: CancellationToken,
+    /// The state of each log, by host and log.
     all: BTreeMap<(String, String), OfLog>,
-    /// The bins that the log has already, if the run is finished later.
+    /// The bins that the run's log has already, if an earlier coordinator of the run died.
     had: Had,
 }
 
 /// One log of a host.
 #[derive(Default)]
 struct OfLog {
-    /// A stretch without news that is not in the log yet.
+    /// A stretch without a matching line that is not in the run's log yet, because it may become longer.
     quiet: Option<HostLog>,
-    /// The end of the newest bin.
+    /// The end of the newest bin, in microseconds on the run's clock.
     until_us: i64,
-    /// The phase of the newest line, and number of its lines so far.
+    /// The phase of the newest matching line.
     phase: usize,
+    /// Number of lines that were kept in this phase.
     kept: usize,
 }
 
@@ -57,38 +59,40 @@ impl Drop for HostLogs {
     }
 }
 
-/// Returns what each host is asked to read.
-fn asks(plan: &Plan) -> BTreeMap<&str, StartLogs> {
-    let mut all: BTreeMap<&str, StartLogs> = BTreeMap::new();
-    let none =
+/// Returns the request for each host that reads logs.
+fn requests(plan: &Plan) -> BTreeMap<&str, StartLogs> {
+    let mut requests: BTreeMap<&str, StartLogs> = BTreeMap::new();
+    let empty =
         || StartLogs { logs: Vec::new(), at_most: at_most(plan), environment: plan.environment.clone() };
     for log in &plan.logs {
         for host in &log.on {
-            all.entry(host).or_insert_with(none).logs.push(log.spec.clone());
+            requests.entry(host).or_insert_with(empty).logs.push(log.spec.clone());
         }
     }
-    all
+    requests
 }
 
 impl HostLogs {
+    /// The logs of a plan; none is read yet.
     pub(super) fn new(plan: &Plan) -> Self {
         let most = plan.logs.iter().map(|log| (log.spec.name.clone(), log.spec.lines as usize));
         Self::keeping(most.collect())
     }
 
+    /// Logs with these maximum numbers of lines.
     fn keeping(most: BTreeMap<String, usize>) -> Self {
         let (reading, all) = (BTreeSet::new(), BTreeMap::new());
         Self { most, reading, wanted: CancellationToken::new(), all, had: Had::default() }
     }
 
-    /// Goes on after what the log of the run has already.
+    /// Leaves out the bins that the run's log has already.
     pub(super) fn resume(&mut self, had: Had) {
         self.had = had;
     }
 
     /// Starts all readers. The error is a log that cannot be read; then no attack runs.
     pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
-        let calls = asks(&facts.plan).into_iter().filter_map(|(host, start)| {
+        let calls = requests(&facts.plan).into_iter().filter_map(|(host, start)| {
             let agent = peers.agent(host)?.clone();
             Some(async move { (host, agent.start_logs(&facts.id, &start).await, agent, start) })
         });
@@ -106,7 +110,7 @@ impl HostLogs {
         Err(failed.join("; "))
     }
 
-    /// Follows what a host reads, after a bin.
+    /// Starts to take the bins of a host after number `after`. With `start` the reader is started again if the agent restarts.
     pub(super) fn follow(
         &mut self,
         host: &str,
@@ -120,20 +124,20 @@ impl HostLogs {
         watchers::log_bins(host.to_owned(), agent.clone(), follow, tasks);
     }
 
-    /// A host will send no more bins.
+    /// Notes that a host will send no more bins.
     pub(super) fn ended(&mut self, host: &str) {
         self.reading.remove(host);
     }
 
-    /// Whether all has arrived that can be waited for. Unreachable hosts are not.
+    /// Whether all bins have arrived, except those of hosts that cannot be reached.
     pub(super) fn all_in(&self, peers: &Peers) -> bool {
         self.reading.iter().all(|host| peers.agent(host).is_some() && !peers.is_reachable(host))
     }
 
-    /// Whether the agents have told what they read up to a moment. Unreachable ones are not waited for.
+    /// Whether all bins up to the time `us` on the run's clock have arrived, except those of hosts that cannot be reached.
     pub(super) fn are_read_until(&self, us: i64, peers: &Peers) -> bool {
-        let late = |((host, _), one): (&(String, String), &OfLog)| {
-            one.until_us < us && self.reading.contains(host) && peers.is_reachable(host)
+        let late = |((host, _), log): (&(String, String), &OfLog)| {
+            log.until_us < us && self.reading.contains(host) && peers.is_reachable(host)
         };
         !self.all.iter().any(late)
     }
@@ -143,13 +147,14 @@ impl HostLogs {
         self.wanted.cancel();
         let calls = self.reading.iter().filter_map(|host| {
             let agent = peers.agent(host)?.clone();
-            // The readers of an unreachable agent stop by themselves.
+            // An error is ignored: the readers of an agent that cannot be reached end by themselves.
             Some(async move { drop(agent.stop_logs(&facts.id).await) })
         });
         join_all(calls).await;
     }
 
-    /// Takes a bin. Returns the records that it completes.
+    /// Takes a bin. Returns the records that are complete now. `at_us` converts a time of the bin's boot to the run's clock, and `phase` returns
+    /// the number of the phase at a time.
     pub(super) fn take(
         &mut self,
         host: &str,
@@ -165,7 +170,7 @@ impl HostLogs {
             return Vec::new();
         }
         let most = self.most.get(&bin.log).copied().unwrap_or(0);
-        let one = self.all.entry((host.to_owned(), bin.log.clone())).or_default();
+        let state = self.all.entry((host.to_owned(), bin.log.clone())).or_default();
         let mut new = HostLog {
             log: bin.log.clone(),
             host: host.to_owned(),
@@ -184,20 +189,20 @@ impl HostLogs {
         for line in &bin.kept {
             let Some(at_us) = at_us(line.boot_us) else { continue };
             let now = phase(at_us);
-            if now != one.phase {
-                (one.phase, one.kept) = (now, 0);
+            if now != state.phase {
+                (state.phase, state.kept) = (now, 0);
             }
-            if one.kept < most {
-                one.kept += 1;
+            if state.kept < most {
+                state.kept += 1;
                 new.kept.push(KeptLine { at_us, text: line.text.clone() });
             }
         }
-        // Bins on what the journal dropped come later than others of that time.
-        one.until_us = one.until_us.max(until_us);
+        // The newest bin is not always the last to arrive: bins about lines that the journal dropped come later than others of their time.
+        state.until_us = state.until_us.max(until_us);
         if !new.is_quiet() {
-            return one.quiet.take().into_iter().chain([new]).map(Event::HostLog).collect();
+            return state.quiet.take().into_iter().chain([new]).map(Event::HostLog).collect();
         }
-        match &mut one.quiet {
+        match &mut state.quiet {
             Some(quiet)
                 if new.absent == quiet.absent
                     && (new.from_us - quiet.until_us).abs() <= ROUNDING_US
@@ -211,9 +216,9 @@ impl HostLogs {
         }
     }
 
-    /// Returns the records that wait for more.
+    /// Returns the stretches without a matching line that are not in the run's log yet.
     pub(super) fn flush(&mut self) -> Vec<Event> {
-        self.all.values_mut().filter_map(|one| one.quiet.take()).map(Event::HostLog).collect()
+        self.all.values_mut().filter_map(|state| state.quiet.take()).map(Event::HostLog).collect()
     }
 }
 
@@ -240,7 +245,7 @@ mod tests {
     fn take(logs: &mut HostLogs, bin: &LogBin) -> Vec<HostLog> {
         let events = logs.take("a", bin, |us| Some(signed(us)), |us| usize::from(us > 20_000_000));
         let read = |event| match event {
-            Event::HostLog(one) => one,
+            Event::HostLog(record) => record,
             other => panic!("{other:?}"),
         };
         events.into_iter().map(read).collect()
@@ -251,16 +256,16 @@ mod tests {
         let mut logs = HostLogs::keeping([("app".to_owned(), 2)].into());
         let quiet: Vec<HostLog> = (0..12).flat_map(|second| take(&mut logs, &bin(second, &[]))).collect();
         assert_eq!(
-            quiet.iter().map(|one| (one.from_us, one.until_us)).collect::<Vec<_>>(),
+            quiet.iter().map(|record| (record.from_us, record.until_us)).collect::<Vec<_>>(),
             [(0, 10_000_000)]
         );
         let loud = take(&mut logs, &bin(12, &["one", "two", "three"]));
         assert_eq!(
-            loud.iter().map(|one| (one.from_us, one.bin)).collect::<Vec<_>>(),
+            loud.iter().map(|record| (record.from_us, record.bin)).collect::<Vec<_>>(),
             [(10_000_000, 11), (12_000_000, 12)]
         );
-        let texts = |all: &[HostLog]| {
-            all.iter().flat_map(|one| &one.kept).map(|line| line.text.clone()).collect::<Vec<_>>()
+        let texts = |records: &[HostLog]| {
+            records.iter().flat_map(|record| &record.kept).map(|line| line.text.clone()).collect::<Vec<_>>()
         };
         assert_eq!(texts(&loud), ["one", "two"]);
         assert_eq!(texts(&take(&mut logs, &bin(13, &["four"]))), Vec::<String>::new());
@@ -271,7 +276,9 @@ mod tests {
     #[test]
     fn neither_a_gap_nor_an_absent_file_is_part_of_a_quiet_stretch() {
         let mut logs = HostLogs::keeping([("app".to_owned(), 2)].into());
-        let ends = |all: Vec<HostLog>| all.iter().map(|one| (one.from_us, one.until_us)).collect::<Vec<_>>();
+        let ends = |records: Vec<HostLog>| {
+            records.iter().map(|record| (record.from_us, record.until_us)).collect::<Vec<_>>()
+        };
         assert!(take(&mut logs, &bin(0, &[])).is_empty());
         assert_eq!(ends(take(&mut logs, &bin(3, &[]))), [(0, 1_000_000)]);
         let absent = LogBin { absent: Some("there is no file".to_owned()), ..bin(4, &[]) };

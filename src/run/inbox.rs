@@ -1,17 +1,17 @@
-//! The run's inbox: two queues without bounds, and both ends of them. The wish of a person to stop everything never waits behind
-//! measurements. All other inputs are read in the order of their arrival.
+//! The run's inbox: two unbounded queues. A person's wish to stop everything never waits behind measurements, because it has its own queue.
+//! All other inputs are read in the order of their arrival.
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::input::Input;
 
-/// The end that the event loop reads.
+/// The receiving end, which the event loop reads.
 pub(super) struct Inbox {
     urgent: UnboundedReceiver<Input>,
     usual: UnboundedReceiver<Input>,
 }
 
-/// The end by which tasks and people reach the run.
+/// The sending end, by which tasks and people reach the run.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {
     urgent: UnboundedSender<Input>,
@@ -34,7 +34,7 @@ impl Mail {
 }
 
 impl Inbox {
-    /// Waits for the next input. Returns `None` if nobody is left who could send one.
+    /// Waits for the next input, urgent inputs first. Returns `None` when all senders are dropped.
     pub(super) async fn recv(&mut self) -> Option<Input> {
         tokio::select! {
             biased;
@@ -43,7 +43,7 @@ impl Inbox {
         }
     }
 
-    /// Returns the next input that is there already.
+    /// Returns the next input that has already arrived; `None` if there is none.
     pub(super) fn try_recv(&mut self) -> Option<Input> {
         self.urgent.try_recv().or_else(|_none| self.usual.try_recv()).ok()
     }

@@ -1,4 +1,4 @@
-//! The injections that were armed: which are open, until when the run waits for them, and which undo the run
+//! The injections that were armed: their states, the time until which the run waits for them, and the undos that the run
 //! itself has requested.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -7,17 +7,17 @@ use firedrill_wire::{InjectionId, api::UndoAnswer, journal::State};
 
 use super::tracked::Tracked;
 
-/// More than the error of a clock measurement.
-const SURELY_US: i64 = 1_000_000;
+/// Tolerance when times of different machines are compared, in microseconds: more than the error of a clock measurement.
+const TOLERANCE_US: i64 = 1_000_000;
 
 /// All injections of a run that were armed.
 #[derive(Default)]
 pub(super) struct Injections {
     all: BTreeMap<InjectionId, Tracked>,
-    /// Injections whose undo this run has requested, with the time of the first request. A requested undo without an
-    /// entry, or one before that time, came from a person.
+    /// The injections whose undo this run has requested, with the time of the first request. If an agent reports a requested undo of another
+    /// injection, or one before that time, a person requested it.
     asked: BTreeMap<InjectionId, i64>,
-    /// Whether this run has requested the undo of all its injections, after which agents refuse its questions.
+    /// Whether this run has requested the undo of all its injections. Afterwards agents refuse its requests.
     run_undone: bool,
 }
 
@@ -28,7 +28,7 @@ impl From<BTreeMap<InjectionId, Tracked>> for Injections {
 }
 
 impl Injections {
-    /// Adds an injection: the request to arm it is sent next.
+    /// Adds an injection, before the request to arm it is sent.
     pub(super) fn arm(&mut self, id: InjectionId, tracked: Tracked) {
         self.all.insert(id, tracked);
     }
@@ -38,13 +38,13 @@ impl Injections {
         self.all.is_empty()
     }
 
-    /// Returns the attack of an injection.
+    /// Returns the attack of an injection; `None` if this run has no such injection.
     pub(super) fn attack_of(&self, id: &InjectionId) -> Option<usize> {
-        self.all.get(id).map(|one| one.attack)
+        self.all.get(id).map(|tracked| tracked.attack)
     }
 
-    /// An agent journaled a new state. The answer to an undo may arrive before the events that led to it, so an
-    /// injection that is over stays so. Returns whether it is one of this run and stuck now.
+    /// Takes a new state that an agent journaled. An injection that is over stays over, except if it is stuck: the answer to an undo may arrive
+    /// before the events that led to it. Returns whether the injection belongs to this run and is stuck now.
     pub(super) fn changed(&mut self, id: &InjectionId, to: State, at_us: i64) -> bool {
         let Some(tracked) = self.all.get_mut(id) else { return false };
         if tracked.state.is_open() || !to.is_open() || to == State::Stuck {
@@ -53,100 +53,102 @@ impl Injections {
         to == State::Stuck
     }
 
-    /// A host answered to the undo of these injections. The answer contains only those that the agent holds open.
-    pub(super) fn answered(&mut self, of: &[InjectionId], answer: &UndoAnswer) {
-        for id in of {
+    /// Takes a host's answer to the undo of these injections. The answer contains only injections that the agent had open; the others are over.
+    pub(super) fn answered(&mut self, ids: &[InjectionId], answer: &UndoAnswer) {
+        for id in ids {
             let Some(tracked) = self.all.get_mut(id) else { continue };
-            match answer.injections.iter().find(|one| &one.id == id) {
-                Some(one) => tracked.state = one.state,
+            match answer.injections.iter().find(|open| &open.id == id) {
+                Some(open) => tracked.state = open.state,
                 None if tracked.state.is_open() => tracked.state = State::Undone,
                 None => {}
             }
         }
     }
 
-    /// This run requests the undo of some injections.
-    pub(super) fn ask_undo(&mut self, of: &[InjectionId], now_us: i64) {
-        for id in of {
+    /// Notes that this run requests the undo of some injections.
+    pub(super) fn ask_undo(&mut self, ids: &[InjectionId], now_us: i64) {
+        for id in ids {
             self.asked.entry(id.clone()).or_insert(now_us);
         }
     }
 
-    /// This run requests the undo of everything. Agents refuse all later requests of it.
+    /// Notes that this run requests the undo of all its injections. Agents refuse its later requests.
     pub(super) fn ask_undo_of_run(&mut self) {
         self.run_undone = true;
     }
 
-    /// Whether this run has requested the undo of everything.
+    /// Whether this run has requested the undo of all its injections.
     pub(super) const fn run_undone(&self) -> bool {
         self.run_undone
     }
 
-    /// Whether an undo at a time is the one that this run requested.
+    /// Whether an undo at the time `at_us` was requested by this run.
     pub(super) fn undone_by_us_at(&self, id: &InjectionId, at_us: i64) -> bool {
-        self.asked.get(id).is_some_and(|asked_us| at_us + SURELY_US >= *asked_us)
+        self.asked.get(id).is_some_and(|asked_us| at_us + TOLERANCE_US >= *asked_us)
     }
 
-    /// Whether every injection of an attack has ended.
+    /// Whether every injection of an attack is over or stuck.
     pub(super) fn settled(&self, attack: usize) -> bool {
-        self.of(attack).all(|one| !one.state.is_open() || one.state == State::Stuck)
+        self.of(attack).all(|tracked| !tracked.state.is_open() || tracked.state == State::Stuck)
     }
 
-    /// Whether an open injection could still be undone.
+    /// Whether an injection is open and not stuck, so that it could still be undone.
     pub(super) fn can_be_undone(&self) -> bool {
-        self.all.values().any(|one| one.state.is_open() && one.state != State::Stuck)
+        self.all.values().any(|tracked| tracked.state.is_open() && tracked.state != State::Stuck)
     }
 
     /// Whether no injection is open, not even a stuck one.
     pub(super) fn all_over(&self) -> bool {
-        self.all.values().all(|one| !one.state.is_open())
+        self.all.values().all(|tracked| !tracked.state.is_open())
     }
 
-    /// Returns the latest end of the holds of an attack that are not over yet.
+    /// Returns the latest end of a hold of an attack that is not over yet; `None` if all are over.
     pub(super) fn ends_us(&self, attack: usize) -> Option<i64> {
         self.of(attack).filter_map(Tracked::ends_us).max()
     }
 
-    /// Returns the time by which all undo actions should be done that agents have begun or that follow an injection in
-    /// progress. Hosts that are not heard are not waited for.
-    pub(super) fn undone_by_us(&self, heard: impl Fn(&str) -> bool) -> Option<i64> {
-        let heard = self.all.values().filter(|one| heard(&one.host));
-        heard.filter_map(Tracked::undone_by_us).max()
+    /// Returns the time by which agents should be done with all undos that they have begun, and with those that follow an injection in
+    /// progress; `None` if there is none. Only hosts for which `is_waited_for` returns true count.
+    pub(super) fn undone_by_us(&self, is_waited_for: impl Fn(&str) -> bool) -> Option<i64> {
+        let tracked = self.all.values().filter(|tracked| is_waited_for(&tracked.host));
+        tracked.filter_map(Tracked::undone_by_us).max()
     }
 
     /// Returns the hosts with open injections.
     pub(super) fn busy(&self) -> HashSet<&str> {
-        self.all.values().filter(|one| one.state.is_open()).map(|one| one.host.as_str()).collect()
+        let open = self.all.values().filter(|tracked| tracked.state.is_open());
+        open.map(|tracked| tracked.host.as_str()).collect()
     }
 
     /// Returns the hosts of all injections.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
-        self.all.values().map(|one| one.host.clone()).collect()
+        self.all.values().map(|tracked| tracked.host.clone()).collect()
     }
 
     /// Returns the injections of each host.
     pub(super) fn by_host(&self) -> BTreeMap<String, Vec<InjectionId>> {
         let mut hosts: BTreeMap<String, Vec<InjectionId>> = BTreeMap::new();
-        for (id, one) in &self.all {
-            hosts.entry(one.host.clone()).or_default().push(id.clone());
+        for (id, tracked) in &self.all {
+            hosts.entry(tracked.host.clone()).or_default().push(id.clone());
         }
         hosts
     }
 
     /// Returns the injections of an attack, with their hosts.
     pub(super) fn of_attack(&self, attack: usize) -> Vec<(InjectionId, String)> {
-        let all = self.all.iter().filter(|(_, one)| one.attack == attack);
-        all.map(|(id, one)| (id.clone(), one.host.clone())).collect()
+        let of_attack = self.all.iter().filter(|(_, tracked)| tracked.attack == attack);
+        of_attack.map(|(id, tracked)| (id.clone(), tracked.host.clone())).collect()
     }
 
-    /// Returns the open injections in words.
+    /// Names the open injections with their hosts.
     pub(super) fn open(&self) -> Vec<String> {
-        let open = self.all.iter().filter(|(_, one)| one.state.is_open());
-        open.map(|(id, one)| format!("{id} on {}", one.host)).collect()
+        let open = self.all.iter().filter(|(_, tracked)| tracked.state.is_open());
+        open.map(|(id, tracked)| format!("{id} on {}", tracked.host)).collect()
     }
 
+    /// Returns the injections of an attack.
     fn of(&self, attack: usize) -> impl Iterator<Item = &Tracked> {
-        self.all.values().filter(move |one| one.attack == attack)
+        self.all.values().filter(move |tracked| tracked.attack == attack)
     }
 }
 
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_undo_counts_for_the_injections_that_were_asked_about() {
+    fn an_answer_to_an_undo_counts_only_for_the_injections_of_the_request() {
         let mut all = two();
         all.answered(&[id("r-1-1")], &answer(&[]));
         assert!(all.settled(0), "the agent does not hold it any more");
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undo_is_ours_from_the_first_request_on() {
+    fn an_undo_from_the_first_request_on_counts_as_requested_by_this_run() {
         let mut all = two();
         assert!(!all.undone_by_us_at(&id("r-1-1"), 110 * S), "nobody asked for it");
         all.ask_undo(&[id("r-1-1")], 110 * S);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_not_heard_is_not_waited_for() {
+    fn only_selected_hosts_are_waited_for() {
         let mut all = two();
         all.changed(&id("r-1-1"), State::Undoing, 110 * S);
         assert!(all.undone_by_us(|host| host == "app1").is_some());

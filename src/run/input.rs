@@ -24,7 +24,7 @@ use crate::{
 pub(crate) enum Input {
     /// An agent journaled an event.
     Agent { host: String, event: AgentEvent },
-    /// A vantage measured a second.
+    /// A vantage sent its measurements of a second.
     Bin { vantage: String, bin: Bin },
     /// Packets were exchanged, or the exchange failed.
     Exchanged(Box<Event>),
@@ -32,15 +32,15 @@ pub(crate) enum Input {
     Sampled(Box<Event>),
     /// A source was asked whether an alert is firing.
     AlertSeen(Box<Event>),
-    /// An agent read logs.
+    /// An agent sent a bin of a log.
     LogBin { host: String, bin: LogBin },
-    /// An agent will send no more of its logs.
+    /// An agent will send no more bins of logs; with the reason if that is an error.
     LogsEnded { host: String, why: Option<String> },
-    /// A vantage will send no more bins.
+    /// A vantage will send no more bins; with the reason if that is an error.
     BinsEnded { vantage: String, why: Option<String> },
     /// The link to a host broke.
     LinkLost { host: String, why: String },
-    /// The link to a host works: again, or with a better clock measurement.
+    /// The link to a host works, again or still, and its clock was measured.
     LinkBack { host: String, offset: Offset },
     /// A person, or a signal, wants the run to stop.
     Halt { by: String },
@@ -50,7 +50,7 @@ pub(crate) enum Input {
     Wish { wish: Wish, tell: oneshot::Sender<Reply> },
     /// The program of a step has ended.
     StepRan { step: usize, end: End },
-    /// Who the leader of a moving target is, or why nobody knows.
+    /// The leader of a moving target was asked for, and is known or unknown.
     LeaderAnswered(LeaderAsked),
     /// The coordinator itself was not running for a while.
     Gap { from_us: i64, to_us: i64 },
@@ -60,9 +60,9 @@ pub(crate) enum Input {
     Approval(PathBuf),
     /// The terminal was closed.
     TerminalClosed,
-    /// A host answered the undo of these injections.
-    Healed { host: String, of: Vec<InjectionId>, answer: Result<UndoAnswer, String> },
-    /// A host has compared itself with its snapshot, or could not.
+    /// A host answered the request to undo these injections, or did not.
+    Healed { host: String, injections: Vec<InjectionId>, answer: Result<UndoAnswer, String> },
+    /// A host has compared itself with its snapshot, or could not. With `last_word` it is not asked again.
     Proven { host: String, end: Result<EndState, String>, last_word: bool },
     /// A vantage measures again after its agent restarted.
     Restarted { vantage: String },

@@ -20,7 +20,7 @@ pub struct Options {
     pub out: PathBuf,
     /// Whether to stop after prepare.
     pub plan_only: bool,
-    /// Whether it runs although another run uses the same hosts, or measures the same addresses.
+    /// Whether to run although another run uses the same hosts, or measures the same addresses.
     pub beside_others: bool,
     /// The claim of the game day that it is a part of ([`super::Whole::id`]).
     pub within: Option<Within>,
@@ -28,7 +28,7 @@ pub struct Options {
     pub approvals: Approvals,
     /// The screen.
     pub observer: Box<dyn Observer>,
-    /// Number of this try, from 1.
+    /// The number of this try, from 1.
     pub attempt: u32,
 }
 

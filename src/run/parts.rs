@@ -1,4 +1,4 @@
-//! The parts of a run. Each owns its own state; only the event loop gives input to them, and only phases ask for work.
+//! The parts of a run, in one value. Each part has its state; only the event loop gives inputs to parts, and only phases start work.
 
 use firedrill_wire::api::EndState;
 
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::log::Event;
 
-/// A run: its parts, and the inbox by which background tasks tell what they see.
+/// A run: its parts, and the inbox with the inputs of background tasks.
 pub(super) struct Run {
     pub(super) facts: Facts,
     pub(super) recorder: Recorder,
@@ -49,7 +49,7 @@ impl Drop for Run {
 }
 
 impl Run {
-    /// A run with nothing armed, and no host met.
+    /// A run with nothing armed and no host connected.
     pub(super) fn new(facts: Facts, recorder: Recorder, approvals: ApprovalDesk) -> Self {
         let (tasks, inbox) = Tasks::new();
         let host_logs = HostLogs::new(&facts.plan);
@@ -72,13 +72,13 @@ impl Run {
         }
     }
 
-    /// Returns in words what the run waits for.
+    /// Describes what the run waits for.
     pub(super) fn waiting_for(&self) -> String {
         let by_hand = self.steps.waiting(&self.facts.plan, self.facts.id.as_str());
         by_hand.unwrap_or_else(|| waiting_for(&self.facts.id, &self.injections, &self.proofs))
     }
 
-    /// Returns the time by which agents that are heard should be done with an undo or an injection in progress.
+    /// As [`Injections::undone_by_us`], for the hosts that can be reached.
     pub(super) fn undone_by_us(&self) -> Option<i64> {
         self.injections.undone_by_us(|host| self.peers.is_reachable(host))
     }

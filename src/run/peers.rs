@@ -1,4 +1,4 @@
-//! The hosts of a run: how each is reached, whether its lease is renewed, and what of it is in the log.
+//! The hosts of a run: the link to each, whether its lease is renewed, its clocks, and its newest event in the log. Asks no host itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -18,38 +18,38 @@ use crate::link::{Agent, Offset};
 struct Peer {
     agent: Agent,
     reachable: bool,
-    /// Whether something was armed on it. A touched host has to be healed and proven clean.
+    /// Whether something was armed on it. Such a host has to be healed and proven clean.
     touched: bool,
-    /// Whether its lease is being renewed.
+    /// Tells the task that renews its lease whether to do so.
     active: watch::Sender<bool>,
     /// Number of its newest event in the log.
     last_seq: u64,
     boots: Boots,
 }
 
-/// The changes after a link works again.
+/// The changes when the link to a host works and its clock was measured.
 pub(super) struct Back {
-    /// Whether the host was rebooted; `None` if the link had not been lost and the host was not rebooted.
+    /// Whether the host was rebooted; `None` if nothing changed: the link had not been lost, and the host was not rebooted.
     pub(super) again: Option<bool>,
-    /// The bins that waited for the clock.
+    /// The bins that waited for this clock.
     pub(super) early: Early,
 }
 
 /// All hosts of a run.
 pub(super) struct Peers {
     hosts: BTreeMap<String, Peer>,
-    /// The sign that the run's task is blocked. No lease is renewed then.
+    /// Shows whether the run's task is blocked. Then no lease is renewed.
     blocked: Blocked,
 }
 
 impl Peers {
-    /// Makes the peers of a run that has met no host.
+    /// A run without hosts yet.
     pub(super) const fn new(blocked: Blocked) -> Self {
         Self { hosts: BTreeMap::new(), blocked }
     }
 
-    /// Starts to read the host's events, after `last_seq`; from now on its lease can be renewed. A host without `boot` was
-    /// not reached yet and is waited for in the background.
+    /// Adds a host: starts to read its events after number `last_seq`, and prepares the renewal of its lease. `boot` is the id of its boot;
+    /// `None` means that the host was not reached yet, and is waited for in the background.
     pub(super) fn meet(
         &mut self,
         (facts, tasks): (&Facts, &Tasks),
@@ -68,12 +68,12 @@ impl Peers {
         self.hosts.insert(name.to_owned(), peer);
     }
 
-    /// Returns the way to ask a host.
+    /// Returns the agent of a host; `None` if the host was not added.
     pub(super) fn agent(&self, host: &str) -> Option<&Agent> {
         self.hosts.get(host).map(|peer| &peer.agent)
     }
 
-    /// Returns the clocks of a host.
+    /// Returns the clocks of a host; `None` if the host was not added.
     pub(super) fn boots(&self, host: &str) -> Option<&Boots> {
         self.hosts.get(host).map(|peer| &peer.boots)
     }
@@ -83,12 +83,12 @@ impl Peers {
         self.hosts.iter().filter(|(_, peer)| peer.touched).map(|(host, peer)| (host, &peer.agent))
     }
 
-    /// Whether a host's events arrive.
+    /// Whether the link to a host works.
     pub(super) fn is_reachable(&self, host: &str) -> bool {
         self.hosts.get(host).is_some_and(|peer| peer.reachable)
     }
 
-    /// Something is armed on a host. Its lease is not renewed before all hosts have answered, so nothing starts.
+    /// Notes that something is armed on a host, and stops to renew its lease: nothing starts there until [`Self::renew`].
     pub(super) fn touch(&mut self, host: &str) {
         if let Some(peer) = self.hosts.get_mut(host) {
             peer.touched = true;
@@ -103,28 +103,28 @@ impl Peers {
         }
     }
 
-    /// Stops renewing the leases of all hosts that are not busy.
+    /// Stops to renew the leases of all hosts except the `busy` ones.
     pub(super) fn rest(&self, busy: &HashSet<&str>) {
         for (_, peer) in self.hosts.iter().filter(|(name, _)| !busy.contains(name.as_str())) {
-            // Turns it off, and tells so only if it was on.
+            // `take` sets the value to false, and returns whether it was true before; only then the task is notified.
             peer.active.send_if_modified(std::mem::take);
         }
     }
 
-    /// An agent journaled an event. Returns when it happened; `None` for an event that is in the log already. If the clock of
-    /// the event's boot was never measured, it is only known to have happened before now.
+    /// Takes an event that an agent journaled. Returns its time on the run's clock; `None` if the event is in the log already. If the clock
+    /// of the event's boot was never measured, returns `now_us`: the event is only known to have happened before.
     pub(super) fn news(&mut self, host: &str, event: &AgentEvent, now_us: i64) -> Option<i64> {
         let peer = self.hosts.get_mut(host).filter(|peer| event.seq > peer.last_seq)?;
         peer.last_seq = event.seq;
         Some(peer.boots.at_us(&event.boot_id, event.boot_us).unwrap_or(now_us))
     }
 
-    /// The link to a host broke. Returns whether that is new.
+    /// Notes that the link to a host broke. Returns whether it worked before.
     pub(super) fn lost(&mut self, host: &str) -> bool {
         self.hosts.get_mut(host).is_some_and(|peer| std::mem::replace(&mut peer.reachable, false))
     }
 
-    /// The link to a host works, and its clock was measured.
+    /// Notes that the link to a host works, and that its clock was measured: `zero_us` is its clock at the run's time 0.
     pub(super) fn back(&mut self, host: &str, offset: &Offset, zero_us: i64) -> Option<Back> {
         let peer = self.hosts.get_mut(host)?;
         let was_lost = !std::mem::replace(&mut peer.reachable, true);
@@ -132,39 +132,39 @@ impl Peers {
         Some(Back { again: (was_lost || rebooted).then_some(rebooted), early })
     }
 
-    /// Keeps a bin of a host until it can be placed.
+    /// Keeps a bin of a host until the clock of its boot is measured.
     pub(super) fn keep(&mut self, host: &str, bin: Bin) {
         if let Some(peer) = self.hosts.get_mut(host) {
             peer.boots.keep(bin);
         }
     }
 
-    /// Keeps what a host's agent found in a log until it can be placed.
+    /// Keeps a bin of a host's log until the clock of its boot is measured.
     pub(super) fn keep_found(&mut self, host: &str, bin: LogBin) {
         if let Some(peer) = self.hosts.get_mut(host) {
             peer.boots.keep_found(bin);
         }
     }
 
-    /// Drops the bins that could not be placed. Returns the hosts that measured them, and their numbers.
+    /// Gives up the bins that have no place in time. Returns the hosts that have such bins, with their numbers.
     pub(super) fn drop_early(&mut self) -> Vec<(String, usize)> {
         let dropped = self.hosts.iter_mut().map(|(name, peer)| (name.clone(), peer.boots.drop_early()));
         dropped.filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Returns the boots that hosts are in.
+    /// Returns the id of the newest boot of each host.
     pub(super) fn newest_boots(&self) -> BTreeMap<String, String> {
         self.hosts.iter().map(|(name, peer)| (name.clone(), peer.boots.newest().to_owned())).collect()
     }
 
-    /// Whether a host is reachable and was rebooted since `then`.
-    pub(super) fn rebooted_since(&self, host: &str, then: &BTreeMap<String, String>) -> bool {
+    /// Whether a host is reachable and in another boot than in `earlier`, the result of [`Self::newest_boots`].
+    pub(super) fn rebooted_since(&self, host: &str, earlier: &BTreeMap<String, String>) -> bool {
         self.hosts.get(host).is_some_and(|peer| {
-            peer.reachable && then.get(host).map(String::as_str) != Some(peer.boots.newest())
+            peer.reachable && earlier.get(host).map(String::as_str) != Some(peer.boots.newest())
         })
     }
 
-    /// Takes over what an earlier coordinator knew: which hosts it touched, and the clocks that it measured.
+    /// Takes over the knowledge of an earlier coordinator of the run: the hosts that it touched, and the clocks that it measured.
     pub(super) fn resume(
         &mut self,
         touched: impl Fn(&str) -> bool,
@@ -176,9 +176,9 @@ impl Peers {
         }
     }
 
-    /// Returns those of the given hosts that belong to this run, with their agents.
-    pub(super) fn among<'a>(&'a self, some: &BTreeSet<&String>) -> Vec<(&'a String, &'a Agent)> {
-        let all = self.hosts.iter().filter(|(name, _)| some.contains(name));
-        all.map(|(name, peer)| (name, &peer.agent)).collect()
+    /// Returns those hosts of `names` that were added, with their agents.
+    pub(super) fn among<'a>(&'a self, names: &BTreeSet<&String>) -> Vec<(&'a String, &'a Agent)> {
+        let found = self.hosts.iter().filter(|(name, _)| names.contains(name));
+        found.map(|(name, peer)| (name, &peer.agent)).collect()
     }
 }

@@ -1,5 +1,5 @@
-//! The phases of a run, in their order: connect, prepare, the attacks, heal, prove. Each takes the parts that it needs; the
-//! whole run is taken by those that wait for input, because an input may be for any part.
+//! The phases of a run, in their order: connect, prepare, the attacks, heal, prove. A phase takes only the parts of the run that it needs.
+//! Phases that wait for input take the whole run, because an input may be for any part.
 
 pub(super) mod attack;
 pub(super) mod connect;

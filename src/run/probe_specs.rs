@@ -1,4 +1,4 @@
-//! The probes of each vantage, and their maximum duration.
+//! Makes the probes of each vantage from the plan, and computes their maximum duration. Starts none.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::plan::{Plan, model::Step, select::arrivals_key};
 
 /// Returns the probes of each vantage.
 pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<ProbeSpec>> {
-    let mut all: BTreeMap<&str, Vec<ProbeSpec>> = BTreeMap::new();
+    let mut by_vantage: BTreeMap<&str, Vec<ProbeSpec>> = BTreeMap::new();
     for probe in &plan.probes {
         for vantage in &probe.from {
-            all.entry(vantage).or_default().push(ProbeSpec {
+            by_vantage.entry(vantage).or_default().push(ProbeSpec {
                 name: probe.name.clone(),
                 kind: probe.kind.clone(),
                 rate: probe.rate,
@@ -25,15 +25,15 @@ pub(super) fn specs<'p>(plan: &'p Plan, run: &RunId) -> BTreeMap<&'p str, Vec<Pr
             });
         }
     }
-    all
+    by_vantage
 }
 
-/// Time for arming an attack, and for the last answers of its baseline and its recovery, beside the probes'
+/// Time for arming an attack, and for the last answers of its baseline and its recovery, in addition to the probes'
 /// time-outs.
 const AROUND: Span = Span::secs(30);
 
-/// Returns the time after which probes on agents stop by themselves: twice the maximum duration of the plan, with the
-/// longest start and undo of each attack, the steps, and the pauses that people may take, within the agents' limit.
+/// Returns the time after which probes on agents stop by themselves. It is longer than any run of the plan: twice the maximum duration of
+/// all attacks, each with the longest start and undo, and the steps, pauses and approvals. It is at most the agents' limit.
 pub(super) fn at_most(plan: &Plan) -> Span {
     let slowest = plan.slowest();
     // The newest samples are waited for in the baseline and after the recovery.
@@ -46,7 +46,7 @@ pub(super) fn at_most(plan: &Plan) -> Span {
             let longest = attack
                 .injections
                 .iter()
-                .map(|one| one.at + one.fault.ramp(one.hold) + one.hold)
+                .map(|injection| injection.at + injection.fault.ramp(injection.hold) + injection.hold)
                 .max()
                 .unwrap_or(attack.hold);
             let waiting = attack.approve.as_ref().map_or(Span::ZERO, |approve| approve.expires);
@@ -68,13 +68,13 @@ mod tests {
     use firedrill_judge::testing::Drill;
 
     #[test]
-    fn probes_outlast_slow_stops_and_slow_undos() {
+    fn probes_run_longer_than_attacks_with_slow_starts_and_undos() {
         let mut plan = Drill::good().plan();
         let short = Span::secs(5);
         for attack in &mut plan.attacks {
             (attack.baseline, attack.hold, attack.recovery) = (short, short, short);
             attack.settle_within = Span::ZERO;
-            attack.injections.iter_mut().for_each(|one| one.hold = short);
+            attack.injections.iter_mut().for_each(|injection| injection.hold = short);
         }
         let slowest = plan.probes.iter().map(|probe| probe.timeout).max().expect("it has probes");
         // Baseline and its last answers, start, hold, undo, recovery and its last answers.

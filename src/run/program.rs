@@ -1,7 +1,7 @@
-//! Runs a program of a step: with a time limit, in a process group of its own, without a shell, with what it writes bounded.
+//! Runs a program of a step: with a time limit, in a separate process group, without a shell, and with a limit for the output that is kept.
 //!
-//! A keeper stands between the coordinator and the program (`keeper.rs`). It ends the whole group when its socket closes, so that nothing of
-//! the program goes on if the coordinator is killed.
+//! The coordinator starts a keeper, which starts the program (`keeper.rs`). The keeper kills the whole process group when its socket to the
+//! coordinator closes, so that no process of the program goes on if the coordinator is killed.
 
 mod keeper;
 mod lines;
@@ -36,38 +36,44 @@ use crate::{
 use keeper::{KEEP, Said};
 use lines::Lines;
 
-/// Time for what the program has written before it ended. A process that left its group may hold the pipe longer.
+/// Maximum time to read the output that is left after the program has ended. A process that left the group may keep the pipe open longer.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Time after the limit in which the keeper ends the group by itself, if the coordinator does not.
+/// Time after the limit at which the keeper kills the group by itself, if the coordinator has not.
 const LATER: Duration = Duration::from_secs(2);
 
-/// The end of a program: the outcome of its step, the reason, and what it wrote.
+/// The end of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct End {
+    /// The outcome of the program's step.
     pub(crate) outcome: StepOutcome,
+    /// The reason, if the step is not done; otherwise empty.
     pub(crate) why: String,
+    /// The exit code and the output; `None` if it is unknown how the program ended.
     pub(crate) program: Option<ProgramEnd>,
 }
 
-/// A program to be run.
+/// A program to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     /// The folder in which it runs.
     pub(crate) folder: PathBuf,
+    /// The longest time that it may take.
     pub(crate) limit: Span,
     /// The run's id, which the program gets as `FIREDRILL_RUN`.
     pub(crate) run: String,
 }
 
-/// A keeper and its group, which ends when this is dropped.
+/// A keeper and its process group, which is killed when this is dropped.
 struct Group {
+    /// The keeper.
     child: Child,
+    /// The id of the keeper and of the group; `None` after the group was killed.
     id: Option<Pid>,
 }
 
 impl Group {
-    /// Ends the group. The keeper was not waited for, so no other process has its number.
+    /// Kills the group. The keeper was not waited for yet, so the id cannot belong to another process.
     fn end(&mut self) {
         if let Some(id) = self.id.take() {
             let _ = kill_process_group(id, Signal::KILL);
@@ -82,7 +88,7 @@ impl Drop for Group {
 }
 
 impl Program {
-    /// Runs it until it ends, or until its time is over. If the future is dropped, the program is ended.
+    /// Runs the program until it ends, or until its time is over. If the future is dropped, the program is killed.
     pub(crate) async fn run(self) -> End {
         let began = Instant::now();
         let lines = Arc::new(Lines::default());
@@ -95,6 +101,7 @@ impl Program {
         End { outcome, why, program: Some(ProgramEnd { exit, took_us, lines, left_out }) }
     }
 
+    /// Starts the keeper. Returns its group, and the socket on which it reports the end of the program.
     fn begin(&self) -> io::Result<(Group, UnixStream)> {
         let (ours, theirs) = Pair::pair()?;
         ours.set_nonblocking(true)?;
@@ -116,6 +123,7 @@ impl Program {
         Ok((Group { child, id }, UnixStream::from_std(ours)?))
     }
 
+    /// Waits for the end of the program, then kills the rest of the group. Returns the outcome, the exit code and the reason.
     async fn until_over(
         &self,
         mut group: Group,
@@ -128,13 +136,13 @@ impl Program {
             async move { tokio::join!(lines.read(out), lines.read(err)) }
         });
         let mut text = String::new();
-        let said = timeout(self.limit.into(), BufReader::new(socket).read_line(&mut text)).await;
+        let reported = timeout(self.limit.into(), BufReader::new(socket).read_line(&mut text)).await;
         group.end();
         if timeout(DRAIN, &mut read).await.is_err() {
             read.abort();
         }
         let _ = group.child.wait().await;
-        if said.is_err() {
+        if reported.is_err() {
             let why = format!("it took longer than {}, and was ended", self.limit);
             return (StepOutcome::Unknown, None, why);
         }
@@ -148,16 +156,16 @@ impl Program {
     }
 }
 
-/// Returns the folder in which the programs of a scenario run: that of its file.
+/// Returns the folder in which the programs of a scenario run: the folder of the scenario's file.
 pub(crate) fn folder(scenario: &str) -> PathBuf {
     let folder = Path::new(scenario).parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// Returns the reason why a program cannot be run here, as far as its name shows it.
+/// Returns the reason why a program cannot be run here: there is no such executable file. `None` if there is.
 pub(crate) fn lacking(program: &str, folder: &Path) -> Option<String> {
-    let runs = |path: &Path| {
-        path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    let is_executable = |path: &Path| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     if !folder.is_dir() {
         return Some(format!("the scenario's folder ({}) is not there", folder.display()));
@@ -165,9 +173,9 @@ pub(crate) fn lacking(program: &str, folder: &Path) -> Option<String> {
     if program.contains('/') {
         let shown = folder.display();
         let why = || format!("`{program}` is no file that can be run from the scenario's folder ({shown})");
-        return (!runs(&folder.join(program))).then(why);
+        return (!is_executable(&folder.join(program))).then(why);
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|folder| runs(&folder.join(program)));
+    let found = env::split_paths(&path).any(|folder| is_executable(&folder.join(program)));
     (!found).then(|| format!("no folder of PATH has a program `{program}`"))
 }

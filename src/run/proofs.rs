@@ -1,4 +1,4 @@
-//! The hosts' final states: which touched hosts have compared themselves with their snapshots from before the run.
+//! The final states of the touched hosts, by which they prove that they are as before the run. Asks no host.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use firedrill_wire::api::{EndState, HostState};
 /// The final states of touched hosts.
 #[derive(Default)]
 pub(super) struct Proofs {
-    /// `None` while a host is asked.
+    /// The final state of each host; `None` while the host is being asked.
     ends: BTreeMap<String, Option<HostState>>,
-    /// Reasons why hosts have not answered yet.
+    /// The reasons why hosts have not answered yet.
     silence: BTreeMap<String, String>,
 }
 
 impl Proofs {
-    /// A host is asked.
+    /// Notes that a host is asked. A final state that is known stays.
     pub(super) fn ask(&mut self, host: &str) {
         self.ends.entry(host.to_owned()).or_insert(None);
     }
 
-    /// A host could not answer yet, and is asked again.
+    /// Notes that a host could not answer yet, and is asked again.
     pub(super) fn not_yet(&mut self, host: String, why: String) {
         self.silence.insert(host, why);
     }
 
-    /// A host has its final state.
+    /// Notes the final state of a host.
     pub(super) fn ended(&mut self, host: String, state: HostState) {
         self.ends.insert(host, Some(state));
     }
@@ -34,12 +34,12 @@ impl Proofs {
         self.ends.values().all(Option::is_some)
     }
 
-    /// Returns the hosts that are still asked.
+    /// Returns the hosts that are still being asked.
     pub(super) fn open(&self) -> Vec<&str> {
         self.ends.iter().filter(|(_, end)| end.is_none()).map(|(host, _)| host.as_str()).collect()
     }
 
-    /// Returns the hosts that are still asked, each with the reason why there is no answer.
+    /// Returns the hosts that are still being asked, each with the reason why there is no answer.
     pub(super) fn give_up(&mut self) -> Vec<(String, String)> {
         let open: Vec<String> = self.open().into_iter().map(str::to_owned).collect();
         let why = |host: String| {
@@ -57,7 +57,7 @@ impl Proofs {
     }
 }
 
-/// Returns the final state of a host that did not answer: unproven, unless it was taken down and is still away.
+/// Returns the final state of a host that did not answer: unproven, or gone if a fault of the plan took it down and it cannot be reached.
 pub(super) fn unanswered(why: String, goes_down: bool, reachable: bool) -> EndState {
     let state = if goes_down && !reachable { HostState::Gone } else { HostState::Unproven };
     EndState { state, ours: vec![why], foreign: Vec::new(), compared: 0 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn each_host_that_is_asked_is_left_until_it_is_proven() {
+    fn each_host_that_is_asked_counts_as_left_until_it_is_proven() {
         let mut proofs = Proofs::default();
         for host in ["app1", "app2", "db1"] {
             proofs.ask(host);
@@ -94,6 +94,6 @@ mod tests {
         }
         assert!(proofs.all_in());
         proofs.ask("app1");
-        assert_eq!(proofs.left(), ["app2", "db1"], "what was proven stays so");
+        assert_eq!(proofs.left(), ["app2", "db1"], "a host that was proven stays proven");
     }
 }

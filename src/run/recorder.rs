@@ -1,5 +1,5 @@
-//! Records the run on disk, in memory, and on the screen, in that order. Measurements are in memory only while a
-//! baseline is judged by them; the rest of the run reads them from the log.
+//! Records the run on disk, in memory, and on the screen, in that order. Measurements are kept in memory only for the
+//! judgement of a baseline; for verdicts they are read from the log.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -22,9 +22,9 @@ use crate::{
 /// The recorder of a run's events.
 pub(super) struct Recorder {
     writer: Writer,
-    /// Measurements since the current baseline began: time of arrival, vantage, start, and bin.
+    /// Measurements since the current baseline began: time of arrival, vantage, start, and bin. `None` if no baseline is being measured.
     baseline: Option<Vec<(i64, String, i64, Bin)>>,
-    /// The starts of all phases so far.
+    /// The starts of all phases so far, in microseconds on the run's clock.
     phases: Vec<i64>,
     clock: RunClock,
     observer: Box<dyn Observer>,
@@ -49,7 +49,7 @@ impl Recorder {
         Self { writer, baseline: None, phases: Vec::new(), clock, observer, blocked: Blocked::new() }
     }
 
-    /// Returns the sign that tells for how long a write has been going on.
+    /// Returns the value that shows background tasks whether a write blocks the run.
     pub(super) fn blocked(&self) -> Blocked {
         self.blocked.clone()
     }
@@ -70,12 +70,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes a text for people.
+    /// Writes a record with a text for people.
     pub(super) fn note(&mut self, text: String) -> Result<(), RunError> {
         self.write(Event::Note { text })
     }
 
-    /// Writes where a host's clock is at the run's time 0.
+    /// Writes the clock of a host at the run's time 0.
     pub(super) fn clock(&mut self, host: &str, zero_us: i64, offset: &Offset) -> Result<(), RunError> {
         self.write(Event::Clock {
             host: host.to_owned(),
@@ -95,7 +95,7 @@ impl Recorder {
         self.write(Event::AttackEnded { attack, outcome, verdict })
     }
 
-    /// Writes that a phase of an attack begins, and returns its end.
+    /// Writes that a phase of an attack begins, and returns its end in microseconds on the run's clock.
     pub(super) fn phase(&mut self, attack: usize, phase: Phase, length: Span) -> Result<i64, RunError> {
         let until_us = self.clock.now_us() + signed(length.as_micros());
         self.write(Event::Phase { attack, phase, until_us })?;
@@ -113,12 +113,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Returns the number of phases that had begun by a moment.
+    /// Returns the number of phases that had begun by the time `us` on the run's clock.
     pub(super) fn phase_at(&self, us: i64) -> usize {
         self.phases.partition_point(|start_us| *start_us <= us)
     }
 
-    /// Gives the file up, so that healing does not wait for a disk. A log without its end is never `held`.
+    /// Writes no more to the file, so that healing does not wait for a disk. A log without its end is never judged as `held`.
     pub(super) fn give_up_file(&mut self) {
         self.writer.give_up_file();
     }
@@ -133,43 +133,43 @@ impl Recorder {
         self.writer.log().records.len()
     }
 
-    /// Returns bins of the current baseline that arrived since a moment, with vantage and start, newest first.
+    /// Returns the bins of the current baseline that arrived at `since_us` or later, with vantage and start, newest first.
     pub(super) fn bins(&self, since_us: i64) -> impl Iterator<Item = (&str, i64, &Bin)> {
         let newest = self.baseline.iter().flatten().rev().take_while(move |(at_us, ..)| *at_us >= since_us);
         newest.map(|(_, vantage, start_us, bin)| (vantage.as_str(), *start_us, bin))
     }
 
-    /// Returns the outcome of an attack, if it has ended.
-    pub(super) fn ended_as(&self, of: usize) -> Option<(Outcome, Option<Verdict>)> {
+    /// Returns the outcome and the verdict of an attack; `None` if it has not ended.
+    pub(super) fn ended_as(&self, index: usize) -> Option<(Outcome, Option<Verdict>)> {
         self.writer.log().records.iter().rev().find_map(|record| match &record.event {
-            Event::AttackEnded { attack, outcome, verdict } if *attack == of => {
+            Event::AttackEnded { attack, outcome, verdict } if *attack == index => {
                 Some((outcome.clone(), *verdict))
             }
             _ => None,
         })
     }
 
-    /// Returns the people who approved an attack since a record, and whether a person rejected it.
-    pub(super) fn approvals(&self, of: usize, since: usize) -> (BTreeSet<String>, bool) {
+    /// Returns the people who approved an attack from record number `since` on, and whether a person said no.
+    pub(super) fn approvals(&self, index: usize, since: usize) -> (BTreeSet<String>, bool) {
         let (mut names, mut no) = (BTreeSet::new(), false);
         for record in &self.writer.log().records[since..] {
             match &record.event {
-                Event::ApprovalGiven { attack, by, yes: true, .. } if *attack == of => {
+                Event::ApprovalGiven { attack, by, yes: true, .. } if *attack == index => {
                     names.insert(by.clone());
                 }
-                Event::ApprovalGiven { attack, yes: false, .. } if *attack == of => no = true,
+                Event::ApprovalGiven { attack, yes: false, .. } if *attack == index => no = true,
                 _ => {}
             }
         }
         (names, no)
     }
 
-    /// Returns the verdict on an attack from the log so far: the same judgement as in the report.
+    /// Judges an attack by the log so far, in the same way as the report.
     pub(super) fn verdict(&mut self, attack: usize) -> Result<Verdict, RunError> {
         let now = self.clock.now_us();
         self.blocked.during(now, || self.writer.flush(now))?;
         let card = score::attack_so_far(self.writer.log(), attack, now, &Outcome::Ran);
-        Ok(card.and_then(|one| one.verdict).unwrap_or(Verdict::Unknown))
+        Ok(card.and_then(|card| card.verdict).unwrap_or(Verdict::Unknown))
     }
 
     /// Updates the screen.
@@ -183,7 +183,7 @@ impl Recorder {
     }
 }
 
-/// Restores the terminal.
+/// Ends the screen, which restores the terminal.
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.observer.close();

@@ -1,4 +1,4 @@
-//! The end of a run whose log failed, by a full disk for example.
+//! Ends a run whose log failed, for example because the disk is full: heals without the log.
 
 use super::{
     error::RunError,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::log::{Event, RunOutcome};
 
-/// Heals and compares all hosts after the log failed. Nothing more is recorded in the file. An error of another kind is
-/// returned as it is: nothing was touched then.
+/// Heals all hosts and compares them with their snapshots. Nothing more is written to the file. An error that is not one of the log is
+/// returned unchanged: then nothing was touched.
 pub(super) async fn salvage(run: &mut Run, error: RunError) -> RunError {
     let RunError::Log(source) = error else { return error };
     run.recorder.give_up_file();

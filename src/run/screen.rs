@@ -13,17 +13,17 @@ use crate::{log::Record, score::window::Window};
 
 /// An observer of a run. It cannot influence the run.
 pub trait Observer: Send {
-    /// A record was written.
+    /// Takes a record that was written to the log.
     fn record(&mut self, record: &Record);
-    /// Time has passed.
+    /// Updates the view for the time `now_us` on the run's clock, with the latest measurements.
     fn tick(&mut self, _now_us: i64, _window: &Window) {}
     /// Shows a text that a person must read now.
     fn say(&mut self, text: &str);
-    /// The run is over.
+    /// Ends the view, because the run is over.
     fn close(&mut self) {}
 }
 
-/// Shows nothing (`--plan`, tests).
+/// Shows only texts that a person must read, and no records (`--plan`, tests).
 #[derive(Debug, Default)]
 pub struct Silent;
 

@@ -1,12 +1,13 @@
-//! A socket for each run, by which other processes on this machine reach its coordinator: an undo tells the coordinators of affected
-//! runs, a person has a wish about the attacks to come, and a new run asks which hosts others use. It works also where no process can reach a host.
+//! A socket for each run, by which other processes on this machine reach its coordinator: an undo notifies the coordinators of affected
+//! runs, a person sends a wish about the next attacks, and a new run asks which hosts other runs use. This works also if no host can be
+//! reached.
 //!
 //! The sockets are in a directory that only their user can enter. A coordinator sends its run, hosts and authority
-//! first, because several fleets may have hosts of the same names. The undo decides whether the run is affected and
-//! sends nothing but the name of the person who asked for it. An undo by root notifies the coordinators of all users;
+//! first; the authority is needed because several fleets may have hosts of the same names. The process that undoes decides whether the run is
+//! affected, and sends only the name of the person who undoes. An undo by root notifies the coordinators of all users;
 //! answers of other users' processes are claims and prove nothing.
 //!
-//! The name of a socket ends in `.bell`, because the processes may be of different versions.
+//! The name of a socket ends in `.bell`. Processes of different versions use these sockets together, so that the name must not change.
 
 mod ask;
 mod folders;

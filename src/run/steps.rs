@@ -1,5 +1,5 @@
-//! The steps between attacks: the one that the run waits for, what people say about it, and what is to be put back by hand. Decides about
-//! answers; `phases/step.rs` acts.
+//! The state of the steps between attacks: the step that the run waits for, the answers of people, and the steps that people must put
+//! back by hand. Only accepts or refuses answers; `phases/step.rs` acts on them.
 
 use super::{
     program::End,
@@ -13,33 +13,35 @@ use crate::{
 /// A question to a person: the run waits for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asks {
-    /// The step, by its place in the plan.
+    /// The step's index in the plan.
     pub(super) step: usize,
-    /// Whether it is about putting back what was done.
+    /// Whether the person is asked to put the step back, and not to do it.
     pub(super) back: bool,
 }
 
-/// The steps of a run.
+/// The state of a run's steps.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
+    /// The question that waits for an answer.
     asks: Option<Asks>,
-    /// The outcome of the step that was asked for last.
+    /// The answer to the last question; `None` until it is answered.
     answered: Option<StepOutcome>,
     /// The step whose program runs.
     runs: Option<usize>,
-    /// The end of that program.
+    /// The end of that program; `None` until it has ended.
     ended: Option<End>,
-    /// The steps that a person has to put back, in the order in which they were done.
+    /// The steps that a person must put back, in the order in which they were done.
     left: Vec<usize>,
-    /// Whether a step may have changed something.
+    /// Whether a step may have changed the system.
     acted: bool,
+    /// Whether a person skipped a step.
     skipped: bool,
-    /// Number of signals since somebody was asked to put something back.
+    /// Number of signals since the run began to wait for people who put steps back.
     signals: usize,
 }
 
 impl Steps {
-    /// A step begins. A person is asked for one by hand.
+    /// Notes that a step begins. For a step by hand, a person is asked to do it.
     pub(super) fn begins(&mut self, step: usize, does: &Does) {
         (self.answered, self.ended) = (None, None);
         self.runs = does.argv().map(|_| step);
@@ -47,7 +49,7 @@ impl Steps {
             Does::Manual { undo, .. } => {
                 self.asks = Some(Asks { step, back: false });
                 self.acted = true;
-                // Somebody may do it and say nothing.
+                // A person may do the step and not answer, so it must be put back in any case.
                 self.left.extend(undo.as_ref().map(|_| step));
             }
             Does::Command { .. } => self.acted = true,
@@ -55,22 +57,23 @@ impl Steps {
         }
     }
 
-    /// A person is asked to put a step back.
+    /// Notes that a person is asked to put a step back.
     pub(super) fn asks_back(&mut self, step: usize) {
         self.answered = None;
-        // Once people have ended one wait, the run waits for no other step: it only names them.
+        // After people have ended one wait by signals, the run does not wait for the other steps; it only names them.
         if !self.is_given_up() {
             self.signals = 0;
         }
         self.asks = Some(Asks { step, back: true });
     }
 
-    /// Nobody is waited for any more.
-    pub(super) fn waits_no_more(&mut self) {
+    /// Withdraws the question: no answer is accepted any more.
+    pub(super) fn withdraw_question(&mut self) {
         self.asks = None;
     }
 
-    /// Takes what a person says. Returns the record of it, and the reply.
+    /// Accepts or refuses a person's answer to the question. `meant` is the step that the person named, if any. Returns the record for
+    /// the log (`None` if the answer is refused), and the reply to the person.
     pub(super) fn take(
         &mut self,
         (by, answer, note): (String, StepAnswer, String),
@@ -118,65 +121,65 @@ impl Steps {
         (Some(Event::StepEnded { step, outcome, by, why, program: None }), reply)
     }
 
-    /// Returns what a person has said about the step that was asked for last.
+    /// Returns the answer to the last question; `None` until it is answered.
     pub(super) const fn answered(&self) -> Option<StepOutcome> {
         self.answered
     }
 
-    /// The program of a step has ended. One of an earlier step says nothing about the step that goes on.
+    /// Notes that the program of a step has ended. The end of an earlier step's program is ignored.
     pub(super) fn program_ended(&mut self, step: usize, end: End) {
         if self.runs == Some(step) {
             self.ended = Some(end);
         }
     }
 
-    /// Whether the program of a step has ended.
+    /// Whether the program of the current step has ended.
     pub(super) const fn has_ended(&self) -> bool {
         self.ended.is_some()
     }
 
-    /// Takes the end of the program.
+    /// Takes the program's end out, so that the step has no program any more. `None` if no program has ended.
     pub(super) fn take_end(&mut self) -> Option<End> {
         self.runs = None;
         self.ended.take()
     }
 
-    /// People are asked from now on to put back what was done by hand. Signals until then were about the run.
-    pub(super) const fn puts_back(&mut self) {
+    /// Notes that from now on people are asked to put back the steps by hand. Earlier signals were about the run and are not counted.
+    pub(super) const fn begin_putting_back(&mut self) {
         self.signals = 0;
     }
 
-    /// Returns the step that is to be put back next: the last one first.
+    /// Returns the step that a person must put back next: steps are put back in reverse order. `None` if no step is left.
     pub(super) fn next_left(&self) -> Option<usize> {
         self.left.last().copied()
     }
 
-    /// The log has what became of putting back the step of [`Self::next_left`].
-    pub(super) fn was_asked(&mut self) {
+    /// Removes the step of [`Self::next_left`]: the log has the outcome of putting it back.
+    pub(super) fn remove_left(&mut self) {
         self.left.pop();
     }
 
-    /// Whether a step may have changed something, so that the run touched more than nothing.
+    /// Whether a step may have changed the system: then the run cannot say that nothing was touched.
     pub(super) const fn have_acted(&self) -> bool {
         self.acted
     }
 
-    /// Whether a step was skipped. Then the run is not tried again.
+    /// Whether a person skipped a step. Then the run is not tried again.
     pub(super) const fn has_skipped(&self) -> bool {
         self.skipped
     }
 
-    /// A signal came.
+    /// Counts a signal.
     pub(super) const fn signal(&mut self) {
         self.signals += 1;
     }
 
-    /// Whether people have sent signals twice while the run waits for somebody who puts something back.
+    /// Whether people ended the wait for steps to be put back, by a second signal.
     pub(super) const fn is_given_up(&self) -> bool {
         self.signals > 1
     }
 
-    /// Returns in words what is waited for, if a person is to put something back.
+    /// Returns a sentence about the step that a person must put back; `None` if the run does not wait for that.
     pub(super) fn waiting(&self, plan: &Plan, run: &str) -> Option<String> {
         let Asks { step, .. } = self.asks.filter(|asks| asks.back)?;
         let undo = plan.steps.get(step)?.does.undo()?;
@@ -189,10 +192,10 @@ impl Steps {
     }
 }
 
-/// Returns a step's number and name.
+/// Returns a step's number and name, for people.
 pub(super) fn named(plan: &Plan, step: usize) -> String {
     let number = step.saturating_add(1);
     plan.steps
         .get(step)
-        .map_or_else(|| format!("step {number}"), |one| format!("step {number}, \"{}\"", one.name))
+        .map_or_else(|| format!("step {number}"), |step| format!("step {number}, \"{}\"", step.name))
 }

@@ -1,4 +1,5 @@
-//! The background tasks of a run. Each tells the run what it sees, by the run's inbox, and all of them end with the run.
+//! The background tasks of a run. Each sends its observations to the run's inbox, and all tasks end with the run. A task never changes
+//! the run's state.
 
 use std::future::Future;
 
@@ -9,7 +10,7 @@ use super::{
     input::Input,
 };
 
-/// Starts background tasks, and is their way to the run's inbox.
+/// Starts background tasks, and sends their observations to the run's inbox.
 #[derive(Clone)]
 pub(super) struct Tasks {
     mail: Mail,
@@ -17,7 +18,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Returns this and the inbox, of which there is one for each run.
+    /// Returns a starter of tasks and its inbox. Each run makes one pair.
     pub(super) fn new() -> (Self, Inbox) {
         let (mail, inbox) = inbox();
         (Self { mail, stop: CancellationToken::new() }, inbox)
@@ -40,7 +41,7 @@ impl Tasks {
         (Self { mail: self.mail.clone(), stop: stop.clone() }, stop.drop_guard())
     }
 
-    /// Returns the way to the inbox alone.
+    /// Returns the sender of the inbox, for code that starts no tasks.
     pub(super) fn mail(&self) -> Mail {
         self.mail.clone()
     }

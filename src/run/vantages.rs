@@ -1,4 +1,5 @@
-//! The vantages of a run: starts and stops the probes, here and on agents, and records which vantages have not ended yet.
+//! The vantages of a run: starts and stops the probes, in this process and on agents, and records which vantages have not ended yet. Never
+//! judges a measurement.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +22,11 @@ use crate::{link::Agent, plan::model::COORDINATOR, stores};
 /// The vantages of a run.
 #[derive(Default)]
 pub(super) struct Vantages {
-    /// Vantages whose bins are still read.
+    /// Names of the vantages whose bins are still being read.
     measuring: BTreeSet<String>,
-    /// Cancelled when vantages are to stop measuring; until then they are started again when their agent restarts.
+    /// Cancelled when the vantages must stop measuring. Until then, the probes of an agent that restarts are started again.
     probing: CancellationToken,
-    /// The probes of the coordinator itself.
+    /// The probes that run in the coordinator.
     local: Option<Running>,
 }
 
@@ -37,7 +38,10 @@ impl Drop for Vantages {
 }
 
 impl Vantages {
-    /// Starts all probes. The error is a vantage that cannot measure; then no attack runs.
+    /// Starts all probes.
+    ///
+    /// # Errors
+    /// Some vantages cannot measure; the error names each. Then no attack runs.
     pub(super) async fn start(&mut self, facts: &Facts, peers: &Peers, tasks: &Tasks) -> Result<(), String> {
         let (plan, longest) = (&facts.plan, at_most(&facts.plan));
         let mut specs = specs(plan, &facts.id);
@@ -74,6 +78,7 @@ impl Vantages {
         Err(failed.join("; "))
     }
 
+    /// Starts a task that sends the measurements of the coordinator's own probes to the inbox.
     fn follow_local(&mut self, running: Running, tasks: &Tasks) {
         let mut feed = Box::pin(running.spool.feed(0));
         let mail = tasks.clone();
@@ -87,19 +92,19 @@ impl Vantages {
         self.local = Some(running);
     }
 
-    /// Reads what a vantage of an earlier coordinator has measured, after a bin.
+    /// Reads the measurements of a vantage that an earlier coordinator started, beginning after the bin with number `after`.
     pub(super) fn follow(&mut self, host: &str, agent: &Agent, run: &RunId, after: u64, tasks: &Tasks) {
         self.measuring.insert(host.to_owned());
         let follow = Follow { run: run.clone(), after, again: None };
         watchers::bins(host.to_owned(), agent.clone(), follow, tasks);
     }
 
-    /// A vantage will send no more bins.
+    /// Notes that a vantage will send no more bins.
     pub(super) fn ended(&mut self, vantage: &str) {
         self.measuring.remove(vantage);
     }
 
-    /// Whether all measurements have arrived that can be waited for. Unreachable hosts are not.
+    /// Whether all measurements have arrived, except those of unreachable hosts, which are not waited for.
     pub(super) fn all_in(&self, peers: &Peers) -> bool {
         self.measuring.iter().all(|name| peers.agent(name).is_some() && !peers.is_reachable(name))
     }
@@ -117,6 +122,7 @@ impl Vantages {
         }
     }
 
+    /// Stops the probes of all agents. Errors are ignored.
     async fn stop_remote(&self, facts: &Facts, peers: &Peers) {
         let calls = self.measuring.iter().filter_map(|name| {
             let agent = peers.agent(name)?.clone();

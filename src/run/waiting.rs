@@ -1,10 +1,11 @@
-//! The text that says what a run waits for. People see it when they repeat Ctrl-C.
+//! Makes the text that says what a run waits for. People see it when they press Ctrl-C again. Only reads the run's state.
 
 use firedrill_wire::RunId;
 
 use super::{injections::Injections, proofs::Proofs};
 
-/// Returns the open injections, with the commands to undo them by hand; without any, the hosts that are not proven yet.
+/// Returns a text that names the open injections, with the commands to undo them by hand. If no injection is open, it names the hosts
+/// whose state is not proven yet.
 pub(super) fn waiting_for(run: &RunId, injections: &Injections, proofs: &Proofs) -> String {
     let (open, unproven) = (injections.open(), proofs.open());
     if !open.is_empty() {
@@ -30,7 +31,7 @@ mod tests {
     use crate::run::tracked::Tracked;
 
     #[test]
-    fn what_is_open_comes_before_what_is_unproven() {
+    fn open_injections_are_named_before_unproven_hosts() {
         let run: RunId = "friday-7f3a".parse().unwrap();
         let (mut injections, mut proofs) = (Injections::default(), Proofs::default());
         let id: firedrill_wire::InjectionId = "friday-7f3a-1-1".parse().unwrap();

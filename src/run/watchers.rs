@@ -1,5 +1,4 @@
-//! Background tasks that listen: to the passing of time, and to agents. Each sends its observations to the
-//! run and decides nothing.
+//! Background tasks that watch the clock and the agents. Each sends its observations to the run and decides nothing.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +19,11 @@ use super::{
 };
 use crate::link::{self, Agent};
 
-/// Detects times in which the coordinator itself did not run: sleep of the machine, a stop signal, or starvation.
+/// Starts a task that detects gaps in which the coordinator did not run: the machine slept, the process was stopped, or it got no CPU
+/// time.
 pub(super) fn pulse(tasks: &Tasks, clock: RunClock) {
     const BEAT: Duration = Duration::from_millis(100);
-    /// Minimum delay of a beat that counts as a gap.
+    /// Minimum time between two beats that counts as a gap, in microseconds.
     const GAP_US: i64 = 1_000_000;
     let mail = tasks.clone();
     tasks.spawn(async move {
@@ -39,9 +39,9 @@ pub(super) fn pulse(tasks: &Tasks, clock: RunClock) {
     });
 }
 
-/// Reads a host's events. When the link breaks, it reports that, waits for the link to come back, and continues at
-/// the last event. A host that was never reached is waited for first.
-pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, tasks: &Tasks) {
+/// Starts a task that reads a host's events after the one with number `after`. When the link breaks, the task reports that, waits until
+/// the link is back, and continues after the last event. With `reached` false, it first waits for the link.
+pub(super) fn events(host: String, agent: Agent, mut after: u64, mut reached: bool, tasks: &Tasks) {
     const AGAIN: Duration = Duration::from_millis(250);
     const SLOWEST: Duration = Duration::from_secs(5);
     let mail = tasks.clone();
@@ -49,7 +49,7 @@ pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, 
         let mut pause = AGAIN;
         loop {
             let began = Instant::now();
-            if std::mem::replace(&mut met, true) {
+            if std::mem::replace(&mut reached, true) {
                 let mut stream = std::pin::pin!(agent.events(after));
                 let mut why = "the agent closed the connection".to_owned();
                 while let Some(item) = stream.next().await {
@@ -70,7 +70,7 @@ pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, 
                     return;
                 }
             }
-            // A link that breaks again and again at once must not fill the log.
+            // A link that breaks again and again within a short time must not fill the log, so the pause grows.
             pause = if began.elapsed() > SLOWEST { AGAIN } else { (pause * 2).min(SLOWEST) };
             tokio::time::sleep(pause / 2).await;
             let offset = loop {
@@ -86,14 +86,15 @@ pub(super) fn events(host: String, agent: Agent, mut after: u64, mut met: bool, 
     });
 }
 
-/// The means by which a renewal sees that the run's task works.
+/// Lets a renewal see whether the run's main task is alive or blocked.
 pub(super) struct Lively {
     pub(super) clock: RunClock,
     pub(super) blocked: Blocked,
 }
 
-/// Renews a host's lease while `active` is true. An unreachable agent heals by itself when its lease runs out. So does every agent while the
-/// run's task is blocked for half a lease: nobody would notice a guard then, or end a fault.
+/// Starts a task that renews a host's lease while `active` is true. An unreachable agent heals its host when the lease expires. Renewals
+/// stop while the run's main task is blocked for half a lease or longer, so that all agents heal their hosts: during that time, nobody
+/// would notice a guard or end a fault.
 pub(super) fn renewal(
     (agent, run): (Agent, RunId),
     lease: Span,
@@ -111,7 +112,7 @@ pub(super) fn renewal(
                 return;
             }
             if lively.blocked.for_us(lively.clock.now_us()) < longest_us {
-                // Failures are visible on the event stream: link lost, lease expired.
+                // A failure is ignored here: the event stream shows it as a lost link or an expired lease.
                 let _ = tokio::time::timeout(patience, agent.renew(&run, &Renew { lease })).await;
             }
             tokio::time::sleep(every).await;
@@ -119,13 +120,13 @@ pub(super) fn renewal(
     });
 }
 
-/// Reads the measurements of a host's probes until the probes have stopped and everything was read.
+/// Starts a task that reads the measurements of a host's probes, until the probes have stopped and everything was read.
 pub(super) fn bins(vantage: String, agent: Agent, follow: Follow<StartProbes>, tasks: &Tasks) {
     let mail = tasks.clone();
     tasks.spawn(async move {
-        let take = |told| {
+        let take = |news| {
             let vantage = vantage.clone();
-            mail.send(match told {
+            mail.send(match news {
                 Told::Bin(bin) => Input::Bin { vantage, bin },
                 Told::Restarted => Input::Restarted { vantage },
             })
@@ -135,11 +136,11 @@ pub(super) fn bins(vantage: String, agent: Agent, follow: Follow<StartProbes>, t
     });
 }
 
-/// Reads what a host's agent reads of logs until it has stopped and everything was read.
+/// Starts a task that reads the log data that a host's agent collects, until the agent has stopped and everything was read.
 pub(super) fn log_bins(host: String, agent: Agent, follow: Follow<StartLogs>, tasks: &Tasks) {
     let mail = tasks.clone();
     tasks.spawn(async move {
-        let take = |told| match told {
+        let take = |news| match news {
             Told::Bin(bin) => mail.send(Input::LogBin { host: host.clone(), bin }),
             Told::Restarted => true,
         };

@@ -1,8 +1,8 @@
-//! Keeps the hosts of a game day from other runs, from before its first run until after its last one. Otherwise another one could
-//! begin between two scenarios, and each would measure what the other has left.
+//! Claims the hosts of a whole game day, from before its first run until after its last run, so that no other run uses them. Without the
+//! claim, another run could begin between two scenarios, and each would measure the effects of the other. Starts no run.
 //!
-//! The claim is a socket like that of a run (`claim.rs`). The runs of the game day know it by its name and ignore it. An undo reaches it as it
-//! reaches a run: the game day begins no further scenario then.
+//! The claim is a socket like that of a run (`claim.rs`). The runs of the game day know the claim by its name and ignore it. An undo
+//! reaches the claim as it reaches a run; after it the game day begins no further scenario.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,30 +16,31 @@ use super::{
 };
 use crate::plan::Plan;
 
-/// The beginning of a claim's name. No run of a scenario has a name that begins so.
+/// The beginning of a claim's name. No run of a scenario has a name with this beginning.
 const PREFIX: &str = "gameday-";
 
-/// The hosts of a game day, which are kept as long as this exists.
+/// The claim on the hosts of a game day. Dropping the value ends the claim.
 pub struct Whole {
     within: Within,
     _socket: Option<SocketFile>,
     tasks: Tasks,
 }
 
-/// A game day and its plans.
+/// A game day and its plans: the input for a claim.
 #[derive(Clone, Copy, Debug)]
 pub struct OfGameday<'a> {
-    /// Its name and its slot, for people.
+    /// The game day's name and its slot, for people.
     pub named: &'a str,
     /// The plans, in order.
     pub plans: &'a [Plan],
-    /// The person who runs it.
+    /// The person who started the game day.
     pub operator: &'a str,
     /// The fleet's authority: [`crate::link::Identity::authority`].
     pub authority: &'a str,
 }
 
 impl OfGameday<'_> {
+    /// Returns the first line of the claim's socket.
     fn owner(&self) -> Owner {
         let run = RunClock::start().run_id(self.named);
         let run = format!("{PREFIX}{run}").parse().unwrap_or(run);
@@ -48,21 +49,22 @@ impl OfGameday<'_> {
         owner
     }
 
-    /// Returns the run or the game day on this machine that uses the same hosts, or measures the same addresses; `None` if there is none. Claims
-    /// nothing.
+    /// Returns a sentence about the run or game day on this machine that uses the same hosts or measures the same addresses; `None` if
+    /// there is none. Claims nothing.
     pub async fn busy(&self) -> Option<String> {
         refusal(others(&self.owner(), None).await).err()
     }
 
-    /// Keeps the hosts. Also returns warnings, each a sentence: why others may not see the claim, and who may use the same hosts.
+    /// Claims the hosts. Also returns warnings, each a sentence: reasons why others may not see the claim, and runs that may use the same
+    /// hosts.
     ///
     /// # Errors
-    /// Another run or game day on this machine uses the same hosts, or measures the same addresses: a sentence about it.
+    /// Another run or game day on this machine uses the same hosts or measures the same addresses; the error is a sentence about it.
     pub async fn keep(&self) -> Result<(Whole, Vec<String>), String> {
         let own = self.owner();
         let (tasks, mut inbox) = Tasks::new();
         let mut doubts = Vec::new();
-        // As for runs, those who begin at once look one after the other.
+        // Runs and game days that begin at the same moment look for others one after the other.
         let turn = Turn::take().await;
         if let Err(error) = &turn {
             doubts.push(format!(
@@ -84,6 +86,7 @@ impl OfGameday<'_> {
         tasks.spawn(async move {
             while let Some(input) = inbox.recv().await {
                 if let Input::UndoneHere { by } = input {
+                    // Only the first undo is kept.
                     let _later = undone_by.set(by);
                 }
             }
@@ -92,19 +95,22 @@ impl OfGameday<'_> {
     }
 }
 
-/// Returns the sentences about those who may use the same hosts. The error is that about one who does.
+/// Returns the sentences about others who may use the same hosts.
+///
+/// # Errors
+/// Another run or game day uses the same hosts; the error is the sentence about it.
 fn refusal(met: Vec<Met>) -> Result<Vec<String>, String> {
     met.into_iter().map(|Met { text, refuses }| if refuses { Err(text) } else { Ok(text) }).collect()
 }
 
 impl Whole {
-    /// Returns the claim, by which the game day's own runs know it.
+    /// Returns the claim in the form that the game day's own runs get.
     #[must_use]
     pub const fn within(&self) -> &Within {
         &self.within
     }
 
-    /// Returns the person who undid something on these hosts since, on this machine.
+    /// Returns the person who asked on this machine for an undo on these hosts since the claim began; `None` if nobody did.
     #[must_use]
     pub fn undone_by(&self) -> Option<&str> {
         self.within.undone_by()
@@ -128,15 +134,15 @@ mod tests {
     use crate::run::{UndoNotice, notify};
 
     #[tokio::test]
-    async fn a_game_day_keeps_its_hosts_until_it_is_over_and_its_own_runs_pass() {
+    async fn a_claim_of_a_game_day_refuses_other_runs_until_it_ends_and_ignores_its_own() {
         let plans = [Drill::one().plan()];
         // Sockets of other tests and of real runs have other authorities.
         let authority = format!("whole-{}", std::process::id());
         let named = |named| OfGameday { named, plans: &plans, operator: "bob", authority: &authority };
-        let (one, other) = (named("one of 2026-12-04T14:00"), named("other of 2026-12-04T14:05"));
-        assert_eq!(one.busy().await, None);
-        let (kept, doubts) = one.keep().await.unwrap();
-        // Of other programs on this machine, one may not answer in time.
+        let (first, other) = (named("one of 2026-12-04T14:00"), named("other of 2026-12-04T14:05"));
+        assert_eq!(first.busy().await, None);
+        let (kept, doubts) = first.keep().await.unwrap();
+        // Another program on this machine may not answer in time.
         assert!(doubts.iter().all(|doubt| doubt.contains("does not answer")), "{doubts:?}");
         let id = kept.within().id();
         assert!(id.as_str().starts_with(PREFIX), "{id}");
@@ -148,7 +154,7 @@ mod tests {
         assert_eq!(
             others(&run, None).await.iter().filter(|met| met.refuses).count(),
             1,
-            "a run of somebody else"
+            "a run that is not a part of the game day"
         );
         let elsewhere = OfGameday { authority: "whole-another", ..other };
         assert_eq!(elsewhere.busy().await, None, "hosts of another fleet");

@@ -1,4 +1,5 @@
-//! A wish of a person about the attacks that a run still has before it, and the run's reply. Both are sent over the run's socket.
+//! A person's wish about the coming attacks and steps of a run, and the run's reply. Both are sent over the run's socket. This module
+//! only has the messages; it decides nothing.
 
 use firedrill_wire::{
     Span,
@@ -6,7 +7,7 @@ use firedrill_wire::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A wish, and the person who has it.
+/// A wish, and the person who sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// The person.
@@ -20,23 +21,25 @@ pub struct Wish {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wants {
-    /// A pause before the next attack; of a run that pauses, another end of its pause.
+    /// The run pauses before the next attack. If it pauses already, the maximum of the pause is changed.
     Pause {
-        /// The maximum of the pause, counted from its beginning.
+        /// Maximum duration of the pause, counted from its beginning.
         longest: Span,
     },
-    /// The end of a pause, or of the wish for one.
+    /// The pause ends, or the wish for a pause is withdrawn.
     Resume,
-    /// The next attack is skipped.
+    /// The run skips the next attack.
     Skip {
-        /// The place of the attack in the plan that is meant. If another one is next, nothing is skipped.
+        /// The index in the plan of the attack that the person means. If another attack is next, nothing is skipped. `None` means
+        /// the next attack, whichever it is.
         attack: Option<usize>,
     },
-    /// A person says what became of the step by hand that the run waits for, or of putting it back.
+    /// A person answers the question about a step by hand that the run waits for.
     Step {
-        /// The place of the step in the plan that is meant. If the run waits for another one, nothing happens.
+        /// The index in the plan of the step that the person means. If the run waits for another step, nothing happens. `None` means
+        /// the step that the run waits for.
         step: Option<usize>,
-        /// The outcome, as the person says it.
+        /// The answer.
         answer: StepAnswer,
         /// A note; may be empty.
         #[serde(default, deserialize_with = "sentence")]
@@ -44,17 +47,17 @@ pub enum Wants {
     },
 }
 
-/// The words of a person about a step by hand.
+/// A person's answer about a step by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepAnswer {
-    /// It is done.
+    /// The step is done.
     Done,
-    /// It could not be done, or not be put back.
+    /// The step could not be done, or could not be put back.
     Failed,
-    /// It is left out. Nothing was done.
+    /// The step is left out. Nothing was done.
     Skip,
-    /// It is put back. A word of its own, because an answer about doing it may come late or twice.
+    /// The step is put back. This is not `Done`, because an answer about doing the step may come late or twice.
     Back,
 }
 
@@ -62,18 +65,18 @@ pub enum StepAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// It does it: a sentence about the run, which begins with "it".
+    /// The run accepts the wish. The text is a clause about the run, which begins with "it".
     Taken(#[serde(deserialize_with = "sentence")] String),
-    /// It does nothing, for this reason.
+    /// The run does nothing, for this reason.
     Refused(#[serde(deserialize_with = "sentence")] String),
-    /// It has the wish, and is busy with questions to hosts, after which it looks at it.
+    /// The run has received the wish but is busy with questions to hosts. It looks at the wish after that.
     Later,
-    /// It has ended.
+    /// The run has ended.
     Over,
 }
 
 impl Reply {
-    /// Returns it in words, of a program that may be somebody else's.
+    /// Returns the reply as a clause about the program that sent it, for people. That program may belong to another user.
     #[must_use]
     pub fn words(&self) -> String {
         match self {
@@ -85,13 +88,13 @@ impl Reply {
     }
 }
 
-/// The maximum of a pause, unless the person says another.
+/// The default maximum of a pause.
 pub const PAUSE: Span = Span::secs(30 * 60);
 
 /// The maximum of all pauses of a run together. The time limits of probes and of log readers on hosts include it.
 pub(super) const PAUSES_MOST: Span = Span::secs(3_600);
 
-/// Reads a sentence of a program that may be somebody else's.
+/// Reads a text from a program that may belong to another user: control characters are replaced, and a long text is cut.
 fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| cleaned(text, TEXT_MOST))
 }

@@ -1,10 +1,11 @@
-//! The claim of a game day, as the runs that are a part of it know it. Keeps no hosts: that is `whole.rs`.
+//! The claim of a game day in the form that the runs of the game day get, so that they can ignore it. Claims no hosts itself; that is
+//! `whole.rs`.
 
 use std::sync::{Arc, OnceLock};
 
 use firedrill_wire::RunId;
 
-/// The claim of a game day, as its own runs know it.
+/// The claim of a game day, for the runs of that game day.
 #[derive(Clone, Debug)]
 pub struct Within {
     id: RunId,
@@ -21,7 +22,7 @@ impl Within {
         &self.id
     }
 
-    /// Returns the person who undid something on the game day's hosts since it began, on this machine.
+    /// Returns the person who asked on this machine for an undo on the game day's hosts since the claim began; `None` if nobody did.
     #[must_use]
     pub fn undone_by(&self) -> Option<&str> {
         self.undone_by.get().map(String::as_str)

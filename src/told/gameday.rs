@@ -1,4 +1,4 @@
-//! Messages about game days.
+//! Makes and sends messages about game days. Decides nothing about them.
 
 use std::sync::OnceLock;
 
@@ -9,14 +9,15 @@ use firedrill_wire::Span;
 use super::Teller;
 use crate::verdict::Exit;
 
-/// Tells of one start of a game day.
+/// Sends the messages about one start of a game day.
 #[derive(Debug)]
 pub struct GamedayTold {
     teller: Teller,
+    /// The message that the game day has started; empty until it was sent.
     started: OnceLock<Message>,
 }
 
-/// Returns a message about a slot, or about a start by hand.
+/// Returns a message about a slot or about a start by hand. `slot` is the slot's text in both cases.
 fn message(gameday: &Gameday, slot: &str, what: What, title: &str) -> Message {
     let id = format!("gameday/{}/{slot}/{}", gameday.name, if what.is_end() { "ended" } else { what.word() });
     let mut message = Message::new(id, what, format!("Firedrill: game day {} {title}", gameday.name));
@@ -25,13 +26,14 @@ fn message(gameday: &Gameday, slot: &str, what: What, title: &str) -> Message {
     message
 }
 
+/// Returns the names of the game day's scenario files, for people.
 fn scenarios(gameday: &Gameday) -> String {
     let files = gameday.drills.iter().map(|drill| drill.file.display().to_string());
     files.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the message that a slot is due soon: `left` is the time until its start, `before` that at which it is announced, and `starts` its
-/// start for people.
+/// Returns the message that a slot starts soon. `left` is the time until the start, `before` the planned time of the announcement before
+/// the start, and `starts` the start for people.
 #[must_use]
 pub fn announced(gameday: &Gameday, slot: &Slot, (before, left): (Span, Span), starts: &str) -> Message {
     let civil = slot.civil_text();
@@ -43,7 +45,7 @@ pub fn announced(gameday: &Gameday, slot: &Slot, (before, left): (Span, Span), s
     message
 }
 
-/// Returns the message that a slot passed without being held: missed, or for a reason; `None` if the event says nothing of the kind.
+/// Returns the message that a slot was not held or was missed; `None` if the event says neither.
 #[must_use]
 pub fn passed(gameday: &Gameday, slot: &str, event: &Event) -> Option<Message> {
     let (what, title, why) = match event {
@@ -57,19 +59,19 @@ pub fn passed(gameday: &Gameday, slot: &str, event: &Event) -> Option<Message> {
 }
 
 impl GamedayTold {
-    /// Tells of a start.
+    /// Begins without messages.
     #[must_use]
     pub const fn new(teller: Teller) -> Self {
         Self { teller, started: OnceLock::new() }
     }
 
-    /// Returns the way to the channels.
+    /// Returns the sender for the channels.
     #[must_use]
     pub const fn teller(&self) -> &Teller {
         &self.teller
     }
 
-    /// Tells that it begins.
+    /// Sends the message that the game day begins.
     pub fn begun(&self, gameday: &Gameday, slot: &str, by: &str, hosts: Vec<String>) {
         let mut message = message(gameday, slot, What::Started, "has started");
         message.by = Some(by.to_owned());
@@ -79,7 +81,7 @@ impl GamedayTold {
         let _once = self.started.set(message);
     }
 
-    /// Tells that it has ended.
+    /// Sends the message that the game day has ended.
     pub fn ended(&self, gameday: &Gameday, slot: &str, exit: Exit, why: Option<&str>) {
         let is_halted = exit == Exit::Stopped;
         let what = if is_halted { What::Halted } else { What::Ended };
@@ -92,7 +94,7 @@ impl GamedayTold {
         self.teller.tell(&message);
     }
 
-    /// Tells that it is not held.
+    /// Sends the message that the game day is not held, if the event says so.
     pub fn not_held(&self, gameday: &Gameday, slot: &str, event: &Event) {
         if let Some(message) = passed(gameday, slot, event) {
             self.teller.tell(&message);

@@ -1,4 +1,4 @@
-//! Messages about a run, from the records of its log.
+//! Makes and sends messages about a run, from the records of its log. Never changes the run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,44 +21,48 @@ use crate::{
     verdict::Exit,
 };
 
-/// Tells of one run.
+/// Sends the messages about one run.
 #[derive(Clone, Debug)]
 pub struct RunTold(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     teller: Teller,
-    /// The options by which the fleet is reached, for the command that ends the run.
+    /// The command-line options to reach the fleet, for the command in the messages that ends the run.
     fleet: String,
+    /// The run; `None` until it has begun.
     begun: Option<Run>,
 }
 
 /// A run that has begun.
 #[derive(Debug)]
 struct Run {
+    /// The message that the run has started.
     started: Message,
     plan: Plan,
-    /// The faults of each attack that are, or were, in force.
+    /// For each attack (its index in the plan) the faults that are, or were, in force.
     landed: BTreeMap<usize, BTreeSet<InjectionId>>,
+    /// The attack of each armed injection.
     armed: BTreeMap<InjectionId, usize>,
-    /// The attacks whose landing was told.
+    /// The attacks for which a message said that they are in force.
     told: BTreeSet<usize>,
 }
 
 impl RunTold {
-    /// Tells of a run that begins. `fleet` has the options by which a person reaches its fleet.
+    /// Begins without messages. `fleet` has the command-line options by which a person reaches the run's fleet.
     #[must_use]
     pub fn new(teller: Teller, fleet: String) -> Self {
         Self(Arc::new(Mutex::new(State { teller, fleet, begun: None })))
     }
 
-    /// Returns an observer that also shows the run on a screen.
+    /// Returns an observer that shows the run on a screen and sends the messages.
     #[must_use]
     pub fn beside(&self, screen: Box<dyn Observer>) -> Box<dyn Observer> {
         Box::new(Beside { screen, told: self.clone() })
     }
 
-    /// Tells that the run has ended, with its result. `outcome` is that of its log; `why` says more of the end.
+    /// Sends the message that the run has ended, with its result. `outcome` is the outcome in the log. `why` is a better reason for the
+    /// end; without it, the reason in the outcome is used.
     pub fn ended(&self, exit: Exit, outcome: Option<&RunOutcome>, why: Option<String>) {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = &state.begun else { return };
@@ -74,7 +78,7 @@ impl RunTold {
         state.teller.tell(&message);
     }
 
-    /// Takes over a run whose program has died: its beginning, which that program has told.
+    /// Takes over a run whose program has died. That program has sent the message about the beginning, so it is only read from the log.
     pub fn take_over(&self, log: &Log) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = log.records.iter().find_map(|record| match &record.event {
@@ -88,6 +92,7 @@ impl RunTold {
         state.begun = begun;
     }
 
+    /// Sends the message about a record, if there is one.
     fn record(&self, record: &Record) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Event::RunStarted { run, plan, operator, .. } = &record.event {
@@ -96,7 +101,7 @@ impl RunTold {
             state.begun = Some(begun);
             return;
         }
-        if let Some(message) = state.begun.as_mut().and_then(|run| run.told(&record.event)) {
+        if let Some(message) = state.begun.as_mut().and_then(|run| run.message_about(&record.event)) {
             state.teller.tell(&message);
         }
     }
@@ -122,7 +127,7 @@ impl Run {
         self.started.run.as_deref().unwrap_or_default()
     }
 
-    /// Returns a message about the run, with the parts that the first one has and that are still true.
+    /// Returns a message about the run, with the parts of the first message that are still true.
     fn message(&self, id: &str, what: What, title: &str) -> Message {
         let first = self.started.clone();
         let begun = Begun { id: first.id, at: first.at };
@@ -136,8 +141,8 @@ impl Run {
         message
     }
 
-    /// Returns the message about an event, if people are told of it.
-    fn told(&mut self, event: &Event) -> Option<Message> {
+    /// Returns the message about an event; `None` if there is no message about such events.
+    fn message_about(&mut self, event: &Event) -> Option<Message> {
         match event {
             Event::Armed { attack, injection, .. } => {
                 self.armed.insert(injection.clone(), *attack);
@@ -167,31 +172,33 @@ impl Run {
         }
     }
 
-    /// Tells once that the faults of an attack are in force, or how many of them were.
+    /// Returns the message that the faults of an attack are in force, or how many of them were; `None` if there was such a message before.
     fn landed(&mut self, attack: usize) -> Option<Message> {
         if !self.told.insert(attack) {
             return None;
         }
-        let one = self.plan.attacks.get(attack)?;
+        let planned = self.plan.attacks.get(attack)?;
         let landed = self.landed.get(&attack);
-        let (all, number) = (one.injections.len(), landed.map_or(0, BTreeSet::len));
+        let (all, number) = (planned.injections.len(), landed.map_or(0, BTreeSet::len));
         let title = if number == all {
-            format!("has begun to harm: attack {} is in force", one.name)
+            format!("has begun to harm: attack {} is in force", planned.name)
         } else {
-            format!("has harmed in part: {number} of {all} faults of attack {} were in force", one.name)
+            format!("has harmed in part: {number} of {all} faults of attack {} were in force", planned.name)
         };
         let id = format!("{}/attack-{}/landed", self.id(), attack + 1);
         let mut message = self.message(&id, What::Landed, &title);
-        let hosts: BTreeSet<&str> = one.injections.iter().map(|injection| injection.host.as_str()).collect();
+        let hosts: BTreeSet<&str> =
+            planned.injections.iter().map(|injection| injection.host.as_str()).collect();
         message.hosts = hosts.into_iter().map(str::to_owned).collect();
         if number == all {
-            message.until = Some(rfc3339(now() + one.hold.0.min(Duration::from_secs(u64::from(u32::MAX)))));
+            message.until =
+                Some(rfc3339(now() + planned.hold.0.min(Duration::from_secs(u64::from(u32::MAX)))));
         }
         Some(message)
     }
 }
 
-/// A screen, and the messages beside it.
+/// An observer that shows a run on a screen and sends the messages about it.
 struct Beside {
     screen: Box<dyn Observer>,
     told: RunTold,
@@ -222,24 +229,25 @@ mod tests {
 
     use super::*;
 
-    /// Returns the messages about a drill whose records are kept by `keep`.
-    fn told(drill: &Drill, keep: impl Fn(&Event) -> bool) -> Vec<(What, String)> {
+    /// Returns the kinds and titles of the messages about a drill, made from the records for which `keep` is true.
+    fn messages(drill: &Drill, keep: impl Fn(&Event) -> bool) -> Vec<(What, String)> {
         let mut run: Option<Run> = None;
-        let mut all = Vec::new();
+        let mut messages = Vec::new();
         for record in drill.records().iter().filter(|record| keep(&record.event)) {
             if let Event::RunStarted { run: id, plan, operator, .. } = &record.event {
                 let begun = Run::begin(id.as_str(), plan, operator, " --fleet f.toml");
-                all.push((begun.started.what, begun.started.title.clone()));
+                messages.push((begun.started.what, begun.started.title.clone()));
                 run = Some(begun);
-            } else if let Some(message) = run.as_mut().and_then(|run| run.told(&record.event)) {
+            } else if let Some(message) = run.as_mut().and_then(|run| run.message_about(&record.event)) {
                 let first = run.as_ref().map(|run| run.started.id.clone());
-                assert_eq!(message.begun.map(|begun| begun.id), first, "each names the first");
-                all.push((message.what, message.title));
+                assert_eq!(message.begun.map(|begun| begun.id), first, "each message names the first one");
+                messages.push((message.what, message.title));
             }
         }
-        all
+        messages
     }
 
+    /// Whether the event says that a fault is in force, or done, on the host `wanted`.
     fn in_force_on(event: &Event, wanted: &str) -> bool {
         let Event::Agent { host, what, .. } = event else { return false };
         host == wanted && matches!(what.what, journal::What::Changed { to: Fault::InForce | Fault::Done, .. })
@@ -247,12 +255,12 @@ mod tests {
 
     #[test]
     fn an_attack_has_landed_when_all_its_hosts_say_so() {
-        let all = told(&Drill::good(), |_| true);
-        let whats: Vec<What> = all.iter().map(|(what, _)| *what).collect();
-        assert_eq!(whats, [What::Started, What::Landed, What::Landed]);
-        assert!(all[2].1.ends_with("has begun to harm: attack lose fremont is in force"), "{all:?}");
-        // Armed is not landed: without a word of one host the end of the attack tells how many have.
-        let part = told(&Drill::good(), |event| !in_force_on(event, "db2"));
+        let whole = messages(&Drill::good(), |_| true);
+        let kinds: Vec<What> = whole.iter().map(|(what, _)| *what).collect();
+        assert_eq!(kinds, [What::Started, What::Landed, What::Landed]);
+        assert!(whole[2].1.ends_with("has begun to harm: attack lose fremont is in force"), "{whole:?}");
+        // An armed fault is not in force. If one host reports nothing, the message at the attack's end has the number of faults in force.
+        let part = messages(&Drill::good(), |event| !in_force_on(event, "db2"));
         assert!(
             part[2].1.ends_with("has harmed in part: 1 of 2 faults of attack lose fremont were in force"),
             "{part:?}"
@@ -260,13 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn an_attack_that_is_aborted_tells_why_and_one_that_did_not_run_tells_nothing() {
+    fn an_aborted_attack_has_a_message_with_the_reason_and_an_attack_that_did_not_run_has_none() {
         let mut drill = Drill::one();
         drill.acts[0].outcome = Outcome::Aborted("bob halted it".to_owned());
-        let all = told(&drill, |event| !in_force_on(event, "app1"));
-        let whats: Vec<What> = all.iter().map(|(what, _)| *what).collect();
-        assert_eq!(whats, [What::Started, What::Aborted]);
+        let aborted = messages(&drill, |event| !in_force_on(event, "app1"));
+        let kinds: Vec<What> = aborted.iter().map(|(what, _)| *what).collect();
+        assert_eq!(kinds, [What::Started, What::Aborted]);
         drill.acts[0].outcome = Outcome::NotRun("refused".to_owned());
-        assert_eq!(told(&drill, |event| !in_force_on(event, "app1")).len(), 1);
+        assert_eq!(messages(&drill, |event| !in_force_on(event, "app1")).len(), 1);
     }
 }

@@ -1,6 +1,7 @@
-//! Control groups of version 2, by which the kernel's rules identify a packet's service. Reads only.
+//! Control groups of version 2, by which the kernel's rules identify the service that a packet belongs to. Only reads them; never
+//! changes a group.
 //!
-//! A path is as in `/proc/PID/cgroup`: from the root of the hierarchy, which is `/`.
+//! A path has the form of `/proc/PID/cgroup`: it begins at the root of the hierarchy, which is `/`.
 
 use std::{
     collections::BTreeSet,
@@ -12,16 +13,16 @@ use std::{
 /// The inode of the first cgroup namespace, which is the same in every kernel.
 const FIRST_NAMESPACE: u64 = 0xefff_fffb;
 
-/// The mounted hierarchy of version 2.
+/// The place where the hierarchy of version 2 is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {
     mount: PathBuf,
-    /// The cgroup that is mounted there; mostly the root.
+    /// The cgroup that is mounted there. On most hosts it is the root of the hierarchy.
     root: PathBuf,
 }
 
 impl Hierarchy {
-    /// Finds the mount; `None` if it is not mounted.
+    /// Finds the mount; `None` if the hierarchy is not mounted.
     ///
     /// # Errors
     /// The mounts could not be read.
@@ -29,27 +30,27 @@ impl Hierarchy {
         Ok(Self::among(&fs::read_to_string("/proc/self/mountinfo")?))
     }
 
-    /// Finds the mount in the text of `/proc/self/mountinfo`; of several, the one that shows most.
+    /// Finds the mount in the text of `/proc/self/mountinfo`. Of several mounts, it returns the one nearest to the hierarchy's root.
     fn among(mounts: &str) -> Option<Self> {
-        let all = mounts.lines().filter_map(|line| {
+        let hierarchies = mounts.lines().filter_map(|line| {
             let (about, kind) = line.split_once(" - ")?;
             let mut words = about.split(' ').skip(3);
             let (root, mount) = (words.next()?, words.next()?);
             kind.starts_with("cgroup2 ").then(|| Self { mount: mount.into(), root: root.into() })
         });
-        all.min_by_key(|one| one.root.components().count())
+        hierarchies.min_by_key(|hierarchy| hierarchy.root.components().count())
     }
 
-    /// Returns the folder of a cgroup; `None` if the mount does not show it.
+    /// Returns the folder of a cgroup; `None` if the cgroup is outside of the mount.
     #[must_use]
     pub fn folder(&self, path: &str) -> Option<PathBuf> {
         Some(self.mount.join(Path::new(path).strip_prefix(&self.root).ok()?))
     }
 
-    /// Returns the processes in a cgroup and in those below it.
+    /// Returns the pids of the processes in a cgroup and in all cgroups below it.
     ///
     /// # Errors
-    /// One of them could not be read.
+    /// A cgroup could not be read.
     pub fn members(&self, path: &str) -> io::Result<BTreeSet<i32>> {
         let mut members = BTreeSet::new();
         let Some(folder) = self.folder(path) else { return Ok(members) };
@@ -62,11 +63,12 @@ impl Hierarchy {
     }
 }
 
+/// Whether the error means that the cgroup does not exist any more.
 fn gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }
 
-/// Returns the kernel's number of the cgroup that has a folder now; `None` if there is no such folder.
+/// Returns the kernel's id of the cgroup whose folder this is; `None` if there is no such folder.
 ///
 /// # Errors
 /// The folder could not be read.
@@ -78,10 +80,10 @@ pub fn id(folder: &Path) -> io::Result<Option<u64>> {
     }
 }
 
-/// Returns the numbers of the cgroup that has a folder now and of those below it; none if there is no such folder.
+/// Returns the ids of the cgroup whose folder this is, and of all cgroups below it. Empty if there is no such folder.
 ///
 /// # Errors
-/// One of them could not be read.
+/// A folder could not be read.
 pub fn ids(folder: &Path) -> io::Result<BTreeSet<u64>> {
     let mut ids = BTreeSet::new();
     walk(folder.to_owned(), |folder| {
@@ -91,7 +93,7 @@ pub fn ids(folder: &Path) -> io::Result<BTreeSet<u64>> {
     Ok(ids)
 }
 
-/// Visits a folder and those below it; folders that disappear meanwhile are left out.
+/// Calls `visit` with a folder and all folders below it. Folders that disappear meanwhile are left out.
 fn walk(top: PathBuf, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut folders = vec![top];
     while let Some(folder) = folders.pop() {
@@ -113,30 +115,31 @@ fn walk(top: PathBuf, mut visit: impl FnMut(&Path) -> io::Result<()>) -> io::Res
     Ok(())
 }
 
-/// Returns the cgroup of a process; `None` if it has ended, or its cgroup is being removed.
+/// Returns the path of a process's cgroup; `None` if the process has ended, or if its cgroup is being removed.
 ///
 /// # Errors
-/// It could not be read.
+/// The file in `/proc` could not be read.
 pub fn of(pid: i32) -> io::Result<Option<String>> {
     match fs::read_to_string(format!("/proc/{pid}/cgroup")) {
-        Ok(text) => Ok(among(&text)),
+        Ok(text) => Ok(path_in(&text)),
         Err(error) if gone(&error) || error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn among(text: &str) -> Option<String> {
+/// Returns the path of the cgroup of version 2 in the text of `/proc/PID/cgroup`.
+fn path_in(text: &str) -> Option<String> {
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     (!path.ends_with(" (deleted)")).then(|| path.to_owned())
 }
 
-/// Returns the depth of a cgroup below the root: `/system.slice/checkout.service` is 2.
+/// Returns the depth of a cgroup below the root: 2 for `/system.slice/checkout.service`.
 #[must_use]
 pub fn level(path: &str) -> u32 {
     u32::try_from(path.split('/').filter(|part| !part.is_empty()).count()).unwrap_or(u32::MAX)
 }
 
-/// Returns the deepest cgroup that contains all of these, directly or indirectly.
+/// Returns the deepest cgroup that contains all of these or is one of them. `None` if there are no paths.
 #[must_use]
 pub fn common(paths: &BTreeSet<String>) -> Option<String> {
     let mut paths = paths.iter().map(Path::new);
@@ -149,11 +152,11 @@ pub fn common(paths: &BTreeSet<String>) -> Option<String> {
     common.to_str().map(str::to_owned)
 }
 
-/// Whether this process is in a cgroup namespace whose root is not the kernel's. Kernels differ in how they count
-/// levels then.
+/// Whether the root of this process's cgroup namespace is not the kernel's root. In such a namespace, kernels count levels in different
+/// ways.
 ///
 /// # Errors
-/// It could not be read.
+/// The namespace could not be read.
 pub fn is_namespaced() -> io::Result<bool> {
     match fs::metadata("/proc/self/ns/cgroup") {
         Ok(about) => Ok(about.ino() != FIRST_NAMESPACE),
@@ -168,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mount_is_found_on_hosts_of_one_hierarchy_and_of_both() {
+    fn the_mount_is_found_on_hosts_with_both_versions_and_only_for_version_2() {
         let both = "30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
                     31 30 0:27 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw\n\
                     32 30 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
@@ -185,11 +188,11 @@ mod tests {
     #[test]
     fn paths_are_read_counted_and_joined() {
         assert_eq!(
-            among("3:cpu:/x\n0::/system.slice/a.service\n").as_deref(),
+            path_in("3:cpu:/x\n0::/system.slice/a.service\n").as_deref(),
             Some("/system.slice/a.service")
         );
-        assert_eq!(among("0::/a (deleted)\n"), None);
-        assert_eq!(among("3:cpu:/x\n"), None);
+        assert_eq!(path_in("0::/a (deleted)\n"), None);
+        assert_eq!(path_in("3:cpu:/x\n"), None);
         assert_eq!((level("/"), level("/a"), level("/system.slice/a.service")), (0, 1, 2));
         let common = |paths: &[&str]| common(&paths.iter().map(|path| (*path).to_owned()).collect());
         assert_eq!(common(&["/a/b", "/a/b/c", "/a/bc"]).as_deref(), Some("/a"));

@@ -1,8 +1,7 @@
-//! D-Bus, as a client that calls methods and waits for their answers: blocking, without a runtime or another thread.
+//! A D-Bus client that calls methods and waits for their answers. It blocks, and needs no runtime and no other thread.
 //!
-//! Follows the D-Bus Specification 0.43 (<https://dbus.freedesktop.org/doc/dbus-specification.html>). It sends text
-//! arguments only and reads every type. Never serves calls, never subscribes to signals, and trusts no length that the
-//! other side names.
+//! It follows the D-Bus Specification 0.43 (<https://dbus.freedesktop.org/doc/dbus-specification.html>). It sends only text arguments, and
+//! reads values of every type. It never serves calls, never subscribes to signals, and trusts no length that the other side sends.
 
 mod error;
 mod message;
@@ -26,16 +25,18 @@ pub use value::Value;
 
 use message::{Answer, Call, Header};
 
+/// The bus itself, as a service.
 const BUS: Target<'_> = Target {
     destination: "org.freedesktop.DBus",
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
 };
 
-/// A connection to a message bus. The service frees the caller's resources when it is closed.
+/// A connection to a message bus. When it is closed, services free the resources that they keep for the caller.
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
+    /// The number of the last call.
     serial: u32,
 }
 
@@ -43,12 +44,12 @@ impl Connection {
     /// Connects to the bus at a socket's path, as the user of this process.
     ///
     /// # Errors
-    /// Nobody listens there, this user is refused, or no answer came within `at_most`.
+    /// No process listens there, this user is refused, or no answer came within `at_most`.
     pub fn open(path: &Path, at_most: Duration) -> Result<Self, DbusError> {
         let deadline = Instant::now() + at_most;
         let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map_err(io::Error::from)?;
-        // `connect` blocks, as long as sends may, if the bus has many callers in its queue.
+        // If the bus has many callers in its queue, `connect` blocks. The send timeout limits that, too.
         let seconds = i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX).max(1);
         setsockopt(&socket, sockopt::SendTimeout, &TimeVal::new(seconds, 0)).map_err(io::Error::from)?;
         let address = UnixAddr::new(path).map_err(io::Error::from)?;
@@ -81,12 +82,12 @@ impl Connection {
                     let text = text.unwrap_or_else(|| name.clone());
                     return Err(DbusError::Refused { name, text });
                 }
-                None => {} // a signal, or the answer to a call that was given up
+                None => {} // a signal, or the answer to an earlier call that was not waited for
             }
         }
     }
 
-    /// `EXTERNAL`: the kernel tells the bus the user of this end of the socket.
+    /// Authenticates by the mechanism `EXTERNAL`: the bus asks the kernel for the user at this end of the socket.
     fn authenticate(&mut self, deadline: Instant) -> Result<(), DbusError> {
         let user: String =
             nix::unistd::geteuid().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
@@ -101,12 +102,13 @@ impl Connection {
             }
         }
         if !line.starts_with(b"OK ") {
-            let said = String::from_utf8_lossy(&line).trim_end().escape_debug().to_string();
-            return Err(DbusError::Nonsense(format!("`{said}` when asked to let this user in")));
+            let reply = String::from_utf8_lossy(&line).trim_end().escape_debug().to_string();
+            return Err(DbusError::Nonsense(format!("`{reply}` when asked to let this user in")));
         }
         self.send(b"BEGIN\r\n", deadline)
     }
 
+    /// Receives one message.
     fn receive(&mut self, deadline: Instant) -> Result<message::Message, DbusError> {
         let mut start = [0; Header::LENGTH];
         self.fill(&mut start, deadline)?;
@@ -121,6 +123,7 @@ impl Connection {
         self.stream.write_all(bytes).map_err(in_time)
     }
 
+    /// Reads until all of `bytes` are filled.
     fn fill(&mut self, bytes: &mut [u8], deadline: Instant) -> Result<(), DbusError> {
         let mut filled = 0;
         while filled < bytes.len() {
@@ -136,7 +139,10 @@ impl Connection {
     }
 }
 
-/// Returns the time that is left; never zero, which sockets take for "for ever".
+/// Returns the time until the deadline. It is never zero, because sockets take a timeout of zero for no timeout.
+///
+/// # Errors
+/// The deadline has passed.
 fn left(deadline: Instant) -> Result<Duration, DbusError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(late()) } else { Ok(left) }
@@ -146,6 +152,7 @@ fn late() -> DbusError {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
 
+/// Converts an error of the socket; a timeout of the socket becomes "no answer in time".
 fn in_time(error: io::Error) -> DbusError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),

@@ -1,8 +1,8 @@
-//! Resolves a fault's clauses again while it holds: names of peers, and the cgroup of a service. New results are added
-//! to the rules.
+//! Resolves a fault's names of peers and the cgroup of its service again and again while the fault is in force, and adds new results to the
+//! rules.
 //!
-//! Only ever adds, because an address that a name once had may still have connections. Ends with the rules, and delays
-//! nothing: the look-ups of each fault have threads of their own.
+//! Never removes a result, because an address that a name once had may still have connections. Each fault has its own threads, so that slow
+//! look-ups delay nothing else. The threads end when the rules are removed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,9 +24,9 @@ use super::{
 
 /// The interval at which names are resolved.
 pub const EVERY: Duration = Duration::from_secs(5);
-/// The interval at which the cgroup of a service is looked up, by one look at a folder.
+/// The interval at which the cgroup of a service is looked up. That costs one system call.
 pub const SERVICE_EVERY: Duration = Duration::from_millis(100);
-/// Every this many look-ups it is checked whether the table still exists.
+/// Number of look-ups of a cgroup between two checks whether the rules still exist.
 const LOOKS: u32 = 10;
 
 /// The results of following so far.
@@ -36,7 +36,7 @@ pub struct Followed<T> {
     pub looks: u64,
     /// The results that were added.
     pub added: Vec<T>,
-    /// The error of the last look-up, if that failed.
+    /// The error of the last look-up; `None` if it succeeded.
     pub failed: Option<String>,
 }
 
@@ -49,12 +49,12 @@ impl<T> Default for Followed<T> {
 /// The injections whose names and services are followed.
 #[derive(Debug, Default)]
 pub struct Followers {
-    names: All<IpNet>,
-    services: All<u64>,
+    names: Threads<IpNet>,
+    services: Threads<u64>,
 }
 
 impl Followers {
-    /// Starts to follow names, unless that is done already. `known` are the addresses among the rules' peers.
+    /// Starts to follow names, unless the injection's names are followed already. `known` are the addresses that the rules have.
     pub fn follow(
         &self,
         id: &InjectionId,
@@ -77,8 +77,8 @@ impl Followers {
         });
     }
 
-    /// Starts to follow the cgroup with a service's folder, unless that is done already. `known` are the numbers in the
-    /// set.
+    /// Starts to follow the cgroup that has a service's folder, unless the injection's service is followed already. `known` are the ids in
+    /// the rules' set `set`.
     pub fn follow_service(
         &self,
         id: &InjectionId,
@@ -100,50 +100,56 @@ impl Followers {
         });
     }
 
-    /// Returns the results of following an injection's names.
+    /// Returns the results of following an injection's names; `None` if they are not followed.
     #[must_use]
     pub fn followed(&self, id: &InjectionId) -> Option<Followed<IpNet>> {
         self.names.followed(id)
     }
 
-    /// Returns the results of following an injection's service: each new cgroup is a restart.
+    /// Returns the results of following an injection's service, in which each new cgroup means a restart; `None` if it is not followed.
     #[must_use]
     pub fn restarted(&self, id: &InjectionId) -> Option<Followed<u64>> {
         self.services.followed(id)
     }
 }
 
-/// One thread for each injection.
+/// The threads that follow one kind of results, one per injection, by their results so far.
 #[derive(Debug)]
-struct All<T>(Mutex<BTreeMap<InjectionId, Arc<Mutex<Followed<T>>>>>);
+struct Threads<T>(Mutex<BTreeMap<InjectionId, Arc<Mutex<Followed<T>>>>>);
 
-impl<T> Default for All<T> {
+impl<T> Default for Threads<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Clone + Send + 'static> All<T> {
-    fn follow(&self, id: &InjectionId, what: &str, work: impl FnOnce(&Mutex<Followed<T>>) + Send + 'static) {
-        let mut all = locked(&self.0);
-        // An entry whose thread has ended is of no further use.
-        all.retain(|_, followed| Arc::strong_count(followed) > 1);
-        if all.contains_key(id) {
+impl<T: Clone + Send + 'static> Threads<T> {
+    /// Starts a thread for an injection, unless it has one. `subject` is the name of the thread, and says what is followed.
+    fn follow(
+        &self,
+        id: &InjectionId,
+        subject: &str,
+        work: impl FnOnce(&Mutex<Followed<T>>) + Send + 'static,
+    ) {
+        let mut threads = locked(&self.0);
+        // Entries whose threads have ended are removed.
+        threads.retain(|_, followed| Arc::strong_count(followed) > 1);
+        if threads.contains_key(id) {
             return;
         }
         let followed = Arc::new(Mutex::new(Followed::default()));
         let mine = followed.clone();
-        match thread::Builder::new().name(what.to_owned()).spawn(move || work(&mine)) {
+        match thread::Builder::new().name(subject.to_owned()).spawn(move || work(&mine)) {
             Ok(_) => {
-                all.insert(id.clone(), followed);
+                threads.insert(id.clone(), followed);
             }
-            Err(error) => tracing::warn!("{id}: its {what} is not followed: {error}"),
+            Err(error) => tracing::warn!("{id}: its {subject} is not followed: {error}"),
         }
     }
 
     fn followed(&self, id: &InjectionId) -> Option<Followed<T>> {
-        let all = locked(&self.0);
-        all.get(id).map(|followed| locked(followed).clone())
+        let threads = locked(&self.0);
+        threads.get(id).map(|followed| locked(followed).clone())
     }
 }
 
@@ -151,6 +157,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Resolves the names, and adds the new addresses to the rules. If a name fails, nothing counts as added, so that the next look-up adds it
+/// again.
 fn look_up(
     names: &[String],
     known: &mut BTreeSet<IpNet>,
@@ -180,6 +188,7 @@ fn look_up(
     followed.failed = failed;
 }
 
+/// Looks up the id of the service's cgroup, and adds it to the rules if it is new.
 fn look_at(
     folder: &Path,
     known: &mut BTreeSet<u64>,
@@ -187,7 +196,7 @@ fn look_at(
     adder: &Adder,
     followed: &Mutex<Followed<u64>>,
 ) {
-    // Without a folder the service is down, and there is nothing to choose.
+    // If the folder does not exist, the service is down, and there is nothing to add.
     let fresh = cgroup::id(folder).map(|id| id.filter(|id| !known.contains(id)));
     let added = match fresh {
         Ok(None) => Ok(None),

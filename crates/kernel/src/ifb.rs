@@ -1,9 +1,9 @@
-//! Interfaces of kind ifb that the agent makes. Chosen packets take a detour through them, where the kernel's netem or
-//! tbf shapes them. The interfaces that the packets come from and go to keep their own qdiscs untouched.
+//! Interfaces of kind ifb that the agent makes. Chosen packets take a detour through them, where the kernel's netem or tbf shapes them. The
+//! qdiscs of the interfaces that the packets come from and go to are never changed.
 //!
-//! If several faults choose the same packet, each set of these faults has an ifb of its own, so that the faults add up and
-//! none replaces another. This module does not choose packets: rules of an nftables table mark them and redirect them here.
-//! An ifb to which nothing is redirected has no effect, so it may outlive its maker.
+//! If several faults choose the same packet, their effects must add up. Therefore each set of faults has its own ifb. This module does not
+//! choose packets: rules of an nftables table mark packets and redirect them to an ifb. An ifb to which nothing is redirected has no effect,
+//! so it does no harm if it outlives the agent.
 
 mod compose;
 mod device;
@@ -29,14 +29,14 @@ use firedrill_packets::impair::Impair;
 use super::{link, nft::PREFIX};
 use compose::Stage;
 
-/// Maximum number of faults that may have ifbs on one host at once; each doubles the number of sets.
+/// Maximum number of faults that may have ifbs on one host at once. Each further fault doubles the number of sets.
 pub const MOST: u8 = 5;
-/// The mark of our packets: the first byte of their priority. It is followed by a bit for each fault, and the last four bits
-/// keep the original priority.
+/// The mark of chosen packets: the first byte of their priority. After it there is a bit for each fault, and the last four bits keep the
+/// original priority.
 pub const MARK: u32 = 0xfd00_0000;
-/// The bits of a mark that say which faults.
+/// Mask of the bits of a priority that contain the mark and the faults.
 pub const FAULTS: u32 = 0xffff_fff0;
-/// The interval at which an ifb is checked that is to run empty.
+/// Time between two checks whether an ifb is empty.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Returns the bit of a fault in the marks of its packets.
@@ -52,26 +52,27 @@ pub fn prefix(id: &InjectionId) -> String {
     format!("{PREFIX}{}_", &hex[..9])
 }
 
-/// An ifb as rules need it.
+/// The data about an ifb that the rules need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// Packets whose mark has exactly these bits (under [`FAULTS`]) are redirected to it.
     pub mark: u32,
-    /// The index of its interface.
+    /// The interface index of the ifb.
     pub index: u32,
 }
 
-/// A placeholder for the first way, to try out rules before any ifb exists.
+/// A placeholder for a fault's first ifb, for trying out rules before any ifb exists.
 pub const FIRST_WAY: Way = Way { mark: MARK | bit(0), index: 1 };
 
 /// A fault that has ifbs.
 #[derive(Debug)]
 struct Fault {
     id: InjectionId,
+    /// The number of the fault's bit in marks.
     slot: u8,
     impair: Impair,
     ways: Vec<Way>,
-    /// The counts of other faults' ifbs that were removed.
+    /// The counts of removed ifbs of other faults, through which this fault's packets went, too.
     past: Counts,
 }
 
@@ -80,10 +81,10 @@ struct Fault {
 pub struct Ifbs(Mutex<Vec<Fault>>);
 
 impl Ifbs {
-    /// Checks that ifbs can do this together with the faults that already have some.
+    /// Checks that ifbs can have the effects of this fault together with those of the faults that have ifbs already.
     ///
     /// # Errors
-    /// The reason why they cannot.
+    /// They cannot; the error is the reason.
     pub fn able(&self, id: &InjectionId, impair: &Impair) -> Result<(), Unable> {
         let faults = self.faults();
         let others: Vec<_> = faults.iter().filter(|fault| fault.id != *id).collect();
@@ -99,7 +100,7 @@ impl Ifbs {
     /// packets. Returns the existing ones if the fault has some already.
     ///
     /// # Errors
-    /// The faults do not go together, or the kernel refused. [`remove`] removes the ifbs that were made before the error.
+    /// The faults cannot be combined, or the kernel refused. [`remove`] removes the ifbs that were made before the error.
     pub fn make(&self, id: &InjectionId, impair: &Impair) -> Result<Vec<Way>, String> {
         let mut faults = self.faults();
         if let Some(known) = faults.iter().find(|fault| fault.id == *id) {
@@ -124,29 +125,30 @@ impl Ifbs {
         Ok(made)
     }
 
-    /// Returns the sum of the counts of all ifbs that a fault's packets take; `None` if it has none, or if one of its own is
-    /// gone.
+    /// Returns the sum of the counts of all ifbs that a fault's packets go through; `None` if the fault has no ifbs, or if one of its own
+    /// ifbs was removed.
     ///
     /// # Errors
     /// The kernel could not list its qdiscs.
     pub fn counts(&self, id: &InjectionId) -> Result<Option<Counts>, NetlinkError> {
         let faults = self.faults();
         let Some(own) = faults.iter().find(|fault| fault.id == *id) else { return Ok(None) };
-        let all = qdisc::counts()?;
-        if own.ways.iter().any(|way| !all.contains_key(&way.index)) {
+        let counts = qdisc::counts()?;
+        if own.ways.iter().any(|way| !counts.contains_key(&way.index)) {
             return Ok(None);
         }
         let ways = faults.iter().flat_map(|fault| &fault.ways).filter(|way| way.mark & bit(own.slot) != 0);
-        Ok(Some(ways.filter_map(|way| all.get(&way.index)).fold(own.past, |sum, counts| sum.plus(counts))))
+        Ok(Some(ways.filter_map(|way| counts.get(&way.index)).fold(own.past, |sum, counts| sum.plus(counts))))
     }
 
-    /// Frees the slot of a fault that is over. The counts of its ifbs are kept for the other faults that shared its packets.
-    fn forget(&self, prefix_of: &str, all: &BTreeMap<u32, Counts>) {
+    /// Frees the slot of a fault that is over, found by the prefix of its ifbs. Their counts are kept for the other faults whose packets
+    /// went through them.
+    fn forget(&self, prefix_of: &str, counts: &BTreeMap<u32, Counts>) {
         let mut faults = self.faults();
         let Some(at) = faults.iter().position(|fault| prefix(&fault.id) == prefix_of) else { return };
         let gone = faults.remove(at);
         for way in &gone.ways {
-            let Some(counts) = all.get(&way.index) else { continue };
+            let Some(counts) = counts.get(&way.index) else { continue };
             for fault in faults.iter_mut().filter(|fault| way.mark & bit(fault.slot) != 0) {
                 fault.past = fault.past.plus(counts);
             }
@@ -158,7 +160,7 @@ impl Ifbs {
     }
 }
 
-/// Returns all subsets of some faults, the empty one first.
+/// Returns all subsets of these faults, the empty set first.
 fn sets<'a>(faults: &'a [&'a Fault]) -> impl Iterator<Item = Vec<&'a Fault>> {
     (0..1_u32 << faults.len()).map(move |set| {
         let within = |at: usize| set & (1 << at) != 0;
@@ -166,7 +168,7 @@ fn sets<'a>(faults: &'a [&'a Fault]) -> impl Iterator<Item = Vec<&'a Fault>> {
     })
 }
 
-/// Makes an ifb with its qdiscs; returns its index.
+/// Makes an ifb with its qdiscs. Returns its interface index.
 fn add(name: &str, id: &InjectionId, stages: &[Stage]) -> Result<u32, NetlinkError> {
     let index = device::make(name, &format!("firedrill {id}"))?;
     qdisc::install(name, index, stages)?;
@@ -182,27 +184,27 @@ pub struct Removed {
     pub lost: u64,
 }
 
-/// Removes the ifbs whose names have this prefix, once they have run empty or `patience` is over. Removes only interfaces
-/// that are ours by name, kind and group.
+/// Removes the ifbs whose names have this prefix, as soon as no packets wait in them or `patience` is over. Removes only interfaces that this
+/// tool has made, by name, kind and group.
 ///
 /// # Errors
 /// The kernel could not list or remove them.
 pub fn remove(known: &Ifbs, prefix: &str, patience: Duration) -> Result<Removed, NetlinkError> {
     let ours: Vec<_> =
-        link::all()?.into_iter().filter(|one| is_our_ifb(one) && one.name.starts_with(prefix)).collect();
+        link::all()?.into_iter().filter(|link| is_our_ifb(link) && link.name.starts_with(prefix)).collect();
     let started = Instant::now();
-    let (all, lost) = loop {
-        let all = qdisc::counts()?;
+    let (counts, lost) = loop {
+        let counts = qdisc::counts()?;
         let waiting: u64 =
-            ours.iter().filter_map(|one| all.get(&one.index)).map(|counts| counts.waiting).sum();
+            ours.iter().filter_map(|link| counts.get(&link.index)).map(|counts| counts.waiting).sum();
         if waiting == 0 || started.elapsed() >= patience {
-            break (all, waiting);
+            break (counts, waiting);
         }
         thread::sleep(LOOK);
     };
-    known.forget(prefix, &all);
-    for one in &ours {
-        device::remove(&one.name, one.index)?;
+    known.forget(prefix, &counts);
+    for link in &ours {
+        device::remove(&link.name, link.index)?;
     }
     Ok(Removed { ifbs: ours.len(), lost })
 }

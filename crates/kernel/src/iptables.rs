@@ -1,9 +1,8 @@
-//! iptables and ip6tables: chains of our own in an administrator's tables, behind gates that the kernel closes by
-//! itself.
+//! iptables and ip6tables: adds this tool's own chains to an administrator's tables, behind gates that the kernel closes by itself.
 //!
-//! Programs are run with arguments and a text on their standard input, never by a shell. Only chains of ours and jumps
-//! to them are added and removed. No other rule, no policy and no counter is changed, and nothing else is flushed. The
-//! rules outlive their maker, so the undo has to remove them; until then their gates close by the kernel's own timer.
+//! The programs are run with arguments and a text on their standard input, never by a shell. Only this tool's chains and the jumps to them
+//! are added and removed. No other rule, no policy and no counter is changed, and nothing else is flushed. The rules outlive the agent, so
+//! the undo must remove them; until then, the kernel's own timer closes their gates.
 
 mod adder;
 mod chains;
@@ -30,28 +29,28 @@ use ring::digest::{Context, SHA256};
 
 use super::{hash::sha256, nft::expr::Family};
 
-/// Maximum number of sets of chains in memory that the kernel would accept.
+/// Maximum number of remembered sets of chains that were tried out successfully.
 const TAKEN_MOST: usize = 256;
 
-/// The port to iptables.
+/// The access to iptables, with the chains that this process has made.
 #[derive(Debug)]
 pub struct Iptables {
     /// The program, by the prefix of its name: `iptables`, or one build of it, such as `iptables-legacy`.
     pub program: String,
     /// The chains that this process has made.
     made: Arc<Mutex<BTreeMap<InjectionId, Made>>>,
+    /// Hashes of the chains that were tried out successfully.
     taken: Mutex<VecDeque<[u8; 32]>>,
 }
 
 /// The chains that this process has made for an injection.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// Its gates, with their known state.
+    /// The injection's gates, with their state as far as it is known.
     pub gates: Gates,
-    /// The jumps to its chains, by family.
+    /// The jumps from built-in chains to the injection's chains, by family.
     pub jumps: BTreeMap<Family, Vec<(&'static str, String)>>,
-    /// The names of its chains, each with the number of rules that it was made with, by family. Peers that are added
-    /// later add rules.
+    /// The names of the injection's chains, each with its number of rules at the start, by family. Peers that are added later add rules.
     pub chains: BTreeMap<Family, Vec<(String, usize)>>,
     table: Table,
 }
@@ -69,7 +68,7 @@ impl Iptables {
         Program::new(&self.program, family)
     }
 
-    /// Tries out chains in a temporary network namespace. May load modules.
+    /// Tries out chains in a temporary network namespace. The kernel may load modules for that.
     ///
     /// # Errors
     /// The chains are not possible; the error has the program's output.
@@ -92,8 +91,8 @@ impl Iptables {
         Ok(())
     }
 
-    /// Creates the table and its built-in chains, as listing them by hand does: they stay, empty, if they did not exist
-    /// before.
+    /// Creates the table and its built-in chains if they do not exist, as listing them by hand also does. They are empty, and are not
+    /// removed later.
     ///
     /// # Errors
     /// The program failed; the error has its output.
@@ -118,15 +117,15 @@ impl Iptables {
     /// already stay as they are.
     ///
     /// # Errors
-    /// Somebody else made chains of this name, or the program failed; nothing is left then.
+    /// Another program has made chains with this prefix, or the iptables program failed. Nothing is left then.
     pub fn stage(&self, id: &InjectionId, chains: &Chains, gates: Gates) -> Result<(), IptablesError> {
         if self.made().contains_key(id) {
             return Ok(());
         }
         for family in chains.rules.keys() {
             let program = self.program(*family);
-            let there = Listing::read(&program, chains.table, &chains.prefix)?;
-            if !there.chains.is_empty() || !there.jumps.is_empty() {
+            let existing = Listing::read(&program, chains.table, &chains.prefix)?;
+            if !existing.chains.is_empty() || !existing.jumps.is_empty() {
                 return Err(program.says(
                     &format!("add chains {}* to table {}", chains.prefix, chains.table),
                     "there are some of that name, which this process has not made",
@@ -145,13 +144,13 @@ impl Iptables {
         }
         let jumps = chains.rules.iter().map(|(family, rules)| (*family, rules.jumps.clone())).collect();
         let sizes =
-            |rules: &Rules| rules.chains.iter().map(|(name, all)| (name.clone(), all.len())).collect();
+            |rules: &Rules| rules.chains.iter().map(|(name, lines)| (name.clone(), lines.len())).collect();
         let sized = chains.rules.iter().map(|(family, rules)| (*family, sizes(rules))).collect();
         self.made().insert(id.clone(), Made { gates, jumps, chains: sized, table: chains.table });
         Ok(())
     }
 
-    /// Returns the chains that this process has made for an injection.
+    /// Returns the chains that this process has made for an injection; `None` if it has made none.
     #[must_use]
     pub fn look(&self, id: &InjectionId) -> Option<Made> {
         self.made().get(id).cloned()
@@ -160,7 +159,7 @@ impl Iptables {
     /// Changes the gates of chains that this process has made.
     ///
     /// # Errors
-    /// This process has made none, or the change failed.
+    /// This process has made no chains for the injection, or the change failed.
     pub fn with_gates<T>(
         &self,
         id: &InjectionId,
@@ -175,8 +174,7 @@ impl Iptables {
         }
     }
 
-    /// Returns a function that keeps an open gate of this process open for some more time at each call. A gate that has
-    /// closed stays closed.
+    /// Returns a function that renews an open gate at each call. A gate that has closed stays closed.
     pub fn keeper(&self, id: &InjectionId, gate: &'static str) -> impl FnMut() + Send + use<> {
         let (made, id) = (self.made.clone(), id.clone());
         move || {
@@ -190,21 +188,22 @@ impl Iptables {
         }
     }
 
-    /// Returns an object that adds peers to an injection's chains from elsewhere in this process.
+    /// Returns an object that adds peers to an injection's chains, for other threads of this process.
     #[must_use]
     pub fn adder(&self, id: &InjectionId) -> Adder {
         Adder::new(self.made.clone(), id, &self.program)
     }
 
-    /// Forgets chains that were removed.
+    /// Removes the record of an injection's chains, after the chains were removed.
     pub fn forget(&self, id: &InjectionId) {
         self.made().remove(id);
     }
 
-    /// Returns all existing chains of ours, whoever made them; for a table that could not be read, the error.
+    /// Returns all existing chains of this tool, also those that another process of it has made. Has an error for each table that could not
+    /// be read.
     #[must_use]
     pub fn leftovers(&self) -> Vec<Result<Left, IptablesError>> {
-        let mut all = Vec::new();
+        let mut found = Vec::new();
         for family in Family::BOTH {
             let program = self.program(family);
             if !program.is_there() {
@@ -213,12 +212,12 @@ impl Iptables {
             match program.flavour() {
                 Ok(flavour) => {
                     let left = Table::ALL.map(|table| left_in(&program, flavour, family, table));
-                    all.extend(left.into_iter().filter_map(Result::transpose));
+                    found.extend(left.into_iter().filter_map(Result::transpose));
                 }
-                Err(error) => all.push(Err(error)),
+                Err(error) => found.push(Err(error)),
             }
         }
-        all
+        found
     }
 
     fn made(&self) -> MutexGuard<'_, BTreeMap<InjectionId, Made>> {
@@ -226,7 +225,7 @@ impl Iptables {
     }
 }
 
-/// The chains of ours in a table.
+/// The chains of this tool in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
     /// The program that manages the table.
@@ -238,7 +237,7 @@ pub struct Left {
 }
 
 impl Left {
-    /// Removes these chains and all jumps to them, and no others. Returns how many still existed.
+    /// Removes these chains and all jumps to them, and no other chains. Returns the number of chains that still existed.
     ///
     /// # Errors
     /// The program failed; the error has its output.
@@ -247,14 +246,14 @@ impl Left {
     }
 }
 
-/// Returns the chains of ours in a table; `None` if there are none.
+/// Returns the chains of this tool in a table; `None` if there are none.
 fn left_in(
     program: &Program,
     flavour: Flavour,
     family: Family,
     table: Table,
 ) -> Result<Option<Left>, IptablesError> {
-    // An absent table has none, and must not be created by reading it.
+    // A table that does not exist must not be read, because reading would create it.
     if !seen::has_table(flavour, family, table)? {
         return Ok(None);
     }
@@ -266,8 +265,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all chains whose names have this prefix, and all jumps to them. Returns the number of chains. Absent is
-/// success. If somebody adds a jump between reading and removing, it starts again.
+/// Removes all chains whose names have this prefix, and all jumps to them. Returns the number of removed chains; 0 if there are none. If
+/// another program adds a jump between reading and removing, this is tried again.
 ///
 /// # Errors
 /// The program failed; the error has its output.
@@ -275,6 +274,7 @@ pub fn remove(program: &Program, table: Table, prefix: &str) -> Result<usize, Ip
     remove_which(program, table, |name| name.starts_with(prefix))
 }
 
+/// Removes the chains for whose names `which` is true, and all jumps to them.
 fn remove_which(
     program: &Program,
     table: Table,

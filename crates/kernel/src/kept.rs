@@ -1,4 +1,4 @@
-//! Values that other crates keep in memory for a host, one for each type. This crate knows none of them.
+//! Values that other crates keep in memory for a host, one per type. This crate never looks into them.
 
 use std::{
     any::{Any, TypeId},
@@ -9,17 +9,17 @@ use std::{
 
 type Things = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
-/// At most one value of each type. It is gone with the host.
+/// At most one value of each type. The values are dropped with the host.
 #[derive(Default)]
 pub struct Kept(Mutex<Things>);
 
 impl Kept {
-    /// Returns the value of that type; the first time a new one.
+    /// Returns the value of a type. The first call for a type makes the value.
     #[must_use]
     pub fn of<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let mut things = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let thing = things.entry(TypeId::of::<T>()).or_insert_with(|| Arc::<T>::default());
-        // Always of that type: it stands under its id.
+        // The value always has this type, because its key is the type's id.
         Arc::clone(thing).downcast().unwrap_or_default()
     }
 }

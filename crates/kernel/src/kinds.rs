@@ -1,34 +1,35 @@
-//! Finds which kinds of qdisc and of interface the kernel has, by requests that it refuses whether it has them or not.
+//! Finds out whether the kernel has a kind of qdisc or interface, by requests that the kernel refuses in any case: the error shows whether it
+//! has the kind. Never creates anything.
 
 use firedrill_netlink::{Attrs, NetlinkError, Request, Socket, route::Link};
 
-/// The name of objects that are tried out and never made.
+/// The name of objects in requests that are always refused.
 pub const TRIAL: &str = "fd_trial";
-/// The error of a kernel for impossible options of a qdisc that it has.
+/// The error of a kernel that has the kind of qdisc: it refuses the impossible options.
 pub const QDISC: i32 = libc::EINVAL;
-/// The error for an impossible address of a kind of interface that it has.
+/// The error of a kernel that has the kind of interface: it refuses the impossible address.
 pub const IFB: i32 = libc::EADDRNOTAVAIL;
 
-/// Whether the kernel has a qdisc, or a module that it could load for it.
+/// Checks that the kernel has a kind of qdisc, or a module for it.
 ///
 /// # Errors
-/// It has not; the text says why.
+/// The kernel does not have it; the text is the reason.
 pub fn has_qdisc(kind: &str) -> Result<(), String> {
     known(kind, &try_qdisc(kind), QDISC)
 }
 
-/// Whether the kernel has interfaces of kind `ifb`.
+/// Checks that the kernel has interfaces of kind `ifb`.
 ///
 /// # Errors
-/// It has not; the text says why.
+/// The kernel does not have them; the text is the reason.
 pub fn has_ifb() -> Result<(), String> {
     known("ifb", &try_ifb(), IFB)
 }
 
-/// Whether the error of a request that must fail is that of a kernel that has the kind.
+/// Checks that a request failed with `known`, the error of a kernel that has the kind.
 ///
 /// # Errors
-/// It is not; the text says why.
+/// The result is another one; the text is the reason why the kind cannot be used.
 pub fn known(what: &str, tried: &Result<(), NetlinkError>, known: i32) -> Result<(), String> {
     match tried {
         Err(error) if error.errno() == Some(known) => Ok(()),
@@ -40,10 +41,10 @@ pub fn known(what: &str, tried: &Result<(), NetlinkError>, known: i32) -> Result
     }
 }
 
-/// Makes a request with options of one byte: the kernel looks the kind up, then refuses.
+/// Requests a qdisc with options of one byte: the kernel looks up the kind, then refuses the options.
 ///
 /// # Errors
-/// Always; which error it is says whether the kernel has the kind.
+/// Always; the error shows whether the kernel has the kind.
 pub fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     let mut header = [0; 20];
     header[4..8].copy_from_slice(&1_u32.to_ne_bytes());
@@ -55,10 +56,10 @@ pub fn try_qdisc(kind: &str) -> Result<(), NetlinkError> {
     Socket::open(libc::NETLINK_ROUTE)?.request(&what, &request)
 }
 
-/// Makes a request with a multicast hardware address: the kernel looks the kind up, then refuses.
+/// Requests an ifb with a multicast hardware address: the kernel looks up the kind, then refuses the address.
 ///
 /// # Errors
-/// Always; which error it is says whether the kernel has the kind.
+/// Always; the error shows whether the kernel has the kind.
 pub fn try_ifb() -> Result<(), NetlinkError> {
     let ifb = Link::named(TRIAL).hardware_address([1, 0, 0, 0, 0, 0]).of_kind("ifb", &Attrs::new());
     ifb.create(&mut Socket::open(libc::NETLINK_ROUTE)?, "try out ifb")

@@ -1,4 +1,5 @@
-//! Work of a thread under a lease and a hold: when it is over, and how it is ended.
+//! The end of a thread's work that has a lease and a hold: the times at which it must end, and the way to stop the thread. Does no work
+//! itself.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -7,7 +8,7 @@ use std::{
 
 use firedrill_probe::clock::boot_us;
 
-/// The end of some work: that of its lease or of its hold, or a request to stop. Moments are by [`boot_us`].
+/// The end of some work: the end of its lease or of its hold, or a request to stop. Times are by [`boot_us`].
 #[derive(Debug)]
 pub(crate) struct Leased {
     until_us: AtomicU64,
@@ -29,7 +30,7 @@ impl Leased {
         self.stop.load(SeqCst)
     }
 
-    /// Whether it was stopped, or lease or hold is over.
+    /// Whether the work must end: it was stopped, or the lease or the hold is over.
     pub(crate) fn is_over(&self) -> bool {
         self.is_stopped() || boot_us() >= self.ends_us()
     }
@@ -39,7 +40,7 @@ impl Leased {
         self.until_us.store(lease_until_us, SeqCst);
     }
 
-    /// Asks for its end. See [`Worker::end`].
+    /// Asks the work to end. [`Worker::end`] also waits for that.
     pub(crate) fn stop(&self) {
         self.stop.store(true, SeqCst);
     }
@@ -58,13 +59,13 @@ impl Worker {
         self.0.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Stops the work and waits until the thread has ended. `what` names the thread in the log if it has died.
-    pub(crate) fn end(&mut self, leased: &Leased, what: &str) {
+    /// Stops the work and waits until the thread has ended. `name` names the thread in the log if it has panicked.
+    pub(crate) fn end(&mut self, leased: &Leased, name: &str) {
         leased.stop();
         if let Some(thread) = self.0.take() {
             thread.thread().unpark();
             if thread.join().is_err() {
-                tracing::warn!("{what} had died");
+                tracing::warn!("{name} had died");
             }
         }
     }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_over_is_over() {
+    fn work_is_over_after_the_lease_or_the_hold_or_a_stop() {
         assert!(!Leased::new(u64::MAX, u64::MAX).is_over());
         let leased = Leased::new(u64::MAX, 1);
         assert!(leased.is_over() && leased.ends_us() == 1);

@@ -1,4 +1,5 @@
-//! Narrow ports to the kernel and to other parts of a host. Only code below here touches the host.
+//! Narrow interfaces to the kernel and to other parts of a host, for the agent. Faults touch the host only by this crate, which never decides
+//! to inject or undo a fault.
 
 pub mod cgroup;
 pub mod dbus;
@@ -27,28 +28,28 @@ use std::path::PathBuf;
 
 pub use firedrill_packets::{impair, queue};
 
-/// The host of this agent.
+/// The host that the agent runs on, with all state that this process keeps about it.
 #[derive(Debug)]
 pub struct Host {
-    /// Its name, from the agent's certificate.
+    /// The host's name, from the agent's certificate.
     pub name: String,
-    /// Directories.
+    /// The directories that the agent uses.
     pub paths: Paths,
-    /// The agent's own listening port, never blocked.
+    /// The port on which the agent listens. Faults never block it.
     pub agent_port: u16,
-    /// Ports of SSH, never blocked.
+    /// The ports of SSH. Faults never block them.
     pub ssh: ssh::Ssh,
-    /// Its power.
+    /// The way to restart the host or to switch it off.
     pub power: Box<dyn power::Power>,
-    /// nf_tables, with the socket that owns our tables; opened on first use.
+    /// nf_tables, with the socket that owns this tool's tables; opened on first use.
     pub nft: nft::Nft,
-    /// iptables, with the gates of the chains that it made.
+    /// iptables, with the chains that this process has made and their gates.
     pub iptables: iptables::Iptables,
-    /// The configured engine of faults on traffic.
+    /// The configured engine for faults on traffic.
     pub firewall: Firewall,
-    /// Follows names of peers and cgroups of services while faults hold.
+    /// The threads that follow names of peers and cgroups of services while faults are in force.
     pub followers: followers::Followers,
-    /// Interfaces through which packets take a detour.
+    /// The interfaces through which chosen packets take a detour.
     pub ifbs: ifb::Ifbs,
     /// Queues of packets that this process serves.
     pub queues: queue::Queues,
@@ -58,14 +59,14 @@ pub struct Host {
     pub packet_owners: packet_owner::PacketOwners,
     /// Connections that this process resets.
     pub resets: resets::Resets,
-    /// Interfaces that this process takes down again and again.
+    /// The flapping interfaces, which this process takes down again and again.
     pub flaps: flaps::Flaps,
     /// Values that other crates keep in memory for this host.
     pub kept: kept::Kept,
 }
 
 impl Host {
-    /// Makes a host. Its ports to the kernel are opened on first use.
+    /// Makes a host. Sockets to the kernel are opened on first use.
     #[must_use]
     pub fn new(name: impl Into<String>, paths: Paths, agent_port: u16, ssh_ports: Vec<u16>) -> Self {
         Self {
@@ -89,27 +90,27 @@ impl Host {
     }
 }
 
-/// The engine of faults on traffic, by the host's configuration.
+/// The engine for faults on traffic, as the host's configuration names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Firewall {
-    /// nftables if the kernel has it, else iptables.
+    /// nftables if the kernel has it, otherwise iptables.
     #[default]
     Auto,
-    /// nftables, or a refusal.
+    /// Only nftables. Without it, faults on traffic are refused.
     Nftables,
-    /// iptables, or a refusal.
+    /// Only iptables. Without it, faults on traffic are refused.
     Iptables,
 }
 
-/// Directories.
+/// The directories that the agent uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// Survives a reboot; holds the journal. `/var/lib/firedrill`.
+    /// The directory that survives a reboot and has the journal. By default `/var/lib/firedrill`.
     pub state: PathBuf,
-    /// Emptied by a reboot; holds the list of active injections. `/run/firedrill`.
+    /// The directory that a reboot empties and that has the list of active injections. By default `/run/firedrill`.
     pub run: PathBuf,
-    /// The directories with runit's service directories, in the order in which they are searched.
+    /// The directories that may contain runit's service directories, in the order of the search.
     pub runit: Vec<PathBuf>,
 }
 

@@ -1,4 +1,5 @@
-//! Network interfaces: lists them, their dependencies, and the one that leads to a peer; sets one down or up.
+//! Network interfaces: lists them with their dependencies, finds the interface that leads to a peer, and sets an interface up or down. Never
+//! creates or removes one.
 //!
 //! [`link_state`] restores the entries that the kernel deletes when an interface goes down.
 
@@ -11,7 +12,7 @@ use firedrill_netlink::{
     route::{self, family, host_prefix, octets},
 };
 
-/// The classes of the claims on an interface that goes down: the interface itself, and its addresses and routes.
+/// The classes of the claims that a fault makes on an interface that goes down: the interface, and its addresses and routes.
 pub const CLAIMED: [&str; 2] = ["link", "addr"];
 
 const GET_LINK: u16 = 18;
@@ -20,59 +21,61 @@ const HEADER: usize = 16;
 /// IFF_UP and IFF_LOOPBACK.
 const UP: u32 = 1;
 const LOOPBACK: u32 = 8;
-/// The operational state of a link that carries packets.
+/// The operational state of an interface that carries packets (IF_OPER_UP).
 const CARRIES: u8 = 6;
-/// Maximum depth of stacked devices.
+/// Maximum depth of stacked interfaces.
 const DEEPEST: u8 = 8;
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Its index.
+    /// The interface's index.
     pub index: u32,
-    /// Its name.
+    /// The interface's name.
     pub name: String,
     flags: u32,
-    /// Its kind (`veth`, `bridge`); empty for a physical one.
+    /// The interface's kind (`veth`, `bridge`); empty for a physical interface.
     pub kind: String,
-    /// Its group; 0 by default.
+    /// The interface's group; 0 by default.
     pub group: u32,
+    /// The hardware type (`ARPHRD_…`).
     hardware: u16,
-    /// The lower interface on which it is made (a VLAN's parent).
+    /// The index of the interface below it, such as a VLAN's parent.
     lower: Option<u32>,
-    /// Its master: the bridge or bond of which it is a port.
+    /// The index of the bridge or bond of which it is a port.
     master: Option<u32>,
+    /// The operational state (`IF_OPER_…`).
     state: u8,
-    /// Packets that it has sent and received since it was made.
+    /// Number of packets that the interface has sent and received since it was made.
     pub packets: u64,
 }
 
 impl Link {
-    /// Whether it is set up, with or without a carrier.
+    /// Whether the interface is set up, with or without a carrier.
     #[must_use]
     pub const fn is_up(&self) -> bool {
         self.flags & UP != 0
     }
 
-    /// Whether its packets have Ethernet headers.
+    /// Whether packets on the interface have Ethernet headers.
     #[must_use]
     pub const fn is_ethernet(&self) -> bool {
         self.hardware == libc::ARPHRD_ETHER
     }
 
-    /// Whether it is a port of another one (a bridge, a bond), which gets its packets.
+    /// Whether the interface is a port of another interface (a bridge or bond), which gets its packets.
     #[must_use]
     pub const fn is_enslaved(&self) -> bool {
         self.master.is_some()
     }
 
-    /// Whether it is up with all its dependencies, so that packets pass.
+    /// Whether the interface and all its dependencies are up, so that packets pass.
     #[must_use]
     pub const fn carries(&self) -> bool {
         self.state == CARRIES
     }
 
-    /// Whether it is a loopback interface.
+    /// Whether the interface is a loopback interface.
     #[must_use]
     pub const fn is_loopback(&self) -> bool {
         self.flags & LOOPBACK != 0
@@ -82,7 +85,7 @@ impl Link {
 /// Returns all interfaces.
 ///
 /// # Errors
-/// The kernel could not list them.
+/// The kernel could not list the interfaces.
 pub fn all() -> Result<Vec<Link>, NetlinkError> {
     let request = Request { kind: GET_LINK, flags: 0, body: vec![0; HEADER] };
     let listed = route_socket()?.dump("list interfaces", &request)?;
@@ -93,11 +96,12 @@ fn route_socket() -> Result<Socket, NetlinkError> {
     Socket::open(libc::NETLINK_ROUTE)
 }
 
+/// Reads an interface from a message of the kernel.
 fn link(message: &Message) -> Option<Link> {
     let (header, attrs) = message.body.split_at_checked(HEADER)?;
     let info = find(attrs, 18).unwrap_or_default();
     let kind = attr::text(info, 1).unwrap_or_default();
-    // The other end of a veth, and an interface in another namespace, is not a dependency.
+    // The other end of a veth, or an interface in another namespace, is not a dependency.
     let elsewhere = kind == "veth" || find(attrs, 37).is_some();
     let index = ne32(header, 4)?;
     let lower = find(attrs, 5).and_then(|value| ne32(value, 0));
@@ -117,20 +121,21 @@ fn link(message: &Message) -> Option<Link> {
     })
 }
 
+/// Reads a number in this machine's byte order.
 pub(super) fn ne32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Sets an interface up or down.
+/// Sets an interface up or down. `name` is for the error.
 ///
 /// # Errors
-/// It does not exist, or the kernel refused.
+/// The interface does not exist, or the kernel refused.
 pub fn set(index: u32, name: &str, up: bool) -> Result<(), NetlinkError> {
     let what = format!("set interface {name} {}", if up { "up" } else { "down" });
     route::Link::numbered(index).up(up).change(&mut route_socket()?, &what)
 }
 
-/// Returns the index of the interface over which packets go to an address, from one of this host's own if that is
+/// Returns the index of the interface over which packets go to the address `to`. `from` is this host's own address of the packets, if it is
 /// known.
 ///
 /// # Errors
@@ -153,7 +158,7 @@ pub fn towards(to: IpAddr, from: Option<IpAddr>) -> Result<u32, NetlinkError> {
     })
 }
 
-/// Whether an error of [`towards`] means that no packets can go there. Any other error leaves open where they go.
+/// Whether an error of [`towards`] means that no packets can go to the address. After any other error, that is unknown.
 #[must_use]
 pub fn is_no_route(error: &NetlinkError) -> bool {
     // EINVAL: the source is not an address of this host, or the route is a black hole. EACCES: the route prohibits it. EOPNOTSUPP and
@@ -171,7 +176,8 @@ pub fn is_no_route(error: &NetlinkError) -> bool {
     )
 }
 
-/// Whether packets over an interface need another one: its parent, a bridge's port, a bond's only good port.
+/// Whether packets over an interface may need the other interface: it is the same one, its parent, a port of the bridge, or the bond's only
+/// good port.
 #[must_use]
 pub fn rests_on(links: &[Link], index: u32, other: u32) -> bool {
     rests(links, index, other, 0)
@@ -189,13 +195,13 @@ fn rests(links: &[Link], index: u32, other: u32, depth: u8) -> bool {
     }
     let ports = || links.iter().filter(|port| port.master == Some(index));
     let needs = |port: &Link| rests(links, port.index, other, depth + 1);
-    // A bond works with one good port; each port of a bridge leads to other hosts.
+    // A bond works as long as it has one good port. Each port of a bridge leads to other hosts, so every port is needed.
     let spare =
         matches!(link.kind.as_str(), "bond" | "team") && ports().any(|port| port.carries() && !needs(port));
     !spare && ports().any(needs)
 }
 
-/// Returns an interface, followed by those made on it, which go down and up with it.
+/// Returns an interface, followed by the interfaces above it (such as VLANs), which go down and up with it.
 #[must_use]
 pub fn with_uppers(links: &[Link], index: u32) -> Vec<Link> {
     let mut found: Vec<Link> = links.iter().filter(|link| link.index == index).cloned().collect();
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_on_what() {
+    fn interfaces_rest_on_their_parents_and_needed_ports() {
         let mut links = vec![
             link(2, None, Some(10), ""),
             link(3, None, Some(10), ""),
@@ -243,13 +249,13 @@ mod tests {
         assert!(!rests_on(&links, 4, 11) && !rests_on(&links, 12, 4) && !rests_on(&links, 99, 4));
         assert!(!rests_on(&links, 12, 2), "the bond has another port");
         links[1].state = 2;
-        assert!(rests_on(&links, 12, 2), "the bond has no other port that is good");
+        assert!(rests_on(&links, 12, 2), "the bond has no other good port");
         let names = |index| with_uppers(&links, index).into_iter().map(|link| link.index).collect::<Vec<_>>();
         assert_eq!((names(4), names(2), names(99)), (vec![4, 13], vec![2], vec![]));
     }
 
     #[test]
-    fn only_what_the_kernel_says_of_routes_means_that_there_is_none() {
+    fn only_errors_about_routes_mean_that_there_is_no_route() {
         let refused = |errno| NetlinkError {
             what: "find the route".to_owned(),
             reason: Reason::Refused { errno, text: None },
@@ -265,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_end() {
+    fn circular_dependencies_are_no_endless_loop() {
         let links = [link(2, Some(3), None, "vlan"), link(3, Some(2), None, "vlan")];
         assert!(!rests_on(&links, 2, 9));
         assert_eq!(with_uppers(&links, 2).len(), 2);

@@ -1,10 +1,8 @@
-//! nf_tables over netlink: tables that are deleted when their owner dies, behind gates that the kernel closes by
-//! itself.
+//! nf_tables over netlink: makes tables that the kernel deletes when their owner ends, behind gates that the kernel closes by itself.
 //!
-//! One socket owns all tables of this process. It is opened on first use and never again: when it is closed, however
-//! the process ends, the kernel deletes its tables. It is closed on exec; a process that forks without exec must close
-//! it in the child, which would otherwise keep the tables alive. Nothing here changes a table that is not ours, and
-//! nothing is ever flushed.
+//! One socket owns all tables of this process. It is opened once, on first use. When it is closed, however the process ends, the kernel
+//! deletes its tables. The socket is closed on exec. A process that forks without exec must close the socket in the child; otherwise the
+//! child would keep the tables alive. This module never changes a table that this tool has not made, and never flushes anything.
 
 mod adder;
 pub mod expr;
@@ -39,11 +37,11 @@ use requests::{delete, making, too_long};
 use table::{Gate, LEASE, Making, Of, Table};
 use transact::{is_elements, put, room, size, transact};
 
-/// The prefix of the names of all our kernel objects.
+/// The prefix of the names of all kernel objects that this tool makes.
 pub const PREFIX: &str = "fd_";
-/// Maximum time to wait until a dying owner's table is gone.
+/// Maximum time to wait until the kernel has deleted the table of an owner that is ending.
 const DYING: Duration = Duration::from_secs(1);
-/// Maximum number of tables in memory that the kernel would accept.
+/// Maximum number of remembered tables that were tried out successfully.
 const TAKEN_MOST: usize = 256;
 
 type Sum = [u8; 32];
@@ -54,44 +52,45 @@ pub fn table_name(id: &InjectionId) -> String {
     format!("{PREFIX}{}", id.as_str().replace('-', "_"))
 }
 
-/// The result of installing.
+/// The result of installing a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installed {
-    /// It was made.
+    /// The table was made.
     New,
-    /// It existed already, ours and complete.
+    /// The table existed already: complete, open, and owned by this process.
     WasThere,
-    /// It existed, but with closed gates or incomplete; it was replaced in one transaction.
+    /// The table existed, but was incomplete or had closed gates. It was replaced.
     Replaced,
 }
 
-/// The result of deleting.
+/// The result of deleting a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It was deleted.
+    /// The table was deleted.
     Now,
-    /// It did not exist.
+    /// The table did not exist.
     WasGone,
-    /// Its owner was dying; the kernel deleted it.
+    /// The table's owner was ending, and the kernel deleted the table.
     ByKernel,
 }
 
-/// The socket that owns our tables, once it is open.
+/// The socket that owns the tables of this process; empty before it is opened.
 type Owner = OnceLock<Mutex<Socket>>;
 
-/// The port to nf_tables, with the socket that owns our tables.
+/// The access to nf_tables, with the socket that owns the tables of this process.
 #[derive(Debug, Default)]
 pub struct Nft {
     owner: Arc<Owner>,
-    /// Tables that were tried out successfully. A transaction that is not committed costs a grace period of the kernel,
-    /// some 20 ms, and would be repeated between arm and start.
+    /// Hashes of the tables that were tried out successfully. They save time: a transaction that is not committed costs a grace period of the
+    /// kernel, about 20 ms, and would be repeated between arm and start.
     taken: Mutex<VecDeque<Sum>>,
     staged: Mutex<table::Staged>,
-    /// The names of our tables that have a twin in family `netdev`. They are deleted with this process, so it knows
-    /// them all.
+    /// The names of this process's tables that have a twin in the family `netdev`. No other tables of this process exist, because the kernel
+    /// deletes them with it.
     twins: Mutex<BTreeSet<String>>,
 }
 
+/// Returns the hash of some requests.
 fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
     let mut hash = Context::new(&SHA256);
     for request in requests {
@@ -104,21 +103,22 @@ fn sum<'a>(requests: impl Iterator<Item = &'a Request>) -> Sum {
 }
 
 impl Nft {
+    /// Returns the socket that owns the tables, and opens it if necessary.
     fn socket(&self) -> Result<MutexGuard<'_, Socket>, NetlinkError> {
         let owner = match self.owner.get() {
             Some(owner) => owner,
             None => {
-                // If two threads open one at the same time, one socket stays unused; it owns nothing yet.
+                // If two threads open a socket at the same time, one of them is closed again. It owns no table yet.
                 let fresh = Mutex::new(Socket::open(libc::NETLINK_NETFILTER)?);
                 self.owner.get_or_init(|| fresh)
             }
         };
-        // A panic elsewhere leaves the socket intact; dropping it would end every fault.
+        // A panic in another thread leaves the socket usable. Closing it would end every fault.
         Ok(owner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Checks that the kernel would accept a complete table, and installs nothing. May load kernel modules. An equal
-    /// table is tried only once; [`Nft::install`] reports whether it can still be made.
+    /// Checks that the kernel would accept a complete table, and installs nothing. The kernel may load modules for that. An equal table is
+    /// tried only once, although [`Nft::install`] may still fail later.
     ///
     /// # Errors
     /// The kernel refused it.
@@ -133,7 +133,7 @@ impl Nft {
         let mut owner = self.socket()?;
         let socket = &mut *owner;
         let tail = size(&effect);
-        // Elements beyond one datagram are not tried: they are merged ranges, so they are valid together.
+        // Elements that do not fit into one datagram are not tried. They are merged ranges, so they are valid together.
         let room = room(socket, size(&material) + tail).saturating_sub(tail);
         let mut used = 0;
         let fits = |request: &Request| {
@@ -143,7 +143,7 @@ impl Nft {
         let requests = material.into_iter().filter(fits).chain(effect).collect();
         transact(socket, &what, requests, false)?;
         let mut taken = self.taken();
-        // Room for all entries at once: growing would leave smaller freed blocks behind.
+        // Memory for all entries is reserved at once: growing step by step would leave freed blocks behind.
         let room = TAKEN_MOST + 1 - taken.len();
         taken.reserve_exact(room);
         taken.push_back(sum);
@@ -157,11 +157,11 @@ impl Nft {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Installs a table in one transaction. If a datagram cannot hold all of it, sets are filled first and the last
-    /// transaction makes the whole effect; a failure leaves nothing.
+    /// Installs a table with open gates in one transaction. If one datagram cannot hold all of it, earlier transactions fill the sets, and the
+    /// last one makes the chains and rules. After a failure nothing is left.
     ///
     /// # Errors
-    /// The kernel refused, or a table of that name belongs to another process.
+    /// The kernel refused, or a table with this name belongs to another process.
     pub fn install(&self, table: &Table) -> Result<Installed, NetlinkError> {
         let what = format!("install nftables table inet {}", table.name);
         let Making { material, mut effect, open } = making(&what, table)?;
@@ -171,22 +171,22 @@ impl Nft {
         let room = room(socket, size(&material) + size(&effect));
         self.remember(table);
         let error = match put(socket, &what, table, material.clone(), effect.clone(), room) {
-            // The kernel reports another's table of that name as "not permitted", and our own as "exists".
+            // If a table with this name exists, the kernel reports EEXIST if this process owns it, and EPERM if another one does.
             Err(error) if matches!(error.errno(), Some(libc::EEXIST | libc::EPERM)) => error,
             other => return other.map(|()| Installed::New),
         };
-        let there = named(&table.name)?;
-        if there.is_empty() {
+        let existing = named(&table.name)?;
+        if existing.is_empty() {
             return Err(error);
         }
-        if let Some(foreign) = there.iter().find(|seen| seen.owner != socket.port().ok()) {
+        if let Some(foreign) = existing.iter().find(|seen| seen.owner != socket.port().ok()) {
             return Err(NetlinkError { what, reason: Reason::Owned(owned_by(Some(foreign))) });
         }
         let whole = |look: &Look| look.rules == table.rules() && look.is_open();
         if look::look(&table.name)?.is_some_and(|look| whole(&look)) {
             return Ok(Installed::WasThere);
         }
-        let replace = there
+        let replace = existing
             .iter()
             .map(|seen| delete(&what, seen.family, &table.name))
             .chain(material.into_iter().map(Ok))
@@ -195,10 +195,10 @@ impl Nft {
         Ok(Installed::Replaced)
     }
 
-    /// Renews a table's lease for that time from now on. An expired lease is not revived.
+    /// Renews a table's lease, for the time `lease` from now on. An expired lease stays expired.
     ///
     /// # Errors
-    /// The lease has expired or the table is gone (`ENOENT`), or the kernel refused.
+    /// The lease has expired or the table does not exist (`ENOENT`), or the kernel refused.
     pub fn renew(&self, table: &str, lease: Duration) -> Result<(), NetlinkError> {
         let what = format!("renew the lease of nftables table inet {table}");
         let gate = Gate { set: LEASE, left: lease };
@@ -208,6 +208,7 @@ impl Nft {
         transact(&mut *self.socket()?, &what, requests, true)
     }
 
+    /// Notes that a table has a twin, if it has one.
     fn remember(&self, table: &Table) {
         if table.twin.is_some() {
             self.twins().insert(table.name.clone());
@@ -218,8 +219,7 @@ impl Nft {
         self.twins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns an object that keeps a gate of a table open from elsewhere in this process. It does not keep the tables
-    /// alive.
+    /// Returns an object that keeps a gate of a table open, for another thread of this process. It does not keep the tables alive.
     ///
     /// # Errors
     /// The table's name is too long.
@@ -227,18 +227,17 @@ impl Nft {
         Keeper::new(Arc::downgrade(&self.owner), table, gate)
     }
 
-    /// Returns an object that adds peers to a table's sets of these names from elsewhere in this process. It does not
-    /// keep the tables alive.
+    /// Returns an object that adds peers to a table's sets, for another thread of this process. `set` returns the name of the set of a family.
+    /// The object does not keep the tables alive.
     #[must_use]
     pub fn adder(&self, table: &str, set: fn(expr::Family) -> String) -> Adder {
         Adder::new(Arc::downgrade(&self.owner), table, set)
     }
 
-    /// Deletes one of our tables and its twin. Absent is success, and so is a dying owner, whose table the kernel
-    /// deletes.
+    /// Deletes a table of this tool, and its twin. Succeeds if it does not exist, and if its owner is ending, so that the kernel deletes it.
     ///
     /// # Errors
-    /// The name is not one of ours, the table belongs to another live process, or the kernel refused.
+    /// The name does not have this tool's prefix, the table belongs to another running process, or the kernel refused.
     pub fn delete_table(&self, table: &str) -> Result<Deleted, NetlinkError> {
         if !table.starts_with(PREFIX) {
             let what = format!("delete nftables table {table}");
@@ -247,7 +246,7 @@ impl Nft {
         }
         self.staged().remove(table);
         let first = self.delete_in(Of::Traffic, table)?;
-        // Lists first, because a failed transaction costs a grace period of the kernel.
+        // The tables are listed first, because a failed transaction costs a grace period of the kernel.
         let twin = named(table)?.iter().any(|seen| seen.family == Of::Interfaces.number());
         let second = if twin { self.delete_in(Of::Interfaces, table)? } else { Deleted::WasGone };
         self.twins().remove(table);
@@ -281,32 +280,32 @@ impl Nft {
         }
     }
 
-    /// Returns all existing tables of ours, whoever owns them.
+    /// Returns all existing tables of this tool, also those of other processes.
     ///
     /// # Errors
-    /// The kernel could not list them.
+    /// The kernel could not list the tables.
     pub fn our_tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
         Ok(look::tables()?.into_iter().filter(|seen| seen.name.starts_with(PREFIX)).collect())
     }
 
-    /// Returns all existing tables.
+    /// Returns all existing tables of this host.
     ///
     /// # Errors
-    /// The kernel could not list them.
+    /// The kernel could not list the tables.
     pub fn tables(&self) -> Result<Vec<TableSeen>, NetlinkError> {
         look::tables()
     }
 
-    /// Reads one of our tables; `None` if it does not exist.
+    /// Reads a table of this tool; `None` if it does not exist.
     ///
     /// # Errors
-    /// The kernel could not list it.
+    /// The kernel could not list its content.
     pub fn look(&self, table: &str) -> Result<Option<Look>, NetlinkError> {
         look::look(table)
     }
 
-    /// Makes the kernel load the module for rules with queues. Kernels before 6.2 look for it only if a table of one
-    /// family asks, and not one of both. Installs nothing; [`Nft::try_out`] reports whether it worked.
+    /// Makes the kernel load the module for rules with queues. Kernels before 6.2 look for the module only if a table for a single family needs
+    /// it, and this tool's tables are for both. Installs nothing. A failure shows in [`Nft::try_out`].
     pub fn load_queues(&self) {
         let (table, chain) = (format!("{PREFIX}queues"), "out");
         let rule = expr::Exprs::new().queue(firedrill_packets::queue::FIRST);
@@ -323,12 +322,13 @@ impl Nft {
         }
     }
 
-    /// Whether the kernel would accept these messages in one transaction, which is never committed.
+    /// Checks that the kernel would accept these messages in one transaction, which is never committed.
     pub fn would_take(&self, what: &str, requests: Vec<Request>) -> Result<(), NetlinkError> {
         transact(&mut *self.socket()?, what, requests, false)
     }
 }
 
+/// Describes the owner of a table of another process.
 fn owned_by(seen: Option<&TableSeen>) -> String {
     match seen.and_then(|seen| seen.owner) {
         Some(owner) => {
@@ -343,12 +343,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_tables_come_from_ids_alone() {
+    fn the_name_of_a_table_comes_from_the_id_alone() {
         let id: InjectionId = "20261120-1402-friday-7f3a-cut-1".parse().expect("an id");
         assert_eq!(table_name(&id), "fd_20261120_1402_friday_7f3a_cut_1");
     }
 
-    /// Two thousand addresses that cannot be merged, and the rules that block them.
+    /// Returns a table with a set of two thousand addresses that cannot be merged.
     fn many(name: &str) -> Table {
         let addresses = (0..2_000_u32).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + 2 * n));
         let networks = addresses.map(|address| ipnet::IpNet::from(std::net::IpAddr::V4(address)));
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_tables_are_deleted() {
+    fn only_tables_with_the_prefix_are_deleted() {
         let error = Nft::default().delete_table("filter").expect_err("refused").to_string();
         assert!(error.contains("not ours"), "{error}");
     }

@@ -1,15 +1,15 @@
-//! The peers of rules that are in force, to which addresses are added while they hold.
+//! The interface by which peers are added to rules that are in force, for nftables and iptables alike. Has no way to remove a peer.
 
 use ipnet::IpNet;
 
-/// Adds to the peers of rules that are in force. Never makes rules.
+/// Adds peers to the rules of one injection that is in force.
 pub trait Adds {
     /// Whether the rules still exist.
     ///
     /// # Errors
-    /// They could not be read; the text is for people.
+    /// The rules could not be read; the text is for people.
     fn is_there(&self) -> Result<bool, String>;
-    /// Adds to the peers.
+    /// Adds networks to the peers.
     ///
     /// # Errors
     /// An address could not be added; the text is for people.

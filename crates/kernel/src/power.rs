@@ -1,6 +1,6 @@
-//! The power of the host: which boot it is in, and `reboot(2)`.
+//! The power of the host: identifies the current boot, and takes the host down by `reboot(2)`. Never decides to do so.
 //!
-//! A port: faults know [`Power`] alone, and tests give them a host that goes down in memory only.
+//! Faults use only the trait [`Power`], so that tests can give them a host that goes down only in memory.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ const CAP_SYS_BOOT: u32 = 22;
 /// The inode that the machine's own PID namespace always has.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// A boot of this host.
+/// The identity of a boot of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// The kernel's boot id.
@@ -38,9 +38,9 @@ impl fmt::Display for Boot {
 /// A way to take the host down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Down {
-    /// It boots again.
+    /// The host boots again.
     Reboot,
-    /// It stays off until somebody switches it on.
+    /// The host stays off until a person switches it on.
     Off,
 }
 
@@ -64,7 +64,7 @@ pub trait Power: fmt::Debug + Send + Sync {
     /// `/proc` could not be read.
     fn is_machine(&self) -> io::Result<bool>;
 
-    /// Takes the host down at once, without stopping or flushing anything. Does not return if the kernel obeys.
+    /// Takes the host down at once, without stopping programs or writing caches to disks. Returns only on an error.
     ///
     /// # Errors
     /// The kernel refused.
@@ -92,7 +92,7 @@ impl Power for ThisHost {
         if effective & (1 << CAP_SYS_BOOT) == 0 {
             return Ok(Some("it lacks CAP_SYS_BOOT".into()));
         }
-        // The kernel checks the capability in the user namespace that owns the PID namespace, not in ours.
+        // The kernel checks the capability in the user namespace that owns the PID namespace, not in that of this process.
         let owner = owner_of_pid_namespace()?;
         let ours = fs::metadata("/proc/self/ns/user")?.ino();
         Ok((owner != Some(ours)).then(|| {
@@ -112,8 +112,7 @@ impl Power for ThisHost {
     }
 }
 
-/// Returns the inode of the user namespace that owns our PID namespace; `None` if that namespace lies outside of those
-/// that we may see.
+/// Returns the inode of the user namespace that owns this process's PID namespace; `None` if this process may not see that user namespace.
 fn owner_of_pid_namespace() -> io::Result<Option<u64>> {
     const NS_GET_USERNS: libc::Ioctl = 0xb701;
     let pids = fs::File::open("/proc/self/ns/pid")?;
@@ -123,7 +122,7 @@ fn owner_of_pid_namespace() -> io::Result<Option<u64>> {
         let error = io::Error::last_os_error();
         return if error.raw_os_error() == Some(libc::EPERM) { Ok(None) } else { Err(error) };
     }
-    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    // SAFETY: the kernel has just made this descriptor for this process; no other code knows its number.
     let owner = unsafe { OwnedFd::from_raw_fd(raw) };
     Ok(Some(fs::File::from(owner).metadata()?.ino()))
 }

@@ -1,6 +1,6 @@
-//! Processes in `/proc`, and signals that cannot reach a wrong one.
+//! Reads processes from `/proc`, and sends signals that cannot reach a wrong process.
 //!
-//! A process is identified by its pid and its start time. Never signals by pid alone, and never a process group.
+//! A process is identified by its pid and its start time. This module never sends a signal by pid alone, and never to a process group.
 
 use std::{
     fs, io,
@@ -20,12 +20,12 @@ use rustix::{
 /// The flag of kernel threads (`PF_KTHREAD`).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// Identifies a process, and no other that gets its pid later.
+/// The identity of a process. A process that gets the same pid later has another identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// The pid.
     pub pid: i32,
-    /// Its start time, in clock ticks after boot (`/proc/PID/stat`, field 22).
+    /// The process's start time, in clock ticks after boot (`/proc/PID/stat`, field 22).
     pub start_ticks: u64,
 }
 
@@ -43,28 +43,28 @@ impl std::str::FromStr for Name {
     }
 }
 
-/// The contents of `/proc/PID/stat`.
+/// The content of `/proc/PID/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The process.
     pub name: Name,
     /// The program's name, cut to 15 bytes by the kernel.
     pub comm: String,
-    /// `R`, `S`, `D`, `T` (stopped), `t` (traced), `Z` (dead, not yet reaped), …
+    /// The state: `R`, `S`, `D`, `T` (stopped), `t` (traced), `Z` (ended, not yet reaped), …
     pub state: char,
-    /// Its parent.
+    /// The pid of the parent.
     pub ppid: i32,
-    /// Its process group.
+    /// The process group.
     pub pgrp: i32,
-    /// Its session.
+    /// The session.
     pub session: i32,
-    /// Processor time that it has used, in clock ticks, user and kernel together.
+    /// Processor time that the process has used in user and kernel mode together, in clock ticks.
     pub cpu_ticks: u64,
     flags: u64,
 }
 
 impl Stat {
-    /// Reads the process that has this pid now; `None` if there is none.
+    /// Reads the process that has this pid now; `None` if no process has it.
     ///
     /// # Errors
     /// `/proc` could not be read, or has an unknown format.
@@ -100,26 +100,26 @@ impl Stat {
         })
     }
 
-    /// Whether it is a zombie: it has ended, and its parent has not read its exit status yet.
+    /// Whether the process is a zombie: it has ended, but its parent has not read its exit status yet.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
 
-    /// Whether a signal has stopped it.
+    /// Whether a signal has stopped the process.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.state == 'T'
     }
 
-    /// Whether it is a kernel thread.
+    /// Whether the process is a kernel thread.
     #[must_use]
     pub fn is_kernel_thread(&self) -> bool {
         self.flags & KERNEL_THREAD != 0
     }
 }
 
-/// Reads a process; `None` if it is gone or dead, or if another has its pid.
+/// Reads a process; `None` if it has ended, or if another process has its pid.
 ///
 /// # Errors
 /// `/proc` could not be read.
@@ -127,7 +127,7 @@ pub fn alive(name: Name) -> io::Result<Option<Stat>> {
     Ok(Stat::read(name.pid)?.filter(|stat| stat.name == name && !stat.is_dead()))
 }
 
-/// Returns all live processes, by pid.
+/// Returns all live processes, sorted by pid.
 ///
 /// # Errors
 /// `/proc` could not be read.
@@ -143,10 +143,10 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// Returns its command line, with words joined by spaces; empty for kernel threads and if it is gone.
+/// Returns the command line of a process, with its words joined by spaces. Empty for a kernel thread, and if the process has ended.
 ///
 /// # Errors
-/// It could not be read.
+/// The command line could not be read.
 pub fn command_line(pid: i32) -> io::Result<String> {
     let bytes = slurp(pid, "cmdline")?.unwrap_or_default();
     let words: Vec<_> =
@@ -154,7 +154,7 @@ pub fn command_line(pid: i32) -> io::Result<String> {
     Ok(words.join(" "))
 }
 
-/// Returns the path of its program; `None` if it is unknown. A program that was replaced since keeps its old path.
+/// Returns the path of a process's program; `None` if it is unknown. If the file was replaced since the start, the path is still the old one.
 #[must_use]
 pub fn executable(pid: i32) -> Option<PathBuf> {
     let path = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
@@ -165,10 +165,10 @@ pub fn executable(pid: i32) -> Option<PathBuf> {
     })
 }
 
-/// Returns its effective user; `None` if it is gone.
+/// Returns the effective user of a process; `None` if the process has ended.
 ///
 /// # Errors
-/// It could not be read.
+/// The user could not be read.
 pub fn user(pid: i32) -> io::Result<Option<u32>> {
     let text = slurp(pid, "status")?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -176,11 +176,11 @@ pub fn user(pid: i32) -> io::Result<Option<u32>> {
     Ok(line.and_then(|ids| ids.split_ascii_whitespace().nth(1)).and_then(|id| id.parse().ok()))
 }
 
-/// Returns those of `processes` that descend from `root`, and `root`.
+/// Returns the processes among `processes` that descend from `root`, and `root` itself.
 #[must_use]
 pub fn family(root: i32, processes: &[Stat]) -> Vec<&Stat> {
     let mut known = std::collections::BTreeSet::from([root]);
-    // Pids wrap, so a child may have the smaller one: repeat until nothing is added.
+    // Pids start again after the largest, so a child may have a smaller pid than its parent. Therefore this is repeated until nothing is added.
     loop {
         let before = known.len();
         known.extend(
@@ -197,7 +197,7 @@ pub fn family(root: i32, processes: &[Stat]) -> Vec<&Stat> {
     processes.iter().filter(|stat| known.contains(&stat.name.pid)).collect()
 }
 
-/// A pidfd: the process's pid cannot be reused meanwhile.
+/// A process by its pidfd, so that signals cannot reach another process.
 #[derive(Debug)]
 pub struct Handle {
     name: Name,
@@ -205,7 +205,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Opens a process; `None` if it is gone, or if another has its pid.
+    /// Opens a process; `None` if it has ended, or if another process has its pid.
     ///
     /// # Errors
     /// The kernel refused (no permission, no descriptors left).
@@ -216,17 +216,17 @@ impl Handle {
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        // Checked only now: the descriptor refers to the process that has the pid at this moment.
+        // The identity is checked after opening: the descriptor refers to the process that had the pid at that moment.
         Ok(alive(name)?.map(|_| Self { name, fd }))
     }
 
-    /// Returns the process.
+    /// Returns the identity of the process.
     #[must_use]
     pub fn name(&self) -> Name {
         self.name
     }
 
-    /// Sends a signal; false if the process is gone.
+    /// Sends a signal. Returns false if the process has ended.
     ///
     /// # Errors
     /// The kernel refused (no permission).
@@ -238,10 +238,10 @@ impl Handle {
         }
     }
 
-    /// Waits until it has ended; false if it still lives after `at_most`.
+    /// Waits until the process has ended. Returns false if it still lives after `at_most`.
     ///
     /// # Errors
-    /// The kernel refused.
+    /// The kernel could not wait.
     pub fn ended_within(&self, at_most: Duration) -> io::Result<bool> {
         let end = Instant::now() + at_most;
         loop {
@@ -256,7 +256,7 @@ impl Handle {
     }
 }
 
-/// Reads a file of a process; `None` if the process is gone.
+/// Reads a file of a process in `/proc`; `None` if the process has ended.
 fn slurp(pid: i32, file: &str) -> io::Result<Option<Vec<u8>>> {
     match fs::read(format!("/proc/{pid}/{file}")) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -308,11 +308,11 @@ mod tests {
         let pid = i32::try_from(child.id()).expect("a pid");
         let name = Stat::read(pid).expect("proc").expect("lives").name;
         let other = Name { start_ticks: name.start_ticks + 1, ..name };
-        assert!(Handle::open(other).expect("proc").is_none(), "must not take hold of another");
+        assert!(Handle::open(other).expect("proc").is_none(), "another process must not be opened");
         let handle = Handle::open(name).expect("proc").expect("lives");
         assert!(!handle.ended_within(Duration::ZERO).expect("poll"));
         assert!(handle.signal(Signal::KILL).expect("may"));
-        assert!(handle.ended_within(Duration::from_secs(10)).expect("poll"), "dead, though not reaped");
+        assert!(handle.ended_within(Duration::from_secs(10)).expect("poll"), "ended, though not reaped");
         assert_eq!(alive(name).expect("proc"), None);
         child.wait().expect("reaped");
         assert!(!handle.signal(Signal::KILL).expect("gone is no error"));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn we_find_ourselves() {
+    fn this_process_is_found() {
         let me = i32::try_from(std::process::id()).expect("a pid");
         let all = all().expect("proc");
         let found = all.iter().find(|stat| stat.name.pid == me).expect("listed");

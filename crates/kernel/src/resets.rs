@@ -1,7 +1,7 @@
-//! Resets TCP connections, once or repeatedly: which ones, the thread that does it, and their number.
+//! Resets TCP connections, once or repeatedly: chooses the connections, runs the thread that resets them, and counts them.
 //!
-//! The thread never acts once lease or hold is over, checks that before every single connection, and ends with this
-//! process.
+//! The thread never resets a connection after the end of the lease or the hold, and checks that before every single connection. It ends with
+//! this process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -26,32 +26,32 @@ use super::{
     sockets::{Connection, Sockets},
 };
 
-/// The interval at which new connections are looked for while the fault holds.
+/// Minimum time between two searches for new connections while the fault is in force.
 pub const EVERY: Duration = Duration::from_millis(100);
-/// Looking takes at most a tenth of the time, however many connections there are.
+/// The searches take at most one part in this many of the time, however many connections there are.
 const SHARE: u32 = 10;
-/// Maximum number of finished resets that are kept for evidence.
+/// Maximum number of injections whose counts are kept for evidence.
 const KEPT: usize = 512;
 
 /// The chosen connections.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// Networks by the length of their prefix; none means all peers.
+    /// The networks of the peers, by the length of their prefix. Empty means all peers.
     networks: BTreeMap<u8, HashSet<IpNet>>,
     local_ports: Vec<(u16, u16)>,
     remote_ports: Vec<(u16, u16)>,
-    /// Ports of this host that are never touched: those of its agent and of SSH.
+    /// Ports of this host whose connections are never reset: those of the agent and of SSH.
     control: Vec<u16>,
-    /// The port of agents: this host may be the coordinator's, or a jump host.
+    /// The port of agents on other hosts, whose connections are never reset: this host may run the coordinator, or be a jump host. 0 means none.
     agents: u16,
-    /// Addresses that are never touched.
+    /// Remote addresses whose connections are never reset.
     spared: Vec<IpAddr>,
-    /// The folder of the cgroup in or below which the socket was made; `None` means any.
+    /// The folder of the cgroup in or below which a connection's socket must have been made; `None` means any.
     service: Option<PathBuf>,
 }
 
 impl Choice {
-    /// Chooses connections with these peers (none: all) on these ports (none: all), except the spared ones.
+    /// Chooses the connections with these peers and these local and remote ports. An empty list means all.
     #[must_use]
     pub fn new(peers: impl Iterator<Item = IpNet>, local: &[(u16, u16)], remote: &[(u16, u16)]) -> Self {
         let mut networks: BTreeMap<u8, HashSet<IpNet>> = BTreeMap::new();
@@ -61,28 +61,29 @@ impl Choice {
         Self { networks, local_ports: local.to_vec(), remote_ports: remote.to_vec(), ..Self::default() }
     }
 
-    /// Spares the control path, and some addresses.
+    /// Excludes the connections of the control path, and those with some remote addresses.
     #[must_use]
     pub fn sparing(mut self, control: Vec<u16>, agents: u16, addresses: Vec<IpAddr>) -> Self {
         (self.control, self.agents, self.spared) = (control, agents, addresses);
         self
     }
 
-    /// Restricts the choice to a service, by the folder of its cgroup, whichever cgroup has it.
+    /// Restricts the choice to a service, by the folder of its cgroup. After a restart of the service, another cgroup may have the folder.
     #[must_use]
     pub fn of_service(mut self, folder: Option<PathBuf>) -> Self {
         self.service = folder;
         self
     }
 
-    /// Returns the service's present cgroups; `None` if any will do.
+    /// Returns the ids of the service's current cgroups; `None` if the choice is not restricted to a service.
     fn cgroups(&self) -> Result<Option<BTreeSet<u64>>, NetlinkError> {
         let Some(folder) = &self.service else { return Ok(None) };
         let what = format!("look for the cgroup {}", folder.display());
         cgroup::ids(folder).map(Some).map_err(|error| NetlinkError::io(&what, &error))
     }
 
-    /// Whether a connection is chosen. `own` are this host's addresses: packets between them go over loopback.
+    /// Whether a connection is chosen, apart from its cgroup. `own` are this host's addresses: connections between them go over loopback and
+    /// are not chosen.
     #[must_use]
     pub fn has(&self, connection: &Connection, own: &BTreeSet<IpAddr>) -> bool {
         let (local, remote) = (connection.local, connection.remote);
@@ -110,76 +111,79 @@ impl Choice {
 
 /// Returns this host's own addresses.
 fn own_addresses() -> BTreeSet<IpAddr> {
-    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    all.filter_map(|one| {
-        let address = one.address?;
-        let four = address.as_sockaddr_in().map(|four| IpAddr::from(four.ip()));
-        four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::from(six.ip())))
-    })
-    .collect()
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    interfaces
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let four = address.as_sockaddr_in().map(|four| IpAddr::from(four.ip()));
+            four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::from(six.ip())))
+        })
+        .collect()
 }
 
-/// The progress so far.
+/// The counts of an injection, shared with its thread.
 #[derive(Debug)]
 struct Tally {
-    /// Connections that were reset.
+    /// Number of connections that were reset.
     reset: AtomicU64,
     /// Number of times that all connections were listed.
     sweeps: AtomicU64,
-    /// The end of the work, after which nothing is reset.
+    /// The end of the work, after which no connection is reset.
     leased: Leased,
-    /// The error of the last look.
+    /// The error of the last search; `None` if it succeeded.
     failed: Mutex<Option<String>>,
 }
 
-/// The progress so far, for evidence.
+/// The counts of an injection so far, for evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tallied {
-    /// Connections that were reset.
+    /// Number of connections that were reset.
     pub reset: u64,
     /// Number of times that all connections were listed.
     pub sweeps: u64,
-    /// Whether it continues, and the last look succeeded.
+    /// Whether the thread is running, and the last search succeeded.
     pub running: bool,
-    /// The error of the last look, if it failed.
+    /// The error of the last search, if it failed.
     pub failed: Option<String>,
 }
 
+/// The resets of one injection.
 #[derive(Debug)]
-struct One {
+struct Resetting {
     tally: Arc<Tally>,
     /// Has no thread if connections were reset only once.
     worker: Worker,
+    /// The time of the beginning, by [`boot_us`].
     began: u64,
 }
 
-/// The resets of this process, which end with it.
+/// The resets of this process, by injection. Dropping the value ends them.
 #[derive(Debug, Default)]
-pub struct Resets(Mutex<HashMap<InjectionId, One>>);
+pub struct Resets(Mutex<HashMap<InjectionId, Resetting>>);
 
 impl Resets {
-    /// Resets the existing connections, unless this process has done so for this injection. Returns their number.
+    /// Resets the existing connections, unless this process has done so already for this injection. Returns the number of reset connections.
     ///
     /// # Errors
-    /// Connections could not be listed, or not be reset. Some may have been.
+    /// Connections could not be listed or reset. Some may have been reset.
     pub fn once(&self, id: &InjectionId, choice: &Choice, until_us: u64) -> Result<u64, NetlinkError> {
-        let mut all = self.all();
-        if let Some(one) = all.get(id) {
-            return Ok(one.tally.reset.load(SeqCst));
+        let mut resets = self.locked();
+        if let Some(resetting) = resets.get(id) {
+            return Ok(resetting.tally.reset.load(SeqCst));
         }
         let tally = Arc::new(Tally::new(Leased::new(until_us, until_us)));
         let swept = tally.sweep(&mut Sockets::open()?, choice);
         let reset = tally.reset.load(SeqCst);
-        // A reset that was begun is not begun again, however it ended.
-        keep(&mut all, id, One { tally, worker: Worker::new(None), began: boot_us() });
+        // The entry is kept even after an error, so that the resets are never done a second time.
+        keep(&mut resets, id, Resetting { tally, worker: Worker::new(None), began: boot_us() });
         swept.map(|()| reset)
     }
 
-    /// Resets the existing connections, and new ones until lease or hold is over. Does nothing if it was begun before.
-    /// The connections are those of the calling thread's network namespace.
+    /// Resets the existing connections, and starts a thread that resets new connections until the lease or the hold is over. Only returns the
+    /// count if the thread is running already. The connections are those of the calling thread's network namespace.
     ///
     /// # Errors
-    /// Connections could not be listed or reset, or no thread could be made; then it has not begun.
+    /// Connections could not be listed or reset, or no thread could be started. Then no thread runs.
     pub fn throughout(
         &self,
         id: &InjectionId,
@@ -187,9 +191,9 @@ impl Resets {
         lease_until_us: u64,
         hold_until_us: u64,
     ) -> Result<u64, String> {
-        let mut all = self.all();
-        if let Some(one) = all.get(id).filter(|one| one.worker.runs()) {
-            return Ok(one.tally.reset.load(SeqCst));
+        let mut resets = self.locked();
+        if let Some(resetting) = resets.get(id).filter(|resetting| resetting.worker.runs()) {
+            return Ok(resetting.tally.reset.load(SeqCst));
         }
         let tally = Arc::new(Tally::new(Leased::new(lease_until_us, hold_until_us)));
         let mut sockets = Sockets::open().map_err(|error| error.to_string())?;
@@ -198,65 +202,69 @@ impl Resets {
         let working = Arc::clone(&tally);
         let thread = thread::Builder::new()
             .name("resets".to_owned())
-            .spawn(move || working.go_on(&mut sockets, &choice))
+            .spawn(move || working.sweep_until_over(&mut sockets, &choice))
             .map_err(|error| format!("could not start a thread: {error}"))?;
-        keep(&mut all, id, One { tally, worker: Worker::new(Some(thread)), began: boot_us() });
+        keep(&mut resets, id, Resetting { tally, worker: Worker::new(Some(thread)), began: boot_us() });
         Ok(reset)
     }
 
-    /// Moves the end of the lease; false if it is over or never began.
+    /// Moves the end of the lease. Returns false if no thread is running for the injection.
     pub fn renew(&self, id: &InjectionId, lease_until_us: u64) -> bool {
-        let all = self.all();
-        let Some(one) = all.get(id).filter(|one| one.worker.runs()) else { return false };
-        one.tally.leased.renew(lease_until_us);
+        let resets = self.locked();
+        let Some(resetting) = resets.get(id).filter(|resetting| resetting.worker.runs()) else {
+            return false;
+        };
+        resetting.tally.leased.renew(lease_until_us);
         true
     }
 
-    /// Ends it. Returns the number of reset connections, or `None` if it does not run in this process.
+    /// Ends the resets of an injection. Returns the number of reset connections; `None` if this process has reset none for it.
     pub fn stop(&self, id: &InjectionId) -> Option<u64> {
-        let mut all = self.all();
-        let one = all.get_mut(id)?;
-        one.end();
-        Some(one.tally.reset.load(SeqCst))
+        let mut resets = self.locked();
+        let resetting = resets.get_mut(id)?;
+        resetting.end();
+        Some(resetting.tally.reset.load(SeqCst))
     }
 
-    /// Returns the progress so far; `None` if this process has done nothing for it.
+    /// Returns the counts of an injection so far; `None` if this process has done nothing for it.
     #[must_use]
     pub fn tallied(&self, id: &InjectionId) -> Option<Tallied> {
-        let all = self.all();
-        let one = all.get(id)?;
-        let failed = one.tally.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let resets = self.locked();
+        let resetting = resets.get(id)?;
+        let failed = resetting.tally.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Some(Tallied {
-            reset: one.tally.reset.load(SeqCst),
-            sweeps: one.tally.sweeps.load(SeqCst),
-            running: one.worker.runs() && failed.is_none(),
+            reset: resetting.tally.reset.load(SeqCst),
+            sweeps: resetting.tally.sweeps.load(SeqCst),
+            running: resetting.worker.runs() && failed.is_none(),
             failed,
         })
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<InjectionId, One>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<InjectionId, Resetting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Resets {
     fn drop(&mut self) {
-        self.all().values_mut().for_each(One::end);
+        self.locked().values_mut().for_each(Resetting::end);
     }
 }
 
-/// Adds an entry; if there are too many, the oldest one that is over is dropped.
-fn keep(all: &mut HashMap<InjectionId, One>, id: &InjectionId, one: One) {
-    if all.len() >= KEPT {
-        let over = all.iter().filter(|(_, one)| !one.worker.runs()).min_by_key(|(_, one)| one.began);
+/// Adds an entry. If there are too many, the oldest entry without a running thread is removed.
+fn keep(resets: &mut HashMap<InjectionId, Resetting>, id: &InjectionId, new: Resetting) {
+    if resets.len() >= KEPT {
+        let over =
+            resets.iter().filter(|(_, entry)| !entry.worker.runs()).min_by_key(|(_, entry)| entry.began);
         if let Some(oldest) = over.map(|(id, _)| id.clone()) {
-            all.remove(&oldest);
+            resets.remove(&oldest);
         }
     }
-    all.insert(id.clone(), one);
+    resets.insert(id.clone(), new);
 }
 
-impl One {
+impl Resetting {
+    /// Stops the thread, and waits for its end.
     fn end(&mut self) {
         self.worker.end(&self.tally.leased, "the thread that reset connections");
     }
@@ -271,12 +279,12 @@ impl Tally {
     fn sweep(&self, sockets: &mut Sockets, choice: &Choice) -> Result<(), NetlinkError> {
         let own = own_addresses();
         let cgroups = choice.cgroups()?;
-        for connection in sockets.connections()?.iter().filter(|one| choice.has(one, &own)) {
+        for connection in sockets.connections()?.iter().filter(|connection| choice.has(connection, &own)) {
             let known = |number| cgroups.as_ref().is_none_or(|cgroups| cgroups.contains(&number));
             if cgroups.is_some() && !connection.cgroup.is_some_and(known) {
                 continue;
             }
-            // This process may have been stopped meanwhile, until after the end of the lease.
+            // The lease may be over by now, if this process was stopped for a while.
             if self.leased.is_over() {
                 return Ok(());
             }
@@ -288,7 +296,8 @@ impl Tally {
         Ok(())
     }
 
-    fn go_on(&self, sockets: &mut Sockets, choice: &Choice) {
+    /// Resets new connections until the work is over.
+    fn sweep_until_over(&self, sockets: &mut Sockets, choice: &Choice) {
         let mut took = Duration::ZERO;
         loop {
             thread::park_timeout(EVERY.max(took * (SHARE - 1)));
@@ -312,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn chosen_by_peer_and_port_and_never_the_control_path() {
+    fn connections_are_chosen_by_peer_and_port_but_never_those_of_the_control_path() {
         let peers = ["10.1.0.0/16", "fd00::2/128"].map(|text| text.parse().unwrap());
         let metadata = "10.1.9.9".parse().unwrap();
         let choice = Choice::new(peers.into_iter(), &[], &[(5432, 5433)]).sparing(

@@ -1,6 +1,6 @@
-//! TCP connections of this network namespace, listed and destroyed over sock_diag.
+//! Lists and destroys the TCP connections of this network namespace over sock_diag.
 //!
-//! Knows established connections only: a listening socket is never listed here, so none can be destroyed by mistake.
+//! It only knows established connections. It never lists a listening socket, so none can be destroyed by mistake.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -21,14 +21,14 @@ const FAMILIES: [libc::c_int; 2] = [libc::AF_INET, libc::AF_INET6];
 /// A TCP connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// This host's end; IPv4-mapped addresses are IPv4 here.
+    /// The address and port of this host. An IPv4-mapped address is converted to IPv4.
     pub local: SocketAddr,
-    /// The other end.
+    /// The address and port of the peer.
     pub remote: SocketAddr,
-    /// The index of the interface to which the socket is bound, and over which all its packets go. The kernel binds the sockets of
-    /// link-local connections by itself.
+    /// The index of the interface to which the socket is bound, so that all its packets go over it. The kernel binds the sockets of link-local
+    /// connections by itself. `None` if the socket is not bound.
     pub interface: Option<u32>,
-    /// The number of the cgroup in which its socket was made; kernels before 5.8 do not report it.
+    /// The id of the cgroup in which the socket was made. `None` on kernels before 5.8, which do not report it.
     pub cgroup: Option<u64>,
     /// The kernel's identification of the socket, with a cookie that no other socket ever has.
     family: u8,
@@ -37,7 +37,7 @@ pub struct Connection {
 
 #[cfg(test)]
 impl Connection {
-    /// Makes a connection that no kernel has.
+    /// Makes a connection that does not exist in the kernel.
     pub(crate) const fn between(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { local, remote, interface: None, cgroup: None, family: 0, id: [0; ID] }
     }
@@ -48,7 +48,7 @@ impl Connection {
 pub struct Sockets(Socket);
 
 impl Sockets {
-    /// Opens one.
+    /// Opens a socket.
     ///
     /// # Errors
     /// Descriptors have run out, or the kernel has no sock_diag.
@@ -56,44 +56,44 @@ impl Sockets {
         Socket::open(libc::NETLINK_SOCK_DIAG).map(Self)
     }
 
-    /// Returns the connections that are up now, IPv4 and IPv6.
+    /// Returns the established connections, IPv4 and IPv6.
     ///
     /// # Errors
-    /// The kernel could not list them, for instance because it lacks inet_diag or tcp_diag.
+    /// The kernel could not list the connections, for example because it lacks inet_diag or tcp_diag.
     pub fn connections(&mut self) -> Result<Vec<Connection>, NetlinkError> {
-        let mut all = Vec::new();
+        let mut connections = Vec::new();
         for family in FAMILIES {
             let request = Request { kind: BY_FAMILY, flags: 0, body: body(family_byte(family), &[0; ID]) };
             match self.0.dump("list TCP connections", &request) {
-                // A kernel without IPv6 has none of these.
+                // A kernel without IPv6 has no such connections.
                 Err(error) if family == libc::AF_INET6 && error.errno() == Some(libc::ENOENT) => {}
-                other => all.extend(other?.iter().filter_map(connection)),
+                other => connections.extend(other?.iter().filter_map(connection)),
             }
         }
-        Ok(all)
+        Ok(connections)
     }
 
-    /// Resets a connection: its owner gets an error, the other end a RST. Returns false if it was gone already.
+    /// Resets a connection: its owner gets an error, and the peer gets a RST. Returns false if the connection does not exist any more.
     ///
     /// # Errors
-    /// The kernel cannot (`EOPNOTSUPP`), or this process may not (`EPERM`).
+    /// The kernel cannot reset connections (`EOPNOTSUPP`), or this process may not (`EPERM`).
     pub fn destroy(&mut self, connection: &Connection) -> Result<bool, NetlinkError> {
         let body = body(connection.family, &connection.id);
         let what = format!("reset the connection {} with {}", connection.local, connection.remote);
         match self.0.request(&what, &Request { kind: DESTROY, flags: 0, body }) {
             Ok(()) => Ok(true),
-            // It is gone, or is another socket by now.
+            // The connection has ended, or another socket has its addresses and ports by now.
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESTALE)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Checks that the kernel can destroy sockets, by trying one that cannot exist: from port 0 to port 0.
+    /// Checks that the kernel can destroy sockets, by a request for a connection that cannot exist: from port 0 to port 0.
     ///
     /// # Errors
-    /// It cannot: it was made without `CONFIG_INET_DIAG_DESTROY`, or lacks inet_diag or tcp_diag.
+    /// The kernel cannot: it was built without `CONFIG_INET_DIAG_DESTROY`, or lacks inet_diag or tcp_diag.
     pub fn able(&mut self) -> Result<(), NetlinkError> {
-        // Listing works, so "not found" is about the socket and not about a module.
+        // Connections are listed first: if that works, a later "not found" is about the socket and not about a missing module.
         self.connections()?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut id = [0; ID];
@@ -111,11 +111,13 @@ fn family_byte(family: libc::c_int) -> u8 {
     u8::try_from(family).unwrap_or(0)
 }
 
+/// Makes the body of a request about connections.
 fn body(family: u8, id: &[u8; ID]) -> Vec<u8> {
     let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or(0);
     [&[family, protocol, 0, 0][..], &LIVE.to_ne_bytes(), id].concat()
 }
 
+/// Reads a connection from a message of the kernel; `None` if it is not an established connection.
 fn connection(message: &Message) -> Option<Connection> {
     if message.kind != BY_FAMILY {
         return None;
@@ -160,22 +162,26 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_read_and_what_does_not_live_is_not_there() {
+    fn addresses_are_read_and_connections_that_are_not_established_are_left_out() {
         let plain = connection(&message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2])).unwrap();
         assert_eq!(
             (plain.local.to_string(), plain.remote.to_string()),
             ("10.0.0.1:8080".into(), "10.0.0.2:22".into())
         );
-        let coat = |last| [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, last]].concat();
-        let mapped = connection(&message(libc::AF_INET6, 8, &coat(1), &coat(2))).unwrap();
+        let v4_mapped = |last| [&[0; 10][..], &[0xff, 0xff, 10, 0, 0, last]].concat();
+        let mapped = connection(&message(libc::AF_INET6, 8, &v4_mapped(1), &v4_mapped(2))).unwrap();
         assert_eq!((mapped.local, mapped.remote), (plain.local, plain.remote));
-        let mut told = message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2]);
-        told.body.extend([&[12, 0, 21, 0][..], &196_u64.to_ne_bytes()].concat());
-        assert_eq!((plain.cgroup, connection(&told).unwrap().cgroup), (None, Some(196)));
+        let mut with_cgroup = message(libc::AF_INET, 1, &[10, 0, 0, 1], &[10, 0, 0, 2]);
+        with_cgroup.body.extend([&[12, 0, 21, 0][..], &196_u64.to_ne_bytes()].concat());
+        assert_eq!((plain.cgroup, connection(&with_cgroup).unwrap().cgroup), (None, Some(196)));
         let mut bound = message(libc::AF_INET6, 1, &[0xfe, 0x80], &[0xfe, 0x80]);
         bound.body[40..44].copy_from_slice(&7_u32.to_ne_bytes());
         assert_eq!((plain.interface, connection(&bound).unwrap().interface), (None, Some(7)));
-        assert_eq!(mapped.family, family_byte(libc::AF_INET6), "the kernel is asked for what it named");
+        assert_eq!(
+            mapped.family,
+            family_byte(libc::AF_INET6),
+            "requests use the family that the kernel named"
+        );
         for state in [2, 3, 6, 7, 9, 10, 11, 12, 40] {
             assert_eq!(connection(&message(libc::AF_INET, state, &[], &[])), None, "state {state}");
         }

@@ -1,4 +1,5 @@
-//! Finds the TCP ports of people's SSH sessions: the configured ones, and those of live sessions. Reads only.
+//! Finds the TCP ports of people's SSH sessions: the configured ports, and the ports of running servers and sessions. Only reads; changes no
+//! process and no socket.
 
 use std::{
     collections::BTreeSet,
@@ -13,10 +14,11 @@ const SERVERS: [&str; 2] = ["sshd", "dropbear"];
 /// The state of a listening socket (`TCP_LISTEN`) in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
-/// The ports, as of the last look.
+/// The ports of SSH.
 #[derive(Debug, Default)]
 pub struct Ssh {
     configured: Vec<u16>,
+    /// The ports that [`Ssh::look`] has found so far.
     live: Mutex<BTreeSet<u16>>,
 }
 
@@ -27,16 +29,16 @@ impl Ssh {
         Self { configured, live: Mutex::new(BTreeSet::new()) }
     }
 
-    /// Returns all of them, sorted.
+    /// Returns all known ports, sorted.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: BTreeSet<u16> = self.configured.iter().chain(live.iter()).copied().collect();
-        all.into_iter().collect()
+        let ports: BTreeSet<u16> = self.configured.iter().chain(live.iter()).copied().collect();
+        ports.into_iter().collect()
     }
 
-    /// Finds SSH servers, their sessions, and the ports of these. A port stays once it was seen: its sessions may
-    /// outlive its server.
+    /// Finds the ports of running SSH servers and sessions, and adds them. A port that was found is never removed, because sessions may
+    /// outlive their server.
     pub fn look(&self) {
         match listening() {
             Ok(found) => self.live.lock().unwrap_or_else(PoisonError::into_inner).extend(found),
@@ -45,12 +47,12 @@ impl Ssh {
     }
 }
 
-/// Returns the ports on which a socket listens and of which an SSH server has a socket, either listening or a
-/// session's: under systemd another process listens. The connections that a session has made to others use ports on
-/// which nothing listens.
+/// Returns the ports on which a process listens and at which an SSH server has a socket, either the listening one or that of a session. The
+/// listening process may be another one, as with systemd's socket activation. Connections that a session makes to other hosts do not count,
+/// because no process listens on their local ports.
 fn listening() -> io::Result<BTreeSet<u16>> {
     let servers = process::all()?;
-    let servers = servers.iter().filter(|one| SERVERS.iter().any(|name| one.comm.starts_with(name)));
+    let servers = servers.iter().filter(|process| SERVERS.iter().any(|name| process.comm.starts_with(name)));
     let owned: BTreeSet<u64> = servers.flat_map(|server| sockets(server.name.pid)).collect();
     if owned.is_empty() {
         return Ok(BTreeSet::new());
@@ -64,7 +66,7 @@ fn listening() -> io::Result<BTreeSet<u16>> {
                     of_servers.extend(owned.contains(&inode).then_some(port));
                 }
             }
-            // The kernel lacks that address family.
+            // The kernel lacks this address family.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -72,7 +74,7 @@ fn listening() -> io::Result<BTreeSet<u16>> {
     Ok(&listened & &of_servers)
 }
 
-/// Returns the sockets that a process has open, by inode; none if it is gone.
+/// Returns the inodes of a process's open sockets; empty if the process has ended or may not be read.
 fn sockets(pid: i32) -> Vec<u64> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let names = open.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -81,7 +83,9 @@ fn sockets(pid: i32) -> Vec<u64> {
         .collect()
 }
 
+/// A socket in `/proc/net/tcp`.
 struct Row {
+    /// The local port.
     port: u16,
     listens: bool,
     inode: u64,
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_kernel_s_is_read() {
+    fn a_line_of_the_kernels_table_is_read() {
         let line = "   1: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22711 1 0000000 100 0 0 10 0";
         let Row { port, listens, inode } = row(line).expect("a line");
         assert_eq!((port, listens, inode), (22, true, 22_711));
@@ -111,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_that_are_configured_are_always_there() {
+    fn configured_ports_are_always_included() {
         let ssh = Ssh::new(vec![2222, 22]);
         assert_eq!(ssh.ports(), [22, 2222]);
     }

@@ -1,7 +1,7 @@
-//! For tests only: bodies that run in fresh namespaces, and hosts of namespaces joined by links, all over netlink.
+//! Helpers for tests only: run a test's body in fresh namespaces, and make hosts from namespaces that are joined by links.
 //!
-//! Works as root and as a user who may make namespaces; otherwise it prints `skipped: why` on stderr.
-//! Never touches the namespaces that the tests were started in.
+//! They work as root, and as a user who may make namespaces. Otherwise the test prints `skipped: ` and the reason on stderr. They never change
+//! the namespaces in which the tests were started.
 
 mod link;
 
@@ -28,13 +28,15 @@ use nix::{
 
 use crate::{Host, Paths};
 
+/// Environment variable with the name of the test whose sandbox this process is in.
 const SANDBOX: &str = "FIREDRILL_TEST_SANDBOX";
-/// The errors of a kernel in which a user may not make namespaces: by policy, by limit, or because it has none.
+/// The errors if this user may not make namespaces: because of a policy or a limit, or because the kernel has none.
 const NOT_ALLOWED: [i32; 4] = [libc::EPERM, libc::EACCES, libc::ENOSPC, libc::EINVAL];
+/// Environment variable with the role of this process in its test.
 const ROLE: &str = "FIREDRILL_TEST_ROLE";
 
-/// Runs a test's body in a process of its own, in fresh user (unless root), network and mount namespaces with loopback
-/// up. `test` is the test's full name, as the harness prints it; [`crate::sandboxed`] writes it.
+/// Runs a test's body in a new process, in fresh network and mount namespaces (and a user namespace, unless this is root) with loopback up.
+/// `test` is the test's full name, as the harness prints it; the macro [`crate::sandboxed`] provides it.
 ///
 /// # Panics
 /// The body panicked, or its process could not be started.
@@ -46,13 +48,13 @@ pub fn sandboxed(test: &str, body: impl FnOnce()) {
     }
     let mut command = again(test, None);
     let maps = (format!("0 {} 1", getuid()), format!("0 {} 1", getgid()));
-    // SAFETY: between fork and exec this makes system calls only; its texts were formatted before.
+    // SAFETY: only system calls between fork and exec; the texts were formatted before.
     unsafe {
         command.pre_exec(move || separate(&maps.0, &maps.1));
     }
     match command.stdout(Stdio::piped()).stderr(Stdio::piped()).output() {
         Ok(output) if output.status.success() => {
-            // A skip in the body should be visible although the test passed.
+            // The message that the body skipped something must be visible, although the test passed.
             for line in
                 String::from_utf8_lossy(&output.stderr).lines().filter(|line| line.contains("skipped: "))
             {
@@ -72,7 +74,7 @@ pub fn sandboxed(test: &str, body: impl FnOnce()) {
     }
 }
 
-/// Reports on stderr, past the harness, that something was not tested.
+/// Reports on stderr that something was not tested. The harness does not capture the message.
 pub fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "skipped: {why}");
 }
@@ -97,16 +99,17 @@ pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
 }
 
-/// Starts the running test again, in the same namespaces, in another role; its standard output is a pipe.
+/// Starts the running test again in a new process, in the same namespaces and with another role. Its standard output is a pipe.
 ///
 /// # Panics
-/// It could not be started.
+/// The process could not be started.
 #[must_use]
 pub fn play(role: &str) -> Child {
     let test = std::env::var(SANDBOX).expect("called within a sandbox");
     again(&test, Some(role)).stdout(Stdio::piped()).spawn().expect("the test's own program starts")
 }
 
+/// Returns the command that runs only this test.
 fn again(test: &str, role: Option<&str>) -> Command {
     let program = std::env::current_exe().expect("a program knows its path");
     let mut command = Command::new(program);
@@ -117,6 +120,7 @@ fn again(test: &str, role: Option<&str>) -> Command {
     command
 }
 
+/// Moves this process to fresh namespaces.
 fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
     let net = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
     if !getuid().is_root() || unshare(net).is_err() {
@@ -129,8 +133,7 @@ fn separate(uid_map: &str, gid_map: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves this process, which must have one thread, to a fresh network namespace, and to a user namespace if it is not
-/// root.
+/// Moves this process, which must have a single thread, to a fresh network namespace; also to a fresh user namespace if it is not root.
 ///
 /// # Errors
 /// This user may not make namespaces here.
@@ -138,17 +141,17 @@ pub fn leave() -> io::Result<()> {
     leave_for(CloneFlags::CLONE_NEWNET)
 }
 
-/// Removes a directory in which live processes may be making files. It disappears at once, not file by file.
+/// Removes a directory in which running processes may be making files. It is renamed first, so that it disappears at once.
 ///
 /// # Errors
-/// It does not exist, or may not be removed.
+/// The directory does not exist, or cannot be removed.
 pub fn remove_live_dir(dir: &std::path::Path) -> io::Result<()> {
     let gone = dir.with_extension("gone");
     std::fs::rename(dir, &gone)?;
     std::fs::remove_dir_all(gone)
 }
 
-/// Moves this process, which must have one thread, to these fresh namespaces, and to a user namespace if it is not root.
+/// Moves this process, which must have a single thread, to fresh namespaces of these kinds; also to a fresh user namespace if it is not root.
 ///
 /// # Errors
 /// This user may not make namespaces here.
@@ -163,7 +166,7 @@ pub fn leave_for(namespaces: CloneFlags) -> io::Result<()> {
     std::fs::write("/proc/self/gid_map", format!("0 {group} 1"))
 }
 
-/// A network namespace that lives as long as this.
+/// A network namespace. It exists at least as long as this value.
 #[derive(Debug)]
 pub struct Netns(OwnedFd);
 
@@ -177,10 +180,10 @@ impl Netns {
         Self(File::open("/proc/thread-self/ns/net").expect("/proc is there").into())
     }
 
-    /// Makes a fresh one, with loopback up.
+    /// Makes a fresh namespace, with loopback up.
     ///
     /// # Panics
-    /// It cannot be made.
+    /// The namespace cannot be made.
     #[must_use]
     pub fn fresh() -> Self {
         let fresh = thread::spawn(|| {
@@ -193,25 +196,24 @@ impl Netns {
         fresh
     }
 
-    /// Sets loopback up, and makes addresses usable at once: duplicate address detection would change the host for a
-    /// second or two.
+    /// Sets loopback up, and switches duplicate address detection off, so that addresses are usable at once.
     pub fn settle(&self) {
         up(self, "lo");
         for which in ["default", "all"] {
-            // Without IPv6 there is nothing to switch off.
+            // A failure is ignored: without IPv6 there is nothing to switch off.
             let _ = self.run(|| std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/accept_dad"), "0"));
         }
     }
 
-    /// Runs a closure in it, on a thread of its own. Sockets that it opens stay in the namespace.
+    /// Runs a closure in the namespace, on a new thread. Sockets that the closure opens stay in the namespace.
     ///
     /// # Panics
     /// The closure panicked.
-    pub fn run<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+    pub fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let inside = scope.spawn(|| {
                 setns(&self.0, CloneFlags::CLONE_NEWNET).expect("a sandbox may enter its own namespaces");
-                what()
+                body()
             });
             match inside.join() {
                 Ok(value) => value,
@@ -220,7 +222,7 @@ impl Netns {
         })
     }
 
-    /// Returns its descriptor.
+    /// Returns the descriptor of the namespace.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -235,14 +237,14 @@ pub fn host(below: &std::path::Path) -> Host {
     Host::new("under-test", paths, firedrill_wire::DEFAULT_PORT, vec![22])
 }
 
-/// Waits until a condition holds, at most a minute.
+/// Waits until a condition is true, for at most a minute. `event` names the condition.
 ///
 /// # Panics
-/// The condition did not hold in time.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// The condition was not true in time.
+pub fn wait_until(event: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain: {event}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -8,11 +8,15 @@ use crate::LabError;
 #[derive(Clone, Debug, Default)]
 struct Facts {
     root: bool,
+    /// The setting `kernel.unprivileged_userns_clone`; `None` if this kernel has no such setting. So are the next two.
     userns_clone: Option<String>,
     apparmor_restricts: Option<String>,
     max_user_namespaces: Option<String>,
+    /// Whether a seccomp filter limits this process.
     seccomp: bool,
+    /// Whether this machine looks like a container.
     container: bool,
+    /// The path of this program.
     program: String,
 }
 
@@ -35,14 +39,16 @@ impl Facts {
     }
 }
 
-/// Makes the error of a lab that did not start, with advice if the machine's settings are the cause.
-pub(crate) fn explain(what: String, errno: Option<i32>) -> LabError {
+/// Makes the error of a lab that did not start, with advice if the machine's settings are the cause. `failure` says what failed, and
+/// `errno` is its error number, if there is one.
+pub(crate) fn explain(failure: String, errno: Option<i32>) -> LabError {
     match advise(&Facts::read(), errno) {
-        Some(advice) => LabError::NotAllowed { what, advice },
-        None => LabError::Refused(what),
+        Some(advice) => LabError::NotAllowed { what: failure, advice },
+        None => LabError::Refused(failure),
     }
 }
 
+/// Returns advice for an error number; `None` if no known setting explains it.
 fn advise(facts: &Facts, errno: Option<i32>) -> Option<String> {
     let zero = |value: &Option<String>| value.as_deref() == Some("0");
     match errno? {
@@ -99,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn each_known_obstacle_has_its_remedy() {
+    fn each_known_cause_gets_its_advice() {
         let debian = Facts { userns_clone: Some("0".into()), ..Facts::default() };
         assert!(advice(&debian, libc::EPERM).contains("kernel.unprivileged_userns_clone=1"));
         let ubuntu = Facts {

@@ -1,4 +1,4 @@
-//! The fleet of the demonstration: six hosts in three regions at two providers, and the shop on them.
+//! The fleet of the demonstration: six hosts in three regions at two providers, and the shop on them. Only describes them; builds no lab.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,18 +7,19 @@ use crate::{
     shop::{Backend, Balancer, EdgeConfig},
 };
 
-/// The port of the shop's hosts.
+/// The port of the checkout on the hosts with role `app`.
 pub const CHECKOUT_PORT: u16 = 8080;
 /// The port of the load balancer.
 pub const EDGE_PORT: u16 = 80;
+/// Path of the load balancer's configuration in its host.
 const EDGE_CONFIG: &str = "/etc/shop/edge.json";
 
 /// The configuration of the shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shop {
-    /// The load balancer before it.
+    /// The load balancer in front of the shop.
     pub balancer: Balancer,
-    /// Whether the load balancer checks the health of its backends; without checks, a fault shows.
+    /// Whether the load balancer checks the health of its backends. Without checks, clients see the fault of a backend.
     pub health_check: bool,
 }
 
@@ -31,19 +32,19 @@ impl Default for Shop {
 /// One host of the demonstration, as in a fleet file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemoHost {
-    /// Its name.
+    /// The host's name.
     pub name: &'static str,
-    /// Its provider in the demonstration.
+    /// The host's provider in the demonstration.
     pub provider: &'static str,
-    /// Its region.
+    /// The host's region.
     pub region: &'static str,
-    /// Its role: `edge`, `app` or `client`.
+    /// The host's role: `edge`, `app` or `client`.
     pub role: &'static str,
-    /// Its IPv4 address, then its IPv6 address.
+    /// The host's IPv4 address, then its IPv6 address.
     pub addresses: [IpAddr; 2],
 }
 
-/// Returns the six hosts.
+/// Returns the six hosts of the demonstration.
 #[must_use]
 pub fn hosts() -> Vec<DemoHost> {
     let host = |name, provider, region, number: u8, last: u8, role| DemoHost {
@@ -76,7 +77,7 @@ pub fn hosts() -> Vec<DemoHost> {
     ]
 }
 
-/// Returns the lab of the demonstration, without agents: the caller adds those with their certificates.
+/// Returns the lab of the demonstration, without agents: the caller adds the agents with their certificates.
 #[must_use]
 pub fn spec(name: &str, shop: &Shop) -> LabSpec {
     let hosts = hosts().into_iter().map(|host| HostSpec {
@@ -91,8 +92,8 @@ pub fn spec(name: &str, shop: &Shop) -> LabSpec {
     spec
 }
 
-/// Adds the shop to any fleet: a checkout on every host with role `app`, and a load balancer before them on every host
-/// with role `edge`. Other hosts stay as they are.
+/// Adds the shop to any fleet: a checkout on every host with role `app`, and on every host with role `edge` a load balancer in front of
+/// all checkouts. Other hosts stay as they are.
 pub fn add_shop(spec: &mut LabSpec, shop: &Shop) {
     let backends: Vec<Backend> = with_role(spec, "app")
         .filter_map(|host| {
@@ -145,6 +146,6 @@ mod tests {
         let config: EdgeConfig = serde_json::from_str(&edge.files[0].content).unwrap();
         let names: Vec<_> = config.backends.iter().map(|b| b.name.as_str()).collect();
         assert_eq!(names, ["app1", "app2", "app3", "app4"]);
-        assert!(spec.hosts[3].services.is_empty(), "the client only looks");
+        assert!(spec.hosts[3].services.is_empty(), "the client runs no service");
     }
 }

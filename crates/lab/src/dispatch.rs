@@ -1,16 +1,16 @@
-//! The binary plays every part in a lab: root, host, supervisor's child, agent. A hidden first argument selects the
-//! part.
+//! Selects the part of a lab that this process is. The same binary runs as every part: the lab's root process, a host, a service, the
+//! agent. A hidden first argument names the part.
 //!
-//! Nothing here starts a thread before the process is known to be an ordinary one.
+//! Never starts a thread before it is known that the process is not a part of a lab: some parts must have a single thread.
 
 use std::{ffi::OsString, process::ExitCode};
 
 use crate::{argv::HIDDEN, coordinator_ns, exec, host, root, shop};
 
-/// Takes over if this process was started as a part of a lab. Returns `None` if it was not.
+/// Runs the part of a lab that this process was started as, and returns its exit code. Returns `None` if the process is no part of a lab.
 ///
-/// Call it first in `main`, before any thread exists. `agent` is the agent's `main`, for the hosts that run one; its
-/// arguments are the command line, with the program's name first.
+/// Call this first in `main`, before any thread exists. `agent` is the `main` of the agent; its arguments are the command line, with the
+/// program's name first.
 #[must_use]
 pub fn dispatch(agent: fn(Vec<OsString>) -> ExitCode) -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);

@@ -1,4 +1,4 @@
-//! The errors of a lab, with texts for the user who started it.
+//! The errors of a lab, with texts for the person who started it. Only describes failures; handles none.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub enum LabError {
     NotAllowed {
         /// The step that failed, with the kernel's answer.
         what: String,
-        /// The command or setting that helps.
+        /// A command or setting that solves the problem.
         advice: String,
     },
     /// A lab of that name is up.
@@ -33,7 +33,7 @@ pub enum LabError {
     /// A system call failed.
     #[error("failed to {doing}")]
     Os {
-        /// The attempt and its object.
+        /// The attempted action; it completes "failed to …".
         doing: String,
         /// The error.
         #[source]
@@ -42,7 +42,7 @@ pub enum LabError {
 }
 
 impl LabError {
-    /// Makes an error of a system call while `doing` something.
+    /// Makes the error of a failed system call. `doing` completes "failed to …".
     pub(crate) fn os(doing: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Os { doing: doing.into(), source: source.into() }
     }
@@ -60,7 +60,7 @@ impl From<NetlinkError> for LabError {
     }
 }
 
-/// Adds the attempt to an error of a system call.
+/// Adds the attempted action to the error of a system call.
 pub(crate) trait Doing<T> {
     /// `doing` completes "failed to …".
     fn doing(self, doing: impl Into<String>) -> Result<T, LabError>;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_netlink_keeps_the_kernels_number_and_words() {
+    fn a_netlink_error_keeps_the_kernels_error_number_and_text() {
         let reason = Reason::Refused { errno: libc::EOPNOTSUPP, text: Some("Unknown device type".into()) };
         let error = LabError::from(NetlinkError { what: "make bridge region0".into(), reason });
         assert_eq!(error.to_string(), "failed to make bridge region0 (the kernel says: Unknown device type)");

@@ -1,5 +1,5 @@
-//! Runs a command in a host. This binary is run again, because only a single-threaded process can enter a user
-//! namespace; it enters, and stays the command's parent.
+//! Runs a command in a host. For this, the binary is started again as a helper process, because only a single-threaded process can enter a
+//! user namespace. The helper enters the host's namespaces, and stays the command's parent. It never runs anything outside of the host.
 
 use std::{
     ffi::{CString, OsString},
@@ -29,9 +29,9 @@ use crate::{
     sys::{process, seccomp},
 };
 
-/// Prepares a command, run by a program that dispatches to the parts of a lab.
+/// Prepares the helper process that runs `argv` in a host. `program` is a binary that calls [`crate::dispatch()`].
 ///
-/// `first` is the host's first process, `control` a connection to the lab's root.
+/// `first` is a descriptor of the host's first process, `control` a connection to the lab's root process.
 pub(crate) fn command(
     program: &Path,
     (first, control): (OwnedFd, OwnedFd),
@@ -54,7 +54,8 @@ pub(crate) fn command(
     command
 }
 
-/// Entry point: `first-process control host argv…`.
+/// Entry point of the helper. Its arguments are the descriptors of the host's first process and of the connection to the lab's root
+/// process, the host's name, and the command.
 pub(crate) fn main(rest: &[OsString]) -> ExitCode {
     let words: Vec<String> = rest.iter().take(3).map(|w| w.to_string_lossy().into_owned()).collect();
     let fds = words.get(..2).and_then(inherited).and_then(|fds| <[_; 2]>::try_from(fds).ok());
@@ -71,23 +72,24 @@ pub(crate) fn main(rest: &[OsString]) -> ExitCode {
     }
 }
 
+/// Enters the host and runs the command there as root. Returns the command's exit code.
 fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> Result<ExitCode, LabError> {
-    let all = ThreadNameSpaceType::USER
+    let namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::NETWORK
         | ThreadNameSpaceType::PROCESS_ID
         | ThreadNameSpaceType::MOUNT
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::CONTROL_GROUP;
-    move_into_thread_name_spaces(first.as_fd(), all).doing(format!("enter host {host}"))?;
-    // Refused if the user who started the lab may not drop groups; the groups are that user's then.
+    move_into_thread_name_spaces(first.as_fd(), namespaces).doing(format!("enter host {host}"))?;
+    // The kernel refuses this in the namespace of an unprivileged user. Then the groups of the user who started the lab stay.
     let _ = setgroups(&[]);
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).doing("become root in the host")?;
     setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).doing("become root in the host")?;
     let words: Result<Vec<CString>, _> = argv.iter().map(|w| CString::new(w.as_bytes())).collect();
     let words = words.doing("read the command")?;
     let program = if words[0].as_bytes() == SELF_EXE.as_bytes() { c"/proc/self/exe" } else { &words[0] };
-    // The filter is inherited; this process keeps the listener.
+    // The command inherits the filter; this process keeps the listener.
     let listener = seccomp::watch_reboot().ok();
     // SAFETY: this process has one thread.
     match unsafe { fork() }.doing("start the command")? {
@@ -98,7 +100,8 @@ fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> 
         }
         ForkResult::Parent { child } => {
             for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
-                // SAFETY: no handler of this program is involved. The terminal signals the command itself.
+                // The terminal sends these signals to the command, too; this process must stay to see its end.
+                // SAFETY: the signal is ignored, so no handler of this program is involved.
                 let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
             }
             attend(child, listener, control, host)
@@ -106,7 +109,8 @@ fn run(first: &OwnedFd, control: &UnixStream, host: &str, argv: &[OsString]) -> 
     }
 }
 
-/// Waits for the command. Has the host's cable pulled if the command is about to bring the host down.
+/// Waits for the end of the command, and returns its exit code. If the command is about to bring the host down, the lab's root process is
+/// told first, so that it pulls the host's cable.
 fn attend(
     child: Pid,
     listener: Option<OwnedFd>,
@@ -134,7 +138,7 @@ fn attend(
                 let Some(listening) = listener.as_ref().map(OwnedFd::as_fd) else { continue };
                 let Ok(call) = seccomp::receive(listening) else { continue };
                 if call.ends_host {
-                    // If the cable is not pulled the host is less silent, and still goes down.
+                    // A failure is ignored: the host goes down in any case, but sends some last packets.
                     let _ = ask::<Answer>(control, &Request::GoingDown(host.into()));
                 }
                 seccomp::let_go_on(listening, call).doing("let the command go on")?;
@@ -146,7 +150,7 @@ fn attend(
     Ok(match waitpid(child, None).doing("hear how the command ended")? {
         WaitStatus::Exited(_, code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
         WaitStatus::Signaled(_, how, _) => {
-            // Ends with the same signal as the command, so that callers see it.
+            // This process ends with the same signal as the command, so that the caller sees it.
             // SAFETY: restores the default action; no handler is involved.
             let _ = unsafe { signal(how, SigHandler::SigDfl) };
             let _ = raise(how);

@@ -1,4 +1,5 @@
-//! A host's first process: sets the host up, then supervises its services for as long as the host is up.
+//! A host's first process: sets up the host's mounts and network, then supervises its services as long as the host is up. Never touches
+//! the machine outside of the host's namespaces.
 
 pub(crate) mod check;
 mod dev;
@@ -29,7 +30,7 @@ use crate::{
     sys::{mounts, process, seccomp},
 };
 
-/// The directory with the service directories, as usual with runit.
+/// The directory that contains one directory per service, as is usual with runit.
 pub(crate) const SERVICES: &str = "/run/service";
 
 /// The description that a host gets at each boot.
@@ -38,14 +39,14 @@ pub(crate) struct Boot {
     pub(crate) name: String,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) boot_id: String,
-    /// The disk: upper and work directory of the layer over `/etc`.
+    /// The upper and the work directory, on the host's disk, of the overlay over `/etc`.
     pub(crate) etc: (PathBuf, PathBuf),
-    /// The directory of `/var` on the disk.
+    /// The directory on the host's disk that is mounted as `/var`.
     pub(crate) var: PathBuf,
     pub(crate) services: Vec<ServiceSpec>,
 }
 
-/// Entry point of a host: `description report`, both descriptors.
+/// Entry point of a host. Its two arguments are file descriptors: one to read the [`Boot`] from, one for the report.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let Some([description, report]) = inherited(words).and_then(|f| <[_; 2]>::try_from(f).ok()) else {
         eprintln!("hosts of a lab are started by the lab itself");
@@ -65,6 +66,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
     }
 }
 
+/// Sets the host up and starts its services. Also returns the listener that reports calls of `reboot(2)`, if the kernel allows one.
 fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd>), LabError> {
     let mut json = Vec::new();
     File::from(description).read_to_end(&mut json).doing("read the host's description")?;
@@ -74,20 +76,21 @@ fn set_up(description: OwnedFd) -> Result<(supervise::Supervisor, Option<OwnedFd
     nix::unistd::sethostname(&boot.name).doing("set the host's name")?;
     mount_all(&boot)?;
     configure_own_end(&boot.addresses)?;
-    // Only root of the namespace exists. It may ping without privilege, which some programs try first.
+    // The namespace has only the user root. Lets it ping with an unprivileged socket, which some programs try first.
     let _ = mounts::sysctl("net/ipv4/ping_group_range", "0 0");
-    // Services with a user of their own have no privileges over the network, but some of them need a low port.
+    // Services that run as another user have no privileges over the network, but some of them need a low port.
     let _ = mounts::sysctl("net/ipv4/ip_unprivileged_port_start", "0");
     let listener = seccomp::watch_reboot().ok();
     let supervisor = supervise::Supervisor::start(Path::new(SERVICES), boot.services)?;
     Ok((supervisor, listener))
 }
 
+/// Makes the host's file systems.
 fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::make_private()?;
-    // The disk is below /run: mount it before /run is covered.
-    // The files in the machine's /var are of no use to a host, and belong to users that do not exist there. An agent of the
-    // machine has its own in /var/lib.
+    // The host's disk is below the machine's /run, so its parts are mounted before /run is covered.
+    // The host's /var has the directories of the machine's /var without the files. Those files are of no use to a host, belong to users
+    // that do not exist there, and may include the state of the machine's own agent.
     mounts::shape_of(Path::new("/var"), &boot.var)?;
     mounts::over(Path::new("/etc"), &boot.etc.0, &boot.etc.1)?;
     mounts::tmpfs(Path::new("/run"), "755")?;
@@ -98,9 +101,9 @@ fn mount_all(boot: &Boot) -> Result<(), LabError> {
     dev::mount()?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mounts::virtual_fs("proc", Path::new("/proc"), quiet, "")?;
-    // If a container lets only the lab's root mount it, that mount stays: it shows too much, and does no harm.
+    // In some containers only the lab's root process can mount sysfs. Then its mount stays, which shows too much but does no harm.
     if mounts::virtual_fs("sysfs", Path::new("/sys"), quiet, "").is_ok() {
-        // Only machines that delegate control groups have them; without, a host has none.
+        // Fails on machines that delegate no control groups; a host has none there.
         let _ = mounts::virtual_fs("cgroup2", Path::new("/sys/fs/cgroup"), quiet, "");
     }
     let own_id = Path::new("/run/boot_id");
@@ -108,7 +111,8 @@ fn mount_all(boot: &Boot) -> Result<(), LabError> {
     mounts::bind(own_id, Path::new("/proc/sys/kernel/random/boot_id"))
 }
 
-/// The state of a host's services by its supervisor, read from outside.
+/// Returns the state of a host's services, read from the supervisor's files through `/proc`. `pid` is the host's first process. Services
+/// without a readable state are left out.
 pub(crate) fn services_of(pid: i32, host: &HostSpec) -> Vec<ServiceStatus> {
     let root = PathBuf::from(format!("/proc/{pid}/root{SERVICES}"));
     let read = |service: ServiceSpec| {

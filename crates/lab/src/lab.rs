@@ -1,4 +1,5 @@
-//! A lab, from the point of view of its users.
+//! The handle of a lab: starts a lab, sends requests to it, and ends it. The lab itself runs in other processes; this module never changes
+//! namespaces except in [`Lab::enter`].
 
 use std::{
     ffi::OsString,
@@ -37,9 +38,9 @@ const GONE_WITHIN_MS: i32 = 30_000;
 /// Options for starting a lab.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether it outlives this process, until somebody ends it.
+    /// Whether the lab outlives this process. Then it lives until [`Lab::down`].
     pub detach: bool,
-    /// The binary for all parts of the lab; by default this process's own. It must call [`crate::dispatch()`].
+    /// The binary for all parts of the lab; by default the binary of this process. It must call [`crate::dispatch()`].
     pub program: Option<PathBuf>,
 }
 
@@ -50,18 +51,19 @@ pub struct Lab {
     dir: PathBuf,
     root: OwnedFd,
     program: PathBuf,
-    /// Held open by the owning process for as long as the lab is to live.
+    /// The lab lives only as long as this is open. `None` for a detached lab, and in a process that did not start the lab.
     lifeline: Option<OwnedFd>,
+    /// Whether this process started the lab.
     parent: bool,
 }
 
 impl Lab {
     /// Builds a lab and returns when all its hosts are up and have started their services.
     ///
-    /// The lab dies with the *thread* that calls this, unless it is detached: call it from the main one.
+    /// The lab dies with the *thread* that calls this, unless the lab is detached. Call this from the main thread.
     ///
     /// # Errors
-    /// The specification is invalid, the name is taken, or the machine does not allow it; the message has advice.
+    /// The specification is invalid, the name is taken, or the machine does not allow a lab; then the message has advice.
     pub fn up(spec: &LabSpec, options: &Options) -> Result<Self, LabError> {
         spec.validate()?;
         let claim = registry::claim(&spec.name)?;
@@ -69,17 +71,17 @@ impl Lab {
         let lab = Self::up_in(spec, options, &claim);
         drop(claim);
         let (lab, report) = lab.inspect_err(|_| registry::remove(&dir))?;
-        let said = lab.read_report(report)?;
-        match said.error {
+        let report = lab.read_report(report)?;
+        match report.error {
             None => Ok(lab),
-            // Dropping it ends the lab and removes its entry.
-            Some(what) => {
+            Some(failure) => {
                 lab.down()?;
-                Err(advice::explain(what, said.errno))
+                Err(advice::explain(failure, report.errno))
             }
         }
     }
 
+    /// Starts the lab's root process. Returns the lab, and the descriptor from which its report is read.
     fn up_in(
         spec: &LabSpec,
         options: &Options,
@@ -118,6 +120,7 @@ impl Lab {
         Ok((lab, hear))
     }
 
+    /// Waits for the report of the lab's root process, for at most a minute.
     fn read_report(&self, hear: OwnedFd) -> Result<Report, LabError> {
         let mut polled = [PollFd::new(hear.as_fd(), PollFlags::POLLIN)];
         let heard = loop {
@@ -130,28 +133,28 @@ impl Lab {
             let error = Some(format!("lab {} has not started within a minute", self.name));
             return Ok(Report { error, ..Report::default() });
         }
-        let mut said = Vec::new();
-        File::from(hear).read_to_end(&mut said).doing("hear from the lab")?;
-        Ok(Report::parse(&said))
+        let mut bytes = Vec::new();
+        File::from(hear).read_to_end(&mut bytes).doing("hear from the lab")?;
+        Ok(Report::parse(&bytes))
     }
 
-    /// Finds a lab that another invocation of this user started.
+    /// Finds a running lab that another process of this user started.
     ///
     /// # Errors
-    /// There is no lab of that name.
+    /// There is no lab with this name.
     pub fn attach(name: &str) -> Result<Self, LabError> {
         let (dir, root) = registry::find(name)?;
         let program = "/proc/self/exe".into();
         Ok(Self { name: name.into(), dir, root, program, lifeline: None, parent: false })
     }
 
-    /// Returns its name.
+    /// Returns the lab's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the pid of its root in this process's `/proc`.
+    /// Returns the pid of the lab's root process, as in this process's `/proc`.
     ///
     /// # Errors
     /// The lab is gone.
@@ -170,7 +173,7 @@ impl Lab {
         }
     }
 
-    /// Waits until a condition on the status holds, or for this time; returns the last status.
+    /// Waits until `wanted` is true of the lab's status, for at most the time `at_most`. Returns whether it was true, and the last status.
     ///
     /// # Errors
     /// The lab is gone.
@@ -182,9 +185,9 @@ impl Lab {
         let end = Instant::now() + at_most;
         loop {
             let status = self.status()?;
-            let good = wanted(&status);
-            if good || Instant::now() >= end {
-                return Ok((good, status));
+            let reached = wanted(&status);
+            if reached || Instant::now() >= end {
+                return Ok((reached, status));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -198,8 +201,8 @@ impl Lab {
         Ok(exec::command(self.program(), ends, host, argv))
     }
 
-    /// Runs a command in a host, with this process's standard streams, and waits for it. [`crate::SELF_EXE`] as the first
-    /// word is the binary that built the lab.
+    /// Runs a command in a host, with this process's standard streams, and waits for its end. [`crate::SELF_EXE`] as the first word means
+    /// the binary that built the lab.
     ///
     /// # Errors
     /// There is no such host, it is not up, or the command cannot be run.
@@ -215,7 +218,7 @@ impl Lab {
         self.command(host, argv)?.output().doing(format!("run a command in host {host}"))
     }
 
-    /// Cuts the power of a host: it is silent for its peers, and stays off.
+    /// Cuts the power of a host. Its peers hear nothing more from it, and it stays off.
     ///
     /// # Errors
     /// There is no such host.
@@ -226,12 +229,12 @@ impl Lab {
     /// Powers a host on.
     ///
     /// # Errors
-    /// There is no such host, or it is on.
+    /// There is no such host, or it is on already.
     pub fn power_on(&self, host: &str) -> Result<(), LabError> {
         self.tell(&Request::PowerOn(host.into()))
     }
 
-    /// Pulls a host's cable; it stays unplugged over reboots.
+    /// Pulls a host's network cable. It stays unplugged over reboots of the host.
     ///
     /// # Errors
     /// There is no such host.
@@ -239,7 +242,7 @@ impl Lab {
         self.tell(&Request::Link { host: host.into(), up: false })
     }
 
-    /// Plugs a host's cable in.
+    /// Plugs a host's network cable in.
     ///
     /// # Errors
     /// There is no such host.
@@ -247,7 +250,7 @@ impl Lab {
         self.tell(&Request::Link { host: host.into(), up: true })
     }
 
-    /// Returns the pids of all processes of a host in this process's `/proc`.
+    /// Returns the pids of all processes of a host, as in this process's `/proc`.
     ///
     /// # Errors
     /// There is no such host, or it is not up.
@@ -258,7 +261,7 @@ impl Lab {
             .doing(format!("list the processes of host {host}"))
     }
 
-    /// Returns what a service of a host has written so far.
+    /// Returns the log of a service of a host: its output so far.
     ///
     /// # Errors
     /// There is no such host or service.
@@ -271,8 +274,8 @@ impl Lab {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Moves this process into the coordinator's network namespace: from then on it has the lab's network and names
-    /// (`/etc/hosts`), and no other network. Its files stay as they are.
+    /// Moves this process into the coordinator's network namespace. From then on, the process has the network and the host names
+    /// (`/etc/hosts`) of the lab, and no other network. All other files stay the same.
     ///
     /// # Errors
     /// The process has more than one thread, or the lab is gone.
@@ -280,7 +283,7 @@ impl Lab {
         enter::enter(&self.descriptor(&Request::Coordinator)?, &self.dir.join("hosts"))
     }
 
-    /// Enters and becomes another program, which is found by this process's `PATH`.
+    /// Enters the lab and replaces this process with another program, which is found by this process's `PATH`.
     ///
     /// # Errors
     /// As [`Lab::enter`], or the program cannot be run.
@@ -293,10 +296,10 @@ impl Lab {
         Err(LabError::os(format!("run {}", Path::new(program).display()), error))
     }
 
-    /// Waits until the lab ends, or until this process is told to end (SIGINT, SIGTERM, SIGHUP).
+    /// Waits until the lab ends, or until this process gets SIGINT, SIGTERM or SIGHUP.
     ///
     /// # Errors
-    /// The kernel refused to wait.
+    /// A system call failed.
     pub fn wait(&self) -> Result<(), LabError> {
         use nix::sys::{
             signal::{SigSet, Signal},
@@ -314,10 +317,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends the lab and everything in it, and returns when it is gone.
+    /// Ends the lab and all its processes, and returns when they are gone.
     ///
     /// # Errors
-    /// It is still there after the maximum time.
+    /// The lab is still there after 30 seconds.
     pub fn down(self) -> Result<(), LabError> {
         self.end()
     }
@@ -328,7 +331,7 @@ impl Lab {
         let gone = process::wait_gone(&self.root, GONE_WITHIN_MS).doing(doing())?;
         if self.parent {
             use rustix::process::{WaitId, WaitIdOptions, waitid};
-            // Another process may have reaped it already, which is fine.
+            // A failure is ignored: the root process may have been reaped already.
             let _ = waitid(WaitId::PidFd(self.root.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         }
         if !gone {
@@ -338,6 +341,7 @@ impl Lab {
         Ok(())
     }
 
+    /// Sends a request that is answered with `Done`.
     fn tell(&self, request: &Request) -> Result<(), LabError> {
         match self.ask(request)? {
             (Answer::Done, _) => Ok(()),
@@ -345,6 +349,7 @@ impl Lab {
         }
     }
 
+    /// Sends a request that is answered with a file descriptor.
     pub(crate) fn descriptor(&self, request: &Request) -> Result<OwnedFd, LabError> {
         match self.ask(request)? {
             (Answer::Descriptor, Some(fd)) => Ok(fd),
@@ -372,7 +377,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if self.lifeline.take().is_some() {
-            // Processes that are left die when the lifeline is closed.
+            // A failure is ignored: the remaining processes die when the lifeline is closed, which happens here.
             let _ = self.end();
         }
     }
@@ -387,6 +392,7 @@ fn in_memory(bytes: &[u8]) -> Result<OwnedFd, LabError> {
     Ok(file.into())
 }
 
+/// Makes the error of an answer that does not belong to the request.
 fn unexpected(answer: &Answer) -> LabError {
     LabError::Refused(format!("an answer that was not asked for: {answer:?}; is the lab another version's?"))
 }

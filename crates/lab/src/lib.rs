@@ -1,12 +1,12 @@
 //! A fleet of hosts on one machine, for rehearsals and tests. Each host is a set of Linux namespaces with its own
 //! network, processes, files, boot id and service supervisor, on a router with one bridge per region.
 //!
-//! Works without root if the kernel lets an unprivileged user make namespaces, and as root without giving the hosts any
-//! power over the machine. It never touches the machine's own network, files or services, and everything is gone when
-//! the lab ends, however it ends.
+//! A lab works without root if the kernel lets an unprivileged user make namespaces. As root, it works without giving the hosts any power
+//! over the machine. A lab never touches the machine's own network, files or services, and nothing of it is left when it ends, however it
+//! ends.
 //!
-//! The binary that uses this crate also runs inside the lab: its `main` must call [`dispatch()`] first, before any
-//! thread exists.
+//! The binary that uses this crate also runs inside the lab. Therefore its `main` must call [`dispatch()`] first, before any thread
+//! exists.
 
 mod advice;
 mod argv;

@@ -1,4 +1,5 @@
-//! Two small tools to inspect the network from inside a host, so that neither tests nor people need others there.
+//! Two small tools to inspect the network from inside a host: an HTTP request, and listening to a connection. Tests and people need no
+//! other programs there. They change nothing.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -7,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+/// Maximum time for connecting and for each read.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Makes one HTTP request; prints the status code and the body. Fails if there is no answer.
+/// Makes one HTTP request, and prints the status code and the body. Fails if there is no answer.
 pub(crate) fn get(address: &str, path: &str) -> ExitCode {
     let ask = || -> io::Result<String> {
         let mut stream = connect(address)?;
@@ -31,7 +33,8 @@ pub(crate) fn get(address: &str, path: &str) -> ExitCode {
     }
 }
 
-/// Connects, prints `connected`, and waits for the peer to send anything. Prints `silent`, or what the peer did.
+/// Connects, prints `connected`, and waits up to `at_most_ms` milliseconds for the peer. Then prints `spoke` if the peer sent anything,
+/// `closed` if it closed the connection, `silent` if it did neither, or `broke off` with the error.
 pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
     let mut stream = match connect(address) {
         Ok(stream) => stream,
@@ -42,10 +45,10 @@ pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
     };
     println!("connected");
     let at_most = Duration::from_millis(at_most_ms.parse().unwrap_or(1000));
-    // Zero would mean for ever.
+    // A timeout of zero would be an error.
     let _ = stream.set_read_timeout(Some(at_most.max(Duration::from_millis(1))));
     let mut read = stream.read(&mut [0; 16]);
-    // A process that was stopped and goes on.
+    // The read is interrupted when this process is stopped and continued; then it is repeated.
     while read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
         read = stream.read(&mut [0; 16]);
     }
@@ -59,6 +62,7 @@ pub(crate) fn hear(address: &str, at_most_ms: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Connects to the first address of the name that accepts.
 fn connect(address: &str) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in address.to_socket_addrs()? {

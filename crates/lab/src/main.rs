@@ -1,4 +1,4 @@
-//! A program for labs alone, for tests; users have `firedrill lab`.
+//! A small command line for labs, used by tests. Users have `firedrill lab`. It contains no agent.
 
 mod look;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// This small binary has no agent; hosts with one need `firedrill`.
+/// Takes the place of the agent's `main`, and refuses: this binary contains no agent.
 fn no_agent(_: Vec<OsString>) -> ExitCode {
     eprintln!("firedrill-lab carries no agent; build the lab with `firedrill lab up`");
     ExitCode::from(2)
@@ -99,6 +99,7 @@ fn status(lab: &Lab) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Returns the exit code of a process, or 128 plus the number of the signal that ended it.
 fn code_of(status: std::process::ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or_else(|| status.signal().map(|s| 128 + s));

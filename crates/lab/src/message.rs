@@ -1,5 +1,5 @@
-//! The messages between a lab's root and its users: one length-prefixed JSON message each way, over a Unix socket in a
-//! directory that only the owner can enter.
+//! The messages between a lab's root process and the programs that use the lab. A request and its answer are each a length-prefixed JSON
+//! message, sent over a Unix socket in a directory that only the lab's owner can enter. This module never acts on a request.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -16,10 +16,10 @@ use nix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// Maximum length of a message, in bytes; a longer one means that another program uses the socket.
+/// Maximum length of a message, in bytes. A longer message cannot come from a lab.
 const LONGEST: usize = 16 << 20;
 
-/// A request.
+/// A request to the lab's root process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
@@ -27,11 +27,11 @@ pub(crate) enum Request {
     Status,
     /// Return a pidfd of the host's first process.
     Host(String),
-    /// Return a pidfd of the process that holds the coordinator's network.
+    /// Return a pidfd of the process that keeps the coordinator's network namespace open.
     Coordinator,
     /// Plug or unplug the host's cable.
     Link { host: String, up: bool },
-    /// Cut the host's power, at once and silently; it stays off.
+    /// Cut the host's power, so that its peers hear nothing more; the host stays off.
     Kill(String),
     /// Power the host on.
     PowerOn(String),
@@ -41,7 +41,7 @@ pub(crate) enum Request {
     Log { host: String, service: String },
 }
 
-/// An answer. A descriptor comes with `Descriptor`.
+/// An answer. A file descriptor is sent along with `Descriptor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
@@ -54,32 +54,32 @@ pub(crate) enum Answer {
 /// The status of a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabStatus {
-    /// Its name.
+    /// The lab's name.
     pub name: String,
-    /// Its hosts, in the order of the specification.
+    /// The lab's hosts, in the order of the specification.
     pub hosts: Vec<HostStatus>,
 }
 
 /// The status of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostStatus {
-    /// Its name.
+    /// The host's name.
     pub name: String,
-    /// Its region.
+    /// The host's region.
     pub region: String,
-    /// Its role.
+    /// The host's roles.
     pub roles: Vec<String>,
-    /// Its addresses.
+    /// The host's addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether it is up.
+    /// The host's power state.
     pub state: HostState,
-    /// Whether its cable is plugged in.
+    /// Whether the host's cable is plugged in.
     pub link: bool,
-    /// Number of its boots.
+    /// Number of the host's boots since the lab was started.
     pub boots: u32,
-    /// The boot id of its present boot, or of its last one.
+    /// The boot id of the current boot, or of the last one if the host is down.
     pub boot_id: String,
-    /// Its services; empty while it is not up.
+    /// The host's services; empty while the host is not up.
     pub services: Vec<ServiceStatus>,
 }
 
@@ -87,46 +87,46 @@ pub struct HostStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {
-    /// It is booting.
+    /// The host is booting.
     Booting,
-    /// It is up.
+    /// The host is up.
     Up,
-    /// It is restarting, and down until it boots.
+    /// The host has called for a restart, and is down until it boots.
     Restarting,
-    /// It is off until it is powered on.
+    /// The host is off until it is powered on.
     Off,
 }
 
 /// The status of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceStatus {
-    /// Its name.
+    /// The service's name.
     pub name: String,
-    /// Its state, by its supervisor.
+    /// The service's state, according to its supervisor.
     pub state: ServiceState,
-    /// Its pid in the host's namespace.
+    /// The service's pid in the host's namespace; `None` while it is down.
     pub pid: Option<i32>,
-    /// Whether it is wanted up.
+    /// Whether the supervisor is to keep the service up.
     pub wanted: bool,
-    /// Whether it is ready, by its check; `None` without a check, or while it is down on purpose.
+    /// Whether the service is ready, according to its check; `None` without a check, or while the service is down on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<ReadyState>,
 }
 
-/// Whether a service is ready, by its check.
+/// Whether a service is ready, according to its check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadyState {
-    /// The check has not held yet.
+    /// The check has not succeeded yet.
     Waiting,
-    /// The check has held once since the last start.
+    /// The check has succeeded once since the last start.
     Ready,
-    /// The check has not held in time. It is still repeated.
+    /// The check has not succeeded in time. It is still repeated.
     Late,
 }
 
 impl ReadyState {
-    /// Returns the word by which a supervisor tells the state.
+    /// Returns the word for the state in the supervisor's file.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -135,32 +135,35 @@ impl ReadyState {
         }
     }
 
-    /// Returns the state that a supervisor has told.
+    /// Returns the state for a word in the supervisor's file; `None` for an unknown word.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
         [Self::Waiting, Self::Ready, Self::Late].into_iter().find(|state| state.word() == word)
     }
 }
 
-/// The state of a service, by its supervisor.
+/// The state of a service, according to its supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
-    /// It is up.
+    /// The service is up.
     Run,
-    /// It is down.
+    /// The service is down.
     Down,
-    /// Its finish script runs.
+    /// The service's finish script is running.
     Finish,
 }
 
-/// Encodes a message.
+/// Encodes a message, with its length in front.
 pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     Ok([&length.to_le_bytes()[..], &body].concat())
 }
 
-/// Returns the length of a body from its first four bytes.
+/// Returns the length of a message's body from the four bytes in front of it.
+///
+/// # Errors
+/// The length is above the maximum.
 pub(crate) fn body_length(head: [u8; 4]) -> io::Result<usize> {
     let length = usize::try_from(u32::from_le_bytes(head)).map_err(io::Error::other)?;
     if length > LONGEST {
@@ -169,7 +172,7 @@ pub(crate) fn body_length(head: [u8; 4]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Sends the first bytes of a message, with a descriptor if there is one; returns how many were sent.
+/// Sends the first part of a message, with a descriptor if there is one. Returns the number of bytes that were sent.
 pub(crate) fn send_first(socket: RawFd, bytes: &[u8], descriptor: Option<RawFd>) -> io::Result<usize> {
     let descriptors: Vec<RawFd> = descriptor.into_iter().collect();
     let rights = [ControlMessage::ScmRights(&descriptors)];
@@ -177,7 +180,7 @@ pub(crate) fn send_first(socket: RawFd, bytes: &[u8], descriptor: Option<RawFd>)
     Ok(sendmsg::<()>(socket, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)?)
 }
 
-/// Sends a request and waits for the answer.
+/// Sends a request and waits for the answer. Also returns the descriptor that came with it, if any.
 pub(crate) fn ask<T: DeserializeOwned>(
     mut socket: &UnixStream,
     request: &impl Serialize,
@@ -191,6 +194,7 @@ pub(crate) fn ask<T: DeserializeOwned>(
     Ok((serde_json::from_slice(&body)?, descriptor))
 }
 
+/// Receives the first part of an answer, and the descriptor that comes with it. Returns the number of bytes in `head`.
 fn receive_first(socket: &UnixStream, head: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = cmsg_space!([RawFd; 1]);
     let mut parts = [IoSliceMut::new(head)];
@@ -200,9 +204,9 @@ fn receive_first(socket: &UnixStream, head: &mut [u8]) -> io::Result<(usize, Opt
     }
     let mut descriptor = None;
     for message in got.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(all) = message {
-            for fd in all {
-                // SAFETY: the kernel has just made this descriptor for us; nobody else knows its number.
+        if let ControlMessageOwned::ScmRights(descriptors) = message {
+            for fd in descriptors {
+                // SAFETY: the kernel has just made this descriptor for this process; no other code knows its number.
                 descriptor = Some(unsafe { OwnedFd::from_raw_fd(fd) });
             }
         }

@@ -1,13 +1,13 @@
-//! Waits until the services of a lab are ready.
+//! Waits until the services of a lab are ready. Starts no checks itself; the hosts' supervisors do that.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{Lab, LabError, LabStatus, ReadyState};
 
-/// The time between two looks at the lab.
+/// Time between two questions for the lab's status.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A service whose ready check did not hold in time.
+/// A service whose ready check did not succeed in time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Late {
     /// The host.
@@ -17,19 +17,19 @@ pub struct Late {
 }
 
 impl Lab {
-    /// Waits until all services with a ready check are ready, or until one of them is late: each has a maximum time, so this ends.
-    /// Calls `heard` with host and service once for each that is ready. Returns those that are late.
+    /// Waits until all services with a ready check are ready, or until at least one of them is late. This always ends, because each check
+    /// has a time limit. Calls `on_ready` with host and service once for each service that is ready. Returns the late services.
     ///
     /// # Errors
     /// The lab is gone.
-    pub fn wait_ready(&self, mut heard: impl FnMut(&str, &str)) -> Result<Vec<Late>, LabError> {
-        let mut told = BTreeSet::new();
+    pub fn wait_ready(&self, mut on_ready: impl FnMut(&str, &str)) -> Result<Vec<Late>, LabError> {
+        let mut reported = BTreeSet::new();
         loop {
             let status = self.status()?;
-            for one in services(&status, ReadyState::Ready) {
-                if !told.contains(&one) {
-                    heard(&one.host, &one.service);
-                    told.insert(one);
+            for ready in services(&status, ReadyState::Ready) {
+                if !reported.contains(&ready) {
+                    on_ready(&ready.host, &ready.service);
+                    reported.insert(ready);
                 }
             }
             let late = services(&status, ReadyState::Late);
@@ -41,7 +41,7 @@ impl Lab {
     }
 }
 
-/// Returns the services in that state.
+/// Returns the services in a state, as pairs of host and service.
 fn services(status: &LabStatus, state: ReadyState) -> Vec<Late> {
     let all = status.hosts.iter().flat_map(|host| host.services.iter().map(move |service| (host, service)));
     let wanted = all.filter(|(_, service)| service.ready == Some(state));

@@ -1,5 +1,6 @@
-//! The registry of this user's labs, by which other invocations find them: one directory per lab, that only the user
-//! can enter, in `$XDG_RUNTIME_DIR` or `/tmp`. Directories of labs that are gone are removed.
+//! The registry of this user's running labs, so that other processes of the user find them. Each lab has a directory, below a directory in
+//! `$XDG_RUNTIME_DIR` or `/tmp` that only the user can enter. Directories of labs that have ended are removed. The registry never ends a
+//! lab.
 
 use std::{
     fs::{self, File},
@@ -14,19 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LabError, error::Doing as _, sys::process};
 
-/// A lab that is up.
+/// The entry of a lab that is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its name.
+    /// The lab's name.
     pub name: String,
-    /// The pid of its root, in this machine's namespace.
+    /// The pid of the lab's root process, in this machine's namespace.
     pub pid: i32,
-    /// The start time of that process, in clock ticks after boot: another process may have the pid by now.
+    /// The start time of that process, in clock ticks after boot. It shows whether another process has the pid by now.
     start_ticks: u64,
 }
 
 impl Entry {
-    /// Opens the lab's root, if it still is the process of this entry.
+    /// Opens a pidfd of the lab's root process; `None` if that process has ended.
     pub(crate) fn open(&self) -> Result<Option<OwnedFd>, LabError> {
         process::open_if_same(self.pid, self.start_ticks).doing(format!("look at lab {}", self.name))
     }
@@ -35,7 +36,7 @@ impl Entry {
 /// Returns all labs of this user that are up.
 ///
 /// # Errors
-/// The directory is not this user's alone, or cannot be read.
+/// The directory is accessible to other users, or cannot be read.
 pub fn list() -> Result<Vec<Entry>, LabError> {
     let base = base()?;
     let _lock = lock(&base)?;
@@ -52,13 +53,16 @@ pub fn list() -> Result<Vec<Entry>, LabError> {
     Ok(labs)
 }
 
-/// A reservation of a name for a new lab, held until its process is known.
+/// A reservation of a name for a new lab, held until the pid of its root process is known. It locks the registry.
 pub(crate) struct Claim {
     pub(crate) dir: PathBuf,
     _lock: File,
 }
 
-/// Reserves the name.
+/// Reserves a name, and makes the lab's directory.
+///
+/// # Errors
+/// A lab of this name is up, or a directory cannot be made.
 pub(crate) fn claim(name: &str) -> Result<Claim, LabError> {
     let base = base()?;
     let lock = lock(&base)?;
@@ -74,7 +78,7 @@ pub(crate) fn claim(name: &str) -> Result<Claim, LabError> {
 }
 
 impl Claim {
-    /// Completes the entry: from now on others find the lab.
+    /// Writes the entry. From now on, other processes find the lab.
     pub(crate) fn register(&self, name: &str, pid: i32) -> std::io::Result<()> {
         let start_ticks = process::start_ticks(pid).ok_or(std::io::ErrorKind::NotFound)?;
         let entry = Entry { name: name.into(), pid, start_ticks };
@@ -82,7 +86,7 @@ impl Claim {
     }
 }
 
-/// Finds the lab of that name: its directory, and its root.
+/// Finds a lab by its name. Returns its directory, and a pidfd of its root process.
 pub(crate) fn find(name: &str) -> Result<(PathBuf, OwnedFd), LabError> {
     let base = base()?;
     let _lock = lock(&base)?;
@@ -96,20 +100,22 @@ pub(crate) fn find(name: &str) -> Result<(PathBuf, OwnedFd), LabError> {
 
 /// Removes the entry of a lab that is gone.
 pub(crate) fn remove(dir: &Path) {
-    // If this fails, the next invocation removes it.
+    // If this fails, the next process that lists labs or claims the name removes it.
     let _ = fs::remove_dir_all(dir);
 }
 
+/// Reads the entry in a directory. `None` if there is none, or if its lab has ended.
 fn read_live(dir: &Path) -> Result<Option<(Entry, OwnedFd)>, LabError> {
     let Ok(json) = fs::read(dir.join("lab.json")) else { return Ok(None) };
     let Ok(entry) = serde_json::from_slice::<Entry>(&json) else { return Ok(None) };
     Ok(entry.open()?.map(|root| (entry, root)))
 }
 
+/// Returns the directory of the registry, and makes it if necessary.
 fn base() -> Result<PathBuf, LabError> {
     let uid = nix::unistd::geteuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    // With `sudo` the variable may still be that of the user.
+    // Under `sudo`, the variable may still name the directory of the other user.
     let runtime = runtime.filter(|dir| fs::metadata(dir).is_ok_and(|m| m.uid() == uid));
     let base = match runtime {
         Some(dir) => dir.join("firedrill-labs"),
@@ -121,7 +127,7 @@ fn base() -> Result<PathBuf, LabError> {
         }
         _ => {}
     }
-    // In /tmp another user may have made it first.
+    // In /tmp, another user may have made the directory first.
     let found = fs::symlink_metadata(&base).doing(format!("look at {}", base.display()))?;
     if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
         return Err(LabError::Spec(format!(
@@ -132,6 +138,7 @@ fn base() -> Result<PathBuf, LabError> {
     Ok(base)
 }
 
+/// Waits for the lock of the registry. Dropping the file releases it.
 fn lock(base: &Path) -> Result<File, LabError> {
     let path = base.join(".lock");
     let file =

@@ -1,4 +1,5 @@
-//! The report with which a part of the lab says that it has started, and the descriptors that it takes over.
+//! The report by which a part of the lab tells its parent that it has started or failed, and the file descriptors that a part inherits.
+//! Never starts a part.
 
 use std::{
     fs::File,
@@ -10,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::LabError;
 
-/// The report of a part of the lab: it has started, or the reason why not.
+/// The report of a part of the lab. Without an error, the part has started.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// The error.
+    /// The reason why the part did not start.
     pub(crate) error: Option<String>,
-    /// Its errno.
+    /// The error number, if a system call failed.
     pub(crate) errno: Option<i32>,
     /// The number of the descriptor, in the host's first process, that listens for `reboot(2)`.
     pub(crate) reboot_listener: Option<RawFd>,
@@ -35,22 +36,22 @@ impl Report {
         Self { error: Some(text), errno, reboot_listener: None }
     }
 
-    /// Sends it and closes the pipe.
+    /// Sends the report and closes the pipe.
     pub(crate) fn send(&self, to: OwnedFd) {
         if let Ok(json) = serde_json::to_vec(self) {
-            // If nobody reads, nobody is left to be told.
+            // A failure is ignored: it means that the parent, which reads the pipe, has ended.
             let _ = File::from(to).write_all(&json);
         }
     }
 
-    /// Parses the bytes that were read from the pipe. Without any, the part ended before it could report.
+    /// Parses the bytes that were read from the pipe. If there are none, the part ended before it could report, and that is the error.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes)
             .unwrap_or_else(|_| Self { error: Some("it ended without a word".into()), ..Self::default() })
     }
 }
 
-/// Takes over the descriptors with which a part was started, by number.
+/// Takes ownership of the descriptors that a part inherited. `words` are their numbers. `None` if one is not an open descriptor.
 pub(crate) fn inherited(words: &[String]) -> Option<Vec<OwnedFd>> {
     words
         .iter()
@@ -61,7 +62,7 @@ pub(crate) fn inherited(words: &[String]) -> Option<Vec<OwnedFd>> {
                 unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) },
             )
             .ok()?;
-            // SAFETY: the parent opened it for this process, which uses the number here only.
+            // SAFETY: the parent opened the descriptor for this process, and no other code uses the number.
             let fd = unsafe { OwnedFd::from_raw_fd(fd) };
             rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
             Some(fd)

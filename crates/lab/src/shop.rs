@@ -1,5 +1,5 @@
-//! The shop of the rehearsals: `checkout`, a small service with real state, and `edge`, a load balancer before several
-//! of them. Both are ordinary programs of a host; neither knows of faults.
+//! The shop of the rehearsals: `checkout`, a small service with real state, and `edge`, a load balancer in front of several checkouts.
+//! Both are ordinary programs of a host; neither knows about faults.
 
 pub(crate) mod balance;
 pub(crate) mod checkout;

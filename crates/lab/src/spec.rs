@@ -1,4 +1,4 @@
-//! The specification of a lab: plain data, made by the coordinator from a fleet file or by [`crate::demo`].
+//! The specification of a lab: plain data, made by the coordinator from a fleet file or by [`crate::demo`]. Builds nothing.
 
 mod service;
 
@@ -14,11 +14,11 @@ pub use service::{ReadyCheck, ReadySpec, ServiceSpec, StopSpec, UserSpec};
 
 use crate::{LabError, argv::agent_argv};
 
-/// A whole lab.
+/// The specification of a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabSpec {
-    /// Its name, unique among this user's labs: letters, digits, `-`, `_` and `.`.
+    /// The lab's name, unique among this user's labs. It has letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// The hosts.
     pub hosts: Vec<HostSpec>,
@@ -30,40 +30,40 @@ pub struct LabSpec {
     pub boot_delay_ms: u64,
 }
 
-/// One host.
+/// A host of a lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostSpec {
-    /// Its name, which every host of the lab can resolve.
+    /// The host's name, which every host of the lab can resolve.
     pub name: String,
-    /// Its addresses, v4 and v6.
+    /// The host's IPv4 and IPv6 addresses.
     pub addresses: Vec<IpAddr>,
-    /// Its region. Hosts of a region share a bridge; a router connects the bridges.
+    /// The host's region. Hosts of a region share a bridge; a router connects the bridges.
     #[serde(default)]
     pub region: String,
-    /// Its role, for display only.
+    /// The host's roles, for display only.
     #[serde(default)]
     pub roles: Vec<String>,
-    /// Its services.
+    /// The host's services.
     #[serde(default)]
     pub services: Vec<ServiceSpec>,
-    /// Files that are written once, when the lab is built; they survive the host's reboots.
+    /// Files that are written once, when the lab is built. They survive the host's reboots.
     #[serde(default)]
     pub files: Vec<FileSpec>,
-    /// The agent, run as the service `firedrill-agent`.
+    /// The agent, which runs as the service `firedrill-agent`. `None` for a host without an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentSpec>,
 }
 
-/// One file in a host.
+/// A file in a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Absolute path, below `/etc` or `/var`.
     pub path: PathBuf,
-    /// Its contents.
+    /// The file's content.
     pub content: String,
-    /// Its permission bits.
+    /// The file's permission bits.
     #[serde(default = "default_mode")]
     pub mode: u32,
 }
@@ -72,10 +72,10 @@ pub struct FileSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentSpec {
-    /// The path of its configuration in the host, such as `/etc/firedrill/agent.toml`; the caller provides it as one of
-    /// `files`.
+    /// The path of the agent's configuration in the host, such as `/etc/firedrill/agent.toml`. The caller provides that file in
+    /// [`HostSpec::files`].
     pub config_path: PathBuf,
-    /// Environment of the agent.
+    /// Environment variables of the agent.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
 }
@@ -93,7 +93,7 @@ fn default_mode() -> u32 {
 }
 
 impl LabSpec {
-    /// Makes a lab with the default addresses of the coordinator (10.77.0.2 and fd77::2) and boot time (1.5 s).
+    /// Makes a specification with the default addresses of the coordinator (10.77.0.2 and fd77::2) and the default boot time (1.5 s).
     #[must_use]
     pub fn new(name: impl Into<String>, hosts: Vec<HostSpec>) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl LabSpec {
         seen
     }
 
-    /// Returns the contents of every host's `/etc/hosts`.
+    /// Returns the content of `/etc/hosts`, which is the same in every host.
     #[must_use]
     pub fn hosts_file(&self) -> String {
         let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost\n");
@@ -168,7 +168,7 @@ impl LabSpec {
 }
 
 impl HostSpec {
-    /// Returns all services, including the agent's.
+    /// Returns all services of the host, including the agent.
     #[must_use]
     pub fn all_services(&self) -> Vec<ServiceSpec> {
         let agent = self.agent.iter().map(|agent| ServiceSpec {
@@ -180,6 +180,7 @@ impl HostSpec {
         self.services.iter().cloned().chain(agent).collect()
     }
 
+    /// Adds the problems of the host's services and files to `wrong`.
     fn validate(&self, wrong: &mut Vec<String>) {
         let mut names = BTreeSet::new();
         for service in self.all_services() {
@@ -208,7 +209,8 @@ impl HostSpec {
     }
 }
 
-/// Returns the overlay to which a path belongs, and the path in it.
+/// Splits a path in a host into its top directory (`etc` or `var`) and the path below that. `None` if the path is not a plain absolute
+/// path below one of them.
 pub(crate) fn upper_path(path: &Path) -> Option<(&'static str, &Path)> {
     let plain = path.components().skip(1).all(|c| matches!(c, Component::Normal(_)));
     let inside = |top: &str| path.strip_prefix(top).ok().filter(|p| p.file_name().is_some());
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_in_one_go() {
+    fn the_error_names_all_problems() {
         let mut spec =
             LabSpec::new("a/b", vec![host("x", "10.0.0.1"), host("x", "10.0.0.1"), host("y", "127.0.0.1")]);
         spec.hosts[0].files.push(FileSpec {
@@ -243,15 +245,15 @@ mod tests {
             mode: 0o600,
         });
         spec.hosts[1].services.push(ServiceSpec { name: "s".into(), ..ServiceSpec::default() });
-        let said = spec.validate().unwrap_err().to_string();
+        let error = spec.validate().unwrap_err().to_string();
         for part in ["a/b", "\"x\" is taken", "belongs to x", "127.0.0.1", "/etc/../root/x", "nothing to run"]
         {
-            assert!(said.contains(part), "{part} missing in: {said}");
+            assert!(error.contains(part), "{part} missing in: {error}");
         }
     }
 
     #[test]
-    fn what_a_service_cannot_be_is_said() {
+    fn each_problem_of_a_service_is_named() {
         let mut spec = LabSpec::new("lab", vec![host("x", "10.0.0.1")]);
         let argv = vec!["sleep".to_owned(), "1h".to_owned()];
         let good = ServiceSpec { name: "s".into(), argv, ..ServiceSpec::default() };
@@ -259,7 +261,7 @@ mod tests {
         spec.validate().unwrap();
         let ready = |check, within_ms| Some(ReadySpec { check, within_ms });
         let stop = StopSpec { signal: "SIGNAL".into(), patience_ms: None };
-        for (service, said) in [
+        for (service, problem) in [
             (ServiceSpec { user: Some(UserSpec { uid: 0, gid: 5 }), ..good.clone() }, "cannot run as 0:5"),
             (
                 ServiceSpec { ready: ready(ReadyCheck::Command(vec![]), 1), ..good.clone() },
@@ -270,8 +272,8 @@ mod tests {
             (ServiceSpec { stop, ..good }, "SIGNAL, which is no signal"),
         ] {
             spec.hosts[0].services = vec![service];
-            let all = spec.validate().unwrap_err().to_string();
-            assert!(all.contains("host x: service s ") && all.contains(said), "{said}: {all}");
+            let error = spec.validate().unwrap_err().to_string();
+            assert!(error.contains("host x: service s ") && error.contains(problem), "{problem}: {error}");
         }
     }
 

@@ -27,7 +27,7 @@ fn enrolled(house: &House, environments: &[&str]) -> (Authenticator, Vec<Certifi
     (key, firedrill_certs::certificates(&pem).expect("certificates"))
 }
 
-/// Returns the approver, or the reason why an approval of that plan does not count.
+/// Returns the approver and the means, or the reason why the approval does not count for that plan.
 fn counts(house: &House, signed: &Signed, plan: &Plan) -> Result<(String, Means), String> {
     let path = house.file(&serde_json::to_string(signed).expect("prints"));
     let counted = of_plan(&path, &house.identity("alice"), plan);
@@ -74,22 +74,22 @@ fn an_approval_by_an_enrolled_passkey_counts_until_it_is_revoked() {
 }
 
 #[test]
-fn a_certificate_for_one_means_is_none_for_the_other() {
+fn a_certificate_is_valid_only_for_its_own_means() {
     let house = House::new();
     let (key, chain) = enrolled(&house, &[]);
     let text = text_of(&with_page());
     let signature = key.approve(&challenge(&text));
-    // Of a passkey that nobody has enrolled, with bob's own certificate.
+    // A signature by a passkey, with the certificate of bob's client key.
     let bob = house.identity("bob").signer.chain;
     let signed = seal_by_passkey(text.clone(), &bob, signature.answer());
     let told = counts(&house, &signed, &with_page()).expect_err("a client's certificate");
     assert!(told.contains("not for approvals by passkey"), "{told}");
-    // The certificate over the passkey, for a signature as `firedrill approve` makes it.
+    // The certificate over the passkey, declared as the plain scheme that `firedrill approve` uses.
     let signed = seal_by_passkey(text.clone(), &chain, signature.answer());
     let plain = Signed { scheme: "ecdsa-p256-sha256".to_owned(), assertion: None, ..signed };
     let told = counts(&house, &plain, &with_page()).expect_err("a passkey's certificate");
     assert!(told.contains("is not trusted"), "{told}");
-    // Of another authority.
+    // A passkey that another authority enrolled.
     let other = House::new();
     let (key, chain) = enrolled(&other, &[]);
     let signature = key.approve(&challenge(&text));
@@ -99,20 +99,20 @@ fn a_certificate_for_one_means_is_none_for_the_other() {
 }
 
 #[test]
-fn a_passkey_for_some_environments_approves_no_plan_of_others_and_goes_with_its_owner() {
+fn a_passkey_is_limited_to_its_environments_and_is_revoked_with_its_owner() {
     let house = House::new();
     let (key, chain) = enrolled(&house, &["elsewhere"]);
     let text = text_of(&with_page());
     let signed = seal_by_passkey(text.clone(), &chain, key.approve(&challenge(&text)).answer());
     let told = counts(&house, &signed, &with_page()).expect_err("another environment");
     assert!(told.contains("bob cannot approve this plan"), "{told}");
-    // A second passkey replaces none, and all are revoked with their owner.
+    // A second passkey does not replace the first, and both are revoked with their owner.
     enrolled(&house, &[]);
     let passkeys = || {
-        let all = house.pki.list().expect("listed").into_iter();
-        all.filter(|one| one.kind == Kind::Passkey).collect::<Vec<_>>()
+        let issued = house.pki.list().expect("listed").into_iter();
+        issued.filter(|entry| entry.kind == Kind::Passkey).collect::<Vec<_>>()
     };
-    assert!(passkeys().len() == 2 && passkeys().iter().all(|one| !one.replaced && one.revoked.is_none()));
+    assert!(passkeys().len() == 2 && passkeys().iter().all(|key| !key.replaced && key.revoked.is_none()));
     assert_eq!(house.pki.revoke(Kind::Person, "bob", 9).expect("revoked"), 3);
-    assert!(passkeys().iter().all(|one| one.revoked.is_some()));
+    assert!(passkeys().iter().all(|key| key.revoked.is_some()));
 }

@@ -1,4 +1,4 @@
-//! The findings of the check of one file.
+//! The result of the check of one file: what the file is, and its problems.
 
 use std::{collections::HashSet, path::Path};
 
@@ -44,7 +44,7 @@ impl Found {
         Self::Fleet { hosts, report: sink.into_report() }
     }
 
-    /// Formats the problems for people; those of a game day without those that were told.
+    /// Formats the problems for people. A scenario that several game days name is shown once: `told` has the texts that were shown.
     pub(super) fn render(&self, told: &mut HashSet<String>) -> String {
         match self {
             Self::Scenario(found) => found.report.render(true, WIDTH),

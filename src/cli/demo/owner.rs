@@ -17,14 +17,15 @@ use crate::cli::{
     serve::Programs,
 };
 
-/// The file. It has the path of the directory of runs.
+/// The name of the claim's file. It contains the path of the directory of runs.
 const OWNER: &str = "demo";
 
+/// Returns the path of the claim's file.
 fn path() -> PathBuf {
     folder(NAME).join(OWNER)
 }
 
-/// Claims the demo's lab until the file is dropped.
+/// Claims the demo's lab: writes the file with the path `reports`, and keeps it locked until the returned file is dropped.
 pub(super) fn claim(reports: &Path) -> Result<File> {
     let path = path();
     let claimed = || {
@@ -36,7 +37,7 @@ pub(super) fn claim(reports: &Path) -> Result<File> {
     claimed().wrap(format!("cannot write {}", path.display()))
 }
 
-/// Takes away the lab that a killed demo left. First stops the runs there, which put everything back.
+/// Removes the lab that a killed demo left, if there is one. First stops the runs there, which put everything back.
 ///
 /// # Errors
 /// Another demo lives, or the lab cannot be taken away.
@@ -57,7 +58,8 @@ pub(super) fn clear() -> Result<()> {
     errln!("a killed demo has left its lab; the lab of a demo that was killed is taken away first");
     let reports = fs::read(&path).wrap(format!("cannot read {}", path.display()))?;
     let reports = Path::new(std::ffi::OsStr::from_bytes(&reports));
-    // No thread may be left, because a demo may enter its lab's network.
+    // The runtime has no threads of its own and is dropped here: a demo enters its lab's network afterwards, which a process with several
+    // threads cannot.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(stop(reports, &Programs::default(), "the next demo", std::future::pending::<()>()));
     drop(runtime);

@@ -1,4 +1,5 @@
-//! The folder of `demo --serve`: a fleet, a scenario and a game day, as a team has them, with the runs and the control room's state.
+//! The folder of `demo --serve`: a fleet, a scenario and a game day, as a team would write them, with the runs and the control room's state.
+//! Never overwrites a file that somebody changed, except for the time of the game day.
 
 use std::{
     fs,
@@ -18,20 +19,20 @@ use crate::cli::{
 
 /// The game day, in the folder of game days.
 const FRIDAY: &str = "friday.toml";
-/// The files, each with the text that it has unless somebody changed it.
+/// The files and the texts with which they are made.
 const FILES: [(&str, &str); 4] = [
     ("fleet.toml", FLEET),
     ("scenarios/demo.toml", DEMO),
     ("scenarios/lib/shop.toml", SHOP),
     ("gamedays/friday.toml", include_str!("friday.toml")),
 ];
-/// The file that marks a demo's folder. Other folders that have files are left alone.
+/// The file that marks a demo's folder. Nothing is written into a folder that has files but not this one.
 const MARK: &str = ".firedrill-demo";
 /// The start of the line that sets the game day's time.
 const ONCE: &str = "schedule = { once = ";
 /// The beginning of the first attack that waits for an approval, in a folder made for that.
 const ATTACK: &str = "[[attack]]\nname = \"freeze checkout\"\n";
-/// The longest time until the Friday.
+/// The longest time from now to the game day that --in accepts.
 const MOST: Span = Span::secs(12 * 60 * 60);
 
 /// The folder of a demo.
@@ -39,8 +40,8 @@ const MOST: Span = Span::secs(12 * 60 * 60);
 pub(super) struct Place(PathBuf);
 
 impl Place {
-    /// Creates the files that are not there. Those that are there stay as they are. With the address of the control room's pages, an attack of
-    /// the new scenario waits for an approval, and the new fleet counts those by passkeys of these pages.
+    /// Creates the files that are not there. Existing files stay as they are. `approve` is the origin of the control room's pages, or `None`:
+    /// with an origin, an attack of a new scenario waits for an approval, and a new fleet counts approvals by passkeys of these pages.
     pub(super) fn fill(folder: &Path, approve: Option<&str>) -> Result<Self> {
         if !is_ours(folder)? {
             return Err(Failure::new(format!(
@@ -54,7 +55,7 @@ impl Place {
             if !path.exists() {
                 let made = path.parent().map_or(Ok(()), fs::create_dir_all);
                 let text = match approve {
-                    Some(origin) => asking(name, text, origin),
+                    Some(origin) => with_approval(name, text, origin),
                     None => (*text).to_owned(),
                 };
                 let written = made.and_then(|()| fs::write(&path, text));
@@ -64,7 +65,7 @@ impl Place {
         Ok(Self(folder.to_owned()))
     }
 
-    /// Sets the time of the Friday. Returns `false`, and changes nothing, if somebody has given it another schedule than one with `once`.
+    /// Sets the time of the game day. Returns `false`, and changes nothing, if its file no longer has a schedule with `once`.
     pub(super) fn set_time(&self, slot: Timestamp) -> Result<bool> {
         let path = self.gameday();
         let read = fs::read_to_string(&path).wrap(format!("cannot read {}", path.display()))?;
@@ -98,8 +99,8 @@ impl Place {
     }
 }
 
-/// Returns the text of a file of the folder in which an attack waits for an approval by passkey.
-fn asking(name: &str, text: &str, origin: &str) -> String {
+/// Returns the text of a file for a folder in which an attack waits for an approval by passkey on pages of `origin`.
+fn with_approval(name: &str, text: &str, origin: &str) -> String {
     match name {
         "fleet.toml" => text.replacen(
             "\n[defaults]\n",
@@ -119,7 +120,7 @@ fn asking(name: &str, text: &str, origin: &str) -> String {
     }
 }
 
-/// Whether a folder is that of a demo, empty, or not there.
+/// Whether a folder is a demo's, is empty, or does not exist.
 fn is_ours(folder: &Path) -> Result<bool> {
     if folder.join(MARK).is_file() {
         return Ok(true);
@@ -131,11 +132,11 @@ fn is_ours(folder: &Path) -> Result<bool> {
     }
 }
 
-/// Returns a game day's text with another time; `None` if it has no line with one.
+/// Returns a game day's text with the time `slot`; `None` if it has no line with a schedule of [`ONCE`].
 fn with_time(text: &str, slot: Timestamp) -> Option<String> {
-    let line = format!("{ONCE}\"{}\", zone = \"UTC\" }}", slot.strftime("%Y-%m-%dT%H:%M"));
+    let schedule = format!("{ONCE}\"{}\", zone = \"UTC\" }}", slot.strftime("%Y-%m-%dT%H:%M"));
     text.lines().any(|line| line.starts_with(ONCE)).then(|| {
-        let lines = text.lines().map(|old| if old.starts_with(ONCE) { line.as_str() } else { old });
+        let lines = text.lines().map(|line| if line.starts_with(ONCE) { schedule.as_str() } else { line });
         lines.map(|line| format!("{line}\n")).collect()
     })
 }
@@ -146,7 +147,7 @@ pub(super) fn minute(now: Timestamp, ahead: Span) -> Timestamp {
     now.checked_add(ahead.0).and_then(|at| at.round(up)).unwrap_or(now)
 }
 
-/// Reads the time until the Friday.
+/// Reads the time from now to the game day. The error says that it is no length of time, or too long.
 pub(super) fn ahead(text: &str) -> Result<Span, String> {
     let ahead = text.parse::<Span>().map_err(|error| error.to_string())?;
     if ahead > MOST {

@@ -1,4 +1,5 @@
-//! `firedrill demo --serve`: a lab, a game day about a minute ahead, and the control room that holds it.
+//! `firedrill demo --serve`: makes a lab and a game day that begins in about a minute, and serves the control room that holds it, until
+//! Ctrl-C. Then stops runs and removes the lab; never removes the folder.
 
 use std::{
     net::SocketAddr,
@@ -34,11 +35,11 @@ use crate::{
     verdict::Exit,
 };
 
-/// The name of the server where it ends the demo.
+/// The name of the server in the message that says what ended the demo.
 const SERVER: &str = "the server";
-/// The port with --approve, unless another one is given.
+/// The port to listen on with --approve, unless --listen gives another.
 const PORT: u16 = 7788;
-/// The interval at which the lab is looked at.
+/// The interval between two checks whether the lab still exists.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Options of `demo --serve`.
@@ -60,8 +61,8 @@ pub(in crate::cli) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Returns the address to listen on, and with --approve the address of the pages. Passkeys belong to a page's address, so that has to
-    /// be known before the fleet's file is written.
+    /// Returns the address to listen on, and with --approve the origin of the pages. A passkey belongs to an origin, which the fleet's file
+    /// names; so the port must be known before that file is written.
     fn pages(&self) -> (SocketAddr, Option<String>) {
         if !self.approve {
             return (self.listen, None);
@@ -81,7 +82,7 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     let place = Place::fill(&args.folder, origin.as_deref())?;
     let day = checked(&place)?;
     if let Some(origin) = &origin {
-        asks(&place, &day, origin)?;
+        check_passkeys_count(&place, &day, origin)?;
     }
     let file = place.fleet();
     let hosts = fleet(&FleetSource::File(file.clone()))?.hosts;
@@ -89,9 +90,9 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     let setup = Setup::make(NAME, &hosts, &text, shop)?;
     let reports = place.reports();
     std::fs::create_dir_all(&reports).wrap(format!("cannot make {}", reports.display()))?;
-    // Held from before the lab is up until it is gone, so that the next demo finds what a killed one left.
+    // The claim is held from before the lab is up until it is gone: so the next demo finds the lab if this one is killed.
     let claim = owner::claim(&reports.canonicalize()?)?;
-    // Before the lab is up: nothing that ends this program leaves it behind.
+    // Signals are caught before the lab is up, so that none of them ends this program without removing the lab.
     let runtime = runtime()?;
     let mut signals = heard(&runtime);
     let progress = waiting("making the hosts, their agents and the shop");
@@ -114,7 +115,7 @@ pub(super) fn run(args: &ServeArgs, shop: &Shop) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// Checks the game day with all that it names, as somebody may have changed it.
+/// Checks the game day, its scenarios and its fleet: people may change the files of the folder.
 fn checked(place: &Place) -> Result<Day> {
     let day = days::inspect(&[&place.gameday()], None, Timestamp::now()).into_iter().next();
     let day = day.ok_or_else(|| Failure::new("there is no game day"))?;
@@ -122,11 +123,12 @@ fn checked(place: &Place) -> Result<Day> {
     failure.map_or(Ok(day), Err)
 }
 
-/// Refuses a folder made without `--approve`, or for pages at another address: an approval by passkey would not count there.
-fn asks(place: &Place, day: &Day, origin: &str) -> Result<()> {
+/// Refuses a folder in which an approval by a passkey of `origin` would not count: its files were made without `--approve`, or for another
+/// origin.
+fn check_passkeys_count(place: &Place, day: &Day, origin: &str) -> Result<()> {
     let counts = day.drills.iter().filter_map(|drill| drill.plan.as_ref()).any(|plan| {
         plan.attacks.iter().any(|attack| attack.approve.is_some())
-            && plan.origins.iter().any(|one| one == origin)
+            && plan.origins.iter().any(|known| known == origin)
     });
     if counts {
         return Ok(());
@@ -138,7 +140,7 @@ fn asks(place: &Place, day: &Day, origin: &str) -> Result<()> {
     .help("name a new folder with --folder, or write `approve` into the scenario and `[approval] origins` into fleet.toml"))
 }
 
-/// Serves until a signal comes or the lab is gone, and stops what goes on then.
+/// Serves the control room until a signal comes, the server ends or the lab is gone; then stops the runs that go on.
 async fn served(
     (args, listen): (&ServeArgs, SocketAddr),
     place: &Place,
@@ -162,7 +164,7 @@ async fn served(
     let due = place.set_time(slot)?.then_some(slot);
     let link = server.link()?;
     let (programs, tellers) = server.start_gamedays()?;
-    outln!("{}", told(args.approve, place, day, due, &link, server.address()));
+    outln!("{}", instructions(args.approve, place, day, due, &link, server.address()));
     let mut serve = std::pin::pin!(server.serve());
     let why = tokio::select! {
         () = &mut serve => SERVER,
@@ -171,25 +173,27 @@ async fn served(
     };
     errln!("ended by {why}");
     let (reports, by) = (place.reports(), format!("{why} of the demo"));
-    // Pages are served until the last run has ended, so that who watches it sees that.
+    // Pages are served until the last run has ended, so that people who watch it see its end.
     let mut stopped = std::pin::pin!(stop(&reports, &programs, &by, signals.recv()));
     tokio::select! {
         () = &mut serve, if why != SERVER => stopped.await,
         () = &mut stopped => {}
     }
+    // Waits until the messages that were sent to people are delivered or given up.
     tellers.finish();
     Ok(())
 }
 
-/// Waits until the lab is gone.
+/// Waits until the lab is gone, which `firedrill lab down` can bring about.
 async fn gone() {
     while Lab::attach(NAME).is_ok() {
         sleep(LOOK).await;
     }
 }
 
-/// Returns what people are told at the start. `approve` is whether an attack waits for a passkey, `due` the time that was set.
-fn told(
+/// Returns the instructions that are printed at the start. `approve` is whether an attack waits for a passkey. `due` is the time that was
+/// set; `None` if the game day has its own schedule. `name` and `link` are the person who logs in, and the link to do so.
+fn instructions(
     approve: bool,
     place: &Place,
     day: &Day,
@@ -216,7 +220,7 @@ fn told(
         },
     );
     let port = address.port();
-    // Browsers have passkeys for names alone.
+    // Browsers make passkeys for names only, not for IP addresses.
     let link = if approve {
         link.replacen(&address.to_string(), &format!("localhost:{port}"), 1)
     } else {
@@ -250,7 +254,8 @@ Ctrl-C ends all of it: a run is stopped, everything is put back, the lab is take
     )
 }
 
-/// Returns how a second person approves the attack that waits. The lab's authority is the one whose certificates its hosts trust.
+/// Returns the instructions for a second person to approve the attack that waits. The passkey is enrolled at the lab's authority, because
+/// the lab's hosts trust its certificates only.
 fn by_passkey(port: u16, room: &str) -> String {
     let pki = folder(NAME).join("pki").display().to_string();
     format!(

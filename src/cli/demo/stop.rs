@@ -1,4 +1,4 @@
-//! The end of runs on the demo's lab: they are halted, and put everything back before the lab is taken away.
+//! Ends the runs on the demo's lab: halts them, and waits until they have put everything back. Does not remove the lab.
 
 use std::{
     collections::HashSet,
@@ -20,15 +20,16 @@ use crate::{
     run::{Halted, halt},
 };
 
-/// The interval at which runs are looked for.
+/// The interval between two looks for runs.
 const AGAIN: Duration = Duration::from_millis(100);
 /// The longest time that runs have to put everything back.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Ends the programs of a server, and the runs that others have begun in the same directory, and waits until they have put everything back.
-/// `by` names who ends them. Once `at_once` is ready, the server's programs are killed, and nobody is waited for.
+/// Ends the programs of a server, halts the runs that others have begun in the same directory, and waits until all of them have ended.
+/// `by` names the person or thing that ends them. When `at_once` is ready, or after [`LONGEST`], the server's programs are killed, and no
+/// run is waited for any longer.
 pub(super) async fn stop(reports: &Path, programs: &Programs, by: &str, at_once: impl Future) {
-    let (mut told, mut at_once) = (HashSet::new(), pin!(at_once));
+    let (mut halted, mut at_once) = (HashSet::new(), pin!(at_once));
     let end = Instant::now() + LONGEST;
     programs.end(Signal::TERM);
     loop {
@@ -36,13 +37,13 @@ pub(super) async fn stop(reports: &Path, programs: &Programs, by: &str, at_once:
         if runs.is_empty() && !programs.go_on() {
             return;
         }
-        if told.is_empty() && !runs.is_empty() {
+        if halted.is_empty() && !runs.is_empty() {
             errln!("the run ends, and puts everything back; a second Ctrl-C does not wait for it");
         }
         let next = async {
             for run in &runs {
-                if !told.contains(run) && matches!(halt(run, by).await, Halted::Ends | Halted::Over) {
-                    told.insert(run.clone());
+                if !halted.contains(run) && matches!(halt(run, by).await, Halted::Ends | Halted::Over) {
+                    halted.insert(run.clone());
                 }
             }
             sleep(AGAIN).await;
@@ -59,7 +60,7 @@ pub(super) async fn stop(reports: &Path, programs: &Programs, by: &str, at_once:
     programs.end(Signal::KILL);
 }
 
-/// Returns the runs of a directory whose logs are being written.
+/// Returns the runs of a directory whose logs are being written now.
 fn going_on(reports: &Path) -> Vec<RunId> {
     let folders = match fs::read_dir(reports) {
         Ok(folders) => Some(folders),

@@ -1,4 +1,4 @@
-//! `firedrill gameday agree` and `skip`: people decide about one start, before it.
+//! `firedrill gameday agree` and `skip`: records a person's decision about one start, before it begins. Starts nothing.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ pub(super) struct AgreeArgs {
     identity: IdentityArgs,
 }
 
-/// Agrees to a start, or takes that back.
+/// Writes the agreement to a start, or takes it back.
 pub(super) fn agree(args: &AgreeArgs) -> Result<Exit> {
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };
@@ -53,8 +53,9 @@ pub(super) fn agree(args: &AgreeArgs) -> Result<Exit> {
     let identity = args.identity.load()?;
     let reports = &args.reports.reports;
     let name = which.agreed_as();
-    let (starts, word) = (which.slot.starts().timestamp(), (identity.name(), !args.withdraw));
-    let words = record::agreed_by(reports, &gameday, (&name, starts), word, now).map_err(Failure::new)?;
+    let start = (name.as_str(), which.slot.starts().timestamp());
+    let decision = (identity.name(), !args.withdraw);
+    let words = record::agreed_by(reports, &gameday, start, decision, now).map_err(Failure::new)?;
     outln!("{}: {words}", which.words(&gameday));
     Ok(Exit::Held)
 }
@@ -82,7 +83,7 @@ pub(super) struct SkipArgs {
     identity: IdentityArgs,
 }
 
-/// Skips a slot.
+/// Writes the record that a slot is skipped, and sends the message about it.
 pub(super) fn skip(args: &SkipArgs) -> Result<Exit> {
     let now = Timestamp::now();
     let Some(gameday) = gameday(&args.file, now) else { return Ok(Exit::Usage) };

@@ -1,4 +1,4 @@
-//! `firedrill gameday draw`: the drill that a slot draws, before it is held. No host is asked.
+//! `firedrill gameday draw`: shows the drill that a slot draws, before it is held. Asks no host.
 
 use std::path::PathBuf;
 
@@ -52,8 +52,10 @@ struct JsonDraw<'a> {
     slot: String,
     starts: String,
     seed: u64,
+    /// Number of attacks of the scenario that they are drawn from.
     of: usize,
     attacks: Vec<JsonAttack<'a>>,
+    /// The command that repeats the drill.
     repeat: String,
 }
 
@@ -106,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// Returns the slot that is meant.
+/// Returns the slot that --slot names, by default the next one.
 fn slot(gameday: &Gameday, args: &Args, now: Timestamp) -> Result<Slot> {
     if let Some(civil) = &args.slot {
         return Ok(Which::of(gameday, &WhichArgs { slot: Some(civil.clone()), now: false }, now)?.slot);
@@ -115,7 +117,7 @@ fn slot(gameday: &Gameday, args: &Args, now: Timestamp) -> Result<Slot> {
     next.ok_or_else(|| Failure::new(format!("{} has no slot left", gameday.name)).help("move its schedule"))
 }
 
-/// Returns the drill that a seed draws.
+/// Returns the plan of the drill that a seed draws. The error is that the game day draws nothing, or that the draw or a file is wrong.
 fn draw(gameday: &Gameday, seed: u64) -> Result<Plan> {
     let (Some(monkey), Some(drill)) = (&gameday.monkey, gameday.drills.first()) else {
         let why = format!("{} draws nothing: it runs its scenarios as they are", gameday.name);
@@ -136,7 +138,7 @@ fn for_machines(attack: &Attack) -> JsonAttack<'_> {
     let injections = attack
         .injections
         .iter()
-        .map(|one| JsonInjection { host: &one.host, fault: one.fault.kind() })
+        .map(|injection| JsonInjection { host: &injection.host, fault: injection.fault.kind() })
         .collect();
     JsonAttack { name: &attack.name, injections }
 }

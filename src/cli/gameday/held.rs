@@ -1,4 +1,4 @@
-//! `firedrill gameday held`: the starts of game days that have a record, and how they ended.
+//! `firedrill gameday held`: shows the starts of game days that have a record, and how they ended. Asks no host.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ struct JsonRecord<'a> {
     lines: &'a [record::Line],
 }
 
-/// Returns the state of a record in words for programs, and for people.
+/// Returns the state of a record twice: as a fixed word for programs, and as a text for people.
 pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
     match &record.state {
         State::GoesOn => ("goes-on", "goes on".to_owned()),
@@ -50,21 +50,21 @@ pub(in crate::cli) fn words(record: &Record) -> (&'static str, String) {
     }
 }
 
-/// Runs the command.
+/// Runs the command: prints the newest `most` records.
 pub(super) fn run(reports: &Path, most: usize, json: bool) -> Result<Exit> {
-    let all = record::all(reports, most)
+    let records = record::all(reports, most)
         .wrap(format!("the records of game days in {} cannot be read", reports.display()))?;
     if json {
-        let all: Vec<JsonRecord<'_>> = all.iter().map(for_machines).collect();
-        print_json(&all)?;
+        let records: Vec<JsonRecord<'_>> = records.iter().map(for_machines).collect();
+        print_json(&records)?;
         return Ok(Exit::Held);
     }
-    if all.is_empty() {
+    if records.is_empty() {
         outln!("no game day has a record in {}", reports.display());
         return Ok(Exit::Held);
     }
     let mut rows = vec![["game day", "slot", "recorded, UTC", "result", "runs"].map(str::to_owned).to_vec()];
-    rows.extend(all.iter().map(|record| {
+    rows.extend(records.iter().map(|record| {
         let runs: Vec<&str> = record.runs().collect();
         vec![
             record.gameday.clone(),

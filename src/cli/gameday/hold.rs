@@ -32,9 +32,9 @@ use crate::{
 
 /// A game day whose conditions are met.
 pub(super) struct Held {
-    /// Its files, to which standing approvals are.
+    /// The digest of its files, which standing approvals name.
     pub(super) files: GamedayFiles,
-    /// Signed approvals of attacks, and the standing ones.
+    /// The files of signed approvals, those of attacks and the standing ones.
     pub(super) approve: Vec<PathBuf>,
     /// The directory of runs.
     pub(super) out: PathBuf,
@@ -62,36 +62,36 @@ fn draw_of(plan: &Plan) -> Option<Draw> {
     Some(Draw { seed: plan.seed, of, attacks })
 }
 
-/// Returns what a game day claims; `named` names it and its start.
+/// Returns the claim of a game day on its hosts; `named` names the game day and its start in messages.
 pub(super) fn of<'a>(named: &'a str, plans: &'a [Plan], reached: &'a Reached) -> OfGameday<'a> {
     OfGameday { named, plans, operator: &reached.operator, authority: reached.identity.authority() }
 }
 
 impl Held {
-    /// Writes that it begins.
+    /// Writes to the record, and to standard error, that the game day begins.
     pub(super) fn begin(&self, gameday: &Gameday, which: &Which, record: &mut Writer) -> Result<()> {
         let (by, file) = (self.reached.operator.clone(), gameday.file.display().to_string());
         let (agreed, unasked) = (self.agreed.clone(), self.unasked.clone());
         let drawn = self.plans.iter().find_map(draw_of);
-        let told = drawn.as_ref().map(|Draw { seed, of, attacks }| {
+        let draw_line = drawn.as_ref().map(|Draw { seed, of, attacks }| {
             format!("drawn by seed {seed}, {} of {of} attacks: {}", attacks.len(), attacks.join(", "))
         });
         write(record, Event::Begun { by, file, agreed, unasked, drawn })?;
         let (number, s) = (self.plans.len(), crate::diagnostic::plural(self.plans.len()));
         errln!("{} begins, due {}: {number} scenario{s}", which.words(gameday), local(&which.slot.starts()));
-        if let Some(told) = told {
-            errln!("{told}");
+        if let Some(line) = draw_line {
+            errln!("{line}");
         }
         Ok(())
     }
 
     /// Returns the names of the hosts that its scenarios touch.
     pub(super) fn hosts(&self) -> Vec<String> {
-        let all: BTreeSet<&str> = self.plans.iter().flat_map(Plan::targets).collect();
-        all.into_iter().map(str::to_owned).collect()
+        let names: BTreeSet<&str> = self.plans.iter().flat_map(Plan::targets).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
-    /// Keeps all hosts of the game day from other runs. The error is about a run, or another game day, that uses them.
+    /// Claims all hosts of the game day, so that other runs are refused on them. The error names the run or the game day that uses them.
     pub(super) fn keep(&self, named: &str) -> Result<Whole, String> {
         let (whole, doubts) = self.runtime.block_on(of(named, &self.plans, &self.reached).keep())?;
         for doubt in doubts {
@@ -100,8 +100,8 @@ impl Held {
         Ok(whole)
     }
 
-    /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run. An error of the record ends the game day
-    /// after the scenario that goes on, and loses no exit code.
+    /// Runs the scenarios. Returns the worst exit code, and the reason why the rest was not run; `None` if all were run. If the record cannot
+    /// be written, the game day ends after the current scenario, whose exit code still counts.
     pub(super) fn hold(
         self,
         whole: &Whole,
@@ -122,17 +122,17 @@ impl Held {
             json: false,
             told: told.map(|told| Told { teller: told.teller().clone(), fleet: self.fleet.clone() }),
         };
-        let (mut all, mut rest, mut has_run) = (Exit::Held, None, false);
+        let (mut worst, mut rest, mut has_run) = (Exit::Held, None, false);
         for (index, plan) in self.plans.iter().enumerate() {
             let scenario = index + 1;
             if let Some(signal) = stop.get() {
                 rest = Some(format!("stopped by {signal} before scenario {scenario}"));
-                all = all.worst(Exit::Stopped);
+                worst = worst.worst(Exit::Stopped);
                 break;
             }
             if let Some(by) = whole.undone_by() {
                 rest = Some(format!("ended before scenario {scenario} by an undo of {by}"));
-                all = all.worst(Exit::Stopped);
+                worst = worst.worst(Exit::Stopped);
                 break;
             }
             errln!("scenario {scenario} of {}: {}", self.plans.len(), plan.name);
@@ -152,40 +152,40 @@ impl Held {
                 |exit| (exit, None),
             );
             let written = write(record, Event::ScenarioEnded { scenario, exit: exit as u8, why });
-            all = all.worst(counted(exit, has_run));
+            worst = worst.worst(counted(exit, has_run));
             has_run |= !matches!(exit, Exit::Refused | Exit::Usage);
-            let is_rest = scenario < self.plans.len();
+            let more_follow = scenario < self.plans.len();
             if let Some(failure) = unwritten.or(written.err()) {
                 errln!("{}", failure.styled());
-                all = all.worst(Exit::Usage);
-                rest = is_rest.then(|| {
+                worst = worst.worst(Exit::Usage);
+                rest = more_follow.then(|| {
                     format!("its record cannot be written, so the rest was not run after scenario {scenario}")
                 });
                 break;
             }
-            if is_rest && is_last(exit) {
+            if more_follow && is_last(exit) {
                 rest = Some(format!("scenario {scenario} ended {}, so the rest was not run", exit.word()));
                 break;
             }
         }
         let _flushed = std::io::stdout().flush();
         runtime.shutdown_background();
-        (all, rest)
+        (worst, rest)
     }
 }
 
-/// Returns the exit code of a scenario that could not be judged. Nobody knows whether a run that had begun has left something.
+/// Returns the exit code of a scenario that could not be judged. If its run had begun, something may not have been put back.
 const fn unjudged(has_begun: bool) -> Exit {
     if has_begun { Exit::Unclean } else { Exit::Usage }
 }
 
-/// Returns the exit code of a scenario as it counts for the game day. A refusal says that nothing was touched, which is not true of a game
-/// day of which a scenario has run.
+/// Returns the exit code that counts for the game day when a scenario ends with `exit`. After another scenario has run, a refusal counts as
+/// unknown: a refusal says that nothing was touched, which is no longer true.
 fn counted(exit: Exit, has_run: bool) -> Exit {
     if exit == Exit::Refused && has_run { Exit::Unknown } else { exit }
 }
 
-/// Whether nothing may follow a scenario that ended so: a person wants an end, or something may not have been put back.
+/// Whether no scenario may follow one that ended with this code: a person wants an end, or something may not have been put back.
 const fn is_last(exit: Exit) -> bool {
     match exit {
         Exit::Stopped | Exit::Unclean | Exit::Lost | Exit::Bug => true,
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_judged_is_the_last_and_a_late_refusal_is_no_refusal_of_the_whole() {
+    fn an_unjudged_run_is_the_last_and_a_late_refusal_counts_as_unknown() {
         assert!(is_last(unjudged(true)), "something may be left");
         assert!(!is_last(unjudged(false)), "no run began");
         assert_eq!(Exit::Held.worst(counted(Exit::Refused, true)), Exit::Unknown);

@@ -16,7 +16,7 @@ use crate::{
     diagnostic::Sink,
     fleet::{Fleet, FleetSource},
     plan::fleet_addresses,
-    run::asked,
+    run::firing_alerts,
 };
 
 /// Maximum number of alerts that the reason names.
@@ -29,7 +29,7 @@ pub(super) const RECORDED: usize = 500;
 pub(super) struct Answers {
     /// The alerts that fire.
     pub(super) firing: Vec<Firing>,
-    /// The sources that gave no answer, each with the reason.
+    /// One text for each source that gave no answer, with the reason.
     pub(super) unasked: Vec<String>,
 }
 
@@ -38,11 +38,12 @@ pub(super) fn ask(gameday: &Gameday, fleet: &FleetSource, runtime: &Runtime) -> 
     if gameday.skip_if.is_empty() {
         return Answers::default();
     }
-    // Errors of the fleet are not told here: planning the scenarios has told them already.
+    // Errors of the fleet are not shown here: planning the scenarios has shown them already.
     let fleet = Fleet::load(fleet, &mut Sink::default());
-    let all = runtime.block_on(join_all(gameday.skip_if.iter().map(|one| ask_one(one, fleet.as_ref()))));
+    let asking = gameday.skip_if.iter().map(|incident| ask_one(incident, fleet.as_ref()));
+    let given = runtime.block_on(join_all(asking));
     let (mut answers, mut known) = (Answers::default(), HashSet::new());
-    for (incident, answer) in gameday.skip_if.iter().zip(all) {
+    for (incident, answer) in gameday.skip_if.iter().zip(given) {
         match answer {
             Ok(seen) => answers.add(incident, seen, &mut known),
             Err(why) => {
@@ -60,30 +61,33 @@ pub(super) fn ask(gameday: &Gameday, fleet: &FleetSource, runtime: &Runtime) -> 
 async fn ask_one(incident: &Incident, fleet: Option<&Fleet>) -> Result<Vec<AlertSeen>, String> {
     let request = incident.kind.probe();
     let names = request.zip(fleet).map(|(request, fleet)| fleet_addresses(&request, fleet));
-    let asker = Asker::new(&incident.kind, incident.timeout.0, &names.unwrap_or_default())
-        .map_err(|all| all.first().map_or_else(|| "it cannot be asked".to_owned(), ToString::to_string))?;
-    asked(&asker, &incident.query).await
+    let asker =
+        Asker::new(&incident.kind, incident.timeout.0, &names.unwrap_or_default()).map_err(|errors| {
+            errors.first().map_or_else(|| "it cannot be asked".to_owned(), ToString::to_string)
+        })?;
+    firing_alerts(&asker, &incident.query).await
 }
 
 impl Answers {
-    /// Adds the alerts that a source told, each of them once: entries of `skip_if` may match the same one. `known` has those added so far.
+    /// Adds the alerts of a source that fire, each alert once: several entries of `skip_if` may match the same alert. `known` has the alerts
+    /// that were added so far.
     fn add(&mut self, incident: &Incident, seen: Vec<AlertSeen>, known: &mut HashSet<Firing>) {
         for AlertSeen { what, since_us, hushed, .. } in seen {
             let since = since_us.and_then(|us| Timestamp::from_microsecond(us).ok());
-            let one = Firing {
+            let firing = Firing {
                 source: incident.source.clone(),
                 alert: what,
                 since: since.map(|since| format!("{since:.0}")),
                 hushed,
             };
-            if known.insert(one.clone()) {
-                self.firing.push(one);
+            if known.insert(firing.clone()) {
+                self.firing.push(firing);
             }
         }
     }
 
-    /// Returns the reason why the game day is not held. `None` if no incident is running; also if a source gave no answer, no other one tells
-    /// an alert, and the person starts the game day all the same (`despite_unknown`).
+    /// Returns the reason why the game day is not held: an alert fires, or a source gave no answer. `None` if it may be held. With
+    /// `despite_unknown` a source without an answer is no reason.
     pub(super) fn refusal(&self, despite_unknown: bool) -> Option<(Reason, String)> {
         if !self.firing.is_empty() {
             let words: Vec<String> = self.firing.iter().take(NAMED).map(Firing::words).collect();
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_comes_before_a_silent_source_and_cannot_be_overridden() {
+    fn an_alert_that_fires_comes_before_a_silent_source_and_cannot_be_overridden() {
         let silent = Answers { unasked: vec!["source am: no answer".to_owned()], ..Answers::default() };
         assert_eq!(Answers::default().refusal(false), None);
         let why = "nobody knows whether an incident is running: source am: no answer".to_owned();

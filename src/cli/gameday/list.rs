@@ -42,7 +42,7 @@ pub(in crate::cli) struct Listing {
 }
 
 impl Listing {
-    /// Reads the game days of files, each with its next slots. `colours` is about their problems.
+    /// Reads the game days of files, each with its next `next` slots. `colours` is whether their problems are formatted with colours.
     pub(in crate::cli) fn of(files: &[PathBuf], from: From, next: usize, colours: bool) -> Result<Self> {
         let zones = firedrill_gameday::zones();
         let (mut gamedays, mut errors) = (Vec::new(), String::new());
@@ -54,32 +54,33 @@ impl Listing {
         Ok(Self { gamedays, errors })
     }
 
-    /// Prints them.
+    /// Prints the slots of all game days in one table, or JSON.
     pub(in crate::cli) fn print(&self, json: bool) -> Result<Exit> {
-        let failed = self.gamedays.iter().any(|one| !one.ok);
+        let failed = self.gamedays.iter().any(|gameday| !gameday.ok);
         let exit = if failed { Exit::Usage } else { Exit::Held };
         if json {
             print_json(&self.gamedays)?;
             return Ok(exit);
         }
         terminal::err(format_args!("{}", self.errors));
-        let named = self.gamedays.iter().filter_map(|one| Some((one.name.as_ref()?, &one.slots)));
-        let mut all: Vec<(&String, &JsonSlot)> =
+        let named = self.gamedays.iter().filter_map(|gameday| Some((gameday.name.as_ref()?, &gameday.slots)));
+        let mut upcoming: Vec<(&String, &JsonSlot)> =
             named.flat_map(|(name, slots)| slots.iter().map(move |slot| (name, slot))).collect();
-        all.sort_by_key(|(_, slot)| slot.utc());
-        if all.is_empty() {
+        upcoming.sort_by_key(|(_, slot)| slot.utc());
+        if upcoming.is_empty() {
             if !failed {
                 outln!("nothing is due");
             }
             return Ok(exit);
         }
         let mut rows = vec![["game day", "slot", "local time", "UTC", ""].map(str::to_owned).to_vec()];
-        rows.extend(all.iter().map(|(name, slot)| [vec![(*name).clone()], slot.row()].concat()));
+        rows.extend(upcoming.iter().map(|(name, slot)| [vec![(*name).clone()], slot.row()].concat()));
         outln!("{}", table(rows));
         Ok(exit)
     }
 }
 
+/// Returns a game day for machines, with its next slots; `gameday` is `None` if the file has errors.
 fn listed(
     file: String,
     gameday: Option<&Gameday>,

@@ -1,4 +1,4 @@
-//! Promotions: whether a scenario has held elsewhere, by the runs of a directory.
+//! Promotions: decides by the runs of a directory whether a scenario has held in another environment, as a game day requires.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::{
     plan::Plan,
 };
 
-/// Returns the runs of a directory, as far as promotions need them.
+/// Returns the runs of a directory, with the fields that promotions need.
 pub(super) fn runs(reports: &Path) -> Result<Vec<Run>> {
     let mut history = history_of(reports)?;
     let entries = history.runs(&Filter::default())?;
@@ -33,7 +33,7 @@ pub(super) fn runs(reports: &Path) -> Result<Vec<Run>> {
     Ok(runs.collect())
 }
 
-/// Returns whether a scenario may be run at a moment, and a clause about that for people.
+/// Returns whether a scenario may be run at the time `at`, and a text about that for people.
 pub(super) fn promoted(requires: &Requires, plan: &Plan, at: Timestamp, runs: &[Run]) -> (bool, String) {
     let files = plan.files.as_deref().unwrap_or_default();
     let found = Promotion::of(requires, &plan.name, files, at.as_second(), runs);

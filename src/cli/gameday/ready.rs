@@ -1,4 +1,4 @@
-//! The conditions of a game day: whether it may be held now, and what it needs for that. Writes nothing, and touches no host.
+//! The conditions of a game day: checks whether it may be held now, and gathers its plans and connections. Writes nothing, and harms no host.
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,7 @@ pub(super) struct Means {
 }
 
 impl Means {
+    /// Whether the hosts of a lab are used.
     pub(super) const fn is_on_lab(&self) -> bool {
         #[cfg(feature = "lab")]
         return self.lab.is_some();
@@ -60,7 +61,7 @@ impl Means {
         false
     }
 
-    /// Refuses options that do not go with a drill that is drawn, or with one that is not.
+    /// Refuses --seed where no drill is drawn, and --approve where one is drawn.
     pub(super) fn drawable(&self, gameday: &Gameday) -> Result<()> {
         let name = &gameday.name;
         if self.seed.is_some() && gameday.monkey.is_none() {
@@ -88,6 +89,7 @@ pub(super) struct NotHeld {
 }
 
 impl NotHeld {
+    /// A refusal: nothing was touched.
     pub(super) const fn refused(reason: Reason, why: String) -> Self {
         Self { why, reason, firing: Vec::new(), exit: Exit::Refused }
     }
@@ -133,11 +135,11 @@ pub(super) fn ready(args: &Means, gameday: &Gameday, which: &Which, now: Timesta
     let mut approve = args.approve.clone();
     approve.extend(approvals_of(gameday).map_err(refused)?);
     let plans = drawn(gameday, plans)?;
-    // After the draw: what is warned of in an attack that was not drawn is no warning of this drill.
+    // After the draw, because warnings of attacks that were not drawn are not about this drill.
     for warning in plans.iter().flat_map(|plan| &plan.warnings) {
         errln!("warning: {warning}");
     }
-    // After the lab's network was entered.
+    // After `Reached::to_harm`: it may enter a lab's network, which a process with several threads cannot.
     let runtime = runtime().map_err(refused)?;
     let words = which.words(gameday);
     let asked = match runtime.block_on(of(&words, &plans, &reached).busy()) {
@@ -164,7 +166,8 @@ pub(super) fn ready(args: &Means, gameday: &Gameday, which: &Which, now: Timesta
     }
 }
 
-/// Returns the seed of a draw. Whoever starts it with a key chooses no hosts by the key: the seed is random, and the record has it.
+/// Returns the seed of a draw: the one of --seed, else the slot's. For a start with a key (--once) it is random, so that the choice of the
+/// key cannot choose the hosts; the record has the seed.
 fn seed(args: &Means, gameday: &Gameday, which: &Which) -> Result<u64> {
     if let Some(seed) = args.seed {
         return Ok(seed);
@@ -177,8 +180,8 @@ fn seed(args: &Means, gameday: &Gameday, which: &Which) -> Result<u64> {
     Ok(u32::from_be_bytes(random.expose()).into())
 }
 
-/// Returns the sources that could not be asked although the person starts the game day all the same. The error is that an incident is
-/// running, or that nobody knows.
+/// Checks that no incident is running. Returns one text for each source that could not be asked, which `--incident-unknown` allows. The
+/// error is that an incident is running, or that it is unknown whether one is.
 fn no_incident(
     args: &Means,
     gameday: &Gameday,
@@ -199,7 +202,7 @@ fn no_incident(
     Ok(answers.unasked)
 }
 
-/// Returns the people who have agreed. The error is that there are not enough of them.
+/// Returns the people who have agreed. The error is that too few have, or that the agreements cannot be read.
 pub(super) fn agreed(
     reports: &Path,
     gameday: &Gameday,
@@ -216,8 +219,8 @@ pub(super) fn agreed(
     Err(Failure::new(format!("no go: {}, within {}", go.words(), wanted.expires)))
 }
 
-/// Refuses a start beyond the budget of drills. A start by hand counts, and is refused by no budget: a person decides. One with a key is
-/// made by a program, and so it is within the budget.
+/// Refuses a start beyond the budget of drills. A start by hand counts for the budget, but is never refused by it, because a person decides.
+/// A start with a key (--once) comes from a program, and is refused like one by the schedule.
 pub(super) fn within_budget(reports: &Path, gameday: &Gameday, which: &Which) -> Result<(), NotHeld> {
     let budget = gameday.monkey.as_ref().and_then(|monkey| monkey.at_most);
     let Some(budget) = budget.filter(|_| !which.by_hand || which.once.is_some()) else { return Ok(()) };
@@ -230,7 +233,8 @@ pub(super) fn within_budget(reports: &Path, gameday: &Gameday, which: &Which) ->
     used_up.map_or(Ok(()), |why| Err(NotHeld::refused(Reason::Budget, why)))
 }
 
-/// Draws the attacks of a game day that does so; any other has its plans as they are. Each plan was made, and so checked, with all attacks.
+/// Draws the attacks if the game day draws its drill; otherwise returns the plans unchanged. The plans were made, and so checked, with all
+/// attacks.
 fn drawn(gameday: &Gameday, plans: Vec<Plan>) -> Result<Vec<Plan>, NotHeld> {
     let Some(monkey) = &gameday.monkey else { return Ok(plans) };
     let draw = |plan| {
@@ -242,7 +246,8 @@ fn drawn(gameday: &Gameday, plans: Vec<Plan>) -> Result<Vec<Plan>, NotHeld> {
     plans.into_iter().map(draw).collect()
 }
 
-/// Plans all scenarios before the first is run, so that an error in the last one is found in time. `seed` is that of a draw.
+/// Plans all scenarios before the first is run, so that an error in the last scenario is found before any harm. `seed` is the seed of a
+/// draw; `None` if the game day draws nothing.
 fn plans(gameday: &Gameday, reached: &Reached, seed: Option<u64>) -> Result<Vec<Plan>, NotHeld> {
     let mut plans = Vec::new();
     for drill in &gameday.drills {

@@ -13,10 +13,10 @@ use crate::{
     verdict::Exit,
 };
 
-/// Time between two questions.
+/// Time between two questions to the control room.
 const ASK: Duration = Duration::from_secs(2);
 
-/// A start of a game day, as the API tells it.
+/// A start of a game day, as the API describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Start {
     gameday: String,
@@ -26,11 +26,11 @@ struct Start {
     told: String,
     exit_code: Option<u8>,
     runs: Vec<String>,
-    /// Whether the request made it.
+    /// Whether this request started it; `false` if an earlier request with the same key did.
     started_now: bool,
 }
 
-/// A run, as far as it is shown.
+/// The parts of a run that are shown.
 #[derive(Debug, Deserialize)]
 struct Run {
     state: String,
@@ -47,7 +47,8 @@ struct Course {
 pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Result<Exit> {
     let path = format!("/api/v1/gamedays/{}/starts", address(gameday));
     let header = [(HeaderName::from_static("idempotency-key"), HeaderValue::try_from(key)?)];
-    // The same request again tells how the start goes. It makes it anew only if its program died before it wrote a record.
+    // The same request is sent again and again: it answers how the start goes on. It starts the game day a second time only if the first
+    // program died before it wrote a record.
     let ask = || room.ask::<Start>(&Method::POST, &path, &header);
     let mut start = ask()?;
     let begun = if start.started_now { "is started" } else { "had been started with this key" };
@@ -66,7 +67,7 @@ pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Re
         start = match ask() {
             Ok(start) => start,
             Err(failure) => {
-                // It was started, and nobody knows its end.
+                // The game day was started; this command cannot learn its end.
                 errln!("{}", failure.styled());
                 errln!(
                     "nobody knows how {} of {} ends: it may go on",
@@ -83,18 +84,18 @@ pub(super) fn run(room: &RoomClient, gameday: &str, key: &str, json: bool) -> Re
     Ok(exit)
 }
 
-/// Returns the exit code of a start that is over.
+/// Returns the exit code of a start that is over; `None` while it goes on.
 fn exit(start: &Start) -> Option<Exit> {
     match start.state.as_str() {
         "starting" | "goes-on" => None,
         "ended" => Some(start.exit_code.map_or(Exit::Unknown, Exit::of_code)),
         "not-held" => Some(Exit::Refused),
-        // Its program died, or its record cannot be read: hosts put everything back, and nobody has judged it.
+        // Its program died, or its record cannot be read: hosts put everything back by themselves, but there is no verdict.
         _ => Some(Exit::Unknown),
     }
 }
 
-/// Says how a start goes. A run that cannot be asked for is left out: it decides nothing.
+/// Describes how a start goes on. A run that the control room gives no answer about is left out, because it decides nothing here.
 fn words(room: &RoomClient, start: &Start) -> String {
     let mut words = format!("{}: {}", shown(&start.state), cleaned(start.told.clone(), TEXT_MOST));
     if start.state != "goes-on" {
@@ -113,6 +114,7 @@ fn words(room: &RoomClient, start: &Start) -> String {
     words
 }
 
+/// Makes a name from the control room safe to show.
 fn shown(name: &str) -> String {
     cleaned(name.to_owned(), NAME_MOST)
 }
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_start_that_is_over_has_an_exit_code_and_nobody_knows_one_that_died() {
+    fn only_a_start_that_is_over_has_an_exit_code_and_one_that_died_is_unknown() {
         let start = |state: &str, exit_code| Start {
             gameday: "friday".to_owned(),
             slot: "by-hand-1".to_owned(),

@@ -1,4 +1,4 @@
-//! `firedrill gameday show`: all that is known of a game day before it begins.
+//! `firedrill gameday show`: shows all that is known of a game day before it begins. Asks no host.
 
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
@@ -24,34 +24,34 @@ use crate::{
     verdict::Exit,
 };
 
-/// The time ahead in which changes of clocks are shown.
+/// Changes of clocks (daylight saving time) are shown for this time ahead: more than a year.
 const CLOCKS_AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// Number of slots among which the next one that is held is looked for.
+/// Number of slots that are searched for the next one that is not closed.
 const LOOKED_AT: usize = 2000;
-/// Number of records of all game days among which the last start is looked for.
+/// Number of records, of all game days, that are searched for the last start.
 const RECORDS: usize = 1000;
 
 /// A game day for people.
 #[derive(Serialize, Deserialize)]
 pub(in crate::cli) struct Shown {
-    /// Whether all is right in its files.
+    /// Whether its files have no errors.
     ok: bool,
-    /// All that is known of it; empty if its file cannot be read.
+    /// The description of the game day; empty if its file has errors.
     text: String,
     /// The problems of its files.
     errors: String,
 }
 
 impl Shown {
-    /// Reads a game day. `colours` is about its problems.
+    /// Reads a game day, with its next `next` slots. `colours` is whether its problems are formatted with colours.
     pub(in crate::cli) fn of(
         file: &Path,
         (from, next): (From, usize),
         reports: &Path,
         colours: bool,
     ) -> Result<Self> {
-        let all = days::inspect(&[file], None, from.early());
-        let Some(day) = all.first() else {
+        let days = days::inspect(&[file], None, from.early());
+        let Some(day) = days.first() else {
             return Ok(Self { ok: false, text: String::new(), errors: String::new() });
         };
         let mut told = HashSet::new();
@@ -72,7 +72,7 @@ impl Shown {
         Ok(Self { ok, text: shown.trim_end().to_owned(), errors })
     }
 
-    /// Prints it.
+    /// Prints the description and the problems.
     pub(in crate::cli) fn print(&self) -> Exit {
         terminal::err(format_args!("{}", self.errors));
         if !self.text.is_empty() {
@@ -87,10 +87,12 @@ pub(super) fn run(file: &Path, from: From, next: usize, reports: &Path) -> Resul
     Ok(Shown::of(file, (from, next), reports, true)?.print())
 }
 
+/// Describes a game day, with its next `next` slots after `now`. `runs` are those that promotions are looked up in.
 fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run]) -> String {
     let mut out = String::new();
     let slots: Vec<Slot> = gameday.schedule.upcoming(now).take(next).collect();
-    let held = gameday.schedule.upcoming(now).take(LOOKED_AT).find(|slot| gameday.why_closed(slot).is_none());
+    let next_held =
+        gameday.schedule.upcoming(now).take(LOOKED_AT).find(|slot| gameday.why_closed(slot).is_none());
     let _ = writeln!(out, "{} ({})", gameday.name, gameday.file.display());
     let _ = writeln!(out, "  {}", gameday.schedule);
     who(&mut out, gameday);
@@ -109,13 +111,13 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
         plan(&mut out, found, &seed);
         if let (Some(monkey), Some(plan)) = (&gameday.monkey, &found.plan) {
             let at_most = monkey.at_most.map(|budget| format!(", at most {budget}")).unwrap_or_default();
-            let (some, of) = (monkey.attacks, plan.attacks.len());
-            let _ = writeln!(out, "     each slot draws {some} of these {of}{at_most}");
+            let (drawn, total) = (monkey.attacks, plan.attacks.len());
+            let _ = writeln!(out, "     each slot draws {drawn} of these {total}{at_most}");
             let _ =
                 writeln!(out, "     `firedrill gameday draw {}` shows the next draw", gameday.file.display());
         }
         if let (Some(requires), Some(plan)) = (&gameday.requires, &found.plan) {
-            let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, held.as_ref(), runs));
+            let _ = writeln!(out, "     promotion: {}", promotion(requires, plan, next_held.as_ref(), runs));
         }
     }
     incidents(&mut out, gameday);
@@ -129,19 +131,20 @@ fn text(day: &Day, gameday: &Gameday, now: Timestamp, next: usize, runs: &[Run])
         rows.extend(slots.iter().map(|slot| cells(gameday, slot).to_vec()));
         rows_of(&mut out, rows);
     }
-    if let Some(slot) = &held {
+    if let Some(slot) = &next_held {
         announced(&mut out, gameday, slot);
     }
     clocks(&mut out, gameday, now);
     out
 }
 
-/// Returns the value of a parameter, covered if it may be a secret.
+/// Returns a parameter as `name=value`, with the value hidden if it may be a secret.
 fn shown(name: &str, value: &str) -> String {
     let is_secret = names_secret(name) || looks_secret(value);
     format!("{name}={}", if is_secret { HIDDEN } else { value })
 }
 
+/// Writes the people: roles, who must agree, and the channels by which people are told.
 fn who(out: &mut String, gameday: &Gameday) {
     if gameday.roles.is_empty() && gameday.go_no_go.is_none() && gameday.notify.is_empty() {
         return;
@@ -153,29 +156,29 @@ fn who(out: &mut String, gameday: &Gameday) {
         rows_of(out, rows);
     }
     if let Some(go) = &gameday.go_no_go {
-        let of: Vec<String> = go
+        let asked: Vec<String> = go
             .of
             .iter()
             .map(|role| format!("{role} ({})", gameday.roles.get(role).map_or("nobody", String::as_str)))
             .collect();
-        let _ = writeln!(out, "  go or no-go: {} of {}, within {}", go.people, of.join(", "), go.expires);
+        let _ = writeln!(out, "  go or no-go: {} of {}, within {}", go.people, asked.join(", "), go.expires);
     }
     if !gameday.notify.is_empty() {
         let _ = writeln!(out, "  told: {} of {}", gameday.notify.join(", "), gameday.channels.display());
     }
 }
 
-/// Writes how the last start ended that has a record.
+/// Writes the newest record of a start of the game day, if there is one.
 fn last(out: &mut String, gameday: &Gameday, reports: &Path) -> Result<()> {
-    let all = record::all(reports, RECORDS)
+    let records = record::all(reports, RECORDS)
         .wrap(format!("the records of game days in {} cannot be read", reports.display()))?;
-    if let Some(record) = all.iter().find(|record| record.gameday == gameday.name) {
+    if let Some(record) = records.iter().find(|record| record.gameday == gameday.name) {
         let _ = writeln!(out, "\nlast start, {}\n  {}", record.slot, words(record).1);
     }
     Ok(())
 }
 
-/// Writes the alerts during which it is not held.
+/// Writes the alerts that keep the game day from being held while they fire.
 fn incidents(out: &mut String, gameday: &Gameday) {
     for incident in &gameday.skip_if {
         let (alert, source, kind) = (incident.query.words(), &incident.source, incident.kind.name());
@@ -187,11 +190,12 @@ fn incidents(out: &mut String, gameday: &Gameday) {
     }
 }
 
-/// Writes a table, indented.
+/// Writes the rows as an indented table.
 fn rows_of(out: &mut String, rows: Vec<Vec<String>>) {
     table(rows).lines().for_each(|line| _ = writeln!(out, " {line}"));
 }
 
+/// Writes the summary of a scenario's plan; `seed` describes the seed with which it is run.
 fn plan(out: &mut String, found: &Inspection, seed: &str) {
     match &found.plan {
         Some(plan) => {
@@ -220,6 +224,7 @@ fn plan(out: &mut String, found: &Inspection, seed: &str) {
     }
 }
 
+/// Describes whether a scenario's promotion holds at the next slot that is held.
 fn promotion(requires: &Requires, plan: &Plan, slot: Option<&Slot>, runs: &[Run]) -> String {
     let Some(slot) = slot else {
         return format!("not looked up, because none of the next {LOOKED_AT} slots is held");
@@ -227,6 +232,7 @@ fn promotion(requires: &Requires, plan: &Plan, slot: Option<&Slot>, runs: &[Run]
     promoted(requires, plan, slot.starts().timestamp(), runs).1
 }
 
+/// Writes the times at which a slot is announced.
 fn announced(out: &mut String, gameday: &Gameday, slot: &Slot) {
     if gameday.announce.is_empty() {
         return;
@@ -243,7 +249,7 @@ fn announced(out: &mut String, gameday: &Gameday, slot: &Slot) {
     let _ = writeln!(out, "  announced before the slot of {}: {}", local(&starts), times.join(", "));
 }
 
-/// Tells all slots of more than a year that a change of clocks moves.
+/// Writes the slots within [`CLOCKS_AHEAD`] that a change of clocks moves.
 fn clocks(out: &mut String, gameday: &Gameday, now: Timestamp) {
     let until = now.checked_add(CLOCKS_AHEAD).unwrap_or(now);
     let changed = gameday.schedule.changed(now, until);

@@ -1,11 +1,7 @@
-//! Standing approvals of a game day: `firedrill gameday approve` signs one, and a start looks for those that are there. Whether one counts is
-//! decided where it is verified.
+//! Standing approvals of a game day: `firedrill gameday approve` signs one, and a start of the game day collects their files. Does not decide
+//! whether an approval counts: `approval.rs` and the agents verify that.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use firedrill_approval::Standing;
 use firedrill_files::{text::read, whole};
@@ -75,9 +71,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let plans = plans(&gameday)?;
     let files = files_of(&gameday, &plans)?;
-    let longest = plans.iter().flat_map(faults_of).map(|one| one.hold).max().unwrap_or_default();
+    let longest = plans.iter().flat_map(injections_of).map(|one| one.hold).max().unwrap_or_default();
     let longest = args.longest.unwrap_or(longest);
-    // Where a plan has none, nothing is known of its hosts' environments.
+    // If one plan has no environment, this is `None`, and the approval is not bound to environments.
     let environments: Option<BTreeSet<String>> = plans.iter().map(|plan| plan.environment.clone()).collect();
     let standing = Standing {
         environments: environments.unwrap_or_default().into_iter().collect(),
@@ -87,11 +83,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         kinds: args.kinds.clone(),
         longest,
     };
-    // With other seeds the same scenario picks other hosts, which are compared when it is held.
-    for (plan, one) in plans.iter().flat_map(|plan| faults_of(plan).map(move |one| (plan, one))) {
-        let host = (one.host.as_str(), plan.environment.as_deref());
-        if let Err(why) = standing.covers(host, one.fault.kind(), one.hold) {
-            errln!("warning: this does not cover {} on {}: {why}", one.fault.kind(), one.host);
+    // Only warnings: with another seed a scenario may pick other hosts. The start checks the bounds again.
+    for plan in &plans {
+        for Injection { host, fault, hold, .. } in injections_of(plan) {
+            if let Err(why) = standing.covers((host, plan.environment.as_deref()), fault.kind(), *hold) {
+                errln!("warning: this does not cover {} on {host}: {why}", fault.kind());
+            }
         }
     }
     let text = approval::sign_standing(&identity, standing.clone(), &plans, args.lasts.into())
@@ -113,12 +110,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
-/// Returns the faults of a plan.
-fn faults_of(plan: &Plan) -> impl Iterator<Item = &Injection> {
+/// Returns the injections of all attacks of a plan.
+fn injections_of(plan: &Plan) -> impl Iterator<Item = &Injection> {
     plan.attacks.iter().flat_map(|attack| &attack.injections)
 }
 
-/// Plans the scenarios with all their attacks. Where hosts are picked anew for each run, these are others than those of a start.
+/// Plans the scenarios with all their attacks. A scenario without a fixed seed may pick other hosts here than in a run.
 fn plans(gameday: &Gameday) -> Result<Vec<Plan>> {
     let load = |drill: &firedrill_gameday::Drill| {
         let options = Options {
@@ -132,7 +129,7 @@ fn plans(gameday: &Gameday) -> Result<Vec<Plan>> {
     gameday.drills.iter().map(load).collect()
 }
 
-/// Returns what a standing approval of a game day has to be to.
+/// Returns the name of a game day and the digest of its files, which a standing approval must name.
 pub(super) fn files_of(gameday: &Gameday, plans: &[Plan]) -> Result<GamedayFiles> {
     let fleet = read(&gameday.fleet, FLEET_MOST).map_err(|why| Failure::new(format!("the fleet: {why}")))?;
     // In the order of the game day: scenarios that swap their texts are other drills.
@@ -140,10 +137,10 @@ pub(super) fn files_of(gameday: &Gameday, plans: &[Plan]) -> Result<GamedayFiles
     Ok(GamedayFiles::of(&gameday.name, &gameday.text, scenarios, &fleet.text))
 }
 
-/// Returns the files of the standing approvals of a game day.
+/// Returns the files of the standing approvals of a game day; none if there is no folder of approvals.
 ///
 /// # Errors
-/// Their folder is there and cannot be read.
+/// The folder exists and cannot be read.
 pub(super) fn approvals_of(gameday: &Gameday) -> Result<Vec<PathBuf>> {
     let folder = &gameday.approvals;
     let entries = match std::fs::read_dir(folder) {
@@ -151,12 +148,13 @@ pub(super) fn approvals_of(gameday: &Gameday) -> Result<Vec<PathBuf>> {
         entries => entries,
     };
     let unread = || format!("the standing approvals in {} cannot be listed", folder.display());
-    let mut all = Vec::new();
+    let mut files = Vec::new();
     for entry in entries.wrap(unread())? {
         let path = entry.wrap(unread())?.path();
-        let is_json = |path: &Path| path.extension().is_some_and(|end| end == "json");
-        all.extend(Some(path).filter(|path| is_json(path)));
+        if path.extension().is_some_and(|end| end == "json") {
+            files.push(path);
+        }
     }
-    all.sort();
-    Ok(all)
+    files.sort();
+    Ok(files)
 }

@@ -70,7 +70,7 @@ fn key(text: &str) -> Result<String, String> {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(server) = &args.room.server {
-        return there(args, server);
+        return on_server(args, server);
     }
     if args.json {
         return Err(
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let which = Which { once: args.once.clone(), ..Which::of(&gameday, &args.which, now)? };
     which.in_reach(now)?;
     let (words, slot) = (which.words(&gameday), which.recorded_as());
-    // A start with a key that was made before asks no host.
+    // If a start with this key has a record, no host is asked.
     let is_taken =
         || matches!(record::of_slot(&args.means.reports.reports, &gameday.name, &slot), Ok(Some(_)));
     if which.once.is_some() && is_taken() {
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let claim = Writer::claim_late(&args.means.reports.reports, &gameday.name, &slot);
     let Some(mut record) = claimed(claim, &words)? else { return Ok(Exit::Refused) };
-    // After the lab's network was entered, which no other thread may be there for.
+    // This starts a thread. So it comes after `ready`, which may enter a lab's network: a process with several threads cannot do that.
     let told = of_gameday(&args.means.reports.reports, &gameday).map(GamedayTold::new);
     let ended = start((&gameday, &which), ready, &mut record, told.as_ref());
     if let Some(told) = told {
@@ -108,13 +108,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ended
 }
 
-/// Has a control room start the game day.
-fn there(args: &Args, server: &str) -> Result<Exit> {
+/// Asks a control room to start the game day. Options that the control room decides about are an error.
+fn on_server(args: &Args, server: &str) -> Result<Exit> {
     let Some(key) = &args.once else {
         return Err(Failure::new("a start by --server needs --once KEY")
             .help("a key that is new for each start that is meant, such as the number of a build, keeps a second try from starting it twice"));
     };
-    let its_own = [
+    let decided_there = [
         (!args.means.approve.is_empty(), "--approve"),
         (args.means.seed.is_some(), "--seed"),
         (args.means.incident_unknown, "--incident-unknown"),
@@ -122,7 +122,7 @@ fn there(args: &Args, server: &str) -> Result<Exit> {
         (args.means.reports.is_other(), "--reports"),
         (args.means.identity.is_given(), "--pki or --as"),
     ];
-    if let Some((_, option)) = its_own.iter().find(|(is_given, _)| *is_given) {
+    if let Some((_, option)) = decided_there.iter().find(|(is_given, _)| *is_given) {
         return Err(Failure::new(format!(
             "{option} does not go with --server: the control room decides that"
         ))
@@ -132,7 +132,7 @@ fn there(args: &Args, server: &str) -> Result<Exit> {
     remote::run(&room, &args.file.display().to_string(), key, args.json)
 }
 
-/// Holds the game day, or writes why it is not held.
+/// Holds the game day, or writes to the record why it is not held. `ready` is the result of the checks before the claim.
 fn start(
     (gameday, which): (&Gameday, &Which),
     ready: Result<Held, NotHeld>,
@@ -140,13 +140,13 @@ fn start(
     told: Option<&GamedayTold>,
 ) -> Result<Exit> {
     let (words, slot) = (which.words(gameday), which.recorded_as());
-    // After the slot was claimed: of two who start the same slot, the one who has it keeps the hosts.
+    // The budget and the hosts are checked after the slot was claimed: if two programs start the same slot, the one with the claim gets them.
     let kept = ready.and_then(|held| within_budget(&held.out, gameday, which).map(|()| held));
     let kept = kept.and_then(|held| match held.keep(&words) {
         Ok(whole) => Ok((held, whole)),
         Err(why) => Err(NotHeld::refused(Reason::Busy, why)),
     });
-    // An agreement to a start by hand counts for one start: another one may have used it up and ended since.
+    // Agreements are counted a second time: one to a start by hand counts for one start, and another start may have used it up meanwhile.
     let kept = kept.and_then(|(held, whole)| {
         agreed(&held.out, gameday, which, Timestamp::now())
             .map_err(|failure| NotHeld::refused(Reason::NoGo, failure.to_string()))?;
@@ -184,7 +184,7 @@ fn start(
     Ok(exit)
 }
 
-/// Returns the record of a claim. Says so, and returns `None`, if the slot was claimed before; `words` name it.
+/// Returns the record that a claim gave. If the slot was claimed before, prints that and returns `None`; `words` name the start.
 pub(super) fn claimed(claim: Result<Writer, NotClaimed>, words: &str) -> Result<Option<Writer>> {
     match claim {
         Ok(record) => Ok(Some(record)),

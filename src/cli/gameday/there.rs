@@ -1,4 +1,4 @@
-//! `firedrill gameday list` and `show` with `--server`: a control room reads its game days.
+//! `firedrill gameday list` and `show` with `--server`: asks a control room for its game days. Reads no file of this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,8 @@ use crate::{
     verdict::Exit,
 };
 
-/// Returns the part of an address behind `?`.
-fn keys(from: Option<From>, next: usize) -> String {
+/// Returns the query of an address, with its `?`.
+fn query(from: Option<From>, next: usize) -> String {
     let from = match from {
         Some(From::Day(day)) => format!("&from_day={day}"),
         Some(From::Moment(at)) => format!("&from_s={}", at.as_second()),
@@ -38,7 +38,7 @@ pub(super) fn list(
             "files do not go with --server: the control room has its own folder of game days",
         ));
     }
-    let path = format!("/api/v1/gameday-files{}", keys(from, next));
+    let path = format!("/api/v1/gameday-files{}", query(from, next));
     RoomClient::of(server, room)?.ask::<Listing>(&Method::GET, &path, &[])?.print(json)
 }
 
@@ -49,6 +49,6 @@ pub(super) fn show(
     (from, next): (Option<From>, usize),
 ) -> Result<Exit> {
     let name = address(&gameday.display().to_string());
-    let path = format!("/api/v1/gameday-files/{name}{}", keys(from, next));
+    let path = format!("/api/v1/gameday-files/{name}{}", query(from, next));
     Ok(RoomClient::of(server, room)?.ask::<Shown>(&Method::GET, &path, &[])?.print())
 }

@@ -1,4 +1,4 @@
-//! Finds the start of a game day that a command is about: that of a slot, or one by hand.
+//! Finds the start of a game day that a command is about: the start of a slot, or a start by hand.
 
 use std::path::Path;
 
@@ -13,8 +13,9 @@ use crate::{
     terminal,
 };
 
-/// The longest time by which a person starts a slot early or late.
+/// The longest time before a slot at which it can be started.
 const EARLY: SignedDuration = SignedDuration::from_hours(1);
+/// The longest time after a slot at which it can still be started.
 const LATE: SignedDuration = SignedDuration::from_hours(12);
 
 /// The options that name a start.
@@ -31,16 +32,16 @@ pub(super) struct WhichArgs {
 
 /// A start of a game day.
 pub(super) struct Which {
-    /// The slot; that of a start by hand is due now.
+    /// The slot. A start by hand has a slot that is due at the time of the command.
     pub(super) slot: Slot,
     /// Whether it is a start by hand.
     pub(super) by_hand: bool,
-    /// The key of a start by hand that happens once.
+    /// The key of a start by hand (--once): with each key the game day starts at most once.
     pub(super) once: Option<String>,
 }
 
 impl Which {
-    /// Finds the start that is meant.
+    /// Finds the start that the options name. The error is that the game day has no such slot.
     pub(super) fn of(gameday: &Gameday, args: &WhichArgs, now: Timestamp) -> Result<Self> {
         let Some(civil) = &args.slot else {
             let slot = by_hand(now.to_zoned(gameday.schedule.zone().clone()));
@@ -64,12 +65,12 @@ impl Which {
         Ok(Self { slot, by_hand: false, once: None })
     }
 
-    /// Returns the name under which its agreements are stored.
+    /// Returns the name under which agreements to this start are stored.
     pub(super) fn agreed_as(&self) -> String {
         if self.by_hand { record::NOW.to_owned() } else { self.slot.civil_text() }
     }
 
-    /// Returns the name of its record.
+    /// Returns the name of this start's record.
     pub(super) fn recorded_as(&self) -> String {
         if let Some(key) = &self.once {
             record::once(key)
@@ -80,7 +81,7 @@ impl Which {
         }
     }
 
-    /// Returns the game day and this start for people: `friday of 2026-12-04T14:00`, `friday, start by hand` or `friday, start KEY`.
+    /// Names the game day and this start for people: `friday of 2026-12-04T14:00`, `friday, start by hand` or `friday, start KEY`.
     pub(super) fn words(&self, gameday: &Gameday) -> String {
         if let Some(key) = &self.once {
             format!("{}, start {key}", gameday.name)
@@ -91,7 +92,7 @@ impl Which {
         }
     }
 
-    /// Fails if a slot is over.
+    /// Fails if the slot began more than [`LATE`] ago.
     pub(super) fn not_over(&self, now: Timestamp) -> Result<()> {
         let starts = self.slot.starts();
         if now.duration_since(starts.timestamp()) <= LATE {
@@ -100,13 +101,14 @@ impl Which {
         Err(Failure::new(format!("this slot is over: it started {}", local(&starts))))
     }
 
-    /// Returns the moment for which agreements to a start at `now` are counted: the slot's own, if it is started in time.
+    /// Returns the time for which agreements are counted if the start happens at `now`: the slot's own time if it is started in time, else
+    /// `now`.
     pub(super) fn counts_at(&self, now: Timestamp) -> Timestamp {
         let starts = self.slot.starts().timestamp();
         if now.duration_since(starts).abs() <= GRACE { starts } else { now }
     }
 
-    /// Fails if a slot is too far away to be started.
+    /// Fails if the slot is too far in the future or in the past to be started.
     pub(super) fn in_reach(&self, now: Timestamp) -> Result<()> {
         let starts = self.slot.starts();
         let ahead = starts.timestamp().duration_since(now);
@@ -118,12 +120,12 @@ impl Which {
     }
 }
 
-/// Returns a slot that is due at a moment.
+/// Returns a slot that is due at the time `at`.
 fn by_hand(at: Zoned) -> Slot {
     Slot { civil: at.datetime(), due: at, delay: SignedDuration::ZERO, note: None }
 }
 
-/// Reads a game day for a command that is about one start. Its errors are printed; then `None` is returned.
+/// Reads a game day for a command that is about one start. If it has errors, prints them and returns `None`.
 pub(super) fn gameday(file: &Path, now: Timestamp) -> Option<Gameday> {
     let (gameday, report) = days::read(file, &firedrill_gameday::zones(), now);
     terminal::err(format_args!("{}", report.render(true, days::WIDTH)));

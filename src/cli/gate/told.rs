@@ -1,4 +1,4 @@
-//! Prints the decision of `gate`: for people, for programs, and for CI systems in their own formats.
+//! Prints the decision of `gate`: for people, for programs, and for CI systems in their own formats. Decides nothing.
 
 use std::{
     collections::hash_map::RandomState,
@@ -16,13 +16,14 @@ use crate::{
     verdict::Exit,
 };
 
-/// The files that GitLab is told of without being asked; its template names them.
+/// The file of the code quality report in GitLab CI, where no format was named; the template in `docs/ci.md` names it.
 const CODE_QUALITY: &str = "gl-code-quality-report.json";
+/// The file of the JUnit report in GitLab CI, where no format was named; the template names it.
 const JUNIT: &str = "firedrill-gate.xml";
-/// A larger scenario is not searched for the lines of its attacks.
+/// Maximum size of a scenario that is searched for the lines of its attacks, in bytes.
 const SCENARIO_MOST: u64 = 4 << 20;
 
-/// A format.
+/// A format of the decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
@@ -32,10 +33,11 @@ pub(super) enum Format {
     Junit,
 }
 
-/// A format, and the file that it goes to instead of standard output.
+/// An output of the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     format: Format,
+    /// The file to write; `None` for standard output. With [`Format::Github`] it takes the summary, and annotations go to standard output.
     file: Option<PathBuf>,
 }
 
@@ -57,18 +59,20 @@ impl Told {
         }
     }
 
+    /// A format on standard output.
     const fn plain(format: Format) -> Self {
         Self { format, file: None }
     }
 }
 
-/// Returns what is wanted: what was asked for, or what the CI system reads that this runs in.
+/// Returns the outputs to write: those that the options name, or else those that the surrounding CI system reads. The error is that several
+/// would go to standard output.
 pub(super) fn wanted(asked: &[Told], json: bool) -> Result<Vec<Told>> {
     if json {
         return Ok(vec![Told::plain(Format::Json)]);
     }
-    // A runner reads annotations from standard output: a file beside `github` takes the summary alone.
-    let to_stdout = |one: &&Told| one.file.is_none() || one.format == Format::Github;
+    // GitHub's runner reads annotations from standard output, also if `github` has a file.
+    let to_stdout = |output: &&Told| output.file.is_none() || output.format == Format::Github;
     if asked.iter().filter(to_stdout).count() > 1 {
         return Err(Failure::new("only one format can go to standard output")
             .help("give the others a file: --format junit=gate.xml"));
@@ -99,18 +103,17 @@ pub(super) struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    /// Says it in one format.
-    pub(super) fn tell(&self, one: &Told) -> Result<()> {
+    /// Writes the decision to one output.
+    pub(super) fn tell(&self, output: &Told) -> Result<()> {
         let scenario = Scenario::of(self.run);
         let place = |attack: Option<&str>| scenario.as_ref().map(|scenario| scenario.place(attack));
-        let said = match one.format {
+        let text = match output.format {
             Format::Text => self.text(),
             Format::Json => self.json()?,
             Format::Gitlab => serde_json::to_string_pretty(&code_quality(self.run, self.decided, &place))?,
             Format::Junit => junit(self.run, self.decided),
             Format::Github => {
-                let file = one.file.clone();
-                let file = file.or_else(|| {
+                let file = output.file.clone().or_else(|| {
                     env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()).map(PathBuf::from)
                 });
                 if let Some(file) = file {
@@ -121,10 +124,10 @@ impl Decision<'_> {
                 return Ok(());
             }
         };
-        match &one.file {
-            None => outln!("{}", said.trim_end()),
+        match &output.file {
+            None => outln!("{}", text.trim_end()),
             Some(file) => {
-                whole::replace(file, format!("{}\n", said.trim_end()).as_bytes(), whole::USUAL)
+                whole::replace(file, format!("{}\n", text.trim_end()).as_bytes(), whole::USUAL)
                     .wrap(format!("cannot write {}", file.display()))?;
             }
         }
@@ -140,6 +143,7 @@ impl Decision<'_> {
         }))?)
     }
 
+    /// Formats the reasons, one a line, and the result.
     fn text(&self) -> String {
         let of_reason = |reason: &firedrill_history::Reason| {
             let allowed = if reason.allowed { " (allowed)" } else { "" };
@@ -154,14 +158,15 @@ impl Decision<'_> {
     }
 }
 
-/// Puts a text between commands by which the runner takes nothing in it for a command: a reason may quote what others wrote.
+/// Puts a text between two commands to GitHub's runner, so that the runner obeys no command inside the text: a reason may quote texts of
+/// others.
 fn without_commands(text: &str) -> String {
-    // Nobody who wrote it could know this word.
+    // A random word ends the text. The authors of quoted texts cannot know it.
     let word = format!("firedrill-{:016x}", RandomState::new().hash_one(std::process::id()));
     format!("::stop-commands::{word}\n{text}\n::{word}::")
 }
 
-/// Adds to a file, as the runner wants it for the summary: other steps write there, too.
+/// Appends a text to the file of the summary: other steps of the job write to the same file.
 fn append(file: &Path, text: &str) -> Result<()> {
     let opened = fs::OpenOptions::new().append(true).create(true).open(file);
     opened
@@ -177,6 +182,7 @@ struct Scenario {
 }
 
 impl Scenario {
+    /// Reads the scenario of a run; `None` if the file is outside of the repository or cannot be read.
     fn of(run: &Results) -> Option<Self> {
         let path = fs::canonicalize(run.file.as_deref()?).ok()?;
         let root = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].into_iter().find_map(env::var_os);
@@ -186,7 +192,7 @@ impl Scenario {
         Some(Self { file, text })
     }
 
-    /// Returns the line with the name of an attack; the first line where that is not written out.
+    /// Returns the line with the name of an attack; the first line if no line has it, as for attacks that a matrix makes.
     fn place(&self, attack: Option<&str>) -> Place {
         let named = attack.and_then(|attack| {
             let names = [format!("\"{attack}\""), format!("'{attack}'")];

@@ -4,10 +4,10 @@ use std::{fs, path::PathBuf};
 
 use crate::{fleet::FleetSource, user::outside};
 
-/// The person who runs drills on a lab.
+/// The name in the certificate with which drills are run on a lab.
 pub const OPERATOR: &str = "lab-operator";
 
-/// The name of the demo's lab: one demo at a time per user, beside other labs.
+/// The name of the demo's lab. Each user can have one demo at a time, beside other labs.
 pub(in crate::cli) const DEMO: &str = "demo";
 
 /// Returns the folder of a lab's files.
@@ -16,12 +16,12 @@ pub fn folder(name: &str) -> PathBuf {
     base.join(format!("firedrill-lab-{}-{name}", outside()))
 }
 
-/// Removes the files; those that cannot be removed are replaced by the next lab of that name.
+/// Removes the files of a lab. Files that cannot be removed stay until the next lab of that name replaces them.
 pub fn forget(name: &str) {
     let _ = fs::remove_dir_all(folder(name));
 }
 
-/// Returns the fleet of a lab.
+/// Returns the source of a lab's fleet.
 pub(crate) fn fleet_of(name: &str) -> FleetSource {
     FleetSource::File(folder(name).join("fleet.toml"))
 }

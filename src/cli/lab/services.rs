@@ -1,4 +1,4 @@
-//! The services of a fleet's hosts, as a lab runs them. Reads the files that they name and this machine's users; starts nothing.
+//! Turns the services of a fleet's hosts into what a lab runs. Reads the files that they name and this machine's users; starts nothing.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +11,15 @@ use firedrill_files::text;
 use firedrill_lab::{FileSpec, ReadyCheck, ReadySpec, SERVICE_PATH, ServiceSpec, StopSpec, UserSpec};
 
 use crate::{
-    cli::failure::{Failure, Result},
+    cli::failure::{Failure, Result, Wrap as _},
     fleet::{Fleet, GivenFile, ReadyFile, ServiceFile, ServiceUser, http_parts},
 };
 
-/// Maximum size of a file that a host is given, in bytes.
+/// Maximum size of a file that a fleet gives to a host, in bytes.
 const MAX_FILE: u64 = 4 << 20;
-/// Directories of which a host has its own files; what will be there is known only in the host.
+/// Directories that each host has for itself. Whether a program will be there is known only in the host.
 const OF_THE_HOST: [&str; 2] = ["/etc", "/var"];
-/// Directories that are empty in a host that boots.
+/// Directories that are empty when a host boots.
 const EMPTY: [&str; 3] = ["/run", "/tmp", "/root"];
 
 /// The programs and files of a host beside its agent.
@@ -29,7 +29,8 @@ pub(super) struct Programs {
     pub(super) files: Vec<FileSpec>,
 }
 
-/// Returns the programs of all hosts that have any, by the host's name. `folder` is that of the fleet's file.
+/// Returns the programs of all hosts that have any, by the host's name. `folder` is the folder of the fleet's file. The error names the
+/// service that cannot run here.
 pub(super) fn of(fleet: &Fleet, folder: &Path) -> Result<BTreeMap<String, Programs>> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let machine = Machine { folder, passwd: &passwd };
@@ -37,8 +38,8 @@ pub(super) fn of(fleet: &Fleet, folder: &Path) -> Result<BTreeMap<String, Progra
     for (host, services) in &fleet.services {
         let mut programs = Programs::default();
         for service in services {
-            let whose = format!("service `{}` of host `{host}` cannot run in a lab here", service.name);
-            let (spec, files) = machine.service(service).map_err(|failure| failure.wrap(whose))?;
+            let cannot = format!("service `{}` of host `{host}` cannot run in a lab here", service.name);
+            let (spec, files) = machine.service(service).wrap(cannot)?;
             programs.services.push(spec);
             programs.files.extend(files);
         }
@@ -49,16 +50,19 @@ pub(super) fn of(fleet: &Fleet, folder: &Path) -> Result<BTreeMap<String, Progra
 
 /// The machine on which the lab runs.
 struct Machine<'m> {
+    /// The folder of the fleet's file.
     folder: &'m Path,
+    /// The text of `/etc/passwd`.
     passwd: &'m str,
 }
 
 impl Machine<'_> {
+    /// Returns a service as the lab runs it, and the files that it brings.
     fn service(&self, service: &ServiceFile) -> Result<(ServiceSpec, Vec<FileSpec>)> {
         let path = service.env.get("PATH").map_or(SERVICE_PATH, String::as_str);
-        program(&service.argv, path)?;
+        check_program(&service.argv, path)?;
         if let Some(argv) = service.ready.as_ref().and_then(|ready| ready.argv.as_ref()) {
-            program(argv, path)?;
+            check_program(argv, path)?;
         }
         let files: Result<Vec<FileSpec>> = service.file.iter().map(|file| self.file(file)).collect();
         let spec = ServiceSpec {
@@ -76,7 +80,7 @@ impl Machine<'_> {
         Ok((spec, files?))
     }
 
-    /// Returns the user; `None` for root, which every service is without one.
+    /// Returns the user; `None` for root, the user of services that name none.
     fn user(&self, text: &str) -> Result<Option<UserSpec>> {
         let found = match ServiceUser::parse(text) {
             Some(ServiceUser::Ids { uid, gid }) => Some((uid, gid)),
@@ -90,6 +94,7 @@ impl Machine<'_> {
         Ok((uid != 0).then_some(UserSpec { uid, gid }))
     }
 
+    /// Returns a file with its content, which is written in the fleet or read from `source`.
     fn file(&self, file: &GivenFile) -> Result<FileSpec> {
         let content = match (&file.content, &file.source) {
             (Some(content), _) => content.clone(),
@@ -108,15 +113,16 @@ impl Machine<'_> {
     }
 }
 
-/// Returns the numbers of a user of `/etc/passwd`.
+/// Returns the user id and the group id of a user, by the text of `/etc/passwd`; `None` if there is no such user.
 fn ids(passwd: &str, name: &str) -> Option<(u32, u32)> {
     passwd.lines().find_map(|line| {
-        let mut words = line.split(':');
-        let (own, _, uid, gid) = (words.next()?, words.next()?, words.next()?, words.next()?);
-        if own == name { Some((uid.parse().ok()?, gid.parse().ok()?)) } else { None }
+        let mut fields = line.split(':');
+        let (user, _password, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        if user == name { Some((uid.parse().ok()?, gid.parse().ok()?)) } else { None }
     })
 }
 
+/// Returns a ready check as the lab runs it.
 fn ready(ready: &ReadyFile) -> Result<ReadySpec> {
     let check = match (ready.tcp, &ready.http, &ready.argv) {
         (Some(port), ..) => ReadyCheck::Tcp(port.get()),
@@ -130,11 +136,12 @@ fn ready(ready: &ReadyFile) -> Result<ReadySpec> {
     Ok(ReadySpec { check, within_ms: ready.within.as_millis() })
 }
 
-/// Refuses a program that hosts will not find: they have the machine's, but for their own directories.
-fn program(argv: &[String], path: &str) -> Result<()> {
+/// Refuses a program that hosts will not find. Hosts see the files of this machine, except in directories that they have for themselves.
+/// `path` is the search path of the service.
+fn check_program(argv: &[String], path: &str) -> Result<()> {
     let Some(name) = argv.first() else { return Ok(()) };
-    let runs = |file: &Path| {
-        fs::metadata(file).is_ok_and(|one| one.is_file() && one.permissions().mode() & 0o111 != 0)
+    let is_executable = |file: &Path| {
+        fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     let file = Path::new(name);
     if let Some(own) = EMPTY.iter().find(|own| file.starts_with(own)) {
@@ -142,9 +149,9 @@ fn program(argv: &[String], path: &str) -> Result<()> {
             .help("install the program in another directory, such as /usr/local/bin"));
     }
     let there = if name.contains('/') {
-        OF_THE_HOST.iter().any(|own| file.starts_with(own)) || runs(file)
+        OF_THE_HOST.iter().any(|own| file.starts_with(own)) || is_executable(file)
     } else {
-        path.split(':').any(|folder| runs(&Path::new(folder).join(name)))
+        path.split(':').any(|folder| is_executable(&Path::new(folder).join(name)))
     };
     if there {
         return Ok(());
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_becomes_what_a_lab_runs() {
+    fn a_service_of_a_fleet_becomes_a_spec_of_the_lab() {
         let made = programs(
             "argv = [\"sh\", \"-c\", \"sleep 1h\"]\nuser = \"7:8\"\nready = { http = \"http://localhost/x\", within = \"3s\" }\n\
              stop = { signal = \"QUIT\", patience = \"1s\" }\n\
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_machine_does_not_have_is_said_before_anything_starts() {
+    fn programs_users_and_files_that_this_machine_lacks_are_refused_before_anything_starts() {
         for (service, said) in [
             ("argv = [\"no-such-program\"]\n", "there is no program `no-such-program` in /usr/local/sbin:"),
             ("argv = [\"/no/such\"]\n", "there is no program `/no/such`"),

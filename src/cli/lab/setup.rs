@@ -1,4 +1,4 @@
-//! The setup of a lab: certificates, agents' configurations, the fleet's file. All of it is in one folder that only
+//! The setup of a lab: certificates, agents' configurations, the fleet's file. All files are in one folder that only
 //! this user can open.
 
 use std::{
@@ -40,44 +40,44 @@ pub(crate) mod builtin {
     pub(crate) const SHOP: &str = include_str!("../../../scenarios/lib/shop.toml");
 }
 
-/// The part of the policy of a lab's hosts that differs from the defaults: agents may read the logs of the hosts' services.
+/// The policy of a lab's hosts, where it differs from the defaults: agents may read the logs of services.
 const POLICY: &str = "\n[policy]\nlogs = [\"/var/log/*\"]\n";
 
 /// A lab that is ready to start.
 pub struct Setup {
     name: String,
     spec: LabSpec,
-    /// The port of each host's agent.
+    /// The names of the hosts, each with the port of its agent.
     ports: Vec<(String, u16)>,
 }
 
 impl Setup {
     /// Sets up the demo's six hosts.
     pub fn demo(name: &str, shop: &Shop) -> Result<Self> {
-        let made = fresh(name)?;
-        let file = made.join("fleet.toml");
+        let folder = fresh(name)?;
+        let file = folder.join("fleet.toml");
         fs::write(&file, builtin::FLEET)?;
         let hosts = fleet(&FleetSource::File(file))?.hosts;
-        Self::build(name, &made, &hosts, Some(shop))
+        Self::build(name, &folder, &hosts, Some(shop))
     }
 
-    /// Sets up hosts with the shop; `text` is the file of their fleet.
+    /// Sets up hosts with the shop; `text` is the text of their fleet's file.
     pub fn make(name: &str, hosts: &[Host], text: &str, shop: &Shop) -> Result<Self> {
-        let made = fresh(name)?;
-        fs::write(made.join("fleet.toml"), text)?;
-        Self::build(name, &made, hosts, Some(shop))
+        let folder = fresh(name)?;
+        fs::write(folder.join("fleet.toml"), text)?;
+        Self::build(name, &folder, hosts, Some(shop))
     }
 
-    /// Sets up the hosts of a fleet, with their services; with the shop if no host has any. `file` is the fleet's file, and `text`
+    /// Sets up the hosts of a fleet with their services; if no host has a service, with the shop. `file` is the fleet's file, and `text`
     /// its text.
     pub(super) fn of_fleet(name: &str, fleet: &Fleet, file: &Path, text: &str, shop: &Shop) -> Result<Self> {
         let mut programs = services::of(fleet, file.parent().unwrap_or(Path::new("")))?;
         if programs.is_empty() {
             return Self::make(name, &fleet.hosts, text, shop);
         }
-        let made = fresh(name)?;
-        fs::write(made.join("fleet.toml"), text)?;
-        let mut setup = Self::build(name, &made, &fleet.hosts, None)?;
+        let folder = fresh(name)?;
+        fs::write(folder.join("fleet.toml"), text)?;
+        let mut setup = Self::build(name, &folder, &fleet.hosts, None)?;
         for host in &mut setup.spec.hosts {
             let own = programs.remove(&host.name).unwrap_or_default();
             host.services.extend(own.services);
@@ -86,6 +86,7 @@ impl Setup {
         Ok(setup)
     }
 
+    /// Makes the certificates in `folder`, and the lab's specification.
     fn build(name: &str, folder: &Path, hosts: &[Host], shop: Option<&Shop>) -> Result<Self> {
         let ports = hosts.iter().filter_map(|host| Some((host.name.clone(), port(&host.agent)?))).collect();
         let pki = Pki::init(&folder.join("pki"))?;
@@ -99,12 +100,13 @@ impl Setup {
         Ok(Self { name: name.to_owned(), spec, ports })
     }
 
-    /// Starts the lab, and waits until every agent can be reached and every service with a ready check is ready.
+    /// Starts the lab, and waits until every agent listens and every service with a ready check is ready. With `detach` the lab goes on when
+    /// this program ends. If something does not become ready in time, the lab is ended.
     pub fn up(&self, detach: bool) -> Result<Lab> {
         self.up_and_tell(detach, |_, _, _| {})
     }
 
-    /// As [`Self::up`]. Calls `heard` with host, service and time since the call for each service that is ready.
+    /// As [`Self::up`]. For each service that becomes ready, calls `heard` with the host, the service, and the time since the start of the lab.
     pub(super) fn up_and_tell(&self, detach: bool, heard: impl FnMut(&str, &str, Duration)) -> Result<Lab> {
         let began = Instant::now();
         let lab = Lab::up(&self.spec, &Options { detach, program: None })
@@ -125,15 +127,17 @@ impl Setup {
         }
     }
 
+    /// Waits until every agent listens on its port.
     fn agents_listen(&self, lab: &Lab) -> Result<()> {
+        /// The longest time to wait for all agents.
         const LONG: Duration = Duration::from_secs(30);
         let end = Instant::now() + LONG;
         for (host, port) in &self.ports {
             while !listens(lab, host, *port) {
                 if Instant::now() > end {
-                    let said = lab.log(host, "firedrill-agent").unwrap_or_default();
+                    let log = lab.log(host, "firedrill-agent").unwrap_or_default();
                     return Err(Failure::new(format!(
-                        "the agent of {host} does not listen on port {port} after {} s; it said:\n{said}",
+                        "the agent of {host} does not listen on port {port} after {} s; it said:\n{log}",
                         LONG.as_secs()
                     ))
                     .help("on a busy machine, try again; otherwise read the agent's output above"));
@@ -145,6 +149,7 @@ impl Setup {
     }
 }
 
+/// Returns the port of an agent; `None` if it is reached by a command.
 fn port(reach: &Reach) -> Option<u16> {
     match reach {
         Reach::Tcp(address) => address.rsplit(':').next()?.parse().ok(),
@@ -152,9 +157,10 @@ fn port(reach: &Reach) -> Option<u16> {
     }
 }
 
-/// Waits until all services with a ready check are ready. Calls `heard` with host, service and the time since `began` for each.
+/// Waits until all services with a ready check are ready. For each, calls `heard` with the host, the service, and the time since `began`.
+/// The error is that one was not ready in time; it has the end of the service's log.
 fn services_ready(lab: &Lab, began: Instant, mut heard: impl FnMut(&str, &str, Duration)) -> Result<()> {
-    /// The end of a log that an error shows, in lines.
+    /// Number of lines at the end of a log that an error shows.
     const LINES: usize = 20;
     let late = lab.wait_ready(|host, service| heard(host, service, began.elapsed()))?;
     let Some(Late { host, service }) = late.first() else { return Ok(()) };
@@ -167,9 +173,9 @@ fn services_ready(lab: &Lab, began: Instant, mut heard: impl FnMut(&str, &str, D
     .help("see its log above, or give it more time by `within` of its `ready`"))
 }
 
-/// Whether something in a host listens on a port, by the host's own `/proc/net`.
+/// Whether a process in a host listens on a TCP port.
 fn listens(lab: &Lab, host: &str, port: u16) -> bool {
-    // The first process may be ending; every process of the host sees the same network.
+    // All processes of a host see the same network, so any of them answers. All are tried, because one may be ending.
     lab.pids(host).unwrap_or_default().iter().any(|pid| {
         ["tcp", "tcp6"].iter().any(|table| {
             fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| has_listener(&text, port))
@@ -177,10 +183,11 @@ fn listens(lab: &Lab, host: &str, port: u16) -> bool {
     })
 }
 
-/// Creates an empty folder of this user.
+/// Creates an empty folder for a lab of this name, which only this user can open. Replaces the folder of a lab that is gone. The error is
+/// that a lab of this name is up, that the name is invalid, or that the folder cannot be made.
 fn fresh(name: &str) -> Result<PathBuf> {
-    let plain = Path::new(name).file_name().is_some_and(|file| file == name);
-    if !plain || firedrill_lab::list()?.iter().any(|lab| lab.name == name) {
+    let is_file_name = Path::new(name).file_name().is_some_and(|file| file == name);
+    if !is_file_name || firedrill_lab::list()?.iter().any(|lab| lab.name == name) {
         return Err(Failure::new(format!("a lab called `{name}` is up already, or the name is invalid"))
             .help(format!("end it with `firedrill lab down --name {name}`, or choose another name")));
     }

@@ -1,4 +1,5 @@
-//! Approvals that people give on a page: what they sign, and the file by which the run hears of it.
+//! Approvals that people give on a page of the control room: the statement that they sign, and the file in the run's folder where its
+//! program finds the approval. Does not decide whether the certificate is trusted.
 
 use std::{path::Path, time::SystemTime};
 
@@ -24,7 +25,7 @@ use crate::{
 /// Width of the plan's text, in characters.
 const WIDTH: usize = 100;
 
-/// Returns what a person signs who approves the run of a folder.
+/// Returns the plan of the run in a folder as a page shows it, with the statement that a person signs to approve it.
 pub(super) fn proposal(folder: &Path) -> Result<Proposal, String> {
     let (run, plan) = begun(folder)?;
     let statement = statement(&plan, Some(&run), BY_PASSKEY_MOST)?;
@@ -45,11 +46,14 @@ pub(super) fn proposal(folder: &Path) -> Result<Proposal, String> {
     })
 }
 
-/// Writes an approval into the run's folder, where its program looks for it.
+/// Writes an approval by passkey into the run's folder, where the run's program looks for it. Returns the approver's name.
+///
+/// # Errors
+/// The approval is not by passkey, is for another plan, run or page, has an invalid signature, or cannot be written.
 pub(super) fn approve(folder: &Path, signed: &Signed) -> Result<String, String> {
     let (run, plan) = begun(folder)?;
-    // Whether the certificate is trusted is for the run's program and for agents to decide: this program may have no authority. Its name goes
-    // into the name of a file, and is checked for that by its parser.
+    // Whether the certificate is trusted is decided by the run's program and by agents, because the control room may have no authority. The
+    // person's name becomes part of a file's name; `from_uris` refuses names that are not safe for that.
     let named = |chain: &[rustls_pki_types::CertificateDer<'_>], means| {
         let leaf = chain.first().filter(|_| means == Means::Passkey).ok_or("it is not by passkey")?;
         let names = firedrill_certs::uris(leaf)?;
@@ -78,7 +82,7 @@ pub(super) fn approve(folder: &Path, signed: &Signed) -> Result<String, String> 
     Ok(by.name)
 }
 
-/// Returns the run of a folder, and its plan.
+/// Returns the id and the plan of the run in a folder.
 fn begun(folder: &Path) -> Result<(firedrill_wire::RunId, Plan), String> {
     begun_of(&folder.join(LOG)).map_err(|failure| failure.to_string())
 }

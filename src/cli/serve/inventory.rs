@@ -1,4 +1,5 @@
-//! The scenarios and fleets of a control room: their files, their checks and plans, and the answers of hosts that were asked.
+//! The scenarios and fleets that a control room shows: their files, their checks and plans, and the last answers of hosts. Asks hosts only
+//! when a person wants it.
 
 mod asked;
 mod cached;
@@ -29,21 +30,21 @@ use self::{
     known::{FleetFile, Folders, Known, Scenario},
 };
 use crate::{
-    cli::args::IdentityArgs,
+    cli::{args::IdentityArgs, hosts::reachable},
     diagnostic::Sink,
     fleet::{Fleet, FleetSource},
     link::Identity,
     plan::model::Host,
 };
 
-/// Time for which whoever asks hosts waits for their answers.
+/// The longest time for which a request to ask hosts waits for their answers. The hosts go on being asked afterwards.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The scenarios and fleets of a control room.
+/// The scenarios and fleets of a control room. The content is shared with threads that outlive a request.
 #[derive(Debug)]
 pub(super) struct Stock(Arc<Shelf>);
 
-/// The content of a stock, also for threads that outlive a request.
+/// The content of a [`Stock`].
 #[derive(Debug)]
 struct Shelf {
     folders: Folders,
@@ -59,13 +60,17 @@ struct Shelf {
 #[derive(Debug)]
 struct Read {
     hosts: Vec<Host>,
-    /// Entries that are no valid hosts, each with the reason.
+    /// Entries that cannot be asked, each with the reason.
     wrong: Vec<(String, String)>,
+    /// The number of errors in the file.
     errors: usize,
+    /// The problems, formatted for people.
     told: String,
 }
 
 impl Stock {
+    /// Creates a stock of the scenarios and fleets in folders of game days and scenarios. Reads nothing yet. `identity` is the certificate to
+    /// ask hosts with, or the reason why they are not asked.
     pub(super) fn of(gamedays: &Path, scenarios: &[PathBuf], identity: Result<IdentityArgs, String>) -> Self {
         Self(Arc::new(Shelf {
             folders: Folders::of(gamedays, scenarios),
@@ -79,42 +84,46 @@ impl Stock {
 }
 
 impl Shelf {
+    /// Returns the check of a scenario against a fleet, parameters and seed; with `whole` also its plan and texts. Both are cached.
     fn check(&self, scenario: &Scenario, against: &Against, whole: bool) -> Arc<Checked> {
         let key = (scenario.path.clone(), against.clone());
         let make = || check(&scenario.path, against, whole);
         if whole { self.plans.get(key, make) } else { self.checks.get(key, make) }
     }
 
-    /// Returns a scenario with its check for each of its game days, or without a fleet if it has none.
+    /// Returns the row of a scenario, with its checks for all game days that name it in one; without a fleet if no game day names it.
     fn row(&self, scenario: &Scenario, now: Timestamp) -> ScenarioRow {
         let mut against = used_by(scenario, now);
         if against.is_empty() {
             against.push(Against::default());
         }
-        let checked: Vec<_> = against.iter().map(|one| self.check(scenario, one, false)).collect();
-        let most = |of: fn(&Check) -> usize| checked.iter().map(|one| of(&one.check)).max().unwrap_or(0);
-        let told: BTreeSet<&str> = checked.iter().map(|one| one.check.told.as_str()).collect();
-        let first = checked.first();
+        let results: Vec<_> = against.iter().map(|against| self.check(scenario, against, false)).collect();
+        let most =
+            |count: fn(&Check) -> usize| results.iter().map(|result| count(&result.check)).max().unwrap_or(0);
+        let told: BTreeSet<&str> = results.iter().map(|result| result.check.told.as_str()).collect();
+        let first = results.first();
         let check = Check {
-            partly: checked.iter().any(|one| one.check.partly),
+            partly: results.iter().any(|result| result.check.partly),
             errors: most(|check| check.errors),
             warnings: most(|check| check.warnings),
             told: told.into_iter().collect(),
-            summary: first.map(|one| one.check.summary.clone()).unwrap_or_default(),
+            summary: first.map(|result| result.check.summary.clone()).unwrap_or_default(),
         };
-        let name = first.map(|one| one.outline.name.clone()).unwrap_or_default();
+        let name = first.map(|result| result.outline.name.clone()).unwrap_or_default();
         row(scenario, name, check)
     }
 
+    /// Returns a fleet as it was read last; reads it anew if its file has changed.
     fn read(&self, fleet: &FleetFile) -> Arc<Read> {
         self.fleets.get(fleet.path.clone(), || read(&fleet.path))
     }
 
+    /// Returns the row of a fleet.
     fn fleet_row(&self, fleet: &FleetFile) -> FleetRow {
         let read = self.read(fleet);
-        let values = |label: &str| {
-            let all = read.hosts.iter().filter_map(|host| host.labels.get(label).cloned());
-            all.collect::<BTreeSet<String>>().into_iter().collect()
+        let values_of = |label: &str| {
+            let values = read.hosts.iter().filter_map(|host| host.labels.get(label).cloned());
+            values.collect::<BTreeSet<String>>().into_iter().collect()
         };
         let roles: BTreeSet<&String> = read.hosts.iter().flat_map(|host| &host.roles).collect();
         FleetRow {
@@ -122,7 +131,7 @@ impl Shelf {
             file: fleet.path.display().to_string(),
             gamedays: fleet.gamedays.clone(),
             hosts: read.hosts.len() + read.wrong.len(),
-            providers: values("provider"),
+            providers: values_of("provider"),
             roles: roles.into_iter().cloned().collect(),
             errors: read.errors,
             told: read.told.clone(),
@@ -130,13 +139,14 @@ impl Shelf {
         }
     }
 
-    /// Returns the fleet of that id, if a game day names it.
+    /// Returns the fleet with this id; `None` if there is none, or if no game day names it.
     fn find(&self, id: &str) -> Option<FleetFile> {
         let fleets = self.folders.look().fleets;
         fleets.into_iter().find(|fleet| fleet.id == id && !fleet.gamedays.is_empty())
     }
 
-    /// Returns the things that asking the hosts of a fleet needs: its file, its hosts, and the certificate.
+    /// Returns what is needed to ask the hosts of a fleet: the fleet's file, its hosts, and the certificate. The error is the reason why they
+    /// cannot be asked.
     fn to_ask(&self, id: &str) -> Result<(PathBuf, Vec<Host>, Identity), String> {
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
         let fleet = self.find(id).ok_or("there is no such fleet")?;
@@ -148,11 +158,12 @@ impl Shelf {
     }
 }
 
-/// Returns the texts of a scenario; none if it has errors.
+/// Returns the texts of a scenario's files; none if it has errors.
 fn files(checked: &Checked) -> Vec<TextFile> {
     if checked.check.errors > 0 { Vec::new() } else { checked.files.clone() }
 }
 
+/// Returns the row of a scenario with this name and check.
 fn row(scenario: &Scenario, name: String, check: Check) -> ScenarioRow {
     let mut gamedays: Vec<String> = scenario.used.iter().map(|(gameday, _)| gameday.name.clone()).collect();
     gamedays.dedup();
@@ -160,18 +171,14 @@ fn row(scenario: &Scenario, name: String, check: Check) -> ScenarioRow {
     ScenarioRow { id: scenario.id.clone(), file, name, gamedays, check }
 }
 
+/// Reads a fleet's file, with all entries that are valid.
 fn read(path: &Path) -> Made<Read> {
     let mut sink = Sink::default();
     let fleet = Fleet::salvage(&FleetSource::File(path.to_owned()), &mut sink).unwrap_or_default();
     let report = sink.into_report();
     let mut hosts = fleet.hosts;
-    let mut wrong = Vec::new();
-    for entry in fleet.wrong {
-        match entry.host {
-            Some(host) => hosts.push(host),
-            None => wrong.push((entry.name, format!("its entry in the fleet is invalid: {}", entry.why))),
-        }
-    }
+    let (more, wrong) = reachable(fleet.wrong);
+    hosts.extend(more);
     let (errors, _) = report.counts();
     let value = Read { hosts, wrong, errors, told: told(&report) };
     Made { value, files: vec![path.to_owned()], fresh: (errors > 0).then_some(WRONG) }
@@ -188,19 +195,19 @@ impl Inventory for Stock {
     fn scenario(&self, id: &str, choice: Option<&str>) -> Option<Arc<ScenarioFacts>> {
         let known = self.0.folders.look();
         let scenario = known.scenarios.into_iter().find(|scenario| scenario.id == id)?;
-        let mut all = choices(&scenario, &known.fleets, Timestamp::now());
+        let with_against = choices(&scenario, &known.fleets, Timestamp::now());
         let place = match choice {
-            Some(wanted) => Some(all.iter().position(|(choice, _)| choice.id == wanted)?),
-            None => (!all.is_empty()).then_some(0),
+            Some(wanted) => Some(with_against.iter().position(|(choice, _)| choice.id == wanted)?),
+            None => (!with_against.is_empty()).then_some(0),
         };
-        let against = place.map(|place| all[place].1.clone()).unwrap_or_default();
-        let choices: Vec<_> = all.drain(..).map(|(choice, _)| choice).collect();
+        let against = place.map(|place| with_against[place].1.clone()).unwrap_or_default();
+        let choices: Vec<_> = with_against.into_iter().map(|(choice, _)| choice).collect();
         let checked = self.0.check(&scenario, &against, true);
-        // A fleet that does not fit keeps no text from being shown.
+        // Texts are shown only without errors. They come from a check without the fleet, so that errors about the fleet do not hide them.
         let alone = Against { params: against.params.clone(), ..Against::default() };
         let texts = self.0.check(&scenario, &alone, true);
         let given = |name: &str| {
-            // Only a plan tells which values are secrets.
+            // Only a plan tells which values are secrets. Without one, all values are hidden.
             let shown = checked.values.get(name).map_or(HIDDEN, String::as_str);
             against.params.iter().any(|(given, _)| given == name).then(|| shown.to_owned())
         };
@@ -258,7 +265,7 @@ impl Inventory for Stock {
             let found = tokio::task::spawn_blocking(move || shelf.to_ask(&id)).await;
             let (fleet, hosts, identity) = found.map_err(|error| error.to_string())??;
             if let Some(task) = self.0.asked.ask(&fleet, hosts, Arc::new(identity), by) {
-                // What goes on is on the page.
+                // After the timeout the task goes on, and the page shows its progress.
                 let _late = timeout(PATIENCE, task).await;
             }
             let last = self.0.asked.last(&fleet).unwrap_or_default();

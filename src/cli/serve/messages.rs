@@ -1,4 +1,4 @@
-//! Counts the messages of channels in the spool of a directory of runs. Sends none.
+//! Counts the messages for each channel in the spool of a directory of runs. Sends no message.
 
 use std::{
     cmp::Reverse,
@@ -21,17 +21,20 @@ pub(super) struct Counted(Mutex<Watched<Kept>>);
 #[derive(Debug)]
 struct Kept {
     channel: String,
+    /// The time at which it was made, in microseconds since 1970.
     made_us: u64,
+    /// The time at which it ended.
     at: String,
-    /// Whether it was a test of the channel: whoever made it was told.
+    /// Whether it was a test of the channel. The person who made it saw the result, so it does not count as given up.
     is_test: bool,
-    /// Whether a person deleted it: whoever did so knows that nobody got it.
+    /// Whether a person deleted it. That was wanted, so it does not count.
     is_deleted: bool,
-    /// The message, if nobody got it.
+    /// The message, if it was not delivered.
     lost: Option<Undelivered>,
 }
 
 impl Counted {
+    /// Names the directory. Reads nothing.
     pub(super) fn of(reports: &Path) -> Self {
         Self(Mutex::new(Watched::of(reports, kept)))
     }
@@ -39,20 +42,22 @@ impl Counted {
     /// Counts the messages of each channel.
     ///
     /// # Errors
-    /// The spool cannot be read: in words for people.
+    /// The spool cannot be read; as a text for people.
     pub(super) fn now(&self) -> Result<Messages, String> {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let look =
             watched.look().map_err(|error| format!("the messages to channels cannot be read: {error}"))?;
-        let mut all: BTreeMap<String, (ChannelState, Vec<(u64, Undelivered)>)> = BTreeMap::new();
+        // For each channel its counts, and the messages that were not delivered, each with the time at which it was made.
+        let mut by_name: BTreeMap<String, (ChannelState, Vec<(u64, Undelivered)>)> = BTreeMap::new();
         for entry in look.pending {
-            let (channel, undelivered) = all.entry(entry.channel.clone()).or_default();
+            let (channel, undelivered) = by_name.entry(entry.channel.clone()).or_default();
             channel.waiting += 1;
             channel.tries = channel.tries.max(entry.tries);
             undelivered.push((entry.made_us, message(entry)));
         }
         for kept in look.ended.into_iter().filter(|kept| !kept.is_deleted) {
-            let (channel, undelivered) = all.entry(kept.channel.clone()).or_default();
+            let (channel, undelivered) = by_name.entry(kept.channel.clone()).or_default();
+            // `took` and `failed` are the newest times; as texts they sort by time.
             let Some(lost) = &kept.lost else {
                 channel.took = channel.took.take().max(Some(kept.at.clone()));
                 continue;
@@ -63,15 +68,17 @@ impl Counted {
                 undelivered.push((kept.made_us, lost.clone()));
             }
         }
-        let channels = all.into_iter().map(|(name, (channel, mut undelivered))| {
+        let channels = by_name.into_iter().map(|(name, (channel, mut undelivered))| {
             undelivered.sort_by_key(|(made_us, _)| Reverse(*made_us));
-            let newest = undelivered.into_iter().take(ChannelState::MOST).map(|(_, one)| one).collect();
+            let newest =
+                undelivered.into_iter().take(ChannelState::MOST).map(|(_, message)| message).collect();
             ChannelState { name, undelivered: newest, ..channel }
         });
         Ok(Messages { channels: channels.collect(), unreadable: look.unreadable })
     }
 }
 
+/// Returns the part of an ended message that is shown.
 fn kept(mut entry: Entry) -> Kept {
     let is_deleted = matches!(&entry.ended, Some(Ended::GivenUp { by: Some(_), .. }));
     let (at, why) = match entry.ended.take() {
@@ -89,7 +96,7 @@ fn kept(mut entry: Entry) -> Kept {
     }
 }
 
-/// Returns a message that waits.
+/// Returns a message that still waits.
 fn message(entry: Entry) -> Undelivered {
     Undelivered {
         at: entry.message.at,
@@ -108,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_messages_that_nobody_got_are_shown_whether_they_wait_or_not() {
+    fn the_newest_undelivered_messages_are_shown_whether_they_wait_or_not() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::of(home.path());
         let ends = |id: &str, what, ended: Option<Ended>| {
@@ -137,7 +144,7 @@ mod tests {
         assert_eq!(
             (deleted.waiting, deleted.given_up, deleted.undelivered.len()),
             (0, 1, 1),
-            "whoever deleted them knows"
+            "deleted messages do not count"
         );
         std::fs::write(home.path().join(".notify/ended/x.json"), "{").unwrap();
         assert_eq!(counted.now().unwrap().unreadable, 1);

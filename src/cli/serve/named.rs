@@ -1,4 +1,4 @@
-//! The game days of a folder for those who start them or decide about them: without errors, and each name once.
+//! Reads the game days of a folder that can be started: those without errors, whose name no other file has. Starts none.
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +12,11 @@ use crate::cli::{calendar::found, days, failure::Result};
 
 /// The game days of a folder.
 pub(super) struct Named {
-    /// Those without errors whose names are their own.
+    /// The game days without errors whose name no other file has.
     pub(super) all: Vec<Gameday>,
     /// The files with errors.
     pub(super) failed: Vec<PathBuf>,
-    /// The files without errors whose name is also that of another one, by that name.
+    /// The files without errors whose game days have the same name, by that name.
     pub(super) same: BTreeMap<String, Vec<PathBuf>>,
 }
 
@@ -43,7 +43,7 @@ impl Named {
     }
 }
 
-/// Returns the problem of files with the same name, in words.
+/// Describes the problem of files whose game days have the same name.
 pub(super) fn told(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
     let none = if files.len() == 2 { "neither" } else { "none of them" };

@@ -1,4 +1,5 @@
-//! This program's part of the control room: halts and wishes by sockets, and game days.
+//! The part of the control room that only this program can do: sends halts and wishes to runs by their sockets, and reads, starts and decides
+//! about game days. Serves no page.
 
 use std::{
     collections::HashSet,
@@ -44,9 +45,10 @@ use crate::{
     told::passed,
 };
 
-/// Number of slots of each game day that are shown, and that are in the calendar for programs.
+/// Number of slots of each game day that a page shows.
 const SHOWN: usize = 5;
-const KEPT: usize = 26;
+/// Number of slots of each game day in the calendar for other programs (iCalendar).
+const IN_CALENDAR: usize = 26;
 /// Maximum length of the name of a slot in a message, in characters.
 const SLOT_MOST: usize = 40;
 /// The state of a start whose program has written no record yet.
@@ -56,18 +58,18 @@ const DIED: &str = "died";
 /// Number of records that are shown.
 const RECORDS: usize = 20;
 
-/// This program, for the control room.
+/// This program as the control room uses it.
 #[derive(Debug)]
 pub(super) struct Program {
     /// The folder of game days.
     pub(super) gamedays: PathBuf,
     /// The directory of runs, which has the records of game days.
     pub(super) reports: PathBuf,
-    /// The way by which game days are started, if this server starts them.
+    /// Starts game days; `None` if this server does not.
     pub(super) starter: Option<Starter>,
-    /// The ways to the channels that game days name.
+    /// Sends messages to the channels that game days name.
     pub(super) tellers: Tellers,
-    /// The messages to channels.
+    /// Counts the messages to channels.
     pub(super) messages: Counted,
     /// The scenarios and fleets.
     pub(super) stock: Stock,
@@ -103,10 +105,10 @@ impl Outside for Program {
         };
         Box::pin(async move {
             match run::request(run, &run::Wish { by: by.to_owned(), wants }).await {
-                run::Requested::Told(run::Reply::Taken(text)) => Told::Taken(text),
-                run::Requested::Told(run::Reply::Refused(why)) => Told::Refused(why),
-                run::Requested::Told(run::Reply::Later) => Told::Later,
-                run::Requested::Told(run::Reply::Over) => Told::Over,
+                run::Requested::Replied(run::Reply::Taken(text)) => Told::Taken(text),
+                run::Requested::Replied(run::Reply::Refused(why)) => Told::Refused(why),
+                run::Requested::Replied(run::Reply::Later) => Told::Later,
+                run::Requested::Replied(run::Reply::Over) => Told::Over,
                 run::Requested::Nowhere => Told::Nowhere,
                 run::Requested::Silent(why) => Told::Silent(why),
                 run::Requested::Claimed { user, reply } => Told::Claimed { user, says: reply.words() },
@@ -134,17 +136,18 @@ impl Outside for Program {
             Err(failure) => return Calendar { problems: failure.to_string(), ..empty },
         };
         let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let all = days::inspect(&files, None, now);
+        let days = days::inspect(&files, None, now);
         let mut told = HashSet::new();
-        let problems = all.iter().map(|day| day.plain(&mut told)).collect();
-        let held: Vec<ics::Event> = all.iter().flat_map(|day| events(day, From::Moment(now), KEPT)).collect();
-        let ics = (!all.iter().any(Day::failed)).then(|| ics::calendar(&held, now));
-        Calendar { slots: self.slots(&all, now), problems, ics, ..empty }
+        let problems = days.iter().map(|day| day.plain(&mut told)).collect();
+        let held: Vec<ics::Event> =
+            days.iter().flat_map(|day| events(day, From::Moment(now), IN_CALENDAR)).collect();
+        let ics = (!days.iter().any(Day::failed)).then(|| ics::calendar(&held, now));
+        Calendar { slots: self.slots(&days, now), problems, ics, ..empty }
     }
 
     fn gameday_files(&self, slots: &Slots) -> Result<Value, NotShown> {
         let failed = |failure: Failure| NotShown::Failed(failure.to_string());
-        // There may be no folder of game days.
+        // The error may be that there is no folder of game days, so it is not one of the server.
         let files = found(std::slice::from_ref(&self.gamedays))
             .map_err(|failure| NotShown::Unknown(failure.to_string()))?;
         let listing = Listing::of(&files, begin(slots)?, slots.next, false).map_err(failed)?;
@@ -165,7 +168,7 @@ impl Outside for Program {
     }
 
     fn held_slot(&self, gameday: &str, slot: &str) -> Result<Option<HeldSlot>, String> {
-        // A name that no record can have.
+        // The error says that no record can have this name.
         let Ok(folder) = record::folder(&self.reports, gameday, slot) else { return Ok(None) };
         let record = record::of_slot(&self.reports, gameday, slot)
             .map_err(|error| format!("the record cannot be read: {error}"))?;
@@ -190,9 +193,9 @@ impl Outside for Program {
         let Some(starter) = &self.starter else { return Err(NotStarted::Off) };
         record::check_key(key).map_err(NotStarted::Key)?;
         let slot = record::once(key);
-        let there = || self.held_slot(gameday, &slot).map_err(NotStarted::Failed);
-        if let Some(held) = there()? {
-            // One that died before it had a record touched nothing, so it is started again.
+        let existing = || self.held_slot(gameday, &slot).map_err(NotStarted::Failed);
+        if let Some(held) = existing()? {
+            // A start whose program died before it wrote a record touched nothing, so it is made again.
             let has_record = !matches!(record::of_slot(&self.reports, gameday, &slot), Ok(None));
             if held.state != DIED || has_record {
                 return Ok((held, false));
@@ -202,7 +205,7 @@ impl Outside for Program {
         match starter.start(&found, Start::Once(key)) {
             Ok(()) => Ok((starting(gameday, &slot), true)),
             Err(NotBegun::Busy(other)) if other == slot => {
-                there()?.map(|held| (held, false)).ok_or(NotStarted::Busy(other))
+                existing()?.map(|held| (held, false)).ok_or(NotStarted::Busy(other))
             }
             Err(NotBegun::Busy(other)) => Err(NotStarted::Busy(other)),
             Err(NotBegun::Io(error)) => {
@@ -238,8 +241,8 @@ impl Outside for Program {
         }
         match decision {
             Decision::Agree | Decision::Withdraw => {
-                let is_go = *decision == Decision::Agree;
-                record::agreed_by(&self.reports, &gameday, (slot, starts), (by, is_go), now)
+                let agrees = *decision == Decision::Agree;
+                record::agreed_by(&self.reports, &gameday, (slot, starts), (by, agrees), now)
             }
             Decision::Skip { why } => {
                 let failed = |error: std::io::Error| format!("the record cannot be written: {error}");
@@ -260,20 +263,19 @@ impl Outside for Program {
     }
 }
 
-/// Returns the moment at which slots begin that are asked for.
+/// Returns the day or the time from which on slots are asked for; by default now. The error says that it is invalid.
 fn begin(slots: &Slots) -> Result<From, NotShown> {
-    let told = |why: String| NotShown::Wrong(why);
     match (&slots.from_day, slots.from_s) {
-        (Some(day), _) => slots::from(day).map_err(told),
+        (Some(day), _) => slots::from(day).map_err(NotShown::Wrong),
         (None, Some(at)) => {
-            Timestamp::from_second(at).map(From::Moment).map_err(|error| told(error.to_string()))
+            Timestamp::from_second(at).map(From::Moment).map_err(|error| NotShown::Wrong(error.to_string()))
         }
         (None, None) => Ok(From::Moment(Timestamp::now())),
     }
 }
 
-/// Posts JSON to an address that a chat named. Whoever knows the address can write there, so no message has it, and none the content of
-/// an answer.
+/// Posts JSON to an address that a chat named. Everybody who knows the address can write to the chat, so no error contains it, nor the
+/// content of an answer.
 fn post(url: &str, body: String) -> Result<(), String> {
     let server = Server::parse(url, "`response_url` is no http or https address")?;
     if !server.is_private() {
@@ -291,12 +293,12 @@ fn post(url: &str, body: String) -> Result<(), String> {
     if answer.status.is_success() { Ok(()) } else { Err(format!("it answers {}", answer.status)) }
 }
 
-/// Returns a start whose program has not written its record yet.
+/// Describes a start whose program has not written its record yet.
 fn starting(gameday: &str, slot: &str) -> HeldSlot {
     unrecorded(gameday, slot, STARTING, "its program was started, and has not begun yet")
 }
 
-/// Returns a start that has no record.
+/// Describes a start that has no record.
 fn unrecorded(gameday: &str, slot: &str, state: &'static str, told: &str) -> HeldSlot {
     HeldSlot {
         gameday: gameday.to_owned(),
@@ -310,7 +312,7 @@ fn unrecorded(gameday: &str, slot: &str, state: &'static str, told: &str) -> Hel
     }
 }
 
-/// Returns a record in words.
+/// Describes a record.
 fn held(record: Record) -> HeldSlot {
     let (state, told) = words(&record);
     HeldSlot {
@@ -326,7 +328,7 @@ fn held(record: Record) -> HeldSlot {
 }
 
 impl Program {
-    /// Reads the game day of that name.
+    /// Reads the game day of that name. The error says that there is none without errors, or that several files have the name.
     fn gameday(&self, name: &str, now: Timestamp) -> Result<Gameday, String> {
         let zones = firedrill_gameday::zones();
         let read = Named::of(&self.gamedays, &zones, now).map_err(|failure| failure.to_string())?;
@@ -338,16 +340,17 @@ impl Program {
     }
 
     /// Returns the next slots of all game days, in the order of their starts.
-    fn slots(&self, all: &[Day], now: Timestamp) -> Vec<Slot> {
-        let gamedays = all.iter().filter_map(|day| day.gameday.as_ref());
+    fn slots(&self, days: &[Day], now: Timestamp) -> Vec<Slot> {
+        let gamedays = days.iter().filter_map(|day| day.gameday.as_ref());
         let upcoming = gamedays
             .flat_map(|gameday| gameday.schedule.upcoming(now).take(SHOWN).map(move |slot| (gameday, slot)));
         let mut upcoming: Vec<_> = upcoming.collect();
         upcoming.sort_by_key(|(_, slot)| slot.starts().timestamp());
-        upcoming.iter().filter_map(|(gameday, slot)| self.slot(gameday, slot)).collect()
+        upcoming.iter().map(|(gameday, slot)| self.slot(gameday, slot)).collect()
     }
 
-    fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Option<Slot> {
+    /// Describes a slot, with its record, or with the agreements that it needs.
+    fn slot(&self, gameday: &Gameday, slot: &firedrill_gameday::Slot) -> Slot {
         let [local, utc, mut told] = cells(gameday, slot);
         let (civil, starts_s) = (slot.civil_text(), slot.starts().timestamp().as_second());
         let mut add = |text: &str| {
@@ -376,7 +379,7 @@ impl Program {
             },
             (Ok(None), None) => {}
         }
-        Some(Slot {
+        Slot {
             gameday: gameday.name.clone(),
             slot: civil,
             local,
@@ -387,6 +390,6 @@ impl Program {
             starts_s,
             asks,
             agreed,
-        })
+        }
     }
 }

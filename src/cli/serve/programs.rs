@@ -1,4 +1,4 @@
-//! The programs that hold slots and were started by this server. They go on when it ends, unless they are told to end.
+//! The programs that this server has started to hold game days. They go on when the server ends, unless [`Programs::end`] ends them.
 
 use std::{
     io,
@@ -15,26 +15,27 @@ pub(in crate::cli) struct Programs(Arc<Mutex<Started>>);
 
 #[derive(Debug, Default)]
 struct Started {
-    /// Whether none is started any more.
+    /// Whether no further program is started.
     is_over: bool,
-    /// Those that may still go on. One whose descriptor could not be opened is not here, and ends by itself.
-    all: Vec<OwnedFd>,
+    /// Descriptors of the processes (pidfds) that may still go on. A process whose descriptor could not be opened is missing, and ends by
+    /// itself.
+    processes: Vec<OwnedFd>,
 }
 
 impl Programs {
     /// Starts a program.
     ///
     /// # Errors
-    /// It cannot be started, or the server ends.
+    /// The program cannot be started, or [`Self::end`] was called before.
     pub(super) fn start(&self, command: &mut Command) -> io::Result<Child> {
-        // Locked until the program is in the list: none is started behind the back of somebody who ends all.
+        // Locked until the program is in the list, so that `end` misses no program.
         let mut started = self.lock();
         if started.is_over {
             return Err(io::Error::other("the server ends"));
         }
         let child = command.spawn()?;
-        started.all.retain(goes_on);
-        started.all.extend(pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok());
+        started.processes.retain(goes_on);
+        started.processes.extend(pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok());
         Ok(child)
     }
 
@@ -45,23 +46,23 @@ impl Programs {
 
 #[cfg(feature = "lab")]
 impl Programs {
-    /// Sends a signal to those that go on, and starts none any more.
+    /// Sends a signal to all programs that go on. From now on no program is started.
     pub(in crate::cli) fn end(&self, signal: rustix::process::Signal) {
         let mut started = self.lock();
         started.is_over = true;
-        for program in &started.all {
-            // One that has ended meanwhile cannot be told, and need not be.
+        for program in &started.processes {
+            // An error means that the program has ended.
             let _gone = rustix::process::pidfd_send_signal(program, signal);
         }
     }
 
-    /// Whether one goes on.
+    /// Whether at least one program goes on.
     pub(in crate::cli) fn go_on(&self) -> bool {
-        self.lock().all.iter().any(goes_on)
+        self.lock().processes.iter().any(goes_on)
     }
 }
 
-/// Whether a program has not ended.
+/// Whether a program has not ended. The descriptor of a process becomes readable when the process ends.
 fn goes_on(program: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -76,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that would go on; it keeps no output open that somebody waits for.
+    /// A program that goes on for a minute. It does not keep the test's output open, which would make the test runner wait.
     fn sleeps() -> Command {
         let mut sleeps = Command::new("sleep");
         sleeps.arg("60").stdout(Stdio::null()).stderr(Stdio::null());
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_told_to_end_and_none_is_started_afterwards() {
+    fn all_programs_get_the_signal_and_none_is_started_afterwards() {
         let programs = Programs::default();
         let mut children = [(); 2].map(|()| programs.start(&mut sleeps()).unwrap());
         assert!(programs.go_on());
@@ -97,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_ended_is_forgotten_and_its_number_is_not_used() {
+    fn a_program_that_has_ended_is_forgotten() {
         let programs = Programs::default();
         let mut first = programs.start(&mut Command::new("true")).unwrap();
         first.wait().unwrap();
         let mut second = programs.start(&mut sleeps()).unwrap();
-        assert_eq!(programs.lock().all.len(), 1);
+        assert_eq!(programs.lock().processes.len(), 1);
         programs.end(Signal::KILL);
         second.wait().unwrap();
     }

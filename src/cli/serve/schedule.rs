@@ -1,4 +1,5 @@
-//! Looks at the clock, and starts the slots of game days at their time (`starter.rs`). A slot that nobody can hold any more gets a record.
+//! Starts the slots of game days at their time (`starter.rs`), in a thread that looks at the clock. A slot that was missed gets a record.
+//! Holds no game day itself.
 
 use std::{
     fs, io,
@@ -20,14 +21,15 @@ use super::{
     starter::{NotBegun, Start, Starter},
 };
 
-/// The longest time between two looks at the clock and at the files: a clock that was set, a machine that slept and a changed file
-/// are noticed then.
+/// The longest time between two looks at the clock and at the files. After this time a clock that was set, a machine that slept, or a changed
+/// file is noticed.
 const LOOK: SignedDuration = SignedDuration::from_secs(30);
-/// The longest time that is looked back for slots that were missed.
+/// Slots that were missed are searched for at most this time back.
 const BACK: SignedDuration = SignedDuration::from_hours(31 * 24);
-/// The difference between two clocks that is no reason for a warning.
+/// A difference between two clocks up to this time is no reason for a warning.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
-/// The file in the folder of records that has the time of the last look. No game day has a name that begins with a dot.
+/// The file in the folder of records that has the time of the last look. It cannot be the record of a game day, whose names never begin with
+/// a dot.
 const LOOKED: &str = ".looked";
 
 /// The folders and options with which slots are started.
@@ -35,39 +37,39 @@ const LOOKED: &str = ".looked";
 pub(super) struct Schedule {
     /// The folder of game days.
     pub(super) gamedays: PathBuf,
-    /// The way by which slots are started.
+    /// Starts the programs.
     pub(super) starter: Starter,
 }
 
-/// Tells a warning once, as long as its words are the same.
+/// Prints a warning only when its text changes. Has the last text.
 #[derive(Default)]
-struct Once(String);
+struct Warning(String);
 
-impl Once {
-    /// Tells what is wrong; nothing is if there are no words.
-    fn tell(&mut self, wrong: String) {
-        if wrong != self.0 {
-            for line in wrong.lines() {
+impl Warning {
+    /// Prints the warning, one line each, unless it is the same as the last. An empty text means that nothing is wrong.
+    fn tell(&mut self, text: String) {
+        if text != self.0 {
+            for line in text.lines() {
                 errln!("warning: {line}");
             }
-            self.0 = wrong;
+            self.0 = text;
         }
     }
 }
 
 impl Schedule {
-    /// Starts slots from now on, in a thread of its own, as long as the process lives.
+    /// Starts a thread that starts slots from now on, as long as the process lives.
     pub(super) fn start(self) -> io::Result<()> {
         let path = self.starter.reports.join(record::FOLDER).join(LOOKED);
         fs::create_dir_all(self.starter.reports.join(record::FOLDER))?;
         let mut since = self.since(Timestamp::now());
         thread::Builder::new().name("schedule".to_owned()).spawn(move || {
             let zones = firedrill_gameday::zones();
-            let (mut files, mut unwritten) = (Once::default(), Once::default());
+            let (mut files, mut unwritten) = (Warning::default(), Warning::default());
             loop {
                 let now = Timestamp::now();
                 let next = self.look(&zones, since, now, &mut files);
-                // Where the clock is set back, slots are due again. Their records keep them from a second start.
+                // If the clock is set back, slots become due again. They are not started a second time, because they have records.
                 since = now;
                 let written = replace(&path, since.to_string().as_bytes(), USUAL);
                 unwritten.tell(written.err().map_or_else(String::new, |error| {
@@ -83,47 +85,55 @@ impl Schedule {
         Ok(())
     }
 
-    /// Returns the moment since which slots are looked for at the start of a server.
+    /// Returns the time from which on slots are searched for when the server starts: shortly before the last look of an earlier server.
     fn since(&self, now: Timestamp) -> Timestamp {
-        // Without a look before, no slot was missed.
+        // Without an earlier look, no slot counts as missed.
         let Some(looked) = looked(&self.starter.reports) else { return now };
         if looked.duration_since(now) > AHEAD {
             errln!(
                 "warning: the last look for slots, at {looked}, is in the future: this clock or the earlier one is wrong; slots are looked for from now on"
             );
         }
-        // The server that looked may have ended before the program that it started made the record.
+        // A little earlier than the last look: that server may have ended before a program that it started wrote its record.
         let since = looked.min(now).checked_sub(GRACE).unwrap_or(now);
         since.max(now.checked_sub(BACK).unwrap_or(now))
     }
 
-    /// Starts what is due, and returns the time of the next look.
-    fn look(&self, zones: &TimeZoneDatabase, since: Timestamp, now: Timestamp, told: &mut Once) -> Timestamp {
+    /// Starts the slots that became due after `since`, sends announcements, and returns the time of the next look. `told` has the problems of
+    /// files that were printed.
+    fn look(
+        &self,
+        zones: &TimeZoneDatabase,
+        since: Timestamp,
+        now: Timestamp,
+        told: &mut Warning,
+    ) -> Timestamp {
         let read = Named::of(&self.gamedays, zones, since.min(now));
         told.tell(match &read {
             Ok(named) => wrong(named),
             Err(failure) => failure.to_string(),
         });
-        let all = read.map_or_else(|_| Vec::new(), |named| named.all);
-        let found: Vec<(&Gameday, Slot, Fate)> = all
+        let gamedays = read.map_or_else(|_| Vec::new(), |named| named.all);
+        let found: Vec<(&Gameday, Slot, Fate)> = gamedays
             .iter()
             .flat_map(|gameday| {
                 let due = due(gameday, changed(&gameday.file), since, now).into_iter();
                 due.map(move |(slot, fate)| (gameday, slot, fate))
             })
             .collect();
-        // Records of the past wait until all that is due has begun.
+        // Slots that are due are started first. Records of missed ones are written afterwards, because they can wait.
         let (starts, missed): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|(_, _, fate)| *fate == Fate::Start);
         for (gameday, slot, fate) in starts.into_iter().chain(missed) {
-            self.meet(gameday, &slot, fate);
+            self.settle(gameday, &slot, fate);
         }
-        self.starter.tellers.announce(&all, since, now);
+        self.starter.tellers.announce(&gamedays, since, now);
         let look = now.checked_add(LOOK).unwrap_or(now);
-        all.iter().filter_map(|gameday| next(gameday, now)).fold(look, Timestamp::min)
+        gamedays.iter().filter_map(|gameday| next(gameday, now)).fold(look, Timestamp::min)
     }
 
-    fn meet(&self, gameday: &Gameday, slot: &Slot, fate: Fate) {
+    /// Starts a slot, or writes why it is not held. Does nothing if it has a record.
+    fn settle(&self, gameday: &Gameday, slot: &Slot, fate: Fate) {
         let (name, civil) = (gameday.name.clone(), slot.civil_text());
         if let Ok(Some(_)) = record::of_slot(&self.starter.reports, &name, &civil) {
             return;
@@ -137,7 +147,7 @@ impl Schedule {
         match fate {
             Fate::Missed(why) => self.missed(gameday, &civil, &why),
             Fate::Start => {
-                // A program that is there already writes the record.
+                // `NotBegun::Busy` is no error: a program for this slot runs already, and writes the record.
                 if let Err(NotBegun::Io(error)) = self.starter.start(gameday, Start::Slot(&civil)) {
                     self.missed(gameday, &civil, &format!("its program cannot be started: {error}"));
                 }
@@ -145,6 +155,7 @@ impl Schedule {
         }
     }
 
+    /// Writes that a slot was missed.
     fn missed(&self, gameday: &Gameday, civil: &str, why: &str) {
         if self.starter.write(gameday, civil, Event::Missed { why: why.to_owned() }) {
             errln!("{} of {civil} was missed: {why}", gameday.name);
@@ -152,7 +163,7 @@ impl Schedule {
     }
 }
 
-/// Returns what is wrong with files, a line for each problem; nothing is if there is none.
+/// Describes the problems of files, one line each; empty if there are none.
 fn wrong(named: &Named) -> String {
     let failed = named.failed.iter().map(|file| {
         let file = file.display();
@@ -162,13 +173,13 @@ fn wrong(named: &Named) -> String {
     failed.chain(same).collect()
 }
 
-/// Returns the time at which somebody looked last for slots to start.
+/// Returns the time at which a control room last looked for slots to start; `None` if none ever did.
 pub(super) fn looked(reports: &Path) -> Option<Timestamp> {
     fs::read_to_string(reports.join(record::FOLDER).join(LOOKED)).ok()?.trim().parse().ok()
 }
 
-/// Returns the time at which a file was changed last.
+/// Returns the time at which a file was changed last; the earliest possible time if that is unknown.
 fn changed(file: &Path) -> Timestamp {
-    let changed = fs::metadata(file).and_then(|about| about.modified()).ok();
+    let changed = fs::metadata(file).and_then(|meta| meta.modified()).ok();
     changed.and_then(|changed| Timestamp::try_from(changed).ok()).unwrap_or(Timestamp::MIN)
 }

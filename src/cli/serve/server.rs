@@ -1,4 +1,4 @@
-//! The control room with what only this program can do: opened, then served, with the game days that it starts.
+//! Opens and serves the control room, together with the part that only this program can do (`outside.rs`), and starts game days.
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::cli::{
 pub(in crate::cli) struct Settings {
     /// The address to listen on.
     pub(in crate::cli) listen: SocketAddr,
-    /// The address of metrics, if they are shown.
+    /// The address on which metrics are served; `None` if they are not.
     pub(in crate::cli) metrics: Option<SocketAddr>,
     /// The directory of runs.
     pub(in crate::cli) reports: PathBuf,
@@ -32,11 +32,11 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) asks: Result<IdentityArgs, String>,
     /// The folder of the state.
     pub(in crate::cli) state: PathBuf,
-    /// The address of a proxy that speaks TLS.
+    /// The address that people type, if a proxy with TLS is in front of the server.
     pub(in crate::cli) public: Option<String>,
     /// The chats from which people act, if any.
     pub(in crate::cli) chat: Option<ChatFile>,
-    /// The options of `gameday start`, if the server starts game days.
+    /// The options of `gameday start`; `None` if the server starts no game days.
     pub(in crate::cli) starts: Option<Vec<OsString>>,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Server {
 }
 
 impl Server {
-    /// Opens the state and listens. Nobody is answered before [`Self::serve`].
+    /// Opens the state and listens. Requests are answered only by [`Self::serve`].
     pub(in crate::cli) async fn open(settings: Settings) -> Result<Self> {
         let options = Options {
             listen: settings.listen,
@@ -90,7 +90,7 @@ impl Server {
         self.room.metrics()
     }
 
-    /// Returns the head of the audit log at the start.
+    /// Returns the head of the audit log when the server was opened.
     pub(super) const fn head(&self) -> &Head {
         self.room.head()
     }
@@ -102,8 +102,8 @@ impl Server {
         Ok((name, link))
     }
 
-    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and the ways to the channels
-    /// that they name. The state is locked, so only one of two servers that share a state starts slots.
+    /// Starts game days at their time from now on, if the settings say so. Returns the programs that hold them, and the senders of messages to
+    /// their channels. The state is locked, so that of two servers with the same state only one starts slots.
     pub(in crate::cli) fn start_gamedays(&self) -> Result<(Programs, Tellers)> {
         if let Some(starter) = self.starter.clone() {
             let schedule = Schedule { gamedays: self.settings.gamedays.clone(), starter };
@@ -118,7 +118,7 @@ impl Server {
     }
 }
 
-/// Returns the way by which game days are started; `None` if the settings do not say so.
+/// Returns the starter of game days; `None` if the settings start none.
 fn starter(settings: &Settings, tellers: &Tellers, programs: &Programs) -> Option<Starter> {
     Some(Starter {
         reports: settings.reports.clone(),

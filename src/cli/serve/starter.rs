@@ -1,5 +1,5 @@
-//! Starts programs that hold game days (`firedrill gameday start`), and sees to it that each start gets a record. Each goes on when this
-//! server ends.
+//! Starts the programs that hold game days (`firedrill gameday start`), and makes sure that each start gets a record. A program goes on when
+//! this server ends.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ pub(super) enum Start<'a> {
 }
 
 impl Start<'_> {
-    /// Returns the name of its record.
+    /// Returns the name of the start's record.
     pub(super) fn recorded_as(self) -> String {
         match self {
             Self::Slot(civil) => civil.to_owned(),
@@ -40,7 +40,7 @@ impl Start<'_> {
         }
     }
 
-    /// Returns the options of `gameday start`.
+    /// Returns the options of `gameday start` that name the start.
     fn options(self) -> Vec<OsString> {
         match self {
             Self::Slot(civil) => vec!["--slot".into(), civil.into()],
@@ -54,20 +54,20 @@ impl Start<'_> {
 pub(super) struct Starter {
     /// The directory of runs.
     pub(super) reports: PathBuf,
-    /// The ways to the channels that game days name.
+    /// Sends messages to the channels that game days name.
     pub(super) tellers: Tellers,
     /// Further options of `gameday start`: the certificate, the lab.
     pub(super) options: Vec<OsString>,
     /// The programs that hold game days.
     pub(super) programs: Programs,
-    /// The starts with a key whose programs live, by their game days: a game day has one at a time.
+    /// The names of starts with a key whose programs have not ended, by their game days. A game day has at most one at a time.
     pub(super) live: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
-/// A start was not made.
+/// The reason why a program was not started.
 #[derive(Debug)]
 pub(super) enum NotBegun {
-    /// A program holds this start of the game day, or is about to.
+    /// A program for the start of this name runs already.
     Busy(String),
     /// The program cannot be started.
     Io(io::Error),
@@ -80,10 +80,10 @@ impl From<io::Error> for NotBegun {
 }
 
 impl Starter {
-    /// Starts a program that holds a game day. It writes the record; if it ends without one, this server does.
+    /// Starts a program that holds a game day. The program writes the record; if it ends without one, this server writes it.
     ///
     /// # Errors
-    /// A program is there already, or it cannot be started.
+    /// A program for the start, or for another start with a key, runs already; or the program cannot be started.
     pub(super) fn start(&self, gameday: &Gameday, start: Start<'_>) -> Result<(), NotBegun> {
         let name = start.recorded_as();
         let mut live = self.live();
@@ -96,28 +96,29 @@ impl Starter {
         }
         drop(live);
         errln!("{} of {name} starts (process {})", gameday.name, child.id());
-        let (waits, of, slot) = (self.clone(), gameday.clone(), name.clone());
-        let waiter = thread::Builder::new().name("gameday".to_owned());
-        // Without a waiter the game day is held all the same, and its record has the end.
-        let unwatched = waiter.spawn(move || waits.wait(child, &of, &slot, lock));
-        if unwatched.is_err() {
+        let (starter, gameday_held, slot) = (self.clone(), gameday.clone(), name.clone());
+        let thread = thread::Builder::new().name("gameday".to_owned());
+        // If the thread cannot be started, the game day is held all the same, and the program writes the end into its record.
+        let waiter = thread.spawn(move || starter.wait(child, &gameday_held, &slot, lock));
+        if waiter.is_err() {
             self.forget(&gameday.name, &name);
         }
         Ok(())
     }
 
-    /// Forgets a start whose program has ended, or for whose end nobody waits.
+    /// Removes a start from those whose programs run.
     fn forget(&self, gameday: &str, slot: &str) {
         let mut live = self.live();
-        if live.get(gameday).is_some_and(|of| of == slot) {
+        if live.get(gameday).is_some_and(|name| name == slot) {
             live.remove(gameday);
         }
     }
 
-    /// Whether a program has been started for a slot and has not ended, by the lock that goes with its output.
+    /// Whether a program for a slot runs: it holds the lock on its output.
     pub(super) fn is_live(&self, gameday: &str, slot: &str) -> bool {
-        // Locked, so that this look is not taken for a program by somebody who starts one.
-        let _nobody_starts = self.live();
+        // The look takes the lock on the output for a moment. `self.live` is locked meanwhile, so that a start does not mistake that for a
+        // program that runs.
+        let _no_start_meanwhile = self.live();
         is_live(&self.reports, gameday, slot)
     }
 
@@ -125,7 +126,7 @@ impl Starter {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the program. Returns its output too, which is locked as long as one of both is open.
+    /// Starts the program. Also returns a descriptor of its output: the output is locked until this one is closed and the program has ended.
     fn spawn(&self, gameday: &Gameday, start: Start<'_>) -> Result<(Child, File), NotBegun> {
         let name = start.recorded_as();
         let folder = record::folder(&self.reports, &gameday.name, &name)?;
@@ -142,15 +143,15 @@ impl Starter {
         command.args(["gameday", "start"]).arg(&gameday.file).args(start.options());
         command.arg("--reports").arg(&self.reports).args(&self.options);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        // Signals of this server's terminal are not for it: it ends by itself, or by a halt.
+        // A process group of its own, so that a Ctrl-C at this server's terminal does not reach the program: it ends by itself, or by a halt.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let begun = self.programs.start(&mut command);
-        // Nothing tells of a start that was not made.
+        // If the program was not started, no trace of it stays: `held_slot` takes an output without a record for a program that died.
         let begun = begun.inspect_err(|_| drop(fs::remove_file(folder.join(OUTPUT))))?;
         Ok((begun, lock))
     }
 
-    /// Waits for the program that holds a start. One for which it wrote no record gets one.
+    /// Waits for the end of a program. If it wrote no record, writes one.
     fn wait(&self, mut child: Child, gameday: &Gameday, slot: &str, lock: File) {
         let name = &gameday.name;
         let ended = child.wait();
@@ -169,18 +170,19 @@ impl Starter {
                 errln!("{name} of {slot} has ended with {code}; its record cannot be read: {error}");
             }
         }
-        // Released only after the record is written, so that nobody who looks in between sees a dead start.
+        // The lock is released only after the record is written. Otherwise a look in between would find a program that died without a record.
         drop(lock);
         self.forget(name, slot);
     }
 
-    /// Gives a start a record of one event, and tells of it. Returns `false` if it has one already, or gets none.
+    /// Writes a record with one event for a start, and sends a message about it. Returns `false` if the start has a record already, or if the
+    /// record cannot be written.
     pub(super) fn write(&self, gameday: &Gameday, slot: &str, event: Event) -> bool {
         let name = &gameday.name;
         let told = passed(gameday, slot, &event);
         let written = match Writer::claim(&self.reports, name, slot) {
             Ok(mut record) => record.write(Timestamp::now(), event),
-            // Somebody held or skipped it.
+            // Another program held or skipped it.
             Err(NotClaimed::Taken) => return false,
             Err(NotClaimed::Io { source, .. }) => Err(source),
         };
@@ -194,7 +196,7 @@ impl Starter {
     }
 }
 
-/// Whether a program has the lock of the output of a slot.
+/// Whether a program holds the lock on the output of a slot.
 pub(super) fn is_live(reports: &Path, gameday: &str, slot: &str) -> bool {
     let output = record::folder(reports, gameday, slot).map(|folder| folder.join(OUTPUT));
     let output = output.and_then(|path| regular::open(&path));

@@ -1,4 +1,4 @@
-//! The ways to the channels that game days name: one for each file and choice of channels, as long as the server lives.
+//! Senders of messages to the channels that game days name: one for each file and choice of channels, kept as long as the server lives.
 
 use std::{
     collections::BTreeMap,
@@ -18,52 +18,53 @@ use crate::{
     told::{Teller, announced},
 };
 
-/// Number of slots of a game day that are looked at for announcements.
+/// Maximum number of slots of a game day that are checked for announcements.
 const SLOTS: usize = 2000;
 
-/// A file of channels, and those of it that are told.
+/// A file of channels, and the names of the channels that get the messages.
 type Key = (PathBuf, Vec<String>);
-/// The time at which a file was changed, and the way to its channels; no way where it cannot be used, which was told.
-type Way = (Option<SystemTime>, Option<Teller>);
+/// The time at which the file of channels was changed, and the sender of messages; `None` if the file cannot be used, which was printed.
+type Kept = (Option<SystemTime>, Option<Teller>);
 
-/// The ways to channels.
+/// The senders of messages.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Tellers {
+    /// The directory of runs, which has the spool.
     reports: PathBuf,
-    all: Arc<Mutex<BTreeMap<Key, Way>>>,
+    kept: Arc<Mutex<BTreeMap<Key, Kept>>>,
 }
 
 impl Tellers {
-    /// No way yet.
+    /// No sender yet.
     pub(super) fn of(reports: &Path) -> Self {
-        Self { reports: reports.to_owned(), all: Arc::default() }
+        Self { reports: reports.to_owned(), kept: Arc::default() }
     }
 
-    /// Tells the channels of a game day, if it names any.
+    /// Sends a message to the channels of a game day, if it names any. Reads the file of channels again if it has changed.
     pub(super) fn tell(&self, gameday: &Gameday, message: &Message) {
         if gameday.notify.is_empty() {
             return;
         }
-        let changed = fs::metadata(&gameday.channels).and_then(|about| about.modified()).ok();
+        let changed = fs::metadata(&gameday.channels).and_then(|meta| meta.modified()).ok();
         let key = (gameday.channels.clone(), gameday.notify.clone());
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.get(&key).is_none_or(|(since, _)| *since != changed) {
-            all.insert(key.clone(), (changed, of_gameday(&self.reports, gameday)));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.get(&key).is_none_or(|(since, _)| *since != changed) {
+            kept.insert(key.clone(), (changed, of_gameday(&self.reports, gameday)));
         }
-        if let Some((_, Some(teller))) = all.get(&key) {
+        if let Some((_, Some(teller))) = kept.get(&key) {
             teller.tell(message);
         }
     }
 
-    /// Delivers what is left, and ends the ways.
+    /// Delivers the messages that are left, and ends the senders.
     pub(in crate::cli) fn finish(&self) {
-        let all = std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner));
-        all.into_values().filter_map(|(_, teller)| teller).for_each(|teller| teller.finish());
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.into_values().filter_map(|(_, teller)| teller).for_each(|teller| teller.finish());
     }
 
-    /// Tells of slots that are due soon: what became due after `since`, and not after `now`.
-    pub(super) fn announce(&self, all: &[Gameday], since: Timestamp, now: Timestamp) {
-        for gameday in all.iter().filter(|gameday| !gameday.notify.is_empty()) {
+    /// Sends the announcements of slots that became due after `since` and not after `now`. Slots with a record are left out.
+    pub(super) fn announce(&self, gamedays: &[Gameday], since: Timestamp, now: Timestamp) {
+        for gameday in gamedays.iter().filter(|gameday| !gameday.notify.is_empty()) {
             for (slot, times) in soon(gameday, since, now) {
                 if let Ok(None) = record::of_slot(&self.reports, &gameday.name, &slot.civil_text()) {
                     self.tell(gameday, &announced(gameday, &slot, times, &local(&slot.starts())));
@@ -73,17 +74,17 @@ impl Tellers {
     }
 }
 
-/// Returns the slots that are announced now, each with the time at which it is announced and the time that is left until its start. Of several
-/// announcements that are late the last is told.
+/// Returns the slots that are announced now. Each has two lengths of time: the entry of `announce` that is due, and the time until the start
+/// that the message names. If several announcements of a slot are late, only the last is sent.
 fn soon(gameday: &Gameday, since: Timestamp, now: Timestamp) -> Vec<(Slot, (Span, Span))> {
-    // The longest comes first.
+    // `announce` is sorted, the longest time first.
     let Some(Ok(longest)) = gameday.announce.first().map(|span| SignedDuration::try_from(span.0)) else {
         return Vec::new();
     };
     let Ok(until) = now.checked_add(longest) else { return Vec::new() };
     let slots = gameday.schedule.upcoming(now).take(SLOTS);
     let near = slots.take_while(|slot| slot.starts().timestamp() <= until);
-    let told = near.filter(|slot| gameday.why_closed(slot).is_none()).filter_map(|slot| {
+    let announced = near.filter(|slot| gameday.why_closed(slot).is_none()).filter_map(|slot| {
         let starts = slot.starts().timestamp();
         let due = |before: Span| {
             let at = starts.checked_sub(SignedDuration::try_from(before.0).ok()?).ok()?;
@@ -91,9 +92,10 @@ fn soon(gameday: &Gameday, since: Timestamp, now: Timestamp) -> Vec<(Slot, (Span
         };
         let (before, at) = gameday.announce.iter().rev().find_map(|before| due(*before))?;
         let left = Span::secs(starts.duration_since(now).as_secs().unsigned_abs());
+        // A late announcement names the time that is really left.
         Some((slot, (before, if now.duration_since(at) > GRACE { left } else { before })))
     });
-    told.collect()
+    announced.collect()
 }
 
 #[cfg(test)]
@@ -121,9 +123,10 @@ mod tests {
         read.expect("it is right")
     }
 
+    /// Returns the slots that are announced, each with the time until its start that the message names.
     fn told(since: &str, now: &str) -> Vec<(String, String)> {
-        let all = soon(&gameday(), at(since), at(now)).into_iter();
-        all.map(|(slot, (_, left))| (slot.civil_text(), left.to_string())).collect()
+        let slots = soon(&gameday(), at(since), at(now)).into_iter();
+        slots.map(|(slot, (_, left))| (slot.civil_text(), left.to_string())).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `firedrill serve token`: the tokens by which programs use the control room's API.
+//! `firedrill serve token`: makes, lists and revokes the tokens with which programs use the control room's API.
 
 use std::path::Path;
 
@@ -98,19 +98,20 @@ pub(super) fn run(args: &TokenArgs) -> Result<Exit> {
     Ok(Exit::Held)
 }
 
+/// Prints the tokens, without their secrets.
 fn list(state: &Path, json: bool) -> Result<()> {
-    let all = tokens(state)?;
+    let tokens = tokens(state)?;
     if json {
-        return print_json(&all);
+        return print_json(&tokens);
     }
-    if all.is_empty() {
+    if tokens.is_empty() {
         outln!("there is no token");
         return Ok(());
     }
     let mut rows = vec![
         ["token", "role", "may start", "made by", "until, UTC", "last use, UTC"].map(str::to_owned).to_vec(),
     ];
-    rows.extend(all.into_iter().map(|token| {
+    rows.extend(tokens.into_iter().map(|token| {
         let over = if token.over { " (over)" } else { "" };
         let used = if token.used.is_empty() { "never".to_owned() } else { token.used };
         let starts = if token.starts.is_empty() { "—".to_owned() } else { token.starts.join(", ") };

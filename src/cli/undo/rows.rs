@@ -1,4 +1,4 @@
-//! The hosts' answers to an undo, and what people are told of them.
+//! The hosts' answers to an undo, and the texts about them. Asks no host.
 
 use firedrill_wire::{
     RunId,
@@ -8,34 +8,36 @@ use serde::Serialize;
 
 use crate::{run::Notified, verdict::Exit};
 
+/// The answer of one host; serialized for `--json`.
 #[derive(Serialize)]
 pub(super) struct Row {
     pub(super) host: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) answer: Option<UndoAnswer>,
-    /// Whether it was asked again, because the link broke: the answer lacks what was put back before.
+    /// Whether it was asked again, because the link broke. Then the answer lacks faults that the first call has undone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) asked_again: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
-    /// The time at which faults end on a host that was not reached.
+    /// A sentence that says when faults end on a host that was not reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) meanwhile: Option<String>,
-    /// Set if no host had any of it in force.
+    /// The host's records of the run or the injection; looked up only if no host had anything of it in force.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub(super) known: Option<Known>,
 }
 
-/// A host's records of a run or an injection of which nothing was in force.
+/// A host's records of a run or an injection that was not in force anywhere.
 #[derive(Serialize)]
 pub(super) struct Known {
-    /// Whether it has any record of it.
+    /// Whether the host has any record of the run or the injection.
     pub(super) known: bool,
     /// Other injections in force there.
     pub(super) open: Vec<OpenOne>,
 }
 
 impl Row {
+    /// The row of a host with its answer, and whether it was asked again; or with the error.
     pub(super) fn new(host: String, answer: Result<(UndoAnswer, bool), String>) -> Self {
         let (answer, asked_again, error) = match answer {
             Ok((answer, asked_again)) => (Some(answer), asked_again, None),
@@ -49,10 +51,11 @@ impl Row {
 pub(super) fn exit(rows: &[Row], unknown: bool) -> Exit {
     let bad = rows.iter().any(|row| row.answer.as_ref().is_none_or(|answer| !answer.stuck.is_empty()));
     let lost = rows.iter().any(|row| !lost(row).is_empty());
-    let all = [(bad, Exit::Unclean), (lost, Exit::Lost), (unknown, Exit::Unknown)];
-    all.into_iter().filter(|(is, _)| *is).fold(Exit::Held, |worst, (_, exit)| worst.worst(exit))
+    let codes = [(bad, Exit::Unclean), (lost, Exit::Lost), (unknown, Exit::Unknown)];
+    codes.into_iter().filter(|(applies, _)| *applies).fold(Exit::Held, |worst, (_, exit)| worst.worst(exit))
 }
 
+/// Describes a coordinator on this machine that was notified.
 pub(super) fn describe(Notified { run, other_user }: &Notified) -> String {
     match other_user {
         None => format!("the coordinator of run {run}, on this machine, was notified and ends it"),
@@ -62,11 +65,14 @@ pub(super) fn describe(Notified { run, other_user }: &Notified) -> String {
     }
 }
 
-/// Describes the end of faults on hosts that were not reached: a running coordinator that reaches them renews their
-/// lease, unless it knows of the undo. Answers of other users' processes do not count.
-pub(super) fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
-    let runs: Vec<&str> =
-        told.iter().filter(|one| one.other_user.is_none()).map(|one| one.run.as_str()).collect();
+/// Returns a sentence about the end of faults on hosts that were not reached. A coordinator that does not know of the undo goes on to renew
+/// their lease. Answers of other users' processes do not count.
+pub(super) fn end_of_faults(rows: &[Row], notified: &[Notified]) -> String {
+    let runs: Vec<&str> = notified
+        .iter()
+        .filter(|notified| notified.other_user.is_none())
+        .map(|notified| notified.run.as_str())
+        .collect();
     if !runs.is_empty() {
         let whose = if runs.len() == 1 { "that run's faults" } else { "the faults of these runs" };
         return format!(
@@ -74,11 +80,11 @@ pub(super) fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
             runs.join(", ")
         );
     }
-    let knew = |row: &&Row| {
+    let knows_the_run = |row: &&Row| {
         row.answer.as_ref().is_some_and(|answer| !answer.injections.is_empty() || !answer.runs.is_empty())
             || row.known.as_ref().is_some_and(|known| known.known)
     };
-    match rows.iter().find(knew) {
+    match rows.iter().find(knows_the_run) {
         Some(row) => format!(
             "its faults end with the lease as soon as the run's coordinator learns of this undo from {}, and with their hold at the latest",
             row.host
@@ -90,7 +96,7 @@ pub(super) fn meanwhile(rows: &[Row], told: &[Notified]) -> String {
     }
 }
 
-/// Returns the message if no host knows the run or the injection; `None` if one does, or if something was undone.
+/// Returns the message that no host knows the run or the injection; `None` if a host does, or if something was undone.
 pub(super) fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
     let what = match scope {
         UndoScope::All => return None,
@@ -105,17 +111,15 @@ pub(super) fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
     let hosts: Vec<&str> = answers.iter().map(|(host, _)| *host).collect();
     let mut text = format!("no host knows {what} (asked: {}); nothing was put back", hosts.join(", "));
     let open: Vec<(&str, &OpenOne)> =
-        answers.iter().flat_map(|(host, known)| known.open.iter().map(|one| (*host, one))).collect();
+        answers.iter().flat_map(|(host, known)| known.open.iter().map(|open| (*host, open))).collect();
     if open.is_empty() {
         text += "\nnothing is in force on them";
     } else {
         text += "\nin force now:";
-        for (host, one) in &open {
-            let about = &one.about;
-            text +=
-                &format!("\n  {host}: {} of \"{}\" by {}, {}", one.kind, about.drill, about.operator, one.id);
+        for (host, OpenOne { about, kind, id, .. }) in &open {
+            text += &format!("\n  {host}: {kind} of \"{}\" by {}, {id}", about.drill, about.operator);
         }
-        let mut runs: Vec<&RunId> = open.iter().map(|(_, one)| &one.run).collect();
+        let mut runs: Vec<&RunId> = open.iter().map(|(_, open)| &open.run).collect();
         runs.sort();
         runs.dedup();
         for run in runs {
@@ -125,6 +129,7 @@ pub(super) fn unknown(rows: &[Row], scope: &UndoScope) -> Option<String> {
     Some(text + "\nthe hosts remember the id and refuse to arm it later")
 }
 
+/// Describes the answer of a host, in one line or more; `halted` is whether a halt was asked for.
 pub(super) fn line(row: &Row, halted: bool) -> String {
     let mut line = state(row, halted);
     if let Some(UndoAnswer { swept, .. }) = &row.answer
@@ -138,10 +143,12 @@ pub(super) fn line(row: &Row, halted: bool) -> String {
     line
 }
 
+/// Returns the records that a host has lost, one text each.
 pub(super) fn lost(row: &Row) -> &[String] {
     row.answer.as_ref().map_or(&[], |answer| &answer.lost)
 }
 
+/// Describes what was put back on a host.
 fn state(row: &Row, halted: bool) -> String {
     let halt = if halted { ", halted" } else { "" };
     match (&row.answer, &row.error) {
@@ -161,7 +168,8 @@ fn state(row: &Row, halted: bool) -> String {
             format!("{}: nothing was in force{halt}", row.host)
         }
         (Some(answer), _) => {
-            let kinds: Vec<&str> = answer.injections.iter().map(|one| one.kind.as_str()).collect();
+            let kinds: Vec<&str> =
+                answer.injections.iter().map(|injection| injection.kind.as_str()).collect();
             format!("{}: put back {}{halt}", row.host, kinds.join(", "))
         }
         (None, error) => {
@@ -189,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_was_asked_again_is_never_said_to_have_had_nothing_in_force() {
+    fn a_host_that_was_asked_again_is_not_reported_as_having_had_nothing_in_force() {
         let again = Row::new("app1".to_owned(), Ok((nothing(), true)));
         let text = line(&again, true);
         assert!(text.starts_with("app1: nothing is in force, halted; the link broke"), "{text}");
@@ -218,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_no_host_knows_is_said_with_what_is_in_force() {
+    fn for_an_id_that_no_host_knows_the_injections_in_force_are_listed() {
         let typo = UndoScope::Run("friday-7f3b".parse().unwrap());
         let text =
             unknown(&[row("edge1", false, vec![]), row("app1", false, vec![stopped()])], &typo).unwrap();
@@ -235,25 +243,25 @@ mod tests {
     }
 
     #[test]
-    fn that_a_lease_ends_is_said_only_where_nobody_renews_it() {
+    fn a_lease_is_said_to_end_only_if_no_coordinator_renews_it() {
         let mut rows = [Row::new("db1".to_owned(), Err("no way".to_owned())), row("app1", false, vec![])];
-        let nobody = meanwhile(&rows, &[]);
+        let nobody = end_of_faults(&rows, &[]);
         assert!(nobody.contains("only if no running coordinator renews it"), "{nobody}");
         rows[1].answer.as_mut().unwrap().injections = vec![stopped()];
-        let heard = meanwhile(&rows, &[]);
+        let heard = end_of_faults(&rows, &[]);
         assert!(heard.contains("as soon as the run's coordinator learns of this undo from app1"), "{heard}");
         let by = |other_user| Notified { run: "friday-7f3a".parse().unwrap(), other_user };
         let foreign = by(Some(1000));
-        assert_eq!(meanwhile(&rows[..1], std::slice::from_ref(&foreign)), nobody);
+        assert_eq!(end_of_faults(&rows[..1], std::slice::from_ref(&foreign)), nobody);
         assert!(describe(&foreign).contains("user 1000") && describe(&foreign).contains("not verified"));
-        let told = meanwhile(&rows[..1], &[foreign, by(None)]);
+        let told = end_of_faults(&rows[..1], &[foreign, by(None)]);
         assert!(told.contains("friday-7f3a was notified, so that run's faults"), "{told}");
         rows[0].meanwhile = Some(told);
         assert!(line(&rows[0], false).starts_with("db1: NO ANSWER: no way; the coordinator"));
     }
 
     #[test]
-    fn what_belonged_to_no_injection_is_said() {
+    fn removed_leftovers_of_no_injection_are_listed() {
         let mut swept = row("app1", true, vec![]);
         swept.answer.as_mut().unwrap().swept = vec!["interface fd_0123456ab_00".to_owned()];
         assert_eq!(
@@ -263,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_records_are_said_and_never_that_nothing_was_in_force() {
+    fn with_lost_records_a_host_is_not_reported_as_having_had_nothing_in_force() {
         let mut damaged = row("app1", true, vec![]);
         damaged.answer.as_mut().unwrap().lost = vec!["line 4: its checksum does not match".to_owned()];
         let text = line(&damaged, true);
@@ -272,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_one_host_knows_is_no_typo() {
+    fn an_id_that_one_host_knows_gives_no_message() {
         let rows = [row("edge1", false, vec![]), row("app1", true, vec![])];
         assert_eq!(unknown(&rows, &UndoScope::Run("friday-7f3a".parse().unwrap())), None);
         assert_eq!(unknown(&rows, &UndoScope::All), None);

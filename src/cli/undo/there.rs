@@ -1,5 +1,5 @@
-//! `firedrill undo --run RUN --server URL`: the panic button of whoever reaches only a control room. It has the run's coordinator end the run,
-//! and waits until the run has ended.
+//! `firedrill undo --run RUN --server URL`: the panic button for people who can reach only a control room. Asks the control room to halt the
+//! run, and waits until the run has ended. Asks no host.
 
 use std::{
     thread,
@@ -16,8 +16,9 @@ use crate::{
     verdict::Exit,
 };
 
-/// Time between two questions, and the time after which nobody waits any more: longer than the slowest undo of a host.
+/// Time between two questions.
 const ASK: Duration = Duration::from_secs(1);
+/// The longest time to wait for the end of the run: longer than the slowest undo of a host.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The answer to a halt.
@@ -26,14 +27,14 @@ struct Done {
     done: String,
 }
 
-/// A run, as far as it is read.
+/// The part of a run that is read.
 #[derive(Debug, Deserialize)]
 struct Run {
     state: String,
     exit_code: Option<u8>,
 }
 
-/// Halts a run, and waits for its end. Where that fails, faults may be in force: the exit code says so.
+/// Halts a run, and waits for its end. If that fails, faults may be in force, and the exit code is [`Exit::Unclean`].
 pub(super) fn run(room: &RoomClient, run: &str) -> Exit {
     halted(room, run).unwrap_or_else(|failure| {
         errln!("{}", failure.styled());
@@ -42,6 +43,7 @@ pub(super) fn run(room: &RoomClient, run: &str) -> Exit {
     })
 }
 
+/// As [`run`]; the error is one of the control room.
 fn halted(room: &RoomClient, run: &str) -> Result<Exit> {
     let path = format!("/api/v1/runs/{}", address(run));
     let Done { done } = room.ask(&Method::POST, &format!("{path}/halt"), &[])?;
@@ -69,7 +71,7 @@ fn halted(room: &RoomClient, run: &str) -> Result<Exit> {
     }
 }
 
-/// Says what a control room answered to a halt.
+/// Describes the answer of a control room to a halt.
 fn told(run: &str, done: &str) -> String {
     match done {
         "ends" => format!("the coordinator of run {run} ends it and puts everything back"),
@@ -81,14 +83,14 @@ fn told(run: &str, done: &str) -> String {
     }
 }
 
-/// Returns the exit code of this command by that of the run: whatever its verdict is, everything is back unless the run says otherwise.
+/// Returns the exit code of this command for the exit code of the run: 0 if the run has put everything back, whatever its verdict is.
 fn exit(code: Option<u8>) -> Exit {
     match code.map(Exit::of_code) {
         Some(Exit::Held | Exit::Violated | Exit::Usage | Exit::Unknown | Exit::Refused | Exit::Stopped) => {
             Exit::Held
         }
         Some(Exit::Lost) => Exit::Lost,
-        // A run without an end, or one that left something behind.
+        // The run has no exit code, or left something behind.
         Some(Exit::Unclean | Exit::Bug) | None => Exit::Unclean,
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_run_that_says_so_has_put_everything_back() {
+    fn a_run_without_an_exit_code_may_have_left_something() {
         for (code, wanted) in [
             (Some(0), Exit::Held),
             (Some(1), Exit::Held),
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_of_another_users_program_is_told_as_that() {
+    fn an_answer_of_another_users_program_is_marked_as_unproven() {
         assert!(told("r", "ends").contains("puts everything back"));
         let claimed = told("r", "claimed-ends-1000");
         assert!(claimed.contains("nothing proves") && claimed.contains("1000"), "{claimed}");

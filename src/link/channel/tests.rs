@@ -1,3 +1,5 @@
+//! Tests of the channel to an agent.
+
 use std::collections::VecDeque;
 
 use firedrill_wire::api::{Undo, UndoScope};
@@ -11,8 +13,8 @@ use crate::{
     plan::model::Host,
 };
 
-/// A stream whose answer can be read only after a write has failed: the order in which the kernel reports it to a
-/// coordinator that is still sending when the agent has answered and closed.
+/// A stream whose answer can be read only after a write has failed. A coordinator sees this order if it is still sending when the agent has
+/// answered and closed the connection.
 struct Closed {
     /// Number of bytes that can be written.
     room: usize,
@@ -59,10 +61,12 @@ impl AsyncWrite for Closed {
 }
 
 #[tokio::test]
-async fn what_was_said_before_the_end_is_read_though_nothing_can_be_written() {
-    // Settings; `:status: 403`, which is not in the static table; the body, which ends the stream.
+async fn an_answer_before_the_end_is_read_although_nothing_more_can_be_written() {
+    // Three frames of HTTP/2. First empty settings.
     let mut answer = vec![0, 0, 0, 4, 0, 0, 0, 0, 0];
-    answer.extend([0, 0, 5, 1, 4, 0, 0, 0, 1, 0x08, 3, b'4', b'0', b'3'].map(|byte| byte));
+    // Then the header `:status: 403` as a literal, because it is not in the static table of HPACK.
+    answer.extend([0, 0, 5, 1, 4, 0, 0, 0, 1, 0x08, 3, b'4', b'0', b'3']);
+    // Then the body, which ends the stream.
     answer.extend([0, 0, 2, 0, 1, 0, 0, 0, 1, b'n', b'o']);
     let stream = Closed { room: 4096, to_read: answer.into(), waker: None, failed: false };
     let first = Arc::new(OnceLock::new());
@@ -77,8 +81,8 @@ async fn what_was_said_before_the_end_is_read_though_nothing_can_be_written() {
     assert!(matches!(first.get(), None | Some(Cause::Io(_))));
 }
 
-/// Serves an agent of `app-1` that answers each call with the answer to an undo. Returns its address.
-async fn answering(pki: &Pki) -> String {
+/// Serves an agent of `app-1` that answers every call with the answer to an undo. Returns its address.
+async fn serve_agent(pki: &Pki) -> String {
     let issued = pki.issue_host(&HostAsk::new("app-1", 9)).unwrap();
     let chain = vec![CertificateDer::from_pem_file(&issued.cert).unwrap()];
     let key = PrivateKeyDer::from_pem_file(&issued.key).unwrap();
@@ -109,11 +113,11 @@ async fn answering(pki: &Pki) -> String {
 }
 
 #[tokio::test]
-async fn a_bad_revocation_list_stops_harm_and_not_healing() {
+async fn a_bad_revocation_list_prevents_harm_but_not_healing() {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::init(dir.path()).unwrap();
     pki.issue_person(&PersonAsk::new("olga", firedrill_wire::identity::Role::Operator, 9)).unwrap();
-    let at = answering(&pki).await;
+    let at = serve_agent(&pki).await;
     let agent = || {
         let identity = Arc::new(Identity::load_as(dir.path(), "olga").unwrap());
         let (addresses, labels) = (Vec::new(), Default::default());
@@ -125,7 +129,7 @@ async fn a_bad_revocation_list_stops_harm_and_not_healing() {
     agent().release().await.unwrap();
 
     let crl = crl_file(dir.path());
-    // PEM around something that is no list is found later than the others.
+    // Valid PEM whose content is no list: this error is found later than the others.
     let no_list = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
     for content in [Some(""), Some("half a li"), Some(no_list), None] {
         match content {

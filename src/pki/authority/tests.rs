@@ -1,3 +1,5 @@
+//! Tests of the fleet's authority.
+
 use super::*;
 use firedrill_wire::identity::Role;
 
@@ -31,7 +33,7 @@ fn keys_are_for_their_owner_alone() {
 }
 
 #[test]
-fn names_that_would_leave_the_directory_or_mean_something_else_are_refused() {
+fn names_that_would_leave_the_directory_or_change_the_identity_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::init(dir.path()).unwrap();
     for name in ["", "../ca", "a/b", "a?role=operator", ".hidden", "a b"] {
@@ -45,7 +47,7 @@ fn names_that_would_leave_the_directory_or_mean_something_else_are_refused() {
 }
 
 #[test]
-fn revoking_covers_all_of_a_name_and_is_remembered() {
+fn all_certificates_of_a_name_are_revoked_and_the_index_keeps_that() {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::init(dir.path()).unwrap();
     let mut ask = PersonAsk::new("mallory", Role::Operator, 30);

@@ -39,16 +39,17 @@ fn status(host: &str, open: &[(&str, State, bool)]) -> AgentStatus {
 }
 
 fn room(bounds: &Bounds, armed: bool, statuses: &[AgentStatus]) -> Room {
-    let taken = statuses.iter().filter_map(|one| Some((one.host.clone(), bounds.taken(one, armed)?)));
+    let taken =
+        statuses.iter().filter_map(|status| Some((status.host.clone(), bounds.taken(status, armed)?)));
     bounds.room(&taken.collect())
 }
 
 #[test]
-fn what_other_runs_hold_counts_and_is_named() {
+fn faults_of_other_runs_count_and_are_named() {
     let bounds = bounds_of(1);
     assert!(matches!(room(&bounds, false, &[status("app2", &[])]), Room::Enough));
     let own = status("app2", &[("r5", State::InForce, false)]);
-    assert!(matches!(room(&bounds, false, &[own]), Room::Enough), "this run's own");
+    assert!(matches!(room(&bounds, false, &[own]), Room::Enough), "a fault of this run");
     let same = status("app1", &[("r1", State::InForce, false)]);
     assert!(
         matches!(room(&bounds, false, &[same]), Room::Enough),
@@ -69,7 +70,7 @@ fn what_other_runs_hold_counts_and_is_named() {
 }
 
 #[test]
-fn a_host_that_cannot_be_asked_counts_whatever_the_text_says() {
+fn a_host_that_cannot_be_asked_counts_whatever_the_error_is() {
     for why in [
         "Connection refused (os error 111)",
         "ssh: connect to host bastion port 22: Connection refused",
@@ -84,13 +85,13 @@ fn a_host_that_cannot_be_asked_counts_whatever_the_text_says() {
 }
 
 #[test]
-fn of_two_that_armed_at_once_the_later_id_gives_way() {
+fn of_two_runs_that_armed_at_the_same_time_the_later_id_gives_way() {
     let bounds = bounds_of(1);
     let at = |run, state, due| room(&bounds, true, &[status("app2", &[(run, state, due)])]);
-    assert!(matches!(at("r9", State::Armed, false), Room::Soon(_)), "it sees this one, and gives way");
-    assert!(matches!(at("r9", State::Armed, true), Room::None(_)), "it looked before, and will start");
+    assert!(matches!(at("r9", State::Armed, false), Room::Soon(_)), "r9 sees this run, and gives way");
+    assert!(matches!(at("r9", State::Armed, true), Room::None(_)), "r9 looked before, and will start");
     assert!(matches!(at("r9", State::InForce, false), Room::None(_)));
-    assert!(matches!(at("r1", State::Armed, false), Room::None(_)), "this one gives way");
+    assert!(matches!(at("r1", State::Armed, false), Room::None(_)), "this run gives way to r1");
     let both = status("app2", &[("r9", State::Armed, false), ("r1", State::InForce, false)]);
     assert!(matches!(room(&bounds, true, &[both]), Room::None(_)));
 }

@@ -1,4 +1,4 @@
-//! The state of an unfinished run, read from its log.
+//! Reads the state of an unfinished run from its log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,38 +17,44 @@ pub fn unproven(card: &Scorecard) -> BTreeSet<String> {
     hosts.map(|host| host.host.clone()).collect()
 }
 
-/// The state of an unfinished run, from its log.
+/// The state of an unfinished run.
 pub(super) struct Left {
+    /// The injections that were armed.
     pub(super) tracked: BTreeMap<InjectionId, Tracked>,
+    /// The number of the newest event of each host.
     pub(super) events: BTreeMap<String, u64>,
+    /// The number of the newest bin of each vantage.
     pub(super) bins: BTreeMap<String, u64>,
-    /// The bins of logs of hosts that were recorded.
+    /// The recorded bins of hosts' logs.
     pub(super) logs: Had,
+    /// The `CLOCK_BOOTTIME` of each host at the run's time 0, in microseconds, by boot id.
     pub(super) zeros: BTreeMap<String, BTreeMap<String, i64>>,
     pub(super) attacks: Attacks,
-    /// The outcome of the run, if it ended, and the hosts to ask again.
+    /// The outcome of the run and the hosts to ask again; `None` if the run has not ended.
     pub(super) outcome: Option<(RunOutcome, BTreeSet<String>)>,
 }
 
 /// The attacks, by their places in the plan.
 #[derive(Default)]
 pub(super) struct Attacks {
-    /// The last that has begun.
+    /// The last attack that has begun.
     begun: Option<usize>,
+    /// The attacks that have ended.
     ended: BTreeSet<usize>,
 }
 
 impl Attacks {
-    /// Returns those that have not ended, out of `all`, each with what became of it. Of the attacks of which only one runs
-    /// (`alternatives`), one counts: the one that had begun, or else the first that has not ended. The others may have ended as spared.
+    /// Returns the attacks that have not ended, out of `count`, each with its outcome. `alternatives` returns the group of an attack, of which
+    /// only one runs. In each group one attack counts: the one that had begun, or else the first that has not ended. The others are spared.
     pub(super) fn open(
         &self,
-        all: usize,
+        count: usize,
         alternatives: impl Fn(usize) -> std::ops::Range<usize>,
     ) -> Vec<(usize, Outcome)> {
         let is_open = |index: &usize| !self.ended.contains(index);
+        // The group of the attack before, and the attack in it that counts.
         let (mut group, mut counts) = (0..0, 0);
-        let mut became = |index| {
+        let mut outcome = |index| {
             if !group.contains(&index) {
                 group = alternatives(index);
                 let begun = self.begun.filter(|begun| group.contains(begun));
@@ -62,7 +68,7 @@ impl Attacks {
                 Outcome::Spared("the coordinator died before it was its turn".to_owned())
             }
         };
-        (0..all).filter(is_open).map(|index| (index, became(index))).collect()
+        (0..count).filter(is_open).map(|index| (index, outcome(index))).collect()
     }
 }
 
@@ -87,15 +93,15 @@ impl Left {
                 Event::Agent { host, happened_us, what } => {
                     left.events.insert(host.clone(), what.seq);
                     if let What::Changed { injection, to, .. } = &what.what
-                        && let Some(one) = left.tracked.get_mut(injection)
+                        && let Some(tracked) = left.tracked.get_mut(injection)
                     {
-                        one.changed(*to, *happened_us);
+                        tracked.changed(*to, *happened_us);
                     }
                 }
                 Event::Clock { host, boot_at_zero_us, boot_id, .. } => {
                     left.zeros.entry(host.clone()).or_default().insert(boot_id.clone(), *boot_at_zero_us);
                 }
-                Event::HostLog(one) => left.logs.note(one),
+                Event::HostLog(record) => left.logs.note(record),
                 Event::Phase { attack, .. } => left.attacks.begun = Some(*attack),
                 Event::AttackEnded { attack, .. } => {
                     left.attacks.ended.insert(*attack);
@@ -104,11 +110,11 @@ impl Left {
                 _ => {}
             }
         }
-        // Unreadable measurements are requested again.
+        // Only bins that can be read count, so that the others are requested again.
         left.bins.extend(log.newest().flatten());
         if let Some((_, hosts)) = &mut left.outcome {
             *hosts = unproven(&score::judge(log));
-            left.tracked.retain(|_, one| hosts.contains(&one.host));
+            left.tracked.retain(|_, tracked| hosts.contains(&tracked.host));
         }
         left
     }
@@ -124,7 +130,7 @@ mod tests {
         let aborted = Outcome::Aborted("the coordinator died".to_owned());
         let not_run = Outcome::NotRun("the coordinator died before it".to_owned());
         assert_eq!(attacks.open(3, |index| index..index + 1), [(1, aborted.clone()), (2, not_run.clone())]);
-        // Of those of which only one runs, the others are spared.
+        // In a group of which only one attack runs, the others are spared.
         let open = attacks.open(3, |index| if index == 0 { 0..1 } else { 1..3 });
         assert!(matches!(&open[..], [(1, one), (2, Outcome::Spared(_))] if *one == aborted), "{open:?}");
         let none = Attacks::default().open(2, |_| 0..2);

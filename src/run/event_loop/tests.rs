@@ -1,4 +1,4 @@
-//! Runs without hosts that answer: what each input does to the parts, to the log, and to whoever waits.
+//! The event loop of a run whose hosts never answer: the effects of inputs on the parts, on the log, and on phases that wait.
 
 mod steps;
 
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// Texts that people must read.
+/// A screen that keeps the texts for people.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Vec<String>>>);
 
@@ -44,6 +44,7 @@ impl Observer for Said {
     }
 }
 
+/// A run, with its screen.
 struct Trial {
     run: Run,
     said: Said,
@@ -56,7 +57,7 @@ const RUN: &str = "friday-7f3a";
 const PATIENCE_US: i64 = 30 * S;
 
 impl Trial {
-    /// A run of one attack, on app1, which was met and never answers.
+    /// A run of one attack on app1, a host that is known and never answers.
     fn new() -> Self {
         Self::of(Drill::one().plan())
     }
@@ -87,14 +88,14 @@ impl Trial {
         assert!(self.run.tasks.send(input));
     }
 
-    /// Processes what is there. Returns the reason to stop.
+    /// Processes the inputs that are there. Returns the reason to stop, if there is one.
     async fn stop(&mut self) -> Option<String> {
         let until = self.run.facts.now_us() + PATIENCE_US;
         let waited = self.run.pump(until, |run| run.inbox.is_empty()).await.unwrap();
         waited.err().map(|stop| stop.reason())
     }
 
-    /// The records so far.
+    /// Returns the records so far, and takes them out of memory.
     fn log(&mut self) -> Vec<Event> {
         self.run.recorder.take_log().records.into_iter().map(|record| record.event).collect()
     }
@@ -104,6 +105,7 @@ impl Trial {
     }
 }
 
+/// The link to app1 works, and the clock of this boot was measured.
 fn boot(id: &str) -> Input {
     let offset = Offset { boot_minus_local_us: 0, uncertainty_us: 1, boot_id: id.to_owned() };
     Input::LinkBack { host: "app1".to_owned(), offset }
@@ -131,24 +133,24 @@ async fn a_halt_does_not_wait_behind_measurements() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_a_wait_once_and_no_healing() {
+async fn a_signal_ends_a_phase_but_does_not_interrupt_healing() {
     let mut trial = Trial::new();
     trial.send(Input::Halt { by: "Ctrl-C".to_owned() });
     trial.send(Input::Restarted { vantage: "canary".to_owned() });
     assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"));
-    assert_eq!(trial.run.recorder.len(), 1, "what had arrived with the signal is in the log");
+    assert_eq!(trial.run.recorder.len(), 1, "the input that arrived with the signal is in the log");
     assert_eq!(trial.stop().await.as_deref(), Some("stopped by Ctrl-C"), "no later phase goes on");
     trial.send(Input::Halt { by: "Ctrl-C".to_owned() });
     let until = trial.run.facts.now_us() + PATIENCE_US;
     let healed = trial.run.pump_anyway(until, |run| run.inbox.is_empty()).await.unwrap();
-    assert!(healed, "it ends by what it waits for");
+    assert!(healed, "the wait ends because its condition is met");
     let said = trial.said();
     assert!(said[0].starts_with("Ctrl-C: putting everything back"), "{said:?}");
     assert!(said[1].starts_with("nothing is in force"), "{said:?}");
 }
 
 #[tokio::test]
-async fn a_wait_ends_as_soon_as_what_it_waits_for_is_there() {
+async fn a_wait_ends_as_soon_as_its_condition_is_met() {
     let mut trial = Trial::new();
     trial.send(boot("first"));
     let until = trial.run.facts.now_us() + PATIENCE_US;
@@ -168,7 +170,7 @@ async fn an_event_that_arrives_twice_is_in_the_log_once() {
         Event::Agent { what, .. } => what.seq,
         other => panic!("{other:?}"),
     });
-    assert_eq!(seqs.collect::<Vec<_>>(), [5, 6], "4 was in the log when the host was met");
+    assert_eq!(seqs.collect::<Vec<_>>(), [5, 6], "4 is the number of the newest event that was known before");
 }
 
 #[tokio::test]
@@ -206,7 +208,7 @@ async fn bins_wait_for_the_clock_of_their_boot() {
     trial.send(boot("first"));
     trial.send(bin(2));
     assert_eq!(trial.stop().await, None);
-    assert_eq!(trial.run.recorder.bins(0).count(), 2, "the early one has its place now");
+    assert_eq!(trial.run.recorder.bins(0).count(), 2, "the bin that waited has a time now");
     assert_eq!(trial.run.peers.drop_early(), []);
     let log = trial.log();
     let back = log.iter().position(|event| matches!(event, Event::LinkBack { .. })).unwrap();
@@ -223,19 +225,19 @@ fn pause(seconds: u64) -> Input {
 }
 
 impl Trial {
-    /// Goes through the attacks. Once the run pauses, it gets these inputs. Returns its outcome, and the log.
+    /// Goes through the attacks. Sends these inputs once the run pauses. Returns the outcome of the attacks, and the log.
     async fn attacks(&mut self, once_paused: Vec<Input>) -> (RunOutcome, Vec<Event>) {
         self.attacks_once("\"event\":\"paused\"", once_paused).await
     }
 
-    /// As [`Self::attacks`], once the log has a text.
+    /// As [`Self::attacks`], but sends the inputs once the log contains a text.
     async fn attacks_once(&mut self, text: &str, inputs: Vec<Input>) -> (RunOutcome, Vec<Event>) {
         let sends = self.sends_once(text, inputs);
         let (outcome, ()) = tokio::join!(attacks(&mut self.run), sends);
         (outcome.unwrap(), self.log())
     }
 
-    /// Sends inputs once the log has a text.
+    /// Sends inputs once the log contains a text.
     fn sends_once(&self, text: &str, inputs: Vec<Input>) -> impl Future<Output = ()> + use<> {
         let (mail, log) = (self.run.tasks.clone(), self.run.approvals.folder.join("events.jsonl"));
         let text = text.to_owned();
@@ -253,7 +255,7 @@ impl Trial {
     }
 }
 
-/// The names of records.
+/// Returns the names of records.
 fn names(log: &[Event]) -> Vec<String> {
     let name = |event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned();
     log.iter().map(name).collect()
@@ -292,7 +294,7 @@ async fn a_pause_ends_by_a_skip_a_halt_or_its_time() {
             RunOutcome::Stopped("ann undid the run on this machine".to_owned()),
             &[],
         ),
-        // A later pause has another end, and the first one's is gone.
+        // A later pause replaces the end of the first.
         (
             600,
             vec![pause(1)],
@@ -332,7 +334,7 @@ async fn a_run_that_ends_takes_no_wish() {
     assert!(trial.stop().await.is_some());
     assert_eq!(told.await.unwrap(), Reply::Refused("it is already ending".to_owned()));
     assert_eq!(trial.log(), []);
-    // Nor does one that heals because a step of it failed.
+    // A run that heals because a phase of it failed takes no wish either.
     let mut trial = Trial::new();
     trial.run.injections.ask_undo_of_run();
     let (ask, told) = wish(Wants::Pause { longest: Span::secs(60) });
@@ -342,9 +344,9 @@ async fn a_run_that_ends_takes_no_wish() {
 }
 
 #[tokio::test]
-async fn a_baseline_that_does_not_hold_ends_no_run_whose_attack_is_skipped() {
+async fn a_baseline_that_does_not_hold_does_not_end_the_run_if_the_attack_is_skipped() {
     let mut plan = Drill::one().plan();
-    // Nothing is measured, and that is not final before the slowest answers would have come.
+    // Nothing is measured, so the baseline fails, but only after the slowest answers would have come. The skip comes before.
     plan.attacks[0].baseline = Span::micros(1);
     let mut trial = Trial::of(plan);
     let skip = wish(Wants::Skip { attack: Some(0) }).0;

@@ -1,4 +1,4 @@
-//! Objectives as conditions of a guard: judged over a moving window.
+//! Judges objectives that are conditions of a guard, over a moving window.
 
 use crate::{
     plan::{
@@ -9,8 +9,8 @@ use crate::{
     score::{Window, format, metric},
 };
 
-/// Returns how the newest measurements violate an objective by themselves, if they do. `None`: blind. Samples of a metric from before
-/// `armed_us` are about another time.
+/// Judges the newest measurements of an objective. Returns `Some(Some(text))` if they alone violate it, `Some(None)` if they do not, and
+/// `None` if nothing was measured. Samples of a metric from before `armed_us`, when the guard was enabled, do not count.
 pub(super) fn violated(
     plan: &Plan,
     window: &Window,
@@ -19,30 +19,34 @@ pub(super) fn violated(
     (armed_us, now_us): (i64, i64),
 ) -> Option<Option<String>> {
     let AbortOn { objective, over } = condition;
-    if let Some(metric) = plan.metrics.iter().find(|one| one.name == *objective) {
+    if let Some(metric) = plan.metrics.iter().find(|metric| metric.name == *objective) {
         let timeout = plan.timeout_of(metric);
         let samples = metrics.since(metric, timeout, *over, (armed_us, now_us))?;
         return Some(metric::violated_by(metric, &samples));
     }
-    let one = plan.objectives.iter().find(|one| one.name == *objective)?;
-    match one.goal {
+    let objective = plan.objectives.iter().find(|known| known.name == *objective)?;
+    match objective.goal {
         Goal::Good(wanted) => {
-            let (share, samples) = window.good_share(&one.probe, *over, now_us)?;
+            let (share, samples) = window.good_share(&objective.probe, *over, now_us)?;
             Some((share < wanted.fraction()).then(|| {
                 format!(
                     "{} of {samples} requests of {} good, below {wanted}",
                     format::percent(share),
-                    one.probe
+                    objective.probe
                 )
             }))
         }
         Goal::Latency { quantile, below } => {
-            let us = window.latency(&one.probe, quantile, *over, now_us)?;
+            let us = window.latency(&objective.probe, quantile, *over, now_us)?;
             let slow = us.is_none_or(|us| us > below.as_micros());
             let took = us.map_or_else(|| "endless".to_owned(), format::micros);
-            Some(slow.then(|| format!("p{} of {} is {took}, above {below}", quantile * 100.0, one.probe)))
+            Some(
+                slow.then(|| {
+                    format!("p{} of {} is {took}, above {below}", quantile * 100.0, objective.probe)
+                }),
+            )
         }
-        // `check` refuses these.
+        // Never reached: the check of the scenario refuses these as conditions.
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Some(None),
     }
 }
@@ -85,7 +89,7 @@ mod tests {
         }
     }
 
-    /// Judges these samples at a second by a condition over ten of them, of a guard that is armed in second 20.
+    /// Judges samples at second `now` by a condition over ten seconds. The guard was enabled in second 20.
     fn guarded(goal: MetricGoal, samples: &[Sample], now: i64) -> Option<Option<String>> {
         let plan = plan(goal);
         let mut seen = Seen::new(&plan);
@@ -95,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_the_guard_was_armed_does_not_count() {
+    fn samples_from_before_the_guard_was_enabled_do_not_count() {
         let below = MetricGoal::Below(0.5);
         let bad_before = [sample(16, 9.0), sample(18, 0.1)];
         assert_eq!(guarded(below, &bad_before, 21), Some(None), "no sample is about the time since");
@@ -103,7 +107,7 @@ mod tests {
         assert_eq!(guarded(below, &[bad_before[1].clone(), reaches_back], 25), Some(None));
         let since = [bad_before[0].clone(), sample(24, 9.0)];
         assert!(guarded(below, &since, 25).is_some_and(|why| why.is_some()));
-        // A source whose data are always from before is not waited for for ever.
+        // If a source's data are always old, the condition becomes blind after some time.
         let old = |second: i64| [Sample { age_us: (second - 15) * S, ..sample(second, 0.1) }];
         assert_eq!(
             guarded(below, &old(40), 41),
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn one_series_that_is_no_number_neither_hides_another_nor_blinds() {
+    fn a_series_that_is_no_number_hides_no_violation_of_another_series() {
         let nan = |value: f64| {
             [Sample { lacks: Some(crate::log::Lack::NotANumber), series: 2, ..sample(30, value) }]
         };
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_objective_of_a_metric_trips_by_its_newest_samples_and_is_blind_without() {
+    fn an_objective_of_a_metric_is_judged_by_its_newest_samples_and_is_blind_without_any() {
         let plan = plan(MetricGoal::Below(0.5));
         let window = Window::new(Span::secs(60), Span::secs(3));
         let mut seen = Seen::new(&plan);
@@ -166,7 +170,8 @@ mod tests {
         let seen = Seen::new(&plan);
         let name = |latency: bool| {
             let wanted = |goal: &Goal| matches!(goal, Goal::Latency { .. }) == latency;
-            plan.objectives.iter().find(|one| wanted(&one.goal)).expect("both are there").name.clone()
+            let found = plan.objectives.iter().find(|objective| wanted(&objective.goal));
+            found.expect("both are there").name.clone()
         };
         let look = |window: &Window, latency: bool| {
             violated(&plan, window, &seen, &condition(&name(latency)), (0, 20 * S))

@@ -1,4 +1,4 @@
-//! Asks people for their approval of an attack.
+//! Asks people for their approval of an attack, and decides by the answers. Verifies no approval itself.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,14 @@ use crate::{
     plan::model::{Approve, Attack},
 };
 
-/// Asks people for approval. The inner error is the reason why the attack does not run.
+/// Asks people for approval, and waits for their answers. The inner error is the reason why the attack does not run.
 pub(super) async fn approved(
     run: &mut Run,
     index: usize,
     attack: &Attack,
     approve: &Approve,
 ) -> Result<Result<(), String>, RunError> {
+    // Only answers after this record count.
     let before = run.recorder.len();
     let approve = &Approve { people: run.approvals.wanted(index, approve.people), ..approve.clone() };
     run.recorder.write(Event::ApprovalAsked { attack: index, people: approve.people })?;
@@ -24,6 +25,7 @@ pub(super) async fn approved(
     answer
 }
 
+/// As [`approved`], with the number of people that hosts want, too. Answers count from record number `before` on.
 async fn ask_people(
     run: &mut Run,
     index: usize,
@@ -40,8 +42,8 @@ async fn ask_people(
         return Ok(Ok(()));
     }
     let folder = run.approvals.folder.display();
-    let own = wanted == 1 && !run.approvals.wants_others(&run.facts.plan, index);
-    let or = match run.approvals.sources.asks {
+    let operator_may = wanted == 1 && !run.approvals.wants_others(&run.facts.plan, index);
+    let other_way = match run.approvals.sources.asks {
         Asks::Nowhere => {
             return Ok(Err(format!(
                 "needs {wanted} to approve and there is no terminal to ask on; name what they signed with --approve \
@@ -49,11 +51,11 @@ async fn ask_people(
             )));
         }
         Asks::InFolder => "on the run's page of a control room by passkey",
-        Asks::OnTerminal if own => "type yes, the file that they signed, or no",
+        Asks::OnTerminal if operator_may => "type yes, the file that they signed, or no",
         Asks::OnTerminal => "type the file that they signed, or no",
     };
     run.recorder.say(&format!(
-        "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or {or}",
+        "\"{}\" needs {} more within {}: each runs `firedrill approve {folder}`; or {other_way}",
         attack.name,
         wanted - agreed,
         approve.expires
@@ -75,11 +77,12 @@ async fn ask_people(
 /// The people who approved, and whether somebody said no.
 type Answers = (BTreeSet<String>, bool);
 
+/// Whether no further answer is needed.
 fn is_answered((names, no): &Answers, wanted: usize) -> bool {
     *no || names.len() >= wanted
 }
 
-/// Returns the reason why the attack does not run. A single no outweighs all approvals.
+/// Decides by the answers. The error is the reason why the attack does not run. A single no outweighs all approvals.
 fn decided((names, no): &Answers, wanted: usize, approve: &Approve) -> Result<(), String> {
     if *no {
         return Err("somebody said no".to_owned());
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_no_outweighs_all_approvals_and_silence_is_a_no() {
+    fn one_no_outweighs_all_approvals_and_too_few_answers_are_a_no() {
         let approve = Approve { people: 2, expires: Span::secs(600) };
         let answers = |names: &[&str], no| (names.iter().map(|name| (*name).to_owned()).collect(), no);
         let decide = |names: &[&str], no| decided(&answers(names, no), 2, &approve);

@@ -1,4 +1,4 @@
-//! Arms the hosts of an attack: all of them or none, and gives them one start.
+//! Arms the hosts of an attack, all of them or none, with a common start.
 
 use std::collections::BTreeMap;
 
@@ -26,25 +26,26 @@ use crate::{
     plan::model::{Attack, Injection},
 };
 
-/// Minimum time from the request to arm until the start: enough for two intercontinental round trips and an fsync.
+/// Minimum time from the request to arm until the start, in microseconds: enough for two intercontinental round trips and an fsync.
 const LEAD_US: i64 = 1_000_000;
-/// Maximum of that time, however slow the hosts are.
+/// Maximum of that time, in microseconds, however slow the hosts are.
 const LEAD_MOST_US: i64 = 10_000_000;
 
-/// Not every host could be armed, so none starts.
+/// The reason why not every host could be armed, so that none starts.
 struct Unarmed {
     why: String,
-    /// A person undid the run or halted a host.
+    /// Whether the reason is that a person undid the run or halted a host.
     by_person: bool,
 }
 
 impl Unarmed {
+    /// A reason that is not a person.
     const fn because(why: String) -> Self {
         Self { why, by_person: false }
     }
 }
 
-/// Arms all hosts or none. Returns the start; the inner error is the reason why nothing started.
+/// Arms all hosts or none. Returns the time of the start on the run's clock; the inner error is the reason why nothing starts.
 pub(super) async fn arm(
     run: &mut Run,
     index: usize,
@@ -55,9 +56,9 @@ pub(super) async fn arm(
         Err(why) => return Ok(Err(why)),
     };
     let asked_us = run.facts.now_us();
-    let questions = index..index + 1;
+    let this_attack = index..index + 1;
     let approvals = &run.approvals.signed;
-    let asked = prepare((&run.facts, &run.peers), &mut run.recorder, questions, approvals, false).await?;
+    let asked = prepare((&run.facts, &run.peers), &mut run.recorder, this_attack, approvals, false).await?;
     let answers = match asked {
         Ok(answers) => answers,
         Err(Refusal { why, by_person, .. }) => {
@@ -83,7 +84,7 @@ pub(super) async fn arm(
             hold: injection.hold,
         })?;
         let tracked = Tracked::new(injection.host.clone(), index, own_start_us, injection.hold);
-        run.injections.arm(id, tracked.by(&injection.fault, injection.hold));
+        run.injections.arm(id, tracked.with_ramp_of(&injection.fault, injection.hold));
         // The host counts as touched from the request on: the answer may be lost although the host was armed.
         run.peers.touch(&injection.host);
     }
@@ -97,17 +98,17 @@ pub(super) async fn arm(
     Ok(armed.map(|()| start_us).map_err(|unarmed| unarmed.why))
 }
 
-/// Returns the time until the start, given that the questions to all hosts took `took_us`. Arming repeats these look-ups
-/// and writes to a disk, which a busy host does slowly. The renewal is another round trip, and so is the look at other
-/// runs' faults.
+/// Returns the time until the start, in microseconds. `took_us` is the time that the questions to all hosts took. Three times that is
+/// allowed: arming repeats the look-ups of these questions and writes to a disk, the questions about other runs' faults are a second round
+/// trip, and the renewal is a third.
 fn lead_us(took_us: i64) -> i64 {
     (LEAD_US / 2 + 3 * took_us).clamp(LEAD_US, LEAD_MOST_US)
 }
 
-/// The injections to arm, each with its own start, and the request to each host.
+/// The injections to arm, each with the time of its own start on the run's clock, and the request to each host.
 type Requests<'a> = (Vec<(InjectionId, &'a Injection, i64)>, BTreeMap<String, Arm>);
 
-/// Returns what to arm, from the hosts' answers. The error is the reason why it cannot be.
+/// Makes the requests to arm from the hosts' answers to `prepare`. The error is the reason why the attack cannot be armed.
 fn requests<'a>(
     (facts, peers): (&Facts, &Peers),
     index: usize,
@@ -149,7 +150,7 @@ fn requests<'a>(
     Ok((armed, bodies))
 }
 
-/// Sends the request to arm, then the renewal; without it nothing starts.
+/// Sends the requests to arm. If all hosts have armed in time, sends the renewals of the lease, without which nothing starts.
 async fn arm_hosts(
     (facts, peers): (&Facts, &Peers),
     bodies: BTreeMap<String, Arm>,
@@ -165,8 +166,8 @@ async fn arm_hosts(
                 why: format!("{host} did not arm: {error}"),
             })?;
             if armed.injections.len() != body.injections.len() {
-                let (some, all) = (armed.injections.len(), body.injections.len());
-                return Err(Unarmed::because(format!("{host} armed {some} of {all}")));
+                let (count, wanted) = (armed.injections.len(), body.injections.len());
+                return Err(Unarmed::because(format!("{host} armed {count} of {wanted}")));
             }
             Ok((host, agent))
         })
@@ -177,7 +178,7 @@ async fn arm_hosts(
     if late >= 0 {
         return Err(Unarmed::because(format!("the hosts took {} ms too long to arm", late / 1000)));
     }
-    // If one acknowledgement is missing, no lease is renewed, so nothing starts.
+    // If an acknowledgement was missing, this line is not reached: no lease is renewed, so nothing starts.
     let renewals = armed.into_iter().map(|(host, agent)| async move {
         match agent.renew(&facts.id, &Renew { lease }).await {
             Ok(_) => Ok(host),
@@ -192,13 +193,13 @@ async fn arm_hosts(
     Ok(())
 }
 
-/// Disarms all hosts after some could not be armed. Undoes injection by injection, because a run that is undone
+/// Disarms all hosts after some could not be armed. Undoes each injection by its id, because a run that is undone
 /// as a whole cannot inject anything more.
 async fn disarm(run: &mut Run, index: usize, why: &str) -> Result<(), RunError> {
     run.recorder.note(format!("disarming: {why}"))?;
-    let asks = run.injections.of_attack(index).into_iter();
-    let asks = asks.map(|(id, host)| (host, UndoScope::Injection(id.clone()), vec![id])).collect();
-    // A host that does not receive this does not start, or heals, because its lease is not renewed.
+    let injections = run.injections.of_attack(index).into_iter();
+    let asks = injections.map(|(id, host)| (host, UndoScope::Injection(id.clone()), vec![id])).collect();
+    // A host that does not receive the request does not start, or heals when its lease runs out.
     let patience = run.facts.lease_us() + GRACE_US;
     if !put_back(run, asks, patience, |run| run.injections.settled(index)).await? {
         run.recorder.note(run.waiting_for())?;

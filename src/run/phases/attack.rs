@@ -1,4 +1,4 @@
-//! Runs the attacks, one after another: approval, baseline, fault, recovery, settle. Also decides which attacks
+//! Runs the attacks, one after another: turn, approval, baseline, arm, fault, recovery, settle. Also decides which attacks
 //! run at all.
 
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Runs all attacks; those that do not get their turn are `not run`.
+/// Runs all attacks, with the steps before them and after the last one. Attacks after the end of the run are recorded as `not run`.
+/// Returns the outcome of the attacks.
 pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     let mut ended: Option<RunOutcome> = None;
@@ -38,21 +39,21 @@ pub(crate) async fn attacks(run: &mut Run) -> Result<RunOutcome, RunError> {
             not_run(run, index, &why)?;
             continue;
         }
-        if let Err(stop) = one(run, index, attack).await? {
+        if let Err(stop) = run_attack(run, index, attack).await? {
             heal(run, &stop.reason()).await?;
             ended = Some(stop.outcome());
         }
     }
     if ended.is_none() {
-        // No attack is left that a wish could be about.
+        // From now on no attack is left that a wish could be about.
         run.between.comes(plan.attacks.len());
         ended = steps(run, plan.attacks.len()).await?.err().map(|stop| stop.outcome());
     }
     Ok(ended.unwrap_or(RunOutcome::Completed))
 }
 
-/// Runs one attack. The inner error is the reason why the run must stop.
-async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
+/// Runs an attack. The inner error is the reason why the run must stop.
+async fn run_attack(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), Stop>, RunError> {
     if let Some(why) = unmet(&run.facts.plan, attack, |index| run.recorder.ended_as(index)) {
         not_run(run, index, &why)?;
         return Ok(Ok(()));
@@ -71,6 +72,7 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
         Ok(found) => found,
         Err(ended) => return Ok(ended),
     };
+    // Repeated while people pause the run after the baseline began: then the baseline is measured anew.
     loop {
         if let Some(ended) = held_up(run, index).await? {
             return Ok(ended);
@@ -96,12 +98,11 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
                 return Ok(after(attack, Verdict::Unknown, &why));
             }
         }
-        // A baseline from before a pause says nothing of the time after it.
         if !run.between.holds_up(index) {
             break;
         }
     }
-    // Wishes are about the attacks after those of which this one runs.
+    // From now on wishes are about the attack after this one and its alternatives.
     run.between.arms(plan.alternatives(index).end - 1);
     let start_us = match arm(run, index, attack).await? {
         Ok(start_us) => start_us,
@@ -118,9 +119,9 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
         }
     };
     run.guards.arm(run.facts.now_us());
-    let went = fault_and_recovery(run, index, attack, start_us).await?;
+    let recovered = fault_and_recovery(run, index, attack, start_us).await?;
     run.guards.disarm();
-    if let Err(stop) = went {
+    if let Err(stop) = recovered {
         heal(run, &stop.reason()).await?;
         run.recorder.ended(index, Outcome::Aborted(stop.reason()), None)?;
         return Ok(Err(stop));
@@ -133,8 +134,8 @@ async fn one(run: &mut Run, index: usize, attack: &Attack) -> Result<Result<(), 
     settle(run, index, attack).await
 }
 
-/// Chooses, of the attacks of which only one runs, the one on the leader, and spares the others. The inner error is how the attack ended
-/// without a leader. An attack whose hosts are known is itself the choice.
+/// If an attack is on a moving target, asks for the leader, chooses the alternative on it, and spares the others. Any other attack is
+/// returned unchanged. The inner error is the end of the attack if no alternative was chosen: whether the run goes on, or must stop.
 async fn on_leader<'p>(
     run: &mut Run,
     plan: &'p Plan,
@@ -166,19 +167,19 @@ async fn on_leader<'p>(
     Ok(Ok((at, attack)))
 }
 
-/// Records that an attack does not run. Its alternatives count for nothing, which is recorded too unless the choice of the leader did that.
+/// Records that an attack does not run, and that its alternatives are spared, unless the choice of the leader has recorded that already.
 fn not_run(run: &mut Run, index: usize, why: &str) -> Result<(), RunError> {
     let others = run.facts.plan.alternatives(index).filter(|other| *other != index);
-    let is_chosen = others.clone().next().is_some_and(|other| run.recorder.ended_as(other).is_some());
+    let are_spared = others.clone().next().is_some_and(|other| run.recorder.ended_as(other).is_some());
     run.recorder.ended(index, Outcome::NotRun(why.to_owned()), None)?;
-    for other in others.filter(|_| !is_chosen) {
+    for other in others.filter(|_| !are_spared) {
         run.recorder.ended(other, Outcome::Spared(why.to_owned()), None)?;
     }
     Ok(())
 }
 
-/// Gives people the time that they want before an attack. Returns how the attack ended, if it does not go on: without a reason to stop the
-/// run, or with one.
+/// Gives an attack its turn, in which people may pause the run or skip the attack. Returns `None` if the attack goes on. Otherwise it has
+/// ended: `Some(Ok(()))` if the run goes on, and `Some(Err(stop))` if it must stop.
 async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>, RunError> {
     let (why, ended) = match turn(run, index).await? {
         Turn::GoesOn => return Ok(None),
@@ -192,12 +193,13 @@ async fn held_up(run: &mut Run, index: usize) -> Result<Option<Result<(), Stop>>
 /// The outcome of an attack, and its verdict.
 type Ended = (Outcome, Option<Verdict>);
 
-/// Returns the reason why a needed attack does not count: it did not run, or it was violated.
+/// Returns the reason why an attack cannot run: an attack that it needs did not run, or was violated. `None` if it can.
 fn unmet(plan: &Plan, attack: &Attack, ended_as: impl Fn(usize) -> Option<Ended>) -> Option<String> {
     attack.needs.iter().find_map(|needed| {
         let attacks = plan.attacks.iter().enumerate();
-        let group = attacks.filter(|(_, one)| &one.name == needed || &one.base == needed);
-        group.map(|(index, _)| ended_as(index)).find_map(|ended| match ended {
+        // A needed name may mean several attacks: groups and alternatives have the same base name.
+        let named = attacks.filter(|(_, attack)| &attack.name == needed || &attack.base == needed);
+        named.map(|(index, _)| ended_as(index)).find_map(|ended| match ended {
             Some((Outcome::Ran, Some(Verdict::Held | Verdict::Unknown)) | (Outcome::Spared(_), _)) => None,
             Some((Outcome::Ran, _)) => Some(format!("it needs \"{needed}\", which was violated")),
             _ => Some(format!("it needs \"{needed}\", which did not run")),
@@ -205,7 +207,7 @@ fn unmet(plan: &Plan, attack: &Attack, ended_as: impl Fn(usize) -> Option<Ended>
     })
 }
 
-/// Applies the scenario's rules for going on after a verdict.
+/// Decides by the scenario's rules whether the run goes on after a verdict. The error is the reason to stop; `why` is its text.
 fn after(attack: &Attack, verdict: Verdict, why: &str) -> Result<(), Stop> {
     let then = match verdict {
         Verdict::Held => Then::Continue,
@@ -224,7 +226,7 @@ mod tests {
     use firedrill_judge::testing::Drill;
 
     #[test]
-    fn an_attack_that_needs_another_runs_only_if_that_ran_and_was_not_violated() {
+    fn an_attack_that_needs_another_runs_only_if_the_other_ran_and_was_not_violated() {
         let mut plan = Drill::good().plan();
         plan.attacks[1].needs = vec!["stop checkout".to_owned()];
         let needs = |ended: Option<Ended>| unmet(&plan, &plan.attacks[1], |_| ended.clone());
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_attack_in_groups_each_has_to_hold() {
+    fn if_a_needed_attack_has_groups_each_of_them_has_to_hold() {
         let mut plan = Drill::good().plan();
         let mut groups = plan.attacks[0].clone();
         (groups.name, groups.base) = ("stop checkout, 2".to_owned(), "stop checkout".to_owned());

@@ -15,7 +15,8 @@ use crate::{
     score::metric,
 };
 
-/// Waits until the end of the baseline, which must hold. Ends before that if people want a pause, or to skip the attack.
+/// Waits until the end of the baseline, which must hold. Ends earlier, without a judgement, if people want to pause the run or to skip the
+/// attack. The inner error is the reason why the run must stop.
 pub(super) async fn baseline(
     run: &mut Run,
     index: usize,
@@ -35,12 +36,13 @@ pub(super) async fn baseline(
     }
     let patience = run.facts.now_us() + signed(run.facts.plan.slowest().as_micros()) + GRACE_US;
     let plan = Arc::clone(&run.facts.plan);
-    let seen = |run: &Run| Baseline::of(&plan, attack, (from, until), run.recorder.bins(from)).judge();
-    let judged = run.pump(patience, |run| run.between.holds_up(index) || seen(run).is_final()).await?;
+    // The last bins arrive after the end of the baseline.
+    let judge = |run: &Run| Baseline::of(&plan, attack, (from, until), run.recorder.bins(from)).judge();
+    let judged = run.pump(patience, |run| run.between.holds_up(index) || judge(run).is_final()).await?;
     if let Err(stop) = judged {
         return Ok(Err(stop));
     }
-    let mut against = seen(run).against;
+    let mut against = judge(run).against;
     match metrics(run, index, attack).await? {
         Ok(more) => against.extend(more),
         Err(stop) => return Ok(Err(stop)),
@@ -50,7 +52,7 @@ pub(super) async fn baseline(
         return Ok(Ok(()));
     }
     let why = format!("the baseline of \"{}\" did not hold: {}", attack.name, against.join("; "));
-    // If an earlier attack was armed, or a step taken, something was touched, so this is not a refusal of the run.
+    // A refusal says that nothing was touched. That is no longer true after an earlier attack was armed, or a step was taken.
     Ok(Err(if run.injections.is_empty() && !run.steps.have_acted() {
         Stop::Refused(why)
     } else {
@@ -58,7 +60,8 @@ pub(super) async fn baseline(
     }))
 }
 
-/// Returns the judged metrics that are not well before the fault: their newest sample is missing or overdue, or violates the goal.
+/// Waits for the newest sample of each judged metric. Returns one text for each metric whose newest sample is missing or overdue, or violates
+/// the goal.
 async fn metrics(
     run: &mut Run,
     index: usize,
@@ -71,7 +74,7 @@ async fn metrics(
         .filter(|metric| attack.judge.contains(&metric.name))
         .map(|metric| (metric, plan.timeout_of(metric)))
         .collect();
-    // The newest sample, and no older one: another attack may have ended just before.
+    // Only the newest sample counts, because another attack may have ended shortly before.
     let newest = |run: &Run, metric: &Metric, timeout: Span| {
         let now_us = run.facts.now_us();
         let window = run.guards.metrics().window(metric, timeout, metric.every, now_us);
@@ -80,11 +83,11 @@ async fn metrics(
     let latest =
         judged.iter().map(|(metric, timeout)| metric.overdue_after(*timeout)).max().unwrap_or_default();
     let until_us = run.facts.now_us() + signed(latest.as_micros());
-    let seen = |run: &Run| {
+    let all_known = |run: &Run| {
         run.between.holds_up(index)
             || judged.iter().all(|(metric, timeout)| newest(run, metric, *timeout).is_some())
     };
-    if let Err(stop) = run.pump(until_us, seen).await? {
+    if let Err(stop) = run.pump(until_us, all_known).await? {
         return Ok(Err(stop));
     }
     let against = judged.iter().filter_map(|(metric, timeout)| match newest(run, metric, *timeout) {

@@ -1,4 +1,4 @@
-//! Reaches every host of a plan: measures its clock, and reads its events from then on.
+//! Connects to every host that a run needs: asks for its status, measures its clock, and starts to read its events. Arms nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,16 +27,16 @@ const LINKS: u64 = 2;
 /// Number of clock measurements; the one with the shortest round trip counts.
 const ROUNDS: u32 = 5;
 
-/// The hosts to connect to, and the events of theirs that the log has already.
+/// The hosts to connect to, and the requirements on them.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Whom<'a> {
-    /// The number of the newest event in the log, by host; hosts without an entry are read from now on.
+    /// The number of the newest event in the log, by host. Events of other hosts are read from now on.
     pub(crate) after: Option<&'a BTreeMap<String, u64>>,
-    /// Whether a host that cannot be reached is waited for in the background; otherwise all must be reached.
+    /// Whether the run goes on without hosts that cannot be reached, and waits for them in the background. Otherwise that is an error.
     pub(crate) without: bool,
-    /// Other hosts are left out.
+    /// The hosts to connect to; `None` for all.
     pub(crate) only: Option<&'a BTreeSet<String>>,
-    /// Whether faults of other runs on a host are noted; otherwise they count as an error.
+    /// Whether faults of other runs on a host are only noted. Otherwise they are an error.
     pub(crate) beside_others: bool,
 }
 
@@ -46,8 +46,8 @@ impl Whom<'_> {
     }
 }
 
-/// Connects to all targets and vantages and measures their clocks. The inner error names the hosts that
-/// were not reached, are halted, or have a fault of another run.
+/// Connects to the hosts and measures their clocks. The inner error names the hosts that
+/// were not reached, are halted, or have a fault of another run; or says that this process may not open enough links.
 pub(crate) async fn connect(
     (facts, tasks): (&Facts, &Tasks),
     peers: &mut Peers,
@@ -105,7 +105,7 @@ pub(crate) async fn connect(
     Ok(if unfit.is_empty() { Ok(()) } else { Err(alike::likewise(&unfit)) })
 }
 
-/// Returns the hosts that faults touch, those that measure, and those whose logs are read.
+/// Returns the hosts that a run needs: those that faults touch, that measure, or whose logs are read.
 fn needed(plan: &Plan) -> BTreeSet<&str> {
     let vantages = plan.probes.iter().flat_map(|probe| &probe.from).map(String::as_str);
     let mut needed = plan.targets();
@@ -120,7 +120,7 @@ mod tests {
     use firedrill_judge::testing::Drill;
 
     #[test]
-    fn targets_and_vantages_are_reached_and_no_other_host() {
+    fn only_targets_and_vantages_are_needed() {
         let mut drill = Drill::one();
         assert_eq!(needed(&drill.plan()), BTreeSet::from(["app1", "canary"]));
         drill.vantages = vec![COORDINATOR];

@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// Starts the exchanges of one moment of an attack. Each has the same offset to `from_us` as its injection.
+/// Starts the exchanges of an attack for one moment, from `from_us` on the run's clock on. During the fault, each exchange begins shortly
+/// after its injection.
 pub(super) fn exchange(
     (facts, peers, tasks): (&Facts, &Peers, &Tasks),
     index: usize,
@@ -21,8 +22,8 @@ pub(super) fn exchange(
     moment: Moment,
     from_us: i64,
 ) {
-    let all = exchange::all(&facts.plan, attack);
-    for (place, (injection, pairs)) in attack.injections.iter().zip(all).enumerate() {
+    let pairs_of_each = exchange::all(&facts.plan, attack);
+    for (place, (injection, pairs)) in attack.injections.iter().zip(pairs_of_each).enumerate() {
         let after = match moment {
             Moment::During => injection.at + AFTER_START,
             Moment::Before | Moment::After => Span::ZERO,
@@ -53,7 +54,7 @@ pub(super) fn exchange(
                     met,
                     failed,
                 };
-                // The receiver is gone if the run is over.
+                // The result is ignored: if the run is over, nobody needs the record.
                 mail.send(Input::Exchanged(Box::new(event)));
             });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use firedrill_wire::Span;
 
 use super::{
-    super::{clock::signed, error::RunError, parts::Run, stop::Stop, tracked::word_us},
+    super::{clock::signed, error::RunError, parts::Run, stop::Stop, tracked::report_us},
     exchange::exchange,
 };
 use crate::{
@@ -13,11 +13,11 @@ use crate::{
     plan::model::{Attack, Metric, MetricGoal, Phase},
 };
 
-/// Interval at which the latest end of the fault is computed again.
+/// Interval at which the latest end of the fault is computed again, in microseconds.
 const LOOK_AGAIN_US: i64 = 500_000;
-/// Time after the recovery for its last bins, beside the probes' time-out.
+/// Time after the recovery for its last bins to arrive, in addition to the probes' time-out, in microseconds.
 const TAIL_US: i64 = 1_500_000;
-/// Time after the recovery in which agents tell what they have read of logs until its end.
+/// Maximum time after the recovery for the last bins of logs to arrive, in microseconds.
 const LOGS_US: i64 = 5_000_000;
 
 /// Waits until the fault has ended and its recovery is over. The inner error is the reason why the run must
@@ -32,21 +32,23 @@ pub(super) async fn fault_and_recovery(
     if let Err(stop) = run.pump(start_us, |_| false).await? {
         return Ok(Err(stop));
     }
-    let longest = attack.injections.iter().map(|one| one.at + one.hold).max().unwrap_or(attack.hold);
+    let ends = attack.injections.iter().map(|injection| injection.at + injection.hold);
+    let longest = ends.max().unwrap_or(attack.hold);
     let until = start_us + signed(longest.as_micros());
     run.recorder.write(Event::Phase { attack: index, phase: Phase::Fault, until_us: until })?;
     exchange((&run.facts, &run.peers, &run.tasks), index, attack, Moment::During, start_us);
-    // A host that goes down cannot report it: its fault is over when it is back with another boot id.
+    // A host that goes down cannot report the end of its fault: the fault is over when the host is back with another boot id.
     let down: Vec<&str> = attack
         .injections
         .iter()
-        .filter(|one| one.fault.takes_host_down())
-        .map(|one| one.host.as_str())
+        .filter(|injection| injection.fault.takes_host_down())
+        .map(|injection| injection.host.as_str())
         .collect();
     let back = |run: &Run| down.iter().all(|host| run.peers.rebooted_since(host, &boots));
-    let extra = word_us(attack.injections.iter().map(|one| &one.fault), run.facts.plan.lease);
+    let report_us =
+        report_us(attack.injections.iter().map(|injection| &injection.fault), run.facts.plan.lease);
     let over = loop {
-        let latest = latest_us(until, run.injections.ends_us(index), extra, run.undone_by_us());
+        let latest = latest_us(until, run.injections.ends_us(index), report_us, run.undone_by_us());
         if run.facts.now_us() >= latest {
             break false;
         }
@@ -77,17 +79,17 @@ pub(super) async fn fault_and_recovery(
     last_samples(run, attack, until).await
 }
 
-/// Waits until agents have told what they read of logs until the end of the recovery, as far as they do in time.
+/// Waits until the bins of logs up to the end of the recovery have arrived, for a limited time.
 async fn last_logs(run: &mut Run, until_us: i64) -> Result<Result<(), Stop>, RunError> {
     let read = |run: &Run| run.host_logs.are_read_until(until_us, &run.peers);
-    let went = run.pump(until_us + LOGS_US, read).await?;
+    let waited = run.pump(until_us + LOGS_US, read).await?;
     for event in run.host_logs.flush() {
         run.recorder.write(event)?;
     }
-    Ok(went.map(|_| ()))
+    Ok(waited.map(|_| ()))
 }
 
-/// Waits until sources have told what they know of the attack, as far as they do in time.
+/// Waits until the samples of judged metrics up to the end of the recovery have arrived, for a limited time.
 async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<Result<(), Stop>, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     let metrics: Vec<(&Metric, Span)> = plan
@@ -96,9 +98,9 @@ async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<R
         .filter(|metric| attack.judge.contains(&metric.name))
         .map(|metric| (metric, plan.timeout_of(metric)))
         .collect();
-    let counts = |metric: &Metric| matches!(metric.goal, MetricGoal::IncreaseBelow(_));
-    // An increase is known from a sample after the end that shows something, whose data may be as old as any that is not stale.
-    let more = |metric: &Metric| if counts(metric) { metric.stale_after } else { Span::ZERO };
+    let is_increase = |metric: &Metric| matches!(metric.goal, MetricGoal::IncreaseBelow(_));
+    // An increase is known only with a sample whose data are from after the end. Data may be as old as `stale_after`.
+    let more = |metric: &Metric| if is_increase(metric) { metric.stale_after } else { Span::ZERO };
     let latest = metrics.iter().map(|(metric, timeout)| metric.overdue_after(*timeout) + more(metric)).max();
     let Some(latest) = latest else { return Ok(Ok(())) };
     let known = |run: &Run| {
@@ -106,18 +108,18 @@ async fn last_samples(run: &mut Run, attack: &Attack, until_us: i64) -> Result<R
             let after_us = until_us + signed(metric.every.as_micros());
             let metrics = run.guards.metrics();
             metrics.is_known_until(metric, after_us)
-                && (!counts(metric) || metrics.shows_after(metric, until_us))
+                && (!is_increase(metric) || metrics.shows_after(metric, until_us))
         })
     };
     Ok(run.pump(until_us + signed(latest.as_micros()), known).await?.map(|_| ()))
 }
 
-/// Returns the time until which the end of a fault is waited for: its planned end, or the end of a hold that began late,
-/// with the time for the report, but at least until an undo in progress should be done. A slow injection moves the end, and
-/// so does a slow undo; both are known only afterwards.
-fn latest_us(planned: i64, ends: Option<i64>, report: i64, undone: Option<i64>) -> i64 {
-    let latest = ends.map_or(planned, |ends| planned.max(ends)) + report;
-    undone.map_or(latest, |undone| latest.max(undone))
+/// Returns the time until which the run waits for the end of a fault. That is the planned end, or the end of a hold that began late
+/// (`ends_us`), plus the time for the report; but at least the time by which an undo in progress should be done (`undone_us`). Slow
+/// injections and undos become known only while the run waits.
+fn latest_us(planned_us: i64, ends_us: Option<i64>, report_us: i64, undone_us: Option<i64>) -> i64 {
+    let latest_us = ends_us.map_or(planned_us, |ends_us| planned_us.max(ends_us)) + report_us;
+    undone_us.map_or(latest_us, |undone_us| latest_us.max(undone_us))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Asks who the leader of a moving target is, and decides by the answers. The coordinator asks; agents are not asked. Arms nothing.
+//! Finds the leader of a moving target: the coordinator itself asks the candidates, or runs a program. Asks no agent, and arms nothing.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -25,10 +25,10 @@ use crate::{
     stores,
 };
 
-/// Time after the limit in which the answers are told.
-const TOLD: Span = Span::secs(10);
+/// Time after the time-out of a question for its answers to arrive.
+const REPORT: Span = Span::secs(10);
 
-/// Returns the reason why a program that tells a leader cannot be run on this machine, if one cannot.
+/// Returns the reason why a program that names a leader cannot be run on this machine; `None` if all programs can.
 pub(crate) fn no_leader_program(plan: &Plan) -> Option<String> {
     let folder = folder(&plan.file);
     plan.moving.iter().find_map(|moving| {
@@ -38,7 +38,7 @@ pub(crate) fn no_leader_program(plan: &Plan) -> Option<String> {
     })
 }
 
-/// Asks about all moving targets of the plan, for people who look at it. Records nothing.
+/// Asks for the leaders of all moving targets of the plan, to show them with the plan. Records nothing.
 pub(crate) async fn all_leaders(facts: &Facts) -> Vec<LeaderAsked> {
     let first = |moving: &Moving| {
         let on =
@@ -48,7 +48,7 @@ pub(crate) async fn all_leaders(facts: &Facts) -> Vec<LeaderAsked> {
     join_all(facts.plan.moving.iter().map(|moving| Question::new(facts, first(moving), moving).ask())).await
 }
 
-/// Asks who the leader is for an attack of the plan, and records the answers. The inner error is the reason why the run must stop.
+/// Asks for the leader of an attack's target, and records the answers. The inner error is the reason why the run must stop.
 pub(super) async fn leader(
     run: &mut Run,
     attack: usize,
@@ -71,7 +71,7 @@ pub(super) async fn leader(
     let (calls, _end_with_this) = run.tasks.until_dropped();
     let mail = calls.clone();
     calls.spawn(async move { _ = mail.send(Input::LeaderAnswered(question.ask().await)) });
-    let until_us = run.facts.now_us() + signed((moving.timeout + TOLD).as_micros());
+    let until_us = run.facts.now_us() + signed((moving.timeout + REPORT).as_micros());
     let waited = run.pump(until_us, |run| run.leaders.is_answered()).await?;
     let asked = run.leaders.take().unwrap_or_else(|| unknown("nobody waited for the answers any longer"));
     run.recorder.write(Event::LeaderAsked(asked.clone()))?;
@@ -82,7 +82,9 @@ pub(super) async fn leader(
 struct Question {
     attack: usize,
     moving: Moving,
+    /// The folder in which a program runs.
     folder: PathBuf,
+    /// The run's id, for a program.
     run: String,
 }
 
@@ -92,6 +94,7 @@ impl Question {
         Self { attack, moving: moving.clone(), folder, run }
     }
 
+    /// Asks the candidates, or runs the program.
     async fn ask(self) -> LeaderAsked {
         let Self { attack, moving, folder, run } = self;
         let (answers, found) = match &moving.ask {
@@ -113,7 +116,7 @@ impl Question {
     }
 }
 
-/// Asks all candidates at once. Returns each one's cause; an empty one is a good answer.
+/// Asks all candidates at the same time. Returns for each host the cause of a bad answer; an empty text means a good answer.
 async fn answers(moving: &Moving, kind: &ProbeKind) -> BTreeMap<String, String> {
     let asked = moving.candidates.iter().map(|candidate| async {
         let why = match candidate.request(kind) {
@@ -132,16 +135,16 @@ fn chosen(answers: &BTreeMap<String, String>) -> Result<String, String> {
     let good: Vec<&str> =
         answers.iter().filter(|(_, why)| why.is_empty()).map(|(host, _)| host.as_str()).collect();
     match good[..] {
-        [one] => Ok(one.to_owned()),
+        [only] => Ok(only.to_owned()),
         [] => {
-            let all: Vec<String> = answers.iter().map(|(host, why)| format!("{host}: {why}")).collect();
-            Err(format!("no host answered as the leader ({})", all.join(", ")))
+            let causes: Vec<String> = answers.iter().map(|(host, why)| format!("{host}: {why}")).collect();
+            Err(format!("no host answered as the leader ({})", causes.join(", ")))
         }
         _ => Err(format!("{} hosts answered as the leader: {}", good.len(), good.join(", "))),
     }
 }
 
-/// Returns the host that a program named, or the reason why it named none.
+/// Returns the candidate that a program named, or the reason why it named none.
 fn named(moving: &Moving, end: &End) -> Result<String, String> {
     if end.outcome != StepOutcome::Done {
         return Err(format!("its program named nobody: {}", end.why));
@@ -162,7 +165,7 @@ fn named(moving: &Moving, end: &End) -> Result<String, String> {
     }
 }
 
-/// Returns the reason why an attack on `host` is not armed, by a second answer.
+/// Returns the reason why an attack on `host` is not armed: by the second answer, `host` is not the leader any more. `None` if it is.
 pub(super) fn moved(host: &str, asked: &LeaderAsked) -> Option<String> {
     match &asked.leader {
         Some(leader) if leader == host => None,
@@ -178,8 +181,8 @@ mod tests {
     use super::*;
     use crate::log::ProgramEnd;
 
-    fn answers(all: &[(&str, &str)]) -> BTreeMap<String, String> {
-        all.iter().map(|(host, why)| ((*host).to_owned(), (*why).to_owned())).collect()
+    fn answers(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(host, why)| ((*host).to_owned(), (*why).to_owned())).collect()
     }
 
     #[test]

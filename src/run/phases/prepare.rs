@@ -1,4 +1,4 @@
-//! Asks each agent for the effects of its faults, before any harm.
+//! Asks each agent for the effects of its faults, before any harm. Agents only read for their answers.
 
 use firedrill_wire::{
     RefusalCode,
@@ -26,11 +26,11 @@ pub struct Answer {
     pub prepared: PreparedOne,
 }
 
-/// At least one agent refused.
+/// The refusal of at least one agent, or an agent without an answer.
 pub(crate) struct Refusal {
     /// The host and its reason, for people.
     pub(crate) why: String,
-    /// The answers of all agents.
+    /// The answers that came.
     pub(crate) answers: Vec<Answer>,
     /// Whether the reason is that a person undid the run or halted a host.
     pub(crate) by_person: bool,
@@ -44,8 +44,8 @@ pub(super) fn by_person(problem: &Problem) -> bool {
 /// Maximum number of hosts that are asked at the same time. Each question contains all peers of its host.
 const HOSTS_AT_ONCE: usize = 64;
 
-/// Asks the agents about some attacks and records their answers; gives them the approvals that the run has. With `only_look` nothing will be armed. One refusal means
-/// that nothing is touched.
+/// Asks the agents about the attacks with these places in the plan, and records their answers. Agents get the approvals of the run, too.
+/// `only_look` is whether nothing will be armed afterwards. The inner error is that an agent refused or did not answer.
 pub(crate) async fn prepare(
     (facts, peers): (&Facts, &Peers),
     recorder: &mut Recorder,
@@ -97,8 +97,8 @@ pub(crate) async fn prepare(
     })
 }
 
-/// Returns the hosts that want more approvals for attacks before which nobody is asked, so that these can never be armed; `None` if there
-/// are none.
+/// Returns a message about hosts that want more approvals for attacks for which the plan asks nobody, so that these attacks can never be
+/// armed; `None` if there are none.
 pub(crate) fn lacking(plan: &Plan, answers: &[Answer]) -> Option<String> {
     let asks = |attack: usize| plan.attacks.get(attack).is_some_and(|attack| attack.approve.is_some());
     let mut lacking: Vec<(String, String)> = Vec::new();
@@ -112,14 +112,15 @@ pub(crate) fn lacking(plan: &Plan, answers: &[Answer]) -> Option<String> {
     (!lacking.is_empty()).then(|| format!("{}; {next}", alike::likewise(&lacking)))
 }
 
+/// Makes the question about some injections of a host.
 fn question(facts: &Facts, injections: Vec<PrepareOne>, approvals: &[Signed], only_look: bool) -> Prepare {
     let (plan_digest, environment) = (facts.digest.clone(), facts.plan.environment.clone());
     Prepare { plan_digest, environment, injections, only_look, approvals: approvals.to_vec() }
 }
 
-/// Returns the answer of a touched host's agent that a person undid the run or halted the host, if there is one.
-/// An undo with nothing in force creates no event; the agent then refuses the run's next question. A host without
-/// an answer counts as not barred.
+/// Asks the touched hosts whether a person undid the run there, or halted the host, and returns the first such answer. The question is
+/// needed because an undo with nothing in force creates no event; the agent only refuses the run's next question. A host without an answer
+/// counts as not undone.
 pub(crate) async fn barred(facts: &Facts, peers: &Peers) -> Option<String> {
     let calls = peers.touched().map(|(host, agent)| async move {
         (host, agent.prepare(&facts.id, &question(facts, Vec::new(), &[], true)).await)

@@ -1,4 +1,4 @@
-//! The end of a run: the last measurements, and the proof that hosts are as before.
+//! The end of a run: stops probes, waits for the last measurements, and lets hosts prove that they are as before.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use firedrill_wire::Span;
 
 use super::super::{clock::signed, error::RunError, input::Input, parts::Run};
 
-/// Patience for the proof, for hosts that answer at once or come back from a reboot.
+/// Maximum time to wait for the proofs of hosts, which may come back from a reboot, in microseconds.
 const PROOF_US: i64 = 60_000_000;
 /// Interval at which a host that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Time for the bins that are under way when probes stop.
+/// Maximum time to wait for the bins that are on their way when probes stop.
 const DRAIN: Span = Span::secs(10);
 
 /// Stops all probes and readers of logs, and waits until their measurements are in the log.
@@ -32,7 +32,8 @@ pub(crate) async fn stop_probes(run: &mut Run) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Asks every touched host to compare itself with its snapshot from before the run.
+/// Asks every touched host to compare itself with its snapshot from before the run, and records the results. A host without an answer in
+/// time is recorded as unproven.
 pub(crate) async fn prove(run: &mut Run) -> Result<(), RunError> {
     let (calls, _end_with_this) = run.tasks.until_dropped();
     for (host, agent) in run.peers.touched() {
@@ -41,9 +42,9 @@ pub(crate) async fn prove(run: &mut Run) -> Result<(), RunError> {
         calls.spawn(async move {
             loop {
                 let end = agent.finish(&id).await;
-                let over = !end.as_ref().is_err_and(|error| error.passing() || error.is_busy());
+                let last_word = !end.as_ref().is_err_and(|error| error.passing() || error.is_busy());
                 let end = end.map_err(|error| error.to_string());
-                if !mail.send(Input::Proven { host: host.clone(), end, last_word: over }) || over {
+                if !mail.send(Input::Proven { host: host.clone(), end, last_word }) || last_word {
                     return;
                 }
                 tokio::time::sleep(AGAIN).await;
@@ -56,8 +57,8 @@ pub(crate) async fn prove(run: &mut Run) -> Result<(), RunError> {
             run.proven(host, Err(why))?;
         }
     }
-    // Collects the events that agents have journaled so far.
-    let last = run.facts.now_us() + 300_000;
-    run.pump_anyway(last, |_| false).await?;
+    // Events that agents have journaled so far are on their way for another 0.3 seconds at most.
+    let last_us = run.facts.now_us() + 300_000;
+    run.pump_anyway(last_us, |_| false).await?;
     Ok(())
 }

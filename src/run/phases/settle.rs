@@ -1,4 +1,4 @@
-//! Waits after an attack until the system is healthy again.
+//! Waits after an attack until the system is healthy again, before the next attack.
 
 use firedrill_wire::Span;
 
@@ -11,7 +11,8 @@ use crate::{
     score::{self, metric},
 };
 
-/// Waits until the system has been healthy for `settle`, before the next attack.
+/// Waits until the system has been healthy for the attack's `settle`. After the last attack there is no wait. The inner error is that this did
+/// not happen within `settle_within`, or that the run must stop.
 pub(super) async fn settle(
     run: &mut Run,
     index: usize,
@@ -46,7 +47,8 @@ pub(super) async fn settle(
     })
 }
 
-/// Returns the reason why the attack's judged probes and metrics were not healthy during the last `over`.
+/// Returns the reason why the attack's judged probes and metrics were not healthy during the last time of length `over`; `None` if they
+/// were.
 fn unhealthy(plan: &Plan, guards: &Guards, attack: &Attack, over: Span, now_us: i64) -> Option<String> {
     let judged = plan.objectives.iter().filter(|objective| attack.judge.contains(&objective.name));
     let probed = judged.into_iter().find_map(|objective| {
@@ -90,7 +92,7 @@ mod tests {
     use firedrill_judge::testing::{Drill, S, bin, metric};
 
     #[test]
-    fn what_is_not_measured_is_not_healthy() {
+    fn a_probe_without_measurements_is_not_healthy() {
         let plan = Arc::new(Drill { vantages: vec!["canary"], ..Drill::one() }.plan());
         let mut guards = Guards::new(&plan);
         let seen = |guards: &Guards, now| unhealthy(&plan, guards, &plan.attacks[0], Span::secs(3), now * S);
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_does_not_say_is_not_healthy_either() {
+    fn a_metric_without_a_new_sample_is_not_healthy() {
         let mut plan = Drill { vantages: vec!["canary"], ..Drill::one() }.plan();
         plan.metrics = vec![metric(MetricGoal::Below(0.5))];
         plan.attacks[0].judge = vec!["errors".to_owned()];

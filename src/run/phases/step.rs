@@ -1,5 +1,5 @@
-//! The steps before an attack, and after the last one: asks a person, or runs a program. At the end of the run, asks for what a person has to
-//! put back.
+//! The steps before an attack and after the last one: asks a person to act, or runs a program. At the end of the run, asks people to put
+//! back what they did by hand.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ use crate::{
     },
 };
 
-/// Time after a program's limit in which its end is told.
-const TOLD: Span = Span::secs(10);
-/// Maximum time for inputs that are there already.
+/// Time after a program's limit for its end to be reported.
+const REPORT: Span = Span::secs(10);
+/// Maximum time to process the inputs that have arrived.
 const PENDING: Span = Span::secs(1);
 
-/// Returns the reason why a program of the plan cannot be run on this machine, if one cannot.
+/// Returns the reason why a program of a step cannot be run on this machine; `None` if all programs can.
 pub(crate) fn no_program(plan: &Plan) -> Option<String> {
     let folder = folder(&plan.file);
     plan.steps.iter().enumerate().find_map(|(place, step)| {
@@ -39,11 +39,12 @@ pub(crate) fn no_program(plan: &Plan) -> Option<String> {
     })
 }
 
-/// Takes the steps before an attack, one after another. The inner error is the reason why the run must stop.
+/// Takes the steps before an attack, one after another; with the number of all attacks, those after the last attack. The inner error is the
+/// reason why the run must stop.
 pub(crate) async fn steps(run: &mut Run, attack: usize) -> Result<Result<(), Stop>, RunError> {
     let plan = Arc::clone(&run.facts.plan);
     for (place, step) in plan.steps_before(attack) {
-        // What a person or a program does must not meet a fault.
+        // People and programs must not act while a fault may be in force.
         if let Some(why) = unconfirmed(run) {
             return Ok(Err(Stop::Failed(why)));
         }
@@ -52,17 +53,18 @@ pub(crate) async fn steps(run: &mut Run, attack: usize) -> Result<Result<(), Sto
         if let Err(stop) = run.pump(until_us, |run| run.inbox.is_empty()).await? {
             return Ok(Err(stop));
         }
-        if let Err(stop) = one(run, place, step).await? {
+        if let Err(stop) = take_step(run, place, step).await? {
             return Ok(Err(stop));
         }
     }
     Ok(Ok(()))
 }
 
-async fn one(run: &mut Run, place: usize, step: &Step) -> Result<Result<(), Stop>, RunError> {
+/// Takes one step, and decides by its outcome whether the run goes on.
+async fn take_step(run: &mut Run, place: usize, step: &Step) -> Result<Result<(), Stop>, RunError> {
     let until_us = run.facts.now_us() + signed(step.timeout.as_micros());
     let until = run.facts.clock.wall_at(until_us);
-    // If the log breaks here, nobody was asked for it, and nobody is asked to put it back.
+    // The record comes before the question: if the log fails here, nobody was asked to act, so nobody has to put anything back.
     run.recorder.write(Event::StepBegan { step: place, until_us, until })?;
     run.steps.begins(place, &step.does);
     let ended = match step.does.argv() {
@@ -83,8 +85,10 @@ async fn one(run: &mut Run, place: usize, step: &Step) -> Result<Result<(), Stop
     Ok(Ok(()))
 }
 
+/// The outcome of a step, and the reason; or the reason why the run must stop.
 type Ended = Result<(StepOutcome, String), Stop>;
 
+/// Asks a person to act, and waits for the answer.
 async fn by_hand(run: &mut Run, place: usize, step: &Step, until_us: i64) -> Result<Ended, RunError> {
     let (name, id) = (named(&run.facts.plan, place), run.facts.id.clone());
     run.recorder.say(&format!(
@@ -94,11 +98,11 @@ async fn by_hand(run: &mut Run, place: usize, step: &Step, until_us: i64) -> Res
         place.saturating_add(1)
     ));
     let waited = run.pump(until_us, |run| run.steps.answered().is_some()).await?;
-    // Also if the run has to stop: the log has the answer already.
+    // An answer counts also if the run has to stop: it is in the log already.
     if let Some(outcome) = run.steps.answered() {
         return Ok(waited.map(|_| (outcome, String::new())));
     }
-    run.steps.waits_no_more();
+    run.steps.withdraw_question();
     let outcome = StepOutcome::Unknown;
     let why = match &waited {
         Err(stop) => format!("the run had to stop: {}", stop.reason()),
@@ -109,6 +113,7 @@ async fn by_hand(run: &mut Run, place: usize, step: &Step, until_us: i64) -> Res
     Ok(waited.map(|_| (outcome, why)))
 }
 
+/// Runs the program of a step, and waits for its end.
 async fn by_program(run: &mut Run, place: usize, step: &Step, argv: &[String]) -> Result<Ended, RunError> {
     let program = Program {
         argv: argv.to_vec(),
@@ -116,11 +121,11 @@ async fn by_program(run: &mut Run, place: usize, step: &Step, argv: &[String]) -
         limit: step.timeout,
         run: run.facts.id.to_string(),
     };
-    // The program is ended when the guard is dropped.
+    // The program is killed when the guard is dropped.
     let (calls, _end_with_this) = run.tasks.until_dropped();
     let mail = calls.clone();
     calls.spawn(async move { _ = mail.send(Input::StepRan { step: place, end: program.run().await }) });
-    let until_us = run.facts.now_us() + signed((step.timeout + TOLD).as_micros());
+    let until_us = run.facts.now_us() + signed((step.timeout + REPORT).as_micros());
     let waited = run.pump(until_us, |run| run.steps.has_ended()).await?;
     let unknown = |why: String| End { outcome: StepOutcome::Unknown, why, program: None };
     let end = match (&waited, run.steps.take_end()) {
@@ -133,17 +138,18 @@ async fn by_program(run: &mut Run, place: usize, step: &Step, argv: &[String]) -
     Ok(waited.map(|_| (outcome, why)))
 }
 
-/// Asks people to put back what was done by hand, the last step first. Only a second signal ends a wait before its time.
+/// Asks people to put back what they did by hand, the last step first. Only an answer, the step's time-out, or a second signal ends the wait
+/// for a step.
 pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
     let plan = Arc::clone(&run.facts.plan);
-    // Signals and answers that came before the question are not about it.
+    // Signals and answers that have arrived are not about these questions, so they are processed before.
     let until_us = run.facts.now_us() + signed(PENDING.as_micros());
     run.pump_anyway(until_us, |run| run.inbox.is_empty()).await?;
-    run.steps.puts_back();
+    run.steps.begin_putting_back();
     while let Some(place) = run.steps.next_left() {
         let Some((step, undo)) = plan.steps.get(place).and_then(|step| Some((step, step.does.undo()?)))
         else {
-            run.steps.was_asked();
+            run.steps.remove_left();
             continue;
         };
         let until_us = run.facts.now_us() + signed(step.timeout.as_micros());
@@ -159,7 +165,7 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         let over = |run: &Run| run.steps.answered().is_some() || run.steps.is_given_up();
         run.pump_anyway(until_us, over).await?;
         if run.steps.answered().is_some() {
-            run.steps.was_asked();
+            run.steps.remove_left();
             continue;
         }
         let why = if run.steps.is_given_up() {
@@ -167,10 +173,10 @@ pub(crate) async fn put_back(run: &mut Run) -> Result<(), RunError> {
         } else {
             format!("nobody said so within {}", step.timeout)
         };
-        run.steps.waits_no_more();
+        run.steps.withdraw_question();
         let outcome = StepOutcome::Unknown;
         run.recorder.write(Event::PutBackEnded { step: place, outcome, by: None, why })?;
-        run.steps.was_asked();
+        run.steps.remove_left();
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The turn of an attack, before anything is armed for it. Only here a person's pause takes place and an attack is skipped. Arms and undoes
-//! nothing.
+//! The turn of an attack, before anything is armed for it. This is the only place where the run pauses and where an attack is skipped. Arms
+//! and undoes nothing.
 
 use super::super::{error::RunError, parts::Run, stop::Stop};
 
@@ -13,7 +13,7 @@ pub(crate) enum Turn {
     Stops(Stop),
 }
 
-/// Gives an attack its turn, by its place in the plan: waits while people pause the run, unless they skip the attack.
+/// Gives an attack its turn, by its place in the plan: pauses while people want that, or skips the attack.
 ///
 /// # Errors
 /// The log of the run cannot be written.
@@ -51,7 +51,8 @@ pub(crate) async fn turn(run: &mut Run, index: usize) -> Result<Turn, RunError> 
     Ok(Turn::GoesOn)
 }
 
-/// Returns the reason why nothing more may be armed: the end of a fault is not confirmed by its host. A stuck fault is not meant.
+/// Returns the reason why nothing more may be armed: the host of an earlier fault has not confirmed its end. A stuck fault is confirmed. `None`
+/// if there is no such fault.
 pub(super) fn unconfirmed(run: &Run) -> Option<String> {
     let is_open = run.injections.can_be_undone();
     is_open.then(|| format!("the end of an earlier fault is not confirmed: {}", run.waiting_for()))

@@ -1,6 +1,6 @@
-//! The keeper of a program: a process of its own that leads the program's group, and ends the group when nobody listens to it any more.
+//! The keeper of a program: a separate process that leads the program's process group, and kills the group when the coordinator is gone.
 //!
-//! Its standard input is a socket to the coordinator. The kernel closes the other end however the coordinator dies.
+//! Its standard input is a socket to the coordinator. The kernel closes the other end of the socket, whatever the coordinator dies of.
 
 use std::{
     fs::File,
@@ -14,43 +14,45 @@ use std::{
 use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group};
 use serde::{Deserialize, Serialize};
 
-/// The verb of the keeper.
+/// The command that starts the keeper.
 pub(super) const KEEP: &str = "keep";
 
-/// The words of a keeper about its program.
+/// The report of a keeper about its program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Said {
-    /// It ended with this exit code.
+    /// The program ended with this exit code.
     Exited(i32),
-    /// A signal ended it.
+    /// This signal ended the program.
     Signal(i32),
-    /// It was not started, for this reason.
+    /// The program could not be started; with the reason.
     NotStarted(String),
 }
 
-/// Runs a program until it ends, tells its end, and waits to be ended with all that the program left.
+/// Runs a program until it ends, reports its end, and then waits to be killed, together with all processes that the program left. After
+/// `limit` it kills the group by itself.
 ///
 /// # Errors
-/// It does not lead its process group, or has no socket: nobody but a run starts it.
+/// This process does not lead its process group, or has no socket, which means that no run started it.
 pub(crate) fn keep(limit: Duration, argv: &[String]) -> io::Result<()> {
-    let nobody = || io::Error::other("only a run starts this: it leads no process group of its own");
+    let not_by_a_run = || io::Error::other("only a run starts this: it leads no process group of its own");
     if getpgrp() != getpid() {
-        return Err(nobody());
+        return Err(not_by_a_run());
     }
     let mut socket = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut listens = socket.try_clone()?;
+    let mut reading = socket.try_clone()?;
+    // The coordinator sends nothing, so a read returns only when the other end is closed.
     thread::spawn(move || {
         let mut bytes = [0];
-        while listens.read(&mut bytes).is_ok_and(|count| count > 0) {}
-        end_all();
+        while reading.read(&mut bytes).is_ok_and(|count| count > 0) {}
+        kill_group();
     });
     thread::spawn(move || {
         thread::sleep(limit);
-        end_all();
+        kill_group();
     });
-    let (program, rest) = argv.split_first().ok_or_else(nobody)?;
-    let ended = Command::new(program).args(rest).stdin(Stdio::null()).status();
+    let (program, args) = argv.split_first().ok_or_else(not_by_a_run)?;
+    let ended = Command::new(program).args(args).stdin(Stdio::null()).status();
     let said = match ended {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => Said::Exited(code),
@@ -60,14 +62,15 @@ pub(crate) fn keep(limit: Duration, argv: &[String]) -> io::Result<()> {
     };
     let mut line = serde_json::to_vec(&said)?;
     line.push(b'\n');
-    // If nobody listens, the thread that reads the socket ends the group. Until then this process has to lead it.
+    // An error means that the coordinator is gone, and then the thread that reads kills the group. This process does not exit before, because
+    // it has to lead the group.
     let _ = socket.write_all(&line);
     loop {
         thread::park();
     }
 }
 
-/// Ends the group, and with it this process.
-fn end_all() {
+/// Kills the process group, and with it this process.
+fn kill_group() {
     let _ = kill_current_process_group(Signal::KILL);
 }

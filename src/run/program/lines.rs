@@ -1,6 +1,6 @@
 //! Keeps the last lines that a program writes to its outputs, with secrets hidden.
 //!
-//! Memory is bounded, however much the program writes. Never keeps the program waiting: it reads on, and drops the oldest lines.
+//! Memory is bounded, however much the program writes. The program never has to wait: reading goes on, and the oldest lines are dropped.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +22,7 @@ const LINE_MOST: u64 = 4096;
 #[derive(Default)]
 pub(super) struct Lines(Mutex<Kept>);
 
+/// The lines that are kept.
 #[derive(Default)]
 struct Kept {
     last: VecDeque<String>,
@@ -38,8 +39,8 @@ impl Lines {
         while let Ok(1..) = (&mut reader).take(LINE_MOST).read_until(b'\n', &mut line).await {
             let text = line.trim_ascii_end();
             self.keep(if key_block.takes(text) { HIDDEN.to_owned() } else { shown(text) });
-            // The rest of a long line is dropped. Kept as a line of its own, it might show the rest of a secret, which nothing before it
-            // gives away there.
+            // The rest of a long line is dropped. As a separate line it might show the second half of a secret, which would not be recognized
+            // without the text before it.
             while !line.is_empty() && !line.ends_with(b"\n") {
                 line.clear();
                 if (&mut reader).take(LINE_MOST).read_until(b'\n', &mut line).await.is_err() {
@@ -50,6 +51,7 @@ impl Lines {
         }
     }
 
+    /// Adds a line, and drops the oldest one if there are too many.
     fn keep(&self, text: String) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last.push_back(text);

@@ -1,5 +1,5 @@
-//! A terminal that may be closed at any time. The library of the live view panics on a failed write; here failed
-//! writes are ignored, because hosts have to be healed even if the window is gone.
+//! A terminal for the live view that ignores failed writes. The library of the live view panics on a failed write, but
+//! hosts have to be healed even if the terminal's window is gone.
 
 use std::{
     io,
@@ -27,11 +27,13 @@ pub(super) fn width() -> u16 {
     size.map_or(80, |(columns, _)| columns.0).saturating_sub(4).max(20)
 }
 
+/// Writes a text; ignores errors.
 fn put(text: &str) -> io::Result<()> {
     terminal::err(format_args!("{text}"));
     Ok(())
 }
 
+/// Moves the cursor; `letter` is the final letter of the escape sequence for the direction.
 fn move_by(cells: usize, letter: char) -> io::Result<()> {
     if cells > 0 { put(&format!("\u{1b}[{cells}{letter}")) } else { Ok(()) }
 }
@@ -61,6 +63,7 @@ impl TermLike for Frail {
         put(&format!("{text}\n"))
     }
     fn write_str(&self, text: &str) -> io::Result<()> {
+        // Only blanks: this is the padding to the edge.
         if text.bytes().all(|byte| byte == b' ') {
             self.full.store(true, Ordering::Relaxed);
             return Ok(());

@@ -1,5 +1,5 @@
-//! The live view: events scroll by above a few lines that stay — phase and time left, each probe's rate of success and
-//! p99, and what is in force.
+//! The live view: records scroll by above a few lines that stay. These lines show the phase and the time left, each probe's share of good
+//! requests and p99, and the injections in force.
 
 use std::collections::BTreeMap;
 
@@ -21,37 +21,43 @@ use crate::{
 /// The live view on a terminal.
 pub struct Live {
     plan: Option<Plan>,
-    all: MultiProgress,
+    /// All lines that stay.
+    lines: MultiProgress,
+    /// The line of the phase.
     phase: ProgressBar,
+    /// The lines of the probes, by name.
     probes: Vec<(String, ProgressBar)>,
+    /// The line of the injections in force.
     force: ProgressBar,
-    /// Name, start and end of the phase.
+    /// Name, start and end of the current phase, in microseconds on the run's clock.
     now: Option<(String, i64, i64)>,
-    /// Injections in force.
+    /// The injections that are armed or in force, by id, each with its text.
     active: BTreeMap<String, String>,
 }
 
-/// Time over which rates are computed.
+/// Time over which the figures of probes are computed.
 const OVER: Span = Span::secs(3);
 
 impl Default for Live {
     fn default() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
+        // Drawn at most eight times a second.
+        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
             Box::new(Frail::default()),
             8,
         ));
-        let phase = all.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
-        let force = all.add(bar("{msg}"));
-        Self { plan: None, all, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
+        let phase = lines.add(bar("{prefix:.bold} {wide_bar:.yellow/dim} {msg}"));
+        let force = lines.add(bar("{msg}"));
+        Self { plan: None, lines, phase, probes: Vec::new(), force, now: None, active: BTreeMap::new() }
     }
 }
 
+/// Makes a line of this form.
 fn bar(template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(1).with_style(style.progress_chars("━╸─"))
 }
 
-/// Shortens a text to one line.
+/// Shortens a text to the width of the terminal.
 fn fit(text: String) -> String {
     let room = usize::from(width()).saturating_sub(3);
     if text.chars().count() <= room {
@@ -61,21 +67,23 @@ fn fit(text: String) -> String {
 }
 
 impl Live {
+    /// Adds the lines of the plan's probes.
     fn begin(&mut self, plan: &Plan) {
         for probe in &plan.probes {
-            let bar = self.all.insert_before(&self.force, bar("  {msg}"));
+            let bar = self.lines.insert_before(&self.force, bar("  {msg}"));
             self.probes.push((probe.name.clone(), bar));
         }
         self.plan = Some(plan.clone());
     }
 
-    /// Returns the place of the run for its first line: an attack, and what goes on.
+    /// Returns the text of the first line: the attack with its number, and a word for the phase.
     fn stage(&self, attack: usize, word: &str) -> String {
         let attacks = self.plan.as_ref().map_or(&[][..], |plan| &plan.attacks);
-        let name = attacks.get(attack).map_or("", |one| one.name.as_str());
+        let name = attacks.get(attack).map_or("", |attack| attack.name.as_str());
         format!("{}/{} {name} · {word}", attack + 1, attacks.len())
     }
 
+    /// Updates the state that the lines show.
     fn notice(&mut self, record: &Record) {
         match &record.event {
             Event::RunStarted { plan, .. } => self.begin(plan),
@@ -89,7 +97,7 @@ impl Live {
             }
             Event::StepBegan { step, until_us, .. } | Event::PutBackAsked { step, until_us, .. } => {
                 let steps = self.plan.as_ref().map_or(&[][..], |plan| &plan.steps);
-                let name = steps.get(*step).map_or("", |one| one.name.as_str());
+                let name = steps.get(*step).map_or("", |step| step.name.as_str());
                 let asks = matches!(record.event, Event::PutBackAsked { .. });
                 let word = if asks { "to be put back by hand" } else { "step" };
                 self.now = Some((format!("{name} · {word}"), record.at_us, *until_us));
@@ -124,7 +132,7 @@ impl Observer for Live {
         self.notice(record);
         if let Some((tone, text)) = sentence(self.plan.as_ref(), record) {
             let text = line(record.at_us, tone, &text);
-            self.all.suspend(|| errln!("{text}"));
+            self.lines.suspend(|| errln!("{text}"));
         }
     }
 
@@ -163,10 +171,10 @@ impl Observer for Live {
     }
 
     fn say(&mut self, text: &str) {
-        self.all.suspend(|| errln!("{text}"));
+        self.lines.suspend(|| errln!("{text}"));
     }
 
     fn close(&mut self) {
-        let _ = self.all.clear();
+        let _ = self.lines.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! Plain lines with time stamps, for logs and pipes.
+//! The view for logs and pipes: plain lines with time stamps.
 
 use super::{Observer, sentence, words::Tone};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     plan::Plan,
 };
 
-/// Prints a line on standard error for each record that is worth one.
+/// Prints a line on standard error for each record that has a sentence ([`sentence`]).
 #[derive(Debug, Default)]
 pub struct Plain {
     plan: Option<Plan>,

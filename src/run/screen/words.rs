@@ -15,36 +15,39 @@ use crate::{
 /// The importance of a sentence, shown as a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Normal.
+    /// Information of little importance.
     Plain,
-    /// A step of the drill.
+    /// Progress of the drill.
     Step,
     /// Harm begins.
     Harm,
     /// Good news: something was put back, works again, or held.
     Good,
-    /// People should look at it.
+    /// Bad news, which people should look at.
     Bad,
 }
 
+/// Returns the name of an attack; its number if the plan is not known.
 fn attack_name(plan: Option<&Plan>, index: usize) -> String {
     plan.and_then(|plan| plan.attacks.get(index))
-        .map_or_else(|| format!("attack {}", index + 1), |one| one.name.clone())
+        .map_or_else(|| format!("attack {}", index + 1), |attack| attack.name.clone())
 }
 
+/// Returns the name of a step; its number if the plan is not known.
 fn step_name(plan: Option<&Plan>, index: usize) -> String {
     plan.and_then(|plan| plan.steps.get(index))
-        .map_or_else(|| format!("step {}", index + 1), |one| one.name.clone())
+        .map_or_else(|| format!("step {}", index + 1), |step| step.name.clone())
 }
 
-/// Returns what a step does: the words for a person, or the program.
+/// Describes the action of a step: the text for a person, or the program.
 fn step_does(plan: Option<&Plan>, index: usize) -> String {
-    plan.and_then(|plan| plan.steps.get(index)).map_or_else(String::new, |one| {
-        let by = if one.does.argv().is_some() { "the coordinator runs" } else { "a person does" };
-        format!("{by} {}", one.does.said())
+    plan.and_then(|plan| plan.steps.get(index)).map_or_else(String::new, |step| {
+        let by = if step.does.argv().is_some() { "the coordinator runs" } else { "a person does" };
+        format!("{by} {}", step.does.said())
     })
 }
 
+/// Returns the tone of a step's outcome.
 const fn tone(outcome: StepOutcome) -> Tone {
     match outcome {
         StepOutcome::Done => Tone::Good,
@@ -53,11 +56,11 @@ const fn tone(outcome: StepOutcome) -> Tone {
     }
 }
 
-/// Returns what became of something, with who says so and the reason.
-fn said(what: &str, word: &str, by: Option<&str>, why: &str) -> String {
+/// Describes the outcome of a step: its name, the outcome, the person who says so, and the reason if it is not empty.
+fn step_outcome(name: &str, outcome: &str, by: Option<&str>, why: &str) -> String {
     let by = by.map(|by| format!(", says {by}")).unwrap_or_default();
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    format!("{what}: {word}{by}{why}")
+    format!("{name}: {outcome}{by}{why}")
 }
 
 /// Describes a record; `None` for records that would flood the screen: measurements, clocks, intermediate states, repeated failures.
@@ -138,7 +141,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
             format!("{}: {}, at most until {until}", step_name(plan, *step), step_does(plan, *step)),
         ),
         Event::StepEnded { step, outcome, by, why, .. } => {
-            (tone(*outcome), said(&step_name(plan, *step), outcome.word(), by.as_deref(), why))
+            (tone(*outcome), step_outcome(&step_name(plan, *step), outcome.word(), by.as_deref(), why))
         }
         Event::PutBackAsked { step, until, .. } => {
             let what = format!("{} is to be put back by hand", step_name(plan, *step));
@@ -146,7 +149,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
         }
         Event::PutBackEnded { step, outcome, by, why } => {
             let word = if *outcome == StepOutcome::Done { "put back" } else { "NOT KNOWN TO BE PUT BACK" };
-            (tone(*outcome), said(&step_name(plan, *step), word, by.as_deref(), why))
+            (tone(*outcome), step_outcome(&step_name(plan, *step), word, by.as_deref(), why))
         }
         Event::LeaderAsked(asked) => {
             (if asked.leader.is_some() { Tone::Plain } else { Tone::Bad }, asked.words())
@@ -185,6 +188,7 @@ pub fn sentence(plan: Option<&Plan>, record: &Record) -> Option<(Tone, String)> 
     })
 }
 
+/// Describes an event of a host's agent.
 fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
     Some(match what {
         What::AgentStarted { healed: 0, damage, .. } if damage.is_empty() => {
@@ -250,13 +254,14 @@ fn agent(host: &str, what: &What) -> Option<(Tone, String)> {
     })
 }
 
-/// Returns the last two parts of an id such as `RUN-ATTACK-NUMBER`: they identify an injection while one run is shown.
+/// Returns the last two parts of an id such as `RUN-ATTACK-NUMBER`. They are enough, because only one run is shown.
 fn short(id: &InjectionId) -> &str {
     let text = id.as_str();
     let mut dashes = text.rmatch_indices('-').map(|(at, _)| at + 1);
     dashes.nth(1).map_or(text, |at| &text[at..])
 }
 
+/// Describes the reason why a fault was put back.
 fn why(reason: &HealReason) -> String {
     match reason {
         HealReason::HoldOver => "its hold was over".to_owned(),

@@ -1,7 +1,9 @@
-//! Asks the coordinator of one run on this machine by the run's id, without its fleet or a certificate: whoever may open the socket may ask.
+//! Asks the coordinator of a run on this machine by the run's id. Neither the fleet nor a certificate is needed: every process that may open
+//! the socket may ask.
 //!
-//! Root asks the programs of all users. The answer of another user's program proves nothing: any user can run one that says that it is the
-//! coordinator. So it is told as that program's claim, and neither keeps others from being asked nor hides that an own coordinator did not answer.
+//! Root asks the programs of all users. The answer of another user's program proves nothing, because any user can run a program that says that
+//! it is the coordinator. So the answer is reported as a claim of that program. It does not stop the others from being asked, and does not hide
+//! that this user's own coordinator gave no answer.
 
 use std::{future::Future, io, path::PathBuf, time::Duration};
 
@@ -17,14 +19,16 @@ use super::notify::{AT_ONCE, PATIENCE, RunSocket};
 /// The answer of one socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard<T> {
+    /// The program answered.
     Said(T),
+    /// The program did not answer; with the reason.
     Silent(String),
 }
 
-/// The one answer of all that is told to whoever asked.
+/// The result of asking all sockets: the answer that is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told<T> {
-    /// That of this user's coordinator.
+    /// The answer of this user's coordinator.
     Own(T),
     /// No coordinator of this run can be reached on this machine.
     Nowhere,
@@ -34,9 +38,9 @@ pub(super) enum Told<T> {
     Claimed { user: u32, said: T },
 }
 
-/// Asks the run's sockets in these directories by `call`. `own` is the user whose coordinator is believed. Each program has `limit` to answer;
-/// other users can run any number of programs, so all of theirs together have `limit` and [`PATIENCE`]. Returns each answer with its user;
-/// `None` is `own`.
+/// Asks the run's sockets in these directories, each by `call`. `own` is the user whose coordinator is believed. Each program has the time
+/// `limit` to answer. Other users can run any number of programs, so all of their programs together have `limit` plus [`PATIENCE`]. Returns
+/// each answer with the user of the program; `None` stands for `own`.
 pub(super) async fn ask_run<T, F: Future<Output = io::Result<T>>>(
     folders: Vec<(PathBuf, u32)>,
     own: u32,
@@ -55,33 +59,33 @@ pub(super) async fn ask_run<T, F: Future<Output = io::Result<T>>>(
     heard
 }
 
-/// Returns what other users' programs answered.
+/// Returns the answers of other users' programs.
 async fn ask_others<T, F: Future<Output = io::Result<T>>>(
     sockets: Vec<RunSocket>,
     limit: Duration,
     call: &impl Fn(RunSocket) -> F,
 ) -> Vec<(Option<u32>, Heard<T>)> {
-    let limit_of_all = limit + PATIENCE;
+    let total_limit = limit + PATIENCE;
     let mut waiting: Vec<u32> = sockets.iter().map(|socket| socket.user).collect();
     let calls =
         sockets.into_iter().map(|socket| async move { (socket.user, within(limit, call(socket)).await) });
     let mut calls = std::pin::pin!(stream::iter(calls).buffer_unordered(AT_ONCE));
-    let mut all = Vec::new();
+    let mut answers = Vec::new();
     let asked = async {
         while let Some((user, heard)) = calls.next().await {
             // Each other user has one directory, so one socket.
             waiting.retain(|other| *other != user);
-            all.extend(heard.map(|heard| (Some(user), heard)));
+            answers.extend(heard.map(|heard| (Some(user), heard)));
         }
     };
-    let _late = timeout(limit_of_all, asked).await;
-    let why = || Heard::Silent(format!("it was not heard within {} s", limit_of_all.as_secs()));
-    all.extend(waiting.into_iter().map(|user| (Some(user), why())));
-    all
+    let _late = timeout(total_limit, asked).await;
+    let why = || Heard::Silent(format!("it was not heard within {} s", total_limit.as_secs()));
+    answers.extend(waiting.into_iter().map(|user| (Some(user), why())));
+    answers
 }
 
-/// Returns the answer of one socket. `None` if nobody listens: the run's coordinator was killed and its socket is still there, or was
-/// removed just now.
+/// Returns the answer of one socket. `None` if no process listens: the run's coordinator was killed and its socket is still there, or the
+/// socket was removed just now.
 async fn within<T>(limit: Duration, call: impl Future<Output = io::Result<T>>) -> Option<Heard<T>> {
     Some(match timeout(limit, call).await {
         Ok(Ok(said)) => Heard::Said(said),
@@ -95,12 +99,13 @@ async fn within<T>(limit: Duration, call: impl Future<Output = io::Result<T>>) -
     })
 }
 
-/// Returns the answer to tell, of answers with their users (`None` for the user whose coordinator is believed). `is_over` is whether an answer
-/// says that the run has ended.
+/// Chooses the answer that is reported. Each answer has the user of its program (`None` for the user whose coordinator is believed).
+/// `is_over` is whether an answer says that the run has ended.
 ///
-/// Whatever says that the run may go on comes before what says that it is over, and an own coordinator comes before another user's claim of
-/// the same.
+/// Answers that mean that the run may go on come before those that say that it is over. Among answers of the same meaning, this user's
+/// coordinator comes before another user's claim.
 pub(super) fn told<T>(heard: Vec<(Option<u32>, Heard<T>)>, is_over: impl Fn(&T) -> bool) -> Told<T> {
+    // The answer with the highest number is chosen.
     let ranked = heard.into_iter().map(|(other_user, heard)| match (other_user, heard) {
         (None, Heard::Said(said)) if is_over(&said) => (3, Told::Own(said)),
         (None, Heard::Said(said)) => (6, Told::Own(said)),
@@ -118,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_claim_hides_an_own_coordinator_that_goes_on_or_is_silent() {
+    fn no_claim_hides_this_users_coordinator_that_goes_on_or_is_silent() {
         let (goes_on, over) = (|| Heard::Said(true), || Heard::Said(false));
         let silent = || Heard::Silent("why".to_owned());
         let claimed = |said| Told::Claimed { user: 7, said };

@@ -1,4 +1,4 @@
-//! The directories of the sockets: one for each user, which nobody else can enter.
+//! The directories of the sockets: one for each user, which no other user can enter.
 
 use std::{
     io,
@@ -8,7 +8,8 @@ use std::{
 
 use crate::user::outside;
 
-/// Returns the first directory of this user that belongs to nobody else; creates it if needed.
+/// Returns the directory for this user's sockets; creates it if needed. The error says why there is none, for example because another user
+/// owns a directory of that name.
 pub(super) fn own_folder() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let mut why = io::Error::other("there is no place for it");
@@ -27,32 +28,37 @@ pub(super) fn folders() -> Vec<(PathBuf, u32)> {
     let user = rustix::process::geteuid().as_raw();
     let number = outside();
     let own = folders_of(number).into_iter().map(|folder| (folder, user));
-    let mut all: Vec<_> = own.filter(|(folder, user)| belongs(folder, *user)).collect();
+    let mut found: Vec<_> = own.filter(|(folder, user)| belongs(folder, *user)).collect();
     if number == 0 {
         let others = std::fs::read_dir(FOR_ALL).into_iter().flatten().flatten().filter_map(|entry| {
             let user = user_of(entry.file_name().to_str()?)?;
             (user != 0 && belongs(&entry.path(), user)).then(|| (entry.path(), user))
         });
-        all.extend(others);
+        found.extend(others);
     }
-    all
+    found
 }
 
+/// The directory of root's sockets, if it can be made.
 const FOR_ROOT: &str = "/run/firedrill-runs";
+/// The place of the directories of all users.
 const FOR_ALL: &str = "/tmp";
+/// The beginning of their names, before the user's number.
 const PREFIX: &str = "firedrill-runs-";
 
+/// Returns the possible directories of a user, the preferred one first.
 fn folders_of(user: u32) -> Vec<PathBuf> {
     let root = (user == 0).then(|| PathBuf::from(FOR_ROOT));
     root.into_iter().chain([Path::new(FOR_ALL).join(format!("{PREFIX}{user}"))]).collect()
 }
 
-/// Returns the user in a directory's name. Each user has one name: `01000` and `+1000` are no users.
+/// Returns the user in a directory's name. Each user has only one name: `01000` and `+1000` are refused.
 fn user_of(name: &str) -> Option<u32> {
     let number = name.strip_prefix(PREFIX)?;
     number.parse().ok().filter(|user: &u32| user.to_string() == number)
 }
 
+/// Whether a directory belongs to a user, and no other user can enter it.
 fn belongs(folder: &Path, user: u32) -> bool {
     std::fs::symlink_metadata(folder)
         .is_ok_and(|data| data.is_dir() && data.uid() == user && data.mode() & 0o077 == 0)

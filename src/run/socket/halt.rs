@@ -1,4 +1,4 @@
-//! The side of somebody on this machine who halts one run by its id ([`super::ask`]).
+//! Halts a run on this machine by its id, for a person or a program ([`super::ask`]).
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -11,15 +11,15 @@ use super::{
     protocol::UndoNotice,
 };
 
-/// Time within which one program answers.
+/// Maximum time for the answer of one program.
 const ONE: Duration = PATIENCE.saturating_mul(2);
 
 /// The result of a halt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Halted {
-    /// The coordinator of this user ends the run.
+    /// This user's coordinator ends the run.
     Ends,
-    /// The coordinator of this user says that the run has ended meanwhile.
+    /// This user's coordinator says that the run has ended meanwhile.
     Over,
     /// No coordinator of this run can be reached on this machine.
     Nowhere,
@@ -34,12 +34,12 @@ pub enum Halted {
     },
 }
 
-/// Asks the coordinator of a run on this machine to end it. Takes a few seconds at most.
+/// Asks the coordinator of a run on this machine to end the run; `by` names the person. Takes a few seconds at most.
 pub async fn halt(run: &RunId, by: &str) -> Halted {
     halt_in(folders(), rustix::process::geteuid().as_raw(), run, by).await
 }
 
-/// Asks in these directories. `own` is the user whose answers count.
+/// As [`halt`], with the sockets in these directories. `own` is the user whose coordinator is believed.
 pub(super) async fn halt_in(folders: Vec<(PathBuf, u32)>, own: u32, run: &RunId, by: &str) -> Halted {
     let heard = ask_run(folders, own, run, ONE, |socket| end(socket, by)).await;
     match told(heard, |ends| !ends) {
@@ -51,6 +51,7 @@ pub(super) async fn halt_in(folders: Vec<(PathBuf, u32)>, own: u32, run: &RunId,
     }
 }
 
+/// Asks one program to end the run. Returns whether it does; `false` if the run has ended.
 async fn end(socket: RunSocket, by: &str) -> io::Result<bool> {
     let owner = socket.owner().await?;
     if owner.run != socket.run {

@@ -1,4 +1,4 @@
-//! The coordinator's side: a socket that is there as long as the run.
+//! The coordinator's side: a socket that exists as long as the run, and passes requests to the run. Decides about none.
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
@@ -19,12 +19,12 @@ use super::{
     protocol::{Answer, End, LONGEST, Message, Owner, line, read_line},
 };
 
-/// Time within which somebody says what they want.
+/// Maximum time for a process to send its request after it has connected.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Time within which the run replies to a wish, unless it is busy with questions to hosts.
+/// Maximum time to wait for the run's reply to a wish. The run needs longer only if it is busy with questions to hosts.
 pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
-/// Removes the socket when the run is over.
+/// The socket's file, which is removed when this is dropped.
 pub(crate) struct SocketFile(pub(super) PathBuf);
 
 impl Drop for SocketFile {
@@ -40,8 +40,8 @@ impl Drop for SocketFile {
 pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
     let folder = own_folder()?;
     let path = folder.join(format!("{}.bell", owner.run));
-    // Between its creation and the first moment at which it listens, a socket refuses connections as that of a killed coordinator does,
-    // and whoever is refused removes the file. So it gets its name once it listens.
+    // A socket that does not listen yet refuses connections, like the socket of a killed coordinator, whose file other processes remove. So
+    // the socket gets its final name only when it listens.
     let new = folder.join(format!("{}.new", owner.run));
     let _stale = fs::remove_file(&new);
     let listener = UnixListener::bind(&new)?;
@@ -57,8 +57,8 @@ pub(crate) fn listen(owner: Owner, tasks: &Tasks) -> io::Result<SocketFile> {
     Ok(SocketFile(path))
 }
 
-/// Accepts a connection. Most likely an error means that no descriptor is left, so it waits for some to be closed: a run can be halted as
-/// long as it lasts.
+/// Accepts a connection. An error most likely means that no file descriptors are left. Then this waits until some are closed, so that the run
+/// can be halted as long as it lasts.
 async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
     loop {
         match accept().await {
@@ -68,6 +68,7 @@ async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut()
     }
 }
 
+/// Serves one connection: sends the owner, reads one request, and answers it. Only this user and root are answered.
 async fn answer(stream: UnixStream, owner: &Owner, mail: &Tasks) -> io::Result<()> {
     let by = stream.peer_cred()?.uid();
     if by != 0 && by != rustix::process::geteuid().as_raw() {
@@ -104,7 +105,7 @@ mod tests {
     use super::accepted;
 
     #[tokio::test]
-    async fn no_descriptor_left_is_waited_for() {
+    async fn an_error_of_accept_is_waited_for_and_tried_again() {
         let mut tries = 0;
         let accept = || {
             tries += 1;

@@ -1,5 +1,5 @@
-//! The side of a new run: asks the other coordinators on this machine who they are, and takes turns with runs that begin at the same
-//! moment. Sends nothing.
+//! Lets a new run see the other runs of this machine: reads which run each coordinator has, and lets runs that begin at the same moment
+//! look one after the other. Never sends anything to a coordinator.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -19,31 +19,32 @@ use super::{
     protocol::Owner,
 };
 
-/// The file that a beginning run locks, in its user's directory.
+/// Name of the file that a run locks while it begins. The file is in its user's directory.
 const LOCK: &str = "begin.lock";
-/// Time that a run waits for its turn, and the interval at which it tries.
+/// Maximum time that a run waits for the lock.
 const TURN: Duration = Duration::from_secs(10);
+/// Time between two attempts to take the lock.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// A coordinator on this machine, and what it says.
+/// A coordinator on this machine, and its first line.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The run that its socket is named after.
     pub(crate) run: RunId,
-    /// Its user, if it is another user, whose answer is not reliable.
+    /// The id of its user, if that is not this process's user: then the line is not reliable. `None` for this user.
     pub(crate) other_user: Option<u32>,
-    /// Its first line; `None` if it did not answer.
+    /// Its first line; `None` if it did not answer, or names another run than its socket.
     pub(crate) owner: Option<Owner>,
 }
 
-/// The turn of one beginning run of this user. It ends when this is dropped, or with the process.
+/// The lock that one run of this user holds while it begins. Dropping the value releases the lock, and so does the end of the process.
 pub(crate) struct Turn(#[expect(dead_code, reason = "dropping it releases the lock")] File);
 
 impl Turn {
-    /// Waits for the turn.
+    /// Waits for the lock, for at most 10 seconds.
     ///
     /// # Errors
-    /// The directory or the file cannot be made, or another process keeps its turn for 10 seconds.
+    /// The directory or the file cannot be created, or another process holds the lock for 10 seconds.
     pub(crate) async fn take() -> io::Result<Self> {
         let path = own_folder()?.join(LOCK);
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
@@ -58,18 +59,18 @@ impl Turn {
     }
 }
 
-/// Returns the coordinators whose sockets this user can reach, without that of `own`. Sockets of killed coordinators of this user are
-/// removed. Sockets of other users, who can create any number, are asked for 4 seconds in all.
+/// Returns the coordinators whose sockets this user can reach, without the coordinator of the run `own`. Removes sockets that killed
+/// coordinators of this user left behind. Spends at most 4 seconds on the sockets of other users, who can create any number of them.
 pub(crate) async fn owners(own: &RunId) -> Vec<Found> {
     let user = rustix::process::geteuid().as_raw();
-    let (ours, others): (Vec<_>, Vec<_>) = folders().into_iter().partition(|(_, of)| *of == user);
+    let (ours, others): (Vec<_>, Vec<_>) = folders().into_iter().partition(|(_, owner)| *owner == user);
     let mut found = Vec::new();
     ask(ours, own, &mut found).await;
     let _late = timeout(2 * PATIENCE, ask(others, own, &mut found)).await;
     found
 }
 
-/// Asks the coordinators of some directories.
+/// Adds the coordinators of these directories to `found`.
 async fn ask(folders: Vec<(PathBuf, u32)>, own: &RunId, found: &mut Vec<Found>) {
     let others = sockets(folders, &UndoScope::All).filter(|socket| socket.run != *own);
     let calls = others.map(|socket| async move {
@@ -81,7 +82,7 @@ async fn ask(folders: Vec<(PathBuf, u32)>, own: &RunId, found: &mut Vec<Found>) 
         Some(Found { other_user: socket.other_user(), run: socket.run, owner })
     });
     let mut calls = stream::iter(calls).buffer_unordered(AT_ONCE);
-    while let Some(one) = calls.next().await {
-        found.extend(one);
+    while let Some(answer) = calls.next().await {
+        found.extend(answer);
     }
 }

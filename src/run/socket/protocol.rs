@@ -1,5 +1,6 @@
-//! The messages to and from a coordinator on one machine: each is a line of JSON. The coordinator says first who it is; an undo
-//! or a wish is then a line, and gets one back.
+//! The messages between a coordinator and other processes of its machine. Each message is one line of JSON. The coordinator sends the
+//! first line ([`Owner`]). The other process may then send one line, an undo or a wish, and gets one line as the answer. This module
+//! opens no socket.
 
 use std::{collections::HashSet, io};
 
@@ -12,22 +13,23 @@ use super::super::wish::Wish;
 /// Maximum length of a line, in bytes: enough for the names of a hundred thousand hosts.
 pub(super) const LONGEST: u64 = 16 << 20;
 
-/// An undo, and the person who asked for it. Only the sender knows all of it.
+/// An undo, and the person who asked for it. The coordinator receives only the person's name; the sender decides with the rest whether
+/// a coordinator's run is meant.
 #[derive(Clone, Debug)]
 pub struct UndoNotice {
     /// The scope of the undo.
     pub scope: UndoScope,
-    /// The hosts of the undo.
+    /// The names of the hosts of the undo.
     pub hosts: Vec<String>,
     /// The fleet's authority: [`crate::link::Identity::authority`].
     pub authority: String,
-    /// The person.
+    /// The person who asked for the undo.
     pub by: String,
 }
 
 /// A message to a coordinator.
 ///
-/// Coordinators of earlier versions take every line with `by` for an undo, so only an undo has one.
+/// Coordinators of earlier versions take every line with a field `by` for an undo, so only an undo has that field at the top level.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Message {
@@ -35,15 +37,16 @@ pub(super) enum Message {
     Wish { wish: Wish },
 }
 
-/// An undo.
+/// Tells a coordinator that its run must end, because `by` asked for an undo.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) by: String,
 }
 
-/// The coordinator's answer to an undo. To a wish it answers a [`super::super::wish::Reply`].
+/// The coordinator's answer to an undo. Its answer to a wish is a [`super::super::wish::Reply`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
+    /// Whether the coordinator ends its run.
     pub(super) ends: bool,
 }
 
@@ -51,9 +54,11 @@ pub(super) struct Answer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) run: RunId,
+    /// The names of the hosts that the run's faults may touch.
     pub(crate) targets: Vec<String>,
+    /// The fleet's authority: [`crate::link::Identity::authority`].
     pub(crate) authority: String,
-    /// Coordinators of earlier versions send none.
+    /// Coordinators of earlier versions send no claim.
     #[serde(default)]
     pub(crate) claim: Claim,
 }
@@ -61,27 +66,27 @@ pub(crate) struct Owner {
 /// The part of a coordinator's first line that only other runs use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {
-    /// The person who runs it.
+    /// The person who started the run.
     #[serde(deserialize_with = "text::short")]
     pub(crate) operator: String,
-    /// The game day whose claim this is, for people; empty for that of a run.
+    /// The name of the game day that makes the claim, for people; empty if a run makes it.
     #[serde(default, deserialize_with = "text::short")]
     pub(crate) gameday: String,
-    /// The hosts that measure for it, and those whose logs are read.
+    /// The hosts that measure for the run, and the hosts whose logs it reads.
     pub(crate) measured_from: Vec<String>,
-    /// The addresses that it measures: host and port.
+    /// The addresses that the run measures: host and port.
     pub(crate) measured: Vec<String>,
-    /// The names and addresses of the hosts that its faults touch.
+    /// The names and addresses of the hosts that the run's faults touch.
     #[serde(default)]
     pub(crate) reached_at: Vec<String>,
-    /// The time by which it ends, unless undos take long or people let it pause: RFC 3339, UTC.
+    /// The time by which the run ends, unless undos take long or people pause it: RFC 3339, UTC.
     #[serde(deserialize_with = "text::short")]
     pub(crate) until: String,
 }
 
 impl Owner {
-    /// Whether an undo is of this run.
-    pub(super) fn is_meant(&self, notice: &UndoNotice) -> bool {
+    /// Whether an undo includes this run.
+    pub(super) fn is_undone_by(&self, notice: &UndoNotice) -> bool {
         self.authority == notice.authority
             && match &notice.scope {
                 UndoScope::Run(run) => *run == self.run,
@@ -94,19 +99,23 @@ impl Owner {
     }
 }
 
-/// Returns the run of an injection's id: the id without attack and place.
+/// Returns the run of an injection's id: the id without its last two parts, the numbers of the attack and of the place in it. `None` if
+/// the id has fewer than three parts.
 pub(super) fn run_of(injection: &str) -> Option<&str> {
     Some(injection.rsplit_once('-')?.0.rsplit_once('-')?.0)
 }
 
-/// Returns a message as a line.
-pub(super) fn line(what: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(what)?;
+/// Encodes a message as one line.
+pub(super) fn line(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// Reads a message.
+/// Reads one line and decodes it as a message.
+///
+/// # Errors
+/// The stream fails, or the line is not such a message.
 pub(super) async fn read_line<T: DeserializeOwned>(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<T> {
     let mut line = String::new();
     from.read_line(&mut line).await?;

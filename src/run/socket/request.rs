@@ -1,4 +1,5 @@
-//! The side of somebody on this machine who has a wish about one run ([`super::ask`]).
+//! Sends a person's wish about one run, such as a pause, to the run's coordinator on this machine ([`super::ask`]). Decides nothing
+//! about the wish.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -12,40 +13,40 @@ use super::{
     notify::PATIENCE,
 };
 
-/// Time within which one program answers.
-const ONE: Duration = REPLY_WITHIN.saturating_add(PATIENCE);
+/// Maximum time for the reply of one program.
+const REPLY_TIMEOUT: Duration = REPLY_WITHIN.saturating_add(PATIENCE);
 
-/// The result of a request.
+/// The result of sending a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requested {
-    /// The coordinator of this user replied.
-    Told(Reply),
-    /// No coordinator of this run can be reached on this machine.
+    /// The run's coordinator, a process of this user, replied.
+    Replied(Reply),
+    /// No coordinator of the run can be reached on this machine.
     Nowhere,
-    /// A coordinator did not answer; with the reason.
+    /// A coordinator was found but did not answer; the text is the reason.
     Silent(String),
     /// A program of another user replied. Nothing proves that it is the run's coordinator.
     Claimed {
-        /// The user's number.
+        /// The id of that user.
         user: u32,
-        /// Its reply.
+        /// The program's reply.
         reply: Reply,
     },
 }
 
-/// Tells the coordinator of a run on this machine a person's wish. Takes some seconds at most.
+/// Sends a person's wish to the coordinator of a run on this machine. Takes a few seconds at most.
 pub async fn request(run: &RunId, wish: &Wish) -> Requested {
     request_in(folders(), rustix::process::geteuid().as_raw(), run, wish).await
 }
 
-/// Asks in these directories. `own` is the user whose replies count.
+/// Does the work of [`request`] with the sockets of these directories. `own` is the id of the user whose replies are trusted.
 pub(super) async fn request_in(
     folders: Vec<(PathBuf, u32)>,
     own: u32,
     run: &RunId,
     wish: &Wish,
 ) -> Requested {
-    let heard = ask_run(folders, own, run, ONE, |socket| async move {
+    let answers = ask_run(folders, own, run, REPLY_TIMEOUT, |socket| async move {
         socket.request(wish).await.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                 io::Error::other(format!("it has no reply to this; its version may know no pauses ({error})"))
@@ -53,8 +54,8 @@ pub(super) async fn request_in(
             _ => error,
         })
     });
-    match told(heard.await, |reply| *reply == Reply::Over) {
-        Told::Own(reply) => Requested::Told(reply),
+    match told(answers.await, |reply| *reply == Reply::Over) {
+        Told::Own(reply) => Requested::Replied(reply),
         Told::Nowhere => Requested::Nowhere,
         Told::Silent(why) => Requested::Silent(why),
         Told::Claimed { user, said } => Requested::Claimed { user, reply: said },

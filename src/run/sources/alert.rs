@@ -1,4 +1,4 @@
-//! The question of one alert, asked again and again.
+//! Asks a source again and again whether one alert fires, and makes a record of each answer. Never judges the alert.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::{
     plan::model::Alert,
 };
 
-/// Times that an alert is asked for before any harm, until there is an answer.
+/// Maximum number of questions for an alert before any fault.
 const TRIES: usize = 4;
-/// Time between two of these questions.
+/// Time between two questions before any fault.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// Asks for an alert before any harm, a few times until there is an answer. Returns the alerts that fire.
+/// Asks for an alert before any fault, up to [`TRIES`] times until there is an answer. Returns the alerts that fire.
 ///
 /// # Errors
-/// There is no answer, or it is none to the question; a clause for people.
-pub(crate) async fn asked(asker: &Asker, query: &AlertQuery) -> Result<Vec<AlertSeen>, String> {
+/// There is no answer, or no usable one. The error is a clause for people.
+pub(crate) async fn firing_alerts(asker: &Asker, query: &AlertQuery) -> Result<Vec<AlertSeen>, String> {
     let mut answer = asker.alert(query).await;
     for _ in 1..TRIES {
         if answer.is_ok() {
@@ -31,16 +31,16 @@ pub(crate) async fn asked(asker: &Asker, query: &AlertQuery) -> Result<Vec<Alert
     Ok(answer?.says)
 }
 
-/// One alert, which may be that of several objectives, and the way to its source.
+/// One alert and the client for its source. Several objectives may be about the same alert.
 pub(super) struct Watch {
-    /// The first objective about it.
+    /// The first objective about the alert.
     objective: String,
     source: String,
     query: AlertQuery,
     every: Duration,
     asker: Asker,
     clock: RunClock,
-    /// The source's clock against the run's.
+    /// The source's clock, compared with the run's clock.
     there: Clock,
 }
 
@@ -50,7 +50,7 @@ impl Watch {
         Self { objective: name, source, query, every, asker, clock, there: Clock::default() }
     }
 
-    /// Asks once. Returns the record of it.
+    /// Asks once. Returns the record for the log.
     pub(super) async fn once(&mut self) -> Event {
         let began_us = self.clock.now_us();
         let asked = self.asker.alert(&self.query).await;
@@ -70,13 +70,13 @@ impl Watch {
         Event::AlertSeen { objective: self.objective.clone(), asked_us, answered_us, clock, firing, failed }
     }
 
-    /// Asks before any harm. Returns the reason why there is no answer.
+    /// Asks before any fault. Returns the reason why there is no answer; `None` if there is one.
     pub(super) async fn trial(&self) -> Option<String> {
-        let why = asked(&self.asker, &self.query).await.err()?;
+        let why = firing_alerts(&self.asker, &self.query).await.err()?;
         Some(format!("objective {} cannot be measured: source {}: {why}", self.objective, self.source))
     }
 
-    /// Asks again and again, and gives each record to `send`, until that wants no more.
+    /// Asks again and again, and gives each record to `send`, until `send` returns false.
     pub(super) async fn watch(mut self, send: impl Fn(Event) -> bool) {
         loop {
             let next = tokio::time::Instant::now() + self.every;

@@ -1,4 +1,5 @@
-//! The question of one metric, asked again and again: which moments are asked for, and which of an answer are new.
+//! Asks a source again and again for the values of one metric: decides which moments to ask for, and which points of an answer are new.
+//! Never judges a value.
 
 mod answer;
 mod words;
@@ -15,47 +16,50 @@ use crate::{
     plan::model::{Asks, Metric},
 };
 
-/// Maximum number of moments in one question. What is longer ago is not asked for any more.
+/// Maximum number of moments in one question. Moments before these are never asked for again.
 const MOMENTS: i64 = 600;
-/// Maximum number of new points for each moment of a question, of a source that has moments of its own.
+/// Maximum number of new points per moment of a question, for a source whose points have their own times.
 const POINTS: i64 = 10;
-/// Minimum number of points that can be taken at once, however few moments are asked for.
+/// Number of new points that are always accepted, however few moments are asked for.
 const POINTS_LEAST: i64 = 100;
-/// Number of steps before the first new point of such a source in which its series are counted: a series is there for one and a half
-/// steps from its last point on, and so long may the gap before that point be.
+/// Number of steps before the first new point of such a source from which points are asked for, to count its series. A series exists
+/// for one and a half steps after its last point, and the gap before that point may be as long.
 const STEPS_BACK: i64 = 3;
-/// A source may cut moments to milliseconds.
+/// Maximum difference between a moment that was asked for and its time in the answer, in microseconds: a source may round times down to
+/// milliseconds.
 const CUT_US: u64 = 1_999;
-/// A clock that is off by more than this from what earlier answers told, beyond their uncertainty, was set.
+/// A source's clock that differs by more than this (in microseconds, beyond the uncertainty) from earlier answers was set.
 const SET_US: i64 = 1_000_000;
-/// Uncertainty of a source whose answers have no `Date`, so that both machines' clocks are trusted.
+/// Uncertainty, in microseconds, of a source whose answers have no `Date`: the clocks of both machines are trusted.
 const UNTOLD_US: i64 = 2_000_000;
-/// The longest way of a packet from its sender to a listener of this machine.
+/// Maximum time of a packet from its sender to a listener of this machine, in microseconds.
 const WAY_US: i64 = 10_000;
-/// The time for which a source is asked before any harm, until it has an answer with a value.
-const TRIES: Duration = Duration::from_secs(3);
-/// The same for what is listened for, after the first moment that can be known: what is sent each ten seconds is heard.
-const HEARD: Duration = Duration::from_secs(11);
+/// Maximum time for which a source is asked before any fault, until an answer has a value.
+const FIRST_VALUE_WITHIN: Duration = Duration::from_secs(3);
+/// The same for a source that is listened to, counted from the first moment that can be complete. It is enough for a sender that sends
+/// every ten seconds.
+const FIRST_PACKET_WITHIN: Duration = Duration::from_secs(11);
 
-/// One metric, and how far its source was asked.
+/// One metric, and the moments for which its source was already asked.
 pub(super) struct Poll {
     metric: Metric,
     asker: Asker,
     clock: RunClock,
-    /// The source's clock against the run's.
-    there: Clock,
-    /// Whether the source was asked for its clock.
-    met: bool,
-    /// The query of the data behind the values, if there is one.
+    /// The source's clock, compared with the run's clock.
+    source_clock: Clock,
+    /// Whether a first question for the source's clock was answered. Always true for a source that is listened to.
+    clock_asked: bool,
+    /// The query for the age and the series of the data behind the values, if the source has such a query.
     behind: Option<String>,
+    /// The time that a value describes, in microseconds.
     window_us: i64,
-    /// The first moment that was not answered, by the source's clock.
+    /// The first moment that was not answered yet, by the source's clock; `None` before the first answer and after the clock was set.
     next_us: Option<i64>,
-    /// Number of moments in the next question: fewer after a failure, because an answer may be too long or take too long.
+    /// Maximum number of moments in the next question: fewer after a failure, because the answer may have been too long or too slow.
     moments: i64,
-    /// The moment that the source refused when it was asked for alone.
+    /// The last moment that the source refused in a question for this moment alone.
     refused_us: Option<i64>,
-    /// Why the newest question had no answer, if it had none.
+    /// The reason why the newest question had no answer; `None` if it had one.
     failed: Option<String>,
 }
 
@@ -65,16 +69,16 @@ impl Poll {
         let kind = asker.kind().metrics();
         let behind = kind.and_then(|kind| kind.behind_query(&queries));
         let window_us = kind.map_or(0, |kind| signed(metric.window(kind).as_micros()));
-        // What is listened for is stamped here.
-        let met = asker.is_here();
+        // Data that is listened for gets its times from this machine's clock.
+        let clock_asked = asker.is_here();
         Self {
             behind,
             window_us,
             metric,
             asker,
             clock,
-            there: Clock::default(),
-            met,
+            source_clock: Clock::default(),
+            clock_asked,
             next_us: None,
             moments: MOMENTS,
             refused_us: None,
@@ -86,31 +90,31 @@ impl Poll {
         &self.metric
     }
 
-    /// Asks for what is new. Returns the record of it; `None` if there is no new moment yet.
+    /// Asks for the new moments. Returns the record for the log; `None` if there is no new moment yet.
     pub(super) async fn once(&mut self) -> Option<Event> {
         let began_us = self.clock.now_us();
         let mut question = self.question()?;
-        let met = if self.met { Ok(()) } else { self.meet(&question).await };
-        if met.is_ok() {
-            // The clock may be known by now.
-            self.met = true;
+        let clock_asked = if self.clock_asked { Ok(()) } else { self.ask_clock(&question).await };
+        if clock_asked.is_ok() {
+            // The source's clock may be known now, so other moments are new.
+            self.clock_asked = true;
             question = self.question()?;
         }
         let (asked_by_us, _) = self.offset_us();
-        let answer = match met {
+        let answer = match clock_asked {
             Ok(()) => self.ask(&question).await,
-            Err(none) => Err(none),
+            Err(no_answer) => Err(no_answer),
         };
-        if answer.as_ref().is_err_and(|none| none.refused) {
-            self.skip(&question);
+        if answer.as_ref().is_err_and(|no_answer| no_answer.refused) {
+            self.skip_refused(&question);
         }
         let (mut offset_us, unsure_us) = self.offset_us();
         let (samples, failed) = match answer {
             Ok(samples) => (samples, None),
-            Err(none) => {
-                // The clock may have been set.
+            Err(no_answer) => {
+                // The source's clock may have been set; the question was made with the old offset.
                 offset_us = asked_by_us;
-                (Vec::new(), Some(none.why))
+                (Vec::new(), Some(no_answer.why))
             }
         };
         self.moments = match failed {
@@ -130,9 +134,9 @@ impl Poll {
         })
     }
 
-    /// Goes on behind a single moment that the source refused twice: it would keep all later ones back. The record of the question says
-    /// why there is nothing of it.
-    fn skip(&mut self, asking: &Asking) {
+    /// Skips a moment that the source refused twice in a question for this moment alone: otherwise no later moment would be asked for.
+    /// The record of the question has the reason.
+    fn skip_refused(&mut self, asking: &Asking) {
         let Question { until_us, step_us, .. } = asking.question;
         if asking.moments() > 1 {
             return;
@@ -143,7 +147,7 @@ impl Poll {
         self.refused_us = Some(until_us);
     }
 
-    /// Asks for the newest moment only. Returns the reason why it would show nothing.
+    /// Asks for the newest moment only. Returns the reason why there is no usable value; `None` if there is one.
     pub(super) async fn trial(&mut self) -> Option<String> {
         self.next_us = None;
         match self.once().await {
@@ -161,16 +165,16 @@ impl Poll {
         }
     }
 
-    /// Returns the time for which there may be no value before any harm.
+    /// Returns the maximum time to wait for a first value before any fault.
     pub(super) fn patience(&self) -> Duration {
         if self.asker.is_here() {
-            self.metric.lag.0 + self.metric.every.0 + self.metric.every.0 + HEARD
+            self.metric.lag.0 + self.metric.every.0 + self.metric.every.0 + FIRST_PACKET_WITHIN
         } else {
-            TRIES
+            FIRST_VALUE_WITHIN
         }
     }
 
-    /// Returns the time until the source can know the next moment.
+    /// Returns the time to wait until the source can have a value for the next moment.
     pub(super) fn until_next(&self) -> Duration {
         let (offset_us, _) = self.offset_us();
         let next = self.next_us.unwrap_or(0).saturating_add(signed(self.metric.lag.as_micros()));
@@ -180,19 +184,20 @@ impl Poll {
         wait.clamp(least, self.metric.every.0)
     }
 
+    /// Whether the source gives a value for each moment that it is asked for; otherwise its points have their own times.
     fn has_steps(&self) -> bool {
         self.asker.kind().metrics().is_some_and(|metrics| metrics.has_steps())
     }
 
-    /// Returns the source's time minus the run's, and its uncertainty.
+    /// Returns the source's time minus the run's time, and the uncertainty of the difference, both in microseconds.
     fn offset_us(&self) -> (i64, i64) {
         if self.asker.is_here() {
             return (self.clock.zero_there(0), WAY_US);
         }
-        self.there.offset_us().unwrap_or((self.clock.zero_wall_us(), UNTOLD_US))
+        self.source_clock.offset_us().unwrap_or((self.clock.zero_wall_us(), UNTOLD_US))
     }
 
-    /// The moments that the source can know by now, and that it was not asked for.
+    /// Returns the moments that the source can have values for, and that it was not asked for yet. `None` if there are none.
     fn question(&self) -> Option<Asking> {
         let (offset_us, _) = self.offset_us();
         let step_us = signed(self.metric.every.as_micros()).max(1);
@@ -212,35 +217,40 @@ impl Poll {
         })
     }
 
-    /// Asks once for the source's clock: until it is known, nobody knows which moment is the newest.
-    async fn meet(&mut self, asking: &Asking) -> Result<(), NoAnswer> {
+    /// Asks once, to learn the source's clock from the answer: without it, nobody knows which moment is the newest.
+    async fn ask_clock(&mut self, asking: &Asking) -> Result<(), NoAnswer> {
         let query = self.metric.asks.queries().first().map_or_else(String::new, |query| (*query).to_owned());
         let newest = Question { query, from_us: asking.question.until_us, ..asking.question.clone() };
         let asked = self.asker.ask(&newest).await?;
-        Ok(self.saw(&asked)?)
+        Ok(self.note_clock(&asked)?)
     }
 
+    /// Asks for the values of the moments, and for the data behind them. Returns the new samples.
+    ///
+    /// # Errors
+    /// There is no usable answer, there are too many points, or the source's clock was set meanwhile.
     async fn ask(&mut self, asking: &Asking) -> Result<Vec<Sample>, NoAnswer> {
         let Asking { question, is_cut } = asking;
         let mut around = question.clone();
         if !self.has_steps() {
-            // Series with moments of their own are counted by their last points, which may have been taken already.
+            // Series whose points have their own times are counted by their last points, which an earlier answer may have had already.
             let back_us = signed(self.metric.stale_after.as_micros());
             let before_us = question.from_us.saturating_sub(question.step_us.saturating_mul(STEPS_BACK));
             around.from_us = question.until_us.saturating_sub(back_us).min(before_us);
         }
         let mut behind = None;
-        // The data behind the values are asked for first: what lands in between is newer than it is said to be, never older.
+        // The data behind the values are asked for before the values: a point that arrives in between makes the value newer than the
+        // sample says, never older.
         if let Some(query) = self.behind.clone() {
             let asked = self.asker.behind(&Question { query, ..around.clone() }).await?;
-            self.saw(&asked)?;
+            self.note_clock(&asked)?;
             behind = Some(asked.says);
         }
         let queries: Vec<String> = self.metric.asks.queries().into_iter().map(str::to_owned).collect();
         let mut answers = Vec::new();
         for query in queries {
             let asked = self.asker.ask(&Question { query, ..around.clone() }).await?;
-            self.saw(&asked)?;
+            self.note_clock(&asked)?;
             answers.push(asked.says);
         }
         let total = if matches!(self.metric.asks, Asks::Ratio { .. }) { answers.pop() } else { None };
@@ -255,11 +265,12 @@ impl Poll {
         }
         let inside = |point: &&Point| (question.from_us..=question.until_us).contains(&point.at_us);
         let new: Vec<i64> = answer.values.iter().filter(inside).map(|point| point.at_us).collect();
-        let most = asking.moments().saturating_mul(POINTS).max(POINTS_LEAST);
-        if i64::try_from(new.len()).unwrap_or(i64::MAX) > most {
+        let max_points = asking.moments().saturating_mul(POINTS).max(POINTS_LEAST);
+        if i64::try_from(new.len()).unwrap_or(i64::MAX) > max_points {
             let span = Span(Duration::from_micros((question.until_us - question.from_us).unsigned_abs()));
             let why = format!(
-                "it answers with {} points in {span}, and {most} can be taken at once; ask for fewer a second, or give a shorter `every`",
+                "it answers with {} points in {span}, and {max_points} can be taken at once; ask for fewer a second, or give a shorter \
+                 `every`",
                 new.len()
             );
             return Err(why.into());
@@ -272,45 +283,48 @@ impl Poll {
         Ok(new.into_iter().map(|at_us| self.sample(at_us, &answer)).collect())
     }
 
-    /// Takes what an answer tells of the source's clock.
+    /// Notes the time of the source's clock from the `Date` of an answer.
     ///
     /// # Errors
-    /// It was set, so moments that were asked for are not those that were meant.
-    fn saw<T>(&mut self, asked: &Asked<T>) -> Result<(), String> {
+    /// The clock was set, so the answer is about other moments than intended.
+    fn note_clock<T>(&mut self, asked: &Asked<T>) -> Result<(), String> {
         let Some(date_us) = asked.date_us else { return Ok(()) };
         let here = |boot_us| self.clock.from_boot(boot_us);
-        let before = self.there.offset_us();
-        self.there.saw(date_us, here(asked.sent_us), here(asked.received_us));
-        let Some(((was_us, unsure_us), (is_us, still_us))) = before.zip(self.there.offset_us()) else {
+        let before = self.source_clock.offset_us();
+        self.source_clock.saw(date_us, here(asked.sent_us), here(asked.received_us));
+        let Some(((old_us, old_unsure_us), (new_us, new_unsure_us))) =
+            before.zip(self.source_clock.offset_us())
+        else {
             return Ok(());
         };
-        let step_us = is_us - was_us;
-        if step_us.abs() <= unsure_us + still_us + SET_US {
+        let step_us = new_us - old_us;
+        if step_us.abs() <= old_unsure_us + new_unsure_us + SET_US {
             return Ok(());
         }
-        // The next moment is one of the old clock, which may lie far ahead.
+        // The next moment was computed with the old clock, and may now be far ahead.
         self.next_us = None;
         let way = if step_us < 0 { "back" } else { "forward" };
         let span = Span(Duration::from_secs(step_us.unsigned_abs() / 1_000_000));
         Err(format!("its clock was set {way} by about {span}, so the moments that were asked for are others"))
     }
 
-    /// Returns what an answer says of a moment of the source's clock. Moments come in the order of time.
+    /// Returns the sample of a moment of the source's clock, with its time by the run's clock.
     fn sample(&self, at_us: i64, answer: &Answer) -> Sample {
         let (offset_us, _) = self.offset_us();
-        let there = answer.sample(&self.metric, self.window_us, at_us);
-        Sample { at_us: at_us - offset_us, ..there }
+        let sample = answer.sample(&self.metric, self.window_us, at_us);
+        Sample { at_us: at_us - offset_us, ..sample }
     }
 }
 
-/// The next question.
+/// A question for moments, still without a query.
 struct Asking {
     question: Question,
-    /// Whether later moments could be asked for, too.
+    /// Whether the question was shortened: the source could have values for later moments, too.
     is_cut: bool,
 }
 
 impl Asking {
+    /// Returns the number of moments.
     const fn moments(&self) -> i64 {
         let Question { from_us, until_us, step_us, .. } = &self.question;
         (*until_us - *from_us) / *step_us + 1

@@ -1,4 +1,5 @@
-//! The newest samples of each metric: for guards, the baseline, and how long an attack waits for its verdict.
+//! Keeps the newest samples of each metric, for guards, the baseline, and the decision how long an attack waits for its verdict. Never
+//! asks a source, and judges nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,29 +18,33 @@ use crate::{
 /// The newest samples of all metrics.
 #[derive(Debug, Default)]
 pub(in crate::run) struct Seen {
-    all: BTreeMap<String, Newest>,
+    /// By the names of the metrics.
+    metrics: BTreeMap<String, Newest>,
+    /// Time for which samples are kept, in microseconds.
     keep_us: i64,
 }
 
 /// The newest samples of one metric.
 #[derive(Debug, Default)]
 struct Newest {
-    /// The newest moment that the source answered for.
+    /// The newest moment that the source answered for; `None` before the first answer.
     until_us: Option<i64>,
-    /// Uncertainty of the source's clock at each answer. It is told better with each.
+    /// For each answer its newest moment, and the uncertainty of the source's clock then, in microseconds. The uncertainty shrinks with
+    /// each answer.
     unsure: VecDeque<(i64, i64)>,
-    /// Each with whether it shows something beside the ones before it.
+    /// Each sample, and whether it is usable together with the samples before it.
     samples: VecDeque<(Sample, bool)>,
+    /// Decides which samples are usable. `None` for a metric that the plan does not have: then all are.
     showing: Option<Showing>,
-    /// The beginning of an attack of which there is no sample yet.
+    /// The beginning of the newest attack, until the first sample of the attack arrives.
     attack_us: Option<i64>,
-    /// Why the newest question had no answer.
+    /// The reason why the newest question had no answer; `None` if it had one.
     failed: Option<String>,
 }
 
 impl Newest {
-    /// Takes the next sample. Returns whether it shows something beside the earlier ones of its attack.
-    fn sees(&mut self, sample: &Sample) -> bool {
+    /// Returns whether the next sample is usable together with the earlier samples of its attack.
+    fn is_usable(&mut self, sample: &Sample) -> bool {
         let begins = self.attack_us.take_if(|us| *us <= sample.at_us).is_some();
         self.showing.as_mut().is_none_or(|showing| {
             if begins {
@@ -49,12 +54,15 @@ impl Newest {
         })
     }
 
-    /// Returns the samples that show something, in the order of time.
+    /// Returns the usable samples, in the order of time.
     fn shown(&self, metric: &Metric) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(|(one, shown)| *shown && shows(metric.goal, one)).map(|(one, _)| one)
+        self.samples
+            .iter()
+            .filter(|(sample, usable)| *usable && shows(metric.goal, sample))
+            .map(|(sample, _)| sample)
     }
 
-    /// Returns the newest sample that shows something, unless it is overdue.
+    /// Returns the newest usable sample; `None` if there is none, or if it is overdue.
     fn newest(&self, metric: &Metric, timeout: Span, now_us: i64) -> Option<&Sample> {
         let newest = self.shown(metric).max_by_key(|sample| sample.at_us)?;
         let overdue = signed(metric.overdue_after(timeout).as_micros());
@@ -63,24 +71,25 @@ impl Newest {
 }
 
 impl Seen {
-    /// Keeps samples as long as any guard and any settling needs.
+    /// Begins without samples. Samples are kept as long as the longest guard or settling time of the plan needs, and ten minutes more.
     pub(in crate::run) fn new(plan: &Plan) -> Self {
-        let guards = plan.guard.abort_on.iter().map(|one| one.over);
+        let guards = plan.guard.abort_on.iter().map(|guard| guard.over);
         let settling = plan.attacks.iter().map(|attack| attack.settle);
         let longest = guards.chain(settling).max().unwrap_or_default();
-        let all = plan.metrics.iter().map(|metric| {
+        let metrics = plan.metrics.iter().map(|metric| {
             let showing = Some(Showing::new(plan, metric));
             (metric.name.clone(), Newest { showing, ..Newest::default() })
         });
-        Self { all: all.collect(), keep_us: signed((longest + Span::secs(600)).as_micros()) }
+        Self { metrics: metrics.collect(), keep_us: signed((longest + Span::secs(600)).as_micros()) }
     }
 
-    /// An attack begins at that moment: series that are not there any more are not missed by it.
+    /// Notes that an attack begins at a moment: from then on, series that ended before the attack are not counted as missing.
     pub(in crate::run) fn attack_begins(&mut self, us: i64) {
-        self.all.values_mut().for_each(|one| one.attack_us = Some(us));
+        self.metrics.values_mut().for_each(|newest| newest.attack_us = Some(us));
     }
 
-    /// An answer, or that there was none.
+    /// Notes a source's answer about a metric, or the reason why there was no answer. `until_us` is the newest moment of the answer,
+    /// and `unsure_us` the uncertainty of the source's clock.
     pub(in crate::run) fn take(
         &mut self,
         objective: &str,
@@ -88,42 +97,41 @@ impl Seen {
         samples: &[Sample],
         failed: Option<&str>,
     ) {
-        let one = self.all.entry(objective.to_owned()).or_default();
-        one.failed = failed.map(str::to_owned);
+        let metric = self.metrics.entry(objective.to_owned()).or_default();
+        metric.failed = failed.map(str::to_owned);
         if failed.is_some() {
             return;
         }
-        one.until_us = Some(until_us);
-        one.unsure.push_back((until_us, unsure_us));
+        metric.until_us = Some(until_us);
+        metric.unsure.push_back((until_us, unsure_us));
         for sample in samples {
-            let shown = one.sees(sample);
-            one.samples.push_back((sample.clone(), shown));
+            let usable = metric.is_usable(sample);
+            metric.samples.push_back((sample.clone(), usable));
         }
         let from_us = until_us.saturating_sub(self.keep_us);
-        while one.samples.front().is_some_and(|(sample, _)| sample.at_us < from_us) {
-            one.samples.pop_front();
+        while metric.samples.front().is_some_and(|(sample, _)| sample.at_us < from_us) {
+            metric.samples.pop_front();
         }
-        while one.unsure.front().is_some_and(|(at_us, _)| *at_us < from_us) {
-            one.unsure.pop_front();
+        while metric.unsure.front().is_some_and(|(at_us, _)| *at_us < from_us) {
+            metric.unsure.pop_front();
         }
     }
 
-    /// Whether a source has answered for all moments of a metric up to that one.
+    /// Whether the source has answered for all moments of a metric up to `us`.
     pub(in crate::run) fn is_known_until(&self, metric: &Metric, us: i64) -> bool {
-        self.all.get(&metric.name).and_then(|one| one.until_us).is_some_and(|until| until >= us)
+        self.metrics.get(&metric.name).and_then(|newest| newest.until_us).is_some_and(|until| until >= us)
     }
 
-    /// Whether a sample that shows something is certainly about the time after a moment only, with the largest uncertainty of the
-    /// source's clock that a verdict may count with.
+    /// Whether there is a usable sample that is certainly about the time after `us` only. Assumes the largest uncertainty of the source's
+    /// clock so far, because the verdict may use that one.
     pub(in crate::run) fn shows_after(&self, metric: &Metric, us: i64) -> bool {
-        self.all.get(&metric.name).is_some_and(|one| {
-            let unsure_us = one.unsure.iter().map(|(_, unsure_us)| *unsure_us).max().unwrap_or(0);
-            one.shown(metric).any(|sample| sample.from_us() >= us.saturating_add(unsure_us))
+        self.metrics.get(&metric.name).is_some_and(|newest| {
+            let unsure_us = newest.unsure.iter().map(|(_, unsure_us)| *unsure_us).max().unwrap_or(0);
+            newest.shown(metric).any(|sample| sample.from_us() >= us.saturating_add(unsure_us))
         })
     }
 
-    /// Returns the samples of the last `over` before the newest moment that could be known; `None` if the newest that shows
-    /// something is overdue.
+    /// Returns the usable samples of the time `over` up to the newest usable sample; `None` if that sample is overdue.
     pub(in crate::run) fn window(
         &self,
         metric: &Metric,
@@ -131,15 +139,16 @@ impl Seen {
         over: Span,
         now_us: i64,
     ) -> Option<Vec<&Sample>> {
-        let one = self.all.get(&metric.name)?;
-        let newest = one.newest(metric, timeout, now_us)?.at_us;
+        let samples = self.metrics.get(&metric.name)?;
+        let newest = samples.newest(metric, timeout, now_us)?.at_us;
         let from = newest.saturating_sub(signed(over.as_micros()));
-        Some(one.shown(metric).filter(|sample| sample.at_us > from).collect())
+        Some(samples.shown(metric).filter(|sample| sample.at_us > from).collect())
     }
 
-    /// Returns the samples of the last `over` that are only about the time since a moment, less the uncertainty of the source's clock.
-    /// An increase has the last one before that time, too, because it is counted from there. There are none as long as the first ones
-    /// cannot be known. `None` if the newest that shows something is overdue, or if there are too few later.
+    /// Returns the usable samples of the time `over` up to the newest usable sample that are only about the time since `since_us`, less
+    /// the uncertainty of the source's clock. For an increase, the last sample before that time is included, because the increase is
+    /// counted from it. The list is empty while the source cannot yet have enough samples. `None` if it should have enough but has not, or
+    /// if the newest usable sample is overdue.
     pub(in crate::run) fn since(
         &self,
         metric: &Metric,
@@ -147,11 +156,12 @@ impl Seen {
         over: Span,
         (since_us, now_us): (i64, i64),
     ) -> Option<Vec<&Sample>> {
-        let one = self.all.get(&metric.name)?;
-        let newest = one.newest(metric, timeout, now_us)?;
-        let unsure_us = one.unsure.back().map_or(0, |(_, unsure_us)| *unsure_us);
+        let samples = self.metrics.get(&metric.name)?;
+        let newest = samples.newest(metric, timeout, now_us)?;
+        let unsure_us = samples.unsure.back().map_or(0, |(_, unsure_us)| *unsure_us);
         let steps = usize::from(matches!(metric.goal, MetricGoal::IncreaseBelow(_)));
-        let own = one.shown(metric).filter(|sample| sample.from_us() >= since_us.saturating_sub(unsure_us));
+        let own =
+            samples.shown(metric).filter(|sample| sample.from_us() >= since_us.saturating_sub(unsure_us));
         let own: Vec<&Sample> = own.collect();
         let from_us = newest.at_us.saturating_sub(signed(over.as_micros()));
         let first = own.partition_point(|sample| sample.at_us <= from_us).saturating_sub(steps);
@@ -165,9 +175,9 @@ impl Seen {
         (now_us <= first_us).then(Vec::new)
     }
 
-    /// Returns why the newest question about a metric had no answer, if it had none.
+    /// Returns the reason why the newest question about a metric had no answer; `None` if it had one.
     pub(in crate::run) fn failure(&self, metric: &Metric) -> Option<&str> {
-        self.all.get(&metric.name)?.failed.as_deref()
+        self.metrics.get(&metric.name)?.failed.as_deref()
     }
 }
 
@@ -182,7 +192,7 @@ mod tests {
     };
 
     #[test]
-    fn the_end_of_an_increase_is_shown_by_a_sample_that_is_only_about_the_time_after_it() {
+    fn only_a_sample_about_the_time_after_the_end_shows_the_end_of_an_increase() {
         let metric = Metric {
             name: "orders".to_owned(),
             every: Span::secs(5),
@@ -209,9 +219,13 @@ mod tests {
             (seen.is_known_until(&metric, 105 * S), seen.shows_after(&metric, 100 * S))
         };
         assert_eq!(shows(100, 12, None, S), (false, false));
-        assert_eq!(shows(105, 12, None, 1_000), (true, false), "its data are from before the end");
+        assert_eq!(shows(105, 12, None, 1_000), (true, false), "the sample's data are from before the end");
         assert_eq!(shows(106, 0, Some(Lack::Empty), 1_000), (true, false));
-        assert_eq!(shows(110, 10, None, 1_000), (true, false), "the clock was known to a second only");
+        assert_eq!(
+            shows(110, 10, None, 1_000),
+            (true, false),
+            "at first the clock was known only to one second"
+        );
         assert_eq!(shows(111, 10, None, 1_000), (true, true));
     }
 
@@ -231,7 +245,7 @@ mod tests {
         }
     }
 
-    /// A plan with a metric that has to stay above 100.
+    /// Returns a plan with one metric whose values must stay above 100.
     fn orders() -> (Plan, Metric) {
         let metric = Metric {
             name: "orders".to_owned(),
@@ -251,25 +265,25 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_lacks_a_series_of_its_attack_shows_nothing_below_its_bound() {
+    fn a_sum_below_its_bound_is_not_usable_while_it_lacks_a_series_of_its_attack() {
         let (plan, metric) = orders();
         let mut seen = Seen::new(&plan);
         let mut after = |second: i64, behind: u32, value: f64, begins: Option<i64>| -> Vec<i64> {
             begins.into_iter().for_each(|second| seen.attack_begins(second * S));
             seen.take("orders", (second * S, 1_000), &[sample(second, behind, value)], None);
             let window = seen.window(&metric, Span::secs(5), Span::secs(60), second * S);
-            window.unwrap_or_default().iter().map(|one| one.at_us / S).collect()
+            window.unwrap_or_default().iter().map(|sample| sample.at_us / S).collect()
         };
         assert_eq!(after(10, 4, 120.0, None), [10]);
-        assert_eq!(after(15, 3, 90.0, None), [10], "the truth may be 120");
+        assert_eq!(after(15, 3, 90.0, None), [10], "with the missing series, the sum may be 120");
         assert_eq!(after(20, 3, 101.0, None), [10, 20]);
-        assert_eq!(after(25, 3, 90.0, Some(26)), [10, 20], "a sample of the time before the attack");
+        assert_eq!(after(25, 3, 90.0, Some(26)), [10, 20], "the sample is from before the attack");
         assert_eq!(
             after(30, 3, 90.0, None),
             [10, 20, 30],
-            "the fourth has not been there since the attack began"
+            "the fourth series ended before the attack, so the attack does not miss it"
         );
-        assert_eq!(after(35, 0, 120.0, None), [10, 20, 30], "made from nothing");
+        assert_eq!(after(35, 0, 120.0, None), [10, 20, 30], "the value has no series behind it");
     }
 
     #[test]
@@ -281,6 +295,6 @@ mod tests {
             seen.take("orders", (second * S, 1_000), &[sample(second, 4, 120.0)], None);
         }
         let window = seen.window(&metric, Span::secs(5), Span::secs(1_201), 1_500 * S).expect("samples");
-        assert_eq!(window.first().map(|one| one.at_us), Some(300 * S));
+        assert_eq!(window.first().map(|sample| sample.at_us), Some(300 * S));
     }
 }

@@ -1,8 +1,8 @@
-//! Errors of calls.
+//! The errors of D-Bus calls. Handles none.
 
 use std::io;
 
-/// A call failed.
+/// The error of a D-Bus call.
 #[derive(Debug, thiserror::Error)]
 pub enum DbusError {
     /// The service answered with an error.
@@ -10,13 +10,13 @@ pub enum DbusError {
     Refused {
         /// The error's name, such as `org.freedesktop.systemd1.NoSuchUnit`.
         name: String,
-        /// Its text, or its name if it has none.
+        /// The error's text, or its name if it has no text.
         text: String,
     },
     /// The connection failed, or no answer came in time.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The other side violates the protocol.
+    /// The other side violates the protocol. The text says what it sent.
     #[error("the bus sent {0}")]
     Nonsense(String),
 }

@@ -1,10 +1,11 @@
-//! Messages: encodes a call, and decodes the values of an answer.
+//! D-Bus messages: encodes a call, and decodes the values of an answer. Reads and writes no sockets.
 
 use super::{
     error::DbusError,
     value::{Reader, Value, nonsense},
 };
 
+/// Kinds of messages, by number.
 const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
 const ERROR: u8 = 3;
@@ -21,14 +22,14 @@ const SIGNATURE: u8 = 8;
 /// Maximum length of a message by the specification, in bytes.
 const LONGEST: usize = 128 << 20;
 
-/// The address of a method: the service's bus name, the object's path, and the interface that has the method.
+/// The object and interface whose methods are called.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// The bus name.
+    /// The service's bus name.
     pub destination: &'a str,
     /// The object's path.
     pub path: &'a str,
-    /// The interface.
+    /// The interface that has the methods.
     pub interface: &'a str,
 }
 
@@ -79,6 +80,7 @@ impl Call<'_> {
     }
 }
 
+/// Appends a text at its alignment, with its length in front and a zero byte at the end.
 fn put_text(bytes: &mut Vec<u8>, text: &str) -> Result<(), DbusError> {
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes.extend(length(text.len())?.to_le_bytes());
@@ -87,23 +89,25 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) -> Result<(), DbusError> {
     Ok(())
 }
 
+/// Converts a length to the form in a message.
 fn length(bytes: usize) -> Result<u32, DbusError> {
     let fits = u32::try_from(bytes).ok().filter(|_| bytes < LONGEST);
     fits.ok_or_else(|| DbusError::Io(std::io::Error::other("the call is too long for a message")))
 }
 
-/// The first bytes of a message, which give its length.
+/// The first bytes of a message, which contain its length.
 #[derive(Debug)]
 pub(super) struct Header {
     big_endian: bool,
     kind: u8,
+    /// Length of the header fields in bytes, without padding.
     fields: usize,
-    /// Returns the number of bytes that follow.
+    /// Number of bytes of the message that follow the header.
     pub(super) rest: usize,
 }
 
 impl Header {
-    /// Returns the length of a header in bytes.
+    /// Length of a header in bytes.
     pub(super) const LENGTH: usize = 16;
 
     pub(super) fn decode(bytes: &[u8; Self::LENGTH]) -> Result<Self, DbusError> {
@@ -125,13 +129,13 @@ impl Header {
         Ok(Self { big_endian, kind: bytes[1], fields, rest })
     }
 
-    /// Decodes the message from the bytes that followed.
+    /// Decodes the message from the bytes that followed the header.
     pub(super) fn complete(self, mut rest: Vec<u8>) -> Result<Message, DbusError> {
         let body = self.fields.next_multiple_of(8);
         if rest.len() < body {
             return Err(nonsense("a message that ends early"));
         }
-        // The fields are an array of structures; the header has its length.
+        // The header fields are an array of structures, whose length is in the header. The reader needs that length in front of them.
         let length = length(self.fields)?;
         let mut array = if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() }.to_vec();
         array.extend([0; 4]);
@@ -163,8 +167,11 @@ impl Header {
 pub(super) struct Message {
     big_endian: bool,
     kind: u8,
+    /// The number of the call that the message answers, if it is an answer.
     reply_to: Option<u64>,
+    /// The name of the error, if it is one.
     error: String,
+    /// The types of the values in the body.
     signature: String,
     body: Vec<u8>,
 }
@@ -172,14 +179,14 @@ pub(super) struct Message {
 /// The answer to a call.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
-    /// Values.
+    /// The values that the method returned.
     Values(Vec<Value>),
-    /// An error.
+    /// An error that the service returned.
     Error { name: String, text: Option<String> },
 }
 
 impl Message {
-    /// Returns the answer to the call of that number; `None` if this message is not one.
+    /// Returns the answer to the call with this number; `None` if the message is not an answer to it.
     pub(super) fn answer_to(&self, serial: u32) -> Result<Option<Answer>, DbusError> {
         if self.reply_to != Some(serial.into()) {
             return Ok(None);

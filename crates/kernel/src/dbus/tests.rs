@@ -1,4 +1,4 @@
-//! A bus of the test's own at the other end of the socket, and bytes that no bus should send.
+//! Tests with a small bus at the other end of the socket, and with bytes that no bus should send.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -16,11 +16,12 @@ use super::{
     *,
 };
 
-/// Long enough for anything that happens at all, on a busy machine.
+/// Maximum time for an expected event, also on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 const SOMEBODY: Target<'_> = Target { destination: "a.b", path: "/a", interface: "a.b.C" };
 
-/// Serves one connection: authenticates it, then passes each call to `serve`.
+/// Starts a bus that serves one connection: it authenticates the client, answers `Hello`, and passes each later call to `serve`. Returns the
+/// socket's path, and a handle that returns the client's first line.
 fn bus(
     serve: impl Fn(&mut UnixStream, u32, &[u8]) + Send + 'static,
 ) -> (tempfile::TempDir, PathBuf, JoinHandle<String>) {
@@ -75,6 +76,7 @@ fn reply(serial: u32, kind: u8, signature: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Encodes a text as a body, big-endian.
 fn text_body(text: &str) -> Vec<u8> {
     let mut body = u32::try_from(text.len()).expect("short").to_be_bytes().to_vec();
     body.extend(text.as_bytes());
@@ -83,13 +85,13 @@ fn text_body(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_call_is_answered_over_signals_and_late_answers() {
+fn signals_and_late_answers_before_the_answer_are_skipped() {
     let (_dir, path, server) = bus(|stream, serial, rest| {
         assert!(rest.windows(6).any(|part| part == b"Method") && rest.ends_with(b"\x03\0\0\0two\0"));
         stream.write_all(&reply(serial - 1, 2, "s", &text_body("late"))).expect("written");
         let signal = reply(serial, 4, "", b"");
         stream.write_all(&signal).expect("written");
-        // Byte by byte: a message may come in any number of pieces.
+        // The answer is sent byte by byte, because a message may arrive in any number of pieces.
         for byte in reply(serial, 2, "s", &text_body("right")) {
             stream.write_all(&[byte]).expect("written");
         }
@@ -164,7 +166,7 @@ fn dictionaries_are_arrays_of_pairs() {
 }
 
 #[test]
-fn what_has_no_end_ends() {
+fn values_without_an_end_are_errors() {
     for (signature, bytes) in [
         ("a()", [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         ("av", [12, 0, 0, 0, 1, b'v', 0, 1, b'v', 0, 1, b'v', 0, 1, b'v', 0]),

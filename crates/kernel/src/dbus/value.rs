@@ -1,11 +1,11 @@
-//! D-Bus values: decodes every type of the specification by a signature.
+//! D-Bus values: decodes every type of the specification by its signature.
 //!
-//! The bytes come from a bus and are not trusted: lengths, signatures and depths are checked against the bytes that
-//! exist.
+//! The bytes come from a bus and are not trusted. Lengths are checked against the bytes that exist, and signatures and depths against the
+//! specification. Decoding never panics.
 
 use super::error::DbusError;
 
-/// Maximum depth of nesting: 32 arrays and 32 structures.
+/// Maximum depth of nesting by the specification: 32 arrays and 32 structures.
 const DEEPEST: usize = 64;
 
 /// A value.
@@ -23,14 +23,14 @@ pub enum Value {
     Double(f64),
     /// `s`, `o` or `g`
     Text(String),
-    /// `a…`; the entries of a dictionary are structures of two
+    /// `a…`; a dictionary is an array of structures with two fields
     Array(Vec<Self>),
     /// `(…)`
     Struct(Vec<Self>),
 }
 
 impl Value {
-    /// Returns the text, if it is one.
+    /// Returns the text; `None` if the value is not a text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -39,7 +39,7 @@ impl Value {
         }
     }
 
-    /// Returns the number, if it is an unsigned one.
+    /// Returns the number; `None` if the value is not an unsigned number.
     #[must_use]
     pub const fn unsigned(&self) -> Option<u64> {
         match self {
@@ -66,6 +66,7 @@ pub(super) struct Reader<'a> {
     big_endian: bool,
 }
 
+/// Defines the function that reads a number of a type at its alignment.
 macro_rules! number {
     ($type:ident) => {
         pub(super) fn $type(&mut self) -> Result<$type, DbusError> {
@@ -95,8 +96,8 @@ impl<'a> Reader<'a> {
     fn sequence(&mut self, mut signature: &[u8], depth: usize) -> Result<Vec<Value>, DbusError> {
         let mut values = Vec::new();
         while !signature.is_empty() {
-            let (one, rest) = split(signature)?;
-            values.push(self.value(one, depth)?);
+            let (first, rest) = split(signature)?;
+            values.push(self.value(first, depth)?);
             signature = rest;
         }
         Ok(values)
@@ -124,11 +125,11 @@ impl<'a> Reader<'a> {
             [b'g'] => Value::Text(self.signature()?),
             [b'v'] => {
                 let signature = self.signature()?;
-                let (one, rest) = split(signature.as_bytes())?;
+                let (inner, rest) = split(signature.as_bytes())?;
                 if !rest.is_empty() {
                     return Err(nonsense("a variant of several values"));
                 }
-                self.value(one, depth + 1)?
+                self.value(inner, depth + 1)?
             }
             [b'a', element @ ..] => self.array(element, depth + 1)?,
             [b'(', fields @ .., b')'] | [b'{', fields @ .., b'}'] => {
@@ -160,7 +161,7 @@ impl<'a> Reader<'a> {
         self.text(length.into())
     }
 
-    /// Reads a text of that length and its terminating zero byte.
+    /// Reads a text with this length and its terminating zero byte.
     fn text(&mut self, length: u32) -> Result<String, DbusError> {
         let length = usize::try_from(length).map_err(|_| nonsense("a text without an end"))?;
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| nonsense("text that is not UTF-8"))?;
@@ -180,8 +181,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn nonsense(what: &str) -> DbusError {
-    DbusError::Nonsense(what.to_owned())
+/// Makes the error that the bus sent `sent`.
+pub(super) fn nonsense(sent: &str) -> DbusError {
+    DbusError::Nonsense(sent.to_owned())
 }
 
 /// Returns the alignment of values of a type, in bytes.

@@ -1,4 +1,5 @@
-//! One interface that goes down and comes up again, over and over: the thread that does it, and its record.
+//! The thread that takes one interface down and up again and again, and the record of it. It never leaves the interface down when it ends,
+//! except after a stop, when the undo takes over.
 
 use std::{
     fmt::Display,
@@ -18,12 +19,12 @@ use crate::{
     },
 };
 
-/// The pause before another try to set an interface up.
+/// Time between two tries to set an interface up.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Maximum number of changes by others that are kept.
+/// Maximum number of recorded changes by other programs.
 const CHANGES: usize = 16;
 
-/// The request.
+/// The settings of a flapping interface.
 #[derive(Clone, Debug)]
 pub struct Flap {
     /// The interface's index.
@@ -36,45 +37,52 @@ pub struct Flap {
     pub up: Span,
     /// The end of the lease, by [`boot_us`].
     pub lease_until_us: u64,
-    /// The end of the hold, by the same clock.
+    /// The end of the hold, by [`boot_us`].
     pub hold_until_us: u64,
 }
 
 /// The reason why an interface does not flap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Lease or hold is over.
+    /// The lease or the hold is over, or the flapping was stopped.
     Over,
-    /// Somebody removed the interface.
+    /// The interface was removed.
     Gone,
-    /// Somebody else set it down in an up phase, or before the first down phase.
+    /// Another program set the interface down in an up phase, or it was down before the first down phase.
     SetDown,
-    /// Somebody else set it up in a down phase.
+    /// Another program set the interface up in a down phase.
     SetUp,
-    /// It could not be taken down or set up, or its state could not be restored.
+    /// The interface could not be taken down or set up, or its state could not be restored.
     Cannot(String),
 }
 
+/// The state into which the thread has put the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Up,
     Down,
 }
 
-/// The record of the thread's changes. The thread changes the interface only while it holds the lock of this record,
-/// so that its changes can be told from those of others.
+/// The record of the thread's changes. The thread changes the interface only while it holds the lock of this record, so that its changes can
+/// be distinguished from the changes of other programs.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) phase: Phase,
+    /// Number of times that the interface went down.
     pub(super) downs: u64,
+    /// The state to restore.
     pub(super) was: LinkState,
+    /// The reason why the interface does not flap any more.
     pub(super) ended: Option<Ended>,
+    /// Changes by other programs.
     pub(super) changes: Vec<Change>,
+    /// The error of the last restoration.
     pub(super) trouble: Option<String>,
-    /// Whether all entries have come back since the last time down.
+    /// Whether all entries were restored after the last time down.
     pub(super) complete: bool,
 }
 
+/// The data that the thread shares with its owner.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) flap: Flap,
@@ -104,18 +112,20 @@ impl Shared {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads the state of the interface; `None` if it was removed.
     pub(super) fn link(&self) -> Result<Option<Link>, String> {
         let links = link::all().map_err(|error| error.to_string())?;
         Ok(links.into_iter().find(|link| link.index == self.flap.index))
     }
 
-    pub(super) fn run(&self, told: &mpsc::Sender<Result<LinkState, Ended>>) {
+    /// Lets the interface flap until there is a reason to end. Sends the result of the first time down to `report`.
+    pub(super) fn run(&self, report: &mpsc::Sender<Result<LinkState, Ended>>) {
         let mut down = self.go_down();
-        // Nobody listens if the caller has died.
-        let _ = told.send(down.clone());
+        // A failure is ignored: it means that the caller has ended.
+        let _ = report.send(down.clone());
         loop {
             if let Err(ended) = down {
-                // The kernel reported an error, but the interface may be down: it must come up.
+                // The kernel has reported an error, but the interface may be down all the same, so it must come up.
                 if self.record().phase == Phase::Down {
                     self.come_up(boot_us());
                 }
@@ -139,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Waits until then, or until it is over.
+    /// Waits until a time by [`boot_us`], or until the lease or the hold is over or the flapping is stopped.
     fn wait(&self, until: u64) {
         while !self.leased.is_over() {
             let now = boot_us();
@@ -150,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// Takes it down, and returns the state in which it was.
+    /// Takes the interface down. Returns its state before.
     fn go_down(&self) -> Result<LinkState, Ended> {
         let cannot = |error: &dyn Display| Ended::Cannot(error.to_string());
         let mut record = self.record();
@@ -166,11 +176,11 @@ impl Shared {
             if first { (now, Vec::new()) } else { record.was.followed_by(now, record.complete) };
         record.was = was.clone();
         record.note(changes);
-        // This process may have been stopped meanwhile, until after the end of the lease.
+        // The lease may be over by now, if this process was stopped for a while.
         if self.leased.is_over() {
             return Err(Ended::Over);
         }
-        // Noted before the call: even if that fails, this thread has to set the interface up.
+        // The phase is set before the call: even if the call fails, this thread must set the interface up.
         record.phase = Phase::Down;
         record.complete = false;
         link::set(link.index, &link.name, false).map_err(|error| cannot(&error))?;
@@ -178,8 +188,8 @@ impl Shared {
         Ok(was)
     }
 
-    /// Sets it up and restores its entries until then, or for as long as that takes if lease or hold is over. Returns false if
-    /// it is not to go down again.
+    /// Sets the interface up and restores its entries. The restoration ends at `until`, but takes as long as it needs if the lease or the hold
+    /// is over. Returns false if the interface must not go down again.
     fn come_up(&self, until: u64) -> bool {
         let mut tried = false;
         let (was, raised, by_others) = loop {
@@ -195,12 +205,12 @@ impl Shared {
                     record.ended = by_others.then_some(Ended::SetUp);
                     break (record.was.clone(), raised, by_others);
                 }
-                // As long as it cannot be set up, it is down and does not flap.
+                // While the interface cannot be set up, it stays down and does not flap.
                 Err(error) => record.ended = Some(Ended::Cannot(error.to_string())),
             }
             drop(record);
             tried = true;
-            // It must not stay down, even if lease and hold are over.
+            // The interface must not stay down, so this is tried again even if the lease and the hold are over.
             thread::park_timeout(AGAIN);
             if self.leased.is_stopped() {
                 return false;
@@ -218,6 +228,7 @@ impl Shared {
 }
 
 impl Record {
+    /// Adds changes that are not recorded yet.
     fn note(&mut self, changes: Vec<Change>) {
         for change in changes {
             if self.changes.len() < CHANGES && !self.changes.contains(&change) {
@@ -244,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_not_waited_for() {
+    fn waiting_ends_when_the_lease_or_the_hold_is_over_or_after_a_stop() {
         shared(1, u64::MAX).wait(u64::MAX);
         shared(u64::MAX, 1).wait(u64::MAX);
         let stopped = shared(u64::MAX, u64::MAX);
@@ -253,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_once_and_not_without_end() {
+    fn changes_are_recorded_once_and_up_to_a_maximum() {
         let shared = shared(1, 1);
         let mut record = shared.record();
         let change = |number| Change { what: format!("route {number}"), how: "added" };

@@ -1,12 +1,12 @@
-//! Composes the shortest chain of qdiscs on an ifb that does all that a set of faults asks for.
+//! Finds the shortest chain of qdiscs on an ifb that has all effects of a set of faults. Only computes; changes nothing in the kernel.
 //!
-//! Pure. Independent features share one netem; two values of the same feature (two delays) take two.
+//! Different features share one netem. Two values of the same feature, such as two delays, need two.
 
 use std::time::Duration;
 
 use firedrill_packets::impair::{Chance, Impair, Loss, Rate, Reorder};
 
-/// Maximum number of packets that wait in one netem; further ones are dropped and counted.
+/// Maximum number of packets that wait in one netem. Further packets are dropped and counted.
 pub const MOST_WAITING: u32 = 50_000;
 
 /// One qdisc.
@@ -18,7 +18,7 @@ pub(super) enum Stage {
     Tbf(Rate),
 }
 
-/// The reason why ifbs cannot do this.
+/// The reason why ifbs cannot have the effects of a set of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
     /// No slot is free.
@@ -46,14 +46,14 @@ pub(super) fn together<'a>(faults: impl IntoIterator<Item = &'a Impair>) -> Resu
     }
     let mut stages: Vec<_> = netems.into_iter().map(Stage::Netem).collect();
     stages.extend(rates);
-    // netem enqueues a duplicate at the first qdisc again, and newer kernels refuse such chains altogether.
+    // netem puts a duplicate into the first qdisc of the chain again, and newer kernels refuse such chains.
     let doubles =
         |stage: &Stage| matches!(stage, Stage::Netem(netem) if netem.duplicate != Chance::default());
     let netems = stages.iter().filter(|stage| matches!(stage, Stage::Netem(_))).count();
     if netems > 1 && stages.iter().any(doubles) { Err(Unable::Doubled) } else { Ok(stages) }
 }
 
-/// Merges two into one netem; `None` if both use a feature that a netem has only once.
+/// Merges two impairments into one netem; `None` if both use a feature that a netem has only once.
 fn merged(one: &Impair, other: &Impair) -> Option<Impair> {
     let delays = |impair: &Impair| impair.delay > Duration::ZERO || impair.reorder != Reorder::default();
     let clash = delays(one) && delays(other)
@@ -85,7 +85,7 @@ mod tests {
     const FIVE: Chance = Chance { share: 0.05, correlation: 0.0 };
 
     #[test]
-    fn what_is_independent_takes_one_netem() {
+    fn different_features_share_one_netem() {
         let lose = Impair { loss: Loss::Random(FIVE), ..Impair::default() };
         let twice = Impair { duplicate: FIVE, ..Impair::default() };
         let rate = Rate { bits: 1_000_000, burst: 2_000 };
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_add_up_and_doubling_is_refused_in_a_chain() {
+    fn delays_add_up_and_duplication_is_refused_in_a_chain() {
         let (first, second) = (slow(100), slow(50));
         assert_eq!(together([&first, &second]), Ok(vec![Stage::Netem(first), Stage::Netem(second)]));
         let twice = Impair { duplicate: FIVE, ..Impair::default() };

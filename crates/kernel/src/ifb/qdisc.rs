@@ -1,6 +1,6 @@
-//! netem and tbf on an ifb, and their counters. Layouts are those of linux/pkt_sched.h.
+//! Installs netem and tbf on an ifb, and reads their counters. The layouts are those of linux/pkt_sched.h.
 //!
-//! Changes only qdiscs of our own interfaces.
+//! Never changes the qdiscs of an interface that this tool has not made.
 
 use std::collections::BTreeMap;
 
@@ -26,11 +26,11 @@ const TICK_NS: u128 = 64;
 /// The counters of an ifb.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Packets that left it.
+    /// Packets that left the ifb.
     pub passed: u64,
-    /// Packets that were dropped, by intent or because a queue was full.
+    /// Packets that were dropped, on purpose or because a queue was full.
     pub dropped: u64,
-    /// Packets that wait in it now.
+    /// Packets that are waiting in the ifb now.
     pub waiting: u64,
 }
 
@@ -43,14 +43,14 @@ impl Counts {
         }
     }
 
-    /// Returns the number of all packets that came to it.
+    /// Returns the number of all packets that were redirected to the ifb.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.passed + self.dropped + self.waiting
     }
 }
 
-/// Installs a chain of stages on an interface of ours, in place of its qdiscs.
+/// Installs a chain of qdiscs on an ifb, in place of its existing qdiscs.
 pub(super) fn install(name: &str, index: u32, stages: &[Stage]) -> Result<(), NetlinkError> {
     let mut socket = Socket::open(libc::NETLINK_ROUTE)?;
     for (handle, stage) in (FIRST..).zip(stages) {
@@ -73,6 +73,7 @@ pub(super) fn install(name: &str, index: u32, stages: &[Stage]) -> Result<(), Ne
     Ok(())
 }
 
+/// Makes the header of a request about a qdisc (`tcmsg`).
 fn header(index: u32, handle: u32, parent: u32) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
@@ -92,11 +93,12 @@ fn part(share: f64) -> u32 {
     part
 }
 
+/// Encodes numbers in the byte order of this machine.
 fn numbers(numbers: &[u32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
 }
 
-/// `TCA_OPTIONS` of netem: `tc_netem_qopt`, then attributes.
+/// Makes the `TCA_OPTIONS` of netem: `tc_netem_qopt`, then attributes. `None` if an attribute is too long.
 fn netem(impair: &Impair) -> Option<Vec<u8>> {
     let random = match impair.loss {
         Loss::Random(chance) => chance,
@@ -128,18 +130,19 @@ fn netem(impair: &Impair) -> Option<Vec<u8>> {
         attrs = attrs.bytes(2, &table);
     }
     if let Loss::GilbertElliott { to_bad, to_good, in_bad, in_good } = impair.loss {
-        // p, r, h, 1-k; h is the share that passes in the bad state.
+        // The four numbers are p, r, 1-h and 1-k of the model; here the third is the share of packets that pass in the bad state.
         let model = numbers(&[to_bad, to_good, 1.0 - in_bad, in_good].map(part));
         attrs = attrs.nest(5, &Attrs::new().bytes(2, &model));
     }
     attrs.after(&head)
 }
 
-/// `TCA_TBF_PARMS` (`tc_tbf_qopt`), with attributes for what it has no room for.
+/// Makes the `TCA_OPTIONS` of tbf: `TCA_TBF_PARMS` (`tc_tbf_qopt`), and attributes for values that have no room there. `None` if an attribute
+/// is too long.
 fn tbf(rate: &Rate) -> Option<Vec<u8>> {
-    // With link layer Ethernet the kernel needs no rate table.
+    // With the link layer Ethernet, the kernel needs no rate table.
     const ETHERNET: u8 = 1;
-    // Rounded up, because tbf treats a rate of 0 as nearly no limit.
+    // The rate is rounded up, because tbf treats a rate of 0 as nearly no limit.
     let bytes = rate.bits.div_ceil(8);
     let short = u32::try_from(bytes).unwrap_or(u32::MAX);
     let mut spec = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
@@ -160,6 +163,7 @@ pub(super) fn counts() -> Result<BTreeMap<u32, Counts>, NetlinkError> {
     Ok(qdiscs.iter().filter_map(|qdisc| counted(&qdisc.body)).collect())
 }
 
+/// Returns the interface index and the counters of a qdisc; `None` if it is not the first one of its interface.
 fn counted(body: &[u8]) -> Option<(u32, Counts)> {
     let (header, attrs) = body.split_at_checked(HEADER)?;
     let word = |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
@@ -167,9 +171,10 @@ fn counted(body: &[u8]) -> Option<(u32, Counts)> {
         return None;
     }
     let stats = find(attrs, STATS)?;
-    // gnet_stats_basic: 8 bytes of byte count, then 4 of packet count; newer kernels repeat the packet count in 8 bytes.
-    let far = find(stats, 8).and_then(|packets| Some(u64::from_ne_bytes(packets.try_into().ok()?)));
-    let passed = match far {
+    // gnet_stats_basic has 8 bytes for the number of bytes, then 4 for the number of packets. Newer kernels repeat the number of packets in 8
+    // bytes.
+    let wide = find(stats, 8).and_then(|packets| Some(u64::from_ne_bytes(packets.try_into().ok()?)));
+    let passed = match wide {
         Some(packets) => packets,
         None => u64::from(word(find(stats, 1)?, 8)?),
     };
@@ -184,7 +189,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn netem_is_told_as_tc_tells_it() {
+    fn netem_gets_the_same_options_as_from_tc() {
         let impair = Impair {
             delay: Duration::from_millis(500),
             jitter: Duration::from_millis(100),
@@ -201,12 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_model_and_the_order_are_netems() {
+    fn the_loss_model_and_the_reordering_are_in_netems_format() {
         let loss = Loss::GilbertElliott { to_bad: 0.1, to_good: 0.5, in_bad: 1.0, in_good: 0.0 };
         let mut impair = Impair { loss, ..Impair::default() };
         impair.reorder.chance.share = 0.25;
         let options = netem(&impair).expect("short");
-        assert_eq!(&options[12..16], &1_u32.to_ne_bytes(), "a gap, or nothing overtakes");
+        assert_eq!(&options[12..16], &1_u32.to_ne_bytes(), "without a gap, no packet overtakes another");
         let model = find(find(&options[24..], 5).expect("a loss model"), 2).expect("Gilbert-Elliott");
         assert_eq!(model, numbers(&[429_496_730, 2_147_483_648, 0, 0]));
     }

@@ -1,4 +1,4 @@
-//! Adds peers to chains that are in force, from elsewhere in this process.
+//! Adds peers to the chains of an injection that is in force, from other threads of this process. Never makes or removes chains.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::{Made, Program, locked, prefix};
 use crate::{nft::expr::Family, peer_set::Adds};
 
-/// Adds to the chains of one injection. Never makes chains.
+/// Adds peers to the chains of one injection.
 #[derive(Debug)]
 pub struct Adder {
     made: Arc<Mutex<BTreeMap<InjectionId, Made>>>,
@@ -38,9 +38,11 @@ impl Adds for Adder {
     fn add(&self, networks: &[IpNet]) -> Result<(), String> {
         let Some(made) = locked(&self.made).get(&self.id).cloned() else { return Ok(()) };
         for (family, chains) in &made.chains {
-            let of_family = networks.iter().filter(|one| one.addr().is_ipv4() == (*family == Family::V4));
+            let of_family =
+                networks.iter().filter(|network| network.addr().is_ipv4() == (*family == Family::V4));
             let names: Vec<&str> = chains.iter().map(|(name, _)| name.as_str()).collect();
-            let rules: Vec<_> = of_family.flat_map(|one| rules(&prefix(&self.id), &names, one)).collect();
+            let rules: Vec<_> =
+                of_family.flat_map(|network| rules(&prefix(&self.id), &names, network)).collect();
             if rules.is_empty() {
                 continue;
             }
@@ -56,8 +58,8 @@ impl Adds for Adder {
     }
 }
 
-/// Returns the rules that choose one more peer: one for each end at which a hook has it. The names of the chains that
-/// continue are made of the hook and the end.
+/// Returns the rules that choose one more peer: for each hook, one for each end (source or destination) at which the peer may be. The name of
+/// the chain that such a rule jumps to is the prefix, the hook's letter and the end's letter.
 fn rules(prefix: &str, chains: &[&str], peer: &IpNet) -> Vec<String> {
     let ends = chains.iter().filter_map(|chain| match chain.strip_prefix(prefix)?.as_bytes() {
         [hook, end @ (b's' | b'd')] => Some((char::from(*hook), char::from(*end), chain)),
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_chosen_at_every_end_and_nowhere_else() {
+    fn a_peer_gets_one_rule_for_each_hook_and_end() {
         let chains =
             ["fd_1_do", "fd_1_is", "fd_1_i", "fd_1_ij", "fd_1_fs", "fd_1_fd", "fd_1_f", "fd_1_fj", "fd_1_p"];
         let peer = "10.0.0.1/32".parse().expect("a network");

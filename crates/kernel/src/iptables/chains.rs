@@ -1,4 +1,5 @@
-//! Formats chains of ours for `iptables-restore --noflush`: one text makes or removes all of them, or none.
+//! Formats the texts for `iptables-restore --noflush` that make or remove this tool's chains. A text is applied as a whole or not at all. Runs
+//! no program.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -7,18 +8,18 @@ use firedrill_wire::InjectionId;
 use super::{seen::Listing, table::Table};
 use crate::{ifb, nft::expr::Family};
 
-/// Returns the prefix of the names of an injection's chains. It is a digest of the id, because names are short.
+/// Returns the prefix of the names of an injection's chains. It is a digest of the id, because names of chains must be short.
 #[must_use]
 pub fn prefix(id: &InjectionId) -> String {
     ifb::prefix(id)
 }
 
-/// The chains of a fault, of all its families.
+/// The chains of a fault, for all its families.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chains {
-    /// Their table.
+    /// The table of the chains.
     pub table: Table,
-    /// The prefix of all their names.
+    /// The prefix of the names of all chains.
     pub prefix: String,
     /// The chains by family.
     pub rules: BTreeMap<Family, Rules>,
@@ -29,12 +30,12 @@ pub struct Chains {
 pub struct Rules {
     /// Chains by name, each with its rules in order: the part after `-A NAME`.
     pub chains: Vec<(String, Vec<String>)>,
-    /// The jumps from built-in chains to ours.
+    /// The jumps from built-in chains to these chains: the built-in chain and the target.
     pub jumps: Vec<(&'static str, String)>,
 }
 
 impl Chains {
-    /// Formats the chains of one family: first all chains, then the jumps, in one transaction.
+    /// Formats the chains of one family as one transaction: first the chains with their rules, then the jumps.
     #[must_use]
     pub fn text(&self, rules: &Rules) -> String {
         let mut text = format!("*{}\n", self.table);
@@ -53,7 +54,7 @@ impl Chains {
         text + "COMMIT\n"
     }
 
-    /// Returns the number of rules.
+    /// Returns the number of rules, including the jumps.
     #[must_use]
     pub fn count(&self) -> usize {
         let rules = self.rules.values();
@@ -63,7 +64,7 @@ impl Chains {
     }
 }
 
-/// Formats the removal of chains and of all jumps to them, in one transaction.
+/// Formats the removal of chains and of all jumps to them as one transaction.
 pub(super) fn removal(table: Table, seen: &Listing) -> String {
     let mut text = format!("*{table}\n");
     for (from, rule, _) in &seen.jumps {
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_takes_it_away_names_nothing_else() {
+    fn the_removal_names_only_the_chains_and_the_jumps_to_them() {
         let saved = "*filter\n:DOCKER - [0:0]\n:fd_1_do - [0:0]\n:fd_1_i - [0:0]\n:fd_2_i - [0:0]\n[7:700] -A INPUT -j fd_1_i\n[7:700] -A INPUT -i eth0 -g fd_1_i\n[0:0] -A INPUT -j fd_2_i\n[6:60] -A fd_1_i -s 10.0.0.0/8 -j fd_1_do\nCOMMIT\n";
         let text = removal(Table::Filter, &Listing::of(saved, "fd_1_"));
         assert_eq!(

@@ -1,8 +1,9 @@
-//! Gates: lists of the kernel's xt_recent. Their one entry counts only for some seconds after it was written.
+//! Gates: the rules of a fault have an effect only while all its gates are open. A gate is a list of the kernel's xt_recent with one entry,
+//! which counts only for some seconds after it was written.
 //!
-//! The kernel counts in ticks since boot, so that setting a clock changes nothing. Writing the entry opens a gate and
-//! keeps it open; emptying the list closes it. Writing an expired entry would revive it, so the time of the last write
-//! is remembered here, and checked before each write and once more afterwards.
+//! The kernel counts in ticks since boot, so that setting a clock changes nothing. Writing the entry opens a gate, and writing it again
+//! renews the gate; emptying the list closes the gate. Writing an expired entry would open the gate again. This must never happen, so the
+//! time of the last write is remembered here, and checked before each write and once more after it.
 
 use std::{
     fs, io,
@@ -14,26 +15,26 @@ use firedrill_wire::InjectionId;
 use super::program::IptablesError;
 use crate::nft::{expr::Family, table_name};
 
-/// Files of the calling thread, because threads may be in different network namespaces.
+/// Directory of the lists. It is that of the calling thread, because threads may be in different network namespaces.
 const LISTS: &str = "/proc/thread-self/net/xt_recent";
 
-/// A gate: its name, and the time for which it stays open after it was opened or kept open.
+/// A gate: its name, and the time for which it stays open after it was opened or renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// Its name: `lease`, `hold`, `alive`.
+    /// The gate's name: `lease`, `hold` or `alive`.
     pub name: &'static str,
-    /// The time in whole seconds, the only unit that rules have.
+    /// The time in whole seconds, because rules have no other unit.
     pub seconds: u64,
 }
 
 impl Gate {
-    /// Makes a gate that is open for this time, or up to a second longer.
+    /// Makes a gate that stays open for this time, rounded up to whole seconds.
     #[must_use]
     pub fn new(name: &'static str, left: Duration) -> Self {
         Self { name, seconds: (left.as_secs() + u64::from(left.subsec_nanos() > 0)).max(1) }
     }
 
-    /// Returns the match for it in a rule of an injection.
+    /// Returns the match in a rule of an injection that asks whether the gate is open.
     #[must_use]
     pub fn asked(&self, id: &InjectionId, family: Family) -> String {
         let mask = match family {
@@ -48,9 +49,9 @@ impl Gate {
 /// The gates of an injection, with their state as far as this process knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gates {
-    /// Their families.
+    /// The families for which the gates have lists.
     pub families: Vec<Family>,
-    /// All gates, with the time at which each was written last.
+    /// All gates, each with the time of its last write; `None` if it was never opened.
     all: Vec<(Gate, Option<Instant>)>,
 }
 
@@ -61,7 +62,7 @@ impl Gates {
         Self { families, all: gates.iter().map(|gate| (*gate, None)).collect() }
     }
 
-    /// Returns the remaining time of each open gate, by name.
+    /// Returns the remaining time of each gate, by name; `None` for a gate that is closed.
     pub fn left(&self) -> impl Iterator<Item = (&'static str, Option<Duration>)> + '_ {
         self.all.iter().map(|(gate, written)| {
             let whole = Duration::from_secs(gate.seconds);
@@ -69,7 +70,7 @@ impl Gates {
         })
     }
 
-    /// Whether all are open.
+    /// Whether all gates are open.
     #[must_use]
     pub fn are_open(&self) -> bool {
         self.left().all(|(_, left)| left.is_some_and(|left| !left.is_zero()))
@@ -81,7 +82,7 @@ impl Gates {
         self.left().any(|(gate, left)| gate == name && left.is_some_and(|left| !left.is_zero()))
     }
 
-    /// Opens all gates that were never opened, the first of them last.
+    /// Opens all gates that were never opened, in reverse order.
     ///
     /// # Errors
     /// A list does not exist or cannot be written.
@@ -95,10 +96,10 @@ impl Gates {
         Ok(())
     }
 
-    /// Renews an open gate for its whole time. An expired one stays closed.
+    /// Renews an open gate for its whole time. An expired gate stays closed.
     ///
     /// # Errors
-    /// It has expired, or its list cannot be written.
+    /// The gate has expired, or its list cannot be written.
     pub fn keep(&mut self, id: &InjectionId, name: &str) -> Result<(), IptablesError> {
         let over =
             |why: &str| IptablesError::of(format!("keep the {name} gate of {id} open"), why.to_owned());
@@ -111,7 +112,7 @@ impl Gates {
             return Err(over("it has closed already"));
         }
         open(id, &self.families, gate.name)?;
-        // If this process was stopped between the check and the write, it has revived the gate.
+        // If this process was stopped between the check and the write, the write has opened an expired gate, so it is closed again.
         if before.elapsed() >= whole {
             shut(id, &self.families, gate.name)?;
             return Err(over("it has closed meanwhile"));
@@ -121,7 +122,7 @@ impl Gates {
     }
 }
 
-/// Returns the path of a gate's list. Lists of both families are in one directory.
+/// Returns the name of a gate's list. It has the family, because the lists of both families are in one directory.
 fn list(id: &InjectionId, family: Family, gate: &str) -> String {
     let table = table_name(id);
     let digit = match family {
@@ -132,7 +133,7 @@ fn list(id: &InjectionId, family: Family, gate: &str) -> String {
     format!("fd{digit}{}_{gate}", table.strip_prefix("fd").unwrap_or(&table))
 }
 
-/// Whether a list has its entry, whenever it was written. A list that does not exist has none.
+/// Whether a list has its entry, even an expired one. False if the list does not exist.
 ///
 /// # Errors
 /// The list cannot be read.
@@ -146,10 +147,10 @@ fn has_entry(list: &str) -> Result<bool, IptablesError> {
 }
 
 impl Gates {
-    /// Whether the kernel has an entry for each.
+    /// Whether the lists of all gates have their entries.
     ///
     /// # Errors
-    /// A list cannot be read, and no other is known to lack its entry.
+    /// A list cannot be read, and no other list lacks its entry.
     pub fn have_entries(&self, id: &InjectionId) -> Result<bool, IptablesError> {
         let mut unreadable = None;
         for (gate, _) in &self.all {
@@ -165,7 +166,7 @@ impl Gates {
     }
 }
 
-/// Writes the entry of a gate.
+/// Opens a gate by writing its entry.
 ///
 /// # Errors
 /// Its list does not exist or cannot be written.
@@ -180,7 +181,7 @@ pub fn open(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), Ipt
     })
 }
 
-/// Closes a gate at once. An absent list is success, because no rule uses it.
+/// Closes a gate at once. Succeeds if the list does not exist, because then no rule uses it.
 ///
 /// # Errors
 /// A list cannot be written.
@@ -196,7 +197,7 @@ pub fn shut(id: &InjectionId, families: &[Family], gate: &str) -> Result<(), Ipt
 fn write(list: &str, text: &str) -> Result<(), (String, io::Error)> {
     use std::io::Write as _;
     let path = format!("{LISTS}/{list}");
-    // Never created: a list exists as long as a rule uses it.
+    // The file is never created: the kernel makes a list when a rule uses it.
     let written =
         fs::OpenOptions::new().write(true).open(&path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| (path, error))
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_tells_its_injection_and_its_family() {
+    fn the_name_of_a_list_has_the_injection_and_the_family() {
         let id: InjectionId = "20261120-1402-cut-1".parse().expect("an id");
         let lease = Gate { name: "lease", seconds: 5 };
         assert_eq!(

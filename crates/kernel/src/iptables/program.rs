@@ -1,4 +1,4 @@
-//! Runs `iptables-restore` and `iptables-save`: found once, run with an environment of their own, and waited for.
+//! Finds and runs `iptables-restore` and `iptables-save`, with a fixed environment, and waits for them. Never runs a shell.
 
 use std::{
     env, fmt,
@@ -10,7 +10,7 @@ use std::{
 use super::table::Table;
 use crate::nft::expr::Family;
 
-/// Directories of administrators' programs, besides `PATH`.
+/// Directories that are searched for the programs, after those of `PATH`.
 const PLACES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 /// Maximum time to wait for the lock of all iptables programs, in seconds.
 const LOCK_WAIT: &str = "5";
@@ -64,41 +64,43 @@ impl Program {
         Self { name }
     }
 
-    /// Returns their common name: `iptables`, `ip6tables-legacy`.
+    /// Returns the common beginning of the programs' names, such as `iptables` or `ip6tables-legacy`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is installed.
+    /// Whether the programs are installed.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.find("restore").is_some() && self.find("save").is_some()
     }
 
-    fn find(&self, what: &str) -> Option<PathBuf> {
-        let file = format!("{}-{what}", self.name);
+    /// Returns the path of the program `restore` or `save`; `None` if it is not installed.
+    fn find(&self, program: &str) -> Option<PathBuf> {
+        let file = format!("{}-{program}", self.name);
         let path = env::var_os("PATH").unwrap_or_default();
         let places = env::split_paths(&path).filter(|place| place.is_absolute());
         places.chain(PLACES.map(PathBuf::from)).map(|place| place.join(&file)).find(|file| runs(file))
     }
 
+    /// Makes an error of this program. `what` completes "could not …".
     pub(super) fn says(&self, what: &str, why: &str) -> IptablesError {
         IptablesError::of(format!("{what} ({})", self.name), why.to_owned())
     }
 
-    /// Returns the build.
+    /// Returns the build of the programs.
     ///
     /// # Errors
-    /// It is not installed, or cannot be run.
+    /// The program is not installed, or cannot be run.
     pub fn flavour(&self) -> Result<Flavour, IptablesError> {
         let output = self.run("restore", &["--version"], "", "ask for the version")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        // Old versions, before there were two builds, do not say it.
+        // Old versions, which had only the legacy build, print no build.
         Ok(if text.contains("nf_tables") { Flavour::Nft } else { Flavour::Legacy })
     }
 
-    /// Applies a text, all of it or nothing; rules that it does not name stay.
+    /// Applies a text as a whole or not at all. Rules that it does not name stay.
     ///
     /// # Errors
     /// The program failed; the error has its output.
@@ -160,7 +162,7 @@ impl Program {
             .spawn()
             .map_err(|error| says(&format!("{} could not be started: {error}", path.display())))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // If it has ended already, its output says why.
+            // A failure is ignored: it means that the program has ended, and its output has the reason.
             let _ = stdin.write_all(text.as_bytes());
         }
         let output = child
@@ -169,21 +171,23 @@ impl Program {
         if output.status.success() {
             return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said: Vec<_> = said
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let reasons: Vec<_> = stderr
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("Try `"))
             .collect();
-        Err(says(&format!("{} ended with {}: {}", path.display(), output.status, said.join("; "))))
+        Err(says(&format!("{} ended with {}: {}", path.display(), output.status, reasons.join("; "))))
     }
 }
 
-/// Returns why a table is not shown although the program succeeded: `nft` has added rules that iptables cannot express.
+/// Returns the line that says that a table is not shown although the program succeeded, because `nft` has added rules to it that iptables
+/// cannot express. `None` if the table is shown.
 fn hidden(saved: &str) -> Option<&str> {
     saved.lines().find(|line| line.starts_with('#') && line.contains("incompatible"))
 }
 
+/// Whether a file can be executed.
 fn runs(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_there_is_said_with_what_to_install() {
+    fn the_error_of_a_missing_program_names_the_package_to_install() {
         let program = Program::new("iptables-no-such", Family::V4);
         assert!(!program.is_there());
         let error = program.restore("").expect_err("there is none").to_string();

@@ -1,4 +1,4 @@
-//! Finds our chains in the output of `iptables-save -c`. Reads only.
+//! Finds this tool's chains in the output of `iptables-save -c`. Only reads; changes no rule.
 
 use std::{fs, io::ErrorKind};
 
@@ -10,18 +10,18 @@ use super::{
 };
 use crate::nft::{PREFIX, expr::Family, is_absent, list, message::Kind};
 
-/// Our chains and rules in a table.
+/// This tool's chains and rules in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Chains whose names have the prefix.
     pub chains: Vec<String>,
-    /// Rules elsewhere that lead to them: the chain, the rule, and the number of others' rules before it.
+    /// Rules in other chains that lead to these chains: the chain, the rule, and the number of other programs' rules before it in its chain.
     pub jumps: Vec<(String, String, usize)>,
     /// The rules in these chains.
     pub rules: Vec<SeenRule>,
 }
 
-/// A rule in one of our chains.
+/// A rule in one of this tool's chains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenRule {
     /// The chain.
@@ -41,7 +41,7 @@ impl Listing {
         Ok(Self::of(&program.save(table)?, prefix))
     }
 
-    /// Keeps only those chains and their jumps, and no rules.
+    /// Keeps the chains for whose names `which` is true and the jumps to them, without the rules in the chains.
     pub(super) fn only(self, which: impl Fn(&str) -> bool) -> Self {
         let Self { mut chains, mut jumps, rules: _ } = self;
         chains.retain(|chain| which(chain));
@@ -49,6 +49,7 @@ impl Listing {
         Self { chains, jumps, rules: Vec::new() }
     }
 
+    /// Reads a table from the output of `iptables-save -c`.
     pub(super) fn of(text: &str, prefix: &str) -> Self {
         let mut seen = Self::default();
         let mut last = ("", 0);
@@ -79,21 +80,21 @@ impl Listing {
     }
 }
 
-/// Whether a rule of an administrator's chain leads to one of ours. Only the last two words of a rule without target
-/// options are checked, because a comment may contain anything.
+/// Whether a rule of an administrator's chain leads to a chain with this prefix. Only the last two words of the rule are checked, because a
+/// comment in it may contain anything.
 fn leads_to(rule: &str, prefix: &str) -> bool {
     let mut words = rule.rsplit(' ');
     let (target, how) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     matches!(how, "-j" | "-g") && target.starts_with(prefix)
 }
 
-/// Whether a table exists, without creating it.
+/// Whether a table exists. Does not create it.
 ///
 /// # Errors
-/// It is unknown.
+/// The tables cannot be listed.
 pub(super) fn has_table(flavour: Flavour, family: Family, table: Table) -> Result<bool, IptablesError> {
     match flavour {
-        // A process that may not read this list may not write those of the gates either, and so has made no chains.
+        // A process that may not read this list may not write the lists of gates either, so it has made no chains.
         Flavour::Legacy => {
             let tables = legacy_tables(family)?.unwrap_or_default();
             Ok(tables.iter().any(|name| name == table.word()))
@@ -102,11 +103,11 @@ pub(super) fn has_table(flavour: Flavour, family: Family, table: Table) -> Resul
     }
 }
 
-/// Returns the tables of the old kernel interface, none if it was never used; `None` if this process may not read them,
-/// which is so in a user namespace whose network belongs to another.
+/// Returns the tables of the old kernel interface; empty if it was never used. `None` if this process may not read them, for example in a
+/// user namespace that does not own its network namespace.
 ///
 /// # Errors
-/// They cannot be read.
+/// The tables cannot be read.
 pub fn legacy_tables(family: Family) -> Result<Option<Vec<String>>, IptablesError> {
     let names = match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
@@ -120,20 +121,20 @@ pub fn legacy_tables(family: Family) -> Result<Option<Vec<String>>, IptablesErro
     }
 }
 
-/// Returns the built-in chains that should exist and do not.
+/// Returns the built-in chains that the jumps need and that do not exist.
 ///
 /// # Errors
-/// The kernel could not list them.
+/// The kernel could not list the chains.
 pub(super) fn missing(
     family: Family,
     table: Table,
     jumps: &[(&'static str, String)],
 ) -> Result<Vec<&'static str>, IptablesError> {
-    let there = nft_chains(family, table)?;
-    Ok(jumps.iter().map(|(from, _)| *from).filter(|from| !there.iter().any(|name| name == from)).collect())
+    let existing = nft_chains(family, table)?;
+    Ok(jumps.iter().map(|(from, _)| *from).filter(|from| !existing.iter().any(|name| name == from)).collect())
 }
 
-/// Returns the nf_tables chains of an iptables table; none if the kernel has no nf_tables at all.
+/// Returns the nf_tables chains of an iptables table; empty if the kernel has no nf_tables.
 fn nft_chains(family: Family, table: Table) -> Result<Vec<String>, IptablesError> {
     let messages = match list(family.key(), Kind::GetChains, &Attrs::new()) {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -169,7 +170,7 @@ COMMIT
 "#;
 
     #[test]
-    fn only_what_is_ours_is_seen() {
+    fn only_chains_with_the_prefix_and_jumps_to_them_are_seen() {
         let seen = Listing::of(SAVED, "fd_1_");
         assert_eq!(seen.chains, ["fd_1_do", "fd_1_i"]);
         let jump = |rule: &str, before| ("INPUT".to_owned(), rule.to_owned(), before);
@@ -186,7 +187,7 @@ COMMIT
     }
 
     #[test]
-    fn of_what_is_ours_some_can_be_chosen() {
+    fn a_listing_can_be_limited_to_some_chains() {
         let seen = Listing::of(SAVED, PREFIX).only(|name| name == "fd_1_i");
         assert_eq!(seen.chains, ["fd_1_i"]);
         assert_eq!(

@@ -1,23 +1,23 @@
-//! The tables of iptables that may have chains of ours.
+//! The tables of iptables in which this tool makes chains. Only their names.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A table of iptables that may have chains of ours.
+/// A table of iptables in which this tool makes chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Table {
     /// `filter`, which accepts or drops packets.
     Filter,
-    /// `raw`, which comes first.
+    /// `raw`, which packets pass before all other tables.
     Raw,
 }
 
 impl Table {
     pub(super) const ALL: [Self; 2] = [Self::Filter, Self::Raw];
 
-    /// Returns its name for iptables.
+    /// Returns the table's name for iptables.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

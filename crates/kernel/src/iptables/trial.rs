@@ -1,4 +1,4 @@
-//! Tries out chains in an empty network namespace, which ends with the thread that made it.
+//! Tries out chains in an empty network namespace, which disappears with the thread that made it. Never changes the host's own tables.
 
 use std::thread;
 
@@ -13,22 +13,22 @@ use super::{
 };
 use crate::nft::{expr::Family, table::LEASE};
 
-/// Makes the kernel accept the chains. If this process may not make network namespaces, the programs only check the
-/// text. Families have their programs from `of`.
+/// Checks that the kernel accepts the chains. If this process may not make network namespaces, the programs only check the text.
+/// `program_of` returns the program of a family.
 pub(super) fn take(
-    of: impl Fn(Family) -> Program + Sync,
+    program_of: impl Fn(Family) -> Program + Sync,
     id: &InjectionId,
     chains: &Chains,
 ) -> Result<(), IptablesError> {
     let trial = || {
-        let apart = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        let is_separate = unshare(CloneFlags::CLONE_NEWNET).is_ok();
         chains.rules.iter().try_for_each(|(family, rules)| {
-            let (program, text) = (of(*family), chains.text(rules));
-            if !apart {
+            let (program, text) = (program_of(*family), chains.text(rules));
+            if !is_separate {
                 return program.test(&text);
             }
             program.restore(&text)?;
-            // It must be possible to open the gates, too.
+            // Opening a gate must be possible, too.
             open(id, &[*family], LEASE)
         })
     };

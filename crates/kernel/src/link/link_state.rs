@@ -1,8 +1,8 @@
-//! The state that the kernel deletes when an interface goes down: routes, IPv6 addresses, permanent neighbours. Kept as
-//! the messages that make it again, without parts that change by themselves.
+//! The entries that the kernel deletes when an interface goes down: routes, IPv6 addresses, permanent neighbours. They are stored as the
+//! messages that make them again, without the parts that change by themselves.
 //!
-//! Restoring never adds an entry that exists, gives the kernel time for entries that it makes again by itself, and
-//! leaves out entries that somebody else removed.
+//! Restoring never adds an entry that exists, gives the kernel time for the entries that it makes again by itself, and never makes entries
+//! that another program removed.
 
 mod entry;
 mod hex;
@@ -24,34 +24,35 @@ use entry::{KERNEL, Key, ROUTER};
 
 /// Maximum number of entries of one interface that are restored.
 pub const MOST: usize = 4096;
-/// Entries that are missing after this time are an error. The next try waits for less, because the kernel has had its
-/// time.
+/// Maximum time until all entries must exist again after an interface was set up.
 pub const PATIENCE: Duration = Duration::from_secs(7);
+/// The same for a later try. It is shorter, because the kernel has had time already.
 const PATIENCE_AGAIN: Duration = Duration::from_millis(3500);
+/// Time between two looks at the entries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// An interface before it went down, with the interfaces made on it.
+/// The state of an interface before it went down, including the interfaces above it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkState {
-    /// Number, name, and whether it was up; the interface itself first.
+    /// Index, name, and whether the interface was up; the interface itself first.
     pub links: Vec<(u32, String, bool)>,
     /// The entries that the kernel may delete.
     #[serde(rename = "things")]
     pub entries: Vec<Entry>,
 }
 
-/// An interface that is up again, with those made on it.
+/// An interface that is up again, and the interfaces above it.
 #[derive(Debug)]
 pub struct Raised {
-    /// Whether it was down until now, so that the kernel has had no time yet to make anything.
+    /// Whether the interface was down until now, so that the kernel has had no time yet to make entries.
     pub was_down: bool,
     links: Vec<Link>,
 }
 
-/// A change of an interface's entries by somebody else.
+/// A change of an interface's entries by another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The entry.
+    /// The entry, described for people.
     pub what: String,
     /// The kind of change: `added` or `removed`.
     pub how: &'static str,
@@ -66,20 +67,20 @@ impl fmt::Display for Change {
 /// The reason why an interface's state cannot be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRestorable {
-    /// The kernel could not list it.
+    /// The kernel could not list the state.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// An entry cannot be made again by us.
+    /// An entry cannot be made again; the text is the reason.
     #[error("{0}")]
     Cannot(String),
 }
 
 impl LinkState {
-    /// Reads the present state. `ends` also records when entries end that expire by themselves; this differs at every
-    /// look.
+    /// Reads the current state. With `ends`, also records the end of each entry that expires by itself; that time is a little different at
+    /// every reading.
     ///
     /// # Errors
-    /// The kernel could not list it, or an entry could not be restored.
+    /// The kernel could not list the state, or an entry could not be restored.
     pub fn now(links: &[Link], ends: bool) -> Result<Self, NotRestorable> {
         let mut entries = Vec::new();
         for entry in listed(links)? {
@@ -114,22 +115,22 @@ impl LinkState {
         self.links.first().map_or("", |(_, name, _)| name)
     }
 
-    /// Returns the IPv4 addresses that are missing. The kernel keeps them on an interface that is down, so somebody
-    /// else removed them. Leased ones do not count: a network manager removes them, and brings them back.
+    /// Returns the IPv4 addresses that are missing. The kernel keeps them on an interface that is down, so another program has removed them.
+    /// Leased addresses do not count: a network manager removes them and brings them back.
     fn removed(&self, links: &[Link]) -> Result<Vec<&Entry>, NetlinkError> {
-        let there: BTreeSet<Key> = listed(links)?.iter().map(Entry::key).collect();
+        let existing: BTreeSet<Key> = listed(links)?.iter().map(Entry::key).collect();
         Ok(self
             .entries
             .iter()
             .filter(|entry| entry.stays())
-            .filter(|entry| !there.contains(&entry.key()))
+            .filter(|entry| !existing.contains(&entry.key()))
             .collect())
     }
 
-    /// Sets the interface up, and those made on it that were up. `None` if somebody removed it.
+    /// Sets the interface up, and the interfaces above it that were up before. `None` if the interface was removed.
     ///
     /// # Errors
-    /// It could not be read or set up.
+    /// An interface could not be read or set up.
     pub fn raise(&self) -> Result<Option<Raised>, NetlinkError> {
         let links = all()?;
         let here: Vec<_> = self
@@ -143,7 +144,7 @@ impl LinkState {
         };
         let was_down = !first.is_up();
         for (link, up) in &here {
-            // The kernel sets a VLAN up together with its parent, even if it was down before.
+            // The kernel sets a VLAN up together with its parent, even if the VLAN was down before.
             if *up && !link.is_up() {
                 set(link.index, &link.name, true)?;
             } else if !up && was_down {
@@ -153,9 +154,8 @@ impl LinkState {
         Ok(Some(Raised { was_down, links: here.into_iter().map(|(link, _)| link.clone()).collect() }))
     }
 
-    /// Returns what is to be restored after the interface goes down once more, and the changes that others made while it was
-    /// up. `now` is its present state. `complete`: all entries had been restored before. Otherwise those that are missing
-    /// are still to be restored.
+    /// Returns the state to restore after the interface goes down once more, and the changes that other programs made while it was up. `now`
+    /// is its current state. `complete` says whether all entries had been restored; otherwise the missing entries must still be restored.
     #[must_use]
     pub fn followed_by(&self, now: Self, complete: bool) -> (Self, Vec<Change>) {
         let keys = |state: &Self| state.entries.iter().map(Entry::key).collect::<BTreeSet<Key>>();
@@ -163,19 +163,19 @@ impl LinkState {
         if complete {
             // The kernel and routers make and remove entries by themselves.
             let by_people = |entry: &&Entry| entry.patience().is_zero();
-            let told = |entries: &[Entry], others: &BTreeSet<Key>, how| -> Vec<Change> {
+            let changed = |entries: &[Entry], others: &BTreeSet<Key>, how| -> Vec<Change> {
                 let new = entries.iter().filter(|entry| !others.contains(&entry.key()));
                 new.filter(by_people).map(|entry| Change { what: entry.describe(), how }).collect()
             };
-            let mut changes = told(&self.entries, &after, "removed");
-            changes.extend(told(&now.entries, &before, "added"));
+            let mut changes = changed(&self.entries, &after, "removed");
+            changes.extend(changed(&now.entries, &before, "added"));
             return (now, changes);
         }
         let Self { mut links, mut entries } = now;
-        for one in &self.links {
-            match links.iter_mut().find(|(index, ..)| *index == one.0) {
-                Some((.., up)) => *up = one.2,
-                None => links.push(one.clone()),
+        for earlier in &self.links {
+            match links.iter_mut().find(|(index, ..)| *index == earlier.0) {
+                Some((.., up)) => *up = earlier.2,
+                None => links.push(earlier.clone()),
             }
         }
         entries.extend(self.entries.iter().filter(|entry| !after.contains(&entry.key())).cloned());
@@ -183,11 +183,11 @@ impl LinkState {
         (Self { links, entries }, Vec::new())
     }
 
-    /// Waits until all entries exist again, and makes those that the kernel does not make. Returns how many were made,
-    /// and those that somebody else removed meanwhile. Stops as soon as `wanted` returns false.
+    /// Waits until all entries exist again, and makes the entries that the kernel does not make. Returns the number of entries that were
+    /// made, and the entries that another program removed meanwhile. Stops as soon as `wanted` returns false.
     ///
     /// # Errors
-    /// Entries are missing after the maximum time, or when it was stopped; the text names some, and the last error.
+    /// Entries are missing after the maximum time, or when `wanted` returned false. The text names some of them, and the last error.
     pub fn put_back(
         &self,
         raised: &Raised,
@@ -196,18 +196,18 @@ impl LinkState {
         let (links, first) = (&raised.links[..], raised.was_down);
         let most = if first { PATIENCE } else { PATIENCE_AGAIN };
         let patience = |entry: &Entry| entry.patience().min(if first { ROUTER } else { KERNEL });
-        // Since then all addresses exist, from which the kernel makes its routes.
+        // Restarted with each address that is made, because the kernel makes its routes only from existing addresses.
         let mut began = Instant::now();
         let mut made = BTreeSet::new();
         let gone = self.removed(links).map_err(|error| error.to_string())?;
         let mut why = String::new();
         loop {
-            let there: BTreeSet<Key> =
+            let existing: BTreeSet<Key> =
                 listed(links).map_err(|error| error.to_string())?.iter().map(Entry::key).collect();
             let missing: Vec<&Entry> = self
                 .entries
                 .iter()
-                .filter(|entry| !entry.is_over() && !entry.is_of(&gone) && !there.contains(&entry.key()))
+                .filter(|entry| !entry.is_over() && !entry.is_of(&gone) && !existing.contains(&entry.key()))
                 .collect();
             if missing.is_empty() {
                 let removed = gone.iter().map(|entry| Change { what: entry.describe(), how: "removed" });
@@ -235,7 +235,7 @@ impl LinkState {
                 match entry.make(&mut socket) {
                     Ok(()) if made.insert(entry) && entry.class == Class::Address => began = Instant::now(),
                     Ok(()) => {}
-                    // It came meanwhile, or it needs another entry that comes later.
+                    // The entry may exist by now, or it may need another entry that is made later. The next round shows that.
                     Err(error) => why = format!("; last error: {error}"),
                 }
             }
@@ -244,24 +244,24 @@ impl LinkState {
     }
 }
 
-/// Lists all entries of some interfaces, as messages that make them again.
+/// Lists all entries of these interfaces, as messages that make them again.
 fn listed(links: &[Link]) -> Result<Vec<Entry>, NetlinkError> {
     let indices: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
     let mut socket = super::route_socket()?;
-    let mut all = Vec::new();
+    let mut entries = Vec::new();
     for class in Class::ALL {
         let request = Request { kind: class.messages().1, flags: 0, body: vec![0; class.header()] };
         let listed = socket.dump("list what an interface has", &request)?;
-        all.extend(listed.iter().filter_map(|message| read::entry(class, message, &indices)));
+        entries.extend(listed.iter().filter_map(|message| read::entry(class, message, &indices)));
     }
-    Ok(all)
+    Ok(entries)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A static route, told apart by its last byte.
+    /// Returns a static route. Different numbers make different routes.
     fn route(number: u8) -> Entry {
         let mut body = vec![0; 12];
         (body[0], body[5], body[11]) = (2, 4, number);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_state_takes_the_place_of_the_one_before_and_tells_changes() {
+    fn a_complete_state_replaces_the_state_before_and_changes_are_returned() {
         let (next, changes) = state(&[1, 2]).followed_by(state(&[2, 3]), true);
         assert_eq!(next, state(&[2, 3]));
         let how: Vec<_> = changes.iter().map(|change| change.how).collect();
@@ -283,10 +283,10 @@ mod tests {
     }
 
     #[test]
-    fn what_had_no_time_to_come_back_is_still_to_be_restored() {
+    fn entries_that_were_not_restored_yet_must_still_be_restored() {
         let (next, changes) = state(&[1, 2]).followed_by(state(&[2, 3]), false);
         assert_eq!((next, changes), (state(&[2, 3, 1]), Vec::new()));
-        // A VLAN that could not be set up yet is still to be set up.
+        // A VLAN that could not be set up yet must still be set up.
         let mut before = state(&[]);
         before.links.push((3, "eth0.7".to_owned(), true));
         let mut now = before.clone();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_calls_the_entries_what_it_always_did() {
+    fn the_format_of_the_entries_in_the_journal_stays_the_same() {
         let body = vec![0xfe; 12];
         let entries = vec![Entry { class: Class::Route, body, ends_us: None }];
         let state = LinkState { links: vec![(2, "eth0".to_owned(), true)], entries };

@@ -1,4 +1,4 @@
-//! Adds ranges to sets of a table that is in force, from elsewhere in this process.
+//! Adds ranges to the sets of a table that is in force, from another thread of this process. Never makes a table or a set.
 
 use std::sync::{PoisonError, Weak};
 
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::peer_set::Adds;
 
-/// Adds to the sets of one table and its twin. Does not keep them alive, and never makes a table or set.
+/// Adds ranges to the sets of one table and its twin. Does not keep the tables alive.
 #[derive(Debug)]
 pub struct Adder {
     owner: Weak<Owner>,
     table: String,
-    /// Names the sets of peers.
+    /// Returns the name of the set of peers of a family.
     set: fn(Family) -> String,
 }
 
@@ -34,7 +34,7 @@ impl Adds for Adder {
     fn add(&self, networks: &[IpNet]) -> Result<(), String> {
         let mut outcome = Ok(());
         for (family, ranges) in Intervals::networks(networks.iter().copied()) {
-            // Those of one family are added even if those of the other cannot be.
+            // The ranges of one family are added even if the ranges of the other cannot be added.
             if let Err(error) = self.ranges(&(self.set)(family), &ranges) {
                 outcome = Err(error.to_string());
             }
@@ -48,7 +48,7 @@ impl Adder {
         Self { owner, table: table.to_owned(), set }
     }
 
-    /// Adds ranges to the sets of that name, of the table and its twin.
+    /// Adds ranges to the sets with this name in the table and its twin.
     ///
     /// # Errors
     /// The kernel refused, or there is no such set.
@@ -68,7 +68,7 @@ impl Adder {
             let mut socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
             match transact(&mut socket, &what, requests, true) {
                 Ok(()) => added = true,
-                // Only one of the two may match peers.
+                // Only one of the two tables may have this set.
                 Err(error) if error.errno() == Some(libc::ENOENT) => outcome = Err(error),
                 Err(error) => return Err(error),
             }

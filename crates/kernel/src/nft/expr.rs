@@ -1,10 +1,10 @@
-//! The expressions that nftables rules consist of, in the order in which the kernel evaluates them.
+//! Encodes the expressions of nftables rules. The kernel evaluates them in their order.
 //!
-//! Each load goes to one register, which the next expression evaluates. Encodes only; never talks to the kernel.
+//! An expression that loads a value puts it into the same register, which the next expressions use. This module never talks to the kernel.
 
 use firedrill_netlink::Attrs;
 
-/// The one register in use: 16 bytes.
+/// The only register in use. It has 16 bytes.
 const REGISTER: u32 = 1;
 const VERDICT_REGISTER: u32 = 0;
 const DATA_VALUE: u16 = 1;
@@ -27,8 +27,7 @@ pub enum Meta {
     InputType = 8,
     /// The output interface's hardware type, 2 bytes in the machine's order.
     OutputType = 9,
-    /// The number of the user whose socket sends it, 4 bytes in the machine's order; only packets of this host have
-    /// one.
+    /// The id of the user whose socket sends the packet, 4 bytes in the machine's order. Only packets that this host sends have it.
     User = 10,
     /// The packet's family ([`Family`]), 1 byte.
     Family = 15,
@@ -48,7 +47,7 @@ pub enum Base {
     Transport = 2,
 }
 
-/// A comparison of a register; ranges are in network order.
+/// A comparison of a register with a value. `AtMost` and `AtLeast` need network order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Compare {
@@ -77,7 +76,7 @@ impl Family {
     /// Both, in a fixed order.
     pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
 
-    /// Returns its value in a register.
+    /// Returns the family's value in a register.
     #[must_use]
     pub const fn key(self) -> u8 {
         self as u8
@@ -91,7 +90,7 @@ pub struct Exprs {
 }
 
 impl Exprs {
-    /// Makes an empty list: matches every packet, does nothing.
+    /// Makes an empty list, which matches every packet and does nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -103,6 +102,7 @@ impl Exprs {
         &self.list
     }
 
+    /// Appends an expression.
     fn push(mut self, name: &str, data: &Attrs) -> Self {
         let expression = Attrs::new().text(1, name).nest(2, data);
         self.list = self.list.nest(LIST_ELEM, &expression);
@@ -121,8 +121,8 @@ impl Exprs {
         self.push("meta", &Attrs::new().be32(2, Meta::Priority as u32).be32(3, REGISTER))
     }
 
-    /// Redirects the packet to the interface of this index; only in family `netdev`. After its qdisc, an ifb returns it
-    /// to the same place.
+    /// Redirects the packet to the interface with this index. Only for the family `netdev`. If the interface is an ifb, the packet returns to
+    /// the same place after the ifb's qdisc.
     #[must_use]
     pub fn forward_to(self, index: u32) -> Self {
         let value = Attrs::new().bytes(DATA_VALUE, &index.to_ne_bytes());
@@ -137,7 +137,7 @@ impl Exprs {
         self.push("payload", &data)
     }
 
-    /// Continues only if the loaded value compares so.
+    /// Continues only if the comparison of the loaded value with `value` is true.
     #[must_use]
     pub fn compare(self, how: Compare, value: &[u8]) -> Self {
         let value = Attrs::new().bytes(DATA_VALUE, value);
@@ -150,30 +150,30 @@ impl Exprs {
         self.compare(Compare::AtLeast, first).compare(Compare::AtMost, last)
     }
 
-    /// Loads a number below `parts` that is the same for all packets of a flow, both ways, until the next boot; 4 bytes in
-    /// the machine's order.
+    /// Loads a number below `parts`, 4 bytes in the machine's order. It is the same for all packets of a flow in both directions, until the next
+    /// boot.
     #[must_use]
     pub fn flow_hash(self, parts: u32) -> Self {
         const SYMMETRIC: u32 = 1;
         self.push("hash", &Attrs::new().be32(2, REGISTER).be32(4, parts).be32(7, SYMMETRIC))
     }
 
-    /// Continues only with packets in reply direction. Enables connection tracking in the network namespace.
+    /// Continues only with packets in the reply direction of a connection. Enables connection tracking in the network namespace.
     #[must_use]
     pub fn is_reply(self) -> Self {
         const DIRECTION: u32 = 1;
         self.push("ct", &Attrs::new().be32(2, DIRECTION).be32(1, REGISTER)).compare(Compare::Is, &[1])
     }
 
-    /// Loads the number of the cgroup at that level (1 is below the root) in which the packet's socket was made, 8
-    /// bytes in the machine's order. Continues only with packets of a socket of this host; only at input and output.
+    /// Loads the id of the cgroup in which the packet's socket was made, or of that cgroup's ancestor at this level (1 is directly below the
+    /// root): 8 bytes in the machine's order. Continues only with packets of a socket of this host. Only for the hooks input and output.
     #[must_use]
     pub fn cgroup(self, level: u32) -> Self {
         const CGROUP_V2: u32 = 3;
         self.push("socket", &Attrs::new().be32(1, CGROUP_V2).be32(2, REGISTER).be32(3, level))
     }
 
-    /// Turns a loaded value of 4 bytes from the machine's order into the network's, which ranges need.
+    /// Converts a loaded value of 4 bytes from the machine's order to network order, which ranges need.
     #[must_use]
     pub fn network_order(self) -> Self {
         let data = Attrs::new().be32(1, REGISTER).be32(2, REGISTER).be32(3, 1).be32(4, 4).be32(5, 4);
@@ -186,7 +186,7 @@ impl Exprs {
         self.mask_flip(bits, &vec![0; bits.len()])
     }
 
-    /// Keeps only some bits of the loaded value, then inverts some: inverted bits that were cleared become set.
+    /// Keeps only the bits `keep` of the loaded value, then inverts the bits `flip`.
     #[must_use]
     pub fn mask_flip(self, keep: &[u8], flip: &[u8]) -> Self {
         let length = u32::try_from(keep.len()).unwrap_or(u32::MAX);
@@ -203,7 +203,7 @@ impl Exprs {
         self.push("lookup", &Attrs::new().text(1, set).be32(2, REGISTER))
     }
 
-    /// Counts the packets and bytes that reach it.
+    /// Counts the packets and bytes that reach the expression.
     #[must_use]
     pub fn counter(self) -> Self {
         self.push("counter", &Attrs::new())
@@ -218,13 +218,13 @@ impl Exprs {
         self.push("immediate", &Attrs::new().be32(1, VERDICT_REGISTER).nest(2, &data))
     }
 
-    /// Drops the packet; this is final, whatever other tables decide.
+    /// Drops the packet. This is final: no other table sees the packet.
     #[must_use]
     pub fn drop(self) -> Self {
         self.verdict(0, None)
     }
 
-    /// Ends this base chain for the packet; other tables still judge it.
+    /// Ends this base chain for the packet. Other tables still decide about it.
     #[must_use]
     pub fn accept(self) -> Self {
         self.verdict(1, None)
@@ -236,7 +236,7 @@ impl Exprs {
         self.verdict(-4, Some(chain))
     }
 
-    /// Drops the packet and answers with a TCP reset; only after a match of TCP.
+    /// Drops the packet and answers with a TCP reset. Only after expressions that match TCP.
     #[must_use]
     pub fn reject_tcp(self) -> Self {
         self.push("reject", &Attrs::new().be32(1, 1).bytes(2, &[0]))
@@ -248,9 +248,9 @@ impl Exprs {
         self.push("reject", &Attrs::new().be32(1, 2).bytes(2, &[1]))
     }
 
-    /// Queues the packet for the program that serves the queue of this number; without one the packet passes.
+    /// Queues the packet for the program that serves the queue with this number. If no program serves it, the packet passes.
     ///
-    /// Encoded as the `NFQUEUE` target of iptables, which kernels without a `queue` expression have too.
+    /// Encoded as the target `NFQUEUE` of iptables, which kernels without the expression `queue` have, too.
     #[must_use]
     pub fn queue(self, number: u16) -> Self {
         const REVISION: u32 = 3;
@@ -267,9 +267,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sockets_cgroup_is_asked_for_as_the_kernel_wants_it() {
+    fn the_cgroup_of_a_socket_is_encoded_in_the_kernels_format() {
         let rule = Exprs::new().cgroup(2);
-        // An element: the expression's name, then its key (a cgroup of version 2), register and level, big-endian.
+        // An element has the expression's name, then the key (a cgroup of version 2), the register and the level, big-endian.
         let number = |kind: u8, value: u8| [8, 0, kind, 0, 0, 0, 0, value];
         let data = [number(1, 3), number(2, 1), number(3, 2)].concat();
         let name = [&[11, 0, 1, 0][..], b"socket\0\0"].concat();

@@ -1,4 +1,5 @@
-//! Ranges of addresses and ports, merged because the kernel refuses overlapping ranges. And plain numbers.
+//! Ranges of addresses and ports, and single numbers, as elements of sets. Ranges are merged, because the kernel refuses overlapping ranges.
+//! Only computes.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use ipnet::IpNet;
 
 use super::expr::Family;
 
-/// The length of a cgroup's number as a key, in bytes, which no other kind of key has.
+/// The length of a cgroup's id as a key, in bytes. No other kind of key has this length.
 const NUMBER: usize = 8;
 
 /// Ranges of big-endian keys of one length, merged and sorted.
@@ -38,7 +39,7 @@ impl Intervals {
         Self::merge(2, ports.into_iter().map(|(first, last)| (first.into(), last.into())).collect())
     }
 
-    /// Makes networks, by family; a family without any is left out.
+    /// Makes ranges of networks, by family. A family without networks is left out.
     #[must_use]
     pub fn networks(networks: impl IntoIterator<Item = IpNet>) -> BTreeMap<Family, Self> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -59,7 +60,7 @@ impl Intervals {
             .collect()
     }
 
-    /// Makes single numbers of 8 bytes in the machine's order.
+    /// Makes single numbers, whose keys have 8 bytes in the machine's order.
     #[must_use]
     pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
         let mut ranges: Vec<_> = numbers
@@ -96,18 +97,18 @@ impl Intervals {
         self.ranges.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no ranges.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// Returns the first key of each range, and the key after its last; `None` if the range extends to the end of all
-    /// keys.
+    /// Returns for each range its first key and the key after its last key. The second is `None` if the range extends to the last possible key,
+    /// and for single numbers.
     pub(super) fn keys(&self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-        let all = if self.width == 16 { u128::MAX } else { (1 << (8 * self.width)) - 1 };
+        let largest = if self.width == 16 { u128::MAX } else { (1 << (8 * self.width)) - 1 };
         self.ranges.iter().map(move |&(first, last)| {
-            let ends = last < all && !self.are_numbers();
+            let ends = last < largest && !self.are_numbers();
             (self.key(first), ends.then(|| self.key(last.saturating_add(1))))
         })
     }
@@ -123,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn networks_that_overlap_or_touch_become_one() {
+    fn networks_that_overlap_or_touch_become_one_range() {
         let networks = ["10.0.0.0/9", "10.128.0.0/9", "10.1.2.3/32", "::/0", "fd00::/8"];
         let merged = Intervals::networks(networks.map(|text| text.parse().expect("a network")));
         assert_eq!(merged[&Family::V4].ranges, [(0x0a00_0000, 0x0aff_ffff)]);
@@ -131,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_port_has_nothing_after_it() {
+    fn the_range_with_the_last_port_has_no_key_after_it() {
         let ports = Intervals::ports([(65535, 65535), (1, 2)]);
         let keys: Vec<_> = ports.keys().collect();
         assert_eq!(keys, [(vec![0, 1], Some(vec![0, 3])), (vec![255, 255], None)]);
     }
 
     #[test]
-    fn numbers_stay_each_for_itself_in_the_machines_order() {
+    fn numbers_are_not_merged_and_are_in_the_machines_order() {
         let numbers = Intervals::numbers([0x1_0000_0002, 7, 6, 7]);
         let mut keys: Vec<_> = numbers.keys().collect();
         keys.sort();

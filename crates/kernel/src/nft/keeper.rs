@@ -1,4 +1,5 @@
-//! Keeps one gate of a table open, from a loop that must not be blocked: by that the loop proves that it is alive.
+//! Keeps one gate of a table open as long as a loop runs: the loop renews the gate, and so proves that it is alive. Never opens a gate that
+//! has closed.
 
 use std::{
     sync::{Mutex, PoisonError, TryLockError, Weak},
@@ -17,11 +18,13 @@ use super::{
 /// Renews a gate at each call. A gate that has closed stays closed.
 #[derive(Debug)]
 pub struct Keeper {
-    /// Only the owner may change its tables. Weak, so that this does not keep the owner's tables alive.
+    /// The socket that owns the table. The reference is weak, so that this object does not keep the tables alive.
     owner: Weak<Owner>,
+    /// The action, for errors.
     what: String,
     requests: Vec<Request>,
     gate: Gate,
+    /// The time of the last renewal.
     kept: Instant,
 }
 
@@ -32,7 +35,8 @@ impl Keeper {
         Ok(Self { owner, what, requests, gate, kept: Instant::now() })
     }
 
-    /// Renews the gate for its whole time, if it is open. Waits for others only if the gate would close otherwise.
+    /// Renews the gate for its whole time, if it is open. Waits for other users of the socket only if more than half of the gate's time has
+    /// passed.
     pub fn keep(&mut self) {
         let Some(owner) = self.owner.upgrade() else { return };
         let Some(socket) = owner.get() else { return };
@@ -43,13 +47,14 @@ impl Keeper {
         };
         match kept {
             Ok(()) => self.kept = Instant::now(),
-            // Not opened yet, or closed for good.
+            // The gate was not opened yet, or it has closed.
             Err(error) if error.errno() == Some(libc::ENOENT) => {}
             Err(error) => tracing::warn!("{error}"),
         }
     }
 }
 
+/// Locks the socket. `None` if it is in use and `wait` is false.
 fn lock(socket: &Mutex<Socket>, wait: bool) -> Option<std::sync::MutexGuard<'_, Socket>> {
     if wait {
         return Some(socket.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,4 +1,4 @@
-//! Reads objects of nf_tables. Opens a new socket each time, so that a long list never delays a renewal.
+//! Reads objects of nf_tables, and changes none. Opens a new socket each time, so that a long list never delays a renewal.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,20 +12,20 @@ use super::{
 /// An existing table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSeen {
-    /// Its family's number.
+    /// The number of the table's family.
     pub family: u8,
-    /// Its name.
+    /// The table's name.
     pub name: String,
-    /// The netlink address of its owner, if it has one.
+    /// The netlink address of the table's owner; `None` if it has no owner.
     pub owner: Option<u32>,
 }
 
-/// One of our tables, as read.
+/// The state of a table of this tool, together with its twin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// The number of its rules.
+    /// Number of the table's rules.
     pub rules: usize,
-    /// Packets that its counters saw.
+    /// Number of packets that the table's counters have counted.
     pub packets: u64,
     /// The remaining time of each gate, by the name of its set; `None` if it is closed.
     pub gates: BTreeMap<String, Option<Duration>>,
@@ -38,17 +38,17 @@ impl Look {
         self.gates.get(gate).copied().flatten()
     }
 
-    /// Whether its rules match packets: there are some, and all gates are open.
+    /// Whether the table has an effect: it has rules and gates, and all gates are open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.rules > 0 && !self.gates.is_empty() && self.gates.values().all(Option::is_some)
     }
 }
 
-/// Lists objects of a kind; `family` 0 is all.
+/// Lists objects of a kind. The family 0 means all families.
 ///
 /// # Errors
-/// The kernel could not list them.
+/// The kernel could not list the objects.
 pub fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>, NetlinkError> {
     let what = format!("list nftables ({kind:?})");
     let Some(request) = in_family(family, kind, 0, attrs) else {
@@ -57,10 +57,10 @@ pub fn list(family: u8, kind: Kind, attrs: &Attrs) -> Result<Vec<Message>, Netli
     Socket::open(libc::NETLINK_NETFILTER)?.dump(&what, &request)
 }
 
-/// Returns all tables of all families.
+/// Returns the tables of all families.
 ///
 /// # Errors
-/// The kernel could not list them.
+/// The kernel could not list the tables.
 pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
     match list(ANY, Kind::GetTables, &Attrs::new()) {
         Err(error) if is_absent(&error) => Ok(Vec::new()),
@@ -68,7 +68,7 @@ pub(super) fn tables() -> Result<Vec<TableSeen>, NetlinkError> {
     }
 }
 
-/// Whether this error means that the kernel has no nf_tables, and therefore no tables.
+/// Whether an error means that the kernel has no nf_tables, and therefore no tables.
 pub fn is_absent(error: &NetlinkError) -> bool {
     matches!(error.errno(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT))
 }
@@ -78,17 +78,17 @@ fn table(message: &Message) -> Option<TableSeen> {
     Some(TableSeen { family: header[0], name: attr::text(attrs, 1)?, owner: attr::be32(attrs, 7) })
 }
 
-/// Reads one of our tables; `None` if it does not exist.
+/// Reads a table of this tool; `None` if it does not exist.
 ///
 /// # Errors
-/// The kernel could not list it.
+/// The kernel could not list its content.
 pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
-    let there = named(table)?;
-    if !there.iter().any(|seen| seen.family == Of::Traffic.number()) {
+    let existing = named(table)?;
+    if !existing.iter().any(|seen| seen.family == Of::Traffic.number()) {
         return Ok(None);
     }
     let mut look = Look { rules: 0, packets: 0, gates: BTreeMap::new() };
-    for of in Of::BOTH.into_iter().filter(|of| there.iter().any(|seen| seen.family == of.number())) {
+    for of in Of::BOTH.into_iter().filter(|of| existing.iter().any(|seen| seen.family == of.number())) {
         match look_in(of, table, &mut look) {
             // The table was deleted meanwhile.
             Err(NetlinkError { reason: Reason::Refused { errno: libc::ENOENT, .. }, .. }) => return Ok(None),
@@ -98,29 +98,30 @@ pub(super) fn look(table: &str) -> Result<Option<Look>, NetlinkError> {
     Ok(Some(look))
 }
 
+/// Adds the state of the table in one family to `look`.
 fn look_in(of: Of, table: &str, look: &mut Look) -> Result<(), NetlinkError> {
     for message in list(of.number(), Kind::GetRules, &Attrs::new().text(1, table))? {
-        // Old kernels list all rules of the family, whatever was asked.
+        // Old kernels list all rules of the family, not only those of the table.
         let attrs = message.body.get(4..).unwrap_or_default();
         if attr::text(attrs, 1).as_deref() == Some(table) {
             look.rules += 1;
             look.packets += counted(attr::find(attrs, 4).unwrap_or_default());
         }
     }
-    // All sets whose elements have timeouts; of twins the one that expires first.
+    // Gates are the sets whose elements have timeouts. If both twins have a gate, the shorter time counts.
     for message in list(of.number(), Kind::GetSets, &Attrs::new().text(1, table))? {
         let attrs = message.body.get(4..).unwrap_or_default();
         let timed = attr::be32(attrs, 3).is_some_and(|flags| flags & SET_TIMEOUT != 0);
         if let (true, Some(set)) = (timed, attr::text(attrs, 2)) {
             let left = gate_left(of, table, &set)?;
-            // `None` is less than any time.
+            // `None` is less than any time, so a closed gate counts.
             look.gates.entry(set).and_modify(|other| *other = left.min(*other)).or_insert(left);
         }
     }
     Ok(())
 }
 
-/// Returns the number of packets that the counters in a rule saw.
+/// Returns the number of packets that the counters in a rule have counted.
 fn counted(expressions: &[u8]) -> u64 {
     attr::attributes(expressions)
         .filter(|(_, expression)| attr::text(expression, 1).as_deref() == Some("counter"))
@@ -128,8 +129,7 @@ fn counted(expressions: &[u8]) -> u64 {
         .sum()
 }
 
-/// Returns the remaining time of a gate: the least of its families, and `None` unless the elements of all families
-/// exist.
+/// Returns the remaining time of a gate, which is the shortest of its elements' times. `None` if an element does not exist.
 fn gate_left(of: Of, table: &str, set: &str) -> Result<Option<Duration>, NetlinkError> {
     let mut left = Vec::new();
     for message in list(of.number(), Kind::GetElements, &Attrs::new().text(1, table).text(2, set))? {
@@ -139,7 +139,7 @@ fn gate_left(of: Of, table: &str, set: &str) -> Result<Option<Duration>, Netlink
     Ok(if left.len() == of.keys().len() { left.into_iter().min().map(Duration::from_millis) } else { None })
 }
 
-/// Returns the tables of a name in both families that we use.
+/// Returns the tables with this name in the two families that this tool uses.
 pub(super) fn named(table: &str) -> Result<Vec<TableSeen>, NetlinkError> {
     let ours = |seen: &TableSeen| seen.name == table && Of::BOTH.iter().any(|of| of.number() == seen.family);
     Ok(tables()?.into_iter().filter(ours).collect())

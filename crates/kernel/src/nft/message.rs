@@ -1,4 +1,4 @@
-//! The types of nf_tables' messages, and their encoding.
+//! The types of nf_tables' messages, and their encoding. Sends nothing.
 
 use firedrill_netlink::{Attrs, Request, flag};
 
@@ -10,7 +10,7 @@ pub enum Kind {
     NewTable = 0,
     /// List tables.
     GetTables = 1,
-    /// Delete a table with all that is in it.
+    /// Delete a table with all its content.
     DeleteTable = 2,
     /// Make a chain.
     NewChain = 3,
@@ -39,11 +39,11 @@ pub enum Kind {
 pub(super) const CREATE: u16 = flag(libc::NLM_F_CREATE);
 pub(super) const EXCL: u16 = flag(libc::NLM_F_EXCL);
 pub(super) const APPEND: u16 = flag(libc::NLM_F_APPEND);
-/// The table goes when the socket that made it is closed.
+/// The flag of a table that is deleted when the socket that made it is closed.
 pub(super) const TABLE_OWNER: u32 = 2;
 pub(super) const SET_INTERVAL: u32 = 4;
 pub(super) const SET_TIMEOUT: u32 = 0x10;
-/// The element is the end of an interval.
+/// The flag of an element that is the end of an interval.
 pub(super) const INTERVAL_END: u32 = 1;
 
 const SUBSYSTEM: u8 = 10;
@@ -59,7 +59,7 @@ pub(super) const IPV4: u8 = 2;
 /// The packets of single interfaces (ingress hooks).
 pub const NETDEV: u8 = 5;
 
-/// Encodes a message for a family, with its attributes; `None` if one of them is too long.
+/// Encodes a message for a family, with its attributes; `None` if an attribute is too long.
 pub fn in_family(family: u8, kind: Kind, flags: u16, attrs: &Attrs) -> Option<Request> {
     let kind = u16::from_be_bytes([SUBSYSTEM, kind as u8]);
     Some(Request { kind, flags, body: attrs.after(&[family, 0, 0, 0])? })

@@ -33,8 +33,7 @@ impl Nft {
     /// Opens the gates of a staged table. The gates of lease and hold stay open for the given times from now on, other gates
     /// for the time that the staged table has for them. Returns the number of the table's rules.
     ///
-    /// Returns `None` if the table was not staged, was opened already, or is gone since; the caller then has to call
-    /// [`Nft::install`].
+    /// Returns `None` if the table was not staged, was opened already, or does not exist any more. Then the caller must call [`Nft::install`].
     pub fn open_gates(&self, table: &str, lease: Duration, hold: Duration) -> Option<usize> {
         let (rules, families, mut gates) = self.staged().remove(table)?;
         for gate in &mut gates {
@@ -57,7 +56,7 @@ impl Nft {
         }
     }
 
-    /// Returns the tables that were staged and not opened or deleted since.
+    /// Returns the tables that are staged and were not opened or deleted since then.
     pub(super) fn staged(&self) -> std::sync::MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
     use crate::nft::{Deleted, Installed, table, table::Gate};
 
-    /// A table with one rule, which drops all packets that arrive.
+    /// Returns a table with one rule, which drops all incoming packets.
     fn dropping(name: &str) -> Table {
         let gates = Gate::usual(Duration::from_secs(60), Duration::from_secs(60));
         let rules = vec![table::gated(&gates).counter().drop()];

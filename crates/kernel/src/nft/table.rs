@@ -1,4 +1,5 @@
-//! A complete description of a table of ours: sets, chains, rules and the gates that the kernel closes by itself.
+//! The complete description of a table of this tool (sets, chains, rules and the gates that the kernel closes by itself), and its encoding as
+//! messages. Sends nothing.
 
 use std::time::Duration;
 
@@ -11,36 +12,35 @@ use super::{
     message::{self as msg, Kind},
 };
 
-/// The set whose elements live as long as the lease.
+/// The gate that is open as long as the lease lasts.
 pub const LEASE: &str = "lease";
-/// The set whose elements live as long as the hold.
+/// The gate that is open as long as the hold lasts.
 pub const HOLD: &str = "hold";
-/// The set whose elements live as long as the process that serves the packets renews them.
+/// The gate that is open as long as the process that serves the packets renews it.
 pub const ALIVE: &str = "alive";
-/// Maximum length of an attribute's contents, in bytes.
+/// Length of a list of elements, in bytes, above which the next element goes into another message.
 const CHUNK: usize = 60_000;
-/// Before the usual priorities of an administrator's tables, and before connection tracking.
+/// A priority before the usual priorities of an administrator's tables and before connection tracking.
 pub const EARLY: i32 = -300;
 
-/// A set whose elements time out in the kernel; from then on no rule that uses it matches.
+/// A gate: a set whose elements expire in the kernel. After that, no rule that uses the set matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// The set's name.
     pub set: &'static str,
-    /// The time for which it is open, unless renewed.
+    /// The time for which the gate is open, unless it is renewed.
     pub left: Duration,
 }
 
 impl Gate {
-    /// Makes the gates of every table: one that closes with the lease unless renewed, and one that closes with the
-    /// hold, whatever is renewed.
+    /// Makes the gates that every table has: the lease, which can be renewed, and the hold, which is never renewed.
     #[must_use]
     pub fn usual(lease: Duration, hold: Duration) -> Vec<Self> {
         vec![Self { set: LEASE, left: lease }, Self { set: HOLD, left: hold }]
     }
 }
 
-/// Returns a hook's number, which each family counts from zero.
+/// Returns a hook's number in its family.
 const fn number(hook: Hook) -> u32 {
     match hook {
         Hook::Ingress => 0,
@@ -50,19 +50,19 @@ const fn number(hook: Hook) -> u32 {
     }
 }
 
-/// The hook of a base chain.
+/// The place at which the kernel evaluates a base chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The hook.
     pub hook: Hook,
     /// The priority: lower is earlier ([`EARLY`]).
     pub priority: i32,
-    /// The interfaces, if the hook is bound to some.
+    /// The interfaces to which the hook is bound; empty for all traffic.
     pub interfaces: Vec<String>,
 }
 
 impl Place {
-    /// Makes a hook for all traffic.
+    /// Makes a place for all traffic.
     #[must_use]
     pub const fn at(hook: Hook, priority: i32) -> Self {
         Self { hook, priority, interfaces: Vec::new() }
@@ -89,7 +89,7 @@ pub enum Of {
 }
 
 impl Of {
-    /// Both, in the order in which tables of one name are made and deleted.
+    /// Both families, in the order in which a table and its twin are made and deleted.
     pub const BOTH: [Self; 2] = [Self::Traffic, Self::Interfaces];
 
     /// Returns the family's number.
@@ -100,7 +100,7 @@ impl Of {
         }
     }
 
-    /// Returns the values of `meta nfproto` in this family, which are the elements of gates.
+    /// Returns the values of `meta nfproto` in tables of this family. They are the elements of gates.
     pub(super) const fn keys(self) -> &'static [u8] {
         const BOTH: [u8; 2] = [Family::V4.key(), Family::V6.key()];
         match self {
@@ -109,7 +109,7 @@ impl Of {
         }
     }
 
-    /// Returns the name that `nft` uses.
+    /// Returns the family's name in `nft`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -119,38 +119,38 @@ impl Of {
     }
 }
 
-/// A chain.
+/// A chain of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// Its name.
+    /// The chain's name.
     pub name: String,
-    /// Its hook; `None` for a chain that rules jump to.
+    /// The place of a base chain; `None` for a chain that rules jump to.
     pub place: Option<Place>,
-    /// Its rules, in order.
+    /// The chain's rules, in order.
     pub rules: Vec<Exprs>,
 }
 
-/// A complete table of ours. Rules of base chains that do harm begin with [`gated`].
+/// A complete table of this tool. Rules of base chains that affect traffic begin with [`gated`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// Its name, from [`super::table_name`].
+    /// The table's name, from [`super::table_name`].
     pub name: String,
-    /// Its family.
+    /// The table's family.
     pub of: Of,
     /// The comment that `nft list ruleset` shows.
     pub comment: String,
-    /// Sets of ranges and of numbers, by name.
+    /// The table's sets of ranges or numbers, by name.
     pub sets: Vec<(String, Intervals)>,
-    /// Chains; those that rules jump to come before those rules.
+    /// The table's chains. A chain that rules jump to comes before the chains with those rules.
     pub chains: Vec<Chain>,
-    /// Its gates; each closes by itself.
+    /// The table's gates.
     pub gates: Vec<Gate>,
-    /// A table of the same name with the same gates in family `netdev`, made and opened in the same transactions.
+    /// A table with the same name and the same gates in the family `netdev`, which is made and opened in the same transactions.
     pub twin: Option<Box<Table>>,
 }
 
-/// Returns the begin of a base chain's rules: nothing matches once one of the gates has closed. Leaves the packet's
-/// family in the register.
+/// Returns the beginning of a base chain's rule: the rule does not match as soon as one of the gates has closed. Leaves the packet's family in
+/// the register.
 #[must_use]
 pub fn gated(gates: &[Gate]) -> Exprs {
     gates.iter().fold(Exprs::new().meta(Meta::Family), |rule, gate| rule.in_set(gate.set))
@@ -158,28 +158,29 @@ pub fn gated(gates: &[Gate]) -> Exprs {
 
 /// The messages that make a table.
 pub(super) struct Making {
-    /// Sets and their elements, which have no effect until there are chains.
+    /// The table, its sets and their elements. They have no effect until there are chains.
     pub(super) material: Vec<Request>,
-    /// Closed gates, chains and rules.
+    /// The closed gates, the chains and the rules.
     pub(super) effect: Vec<Request>,
-    /// The elements that open the gates; without them no packet matches.
+    /// The elements that open the gates. Without them no packet matches.
     pub(super) open: Vec<Request>,
 }
 
 impl Table {
-    /// Returns the number of its rules, including its twin's.
+    /// Returns the number of rules of the table and its twin.
     #[must_use]
     pub fn rules(&self) -> usize {
         let twin = self.twin.as_ref().map_or(0, |twin| twin.rules());
         twin + self.chains.iter().map(|chain| chain.rules.len()).sum::<usize>()
     }
 
-    /// Returns its family and its twin's.
+    /// Returns the families of the table and its twin.
     #[must_use]
     pub fn families(&self) -> Vec<Of> {
         std::iter::once(self.of).chain(self.twin.iter().map(|twin| twin.of)).collect()
     }
 
+    /// Returns the messages that make the table and its twin; `None` if an attribute is too long.
     pub(super) fn making(&self) -> Option<Making> {
         let mut making = self.making_alone()?;
         if let Some(twin) = &self.twin {
@@ -191,6 +192,7 @@ impl Table {
         Some(making)
     }
 
+    /// Returns the messages that make the table without its twin.
     fn making_alone(&self) -> Option<Making> {
         let mut material = vec![self.new_table()?];
         for (position, (name, intervals)) in self.sets.iter().enumerate() {
@@ -221,7 +223,7 @@ impl Table {
 
     fn new_table(&self) -> Option<Request> {
         let mut attrs = Attrs::new().text(1, &self.name).be32(2, msg::TABLE_OWNER);
-        // A list of type, length, text: type 0 is the comment that nft shows.
+        // The user data is a list of type, length and text. Type 0 is the comment that nft shows.
         let comment = [self.comment.as_bytes(), &[0]].concat();
         if let Ok(length) = u8::try_from(comment.len()) {
             attrs = attrs.bytes(6, &[&[0, length], &comment[..]].concat());
@@ -230,8 +232,8 @@ impl Table {
     }
 
     fn new_set(&self, name: &str, flags: u32, width: usize, id: u32) -> Option<Request> {
-        // The key's type is used only for display.
-        let meaning = match width {
+        // The type of the keys matters only for the display in nft.
+        let key_type = match width {
             1 => 2,
             2 => 13,
             4 => 7,
@@ -242,7 +244,7 @@ impl Table {
             .text(1, &self.name)
             .text(2, name)
             .be32(3, flags)
-            .be32(4, meaning)
+            .be32(4, key_type)
             .be32(5, u32::try_from(width).ok()?)
             .be32(10, id);
         self.message(Kind::NewSet, msg::CREATE, &attrs)
@@ -261,7 +263,7 @@ fn element(key: &[u8]) -> Attrs {
     Attrs::new().nest(1, &Attrs::new().bytes(1, key))
 }
 
-/// Encodes the message that adds ranges to a set.
+/// Encodes the messages that add ranges to a set.
 pub(super) fn elements(of: Of, table: &str, set: &str, intervals: &Intervals) -> Option<Vec<Request>> {
     let mut requests = Vec::new();
     let mut list = Attrs::new();
@@ -286,7 +288,7 @@ fn elements_request(kind: Kind, of: Of, table: &str, set: &str, list: &Attrs) ->
     msg::in_family(of.number(), kind, create, &Attrs::new().text(1, table).text(2, set).nest(3, list))
 }
 
-/// Encodes the messages that open the gates of the tables of a name.
+/// Encodes the messages that open the gates of the tables with this name in these families.
 pub(super) fn open_gates(families: &[Of], table: &str, gates: &[Gate]) -> Option<Vec<Request>> {
     families
         .iter()
@@ -294,8 +296,8 @@ pub(super) fn open_gates(families: &[Of], table: &str, gates: &[Gate]) -> Option
         .collect()
 }
 
-/// Encodes the messages that renew an open gate in all tables of a name. Adding does not extend an element; deleting
-/// one that has expired fails, and with it the whole transaction.
+/// Encodes the messages that renew an open gate of the tables with this name in these families. Adding an element again does not extend its
+/// time, so it is deleted first. If it has expired, deleting fails, and with it the whole transaction.
 pub(super) fn keep_open(families: &[Of], table: &str, gate: Gate) -> Option<Vec<Request>> {
     families
         .iter()
@@ -305,19 +307,19 @@ pub(super) fn keep_open(families: &[Of], table: &str, gate: Gate) -> Option<Vec<
         .collect()
 }
 
-/// Encodes the elements of a gate, to be added or (whatever its time) to be deleted.
+/// Encodes the message that adds or deletes the elements of a gate.
 fn gate_elements(kind: Kind, of: Of, table: &str, gate: Gate) -> Option<Request> {
     let milliseconds = u64::try_from(gate.left.as_millis()).ok()?.max(1);
     let mut list = Attrs::new();
     for key in of.keys() {
-        let mut one = element(&[*key]);
+        let mut entry = element(&[*key]);
         if kind == Kind::NewElements {
-            one = one.be64(4, milliseconds);
+            entry = entry.be64(4, milliseconds);
         }
-        list = list.nest(1, &one);
+        list = list.nest(1, &entry);
     }
     elements_request(kind, of, table, gate.set, &list)
 }
 
-/// The number of rules of each staged table, with its families and gates, by its name.
+/// The staged tables by name: each table's number of rules, its families and its gates.
 pub(super) type Staged = std::collections::BTreeMap<String, (usize, Vec<Of>, Vec<Gate>)>;

@@ -1,4 +1,5 @@
-//! Transactions: all or nothing, acknowledged or an error, in several parts if one datagram cannot hold it.
+//! Sends transactions to nf_tables. The kernel applies a transaction as a whole or not at all. A table that does not fit into one datagram
+//! needs several. Never decides about the content of a transaction.
 
 use firedrill_netlink::{NetlinkError, Reason, Request, Socket};
 
@@ -8,23 +9,26 @@ use super::{
     table::Table,
 };
 
-/// The size in bytes beyond which a socket's default buffer may not do.
+/// Size in bytes up to which a socket's default buffer is large enough.
 const USUAL_ROOM: usize = 100_000;
 
+/// Whether a request adds elements to a set.
 pub(super) fn is_elements(request: &Request) -> bool {
     request.kind.to_be_bytes()[1] == Kind::NewElements as u8
 }
 
+/// Returns an upper bound of the size of these requests in a datagram, in bytes.
 pub(super) fn size(requests: &[Request]) -> usize {
     requests.iter().map(|request| request.body.len() + 20).sum()
 }
 
-/// Returns the size of a datagram that the socket accepts, in bytes, after enlarging its buffer as far as allowed.
+/// Enlarges the socket's buffer for `wanted` bytes, as far as allowed. Returns the size of a datagram that it then accepts, in bytes.
 pub(super) fn room(socket: &Socket, wanted: usize) -> usize {
     if wanted < USUAL_ROOM { USUAL_ROOM } else { socket.room_for(wanted + 1000).saturating_sub(200) }
 }
 
-/// Makes a table whose messages may need more than one datagram of at most `room` bytes.
+/// Makes a table, by several transactions if its messages do not fit into one datagram of at most `room` bytes. After a failure nothing is
+/// left.
 pub(super) fn put(
     socket: &mut Socket,
     what: &str,
@@ -52,7 +56,7 @@ pub(super) fn put(
     let mut begun = false;
     let result = in_parts(socket, &mut begun);
     if result.is_err() && begun {
-        // The part that exists has no chains, so no effect; the first error is the cause.
+        // The existing part is deleted; it has no chains, so it has no effect. Errors are ignored: the first error is the cause.
         for of in table.families() {
             let _ = transact(socket, what, vec![delete(what, of.number(), &table.name)?], true);
         }
@@ -60,7 +64,7 @@ pub(super) fn put(
     result
 }
 
-/// Sends one transaction. Without `commit` the kernel checks all of it and installs nothing.
+/// Sends one transaction. Without `commit`, the kernel checks the whole transaction and applies nothing.
 pub(super) fn transact(
     socket: &mut Socket,
     what: &str,

@@ -1,4 +1,4 @@
-//! Links, addresses and routes for tests, each made by one request.
+//! Makes links, addresses and routes in the namespaces of tests. Never changes another namespace.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use ipnet::IpNet;
 use super::{Netns, wait_until};
 use crate::link;
 
-/// Makes a request to the kernel in a namespace.
-fn ask(ns: &Netns, how: impl FnOnce(&mut Socket) -> Result<(), NetlinkError> + Send) {
-    ns.run(|| how(&mut Socket::open(libc::NETLINK_ROUTE)?)).expect("the kernel does it");
+/// Sends a request to the kernel in a namespace.
+fn ask(ns: &Netns, request: impl FnOnce(&mut Socket) -> Result<(), NetlinkError> + Send) {
+    ns.run(|| request(&mut Socket::open(libc::NETLINK_ROUTE)?)).expect("the kernel does it");
 }
 
-/// Joins two namespaces by a cable, both ends up and carrying packets.
+/// Joins two namespaces by a cable, and waits until both ends carry packets.
 ///
 /// # Panics
 /// The kernel refused.
@@ -30,7 +30,7 @@ pub fn join(a: &Netns, a_name: &str, b: &Netns, b_name: &str) {
     }
 }
 
-/// Whether a link has its carrier and its queue. The kernel may take a second for that, and drops every packet before.
+/// Whether a link has its carrier and its queue. The kernel may need a second for that, and drops all packets before.
 fn carries(ns: &Netns, name: &str) -> bool {
     const OPERATIONAL: [u8; 1] = [6];
     let request = Request { kind: libc::RTM_GETLINK, flags: 0, body: vec![0; 16] };
@@ -71,7 +71,7 @@ fn address_of(ns: &Netns, name: &str, network: &str) -> Address {
     Address { link: index(ns, name), address: network.addr(), prefix: network.prefix_len() }
 }
 
-/// Gives a link an address that is usable at once.
+/// Adds an address to a link. It is usable at once.
 ///
 /// # Panics
 /// The text is no network, or the kernel refused.

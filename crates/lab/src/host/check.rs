@@ -1,4 +1,5 @@
-//! The ready checks that need no program of the machine. They run in the host, as processes of their own: the supervisor never waits.
+//! The ready checks that need no program of the machine. Each check runs in the host as its own process, so that the supervisor never
+//! waits. A check never changes the service.
 
 use std::{
     fs,
@@ -8,17 +9,17 @@ use std::{
     time::Duration,
 };
 
-/// Maximum time for each step of a request.
+/// Maximum time for each step of a request: connecting, writing, and each read.
 const STEP: Duration = Duration::from_secs(2);
 
-/// Entry point: `tcp PORT` or `http ADDRESS PATH`.
+/// Entry point of a check. The arguments are `tcp PORT` or `http ADDRESS PATH`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
-    let held = match words {
+    let result = match words {
         [kind, port] if kind == "tcp" => listening(port),
         [kind, address, path] if kind == "http" => answers(address, path),
         _ => Err("a ready check is `tcp PORT` or `http ADDRESS PATH`".to_owned()),
     };
-    match held {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -27,7 +28,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
     }
 }
 
-/// Whether something listens on the port. No connection is made, so that the service's log stays as it is.
+/// Checks that a process listens on the port. No connection is made, so that no entry appears in the service's log.
 fn listening(port: &str) -> Result<(), String> {
     let number: u16 = port.parse().map_err(|_| format!("{port} is not a port"))?;
     let tables =
@@ -51,7 +52,7 @@ pub fn has_listener(table: &str, port: u16) -> bool {
     })
 }
 
-/// Whether a GET request is answered with status 200.
+/// Checks that a GET request is answered with status 200.
 fn answers(address: &str, path: &str) -> Result<(), String> {
     let line = first_line(address, path).map_err(|error| format!("no answer from {address}: {error}"))?;
     match line.split_whitespace().nth(1) {
@@ -60,14 +61,15 @@ fn answers(address: &str, path: &str) -> Result<(), String> {
     }
 }
 
+/// Sends a GET request and returns the first line of the answer. Tries all addresses of the name until one accepts a connection.
 fn first_line(address: &str, path: &str) -> io::Result<String> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for one in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&one, STEP) {
+    for resolved in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&resolved, STEP) {
             Ok(mut stream) => {
                 stream.set_read_timeout(Some(STEP))?;
                 stream.set_write_timeout(Some(STEP))?;
-                // In one piece: some servers read a request once.
+                // Sent in one write, because some servers call read only once.
                 let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
                 stream.write_all(request.as_bytes())?;
                 let mut line = String::new();
@@ -92,7 +94,7 @@ mod tests {
                      0: 0100007F:1F40 00000000:0000 0A 00000000\n   \
                      1: 0100007F:1F41 0100007F:1F40 01 00000000\n";
         assert!(has_listener(table, 8000));
-        assert!(!has_listener(table, 8001), "a connection from that port");
+        assert!(!has_listener(table, 8001), "this socket is a connection from the port");
         assert!(!has_listener(table, 80));
     }
 

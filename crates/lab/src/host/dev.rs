@@ -1,4 +1,4 @@
-//! A host's `/dev`: a few harmless devices, its own terminals and shared memory, and none of the machine's sockets.
+//! Makes a host's `/dev`: a few harmless devices, and the host's own terminals and shared memory. Never contains sockets of the machine.
 
 use std::{
     os::unix::fs::symlink,
@@ -9,10 +9,13 @@ use nix::mount::MsFlags;
 
 use crate::{LabError, error::Doing as _, sys::mounts};
 
-/// Made elsewhere first, because the machine's devices are bound from `/dev` itself.
+/// The directory in which the new `/dev` is made before it is moved to its place: until then, the machine's devices are bound from the old
+/// `/dev`.
 const STAGE: &str = "/run/dev";
 
+/// The devices of the machine that a host gets.
 const NODES: [&str; 7] = ["null", "zero", "full", "random", "urandom", "tty", "net/tun"];
+/// Symbolic links in `/dev`: name and target.
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -21,6 +24,7 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// Makes the host's `/dev` and mounts it.
 pub(super) fn mount() -> Result<(), LabError> {
     let stage = PathBuf::from(STAGE);
     mounts::directory(&stage, 0o755)?;
@@ -30,7 +34,7 @@ pub(super) fn mount() -> Result<(), LabError> {
     }
     for node in NODES {
         let from = Path::new("/dev").join(node);
-        // Containers have no tun. A machine without /dev/null would fail anyway.
+        // A missing device is left out: containers have no tun.
         if from.exists() {
             mounts::file(&stage.join(node), b"", 0o644)?;
             mounts::bind(&from, &stage.join(node))?;

@@ -1,10 +1,10 @@
-//! Calls `reboot(2)`, for rehearsals: in a host, never anywhere else.
+//! Calls `reboot(2)` for rehearsals, in a host of a lab. Never calls it anywhere else.
 
 use std::process::ExitCode;
 
 use nix::sys::reboot::{RebootMode, reboot};
 
-/// Entry point: `restart`, `halt` or `power-off`.
+/// Entry point. The argument is `restart`, `halt` or `power-off`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let mode = match words {
         [word] if word == "restart" => RebootMode::RB_AUTOBOOT,
@@ -15,7 +15,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // On a real machine this would reboot it. Outside a lab, process 1 is not a lab host.
+    // Outside of a lab the call would reboot the machine. In a host of a lab, process 1 is named `lab-host`.
     if std::fs::read_to_string("/proc/1/comm").map_or(true, |name| name.trim() != "lab-host") {
         eprintln!("this is not a host of a lab; not rebooting it");
         return ExitCode::FAILURE;

@@ -1,4 +1,4 @@
-//! The 20 bytes of runit's `supervise/status`.
+//! The format of runit's file `supervise/status`, which has 20 bytes, and of `supervise/stat`. Reads and writes no files.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,12 +10,12 @@ const TAI_EPOCH: u64 = (1 << 62) + 10;
 /// The state of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
-    /// The time of its last change of state.
+    /// The time of the last change of state.
     pub(crate) since: SystemTime,
     pub(crate) pid: Option<i32>,
     pub(crate) paused: bool,
     pub(crate) want_up: bool,
-    /// Whether TERM was sent and it has not ended yet.
+    /// Whether SIGTERM was sent and the service has not ended yet.
     pub(crate) got_term: bool,
     pub(crate) state: ServiceState,
 }

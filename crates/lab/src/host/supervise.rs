@@ -1,4 +1,5 @@
-//! Supervises all services of a host, like `runsvdir` with its `runsv`s, and reaps orphans: the loop of process 1.
+//! The main loop of a host's first process: supervises all services, like runit's `runsvdir` with its `runsv` processes, and reaps
+//! orphans. Never blocks on a single service.
 
 use std::{
     os::fd::AsFd as _,
@@ -20,13 +21,15 @@ use nix::{
 use super::supervised::Supervised;
 use crate::{LabError, ServiceSpec, error::Doing as _};
 
+/// All services of a host.
 pub(super) struct Supervisor {
     services: Vec<Supervised>,
+    /// Readable when a child has ended.
     children: SignalFd,
 }
 
 impl Supervisor {
-    /// Starts all services.
+    /// Starts all services, with their directories below `dir`.
     pub(super) fn start(dir: &Path, specs: Vec<ServiceSpec>) -> Result<Self, LabError> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
@@ -37,14 +40,14 @@ impl Supervisor {
         Ok(Self { services: services?, children })
     }
 
-    /// Runs until the host ends. No service can cause that: only a kernel call or the power supply does.
+    /// Runs until the host goes down. Only `reboot(2)` or a cut of the power ends the host, never the end of a service.
     pub(super) fn run(&mut self) -> ExitCode {
         loop {
-            let heard = self.wait();
+            let commanded = self.wait();
             while let Ok(Some(_)) = self.children.read_signal() {}
             self.reap();
-            for index in heard {
-                // Unless it has ended just now, and its commands have to wait.
+            for index in commanded {
+                // A service that has ended just now may be throttled; then its commands wait.
                 if self.services[index].control().is_some() {
                     self.services[index].obey();
                 }
@@ -54,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens; returns the services that have commands waiting.
+    /// Sleeps until a child ends, a command arrives or a time is due. Returns the indexes of the services that have commands waiting.
     fn wait(&self) -> Vec<usize> {
         let ports: Vec<_> =
             self.services.iter().enumerate().filter_map(|(i, s)| Some((i, s.control()?))).collect();
@@ -72,6 +75,7 @@ impl Supervisor {
         ports.iter().zip(&polled[1..]).filter(|(_, fd)| ready(fd)).map(|((i, _), _)| *i).collect()
     }
 
+    /// Reaps all children that have ended, and tells their services.
     fn reap(&mut self) {
         while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
             if status == WaitStatus::StillAlive {
@@ -81,9 +85,9 @@ impl Supervisor {
             if let Some(service) = self.services.iter_mut().find(|s| s.pid() == Some(pid)) {
                 service.ended();
             } else {
-                let held = matches!(status, WaitStatus::Exited(_, 0));
-                // Other processes that end here are orphans; they are no checks.
-                let _ = self.services.iter_mut().any(|s| s.check_ended(pid, held));
+                let succeeded = matches!(status, WaitStatus::Exited(_, 0));
+                // A process that is neither a service nor a check is an orphan; reaping it was enough.
+                let _ = self.services.iter_mut().any(|s| s.check_ended(pid, succeeded));
             }
         }
     }

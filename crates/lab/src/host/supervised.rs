@@ -1,4 +1,4 @@
-//! One supervised service, with the files and behaviour of runit's `runsv`.
+//! One supervised service, with the files and behaviour of runit's `runsv`. Never waits for the service.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,33 +23,37 @@ use super::{
 };
 use crate::{LabError, ServiceSpec, ServiceState, error::Doing as _, sys::mounts};
 
-/// A service that ended sooner than this after its start waits for this time before the next start.
+/// Minimum time that a service must have run to be started again at once. Otherwise the next start waits for the same time.
 const THROTTLE: Duration = Duration::from_secs(1);
-/// The interval at which `runsvdir` looks for unsupervised directories.
+/// Interval at which runit's `runsvdir` looks for unsupervised directories.
 const RESCAN: Duration = Duration::from_secs(5);
 
+/// The state that commands have asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
     Up,
     Down,
+    /// Down, and the supervision ends.
     Exit,
 }
 
-/// The open descriptors that show others that this directory is supervised.
+/// The open files of a supervised directory. Other programs see by them that it is supervised.
 struct Ports {
     control: File,
-    /// A writer of our own, so that the pipe never reports its end when others close theirs.
+    /// Keeps the pipe open for writing, so that it never reports its end when other writers close it.
     _control_writer: File,
     _ok: File,
     _lock: File,
 }
 
+/// A service and its supervision.
 pub(super) struct Supervised {
     spec: ServiceSpec,
-    /// The signal that asks it to end.
+    /// The signal that asks the service to end.
     stop: Signal,
     ready: Readiness,
     dir: PathBuf,
+    /// `None` while the directory is not supervised, after the command `x`.
     ports: Option<Ports>,
     want: Want,
     state: ServiceState,
@@ -58,19 +62,20 @@ pub(super) struct Supervised {
     got_term: bool,
     since: SystemTime,
     started: Instant,
-    /// Nothing is read or started before this time: the throttle, or the next look at an unsupervised directory.
+    /// Before this time, no command is read and nothing is started: because of [`THROTTLE`], or until an unsupervised directory is found
+    /// again.
     not_before: Option<Instant>,
-    /// It was asked to end, and is killed at this time.
+    /// The time at which the service is killed, if it was asked to end.
     kill_at: Option<Instant>,
 }
 
 impl Supervised {
-    /// Makes the directory, and starts the service unless it has a `down` file.
+    /// Makes the service's directory, and starts the service unless the directory has a file `down`.
     pub(super) fn new(services: &Path, spec: ServiceSpec) -> Result<Self, LabError> {
         let dir = services.join(&spec.name);
         mounts::directory(&dir, 0o755)?;
         mounts::directory(&dir.join("supervise"), 0o700)?;
-        // With runit this is a script; this supervisor knows the command, and writes it here for people.
+        // In runit, the file `run` is a script. This supervisor does not run the file; it only shows the command to people.
         mounts::file(&dir.join("run"), format!("{}\n", spec.argv.join(" ")).as_bytes(), 0o644)?;
         if spec.down {
             mounts::file(&dir.join("down"), b"", 0o644)?;
@@ -101,7 +106,7 @@ impl Supervised {
         Ok(service)
     }
 
-    /// The pipe for commands, while the directory is supervised.
+    /// Returns the pipe for commands; `None` while no commands are read.
     pub(super) fn control(&self) -> Option<&File> {
         self.ports.as_ref().filter(|_| self.not_before.is_none()).map(|p| &p.control)
     }
@@ -110,12 +115,12 @@ impl Supervised {
         self.pid
     }
 
-    /// Returns the time at which it has to be looked at again.
+    /// Returns the time of the next [`Self::tick`] that is needed, if any.
     pub(super) fn due(&self) -> Option<Instant> {
         [self.not_before, self.kill_at, self.ready.due(self.pid.is_some())].into_iter().flatten().min()
     }
 
-    /// Handles the passing of time.
+    /// Does everything whose time has come by `now`.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
@@ -135,7 +140,7 @@ impl Supervised {
         }
     }
 
-    /// Handles the end of its process.
+    /// Handles the end of the service's process.
     pub(super) fn ended(&mut self) {
         self.pid = None;
         self.kill_at = None;
@@ -154,9 +159,9 @@ impl Supervised {
         }
     }
 
-    /// Handles the end of a process that may be its ready check. Returns whether it was.
-    pub(super) fn check_ended(&mut self, pid: i32, held: bool) -> bool {
-        self.ready.check_ended(pid, held, Instant::now())
+    /// Handles the end of a process that may be the ready check. Returns whether it was.
+    pub(super) fn check_ended(&mut self, pid: i32, succeeded: bool) -> bool {
+        self.ready.check_ended(pid, succeeded, Instant::now())
     }
 
     /// Reads and executes the commands that were written to `supervise/control`.
@@ -170,6 +175,7 @@ impl Supervised {
         }
     }
 
+    /// Executes one command; the letters are those of runit.
     fn command(&mut self, command: u8) {
         match command {
             b'u' => {
@@ -224,6 +230,7 @@ impl Supervised {
         }
     }
 
+    /// Sends the stop signal, and plans the kill if the service has a time limit for stopping.
     fn terminate(&mut self) {
         if self.pid.is_some() {
             self.signal(self.stop);
@@ -236,8 +243,7 @@ impl Supervised {
 
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
-            // The pid is a child that was not reaped yet, so no other process can have it. A signal does not harm a
-            // zombie.
+            // The child was not reaped yet, so no other process can have its pid. A failure is ignored: the child has ended already.
             let _ = kill(Pid::from_raw(pid), signal);
         }
     }
@@ -248,6 +254,7 @@ impl Supervised {
         }
     }
 
+    /// Starts the service's process. A failure is noted in the log, and the start is tried again later.
     fn start(&mut self) {
         self.started = Instant::now();
         self.since = SystemTime::now();
@@ -273,6 +280,7 @@ impl Supervised {
         OpenOptions::new().append(true).create(true).open(format!("/var/log/{}.log", self.spec.name))
     }
 
+    /// Writes a line of the supervisor to the service's log.
     fn note(&self, text: &str) {
         if let Ok(mut log) = self.log() {
             let _ = io::Write::write_all(&mut log, format!("supervisor: {text}\n").as_bytes());
@@ -305,7 +313,7 @@ impl Supervised {
         Ok(())
     }
 
-    /// Stops supervising the directory, like a `runsv` that was told to exit; it is found again after a while.
+    /// Stops supervising the directory, like a `runsv` after the command `x`. After [`RESCAN`] it is supervised again.
     fn exit(&mut self) {
         self.ports = None;
         self.not_before = Some(Instant::now() + RESCAN);
@@ -325,7 +333,7 @@ impl Supervised {
             [("status", status.bytes().to_vec()), ("stat", status.words().into()), ("pid", pid.into())];
         for (name, content) in files {
             let (new, whole) = (self.supervise(&format!("{name}.new")), self.supervise(name));
-            // A file system in memory: fails only if the host's memory is full, and then nobody can be told.
+            // A failure is ignored: the file system is in memory, so writing fails only if the host's memory is full.
             let _ = fs::write(&new, content).and_then(|()| fs::rename(&new, &whole));
         }
     }

@@ -1,4 +1,5 @@
-//! The network between the hosts: one bridge per region, the router between them, a cable to each host.
+//! The network between the hosts of a lab: one bridge per region, the router between the bridges, and a cable to each host. Never decides
+//! when a cable is plugged.
 
 use std::{fs::File, net::IpAddr, os::fd::AsFd as _};
 
@@ -8,18 +9,20 @@ use crate::{
     net::{Net, mac},
 };
 
+/// Second byte of the hardware addresses of bridges.
 const BRIDGE: u8 = 0xb0;
+/// Second byte of the hardware addresses of hosts.
 const HOST: u8 = 0x10;
 
-/// The bridges, and the one to which each host is plugged. The coordinator is the last host.
+/// The bridges and cables. The coordinator counts as the last host.
 pub(super) struct Cables {
     net: Net,
-    /// The bridge of each host, the coordinator's last.
+    /// The index of each host's bridge, the coordinator's last.
     bridge_of: Vec<u32>,
 }
 
 impl Cables {
-    /// Makes bridges and routes, without cables.
+    /// Makes the bridges and routes, without cables.
     pub(super) fn lay(spec: &LabSpec) -> Result<Self, LabError> {
         let mut net = Net::open()?;
         net.set_sysctls(true)?;
@@ -41,28 +44,29 @@ impl Cables {
         Ok(Self { net, bridge_of })
     }
 
-    /// Plugs in the process's network namespace as that host.
+    /// Makes the cable of host `index`. `pid` is a process in the host's network namespace.
     pub(super) fn plug(&mut self, index: usize, pid: i32) -> Result<(), LabError> {
         let namespace = File::open(format!("/proc/{pid}/ns/net")).doing("open the host's network")?;
         self.net.cable(&name(index), self.bridge_of[index], mac(HOST, index), namespace.as_fd())
     }
 
-    /// Sets the router's end up or down.
+    /// Sets the router's end of a host's cable up or down.
     pub(super) fn set(&mut self, index: usize, up: bool) -> Result<(), LabError> {
         self.net.set_link(&name(index), up)
     }
 
-    /// Removes the cable.
+    /// Removes a host's cable.
     pub(super) fn unplug(&mut self, index: usize) -> Result<(), LabError> {
         self.net.remove(&name(index))
     }
 }
 
+/// Returns the name of the router's end of a host's cable.
 fn name(index: usize) -> String {
     format!("host{index}")
 }
 
-/// The settings that a process in a network namespace of its own needs for its end of the cable.
+/// Configures the network of the calling process, which has its own network namespace, at its end of the cable.
 pub(crate) fn configure_own_end(addresses: &[IpAddr]) -> Result<(), LabError> {
     let mut net = Net::open()?;
     net.set_sysctls(false)?;

@@ -1,5 +1,5 @@
-//! The hosts' disks: the files that each host writes below `/etc` and `/var`, in the memory of the lab's root, so that
-//! they survive the host's reboots and end with the lab.
+//! The hosts' disks: the files that each host has and writes below `/etc` and `/var`. They are in memory, in the mounts of the lab's root
+//! process, so that they survive a host's reboots and disappear with the lab. Nothing is written to the machine's disk.
 
 use std::{
     ffi::OsStr,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{HostSpec, LabError, LabSpec, error::Doing as _, net::GATEWAY4, spec::upper_path, sys::mounts};
 
-/// The directory of the disks, in the root's namespace.
+/// The directory of the disks, in the mount namespace of the lab's root process.
 const DISKS: &str = "/run/disks";
 
 /// One host's disk.
@@ -18,14 +18,14 @@ const DISKS: &str = "/run/disks";
 pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    /// Makes a new disk with the host's files.
+    /// Makes a host's disk with its files.
     pub(super) fn make(lab: &LabSpec, host: &HostSpec) -> Result<Self, LabError> {
         let disk = Self(Path::new(DISKS).join(&host.name));
         mounts::directory(&disk.layer("etc").1, 0o755)?;
         for top in ["etc", "var"] {
             mounts::directory(&disk.directory(top), 0o755)?;
         }
-        // Directories that hosts need, also where the machine has none.
+        // Hosts need these directories, even if the machine has none of them.
         for name in ["lib", "log", "cache", "spool", "tmp"] {
             mounts::directory(&disk.directory("var").join(name), 0o755)?;
         }
@@ -41,17 +41,17 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Returns the directory of a top directory, to which hosts write.
+    /// Returns the directory on the disk that has the host's files of `top`, which is `etc` or `var`.
     pub(super) fn directory(&self, top: &str) -> PathBuf {
         self.0.join(top).join("upper")
     }
 
-    /// Returns the layer over a top directory: upper and work directory.
+    /// Returns the upper and the work directory of the overlay over `top`.
     pub(super) fn layer(&self, top: &str) -> (PathBuf, PathBuf) {
         (self.directory(top), self.0.join(top).join("work"))
     }
 
-    /// Opens the output of a service for reading.
+    /// Opens the log of a service for reading.
     pub(super) fn log(&self, service: &str) -> Result<File, LabError> {
         let plain = Path::new(service).file_name() == Some(OsStr::new(service));
         let path = self.directory("var").join("log").join(format!("{service}.log"));
@@ -59,6 +59,7 @@ impl Disk {
         file.doing(format!("read the log of service {service}"))
     }
 
+    /// Writes a file of the host. `path` is the path in the host, below `/etc` or `/var`.
     fn put(&self, path: &str, content: &str, mode: u32) -> Result<(), LabError> {
         let (top, inside) = upper_path(Path::new(path))
             .ok_or_else(|| LabError::Spec(format!("{path} is not below /etc or /var")))?;
@@ -67,7 +68,7 @@ impl Disk {
             mounts::directory(parent, 0o755)?;
         }
         mounts::file(&target, content.as_bytes(), mode)?;
-        // Again, because the umask of the process that started the lab was applied.
+        // The mode is set again, because the umask of the process that started the lab has changed it.
         fs::set_permissions(&target, fs::Permissions::from_mode(mode))
             .doing(format!("set the mode of {path}"))
     }
@@ -75,7 +76,7 @@ impl Disk {
 
 /// Returns a random version 4 UUID, in the form of the kernel's own ids.
 pub(super) fn random_id() -> Result<String, LabError> {
-    // The kernel makes a new one at each read.
+    // The kernel makes a new id at each read of this file.
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid").doing("make a random id")?;
     Ok(id.trim().to_owned())
 }

@@ -1,7 +1,7 @@
 //! The lab's name server: resolves every host's name in the zone `lab.test`, over UDP at the router.
 //!
-//! Names without a zone are in each host's `/etc/hosts`; those here are for trying out failures of DNS. Knows no other
-//! names, and asks no other server.
+//! Names without a zone are in each host's `/etc/hosts`. The names here are for trying out failures of DNS. The server knows no other
+//! names, and never asks another server.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -18,12 +18,16 @@ use crate::{
 };
 
 const PORT: u16 = 53;
-/// The time to live of answers, in seconds: 0, because a new query shows the present answer.
+/// The time to live of answers, in seconds: 0, so that nothing is cached and failures of DNS show at once.
 const TTL: u32 = 0;
 
+/// The addresses of each host, by the full name in lower case.
 type Names = BTreeMap<String, Vec<IpAddr>>;
 
-/// Starts to answer.
+/// Starts a task that answers queries.
+///
+/// # Errors
+/// The port cannot be opened.
 pub(super) async fn serve(spec: &LabSpec) -> Result<(), LabError> {
     let names = spec
         .hosts
@@ -35,11 +39,12 @@ pub(super) async fn serve(spec: &LabSpec) -> Result<(), LabError> {
         let mut question = [0; 512];
         loop {
             let Ok((length, from)) = socket.recv_from(&mut question).await else {
+                // An error may repeat at once, so the task pauses instead of using up the processor.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
             if let Some(answer) = answer(&question[..length], &names) {
-                // A client that cannot be reached asks again.
+                // A failure is ignored: the client asks again.
                 let _ = socket.send_to(&answer, from).await;
             }
         }
@@ -47,6 +52,7 @@ pub(super) async fn serve(spec: &LabSpec) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Returns the answer to a query; `None` if the bytes are not a query.
 fn answer(question: &[u8], names: &Names) -> Option<Vec<u8>> {
     let asked = Packet::parse(question).ok()?;
     let mut reply = Packet::new_reply(asked.id());
@@ -56,9 +62,9 @@ fn answer(question: &[u8], names: &Names) -> Option<Vec<u8>> {
             None => *reply.rcode_mut() = RCODE::NameError,
             Some(addresses) => {
                 let data = addresses.iter().filter_map(|address| match (address, question.qtype) {
-                    (IpAddr::V4(one), QTYPE::TYPE(TYPE::A)) => Some(RData::A(A { address: (*one).into() })),
-                    (IpAddr::V6(one), QTYPE::TYPE(TYPE::AAAA)) => {
-                        Some(RData::AAAA(AAAA { address: (*one).into() }))
+                    (IpAddr::V4(v4), QTYPE::TYPE(TYPE::A)) => Some(RData::A(A { address: (*v4).into() })),
+                    (IpAddr::V6(v6), QTYPE::TYPE(TYPE::AAAA)) => {
+                        Some(RData::AAAA(AAAA { address: (*v6).into() }))
                     }
                     _ => None,
                 });
@@ -79,6 +85,7 @@ mod tests {
 
     use super::*;
 
+    /// Asks for records of a name. Returns the response code and the number of answers.
     fn ask(name: &str, kind: TYPE) -> (RCODE, usize) {
         let names = Names::from([(
             "app1.lab.test".to_owned(),
@@ -94,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_have_names_and_others_do_not() {
+    fn names_of_hosts_are_resolved_and_other_names_are_not() {
         assert_eq!(ask("App1.lab.test", TYPE::A), (RCODE::NoError, 1));
         assert_eq!(ask("app1.lab.test", TYPE::AAAA), (RCODE::NoError, 1));
         assert_eq!(ask("app1.lab.test", TYPE::TXT), (RCODE::NoError, 0));

@@ -1,4 +1,5 @@
-//! The main loop of the lab's root: hosts boot, report, restart, lose power; users make requests.
+//! The main loop of the lab's root process: boots the hosts, notices their ends and restarts, and answers requests. Never waits for a
+//! single host.
 
 mod asked;
 
@@ -44,41 +45,46 @@ use crate::{
     },
 };
 
-/// A host that asked to restart and is still up after this time did not restart, and gets its network back.
+/// Time after a host's call of `reboot(2)` after which a host that is still up gets its network back, because the call failed.
 const CALL_FAILED_AFTER: Duration = Duration::from_millis(500);
 
+/// A host of the lab.
 struct Host {
     spec: HostSpec,
     disk: Disk,
     state: HostState,
+    /// The host's first process; `None` while the host is down.
     child: Option<Child>,
-    /// A user has unplugged its cable; a reboot does not plug it in.
+    /// Whether a request has unplugged the host's cable. A reboot does not plug it in.
     cut: bool,
     boots: u32,
     boot_id: String,
 }
 
+/// The state of the lab.
 struct Root {
     spec: LabSpec,
+    /// This binary, for starting parts.
     program: OwnedFd,
     cables: Cables,
     hosts: Vec<Host>,
+    /// The process that keeps the coordinator's network namespace open.
     coordinator: Option<Child>,
     events: mpsc::UnboundedSender<Event>,
-    /// The pipe on which to report that everything is up; taken when that is reported.
+    /// The pipe for the report that all parts are up, or that one failed; `None` after that report.
     report: Option<OwnedFd>,
-    /// The parts that have not reported yet, by number.
+    /// The indexes of the parts that have not reported yet.
     awaited: BTreeMap<usize, ()>,
 }
 
-/// Runs until the lifeline is closed; without one, until it is killed.
+/// Builds and runs the lab until the lifeline is closed; without a lifeline, until the process is killed.
 pub(super) async fn run(
     spec: LabSpec,
     listener: OwnedFd,
     report: OwnedFd,
     lifeline: Option<OwnedFd>,
 ) -> ExitCode {
-    let (events, mut happens) = mpsc::unbounded_channel();
+    let (events, mut inbox) = mpsc::unbounded_channel();
     let up = async {
         let children = signal(SignalKind::child()).doing("watch for ended hosts")?;
         serve::listen(listener, events.clone())?;
@@ -109,14 +115,14 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             _ = children.recv() => root.reap(),
-            Some(event) = happens.recv() => root.handle(event),
-            () = cut(&mut lifeline) => return ExitCode::SUCCESS,
+            Some(event) = inbox.recv() => root.handle(event),
+            () = lifeline_closed(&mut lifeline) => return ExitCode::SUCCESS,
         }
     }
 }
 
-/// Returns when the process that started the lab is gone; never without a lifeline.
-async fn cut(lifeline: &mut Option<Receiver>) {
+/// Returns when the process that started the lab has ended. Without a lifeline, never returns.
+async fn lifeline_closed(lifeline: &mut Option<Receiver>) {
     match lifeline {
         None => std::future::pending().await,
         Some(pipe) => while pipe.read_u8().await.is_ok() {},
@@ -154,6 +160,7 @@ impl Root {
         })
     }
 
+    /// Starts the coordinator's process and boots all hosts.
     async fn boot_all(&mut self) {
         self.awaited = (0..=self.hosts.len()).map(|index| (index, ())).collect();
         if let Err(error) = self.make_coordinator() {
@@ -161,12 +168,12 @@ impl Root {
         }
         for index in 0..self.hosts.len() {
             self.boot(index);
-            // Hosts that have started look up names meanwhile.
+            // Lets the name server answer hosts that have started already.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Makes the coordinator's network namespace.
+    /// Starts the process with the coordinator's network namespace.
     fn make_coordinator(&mut self) -> Result<(), LabError> {
         let index = self.hosts.len();
         let (child, feed) = self.spawn(index, 0, "coordinator-ns", libc::CLONE_NEWNET, None)?;
@@ -176,6 +183,7 @@ impl Root {
         File::from(feed).write_all(&json).doing("describe the coordinator's place")
     }
 
+    /// Boots a host. A failure is handled like a report of the host that it failed.
     fn boot(&mut self, index: usize) {
         let host = &mut self.hosts[index];
         host.boots += 1;
@@ -208,7 +216,8 @@ impl Root {
         File::from(feed).write_all(&json).doing("describe the host to itself")
     }
 
-    /// Starts a part of the lab. It reads its description from the pipe, so that its cable can be plugged in first.
+    /// Starts a part of the lab. Returns its process, and the pipe from which the part reads its description: the caller plugs in the
+    /// cable before it writes to the pipe.
     fn spawn(
         &self,
         index: usize,
@@ -226,45 +235,47 @@ impl Root {
         let mut hear = Receiver::from_owned_fd(hear).doing("hear from a host")?;
         let events = self.events.clone();
         tokio::spawn(async move {
-            let mut said = Vec::new();
-            let _ = hear.read_to_end(&mut said).await;
-            let _ = events.send(Event::Reported { index, boot, report: Report::parse(&said) });
+            let mut bytes = Vec::new();
+            let _ = hear.read_to_end(&mut bytes).await;
+            let _ = events.send(Event::Reported { index, boot, report: Report::parse(&bytes) });
         });
         Ok((child, feed))
     }
 
+    /// Handles an event. Events of earlier boots are ignored.
     fn handle(&mut self, event: Event) {
-        let now = |root: &Self, index: usize, boot| root.hosts.get(index).is_some_and(|h| h.boots == boot);
+        let is_current =
+            |root: &Self, index: usize, boot| root.hosts.get(index).is_some_and(|h| h.boots == boot);
         match event {
             Event::Reported { index, boot, report } => {
-                if index == self.hosts.len() || now(self, index, boot) {
+                if index == self.hosts.len() || is_current(self, index, boot) {
                     self.reported(index, report);
                 }
             }
             Event::GoingDown { index, boot, pulled } => {
-                if now(self, index, boot) {
+                if is_current(self, index, boot) {
                     self.going_down(index);
                 }
                 let _ = pulled.send(());
             }
             Event::StillThere { index, boot } => {
                 let host = &self.hosts[index];
-                if now(self, index, boot) && host.state == HostState::Up && !host.cut {
+                if is_current(self, index, boot) && host.state == HostState::Up && !host.cut {
                     let _ = self.cables.set(index, true);
                 }
             }
             Event::BootDue { index, boot } => {
-                if now(self, index, boot) && self.hosts[index].state == HostState::Restarting {
+                if is_current(self, index, boot) && self.hosts[index].state == HostState::Restarting {
                     self.boot(index);
                 }
             }
             Event::Asked { request, reply } => {
-                let _ = reply.send(self.asked(request));
+                let _ = reply.send(self.reply_to(request));
             }
         }
     }
 
-    /// Handles the report of a part.
+    /// Handles the report of a part that it has started or failed.
     fn reported(&mut self, index: usize, report: Report) {
         self.awaited.remove(&index);
         if let Some(host) = self.hosts.get_mut(index) {
@@ -280,7 +291,7 @@ impl Root {
                 }
             }
         }
-        // While the lab starts, the first failure is the lab's.
+        // While the lab starts, the first failure of a part makes the lab fail.
         if report.error.is_some() {
             if let Some(pipe) = self.report.take() {
                 let name = self.hosts.get(index).map_or("coordinator", |h| &h.spec.name);
@@ -294,6 +305,7 @@ impl Root {
         }
     }
 
+    /// Pulls the cable of a host that is about to go down, and plans a check whether it did.
     fn going_down(&mut self, index: usize) {
         let _ = self.cables.set(index, false);
         let (events, boot) = (self.events.clone(), self.hosts[index].boots);
@@ -303,7 +315,7 @@ impl Root {
         });
     }
 
-    /// Reaps processes that have ended, and learns from their exit status what they wanted.
+    /// Reaps processes that have ended. The status of a host's first process shows whether the host restarts or stays off.
     fn reap(&mut self) {
         loop {
             let status = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
@@ -316,7 +328,7 @@ impl Root {
             let _ = self.cables.unplug(index);
             let host = &mut self.hosts[index];
             host.child = None;
-            // The kernel reports a call of reboot(2) in a pid namespace by these signals.
+            // After a call of reboot(2), the kernel kills the first process of a pid namespace: by SIGHUP for a restart, by SIGINT otherwise.
             if matches!(status, WaitStatus::Signaled(_, Signal::SIGHUP, _)) {
                 host.state = HostState::Restarting;
                 let (events, boot) = (self.events.clone(), host.boots);
@@ -332,7 +344,7 @@ impl Root {
     }
 }
 
-/// Opens this program, so that it can be run again whatever has happened to its file.
+/// Opens this program, so that it can be started again even if its file was replaced or removed.
 fn open_self() -> Result<OwnedFd, LabError> {
     use rustix::fs::{Mode, OFlags};
     rustix::fs::open("/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())

@@ -1,4 +1,5 @@
-//! Answers requests of the lab's users, one request per message, any number per connection.
+//! Receives requests over the lab's socket and sends the answers. A connection may carry any number of requests. This module never carries
+//! out a request; `power.rs` does.
 
 use std::{
     io,
@@ -21,26 +22,27 @@ use crate::{
     message::{Answer, Request, body_length, encode, send_first},
 };
 
-/// Starts to accept connections.
+/// Starts a task that accepts connections.
 pub(super) fn listen(listener: OwnedFd, events: mpsc::UnboundedSender<Event>) -> Result<(), LabError> {
     let listener = StdListener::from(listener);
     listener.set_nonblocking(true).doing("listen for questions")?;
     let listener = UnixListener::from_std(listener).doing("listen for questions")?;
     tokio::spawn(async move {
         loop {
-            // No descriptors are left: wait for some to be closed rather than spin.
+            // accept fails if no file descriptors are left. The task waits until some are closed, instead of using up the processor.
             let Ok((stream, _)) = listener.accept().await else {
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
             let events = events.clone();
-            // A broken connection concerns only its peer.
+            // An error is ignored: only the peer of this connection is affected.
             tokio::spawn(async move { converse(stream, &events).await.ok() });
         }
     });
     Ok(())
 }
 
+/// Answers the requests of one connection until it ends.
 async fn converse(mut stream: UnixStream, events: &mpsc::UnboundedSender<Event>) -> io::Result<()> {
     loop {
         let mut head = [0; 4];

@@ -1,4 +1,4 @@
-//! Intercepts a host's calls of `reboot(2)`, and holds them until its cable is pulled.
+//! Intercepts a host's calls of `reboot(2)`, and holds each call until the host's cable is pulled. Never refuses a call.
 
 use std::{
     io,
@@ -14,7 +14,8 @@ use tokio::{
 use super::event::Event;
 use crate::sys::seccomp::{self, Waiting};
 
-/// Watches through the host's own listener, a descriptor of that number in its first process.
+/// Starts a task that watches the calls of a host. `number` is the number of the listener's descriptor in the host's first process, whose
+/// pidfd is `pidfd`.
 pub(super) fn reboots(
     pidfd: &OwnedFd,
     number: i32,
@@ -22,24 +23,24 @@ pub(super) fn reboots(
     boot: u32,
     events: &mpsc::UnboundedSender<Event>,
 ) {
-    // Without it a restart still works, but peers get a farewell.
+    // Without the listener a restart works, too, but the host's connections are closed in an orderly way, so that its peers notice.
     let Ok(listener) = pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()) else { return };
     let events = events.clone();
     tokio::spawn(async move { attend(listener, index, boot, &events).await.ok() });
 }
 
-/// Ends with the host.
+/// Handles the calls until the host ends.
 async fn attend(
     listener: OwnedFd,
     index: usize,
     boot: u32,
     events: &mpsc::UnboundedSender<Event>,
 ) -> io::Result<()> {
-    // SAFETY: the descriptor is owned, stays the same and stays open for as long as it is registered.
+    // SAFETY: `AsyncFd` owns the descriptor, so it stays open and the same as long as it is registered.
     let listener = unsafe { AsyncFd::register(listener) }?;
     loop {
         let mut ready = listener.readable().await?;
-        // Checked again, because receiving without a waiting call would block the whole lab.
+        // The state is checked again, because receiving when no call waits would block the whole lab.
         match seccomp::waiting(listener.get_ref())? {
             Waiting::Nothing => ready.clear_ready(),
             Waiting::Over => return Ok(()),

@@ -1,17 +1,21 @@
-//! Chooses backends and decides which are out: the load balancer's logic, without its connections.
+//! The load balancer's logic: chooses the backend of each request, and decides which backends are out of use. Makes no connections.
 
 use super::edge_config::EdgeConfig;
 
 /// The state of one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
+    /// Whether the backend is in use.
     pub(super) up: bool,
     /// Number of failed checks in a row.
     fails: u32,
     /// Number of good checks in a row.
     passes: u32,
+    /// Number of times that the backend was taken out of use.
     pub(super) ejections: u64,
+    /// Number of requests that the backend answered.
     pub(super) served: u64,
+    /// Number of requests that failed at the backend.
     pub(super) failed: u64,
 }
 
@@ -19,14 +23,18 @@ pub(super) struct State {
 #[derive(Clone, Debug)]
 pub(super) struct Balance {
     pub(super) states: Vec<State>,
+    /// The index of the backend whose turn is next.
     next: usize,
+    /// Number of failed checks in a row after which a backend is out.
     fall: u32,
+    /// Number of good checks in a row after which a backend is back.
     rise: u32,
+    /// Whether backends are ever taken out of use.
     judges: bool,
 }
 
 impl Balance {
-    /// All are up until they are found to be down.
+    /// Begins with all backends up.
     pub(super) fn new(config: &EdgeConfig) -> Self {
         let state = State { up: true, fails: 0, passes: 0, ejections: 0, served: 0, failed: 0 };
         Self {
@@ -38,18 +46,19 @@ impl Balance {
         }
     }
 
-    /// Returns the next backend in turn that is up, other than `not`. If none is, returns any other: all may look dead
-    /// because this machine stood still for a moment.
-    pub(super) fn pick(&mut self, not: Option<usize>) -> Option<usize> {
+    /// Returns the index of the next backend in turn that is up, other than `excluded`. If none is up, returns the next other backend: all
+    /// may only seem down because this machine did not run for a moment. `None` if there is no other backend.
+    pub(super) fn pick(&mut self, excluded: Option<usize>) -> Option<usize> {
         let count = self.states.len();
-        let turn = || (0..count).map(|step| (self.next + step) % count).filter(|index| Some(*index) != not);
+        let turn =
+            || (0..count).map(|step| (self.next + step) % count).filter(|index| Some(*index) != excluded);
         let found = turn().find(|index| self.states[*index].up).or_else(|| turn().next())?;
         self.next = (found + 1) % count;
         Some(found)
     }
 
-    /// Records the result of a check, or of a request that counts as one. Returns whether the backend went up or down
-    /// by it.
+    /// Records the result of a check, or of a request that counts as a check. Returns whether the backend is up if that has changed, else
+    /// `None`.
     pub(super) fn checked(&mut self, index: usize, good: bool) -> Option<bool> {
         if !self.judges {
             return None;
@@ -70,14 +79,15 @@ impl Balance {
         None
     }
 
-    /// Records that nobody could connect to it: it is out at once, unless fewer than half would be left (then the
-    /// checks decide). Checks bring it back.
+    /// Records that a connection to a backend failed. The backend is out at once, except if fewer than half of all would be left; then the
+    /// checks decide. Returns `Some(false)` if it is out now, else `None`.
     pub(super) fn unreachable(&mut self, index: usize) -> Option<bool> {
         let left = self.states.iter().enumerate().filter(|(i, s)| *i != index && s.up).count();
         let enough = left * 2 >= self.states.len();
         if self.judges && enough && self.states[index].up { self.eject(index) } else { None }
     }
 
+    /// Takes a backend out of use.
     fn eject(&mut self, index: usize) -> Option<bool> {
         let state = &mut self.states[index];
         (state.up, state.passes) = (false, 0);
@@ -98,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_taken_by_those_that_are_up() {
+    fn backends_that_are_up_take_turns() {
         let mut three = balance(3, true);
         assert_eq!(
             [three.pick(None), three.pick(None), three.pick(None), three.pick(None)],
@@ -112,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_is_up_any_is_tried() {
+    fn if_no_backend_is_up_all_are_tried() {
         let mut two = balance(2, true);
         for index in [0, 1, 0, 1] {
             two.checked(index, false);
@@ -124,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn two_failures_out_two_successes_in() {
+    fn two_failures_take_a_backend_out_and_two_successes_bring_it_back() {
         let mut one = balance(1, true);
         assert_eq!([one.checked(0, false), one.checked(0, true), one.checked(0, false)], [None; 3]);
         assert_eq!(one.checked(0, false), Some(false));
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn without_health_checks_nobody_is_ever_out() {
+    fn without_health_checks_no_backend_is_ever_out() {
         let mut one = balance(1, false);
         for _ in 0..5 {
             assert_eq!((one.checked(0, false), one.unreachable(0)), (None, None));

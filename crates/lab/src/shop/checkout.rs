@@ -1,6 +1,7 @@
-//! `checkout`: takes orders and returns them.
+//! `checkout`: an HTTP service that takes orders, stores them and returns them. It never talks to another host.
 //!
-//! `GET` or `POST /checkout` takes one and answers `{"order": N, "host": …}`; `GET /orders/N`; `GET /health`.
+//! `GET` or `POST /checkout` takes an order and answers `{"order": N, "host": …}`. `GET /orders/N` returns an order. `GET /health` answers
+//! with status 200.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,10 +22,10 @@ use super::{
 const PORT: u16 = 8080;
 /// The default path of the order book.
 const BOOK: &str = "/var/lib/shop/orders.jsonl";
-/// The time that the bank takes.
+/// Simulated time of a payment, which each order takes.
 const BANK: Duration = Duration::from_millis(2);
 
-/// Entry point: `[--port N] [--book FILE]`.
+/// Entry point. The arguments are `[--port N] [--book FILE]`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     http::run("checkout", async {
         let (port, book) = settings(words)?;
@@ -38,6 +39,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
     })
 }
 
+/// Parses the arguments. Returns the port and the path of the order book.
 fn settings(words: &[String]) -> Result<(u16, PathBuf), String> {
     let (mut port, mut book) = (PORT, PathBuf::from(BOOK));
     for pair in words.chunks(2) {
@@ -52,6 +54,7 @@ fn settings(words: &[String]) -> Result<(u16, PathBuf), String> {
     Ok((port, book))
 }
 
+/// Answers a request.
 async fn answer(request: Request<Incoming>, orders: Arc<Mutex<Orders>>, host: Arc<str>) -> Response<Body> {
     let path = request.uri().path();
     match (request.method(), path) {

@@ -1,4 +1,5 @@
-//! `edge`: the load balancer before the shop. HAProxy if it is installed, a small built-in one otherwise.
+//! `edge`: the load balancer in front of the shop. It is HAProxy if that is installed, otherwise a small built-in load balancer. This
+//! module only starts it.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,14 +11,14 @@ use super::{edge_config::EdgeConfig, haproxy, http, proxy};
 /// The load balancer in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Balancer {
-    /// HAProxy, at this path.
+    /// HAProxy, the program with this path.
     Haproxy(PathBuf),
-    /// The built-in one.
+    /// The built-in load balancer.
     BuiltIn,
 }
 
 impl Balancer {
-    /// Returns HAProxy if it is in one of the usual places.
+    /// Returns HAProxy if it is in one of the usual directories, otherwise the built-in load balancer.
     #[must_use]
     pub fn find() -> Self {
         let places =
@@ -26,7 +27,7 @@ impl Balancer {
         found.map_or(Self::BuiltIn, Self::Haproxy)
     }
 
-    /// Describes it for people.
+    /// Describes the load balancer for people.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -36,7 +37,7 @@ impl Balancer {
     }
 }
 
-/// Entry point: `--config FILE.json [--haproxy PATH]`.
+/// Entry point. The arguments are `--config FILE.json [--haproxy PATH]`.
 pub(crate) fn main(words: &[String]) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let read = |path: &str| {

@@ -1,4 +1,4 @@
-//! The configuration of `edge`, for HAProxy and for the built-in load balancer.
+//! The configuration of `edge`, for HAProxy and for the built-in load balancer. Reads no files.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,19 +12,20 @@ pub struct EdgeConfig {
     pub port: u16,
     /// The backends.
     pub backends: Vec<Backend>,
-    /// Whether it checks their health. If not, it also neither ejects nor retries: broken on purpose.
+    /// Whether the load balancer checks the health of its backends. Without checks, it also neither takes backends out of use nor retries
+    /// requests: it is broken on purpose.
     pub health_check: bool,
-    /// The interval of checks, in milliseconds.
+    /// The interval of health checks, in milliseconds.
     pub interval_ms: u64,
     /// Maximum time of a check, in milliseconds.
     pub check_timeout_ms: u64,
     /// Number of failed checks in a row until a backend is out.
     pub fall: u32,
-    /// Number of good checks in a row until it is back.
+    /// Number of good checks in a row until a backend is back.
     pub rise: u32,
     /// Maximum time for connecting, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Maximum time of one try until the answer begins, in milliseconds.
+    /// Maximum time of one try of a request until the answer begins, in milliseconds.
     pub try_timeout_ms: u64,
 }
 
@@ -32,9 +33,9 @@ pub struct EdgeConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
-    /// Its name, shown in the status.
+    /// The backend's name, shown in the status.
     pub name: String,
-    /// Its address and port.
+    /// The backend's address and port.
     pub address: SocketAddr,
 }
 
@@ -55,7 +56,7 @@ impl Default for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// Makes the default configuration.
+    /// Makes a configuration with this port, these backends and defaults for all else.
     #[must_use]
     pub fn new(port: u16, backends: Vec<Backend>) -> Self {
         Self { port, backends, ..Self::default() }

@@ -1,4 +1,4 @@
-//! HAProxy with the same behaviour as the built-in load balancer.
+//! Runs HAProxy with a configuration that makes it behave like the built-in load balancer. Never supervises it.
 
 use std::{
     convert::Infallible, fmt::Write as _, fs, os::unix::process::CommandExt as _, path::Path,
@@ -7,18 +7,19 @@ use std::{
 
 use super::edge_config::EdgeConfig;
 
+/// Path of HAProxy's configuration in the host.
 const FILE: &str = "/run/haproxy.cfg";
 
-/// Writes its configuration and becomes it; returns only on an error.
+/// Writes HAProxy's configuration and replaces this process with HAProxy. Returns only on an error.
 pub(super) fn become_it(program: &Path, config: &EdgeConfig) -> Result<Infallible, String> {
     fs::write(FILE, configuration(config)).map_err(|e| format!("failed to write {FILE}: {e}"))?;
     println!("edge: {} with {FILE}", program.display());
-    // In the foreground, so that the supervisor's signals reach it.
+    // -db keeps HAProxy in the foreground, so that the supervisor's signals reach it.
     let error = Command::new(program).args(["-db", "-f", FILE]).exec();
     Err(format!("failed to run {}: {error}", program.display()))
 }
 
-/// Returns the configuration file. Needs HAProxy 2.2.
+/// Returns the content of HAProxy's configuration file. It needs HAProxy 2.2 or newer.
 pub(super) fn configuration(config: &EdgeConfig) -> String {
     let EdgeConfig { port, interval_ms, check_timeout_ms, connect_timeout_ms, try_timeout_ms, .. } = config;
     let mut text = format!(
@@ -57,7 +58,7 @@ mod tests {
     use crate::shop::Backend;
 
     #[test]
-    fn broken_on_purpose_means_neither_checks_nor_retries() {
+    fn without_health_checks_there_are_no_retries_either() {
         let backend = Backend { name: "app1".into(), address: ([10, 77, 1, 11], 8080).into() };
         let good = EdgeConfig::new(80, vec![backend]);
         let text = configuration(&good);

@@ -1,4 +1,4 @@
-//! HTTP/1.1 servers with a graceful stop, for both programs of the shop.
+//! The HTTP/1.1 server with a graceful stop that both programs of the shop use. Knows nothing about orders or backends.
 
 use std::{
     convert::Infallible,
@@ -22,13 +22,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Any response's body.
+/// The body of a response.
 pub(super) type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The time for requests in flight after SIGTERM.
+/// Maximum time for the running requests after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Makes a response of JSON.
+/// Makes a response with a JSON body.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let text = serde_json::to_vec(value).unwrap_or_default();
     let mut response =
@@ -38,12 +38,12 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
     response
 }
 
-/// Makes a response with an error.
-pub(super) fn error(status: StatusCode, what: &str) -> Response<Body> {
-    json(status, &serde_json::json!({ "error": what }))
+/// Makes a response with an error as its JSON body.
+pub(super) fn error(status: StatusCode, text: &str) -> Response<Body> {
+    json(status, &serde_json::json!({ "error": text }))
 }
 
-/// Serves on a port, IPv4 and IPv6, until SIGTERM; then accepts nothing new, and completes what is in flight.
+/// Serves on a port, over IPv4 and IPv6, until SIGTERM. Then accepts no new connections, and completes the running requests.
 pub(super) async fn serve<F, R>(port: u16, answer: F) -> io::Result<()>
 where
     F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
@@ -63,7 +63,7 @@ where
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // No descriptors are left, or the peer is gone already: others may still be served.
+                // No file descriptors are left, or the peer is gone already. Other clients can still be served.
                 Err(_) => { tokio::time::sleep(Duration::from_millis(10)).await; continue }
             },
         };
@@ -76,6 +76,7 @@ where
     Ok(())
 }
 
+/// Serves one connection until it ends. When `stopping` becomes true, the running request is completed and the connection is closed.
 async fn converse<F, R>(stream: tokio::net::TcpStream, answer: F, mut stopping: watch::Receiver<bool>)
 where
     F: Fn(Request<Incoming>) -> R + Send + Sync,
@@ -88,7 +89,7 @@ where
     let connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // A connection that breaks concerns only the peer.
+    // Errors are ignored: only the peer of this connection is affected.
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
@@ -96,7 +97,7 @@ where
     let _ = connection.await;
 }
 
-/// Runs a program of the shop to its end.
+/// Runs a program of the shop to its end, and prints its error.
 pub(super) fn run(name: &str, program: impl Future<Output = Result<(), String>>) -> ExitCode {
     crate::sys::process::set_name(name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -106,8 +107,8 @@ pub(super) fn run(name: &str, program: impl Future<Output = Result<(), String>>)
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(what) => {
-            eprintln!("{name}: {what}");
+        Err(error) => {
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! The order book: a file to which each order is appended, and an index of it in memory.
+//! The order book: a file to which each order is appended, and an index of the file in memory. Orders are never changed or removed.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Number of rounds of the receipt's hash chain: the work of one order.
+/// Number of rounds of a receipt's hash chain. It is the processor work of one order.
 const ROUNDS: u64 = 5000;
 /// The items of the shop, with their prices in cents.
 const CATALOGUE: [(&str, u64); 5] =
@@ -25,22 +25,25 @@ pub(super) struct Order {
     pub(super) at_ms: u64,
     pub(super) item: String,
     pub(super) cents: u64,
-    /// Depends on all of the above and on the order before.
+    /// A hash that depends on the number and the time of this order, and on the receipt of the order before.
     pub(super) receipt: String,
 }
 
-/// The book. Orders are numbered from 1.
+/// The order book. Orders are numbered from 1.
 #[derive(Debug)]
 pub(super) struct Orders {
     file: File,
     /// The offset and length of each order in the file.
     index: Vec<(u64, usize)>,
+    /// Length of the file, in bytes.
     end: u64,
+    /// The receipt of the last order; empty before the first.
     last_receipt: String,
 }
 
 impl Orders {
-    /// Opens the book. A last line that was torn by a crash is cut off; a damaged one in the middle is an error.
+    /// Opens the book, and makes it if necessary. An incomplete last line, which a crash leaves behind, is removed; any other damaged line
+    /// is an error.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -62,7 +65,7 @@ impl Orders {
         Ok(book)
     }
 
-    /// Takes an order and appends it.
+    /// Makes a new order and appends it to the file.
     pub(super) fn take(&mut self) -> io::Result<Order> {
         let number = u64::try_from(self.index.len()).map_err(io::Error::other)? + 1;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -80,7 +83,7 @@ impl Orders {
         let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
         if let Err(e) = self.file.write_all(&line) {
-            // Half a line may have been written: remove it, so that the next one is intact.
+            // A part of the line may have been written. It is removed, so that the next line is intact.
             self.file.set_len(self.end)?;
             return Err(e);
         }
@@ -88,7 +91,7 @@ impl Orders {
         Ok(order)
     }
 
-    /// Finds an order.
+    /// Returns the order with this number; `None` if there is none.
     pub(super) fn find(&self, number: u64) -> io::Result<Option<Order>> {
         let slot = number.checked_sub(1).and_then(|n| usize::try_from(n).ok());
         let Some((start, length)) = slot.and_then(|n| self.index.get(n)) else { return Ok(None) };
@@ -102,6 +105,7 @@ impl Orders {
         self.index.len()
     }
 
+    /// Adds an order, whose line has `length` bytes, to the index.
     fn remember(&mut self, order: Order, length: usize) {
         self.index.push((self.end, length));
         self.end += u64::try_from(length).unwrap_or_default();
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_survive_a_restart_and_a_torn_line() {
+    fn orders_survive_a_restart_and_an_incomplete_last_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shop/orders.jsonl");
         let mut book = Orders::open(&path).unwrap();
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_in_the_middle_is_said() {
+    fn a_damaged_line_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("orders.jsonl");
         fs::write(&path, "nonsense\n").unwrap();

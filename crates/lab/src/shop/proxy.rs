@@ -1,5 +1,6 @@
-//! The built-in load balancer: a reverse proxy for HTTP/1.1 with health checks, passive ejection, connection reuse, and
-//! one retry for a request that was not sent.
+//! The built-in load balancer: a reverse proxy for HTTP/1.1. It checks the health of its backends, takes a backend out of use when a
+//! connection fails, reuses connections, and sends a request to a second backend if it was not sent to the first. It never repeats a
+//! request that a backend may have carried out.
 
 use std::{
     io,
@@ -26,22 +27,24 @@ use super::{
     http::{self, Body},
 };
 
-/// Maximum number of idle connections per backend. Few, because each one costs a request when the backend dies
+/// Maximum number of idle connections per backend. The number is low, because each idle connection costs one request when the backend dies
 /// silently, whereas a new connection fails in time for a retry.
 const KEPT: usize = 4;
 
+/// The load balancer.
 struct Edge {
     config: EdgeConfig,
     inner: Mutex<Inner>,
 }
 
+/// The state of the load balancer.
 struct Inner {
     balance: Balance,
     /// Idle connections of each backend.
     idle: Vec<Vec<SendRequest<Incoming>>>,
 }
 
-/// Runs it until SIGTERM.
+/// Runs the load balancer until SIGTERM.
 pub(super) async fn run(config: EdgeConfig) -> Result<(), String> {
     println!(
         "edge: the built-in load balancer on port {}, {} backends, health checks {}",
@@ -62,7 +65,7 @@ pub(super) async fn run(config: EdgeConfig) -> Result<(), String> {
     http::serve(port, answer).await.map_err(|e| format!("failed to listen on port {port}: {e}"))
 }
 
-/// Checks one backend for ever.
+/// Checks one backend again and again. Never returns.
 async fn check(edge: Arc<Edge>, index: usize) {
     let mut clock = tokio::time::interval(edge.config.interval());
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -75,6 +78,7 @@ async fn check(edge: Arc<Edge>, index: usize) {
     }
 }
 
+/// Asks a backend for its health. The error is the reason why it is not healthy.
 async fn healthy(address: SocketAddr) -> Result<(), String> {
     let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
@@ -90,41 +94,43 @@ async fn healthy(address: SocketAddr) -> Result<(), String> {
     let mut asked = std::pin::pin!(asked);
     tokio::select! {
         result = &mut asked => result,
-        // The connection may end first; the answer has arrived by then, or never will.
+        // The connection may end first. By then the answer has arrived, or it will never arrive.
         _ = connection => asked.await,
     }
 }
 
-/// The reason why a try brought no answer.
+/// The reason why a try of a request brought no answer.
 enum Failed {
-    /// The request was not sent and is intact.
+    /// The request was not sent. It is returned unchanged.
     NotSent(Box<Request<Incoming>>),
-    /// It may have been carried out.
+    /// The request was sent, and the backend may have carried it out. Has the status and the text for the client.
     Sent(StatusCode, &'static str),
 }
 
 impl Edge {
+    /// Answers a client's request, by the answer of a backend or by an error.
     async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         if request.uri().path() == "/_edge/status" {
             return self.status();
         }
         make_forwardable(&mut request);
-        let mut not = None;
+        let mut tried = None;
         for last in [!self.config.health_check, true] {
-            let Some(index) = self.lock().balance.pick(not) else { break };
+            let Some(index) = self.lock().balance.pick(tried) else { break };
             match self.try_one(index, request).await {
                 Ok(response) => return self.answered(index, response),
-                Err(Failed::Sent(status, what)) => return self.failed(index, status, what),
+                Err(Failed::Sent(status, text)) => return self.failed(index, status, text),
                 Err(Failed::NotSent(_)) if last => {
                     return self.failed(index, StatusCode::BAD_GATEWAY, "the backend cannot be reached");
                 }
-                Err(Failed::NotSent(whole)) => request = *whole,
+                Err(Failed::NotSent(unsent)) => request = *unsent,
             }
-            not = Some(index);
+            tried = Some(index);
         }
         http::error(StatusCode::SERVICE_UNAVAILABLE, "no backend is up")
     }
 
+    /// Counts an answer of a backend, and returns it in the form for the client.
     fn answered(&self, index: usize, mut response: Response<Incoming>) -> Response<Body> {
         self.lock().balance.states[index].served += 1;
         remove_hop_by_hop(response.headers_mut());
@@ -134,11 +140,13 @@ impl Edge {
         response.map(BodyExt::boxed)
     }
 
-    fn failed(&self, index: usize, status: StatusCode, what: &str) -> Response<Body> {
+    /// Counts a request that failed at a backend, and returns the error for the client.
+    fn failed(&self, index: usize, status: StatusCode, text: &str) -> Response<Body> {
         self.lock().balance.states[index].failed += 1;
-        http::error(status, what)
+        http::error(status, text)
     }
 
+    /// Sends a request to one backend, over an idle or a new connection.
     async fn try_one(
         self: &Arc<Self>,
         index: usize,
@@ -164,9 +172,9 @@ impl Edge {
                     return Ok(response);
                 }
                 Ok(Err(mut error)) => match error.take_message() {
-                    // The backend had closed an idle connection meanwhile, which is no failure.
-                    Some(whole) if was_kept => request = whole,
-                    Some(whole) => return Err(Failed::NotSent(Box::new(whole))),
+                    // The backend has closed the idle connection meanwhile, which is no failure: another connection is tried.
+                    Some(unsent) if was_kept => request = unsent,
+                    Some(unsent) => return Err(Failed::NotSent(Box::new(unsent))),
                     None => return Err(Failed::Sent(StatusCode::BAD_GATEWAY, "the backend broke off")),
                 },
                 Err(_) => {
@@ -189,6 +197,7 @@ impl Edge {
         Ok(sender)
     }
 
+    /// Takes an idle connection that is still usable; `None` if there is none.
     fn take_idle(&self, index: usize) -> Option<SendRequest<Incoming>> {
         let mut inner = self.lock();
         while let Some(sender) = inner.idle[index].pop() {
@@ -199,7 +208,7 @@ impl Edge {
         None
     }
 
-    /// Keeps the connection once the answer has been read to its end.
+    /// Keeps a connection for reuse when its answer has been read to the end.
     fn keep_when_idle(self: &Arc<Self>, index: usize, mut sender: SendRequest<Incoming>) {
         let edge = self.clone();
         tokio::spawn(async move {
@@ -212,7 +221,7 @@ impl Edge {
         });
     }
 
-    /// Applies a result of a check, and logs the change.
+    /// Applies `judge`, which returns whether the backend is up if that has changed. Logs a change.
     fn changed(&self, index: usize, judge: impl FnOnce(&mut Balance) -> Option<bool>) {
         let mut inner = self.lock();
         if let Some(up) = judge(&mut inner.balance) {
@@ -221,6 +230,7 @@ impl Edge {
         }
     }
 
+    /// Returns the status of the load balancer and its backends as JSON.
     fn status(&self) -> Response<Body> {
         let inner = self.lock();
         let states = inner.balance.states.iter();
@@ -241,7 +251,7 @@ impl Edge {
     }
 }
 
-/// Rewrites a request as a client of the backend would send it: a path only, without hop-by-hop headers.
+/// Rewrites a request for a backend: the target becomes a path only, and the hop-by-hop headers are removed.
 fn make_forwardable(request: &mut Request<Incoming>) {
     let path = request.uri().path_and_query().map_or("/", |p| p.as_str()).parse();
     *request.uri_mut() = path.unwrap_or_default();
@@ -249,6 +259,7 @@ fn make_forwardable(request: &mut Request<Incoming>) {
     remove_hop_by_hop(request.headers_mut());
 }
 
+/// Removes the headers that are only for the connection to the neighbour: the standard ones, and those that `Connection` names.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

@@ -1,26 +1,27 @@
-//! Copies a directory of the machine if it cannot be an overlay's lower layer: the kernel refuses directories with
-//! other mounts in them, as `/etc` has in containers, and `/var` if a disk is mounted below it.
+//! Copies a directory of the machine into a host. This is needed if the directory cannot be the lower layer of an overlay: the kernel
+//! refuses directories with other mounts in them, such as `/etc` in containers, and `/var` if a disk is mounted below it.
 //!
-//! Existing files stay as they are. Files that are not world-readable (passwords, private keys) are left out, so that
-//! no secret is duplicated.
+//! Never replaces an existing file. Never copies files that are not readable by all users (passwords, private keys), so that no secret is
+//! duplicated.
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use crate::{LabError, error::Doing as _};
 
-/// Larger files, in bytes, are not settings.
+/// Maximum size of a file that is copied, in bytes. Larger files are not settings.
 const LARGEST: u64 = 4 << 20;
 
-/// The part of it that is copied.
+/// The part of a directory that is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// Directories, links and files.
     All,
-    /// The upper two layers of directories, and links there.
+    /// The upper two levels of directories, and the symbolic links in them.
     Shape,
 }
 
 impl What {
+    /// Number of levels of subdirectories whose content is copied.
     const fn deepest(self) -> usize {
         match self {
             Self::All => 8,
@@ -29,29 +30,30 @@ impl What {
     }
 }
 
-/// Copies files that do not exist yet.
+/// Copies from one directory to another. Files that exist in the target stay as they are.
 pub(crate) fn tree(from: &Path, to: &Path, what: What) -> Result<(), LabError> {
     directory(from, to, what, 0).doing(format!("copy {} to {}", from.display(), to.display()))
 }
 
+/// Does the work of [`tree`] for a directory that is `depth` levels below the first.
 fn directory(from: &Path, to: &Path, what: What, depth: usize) -> io::Result<()> {
-    // Unreadable ones count as empty.
+    // An unreadable directory counts as empty.
     let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
     for entry in entries.flatten() {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let Ok(meta) = fs::symlink_metadata(&source) else { continue };
-        let there = fs::symlink_metadata(&target).is_ok();
+        let exists = fs::symlink_metadata(&target).is_ok();
         if meta.is_dir() {
-            if !there {
+            if !exists {
                 fs::create_dir(&target)?;
-                // Its owner writes to it, whichever user that is on the machine.
+                // The host's root, who owns the copy, must be able to write to it, even if the owner on the machine cannot.
                 let mode = meta.permissions().mode() & 0o7777 | 0o700;
                 fs::set_permissions(&target, fs::Permissions::from_mode(mode))?;
             }
             if depth < what.deepest() {
                 directory(&source, &target, what, depth + 1)?;
             }
-        } else if there {
+        } else if exists {
             continue;
         } else if meta.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(&source)?, &target)?;
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_stays_and_the_rest_is_as_it_was() {
+    fn existing_files_stay_and_the_others_are_copied_without_secrets() {
         let place = std::env::temp_dir().join(format!("firedrill-copy-{}", std::process::id()));
         let (from, to) = (place.join("from"), place.join("to"));
         fs::create_dir_all(from.join("ssl/certs")).unwrap();

@@ -1,24 +1,24 @@
 //! Chooses the user of the outer namespace that is root inside a lab.
 //!
-//! The machine's root is never root inside: a host could then write the machine's sysctls. An unused user takes its
+//! This is never the machine's root: otherwise a host could write the machine's sysctls. If root starts a lab, an unused user id takes its
 //! place.
 
 use std::fs;
 
-/// Root inside is this user and group outside.
+/// The user and group outside of a lab that are root inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outer {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Whether the child may drop its supplementary groups (only a privileged parent may let it).
+    /// Whether the child may drop its supplementary groups. Only a privileged parent can allow that.
     pub(crate) may_drop_groups: bool,
 }
 
-/// Users that probably do not exist, best first; a container's range often ends at 65535.
+/// Ids of users that probably do not exist, the best choice first. The last two are for containers, whose range of ids often ends at 65535.
 const LIKELY_UNUSED: [u32; 4] = [2_077_000_000, 1_077_000_000, 60_377, 30_377];
 
 impl Outer {
-    /// Chooses for a process of this user.
+    /// Chooses the user for the root process of a lab that this process starts.
     pub(crate) fn for_lab_root() -> Self {
         let uid = nix::unistd::geteuid().as_raw();
         let gid = nix::unistd::getegid().as_raw();
@@ -31,12 +31,12 @@ impl Outer {
         }
     }
 
-    /// Chooses for a process inside the lab, where only 0 exists.
+    /// The choice for a process that is started inside a lab, where only the user 0 exists.
     pub(crate) const INSIDE: Self = Self { uid: 0, gid: 0, may_drop_groups: false };
 }
 
-/// Returns a user that the process may map and that is unused; `None` if its namespace has only one user. That root is
-/// not the machine's, and may be mapped as it is.
+/// Returns the id of a user that this process may map and that is unused. `None` if none of the likely ids is mapped, as in a namespace with
+/// a single user: the root of such a namespace is not the machine's root, and may be root inside a lab.
 fn unused(uid_map: &str, passwd: &str) -> Option<u32> {
     let ranges: Vec<(u32, u32)> = uid_map
         .lines()
@@ -57,7 +57,7 @@ mod tests {
     use super::unused;
 
     #[test]
-    fn an_unused_user_is_one_that_is_mapped_and_nobodys() {
+    fn an_unused_user_is_mapped_and_not_in_the_passwd_file() {
         assert_eq!(unused("0 0 4294967295", ""), Some(2_077_000_000));
         assert_eq!(unused("0 0 4294967295", "x:x:2077000000:1::/:/bin/false"), Some(1_077_000_000));
         assert_eq!(unused("0 100000 65536", ""), Some(60_377));

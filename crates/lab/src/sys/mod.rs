@@ -1,4 +1,4 @@
-//! The lab's system calls, one topic per file. Only code below here is unsafe.
+//! The lab's system calls, one topic per file. Most unsafe code of this crate is here; this module makes no decisions about a lab.
 
 pub(crate) mod copy;
 pub(crate) mod ids;

@@ -1,4 +1,4 @@
-//! Starts a program in new namespaces with one `clone3`, which leaves nothing half made if it fails.
+//! Starts a program in new namespaces with a single `clone3`. A failure never leaves a process or a namespace behind.
 
 use std::{
     ffi::{CStr, CString},
@@ -18,17 +18,17 @@ pub(crate) const HOST_NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWCGROUP;
 
-/// The program to start, with its settings.
+/// A program to start, with its settings.
 pub(crate) struct Start<'a> {
-    /// The program as an open descriptor (the new user may not be able to reach its path).
+    /// The program as an open descriptor, because the new user may not be able to reach its path.
     pub(crate) program: &'a OwnedFd,
-    /// Its arguments.
+    /// The program's arguments, with its name first.
     pub(crate) argv: &'a [String],
-    /// Descriptors that stay open in it, under the same numbers.
+    /// Descriptors that stay open in the program, under the same numbers.
     pub(crate) keep: &'a [RawFd],
-    /// `CLONE_NEW…` flags.
+    /// `CLONE_NEW…` flags of the namespaces to make.
     pub(crate) namespaces: i32,
-    /// The outer user that is root inside; needed with a new user namespace.
+    /// The outer user that is root inside. Required if a user namespace is made, `None` otherwise.
     pub(crate) root: Option<Outer>,
 }
 
@@ -46,10 +46,11 @@ pub(crate) struct StartError {
     pub(crate) source: io::Error,
 }
 
+/// The steps of the child that can fail, by their numbers.
 const STEPS: [&str; 4] =
     ["wait for its parent", "become root in the namespace", "keep a descriptor", "run the program"];
 
-/// The size of the structure in the kernel (`CLONE_ARGS_SIZE_VER0`).
+/// The kernel's structure `clone_args`, in its first version (`CLONE_ARGS_SIZE_VER0`).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArgs {
@@ -63,15 +64,15 @@ struct CloneArgs {
     tls: u64,
 }
 
-/// Starts it. `before` runs in the parent when the namespaces exist and before the program runs.
+/// Starts a program. `before` runs in the parent after the namespaces were made and before the program runs. Returns when the program runs.
 pub(crate) fn start(
-    what: &Start<'_>,
+    settings: &Start<'_>,
     before: impl FnOnce(&Child) -> io::Result<()>,
 ) -> Result<Child, StartError> {
     let failed = |step: &'static str| move |source: io::Error| StartError { step, source };
-    // All memory that the child needs is allocated before: after the clone it makes only system calls, because
-    // another thread may have held the allocator's lock.
-    let words: Result<Vec<CString>, _> = what.argv.iter().map(|w| CString::new(w.as_str())).collect();
+    // All memory that the child needs is allocated before the clone. After the clone, the child makes only system calls: another thread may
+    // have held the allocator's lock at the moment of the clone.
+    let words: Result<Vec<CString>, _> = settings.argv.iter().map(|w| CString::new(w.as_str())).collect();
     let words = words.map_err(|e| failed("read the program's words")(e.into()))?;
     let environment = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
     let argv: Vec<*const libc::c_char> = words.iter().map(|w| w.as_ptr()).chain([std::ptr::null()]).collect();
@@ -81,27 +82,27 @@ pub(crate) fn start(
     let (error_read, error_write) = pipe().map_err(failed("make a pipe"))?;
 
     let mut pidfd: RawFd = -1;
-    let flags = what.namespaces | libc::CLONE_PIDFD;
+    let flags = settings.namespaces | libc::CLONE_PIDFD;
     let mut args = CloneArgs {
         flags: u64::try_from(flags).unwrap_or_default(),
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
         exit_signal: u64::try_from(libc::SIGCHLD).unwrap_or_default(),
         ..CloneArgs::default()
     };
-    // SAFETY: without CLONE_VM and with no stack this is a fork; `args` is of the size given and outlives the call.
+    // SAFETY: without CLONE_VM and without a stack, this is a fork; `args` has the given size and outlives the call.
     let pid = unsafe {
         libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), std::mem::size_of::<CloneArgs>())
     };
     if pid == 0 {
         let plan = InChild {
-            program: what.program.as_raw_fd(),
+            program: settings.program.as_raw_fd(),
             argv: &argv,
             envp: &envp,
-            keep: what.keep,
+            keep: settings.keep,
             gate_read: gate_read.as_raw_fd(),
             gate_write: gate_write.as_raw_fd(),
             error: error_write.as_raw_fd(),
-            become_root: what.root.is_some(),
+            become_root: settings.root.is_some(),
         };
         // SAFETY: this is the child, alone in its copy of the memory; the plan's pointers stay valid.
         unsafe { plan.run() }
@@ -109,21 +110,21 @@ pub(crate) fn start(
     if pid < 0 {
         return Err(StartError { step: "make namespaces", source: io::Error::last_os_error() });
     }
-    // SAFETY: the kernel stored a new descriptor there, because CLONE_PIDFD was asked for.
+    // SAFETY: the kernel has stored a new descriptor in `pidfd`, because CLONE_PIDFD is set.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let child = Child { pid: i32::try_from(pid).unwrap_or(-1), pidfd };
     drop((gate_read, error_write));
 
-    let opened = what.root.map_or(Ok(()), |root| write_maps(child.pid, root)).and_then(|()| {
+    let opened = settings.root.map_or(Ok(()), |root| write_maps(child.pid, root)).and_then(|()| {
         before(&child).map_err(failed("prepare it"))?;
         File::from(gate_write).write_all(b"!").map_err(failed("release it"))
     });
-    // If the parent closes the gate without the go-ahead, the child ends by itself; its pipe then closes too.
-    let mut said = Vec::new();
-    let read = File::from(error_read).read_to_end(&mut said);
+    // The pipe `error` closes when the child runs the program or ends. If the gate was closed without the go-ahead, the child ends itself.
+    let mut failure = Vec::new();
+    let read = File::from(error_read).read_to_end(&mut failure);
     let result = opened.and_then(|()| {
         read.map_err(failed("hear from it"))?;
-        match said.split_first() {
+        match failure.split_first() {
             None => Ok(()),
             Some((step, errno)) => {
                 let errno = errno.try_into().map(i32::from_ne_bytes).unwrap_or(libc::EIO);
@@ -142,6 +143,7 @@ pub(crate) fn start(
     }
 }
 
+/// Maps the user and group 0 of the child's namespace to the outer user and group.
 fn write_maps(pid: i32, root: Outer) -> Result<(), StartError> {
     let write = |file: &str, text: String| {
         fs::write(format!("/proc/{pid}/{file}"), text)
@@ -158,20 +160,25 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
 }
 
+/// The data that the child needs between the clone and the start of the program.
 struct InChild<'a> {
     program: RawFd,
     argv: &'a [*const libc::c_char],
     envp: &'a [*const libc::c_char],
     keep: &'a [RawFd],
+    /// The pipe from which the child reads one byte before it goes on.
     gate_read: RawFd,
     gate_write: RawFd,
+    /// The pipe to which the child writes the failed step and its errno.
     error: RawFd,
     become_root: bool,
 }
 
 impl InChild<'_> {
+    /// Waits for the parent, and runs the program in place of the child.
+    ///
     /// # Safety
-    /// Only in a freshly cloned child: makes system calls only, and never returns.
+    /// May be called only in a child directly after the clone. Makes only system calls, and never returns.
     unsafe fn run(&self) -> ! {
         // SAFETY: plain system calls on descriptors and pointers of this process; no allocation, no locks.
         unsafe {
@@ -181,9 +188,9 @@ impl InChild<'_> {
                 libc::_exit(125);
             }
             if self.become_root {
-                // Refused without privilege: the groups are those of the user who started the lab then.
+                // Without privileges the kernel refuses this, and the groups of the user who started the lab stay.
                 libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>());
-                // The C library's own functions would first notify threads that do not exist in the child.
+                // The functions of the C library are not used: they would first notify threads, which do not exist in the child.
                 if libc::syscall(libc::SYS_setresgid, 0, 0, 0) != 0
                     || libc::syscall(libc::SYS_setresuid, 0, 0, 0) != 0
                 {
@@ -207,14 +214,16 @@ impl InChild<'_> {
         }
     }
 
+    /// Reports the failed step and its errno to the parent, and ends the child.
+    ///
     /// # Safety
     /// As [`InChild::run`].
     unsafe fn fail(&self, step: u8) -> ! {
-        // SAFETY: as above; `errno` is this process's own.
+        // SAFETY: only system calls, and `errno` of this thread.
         unsafe {
             let errno = (*libc::__errno_location()).to_ne_bytes();
-            let said = [step, errno[0], errno[1], errno[2], errno[3]];
-            libc::write(self.error, said.as_ptr().cast(), said.len());
+            let report = [step, errno[0], errno[1], errno[2], errno[3]];
+            libc::write(self.error, report.as_ptr().cast(), report.len());
             libc::_exit(126)
         }
     }

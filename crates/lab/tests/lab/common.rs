@@ -1,4 +1,4 @@
-//! Helpers of all tests of labs.
+//! Helpers for all tests of labs. Has no tests.
 
 use std::{
     ffi::OsString,
@@ -12,9 +12,10 @@ use firedrill_lab::{
     shop::Balancer,
 };
 
-/// Long enough for anything that happens at all, on a busy machine.
+/// Maximum time for an expected event, also on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
+/// Returns the path of the tests' small binary for labs.
 pub(crate) fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_firedrill-lab").into()
 }
@@ -24,7 +25,7 @@ pub(crate) fn name(test: &str) -> String {
     format!("test-{test}-{}", std::process::id())
 }
 
-/// Starts the lab; returns `None` if the machine does not allow it, and reports that.
+/// Starts a lab. If the machine does not allow one, prints the reason and returns `None`.
 pub(crate) fn up(spec: &LabSpec) -> Option<Lab> {
     match Lab::up(spec, &Options { program: Some(program()), ..Options::default() }) {
         Ok(lab) => Some(lab),
@@ -49,31 +50,36 @@ pub(crate) fn host(name: &str, region: &str, addresses: &[&str]) -> HostSpec {
     }
 }
 
-/// Runs the tests' own binary in a host. Returns its output, or the error.
+/// Runs the tests' binary in a host. Returns its output; the error is its error output.
 pub(crate) fn run(lab: &Lab, host: &str, words: &[&str]) -> Result<String, String> {
     let words: Vec<OsString> = [SELF_EXE].iter().chain(words).map(OsString::from).collect();
     let output = lab.output(host, &words).map_err(|e| e.to_string())?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() { Ok(said) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(printed)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
+/// Makes an HTTP request from a host. Returns the status code and the body.
 pub(crate) fn get(lab: &Lab, host: &str, address: &str, path: &str) -> Result<String, String> {
     run(lab, host, &["get", address, path])
 }
 
-/// Waits until a condition holds.
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Calls `look` until it returns a value, and returns that value. Panics after [`LONG`]; `event` says what was expected.
+pub(crate) fn eventually<T>(event: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + LONG;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "never happened: {what}");
+        assert!(Instant::now() < end, "never happened: {event}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until a host has begun to boot so many times, and is up.
+/// Waits until a host is up after its boot number `boots`.
 pub(crate) fn wait_boots(lab: &Lab, host: &str, boots: u32) {
     eventually(&format!("boot {boots} of {host}"), || {
         let status = status_of(lab, host);
@@ -83,11 +89,11 @@ pub(crate) fn wait_boots(lab: &Lab, host: &str, boots: u32) {
 
 pub(crate) fn wait_state(lab: &Lab, host: &str, state: HostState) {
     let is = |s: &firedrill_lab::LabStatus| s.hosts.iter().any(|h| h.name == host && h.state == state);
-    let (good, last) = lab.wait_until(LONG, is).unwrap();
-    assert!(good, "host {host} is not {state:?}: {last:?}");
+    let (reached, last) = lab.wait_until(LONG, is).unwrap();
+    assert!(reached, "host {host} is not {state:?}: {last:?}");
 }
 
-/// Returns the host's own file system, seen from here.
+/// Returns the path in this process's `/proc` of a host's file system.
 pub(crate) fn root_of(lab: &Lab, host: &str) -> PathBuf {
     let first = lab.pids(host).unwrap().into_iter().min().unwrap();
     Path::new("/proc").join(first.to_string()).join("root")

@@ -1,4 +1,4 @@
-//! A lab never outlives the process that started it, unless it is detached.
+//! Tests that a lab never outlives the process that started it, unless it is detached.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,24 +8,25 @@ use std::{
 use super::common::{eventually, host, name, program, up};
 use firedrill_lab::{Lab, LabSpec, list};
 
-/// Whether it is alive, or is still being taken apart by the kernel.
+/// Whether a process exists and is not a zombie.
 fn alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// Returns all processes of a lab, including its root's.
-fn everything(lab: &Lab) -> Vec<i32> {
+/// Returns the pids of all processes of a lab, including its root process.
+fn all_pids(lab: &Lab) -> Vec<i32> {
     let hosts = lab.status().unwrap().hosts;
     hosts.iter().flat_map(|h| lab.pids(&h.name).unwrap()).chain([lab.pid().unwrap()]).collect()
 }
 
+/// Whether a lab can start on this machine.
 fn allowed(test: &str) -> bool {
     up(&LabSpec::new(name(test), vec![host("x", "r", &["10.0.0.1"])])).is_some()
 }
 
 #[test]
-fn killing_its_parent_ends_it() {
+fn killing_the_parent_ends_the_lab() {
     if !allowed("try") {
         return;
     }
@@ -34,9 +35,9 @@ fn killing_its_parent_ends_it() {
     let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("is up"));
     let lab = Lab::attach(&name).unwrap();
-    let pids = everything(&lab);
+    let pids = all_pids(&lab);
     assert!(pids.len() > 10, "{pids:?}");
-    // A session of its own, so that no Ctrl-C at this terminal reaches it.
+    // The lab's processes are in other sessions, so that Ctrl-C at this terminal does not reach them.
     let session = |pid: i32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid))).unwrap();
     let own = session(i32::try_from(std::process::id()).unwrap());
     assert!(pids.iter().all(|pid| session(*pid) != own));
@@ -48,7 +49,7 @@ fn killing_its_parent_ends_it() {
 }
 
 #[test]
-fn a_detached_one_stays_until_it_is_ended() {
+fn a_detached_lab_stays_until_it_is_ended() {
     if !allowed("try2") {
         return;
     }
@@ -57,7 +58,7 @@ fn a_detached_one_stays_until_it_is_ended() {
     assert!(started.status.success(), "{started:?}");
     assert!(list().unwrap().iter().any(|l| l.name == name));
     let lab = Lab::attach(&name).unwrap();
-    let pids = everything(&lab);
+    let pids = all_pids(&lab);
     let answer = || {
         let program = program();
         let words = ["enter", &name, program.to_str().unwrap(), "get", "edge1:80", "/checkout"];

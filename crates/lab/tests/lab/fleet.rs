@@ -1,4 +1,4 @@
-//! A fleet comes up as described, its hosts reach each other and nothing else, and it disappears without a trace.
+//! Tests that a lab comes up as specified, that its hosts reach each other and nothing else, and that nothing is left when it ends.
 
 use std::{collections::BTreeSet, ffi::OsString, path::Path, time::Instant};
 
@@ -34,7 +34,7 @@ fn six_hosts_reach_each_other_by_name_and_leave_nothing() {
 }
 
 #[test]
-fn each_host_is_its_own() {
+fn each_host_has_its_own_identity_files_and_network() {
     let mut spec =
         LabSpec::new(name("own"), vec![host("a", "r", &["10.0.0.1"]), host("b", "r", &["10.0.0.2"])]);
     spec.hosts[0].files.push(FileSpec {
@@ -55,19 +55,19 @@ fn each_host_is_its_own() {
         !Path::new("/etc/firedrill/agent.toml").exists() || machine("etc/firedrill/agent.toml") != "secret"
     );
     assert_eq!(read("a", "etc/hostname"), "a\n");
-    // All of /var is its own: an agent of the machine may have a directory there too.
+    // All of /var belongs to the host, although the machine's own agent may have a directory in the machine's /var.
     let owners =
         ["/bin/sh", "-c", "find /var -maxdepth 2 ! -type l | xargs stat -c %u | sort -u"].map(OsString::from);
     let owners = lab.output("a", &owners).unwrap();
     assert_eq!(String::from_utf8_lossy(&owners.stdout), "0\n", "{owners:?}");
-    // There is no way out: the machine's loopback is another one.
+    // The host's loopback is not the machine's loopback.
     let outside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = outside.local_addr().unwrap().port();
     assert!(run(&lab, "a", &["get", &format!("127.0.0.1:{port}"), "/"]).unwrap_err().contains("refused"));
 }
 
 #[test]
-fn two_labs_with_equal_addresses_do_not_meet() {
+fn two_labs_with_equal_addresses_are_separate() {
     let one = LabSpec::new(name("one"), vec![host("only", "r", &["10.0.0.1"])]);
     let two = LabSpec { name: name("two"), ..one.clone() };
     let Some(first) = up(&one) else { return };

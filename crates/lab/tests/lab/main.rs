@@ -1,4 +1,4 @@
-//! Labs for real: fleets of namespaces on this machine.
+//! Tests with real labs: fleets of namespaces on this machine. They are skipped where no lab can start.
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod common;

@@ -1,4 +1,4 @@
-//! Hosts go down as machines do: silently, completely, and with a new boot when they are back.
+//! Tests that hosts go down like machines: silently, completely, and with a new boot id when they are back.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -10,6 +10,7 @@ use super::common::{
 };
 use firedrill_lab::{HIDDEN, HostState, Lab, LabSpec, SELF_EXE, ServiceSpec};
 
+/// Returns the demonstration's lab, with a service on each host that restarts the host when it is started.
 fn spec(test: &str) -> LabSpec {
     let mut spec = LabSpec { boot_delay_ms: 800, ..demo_spec(test) };
     let rebooter = [SELF_EXE, HIDDEN, "reboot", "restart"].map(String::from).to_vec();
@@ -19,7 +20,7 @@ fn spec(test: &str) -> LabSpec {
     spec
 }
 
-/// Returns what client1 sees on a connection to app1 while `act` is carried out.
+/// Returns the events that client1 sees on a connection to app1 while `act` is carried out: `silent` if there are none.
 fn heard_while(lab: &Lab, act: impl FnOnce()) -> String {
     eventually("app1 answers", || get(lab, "client1", "app1:8080", "/health").ok());
     let mut child = Command::new(program())
@@ -40,11 +41,11 @@ fn a_restart_is_silent_and_keeps_the_disk() {
     let Some(lab) = up(&spec("restart")) else { return };
     let before = status_of(&lab, "app1").boot_id;
     eventually("an order", || get(&lab, "client1", "app1:8080", "/checkout").ok());
-    // By a service, as an agent would do it.
+    // The restart is called by a service of the host, as an agent would do it.
     let control = root_of(&lab, "app1").join("run/service/rebooter/supervise/control");
     let heard = heard_while(&lab, || {
         std::fs::OpenOptions::new().write(true).open(&control).unwrap().write_all(b"o").unwrap();
-        // Between two looks it may have booted already.
+        // The host may have booted again already between two looks.
         eventually("it goes down", || {
             let now = status_of(&lab, "app1");
             (now.state == HostState::Restarting || now.boots == 2).then_some(())
@@ -58,9 +59,9 @@ fn a_restart_is_silent_and_keeps_the_disk() {
         std::fs::read_to_string(root_of(&lab, "app1").join("proc/sys/kernel/random/boot_id")).unwrap();
     assert_eq!(shown.trim(), after.boot_id);
     let order = eventually("the shop is back", || get(&lab, "client1", "app1:8080", "/orders/1").ok());
-    assert!(order.starts_with("200 "), "the order survived: {order}");
+    assert!(order.starts_with("200 "), "the order must survive: {order}");
 
-    // And by a command from outside.
+    // The second restart is called by a command from outside.
     let heard = heard_while(&lab, || {
         let _ = run(&lab, "app1", &[HIDDEN, "reboot", "restart"]);
     });
@@ -69,7 +70,7 @@ fn a_restart_is_silent_and_keeps_the_disk() {
 }
 
 #[test]
-fn off_is_off_until_it_is_powered_on() {
+fn a_host_that_is_off_stays_off_until_it_is_powered_on() {
     let Some(lab) = up(&spec("off")) else { return };
     let heard = heard_while(&lab, || {
         let _ = run(&lab, "app1", &[HIDDEN, "reboot", "power-off"]);

@@ -1,4 +1,4 @@
-//! Hosts run any program: with files, a user, a ready check and a way to stop. What it has written survives a reboot.
+//! Tests that hosts run any program, with files, a user, a ready check and a way to stop, and that the program's files survive a reboot.
 
 use std::path::Path;
 
@@ -21,11 +21,12 @@ fn service(name: &str, argv: &[&str]) -> ServiceSpec {
     }
 }
 
-/// A service that is a shell's script.
+/// Returns a service that runs a shell script.
 fn script(name: &str, text: &str) -> ServiceSpec {
     service(name, &["/bin/sh", "-c", text])
 }
 
+/// Returns the specification of a check with a long time limit.
 fn within_long(check: ReadyCheck) -> Option<ReadySpec> {
     Some(ReadySpec { check, within_ms: u64::try_from(LONG.as_millis()).unwrap() })
 }
@@ -41,21 +42,22 @@ fn lab_of(test: &str, services: Vec<ServiceSpec>, files: Vec<FileSpec>) -> LabSp
     LabSpec::new(name(test), vec![app, host("client", "r", &["10.0.0.2"])])
 }
 
-fn said(lab: &Lab, words: &[&str]) -> String {
+/// Runs a command in the host `app`, and returns its output.
+fn output(lab: &Lab, words: &[&str]) -> String {
     let words: Vec<_> = words.iter().map(std::ffi::OsString::from).collect();
     String::from_utf8_lossy(&lab.output("app", &words).unwrap().stdout).into_owned()
 }
 
-/// Waits until all is ready; returns what was heard of.
+/// Waits until all services are ready. Returns their names, each as host and service.
 fn ready(lab: &Lab) -> Vec<String> {
-    let mut heard = Vec::new();
-    let late = lab.wait_ready(|host, service| heard.push(format!("{host}/{service}"))).unwrap();
+    let mut names = Vec::new();
+    let late = lab.wait_ready(|host, service| names.push(format!("{host}/{service}"))).unwrap();
     assert!(late.is_empty(), "{late:?}: {}", lab.log("app", &late[0].service).unwrap());
-    heard.sort();
-    heard
+    names.sort();
+    names
 }
 
-/// Cuts the power of the host, and powers it on again.
+/// Cuts the power of the host `app`, and powers it on again.
 fn cut_power(lab: &Lab) {
     lab.kill("app").unwrap();
     wait_state(lab, "app", HostState::Off);
@@ -67,12 +69,12 @@ fn file(path: &str, content: &str) -> FileSpec {
     FileSpec { path: path.into(), content: content.into(), mode: 0o644 }
 }
 
-fn skipped(what: &str) {
-    eprintln!("skipped: this machine has no {what}");
+fn skipped(missing: &str) {
+    eprintln!("skipped: this machine has no {missing}");
 }
 
 #[test]
-fn a_service_sees_itself_as_its_user_and_owns_the_hosts_files() {
+fn a_service_runs_as_its_user_and_owns_the_hosts_files() {
     let text = "cat /etc/given/word; id -u; id -g; stat -c %u /etc/given/word; echo more >>/etc/given/word && \
                 echo $COLOUR; exec sleep 1h";
     let mut web = script("web", text);
@@ -82,18 +84,18 @@ fn a_service_sees_itself_as_its_user_and_owns_the_hosts_files() {
     let Some(lab) = up(&lab_of("user", vec![web], vec![file("/etc/given/word", "given\n")])) else { return };
     assert_eq!(ready(&lab), ["app/web"]);
     assert_eq!(lab.log("app", "web").unwrap(), "given\n101\n104\n101\ngreen\n");
-    assert_eq!(said(&lab, &["cat", "/etc/given/word"]), "given\nmore\n");
+    assert_eq!(output(&lab, &["cat", "/etc/given/word"]), "given\nmore\n");
 }
 
 #[test]
-fn it_is_stopped_by_its_signal_and_killed_when_it_does_not_end() {
+fn a_service_is_stopped_by_its_signal_and_killed_if_it_does_not_end() {
     let text = "trap '' TERM; trap 'echo bye; exit 0' INT; echo begun; while :; do sleep 0.05; done";
     let mut polite = script("polite", text);
     polite.stop = StopSpec { signal: "SIGINT".into(), patience_ms: None };
     let mut stubborn = script("stubborn", "trap '' TERM; echo begun; while :; do sleep 0.05; done");
     stubborn.stop.patience_ms = Some(200);
-    // As if the lab was started in the background of a shell: its services must not inherit this.
-    // SAFETY: changes the effect of a signal that no test uses.
+    // SIGINT is ignored, as in a program that a shell starts in the background. The lab's services must not inherit this.
+    // SAFETY: changes only the effect of a signal that no test uses.
     let ignore = |handler| unsafe { libc::signal(libc::SIGINT, handler) };
     ignore(libc::SIG_IGN);
     let lab = up(&lab_of("stop", vec![polite, stubborn], vec![]));
@@ -102,19 +104,19 @@ fn it_is_stopped_by_its_signal_and_killed_when_it_does_not_end() {
     for (name, last) in
         [("polite", "bye\n"), ("stubborn", "supervisor: it did not end after SIGTERM; it is killed\n")]
     {
-        let one = Service::of(&lab, name);
-        one.wait(1, b'u');
+        let service = Service::of(&lab, name);
+        service.wait(1, b'u');
         eventually("it has set its traps", || lab.log("app", name).unwrap().contains("begun").then_some(()));
-        one.send(b'd');
-        one.wait(0, b'd');
+        service.send(b'd');
+        service.wait(0, b'd');
         assert_eq!(lab.log("app", name).unwrap(), format!("begun\n{last}"));
     }
 }
 
 #[test]
-fn a_service_that_does_not_get_ready_is_late_and_its_log_says_why() {
+fn a_service_that_does_not_get_ready_is_late_and_its_log_has_the_reason() {
     let mut deaf = service("deaf", &["sleep", "1h"]);
-    // Long enough for one check to end on a busy machine, because the log has its words.
+    // The time is long enough for one check to end on a busy machine, because the log must have the check's output.
     deaf.ready = Some(ReadySpec { check: ReadyCheck::Tcp(9), within_ms: 5_000 });
     let mut gone = service("gone", &["/no/such/program"]);
     gone.ready = within_long(ReadyCheck::Tcp(9));
@@ -132,7 +134,7 @@ fn a_service_that_does_not_get_ready_is_late_and_its_log_says_why() {
 }
 
 #[test]
-fn a_web_server_with_a_user_of_its_own_serves_on_a_low_port_also_after_a_reboot() {
+fn a_web_server_with_its_own_user_serves_on_a_low_port_also_after_a_reboot() {
     if !Path::new("/usr/bin/python3").exists() {
         return skipped("python3");
     }
@@ -143,16 +145,16 @@ fn a_web_server_with_a_user_of_its_own_serves_on_a_low_port_also_after_a_reboot(
     let Some(lab) = up(&spec) else { return };
     assert_eq!(ready(&lab), ["app/web"]);
     assert_eq!(get(&lab, "client", "app:80", "/index.html").unwrap(), "200 old\n");
-    said(&lab, &["sh", "-c", "printf new >/var/www/index.html"]);
+    output(&lab, &["sh", "-c", "printf new >/var/www/index.html"]);
     cut_power(&lab);
     assert_eq!(ready(&lab), ["app/web"]);
     assert_eq!(get(&lab, "client", "app:80", "/index.html").unwrap(), "200 new\n");
 }
 
-/// The directory of PostgreSQL's programs, and its user.
+/// Returns the directory of PostgreSQL's programs, and its user; `None` if PostgreSQL is not installed.
 fn postgres() -> Option<(String, UserSpec)> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-    let bin = versions.map(|one| one.path().join("bin")).find(|bin| bin.join("initdb").exists())?;
+    let bin = versions.map(|version| version.path().join("bin")).find(|bin| bin.join("initdb").exists())?;
     let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
     let mut words = passwd.lines().find(|line| line.starts_with("postgres:"))?.split(':').skip(2);
     let user = UserSpec { uid: words.next()?.parse().ok()?, gid: words.next()?.parse().ok()? };
@@ -177,12 +179,12 @@ fn a_database_that_refuses_root_runs_and_keeps_its_rows_over_a_power_cut() {
         Some(ReadySpec { check: ReadyCheck::Command(ask("select 1").to_vec()), within_ms: 120_000 });
     let Some(lab) = up(&lab_of("store", vec![store], vec![])) else { return };
     assert_eq!(ready(&lab), ["app/store"]);
-    let told = |sql| said(&lab, &ask(sql).each_ref().map(String::as_str));
-    told("create table rows (n int)");
-    told("insert into rows values (42)");
+    let query = |sql| output(&lab, &ask(sql).each_ref().map(String::as_str));
+    query("create table rows (n int)");
+    query("insert into rows values (42)");
     cut_power(&lab);
     assert_eq!(ready(&lab), ["app/store"]);
-    assert_eq!(told("select n from rows"), "42\n");
+    assert_eq!(query("select n from rows"), "42\n");
     let store = Service::of(&lab, "store");
     store.send(b'd');
     store.wait(0, b'd');

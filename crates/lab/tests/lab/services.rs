@@ -1,4 +1,4 @@
-//! A host's supervisor has runit's files and behaviour, as the agent's driver expects them.
+//! Tests that a host's supervisor has runit's files and behaviour, as the agent's driver expects them.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +11,7 @@ use std::{
 use super::common::{eventually, host, name, root_of, up};
 use firedrill_lab::{HIDDEN, Lab, LabSpec, SELF_EXE, ServiceSpec};
 
-/// A service of the host `app`, by the files of its supervisor.
+/// A service of the host `app`, accessed by the files of its supervisor.
 pub(crate) struct Service(PathBuf);
 
 impl Service {
@@ -27,14 +27,14 @@ impl Service {
         self.control().unwrap().write_all(&[command]).unwrap();
     }
 
-    /// Returns state and wish as in the file, and the pid.
+    /// Returns the state and the wanted state as in the status file, and the pid.
     fn status(&self) -> (u8, u8, u32) {
         let bytes = fs::read(self.0.join("status")).unwrap();
         assert_eq!(bytes.len(), 20);
         (bytes[19], bytes[17], u32::from_le_bytes(bytes[12..16].try_into().unwrap()))
     }
 
-    /// Waits for state and wish as in the file; returns the pid.
+    /// Waits until the status file has this state and this wanted state. Returns the pid.
     pub(crate) fn wait(&self, state: u8, want: u8) -> u32 {
         eventually(&format!("state {state}, want {}", char::from(want)), || {
             let (s, w, pid) = self.status();
@@ -81,13 +81,13 @@ fn services_obey_their_control_files() {
     eventually("continued", || (fs::read(checkout.0.join("status")).unwrap()[16] == 0).then_some(()));
     assert_eq!(checkout.status().2, third);
     assert_eq!(fs::read_to_string(checkout.0.join("stat")).unwrap(), "run\n");
-    // Each of the three was asked to end as soon as it ran, perhaps before it listened; the last one was not.
+    // The earlier processes were asked to end as soon as they ran, perhaps before they listened. The last one was not.
     eventually("its log says that it listens", || {
         lab.log("app", "checkout").unwrap().contains("listening on port 8080").then_some(())
     });
 
     let asleep = Service::of(&lab, "asleep");
-    assert_eq!(asleep.wait(0, b'd'), 0, "a down file keeps it down");
+    assert_eq!(asleep.wait(0, b'd'), 0, "a file `down` keeps the service down");
     asleep.send(b'o');
     asleep.wait(1, b'd');
     asleep.send(b'k');
@@ -95,7 +95,7 @@ fn services_obey_their_control_files() {
 }
 
 #[test]
-fn a_crash_is_answered_by_a_start_but_not_at_once_again_and_again() {
+fn a_service_that_crashed_is_started_again_but_at_most_once_a_second() {
     let Some(lab) = up(&spec("crash")) else { return };
     let checkout = Service::of(&lab, "checkout");
     let mut pid = checkout.wait(1, b'u');
@@ -105,24 +105,24 @@ fn a_crash_is_answered_by_a_start_but_not_at_once_again_and_again() {
         (state == 1 && now != pid).then_some(now)
     });
     assert!(pid > 1);
-    // This one ends at its start: at most one start a second, with some tolerance for the machine.
+    // The service `broken` ends right after its start. It is started at most once a second, with some tolerance for a busy machine.
     let begun = Instant::now();
     let starts = || lab.log("app", "broken").unwrap().matches("nonsense").count();
     let before = starts();
-    // The first of these words may come from a start of before, whose process was slow.
+    // The first new line may come from an earlier start whose process was slow.
     eventually("three more starts", || (starts() >= before + 4).then_some(()));
     assert!(begun.elapsed() > Duration::from_millis(1800), "three starts in {:?}", begun.elapsed());
 }
 
 #[test]
-fn a_supervisor_that_exits_is_missed_and_comes_back() {
+fn a_supervisor_that_exits_shows_and_comes_back() {
     let Some(lab) = up(&spec("exit")) else { return };
     let checkout = Service::of(&lab, "checkout");
     checkout.wait(1, b'u');
     checkout.send(b'x');
     let error = eventually("nobody listens", || checkout.control().err());
     assert_eq!(error.raw_os_error(), Some(libc::ENXIO));
-    assert_eq!(checkout.status().0, 0, "the last status stays to be read");
+    assert_eq!(checkout.status().0, 0, "the last status can still be read");
     eventually("supervised again", || checkout.control().ok());
     checkout.wait(1, b'u');
 }

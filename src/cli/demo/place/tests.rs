@@ -1,3 +1,5 @@
+//! Tests of the demonstration's folder.
+
 use super::*;
 
 fn at(text: &str) -> Timestamp {
@@ -5,7 +7,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[test]
-fn the_friday_is_at_a_full_minute_that_is_not_too_near() {
+fn the_game_day_begins_at_the_first_full_minute_after_the_time_ahead() {
     for (now, ahead, wanted) in [
         ("2026-11-27T12:00:00Z", 30, "2026-11-27T12:01:00Z"),
         ("2026-11-27T12:00:29.9Z", 30, "2026-11-27T12:01:00Z"),
@@ -42,7 +44,7 @@ fn files_are_made_once_and_only_the_time_is_changed() {
 }
 
 #[test]
-fn in_a_folder_of_somebody_else_nothing_is_written() {
+fn nothing_is_written_into_a_folder_that_is_not_a_demos() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("fleet.toml"), "production").unwrap();
     let refused = Place::fill(home.path(), None).unwrap_err().to_string();
@@ -52,7 +54,7 @@ fn in_a_folder_of_somebody_else_nothing_is_written() {
 }
 
 #[test]
-fn with_the_two_lines_the_friday_asks_for_a_second_person() {
+fn the_two_commented_lines_of_the_game_day_ask_for_a_second_person() {
     let home = tempfile::tempdir().unwrap();
     let place = Place::fill(home.path(), None).unwrap();
     let now = at("2026-11-27T12:00:00Z");

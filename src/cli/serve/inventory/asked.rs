@@ -1,4 +1,4 @@
-//! The hosts of fleets that were asked, and their last answers. Only asks: for the status and for `doctor`.
+//! Asks the hosts of fleets for their status and for `doctor`, and keeps their last answers. Changes nothing on a host.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,37 +26,39 @@ use crate::{
     plan::model::{Host, Reach},
 };
 
-/// Time after which hosts that have not answered are unknown. Calls to one host end earlier; over a bastion, many hosts wait for their turn.
+/// Time after which hosts that have not answered count as unknown. A call to one host ends earlier by itself. Behind a bastion, though, many
+/// hosts wait for their turn.
 const LONGEST: Duration = Duration::from_secs(120);
-/// Held while the hosts of a fleet are asked: the limit of open files is one for all fleets.
+/// Held while the hosts of a fleet are asked, so that one fleet is asked at a time: all share this process's limit of open files.
 static TURN: Turn<()> = Turn::const_new(());
-/// Maximum length of a finding.
+/// Maximum length of a finding, in characters.
 const FINDING_MOST: usize = 300;
-/// The finding of `doctor` about the agent's own certificate.
+/// The name of the finding of `doctor` about the agent's own certificate.
 const CERTIFICATE: &str = "certificate";
 
-/// The answers of a host: its status, and its `doctor` if it has told its status.
+/// The answers of a host: its status, and its `doctor`, which is asked only after the status.
 type Answer = Result<(AgentStatus, Result<Doctor, LinkError>), LinkError>;
 
-/// A host by its name and the connection to its agent: at another address another machine may answer.
-type Asks = (String, Reach);
+/// A host as the key of its answers: its name, and how its agent is reached. At another address another machine may answer.
+type HostKey = (String, Reach);
 
 /// The last answers of the hosts of a fleet.
 #[derive(Debug, Default)]
 struct Answers {
     last: Option<Asked>,
-    hosts: HashMap<Asks, Known>,
+    hosts: HashMap<HostKey, Known>,
 }
 
 /// The last answers of hosts, by the file of their fleet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AllAsked(Arc<Mutex<HashMap<PathBuf, Answers>>>);
 
-fn asks(host: &Host) -> Asks {
+/// Returns the key of a host's answers.
+fn key(host: &Host) -> HostKey {
     (host.name.clone(), host.agent.clone())
 }
 
-/// Returns the time, in seconds since 1970.
+/// Returns the current time, in seconds since 1970.
 fn now_s() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -67,36 +69,37 @@ impl AllAsked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the last time that the hosts of a fleet were asked.
+    /// Returns a summary of the last time that the hosts of a fleet were asked; `None` if they never were.
     pub(super) fn last(&self, fleet: &Path) -> Option<Asked> {
         self.lock().get(fleet)?.last.clone()
     }
 
-    /// Returns the last answer of each of these hosts of a fleet, in their order.
+    /// Returns the last answer of each of these hosts, in their order; `None` for a host that was never asked.
     pub(super) fn known(&self, fleet: &Path, hosts: &[Host]) -> Vec<Option<Known>> {
-        let all = self.lock();
-        let answers = all.get(fleet);
-        hosts.iter().map(|host| answers?.hosts.get(&asks(host)).cloned()).collect()
+        let fleets = self.lock();
+        let answers = fleets.get(fleet);
+        hosts.iter().map(|host| answers?.hosts.get(&key(host)).cloned()).collect()
     }
 
-    /// Begins to ask the hosts of a fleet. Whether it did: hosts that are being asked are not asked again.
+    /// Notes that the hosts of a fleet are being asked, for the person `by`, and forgets hosts that the fleet no longer has. Returns `false`,
+    /// and changes nothing, if they are being asked already.
     fn begin(&self, fleet: &Path, hosts: &[Host], by: &str) -> bool {
-        let mut all = self.lock();
-        let answers = all.entry(fleet.to_owned()).or_default();
+        let mut fleets = self.lock();
+        let answers = fleets.entry(fleet.to_owned()).or_default();
         if answers.last.as_ref().is_some_and(|last| last.goes_on) {
             return false;
         }
         let (at_s, of) = (now_s(), hosts.len());
         answers.last = Some(Asked { at_s, by: by.to_owned(), goes_on: true, of, ..Asked::default() });
-        let hosts: HashSet<Asks> = hosts.iter().map(asks).collect();
+        let hosts: HashSet<HostKey> = hosts.iter().map(key).collect();
         answers.hosts.retain(|host, _| hosts.contains(host));
         true
     }
 
-    /// Keeps the answer of a host.
-    fn keep(&self, fleet: &Path, host: Asks, answer: Result<Known, String>) {
-        let mut all = self.lock();
-        let Some(answers) = all.get_mut(fleet) else { return };
+    /// Keeps the answer of a host, or the reason why it gave none, and counts it.
+    fn keep(&self, fleet: &Path, host: HostKey, answer: Result<Known, String>) {
+        let mut fleets = self.lock();
+        let Some(answers) = fleets.get_mut(fleet) else { return };
         let Some(last) = &mut answers.last else { return };
         let seen_s = answers.hosts.get(&host).and_then(|known| known.seen_s);
         let at_s = now_s();
@@ -104,7 +107,7 @@ impl AllAsked {
             Ok(known) => {
                 last.answered += 1;
                 last.in_force += usize::from(!known.in_force.is_empty());
-                let is_wrong = |one: &Finding| one.grade == "bad";
+                let is_wrong = |finding: &Finding| finding.grade == "bad";
                 let wrong = known.findings.iter().chain(&known.certificate).any(is_wrong);
                 last.wrong += usize::from(wrong || known.stuck);
                 Known { at_s, seen_s: Some(at_s), ..known }
@@ -117,14 +120,15 @@ impl AllAsked {
         answers.hosts.insert(host, known);
     }
 
+    /// Notes that the hosts of a fleet are no longer being asked.
     fn end(&self, fleet: &Path) {
         if let Some(last) = self.lock().get_mut(fleet).and_then(|answers| answers.last.as_mut()) {
             last.goes_on = false;
         }
     }
 
-    /// Asks the hosts of a fleet, one fleet after another, and as many hosts at once as the limit of open files allows. Returns at once, with the task that ends when all have
-    /// answered or are given up; `None` if they are being asked already.
+    /// Starts to ask the hosts of a fleet: one fleet at a time, and as many of its hosts at once as the limit of open files allows. Does not
+    /// wait. Returns the task, which ends when all hosts have answered or are given up; `None` if they are being asked already.
     pub(super) fn ask(
         &self,
         fleet: &Path,
@@ -135,27 +139,27 @@ impl AllAsked {
         if !self.begin(fleet, &hosts, by) {
             return None;
         }
-        let over = Over(self.clone(), fleet.to_owned());
+        let asking = Asking(self.clone(), fleet.to_owned());
         let at_once = hosts_at_once(&hosts, 1);
         Some(tokio::spawn(async move {
             let _turn = TURN.lock().await;
             let end = Instant::now() + LONGEST;
             let calls = hosts.into_iter().map(|host| {
                 let agent = Agent::new(&host, Arc::clone(&identity));
-                async move { (asks(&host), in_time(&agent, end).await) }
+                async move { (key(&host), in_time(&agent, end).await) }
             });
             let mut answers = std::pin::pin!(stream::iter(calls).buffer_unordered(at_once));
             while let Some((host, answer)) = answers.next().await {
-                over.0.keep(&over.1, host, answer);
+                asking.0.keep(&asking.1, host, answer);
             }
         }))
     }
 }
 
-/// Ends what was begun, however the task ends.
-struct Over(AllAsked, PathBuf);
+/// The asking of a fleet that [`AllAsked::begin`] has noted. Notes the end when it is dropped, however the task ends.
+struct Asking(AllAsked, PathBuf);
 
-impl Drop for Over {
+impl Drop for Asking {
     fn drop(&mut self) {
         self.0.end(&self.1);
     }
@@ -169,42 +173,44 @@ async fn in_time(agent: &Agent, end: Instant) -> Result<Known, String> {
     }
 }
 
+/// Asks a host for its status, and then for its `doctor`.
 async fn answer(agent: &Agent) -> Answer {
     let status = agent.status().await?;
     Ok((status, agent.doctor().await))
 }
 
-/// Returns the answers of a host in words. What a host says is cut and cleaned.
+/// Turns the answers of a host into texts for a page. Texts from the host are shortened and cleaned, because hosts are not trusted.
 fn known((status, doctor): (AgentStatus, Result<Doctor, LinkError>)) -> Known {
     let short = |text: &str| clean(text, FINDING_MOST).into_owned();
-    let in_force = status.open.iter().map(|one| {
-        let (what, left) = injection(one, &status.clock);
-        short(&format!("{what}, until {}: {}", moment(left), drill(one)))
+    let in_force = status.open.iter().map(|open| {
+        let (fault, left) = injection(open, &status.clock);
+        short(&format!("{fault}, until {}: {}", moment(left), drill(open)))
     });
     let (findings, undiagnosed) = match doctor {
         Ok(doctor) => (doctor.findings, None),
         Err(error) => (Vec::new(), Some(short(&error.to_string()))),
     };
-    let (own, others): (Vec<Found>, Vec<Found>) =
-        findings.into_iter().partition(|one| one.what == CERTIFICATE);
-    let is_good = |one: &Found| matches!(one.grade, Grade::Good | Grade::Note);
-    let good = others.iter().filter(|one| is_good(one)).count();
-    let mut wrong: Vec<&Found> = others.iter().filter(|one| !is_good(one)).collect();
-    wrong.sort_by_key(|one| one.grade != Grade::Bad);
-    let told = |one: &&Found| Finding {
-        grade: word(one.grade),
-        text: short(&format!("{}: {}{}", one.what, one.detail, hint(&one.hint))),
+    let (certificate, others): (Vec<Found>, Vec<Found>) =
+        findings.into_iter().partition(|finding| finding.what == CERTIFICATE);
+    let is_good = |finding: &Found| matches!(finding.grade, Grade::Good | Grade::Note);
+    let good = others.iter().filter(|finding| is_good(finding)).count();
+    let mut wrong: Vec<&Found> = others.iter().filter(|finding| !is_good(finding)).collect();
+    // Bad ones first: `false` sorts before `true`.
+    wrong.sort_by_key(|finding| finding.grade != Grade::Bad);
+    let shown = |finding: &&Found| Finding {
+        grade: word(finding.grade),
+        text: short(&format!("{}: {}{}", finding.what, finding.detail, hint(&finding.hint))),
     };
     Known {
         version: short(&status.version),
         in_force: in_force.collect(),
-        stuck: status.open.iter().any(|one| one.state == State::Stuck),
+        stuck: status.open.iter().any(|open| open.state == State::Stuck),
         halted_by: status.halted_by.as_deref().map(short),
-        certificate: own.first().map(|one| Finding {
-            grade: word(one.grade),
-            text: short(&format!("{}{}", one.detail, hint(&one.hint))),
+        certificate: certificate.first().map(|finding| Finding {
+            grade: word(finding.grade),
+            text: short(&format!("{}{}", finding.detail, hint(&finding.hint))),
         }),
-        findings: wrong.iter().take(Known::MOST).map(told).collect(),
+        findings: wrong.iter().take(Known::MOST).map(shown).collect(),
         more: wrong.len().saturating_sub(Known::MOST),
         good,
         undiagnosed,
@@ -212,17 +218,19 @@ fn known((status, doctor): (AgentStatus, Result<Doctor, LinkError>)) -> Known {
     }
 }
 
-/// Returns the moment in that many seconds: a page with the answer may be read much later.
+/// Formats the time that is `left_s` seconds from now. A page shows a time and not the seconds left, because it may be read much later.
 fn moment(left_s: u64) -> String {
     let at = i64::try_from(left_s).ok().and_then(|left_s| now_s().checked_add(left_s));
     let at = at.and_then(|at| Timestamp::from_second(at).ok());
     at.map_or_else(|| "an unknown time".to_owned(), |at| at.strftime("%F %T UTC").to_string())
 }
 
+/// Formats a hint to follow a finding; empty if there is none.
 fn hint(hint: &str) -> String {
     if hint.is_empty() { String::new() } else { format!(" → {hint}") }
 }
 
+/// Returns a grade as pages and the API write it.
 const fn word(grade: Grade) -> &'static str {
     match grade {
         Grade::Good => "good",
@@ -249,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_host_at_another_address_has_not_the_answer_of_the_former_one() {
+    fn a_host_at_another_address_does_not_get_the_answer_of_the_former_address() {
         let (all, fleet) = (AllAsked::default(), Path::new("fleet.toml"));
         let (old, new) = ([host("10.9.0.1:7790")], [host("10.9.0.2:7790")]);
         assert!(all.begin(fleet, &old, "alice"));
-        all.keep(fleet, asks(&old[0]), Ok(Known::default()));
+        all.keep(fleet, key(&old[0]), Ok(Known::default()));
         all.end(fleet);
         assert!(matches!(all.known(fleet, &old)[..], [Some(_)]));
         assert_eq!(all.known(fleet, &new), [None]);
-        // Asked again, the former one is forgotten.
+        // When the fleet is asked again, the host at the former address is forgotten.
         assert!(all.begin(fleet, &new, "alice"));
-        all.keep(fleet, asks(&new[0]), Err("it is silent".to_owned()));
+        all.keep(fleet, key(&new[0]), Err("it is silent".to_owned()));
         let known = all.known(fleet, &new).remove(0).unwrap();
         assert!(known.unknown.is_some() && known.seen_s.is_none(), "{known:?}");
         assert_eq!(all.known(fleet, &old), [None]);

@@ -1,4 +1,4 @@
-//! Values that were made from files, kept as long as these files are as they were.
+//! A cache of values that are made from files. A value is kept until one of its files changes.
 
 use std::{
     collections::HashMap,
@@ -10,32 +10,33 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Time for which a value with errors is kept: a file that it lacks may be there meanwhile.
+/// Time for which a value with errors is kept. The errors may be about a missing file, whose creation the cache does not notice.
 pub(super) const WRONG: Duration = Duration::from_secs(5);
-/// Time after a file was changed in which it may change again without another modification time.
+/// Time after a change of a file in which a second change may leave the same modification time.
 const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// The state of a file: times of the last changes of its content and of anything, size and inode; `None` if there is none that can be read.
+/// The state of a file: modification time, size in bytes, inode, and change time (seconds and nanoseconds); `None` if it cannot be read.
 type Stamp = Option<(SystemTime, u64, u64, (i64, i64))>;
 
 /// A value, and the files that it was made from.
 #[derive(Debug)]
 struct Kept<V> {
     files: Vec<(PathBuf, Stamp)>,
+    /// The end of its time; `None` if it has none.
     until: Option<Instant>,
     value: Arc<V>,
 }
 
-/// A value that was made, and how long it may be kept.
+/// A new value, and how long it may be kept.
 pub(super) struct Made<V> {
     pub(super) value: V,
     /// The files that it was made from.
     pub(super) files: Vec<PathBuf>,
-    /// The time for which it is kept; `None` keeps it as long as the files are as they were.
+    /// The longest time for which it is kept; `None` if only changes of the files end it.
     pub(super) fresh: Option<Duration>,
 }
 
-/// Values by their keys, at most `MOST`. Beyond it all are forgotten.
+/// Values by their keys, at most `MOST`. When there would be more, all are forgotten.
 #[derive(Debug)]
 pub(super) struct Cached<K, V, const MOST: usize = 2_000>(Mutex<HashMap<K, Kept<V>>>);
 
@@ -45,13 +46,15 @@ impl<K, V, const MOST: usize> Default for Cached<K, V, MOST> {
     }
 }
 
+/// Returns the state of a file.
 fn stamp(path: &PathBuf) -> Stamp {
-    let about = fs::metadata(path).ok()?;
-    Some((about.modified().ok()?, about.len(), about.ino(), (about.ctime(), about.ctime_nsec())))
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len(), meta.ino(), (meta.ctime(), meta.ctime_nsec())))
 }
 
 impl<K: Eq + Hash, V, const MOST: usize> Cached<K, V, MOST> {
-    /// Returns the value of a key. Makes it if there is none, or if a file was changed. Nobody waits for it meanwhile.
+    /// Returns the value of a key. Makes it if there is none, if a file was changed, or if its time is over. The cache is not locked while
+    /// the value is made, so that requests for other keys do not wait.
     pub(super) fn get(&self, key: K, make: impl FnOnce() -> Made<V>) -> Arc<V> {
         let kept =
             self.lock().get(&key).map(|kept| (kept.files.clone(), kept.until, Arc::clone(&kept.value)));
@@ -65,22 +68,22 @@ impl<K: Eq + Hash, V, const MOST: usize> Cached<K, V, MOST> {
         let Made { value, files, fresh } = make();
         let value = Arc::new(value);
         let files: Vec<_> = files.into_iter().map(|path| (stamp(&path), path)).collect();
-        // A file that was changed just now may have been changed after it was read.
+        // The stamps were taken after the files were read. A file that changed shortly before may have changed in between.
         let is_settled = |stamp: &Stamp| {
             stamp.is_none_or(|(modified, ..)| {
                 begun.duration_since(modified).is_ok_and(|since| since > UNSETTLED)
             })
         };
-        let mut all = self.lock();
+        let mut values = self.lock();
         if files.iter().all(|(stamp, _)| is_settled(stamp)) {
-            if all.len() >= MOST {
-                all.clear();
+            if values.len() >= MOST {
+                values.clear();
             }
             let files = files.into_iter().map(|(stamp, path)| (path, stamp)).collect();
             let until = fresh.map(|fresh| Instant::now() + fresh);
-            all.insert(key, Kept { files, until, value: Arc::clone(&value) });
+            values.insert(key, Kept { files, until, value: Arc::clone(&value) });
         } else {
-            all.remove(&key);
+            values.remove(&key);
         }
         value
     }

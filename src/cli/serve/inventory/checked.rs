@@ -1,4 +1,5 @@
-//! Scenarios as they were checked, each against a game day, a fleet, or neither.
+//! Checks scenarios for the pages of a control room, each with the fleet and the values of a game day, with a fleet, or without one. Asks
+//! no host.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,13 +22,13 @@ use crate::{
     plan::{Outline, inspect_as, print},
 };
 
-/// The fleet and the values with which a scenario is checked.
+/// The fleet and the values with which a scenario is checked. Without a fleet the check is partial.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Against {
     pub(super) fleet: Option<PathBuf>,
     pub(super) params: Vec<(String, String)>,
     pub(super) seed: u64,
-    /// Whether each run draws another seed.
+    /// Whether each run has a new random seed; `seed` is then only an example.
     pub(super) any_seed: bool,
     /// Number of attacks that the game day draws from the scenario; `None` runs all of them.
     pub(super) draws: Option<usize>,
@@ -38,22 +39,22 @@ pub(super) struct Against {
 pub(super) struct Checked {
     pub(super) outline: Outline,
     pub(super) check: Check,
-    /// The values of parameters, secrets covered; empty without a plan.
+    /// The values of parameters, with secrets hidden; empty without a plan.
     pub(super) values: BTreeMap<String, String>,
-    /// Its files, without that of the fleet; empty unless its plan was wanted.
+    /// The texts of its files, without the fleet's file; empty unless the check was for a single page (`whole`).
     pub(super) files: Vec<TextFile>,
-    /// Its plan; `None` unless it was wanted.
+    /// The plan in words; `None` unless the check was for a single page, or if the scenario has errors.
     pub(super) preview: Option<Preview>,
 }
 
-/// Scenarios without plans, by their files and what they were checked against.
+/// Checks for the list of scenarios, without plans and texts, by the file and the values of the check.
 pub(super) type Checks = Cached<(PathBuf, Against), Checked>;
-/// As [`Checks`], with their plans and texts, which may be large.
+/// As [`Checks`], but with plans and texts. They may be large, so fewer are kept.
 pub(super) type Plans = Cached<(PathBuf, Against), Checked, 50>;
 
-/// Returns the fleets and values with which a scenario is checked in the list: those of each of its game days.
+/// Returns the fleet and the values that each game day of a scenario uses.
 pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
-    let of = |(gameday, index): &(std::sync::Arc<firedrill_gameday::Gameday>, usize)| {
+    let against = |(gameday, index): &(std::sync::Arc<firedrill_gameday::Gameday>, usize)| {
         let drill = gameday.drills.get(*index)?;
         Some(Against {
             fleet: Some(gameday.fleet.clone()),
@@ -63,31 +64,32 @@ pub(super) fn used_by(scenario: &Scenario, now: Timestamp) -> Vec<Against> {
             draws: gameday.monkey.as_ref().map(|monkey| monkey.attacks),
         })
     };
-    scenario.used.iter().filter_map(of).collect()
+    scenario.used.iter().filter_map(against).collect()
 }
 
-/// Returns the game days and fleets that the plan of a scenario can be made for.
+/// Returns the game days and fleets that a page offers to plan a scenario for, each with the values of the check.
 pub(super) fn choices(scenario: &Scenario, fleets: &[FleetFile], now: Timestamp) -> Vec<(Choice, Against)> {
     let mut seen = BTreeSet::new();
     let of_gamedays = scenario.used.iter().zip(used_by(scenario, now)).map(|((gameday, index), against)| {
-        let own = if seen.insert(gameday.name.clone()) {
+        // A game day that runs the scenario several times is offered once for each.
+        let which = if seen.insert(gameday.name.clone()) {
             String::new()
         } else {
             format!(", its scenario {}", index + 1)
         };
-        let label = format!("game day {}{own} ({})", gameday.name, gameday.fleet.display());
+        let label = format!("game day {}{which} ({})", gameday.name, gameday.fleet.display());
         (Choice { id: format!("{}-{index}", id(&gameday.file)), label }, against)
     });
-    let mut all: Vec<_> = of_gamedays.collect();
-    all.extend(fleets.iter().map(|fleet| {
+    let mut choices: Vec<_> = of_gamedays.collect();
+    choices.extend(fleets.iter().map(|fleet| {
         let against =
             Against { fleet: Some(fleet.path.clone()), seed: ANY_SEED, any_seed: true, ..Against::default() };
         (Choice { id: fleet.id.clone(), label: format!("fleet {}", fleet.path.display()) }, against)
     }));
-    all
+    choices
 }
 
-/// Checks a scenario. With `whole` its texts and its plan are wanted, too.
+/// Checks a scenario. With `whole` its texts and its plan are part of the result.
 pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked> {
     let fleet = against.fleet.clone().map(FleetSource::File);
     let found = inspect_as(None, file, fleet.as_ref(), &against.params, Some(against.seed));
@@ -99,8 +101,8 @@ pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked
     };
     let read: Vec<PathBuf> = found.report.files().map(|(name, _)| PathBuf::from(name)).collect();
     let fleet = against.fleet.as_ref().map(|fleet| fleet.display().to_string());
-    let own = found.report.files().filter(|(name, _)| fleet.as_deref() != Some(*name));
-    let own = own.map(|(name, text)| TextFile { file: name.to_owned(), text: clean_lines(text) });
+    let texts = found.report.files().filter(|(name, _)| fleet.as_deref() != Some(*name));
+    let texts = texts.map(|(name, text)| TextFile { file: name.to_owned(), text: clean_lines(text) });
     let value = Checked {
         outline: found.outline,
         check: Check {
@@ -111,7 +113,7 @@ pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked
             summary,
         },
         values: found.plan.as_ref().map(|plan| plan.params.clone()).unwrap_or_default(),
-        files: if whole { own.collect() } else { Vec::new() },
+        files: if whole { texts.collect() } else { Vec::new() },
         preview: found
             .plan
             .as_ref()
@@ -123,7 +125,7 @@ pub(super) fn check(file: &Path, against: &Against, whole: bool) -> Made<Checked
     Made { value, files: files.into_iter().collect(), fresh: (errors > 0).then_some(WRONG) }
 }
 
-/// Returns the problems of files as people see them in a terminal, without colours.
+/// Formats the problems of files as in a terminal, but without colours.
 pub(super) fn told(report: &Report) -> String {
     report.render(false, WIDTH)
 }

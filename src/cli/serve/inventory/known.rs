@@ -1,5 +1,5 @@
-//! The files of scenarios and fleets that a control room knows: those that its game days name, and those in its folders of scenarios. A request names
-//! one by its id, so no path of a request is ever opened.
+//! The files of scenarios and fleets that a control room shows: those that its game days name, and those in its folders of scenarios.
+//! Requests name a file by its id, so that a path from a request is never opened.
 
 use std::{
     collections::BTreeMap,
@@ -17,17 +17,18 @@ use ring::digest::{SHA256, digest};
 
 use super::cached::{Cached, Made, WRONG};
 use crate::{
-    cli::{calendar::found, days},
+    cli::{calendar, days},
     diagnostic::plural,
     fleet::is_fleet,
 };
 
 /// The folder of scenarios, unless another is named.
 pub(in crate::cli) const FOLDER: &str = "scenarios";
-/// Maximum number of files of a folder that are looked at.
+/// Maximum number of files of a folder that are shown.
 const FILES: usize = 1_000;
-/// Maximum length of the readable part of an id, and the number of digits after it.
+/// Maximum length of the readable part of an id, in characters.
 const READABLE: usize = 40;
+/// Number of hexadecimal digits of a path's digest in an id.
 const DIGITS: usize = 10;
 
 /// The folders, and what was read there last.
@@ -35,7 +36,9 @@ const DIGITS: usize = 10;
 pub(super) struct Folders {
     gamedays: PathBuf,
     scenarios: Vec<PathBuf>,
+    /// The game days that were read; `None` for a file with errors.
     read: Cached<PathBuf, Option<Arc<Gameday>>>,
+    /// The kinds of the files in the folders of scenarios.
     kinds: Cached<PathBuf, Kind>,
 }
 
@@ -52,7 +55,7 @@ enum Kind {
 pub(super) struct Scenario {
     pub(super) id: String,
     pub(super) path: PathBuf,
-    /// The game days that run it, each with the index of it there.
+    /// The game days that run it, each with the index among the game day's scenarios.
     pub(super) used: Vec<(Arc<Gameday>, usize)>,
 }
 
@@ -61,7 +64,7 @@ pub(super) struct Scenario {
 pub(super) struct FleetFile {
     pub(super) id: String,
     pub(super) path: PathBuf,
-    /// The game days that name it; empty for one that only lies in a folder of scenarios.
+    /// The names of the game days that name it; empty for a fleet that is only found in a folder of scenarios.
     pub(super) gamedays: Vec<String>,
 }
 
@@ -70,16 +73,17 @@ pub(super) struct FleetFile {
 pub(super) struct Known {
     pub(super) scenarios: Vec<Scenario>,
     pub(super) fleets: Vec<FleetFile>,
-    /// Each a line.
+    /// The problems of files and folders, one line each.
     pub(super) problems: Vec<String>,
 }
 
 impl Folders {
+    /// Names the folders. Reads nothing.
     pub(super) fn of(gamedays: &Path, scenarios: &[PathBuf]) -> Self {
         Self { gamedays: gamedays.to_owned(), scenarios: scenarios.to_vec(), ..Self::default() }
     }
 
-    /// Looks into the folders.
+    /// Lists the files in the folders, and those that game days name. Files that have not changed are not read again.
     pub(super) fn look(&self) -> Known {
         let mut found = Found::default();
         self.gamedays(&mut found);
@@ -89,28 +93,31 @@ impl Folders {
         found.finish()
     }
 
-    fn gamedays(&self, found_all: &mut Found) {
+    /// Adds the files that game days name.
+    fn gamedays(&self, found: &mut Found) {
         if !self.gamedays.exists() {
             return;
         }
-        let files = match found(std::slice::from_ref(&self.gamedays)) {
+        let files = match calendar::found(std::slice::from_ref(&self.gamedays)) {
             Ok(files) => files,
-            Err(failure) => return found_all.problems.push(failure.to_string()),
+            Err(failure) => return found.problems.push(failure.to_string()),
         };
         for file in files {
             match &*self.read.get(file.clone(), || read(&file)) {
-                Some(gameday) => found_all.gameday(gameday),
-                None => found_all
+                Some(gameday) => found.gameday(gameday),
+                None => found
                     .problems
                     .push(format!("{} has errors, which the page Calendar shows", file.display())),
             }
         }
     }
 
+    /// Adds the files of a folder of scenarios.
     fn folder(&self, folder: &Path, found: &mut Found) {
         let listed = fs::canonicalize(folder).and_then(|real| Ok((real, fs::read_dir(folder)?)));
         let (real, entries) = match listed {
             Ok(listed) => listed,
+            // The default folder need not exist.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder == Path::new(FOLDER) => {
                 return;
             }
@@ -130,7 +137,7 @@ impl Folders {
             found.problems.push(format!("{folder} has {more} more file{s}, which are not looked at"));
         }
         for path in files {
-            // What a link leads to may be any file of the server's user.
+            // A link may lead to any file of the server's user, which pages must not show.
             if !fs::canonicalize(&path).is_ok_and(|own| own.starts_with(&real) && own.is_file()) {
                 found.problems.push(format!("{} is not shown: it is no file of that folder", path.display()));
                 continue;
@@ -148,14 +155,16 @@ impl Folders {
     }
 }
 
+/// Reads a game day; `None` if it has errors.
 fn read(file: &Path) -> Made<Option<Arc<Gameday>>> {
     let (gameday, report) = days::read(file, &firedrill_gameday::zones(), Timestamp::now());
     let value = gameday.filter(|_| !report.failed()).map(Arc::new);
-    // Other files that it names may be put right.
+    // The errors may be about other files that it names, whose changes the cache does not notice.
     let fresh = value.is_none().then_some(WRONG);
     Made { value, files: vec![file.to_owned()], fresh }
 }
 
+/// Returns the kind of a file, by its content.
 fn kind(file: &Path) -> Kind {
     if is_fleet(file) {
         Kind::Fleet
@@ -166,7 +175,7 @@ fn kind(file: &Path) -> Kind {
     }
 }
 
-/// Returns the id of a file: a part that people can read, and digits that are its own.
+/// Returns the id of a file: a readable part, and digits of its path's digest, which differ for each file.
 pub(super) fn id(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let fits = |c: &char| c.is_ascii_alphanumeric() || "-_".contains(*c);
@@ -175,7 +184,7 @@ pub(super) fn id(path: &Path) -> String {
     format!("{readable}-{}", &digest[..DIGITS])
 }
 
-/// Files by what they really are: one that is named in two ways is one file.
+/// The files while they are collected, by their real paths: a file that is named in two ways is one file.
 #[derive(Default)]
 struct Found {
     scenarios: BTreeMap<PathBuf, Scenario>,
@@ -183,11 +192,13 @@ struct Found {
     problems: Vec<String>,
 }
 
+/// Returns a path without links; the path itself if there is no such file.
 fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Found {
+    /// Adds the scenarios and the fleet of a game day.
     fn gameday(&mut self, gameday: &Arc<Gameday>) {
         for (index, drill) in gameday.drills.iter().enumerate() {
             self.scenario(&drill.file).used.push((Arc::clone(gameday), index));
@@ -198,12 +209,14 @@ impl Found {
         }
     }
 
+    /// Returns the entry of a scenario; adds it if it is new.
     fn scenario(&mut self, path: &Path) -> &mut Scenario {
         let real = real(path);
         let id = id(&real);
         self.scenarios.entry(real).or_insert_with(|| Scenario { id, path: path.to_owned(), used: Vec::new() })
     }
 
+    /// Returns the entry of a fleet; adds it if it is new.
     fn fleet(&mut self, path: &Path) -> &mut FleetFile {
         let real = real(path);
         let id = id(&real);
@@ -214,6 +227,7 @@ impl Found {
         })
     }
 
+    /// Returns the files in the order of their paths.
     fn finish(self) -> Known {
         let mut scenarios: Vec<Scenario> = self.scenarios.into_values().collect();
         scenarios.sort_by(|one, other| one.path.cmp(&other.path));
@@ -272,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_safe_in_an_address_and_its_own() {
+    fn an_id_is_safe_in_an_address_and_differs_for_each_path() {
         let (one, other) = (id(Path::new("/a/b c<>.toml")), id(Path::new("/b/b c<>.toml")));
         assert!(one.starts_with("bc-") && one != other, "{one} {other}");
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{one}");

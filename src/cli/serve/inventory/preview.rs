@@ -1,4 +1,4 @@
-//! A plan in words, effect by effect. Asks no host: what agents add when they are asked is not here.
+//! Describes a plan for a page, effect by effect. Asks no host, so details that only agents know are missing.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// Returns the words for a plan. `any_seed` says that each run draws a new seed, and `draws` how many of its attacks one has if that is
-/// not all of them.
+/// Describes a plan. `any_seed` is whether each run has a new random seed. `draws` is the number of its attacks that a slot draws; `None`
+/// if all are run.
 pub(super) fn preview(plan: &Plan, any_seed: bool, draws: Option<usize>) -> Preview {
     let drawn = draws.map(|count| format!(". Each slot draws {count} of these attacks")).unwrap_or_default();
     Preview {
@@ -25,43 +25,47 @@ pub(super) fn preview(plan: &Plan, any_seed: bool, draws: Option<usize>) -> Prev
         seed: plan.seed,
         any_seed,
         limits: limits(&plan.guard),
-        attacks: plan.attacks.iter().map(|one| attack(plan, one)).collect(),
+        attacks: plan.attacks.iter().map(|attack| planned(plan, attack)).collect(),
         text: print::text(plan, &[], WIDTH),
     }
 }
 
+/// Describes the limits of a guard, one text each.
 fn limits(guard: &Guard) -> Vec<String> {
     let share = guard.max_share.iter().map(|max| {
-        let of = if max.of == radius::FLEET { "the fleet".to_owned() } else { format!("each {}", max.of) };
-        format!("at most {} of {of} at once", max.share)
+        let group = if max.of == radius::FLEET { "the fleet".to_owned() } else { format!("each {}", max.of) };
+        format!("at most {} of {group} at once", max.share)
     });
     let keep =
         guard.keep.iter().map(|(role, count)| format!("at least {count} of role {role} without a fault"));
     share.chain(keep).collect()
 }
 
-fn attack(plan: &Plan, attack: &Attack) -> PlannedAttack {
+/// Describes an attack and its effects.
+fn planned(plan: &Plan, attack: &Attack) -> PlannedAttack {
     PlannedAttack {
         name: attack.name.clone(),
         approval: attack.approve.as_ref().map(print::approval),
         needs: attack.needs.join(", "),
         radius: radius_of(plan, attack),
         means: attack.means.clone(),
-        effects: print::effects(attack).into_iter().map(|one| effect(plan, one)).collect(),
+        effects: print::effects(attack).into_iter().map(|effect| planned_effect(plan, effect)).collect(),
     }
 }
 
-/// Returns the hosts that an attack touches, in words.
+/// Describes the hosts that an attack touches: their number, their names, and how many at most at the same time.
 fn radius_of(plan: &Plan, attack: &Attack) -> String {
-    let all: BTreeSet<&str> = attack.injections.iter().map(|one| one.host.as_str()).collect();
-    let names: Vec<&str> = all.into_iter().collect();
+    let distinct: BTreeSet<&str> =
+        attack.injections.iter().map(|injection| injection.host.as_str()).collect();
+    let names: Vec<&str> = distinct.into_iter().collect();
     let at_once = radius::instants(attack).iter().map(BTreeSet::len).max().unwrap_or(0);
-    let (count, of) = (names.len(), plan.hosts.len());
+    let (count, total) = (names.len(), plan.hosts.len());
     let fewer = if at_once < count { format!(", at most {at_once} at once") } else { String::new() };
-    format!("Touches {count} of {of} host{}: {}{fewer}", plural(of), alike::uncounted(&names))
+    format!("Touches {count} of {total} host{}: {}{fewer}", plural(total), alike::uncounted(&names))
 }
 
-fn effect(plan: &Plan, effect: Effect) -> PlannedEffect {
+/// Describes an effect, and how it ends.
+fn planned_effect(plan: &Plan, effect: Effect) -> PlannedEffect {
     let Effect { hosts, fault, at, hold, irreversible, .. } = effect;
     let after = if at.is_zero() { String::new() } else { format!("after {at}, ") };
     let undo = match irreversible {

@@ -1,4 +1,4 @@
-//! Steps by hand: what people say, what nobody says, and what is to be put back.
+//! Steps by hand: answers of people, missing answers, and steps that are to be put back.
 
 use firedrill_judge::log::StepOutcome;
 use firedrill_plan::plan::model::{Does, Step, Then};
@@ -11,7 +11,7 @@ fn by_hand(name: &str, seconds: u64, on_failure: Then) -> Step {
     Step { name: name.to_owned(), before: 0, does, timeout: Span::secs(seconds), on_failure }
 }
 
-/// A run whose one attack is skipped, after these steps.
+/// A run with these steps before its only attack, which is skipped.
 fn trial(steps: Vec<Step>) -> Trial {
     let trial = Trial::of(Plan { steps, ..Drill::one().plan() });
     trial.send(wish(Wants::Skip { attack: Some(0) }).0);
@@ -22,7 +22,7 @@ fn halt() -> Input {
     Input::Halt { by: "Ctrl-C".to_owned() }
 }
 
-/// Asks for what is to be put back. Once somebody is asked, the run gets these inputs. Returns the log.
+/// Asks people to put steps back. Sends these inputs once somebody is asked. Returns the log.
 async fn put_back_once(trial: &mut Trial, inputs: Vec<Input>) -> Vec<Event> {
     let sends = trial.sends_once("put-back-asked", inputs);
     let (done, ()) = tokio::join!(put_back(&mut trial.run), sends);
@@ -34,6 +34,7 @@ fn says(step: Option<usize>, answer: StepAnswer) -> (Input, oneshot::Receiver<Re
     wish(Wants::Step { step, answer, note: "it was stuck".to_owned() })
 }
 
+/// Returns the outcome, the person and the reason of each answer about a step.
 fn outcomes(log: &[Event]) -> Vec<(StepOutcome, Option<&str>, &str)> {
     let ended = log.iter().filter_map(|event| match event {
         Event::StepEnded { outcome, by, why, .. } | Event::PutBackEnded { outcome, by, why, .. } => {
@@ -55,7 +56,7 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
     assert_eq!(refused.await.unwrap(), Reply::Refused(refusal));
     assert_eq!(taken.await.unwrap(), Reply::Taken("it records step 1, \"cable\" as done".to_owned()));
     assert!(trial.run.steps.have_acted());
-    // At the end of the run, which takes no other wish.
+    // At the end of the run only answers about steps are taken.
     trial.run.ending.finish(None);
     let (skip, not_skipped) = says(None, StepAnswer::Skip);
     let (back, put) = says(None, StepAnswer::Back);
@@ -78,7 +79,7 @@ async fn a_step_is_done_when_a_person_says_so_and_then_put_back() {
 }
 
 #[tokio::test]
-async fn a_step_that_failed_or_of_which_nobody_says_anything_stops_the_run_if_the_scenario_says_so() {
+async fn a_step_that_failed_or_got_no_answer_stops_the_run_if_the_scenario_says_so() {
     for (on_failure, seconds, answer, outcome, ended) in [
         (Then::Stop, 600, Some(StepAnswer::Failed), StepOutcome::Failed, "step 1, \"cable\" failed"),
         (
@@ -100,19 +101,19 @@ async fn a_step_that_failed_or_of_which_nobody_says_anything_stops_the_run_if_th
         assert_eq!(run, wanted);
         assert_eq!(outcomes(&log)[0].0, outcome);
         assert_eq!(trial.run.steps.has_skipped(), outcome == StepOutcome::Skipped);
-        // Only of a step that was left out nothing is to be put back.
+        // Only a step that was skipped has nothing to put back.
         assert_eq!(trial.run.steps.next_left().is_none(), outcome == StepOutcome::Skipped, "{outcome:?}");
     }
 }
 
 #[tokio::test]
-async fn a_halt_ends_the_wait_and_what_was_begun_is_to_be_put_back() {
+async fn a_halt_ends_the_wait_and_steps_that_had_begun_are_to_be_put_back() {
     let stop = |name: &str| by_hand(name, 600, Then::Stop);
     let steps = vec![by_hand("one", 1, Then::Continue), stop("two"), stop("three")];
     let mut trial = trial(steps);
     let (outcome, mut log) = trial.attacks_once("step-began\",\"step\":1", vec![halt()]).await;
     assert_eq!(outcome, RunOutcome::Stopped("stopped by Ctrl-C".to_owned()));
-    // One signal shows what is waited for, and the next one ends the wait; the last step comes first.
+    // The first signal shows what the run waits for, and the second ends that wait. Steps are put back in reverse order.
     trial.run.ending.finish(None);
     log.extend(put_back_once(&mut trial, vec![halt(), halt()]).await);
     assert!(
@@ -131,7 +132,7 @@ async fn a_halt_ends_the_wait_and_what_was_begun_is_to_be_put_back() {
 }
 
 #[tokio::test]
-async fn a_late_or_second_answer_about_doing_it_does_not_put_it_back() {
+async fn a_late_or_second_answer_about_the_step_does_not_count_as_put_back() {
     let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
     let (early, not_yet) = says(None, StepAnswer::Back);
     let (_, mut log) = trial.attacks_once("step-began", vec![early, says(None, StepAnswer::Done).0]).await;
@@ -148,7 +149,7 @@ async fn a_late_or_second_answer_about_doing_it_does_not_put_it_back() {
 }
 
 #[tokio::test]
-async fn a_signal_that_came_before_a_step_lets_nothing_begin() {
+async fn no_step_begins_after_a_signal() {
     let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
     trial.send(halt());
     let (outcome, log) = trial.attacks_once("", vec![]).await;
@@ -158,7 +159,7 @@ async fn a_signal_that_came_before_a_step_lets_nothing_begin() {
 }
 
 #[tokio::test]
-async fn signals_that_came_before_the_question_do_not_end_it() {
+async fn signals_from_before_a_question_do_not_end_the_wait_for_its_answer() {
     let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
     let (_, mut log) = trial.attacks_once("step-began", vec![says(None, StepAnswer::Done).0]).await;
     for _ in 0..3 {
@@ -178,7 +179,7 @@ async fn an_answer_that_comes_with_a_signal_counts() {
 }
 
 #[test]
-fn the_end_of_an_earlier_program_says_nothing_about_a_step() {
+fn the_end_of_an_earlier_steps_program_does_not_end_a_step() {
     let end = || End { outcome: StepOutcome::Done, why: String::new(), program: None };
     let mut steps = Steps::default();
     steps.begins(1, &Does::Check { argv: vec!["true".to_owned()] });
@@ -189,16 +190,16 @@ fn the_end_of_an_earlier_program_says_nothing_about_a_step() {
 }
 
 #[tokio::test]
-async fn a_step_is_to_be_put_back_until_the_log_has_what_became_of_it() {
+async fn a_step_is_to_be_put_back_until_the_answer_is_in_the_log() {
     let mut trial = trial(vec![by_hand("cable", 600, Then::Stop)]);
     let answers = vec![says(None, StepAnswer::Done).0];
     trial.attacks_once("step-began", answers).await;
     let asked = trial.sends_once("put-back-asked", vec![Input::Restarted { vantage: "canary".to_owned() }]);
     tokio::select! {
-        _ = put_back(&mut trial.run) => panic!("nobody has said so"),
+        _ = put_back(&mut trial.run) => panic!("nobody has answered"),
         () = asked => {}
     }
-    assert_eq!(trial.run.steps.next_left(), Some(0), "a run whose log breaks here asks again");
-    trial.run.steps.was_asked();
+    assert_eq!(trial.run.steps.next_left(), Some(0), "a run whose log fails here still asks a person");
+    trial.run.steps.remove_left();
     assert_eq!(trial.run.steps.next_left(), None);
 }

@@ -1,4 +1,4 @@
-//! Baselines that hold, that do not, and of which nothing is known.
+//! Baselines that hold, that do not hold, and that were not measured.
 
 use firedrill_wire::Share;
 
@@ -20,8 +20,8 @@ fn good() -> Drill {
     drill(vec![("users", Goal::Good(Share::from_fraction(0.9).unwrap()), vec![])])
 }
 
-fn seconds(all: std::ops::Range<i64>, good: u64, bad: u64) -> Vec<(&'static str, i64, Bin)> {
-    all.map(|second| ("coordinator", second, bin("buy", second, good, bad))).collect()
+fn seconds(range: std::ops::Range<i64>, good: u64, bad: u64) -> Vec<(&'static str, i64, Bin)> {
+    range.map(|second| ("coordinator", second, bin("buy", second, good, bad))).collect()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_healthy_system_passes_once_its_last_second_was_measured() {
 }
 
 #[test]
-fn what_failed_is_said_with_objective_vantage_and_causes() {
+fn a_failure_is_described_with_objective_vantage_and_causes() {
     let mut bins = seconds(0..4, 0, 100);
     for (place, (_, _, bin)) in bins.iter_mut().enumerate() {
         let cause = if place == 0 { "timeout" } else { "status 503" };
@@ -55,7 +55,7 @@ fn what_failed_is_said_with_objective_vantage_and_causes() {
 }
 
 #[test]
-fn a_baseline_of_which_nothing_is_known_does_not_pass() {
+fn a_baseline_that_was_not_measured_does_not_pass() {
     assert!(judged(&good(), &[]).against[0].contains("from coordinator nothing was measured of buy"));
     let mut bins = seconds(0..4, 0, 0);
     bins.iter_mut().for_each(|(_, _, bin)| (bin.due, bin.slipped) = (100, 100));
@@ -69,7 +69,7 @@ fn a_baseline_of_which_nothing_is_known_does_not_pass() {
 }
 
 #[test]
-fn each_vantage_is_looked_at_by_itself() {
+fn each_vantage_is_judged_separately() {
     let mut two = good();
     two.vantages.push("canary");
     let mut bins = seconds(0..4, 100, 0);
@@ -84,7 +84,7 @@ fn each_vantage_is_looked_at_by_itself() {
 }
 
 #[test]
-fn latencies_have_to_hold_too_and_equal_findings_are_told_once() {
+fn latencies_have_to_hold_too_and_equal_findings_are_listed_once() {
     use firedrill_wire::Span;
     let slow = Goal::Latency { quantile: 0.95, below: Span::millis(5) };
     let seen = judged(&drill(vec![("fast", slow, vec![])]), &seconds(0..4, 100, 0));

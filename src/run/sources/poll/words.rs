@@ -2,7 +2,7 @@
 
 use crate::{log::Lack, plan::model::Metric};
 
-/// Explains why the newest sample of a metric cannot be used: a sentence about its source.
+/// Explains why the newest sample of a metric cannot be used: a clause whose subject, "it", is the source.
 pub(super) fn lacking(metric: &Metric, lack: Lack, series: u32) -> String {
     let asks = metric.asks.words();
     match lack {

@@ -1,4 +1,5 @@
-//! One entry that the kernel keeps for an interface: the message that makes it, its identity, and making it again.
+//! One entry that the kernel keeps for an interface: the message that makes it, its identity, and the way to make it again. Never removes an
+//! entry.
 
 use std::time::Duration;
 
@@ -13,16 +14,16 @@ use crate::link::ne32;
 const UNKNOWN_LIFE: u32 = 7200;
 const FOR_EVER: u32 = u32::MAX;
 
-/// The kernel makes link-local addresses and the routes of addresses again by itself, within this time after the last
-/// address.
+/// Maximum time after the last address within which the kernel makes link-local addresses and the routes of addresses again by itself.
 pub(super) const KERNEL: Duration = Duration::from_secs(3);
-/// A router that answers the kernel's solicitation brings its addresses and routes back within this time.
+/// Maximum time within which a router that answers the kernel's solicitation brings its addresses and routes back.
 pub(super) const ROUTER: Duration = Duration::from_secs(5);
 pub(super) const PERMANENT: u32 = 0x80;
 pub(super) const DEPRECATED: u32 = 0x20;
 const LINK_SCOPE: u8 = 253;
-/// The protocol of a route (`rtm_protocol`): the kernel, a router's advertisement.
+/// The protocol (`rtm_protocol`) of a route that the kernel made.
 const BY_KERNEL: u8 = 2;
+/// The protocol of a route from a router's advertisement.
 const BY_ROUTER: u8 = 9;
 const LOCAL_TABLE: u8 = 255;
 pub(super) const NEXTHOP_OBJECT: u16 = 30;
@@ -34,7 +35,7 @@ pub(super) const INET6: u8 = 10;
 pub enum Class {
     /// An address.
     Address,
-    /// A permanent neighbour, or a proxied one.
+    /// A permanent neighbour, or a proxy entry.
     Neighbour,
     /// A route.
     Route,
@@ -44,7 +45,7 @@ impl Class {
     /// All classes, in the order in which they are restored.
     pub(super) const ALL: [Self; 3] = [Self::Address, Self::Neighbour, Self::Route];
 
-    /// Returns the types of the messages that make and list one.
+    /// Returns the types of the messages that make and list entries of the class.
     pub(super) const fn messages(self) -> (u16, u16) {
         match self {
             Self::Address => (20, 22),
@@ -53,6 +54,7 @@ impl Class {
         }
     }
 
+    /// Returns the length of the messages' header in bytes.
     pub(super) const fn header(self) -> usize {
         match self {
             Self::Address => 8,
@@ -64,14 +66,13 @@ impl Class {
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its class.
+    /// The entry's class.
     pub class: Class,
-    /// The message that makes it, without netlink's own header.
+    /// The message that makes the entry, without netlink's own header.
     #[serde(with = "hex")]
     pub(super) body: Vec<u8>,
-    /// The end of an entry that expires by itself (a leased address, a router's advertisement), by the clock of
-    /// [`boot_us`]: the ends of its valid and its preferred lifetime. Known only from the moment at which the interface
-    /// goes down.
+    /// For an entry that expires by itself (a leased address, a router's advertisement), the ends of its valid and its preferred lifetime, by
+    /// [`boot_us`]. They are read when the interface goes down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_us: Option<(u64, u64)>,
 }
@@ -80,18 +81,19 @@ pub struct Entry {
 pub(super) type Key = (Class, Vec<u8>);
 
 impl Entry {
-    /// Whether it is one of those addresses, or the kernel's route from one.
+    /// Whether the entry is one of these addresses, or the kernel's route from one of them.
     pub(super) fn is_of(&self, addresses: &[&Self]) -> bool {
         const FROM: u16 = 7;
         let from = if self.class == Class::Route { find(&self.body[12..], FROM) } else { None };
-        let is_from = |one: &Self| from.is_some() && from == find(&one.body[8..], 2);
-        addresses.iter().any(|one| *one == self || is_from(one))
+        let is_from = |address: &Self| from.is_some() && from == find(&address.body[8..], 2);
+        addresses.iter().any(|address| *address == self || is_from(address))
     }
 
+    /// Returns the identity of the entry.
     pub(super) fn key(&self) -> Key {
         let body = &self.body;
         let key = match self.class {
-            // The kernel sets some flags by itself, so they are no part of an address's identity.
+            // Flags are not a part of an address's identity, because the kernel sets some by itself.
             Class::Address => {
                 let ends = [1, 2].map(|kind| find(&body[8..], kind).unwrap_or_default());
                 [&body[..2], &body[4..8], ends[0], ends[1]].concat()
@@ -102,26 +104,27 @@ impl Entry {
         (self.class, key)
     }
 
-    /// Whether the kernel keeps it on an interface that is down: an IPv4 address that is not leased.
+    /// Whether the kernel keeps the entry when the interface is down, as it does for an IPv4 address that is not leased.
     pub(super) fn stays(&self) -> bool {
         self.class == Class::Address && self.body[0] != INET6 && self.flags() & PERMANENT != 0
     }
 
-    /// Whether it refers to a nexthop object, which is deleted with the interface too.
+    /// Whether the entry refers to a nexthop object, which the kernel also deletes when the interface goes down.
     pub(super) fn uses_object(&self) -> bool {
         self.class == Class::Route && find(&self.body[12..], NEXTHOP_OBJECT).is_some()
     }
 
-    /// Whether the kernel made it; network managers also make routes in the kernel's name.
+    /// Whether the entry is a route marked as made by the kernel. Network managers make such routes, too.
     pub(super) fn is_of_kernel(&self) -> bool {
         self.class == Class::Route && self.body[5] == BY_KERNEL
     }
 
-    /// Whether it is a route of the local table, in which the kernel keeps one for each usable address.
+    /// Whether the entry is a route of the local table, in which the kernel keeps a route for each usable address.
     pub(super) fn is_local(&self) -> bool {
         self.class == Class::Route && self.body[4] == LOCAL_TABLE
     }
 
+    /// Whether the entry has expired.
     pub(super) fn is_over(&self) -> bool {
         self.ends_us.is_some_and(|(valid, _)| valid <= boot_us())
     }
@@ -131,7 +134,7 @@ impl Entry {
         find(&self.body[8..], 8).and_then(|flags| ne32(flags, 0)).unwrap_or(short)
     }
 
-    /// Returns how long to wait for the kernel or a router to make it.
+    /// Returns the time to wait for the kernel or a router to make the entry; zero if neither does.
     pub(super) fn patience(&self) -> Duration {
         match self.class {
             Class::Address if self.flags() & PERMANENT == 0 => ROUTER,
@@ -142,6 +145,7 @@ impl Entry {
         }
     }
 
+    /// Makes the entry. Succeeds if it exists already.
     pub(super) fn make(&self, socket: &mut Socket) -> Result<(), NetlinkError> {
         let seconds = |until: u64| {
             u32::try_from(until.saturating_sub(boot_us()) / 1_000_000).unwrap_or(FOR_EVER - 1).max(1)
@@ -179,14 +183,14 @@ impl Entry {
             }
         };
         let new = ask(libc::NLM_F_CREATE | libc::NLM_F_EXCL)?;
-        // There may be another one to the same destination over another interface, as there was before.
+        // There may be another route to the same destination over another interface, as before. Then this one is added after it.
         if !new && self.class == Class::Route && self.body[0] != INET6 {
             ask(libc::NLM_F_CREATE | libc::NLM_F_APPEND)?;
         }
         Ok(())
     }
 
-    /// Describes it for people.
+    /// Describes the entry for people.
     pub(super) fn describe(&self) -> String {
         let text = |bytes: Option<&[u8]>| match bytes {
             Some(bytes) => match (<[u8; 4]>::try_from(bytes), <[u8; 16]>::try_from(bytes)) {

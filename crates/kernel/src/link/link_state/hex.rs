@@ -1,4 +1,4 @@
-//! Messages as hexadecimal text in the journal.
+//! Writes and reads messages as hexadecimal text, for the journal. Knows nothing about their content.
 
 use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
@@ -17,6 +17,6 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             _ => None,
         })
         .collect();
-    // At least as long as the longest header, so that reading it cannot fail.
+    // A message must be at least as long as the longest header, so that later reading of the header cannot fail.
     bytes.filter(|bytes| bytes.len() >= 12).ok_or_else(|| D::Error::custom("not a message in hex"))
 }

@@ -1,4 +1,4 @@
-//! Requests of users, and the answers.
+//! Carries out the requests of programs that use the lab, and makes the answers. Never waits for a host.
 
 use std::os::fd::OwnedFd;
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Root {
-    /// Does what a user asks for, and returns the answer.
-    pub(super) fn asked(&mut self, request: Request) -> Reply {
+    /// Carries out a request, and returns the answer.
+    pub(super) fn reply_to(&mut self, request: Request) -> Reply {
         self.answer(request).unwrap_or_else(|e| (Answer::Refused(chain(e)), None))
     }
 
@@ -67,6 +67,7 @@ impl Root {
         Ok((Answer::Done, None))
     }
 
+    /// Returns the index of a host.
     fn find(&self, name: &str) -> Result<usize, LabError> {
         self.hosts.iter().position(|h| h.spec.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.hosts.iter().map(|h| h.spec.name.as_str()).collect();
@@ -98,7 +99,7 @@ fn copy(fd: &OwnedFd) -> Result<OwnedFd, LabError> {
     fd.try_clone().doing("copy a descriptor")
 }
 
-/// Returns an error with its causes, in one line.
+/// Returns an error with its causes as one line.
 fn chain(error: LabError) -> String {
     match error {
         LabError::Refused(why) => why,

@@ -1,3 +1,5 @@
+//! Tests of samples that are made from the points of an answer.
+
 use firedrill_judge::testing::metric;
 use firedrill_wire::Share;
 
@@ -12,7 +14,7 @@ fn sample(goal: MetricGoal, point: Point, age: f64) -> Sample {
 }
 
 #[test]
-fn a_bound_is_about_the_time_of_its_data_and_tells_nothing_once_they_are_old() {
+fn an_incomplete_value_gives_bounds_for_the_time_of_its_data_until_they_are_old() {
     let full = Point { lacks: Some(Lacks::TooMany), ..Point::of(10 * S, 900.0) };
     let young = sample(MetricGoal::Below(500.0), full, 3.0);
     assert_eq!((young.lacks, young.high, young.from_us()), (Some(Lack::TooMany), Some(900.0), 7 * S));
@@ -23,7 +25,7 @@ fn a_bound_is_about_the_time_of_its_data_and_tells_nothing_once_they_are_old() {
 }
 
 #[test]
-fn an_estimate_counts_where_its_bounds_are_on_one_side_of_the_goal() {
+fn an_estimate_counts_if_both_its_bounds_are_on_the_same_side_of_the_goal() {
     let point = Point { sampled: Some((60.0, 160.0)), ..Point::of(10 * S, 100.0) };
     let lacks = |goal| sample(goal, point, 0.0).lacks;
     for (bound, lack) in

@@ -1,9 +1,9 @@
-//! Points with times of their own, of one list or of several.
+//! Tests of sources whose points have their own times, in one list or in several.
 
 use super::*;
 
 #[tokio::test]
-async fn points_with_times_of_their_own_are_taken_once_and_after_the_lag() {
+async fn points_with_their_own_times_are_taken_once_and_after_the_lag() {
     let url = server(|_| {
         let now = SystemTime::now() + AHEAD;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
@@ -16,8 +16,8 @@ async fn points_with_times_of_their_own_are_taken_once_and_after_the_lag() {
     let asks = Asks::One { query: String::new() };
     let mut poll = poll(&source, MetricGoal::Below(99.0), asks);
     let (first, ..) = sampled(poll.once().await);
-    assert!((3..=6).contains(&first.len()), "the last five seconds, two seconds ago: {first:#?}");
-    let newest = first.last().map(|one| poll.clock.now_us() - one.at_us).unwrap_or(0);
+    assert!((3..=6).contains(&first.len()), "five seconds, which ended two seconds ago: {first:#?}");
+    let newest = first.last().map(|sample| poll.clock.now_us() - sample.at_us).unwrap_or(0);
     assert!(newest > 1_000_000, "nothing is taken before its lag is over: {newest}");
     let mut more = Vec::new();
     while more.is_empty() {
@@ -26,7 +26,7 @@ async fn points_with_times_of_their_own_are_taken_once_and_after_the_lag() {
             more = sampled(Some(event)).0;
         }
     }
-    assert!(more.len() <= 2, "only what is new: {more:#?}");
+    assert!(more.len() <= 2, "only new points: {more:#?}");
 }
 
 #[tokio::test]
@@ -46,8 +46,8 @@ async fn points_that_are_near_to_each_other_are_all_taken_and_too_many_are_refus
         format!(r#"{{"json":{{"url":"{url}","points":"/points","time":"/0","value":"/1","unit":"ms"}}}}"#);
     let asks = Asks::One { query: String::new() };
     let mut near = poll(&source, MetricGoal::Below(99.0), asks.clone());
-    let values: Vec<_> = next(&mut near).await.0.iter().filter_map(|one| one.high).collect();
-    assert_eq!(values, [0.0, 1.0, 2.0, 3.0], "each millisecond has its own");
+    let values: Vec<_> = next(&mut near).await.0.iter().filter_map(|sample| sample.high).collect();
+    assert_eq!(values, [0.0, 1.0, 2.0, 3.0], "each millisecond has its own point");
     *many.lock().expect("no panic") = 8_000;
     let mut wide = poll(&source, MetricGoal::Below(99.0), asks);
     wide.metric.stale_after = Span::secs(60);
@@ -55,8 +55,8 @@ async fn points_that_are_near_to_each_other_are_all_taken_and_too_many_are_refus
     assert!(why.contains("it answers with") && why.contains("610 can be taken at once"), "{why}");
 }
 
-/// Starts a server with two lists of points, each a second apart and half a second from those of the other. Returns its URL, and what
-/// ends the second list.
+/// Starts a server with two lists of points. The points of a list are one second apart, and half a second away from the points of the
+/// other list. Returns its URL, and a handle: a time in milliseconds in it ends the second list at that time.
 async fn two_lists() -> (String, Arc<Mutex<Option<u128>>>) {
     let end = Arc::new(Mutex::new(None));
     let ends = Arc::clone(&end);
@@ -89,7 +89,7 @@ async fn points_of_several_lists_are_no_increase() {
     for _ in 0..2 {
         let (samples, failed) = next(&mut poll).await;
         assert_eq!(failed, None);
-        let several = |one: &Sample| one.lacks == Some(Lack::Several) && one.series == 2;
+        let several = |sample: &Sample| sample.lacks == Some(Lack::Several) && sample.series == 2;
         assert!(!samples.is_empty() && samples.iter().all(several), "{samples:#?}");
     }
 }
@@ -99,12 +99,12 @@ async fn a_list_that_ends_is_missed_although_the_others_have_other_times() {
     let (url, end) = two_lists().await;
     let mut poll = lists(&url, MetricGoal::Below(500.0));
     let (samples, _) = next(&mut poll).await;
-    assert!(samples.iter().skip(1).all(|one| one.series == 2), "{samples:#?}");
-    assert!(next(&mut poll).await.0.iter().all(|one| one.series == 2));
+    assert!(samples.iter().skip(1).all(|sample| sample.series == 2), "{samples:#?}");
+    assert!(next(&mut poll).await.0.iter().all(|sample| sample.series == 2));
     *end.lock().expect("no panic") = Some(0);
     let mut last = 2;
     while last == 2 {
-        last = next(&mut poll).await.0.last().map_or(2, |one| one.series);
+        last = next(&mut poll).await.0.last().map_or(2, |sample| sample.series);
     }
     assert_eq!(last, 1);
 }

@@ -1,4 +1,4 @@
-//! A server of the test's own, whose clock and answers the test chooses.
+//! A small HTTP server for tests, whose clock and answers the tests choose.
 
 use std::{
     sync::{Arc, Mutex},
@@ -10,17 +10,18 @@ use tokio::{
     net::TcpListener,
 };
 
-/// The server is an hour ahead.
+/// Time by which the server's clock is ahead of this machine's clock.
 pub(super) const AHEAD: Duration = Duration::from_secs(3600);
 
 type Reply = Arc<Mutex<Box<dyn FnMut(&str) -> Option<String> + Send>>>;
 
-/// Starts a server that is an hour ahead; `reply` gets a request and returns the body of the answer, or `None` to close the connection. Returns its URL.
+/// Starts a server whose clock is an hour ahead. `reply` gets a request and returns the body of the answer, or `None` to close the
+/// connection. Returns the server's URL.
 pub(super) async fn server(reply: impl FnMut(&str) -> Option<String> + Send + 'static) -> String {
     server_at(|| Some(AHEAD), reply).await
 }
 
-/// Starts a server whose clock is as far ahead as `ahead` says; it has no `Date` for `None`.
+/// Starts a server whose clock is ahead by the result of `ahead`; for `None`, its answers have no `Date`.
 pub(super) async fn server_at(
     ahead: impl Fn() -> Option<Duration> + Send + 'static,
     reply: impl FnMut(&str) -> Option<String> + Send + 'static,
@@ -31,9 +32,9 @@ pub(super) async fn server_at(
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = Vec::new();
-            let mut some = [0; 4096];
-            while let Ok(read @ 1..) = stream.read(&mut some).await {
-                request.extend_from_slice(&some[..read]);
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                request.extend_from_slice(&buffer[..read]);
                 let text = String::from_utf8_lossy(&request);
                 let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
                 let length = head.lines().find_map(|line| {
@@ -60,6 +61,7 @@ pub(super) async fn server_at(
     url
 }
 
+/// Formats seconds since 1970 as an HTTP date. The day of the week is always Monday; the client ignores it.
 fn http_date(seconds: u64) -> String {
     let text =
         humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
@@ -68,7 +70,7 @@ fn http_date(seconds: u64) -> String {
     format!("Mon, {} {month} {} {} GMT", &text[8..10], &text[..4], &text[11..19])
 }
 
-/// Returns a field of the form that was sent.
+/// Returns a numeric field of the form in a request's body.
 pub(super) fn field(request: &str, name: &str) -> f64 {
     let value = request.rsplit("\r\n\r\n").next().unwrap_or_default().split('&').find_map(|part| {
         let (key, value) = part.split_once('=')?;
@@ -77,7 +79,7 @@ pub(super) fn field(request: &str, name: &str) -> f64 {
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {request}"))
 }
 
-/// Answers a range query with a value for each moment; the age query, too.
+/// Answers a range query with `value` of each moment, and the query for the data's age with `age` seconds for each moment.
 pub(super) fn range(request: &str, value: impl Fn(f64) -> Option<f64>, age: f64) -> String {
     let is_age = request.contains("timestamp");
     let (start, end, step) = (field(request, "start"), field(request, "end"), field(request, "step"));
@@ -95,10 +97,10 @@ pub(super) fn range(request: &str, value: impl Fn(f64) -> Option<f64>, age: f64)
     )
 }
 
-/// Answers a question for what is behind a query: an age, and that many series of the first selector.
+/// Answers a question for the data behind a query: an age of 0.1 seconds, and `series` as the number of series of the first selector.
 pub(super) fn behind(request: &str, series: u32) -> String {
     let (start, end, step) = (field(request, "start"), field(request, "end"), field(request, "step"));
-    let of = |value: String| {
+    let constant = |value: String| {
         let mut at = start;
         let mut values = Vec::new();
         while at <= end + 1e-6 {
@@ -110,10 +112,10 @@ pub(super) fn behind(request: &str, series: u32) -> String {
     let count = if series == 0 {
         String::new()
     } else {
-        format!(r#",{{"metric":{{"firedrill":"count-0"}},"values":[{}]}}"#, of(series.to_string()))
+        format!(r#",{{"metric":{{"firedrill":"count-0"}},"values":[{}]}}"#, constant(series.to_string()))
     };
     format!(
         r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{"firedrill":"age-0"}},"values":[{}]}}{count}]}}}}"#,
-        of("0.1".to_owned())
+        constant("0.1".to_owned())
     )
 }
