@@ -23,7 +23,7 @@ pub fn apart(one: (u64, u64), other: (u64, u64)) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Returns the sum of falling terms, until they are too small to matter.
+/// Returns the sum of terms that fall. It stops when they are too small to matter.
 fn sum(counts: impl Iterator<Item = u64>, chance: impl Fn(u64) -> f64) -> f64 {
     let mut sum = 0.0;
     for count in counts {
