@@ -45,7 +45,8 @@ struct Mark<'p> {
     kind: AnnotationKind,
 }
 
-/// Returns the excerpts: the problem's own place with the other places near it; then each of the others.
+/// Returns the excerpts: first that of the problem's own place and the related places near it, then one for each other
+/// related place.
 fn excerpts<'p>(problem: &'p Problem, sources: &'p [Source]) -> Vec<Excerpt<'p>> {
     let own = problem.place.iter().map(|place| (place, problem.label.as_str(), AnnotationKind::Primary));
     let also = problem.also.iter().map(|(place, label)| (place, label.as_str(), AnnotationKind::Context));

@@ -20,8 +20,7 @@ const OF_THE_LAB: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
 /// The directory of the agent's files.
 const OF_THE_AGENT: &str = "/etc/firedrill";
 
-/// Reports all problems of a host's services. `broken` says that parts of the host could not be read, so that keys may be missing
-/// only for that reason.
+/// Reports all problems of a host's services. `broken` says that parts of the host could not be read.
 pub(super) fn check(host: &HostFile, item: Option<&Item<HostFile>>, broken: bool, sink: &mut Sink) {
     let mut names: BTreeMap<&str, Option<Place>> = BTreeMap::new();
     let mut paths: BTreeMap<&str, Option<Place>> = BTreeMap::new();
@@ -48,6 +47,7 @@ struct Here<'a, 's> {
     item: Option<&'a Item<HostFile>>,
     /// Its index among the services of the host.
     number: String,
+    /// Whether parts of the host could not be read, so that keys may be missing only for that reason.
     broken: bool,
     sink: &'s mut Sink,
 }
@@ -76,6 +76,7 @@ impl<'a> Here<'a, '_> {
         Some(item.place_at(&whole, false))
     }
 
+    /// Reports an error at a path of the service.
     fn wrong(&mut self, path: &[&str], message: &str, label: &str, help: &str) {
         let message = format!("service `{}` of host `{}`: {message}", self.service.name, self.host.name);
         let problem = Problem::error(message).help(help);
@@ -86,7 +87,7 @@ impl<'a> Here<'a, '_> {
         });
     }
 
-    /// Reports a value that is there twice on the host.
+    /// Reports a value that the host has twice. `what` is its kind, for the message.
     fn once(
         &mut self,
         seen: &mut BTreeMap<&'a str, Option<Place>>,
@@ -108,9 +109,9 @@ impl<'a> Here<'a, '_> {
 
     fn name(&mut self, names: &mut BTreeMap<&'a str, Option<Place>>) {
         let name = self.service.name.as_str();
-        let well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || !name.chars().all(well)
+            || !name.chars().all(is_allowed)
             || name.len() > 64
         {
             let help = "at most 64 letters, digits, `-`, `_` and `.`, starting with a letter or digit";
@@ -192,7 +193,7 @@ impl<'a> Here<'a, '_> {
     fn ready(&mut self, ready: &ReadyFile) {
         let ways = [ready.tcp.is_some(), ready.http.is_some(), ready.argv.is_some()];
         let given = ways.iter().filter(|given| **given).count();
-        if given > 1 || given == 0 && !self.broken {
+        if given > 1 || (given == 0 && !self.broken) {
             let message = match given {
                 0 => "`ready` says no check",
                 _ => "`ready` says more than one check",

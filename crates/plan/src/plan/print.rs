@@ -98,8 +98,11 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         writeln!(out, "approvals by passkey count if they are given on {}", plan.origins.join(", "))?;
     }
     let mut exchanges = exchange::Finder::new(plan);
-    let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
-    answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));
+    let mut by_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
+    for answer in answers {
+        let (_, attack, _) = answer;
+        by_attack.entry(*attack).or_default().push(answer);
+    }
     for (index, attack) in plan.attacks.iter().enumerate() {
         step::write(out, plan, index)?;
         writeln!(out)?;
@@ -115,7 +118,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             writeln!(out, "   tried out before, during and after: {first}{more}")?;
         }
-        said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
+        said::write(out, by_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
     step::write(out, plan, plan.attacks.len())?;
     let by_probes_only = plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty();

@@ -1,4 +1,4 @@
-//! The error budget of an objective: what a drill burns of it.
+//! The error budget of an objective, and the share of it that a drill burns.
 
 use firedrill_wire::{Share, Span};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burn_rate_of_the_workbook_burns_what_its_table_says() {
+    fn burn_rates_burn_the_shares_of_the_workbooks_table() {
         let budget = Budget {
             target: "99.9%".parse().expect("a share"),
             window: Span::secs(30 * 86_400),

@@ -1,3 +1,5 @@
+//! Which hosts reach each other under the blocks of a partition, for named groups and for shapes.
+
 use super::*;
 use crate::plan::model::Reach;
 use firedrill_wire::fault::{Engine, Refuse};
@@ -57,7 +59,7 @@ fn passes(parted: &Parted, from: usize, to: usize) -> bool {
 }
 
 #[test]
-fn groups_cannot_reach_each_other_and_whoever_is_in_none_reaches_all() {
+fn groups_cannot_reach_each_other_and_hosts_in_no_group_reach_all() {
     let both = parted(r#"{"groups":["left","right"]}"#, 5).unwrap();
     for (a, b) in (0..5).flat_map(|a| (0..5).map(move |b| (a, b))) {
         let across = a.max(b) < 4 && (a < 2) != (b < 2);
@@ -93,7 +95,7 @@ fn every_host_blocks_in_the_way_that_was_asked() {
 }
 
 #[test]
-fn what_cannot_be_parted_is_told_by_name() {
+fn a_name_that_prevents_a_partition_is_reported() {
     let told = |json, count| {
         let wrong = parted(json, count).unwrap_err();
         (wrong.name.unwrap_or_default(), wrong.message)

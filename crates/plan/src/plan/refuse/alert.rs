@@ -37,7 +37,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
 pub struct AskedAlert<'a> {
     /// The objective or the condition that asks for it, for messages.
     pub of: &'a str,
-    /// The file that it stands in.
+    /// The file that has it.
     pub file: FileId,
     /// The source, by name.
     pub source: &'a Spot<String>,
@@ -59,6 +59,7 @@ fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
         );
     }
     let every = &own.alert.value.every;
+    // A default is not in the file: the whole alert is its place.
     let at = |at: &std::ops::Range<usize>| item.place_of(if at.is_empty() { &own.alert.at } else { at });
     let usual = (Span::secs(1)..=Span::secs(300)).contains(&every.value);
     if !usual {
