@@ -60,8 +60,8 @@ pub(crate) fn without_hosts(
         meant::refuse(attack, scenario, sink);
     }
     scenario.steps.iter().for_each(|step| step::refuse(step, scenario, sink));
-    meant::ask(scenario, sink);
-    opens_only::ask(scenario, sink);
+    meant::warn(scenario, sink);
+    opens_only::warn(scenario, sink);
     secret::warn(scenario, sink);
 }
 
