@@ -70,7 +70,7 @@ impl Record {
     /// The format's version that this build writes.
     pub const VERSION: u32 = 1;
 
-    /// Parses a line. Texts for people in it are cleaned, whoever wrote them.
+    /// Parses a line. All texts for people in it are cleaned.
     ///
     /// # Errors
     /// The line is no record of this version.
@@ -127,7 +127,7 @@ pub enum Event {
     Prepared {
         /// The host.
         host: String,
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The answer.
         prepared: api::PreparedOne,
@@ -145,7 +145,7 @@ pub enum Event {
     },
     /// A phase of an attack began.
     Phase {
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The phase.
         phase: Phase,
@@ -178,7 +178,7 @@ pub enum Event {
     },
     /// Two hosts exchanged packets over a path that a fault is about.
     Exchanged {
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The injection of the fault.
         injection: InjectionId,
@@ -246,7 +246,7 @@ pub enum Event {
         objective: String,
         /// Time at which the question was sent, on the run's clock, in microseconds.
         asked_us: i64,
-        /// Time at which the answer was there, or at which nobody waited for it any more.
+        /// Time at which the answer was there, or at which the wait for it ended.
         answered_us: i64,
         /// The source's clock, as far as its answers told it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -298,14 +298,14 @@ pub enum Event {
     },
     /// A person asked the run to pause before its next attack.
     PauseAsked {
-        /// The attack before which it pauses, unless that does not get its turn.
+        /// The attack before which it pauses, if that gets its turn.
         attack: usize,
         /// The person.
         by: String,
         /// The maximum of the pause.
         longest: Span,
     },
-    /// The run pauses before an attack. Nothing is armed or in force, and a baseline that had begun counts no more.
+    /// The run pauses before an attack. Nothing is armed or in force, and a baseline that had begun no longer counts.
     Paused {
         /// The attack.
         attack: usize,
@@ -334,7 +334,7 @@ pub enum Event {
     LeaderAsked(LeaderAsked),
     /// A step between attacks began: a person is asked for it, or its program is started.
     StepBegan {
-        /// The step, by its place in the plan.
+        /// The step, by its index in the plan.
         step: usize,
         /// The time at which it is over at the latest, on the run's clock, in microseconds.
         until_us: i64,
@@ -366,7 +366,7 @@ pub enum Event {
         /// The same by the coordinator's wall clock, RFC 3339 UTC.
         until: String,
     },
-    /// The run knows whether a step by hand was put back, or waits no more for somebody who says so.
+    /// The run knows whether a step by hand was put back, or no longer waits for a person who says so.
     PutBackEnded {
         /// The step.
         step: usize,

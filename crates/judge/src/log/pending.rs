@@ -7,20 +7,24 @@ use firedrill_wire::probe::Bin;
 
 use super::Scales;
 
-/// Some bins.
+/// Bins that are still to be written.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     streams: Vec<Stream>,
+    /// By probe, vantage and boot.
     places: HashMap<(String, String, String), Place>,
     /// The newest number of each vantage.
     newest: HashMap<String, u64>,
+    /// Number of bins.
     pub(super) bins: u64,
     pub(super) from_us: i64,
     pub(super) until_us: i64,
 }
 
+/// The stream of a probe at a vantage in a boot.
 #[derive(Debug)]
 struct Place {
+    /// Its index.
     stream: usize,
     grid: Arc<Grid>,
     pace: Option<Pace>,

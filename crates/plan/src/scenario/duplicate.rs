@@ -3,10 +3,10 @@
 use crate::diagnostic::{Item, Problem, Sink};
 
 /// Adds an item, unless one of that name exists already.
-pub(crate) fn add<T>(all: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
-    match all.iter().find(|other| other.name == item.name) {
+pub(crate) fn add<T>(items: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
+    match items.iter().find(|other| other.name == item.name) {
         Some(other) => refuse(other, &item, what, sink),
-        None => all.push(item),
+        None => items.push(item),
     }
 }
 

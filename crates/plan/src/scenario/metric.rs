@@ -1,4 +1,4 @@
-//! `[objectives.X]` with `metric`: goals for what a source says.
+//! `[objectives.X]` with `metric`: goals for the values of a source.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::{
     plan::model::{Asks, MetricGoal, Phase},
 };
 
-/// The distance of two samples, unless the objective sets another.
+/// The time between two samples, unless the objective sets another.
 const EVERY: Span = Span::secs(5);
-/// The time after which a source knows a moment, unless the objective sets another.
+/// The time after which a source has the value of a moment, unless the objective sets another.
 const LAG: Span = Span::secs(5);
 /// The age from which data are stale, unless the objective sets another.
 const STALE_AFTER: Span = Span::secs(30);
@@ -117,7 +117,7 @@ impl Metric {
         Spot { value: STALE_AFTER, at: 0..0 }
     }
 
-    /// Returns what is asked, as it stands in the file; `None` unless it is given completely, and once.
+    /// Returns the queries as the file has them; `None` unless they are given completely, and once.
     #[must_use]
     pub fn asks(&self) -> Option<Asks> {
         let text = |one: &Spot<String>| one.value.clone();
@@ -134,7 +134,8 @@ impl Metric {
 }
 
 impl MetricObjective {
-    /// Calls `with` for each name or query, with what the objective says of it besides.
+    /// Calls `with` for each name or query, with the other values of the objective that are about it. Returns the results; of a ratio the
+    /// good events come first.
     pub fn written<T>(&self, mut with: impl FnMut(&Spot<String>, &Written<'_>) -> T) -> Vec<T> {
         let own = &self.metric.value;
         let none = BTreeMap::new();
@@ -159,7 +160,7 @@ impl MetricObjective {
         vec![with(one.unwrap_or(&none), &written)]
     }
 
-    /// Returns what a source is asked; `None` unless it is given completely, and once.
+    /// Returns the queries as the source gets them; `None` unless they are given completely, and once.
     #[must_use]
     pub fn asks(&self, metrics: &dyn Metrics) -> Option<Asks> {
         let raw = self.metric.value.asks()?;
