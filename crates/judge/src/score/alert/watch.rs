@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 pub(crate) struct Poll {
     /// Time at which the question was sent.
     pub(crate) asked_us: i64,
-    /// Time at which the answer was there. What it says was so at some moment between the two.
+    /// Time at which the answer was there. It describes some moment between the two times.
     pub(crate) answered_us: i64,
-    /// The alerts that were firing, or the reason why nobody knows.
+    /// The alerts that were firing, or the reason why there is no answer.
     pub(crate) answer: Result<Vec<Firing>, String>,
 }
 
@@ -46,7 +46,7 @@ impl Poll {
         if self.loud() { None } else { self.firing().iter().find_map(|one| one.hushed.as_deref()) }
     }
 
-    /// Returns the time of the first of its loud alerts, where the source knows it of all of them.
+    /// Returns the time at which the first of its loud alerts began to fire; `None` unless the source knows it of all of them.
     fn since_us(&self) -> Option<(i64, i64)> {
         let mut loud = self.firing().iter().filter(|one| one.hushed.is_none());
         let first = loud.next()?.since_us?;
@@ -66,6 +66,7 @@ pub(crate) struct Watch {
 pub(crate) struct Hole {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
+    /// The reason for which the last question in it got no answer; `None` if the source was not asked.
     pub(crate) why: Option<String>,
 }
 
@@ -86,12 +87,12 @@ impl Watch {
         self.polls.iter().filter(|poll| poll.answer.is_ok())
     }
 
-    /// Number of answers that touch a stretch of time.
+    /// Returns the number of answers in a stretch of time.
     pub(crate) fn count(&self, from_us: i64, until_us: i64) -> u64 {
         self.answers().filter(|poll| poll.answered_us >= from_us && poll.asked_us <= until_us).count() as u64
     }
 
-    /// Whether a question between two answers that follow each other got none, or was not asked.
+    /// Whether answers are missing between two answers that follow each other: a question between them failed, or was not asked.
     fn apart(&self, one: &Poll, next: &Poll) -> bool {
         let from = self.polls.partition_point(|poll| poll.asked_us <= one.asked_us);
         let until = self.polls.partition_point(|poll| poll.asked_us < next.asked_us);
@@ -153,9 +154,11 @@ impl Watch {
         Between { low_us: last.asked_us, high_us: next.answered_us }
     }
 
-    /// Whether the source may only have forgotten an alert that was found after `from_us`, and up to the poll `last`: the answer after the
-    /// last one that found it came after the time at which it is forgotten unless it is told again. Each alert is followed by its identity.
+    /// Whether the source may have forgotten an alert, rather than seen its end. Looks at the alerts that polls from `from_us` up to `last`
+    /// found, each by its identity. An alert may have been forgotten if the first answer without it came when its time to be forgotten was
+    /// reached.
     pub(crate) fn forgot(&self, from_us: i64, last: &Poll) -> bool {
+        // Of the last poll that found an alert: the time at which it is forgotten, and the time of the next answer.
         let mut ends: BTreeMap<&str, (Option<i64>, i64)> = BTreeMap::new();
         let found = self.answers().zip(self.answers().skip(1));
         for (poll, next) in
