@@ -30,8 +30,9 @@ pub(crate) struct Sample {
     pub(super) slipped: u32,
     /// [`NOT_KNOWN`] if the clock was never measured.
     pub(super) uncertainty_us: i64,
-    /// The number of the first request, and its due time, or [`NOT_SINGLE`].
+    /// The number of the first request in the schedule of its vantage.
     pub(super) first: u64,
+    /// The due time of the first request after the start, in microseconds; [`NOT_SINGLE`] without single requests.
     pub(super) first_us: u32,
     pub(super) start_boot_us: u64,
     pub(super) boot: u16,
@@ -115,7 +116,7 @@ impl Sample {
         self.detail.as_deref().map_or(&[], |detail| &detail.cells)
     }
 
-    /// The median and the 99th percentile of latency, as [`quantiles`] returns them.
+    /// Returns the median and the 99th percentile of latency, as [`quantiles`] returns them.
     pub(crate) const fn quantiles(&self) -> (u16, u16) {
         (self.p50, self.p99)
     }

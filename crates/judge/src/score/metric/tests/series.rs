@@ -54,7 +54,7 @@ fn a_series_that_is_no_number_hides_no_violation_of_another() {
     );
 }
 
-/// Four series are behind the query's value; from second 50 to 70 there are fewer, and the value is another.
+/// Judges a query with four series behind its value; from second 50 to 70 there are `left` series, and the value is another.
 fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64) -> Verdict {
     let asks = Asks::One { query: query.to_owned() };
     let card = judged_as(
@@ -74,7 +74,7 @@ fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64)
 }
 
 #[test]
-fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_together_are_beyond_it_too() {
+fn a_value_beyond_a_bound_counts_only_if_the_missing_series_could_not_change_that() {
     let (above, below) = (MetricGoal::Above(100.0), MetricGoal::Below(100.0));
     for (query, low, high) in [
         ("sum(rate(orders_total[10s]))", Verdict::Unknown, Verdict::Violated),
@@ -92,7 +92,7 @@ fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_togethe
 }
 
 #[test]
-fn a_guard_does_not_take_what_is_missing_for_a_violation_until_the_next_attack() {
+fn a_guard_ignores_values_that_are_bad_only_for_lack_of_series() {
     let mut plan = Drill::one().plan();
     plan.sources = vec![prometheus()];
     let asks = Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() };
