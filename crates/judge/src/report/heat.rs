@@ -65,7 +65,8 @@ impl Heat {
     /// The band `None` is that of requests without a good answer.
     pub(crate) fn levels(&self, band: Option<usize>) -> impl Iterator<Item = u8> {
         self.columns.iter().map(move |(bands, bad)| {
-            let total = bands.iter().fold(u64::from(*bad), |sum, count| sum.saturating_add(u64::from(*count)));
+            let total =
+                bands.iter().fold(u64::from(*bad), |sum, count| sum.saturating_add(u64::from(*count)));
             let here = u64::from(band.map_or(*bad, |band| bands[band]));
             let share = here as f64 / total.max(1) as f64;
             match share {

@@ -148,7 +148,11 @@ mod tests {
             (&"held".into(), &"1970-01-11T00:00:00Z".into())
         );
         assert!(first.get("previous").is_none());
-        assert_eq!(render(here, &log, 11), first, "the same judgement keeps its time and adds no earlier one");
+        assert_eq!(
+            render(here, &log, 11),
+            first,
+            "the same judgement keeps its time and adds no earlier one"
+        );
         // A report in which an older version judged differently.
         let old = fs::read_to_string(here.join("report.json")).unwrap();
         let ours = format!("\"version\": \"{}\",\n    \"verdict\": \"held\"", env!("CARGO_PKG_VERSION"));

@@ -82,7 +82,8 @@ fn attacks(metrics: &mut Exposition, attacks: &[AttackCard], labels: &[(&'static
     let recovered = metrics.add("attack_recovered", help, Some(Unit::Seconds));
     let help = "Longest time from the start of the fault until an alert told of it";
     let detected = metrics.add("attack_detected", help, Some(Unit::Seconds));
-    let judged = metrics.add("objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
+    let judged =
+        metrics.add("objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
     let requests = metrics.add(
         "objective_requests",
         "Requests, or samples of a source, that the figure of an objective rests on",

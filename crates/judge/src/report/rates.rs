@@ -69,7 +69,8 @@ impl Rates {
                 rates.shift_us = steps.shift_us(record.from_us);
             }
             let why = record.missed.clone().or_else(|| {
-                (record.cut > 0).then(|| format!("{} lines were too long to be searched completely", record.cut))
+                (record.cut > 0)
+                    .then(|| format!("{} lines were too long to be searched completely", record.cut))
             });
             if let Some(why) = why {
                 rates.more.push(Doubt { from_us: record.from_us, until_us: record.until_us, why });

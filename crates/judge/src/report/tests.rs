@@ -135,7 +135,8 @@ fn of_many_vantages_the_worst_are_drawn_and_no_outage_is_hidden() {
 
 #[test]
 fn exchanges_between_hosts_are_shown_with_their_fault() {
-    let answered = |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
+    let answered =
+        |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
     let slow =
         NetSlow { to: vec!["10.9.0.4".to_owned()].into(), delay: Span::millis(100), ..NetSlow::default() };
     let act = Act::new("late", &["app1"], Fault::NetSlow(slow));

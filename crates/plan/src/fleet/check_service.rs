@@ -54,8 +54,9 @@ struct Here<'a, 's> {
 
 /// Whether the file has as many entries at a path as were read. With fewer, indexes of entries are not those of the file.
 fn all_read(item: &Item<HostFile>, list: &[&str], read: usize) -> bool {
-    let entry =
-        |path: &[String]| path.len() == list.len() + 1 && path.iter().zip(list).all(|(one, key)| one == key);
+    let entry = |path: &[String]| {
+        path.len() == list.len() + 1 && path.iter().zip(list).all(|(step, key)| step == key)
+    };
     item.words.iter().filter(|word| !word.key && entry(&word.path)).count() == read
 }
 

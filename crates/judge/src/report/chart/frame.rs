@@ -90,7 +90,8 @@ pub(super) struct Scale {
 impl Scale {
     /// Creates a scale that has room for all latencies and for the wanted limit `below`, in microseconds.
     pub(super) fn of(dots: &[&[Dot]], below: Option<u64>) -> Self {
-        let latencies = dots.iter().copied().flatten().flat_map(|dot| [dot.p50, dot.p99]).flatten().chain(below);
+        let latencies =
+            dots.iter().copied().flatten().flat_map(|dot| [dot.p50, dot.p99]).flatten().chain(below);
         let (mut low, mut high) = (u64::MAX, 0);
         for us in latencies {
             (low, high) = (low.min(us.max(1)), high.max(us));

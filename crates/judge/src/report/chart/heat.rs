@@ -1,4 +1,4 @@
-//! Draws a [`Heat`] as SVG: time from left to right, latency upwards. A cell is darker if a larger part of its column's requests is in it.
+//! Draws a [`Heat`] as SVG: time from left to right, latency upwards. A cell has a stronger colour if a larger part of its column's requests is in it.
 
 use std::fmt::Write as _;
 

@@ -43,10 +43,7 @@ fn samples_of_a_source_are_on_the_time_axis_of_the_run() {
 fn rates_of_logs_are_on_the_time_axis_of_the_run() {
     let page = text(Format::Html, &with_source(&violated()));
     let log = &data(&page)["logs"][0];
-    assert_eq!(
-        log["lines"][0]["name"], "2 alike: app1, db2",
-        "hosts with the same rates share a line"
-    );
+    assert_eq!(log["lines"][0]["name"], "2 alike: app1, db2", "hosts with the same rates share a line");
     let faulty = &log["lines"][1];
     assert_eq!((&faulty["name"], &faulty["step"]), (&"app2".into(), &1000.into()));
     let at = |second: usize| faulty["high"][second].clone();
