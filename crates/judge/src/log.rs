@@ -248,7 +248,7 @@ pub enum Event {
         asked_us: i64,
         /// Time at which the answer was there, or at which the wait for it ended.
         answered_us: i64,
-        /// The source's clock, as far as its answers told it.
+        /// The source's clock; `None` if its answers do not give the time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<SourceClock>,
         /// The alerts that were firing.
@@ -311,7 +311,7 @@ pub enum Event {
         attack: usize,
         /// The person who asked for it.
         by: String,
-        /// The time at which the run ends, unless it is told to go on: on the run's clock, in microseconds.
+        /// The time at which the run ends unless a person resumes it, in microseconds on the run's clock.
         until_us: i64,
         /// The same by the coordinator's wall clock, RFC 3339 UTC.
         until: String,
@@ -347,7 +347,7 @@ pub enum Event {
         step: usize,
         /// The outcome.
         outcome: StepOutcome,
-        /// The person who said so; none for a program, and if nobody did.
+        /// The person who reported the outcome; `None` for a program, and if no person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
         /// The person's note, or the reason of the outcome; may be empty.

@@ -203,7 +203,7 @@ mod tests {
         let path = folder.path().join(FILE);
         let mut other = OpenOptions::new().append(true).open(&path).expect("the file");
         other.lock().expect("a lock");
-        // As a line of /proc/locks ends a file's identity: MAJOR:MINOR:INODE.
+        // A line of /proc/locks has the file as MAJOR:MINOR:INODE and a blank.
         let inode = format!(":{} ", other.metadata().expect("the file").ino());
         let locks = || fs::read_to_string("/proc/locks").unwrap_or_default();
         if !locks().contains(&inode) {

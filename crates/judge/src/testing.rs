@@ -168,7 +168,7 @@ pub const RECOVERY: i64 = 40;
 pub const SETTLE: i64 = 10;
 const LENGTH: i64 = BASELINE + HOLD + RECOVERY + SETTLE;
 
-/// Returns a fault without traffic of its own.
+/// Returns a fault that causes no traffic itself.
 #[must_use]
 pub fn stop() -> Fault {
     Fault::ServiceStop(ServiceStop { service: "checkout".to_owned(), manager: ServiceManager::Auto })
@@ -199,7 +199,7 @@ pub struct Drill {
     pub outcome: Option<RunOutcome>,
     /// The objectives: name, goal and phases.
     pub goals: Vec<(&'static str, Goal, Vec<Phase>)>,
-    /// Whether each host has an address of its own; otherwise all share one.
+    /// Whether each host has its own address; otherwise all share one.
     pub own_addresses: bool,
 }
 
@@ -241,7 +241,7 @@ impl Drill {
         drill
     }
 
-    /// Returns a drill with one attack and one objective, “users”, with so many bad requests of a hundred in each second of the fault.
+    /// Returns a drill with one attack and one objective, “users”, with `bad` failed requests out of a hundred in each second of the fault.
     #[must_use]
     pub fn users(bad: u64) -> Self {
         let mut drill = Self::one();

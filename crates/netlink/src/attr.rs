@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(values in proptest::collection::vec((1_u16..0x3fff, proptest::collection::vec(any::<u8>(), 0..40)), 0..10)) {
+        fn written_attributes_are_read_back(values in proptest::collection::vec((1_u16..0x3fff, proptest::collection::vec(any::<u8>(), 0..40)), 0..10)) {
             let mut attrs = Attrs::new();
             for (kind, value) in &values {
                 attrs = attrs.bytes(*kind, value);

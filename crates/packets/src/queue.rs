@@ -109,7 +109,7 @@ pub struct Spec {
 ///   not the user and the cgroup of their sender.
 ///
 /// # Errors
-/// They cannot be impaired so; the text has the reason and the remedy.
+/// The packets cannot be impaired in this way; the text has the reason and the remedy.
 pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
     if impair.rate.is_some_and(|rate| rate.bits == 0) {
         return Err("a rate of 0 bits a second lets nothing pass; block the traffic instead".to_owned());

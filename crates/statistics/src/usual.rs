@@ -54,7 +54,7 @@ impl Usual {
     }
 }
 
-/// Returns the value that Student's t with so many degrees of freedom exceeds with a probability of `tail`, which is below a half.
+/// Returns the value that Student's t with `freedom` degrees of freedom exceeds with a probability of `tail`, which is below a half.
 #[must_use]
 pub fn student(tail: f64, freedom: f64) -> f64 {
     // P(T > t) is half of I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²).

@@ -185,7 +185,7 @@ impl Log {
         self.open = false;
     }
 
-    /// Adds a bin with a record of its own; consecutive ones form one chunk.
+    /// Adds a bin from a record with a single bin. Consecutive records of this kind form one chunk.
     pub(super) fn bin(&mut self, from_us: i64, until_us: i64, place: Place) {
         let Place { line, offset, length } = place;
         if let Some(chunk) = self.chunks.last_mut().filter(|chunk| self.open && chunk.bins < TOGETHER)

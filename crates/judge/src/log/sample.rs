@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct Sample {
     /// The moment, mapped from the source's clock to the run's.
     pub at_us: i64,
-    /// The length of time before that moment that the value describes by its query, such as 10 s of `rate(x[10s])`.
+    /// The length of time before that moment that the value describes because of its query, such as 10 s of `rate(x[10s])`.
     #[serde(default)]
     pub window_us: i64,
-    /// The part of `window_us` that each value in the source describes by itself, as values of a recording rule do.
+    /// The part of `window_us` that each value in the source already describes, for example a value of a recording rule.
     #[serde(default, skip_serializing_if = "is_default")]
     pub own_us: i64,
     /// The age of the oldest data behind the value at that moment.
@@ -66,7 +66,7 @@ pub enum Lack {
     Dropped,
     /// Lines that were about it could not be read.
     Unreadable,
-    /// Lines that were about it were read after its value had been told.
+    /// Lines about it were read after its value had been returned.
     Late,
     /// There are more series, or different values, than are kept.
     TooMany,

@@ -220,7 +220,7 @@ fn a_writer_that_gave_up_its_file_still_has_the_whole_log() {
 }
 
 #[test]
-fn bins_are_written_some_seconds_later_and_before_what_depends_on_them() {
+fn bins_are_written_some_seconds_later_and_before_records_that_depend_on_them() {
     let drill = Drill::one();
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("events.jsonl");
@@ -245,7 +245,7 @@ fn bins_are_written_some_seconds_later_and_before_what_depends_on_them() {
     let log = read(&path).expect("reads");
     assert_eq!((log.uncertainty_us("canary", 1), log.uncertainty_us("canary", 2)), (None, Some(9)));
     writer.measured(9 * S, "canary", 3 * S, &bin(3)).expect("waits");
-    // Its agent was started anew and counts from 1 again.
+    // The agent was restarted and counts from 1 again.
     writer.measured(9 * S, "canary", 4 * S, &bin(0)).expect("writes");
     assert_eq!(blocks(), 3);
     drop(writer);

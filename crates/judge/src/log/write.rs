@@ -1,7 +1,7 @@
 //! Appends to `events.jsonl`. One process writes a log at a time; no record is ever changed.
 //!
-//! Bins are collected for some seconds and written together. A crash of the coordinator loses only those of its own
-//! probes that were not written yet (agents keep theirs until they are read).
+//! Bins are collected for some seconds and written together. A crash of the coordinator loses only bins of its own
+//! probes that were not yet written (agents keep theirs until they are read).
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

@@ -1,4 +1,4 @@
-//! Judges objectives of alerts: whether people were told of a fault, and that it was over. Only from the log's polls of the source.
+//! Judges objectives of alerts: whether people were notified of a fault, and of its end. The only input is the log's polls of the source.
 
 mod verdict;
 mod watch;

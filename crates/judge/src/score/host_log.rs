@@ -42,7 +42,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
         log.into_iter().flat_map(|log| &log.on).map(|host| on_host(bench, objective, host)).collect();
     // Floats that are not negative have the same order as their bits, which `Ord` needs.
     let badness = |one: &&VantageCard| (one.verdict, one.measured.value.unwrap_or(0.0).to_bits());
-    // Of equal hosts the first one decides: the search is backwards, and takes the last of equals.
+    // If several hosts are equally bad, the first one decides: `max_by_key` returns the last of them, so the order is reversed.
     if let Some(worst) = card.vantages.iter().rev().max_by_key(badness) {
         (card.verdict, card.measured) = (worst.verdict, worst.measured);
         card.why = format!("{}: {}", worst.vantage, worst.why);

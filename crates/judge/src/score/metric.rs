@@ -123,7 +123,7 @@ impl Around {
                 Some(earlier.iter().rfind(|one| shows(metric.goal, one))?.at_us)
             });
             match before_us {
-                // At that sample the clock may have been less certain, so that the sample is not surely before all judged time: search again.
+                // At that sample the clock may have been less certain, so the sample is not certainly before all judged time: search again.
                 Some(before_us) if before_us < from_us => from_us = before_us,
                 _ => return Self { unsure_us, all, before_us },
             }
@@ -147,8 +147,8 @@ fn not_about_the_fault(
         .then(|| "no sample is about the fault alone: it was too short, or its edges are not sure".to_owned())
 }
 
-/// Returns the reason why nothing tells whether the system was healthy before the fault, where the plan has a baseline. A sample stands for
-/// the time since the one before it.
+/// Returns the reason why it is not known whether the system was healthy before the fault; `None` if it is known, or if the plan has no
+/// baseline. A sample is about the time since the sample before it.
 fn unknown_before(bench: &Bench<'_, '_>, metric: &Metric, facts: &SampledFacts<'_>) -> Option<String> {
     let baseline = bench.phases.get(Phase::Baseline).filter(|_| !bench.attack.baseline.is_zero())?;
     let from_us = baseline.from_us.saturating_sub(signed(metric.every.as_micros()));

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn answers_in_any_order_are_sorted_and_found_by_time() {
-        let of = |at_us: i64| Sample {
+        let sample_at = |at_us: i64| Sample {
             at_us,
             window_us: 0,
             own_us: 0,
@@ -115,7 +115,7 @@ mod tests {
             lacks: None,
             lost: 0,
         };
-        let samples: Vec<Sample> = [30, 10, 20, 40].map(of).into();
+        let samples: Vec<Sample> = [30, 10, 20, 40].map(sample_at).into();
         let mut all = SampledFacts::default();
         all.take(25, &samples[..1], (5, 9), None);
         all.take(15, &samples[1..], (1, 70), Some((12, "early")));

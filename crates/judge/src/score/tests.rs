@@ -35,8 +35,8 @@ fn unknown(drill: &Drill, why: &str) -> Scorecard {
     assert_eq!(attack.verdict, Some(Verdict::Unknown), "{attack:#?}");
     assert_eq!(attack.score, None);
     assert_eq!(card.exit, Exit::Unknown as u8);
-    let said = attack.why.join("\n");
-    assert!(said.contains(why), "wanted `{why}` in:\n{said}");
+    let reasons = attack.why.join("\n");
+    assert!(reasons.contains(why), "wanted `{why}` in:\n{reasons}");
     card
 }
 
@@ -88,7 +88,7 @@ fn a_fault_lifted_early_is_unknown_with_who_did_it() {
 }
 
 #[test]
-fn a_violation_stands_though_the_fault_was_lifted_early() {
+fn a_violation_remains_although_the_fault_was_lifted_early() {
     let mut drill = Drill::one();
     drill.acts[0].lifted = 30;
     drill.acts[0].reason = HealReason::Asked { by: "guard".to_owned() };
@@ -360,11 +360,11 @@ fn a_fault_of_several_hosts_is_met_where_one_of_them_meets_it() {
     assert!(hosts.len() > 1);
     let one = &hosts[..1];
     assert_eq!(card(None, one, &hosts).verdict, Some(Verdict::Held), "the other is idle");
-    let said = |card: AttackCard, wanted: &str| {
+    let assert_unknown = |card: AttackCard, wanted: &str| {
         assert_eq!(card.verdict, Some(Verdict::Unknown), "{:?}", card.why);
         assert!(card.why.join("\n").contains(wanted), "{:?}", card.why);
     };
-    said(card(None, &[], &hosts), "never exercised");
-    said(card(None, one, one), "host-isolate on db2 was not there");
-    said(card(Some(stop()), one, &hosts), "service-stop on db2 was never exercised");
+    assert_unknown(card(None, &[], &hosts), "never exercised");
+    assert_unknown(card(None, one, one), "host-isolate on db2 was not there");
+    assert_unknown(card(Some(stop()), one, &hosts), "service-stop on db2 was never exercised");
 }

@@ -15,7 +15,7 @@ pub struct Window {
     fresh_us: i64,
     /// The vantages that do not count.
     ignored: BTreeSet<String>,
-    /// By probe and vantage, in the order of time.
+    /// The kept bins by probe and vantage, in the order of time.
     bins: BTreeMap<String, BTreeMap<String, VecDeque<Slot>>>,
 }
 

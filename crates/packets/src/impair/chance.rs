@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_happens_as_often_as_it_says() {
+    fn an_event_happens_with_its_share() {
         for (seed, wanted) in [(1, 0.0), (2, 0.001), (3, 0.05), (4, 0.5), (5, 0.97), (6, 1.0)] {
             let seen = share(&losses(Loss::Random(Chance { share: wanted, correlation: 0.0 }), seed));
             assert!((seen - wanted).abs() <= margin(wanted), "{wanted}: {seen}");

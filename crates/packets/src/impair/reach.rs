@@ -1,5 +1,5 @@
 //! The packets that an impairment changes by chance: their share, and whether each is picked independently of the others.
-//! From both follows after how many packets at least one has surely been changed. Never draws for a real packet.
+//! From both follows after how many packets at least one has almost certainly been changed. Never draws for a real packet.
 
 use super::{
     Chance, Impair, Loss,

@@ -52,11 +52,11 @@ struct Held {
 
 /// The way in which a held packet is released.
 enum Way {
-    /// By a verdict on the packet of this id.
+    /// By a verdict on the packet with this id.
     Accept(u32),
-    /// By a verdict, with other bytes.
+    /// By a verdict on the packet with this id, which replaces its bytes.
     Changed(u32, Vec<u8>),
-    /// By reinjection.
+    /// By reinjection of this copy.
     Reinject(Copy),
 }
 

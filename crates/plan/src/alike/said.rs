@@ -112,8 +112,8 @@ mod tests {
             ("app3", "app3 is off"),
         ]);
         assert_eq!(likewise(&all), "app1 is off; likewise app2, app3; db1 refuses");
-        let said = said(&all);
-        assert_eq!((said.len(), said[0].hosts.as_str(), said[0].count), (2, "app1, app2, app3", 3));
-        assert_eq!(said[1].text, "db1 refuses");
+        let groups = said(&all);
+        assert_eq!((groups.len(), groups[0].hosts.as_str(), groups[0].count), (2, "app1, app2, app3", 3));
+        assert_eq!(groups[1].text, "db1 refuses");
     }
 }

@@ -32,7 +32,7 @@ fn ways_that_differ_in_a_secret_are_two_ways() {
 }
 
 #[test]
-fn a_failed_command_is_told_without_its_secrets() {
+fn the_error_of_a_failed_command_has_no_secrets() {
     let command = ["cat", "--token", "s3same", "/does/not/exist"].map(str::to_owned).to_vec();
     let mut sink = Sink::default();
     assert!(Fleet::load(&FleetSource::Command(command), &mut sink).is_none());
@@ -113,7 +113,7 @@ fn services_are_read_and_are_no_part_of_hosts() {
 }
 
 #[test]
-fn each_problem_of_a_service_is_told_at_its_place() {
+fn each_problem_of_a_service_is_reported_at_its_place() {
     for (right, wrong, at, said) in [
         (r#"argv = ["sleep", "1h"]"#, "argv = []", "[]", "nothing to run"),
         (r#"name = "plain""#, r#"name = "web""#, r#""web""#, "has the service `web` twice"),

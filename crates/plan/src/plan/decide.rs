@@ -6,7 +6,7 @@
 //! limit. The score uses the same bound ([`firedrill_statistics`]).
 //!
 //! With failures it takes more. The objective allows `n · (1 − p)` failures. A system with a quarter of these failures can be
-//! told from a system at the limit only if thirteen or more are allowed ([`SURE`]).
+//! distinguished from a system at the limit only if thirteen or more are allowed ([`SURE`]).
 
 pub use firedrill_statistics::best_shown as best_share;
 use firedrill_statistics::{all_good_show, turning::good_to_show};

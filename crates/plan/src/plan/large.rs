@@ -169,11 +169,11 @@ fn more_faults_or_peers_than_an_agent_takes_are_refused_with_their_place() {
         assert!(!report.failed(), "{}", report.render(false, 110));
     }
     let text = inspected(4_098, "iptables").render(false, 110);
-    let told = "a fault of attack `act` has 4097 peers; iptables needs a rule for each, 4096 at most";
-    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
+    let wanted = "a fault of attack `act` has 4097 peers; iptables needs a rule for each, 4096 at most";
+    assert!(text.contains(wanted) && text.contains("large.toml:"), "{text}");
     let text = Files::new(10, &attacks(1_001)).inspected().report.render(false, 110);
-    let told = "up to attack `act 1000`, host `app1` has more than 1000 faults in this scenario";
-    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
+    let wanted = "up to attack `act 1000`, host `app1` has more than 1000 faults in this scenario";
+    assert!(text.contains(wanted) && text.contains("large.toml:"), "{text}");
 }
 
 #[test]

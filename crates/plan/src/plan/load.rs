@@ -68,7 +68,7 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
 /// Makes the plan, to be run on this machine by this person, in a program with these clients of stores.
 ///
 /// # Errors
-/// As for [`load`]; also if the certificate is not valid for the hosts' environments.
+/// The errors of [`load`]; and the certificate is not valid for the hosts' environments.
 pub fn load_as(options: &Options, person: Option<&Person>, stores: &dyn Stores) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
     let inspection = inspect_for((Machine::This, person, stores), scenario, Some(fleet), params, *seed);

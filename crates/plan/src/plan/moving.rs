@@ -1,4 +1,4 @@
-//! Makes the plan's targets that move: the question, and the hosts that may be the leader. Asks nobody.
+//! Makes the plan's targets that move: the question, and the hosts that may be the leader. Sends no request.
 
 use std::collections::BTreeMap;
 

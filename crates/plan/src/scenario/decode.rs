@@ -88,7 +88,7 @@ fn report(
         }
         // A text in place of a secret's table may be the secret itself, so the message does not repeat it.
         SerdeError::UnknownKind { known, .. } if known == &SECRET && !found.key => {
-            Problem::error("a secret does not stand in a file like this one: its place does")
+            Problem::error("this file must not contain a secret, only the place of the secret")
                 .at(place, "not a place")
                 .help("{ secret_file = \"/etc/firedrill/secrets/token\" } or { secret_env = \"TOKEN\" }")
         }

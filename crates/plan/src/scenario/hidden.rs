@@ -46,7 +46,7 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, is_va
         _ => None,
     });
     let names: Vec<&String> = names.collect();
-    // Of the secrets that are found only the texts are used, so the field does not matter.
+    // Only the texts of the secrets are used here, so any field will do.
     let field = Field::probe("");
     for word in words.iter().filter(|word| !word.key) {
         let Some(value) = &word.text else { continue };
@@ -211,7 +211,7 @@ mod tests {
     use crate::diagnostic::covered;
 
     #[test]
-    fn broken_lines_hide_what_follows_a_secrets_name() {
+    fn broken_lines_hide_the_text_after_a_secrets_name() {
         let shown = |text: &str| covered(text, &lines(text), &[]);
         let text = "headers = { Authorization = \"Basic HDR1, X-Api-Key: K2\nurl = \"http://e/?key=Q3\" x\nrate = 10\n";
         let covered = shown(text);

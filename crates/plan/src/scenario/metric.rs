@@ -80,21 +80,22 @@ pub struct Metric {
     /// kind `statsd`.
     #[serde(default)]
     pub alive_by: Option<Spot<String>>,
-    /// The distance of two samples, and the interval at which the source is asked.
+    /// The interval between two samples. The source is asked at the same interval.
     #[serde(default = "Metric::every")]
     #[schemars(extend("default" = EVERY))]
     pub every: Spot<Span>,
-    /// The time after which the source surely knows a moment: the interval between two scrapes, and what collecting takes. It is asked
-    /// for a moment that much later.
+    /// The time after which the source certainly has the data of a moment: the interval between two scrapes, and the duration of
+    /// collecting. The source is asked about a moment only after this time.
     #[serde(default = "Metric::lag")]
     #[schemars(extend("default" = LAG))]
     pub lag: Spot<Span>,
-    /// A sample whose data are older than this is stale and shows nothing. It is longer than the interval between two scrapes.
+    /// A sample whose data are older than this is stale and shows nothing. It should be longer than the interval between two
+    /// scrapes.
     #[serde(default = "Metric::stale_after")]
     #[schemars(extend("default" = STALE_AFTER))]
     pub stale_after: Spot<Span>,
-    /// The length of time that values of its series describe already, as those of a recording rule of Prometheus do: `1m` of a rule
-    /// that records `rate(x[1m])`. It adds to the ranges in the query. For a source of kind `statsd`, the time for which clients gather before
+    /// The length of time over which the values of its series are already computed, for example by a recording rule of Prometheus: `1m`
+    /// for a rule that records `rate(x[1m])`. It adds to the ranges in the query. For a source of kind `statsd`, the time for which clients gather before
     /// they send. Only for sources of these two kinds.
     #[serde(default)]
     pub window: Option<Spot<Span>>,

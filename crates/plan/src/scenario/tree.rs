@@ -35,7 +35,7 @@ pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
             _ => return,
         };
         let size = span.len();
-        // Of equal nodes the last one counts, which is the inner one.
+        // Among equal nodes the last one is taken, because it is the inner one.
         if rank > best.0 || (rank == best.0 && size <= best.1) {
             best = (rank, size, Found { path: path.to_vec(), key });
         }

@@ -81,9 +81,9 @@ pub(crate) struct Sketch<'a> {
     plan: Option<&'a Plan>,
     end_us: i64,
     names: Names,
-    /// By probe and vantage, over the whole run.
+    /// The measurements over the whole run, by probe and vantage.
     whole: BTreeMap<(String, String), Whole>,
-    /// By probe.
+    /// The heat maps over the whole run, by probe.
     heats: BTreeMap<String, Heat>,
     /// The hosts with faults of any attack.
     targets: BTreeSet<String>,

@@ -96,13 +96,13 @@ fn an_alert_that_fired_before_the_fault_is_unknown() {
 }
 
 #[test]
-fn an_alert_of_which_no_person_is_told_is_unknown() {
+fn an_alert_without_a_notification_is_unknown() {
     assert_found(
         &detected(&watch(|at| found_if(at >= 25, hushed())), &course(10)),
         Verdict::Unknown,
         "silenced by 4d1c",
     );
-    // The silence ended within the limit: people were told then.
+    // The silence ended within the limit: people were notified then.
     let found =
         detected(&watch(|at| found_if(at >= 22, if at < 26 { hushed() } else { loud() })), &course(10));
     assert_found(&found, Verdict::Held, "fired 5.0 s to 6.0 s");
@@ -133,7 +133,7 @@ fn a_source_without_answers_is_unknown_where_that_matters() {
 }
 
 #[test]
-fn a_source_that_says_since_when_fills_its_own_gap() {
+fn a_gap_is_filled_by_the_start_of_the_alert_that_the_source_gives() {
     let since =
         |low: i64, high: i64| vec![Firing { since_us: Some((low * S, high * S)), ..Firing::default() }];
     let gap = |found: Vec<Firing>| {
@@ -191,7 +191,7 @@ fn an_alert_that_is_over_in_time_has_held() {
 }
 
 #[test]
-fn an_alert_whose_end_nobody_saw_is_unknown() {
+fn an_alert_whose_end_was_not_seen_is_unknown() {
     let gap = |at: i64| if (62..80).contains(&at) { None } else { found_if((25..62).contains(&at), loud()) };
     assert_found(&resolved(&watch(gap), &course(10)), Verdict::Unknown, "nothing is known from 41.0 s");
     let early = Watch::new((0..65).map(|at| poll(at, if at > 24 { loud() } else { vec![] })).collect(), S);
@@ -229,13 +229,13 @@ fn each_of_several_alerts_is_followed_to_its_end() {
         _ => Some(vec![]),
     });
     assert_found(&resolved(&early, &course(10)), Verdict::Unknown, "forgot it,");
-    // Its end time moves on as long as it is told again, and another identity is another alert.
-    let told = watch(|at| match at {
+    // Its end time moves on as long as the source receives it again, and another identity is another alert.
+    let renewed = watch(|at| match at {
         25..62 => Some(vec![one("a", at + 120), one("b", at + 120)]),
         62..66 => Some(vec![one("b", at + 120)]),
         _ => Some(vec![]),
     });
-    assert_found(&resolved(&told, &course(10)), Verdict::Held, "over");
+    assert_found(&resolved(&renewed, &course(10)), Verdict::Held, "over");
 }
 
 /// Returns the records of a drill whose log has a poll of an Alertmanager each second.
@@ -279,7 +279,7 @@ fn seen(forgotten_us: Option<i64>) -> Vec<AlertSeen> {
 }
 
 #[test]
-fn a_log_tells_when_people_were_told() {
+fn the_time_of_the_notification_follows_from_the_log() {
     let firing = |second: i64| Ok(if (5..HOLD + 3).contains(&second) { seen(None) } else { vec![] });
     let card = fold(&records(Drill::one(), firing));
     let attack = &card.attacks[0];
@@ -297,7 +297,7 @@ fn a_log_tells_when_people_were_told() {
 }
 
 #[test]
-fn every_report_says_whether_people_were_told() {
+fn every_report_shows_whether_people_were_notified() {
     let firing = |second: i64| match second {
         30 => Err("connection refused".to_owned()),
         _ => Ok(if (5..HOLD + 3).contains(&second) { seen(None) } else { vec![] }),
@@ -323,14 +323,14 @@ fn every_report_says_whether_people_were_told() {
 }
 
 #[test]
-fn an_alert_that_stayed_away_says_nothing_of_a_fault_that_did_not_land() {
+fn an_alert_that_did_not_fire_is_no_violation_if_the_fault_did_not_land() {
     let never = |_: i64| Ok(vec![]);
-    let told = |drill: Drill| fold(&records(drill, never)).attacks[0].objectives[1].clone();
-    assert_eq!(told(Drill::one()).verdict, Verdict::Violated);
+    let objective = |drill: Drill| fold(&records(drill, never)).attacks[0].objectives[1].clone();
+    assert_eq!(objective(Drill::one()).verdict, Verdict::Violated);
     let mut drill = Drill::one();
     drill.acts[0].in_force = firedrill_wire::evidence::Seen::No;
-    let told = told(drill);
-    assert_eq!(told.verdict, Verdict::Unknown, "{told:?}");
+    let objective = objective(drill);
+    assert_eq!(objective.verdict, Verdict::Unknown, "{objective:?}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn range((low, high): (i64, i64)) -> String {
     if low == high { low } else { format!("{low} to {high}") }
 }
 
-/// Judges `detect_within`: the time from the fault's start until people are told.
+/// Judges `detect_within`: the time from the fault's start until people are notified.
 pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
     let (earliest, latest) = course.fault();
     let deadline = latest.saturating_add(course.limit_us);

@@ -20,9 +20,9 @@ pub(crate) struct Firing {
     pub(crate) id: String,
     /// Earliest and latest time at which it began to fire, where the source says so by a clock that is known.
     pub(crate) since_us: Option<(i64, i64)>,
-    /// Earliest time from which the source forgets it, unless it is told again.
+    /// Earliest time at which the source forgets it, unless it receives it again.
     pub(crate) forgotten_us: Option<i64>,
-    /// The reason why nobody is told of it: a silence, another alert.
+    /// The reason why nobody is notified of it: a silence, or another alert. `None` if people are notified.
     pub(crate) hushed: Option<String>,
 }
 
@@ -31,17 +31,17 @@ impl Poll {
         self.answer.as_deref().unwrap_or_default()
     }
 
-    /// Whether it found an alert of which people are told.
+    /// Whether it found an alert of which people are notified.
     pub(crate) fn loud(&self) -> bool {
         self.firing().iter().any(|one| one.hushed.is_none())
     }
 
-    /// Whether it found an alert, of which people are told or not.
+    /// Whether it found an alert, no matter whether people are notified of it.
     pub(crate) fn active(&self) -> bool {
         !self.firing().is_empty()
     }
 
-    /// Returns the reason why nobody is told, if there are alerts and that is so for all of them.
+    /// Returns the reason why nobody is notified; `None` if there is no alert, or if people are notified of any.
     pub(crate) fn hushed(&self) -> Option<&str> {
         if self.loud() { None } else { self.firing().iter().find_map(|one| one.hushed.as_deref()) }
     }

@@ -82,7 +82,7 @@ fn time_without_measurements_may_have_burnt_and_gives_no_figure() {
     assert_eq!((found.burnt, found.high, found.verdict), (None, None, Some(Verdict::Unknown)), "{found:?}");
     assert!(found.low.is_some_and(|low| low > 0.2 && low < 0.25), "{found:?}");
     assert!(found.figure().starts_with("unknown, 2"), "{}", found.figure());
-    // What is shown is too much, whatever was missed.
+    // The failures that were measured burn too much, even if none was missed.
     assert_eq!(burnt_in(&judged(&drill, &budget(Some(0.2)))).verdict, Some(Verdict::Violated));
     drill.bins = Box::new(|_, _, _| None);
     let none = judged(&drill, &budget(None));
@@ -127,7 +127,7 @@ fn an_attack_that_did_not_land_burns_nothing_that_is_known() {
     assert_eq!((sum.burnt, sum.high, sum.verdict), (None, None, Some(Verdict::Unknown)), "{sum:?}");
     assert_eq!(sum.low, burnt_in(&card).low, "only what the other one burnt");
     assert_eq!(card.verdict, Verdict::Unknown, "{:?}", card.why);
-    // What the other one burnt is too much by itself.
+    // The share that the other attack burnt is too much alone.
     let little = judged(&drill, &budget(Some(0.2)));
     assert_eq!(little.budgets[0].budget.verdict, Some(Verdict::Violated));
 }

@@ -101,7 +101,11 @@ fn a_trial_alone_decides_where_it_shows_the_fault() {
     let well = || Some(met(20, 300));
     let card = quiet([well(), Some(met(0, 0)), well()]);
     assert_eq!(card.verdict, Some(Verdict::Held), "{:?}", card.why);
-    assert_eq!(card.injections[0].exercised, Seen::No, "nobody else met it, and that is shown");
+    assert_eq!(
+        card.injections[0].exercised,
+        Seen::No,
+        "no other traffic met the fault, and the card says so"
+    );
     // An exchange that failed, or without an answer after the fault, is no evidence.
     for all in [[well(), None, well()], [well(), Some(met(0, 0)), None], [None, Some(met(0, 0)), well()]] {
         let card = quiet(all);

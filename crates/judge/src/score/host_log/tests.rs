@@ -36,9 +36,9 @@ fn read(host: &str, second: i64, matched: u64) -> HostLog {
 
 /// Returns the records of a drill with a log of two hosts.
 fn records(goal: LogGoal, read: impl Fn(&str, i64) -> Option<HostLog>) -> Vec<Record> {
-    let of =
+    let records_of =
         |second| ["app1", "app2"].map(|host| read(host, second).map(|one| (second + 1, Event::HostLog(one))));
-    let drill = Drill { extra: (0..130).flat_map(of).flatten().collect(), ..Drill::one() };
+    let drill = Drill { extra: (0..130).flat_map(records_of).flatten().collect(), ..Drill::one() };
     let mut all = drill.records();
     if let Event::RunStarted { plan, .. } = &mut all[0].event {
         let spec = LogSpec {
@@ -90,7 +90,7 @@ fn the_worst_host_judges() {
 }
 
 #[test]
-fn a_gap_is_unknown_unless_what_was_read_decides() {
+fn a_gap_is_unknown_unless_the_lines_read_decide() {
     let gap = |count| {
         move |host: &str, second: i64| at_50(count)(host, second).filter(|_| !(60..70).contains(&second))
     };
@@ -155,7 +155,7 @@ fn an_attack_on_a_system_that_logged_errors_before_shows_nothing() {
 }
 
 #[test]
-fn every_format_shows_what_was_written() {
+fn every_format_shows_the_log_lines() {
     let log = crate::log::Log::of(&records(LogGoal::CountBelow(2), at_50(2)));
     let input = Input::new(&log);
     for (format, all) in [

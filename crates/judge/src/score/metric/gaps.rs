@@ -30,7 +30,7 @@ pub(super) fn gaps(
     for stretch in all {
         let (start, end) = (stretch.sure().start, stretch.sure().end);
         let mut known = start;
-        // A sample describes its window, and stands for the time since the sample before it. The first sample that counts may be late by
+        // A sample describes its window and the time since the sample before it. The first sample that counts may be late by
         // the age of the data of the samples across the edge.
         let across =
             seen.shown.iter().filter(|one| one.from_us() < start && (start..end).contains(&one.at_us));

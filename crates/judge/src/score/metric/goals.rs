@@ -16,11 +16,11 @@ use crate::{
 
 /// The samples of an attack.
 pub(super) struct Seen<'s> {
-    /// Those that count, in the order of time.
+    /// The samples that count, in the order of time.
     pub(super) counted: Vec<&'s Sample>,
-    /// Those that show something, wherever they are.
+    /// The samples that show something, also outside the judged time.
     pub(super) shown: Vec<&'s Sample>,
-    /// Those that show nothing, wherever they are.
+    /// The samples that show nothing, also outside the judged time.
     lacking: Vec<&'s Sample>,
     /// Samples with fewer series than an earlier one: the series that left cannot be judged, and the others do not violate the goal.
     pub(super) fewer: Vec<&'s Sample>,

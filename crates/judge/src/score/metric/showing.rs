@@ -64,7 +64,7 @@ impl Showing {
     }
 }
 
-/// Whether the source itself says that its value is a bound of the truth. Then it is one whatever series are missing.
+/// Whether the source itself says that its value is a bound of the truth. Missing series do not change that.
 fn is_bound(one: &Sample) -> bool {
     one.lacks.is_some_and(|lack| lack.has_bounds() && lack != Lack::NotANumber)
 }

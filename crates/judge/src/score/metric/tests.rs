@@ -129,7 +129,7 @@ fn samples_over_all_phases_hold_and_one_bad_one_violates() {
 }
 
 #[test]
-fn a_source_that_stopped_is_unknown_unless_what_it_said_violates() {
+fn a_source_that_stopped_is_unknown_unless_its_samples_violate_the_goal() {
     let stopped =
         |value: f64| move |second: i64| (second <= 50).then(|| sample(second, from_30(second, value)));
     let unknown = judged(MetricGoal::Below(0.5), stopped(0.1));
@@ -276,12 +276,17 @@ fn a_recording_rule_describes_the_time_that_it_looks_back_before_its_age() {
         })
     };
     assert_ne!(rule(10 * S).verdict, Verdict::Violated);
-    assert_eq!(rule(0).verdict, Verdict::Violated, "of a range the data are at most as old as it is long");
-    let of = |window: i64, own: i64, age: i64| {
+    assert_eq!(
+        rule(0).verdict,
+        Verdict::Violated,
+        "the data of a range are at most as old as the range is long"
+    );
+    let first_second = |window: i64, own: i64, age: i64| {
         let one = Sample { window_us: window * S, own_us: own * S, age_us: age * S, ..sample(100, 0.0) };
         one.from_us() / S
     };
-    assert_eq!([of(30, 10, 5), of(30, 10, 25), of(10, 10, 5), of(10, 0, 5)], [70, 65, 85, 90]);
+    let seconds = [(30, 10, 5), (30, 10, 25), (10, 10, 5), (10, 0, 5)];
+    assert_eq!(seconds.map(|(window, own, age)| first_second(window, own, age)), [70, 65, 85, 90]);
     let old: Sample =
         serde_json::from_str(r#"{"at_us":9000000,"window_us":4000000,"age_us":1}"#).expect("an old log");
     assert_eq!(old.from_us(), 5 * S);

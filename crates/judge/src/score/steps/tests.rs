@@ -109,8 +109,8 @@ fn a_step_that_no_person_says_was_put_back_may_be_in_force() {
         assert_eq!(card.steps[0].back.as_ref().unwrap().is_back, is_back, "{events:?}");
         assert_eq!(card.exit == Exit::Unclean as u8, !is_back, "{events:?}: {}", card.exit);
         assert!(is_back || card.verdict == Verdict::Unknown, "{events:?}: {:?}", card.verdict);
-        let said = card.why.iter().any(|why| why.contains("may still be in force"));
-        assert_eq!(said, !is_back, "{:?}", card.why);
+        let is_warned = card.why.iter().any(|why| why.contains("may still be in force"));
+        assert_eq!(is_warned, !is_back, "{:?}", card.why);
     }
     // Nothing has to be put back of a step without `undo`, but the plan says that Firedrill cannot do it.
     assert!(judged(by_hand(false), &[began(), ended(Done)]).steps[0].back.is_none());

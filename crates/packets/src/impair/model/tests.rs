@@ -140,7 +140,7 @@ fn assert_near(seen: f64, wanted: f64) {
 }
 
 #[test]
-fn shares_are_what_they_say_and_do_not_depend_on_each_other() {
+fn each_kind_of_change_happens_with_its_share_and_independently() {
     let impair = Impair {
         loss: Loss::Random(chance(0.1)),
         duplicate: chance(0.2),

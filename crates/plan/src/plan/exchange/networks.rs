@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_networks_hold_what_is_in_them() {
+    fn a_network_holds_exactly_the_addresses_in_it() {
         let texts = ["10.0.0.1", "10.1.0.0/16", "fd00::/8", "db.example"].map(str::to_owned);
         let all = Networks::of(&texts);
         for (address, held) in [

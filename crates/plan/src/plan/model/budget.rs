@@ -15,7 +15,7 @@ pub struct Budget {
     pub target: Share,
     /// The window.
     pub window: Span,
-    /// Share of all users that the drill reaches, and the probe stands for.
+    /// Share of all users that the drill affects, and whose requests the probe imitates.
     #[serde(default = "Budget::everybody", skip_serializing_if = "Budget::is_everybody")]
     pub affected: Share,
     /// The objective is violated if the drill burns this share of the budget, or more.

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_has_no_secret_of_a_source_wherever_it_stands() {
+    fn no_part_of_a_plan_has_a_secret_of_a_source() {
         let kinds = [
             r#"{"prometheus":{"url":"http://p/?k=SECRET1","headers":{"X-Api-Key":"SECRET2"},"bearer":{"secret_env":"TOKEN"}}}"#,
             r#"{"json":{"url":"http://m/?key=SECRET1","headers":{"DD-API-KEY":"SECRET2"},"body":"password=SECRET3","points":"",

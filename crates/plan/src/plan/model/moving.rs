@@ -1,4 +1,4 @@
-//! Targets that move: when an attack begins, an answer tells which of some candidates is the leader. Pure data; asks nobody.
+//! Targets that move: when an attack begins, the coordinator asks which of some candidates is the leader. Pure data; sends no request.
 
 use std::net::IpAddr;
 
@@ -132,7 +132,7 @@ impl Plan {
     }
 
     /// Returns the indexes of the attack at `index` and of the attacks on the other candidates of its target, of which only one runs.
-    /// They follow each other. For an attack that is not on a moving target, it is `index` alone.
+    /// These attacks follow each other in the plan. For an attack that is not on a moving target, it is `index` alone.
     #[must_use]
     pub fn alternatives(&self, index: usize) -> std::ops::Range<usize> {
         let Some(attack) = self.attacks.get(index).filter(|attack| attack.leader.is_some()) else {
@@ -151,8 +151,8 @@ impl Plan {
         before.zip(self.attacks.get(index)).is_none_or(|(before, attack)| !attack.is_alternative_of(before))
     }
 
-    /// Returns the attacks that have a turn, with their indexes. Of the attacks on a moving target it is the first, which stands for
-    /// all of them.
+    /// Returns the attacks that have a turn, with their indexes. Of the attacks on a moving target only the first has a turn, on
+    /// behalf of all.
     pub fn turns(&self) -> impl Iterator<Item = (usize, &Attack)> {
         self.attacks.iter().enumerate().filter(|(index, _)| self.is_first_alternative(*index))
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_address_stands_for_the_candidate() {
+    fn the_first_address_of_the_candidate_is_put_into_the_request() {
         let tcp =
             request(serde_json::json!({ "tcp": { "address": "{host}:6379", "expect": "master {host}" } }));
         assert!(names_candidate(&tcp));

@@ -18,7 +18,7 @@ pub struct Step {
     pub does: Does,
     /// The maximum time that it takes.
     pub timeout: Span,
-    /// Whether the run goes on if it fails, or if nobody knows whether it is done.
+    /// Whether the run goes on if it fails, or if its outcome is not known.
     pub on_failure: Then,
 }
 
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_said_with_the_borders_of_its_words() {
+    fn a_program_is_shown_with_quotes_around_words_that_need_them() {
         let argv = ["sh", "-c", "echo it's on", "", "--all"].map(str::to_owned).to_vec();
         assert_eq!(Does::Check { argv }.said(), r"sh -c 'echo it'\''s on' '' --all");
     }

@@ -76,7 +76,7 @@ fn an_attack_on_a_moving_target_becomes_one_for_each_candidate_of_which_one_coun
 }
 
 #[test]
-fn the_question_is_part_of_what_people_approve_and_its_secrets_are_not_shown() {
+fn the_question_is_part_of_the_approved_plan_and_its_secrets_are_not_shown() {
     let plan_of = |by: &str| plan(by, "").unwrap();
     let one = plan_of(BY_PROBE);
     let written = serde_json::to_string(&one).unwrap();

@@ -26,7 +26,7 @@ pub struct Effect {
     pub hold: Span,
     /// Whether it ends before the fault phase of the attack does.
     pub is_short: bool,
-    /// The reason why nobody puts it back, and who is expected to; `None` if the agent puts it back.
+    /// The reason why the agent does not put it back, and who must do so; `None` if the agent puts it back.
     pub irreversible: Option<&'static str>,
 }
 

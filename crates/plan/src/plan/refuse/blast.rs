@@ -102,11 +102,11 @@ impl<'f> Bounds<'f> {
         let count = |groups: BTreeMap<&'f str, BTreeSet<&'f str>>| {
             groups.into_iter().map(|(value, hosts)| (value, hosts.len())).collect()
         };
-        let of = guard.value.max_share.as_ref().map(|max| max.of.value.as_str());
+        let label = guard.value.max_share.as_ref().map(|max| max.of.value.as_str());
         Self {
             guard,
             fleet,
-            groups: of.map(|of| count(radius::groups(&fleet.hosts, of))).unwrap_or_default(),
+            groups: label.map(|label| count(radius::groups(&fleet.hosts, label))).unwrap_or_default(),
             roles: count(radius::groups(&fleet.hosts, "role")),
         }
     }
