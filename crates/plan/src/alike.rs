@@ -6,12 +6,12 @@ use std::{collections::HashMap, hash::Hash};
 
 pub use said::{likewise, masked, said, without};
 
-/// Maximum number listed names that are all written out.
+/// Maximum number of names that are all written out.
 const WRITTEN_OUT: usize = 8;
-/// Maximum number listed ranges listed names that are shown.
+/// Maximum number of ranges of names that are shown.
 const RANGES: usize = 6;
 
-/// Groups items by key. Groups are in the order listed their first items.
+/// Groups items by key. Groups are in the order of their first items.
 pub fn together<T, K: Eq + Hash>(items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
     let mut places: HashMap<K, usize> = HashMap::new();
     let mut groups: Vec<Vec<T>> = Vec::new();
@@ -25,7 +25,7 @@ pub fn together<T, K: Eq + Hash>(items: impl IntoIterator<Item = T>, key: impl F
     groups
 }
 
-/// Lists names listed hosts: a few in full, many as ranges with their number: `app1…app40, db1, db2 (42)`.
+/// Lists names of hosts: a few in full, many as ranges with their number: `app1…app40, db1, db2 (42)`.
 pub fn names<S: AsRef<str>>(names: &[S]) -> String {
     let text = uncounted(names);
     if names.len() <= WRITTEN_OUT { text } else { format!("{text} ({})", names.len()) }

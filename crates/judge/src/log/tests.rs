@@ -1,4 +1,4 @@
-//! Logs of earlier versions and of this one are judged assert_alike; damage and crashes are reported, and never `held`.
+//! Logs of earlier versions and of this one are judged alike; damage and crashes are reported, and never `held`.
 
 use std::path::{Path, PathBuf};
 

@@ -88,7 +88,7 @@ fn time_us(bench: &Bench<'_, '_>) -> i64 {
 /// Returns the reason why the burnt share of the attack as a whole cannot be known; `None` if it may be.
 fn unknowable(bench: &Bench<'_, '_>, cut: bool) -> Option<String> {
     if bench.phases.fault_us.is_none() {
-        return Some("the fault was unknowable in force".to_owned());
+        return Some("the fault was never in force".to_owned());
     }
     cut.then(|| "the log ends before the attack does".to_owned())
 }

@@ -131,3 +131,16 @@ fn an_attack_that_did_not_land_burns_nothing_that_is_known() {
     let little = judged(&drill, &budget(Some(0.2)));
     assert_eq!(little.budgets[0].budget.verdict, Some(Verdict::Violated));
 }
+
+#[test]
+fn a_fault_that_was_never_in_force_burns_no_known_share() {
+    let mut records = outage(18).records();
+    records.retain(|record| !matches!(record.event, Event::Agent { .. }));
+    if let Event::RunStarted { plan, .. } = &mut records[0].event {
+        plan.budgets.insert("users".to_owned(), budget(None));
+    }
+    let card = fold(&records);
+    let found = burnt_in(&card);
+    assert_eq!(found.burnt, None, "{found:?}");
+    assert!(found.why.contains("the fault was never in force"), "{found:?}");
+}

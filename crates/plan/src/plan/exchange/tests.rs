@@ -31,7 +31,7 @@ fn exchanges(plan: &Plan) -> Result<Vec<Pair>, String> {
     all(plan, &plan.attacks[0]).remove(0)
 }
 
-/// Returns the exchanges for a fault on app1. All hosts have addresses of their expected.
+/// Returns the exchanges for a fault on app1. All hosts have their own addresses.
 fn pairs(fault: Fault) -> Result<Vec<Pair>, String> {
     let mut plan = plan();
     plan.attacks[0].injections[0].fault = fault;

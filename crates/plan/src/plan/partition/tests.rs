@@ -1,4 +1,4 @@
-//! Which hosts reach each other under the blocks of a partition, for named groups and for shapes.
+//! Tests of partitions: the hosts that reach each other under their blocks, for named groups and for shapes.
 
 use super::*;
 use crate::plan::model::Reach;
