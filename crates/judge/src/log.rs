@@ -289,10 +289,10 @@ pub enum Event {
         by: String,
         /// Yes or no.
         yes: bool,
-        /// The serial number of the certificate that they signed with; none for a word on the terminal.
+        /// The serial number of the certificate that they signed with; `None` for an answer on the terminal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
-        /// The means by which they signed; none for a word on the terminal. Logs of earlier versions have none.
+        /// The means by which they signed; `None` for an answer on the terminal, and in logs of earlier versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         means: Option<api::Means>,
     },
@@ -366,7 +366,7 @@ pub enum Event {
         /// The same by the coordinator's wall clock, RFC 3339 UTC.
         until: String,
     },
-    /// The run knows whether a step by hand was put back, or no longer waits for a person who says so.
+    /// A person said whether a step by hand was put back, or the run stopped waiting for an answer.
     PutBackEnded {
         /// The step.
         step: usize,

@@ -183,6 +183,7 @@ impl Socket {
         }
     }
 
+    /// Returns the next sequence number.
     fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.wrapping_add(1);
         self.seq

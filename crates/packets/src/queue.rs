@@ -134,6 +134,7 @@ struct Running {
 }
 
 impl Running {
+    /// Ends the loop of the queue, and waits until it has ended.
     fn end(self, number: u16) {
         self.shared.stop.store(true, Ordering::Release);
         if let Err(error) = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes()) {

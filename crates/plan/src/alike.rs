@@ -31,7 +31,7 @@ pub fn names<S: AsRef<str>>(names: &[S]) -> String {
     if names.len() <= WRITTEN_OUT { text } else { format!("{text} ({})", names.len()) }
 }
 
-/// Lists names without their number, for a line that tells the number already.
+/// Lists names without their number, for a line that already has the number.
 pub fn uncounted<S: AsRef<str>>(names: &[S]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.len() <= WRITTEN_OUT {

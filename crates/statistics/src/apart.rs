@@ -36,6 +36,7 @@ fn sum(counts: impl Iterator<Item = u64>, chance: impl Fn(u64) -> f64) -> f64 {
     sum
 }
 
+/// Returns the natural logarithm of the binomial coefficient `n` over `k`.
 fn ln_choose(n: u64, k: u64) -> f64 {
     let ln_factorial = |n: u64| ln_gamma(n as f64 + 1.0);
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)

@@ -100,6 +100,7 @@ pub(crate) fn doubts(
     doubts
 }
 
+/// Returns the name of an injection: the kind of its fault, and its host.
 fn named(one: &InjectionFacts<'_>) -> String {
     format!("{} on {}", one.planned.fault.kind(), one.planned.host)
 }
@@ -248,6 +249,8 @@ pub(crate) fn cards(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -
     attack.injections.iter().enumerate().map(card).collect()
 }
 
+/// Returns the card of an injection with the index `place`. If only Firedrill's own exchanges met the fault (`by_others` is false), it was not
+/// exercised.
 fn card(
     facts: &Facts<'_>,
     by_others: bool,

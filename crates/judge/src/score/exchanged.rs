@@ -49,6 +49,7 @@ impl Own {
 }
 
 impl Exchanges {
+    /// Returns the planned exchanges of the attack with this index; empty without a plan.
     pub(crate) fn of(plan: Option<&Plan>, index: usize) -> Self {
         let attack = plan.and_then(|plan| Some((plan, plan.attacks.get(index)?)));
         Self(attack.map_or_else(Vec::new, |(plan, attack)| exchange::all(plan, attack)))

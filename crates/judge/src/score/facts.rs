@@ -142,6 +142,7 @@ pub(crate) struct ExchangeFacts<'a> {
 }
 
 impl InjectionFacts<'_> {
+    /// Returns the planned fault.
     pub(crate) fn fault(&self) -> &Fault {
         &self.planned.fault
     }

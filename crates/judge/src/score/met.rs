@@ -22,6 +22,7 @@ struct Effect {
 }
 
 impl Met {
+    /// Collects the effects of all injections of an attack.
     pub(crate) fn of(attack: &AttackFacts<'_>, exchanges: &Exchanges) -> Self {
         let injections = attack.injections.iter().enumerate();
         Self(

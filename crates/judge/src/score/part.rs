@@ -201,6 +201,7 @@ fn part<'s>(stretches: &[Stretch], pace: Option<Pace>, sample: &'s Sample) -> Pa
 }
 
 impl Ends {
+    /// Counts one request.
     fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Good => self.good += 1,

@@ -63,14 +63,17 @@ impl Sample {
         self.detail.as_deref().map(get)
     }
 
+    /// Returns the number of requests that were due.
     pub(crate) fn due(&self) -> u64 {
         u64::from(self.due)
     }
 
+    /// Returns the number of good requests.
     pub(crate) fn good(&self) -> u64 {
         u64::from(self.good)
     }
 
+    /// Returns the number of bad requests.
     pub(crate) fn bad(&self) -> u64 {
         u64::from(self.bad)
     }
@@ -93,6 +96,7 @@ impl Sample {
         self.detail(|detail| detail.last_bad_us).flatten()
     }
 
+    /// Returns the causes of bad requests, each with its count.
     pub(crate) fn causes(&self) -> impl Iterator<Item = (&String, &u64)> {
         self.detail.iter().flat_map(|detail| &detail.causes)
     }
@@ -107,6 +111,7 @@ impl Sample {
         self.detail.as_deref().map_or(&[], |detail| &detail.ends)
     }
 
+    /// Returns the lateness of the requests; on time if the sample has no details.
     pub(crate) fn lateness(&self) -> &Lateness {
         self.detail.as_deref().map_or(&Lateness::OnTime, |detail| &detail.lateness)
     }

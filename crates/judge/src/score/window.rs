@@ -102,6 +102,7 @@ impl Window {
             .collect()
     }
 
+    /// Whether the newest bin ended no longer than `fresh_us` before `now_us`.
     fn is_fresh(&self, slots: &VecDeque<Slot>, now_us: i64) -> bool {
         slots.back().is_some_and(|slot| slot.until_us >= now_us.saturating_sub(self.fresh_us))
     }

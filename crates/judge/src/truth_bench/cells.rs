@@ -213,7 +213,7 @@ fn seconds_after(at_us: i64, zero_us: i64) -> f64 {
 }
 
 /// Judges a drill by goals on the share of good requests: at the truth, below it, and above it. `good` returns whether a request is good,
-/// by the second of the fault; `far` tells whether the other goals have to be decided.
+/// by the second of the fault; `far` is whether the other goals have to be decided.
 fn share_cell(tally: &mut Tally, mut setup: Setup, truth: f64, far: bool, mut good: impl FnMut(f64) -> bool) {
     setup.recovery_us = 5_000_000;
     let bad = 1.0 - truth;

@@ -58,6 +58,7 @@ impl Correlated {
         Self { rho: part(correlation), last: dice.draw() }
     }
 
+    /// Returns the next draw. It correlates with the draw before it if the impairment says so.
     pub(super) fn draw(&mut self, dice: &mut Dice) -> u32 {
         let value = dice.draw();
         if self.rho == 0 {
@@ -82,6 +83,7 @@ impl Event {
         Self { share: part(chance.share), draws: Correlated::new(chance.correlation, dice) }
     }
 
+    /// Draws whether the event happens to the next packet.
     pub(super) fn happens(&mut self, dice: &mut Dice) -> bool {
         self.share != 0 && self.share >= self.draws.draw(dice)
     }
@@ -112,6 +114,7 @@ impl Losing {
         }
     }
 
+    /// Draws whether the event happens to the next packet.
     pub(super) fn happens(&mut self, dice: &mut Dice) -> bool {
         let hit = |dice: &mut Dice, part: u32| part != 0 && part >= dice.draw();
         match self {

@@ -59,12 +59,14 @@ pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     folded(add(0, bytes))
 }
 
+/// Adds bytes to a checksum as 16-bit numbers; a single last byte is the high one.
 fn add(sum: u64, bytes: &[u8]) -> u64 {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let sum = pairs.iter().fold(sum, |sum, pair| sum + u64::from(u16::from_be_bytes(*pair)));
     rest.first().map_or(sum, |last| sum + u64::from(u16::from_be_bytes([*last, 0])))
 }
 
+/// Returns the checksum of a sum: its complement, folded to 16 bits.
 fn folded(mut sum: u64) -> [u8; 2] {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

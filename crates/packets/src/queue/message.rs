@@ -22,9 +22,9 @@ const UNBIND: u8 = 2;
 /// Maximum length of a packet. Packets are copied completely, and their attribute cannot be longer.
 const WHOLE: u32 = 65_531;
 const COPY_PACKET: u8 = 2;
-/// The flag by which a packet passes that meets a full queue (`NFQA_CFG_F_FAIL_OPEN`).
+/// The flag with which packets pass if the queue is full (`NFQA_CFG_F_FAIL_OPEN`).
 const PASS_WHEN_FULL: u32 = 1;
-/// The flag by which frames come whole that are to be segmented later (`NFQA_CFG_F_GSO`).
+/// The flag with which frames arrive whole that would otherwise be segmented first (`NFQA_CFG_F_GSO`).
 const UNSEGMENTED: u32 = 4;
 
 // Attributes of packets and verdicts (`NFQA_…`).
@@ -72,6 +72,7 @@ pub(super) struct Packet<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// Returns the netlink type of a message of this subsystem.
 const fn kind(message: u8) -> u16 {
     u16::from_be_bytes([SUBSYSTEM, message])
 }
@@ -82,12 +83,14 @@ fn header(number: u16) -> [u8; 4] {
     [0, 0, high, low]
 }
 
+/// Encodes a request that configures a queue.
 fn config(number: u16, attrs: &Attrs) -> Request {
     // All of these attributes are short.
     let body = attrs.after(&header(number)).unwrap_or_default();
     Request { kind: kind(CONFIG), flags: flag(libc::NLM_F_ACK), body }
 }
 
+/// Encodes whether frames arrive unsegmented.
 fn segmentation(unsegmented: bool) -> Attrs {
     Attrs::new().be32(FLAG_MASK, UNSEGMENTED).be32(FLAGS, if unsegmented { UNSEGMENTED } else { 0 })
 }
@@ -103,13 +106,13 @@ pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
     config(number, &attrs)
 }
 
-/// Encodes the request that frames come segmented from now on.
+/// Encodes the request after which frames arrive segmented.
 pub(super) fn segment(number: u16) -> Request {
     config(number, &segmentation(false))
 }
 
-/// Encodes the requests by which packets pass from now on as if there were no queue; those that are held stay held. Two
-/// messages, because of one the kernel would set the maximum length first, and drop packets before it sets the flag.
+/// Encodes the requests after which new packets pass as if there were no queue; packets that are held stay held. These are two
+/// messages: with a single one the kernel would set the maximum length before the flag, and drop packets in between.
 pub(super) fn pass_by(number: u16) -> [Request; 2] {
     let when_full = Attrs::new().be32(FLAG_MASK, PASS_WHEN_FULL).be32(FLAGS, PASS_WHEN_FULL);
     [when_full, Attrs::new().be32(MAX_LENGTH, 0)].map(|attrs| config(number, &attrs))
@@ -200,7 +203,7 @@ impl Verdicts {
         self.add(VERDICT, Verdict::Accept, id, bytes);
     }
 
-    /// Adds a verdict by which all held packets up to this one, inclusively, continue.
+    /// Adds a verdict by which all held packets up to and including this one continue.
     pub(super) fn up_to(&mut self, id: u32) {
         self.add(VERDICT_BATCH, Verdict::Accept, id, &[]);
     }

@@ -60,6 +60,7 @@ pub(super) struct Reinjector {
     mtus: HashMap<u32, (u64, usize)>,
 }
 
+/// Opens a raw socket whose packets carry the mark `tag`.
 fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     // The protocol IPPROTO_RAW: packets are sent with their own IP headers, and none is received.
     // SAFETY: makes a descriptor that nothing else owns.

@@ -106,6 +106,7 @@ impl State {
         }
     }
 
+    /// Returns the time since the loop began, in nanoseconds.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -189,6 +190,7 @@ impl Serve {
         }
     }
 
+    /// Handles the packets in one datagram of the kernel.
     fn datagram(&mut self, now: u64, datagram: &[u8], impaired: bool) {
         for part in messages(datagram) {
             if let Some(packet) = message::packet(part.kind, part.body) {
@@ -358,6 +360,7 @@ impl Serve {
         *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.state.counts;
     }
 
+    /// Sends the collected verdicts to the kernel, if there are any.
     fn send_verdicts(&mut self) {
         if self.state.verdicts.bytes().is_empty() {
             return;

@@ -25,6 +25,7 @@ struct Item<T> {
 }
 
 impl<T> Item<T> {
+    /// Returns the key of the order: the due time, then the order of arrival.
     fn key(&self) -> (u64, u64) {
         (self.due, self.order)
     }

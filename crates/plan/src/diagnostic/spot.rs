@@ -177,10 +177,12 @@ impl<T> Item<T> {
         self.word_at(path, false)?.text.as_deref()
     }
 
+    /// Returns the key or the value at a path.
     fn word_at(&self, path: &[&str], key: bool) -> Option<&Word> {
         self.words.iter().find(|word| word.key == key && word.path == path)
     }
 
+    /// Returns the place of the first key or value with this text; the place of the item if there is none.
     fn find(&self, text: &str, key: bool) -> Place {
         let word = self.words.iter().find(|word| word.key == key && word.text.as_deref() == Some(text));
         self.place_of(word.map_or(&self.at, |word| &word.at))

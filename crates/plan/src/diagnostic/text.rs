@@ -73,6 +73,7 @@ impl<'p> Excerpt<'p> {
         self.source.line(own).abs_diff(self.source.line(at.start)) <= NEAR
     }
 
+    /// Returns the number of the first line that is shown.
     fn first_line(&self) -> usize {
         self.source.line(self.lines.start)
     }
@@ -82,6 +83,7 @@ impl<'p> Excerpt<'p> {
         self.source.line(self.lines.end).to_string().len()
     }
 
+    /// Returns the lines for the renderer.
     fn snippet(self) -> Snippet<'p, Annotation<'p>> {
         let shown = &self.source.text[self.lines.clone()];
         // The renderer replaces other control characters itself.

@@ -108,6 +108,7 @@ impl<'a> Here<'a, '_> {
         self.sink.push(problem);
     }
 
+    /// Checks the name of the service.
     fn name(&mut self, names: &mut BTreeMap<&'a str, Option<Place>>) {
         let name = self.service.name.as_str();
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -124,6 +125,7 @@ impl<'a> Here<'a, '_> {
         self.once(names, name, &["name"], "the service");
     }
 
+    /// Checks that a command has a program.
     fn argv(&mut self, path: &[&str], argv: &[String]) {
         if argv.first().is_none_or(String::is_empty) {
             let help = "name the program and its arguments: argv = [\"python3\", \"-m\", \"http.server\"]";
@@ -131,6 +133,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the names of variables.
     fn env(&mut self) {
         for name in self.service.env.keys().filter(|name| name.is_empty() || name.contains('=')) {
             let message = format!("`{name}` cannot be the name of a variable");
@@ -143,6 +146,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the user.
     fn user(&mut self) {
         let Some(user) = &self.service.user else { return };
         if ServiceUser::parse(user).is_none() {
@@ -151,6 +155,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks all files of the service.
     fn files(&mut self, paths: &mut BTreeMap<&'a str, Option<Place>>) {
         let service = self.service;
         for (number, file) in service.file.iter().enumerate() {
@@ -191,6 +196,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the condition under which the service is ready.
     fn ready(&mut self, ready: &ReadyFile) {
         let ways = [ready.tcp.is_some(), ready.http.is_some(), ready.argv.is_some()];
         let given = ways.iter().filter(|given| **given).count();

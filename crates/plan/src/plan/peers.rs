@@ -148,6 +148,7 @@ struct Texts {
 }
 
 impl Texts {
+    /// Adds a text that is not yet in the list.
     fn push(&mut self, text: String) {
         if self.seen.insert(text.clone()) {
             self.list.push(text);

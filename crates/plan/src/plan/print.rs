@@ -90,6 +90,7 @@ pub fn longest(plan: &Plan) -> Span {
     Span(once.0.saturating_mul(tries))
 }
 
+/// Writes the whole text of a plan.
 fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std::fmt::Result {
     writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
     writeln!(out, "{}", summary(plan))?;
@@ -140,6 +141,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     Ok(())
 }
 
+/// Returns the conditions of an attack, such as the attacks that it needs.
 fn conditions(attack: &Attack) -> String {
     let mut all = Vec::new();
     if !attack.needs.is_empty() {
@@ -190,6 +192,7 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
     finish(table, width)
 }
 
+/// Returns one line for each fault of an attack.
 fn faults(attack: &Attack) -> String {
     effects(attack).iter().map(Effect::words).collect::<Vec<_>>().join("\n")
 }
@@ -213,6 +216,7 @@ pub fn describe(fault: &Fault) -> String {
     text
 }
 
+/// Formats a parameter of a fault.
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),

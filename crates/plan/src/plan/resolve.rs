@@ -94,6 +94,7 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// Returns the hosts of a target; `None` if there is no target with this name.
     fn selected(&self, name: &str) -> Option<&Selected> {
         self.targets.get(name)
     }

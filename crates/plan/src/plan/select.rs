@@ -117,6 +117,7 @@ fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> b
     can_match
 }
 
+/// Whether a host has a wanted value for each key.
 fn matches(host: &Host, clauses: &[(&str, HashSet<&str>)]) -> bool {
     clauses.iter().all(|(key, values)| values_of(host, key).iter().any(|own| values.contains(own)))
 }

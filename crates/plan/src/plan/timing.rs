@@ -91,6 +91,7 @@ pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
     }
 }
 
+/// Returns the value of a key; `None` if the file does not have the key.
 fn value(spot: &Option<Spot<Span>>) -> Option<Span> {
     spot.as_ref().map(|spot| spot.value)
 }

@@ -18,6 +18,7 @@ pub(crate) fn set<T>(single: &mut Option<Item<T>>, item: Item<T>, what: &str, si
     }
 }
 
+/// Reports that an item has the name of an earlier one. `what` is the kind of both.
 fn refuse<T>(first: &Item<T>, second: &Item<T>, what: &str, sink: &mut Sink) {
     let name = if second.name == what { format!("[{what}]") } else { format!("{what} `{}`", second.name) };
     sink.push(

@@ -138,6 +138,7 @@ fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
 
 /// Returns all keys and values below, with the path and position of each.
 pub(crate) fn words(root: &Spanned<DeValue<'_>>) -> Vec<Word> {
+    /// Adds a value and all keys and values below it; `path` is the path of the value.
     fn gather(node: &Spanned<DeValue<'_>>, path: &mut Vec<String>, words: &mut Vec<Word>) {
         let text = node.get_ref().as_str().map(str::to_owned);
         words.push(Word { path: path.clone(), text, at: node.span(), key: false });

@@ -27,6 +27,7 @@ pub(crate) struct Firing {
 }
 
 impl Poll {
+    /// Returns the alerts that the poll found firing; empty for a poll without an answer.
     fn firing(&self) -> &[Firing] {
         self.answer.as_deref().unwrap_or_default()
     }
@@ -83,6 +84,7 @@ impl Watch {
         Self { polls, every_us: every_us.max(1) }
     }
 
+    /// Returns the polls that got an answer, in the order of time.
     pub(crate) fn answers(&self) -> impl DoubleEndedIterator<Item = &Poll> + Clone {
         self.polls.iter().filter(|poll| poll.answer.is_ok())
     }

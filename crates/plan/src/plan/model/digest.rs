@@ -118,7 +118,7 @@ fn hides_request(kind: &ProbeKind) -> bool {
     !kind.about().clear.is_empty() || hides(kind)
 }
 
-/// Whether a value, as it is serialized, has a hidden part.
+/// Whether the serialized form of a value has a hidden part.
 fn hides(value: &impl Serialize) -> bool {
     serde_json::to_string(value).is_ok_and(|text| text.contains(HIDDEN))
 }

@@ -15,7 +15,7 @@ pub const HOST: &str = "{host}";
 pub struct Moving {
     /// The target.
     pub target: String,
-    /// The question that tells the leader.
+    /// The question about the leader.
     pub ask: Ask,
     /// Time for each answer.
     pub timeout: Span,
@@ -32,7 +32,7 @@ pub struct Candidate {
     pub addresses: Vec<IpAddr>,
 }
 
-/// The question that tells the leader.
+/// A question whose answer names the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::large_enum_variant, reason = "a plan has one for each moving target")]

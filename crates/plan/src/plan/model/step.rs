@@ -34,7 +34,7 @@ pub enum Does {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<String>,
     },
-    /// The coordinator runs a program that tells whether something is as it should be.
+    /// The coordinator runs a program that checks a condition.
     Check {
         /// The program and its arguments.
         #[serde(serialize_with = "shown")]

@@ -47,6 +47,7 @@ pub struct AskedAlert<'a> {
     pub labels: &'a BTreeMap<String, Spot<String>>,
 }
 
+/// Checks the goal of an objective on an alert.
 fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
     let own = &item.value;
     if own.goal().is_none() && !item.broken {

@@ -23,6 +23,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Checks a log.
 fn log(item: &Item<Log>, sink: &mut Sink) {
     let Log { file, unit, on: _, matches, lines } = &item.value;
     if item.value.place().is_none() && !item.broken {
@@ -58,6 +59,7 @@ fn log(item: &Item<Log>, sink: &mut Sink) {
     }
 }
 
+/// Checks the path of a file.
 fn check_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
     let parts = || file.value.split('/').skip(1);
     let plain = file.value.starts_with('/') && parts().all(|part| !["", ".", ".."].contains(&part));
@@ -72,6 +74,7 @@ fn check_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
     }
 }
 
+/// Checks the name of a unit of systemd.
 fn check_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
     if let Err(why) = unit(name.value.as_str()) {
         let message = format!("log `{}` is not one service of systemd", item.name);
@@ -80,6 +83,7 @@ fn check_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
     }
 }
 
+/// Checks an objective on a log.
 fn objective(item: &Item<LogObjective>, sink: &mut Sink) {
     const GOALS: &str = "one of: rate_below; count_below";
     let own = &item.value;

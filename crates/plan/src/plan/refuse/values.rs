@@ -187,6 +187,7 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
     }
 }
 
+/// Checks the values of the guard.
 fn guard(scenario: &Scenario, sink: &mut Sink) {
     let Some(item) = &scenario.guard else { return };
     for abort in &item.value.abort {
