@@ -10,6 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+/// The names of labels and their values.
 type Labels = Vec<(&'static str, String)>;
 
 /// Gauges of one name, each with its labels.
@@ -41,7 +42,7 @@ impl Default for Exposition {
 }
 
 impl Exposition {
-    /// Adds a name. Without samples it is not told.
+    /// Adds a name. A name without samples is not in the text.
     pub fn add(&mut self, name: &str, help: &str, unit: Option<Unit>) -> Gauges {
         let gauges = Gauges::default();
         match unit {
@@ -61,7 +62,7 @@ impl Exposition {
     }
 }
 
-/// Puts the samples of each name in order: the registry has them in any.
+/// Puts the samples of each name in order. In the registry they have no fixed order.
 fn in_order(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut parts: Vec<Vec<&str>> = lines

@@ -70,7 +70,7 @@ impl Record {
     /// The format's version that this build writes.
     pub const VERSION: u32 = 1;
 
-    /// Parses a line. Texts for people in it are cleaned, whoever wrote them.
+    /// Parses a line. All texts for people in it are cleaned.
     ///
     /// # Errors
     /// The line is no record of this version.
@@ -127,7 +127,7 @@ pub enum Event {
     Prepared {
         /// The host.
         host: String,
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The answer.
         prepared: api::PreparedOne,
@@ -145,7 +145,7 @@ pub enum Event {
     },
     /// A phase of an attack began.
     Phase {
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The phase.
         phase: Phase,
@@ -178,7 +178,7 @@ pub enum Event {
     },
     /// Two hosts exchanged packets over a path that a fault is about.
     Exchanged {
-        /// The attack, by its place in the plan.
+        /// The attack, by its index in the plan.
         attack: usize,
         /// The injection of the fault.
         injection: InjectionId,
@@ -246,9 +246,9 @@ pub enum Event {
         objective: String,
         /// Time at which the question was sent, on the run's clock, in microseconds.
         asked_us: i64,
-        /// Time at which the answer was there, or at which nobody waited for it any more.
+        /// Time at which the answer was there, or at which the wait for it ended.
         answered_us: i64,
-        /// The source's clock, as far as its answers told it.
+        /// The source's clock; `None` if its answers do not give the time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<SourceClock>,
         /// The alerts that were firing.
@@ -289,29 +289,29 @@ pub enum Event {
         by: String,
         /// Yes or no.
         yes: bool,
-        /// The serial number of the certificate that they signed with; none for a word on the terminal.
+        /// The serial number of the certificate that they signed with; `None` for an answer on the terminal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
-        /// The means by which they signed; none for a word on the terminal. Logs of earlier versions have none.
+        /// The means by which they signed; `None` for an answer on the terminal, and in logs of earlier versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         means: Option<api::Means>,
     },
     /// A person asked the run to pause before its next attack.
     PauseAsked {
-        /// The attack before which it pauses, unless that does not get its turn.
+        /// The attack before which it pauses, if that gets its turn.
         attack: usize,
         /// The person.
         by: String,
         /// The maximum of the pause.
         longest: Span,
     },
-    /// The run pauses before an attack. Nothing is armed or in force, and a baseline that had begun counts no more.
+    /// The run pauses before an attack. Nothing is armed or in force, and a baseline that had begun no longer counts.
     Paused {
         /// The attack.
         attack: usize,
         /// The person who asked for it.
         by: String,
-        /// The time at which the run ends, unless it is told to go on: on the run's clock, in microseconds.
+        /// The time at which the run ends unless a person resumes it, in microseconds on the run's clock.
         until_us: i64,
         /// The same by the coordinator's wall clock, RFC 3339 UTC.
         until: String,
@@ -334,7 +334,7 @@ pub enum Event {
     LeaderAsked(LeaderAsked),
     /// A step between attacks began: a person is asked for it, or its program is started.
     StepBegan {
-        /// The step, by its place in the plan.
+        /// The step, by its index in the plan.
         step: usize,
         /// The time at which it is over at the latest, on the run's clock, in microseconds.
         until_us: i64,
@@ -347,7 +347,7 @@ pub enum Event {
         step: usize,
         /// The outcome.
         outcome: StepOutcome,
-        /// The person who said so; none for a program, and if nobody did.
+        /// The person who reported the outcome; `None` for a program, and if no person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
         /// The person's note, or the reason of the outcome; may be empty.
@@ -366,7 +366,7 @@ pub enum Event {
         /// The same by the coordinator's wall clock, RFC 3339 UTC.
         until: String,
     },
-    /// The run knows whether a step by hand was put back, or waits no more for somebody who says so.
+    /// A person said whether a step by hand was put back, or the run stopped waiting for an answer.
     PutBackEnded {
         /// The step.
         step: usize,

@@ -1,6 +1,6 @@
 //! Notes of people about a run, written while it goes on or afterwards: `notes.jsonl` beside its log. Notes are shown and never judged.
 //!
-//! Whoever can write the folder can write a note in any name.
+//! A note is no proof of its author: every program that can write to the folder can write a note under any name.
 
 use std::{
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
@@ -31,7 +31,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// A note that is written now.
+    /// Creates a note that is written at `now`.
     #[must_use]
     pub fn new(now: SystemTime, by: &str, text: &str) -> Self {
         let at = humantime::format_rfc3339_millis(now.max(UNIX_EPOCH)).to_string();
@@ -61,7 +61,7 @@ pub enum Unfit {
     Long,
 }
 
-/// Returns what somebody wrote as the text of a note: one line, without signs that deceive.
+/// Returns the text of a note as it is kept: in one line, without characters that could hide or forge other text.
 ///
 /// # Errors
 /// It is empty or too long.
@@ -98,7 +98,7 @@ pub fn read(folder: &Path) -> io::Result<Notes> {
     check_size(bytes.len() as u64)?;
     let mut notes = Notes::default();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        // Others can write into the folder, too, so each text is cleaned.
+        // Other programs can write into the folder, too, so each text is cleaned.
         match text::from_json::<Note>(line, Breaks::None) {
             Ok(note) => notes.all.push(note),
             Err(_) => notes.damaged += 1,
@@ -108,7 +108,7 @@ pub fn read(folder: &Path) -> io::Result<Notes> {
     Ok(notes)
 }
 
-/// Adds a note to those in a run's folder, beside others who do so at the same time. Its bytes are synced when this returns.
+/// Adds a note to those in a run's folder. Several programs can do so at the same time. The note is synced when this returns.
 ///
 /// # Errors
 /// The file cannot be written, or is full.
@@ -132,6 +132,7 @@ pub fn add(folder: &Path, note: &Note) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Refuses a size that a file of notes cannot have.
 fn check_size(bytes: u64) -> io::Result<()> {
     if bytes <= FILE_MOST {
         return Ok(());
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_lose_nothing() {
+    fn no_note_is_lost_when_many_are_added_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         std::thread::scope(|scope| {
             for writer in 0..8 {
@@ -202,7 +203,7 @@ mod tests {
         let path = folder.path().join(FILE);
         let mut other = OpenOptions::new().append(true).open(&path).expect("the file");
         other.lock().expect("a lock");
-        // As a line of /proc/locks ends a file's identity: MAJOR:MINOR:INODE.
+        // A line of /proc/locks has the file as MAJOR:MINOR:INODE and a blank.
         let inode = format!(":{} ", other.metadata().expect("the file").ino());
         let locks = || fs::read_to_string("/proc/locks").unwrap_or_default();
         if !locks().contains(&inode) {
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_others_are_cleaned_and_a_note_lies_on_the_runs_clock() {
+    fn texts_are_cleaned_and_times_are_put_on_the_runs_clock() {
         let folder = tempfile::tempdir().expect("a folder");
         let nasty =
             "{\"at\":\"2026-11-26T10:00:05.500Z\",\"by\":\"\\u001b[31mmallory\",\"text\":\"a\\nb\\u202e\"}\n";

@@ -26,11 +26,12 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
+use firedrill_files::whole;
+
 use crate::{log::Log, score::Scorecard};
 
 pub use axis::{Axis, AxisChart, axis};
 pub use error::ReportError;
-use firedrill_files::whole;
 pub use found::Found;
 pub use input::Input;
 pub use judged::Judged;
@@ -61,7 +62,7 @@ pub enum Format {
 impl Format {
     /// The formats that are written unless others are asked for.
     pub const ALL: [Self; 4] = [Self::Html, Self::Json, Self::Markdown, Self::Junit];
-    /// All that there are.
+    /// All formats.
     pub const EVERY: [Self; 6] =
         [Self::Html, Self::Json, Self::Markdown, Self::Junit, Self::OpenMetrics, Self::Otlp];
 
@@ -110,7 +111,7 @@ pub fn write(folder: &Path, input: &Input<'_>, formats: &[Format]) -> Result<Vec
     Ok(paths)
 }
 
-/// Renders all formats into a folder; returns the scorecard and the files' paths.
+/// Renders the formats of [`Format::ALL`] into a folder; returns the scorecard and the files' paths.
 ///
 /// # Errors
 /// A report could not be rendered or written.

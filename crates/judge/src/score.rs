@@ -1,7 +1,7 @@
 //! `fold(records)` = [`Scorecard`]: verdicts, figures and scores from a log, and from nothing else.
 //!
-//! Never reads a clock, nor a file but a log's own measurements ([`judge`]), never panics on a log, and never says `held` of what
-//! was not measured. A log may be cut at any record: what it does not show is `unknown`.
+//! Never reads a clock, never panics on a log, and reads no file except the log's own measurements ([`judge`]). A log may be cut at
+//! any record: what it does not show is `unknown`, never `held`.
 
 pub mod alert;
 pub mod alert_card;
@@ -77,7 +77,8 @@ pub fn judge(log: &Log) -> Scorecard {
     of(&Facts::of(log), log, &mut Blind)
 }
 
-/// Judges one attack of a run that is still going on, as if it ended now. The run decides by it how to go on.
+/// Judges one attack of a run that is still going on, as if the attack ended at `now_us` with this outcome. By this card the run decides
+/// how to go on.
 ///
 /// Returns `None` if the plan has no such attack.
 #[must_use]
@@ -88,20 +89,22 @@ pub fn attack_so_far(log: &Log, attack: usize, now_us: i64, outcome: &Outcome) -
     stream::judge(&facts, log, &[attack], &mut Blind).attacks.pop()
 }
 
+/// Judges a run by its facts and the measurements in its log, which `eye` sees, too.
 pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
-    let which: Vec<usize> = (0..facts.attacks.len()).collect();
-    let Judged { attacks, damaged } = stream::judge(facts, log, &which, eye);
+    let indexes: Vec<usize> = (0..facts.attacks.len()).collect();
+    let Judged { attacks, damaged } = stream::judge(facts, log, &indexes, eye);
     let damaged: Vec<String> = damaged.into_iter().map(|one| one.text).collect();
     let hosts = hosts(facts);
     let budgets = budget::of_run(&attacks);
-    let (overspent, over) = budget::doubts(&budgets, &attacks);
+    let (by_budgets, budget_reasons) = budget::doubts(&budgets, &attacks);
     let steps = steps::cards(facts);
     let mut why = reasons(facts, &attacks, &damaged);
     why.extend(steps::reasons(&steps));
     let worst = attacks.iter().filter_map(|attack| attack.verdict).max().unwrap_or(Verdict::Unknown);
     let worst = steps.iter().filter_map(|step| step.verdict).fold(worst, Verdict::max);
-    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) }.max(overspent);
-    why.extend(over);
+    // Each reason so far makes the run `unknown` at best.
+    let verdict = if why.is_empty() { worst } else { worst.max(Verdict::Unknown) }.max(by_budgets);
+    why.extend(budget_reasons);
     let ran: Vec<&AttackCard> = attacks.iter().filter(|attack| attack.verdict.is_some()).collect();
     let score = if ran.is_empty() || ran.iter().any(|attack| attack.score.is_none()) {
         None
@@ -131,7 +134,7 @@ pub(crate) fn of(facts: &Facts<'_>, log: &Log, eye: &mut dyn Eye) -> Scorecard {
     card
 }
 
-/// Returns the reasons why the run is not `held` that are not about a single attack's verdict.
+/// Returns the reasons why the run as a whole is not `held`, besides the verdicts of its attacks.
 fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec<String> {
     let mut why = Vec::new();
     if facts.plan.is_none() {
@@ -179,6 +182,7 @@ fn reasons(facts: &Facts<'_>, attacks: &[AttackCard], damaged: &[String]) -> Vec
     why
 }
 
+/// Whether an attack of the plan powers a host off.
 fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
     facts
         .attacks
@@ -187,7 +191,7 @@ fn powered_off(facts: &Facts<'_>, host: &str) -> bool {
         .any(|one| one.planned.host == host && one.fault().powers_off())
 }
 
-/// Every host that was or may have been touched. A host that was not compared at the end is `unproven`.
+/// Returns every host that was or may have been touched. A host that was not compared at the end is `unproven`.
 fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
     let mut names = facts.touched.clone();
     names.extend(facts.hosts_ended.keys());
@@ -214,11 +218,13 @@ fn hosts(facts: &Facts<'_>) -> Vec<HostCard> {
     names.into_iter().map(card).collect()
 }
 
+/// Returns the program's exit code: the worst of those for the verdict, the end of the run and the state of the hosts.
 fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
     let unclean = hosts
         .iter()
         .any(|host| matches!(host.state, HostState::Dirty | HostState::Stuck | HostState::Unproven));
     let unclean = unclean || steps::may_be_left(facts);
+    // The coordinator did not run for longer than the lease, so agents healed.
     let slept = facts.plan.is_some_and(|plan| {
         let lease = i64::try_from(plan.lease.as_micros()).unwrap_or(i64::MAX);
         facts.gaps.iter().any(|(from, to)| to.saturating_sub(*from) > lease)
@@ -241,6 +247,7 @@ fn exit(facts: &Facts<'_>, verdict: Verdict, hosts: &[HostCard]) -> Exit {
     if unclean { exit.worst(Exit::Unclean) } else { exit }
 }
 
+/// Returns the end of the run in words.
 fn ended(outcome: Option<&RunOutcome>) -> String {
     match outcome {
         None => "the log ends before the run does".to_owned(),

@@ -41,12 +41,12 @@ pub const WALL: &str = "2026-11-20T14:02:11Z";
 /// Requests a second of the drill's probe.
 pub const RATE: u64 = 100;
 
-/// A bin of one second; all bad requests come first, and latencies rise a little with the time of day.
+/// Returns a bin of one second; all bad requests come first, and latencies vary a little with the second.
 pub fn bin(probe: &str, second: i64, good: u64, bad: u64) -> Bin {
     bin_with(probe, second, [good, bad, 0])
 }
 
-/// A bin with good, bad and slipped requests; the slipped ones come last.
+/// Returns a bin with good, bad and slipped requests; bad ones come first, and slipped ones last.
 pub fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin {
     // Two digits are enough, and tests decode very many of them.
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 1_000_000, 2).unwrap();
@@ -91,7 +91,7 @@ pub fn bin_with(probe: &str, second: i64, [good, bad, slipped]: [u64; 3]) -> Bin
     }
 }
 
-/// A metric that is sampled each second, and known a second later.
+/// Returns a metric that is sampled each second, and known a second later.
 #[must_use]
 pub fn metric(goal: MetricGoal) -> Metric {
     Metric {
@@ -117,11 +117,11 @@ pub struct Act {
     pub hosts: Vec<&'static str>,
     /// Its fault.
     pub fault: Fault,
-    /// Seconds from the fault's start in which requests are bad, and how many of each second's.
+    /// Seconds from the fault's start in which requests are bad, and the number of bad requests in each of them.
     pub bad: Vec<(std::ops::Range<i64>, u64)>,
-    /// The reason and the time (seconds after the start) of its undo.
+    /// The reason of its undo.
     pub reason: HealReason,
-    /// See [`Self::reason`].
+    /// The time of its undo, in seconds after its start.
     pub lifted: i64,
     /// Whether the fault was seen in force.
     pub in_force: Seen,
@@ -138,7 +138,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// Three of a hundred requests fail in each of the first four seconds, none after that.
+    /// Creates an attack in which three of a hundred requests fail in each of the first four seconds, and none after that.
     #[must_use]
     pub fn new(name: &'static str, hosts: &[&'static str], fault: Fault) -> Self {
         Self {
@@ -168,7 +168,7 @@ pub const RECOVERY: i64 = 40;
 pub const SETTLE: i64 = 10;
 const LENGTH: i64 = BASELINE + HOLD + RECOVERY + SETTLE;
 
-/// Returns a fault without traffic of its own.
+/// Returns a fault that causes no traffic itself.
 #[must_use]
 pub fn stop() -> Fault {
     Fault::ServiceStop(ServiceStop { service: "checkout".to_owned(), manager: ServiceManager::Auto })
@@ -186,7 +186,7 @@ pub struct Drill {
     pub acts: Vec<Act>,
     /// The vantages of its probe.
     pub vantages: Vec<&'static str>,
-    /// Changes or drops a bin: vantage, second of the run.
+    /// Changes or drops a bin; gets its vantage and its second of the run.
     #[expect(clippy::type_complexity, reason = "a plain hook")]
     pub bins: Box<dyn Fn(&str, i64, Bin) -> Option<Bin>>,
     /// More events, by second of the run.
@@ -199,12 +199,12 @@ pub struct Drill {
     pub outcome: Option<RunOutcome>,
     /// The objectives: name, goal and phases.
     pub goals: Vec<(&'static str, Goal, Vec<Phase>)>,
-    /// Whether each host has an address of its own; otherwise all share one.
+    /// Whether each host has its own address; otherwise all share one.
     pub own_addresses: bool,
 }
 
 impl Drill {
-    /// Two attacks that hold, seen by the coordinator and a canary.
+    /// Returns a drill with two attacks that hold, measured by the coordinator and a canary.
     #[must_use]
     pub fn good() -> Self {
         Self {
@@ -241,7 +241,7 @@ impl Drill {
         drill
     }
 
-    /// Returns a drill with one attack and one objective, “users”, with so many bad requests of a hundred in each second of the fault.
+    /// Returns a drill with one attack and one objective, “users”, with `bad` failed requests out of a hundred in each second of the fault.
     #[must_use]
     pub fn users(bad: u64) -> Self {
         let mut drill = Self::one();
@@ -266,13 +266,13 @@ impl Drill {
             writer.append(record.at_us, record.event).unwrap();
         }
         drop(writer);
-        // The run's id stands in the ids of its injections, too.
+        // The run's id is a part of the ids of its injections, too.
         let text = fs::read_to_string(&log).unwrap().replace(RUN, run);
         fs::write(&log, text).unwrap();
     }
 
-    /// One attack on app1 by a fault about the canary's address, with the results of exchanges before, during and
-    /// after.
+    /// Returns a drill with one attack on app1 by a fault about the canary's address, with the results of exchanges before, during
+    /// and after.
     #[must_use]
     pub fn exchanging(act: Act, all: [Option<Exchanged>; 3]) -> Self {
         let mut drill = Self::one();

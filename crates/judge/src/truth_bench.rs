@@ -74,9 +74,9 @@ fn judge(what: &str, cells: &[Cell]) {
     assert!(beyond.is_empty(), "{what}:\n{}", beyond.join("\n"));
 }
 
-/// A healthy system, at the rate that `check` recommends for a goal and a time.
+/// Judges a healthy system at the rate that `check` recommends for a goal and a time.
 #[test]
-fn what_check_advises_is_decided() {
+fn the_rate_that_check_recommends_is_enough() {
     let share = |goal: f64| Goal::Good(drill::share(goal));
     let quick = Goal::Latency { quantile: 0.95, below: Span::millis(300) };
     for (goal, phase, seconds) in [
@@ -110,6 +110,7 @@ fn what_check_advises_is_decided() {
         let drills = drills();
         let held = (0..drills).filter(held).count() as u64;
         println!("{goal:?} over {seconds} s at {rate}/s: held in {held} of {drills}");
+        // So few, or fewer, would be held by chance in 1 of 740 cases if the probability were 0.9.
         assert!(at_most(held, drills, 0.9) >= 0.00135, "{goal:?} at {rate}/s: held in {held} of {drills}");
     }
 }

@@ -67,7 +67,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Returns the exit code of that number. A number that is none is taken for a bug.
+    /// Returns the exit code of that number. Any other number counts as a bug.
     #[must_use]
     pub fn of_code(code: u8) -> Self {
         let all = [
@@ -99,7 +99,7 @@ impl Exit {
         }
     }
 
-    /// Returns the word for the end of a run that stands above its verdict, if it has one.
+    /// Returns the word for the end of a run if that matters more than the verdict, such as `refused`; otherwise `None`.
     #[must_use]
     pub const fn above(self) -> Option<&'static str> {
         match self {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_above_the_verdict_has_a_word_of_its_own() {
+    fn an_end_that_matters_more_than_the_verdict_has_its_own_word() {
         let words = [4, 5, 6].map(|code| Exit::of_code(code).above());
         assert_eq!(words, [Some("refused"), Some("stopped"), Some("unclean")]);
         assert!([0, 1, 2, 3, 7, 70].into_iter().all(|code| Exit::of_code(code).above().is_none()));

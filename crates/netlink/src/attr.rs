@@ -2,9 +2,9 @@
 //!
 //! The caller chooses the byte order of numbers: nf_tables uses big-endian, rtnetlink the machine's own.
 
-/// An attribute's length has 16 bits.
-const LONGEST: usize = 65_531;
+/// The flag of a kind whose value is made of attributes (`NLA_F_NESTED`).
 const NESTED: u16 = 0x8000;
+/// The bits of a kind without its flags (`NLA_TYPE_MASK`).
 const KIND: u16 = 0x3fff;
 
 /// Attributes, encoded in the order of the calls.
@@ -24,7 +24,8 @@ impl Attrs {
     /// Adds raw bytes.
     #[must_use]
     pub fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
-        let Some(length) = u16::try_from(value.len() + 4).ok().filter(|_| value.len() <= LONGEST) else {
+        // The length has 16 bits, and includes the 4 bytes of length and kind.
+        let Ok(length) = u16::try_from(value.len() + 4) else {
             // An attribute that is too long is left out, and `after` reports it.
             self.too_long = true;
             return self;
@@ -142,8 +143,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The maximum length of an attribute's value, in bytes.
+    const LONGEST: usize = 65_531;
+
     #[test]
-    fn an_attribute_that_cannot_be_said_is_told() {
+    fn an_attribute_that_is_too_long_is_reported() {
         assert!(Attrs::new().bytes(1, &vec![0; LONGEST]).after(&[]).is_some());
         let long = Attrs::new().bytes(1, &vec![0; LONGEST + 1]);
         assert!(long.after(&[]).is_none());
@@ -153,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(values in proptest::collection::vec((1_u16..0x3fff, proptest::collection::vec(any::<u8>(), 0..40)), 0..10)) {
+        fn written_attributes_are_read_back(values in proptest::collection::vec((1_u16..0x3fff, proptest::collection::vec(any::<u8>(), 0..40)), 0..10)) {
             let mut attrs = Attrs::new();
             for (kind, value) in &values {
                 attrs = attrs.bytes(*kind, value);

@@ -47,7 +47,7 @@ fn kernel_says(text: Option<&str>) -> String {
 }
 
 impl NetlinkError {
-    /// Makes the error of a system call; `what` completes "could not". One without an errno counts as `EIO`.
+    /// Makes the error of a system call; `what` completes "could not". An error without an errno counts as `EIO`.
     #[must_use]
     pub fn io(what: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
@@ -69,8 +69,9 @@ impl NetlinkError {
         if code == 0 {
             return Ok(());
         }
-        // After the code an error repeats the request: only its header, with NLM_F_CAPPED.
-        let skip = if kind == libc::NLMSG_DONE {
+        // The offset of the attributes. An error repeats the request after its code of 4 bytes; with NLM_F_CAPPED only
+        // the request's header of 16 bytes.
+        let offset = if kind == libc::NLMSG_DONE {
             4
         } else if flags & flag(libc::NLM_F_CAPPED) != 0 {
             20
@@ -80,7 +81,7 @@ impl NetlinkError {
             4 + usize::try_from(length).unwrap_or(16).next_multiple_of(4)
         };
         let text = (flags & flag(libc::NLM_F_ACK_TLVS) != 0)
-            .then(|| body.get(skip..).unwrap_or_default())
+            .then(|| body.get(offset..).unwrap_or_default())
             .and_then(|tlvs| attributes(tlvs).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG))
             .map(|(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
         let reason = Reason::Refused { errno: code.saturating_neg(), text };

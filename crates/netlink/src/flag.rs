@@ -1,6 +1,6 @@
 //! Flags of messages, as the header has them.
 
-/// Netlink's flags are 16 bits wide; libc has them as `c_int`.
+/// Converts flags of libc, which are `c_int`, to the 16 bits of the header.
 #[must_use]
 pub const fn flag(bits: libc::c_int) -> u16 {
     let [low, high, ..] = bits.to_le_bytes();

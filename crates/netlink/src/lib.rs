@@ -1,8 +1,8 @@
 //! Blocking netlink: a socket, messages and attributes, and the messages of links, addresses and routes ([`route`]).
 //!
 //! Never returns a dump that the kernel reports as inconsistent, and never takes silence for success. Needs no runtime:
-//! the kernel answers a request before the send returns. Sockets are closed on exec, so that no program that is started
-//! meanwhile keeps a socket's objects alive.
+//! the kernel answers a request before the send returns. Sockets are closed on exec: otherwise a program that this
+//! process starts would inherit a socket, and keep the objects alive that end with it.
 
 pub mod attr;
 mod error;

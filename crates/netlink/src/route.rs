@@ -47,11 +47,12 @@ pub const fn host_prefix(address: IpAddr) -> u8 {
     }
 }
 
-/// libc has families as `c_int`, headers as a byte.
+/// Converts an address family of libc, which is a `c_int`, to the byte that headers have.
 const fn byte(number: libc::c_int) -> u8 {
     number.to_le_bytes()[0]
 }
 
+/// Sends a request of this type and with these flags, and waits for its acknowledgement.
 fn ask(
     socket: &mut Socket,
     what: &str,

@@ -1,15 +1,27 @@
 //! A netlink socket: requests, dumps and batches. Each is answered or fails with an error that names the attempt.
 
-use std::{io, os::fd::AsFd, time::Instant};
+use std::{
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use libc::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 use netlink_sys::Socket as Raw;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::{
+    socket::{setsockopt, sockopt},
+    time::TimeVal,
+};
 
 use crate::{Message, NetlinkError, Reason, Request, encode, flag, messages};
 
-/// Maximum number of tries of a dump that the kernel reports as inconsistent.
+/// Maximum number of further tries of a dump that the kernel reports as inconsistent.
 const DUMP_TRIES: u32 = 50;
+/// Maximum time for these tries.
+const DUMP_TIME: Duration = Duration::from_secs(10);
+/// Maximum time to wait for an answer, in seconds. The kernel answers before a send returns, so this only keeps a
+/// receive from waiting for ever.
+const ANSWER_TIME: i64 = 10;
 /// Maximum length of the kernel's datagrams, in bytes: it splits dumps into pieces of at most 32 KiB.
 const RECEIVE: usize = 128 << 10;
 
@@ -36,8 +48,7 @@ impl Socket {
             raw.bind_auto()?;
             raw.set_ext_ack(true)?;
             raw.set_cap_ack(true)?;
-            // The kernel answers before a send returns; this only guards against waiting for ever.
-            setsockopt(&raw.as_fd(), sockopt::ReceiveTimeout, &nix::sys::time::TimeVal::new(10, 0))?;
+            setsockopt(&raw.as_fd(), sockopt::ReceiveTimeout, &TimeVal::new(ANSWER_TIME, 0))?;
             Ok(raw)
         };
         match open() {
@@ -46,7 +57,7 @@ impl Socket {
         }
     }
 
-    /// Returns the kernel's address of this socket, which objects carry that it owns.
+    /// Returns the number by which the kernel knows this socket. Objects that the socket owns carry it.
     ///
     /// # Errors
     /// The socket could not be asked.
@@ -62,8 +73,8 @@ impl Socket {
     pub fn room_for(&self, bytes: usize) -> usize {
         // The kernel also counts its own overhead, and doubles the requested size for that.
         if setsockopt(&self.raw.as_fd(), sockopt::SndBufForce, &bytes).is_err() {
-            // Without privilege in the first namespace, up to the machine's limit. After an error the size is
-            // unchanged.
+            // A process without CAP_NET_ADMIN in the first user namespace gets no more than the machine's limit. After
+            // an error the size is unchanged.
             let _ = setsockopt(&self.raw.as_fd(), sockopt::SndBuf, &bytes);
         }
         nix::sys::socket::getsockopt(&self.raw.as_fd(), sockopt::SndBuf).unwrap_or(0)
@@ -86,7 +97,7 @@ impl Socket {
         self.ask(what, &Request { flags, ..request.clone() })
     }
 
-    /// Sends one request and returns all messages up to the end or the acknowledgement.
+    /// Sends one request for a list, and returns all messages of the list.
     ///
     /// # Errors
     /// The kernel's error, or a dump that was inconsistent at every try.
@@ -97,7 +108,7 @@ impl Socket {
         loop {
             match self.ask(what, &request) {
                 Err(NetlinkError { reason: Reason::Disturbed, .. })
-                    if tries < DUMP_TRIES && started.elapsed().as_secs() < 10 =>
+                    if tries < DUMP_TRIES && started.elapsed() < DUMP_TIME =>
                 {
                     tries += 1;
                 }
@@ -106,6 +117,7 @@ impl Socket {
         }
     }
 
+    /// Sends one request and returns all messages up to the end of a list, or up to the acknowledgement.
     fn ask(&mut self, what: &str, request: &Request) -> Result<Vec<Message>, NetlinkError> {
         let seq = self.next_seq();
         let bytes = encode(request, seq);
@@ -134,8 +146,8 @@ impl Socket {
         }
     }
 
-    /// Sends messages as one datagram. Returns each error with the position of its message, and whether the message at
-    /// `acknowledged` was acknowledged.
+    /// Sends messages as one datagram. Returns each error with the position of its message. Of the message at position
+    /// `acknowledged` a success is returned, too.
     ///
     /// # Errors
     /// The datagram could not be sent ([`NetlinkError::errno`] is `EMSGSIZE` if it was too long), or answers were lost,
@@ -147,7 +159,8 @@ impl Socket {
         acknowledged: usize,
     ) -> Result<Vec<Answer>, NetlinkError> {
         let first = self.seq.wrapping_add(1);
-        let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.body.len() + 20).sum());
+        // Beside its body a message has a header of 16 bytes, and at most 3 bytes of padding.
+        let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.body.len() + 19).sum());
         for (position, request) in requests.iter().enumerate() {
             let seq = self.next_seq();
             let ack = if position == acknowledged { flag(NLM_F_ACK) } else { 0 };
@@ -170,6 +183,7 @@ impl Socket {
         }
     }
 
+    /// Returns the next sequence number.
     fn next_seq(&mut self) -> u32 {
         self.seq = self.seq.wrapping_add(1);
         self.seq

@@ -1,7 +1,7 @@
 //! The impairments of packets: parameters that every engine understands alike, with netem's meanings (tc-netem(8)), and
 //! a model that decides for each packet where there is no netem.
 //!
-//! Never touches a packet. An engine that cannot do some of it refuses; nothing is approximated.
+//! Never touches a packet. An engine refuses an impairment that it cannot do; it never approximates one.
 
 mod chance;
 mod model;
@@ -49,7 +49,8 @@ pub enum Loss {
 pub struct Reorder {
     /// The share of the candidates.
     pub chance: Chance,
-    /// Only each packet of this number is a candidate; 0 and 1 mean every packet.
+    /// A packet is a candidate if at least `gap - 1` packets were delayed since the last one that overtook; with 0 and 1
+    /// every packet is one.
     pub gap: u32,
 }
 

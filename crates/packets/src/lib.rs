@@ -1,5 +1,5 @@
-//! Impairs packets (delayed, lost, duplicated, corrupted, reordered, throttled) by netem's formulas, and has the queues
-//! by which a process does that where a kernel has no netem.
+//! Impairs packets by netem's formulas: delays, loses, duplicates, corrupts, reorders and throttles them. Has the kernel's
+//! queues by which a process does that where the kernel has no netem.
 //!
 //! Does not choose packets: firewall rules do. Knows no fault, no host and no journal. A crate of its own, so that it
 //! is optimised in every build that handles real traffic.

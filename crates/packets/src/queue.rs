@@ -1,7 +1,8 @@
-//! Impairs packets in user space: this process does from an NFQUEUE what a kernel without netem cannot.
+//! Impairs packets in user space, for kernels without netem: this process takes packets from an NFQUEUE.
 //!
 //! Does not choose packets: rules of an nftables table queue them. Never holds a packet longer than asked: when this
-//! process dies the queue is bypassed, and when it is stopped the gate that it keeps open closes.
+//! process dies, packets bypass the queue; when it is stopped, [`Spec::alive`] is no longer called, so the rules stop
+//! queueing packets.
 
 pub mod ip;
 mod message;
@@ -45,9 +46,9 @@ pub const FIRST: u16 = 0xfd00;
 /// Reinjected packets carry this tag plus their queue's number minus [`FIRST`] as `SO_PRIORITY` (`meta priority`), so
 /// that the rules which queued them let them pass.
 pub const TAG: u32 = 0x00fd_0000;
-/// The bits of a packet's tag without its queue: the tag itself, and the packet's owner.
+/// The mask of a tag's bits for [`TAG`] and the packet's owner, without the queue.
 pub const OWNER_BITS: u32 = 0xffff_ffc0;
-/// The bits of a packet's tag without its owner.
+/// The mask of a tag's bits for [`TAG`] and the queue, without the owner.
 pub const QUEUE_BITS: u32 = 0xffff_003f;
 
 /// Returns the tag of an owner's reinjected packets, whatever the queue; bits of [`OWNER_BITS`].
@@ -56,8 +57,8 @@ pub fn tag_of(owner: u16) -> u32 {
     TAG | u32::from(owner) << 6
 }
 
-/// If rules cannot match that tag, the sockets belong to a user of this number, plus the queue's minus [`FIRST`]. No
-/// distribution assigns such numbers, and no program runs as one.
+/// The user to whom the first queue's sockets belong, if rules cannot match the tag; [`sender`] has those of other queues.
+/// No distribution assigns such user numbers, and no program runs as one of them.
 pub const SENDER: u32 = 0xfd00_0000;
 
 /// Returns the user to whom a queue's sockets can belong.
@@ -81,7 +82,7 @@ pub struct Spec {
     pub owner: u16,
     /// The impairments of its packets.
     pub impair: Impair,
-    /// Inspects packets first; without it all are treated.
+    /// Inspects packets before they are impaired; `None` if all are impaired.
     pub look: Option<Look>,
     /// The seed of the random numbers, so that a run can be repeated.
     pub seed: u64,
@@ -91,11 +92,11 @@ pub struct Spec {
     pub every: Duration,
     /// The user to whom its raw sockets belong, if rules recognise reinjected packets by that.
     pub sender: Option<u32>,
-    /// Keeps the gate open.
+    /// Called at each interval `every`. Renews the entry with a time-out without which the rules queue no packets.
     pub alive: Box<dyn FnMut() + Send>,
 }
 
-/// Checks that packets at a hook can be treated so.
+/// Checks that packets at a hook can be impaired in this way.
 ///
 /// Duplicating packets that come in or are forwarded is impossible, because a verdict passes one packet and no raw
 /// socket can make another arrive. Differences from netem:
@@ -108,7 +109,7 @@ pub struct Spec {
 ///   not the user and the cgroup of their sender.
 ///
 /// # Errors
-/// They cannot; the text has the reason and the remedy.
+/// The packets cannot be impaired in this way; the text has the reason and the remedy.
 pub fn can(hook: Hook, impair: &Impair) -> Result<(), String> {
     if impair.rate.is_some_and(|rate| rate.bits == 0) {
         return Err("a rate of 0 bits a second lets nothing pass; block the traffic instead".to_owned());
@@ -133,6 +134,7 @@ struct Running {
 }
 
 impl Running {
+    /// Ends the loop of the queue, and waits until it has ended.
     fn end(self, number: u16) {
         self.shared.stop.store(true, Ordering::Release);
         if let Err(error) = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes()) {
@@ -160,20 +162,20 @@ impl Queues {
     /// The number is taken, the kernel has no queues, or this process may not do it.
     pub fn start(&self, spec: Spec) -> io::Result<()> {
         let number = spec.number;
-        let told = |error: io::Error| {
+        let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("could not serve packet queue {number}: {error}"))
         };
         let mut running = self.running();
         if running.get(&number).is_some_and(|queue| !queue.thread.is_finished()) {
-            return Err(told(io::ErrorKind::AlreadyExists.into()));
+            return Err(named(io::ErrorKind::AlreadyExists.into()));
         }
-        let queue = begin(spec).map_err(told)?;
+        let queue = begin(spec).map_err(named)?;
         running.insert(number, queue);
         Ok(())
     }
 
-    /// Ends a queue: packets that it holds are sent at once, and no packet is lost that comes meanwhile. Absent is
-    /// success.
+    /// Ends a queue: packets that it holds are sent at once, and packets that come meanwhile pass. Does nothing if there is
+    /// no such queue.
     ///
     /// Rules that queue packets to it let them pass from then on. Delete these rules after this, not before: when a
     /// chain's hook is removed, the kernel drops all packets that any queue of the namespace holds (packets that this
@@ -185,7 +187,7 @@ impl Queues {
         }
     }
 
-    /// Returns the counts; `None` if it does not run (it died, or never began).
+    /// Returns a queue's counts; `None` if the queue does not run: its loop died, or was never started.
     #[must_use]
     pub fn counts(&self, number: u16) -> Option<Counts> {
         let running = self.running();
@@ -215,16 +217,16 @@ fn begin(spec: Spec) -> io::Result<Running> {
     let Spec { number, owner, impair, look, seed, memory, every, sender, alive } = spec;
     let tag = tag_of(owner).saturating_add(u32::from(number).saturating_sub(u32::from(FIRST)));
     let reinject = Reinjector::open_as(sender, tag)?;
-    // Frames of several segments count as one packet: only if that makes no difference.
+    // A frame of several segments counts as one packet, so frames are taken whole only if nothing depends on single packets.
     let unsegmented = impair.loss == Loss::None
         && impair.rate.is_none()
         && [impair.duplicate, impair.corrupt, impair.reorder.chance].iter().all(|chance| chance.share <= 0.0);
-    // The packets that may be held on purpose, and those that wait to be received.
+    // The number of packets that may be held on purpose, and of those that wait to be received.
     let most = u32::try_from(memory / serve::OVERHEAD).unwrap_or(u32::MAX).saturating_add(ON_THEIR_WAY);
     let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     let shared = Arc::new(Shared { counts: Mutex::default(), stop: AtomicBool::new(false), wake });
     let model = Model::new(&impair, seed);
-    // By this thread, because the file shows the namespace of the thread that opened it.
+    // Opened here and not in the loop's thread: the file shows the network namespace of the thread that opened it.
     let kernel = File::open("/proc/thread-self/net/netfilter/nfnetlink_queue").ok();
     let mut early = Vec::new();
     let socket = Socket::bind(number, most, unsegmented, &mut early).map_err(|error| match error.kind() {
@@ -236,8 +238,6 @@ fn begin(spec: Spec) -> io::Result<Running> {
     })?;
     let (ending, ended) = mpsc::channel();
     let state = State::new(number);
-    let every = every.max(SHORTEST);
-    let shared_with = Arc::clone(&shared);
     let serve = Serve {
         number,
         socket,
@@ -245,20 +245,21 @@ fn begin(spec: Spec) -> io::Result<Running> {
         model,
         look,
         memory,
-        every,
+        every: every.max(SHORTEST),
         alive,
         unsegmented,
-        shared: shared_with,
+        shared: Arc::clone(&shared),
         state,
     };
     let thread = thread::Builder::new().name(format!("queue-{number:x}")).spawn(move || {
+        // Dropped when the loop ends, also by a panic; that closes the channel.
         let _ending: Sender<()> = ending;
         serve.run(&early);
     })?;
     Ok(Running { shared, thread, ended: Mutex::new(ended), kernel })
 }
 
-/// Reads the file from its beginning, as it is now.
+/// Reads a file of `/proc` from its beginning: each read has its present contents.
 fn read(file: &File) -> String {
     let mut text = Vec::new();
     let mut piece = [0; 4096];
@@ -274,7 +275,7 @@ mod tests {
     use crate::impair::{Chance, Rate};
 
     #[test]
-    fn what_cannot_be_done_is_refused() {
+    fn impairments_that_user_space_cannot_do_are_refused() {
         let twice = Impair { duplicate: Chance { share: 0.1, correlation: 0.0 }, ..Impair::default() };
         assert_eq!(can(Hook::Output, &twice), Ok(()));
         for hook in [Hook::Input, Hook::Forward] {

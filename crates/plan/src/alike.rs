@@ -11,15 +11,15 @@ const WRITTEN_OUT: usize = 8;
 /// Maximum number of ranges of names that are shown.
 const RANGES: usize = 6;
 
-/// Groups things by key, in the order in which the first of each group comes.
-pub fn together<T, K: Eq + Hash>(all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
+/// Groups items by key. Groups are in the order of their first items.
+pub fn together<T, K: Eq + Hash>(items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
     let mut places: HashMap<K, usize> = HashMap::new();
     let mut groups: Vec<Vec<T>> = Vec::new();
-    for one in all {
-        let at = *places.entry(key(&one)).or_insert(groups.len());
+    for item in items {
+        let at = *places.entry(key(&item)).or_insert(groups.len());
         match groups.get_mut(at) {
-            Some(group) => group.push(one),
-            None => groups.push(vec![one]),
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
         }
     }
     groups
@@ -31,13 +31,13 @@ pub fn names<S: AsRef<str>>(names: &[S]) -> String {
     if names.len() <= WRITTEN_OUT { text } else { format!("{text} ({})", names.len()) }
 }
 
-/// Lists names without their number, for a line that tells the number already.
+/// Lists names without their number, for a line that already has the number.
 pub fn uncounted<S: AsRef<str>>(names: &[S]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     if names.len() <= WRITTEN_OUT {
         return names.join(", ");
     }
-    // The number that counts can be the first in a name (`app7.dc2`) or the last (`dc2-app7`).
+    // The number that differs can be the first in a name (`app7.dc2`) or the last (`dc2-app7`).
     let ranges = [ranges(&names, first_number), ranges(&names, last_number)];
     let ranges = ranges.into_iter().min_by_key(Vec::len).unwrap_or_default();
     let shown: Vec<String> = ranges.iter().take(RANGES).map(Range::text).collect();
@@ -66,6 +66,7 @@ impl Range<'_> {
 /// A name, split into the text before its number, the number, and the text after it.
 type Parts<'n> = (&'n str, &'n str, &'n str);
 
+/// Groups names that differ only in their number, as `parts` finds it, and splits each group where numbers are missing.
 fn ranges<'n>(names: &[&'n str], parts: fn(&'n str) -> Option<Parts<'n>>) -> Vec<Range<'n>> {
     let stem = |name: &&'n str| {
         parts(name).map_or((*name, "", 0), |(before, number, after)| {
@@ -73,30 +74,33 @@ fn ranges<'n>(names: &[&'n str], parts: fn(&'n str) -> Option<Parts<'n>>) -> Vec
             (before, after, if number.len() > 1 && number.starts_with('0') { number.len() } else { 0 })
         })
     };
-    let mut all: Vec<Range<'n>> = Vec::new();
+    let mut ranges: Vec<Range<'n>> = Vec::new();
     for group in together(names.iter().copied(), stem) {
         let number = |name: &'n str| parts(name).and_then(|(_, number, _)| number.parse::<u128>().ok());
         let mut group: Vec<(Option<u128>, &'n str)> =
             group.into_iter().map(|name| (number(name), name)).collect();
         group.sort_unstable();
-        let mut end = None;
+        // The number that continues the last range.
+        let mut next = None;
         for (number, name) in group {
-            match all.last_mut().filter(|_| number.is_some() && number == end) {
+            match ranges.last_mut().filter(|_| number.is_some() && number == next) {
                 Some(range) => (range.last, range.count) = (name, range.count + 1),
-                None => all.push(Range { first: name, last: name, count: 1 }),
+                None => ranges.push(Range { first: name, last: name, count: 1 }),
             }
-            end = number.and_then(|number| number.checked_add(1));
+            next = number.and_then(|number| number.checked_add(1));
         }
     }
-    all
+    ranges
 }
 
+/// Splits a name at its first number; `None` if it has none.
 fn first_number(name: &str) -> Option<Parts<'_>> {
     let start = name.find(|c: char| c.is_ascii_digit())?;
     let length = name[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len() - start);
     Some((&name[..start], &name[start..start + length], &name[start + length..]))
 }
 
+/// Splits a name at its last number; `None` if it has none.
 fn last_number(name: &str) -> Option<Parts<'_>> {
     let end = name.rfind(|c: char| c.is_ascii_digit())? + 1;
     let start = name[..end]
@@ -109,7 +113,7 @@ fn last_number(name: &str) -> Option<Parts<'_>> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> String {
+    fn listed(text: &str) -> String {
         names(&text.split(' ').collect::<Vec<_>>())
     }
 
@@ -119,8 +123,8 @@ mod tests {
 
     #[test]
     fn few_names_are_all_there() {
-        assert_eq!(of("app1 app2 app3"), "app1, app2, app3");
-        assert_eq!(of(""), "");
+        assert_eq!(listed("app1 app2 app3"), "app1, app2, app3");
+        assert_eq!(listed(""), "");
     }
 
     #[test]
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_ranges_is_cut() {
+    fn many_names_without_ranges_are_cut() {
         let text = names(&count("app#", (0..50).map(|n| n * 2)));
         assert_eq!(text, "app0, app2, app4, app6, app8, app10, and 44 more (50)");
         let words: Vec<String> = ('a'..='j').map(|c| format!("{c}é")).collect();

@@ -1,4 +1,4 @@
-//! Problems of files: the error, its place, and the correction. All of them at once.
+//! Problems of files: the error, its place, and the correction. All problems of the files are reported together.
 //!
 //! Collects and prints; never decides what a problem is.
 

@@ -30,7 +30,7 @@ pub fn schema() -> serde_json::Value {
 #[must_use]
 pub fn is_fleet(file: &std::path::Path) -> bool {
     let keys = crate::typed::keys(file, command::MAX_BYTES);
-    let has = |key: &&str| keys.iter().any(|one| one == key);
+    let has = |key: &&str| keys.iter().any(|found| found == key);
     read::KEYS.iter().filter(|key| **key != "schema").any(has)
         && !crate::scenario::KEYS.iter().filter(|key| **key != "schema").any(has)
 }

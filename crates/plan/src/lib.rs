@@ -1,7 +1,7 @@
-//! Reads scenarios and fleets, checks them, and makes the plan of a drill from them. Explains what is wrong, with file, line
+//! Reads scenarios and fleets, checks them, and makes the plan of a drill from them. Explains each problem with file, line
 //! and caret.
 //!
-//! Never speaks to an agent, and changes no file. What it starts is the program that a fleet names.
+//! Never speaks to an agent, and changes no file. The only program that it starts is the one that a fleet names.
 
 pub mod alike;
 pub mod diagnostic;

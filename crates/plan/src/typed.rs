@@ -29,7 +29,7 @@ pub struct TypedFile<T> {
     pub item: Option<Item<T>>,
 }
 
-/// Reads a file; `what` names its kind in messages (`game day`). It begins with `schema = 1`. Returns `None` if there is no text.
+/// Reads a file; `what` names its kind in messages (`game day`). A `schema` in it must be 1. Returns `None` if there is no text.
 #[must_use]
 pub fn read<T: DeserializeOwned>(path: &Path, what: &str, sink: &mut Sink) -> Option<TypedFile<T>> {
     let name = path.display().to_string();
@@ -59,6 +59,7 @@ pub fn read<T: DeserializeOwned>(path: &Path, what: &str, sink: &mut Sink) -> Op
     Some(TypedFile { text: sink.covered(id), id, item })
 }
 
+/// Whether a file is in the known version of its format; reports if not.
 fn version_is_known(file: FileId, table: &DeTable<'_>, what: &str, sink: &mut Sink) -> bool {
     let Some(schema) = table.get("schema") else { return true };
     if schema.get_ref().as_integer().is_some_and(|number| number.to_string() == "1") {

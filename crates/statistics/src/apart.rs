@@ -23,7 +23,7 @@ pub fn apart(one: (u64, u64), other: (u64, u64)) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Returns the sum of falling terms, until they are too small to matter.
+/// Returns the sum of terms that fall. It stops when they are too small to matter.
 fn sum(counts: impl Iterator<Item = u64>, chance: impl Fn(u64) -> f64) -> f64 {
     let mut sum = 0.0;
     for count in counts {
@@ -36,6 +36,7 @@ fn sum(counts: impl Iterator<Item = u64>, chance: impl Fn(u64) -> f64) -> f64 {
     sum
 }
 
+/// Returns the natural logarithm of the binomial coefficient `n` over `k`.
 fn ln_choose(n: u64, k: u64) -> f64 {
     let ln_factorial = |n: u64| ln_gamma(n as f64 + 1.0);
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)

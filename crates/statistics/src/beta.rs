@@ -5,6 +5,7 @@
 
 /// Maximum number of terms of the continued fraction; it needs about the square root of the larger parameter.
 const TERMS: u32 = 100_000;
+/// Stands in the continued fraction for a number that is zero, because Lentz's method divides by it.
 const TINY: f64 = 1e-300;
 
 /// Returns `I_x(a, b)`: the probability that a beta-distributed number with these parameters, both above 0, is at
@@ -18,7 +19,7 @@ pub(super) fn regularised(x: f64, a: f64, b: f64) -> f64 {
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
     let below_mean = x < (a + 1.0) / (a + b + 2.0);
-    // So far from the mean it is below the smallest number above 0, whatever the fraction is.
+    // So far from the mean the smaller side is below the smallest positive number, whatever the fraction is.
     if front == 0.0 {
         return if below_mean { 0.0 } else { 1.0 };
     }
@@ -41,20 +42,21 @@ pub(super) fn inverse(p: f64, a: f64, b: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
+/// Returns the continued fraction of the incomplete beta function, by Lentz's method.
 fn fraction(x: f64, a: f64, b: f64) -> f64 {
-    let apart = |value: f64| if value.abs() < TINY { TINY } else { value };
+    let nonzero = |value: f64| if value.abs() < TINY { TINY } else { value };
     let mut c = 1.0;
-    let mut d = 1.0 / apart(1.0 - (a + b) * x / (a + 1.0));
+    let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
     let mut result = d;
     for term in 1..TERMS {
         let m = f64::from(term);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / apart(1.0 + even * d);
-        c = apart(1.0 + even / c);
+        d = 1.0 / nonzero(1.0 + even * d);
+        c = nonzero(1.0 + even / c);
         result *= d * c;
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / apart(1.0 + odd * d);
-        c = apart(1.0 + odd / c);
+        d = 1.0 / nonzero(1.0 + odd * d);
+        c = nonzero(1.0 + odd / c);
         let change = d * c;
         result *= change;
         if (change - 1.0).abs() < 1e-15 {

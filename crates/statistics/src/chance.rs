@@ -1,11 +1,11 @@
-//! Random numbers that come again with their seed, for tests that measure how often a bound is right.
+//! Pseudo-random numbers that a seed determines, for tests that measure how often a bound is right.
 
 /// Uniform random numbers from 0 to 1 (SplitMix64, Steele et al. 2014).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
 impl Chance {
-    /// Creates the numbers of a seed; another salt gives other numbers.
+    /// Creates the sequence of a seed; each salt gives another sequence.
     #[must_use]
     pub fn new(seed: u64, salt: u64) -> Self {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))

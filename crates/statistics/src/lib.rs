@@ -16,8 +16,8 @@ use beta::{inverse, regularised};
 /// The error probability at each end of a range: a two-sided range contains the truth in at least 95 % of cases.
 pub const TAIL: f64 = 0.025;
 
-/// Number of requests from which on more of them do not narrow a range. Far beyond it the sums of logarithms have no digits
-/// left, and the continued fraction does not end in time; a smaller count only makes a range wider.
+/// Maximum number of requests that are calculated with: more do not narrow a range. With far more, sums of logarithms would
+/// be inexact, and the continued fraction would not end in time. A smaller count only makes a range wider.
 const MOST: f64 = 1e9;
 
 /// Returns the probability that at most `k` of `n` independent requests are good if each is good with probability
@@ -54,7 +54,7 @@ pub fn all_good_show(p: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast saturates, which is meant"
+        reason = "the cast saturates, which is wanted"
     )]
     let needed = needed as u64;
     needed
@@ -71,18 +71,18 @@ pub fn best_shown(count: u64) -> f64 {
 #[must_use]
 pub fn quantile_ranks(n: u64, q: f64) -> (u64, u64) {
     // The largest r with P(at most r - 1 below) <= TAIL, and the smallest u with P(at most u - 1 below) >= 1 - TAIL.
-    let low = first(n, |r| at_most_below(r, n, q) > TAIL);
-    let high = first(n, |u| at_most_below(u, n, q) >= 1.0 - TAIL) + 1;
+    let low = last_false(n, |r| at_most_below(r, n, q) > TAIL);
+    let high = last_false(n, |u| at_most_below(u, n, q) >= 1.0 - TAIL) + 1;
     (low, high)
 }
 
-/// Returns P(Bin(n, q) <= r - 1), which is 0 for r = 0.
+/// Returns the probability that at most `r - 1` of `n` values are below the quantile `q`; 0 for `r` = 0.
 fn at_most_below(r: u64, n: u64, q: f64) -> f64 {
     r.checked_sub(1).map_or(0.0, |k| at_most(k, n, q))
 }
 
 /// Returns the largest number from 0 to `n` for which `is_so` is false. `is_so` must be monotonic, and false for 0.
-fn first(n: u64, is_so: impl Fn(u64) -> bool) -> u64 {
+fn last_false(n: u64, is_so: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, n);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -45,7 +45,7 @@ fn bounds_are_those_of_tables() {
 }
 
 #[test]
-fn more_requests_than_can_be_calculated_with_narrow_no_range() {
+fn requests_beyond_the_maximum_do_not_narrow_a_range() {
     let (low, high) = exact(0.5, u64::MAX as f64);
     assert_eq!((low, high), exact(0.5, 1e9));
     // The normal distribution is near enough here: 1.96 standard deviations.
@@ -67,8 +67,8 @@ proptest! {
     #[test]
     fn at_most_is_the_sum(n in 1_u64..100, k in 0_u64..100, p in 0.01_f64..0.99) {
         let k = k.min(n);
-        let (exact, sum) = (at_most(k, n, p), if k == n { 1.0 } else { summed(k, n, p) });
-        prop_assert!((exact - sum).abs() < 1e-9, "{exact} {sum}");
+        let (found, sum) = (at_most(k, n, p), if k == n { 1.0 } else { summed(k, n, p) });
+        prop_assert!((found - sum).abs() < 1e-9, "{found} {sum}");
     }
 
     #[test]
@@ -83,7 +83,7 @@ proptest! {
     fn ranks_leave_no_more_than_the_tail_outside(n in 1_u64..2000, q in 0.01_f64..0.999) {
         let (low, high) = quantile_ranks(n, q);
         prop_assert!(low == 0 || at_most(low - 1, n, q) <= TAIL + 1e-12);
-        prop_assert!(at_most(low, n, q) > TAIL - 1e-12, "the next would be too much");
+        prop_assert!(at_most(low, n, q) > TAIL - 1e-12, "a higher lower rank would leave out too much");
         prop_assert!(high > n || at_most(high - 1, n, q) >= 1.0 - TAIL - 1e-12);
     }
 }

@@ -4,10 +4,10 @@
 //! With a threshold `c`, each bad request costs `c` and each good one saves `1 - c`. The moment `T` is where that sum
 //! is highest: every stretch that begins there has a share of at least `c`, every stretch that ends there at most
 //! `c`. The range leaves out each moment that the requests refute: because a stretch that begins there is shown to be
-//! worse than `c`, or one that ends there is shown to be better. The evidence for a stretch is a betting process (a
-//! non-negative supermartingale, Ville's inequality) that grows by 3/0.025, for one of three alternatives each. So
-//! the true moment is left out with a probability of at most 2.5 % a side, whatever the shape of the failures, and
-//! for all stretches at once.
+//! worse than `c`, or one that ends there is shown to be better. On each side three betting processes (non-negative
+//! supermartingales, Ville's inequality) look for evidence, each for another alternative share; a stretch is shown to be
+//! so when one of them has grown by 3/0.025. So the true moment is left out with a probability of at most 2.5 % a side,
+//! whatever the shape of the failures, and for all stretches at once.
 
 /// Requests ordered by due time, in runs of equal outcomes: hours of good requests cost no more than one.
 pub trait Seen {
@@ -71,7 +71,7 @@ fn begins(runs: &[(bool, u64)]) -> Vec<u64> {
     begins
 }
 
-/// Returns the first and the last place from 0 to `all` that is in no range.
+/// Returns the first and the last place from 0 to `all` that is in no range; `None` if every place is in one.
 fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
     ranges.sort_unstable();
     let mut first = 0;
@@ -83,7 +83,7 @@ fn left(mut ranges: Vec<(u64, u64)>, all: u64) -> Option<(u64, u64)> {
     if first > all {
         return None;
     }
-    // Goes backwards by their ends; at least `first` is in no range.
+    // Goes backwards by the ranges' ends; at least `first` is in no range.
     ranges.sort_unstable_by_key(|(_, to)| *to);
     let mut last = all;
     for (from, to) in ranges.iter().rev() {
@@ -157,6 +157,7 @@ impl Step {
         Self { good: (share / against).ln(), bad: ((1.0 - share) / (1.0 - against)).ln() }
     }
 
+    /// Returns the step of a walk at one request.
     const fn of(&self, good: bool) -> f64 {
         if good { self.good } else { self.bad }
     }
@@ -205,8 +206,8 @@ pub fn longest_outage(requests: &impl Seen, from: i64, until: i64, threshold: f6
     let before = first.checked_sub(1).map_or(from, end);
     let after = if last + 1 < runs.len() { requests.due(last + 1, 0) } else { until };
     let walks = worse(threshold).map(|step| {
-        let of = |(good, count): &(bool, u64)| step.of(*good) * *count as f64;
-        runs[first..=last].iter().map(of).sum::<f64>()
+        let height = |(good, count): &(bool, u64)| step.of(*good) * *count as f64;
+        runs[first..=last].iter().map(height).sum::<f64>()
     });
     let walk = walks.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let all = runs.iter().map(|(_, count)| *count).sum::<u64>();

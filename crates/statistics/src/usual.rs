@@ -1,5 +1,5 @@
-//! Whether a new value is beyond what is usual: the prediction limit of one more value of a normal distribution of which a few are
-//! known, by Student's t (Hahn 1970, "Statistical Intervals for a Normal Population").
+//! Whether a new value is beyond what is usual: the prediction limit of one more value of a normal distribution, given a few
+//! values of it, by Student's t (Hahn 1970, "Statistical Intervals for a Normal Population").
 
 use super::beta::inverse;
 
@@ -20,10 +20,11 @@ pub struct Value {
 pub struct Usual {
     /// The mean.
     pub mean: f64,
-    /// The variance between the values, and no less than that of their own measurements.
+    /// The variance between the values, or `own` if that is larger.
     variance: f64,
-    /// The mean variance of their own measurements.
+    /// The mean of the squared standard errors of the values' own measurements.
     own: f64,
+    /// The number of values.
     count: f64,
 }
 
@@ -39,12 +40,13 @@ impl Usual {
         let square = |number: f64| number * number;
         let between = values.iter().map(|value| square(value.at - mean)).sum::<f64>() / (count - 1.0);
         let own = values.iter().map(|value| square(value.error)).sum::<f64>() / count;
-        // Few values lie close together by chance at times: each measurement's own error is the least that there is.
+        // A few values may be close together by chance. The spread is at least the error of the measurements.
         Some(Self { mean, variance: between.max(own), own, count })
     }
 
     /// Returns the distance from the mean that one more value with such a standard error exceeds upwards in 5 % of cases, and downwards
-    /// in as many: `t(0.95, n − 1) · √(s² (1 + 1/n))`. A value that is measured worse than those before may lie farther off.
+    /// in as many: `t(0.95, n − 1) · √(s² (1 + 1/n))`. For a value that is measured with a larger error than those before the
+    /// distance is larger.
     #[must_use]
     pub fn reach(&self, error: f64) -> f64 {
         let worse = (error * error - self.own).max(0.0);
@@ -52,7 +54,7 @@ impl Usual {
     }
 }
 
-/// Returns the value that Student's t with so many degrees of freedom exceeds with a probability of `tail`, which is below a half.
+/// Returns the value that Student's t with `freedom` degrees of freedom exceeds with a probability of `tail`, which is below a half.
 #[must_use]
 pub fn student(tail: f64, freedom: f64) -> f64 {
     // P(T > t) is half of I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t²).

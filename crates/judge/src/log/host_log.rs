@@ -1,4 +1,4 @@
-//! Records of what an agent read of a host's log, as the log of the run has them.
+//! Records of the lines that an agent read in a log of its host, as the log of the run has them.
 
 use firedrill_wire::is_default;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub struct HostLog {
     pub host: String,
     /// The number of the agent's newest bin in it.
     pub bin: u64,
-    /// Everything was read that was written between this and `until_us`.
+    /// The lines that were written between this time and `until_us` were read.
     pub from_us: i64,
     /// See `from_us`.
     pub until_us: i64,

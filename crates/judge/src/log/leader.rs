@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The answers to a question about the leader of a moving target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaderAsked {
-    /// The attack, by its place in the plan: the first alternative, or before its faults are armed the one that is to run.
+    /// The attack, by its index in the plan: the first alternative, or before its faults are armed the one that is to run.
     pub attack: usize,
     /// The target.
     pub target: String,

@@ -1,9 +1,12 @@
-//! Parses one line of a log. Measurements are found without a look at the other kinds of records.
+//! Parses one line of a log. Measurements, which are most lines, are parsed without trying all other kinds of records.
 
 use firedrill_wire::{journal::What, probe::Bin};
 use serde::Deserialize;
 
 use super::{Event, Record, clean::from_line};
+
+/// Number of bytes at the beginning of a line in which its event is searched.
+const HEAD: usize = 96;
 
 /// The fields that the records of every version have.
 #[derive(Deserialize)]
@@ -14,7 +17,7 @@ struct Envelope {
     event: String,
 }
 
-/// A record of one bin, without the detour over all kinds of records.
+/// The fields of a record of one bin.
 #[derive(Deserialize)]
 struct BinLine {
     v: u32,
@@ -25,7 +28,7 @@ struct BinLine {
     bin: Box<Bin>,
 }
 
-/// A record of many bins, whose data stay where they are.
+/// The fields of a record of many bins. The data are not copied.
 #[derive(Deserialize)]
 struct BinsLine<'a> {
     v: u32,
@@ -50,7 +53,7 @@ pub(super) enum Line<'a> {
 /// Whether a line begins like a record of that event. Lines of this build do; a line of another build may not, and
 /// still be such a record.
 pub(super) fn begins_as(line: &[u8], event: &str) -> bool {
-    let head = &line[..line.len().min(96)];
+    let head = &line[..line.len().min(HEAD)];
     let wanted = format!("\"event\":\"{event}\"");
     head.windows(wanted.len()).any(|window| window == wanted.as_bytes())
 }
@@ -71,6 +74,7 @@ pub(super) fn line(line: &[u8]) -> Result<Line<'_>, String> {
     record(line).map(|(record, warning)| Line::Other(Box::new(record), warning))
 }
 
+/// Reads a line as any record, with a warning for people if this version does not know it.
 fn record(line: &[u8]) -> Result<(Record, Option<String>), String> {
     let why = match Record::of_line(line) {
         Ok(record) => {

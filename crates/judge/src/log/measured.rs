@@ -27,7 +27,7 @@ const TOGETHER: u64 = 4000;
 /// A log. Measurements are read from the file when they are needed, one block at a time.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// All whole records but those of measurements, in order. One that this version does not know stands here as
+    /// All whole records except those of measurements, in order. A record that this version does not know is an
     /// [`Event::Unknown`].
     pub records: Vec<Record>,
     /// Warnings about the file: a torn last line, records that this version does not know.
@@ -57,13 +57,15 @@ pub(crate) struct Chunk {
     pub(crate) until_us: i64,
     /// Its first line in the file, from 1; 0 where it is in no file.
     line: usize,
+    /// Number of bins, as its records state it.
     bins: u64,
     source: Source,
 }
 
+/// The place of the bins of a chunk.
 #[derive(Clone, Debug)]
 enum Source {
-    /// Lines of the file: where they begin, and their length.
+    /// Lines of the file: the offset of the first one, and the length of all, in bytes.
     File {
         offset: u64,
         length: u64,
@@ -84,7 +86,7 @@ pub(super) struct Place {
 pub(crate) struct Damaged {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
-    /// A sentence.
+    /// A sentence that tells what is damaged, and why.
     pub(crate) text: String,
 }
 
@@ -94,7 +96,7 @@ impl Log {
         Self { path: Some(path.to_owned()), ..Self::default() }
     }
 
-    /// A log of records that are in memory.
+    /// Returns the log of records that are in memory.
     #[must_use]
     pub fn of(records: &[Record]) -> Self {
         let mut log = Self::default();
@@ -153,6 +155,7 @@ impl Log {
             }
             other => {
                 if let Event::Clock { host, uncertainty_us, .. } = other {
+                    // A value that is too large becomes one to which times can be added without an overflow.
                     let uncertainty_us = i64::try_from(*uncertainty_us).unwrap_or(i64::MAX / 8);
                     self.clocks.entry(host.clone()).or_default().push((self.chunks.len(), uncertainty_us));
                     self.open = false;
@@ -182,7 +185,7 @@ impl Log {
         self.open = false;
     }
 
-    /// Adds a bin with a record of its own; consecutive ones form one chunk.
+    /// Adds a bin from a record with a single bin. Consecutive records of this kind form one chunk.
     pub(super) fn bin(&mut self, from_us: i64, until_us: i64, place: Place) {
         let Place { line, offset, length } = place;
         if let Some(chunk) = self.chunks.last_mut().filter(|chunk| self.open && chunk.bins < TOGETHER)
@@ -213,9 +216,9 @@ impl Log {
     /// Returns the uncertainty of a host's clock when a chunk was written; `None` if the clock had never been
     /// measured.
     pub(crate) fn uncertainty_us(&self, host: &str, chunk: usize) -> Option<i64> {
-        let all = self.clocks.get(host)?;
-        let later = all.partition_point(|(from, _)| *from <= chunk);
-        later.checked_sub(1).map(|place| all[place].1)
+        let clocks = self.clocks.get(host)?;
+        let later = clocks.partition_point(|(from, _)| *from <= chunk);
+        later.checked_sub(1).map(|last| clocks[last].1)
     }
 
     /// Returns the largest uncertainty of any clock, in microseconds.
@@ -223,7 +226,7 @@ impl Log {
         self.clocks.values().flatten().map(|(_, uncertainty_us)| *uncertainty_us).max().unwrap_or(0)
     }
 
-    /// A chunk's measurements; latencies are on the scales of the plan.
+    /// Returns a chunk's measurements; latencies are on the scales of the plan.
     ///
     /// # Errors
     /// It is damaged, or the file cannot be read any more.
@@ -240,8 +243,8 @@ impl Log {
                 return Err("it has another number of bins than it says".to_owned());
             }
             // The stated time of a chunk decides which attacks it matters to, so it must be true.
-            let said = (from_us, until_us);
-            if let Some((first, last)) = span(&streams).filter(|span| *span != said) {
+            let stated = (from_us, until_us);
+            if let Some((first, last)) = span(&streams).filter(|span| *span != stated) {
                 (from_us, until_us) = (from_us.min(first), until_us.max(last));
                 return Err("its bins are of another time than it says".to_owned());
             }
@@ -264,22 +267,23 @@ impl Log {
         }
     }
 
+    /// Reads the bins in some lines of the file.
     fn lines(&self, offset: u64, length: u64) -> Result<Vec<Stream>, String> {
         let path = self.path.as_deref().unwrap_or(Path::new(""));
         let length = usize::try_from(length).map_err(|_| "it is too long".to_owned())?;
         let mut bytes = vec![0; length];
         let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, offset));
         read.map_err(|why| format!("the file could not be read again: {why}"))?;
-        let mut all = Vec::new();
+        let mut found = Vec::new();
         let mut pending = Pending::default();
         for bytes in bytes.split(|byte| *byte == b'\n').filter(|bytes| !bytes.is_empty()) {
             match line(bytes) {
-                Ok(Line::Bins { bins, data, .. }) => all.extend(streams(data, bins)?),
+                Ok(Line::Bins { bins, data, .. }) => found.extend(streams(data, bins)?),
                 Ok(Line::Bin { vantage, start_us, bin, .. }) => {
                     pending.push(&self.scales, &vantage, start_us, &bin);
                 }
                 Ok(Line::Other(record, _)) => match &record.event {
-                    Event::Bins { bins, data, .. } => all.extend(streams(data, *bins)?),
+                    Event::Bins { bins, data, .. } => found.extend(streams(data, *bins)?),
                     Event::Bin { vantage, start_us, bin } => {
                         pending.push(&self.scales, vantage, *start_us, bin);
                     }
@@ -288,11 +292,12 @@ impl Log {
                 Err(why) => return Err(why),
             }
         }
-        all.extend(pending.take());
-        Ok(all)
+        found.extend(pending.take());
+        Ok(found)
     }
 }
 
+/// Decodes the data of a block of `bins` bins.
 fn streams(data: &str, bins: u64) -> Result<Vec<Stream>, String> {
     let bytes = BASE64_STANDARD.decode(data).map_err(|why| format!("it is not base64: {why}"))?;
     let mut streams = decode(&bytes, bins).map_err(|why| {
@@ -303,7 +308,7 @@ fn streams(data: &str, bins: u64) -> Result<Vec<Stream>, String> {
     Ok(streams)
 }
 
-/// Names of causes are shown to people. Those of vantages and probes count only if the plan has them.
+/// Cleans the names of causes, which are shown to people. Names of vantages and probes need no cleaning: they count only if the plan has them.
 fn clean_causes(second: &mut Second) {
     if second.causes.keys().all(|cause| cause.chars().all(is_plain)) {
         return;
@@ -322,7 +327,7 @@ fn span(streams: &[Stream]) -> Option<(i64, i64)> {
     Some((seconds().map(|one| one.start_us).min()?, ends.max()?))
 }
 
-/// Puts latencies on another scale, where the log has them on one of its own.
+/// Puts latencies on this scale, if the log has them on another one.
 fn rescale(stream: &mut Stream, grid: &Grid) {
     if stream.cuts == grid.cuts() {
         return;

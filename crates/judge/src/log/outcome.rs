@@ -12,7 +12,7 @@ pub enum Outcome {
     Aborted(String),
     /// It was not begun; with the reason.
     NotRun(String),
-    /// It was on another host of a moving target than the leader, or the leader was not known: with the reason. Counts for nothing.
+    /// It was on another host of a moving target than the leader, or the leader was not known; with the reason. It has no part in the verdict.
     Spared(String),
 }
 

@@ -7,20 +7,26 @@ use firedrill_wire::probe::Bin;
 
 use super::Scales;
 
-/// Some bins.
+/// Bins that are still to be written.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     streams: Vec<Stream>,
+    /// The stream of each probe, vantage and boot.
     places: HashMap<(String, String, String), Place>,
     /// The newest number of each vantage.
     newest: HashMap<String, u64>,
+    /// Number of bins.
     pub(super) bins: u64,
+    /// The beginning of the earliest bin, in microseconds on the run's clock; 0 without bins.
     pub(super) from_us: i64,
+    /// The end of the latest bin, likewise.
     pub(super) until_us: i64,
 }
 
+/// The stream to which bins of a probe at a vantage in a boot are added, and how to read them.
 #[derive(Debug)]
 struct Place {
+    /// The index of the stream.
     stream: usize,
     grid: Arc<Grid>,
     pace: Option<Pace>,

@@ -16,7 +16,7 @@ use super::{
 ///
 /// # Errors
 /// The file cannot be read, or a line before the last is damaged. A torn last line is no error: a run that was cut
-/// off leaves one, and it stands in [`Log::warnings`]. Nor are damaged measurements, which count as not made.
+/// off leaves one, and [`Log::warnings`] reports it. Damaged measurements are no error either: they count as not made.
 pub fn read(path: &Path) -> Result<Log, LogError> {
     let io = |source| LogError::Io { doing: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_last_line_is_said_and_left_out() {
+    fn a_torn_last_line_is_reported_and_left_out() {
         let log = read_text(&format!("{NOTE}\n{}", &NOTE[..20])).expect("tolerated");
         assert_eq!(log.records.len(), 1);
         assert_eq!(log.whole_bytes, NOTE.len() as u64 + 1);

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 /// The answer of a source about one moment of an objective. Times are microseconds on the run's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// The moment, by the source's clock, put on the run's.
+    /// The moment, mapped from the source's clock to the run's.
     pub at_us: i64,
-    /// The length of time before that moment that the value describes by its query, such as 10 s of `rate(x[10s])`.
+    /// The length of time before that moment that the value describes because of its query, such as 10 s of `rate(x[10s])`.
     #[serde(default)]
     pub window_us: i64,
-    /// The part of it that the series describe already, whatever the query does with them, as those of a recording rule do.
+    /// The part of `window_us` that each value in the source already describes, for example a value of a recording rule.
     #[serde(default, skip_serializing_if = "is_default")]
     pub own_us: i64,
     /// The age of the oldest data behind the value at that moment.
@@ -29,7 +29,7 @@ pub struct Sample {
     /// Number of series.
     #[serde(default)]
     pub series: u32,
-    /// Number of series behind the value, of each selector of the query; empty if the source does not tell.
+    /// Number of series behind the value, for each selector of the query; empty if the source does not tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub behind: Vec<u32>,
     /// The reason why it shows nothing, or only that the value is beyond a bound.
@@ -41,8 +41,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Returns the beginning of what the value describes. The data of a range are not older than the range says, or their age tells; what
-    /// they describe themselves lies before that.
+    /// Returns the beginning of the time that the value describes. Its data go back as far as the range of the query, or as their age if
+    /// that is more. Each of the data describes a time of `own_us` before it.
     #[must_use]
     pub fn from_us(&self) -> i64 {
         let range_us = self.window_us.saturating_sub(self.own_us);
@@ -66,7 +66,7 @@ pub enum Lack {
     Dropped,
     /// Lines that were about it could not be read.
     Unreadable,
-    /// Lines that were about it were read after its value had been told.
+    /// Lines about it were read after its value had been returned.
     Late,
     /// There are more series, or different values, than are kept.
     TooMany,
@@ -84,7 +84,7 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// Whether what is known of the value is a bound that is true all the same.
+    /// Whether the values of such a sample are still bounds of the true values.
     #[must_use]
     pub const fn has_bounds(self) -> bool {
         matches!(
@@ -100,7 +100,7 @@ impl Lack {
         )
     }
 
-    /// The name of what was lost, to stand after its number; empty where nothing is counted.
+    /// Returns the plural word for the things that were lost; empty where they are not counted.
     #[must_use]
     pub const fn of_what(self) -> &'static str {
         match self {

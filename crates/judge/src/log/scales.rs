@@ -1,4 +1,4 @@
-//! Derives from a plan how measurements are kept: the scale of each probe's latencies, and when its requests were due.
+//! Derives from a plan the scale of each probe's latencies, and the moments at which its requests were due.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,6 +11,7 @@ pub(crate) struct Scales {
     probes: BTreeMap<String, Scale>,
 }
 
+/// The scale of a probe, and its paces by vantage.
 #[derive(Clone, Debug)]
 struct Scale {
     grid: Arc<Grid>,
@@ -38,12 +39,12 @@ impl Scales {
         Self { probes: plan.probes.iter().map(|probe| (probe.name.clone(), scale(probe))).collect() }
     }
 
-    /// The scale of a probe's latencies.
+    /// Returns the scale of a probe's latencies.
     pub(crate) fn grid(&self, probe: &str) -> Arc<Grid> {
         self.probes.get(probe).map_or_else(|| Arc::new(Grid::new(&[])), |scale| Arc::clone(&scale.grid))
     }
 
-    /// The random moments of a probe at a vantage; `None` for one that the plan does not have.
+    /// Returns the pace of a probe at a vantage; `None` if the plan does not have it.
     pub(crate) fn pace(&self, probe: &str, vantage: &str) -> Option<Pace> {
         self.probes.get(probe)?.paces.get(vantage).copied()
     }

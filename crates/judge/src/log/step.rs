@@ -10,7 +10,7 @@ pub enum StepOutcome {
     Done,
     /// It failed: a person said so, or the program ended with another exit code.
     Failed,
-    /// Nobody knows: nobody said anything in time, or the program told nothing.
+    /// It is not known: no person said anything in time, or the program gave no exit code.
     Unknown,
     /// A person wanted it to be skipped. Nothing was done.
     Skipped,

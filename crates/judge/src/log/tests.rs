@@ -11,7 +11,7 @@ use crate::{
     testing::{Act, Drill, HOLD, S, stop},
 };
 
-/// A folder with the log of a drill, as a coordinator writes it.
+/// Writes the log of a drill into a folder, as a coordinator does.
 fn written(records: &[Record]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("events.jsonl");
@@ -23,7 +23,7 @@ fn written(records: &[Record]) -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The same as earlier versions wrote it: a bin a record.
+/// Returns the log as earlier versions wrote it: each bin in its own record.
 fn one_by_one(records: &[Record]) -> Vec<u8> {
     records
         .iter()
@@ -49,7 +49,7 @@ fn mixed() -> Drill {
 }
 
 #[test]
-fn the_new_form_and_the_old_one_say_the_same() {
+fn logs_of_blocks_and_of_single_bins_are_judged_alike() {
     for drill in [Drill::good(), Drill::one(), mixed()] {
         let records = drill.records();
         let (_folder, path) = written(&records);
@@ -66,14 +66,14 @@ fn the_new_form_and_the_old_one_say_the_same() {
     }
 }
 
-/// Whether two values are equal, but for latencies, which may be 1 % more.
-fn alike(before: &Value, now: &Value, path: &str) {
+/// Asserts that two values are equal, except latencies, which may be 1 % more now.
+fn assert_alike(before: &Value, now: &Value, path: &str) {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
             let latency = before.get("unit") == Some(&Value::from("latency"));
             for (key, value) in before {
                 let kind = if latency { "latency" } else { "" };
-                alike(value, now.get(key).unwrap_or(&Value::Null), &format!("{path}.{kind}{key}"));
+                assert_alike(value, now.get(key).unwrap_or(&Value::Null), &format!("{path}.{kind}{key}"));
             }
         }
         (Value::Array(before), Value::Array(now)) if before.len() == now.len() => {
@@ -81,7 +81,7 @@ fn alike(before: &Value, now: &Value, path: &str) {
                 .iter()
                 .zip(now)
                 .enumerate()
-                .for_each(|(at, (before, now))| alike(before, now, &format!("{path}.{at}")));
+                .for_each(|(at, (before, now))| assert_alike(before, now, &format!("{path}.{at}")));
         }
         (Value::Number(before), Value::Number(now)) => {
             let (before, now) = (before.as_f64().expect("a number"), now.as_f64().expect("a number"));
@@ -96,13 +96,13 @@ fn alike(before: &Value, now: &Value, path: &str) {
 }
 
 #[test]
-fn what_earlier_versions_wrote_is_judged_as_they_did() {
+fn logs_of_earlier_versions_get_the_same_cards_as_then() {
     for name in ["demo", "mixed"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/log/golden");
         let card = judged(&folder.join(format!("{name}.jsonl")));
         let before = std::fs::read(folder.join(format!("{name}.card.json"))).expect("there");
         let before: Value = serde_json::from_slice(&before).expect("JSON");
-        alike(&before, &serde_json::to_value(card).expect("JSON"), name);
+        assert_alike(&before, &serde_json::to_value(card).expect("JSON"), name);
     }
 }
 
@@ -143,7 +143,7 @@ fn block(path: &Path, second: i64) -> std::ops::Range<usize> {
 }
 
 #[test]
-fn damage_to_a_block_makes_unknown_what_it_covered() {
+fn damage_to_a_block_makes_only_its_attack_unknown() {
     let records = Drill::good().records();
     let (_folder, path) = written(&records);
     assert_eq!(judged(&path).verdict, Verdict::Held);
@@ -201,7 +201,7 @@ fn damage_to_a_block_makes_unknown_what_it_covered() {
 }
 
 #[test]
-fn what_was_not_written_yet_is_in_the_log_of_a_writer_that_gave_its_file_up() {
+fn a_writer_that_gave_up_its_file_still_has_the_whole_log() {
     let records = Drill::one().records();
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("events.jsonl");
@@ -220,7 +220,7 @@ fn what_was_not_written_yet_is_in_the_log_of_a_writer_that_gave_its_file_up() {
 }
 
 #[test]
-fn bins_are_written_some_seconds_later_and_before_what_depends_on_them() {
+fn bins_are_written_some_seconds_later_and_before_records_that_depend_on_them() {
     let drill = Drill::one();
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("events.jsonl");
@@ -245,18 +245,18 @@ fn bins_are_written_some_seconds_later_and_before_what_depends_on_them() {
     let log = read(&path).expect("reads");
     assert_eq!((log.uncertainty_us("canary", 1), log.uncertainty_us("canary", 2)), (None, Some(9)));
     writer.measured(9 * S, "canary", 3 * S, &bin(3)).expect("waits");
-    // Its agent was started anew and counts from 1 again.
+    // The agent was restarted and counts from 1 again.
     writer.measured(9 * S, "canary", 4 * S, &bin(0)).expect("writes");
     assert_eq!(blocks(), 3);
     drop(writer);
-    assert_eq!(blocks(), 4, "who ends in order leaves nothing");
+    assert_eq!(blocks(), 4, "a writer that ends in order writes the rest");
     let counts: Vec<usize> =
         (0..4).map(|chunk| read(&path).expect("reads").measured(chunk).expect("whole").len()).collect();
     assert_eq!(counts, [1, 1, 1, 1]);
 }
 
 #[test]
-fn bins_that_could_not_be_written_wait_on() {
+fn bins_that_could_not_be_written_are_written_later() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("events.jsonl");
     let mut writer = Writer::create(&path).expect("new");
@@ -272,7 +272,7 @@ fn bins_that_could_not_be_written_wait_on() {
 }
 
 #[test]
-fn a_record_in_a_later_format_is_not_taken_for_ours() {
+fn a_record_in_a_later_format_is_not_read_as_one_of_this_version() {
     let (_folder, path) = written(&Drill::one().records());
     let text = std::fs::read_to_string(&path).expect("text");
     let place = text.find("\"event\":\"bins\"").expect("there");
@@ -321,7 +321,7 @@ fn the_decoder_of_the_docs_reads_what_is_written() {
 }
 
 #[test]
-fn no_text_of_a_log_begins_a_line_of_its_own() {
+fn texts_of_a_log_have_no_line_breaks() {
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(0..HOLD, 90)];
     drill.bins = Box::new(|_, _, mut bin| {

@@ -1,7 +1,7 @@
 //! Appends to `events.jsonl`. One process writes a log at a time; no record is ever changed.
 //!
-//! Bins are collected for some seconds and written together. A crash of the coordinator loses only those of its own
-//! probes that were not written yet (agents keep theirs until they are read).
+//! Bins are collected for some seconds and written together. A crash of the coordinator loses only bins of its own
+//! probes that were not yet written (agents keep theirs until they are read).
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -59,6 +59,7 @@ impl Writer {
         Ok(Self::new(file, path, 0, log))
     }
 
+    /// Returns a writer for a file whose first `whole` bytes are the records of `log`.
     fn new(file: File, path: &Path, whole: u64, log: Log) -> Self {
         let (path, lines, pending) = (path.to_owned(), log.lines, Pending::default());
         Self { file: Some(file), path, whole, lines, log, pending, since_us: 0 }
@@ -76,8 +77,8 @@ impl Writer {
         file.set_len(log.whole_bytes).map_err(io("cut the torn last line off"))?;
         let mut whole = log.whole_bytes;
         let mut last = [b'\n'];
-        if let Some(place) = whole.checked_sub(1) {
-            file.read_exact_at(&mut last, place).map_err(io("read"))?;
+        if let Some(last_offset) = whole.checked_sub(1) {
+            file.read_exact_at(&mut last, last_offset).map_err(io("read"))?;
         }
         if last != [b'\n'] {
             file.write_all(b"\n").map_err(io("append to"))?;
@@ -104,12 +105,12 @@ impl Writer {
         self.file = None;
     }
 
-    /// Appends an event that is written at `at_us` on the run's clock. On return the system has it; if it matters for
-    /// safety or the verdict, it is on the disk too. A bin waits for others first; the returned number is that of the
-    /// record that will contain it.
+    /// Appends an event that is written at `at_us` on the run's clock. When this returns, the record is written to the file,
+    /// and on the disk if it matters for safety or the verdict. A bin is written later, together with others; the returned
+    /// number is that of the record that will contain it.
     ///
     /// # Errors
-    /// It could not be written. Nothing of it stays in the file, so that the caller may try again.
+    /// It could not be written. No part of it stays in the file, so that the caller may try again.
     pub fn append(&mut self, at_us: i64, event: Event) -> Result<Record, LogError> {
         if let Event::Bin { vantage, start_us, bin } = &event {
             self.measured(at_us, vantage, *start_us, bin)?;
@@ -199,7 +200,7 @@ impl Writer {
         self.file.replace(file).expect("it had one")
     }
 
-    /// The file.
+    /// Returns the file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -241,7 +242,7 @@ fn lock_until(
     })
 }
 
-/// Whether the loss of the record would lose more than a sample or a note.
+/// Whether a record must be on the disk: its loss would be more than that of a measurement or a note.
 fn is_important(event: &Event) -> bool {
     use firedrill_wire::journal::What;
     match event {
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_appended_is_read_back_in_order() {
+    fn appended_records_are_read_back_in_order() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("events.jsonl");
         let mut writer = Writer::create(&path).expect("new");

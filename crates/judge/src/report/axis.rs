@@ -1,29 +1,29 @@
-//! The time axis of a run, also of one that goes on: lanes and charts as the page of the report has them, each by itself.
+//! The time axis of a run, also of a run that is still going on: the lanes and charts of the report's page, as separate SVG texts.
 
 use super::{input::Input, view::lanes};
 use crate::log::Log;
 
-/// A chart of the axis.
+/// One chart on the time axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AxisChart {
-    /// Its caption.
+    /// The caption.
     pub caption: String,
-    /// Its accessible name.
+    /// The accessible name, for screen readers.
     pub label: String,
-    /// The chart, as SVG for the style sheet of reports.
+    /// The chart as SVG. It needs the style sheet of reports ([`super::STYLE`]) for its colours.
     pub svg: String,
 }
 
-/// The time axis.
+/// The lanes and charts of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Axis {
-    /// Faults, alerts, guards and events, as SVG; empty if there are none.
+    /// Faults, alerts, guards and events as one SVG; empty if the run has none.
     pub lanes: String,
-    /// A chart for each probe.
+    /// One chart for each probe.
     pub charts: Vec<AxisChart>,
 }
 
-/// Draws the axis of a run from its log so far.
+/// Draws the lanes and charts of a run from its log, which may end before the run does.
 #[must_use]
 pub fn axis(log: &Log) -> Axis {
     let mut input = Input::new(log);
@@ -40,7 +40,7 @@ mod tests {
     use crate::{log::Event, testing::Drill};
 
     #[test]
-    fn the_axis_of_half_a_run_shows_what_is_in_force() {
+    fn the_axis_of_half_a_run_shows_the_fault_in_force() {
         let records = Drill::good().records();
         let end = records.iter().position(|record| matches!(&record.event, Event::AttackEnded { .. }));
         let half = axis(&Log::of(&records[..end.expect("an attack ends")]));
@@ -52,7 +52,7 @@ mod tests {
             half.charts[0].svg
         );
         assert!(!half.lanes.is_empty() && half.lanes != whole.lanes);
-        // The policy of the control room's pages allows no style beside the sheet.
+        // The content security policy of the control room's pages forbids inline styles.
         assert!(!format!("{}{}", whole.lanes, whole.charts[0].svg).contains("style="));
         assert_eq!(axis(&Log::of(&[])), Axis::default());
     }

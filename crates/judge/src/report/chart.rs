@@ -1,6 +1,6 @@
 //! Draws measurements as SVG: good requests above, latency below, faults shaded, on one time axis.
 //!
-//! Never smooths an outage away: where many bins fall on one pixel, the worst is drawn; where there are none, nothing
+//! Never smooths an outage away: if many bins fall on one pixel, the worst bin is drawn. If there are no bins, no line
 //! is drawn, and a strip marks the gap. Colours come from the page's style sheet, so that dark mode and print work.
 
 mod axes;
@@ -30,25 +30,27 @@ pub(crate) const COLUMNS: usize = 420;
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
+    /// Whether its requests count for verdicts. Those of a vantage on a target do not.
     pub(crate) counts: bool,
     pub(crate) columns: Columns,
-    /// The vantages that it is about, and the same as places of [`super::names::Names`].
+    /// The vantages whose measurements the line shows.
     pub(crate) members: Vec<String>,
+    /// The same vantages as indexes into [`super::names::Names`], for the page's script.
     pub(crate) vantages: String,
 }
 
-/// A shaded stretch of time.
+/// A shaded stretch of time, on the run's clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Band {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
     pub(crate) label: String,
     pub(crate) title: String,
-    /// Whether it is a fault; otherwise only its border is drawn.
+    /// Whether it is a fault, which is shaded. Otherwise it is a phase, of which only the border is drawn.
     pub(crate) fault: bool,
 }
 
-/// A moment that is marked on the axis of time.
+/// A moment that is marked on the time axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
     pub(crate) at_us: i64,
@@ -63,13 +65,14 @@ pub(crate) struct Chart {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) span: Span,
-    /// Its place among the panels of the run, whose values the page has; none for the chart of an attack.
+    /// The index of the panel whose values the page's script has; `None` for the chart of an attack, which the script does not redraw.
     pub(crate) panel: Option<usize>,
     pub(crate) lines: Vec<Line>,
     pub(crate) bands: Vec<Band>,
     pub(crate) marks: Vec<Mark>,
-    /// The limits of the objectives with their labels: share, and latency in microseconds.
+    /// The wanted share of good requests, with the label of its line.
     pub(crate) good: Option<(f64, String)>,
+    /// The upper limit of latency, in microseconds, with the label of its line.
     pub(crate) below_us: Option<(u64, String)>,
 }
 
@@ -112,7 +115,7 @@ impl Chart {
             self.path(&mut svg, dots, ("p50", &format!("thin {class}")), |dot| dot.p50.map(|us| scale.y(us)));
             self.path(&mut svg, dots, ("p99", &format!("line {class}")), |dot| dot.p99.map(|us| scale.y(us)));
             self.holes(&mut svg, line, place, &class);
-            // A strip above the lower panel where the 99th percentile is infinite.
+            // A strip at the top of the lower panel shows where the 99th percentile is infinite.
             let strip = TOP + SHARE + BETWEEN + 2.0 + 5.0 * (place % 4) as f64;
             let endless = |dot: &Dot| dot.p99.is_none().then_some(strip);
             self.path(&mut svg, dots, ("endless", &format!("endless {class}")), endless);
@@ -124,11 +127,13 @@ impl Chart {
         svg
     }
 
+    /// Returns the horizontal position of a moment, in pixels.
     fn x(&self, us: i64) -> f64 {
         self.span.x(us)
     }
 
-    /// Draws one value of a line. It is drawn empty, too: a page that is zoomed draws it anew.
+    /// Draws one value of a line. A chart with a panel gets the `<path>` element even if it is empty, because the page's script
+    /// draws into it after zooming.
     fn path(
         &self,
         svg: &mut String,
@@ -138,7 +143,7 @@ impl Chart {
     ) {
         let mut d = String::new();
         let mut last: Option<(i64, String)> = None;
-        // The end of the last step that was not drawn yet: equal steps are merged.
+        // The end of the last step, not yet written: equal steps that follow each other are drawn as one.
         let mut end = String::new();
         for dot in dots {
             let Some(y) = y(dot).map(short) else {
@@ -146,7 +151,7 @@ impl Chart {
                 continue;
             };
             // The line has steps, because a bin is a stretch of time and not a moment. It is broken where bins are
-            // missing.
+            // missing. Bins less than 200 ms apart are joined.
             let joined = last.filter(|(last, _)| dot.from_us.saturating_sub(*last).abs() < 200_000);
             match joined {
                 Some((_, height)) if height == y => {}
@@ -184,8 +189,10 @@ impl Chart {
         }
     }
 
+    /// Draws the faults and phases behind both panels, with labels above them.
     fn bands(&self, svg: &mut String) {
         let bottom = TOP + SHARE + BETWEEN + LATENCY;
+        // A label may begin right of this position.
         let mut free = f64::MIN;
         for (place, band) in self.bands.iter().enumerate() {
             let (left, right) = (self.x(band.from_us), self.x(band.until_us));
@@ -200,14 +207,15 @@ impl Chart {
                 (right - left).max(1.0),
                 bottom - TOP
             );
-            // A label that would overlap its neighbour is reduced to its number; the band's title has the rest.
+            // A label that would overlap the next band is reduced to the number with which it begins. The band's title has the
+            // full text.
             let next = self.bands.get(place + 1).map_or(WIDTH, |next| self.x(next.from_us).max(left));
-            let wide = |label: &str| 6.6 * label.chars().count() as f64;
+            let label_width = |label: &str| 6.6 * label.chars().count() as f64;
             let short = band.label.split(' ').next().filter(|word| word.bytes().all(|b| b.is_ascii_digit()));
-            let fits = |label: &&str| !band.fault || left + wide(label) < next.max(right);
+            let fits = |label: &&str| !band.fault || left + label_width(label) < next.max(right);
             let label = [Some(band.label.as_str()), short].into_iter().flatten().find(fits);
             let label = label.or(short).unwrap_or(&band.label);
-            let width = wide(label);
+            let width = label_width(label);
             if left > free && left + width < WIDTH {
                 let _ = write!(
                     svg,
@@ -234,7 +242,8 @@ impl Chart {
     }
 }
 
-/// Returns the largest round share below everything that is drawn, so that one per cent of errors is visible.
+/// Returns the lower end of the axis of shares: the largest round share that is not above any drawn share, so that one per cent of
+/// errors is visible.
 fn floor(lines: &[(&Line, Vec<Dot>)]) -> f64 {
     let lowest = lines.iter().flat_map(|(_, dots)| dots).map(|dot| dot.share).fold(1.0, f64::min);
     [0.99, 0.98, 0.95, 0.9, 0.8, 0.5].into_iter().find(|floor| *floor <= lowest).unwrap_or(0.0)

@@ -1,12 +1,12 @@
 //! A vantage's measurements in columns of time. A column shows the worst of its seconds, so that a coarse chart hides
-//! no outage. Seconds come in any order, and none of them is kept.
+//! no outage. Seconds may be added in any order; only the columns are kept.
 
 use std::hash::{Hash, Hasher};
 
 use super::steps::Steps;
 
-/// Minimum length of a gap without measurements that is shown, in microseconds, because bins do not begin with the
-/// chart.
+/// Minimum length of a gap without measurements that is shown, in microseconds. It is longer than a bin of one second, because the
+/// first bin does not begin exactly at the start of the chart.
 const HOLE_US: i64 = 1_200_000;
 
 /// A second, reduced to the values that are drawn.
@@ -16,8 +16,9 @@ pub(crate) struct Point {
     pub(crate) until_us: i64,
     pub(crate) good: u64,
     pub(crate) bad: u64,
-    /// Latencies in microseconds; `None` if infinite.
+    /// The median of the latencies, in microseconds; `None` if infinite.
     pub(crate) p50: Option<u64>,
+    /// The 99th percentile of the latencies, in microseconds; `None` if infinite.
     pub(crate) p99: Option<u64>,
 }
 
@@ -26,7 +27,9 @@ pub(crate) struct Point {
 pub(crate) struct Dot {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
+    /// The lowest share of good requests, from 0 to 1.
     pub(crate) share: f64,
+    /// The highest percentiles; as in [`Point`].
     pub(crate) p50: Option<u64>,
     pub(crate) p99: Option<u64>,
 }
@@ -44,13 +47,14 @@ impl Hash for Dot {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Columns {
     steps: Steps,
+    /// The first element collects the seconds from before the chart. The columns follow.
     dots: Vec<Option<Dot>>,
-    /// Times with measurements, in order; gaps that are too short to be shown are closed.
+    /// Beginnings and ends of times with measurements, in order. Times with a gap shorter than [`HOLE_US`] between them are merged.
     covered: Vec<(i64, i64)>,
 }
 
 impl Columns {
-    /// Creates at most `most` columns of whole seconds from one moment to another.
+    /// Creates at most `most` columns between two moments. The width of a column is a whole number of seconds.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
         Self { steps: Steps::new(from_us, until_us, most), dots: Vec::new(), covered: Vec::new() }
     }
@@ -60,7 +64,7 @@ impl Columns {
         self.steps.step_us
     }
 
-    /// Adds a second.
+    /// Adds the values of a second. A second outside of the chart is ignored.
     pub(crate) fn put(&mut self, point: Point) {
         if point.until_us <= self.steps.from_us || point.from_us >= self.steps.until_us {
             return;
@@ -76,16 +80,17 @@ impl Columns {
             p50: point.p50,
             p99: point.p99,
         };
-        // Seconds from before the chart have a column of their own.
-        let after = self.steps.place(point.from_us).max(-1);
-        self.mark(usize::try_from(after + 1).unwrap_or(0), dot);
+        // Element 0 is for a second that begins before the chart.
+        let column = self.steps.place(point.from_us).max(-1);
+        self.mark(usize::try_from(column + 1).unwrap_or(0), dot);
     }
 
+    /// Merges a dot into the element `place` of [`Self::dots`]: the worst values remain.
     fn mark(&mut self, place: usize, dot: Dot) {
         if self.dots.len() <= place {
             self.dots.resize(place + 1, None);
         }
-        // Infinite is worse than any time.
+        // `None` is infinite, which is worse than any time.
         let worse = |one: Option<u64>, other: Option<u64>| one.zip(other).map(|(one, other)| one.max(other));
         self.dots[place] = Some(self.dots[place].map_or(dot, |there| Dot {
             from_us: there.from_us.min(dot.from_us),
@@ -96,6 +101,7 @@ impl Columns {
         }));
     }
 
+    /// Adds a time with measurements, and merges it with its neighbours if the gap to them is too short to be shown.
     fn cover(&mut self, from: i64, until: i64) {
         let place = self.covered.partition_point(|(_, end)| end.saturating_add(HOLE_US) <= from);
         let Some(first) = self.covered.get(place).filter(|(begin, _)| begin.saturating_sub(until) < HOLE_US)
@@ -115,15 +121,15 @@ impl Columns {
         self.dots.iter().flatten()
     }
 
-    /// Returns all columns, also those without measurements, and the beginning of the first. Seconds from before the
-    /// chart are left out.
+    /// Returns the beginning of the first column, in microseconds, and all columns; `None` for a column without measurements.
+    /// Seconds from before the chart are left out.
     pub(crate) fn table(&self) -> (i64, impl Iterator<Item = Option<&Dot>>) {
-        let all = self.dots.iter().skip(1);
-        let shift = all.clone().flatten().next().map_or(0, |dot| self.steps.shift_us(dot.from_us));
-        (self.steps.from_us.saturating_add(shift), all.map(Option::as_ref))
+        let columns = self.dots.iter().skip(1);
+        let shift = columns.clone().flatten().next().map_or(0, |dot| self.steps.shift_us(dot.from_us));
+        (self.steps.from_us.saturating_add(shift), columns.map(Option::as_ref))
     }
 
-    /// Returns the times without measurements.
+    /// Returns the beginnings and ends of the times without measurements.
     pub(crate) fn missing(&self) -> Vec<(i64, i64)> {
         let mut missing = Vec::new();
         let mut covered = self.steps.from_us;
@@ -136,7 +142,8 @@ impl Columns {
         missing
     }
 
-    /// Merges vantages: the worst of each column. A gap of any of them is a gap of the result.
+    /// Merges the columns of several vantages, which have the same steps. Each column has the worst values of all; a gap of any vantage
+    /// is a gap of the result. `None` if `all` is empty.
     pub(crate) fn worst(all: &[&Self]) -> Option<Self> {
         let (first, rest) = all.split_first()?;
         let mut worst = Self { covered: Vec::new(), ..(*first).clone() };
@@ -175,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_second_of_a_column_is_what_is_drawn() {
+    fn a_column_shows_its_worst_second() {
         let mut hours = Columns::new(0, 8 * 3600 * S, 100);
         assert_eq!(hours.step_us(), 288 * S);
         (0..8 * 3600).rev().for_each(|second| hours.put(point(second, 100, u64::from(second == 10_000))));
@@ -187,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_kept_whatever_the_width_of_a_column() {
+    fn gaps_shorter_than_a_column_are_kept() {
         let mut one = Columns::new(0, 1000 * S, 10);
         (0..1000)
             .filter(|second| !(500..503).contains(second))

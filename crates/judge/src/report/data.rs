@@ -1,4 +1,4 @@
-//! The data of a page for its script, as JSON: what is drawn, and what the page can be filtered by.
+//! The data of a page for its script, as JSON: the drawn values, and the names by which the page can be filtered.
 
 use serde::Serialize;
 
@@ -9,16 +9,15 @@ use super::{
     values::{LogValues, Metric, Panel},
     view::View,
 };
-use crate::score::card::AttackCard;
 
-/// The data.
+/// The data of a page.
 #[derive(Serialize)]
 struct Data<'a> {
     /// The version of this format.
     v: u32,
     /// Duration of the run in milliseconds.
     end: i64,
-    /// Hosts and vantages; attributes of the page refer to them by place.
+    /// Hosts and vantages; attributes of the page refer to them by their index.
     names: &'a [String],
     frame: Frame,
     attacks: Vec<Attack<'a>>,
@@ -32,29 +31,26 @@ struct Data<'a> {
 struct Attack<'a> {
     number: usize,
     name: &'a str,
-    /// Its first and its last phase; none if it did not run.
+    /// Start of the first phase; `None` if the attack did not run.
     from: Option<i64>,
+    /// End of the last phase; `None` if the attack did not run.
     until: Option<i64>,
-    /// The time in which its faults were in force.
+    /// Start and end of the time in which its faults were in force; `None` if one of them is not known.
     fault: Option<[i64; 2]>,
+    /// The hosts of its injections, as indexes into `names`.
     hosts: String,
 }
 
-/// Returns the data as JSON that can stand in a script element.
+/// Returns the data as JSON that can be put into a script element.
 pub(super) fn json(input: &Input<'_>, view: &View) -> Result<String, ReportError> {
     let names = &input.drawn.names;
-    let attack = |card: &'_ AttackCard| -> (Option<i64>, Option<i64>, Option<[i64; 2]>, String) {
-        let fault = card.fault_from_us.zip(card.healed_us).map(|(from, until)| [from / 1000, until / 1000]);
-        (
-            card.phases.first().map(|one| one.from_us / 1000),
-            card.phases.last().map(|one| one.until_us / 1000),
-            fault,
-            names.refer(card.injections.iter().map(|one| one.host.as_str())),
-        )
-    };
-    let attacks = input.card.attacks.iter().map(|card| {
-        let (from, until, fault, hosts) = attack(card);
-        Attack { number: card.index + 1, name: &card.name, from, until, fault, hosts }
+    let attacks = input.card.attacks.iter().map(|card| Attack {
+        number: card.index + 1,
+        name: &card.name,
+        from: card.phases.first().map(|phase| phase.from_us / 1000),
+        until: card.phases.last().map(|phase| phase.until_us / 1000),
+        fault: card.fault_from_us.zip(card.healed_us).map(|(from, until)| [from / 1000, until / 1000]),
+        hosts: names.refer(card.injections.iter().map(|injection| injection.host.as_str())),
     });
     let data = Data {
         v: 1,
@@ -63,9 +59,9 @@ pub(super) fn json(input: &Input<'_>, view: &View) -> Result<String, ReportError
         frame: FRAME,
         attacks: attacks.collect(),
         panels: &input.drawn.panels,
-        metrics: view.metrics.iter().map(|one| &one.values).collect(),
-        logs: view.logs.iter().map(|one| &one.values).collect(),
+        metrics: view.metrics.iter().map(|metric| &metric.values).collect(),
+        logs: view.logs.iter().map(|log| &log.values).collect(),
     };
-    // Nothing in it can end the element.
+    // Without `<`, no text in the data can end the script element.
     Ok(serde_json::to_string(&data)?.replace('<', "\\u003c"))
 }

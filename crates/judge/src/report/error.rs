@@ -5,10 +5,10 @@ use std::path::PathBuf;
 /// A report could not be rendered or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The template failed, which is a bug.
+    /// The template could not be rendered. This is a bug of Firedrill.
     #[error("cannot render the page")]
     Html(#[from] minijinja::Error),
-    /// A value could not be serialized, which is a bug.
+    /// A value could not be serialized. This is a bug of Firedrill.
     #[error("cannot render JSON")]
     Json(#[from] serde_json::Error),
     /// The file could not be written.

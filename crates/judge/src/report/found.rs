@@ -1,8 +1,8 @@
-//! Findings as reports show them. They follow from many runs, so the caller passes them; nothing here opens or closes one.
+//! Findings as reports show them. A finding depends on many runs, so the caller passes the findings. This module never opens or closes one.
 
 use serde::Serialize;
 
-/// A finding that has to do with the run, as reports show it.
+/// A finding about the run, as reports show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Found {
     /// Its id.
@@ -13,10 +13,10 @@ pub struct Found {
     pub what: String,
     /// The times and the runs at which it was opened and closed, in words.
     pub course: String,
-    /// The person or team that sees to it.
+    /// The person or team that is responsible for it; may be empty.
     pub owner: String,
-    /// The ticket in which it is worked on.
+    /// The ticket in which it is worked on; may be empty.
     pub ticket: String,
-    /// Anything else that people wrote.
+    /// Other remarks of people; may be empty.
     pub note: String,
 }

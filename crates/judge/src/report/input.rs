@@ -1,4 +1,4 @@
-//! The input of reports: the judged log, and the charts that were drawn while it was read.
+//! The input of reports: the judged log, and the charts that are drawn while the log is read.
 
 use std::{path::Path, time::SystemTime};
 
@@ -19,19 +19,19 @@ pub struct Input<'a> {
     pub(crate) facts: Facts<'a>,
     pub(crate) card: Scorecard,
     pub(super) drawn: Drawn,
-    /// The findings that have to do with the run.
+    /// The findings about the run.
     pub(super) findings: Vec<Found>,
-    /// This judgement, and those before it; `None` where nobody asked.
+    /// This judgement and the earlier ones, oldest first; `None` unless [`Self::beside`] was called.
     pub(super) judged: Option<(Judged, Vec<Judged>)>,
-    /// The notes of people about the run.
+    /// The notes that people wrote about the run.
     pub(super) notes: Vec<Note>,
-    /// The defects of the file of notes.
+    /// A sentence about defects of the file of notes.
     notes_warning: Option<String>,
 }
 
 impl<'a> Input<'a> {
-    /// Judges a log and prepares it for rendering. Measurements are read once, one block at a time, and drawn on the
-    /// way.
+    /// Judges a log and prepares it for rendering. Measurements are read once, one block at a time; the charts are drawn from them
+    /// at the same time.
     #[must_use]
     pub fn new(log: &'a Log) -> Self {
         let facts = Facts::of(log);
@@ -50,7 +50,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Adds the findings of this run and of others.
+    /// Adds the findings about this run.
     #[must_use]
     pub fn with_findings(self, findings: Vec<Found>) -> Self {
         Self { findings, ..self }
@@ -76,19 +76,19 @@ impl<'a> Input<'a> {
         self.log.warnings.iter().chain(&self.notes_warning).cloned().collect()
     }
 
-    /// Returns the earlier judgements, a sentence each.
+    /// Returns one sentence for each earlier judgement.
     pub(super) fn judged_before(&self) -> Vec<String> {
-        let of = |(now, before): &(Judged, Vec<Judged>)| before.iter().map(|one| one.sentence(now)).collect();
-        self.judged.as_ref().map(of).unwrap_or_default()
+        let Some((now, before)) = &self.judged else { return Vec::new() };
+        before.iter().map(|judged| judged.sentence(now)).collect()
     }
 
-    /// Returns the environment that the plan was for.
+    /// Returns the environment for which the plan was made; `None` if it names none or the log has no plan.
     #[must_use]
     pub fn environment(&self) -> Option<&str> {
         self.facts.plan?.environment.as_deref()
     }
 
-    /// Returns the start of the run, RFC 3339 UTC, as the log has it.
+    /// Returns the start of the run as the log has it, RFC 3339 UTC; empty if the beginning of the log is missing.
     #[must_use]
     pub fn started(&self) -> &str {
         self.facts.wall

@@ -8,6 +8,7 @@ use crate::{notes::Note, score::Scorecard};
 /// The version of the format that this build writes.
 const SCHEMA: u32 = 1;
 
+/// The whole file.
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
@@ -30,6 +31,7 @@ struct Report<'a> {
     notes: &'a [Note],
 }
 
+/// The plan of the run.
 #[derive(Serialize)]
 struct PlanRef<'a> {
     digest: String,
@@ -37,15 +39,18 @@ struct PlanRef<'a> {
     environment: Option<&'a str>,
     params: &'a std::collections::BTreeMap<String, String>,
     meta: &'a std::collections::BTreeMap<String, String>,
-    /// The draw of the attacks by a game day: the seed, and how many there were to draw from.
+    /// The draw, if a game day drew the attacks at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     drawn: Option<DrawnRef<'a>>,
 }
 
+/// The random draw of a run's attacks.
 #[derive(Serialize)]
 struct DrawnRef<'a> {
     seed: u64,
+    /// Number of attacks from which it was drawn.
     of: usize,
+    /// The file of the game day.
     gameday: &'a str,
 }
 

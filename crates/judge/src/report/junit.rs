@@ -1,7 +1,8 @@
-//! `junit.xml`: a suite for each attack, a case for each objective. A violation is a failure, `unknown` an error, an
-//! attack that did not run is skipped; the hosts' final states are a suite of their own.
+//! `junit.xml`: a suite for each attack, with a case for each objective. A violation is a failure, `unknown` is an error, the cases of an
+//! attack that did not run are skipped. The steps between attacks are one more suite, and so are the verdict of the run and the final states of
+//! the hosts.
 //!
-//! Decides about the cases and their results; [`xml`] writes them.
+//! This module chooses the cases and their results; [`xml`] writes them.
 
 pub mod xml;
 
@@ -55,7 +56,8 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     document(name, card.end_us, &suites).into_bytes()
 }
 
-/// Returns the suite of the steps between attacks: a case for each, and one for each that has to be put back by hand.
+/// Returns the suite of the steps between attacks: a case for each step, and one more for each step that must be put back. `None` if there are
+/// no steps.
 fn steps(cards: &[StepCard]) -> Option<Suite> {
     let mut suite = Suite::new("steps");
     for card in cards {
@@ -75,6 +77,7 @@ fn steps(cards: &[StepCard]) -> Option<Suite> {
     (!cards.is_empty()).then_some(suite)
 }
 
+/// Returns the suite of an attack. If it was not judged, the cases of its planned objectives are skipped.
 fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
     let mut suite = Suite::new(&attack.name);
     if let (Some(first), Some(last)) = (attack.phases.first(), attack.phases.last()) {
@@ -103,14 +106,14 @@ fn suite(input: &Input<'_>, attack: &AttackCard) -> Suite {
             format!("{}: {}\n{failed}", objective.goal, measured(&objective.measured)).trim_end().to_owned(),
         );
     }
-    // A guard, or a doubt about the whole attack, belongs to no single objective.
+    // An attack can have a worse verdict than each of its objectives, for example because of a guard. This verdict gets its own case.
     if attack.objectives.iter().all(|objective| objective.verdict < verdict) {
         suite.add("attack", status(verdict, &attack.why.join("; ")));
     }
     suite
 }
 
-/// Returns the question to a source, and its gaps.
+/// Returns the query to a source with its number of samples, and a line for each gap.
 fn samples(metric: &MetricCard) -> String {
     let mut text = format!("{}: {}, {} samples", metric.source, metric.asks, metric.samples);
     for gap in &metric.gaps {
@@ -120,11 +123,11 @@ fn samples(metric: &MetricCard) -> String {
     text
 }
 
-/// Returns the figures of an objective: in words, and as numbers without a unit (shares from 0 to 1, times in
-/// seconds, numbers of sources in the unit of their query).
+/// Returns the figures of an objective, in words and as numbers without a unit. As numbers, shares are from 0 to 1, times are in
+/// seconds, and numbers of a source are in the unit of its query. A figure that is not known is empty.
 fn properties(objective: &ObjectiveCard) -> Vec<(&'static str, String)> {
-    let one = &objective.measured;
-    let number = |value: Option<f64>| match (value, one.unit) {
+    let figure = &objective.measured;
+    let number = |value: Option<f64>| match (value, figure.unit) {
         (None, _) => String::new(),
         (Some(value), Unit::Share | Unit::Number) => value.to_string(),
         (Some(value), Unit::Latency | Unit::Time) => (value / 1e6).to_string(),
@@ -133,13 +136,13 @@ fn properties(objective: &ObjectiveCard) -> Vec<(&'static str, String)> {
         ("verdict", objective.verdict.word().to_owned()),
         ("probe", objective.probe.clone()),
         ("goal", objective.goal.clone()),
-        ("measured", measured(one)),
-        ("range", range(one)),
-        (if objective.metric.is_some() { "samples" } else { "requests" }, one.samples.to_string()),
+        ("measured", measured(figure)),
+        ("range", range(figure)),
+        (if objective.metric.is_some() { "samples" } else { "requests" }, figure.samples.to_string()),
         ("source", objective.metric.as_ref().map(|metric| metric.source.clone()).unwrap_or_default()),
-        ("value", number(one.value)),
-        ("low", number(one.low)),
-        ("high", number(one.high)),
+        ("value", number(figure.value)),
+        ("low", number(figure.low)),
+        ("high", number(figure.high)),
     ]
 }
 
@@ -160,6 +163,7 @@ fn failures(attack: &AttackCard, probe: &str) -> String {
     text
 }
 
+/// Returns the result of a case by a verdict and its reason.
 fn status(verdict: Verdict, why: &str) -> Status {
     match verdict {
         Verdict::Held => Status::Success,

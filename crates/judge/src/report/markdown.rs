@@ -16,8 +16,9 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
         let _ = write!(text, "\n**{}**\n", plain(&view.alarm));
     }
     if let Some(promise) = &view.promise {
-        let said = format!("The promise: “{}” {}, because {}.", promise.text, promise.said, promise.because);
-        let _ = write!(text, "\n> {}\n", plain(&said));
+        let sentence =
+            format!("The promise: “{}” {}, because {}.", promise.text, promise.said, promise.because);
+        let _ = write!(text, "\n> {}\n", plain(&sentence));
     }
     for why in view.why.iter().chain(&view.warnings) {
         let _ = write!(text, "\n- {}", plain(why));
@@ -25,15 +26,12 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     if !view.why.is_empty() || !view.warnings.is_empty() {
         text.push('\n');
     }
-    for one in &view.budgets {
-        let _ = write!(text, "\n{}\n", plain(one));
-    }
-    for one in &view.before {
-        let _ = write!(text, "\n{}\n", plain(one));
+    for sentence in view.budgets.iter().chain(&view.before) {
+        let _ = write!(text, "\n{}\n", plain(sentence));
     }
     table(&mut text, &["", ""], view.meta.iter().map(|(key, value)| vec![(*key).to_owned(), value.clone()]));
     text.push_str("\n## Attacks\n");
-    // Drills without alerts have no column for them.
+    // The column of alerts is left out if no attack has one.
     let alerts = view.attacks.iter().any(|attack| !attack.alerts.is_empty());
     let mut head = vec!["", "attack", "verdict", "score", "errors in the fault"];
     head.extend(alerts.then_some("detected after"));
@@ -71,11 +69,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             text.push('\n');
         }
         if !attack.ran {
-            for sentence in
-                attack.disagreements.iter().map(String::as_str).chain(said(&attack.fewer_disagreements))
-            {
-                let _ = write!(text, "\n{}\n", plain(sentence));
-            }
+            disagreements(&mut text, attack);
             failures(&mut text, attack);
             continue;
         }
@@ -162,11 +156,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             );
         }
         logs(&mut text, attack);
-        for sentence in
-            attack.disagreements.iter().map(String::as_str).chain(said(&attack.fewer_disagreements))
-        {
-            let _ = write!(text, "\n{}\n", plain(sentence));
-        }
+        disagreements(&mut text, attack);
         failures(&mut text, attack);
     }
     if !view.steps.is_empty() {
@@ -175,7 +165,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
             &mut text,
             &["", "step", "kind", "what", "from – to", "outcome", "", "put back"],
             view.steps.iter().map(|one| {
-                let said: Vec<&str> = [&one.why].into_iter().chain(&one.lines).map(String::as_str).collect();
+                let reason = [&one.why].into_iter().chain(&one.lines).map(String::as_str);
                 let back =
                     if one.undo.is_empty() { String::new() } else { format!("{}: {}", one.undo, one.back) };
                 vec![
@@ -185,7 +175,7 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
                     one.says.clone(),
                     one.when.clone(),
                     one.word.to_owned(),
-                    said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
+                    reason.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
                     back,
                 ]
             }),
@@ -227,7 +217,15 @@ pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Writes the first lines of logs.
+/// Writes the sentences about vantages that disagree.
+fn disagreements(text: &mut String, attack: &AttackView) {
+    let fewer = non_empty(&attack.fewer_disagreements);
+    for sentence in attack.disagreements.iter().map(String::as_str).chain(fewer) {
+        let _ = write!(text, "\n{}\n", plain(sentence));
+    }
+}
+
+/// Writes the table of logs with their first matching lines; nothing if the attack has no logs.
 fn logs(text: &mut String, attack: &AttackView) {
     if attack.logs.is_empty() {
         return;
@@ -248,17 +246,17 @@ fn logs(text: &mut String, attack: &AttackView) {
             ]
         }),
     );
-    if let Some(sentence) = said(&attack.fewer_logs) {
+    if let Some(sentence) = non_empty(&attack.fewer_logs) {
         let _ = write!(text, "\n{sentence}\n");
     }
 }
 
-/// Writes a text, if there is one.
-fn said(text: &str) -> Option<&str> {
+/// Returns a text; `None` if it is empty.
+fn non_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Writes the causes of failed requests.
+/// Writes the table of causes of failed requests; nothing if there are none.
 fn failures(text: &mut String, attack: &AttackView) {
     if attack.causes.is_empty() {
         return;
@@ -278,11 +276,12 @@ fn failures(text: &mut String, attack: &AttackView) {
             ]
         }),
     );
-    if let Some(sentence) = said(&attack.fewer_causes) {
+    if let Some(sentence) = non_empty(&attack.fewer_causes) {
         let _ = write!(text, "\n{sentence}\n");
     }
 }
 
+/// Writes a table with escaped cells, or the word `none` if it has no rows.
 fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {
@@ -296,7 +295,7 @@ fn table(text: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String
     }
 }
 
-/// Escapes markup and joins lines.
+/// Escapes the markup of Markdown, and replaces line breaks by blanks.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,18 +1,19 @@
-//! The names of hosts and vantages of a page, each once: rows and lines refer to them by places, and many by ranges.
+//! The names of hosts and vantages of a page, each once. Rows and lines of the page refer to them by index, and to neighbours by ranges.
 
 use std::collections::{BTreeSet, HashMap};
 
 use firedrill_plan::plan::model::Plan;
 
-/// The names.
+/// The names of a page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     all: Vec<String>,
+    /// The index of each name in `all`.
     places: HashMap<String, usize>,
 }
 
 impl Names {
-    /// Collects the names of a plan, in its order, so that neighbours are one range.
+    /// Collects the names of a plan in its order, because hosts of a group are neighbours there and become one range.
     pub(crate) fn of(plan: &Plan) -> Self {
         let mut names = Self::default();
         let vantages = plan.probes.iter().flat_map(|probe| &probe.from);
@@ -31,7 +32,7 @@ impl Names {
         &self.all
     }
 
-    /// Refers to names: `0-3 7`. Names that are not known are left out.
+    /// Returns the indexes of names as sorted ranges, for example `0-3 7`. Names that are not in the list are left out.
     pub(crate) fn refer<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> String {
         let places: BTreeSet<usize> =
             names.into_iter().filter_map(|name| self.places.get(name).copied()).collect();
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_are_one_range_and_strangers_are_left_out() {
+    fn neighbours_are_one_range_and_names_that_are_not_known_are_left_out() {
         let all = ["app1", "app2", "app3", "db1"].map(str::to_owned).to_vec();
         let places = all.iter().cloned().zip(0..).collect();
         let names = Names { all, places };

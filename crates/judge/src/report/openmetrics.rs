@@ -1,7 +1,9 @@
 //! `metrics.prom`: the result of a run in the OpenMetrics text format.
 //!
-//! All are gauges, so that readers of the older text format (the node exporter, a Pushgateway) take them, too. What was not measured has
-//! no sample: an alert on a figure never takes `unknown` for good. A figure without an upper bound is `+Inf`.
+//! All metrics are gauges, because readers of the older text format (the node exporter, a Pushgateway) accept only these. A figure that was not
+//! measured has no sample, so an alert on it never mistakes `unknown` for a good value. A figure without an upper bound is `+Inf`.
+
+use firedrill_wire::api::HostState;
 
 use super::input::Input;
 use crate::{
@@ -12,93 +14,95 @@ use crate::{
 
 /// Renders the file.
 pub(super) fn render(input: &Input<'_>) -> Vec<u8> {
-    let mut all = Exposition::default();
+    let mut metrics = Exposition::default();
     let card = &input.card;
-    let of = [("scenario", card.name.as_str()), ("environment", input.environment().unwrap_or_default())];
-    run(&mut all, input, &of);
-    attacks(&mut all, &card.attacks, &of);
-    all.text().into_bytes()
+    let labels = [("scenario", card.name.as_str()), ("environment", input.environment().unwrap_or_default())];
+    run(&mut metrics, input, &labels);
+    attacks(&mut metrics, &card.attacks, &labels);
+    metrics.text().into_bytes()
 }
 
-/// One sample for each verdict, of which one is 1.
+/// Adds a sample for each possible verdict: 1 for `verdict`, 0 for the others.
 fn verdict(gauges: &Gauges, labels: &[(&'static str, &str)], verdict: Verdict) {
-    for one in [Verdict::Held, Verdict::Violated, Verdict::Unknown] {
+    for possible in [Verdict::Held, Verdict::Violated, Verdict::Unknown] {
         let mut labels = labels.to_vec();
-        labels.push(("verdict", one.word()));
-        gauges.set(&labels, f64::from(u8::from(one == verdict)));
+        labels.push(("verdict", possible.word()));
+        gauges.set(&labels, f64::from(u8::from(possible == verdict)));
     }
 }
 
-fn run(all: &mut Exposition, input: &Input<'_>, of: &[(&'static str, &str); 2]) {
+/// Adds the metrics of the run; all have the labels `labels`.
+fn run(metrics: &mut Exposition, input: &Input<'_>, labels: &[(&'static str, &str); 2]) {
     let (card, facts) = (&input.card, &input.facts);
-    let verdicts = all.add("run_verdict", "1 for the verdict of the run, 0 for the others", None);
-    verdict(&verdicts, of, card.verdict);
-    let exit = all.add("run_exit_code", "Exit code of the run", None);
-    exit.set(of, f64::from(card.exit));
-    let score = all.add("run_score", "Score of the run, 0 to 100; for trends, decides nothing", None);
-    score.set_known(of, card.score.map(f64::from));
-    let started = all.add("run_start_timestamp", "Start of the run", Some(Unit::Seconds));
+    let verdicts = metrics.add("run_verdict", "1 for the verdict of the run, 0 for the others", None);
+    verdict(&verdicts, labels, card.verdict);
+    let exit = metrics.add("run_exit_code", "Exit code of the run", None);
+    exit.set(labels, f64::from(card.exit));
+    let score = metrics.add("run_score", "Score of the run, 0 to 100; for trends, decides nothing", None);
+    score.set_known(labels, card.score.map(f64::from));
+    let started = metrics.add("run_start_timestamp", "Start of the run", Some(Unit::Seconds));
     let at = humantime::parse_rfc3339_weak(facts.wall).ok();
     let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    started.set_known(of, at.map(|at| at.as_secs_f64()));
-    let took = all.add("run_duration", "Length of the run", Some(Unit::Seconds));
-    took.set(of, seconds(card.end_us));
-    let attacks = all.add("run_attacks", "Attacks of the run, by whether they were run", None);
+    started.set_known(labels, at.map(|at| at.as_secs_f64()));
+    let took = metrics.add("run_duration", "Length of the run", Some(Unit::Seconds));
+    took.set(labels, seconds(card.end_us));
+    let attacks = metrics.add("run_attacks", "Attacks of the run, by whether they were run", None);
     for (state, number) in [("run", card.ran), ("not_run", card.planned.saturating_sub(card.ran))] {
-        attacks.set(&[of[0], of[1], ("state", state)], number as f64);
+        attacks.set(&[labels[0], labels[1], ("state", state)], number as f64);
     }
-    let hosts = all.add("run_hosts", "Hosts that were touched, by how they ended", None);
-    use firedrill_wire::api::HostState;
+    let hosts = metrics.add("run_hosts", "Hosts that were touched, by how they ended", None);
     for state in [HostState::Clean, HostState::Dirty, HostState::Stuck, HostState::Gone, HostState::Unproven]
     {
         let number = card.hosts.iter().filter(|host| host.state == state).count();
-        hosts.set(&[of[0], of[1], ("state", state_word(state))], number as f64);
+        hosts.set(&[labels[0], labels[1], ("state", state_word(state))], number as f64);
     }
     let help =
         "Share of the error budget of an objective that the run burnt: measured, and the ends of its range";
-    let burnt = all.add("run_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
+    let burnt = metrics.add("run_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
     for sum in &card.budgets {
         let budget = &sum.budget;
         for (bound, value) in [("measured", budget.burnt), ("low", budget.low), ("high", budget.high)] {
-            burnt.set_known(&[of[0], of[1], ("objective", &sum.objective), ("bound", bound)], value);
+            burnt.set_known(&[labels[0], labels[1], ("objective", &sum.objective), ("bound", bound)], value);
         }
     }
-    let info = all.add("run_info", "1; the labels name the run", None);
+    let info = metrics.add("run_info", "1; the labels name the run", None);
     let plan = facts.plan.map(|plan| plan.digest()).unwrap_or_default();
     let run = card.run.as_deref().unwrap_or_default();
-    info.set(&[of[0], of[1], ("run", run), ("plan", &plan), ("version", facts.version)], 1.0);
+    info.set(&[labels[0], labels[1], ("run", run), ("plan", &plan), ("version", facts.version)], 1.0);
 }
 
-fn attacks(all: &mut Exposition, attacks: &[AttackCard], of: &[(&'static str, &str); 2]) {
+/// Adds the metrics of the attacks that were judged, and of their objectives; all have the labels `labels`.
+fn attacks(metrics: &mut Exposition, attacks: &[AttackCard], labels: &[(&'static str, &str); 2]) {
     let verdicts =
-        all.add("attack_verdict", "1 for the verdict of an attack that was run, 0 for the others", None);
-    let score = all.add("attack_score", "Score of the attack, 0 to 100", None);
+        metrics.add("attack_verdict", "1 for the verdict of an attack that was run, 0 for the others", None);
+    let score = metrics.add("attack_score", "Score of the attack, 0 to 100", None);
     let help = "Longest time from the start of the fault until users were served again while it held";
-    let mitigated = all.add("attack_mitigated", help, Some(Unit::Seconds));
+    let mitigated = metrics.add("attack_mitigated", help, Some(Unit::Seconds));
     let help = "Longest time from the end of the fault until users were served again";
-    let recovered = all.add("attack_recovered", help, Some(Unit::Seconds));
+    let recovered = metrics.add("attack_recovered", help, Some(Unit::Seconds));
     let help = "Longest time from the start of the fault until an alert told of it";
-    let detected = all.add("attack_detected", help, Some(Unit::Seconds));
-    let judged = all.add("objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
-    let requests = all.add(
+    let detected = metrics.add("attack_detected", help, Some(Unit::Seconds));
+    let judged =
+        metrics.add("objective_verdict", "1 for the verdict on an objective, 0 for the others", None);
+    let requests = metrics.add(
         "objective_requests",
         "Requests, or samples of a source, that the figure of an objective rests on",
         None,
     );
     let help =
         "Share that an objective is about: measured, and the ends of the range that its verdict rests on";
-    let share = all.add("objective", help, Some(Unit::Other("ratio".to_owned())));
+    let share = metrics.add("objective", help, Some(Unit::Other("ratio".to_owned())));
     let help =
         "Time that an objective is about: measured, and the ends of the range that its verdict rests on";
-    let time = all.add("objective", help, Some(Unit::Seconds));
+    let time = metrics.add("objective", help, Some(Unit::Seconds));
     let help = "Number of a source that an objective is about, in the unit of its query";
-    let number = all.add("objective_value", help, None);
+    let number = metrics.add("objective_value", help, None);
     let help =
         "Share of the error budget of an objective that an attack burnt: measured, and the ends of its range";
-    let burnt = all.add("objective_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
+    let burnt = metrics.add("objective_budget_burnt", help, Some(Unit::Other("ratio".to_owned())));
     for attack in attacks {
         let Some(word) = attack.verdict else { continue };
-        let at = [of[0], of[1], ("attack", attack.name.as_str())];
+        let at = [labels[0], labels[1], ("attack", attack.name.as_str())];
         verdict(&verdicts, &at, word);
         score.set_known(&at, attack.score.map(f64::from));
         mitigated.set_known(&at, attack.longest(|figure| figure.mitigated_us).map(seconds));
@@ -127,11 +131,13 @@ fn attacks(all: &mut Exposition, attacks: &[AttackCard], of: &[(&'static str, &s
     }
 }
 
+/// Returns the values of the label `bound` with their figures, in the unit of `measured`.
 fn bounds(measured: &Measured) -> [(&'static str, Option<f64>); 3] {
     let endless = measured.endless.then_some(f64::INFINITY);
     [("measured", measured.value.or(endless)), ("low", measured.low), ("high", measured.high.or(endless))]
 }
 
+/// Converts microseconds to seconds.
 fn seconds(us: i64) -> f64 {
     us as f64 / 1e6
 }
@@ -147,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_verdicts_figures_and_ranges() {
+    fn the_file_has_verdicts_figures_and_ranges() {
         let mut drill = Drill::one();
         drill.acts[0].name = "stop \"checkout\"\n";
         let (text, again) = (text(&drill), text(&drill));
@@ -165,7 +171,7 @@ mod tests {
         assert_eq!(again, text, "the same log gives the same bytes");
     }
 
-    /// Latencies are microseconds in the card, and seconds here.
+    /// Latencies are in microseconds in the card, and in seconds in the file.
     #[test]
     fn latencies_and_budgets_have_the_units_of_their_names() {
         let mut records = Drill::one().records();
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_has_no_sample() {
+    fn a_figure_that_was_not_measured_has_no_sample() {
         let mut drill = Drill::one();
         drill.bins = Box::new(|_, _, _| None);
         let text = text(&drill);

@@ -19,14 +19,16 @@ use crate::{
 
 /// `SPAN_KIND_INTERNAL`, the kind of all spans.
 const INTERNAL: u8 = 1;
-/// `STATUS_CODE_OK` and `STATUS_CODE_ERROR`.
+/// `STATUS_CODE_OK`.
 const OK: u8 = 1;
+/// `STATUS_CODE_ERROR`.
 const ERROR: u8 = 2;
-/// Lengths of ids in hexadecimal digits.
+/// Length of the id of a trace, in hexadecimal digits.
 const TRACE_ID: usize = 32;
+/// Length of the id of a span, in hexadecimal digits.
 const SPAN_ID: usize = 16;
 
-/// Renders the file. It has no spans if the log does not tell when the run began.
+/// Renders the file. It has no spans if the log does not say when the run began.
 ///
 /// # Errors
 /// The JSON could not be made.
@@ -37,7 +39,7 @@ pub(super) fn render(input: &Input<'_>) -> Result<Vec<u8>, ReportError> {
     let run = card.run.as_deref().unwrap_or_default();
     let zero_us = began.map_or(0, |began| i128::try_from(began.as_micros()).unwrap_or(0));
     let trace = Trace { run, zero_us };
-    // A log whose beginning is cut does not tell the time of day: its spans would lie in 1970.
+    // A log without its beginning does not give the time of day. Its spans would be in 1970, so they are left out.
     let spans = if began.is_some() { trace.spans(input) } else { Vec::new() };
     let mut resource = vec![
         text("service.name", "firedrill"),
@@ -60,10 +62,10 @@ struct Trace<'a> {
     zero_us: i128,
 }
 
-/// A span: its name, its place in the tree, its times in microseconds on the run's clock.
+/// A span before it is converted to OTLP. Times are in microseconds on the run's clock.
 struct Span {
     name: String,
-    /// The names on the way from the root to it, unique in the trace; empty for the root.
+    /// The names on the path from the root to this span. The path is unique in the trace, and empty for the root.
     path: Vec<String>,
     from_us: i64,
     until_us: i64,
@@ -110,7 +112,7 @@ impl Trace<'_> {
         spans
     }
 
-    /// Returns the span of an attack, followed by those of its phases and injections; none of an attack that did not begin.
+    /// Returns the span of an attack, followed by the spans of its phases and injections. Empty if the attack did not begin.
     fn attack(&self, attack: &AttackCard, planned: Option<&Attack>, end_us: i64) -> Vec<Value> {
         let phases = &attack.phases;
         let (Some(first), false) = (phases.first(), attack.course.not_begun().is_some()) else {
@@ -167,8 +169,8 @@ impl Trace<'_> {
         spans
     }
 
-    /// Returns the span of an injection: from the time at which it was in force until it ended, or until `attack_until_us` if its end is not
-    /// known. `None` if it never was in force. An irreversible fault is never put back: it is done.
+    /// Returns the span of an injection. It begins when the fault was in force. It ends when the fault ended, or at `attack_until_us` if its
+    /// end is not known. `None` if the fault never was in force. A reversible fault ends as `put back`, an irreversible one as `done`.
     fn injection(
         &self,
         attack_path: &[String],
@@ -207,7 +209,7 @@ impl Trace<'_> {
         }))
     }
 
-    /// Returns a span as OTLP has it.
+    /// Converts a span to the JSON of OTLP.
     fn span(&self, span: &Span) -> Value {
         let mut value = json!({
             "traceId": self.id(&[], TRACE_ID),
@@ -226,6 +228,7 @@ impl Trace<'_> {
         value
     }
 
+    /// Returns an event of a span; `at_us` is in microseconds on the run's clock.
     fn event(&self, at_us: i64, name: &str) -> Value {
         json!({ "timeUnixNano": self.nanos(at_us), "name": name })
     }
@@ -235,15 +238,15 @@ impl Trace<'_> {
         ((self.zero_us + i128::from(at_us)).max(0) * 1000).to_string()
     }
 
-    /// Returns the id of the span with this path; with an empty path also that of the trace.
+    /// Returns the id of the span with this path, with this number of digits. The empty path also gives the id of the trace.
     fn id(&self, path: &[String], digits: usize) -> String {
         let name = format!("firedrill trace {}/{}", self.run, path.join("/"));
         hex(digest(&SHA256, name.as_bytes()).as_ref())[..digits].to_owned()
     }
 }
 
-/// Returns a span's status by its verdict. `unknown` is neither OK nor an error, so the status stays unset; the attribute `firedrill.verdict`
-/// tells it.
+/// Returns a span's status by its verdict. `unknown` is neither OK nor an error, so the status stays unset, and only the attribute
+/// `firedrill.verdict` has it.
 fn status(verdict: Option<Verdict>, why: &[String]) -> Value {
     match verdict {
         Some(Verdict::Held) => json!({ "code": OK }),
@@ -252,14 +255,17 @@ fn status(verdict: Option<Verdict>, why: &[String]) -> Value {
     }
 }
 
+/// Returns an attribute with a text.
 fn text(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
+/// Returns an attribute with a whole number.
 fn number(key: &str, value: i64) -> Value {
     json!({ "key": key, "value": { "intValue": value.to_string() } })
 }
 
+/// Returns an attribute with a list of texts.
 fn list(key: &str, values: impl Iterator<Item = String>) -> Value {
     let values: Vec<Value> = values.map(|value| json!({ "stringValue": value })).collect();
     json!({ "key": key, "value": { "arrayValue": { "values": values } } })
@@ -285,11 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_one_tree_whose_children_lie_within_their_parents() {
+    fn a_run_is_one_tree_and_each_span_lies_within_its_parent() {
         let spans = spans(&Drill::good());
         let by_id: HashMap<&str, &Value> =
             spans.iter().map(|span| (span["spanId"].as_str().unwrap(), span)).collect();
-        assert_eq!(by_id.len(), spans.len(), "each span has an id of its own");
+        assert_eq!(by_id.len(), spans.len(), "no two spans have the same id");
         let traces: HashSet<&str> = spans.iter().map(|span| span["traceId"].as_str().unwrap()).collect();
         assert_eq!(traces.len(), 1);
         assert!(traces.iter().all(|id| id.len() == TRACE_ID));
@@ -338,11 +344,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_irreversible_is_done_and_never_put_back() {
+    fn an_irreversible_fault_is_done_and_never_put_back() {
         let mut drill = Drill::one();
         assert_eq!(injection(&drill).0.last().unwrap(), "put back");
         drill.acts[0].end = State::Stuck;
-        assert_eq!(injection(&drill).1, ERROR, "nothing shows its end");
+        assert_eq!(injection(&drill).1, ERROR, "the log does not show that it was put back");
         drill.acts[0].fault = Fault::HostPoweroff(HostPoweroff {});
         assert_eq!(injection(&drill), (vec!["in force".to_owned()], Value::Null));
         drill.acts[0].fault =

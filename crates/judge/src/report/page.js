@@ -1,5 +1,5 @@
-// Moves a cursor over all charts of a report, zooms them, and filters what the page shows. Without it, the page shows
-// everything; nothing here judges or changes a figure. Times are milliseconds on the run's clock.
+// Moves a cursor over all charts of a report, zooms the charts of the whole run, and filters the rows of the page. Without this
+// script, the page shows everything. The script never judges and never changes a figure. Times are in milliseconds on the run's clock.
 'use strict';
 (() => {
   const find = (id) => document.getElementById(id);
@@ -8,12 +8,14 @@
   const data = JSON.parse(source.textContent);
   const { left: LEFT, right: RIGHT, width: WIDTH, top: TOP, share: SHARE, between: BETWEEN, latency: LATENCY } = data.frame;
   const { metric_top: TOP_OF_METRIC, metric: METRIC } = data.frame;
-  // The shortest time that a zoom shows, and the most steps of a line that are drawn.
+  // The shortest time that a zoom shows, and the maximum number of steps of a drawn line.
   const [LEAST, MOST] = [Math.min(5000, data.end), 840];
-  const own = [...box.querySelectorAll('svg.chart')];
-  const all = [...document.querySelectorAll('svg.chart[data-from]')];
+  // The charts of the whole run, which zoom, and all charts with a time axis, which have a cursor.
+  const runCharts = [...box.querySelectorAll('svg.chart')];
+  const charts = [...document.querySelectorAll('svg.chart[data-from]')];
   const view = { from: 0, until: data.end, at: null };
   const filter = { attack: 0, vantage: -1, hosts: null };
+  // Returns a new SVG element.
   const element = (name, more = {}, text = '') => {
     const made = document.createElementNS(box.querySelector('svg').namespaceURI, name);
     for (const [key, value] of Object.entries(more)) made.setAttribute(key, value);
@@ -23,7 +25,7 @@
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const whole = () => view.from === 0 && view.until === data.end;
 
-  // Words, as the report has them elsewhere (score/format.rs).
+  // Formats of values, the same as in the rest of the report (score/format.rs).
   const percent = (share) => {
     const value = share * 100;
     for (let decimals = 1; decimals <= 4; decimals += 1) {
@@ -50,7 +52,7 @@
     return `${hours > 0 ? `${hours}:` : ''}${text}${tenths ? `.${Math.floor(ms / 100) % 10}` : ''}`;
   };
 
-  // Places of names: `0-3 7`.
+  // Attributes refer to hosts and vantages by ranges of indexes: `0-3 7`. `has` is true if one of them is in the set `wanted`.
   const ranges = (text) => text.split(' ').filter(Boolean).map((range) => range.split('-').map(Number));
   const has = (text, wanted) => ranges(text).some(([first, last = first]) => {
     for (let place = first; place <= last; place += 1) if (wanted.has(place)) return true;
@@ -59,12 +61,14 @@
 
   /* Drawing */
   const spanOf = (svg) =>
-    own.includes(svg) ? [view.from, view.until] : [Number(svg.dataset.from), Number(svg.dataset.until)];
+    runCharts.includes(svg) ? [view.from, view.until] : [Number(svg.dataset.from), Number(svg.dataset.until)];
   const x = (ms) => LEFT + (RIGHT - LEFT) * clamp((ms - view.from) / (view.until - view.from), 0, 1);
   const short = (place) => Math.round(place * 10) / 10;
+  // The width and the position of each label before zooming, and the path of each line.
   const widths = new WeakMap();
   const lines = new WeakMap();
 
+  // Moves an item that lasts from one time to another, with its label, to its place in the zoomed axis.
   function stretch(item) {
     const [from, until] = [Number(item.dataset.f), Number(item.dataset.u)];
     item.classList.toggle('away', until < view.from || from > view.until);
@@ -80,14 +84,15 @@
     text.setAttribute('x', whole() ? first : short(clamp(left + (lane ? 0 : 3), LEFT, Math.max(RIGHT - width, LEFT))));
   }
 
-  // The worst of some steps: the lowest share, the highest latency, and no answer above all.
+  // The worst value of some steps: the lowest share or the highest latency; −1, which means no answer, is worse than any latency.
   const worst = (values, key) => {
-    const there = values.filter((value) => value !== null && value !== undefined);
-    if (there.length === 0) return null;
-    if (key === 'share' || key === 'low') return Math.min(...there);
-    return there.includes(-1) ? -1 : Math.max(...there);
+    const known = values.filter((value) => value !== null && value !== undefined);
+    if (known.length === 0) return null;
+    if (key === 'share' || key === 'low') return Math.min(...known);
+    return known.includes(-1) ? -1 : Math.max(...known);
   };
 
+  // Returns the path of one value of a line in the zoomed time. If there are more steps than MOST, several are drawn as one.
   function path(line, key, y) {
     const values = line[key === 'endless' ? 'p99' : key];
     const first = Math.max(Math.floor((view.from - line.from) / line.step), 0);
@@ -155,7 +160,8 @@
     const group = svg.querySelector('.axis');
     const y = Number(group.dataset.y);
     const steps = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 86400].map((step) => step * 1000);
-    const step = steps.find((one) => (view.until - view.from) / one <= 9) ?? 86400e3 * 7;
+    // At most nine ticks; for very long runs one each week.
+    const step = steps.find((length) => (view.until - view.from) / length <= 9) ?? 86400e3 * 7;
     group.replaceChildren();
     for (let tick = Math.ceil(view.from / step) * step; tick <= view.until; tick += step) {
       const place = short(x(tick));
@@ -164,8 +170,9 @@
     }
   }
 
+  // Draws the charts of the whole run anew after zooming.
   function draw() {
-    for (const svg of own) {
+    for (const svg of runCharts) {
       svg.querySelectorAll('[data-f]').forEach(stretch);
       if (svg.dataset.p !== undefined) drawLines(svg);
       if (svg.dataset.m !== undefined) drawDots(svg);
@@ -180,20 +187,20 @@
     box.dataset.from = Math.round(view.from);
     box.dataset.until = Math.round(view.until);
     find('whole').disabled = whole();
-    point();
+    drawCursor();
   }
 
   /* The cursor */
-  const shown = (panel, line) => !panelLine(panel, line)?.classList.contains('filtered');
+  const isShown = (panel, line) => !panelLine(panel, line)?.classList.contains('filtered');
   const panelLine = (panel, line) => box.querySelector(`svg[data-p="${panel}"] g[data-l="${line}"]`);
   const inForce = (ms) =>
     data.attacks.filter(({ fault }) => fault && fault[0] <= ms && ms < fault[1]).map(({ number, name }) => `${number} ${name}`);
   const within = (stretches, ms) => stretches.some(([from, until]) => from <= ms && ms < until);
-  // A sample is about the time before it: the last one is told, with its time; and where judged time has none, that.
+  // A sample is about the time before it, so the text has the last sample with its time. In a gap of judged time, the text says so.
   const samplesAt = (ms) => data.metrics.map(({ name, unit, share, points, gaps }) => {
     const last = points.findLast(([at]) => at <= ms);
     const value = last?.[1];
-    const figure = (shown) => (share ? percent(shown) : `${plain(shown)}${unit && ` ${unit}`}`);
+    const figure = (number) => (share ? percent(number) : `${plain(number)}${unit && ` ${unit}`}`);
     let text = last ? `${value === null ? 'shows nothing' : figure(value)} at ${clock(last[0])}` : 'no sample before';
     if (within(gaps, ms)) text = `not known now; ${text}`;
     return { name, text, place: 'v0' };
@@ -203,14 +210,14 @@
     const step = Math.floor((ms - line.from) / line.step);
     const [high, low] = [line.high[step] ?? null, line.low[step] ?? line.high[step]];
     const rate = low < high ? `${plain(low)} to ${plain(high)} lines/s` : `${plain(high ?? 0)} lines/s`;
-    // Of some hosts or of a part of the step, nothing may be known.
+    // In a gap of some hosts, or where lines may be missing, the rate is a lower limit.
     const text = high === null ? 'not read' : within([...line.more, ...line.gaps], ms) ? `at least ${rate}` : rate;
     return { name: `log ${log.name}, ${line.name}`, text, place: `v${index % 6}` };
   })).filter(Boolean);
   const valuesAt = (ms) => [...requestsAt(ms), ...samplesAt(ms), ...linesAt(ms)];
   function requestsAt(ms) {
     return data.panels.flatMap((panel, place) => panel.lines.map((line, index) => {
-      if (!shown(place, index)) return null;
+      if (!isShown(place, index)) return null;
       const step = Math.floor((ms - line.from) / line.step);
       const [share, p50, p99] = [line.share[step] ?? null, line.p50[step], line.p99[step]];
       const time = (us) => (us < 0 ? 'no answer' : took(us));
@@ -219,10 +226,11 @@
     })).filter(Boolean);
   }
 
-  function point() {
+  // Draws the cursor in all charts, and shows the values at its time.
+  function drawCursor() {
     const readout = find('readout');
     readout.hidden = view.at === null;
-    for (const svg of all) {
+    for (const svg of charts) {
       const [from, until] = spanOf(svg);
       let line = svg.querySelector('.cursor');
       const outside = view.at === null || view.at < from || view.at > until;
@@ -252,11 +260,13 @@
       return row;
     }));
   }
+  // Writes a text for screen readers.
   const say = (text) => { find('said').textContent = text; };
   const sayValues = () =>
     say(`${clock(view.at)}, ${find('force').textContent}. ${valuesAt(view.at).map(({ name, text }) => `${name}: ${text}`).join('. ')}`);
 
   /* Zoom */
+  // Shows the time from one moment to another, as far as the run has it.
   function zoomTo(from, until) {
     const wide = clamp(until - from, LEAST, data.end);
     view.from = Math.round(clamp(from, 0, data.end - wide));
@@ -264,6 +274,7 @@
     if (view.at !== null) view.at = clamp(view.at, view.from, view.until);
     draw();
   }
+  // Multiplies the shown time by a factor; the cursor stays where it is.
   function zoomBy(factor) {
     const middle = view.at ?? (view.from + view.until) / 2;
     const part = (middle - view.from) / (view.until - view.from);
@@ -275,13 +286,14 @@
     zoomTo(0, data.end);
     say('The whole run is shown.');
   }
+  // Moves the cursor by steps of the finest line or of a 400th of the shown time, whichever is longer.
   function move(steps) {
-    const finest = Math.min(...data.panels.flatMap(({ lines: all }) => all.map(({ step }) => step)), 60000);
+    const finest = Math.min(...data.panels.flatMap((panel) => panel.lines.map(({ step }) => step)), 60000);
     const step = Math.max(finest, (view.until - view.from) / 400);
     view.at = clamp(view.at === null ? (view.from + view.until) / 2 : view.at + steps * step, 0, data.end);
     if (view.at < view.from) zoomTo(view.at, view.at + view.until - view.from);
     else if (view.at > view.until) zoomTo(view.at - view.until + view.from, view.at);
-    point();
+    drawCursor();
     sayValues();
     // On a narrow screen the charts scroll with the cursor.
     const place = (x(view.at) / WIDTH) * box.scrollWidth;
@@ -296,7 +308,7 @@
     '=': () => zoomBy(0.5),
     '-': () => zoomBy(2),
     0: zoomOut,
-    Escape: () => { view.at = null; point(); say(''); },
+    Escape: () => { view.at = null; drawCursor(); say(''); },
   };
   box.addEventListener('keydown', (event) => {
     const act = KEYS[event.key];
@@ -313,7 +325,7 @@
   };
   const chartOf = (event) => (event.target instanceof Element ? event.target.closest('svg.chart[data-from]') : null);
   let drag = null;
-  const select = (from, until) => own.forEach((svg) => {
+  const select = (from, until) => runCharts.forEach((svg) => {
     let area = svg.querySelector('.area');
     if (!area) svg.append(area = element('rect', { class: 'area', y: 4, height: svg.viewBox.baseVal.height - 26 }));
     area.setAttribute('x', short(x(Math.min(from, until))));
@@ -331,7 +343,7 @@
     const svg = drag?.svg ?? chartOf(event);
     if (!svg || event.pointerType === 'touch') return;
     view.at = timeAt(event, svg);
-    point();
+    drawCursor();
   });
   box.addEventListener('pointerdown', (event) => {
     const svg = chartOf(event);
@@ -344,6 +356,7 @@
     if (!drag) return;
     const [from, until] = [Math.min(drag.from, drag.until), Math.max(drag.from, drag.until)];
     endDrag();
+    // A shorter drag is a click.
     if (x(until) - x(from) < 5) return;
     zoomTo(from, until);
     say(`Shown from ${clock(view.from)} to ${clock(view.until)}.`);
@@ -353,11 +366,12 @@
     const svg = chartOf(event);
     if (!svg) return;
     view.at = timeAt(event, svg);
-    point();
+    drawCursor();
   });
 
   /* Filters */
-  function sift() {
+  // Hides the rows, lines and items that do not match the filter, and returns a sentence about the hidden rows.
+  function applyFilter() {
     const chosen = data.attacks.find(({ number }) => number === filter.attack);
     const vantage = new Set([filter.vantage]);
     let [rows, hidden] = [0, 0];
@@ -374,35 +388,36 @@
     find('hidden').textContent = text;
     return text;
   }
+  // Returns the indexes of the names that contain a text; null if the text is empty.
   const byName = (text) => {
     const wanted = text.trim().toLowerCase();
     const places = data.names.flatMap((name, place) => (name.toLowerCase().includes(wanted) ? [place] : []));
-    // A name that is there in full is that host alone: app1 is not app10.
+    // A complete name selects only that host: app1 does not select app10.
     const full = data.names.findIndex((name) => name.toLowerCase() === wanted);
     return wanted === '' ? null : new Set(full >= 0 ? [full] : places);
   };
   find('by-attack').addEventListener('change', ({ target }) => {
     filter.attack = Number(target.value);
     const chosen = data.attacks.find(({ number }) => number === filter.attack);
-    const text = sift();
+    const text = applyFilter();
     if (chosen?.from != null) zoomTo(chosen.from, chosen.until);
     else zoomTo(0, data.end);
     say(chosen ? `Attack ${chosen.number}, ${chosen.name}, is shown. ${text}` : `All attacks are shown. ${text}`);
   });
   find('by-vantage').addEventListener('change', ({ target }) => {
     filter.vantage = Number(target.value);
-    say(sift());
-    point();
+    say(applyFilter());
+    drawCursor();
   });
   find('by-host').addEventListener('input', ({ target }) => {
     filter.hosts = byName(target.value);
-    say(filter.hosts?.size === 0 ? 'No host has that name.' : sift());
+    say(filter.hosts?.size === 0 ? 'No host has that name.' : applyFilter());
   });
   find('hosts-known').append(...data.names.slice(0, 2000).map((name) => new Option(name, name)));
   find('in').addEventListener('click', () => zoomBy(0.5));
   find('out').addEventListener('click', () => zoomBy(2));
   find('whole').addEventListener('click', zoomOut);
-  // What the browser kept from before a reload is no filter that was asked for.
+  // A browser may restore the values of inputs after a reload, but the filter begins empty.
   for (const [name, value] of [['by-attack', '0'], ['by-vantage', '-1'], ['by-host', '']]) find(name).value = value;
   find('tools').hidden = false;
   find('whole').disabled = true;

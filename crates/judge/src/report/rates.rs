@@ -1,17 +1,18 @@
-//! The rates of matching lines of a log on one host, in steps of time. A step has the lowest and the highest rate that was read in
-//! it, so that a coarse chart hides no peak. A step of which nothing was read has no rate.
+//! The rates of matching lines of a log on one host, in steps of time. A step has the lowest and the highest rate of the records in
+//! it, so that a coarse chart hides no peak. A step without a record has no rate.
 
 use std::hash::{Hash, Hasher};
 
 use super::steps::Steps;
 use crate::log::HostLog;
 
-/// Time between two records of a log that is no gap: times are rounded, and clocks measured again.
+/// Maximum time between two records of a log that is no gap, in microseconds: times are rounded, and the difference between clocks is
+/// measured repeatedly.
 const ROUNDING_US: i64 = 20_000;
-/// Time at both ends of a run that is no gap, because records do not begin with it.
+/// Maximum time at both ends of a run that is no gap, in microseconds: the first and the last record do not begin and end exactly with it.
 const ENDS_US: i64 = 1_200_000;
 
-/// The lowest and the highest number of matching lines a second in a step.
+/// The lowest and the highest rate in a step, in matching lines a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rate {
     pub(crate) low: f64,
@@ -27,7 +28,7 @@ impl Hash for Rate {
     }
 }
 
-/// A stretch of time with the reason why something is not known of it.
+/// A stretch of time, on the run's clock, of which something is not known, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Doubt {
     pub(crate) from_us: i64,
@@ -35,48 +36,53 @@ pub(crate) struct Doubt {
     pub(crate) why: String,
 }
 
-/// The rates of one log on one host, or on hosts that are alike.
+/// The rates of one log on one host, or on several hosts with the same rates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rates {
     pub(crate) steps: Steps,
     /// See [`Steps::shift_us`].
     pub(crate) shift_us: i64,
+    /// The rates of each step; `None` for a step without a record.
     pub(crate) all: Vec<Option<Rate>>,
-    /// Time that was not read.
+    /// Times in which the log was not read.
     pub(crate) gaps: Vec<Doubt>,
-    /// Time of which some lines may not be counted.
+    /// Times in which there may be more lines than were counted.
     pub(crate) more: Vec<Doubt>,
 }
 
 impl Rates {
-    /// Makes the rates of an agent's records, which come in the order of time.
+    /// Makes the rates from an agent's records, which must be in the order of time.
     pub(crate) fn of<'l>(steps: Steps, read: impl Iterator<Item = &'l HostLog>) -> Self {
         let mut rates =
             Self { steps, shift_us: 0, all: vec![None; steps.count()], gaps: Vec::new(), more: Vec::new() };
+        // The end of the last record, and the reason why the log could not be read since then.
         let (mut known, mut absent) = (steps.from_us, None::<&str>);
         let mut first = true;
-        for one in read.filter(|one| one.until_us > one.from_us) {
-            if let Some(why) = &one.absent {
+        for record in read.filter(|record| record.until_us > record.from_us) {
+            if let Some(why) = &record.absent {
                 absent = Some(why);
                 continue;
             }
-            rates.gap(known, one.from_us, absent.take());
-            known = known.max(one.until_us);
+            rates.gap(known, record.from_us, absent.take());
+            known = known.max(record.until_us);
             if std::mem::take(&mut first) {
-                rates.shift_us = steps.shift_us(one.from_us);
+                rates.shift_us = steps.shift_us(record.from_us);
             }
-            let why = one.missed.clone().or_else(|| {
-                (one.cut > 0).then(|| format!("{} lines were too long to be searched completely", one.cut))
+            let why = record.missed.clone().or_else(|| {
+                (record.cut > 0)
+                    .then(|| format!("{} lines were too long to be searched completely", record.cut))
             });
             if let Some(why) = why {
-                rates.more.push(Doubt { from_us: one.from_us, until_us: one.until_us, why });
+                rates.more.push(Doubt { from_us: record.from_us, until_us: record.until_us, why });
             }
-            rates.put(one);
+            rates.put(record);
         }
         rates.gap(known, steps.until_us, absent);
         rates
     }
 
+    /// Adds the time between two records as a gap, unless it is too short to be one. `absent` is the reason, if the agent gave one; then any
+    /// time is a gap.
     fn gap(&mut self, from_us: i64, until_us: i64, absent: Option<&str>) {
         let at_an_end = from_us == self.steps.from_us || until_us == self.steps.until_us;
         let least = if absent.is_some() {
@@ -93,12 +99,14 @@ impl Rates {
         self.gaps.push(Doubt { from_us, until_us, why });
     }
 
-    fn put(&mut self, one: &HostLog) {
-        let length = one.until_us.saturating_sub(one.from_us);
-        let rate = one.matched as f64 * 1e6 / length.max(1) as f64;
-        // A record of one step or less is in the step in which it begins; a longer one is in all that it is mostly about.
-        let last = self.steps.place(one.until_us.saturating_sub(self.steps.step_us / 2).saturating_sub(1));
-        let first = self.steps.place(one.from_us);
+    /// Adds the rate of a record to its steps.
+    fn put(&mut self, record: &HostLog) {
+        let length = record.until_us.saturating_sub(record.from_us);
+        let rate = record.matched as f64 * 1e6 / length.max(1) as f64;
+        // A record that is not longer than a step belongs to the step in which it begins. A longer one also belongs to each further step of
+        // which it covers more than the first half.
+        let last = self.steps.place(record.until_us.saturating_sub(self.steps.step_us / 2).saturating_sub(1));
+        let first = self.steps.place(record.from_us);
         let places = first.max(0)..=last.max(first);
         for place in places {
             let Some(there) = usize::try_from(place).ok().and_then(|place| self.all.get_mut(place)) else {
@@ -121,20 +129,21 @@ impl Rates {
         self.all.iter().flatten().map(|rate| rate.high).fold(0.0, f64::max)
     }
 
-    /// Returns the lowest and the highest of several hosts: of each step, and all their gaps and doubts.
+    /// Merges the rates of several hosts, which have the same steps. Each step has the lowest and the highest rate of all; the result has the
+    /// gaps of all. `None` if `all` is empty.
     pub(crate) fn widest(all: &[&Self]) -> Option<Self> {
         let (first, others) = all.split_first()?;
         let mut widest = (*first).clone();
-        for one in others {
-            for (there, rate) in widest.all.iter_mut().zip(&one.all) {
+        for other in others {
+            for (there, rate) in widest.all.iter_mut().zip(&other.all) {
                 *there = there
                     .zip(*rate)
                     .map(|(a, b)| Rate { low: a.low.min(b.low), high: a.high.max(b.high) })
                     .or(*there)
                     .or(*rate);
             }
-            widest.gaps.extend(one.gaps.iter().cloned());
-            widest.more.extend(one.more.iter().cloned());
+            widest.gaps.extend(other.gaps.iter().cloned());
+            widest.more.extend(other.more.iter().cloned());
         }
         Some(widest)
     }
@@ -150,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_never_averaged_away_and_what_was_not_read_is_a_gap() {
+    fn a_peak_is_never_averaged_away_and_time_without_records_is_a_gap() {
         let mut all: Vec<HostLog> =
             (0..100).map(|second| read(second, second + 1, u64::from(second == 40) * 9)).collect();
         all.drain(60..70);

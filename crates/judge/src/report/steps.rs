@@ -1,6 +1,6 @@
-//! Steps of equal length on the axis of time, of whole seconds: the columns of lines and of maps.
+//! Steps of equal length on the time axis: the columns of lines and of heat maps. The length is a whole number of seconds.
 
-/// Steps from one moment to another.
+/// Steps between two moments on the run's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Steps {
     pub(crate) from_us: i64,
@@ -10,7 +10,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Creates at most `most` steps.
+    /// Creates at most `most` steps, and at least one.
     pub(crate) fn new(from_us: i64, until_us: i64, most: usize) -> Self {
         let most = u64::try_from(most).unwrap_or(u64::MAX).max(1);
         let seconds = until_us.saturating_sub(from_us).max(1).cast_unsigned().div_ceil(1_000_000);
@@ -24,8 +24,8 @@ impl Steps {
         usize::try_from(span.div_ceil(self.step_us.max(1).cast_unsigned())).unwrap_or(1).max(1)
     }
 
-    /// Returns by how much all steps begin later, if each is one bin: bins begin between whole seconds. `from_us` is the start of any
-    /// bin. 0 where a step has several bins.
+    /// Returns the time from the beginning of a step to the beginning of its bin, in microseconds, if each step has one bin: bins do not begin at
+    /// whole seconds. `from_us` is the start of any bin. 0 if a step has several bins.
     pub(crate) fn shift_us(&self, from_us: i64) -> i64 {
         if self.step_us > 1_000_000 {
             return 0;
@@ -34,7 +34,7 @@ impl Steps {
         from_us.saturating_sub(begin).clamp(0, self.step_us)
     }
 
-    /// Returns the place of a moment; below 0 before the first step.
+    /// Returns the index of the step of a moment; below 0 before the first step.
     pub(crate) fn place(&self, us: i64) -> i64 {
         us.saturating_sub(self.from_us).div_euclid(self.step_us.max(1))
     }

@@ -1,4 +1,4 @@
 //! The style sheet of all pages.
 
-/// The style sheet of pages: light and dark, phone, desk and paper.
+/// The style sheet of pages, for light and dark mode, for phones, desktops and print.
 pub const STYLE: &str = include_str!("page.css");

@@ -1,4 +1,4 @@
-//! All formats from simulated logs; golden files for one of them.
+//! All formats, rendered from simulated logs. One log has golden files.
 
 mod pages;
 
@@ -16,7 +16,7 @@ fn log(drill: &Drill) -> Log {
     Log::of(&drill.records())
 }
 
-/// A drill with an attack that held, one that was violated, and one that did not run.
+/// Returns a drill with an attack that held, one that was violated, and one that did not run.
 fn mixed() -> Drill {
     let mut drill = Drill::good();
     drill.vantages.push("app1");
@@ -25,7 +25,7 @@ fn mixed() -> Drill {
     third.name = "single host";
     third.outcome = Outcome::NotRun("nobody approved within 15m".to_owned());
     drill.acts.push(third);
-    // A vantage on a target suffers more than users, and does not count.
+    // The vantage on a target has more failures than users have, and does not count.
     drill.bins = Box::new(|vantage, second, bin| {
         let on_target = vantage == "app1" && (22..80).contains(&second);
         (second < 280).then(|| if on_target { crate::testing::bin("buy", second, 20, 80) } else { bin })
@@ -38,7 +38,7 @@ fn text(format: Format, log: &Log) -> String {
 }
 
 #[test]
-fn markdown_junit_and_json_are_as_they_were() {
+fn markdown_junit_and_json_equal_their_golden_files() {
     let log = log(&mixed());
     insta::assert_snapshot!("report.md", text(Format::Markdown, &log));
     insta::assert_snapshot!("junit.xml", text(Format::Junit, &log));
@@ -46,24 +46,24 @@ fn markdown_junit_and_json_are_as_they_were() {
 }
 
 #[test]
-fn an_attack_that_was_spared_is_told_as_such_in_every_format() {
+fn an_attack_that_was_spared_is_called_spared_in_every_format() {
     let mut drill = mixed();
     drill.acts[2].outcome = Outcome::Spared("the leader was app2".to_owned());
     let log = log(&drill);
-    for (format, told) in [
+    for (format, wanted) in [
         (Format::Markdown, "spared"),
         (Format::Junit, "spared: the leader was app2"),
         (Format::Json, "\"spared\": \"the leader was app2\""),
         (Format::Html, "spared: the leader was app2"),
     ] {
-        assert!(text(format, &log).contains(told), "{format:?}: {}", text(format, &log));
+        assert!(text(format, &log).contains(wanted), "{format:?}: {}", text(format, &log));
     }
     let spans = text(Format::Otlp, &log);
     assert!(!spans.contains("single host"), "{spans}");
 }
 
 #[test]
-fn a_drill_that_was_drawn_says_by_which_seed_and_how_to_repeat_it() {
+fn the_report_of_a_drawn_drill_names_its_seed_and_the_command_that_repeats_it() {
     let mut records = mixed().records();
     let drawn = Drawn { of: 9, gameday: "gamedays/chaos.toml".to_owned() };
     for record in &mut records {
@@ -72,24 +72,24 @@ fn a_drill_that_was_drawn_says_by_which_seed_and_how_to_repeat_it() {
         }
     }
     let log = Log::of(&records);
-    let said = "3 of 9 attacks, and their targets, by seed 7; `firedrill gameday start gamedays/chaos.toml --now --seed 7` repeats it";
+    let sentence = "3 of 9 attacks, and their targets, by seed 7; `firedrill gameday start gamedays/chaos.toml --now --seed 7` repeats it";
     let plain = |text: String| text.replace('\\', "");
-    assert!(plain(text(Format::Markdown, &log)).contains(said), "{}", text(Format::Markdown, &log));
+    assert!(plain(text(Format::Markdown, &log)).contains(sentence), "{}", text(Format::Markdown, &log));
     let json: serde_json::Value = serde_json::from_str(&text(Format::Json, &log)).unwrap();
     let expected = serde_json::json!({ "seed": 7, "of": 9, "gameday": "gamedays/chaos.toml" });
     assert_eq!(json["plan"]["drawn"], expected);
     for format in [Format::Markdown, Format::Json, Format::Html] {
-        let chosen = text(format, &super::tests::log(&mixed()));
-        assert!(!chosen.contains("their targets, by seed") && !chosen.contains("\"drawn\": {"));
+        let not_drawn = text(format, &super::tests::log(&mixed()));
+        assert!(!not_drawn.contains("their targets, by seed") && !not_drawn.contains("\"drawn\": {"));
     }
     assert!(text(Format::Html, &log).contains("3 of 9 attacks, and their targets, by seed 7"));
 }
 
 #[test]
-fn the_page_needs_nothing_but_itself() {
+fn the_page_loads_nothing_from_elsewhere() {
     let page = text(Format::Html, &log(&mixed()));
     for outside in ["http://", "https://", "src=", "url(", "@import", "import(", "fetch(", "XMLHttp"] {
-        // The only address is the probe's, in the text of the plan.
+        // The only address on the page is the probe's, as a text.
         let found = page.replace("http://edge/buy", "").contains(outside);
         assert!(!found, "{outside}");
     }
@@ -99,7 +99,7 @@ fn the_page_needs_nothing_but_itself() {
     assert_eq!(
         page.matches("role=\"img\"").count(),
         page.matches("<desc").count(),
-        "every chart says what it shows"
+        "every chart has a description"
     );
 }
 
@@ -110,7 +110,7 @@ fn of_many_vantages_the_worst_are_drawn_and_no_outage_is_hidden() {
     drill.bins = Box::new(|vantage, second, bin| match (vantage, second) {
         ("v7", 40) => Some(crate::testing::bin("buy", second, 0, 100)),
         ("v3", 50..55) => None,
-        // No two of the others saw the same.
+        // All other vantages differ in this second.
         (other, 60) => {
             let answered = 99 - u64::from(*other.as_bytes().last().unwrap()) % 50;
             Some(crate::testing::bin("buy", second, answered, 0))
@@ -123,8 +123,8 @@ fn of_many_vantages_the_worst_are_drawn_and_no_outage_is_hidden() {
     for chart in charts {
         let lines = chart.matches(">the worst of 5 others</text>").count();
         assert_eq!(lines, 1, "{chart}");
-        let own = ["v3", "v7"].map(|name| chart.contains(&format!(">{name}</text>")));
-        assert_eq!(own, [true, true], "{chart}");
+        let drawn = ["v3", "v7"].map(|name| chart.contains(&format!(">{name}</text>")));
+        assert_eq!(drawn, [true, true], "{chart}");
         assert!(
             chart.contains("v7: lowest share 0 %") && chart.contains("v3: nothing measured from"),
             "{chart}"
@@ -134,12 +134,13 @@ fn of_many_vantages_the_worst_are_drawn_and_no_outage_is_hidden() {
 }
 
 #[test]
-fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
-    let met = |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
+fn exchanges_between_hosts_are_shown_with_their_fault() {
+    let answered =
+        |took| Exchanged { sent: 20, answered: 20, times_us: vec![took; 20], ..Exchanged::default() };
     let slow =
         NetSlow { to: vec!["10.9.0.4".to_owned()].into(), delay: Span::millis(100), ..NetSlow::default() };
     let act = Act::new("late", &["app1"], Fault::NetSlow(slow));
-    let log = log(&Drill::exchanging(act, [Some(met(300)), Some(met(350)), None]));
+    let log = log(&Drill::exchanging(act, [Some(answered(300)), Some(answered(350)), None]));
     let row = "| net-slow on app1 | app1 to canary | ICMP echo, 10.9.0.4 | 20 of 20 answered, 300 µs | 20 of 20 answered, 350 \
                µs | not measured | round trips over app1";
     let markdown = text(Format::Markdown, &log);
@@ -151,7 +152,7 @@ fn what_hosts_exchanged_is_shown_with_the_fault_that_it_is_about() {
 
 #[test]
 fn an_unknown_objective_has_its_reason_in_every_format() {
-    // With a violated attack, and with a single doubt as the reason of all attacks.
+    // One drill in which another objective is violated, and one in which a single doubt makes all objectives unknown.
     let mut doubted = Drill::one();
     doubted.acts[0].exercised = firedrill_wire::evidence::Seen::No;
     let mut close = mixed();
@@ -185,7 +186,7 @@ fn an_unknown_objective_has_its_reason_in_every_format() {
 }
 
 #[test]
-fn a_probe_that_nothing_judges_says_so_and_gives_no_attack_its_figures() {
+fn a_probe_without_objectives_is_called_not_judged_and_adds_no_figures_to_an_attack() {
     let mut drill = Drill::one();
     let judged = text(Format::Html, &log(&drill));
     drill.acts[0].bad = vec![(0..HOLD, 90)];
@@ -203,7 +204,7 @@ fn a_probe_that_nothing_judges_says_so_and_gives_no_attack_its_figures() {
 }
 
 #[test]
-fn charts_have_names_of_their_own() {
+fn no_two_charts_have_the_same_name() {
     let mut drill = mixed();
     drill.acts[1].name = drill.acts[0].name;
     let page = text(Format::Html, &log(&drill));
@@ -212,12 +213,12 @@ fn charts_have_names_of_their_own() {
         .skip(1)
         .filter_map(|rest| rest.split('"').next())
         .collect();
-    let unlike: std::collections::BTreeSet<_> = labels.iter().collect();
-    assert!(labels.len() > 2 && unlike.len() == labels.len(), "{labels:?}");
+    let different: std::collections::BTreeSet<_> = labels.iter().collect();
+    assert!(labels.len() > 2 && different.len() == labels.len(), "{labels:?}");
 }
 
 #[test]
-fn why_requests_failed_stands_in_every_report_also_of_an_attack_that_did_not_run() {
+fn every_format_has_the_causes_of_failed_requests_also_for_an_attack_that_did_not_run() {
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(0..4, 3)];
     let ran = log(&drill);
@@ -230,13 +231,13 @@ fn why_requests_failed_stands_in_every_report_also_of_an_attack_that_did_not_run
     assert!(text(Format::Junit, &ran).contains("\nfault, from canary: 12 bad (timeout 12)"));
     drill.acts[0].bad = vec![(-crate::testing::BASELINE..0, 40)];
     drill.acts[0].outcome = Outcome::NotRun("the baseline did not hold".to_owned());
-    let begun = Drill::start(0) - crate::testing::BASELINE;
+    let baseline_start = Drill::start(0) - crate::testing::BASELINE;
     let baseline = Event::Phase {
         attack: 0,
         phase: firedrill_plan::plan::model::Phase::Baseline,
         until_us: Drill::start(0) * crate::testing::S,
     };
-    drill.extra = vec![(begun, baseline)];
+    drill.extra = vec![(baseline_start, baseline)];
     drill.outcome = Some(RunOutcome::Refused("the baseline did not hold".to_owned()));
     drill.ends.clear();
     let refused = log(&drill);
@@ -281,13 +282,13 @@ fn a_log_cut_anywhere_renders_in_every_format() {
 }
 
 #[test]
-fn what_may_not_have_been_put_back_is_said_first() {
+fn the_warning_that_something_may_not_have_been_put_back_comes_first() {
     let mut drill = Drill::one();
     drill.ends = vec![("app1", firedrill_wire::api::HostState::Stuck)];
     let page = text(Format::Html, &log(&drill));
-    let loud = "Something may not have been put back: app1 ended stuck";
-    assert!(page.find(loud).unwrap() < page.find("class=\"story\"").unwrap());
-    assert!(text(Format::Markdown, &log(&drill)).contains(loud));
+    let warning = "Something may not have been put back: app1 ended stuck";
+    assert!(page.find(warning).unwrap() < page.find("class=\"story\"").unwrap());
+    assert!(text(Format::Markdown, &log(&drill)).contains(warning));
     assert!(text(Format::Junit, &log(&drill)).contains("app1 ended clean"));
 }
 
@@ -298,11 +299,11 @@ fn all_files_are_written_beside_the_log() {
     assert_eq!(card.exit, 1);
     assert_eq!(paths.len(), 4);
     assert!(paths.iter().all(|path| path.exists()));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing half-written stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "no temporary file remains");
 }
 
 #[test]
-fn notes_stand_in_reports_and_among_the_events_and_decide_nothing() {
+fn notes_are_shown_in_reports_and_among_the_events_and_do_not_change_the_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let log = log(&mixed());
     let plain = Input::new(&log);

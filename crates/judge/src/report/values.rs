@@ -1,5 +1,5 @@
-//! The values of a page's charts, as JSON in the page: for the cursor, and for who zooms in. Each second has its values
-//! where the run is short enough; otherwise a step has the worst of its seconds, as in the charts.
+//! The values of a page's charts, as JSON in the page: for the cursor, and for zooming in. If the run is short enough, each second has its
+//! values; otherwise a step has the worst values of its seconds, as in the charts.
 
 use serde::Serialize;
 
@@ -18,25 +18,27 @@ pub(crate) struct Panel {
     lines: Vec<Values>,
 }
 
-/// The values of one line. Each list has an element for each step from `from`; `null` where nothing was measured.
+/// The values of one line. Each list has an element for each step from `from`; `null` for a step without measurements.
 #[derive(Clone, Debug, Serialize)]
 struct Values {
     /// The vantage, or `the worst of 5 others`.
     name: String,
     /// Whether it counts for verdicts.
     counts: bool,
-    /// Beginning of the first step and length of each, in milliseconds on the run's clock.
+    /// Beginning of the first step, in milliseconds on the run's clock.
     from: i64,
+    /// Length of a step, in milliseconds.
     step: i64,
     /// Shares of good requests, from 0 to 1.
     share: Vec<Option<f64>>,
-    /// Latencies in microseconds; −1 where a request so slow or slower had no answer.
+    /// Medians of latency, in microseconds; −1 if infinite, because half of the requests or more had no answer.
     p50: Vec<Option<i64>>,
+    /// 99th percentiles of latency, in microseconds; −1 if infinite.
     p99: Vec<Option<i64>>,
 }
 
 impl Panel {
-    /// Takes the values of lines as they are drawn; `values` returns those of a vantage.
+    /// Collects the values of drawn lines. `values` returns the columns of a vantage; a line of several vantages has the worst of them.
     pub(crate) fn of<'v>(name: &str, drawn: &[Line], values: impl Fn(&str) -> Option<&'v Columns>) -> Self {
         let line = |line: &Line| {
             let all: Vec<&Columns> = line.members.iter().filter_map(|name| values(name)).collect();
@@ -47,6 +49,7 @@ impl Panel {
 }
 
 impl Values {
+    /// Returns the values of `columns`; those of the drawn line if there are none.
     fn of(line: &Line, columns: Option<&Columns>) -> Self {
         let columns = columns.unwrap_or(&line.columns);
         let (from_us, dots) = columns.table();
@@ -61,7 +64,7 @@ impl Values {
             p99: Vec::new(),
         };
         for dot in dots {
-            // Six decimals tell one failure of a million requests in a second.
+            // Six digits after the point still show one failure among a million requests in a second.
             values.share.push(dot.map(|dot| (dot.share * 1e6).round() / 1e6));
             values.p50.push(dot.map(|dot| time(dot.p50)));
             values.p99.push(dot.map(|dot| time(dot.p99)));
@@ -78,13 +81,15 @@ pub(crate) struct Metric {
     unit: String,
     /// Whether values are shares; otherwise they are numbers.
     share: bool,
-    /// Time in milliseconds on the run's clock, value (`null` if it shows nothing), and 1 if it counts for verdicts.
+    /// For each sample: time in milliseconds on the run's clock, value (`null` if the source gave none), and 1 if it counts for verdicts,
+    /// otherwise 0.
     points: Vec<(i64, Option<f64>, u8)>,
-    /// Stretches of judged time that no sample is about, in milliseconds.
+    /// Stretches of judged time without a sample: beginning and end, in milliseconds on the run's clock.
     gaps: Vec<(i64, i64)>,
 }
 
 impl Metric {
+    /// Collects the values of a metric. `gaps` are beginnings and ends in microseconds on the run's clock.
     pub(crate) fn of(
         name: &str,
         (unit, unit_name): (Unit, &str),
@@ -109,41 +114,47 @@ pub(crate) struct LogValues {
     lines: Vec<RateValues>,
 }
 
-/// The rates of a log on one host, or on hosts that are alike. Each list has an element for each step from `from`; `null` where nothing
-/// was read.
+/// The rates of a log on one host, or on several hosts with the same rates. Each list has an element for each step from `from`; `null` for
+/// a step in which nothing was read.
 #[derive(Clone, Debug, Serialize)]
 struct RateValues {
     name: String,
+    /// Beginning of the first step, in milliseconds on the run's clock.
     from: i64,
+    /// Length of a step, in milliseconds.
     step: i64,
-    /// The highest number of matching lines a second in the step.
+    /// The highest rates, in matching lines a second.
     high: Vec<Option<f64>>,
-    /// The lowest one; empty where it is the highest in all steps.
+    /// The lowest rates; empty if they equal the highest in all steps.
     low: Vec<Option<f64>>,
-    /// Stretches in which lines may be missing, and those of which nothing was read, in milliseconds.
+    /// Stretches in which lines may be missing: beginning and end, in milliseconds on the run's clock.
     more: Vec<(i64, i64)>,
+    /// Stretches in which nothing was read, likewise.
     gaps: Vec<(i64, i64)>,
 }
 
 impl LogValues {
+    /// Collects the values of the lines of a log.
     pub(crate) fn of<'l>(name: &str, lines: impl Iterator<Item = &'l RateLine>) -> Self {
         Self { name: name.to_owned(), lines: lines.map(RateValues::of).collect() }
     }
 }
 
 impl RateValues {
+    /// Returns the values of a line.
     fn of(line: &RateLine) -> Self {
         let rates = &line.rates;
         let values = |get: fn(&Rate) -> f64| {
             let value = |rate: &Option<Rate>| rate.as_ref().map(|rate| (get(rate) * 1e3).round() / 1e3);
             rates.all.iter().map(value).collect::<Vec<_>>()
         };
-        let stretches = |all: &[Doubt]| {
+        // Stretches that overlap, or that are at most 20 ms apart, are merged.
+        let stretches = |doubts: &[Doubt]| {
             let mut merged: Vec<(i64, i64)> = Vec::new();
-            let mut all: Vec<(i64, i64)> =
-                all.iter().map(|one| (one.from_us / 1000, one.until_us / 1000)).collect();
-            all.sort_unstable();
-            for (from, until) in all {
+            let mut sorted: Vec<(i64, i64)> =
+                doubts.iter().map(|doubt| (doubt.from_us / 1000, doubt.until_us / 1000)).collect();
+            sorted.sort_unstable();
+            for (from, until) in sorted {
                 match merged.last_mut().filter(|(_, end)| from <= end.saturating_add(20)) {
                     Some((_, end)) => *end = until.max(*end),
                     None => merged.push((from, until)),
@@ -163,33 +174,34 @@ impl RateValues {
     }
 }
 
-/// Maximum number of samples of one line that are drawn and that the page has.
+/// Maximum number of samples of one line that are drawn and written into the page.
 const POINTS: usize = 2000;
 
-/// Returns the samples that are shown: of many, the lowest and the highest of each of equal stretches of time, and those that show nothing.
+/// Returns the samples that are shown. If there are more than [`POINTS`], the time is divided into equal stretches. Of each stretch the lowest
+/// and the highest sample are shown, both of those that count and of the others, and one sample without a value.
 pub(crate) fn thinned(points: &[PointCard]) -> Vec<PointCard> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     if points.len() <= POINTS {
         return points.to_vec();
     }
-    // Each stretch has at most two samples that count, two that do not, and one that shows nothing.
+    // Each stretch keeps at most five samples.
     let span = last.at_us.saturating_sub(first.at_us).max(1);
-    let place = |one: &PointCard| {
-        i128::from(one.at_us.saturating_sub(first.at_us)) * (POINTS / 5) as i128 / (i128::from(span) + 1)
+    let place = |point: &PointCard| {
+        i128::from(point.at_us.saturating_sub(first.at_us)) * (POINTS / 5) as i128 / (i128::from(span) + 1)
     };
     let mut shown = Vec::new();
-    for stretch in points.chunk_by(|one, other| place(one) == place(other)) {
+    for stretch in points.chunk_by(|left, right| place(left) == place(right)) {
         let mut kept: Vec<PointCard> =
-            stretch.iter().filter(|one| one.value.is_none()).take(1).copied().collect();
+            stretch.iter().filter(|point| point.value.is_none()).take(1).copied().collect();
         for counts in [true, false] {
-            let of = || stretch.iter().filter(|one| one.counts == counts && one.value.is_some());
-            let order = |one: &&PointCard, other: &&PointCard| {
-                one.value.unwrap_or(0.0).total_cmp(&other.value.unwrap_or(0.0))
+            let of_kind = || stretch.iter().filter(|point| point.counts == counts && point.value.is_some());
+            let order = |left: &&PointCard, right: &&PointCard| {
+                left.value.unwrap_or(0.0).total_cmp(&right.value.unwrap_or(0.0))
             };
-            let (low, high) = (of().min_by(order), of().max_by(order));
+            let (low, high) = (of_kind().min_by(order), of_kind().max_by(order));
             kept.extend(low.into_iter().chain(high.filter(|high| low != Some(high))).copied());
         }
-        kept.sort_by_key(|one| one.at_us);
+        kept.sort_by_key(|point| point.at_us);
         shown.extend(kept);
     }
     shown
@@ -200,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_samples_no_peak_and_no_empty_answer_is_lost() {
+    fn thinning_many_samples_loses_no_peak_and_no_empty_answer() {
         let point = |at: i64| PointCard {
             at_us: at * 1_000_000,
             value: (at != 777).then_some(if at == 4321 { 99.0 } else { 1.0 }),

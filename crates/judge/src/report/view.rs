@@ -1,5 +1,4 @@
-//! A scorecard for people: every figure is formatted, so that templates calculate nothing. HTML and Markdown share
-//! it.
+//! A scorecard for people. Every figure is formatted, so the template of HTML and the Markdown report, which share it, calculate nothing.
 
 mod alerts;
 pub(crate) mod alike;
@@ -60,18 +59,18 @@ pub(crate) struct View {
     pub(crate) verdict: &'static str,
     pub(crate) glyph: &'static str,
     pub(crate) story: String,
-    /// The promise of the scenario, and whether it held; empty without one.
+    /// The promise of the scenario, and whether it held; `None` if the scenario makes none.
     pub(crate) promise: Option<Promise>,
     /// The most urgent message; empty if everything was undone.
     pub(crate) alarm: String,
     pub(crate) why: Vec<String>,
-    /// The error budgets that the whole run burnt, a sentence each.
+    /// One sentence for each error budget, with the share that the whole run burnt.
     pub(crate) budgets: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) meta: Vec<(&'static str, String)>,
     /// The answers to a reader's first questions.
     pub(crate) answers: Vec<Answer>,
-    /// The terms of the page, each with its meaning.
+    /// The terms of the page with their meanings.
     pub(crate) terms: BTreeMap<&'static str, &'static str>,
     /// The lanes of the run, as SVG.
     pub(crate) lanes: String,
@@ -80,20 +79,22 @@ pub(crate) struct View {
     pub(crate) metrics: Vec<MetricRun>,
     /// The counts of logs over the whole run.
     pub(crate) logs: Vec<LogRun>,
+    /// The vantages with their indexes, for the filter of the page.
     pub(crate) vantages: Vec<(usize, String)>,
     pub(crate) attacks: Vec<AttackView>,
     /// The steps between attacks.
     pub(crate) steps: Vec<StepView>,
     pub(crate) plan: Option<PlanView>,
     pub(crate) events: Vec<EventView>,
-    /// The notes of people.
+    /// The notes that people wrote.
     pub(crate) notes: Vec<EventView>,
     pub(crate) hosts: Vec<HostView>,
     pub(crate) findings: Vec<Found>,
-    /// Earlier judgements, a sentence each.
+    /// One sentence for each earlier judgement.
     pub(crate) before: Vec<String>,
 }
 
+/// An attack.
 #[derive(Debug, Serialize)]
 pub(crate) struct AttackView {
     pub(crate) number: usize,
@@ -103,39 +104,47 @@ pub(crate) struct AttackView {
     pub(crate) score: String,
     pub(crate) course: String,
     pub(crate) why: Vec<String>,
-    /// The joint effects of its faults.
+    /// Sentences about the joint effects of its faults.
     pub(crate) means: Vec<String>,
+    /// Start and end; empty if it has no phases.
     pub(crate) when: String,
+    /// The share of failed requests in the fault, at the worst judged vantage.
     pub(crate) errors: String,
     pub(crate) mitigated: String,
     pub(crate) recovered: String,
-    /// Time to detect; empty where no alert is judged.
+    /// Time to detect; empty if no alert is judged.
     pub(crate) detected: String,
-    /// The longest total outage, and the partial failure.
+    /// The longest total outage.
     pub(crate) outage: String,
+    /// The worst partial failure.
     pub(crate) partial: String,
     pub(crate) charts: Vec<ChartView>,
     pub(crate) objectives: Vec<ObjectiveView>,
     pub(crate) figures: Vec<FigureView>,
     pub(crate) disagreements: Vec<String>,
     pub(crate) causes: Vec<CauseView>,
-    /// A sentence if there are too many figures, disagreements or causes to show.
+    /// A sentence if some figures are left out, otherwise empty.
     pub(crate) fewer_figures: String,
+    /// A sentence if some disagreements are left out, otherwise empty.
     pub(crate) fewer_disagreements: String,
+    /// A sentence if some causes are left out, otherwise empty.
     pub(crate) fewer_causes: String,
     pub(crate) injections: Vec<InjectionView>,
     pub(crate) exchanges: Vec<ExchangeView>,
     pub(crate) alerts: Vec<AlertView>,
     pub(crate) logs: Vec<LogView>,
-    /// A sentence if some of them are left out.
+    /// A sentence if some rows of logs are left out, otherwise empty.
     pub(crate) fewer_logs: String,
+    /// Whether it began.
     pub(crate) ran: bool,
 }
 
+/// An objective in an attack.
 #[derive(Debug, Serialize)]
 pub(crate) struct ObjectiveView {
     pub(crate) name: String,
     pub(crate) goal: String,
+    /// The probe, the source or the log that measures it.
     pub(crate) probe: String,
     pub(crate) verdict: &'static str,
     pub(crate) glyph: &'static str,
@@ -144,13 +153,14 @@ pub(crate) struct ObjectiveView {
     pub(crate) samples: String,
     pub(crate) why: String,
     pub(crate) vantages: Vec<VantageView>,
-    /// A sentence if there are too many vantages to show.
+    /// A sentence if some vantages are left out, otherwise empty.
     pub(crate) fewer: String,
     pub(crate) metric: Option<MetricView>,
-    /// The share of its error budget that was burnt, a sentence; empty without a budget.
+    /// A sentence with the share of its error budget that was burnt; empty without a budget.
     pub(crate) budget: String,
 }
 
+/// An objective at one vantage.
 #[derive(Debug, Serialize)]
 pub(crate) struct VantageView {
     pub(crate) vantage: String,
@@ -161,6 +171,7 @@ pub(crate) struct VantageView {
 }
 
 impl View {
+    /// Formats everything that a report shows.
     pub(crate) fn of(input: &Input<'_>) -> Self {
         let card = &input.card;
         let facts = &input.facts;
@@ -216,18 +227,19 @@ impl View {
     }
 }
 
-/// Returns the vantages that the page can be filtered by, with their places among its names.
+/// Returns the vantages by which the page can be filtered, each with its index among the names of the page.
 fn vantages(input: &Input<'_>) -> Vec<(usize, String)> {
     let probes = input.facts.plan.iter().flat_map(|plan| &plan.probes);
     let seen: HashSet<&String> = probes.flat_map(|probe| &probe.from).collect();
     input.drawn.names.all().iter().cloned().enumerate().filter(|(_, name)| seen.contains(name)).collect()
 }
 
+/// Formats a score.
 fn score(score: Option<u8>) -> String {
     score.map_or_else(|| NONE.to_owned(), |score| format!("{score} of 100"))
 }
 
-/// Returns the draw of a plan's attacks, with the command that repeats it; `None` if somebody chose them.
+/// Describes the random draw of a plan's attacks, with the command that repeats it; `None` if the attacks were not drawn.
 fn drawn(plan: &Plan) -> Option<String> {
     let drawn = plan.drawn.as_ref()?;
     let (count, of, seed) = (plan.attacks.len(), drawn.of, plan.seed);
@@ -235,11 +247,12 @@ fn drawn(plan: &Plan) -> Option<String> {
     Some(format!("{count} of {of} attacks, and their targets, by seed {seed}; `{again}` repeats it"))
 }
 
-/// The symbol of a verdict, or of none.
+/// Returns the symbol of a verdict; a dash if there is none.
 fn glyph(verdict: Option<Verdict>) -> &'static str {
     verdict.map_or("–", Verdict::glyph)
 }
 
+/// Formats an attack.
 fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     let ran = attack.course.not_begun().is_none();
     let course = match &attack.course {
@@ -249,15 +262,16 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
         Course::NotRun(why) => format!("not run: {why}"),
         Course::Spared(why) => format!("spared: {why}"),
     };
-    // An attack's own figures are those of its judged probes, as in the story.
+    // The figures of an attack as a whole are those of its judged probes, as in the story.
     let worst = attack.judged().max_by(|a, b| errors(a).total_cmp(&errors(b)));
     let slowest =
         |get: fn(&FigureCard) -> Option<i64>| attack.longest(get).map_or_else(|| NONE.to_owned(), took);
     let planned = input.facts.plan.and_then(|plan| plan.attacks.get(attack.index));
     let rows = few::rows(input.card.attacks.len());
-    let of_note = |figure: &FigureCard| f64::from(u8::from(figure.counts && attack.judges(&figure.probe)));
+    // A figure that is judged is worse than any that is not, whose share of errors is at most 1.
+    let is_judged = |figure: &FigureCard| f64::from(u8::from(figure.counts && attack.judges(&figure.probe)));
     let (figures, fewer_figures) =
-        few::worst(&attack.figures, rows, |figure| of_note(figure) + errors(figure));
+        few::worst(&attack.figures, rows, |figure| is_judged(figure) + errors(figure));
     let (disagreements, fewer_disagreements) = few::worst(&attack.disagreements, rows, |one| -one.chance);
     let (causes, fewer_causes) = few::worst(&attack.causes, rows, |one| (one.bad + one.slipped) as f64);
     let (logs, fewer_logs) = LogView::all(attack);
@@ -303,7 +317,7 @@ fn attack_view(input: &Input<'_>, attack: &AttackCard) -> AttackView {
     }
 }
 
-/// Returns what measures an objective: a source, a log or a probe.
+/// Returns the source, the log or the probe that measures an objective.
 fn asked(attack: &AttackCard, card: &ObjectiveCard) -> String {
     match (&card.metric, &card.alert) {
         (Some(metric), _) => return metric.source.clone(),
@@ -314,13 +328,14 @@ fn asked(attack: &AttackCard, card: &ObjectiveCard) -> String {
     log.map_or_else(|| card.probe.clone(), |log| format!("log {}", log.log))
 }
 
+/// Formats an objective. `rows` is the maximum number of rows of vantages of all objectives of the attack together.
 fn objective_view(
     plan: Option<&Plan>,
     attack: &AttackCard,
     card: &ObjectiveCard,
     rows: usize,
 ) -> ObjectiveView {
-    // The number of rows counts all vantages of all objectives together.
+    // At least three vantages of each objective are shown.
     let most = (rows / attack.objectives.len().max(1)).max(3);
     let rank = |verdict: Verdict| match verdict {
         Verdict::Held => 0.0,
@@ -340,7 +355,7 @@ fn objective_view(
         measured: with_unit(card, measured(&card.measured)),
         range: with_unit(card, range(&card.measured)),
         samples: if card.measured.samples == 0 { NONE.to_owned() } else { card.measured.samples.to_string() },
-        // A reason of the attack is not repeated for each objective; but `unknown` always has its reason.
+        // A reason that the attack already gives is not repeated for each objective, except for `unknown`.
         why: if card.verdict != Verdict::Unknown && attack.why.contains(&card.why) {
             String::new()
         } else {

@@ -1,4 +1,4 @@
-//! Judges objectives of alerts: whether people were told of a fault, and that it was over. Only from the log's polls of the source.
+//! Judges objectives of alerts: whether people were notified of a fault, and of its end. The only input is the log's polls of the source.
 
 mod verdict;
 mod watch;
@@ -31,17 +31,11 @@ pub(super) fn objective<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> Objectiv
     let limit = match alert.goal {
         AlertGoal::DetectWithin(within) | AlertGoal::ResolveWithin(within) => micros(within),
     };
-    let (first, last) = match (course(bench, limit), course(bench, planned_us(bench.attack, Phase::Fault))) {
-        (Some(course), Some(whole)) => {
-            let detect = match alert.goal {
-                AlertGoal::DetectWithin(_) => detected(&watch, &course),
-                AlertGoal::ResolveWithin(_) => detected(&watch, &whole),
-            };
-            (Some(detect), Some(resolved(&watch, &course)))
-        }
-        _ => (None, None),
-    };
     let detects = matches!(alert.goal, AlertGoal::DetectWithin(_));
+    // With another goal the time to detect is only shown, so it may take the whole fault.
+    let detect_limit = if detects { limit } else { planned_us(bench.attack, Phase::Fault) };
+    let detection = course(bench, detect_limit).map(|course| detected(&watch, &course));
+    let resolution = course(bench, limit).map(|course| resolved(&watch, &course));
     let took = |found: &Option<Found>| {
         let (low_us, high_us) = found.as_ref()?.took_us?;
         Some(TookCard { low_us, high_us })
@@ -51,11 +45,11 @@ pub(super) fn objective<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> Objectiv
         alert: alert.query.words(),
         asked,
         failed,
-        detected: took(&first).filter(|took| took.high_us.is_some()),
-        resolved: took(&last).filter(|took| took.high_us.is_some()),
+        detected: took(&detection).filter(|took| took.high_us.is_some()),
+        resolved: took(&resolution).filter(|took| took.high_us.is_some()),
         firing: stretches(&watch),
     };
-    let found = if detects { first } else { last };
+    let found = if detects { detection } else { resolution };
     let found = found.unwrap_or_else(|| verdict::unknown("the fault was never in force".to_owned(), 0));
     let (verdict, why) = doubted(bench, detects, found.verdict, found.why);
     ObjectiveCard {
@@ -77,10 +71,12 @@ pub(crate) fn goal_text(alert: &Alert) -> String {
     format!("{} {}", alert.query.words(), alert.goal.words())
 }
 
+/// Returns a time in microseconds, limited so that sums do not overflow.
 fn micros(span: firedrill_wire::Span) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
+/// Returns the times of the attack with this limit; `None` if its fault was never in force.
 fn course(bench: &Bench<'_, '_>, limit_us: i64) -> Option<Course> {
     Some(Course {
         begun_us: bench.phases.all.first()?.from_us,
@@ -91,7 +87,7 @@ fn course(bench: &Bench<'_, '_>, limit_us: i64) -> Option<Course> {
     })
 }
 
-/// Returns the objective whose polls those of an alert are, and their interval.
+/// Returns the objective under which the polls of an alert are logged, and their interval.
 fn watched<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> (&'a Alert, firedrill_wire::Span) {
     let mut all = bench.plan.watched().into_iter();
     all.find(|(first, _)| first.same(alert)).unwrap_or((alert, alert.every))
@@ -100,21 +96,23 @@ fn watched<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> (&'a Alert, firedrill
 /// Returns the polls of an attack.
 fn polls<'a>(bench: &Bench<'_, 'a>, alert: &'a Alert) -> Vec<Poll> {
     let (first, _) = watched(bench, alert);
-    let all = bench.facts.alerts.get(first.name.as_str());
+    let logged = bench.facts.alerts.get(first.name.as_str());
     let end_us = bench.phases.all.last().map_or(i64::MIN, |span| span.until_us);
     let begun_us = bench.phases.all.first().map_or(i64::MAX, |span| span.from_us);
     let inside = |one: &&AlertFacts<'_>| one.asked_us >= begun_us && one.asked_us <= end_us;
-    all.into_iter().flatten().filter(inside).map(poll).collect()
+    logged.into_iter().flatten().filter(inside).map(poll).collect()
 }
 
+/// Returns a poll with the times of the source mapped to the run's clock.
 fn poll(one: &AlertFacts<'_>) -> Poll {
     let firing = one.firing.iter().map(|seen| {
+        // A time of the source on the run's clock, and its uncertainty; `None` without a clock.
         let here = |us: i64| one.clock.map(|clock| (us.saturating_sub(clock.zero_us), clock.unsure_us));
         let since_us = seen.since_us.zip(seen.precise_to_us).and_then(|(us, precise)| {
             let (at, unsure) = here(us)?;
             Some((at.saturating_sub(unsure), at.saturating_add(precise).saturating_add(unsure)))
         });
-        // Without a clock nobody knows whether the end time had come.
+        // Without a clock it is not known whether the end time had come: it counts as come.
         let forgotten = |us: i64| here(us).map_or(i64::MIN, |(at, unsure)| at.saturating_sub(unsure));
         Firing {
             id: seen.id.clone(),
@@ -132,27 +130,27 @@ fn poll(one: &AlertFacts<'_>) -> Poll {
 
 /// Returns the stretches in which answers found the alert.
 fn stretches(watch: &Watch) -> Vec<FiringCard> {
-    let mut all: Vec<FiringCard> = Vec::new();
-    let mut was = false;
+    let mut stretches: Vec<FiringCard> = Vec::new();
+    let mut was_active = false;
     for poll in watch.answers() {
         let hushed = poll.hushed().map(str::to_owned);
-        match all.last_mut() {
-            Some(last) if was && poll.active() => {
+        match stretches.last_mut() {
+            Some(last) if was_active && poll.active() => {
                 last.until_us = poll.answered_us;
                 last.hushed = last.hushed.take().filter(|_| hushed.is_some());
             }
             _ if poll.active() => {
-                all.push(FiringCard { from_us: poll.answered_us, until_us: poll.answered_us, hushed });
+                stretches.push(FiringCard { from_us: poll.answered_us, until_us: poll.answered_us, hushed });
             }
             _ => {}
         }
-        was = poll.active();
+        was_active = poll.active();
     }
-    all
+    stretches
 }
 
-/// Weighs the doubts about the attack. An alert that stayed away tells nothing if nothing shows that the fault landed; one that did not
-/// end after the heal was there.
+/// Weighs the doubts about the attack. An alert that did not fire shows nothing if the fault may not have landed: such a violation is as
+/// weak as `held`, which any doubt makes `unknown`. An alert that did not end after the heal did fire, so the fault was seen.
 fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) -> (Verdict, String) {
     let as_weak = if detects && verdict == Verdict::Violated { Verdict::Held } else { verdict };
     match bench.doubt_about(as_weak) {
@@ -161,8 +159,9 @@ fn doubted(bench: &Bench<'_, '_>, detects: bool, verdict: Verdict, why: String) 
     }
 }
 
+/// Returns the figure of an objective.
 fn measured(took: Option<(i64, Option<i64>)>, samples: u64) -> Measured {
-    // What was over before the heal took no time that could be measured.
+    // An alert that was over before the heal took no time that could be measured.
     let Some((low, high)) = took.filter(|(_, high)| *high != Some(0)) else {
         return Measured { unit: Unit::Time, samples, ..Measured::default() };
     };

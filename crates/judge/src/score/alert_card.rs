@@ -40,7 +40,7 @@ pub struct FiringCard {
     pub from_us: i64,
     /// The last one.
     pub until_us: i64,
-    /// The reason why nobody was told, if that was so all the time.
+    /// The reason why no person was notified; `None` if people were notified at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hushed: Option<String>,
 }

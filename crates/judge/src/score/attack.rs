@@ -1,4 +1,4 @@
-//! Judges one attack: its objectives, its figures, and what keeps it from being known.
+//! Judges one attack: its objectives, its figures, and the doubts that make it `unknown`.
 
 use firedrill_plan::plan::{Plan, model::Phase};
 
@@ -117,25 +117,24 @@ pub(super) fn judged(
     card
 }
 
-/// Whether an attack that a cut log does not tell of counts for nothing, because another one stands for its alternatives: one that the log
-/// tells of, or else the first.
+/// Whether an attack of which a cut log has no record does not count. Of the attacks on a moving target one counts: the one that began or
+/// ended by the log, otherwise the first one that was not spared.
 fn spared(facts: &Facts<'_>, plan: &Plan, index: usize) -> bool {
-    let all = plan.alternatives(index);
-    let told = |at: &usize| {
+    let alternatives = plan.alternatives(index);
+    let has_records = |at: &usize| {
         let counts = |one: &AttackFacts<'_>| match &one.ended {
             Some((_, outcome)) => !matches!(outcome, Outcome::Spared(_)),
             None => !one.phases.is_empty() || !one.injections.iter().all(|one| one.changes.is_empty()),
         };
         facts.attacks.get(*at).is_some_and(counts)
     };
-    // Before anything was told of the one that counts, the others may have been spared already.
-    let open = |at: &usize| facts.attacks.get(*at).is_some_and(|one| one.ended.is_none());
-    let counts = all.clone().find(told).or_else(|| all.clone().find(open));
-    counts.unwrap_or(all.start) != index
+    // The log may have been cut when others were spared already, and before the one that counts began.
+    let is_open = |at: &usize| facts.attacks.get(*at).is_some_and(|one| one.ended.is_none());
+    let counting = alternatives.clone().find(has_records).or_else(|| alternatives.clone().find(is_open));
+    counting.unwrap_or(alternatives.start) != index
 }
 
-/// A guard's condition is an objective too: the attack is violated if the condition was measured while a fault was in
-/// force.
+/// Returns the reason why a guard violates the attack: its condition was met from the fault's start on. `None` if no guard did.
 fn guard(facts: &Facts<'_>, index: usize, phases: &Phases) -> Option<String> {
     let from = phases.get(Phase::Fault)?.from_us;
     let until = facts.attack_end_us(index);

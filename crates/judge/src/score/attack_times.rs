@@ -23,20 +23,20 @@ impl AttackCard {
         longest(self.judged().map(time_us))
     }
 
-    /// Returns what sources said of the attack's alerts, each alert once.
+    /// Returns the cards of the attack's alerts, each alert once.
     #[must_use]
     pub fn alerts(&self) -> Vec<&AlertCard> {
-        let mut all: Vec<&AlertCard> = Vec::new();
+        let mut cards: Vec<&AlertCard> = Vec::new();
         for card in self.objectives.iter().filter_map(|one| one.alert.as_deref()) {
-            if !all.iter().any(|other| (&other.alert, &other.source) == (&card.alert, &card.source)) {
-                all.push(card);
+            if !cards.iter().any(|other| (&other.alert, &other.source) == (&card.alert, &card.source)) {
+                cards.push(card);
             }
         }
-        all
+        cards
     }
 
-    /// Returns the attack's time to detect: the longest of its alerts, each at most; `None` if one of them is not known, or if there
-    /// are none.
+    /// Returns the attack's time to detect, in microseconds: the longest of its alerts, by the upper ends of their ranges. `None` if one
+    /// of them is not known, or if there are none.
     #[must_use]
     pub fn detected_us(&self) -> Option<i64> {
         longest(self.alerts().into_iter().map(|card| card.detected?.high_us))

@@ -5,7 +5,7 @@ use firedrill_plan::plan::model::{Goal, Phase};
 use super::{bench::Bench, efficacy::Doubt, format, host_log, metric, share};
 use crate::log::Sample;
 
-/// An attack on a system that was unhealthy before it shows nothing.
+/// Returns the doubt about an attack on a system that was unhealthy, or not measured, before the fault: such an attack shows nothing.
 pub(super) fn doubt(bench: &Bench<'_, '_>) -> Option<Doubt> {
     if bench.attack.baseline.is_zero() {
         return None;

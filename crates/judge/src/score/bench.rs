@@ -87,14 +87,17 @@ impl<'f, 'a> Bench<'f, 'a> {
         self.plan.objectives.iter().filter(|objective| self.attack.judge.contains(&objective.name))
     }
 
+    /// Returns the objectives on metrics by which this attack is judged.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = &'a Metric> + '_ {
         self.plan.metrics.iter().filter(|metric| self.attack.judge.contains(&metric.name))
     }
 
+    /// Returns the objectives on alerts by which this attack is judged.
     pub(crate) fn alerts(&self) -> impl Iterator<Item = &'a Alert> + '_ {
         self.plan.alerts.iter().filter(|alert| self.attack.judge.contains(&alert.name))
     }
 
+    /// Returns the objectives on logs by which this attack is judged.
     pub(crate) fn log_objectives(&self) -> impl Iterator<Item = &'a LogObjective> + '_ {
         self.plan.log_objectives.iter().filter(|one| self.attack.judge.contains(&one.name))
     }
@@ -110,7 +113,7 @@ impl<'f, 'a> Bench<'f, 'a> {
         self.void().or(any)
     }
 
-    /// Returns the first doubt because of which the measurements say nothing about the fault.
+    /// Returns the first doubt that makes the measurements no evidence about the fault; `None` if there is no such doubt.
     pub(crate) fn void(&self) -> Option<&Doubt> {
         self.doubts.iter().find(|doubt| doubt.void)
     }
@@ -126,10 +129,12 @@ impl<'f, 'a> Bench<'f, 'a> {
         View { bench: self, probe, sight, samples: sight.map_or(&[], |sight| &sight.all), pace }
     }
 
+    /// Returns the share of good requests that a probe must reach in this attack, from 0 to 1.
     pub(crate) fn good_enough(&self, probe: &str) -> f64 {
         good_enough(self.plan, self.attack, probe)
     }
 
+    /// Returns the share of good requests from which a probe counts as good again in this attack, from 0 to 1.
     pub(crate) fn good_again(&self, probe: &str) -> f64 {
         good_again(self.plan, self.attack, probe)
     }

@@ -1,9 +1,9 @@
 //! The shares of error budgets that an attack and a whole run burnt.
 //!
-//! The formula is that of [`Budget`]: `bad · time · affected / ((1 − target) · window)`. The time lasts from the fault's start to the
-//! attack's end, in whatever phases the objective is judged: users have no phases. The share of bad requests is the mean over that
-//! time, with the exact range that verdicts rest on, so the range of the burnt share errs as rarely. What was not measured, slipped
-//! or cannot be assigned counts as good at the lower end and as bad at the upper end; where time was not measured, there is no figure.
+//! The formula is that of [`Budget`]: `bad · time · affected / ((1 − target) · window)`. The time is from the fault's start to the
+//! attack's end, whatever the phases in which the objective is judged. The share of bad requests is the mean over that time, with the
+//! exact range that verdicts use. Requests that were not measured, slipped or cannot be assigned count as good at the lower end and as
+//! bad at the upper end; if a part of the time was not measured, there is no figure.
 //! Users are assumed to see what the probe sees, and to come as often as in the rest of the window.
 
 use firedrill_plan::plan::model::{Budget, Metric, Objective, Phase};
@@ -54,7 +54,7 @@ pub(super) fn of_metric(bench: &Bench<'_, '_>, objective: &Metric, cut: bool, ca
     let gaps = whole.metric.map(|metric| metric.gaps).unwrap_or_default();
     let gap = gaps.first().map(|gap| gap.why.clone());
     let share = whole.measured.value;
-    bad.why = never(bench, cut).or(gap).or_else(|| share.is_none().then(|| whole.why.clone()));
+    bad.why = unknowable(bench, cut).or(gap).or_else(|| share.is_none().then(|| whole.why.clone()));
     if let Some(share) = share {
         let missing_us: i64 = gaps.iter().map(|gap| gap.until_us.saturating_sub(gap.from_us)).sum();
         let known = 1.0 - missing_us as f64 / bad.time_us.max(1) as f64;
@@ -67,7 +67,7 @@ pub(super) fn of_metric(bench: &Bench<'_, '_>, objective: &Metric, cut: bool, ca
     take(card, Some(judged(bench, budget, bad)));
 }
 
-/// The verdict of an objective is also that of its budget's limit.
+/// Adds the card of a budget to that of its objective. The worse of both verdicts counts.
 fn take(card: &mut ObjectiveCard, budget: Option<BudgetCard>) {
     if let Some(budget) = &budget
         && let Some(verdict) = budget.verdict
@@ -79,14 +79,14 @@ fn take(card: &mut ObjectiveCard, budget: Option<BudgetCard>) {
     card.budget = budget.map(Box::new);
 }
 
-/// Returns the time that counts.
+/// Returns the length of the time that counts, in microseconds.
 fn time_us(bench: &Bench<'_, '_>) -> i64 {
     let spans = BURNS.iter().filter_map(|phase| bench.phases.get(*phase));
     spans.map(|span| span.until_us.saturating_sub(span.from_us)).sum()
 }
 
-/// Returns the reason why nothing can be said of the time as a whole.
-fn never(bench: &Bench<'_, '_>, cut: bool) -> Option<String> {
+/// Returns the reason why the burnt share of the attack as a whole cannot be known; `None` if it may be.
+fn unknowable(bench: &Bench<'_, '_>, cut: bool) -> Option<String> {
     if bench.phases.fault_us.is_none() {
         return Some("the fault was never in force".to_owned());
     }
@@ -98,7 +98,7 @@ fn seen(view: &View<'_, '_>, objective: &Objective, cut: bool) -> Bad {
     let phases = view.bench.phases;
     let tally = share::tally(view, objective.goal, &BURNS);
     let mut best = tally.best().to_vec();
-    let mut why = never(view.bench, cut);
+    let mut why = unknowable(view.bench, cut);
     for span in BURNS.iter().filter_map(|phase| phases.get(*phase)) {
         let missing = view.unmeasured_us(span.from_us, span.until_us);
         if missing > 0 {
@@ -126,6 +126,7 @@ fn seen(view: &View<'_, '_>, objective: &Objective, cut: bool) -> Bad {
     }
 }
 
+/// Returns the card of a budget for this share of bad requests.
 fn judged(bench: &Bench<'_, '_>, budget: &Budget, bad: Bad) -> BudgetCard {
     let time = Span::micros(bad.time_us.max(0).unsigned_abs());
     let burnt = |share: f64| budget.burnt(share, time);
@@ -157,12 +158,12 @@ impl BudgetCard {
     /// Judges the limit, if there is one.
     fn decide(&mut self) {
         let Some(limit) = self.limit else { return };
-        let is = format!("{} of the error budget burnt", self.figure());
+        let burnt = format!("{} of the error budget burnt", self.figure());
         let wanted = format!("less than {} wanted", format::percent(limit));
         let (verdict, why) = match (self.low, self.high) {
-            (Some(low), _) if low >= limit => (Verdict::Violated, format!("{is}, {wanted}")),
-            (_, Some(high)) if high < limit => (Verdict::Held, format!("{is}, {wanted}")),
-            (_, Some(_)) => (Verdict::Unknown, format!("{is}, {wanted}: too close to tell")),
+            (Some(low), _) if low >= limit => (Verdict::Violated, format!("{burnt}, {wanted}")),
+            (_, Some(high)) if high < limit => (Verdict::Held, format!("{burnt}, {wanted}")),
+            (_, Some(_)) => (Verdict::Unknown, format!("{burnt}, {wanted}: too close to tell")),
             (_, None) => {
                 (Verdict::Unknown, format!("what was burnt of the error budget is not known: {}", self.why))
             }
@@ -173,8 +174,8 @@ impl BudgetCard {
 
 /// Sums up what the attacks burnt, by objective.
 ///
-/// The ends of the ranges are summed, too. A sum of lower ends exceeds the truth only if one of them does, which two or more attacks
-/// make more likely by chance; but the others would have to be as far off as they are shown, so that it stays far below 2.5 %.
+/// The ends of the ranges are summed, too. A sum of lower ends exceeds the truth only if one of them exceeds it by more than all others
+/// are below it. That is far less likely than the 2.5 % of a single range.
 pub(super) fn of_run(attacks: &[AttackCard]) -> Vec<BurntCard> {
     let mut all: Vec<BurntCard> = Vec::new();
     let ran = attacks.iter().filter(|attack| attack.verdict.is_some());
@@ -203,7 +204,7 @@ pub(super) fn of_run(attacks: &[AttackCard]) -> Vec<BurntCard> {
     for sum in all.iter_mut().filter(|sum| sum.attacks > 1) {
         let of_attacks = sum.budget.verdict;
         sum.budget.decide();
-        // What is in doubt in one attack is so in the sum.
+        // A doubt about one attack is a doubt about the sum.
         sum.budget.verdict = sum.budget.verdict.max(of_attacks);
     }
     all
@@ -217,7 +218,7 @@ pub(super) fn doubts(all: &[BurntCard], attacks: &[AttackCard]) -> (Verdict, Vec
         let verdict = sum.budget.verdict.unwrap_or(Verdict::Held);
         let own = attacks.iter().flat_map(|attack| &attack.objectives);
         let own = own.filter(|one| one.name == sum.objective).map(|one| one.verdict).max();
-        // An attack that says it already says it better.
+        // If an attack has that verdict already, its own reason is enough.
         if own.is_none_or(|own| verdict > own) {
             worst = worst.max(verdict);
             why.push(format!("{}: in {} attacks together {}", sum.objective, sum.attacks, sum.budget.why));

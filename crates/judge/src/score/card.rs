@@ -41,7 +41,7 @@ pub struct Scorecard {
     pub score: Option<u8>,
     /// Number of attacks that ran.
     pub ran: usize,
-    /// Number of attacks in the plan; of those of which only one runs, one counts.
+    /// Number of attacks in the plan; of the attacks on a moving target one counts.
     pub planned: usize,
     /// A summary for people.
     pub story: String,
@@ -80,12 +80,12 @@ pub enum Course {
     Cut,
     /// The attack did not begin.
     NotRun(String),
-    /// The attack was on another host of a moving target than the leader. It counts for nothing; the attack on the leader tells the result.
+    /// The attack was on another host of a moving target than the leader. It does not count; the attack on the leader tells the result.
     Spared(String),
 }
 
 impl Course {
-    /// Returns whether the attack did not begin, and the reason.
+    /// Returns the reason why the attack did not begin; `None` if it began.
     #[must_use]
     pub fn not_begun(&self) -> Option<&str> {
         match self {
@@ -98,7 +98,7 @@ impl Course {
 /// The result of one attack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttackCard {
-    /// Its place in the plan, from 0.
+    /// Its index in the plan, from 0.
     pub index: usize,
     /// Its name.
     pub name: String,

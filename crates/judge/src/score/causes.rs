@@ -79,6 +79,7 @@ pub(super) fn all(
     cards
 }
 
+/// Adds the failures of a bin.
 fn add(mut card: CauseCard, sample: &Sample) -> CauseCard {
     card.bad = card.bad.saturating_add(sample.bad());
     card.slipped = card.slipped.saturating_add(sample.slipped());
@@ -99,7 +100,7 @@ mod tests {
     };
 
     #[test]
-    fn causes_are_told_with_their_counts() {
+    fn causes_are_listed_with_their_counts() {
         let causes = [("timeout", 10), ("tls: unknown issuer", 3), ("status 503", 7)];
         let causes = causes.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect();
         assert_eq!(text(&causes), "timeout 10, status 503: 7, tls: unknown issuer 3");
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attack_that_its_baseline_kept_from_running_shows_why() {
+    fn an_attack_that_did_not_run_has_the_causes_of_its_baseline() {
         let mut drill = Drill::one();
         drill.vantages.truncate(1);
         drill.acts[0].bad = vec![(-BASELINE..10, 30)];

@@ -17,8 +17,8 @@ use super::{
 /// Maximum probability of a false alarm in an attack.
 const ALARMS: f64 = 0.01;
 
-/// Maximum number of results that are compared pairwise. Of more, only the best and the worst are compared, so that
-/// neither the work nor the report grows quadratically with the number of vantages.
+/// Maximum number of results that are all compared with each other. Of more, only the best and the worst are compared: otherwise the
+/// work and the report would grow quadratically with the number of vantages.
 const ALL_PAIRS: usize = 16;
 
 /// Returns the pairs of vantages that count and disagree, by phase.

@@ -28,10 +28,12 @@ pub(crate) struct Doubt {
     pub(crate) text: String,
 }
 
+/// Returns a doubt because of which no measurement counts.
 fn void(text: String) -> Doubt {
     Doubt { void: true, text }
 }
 
+/// Returns a doubt because of which nothing can be `held`; a violation still counts.
 fn weak(text: String) -> Doubt {
     Doubt { void: false, text }
 }
@@ -98,11 +100,12 @@ pub(crate) fn doubts(
     doubts
 }
 
+/// Returns the name of an injection: the kind of its fault, and its host.
 fn named(one: &InjectionFacts<'_>) -> String {
     format!("{} on {}", one.planned.fault.kind(), one.planned.host)
 }
 
-/// `met` tells whether something was affected, or whether the effect is known in another way.
+/// Adds the doubts about one injection. `met` tells whether something was affected, or whether the effect is known in another way.
 fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: bool, doubts: &mut Vec<Doubt>) {
     let name = named(one);
     let reversible = one.fault().reversible();
@@ -145,6 +148,7 @@ fn injection(facts: &Facts<'_>, index: usize, one: &InjectionFacts<'_>, met: boo
     }
 }
 
+/// Adds the doubts about an injection that ended before its hold, by the reasons that the agent journaled.
 fn ended_early(
     one: &InjectionFacts<'_>,
     in_force: i64,
@@ -201,25 +205,28 @@ fn ended_early(
     }
 }
 
+/// Whether an undo at `undoing` is too early for the planned hold.
 fn too_short(one: &InjectionFacts<'_>, in_force: i64, undoing: i64) -> bool {
     undoing.saturating_sub(in_force) < hold_us(one).saturating_sub(HOLD_TOLERANCE_US.min(hold_us(one) / 10))
 }
 
+/// Returns the planned hold in microseconds, limited so that sums do not overflow.
 fn hold_us(one: &InjectionFacts<'_>) -> i64 {
     i64::try_from(one.planned.hold.as_micros()).unwrap_or(i64::MAX / 8)
 }
 
+/// Adds the doubts by the agent's checks: whether the fault was in force, and whether anything met it.
 fn evidence(one: &InjectionFacts<'_>, name: &str, met: bool, doubts: &mut Vec<Doubt>) {
-    let mut any = false;
+    let mut has_checks = false;
     for (at, look) in looks(one) {
-        any = true;
+        has_checks = true;
         // An instant fault is not there any more when the agent checks.
         if look.in_force == Seen::No && one.fault().reversible() {
             doubts.push(void(format!("{name} was not there at {}: {}", format::clock(at), look.detail)));
             return;
         }
     }
-    if !any {
+    if !has_checks {
         doubts.push(void(format!("{name}: no check shows whether it was in force")));
     } else if one.fault().reversible() && !looks(one).any(|(_, look)| look.in_force == Seen::Yes) {
         doubts.push(void(format!("{name}: it could not be seen whether it was there")));
@@ -242,6 +249,8 @@ pub(crate) fn cards(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -
     attack.injections.iter().enumerate().map(card).collect()
 }
 
+/// Returns the card of an injection with the index `place`. If only Firedrill's own exchanges met the fault (`by_others` is false), it was not
+/// exercised.
 fn card(
     facts: &Facts<'_>,
     by_others: bool,

@@ -20,7 +20,7 @@ use crate::log::Moment;
 const CHANCE: f64 = 1e-6;
 /// Minimum probability of an answer over a path without a fault.
 const ANSWERS: f64 = 0.95;
-/// Packets of an exchange may arrive until this long after its end, in microseconds.
+/// Maximum time after the end of an exchange at which its packets may arrive, in microseconds.
 const STRAY_US: i64 = 1_000_000;
 
 /// The exchanges of an attack in its plan, by injection.
@@ -29,7 +29,7 @@ pub(crate) struct Exchanges(Vec<Result<Vec<Pair>, String>>);
 /// The packets of exchanges that faults on one host may have counted.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
-    /// Time span of each exchange on the run's clock, and its maximum number of packets.
+    /// Start and end of each exchange on the run's clock, in microseconds, and its maximum number of packets.
     all: Vec<(i64, i64, u64)>,
     /// Maximum number of packets after the last of these time spans.
     pub(crate) late: u64,
@@ -49,11 +49,13 @@ impl Own {
 }
 
 impl Exchanges {
+    /// Returns the planned exchanges of the attack with this index; empty without a plan.
     pub(crate) fn of(plan: Option<&Plan>, index: usize) -> Self {
         let attack = plan.and_then(|plan| Some((plan, plan.attacks.get(index)?)));
         Self(attack.map_or_else(Vec::new, |(plan, attack)| exchange::all(plan, attack)))
     }
 
+    /// Returns the planned exchanges of an injection, by its index in the attack.
     fn pairs(&self, place: usize) -> &[Pair] {
         self.0.get(place).and_then(|pairs| pairs.as_deref().ok()).unwrap_or_default()
     }
@@ -94,7 +96,7 @@ impl Exchanges {
     pub(crate) fn still(&self, place: usize, one: &InjectionFacts<'_>) -> Vec<String> {
         let lost = |pair: &&Pair| {
             let (before, after) = (at(one, pair, Moment::Before)?, at(one, pair, Moment::After)?);
-            (well(before) && after.back() == 0).then(|| {
+            (is_good_path(before) && after.back() == 0).then(|| {
                 format!("{} could not be reached from {} after it was put back", pair.other, pair.asker)
             })
         };
@@ -132,6 +134,7 @@ impl Exchanges {
     }
 }
 
+/// Whether an exchange from the log is that of a pair of the plan.
 fn is_of(met: &ExchangeFacts<'_>, pair: &Pair) -> bool {
     met.asker == pair.asker && met.other == pair.other && met.ask.to == pair.ask.to
 }
@@ -148,14 +151,15 @@ fn at<'a>(one: &InjectionFacts<'a>, pair: &Pair, moment: Moment) -> Option<&'a E
     all.find(|met| moment != Moment::During || within(met))?.met
 }
 
-/// Whether the path was good enough to be evidence.
-fn well(met: &Exchanged) -> bool {
+/// Whether a path was good enough to be evidence: at least 4 of 5 packets came back.
+fn is_good_path(met: &Exchanged) -> bool {
     met.sent > 0 && u64::from(met.back()) * 5 >= u64::from(met.sent) * 4
 }
 
+/// Returns the contradiction of an exchange to the fault, a sentence; `None` if there is none, or if it was not measured.
 fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
     let (before, during) = (at(one, pair, Moment::Before)?, at(one, pair, Moment::During)?);
-    if !well(before) {
+    if !is_good_path(before) {
         return None;
     }
     let path = format!("{} to {} by {}", pair.asker, pair.other, pair.ask.way);
@@ -185,12 +189,12 @@ fn contradiction(one: &InjectionFacts<'_>, pair: &Pair) -> Option<String> {
     }
 }
 
-/// Whether all three moments were measured. Otherwise the exchange is no evidence: a path that stays dead may have
-/// died for another reason.
+/// Whether an exchange shows the fault. All three moments must have been measured: a path that stays dead may have died for another
+/// reason.
 fn shows(one: &InjectionFacts<'_>, pair: &Pair) -> bool {
     let all = [Moment::Before, Moment::During, Moment::After].map(|moment| at(one, pair, moment));
     let [Some(before), Some(during), Some(after)] = all else { return false };
-    if !well(before) || !well(after) || during.sent == 0 {
+    if !is_good_path(before) || !is_good_path(after) || during.sent == 0 {
         return false;
     }
     match pair.expect {

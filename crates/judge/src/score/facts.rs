@@ -34,6 +34,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) ended: Option<&'a RunOutcome>,
     pub(crate) last_us: i64,
     pub(crate) attacks: Vec<AttackFacts<'a>>,
+    /// Times in which the coordinator did not run: start and end.
     pub(crate) gaps: Vec<(i64, i64)>,
     /// The answers of sources, by objective.
     pub(crate) sampled: BTreeMap<&'a str, SampledFacts<'a>>,
@@ -41,16 +42,20 @@ pub(crate) struct Facts<'a> {
     pub(crate) alerts: BTreeMap<&'a str, Vec<AlertFacts<'a>>>,
     /// The records of hosts' logs, by log and host, with the uncertainty of the host's clock.
     pub(crate) logs: BTreeMap<(&'a str, &'a str), Vec<(i64, &'a HostLog)>>,
+    /// The guards that tripped: time, reason, and whether the condition could not be evaluated.
     pub(crate) guards: Vec<(i64, &'a str, bool)>,
-    /// Times at which a host's agent started, and at which its link came back after a reboot.
+    /// Times at which a host's agent started.
     pub(crate) starts: Vec<(&'a str, i64)>,
+    /// Times at which the link to a host broke.
     pub(crate) lost: Vec<(&'a str, i64)>,
+    /// Times at which the link to a host came back after a reboot.
     pub(crate) rebooted: Vec<(&'a str, i64)>,
+    /// Hosts whose agents have answered prepare.
     pub(crate) prepared: BTreeSet<&'a str>,
     /// Hosts on which something was armed or happened.
     pub(crate) touched: BTreeSet<&'a str>,
     pub(crate) hosts_ended: BTreeMap<&'a str, &'a EndState>,
-    /// The steps between attacks, by their places in the plan.
+    /// The steps between attacks, in the plan's order.
     pub(crate) steps: Vec<StepFacts<'a>>,
     index: Index<'a>,
 }
@@ -79,7 +84,7 @@ impl Index<'_> {
         self.by_id.get(id)?.iter().min().copied()
     }
 
-    /// Returns the index of that id in an attack.
+    /// Returns the index of the injection of that id in an attack.
     fn in_attack(&self, attack: usize, id: &InjectionId) -> Option<usize> {
         self.by_id.get(id)?.iter().find(|(of, _)| *of == attack).map(|(_, place)| *place)
     }
@@ -89,8 +94,9 @@ impl Index<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct AttackFacts<'a> {
     pub(crate) phases: Vec<(Phase, i64)>,
-    /// Planned ends of its baseline and its recovery.
+    /// The planned end of its baseline.
     pub(crate) baseline_until_us: Option<i64>,
+    /// The planned end of its recovery.
     pub(crate) recovery_until_us: Option<i64>,
     /// The start of the last pause before it. A path that was tried out earlier is no evidence.
     paused_us: Option<i64>,
@@ -136,10 +142,12 @@ pub(crate) struct ExchangeFacts<'a> {
 }
 
 impl InjectionFacts<'_> {
+    /// Returns the planned fault.
     pub(crate) fn fault(&self) -> &Fault {
         &self.planned.fault
     }
 
+    /// Returns the time of the first change to one of these states.
     pub(crate) fn first(&self, states: &[State]) -> Option<i64> {
         self.changes.iter().find(|change| states.contains(&change.to)).map(|change| change.at_us)
     }
@@ -156,10 +164,12 @@ impl InjectionFacts<'_> {
         if self.fault().takes_host_down() { self.first(&[State::Injecting]).or(made) } else { made }
     }
 
+    /// Returns the time at which its undo began.
     pub(crate) fn undoing_us(&self) -> Option<i64> {
         self.first(&[State::Undoing])
     }
 
+    /// Returns the time at which it was undone, or done if it cannot be undone.
     pub(crate) fn ended_us(&self) -> Option<i64> {
         self.first(&[State::Undone, State::Done])
     }
@@ -193,6 +203,7 @@ impl<'a> Facts<'a> {
         facts
     }
 
+    /// Takes a record that needs no clock of a host.
     fn plain(&mut self, at_us: i64, event: &'a Event) {
         match event {
             Event::RunStarted { run, plan, wall, operator, version, attempt } => {
@@ -278,7 +289,7 @@ impl<'a> Facts<'a> {
                 }
             }
             Event::Paused { attack, .. } => {
-                // It is measured anew after the pause, and so are the paths.
+                // After the pause the baseline is measured again, and the paths are tried out again.
                 if let Some(facts) = self.attacks.get_mut(*attack) {
                     facts.paused_us = Some(at_us);
                     for one in &mut facts.injections {
@@ -323,6 +334,7 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Takes an event of an agent; `uncertainty_us` is that of its clock.
     fn agent(&mut self, host: &'a str, at_us: i64, what: &'a What, uncertainty_us: i64) {
         match what {
             What::AgentStarted { .. } => self.starts.push((host, at_us)),

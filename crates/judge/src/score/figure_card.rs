@@ -52,9 +52,9 @@ pub struct FigureCard {
 pub struct DisagreementCard {
     /// The phase.
     pub phase: Phase,
-    /// One of the two.
+    /// The first vantage or probe.
     pub one: Sight,
-    /// The other.
+    /// The second vantage or probe.
     pub other: Sight,
     /// The probability that two samples of one system differ by at least as much (Fisher's exact test).
     pub chance: f64,

@@ -59,6 +59,7 @@ fn phase(view: &View<'_, '_>, phase: Phase) -> PhaseFigure {
     }
 }
 
+/// Returns the bins from the fault's start to the attack's end. A bin across the start belongs to them unless its bad requests came before.
 fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v Sample> {
     let from = view.bench.phases.fault_us.unwrap_or(i64::MAX);
     let until = view.bench.phases.all.last().map_or(i64::MIN, |span| span.until_us);
@@ -67,6 +68,7 @@ fn after_start<'v>(view: &'v View<'_, '_>) -> impl Iterator<Item = &'v Sample> {
     })
 }
 
+/// Counts the causes of bad requests after the fault's start.
 fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
     let mut causes = std::collections::BTreeMap::<String, u64>::new();
     for (cause, count) in after_start(view).flat_map(Sample::causes) {
@@ -76,6 +78,7 @@ fn causes(view: &View<'_, '_>) -> std::collections::BTreeMap<String, u64> {
     causes
 }
 
+/// Returns the time from the first to the last bad request after the fault's start, in microseconds.
 fn bad_for(view: &View<'_, '_>) -> Option<i64> {
     let from = view.bench.phases.fault_us?;
     let first = after_start(view).find_map(Sample::first_bad_us)?.max(from);
@@ -83,6 +86,7 @@ fn bad_for(view: &View<'_, '_>) -> Option<i64> {
     Some(last.saturating_sub(first).max(0))
 }
 
+/// Returns the time until requests were good again, in microseconds; `None` if they were not.
 fn took(went: &time_goals::Went) -> Option<i64> {
     (!went.still).then_some(went.took_us)
 }
@@ -109,26 +113,30 @@ fn partial(view: &View<'_, '_>) -> Option<PartialCard> {
     (sum.bad > 0).then_some(sum)
 }
 
-/// Returns the lateness of this vantage's requests. A lateness below a millisecond counts as a millisecond.
+/// Returns the 99th percentile of the lateness of this vantage's requests, in microseconds. A lateness below a millisecond counts as a
+/// millisecond. `None` if no request was later, or if the lateness cannot be read.
 fn late(view: &View<'_, '_>) -> Option<u64> {
     let grid = Arc::new(Grid::new(&[]));
-    let (mut all, mut in_time, mut any) = (Counts::new(grid), 0_u64, false);
+    let (mut late_counts, mut in_time, mut any_late) = (Counts::new(grid), 0_u64, false);
     for sample in after_start(view) {
         match sample.lateness() {
             Lateness::OnTime => in_time += sample.good() + sample.bad(),
             Lateness::Late { started, cells } => {
                 in_time += started.saturating_sub(cells.len() as u64);
-                all.add(cells);
-                any = true;
+                late_counts.add(cells);
+                any_late = true;
             }
             Lateness::Unreadable => return None,
         }
     }
-    let rank = rank(0.99, all.total() + in_time);
-    let late = |rank: u64| all.ranked(rank).unwrap_or(ON_TIME_US);
-    any.then(|| rank.checked_sub(in_time).filter(|rank| *rank > 0).map_or(ON_TIME_US, late))
+    let rank = rank(0.99, late_counts.total() + in_time);
+    // Requests in time have the lowest ranks.
+    let late = |rank: u64| late_counts.ranked(rank).unwrap_or(ON_TIME_US);
+    any_late.then(|| rank.checked_sub(in_time).filter(|rank| *rank > 0).map_or(ON_TIME_US, late))
 }
 
+/// Returns the used share of the bad requests that the objective on the good share allows; `None` without such an objective, or if it
+/// allows none.
 fn budget(view: &View<'_, '_>) -> Option<f64> {
     let judged = |goal: &Goal| matches!(goal, Goal::Good(_));
     view.bench.objectives().find(|one| one.probe == view.probe.name && judged(&one.goal))?;

@@ -26,7 +26,7 @@ pub fn percent(share: f64) -> String {
 pub fn percent_down(share: f64) -> String {
     for decimals in 1..=4 {
         let steps = 100.0 * 10_f64.powi(decimals);
-        // What is a whole number of steps may be a little below it.
+        // The margin covers rounding errors of a whole number of steps.
         let down = (share * steps + 1e-9).floor() / steps;
         if down > 0.0 {
             return percent(down);
@@ -132,7 +132,7 @@ pub fn number(count: usize) -> String {
     WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
 }
 
-/// Formats a number for people, with as many digits as it needs to be told from others.
+/// Formats a number for people, with four to seven significant digits.
 #[must_use]
 pub fn value(value: f64) -> String {
     let size = value.abs();

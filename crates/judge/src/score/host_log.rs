@@ -1,5 +1,5 @@
-//! Judges objectives on the lines of hosts' logs, as agents counted them. Within a phase a count is exact. It is a range if lines lie near an
-//! edge of the phase, if lines were missed, or if nobody read the log for a time. Never decides by a range that lies on both sides of the goal.
+//! Judges objectives on the lines of hosts' logs, as agents counted them. Within a phase a count is exact. It is a range if lines are near an
+//! edge of the phase, if lines were missed, or if the log was not read for a time. Never decides by a range that is on both sides of the goal.
 
 mod count;
 
@@ -40,8 +40,9 @@ pub(super) fn objective(bench: &Bench<'_, '_>, objective: &LogObjective) -> Obje
     let log = bench.plan.logs.iter().find(|log| log.spec.name == objective.log);
     card.vantages =
         log.into_iter().flat_map(|log| &log.on).map(|host| on_host(bench, objective, host)).collect();
+    // Floats that are not negative have the same order as their bits, which `Ord` needs.
     let badness = |one: &&VantageCard| (one.verdict, one.measured.value.unwrap_or(0.0).to_bits());
-    // Bits of floats that are not negative have the order of the floats. Of equal hosts the first one decides.
+    // If several hosts are equally bad, the first one decides: `max_by_key` returns the last of them, so the order is reversed.
     if let Some(worst) = card.vantages.iter().rev().max_by_key(badness) {
         (card.verdict, card.measured) = (worst.verdict, worst.measured);
         card.why = format!("{}: {}", worst.vantage, worst.why);
@@ -81,9 +82,9 @@ fn on_host(bench: &Bench<'_, '_>, objective: &LogObjective, host: &str) -> Vanta
 
 /// Counts the matching lines of a log on a host in some phases.
 fn count_on(bench: &Bench<'_, '_>, log: &str, host: &str, during: &[Phase]) -> Count {
-    let all = bench.facts.logs.get(&(log, host)).map_or(&[][..], Vec::as_slice);
-    let unsure_us = all.iter().map(|(unsure_us, _)| *unsure_us).max().unwrap_or(0);
-    let read: Vec<&HostLog> = all.iter().map(|(_, one)| *one).collect();
+    let records = bench.facts.logs.get(&(log, host)).map_or(&[][..], Vec::as_slice);
+    let unsure_us = records.iter().map(|(unsure_us, _)| *unsure_us).max().unwrap_or(0);
+    let read: Vec<&HostLog> = records.iter().map(|(_, record)| *record).collect();
     count(&read, &stretches(bench.phases, during, unsure_us))
 }
 
@@ -112,7 +113,7 @@ fn judge(goal: LogGoal, found: &Count, in_fault: bool) -> (Verdict, String) {
         _ if found.perhaps_us == 0 => (Verdict::Unknown, "no phase was judged".to_owned()),
         _ if is_violated => (Verdict::Violated, counted),
         Some(why) => (Verdict::Unknown, format!("{counted}: {why}")),
-        // Without a certain length there is no highest rate, and nobody knows whether the fault was in force at all.
+        // Without a certain length there is no highest rate, and the fault may not have been in force at all.
         None if found.sure_us == 0 && (in_fault || matches!(goal, LogGoal::RateBelow(_))) => (
             Verdict::Unknown,
             format!("{counted}: the phases are shorter than the uncertainty of this host's clock"),
@@ -139,11 +140,15 @@ pub(super) fn cards(bench: &Bench<'_, '_>) -> Vec<LogCard> {
 /// Returns the lines of a log on a host: numbers and examples by phase, and counts over the time of the attack.
 fn card(bench: &Bench<'_, '_>, log: &firedrill_plan::plan::model::Log, host: &str) -> LogCard {
     let name = log.spec.name.as_str();
-    let all = bench.facts.logs.get(&(name, host)).map_or(&[][..], Vec::as_slice);
+    let records = bench.facts.logs.get(&(name, host)).map_or(&[][..], Vec::as_slice);
     let first_and_last = bench.phases.all.first().zip(bench.phases.all.last());
     let (from_us, until_us) = first_and_last.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
-    let during_attack =
-        || all.iter().map(|(_, one)| *one).filter(|one| one.until_us > from_us && one.from_us < until_us);
+    let during_attack = || {
+        records
+            .iter()
+            .map(|(_, record)| *record)
+            .filter(|one| one.until_us > from_us && one.from_us < until_us)
+    };
     let phases = bench.phases.all.iter().map(|span| {
         let found = count_on(bench, name, host, &[span.phase]);
         let inside = |line: &&KeptLine| (span.from_us..span.until_us).contains(&line.at_us);

@@ -6,7 +6,7 @@
 //! range says nothing about other phases: a system that fails in bursts may have none in the next.
 //!
 //! Strata: the time is divided into equal stretches of about twenty requests. Only the variance inside the stretches
-//! is chance, so an outage with sharp edges leaves little to chance. The mean of the stretches, with the effective
+//! is chance, so the range of an outage with sharp edges is narrow. The mean of the stretches, with the effective
 //! number of requests by their variance, goes into the exact bounds; the effective number is never below the real
 //! one. The bounds cover at least 95 % in simulations of independent failures, bursts, outages and ramps
 //! (`coverage`).
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn seconds(of: &[(f64, f64)]) -> Vec<Block> {
-        of.iter().map(|(good, all)| Block { good: *good, all: *all, length_us: 1e6 }).collect()
+    fn seconds(counts: &[(f64, f64)]) -> Vec<Block> {
+        counts.iter().map(|(good, all)| Block { good: *good, all: *all, length_us: 1e6 }).collect()
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_surer_than_the_same_failures_spread_out() {
+    fn the_range_of_an_outage_is_narrower_than_that_of_spread_out_failures() {
         let mut outage = vec![(10.0, 10.0); 60];
         outage[30..33].fill((0.0, 10.0));
         let spread: Vec<_> = (0..60).map(|s| if s % 2 == 0 { (9.0, 10.0) } else { (10.0, 10.0) }).collect();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn time_counts_and_not_how_many_happened_to_be_due() {
+    fn stretches_are_weighted_by_time_and_not_by_requests() {
         // Twice as many requests were due in the bad second.
         let sure = estimate(&seconds(&[(30.0, 30.0), (0.0, 60.0)])).expect("measured");
         assert!((sure.share - 0.5).abs() < 1e-12, "{sure:?}");

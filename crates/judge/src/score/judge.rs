@@ -55,7 +55,7 @@ pub(crate) fn objective(bench: &Bench<'_, '_>, objective: &Objective) -> Objecti
             measured: found.measured,
         });
     }
-    // The first of the worst; among equals the one that is nearest to its limit.
+    // The vantage with the worst verdict decides; of several, the one with the worst figure.
     let badness = |one: &VantageCard| {
         let value = one.measured.value.unwrap_or(0.0);
         let badness = match objective.goal {
@@ -115,10 +115,12 @@ pub fn goal_text(objective: &Objective) -> String {
     }
 }
 
+/// Returns the share from which the system counts as good again, for people.
 fn at(objective: &Objective) -> String {
     format::percent(objective.good_at.fraction())
 }
 
+/// Formats a number without zeros at the end.
 fn trim(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

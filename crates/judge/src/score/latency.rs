@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_prober_writes_is_read() {
+    fn cells_of_a_prober_are_read_back() {
         let bin = crate::testing::bin("buy", 1, 100, 0);
         let read = Latencies::of(&bin).unwrap();
         assert_eq!((read.total(), read.at_most(100), read.at_most(60_000)), (100, 0, 100));

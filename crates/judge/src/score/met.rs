@@ -9,9 +9,10 @@ use super::{
 };
 
 /// Whether anything was affected by the injections of an attack, by their indexes.
-pub(crate) struct Met(Vec<One>);
+pub(crate) struct Met(Vec<Effect>);
 
-struct One {
+/// The signs that an injection had an effect.
+struct Effect {
     /// Whether something other than the run's own packets was affected.
     by_others: bool,
     /// Whether the trial shows that the fault has its effect.
@@ -21,15 +22,17 @@ struct One {
 }
 
 impl Met {
+    /// Collects the effects of all injections of an attack.
     pub(crate) fn of(attack: &AttackFacts<'_>, exchanges: &Exchanges) -> Self {
-        let all = attack.injections.iter().enumerate();
+        let injections = attack.injections.iter().enumerate();
         Self(
-            all.map(|(place, one)| One {
-                by_others: by_others(attack, exchanges, one),
-                shown: exchanges.shown(place, one),
-                counts: looks(one).any(|(_, look)| look.count.is_some()),
-            })
-            .collect(),
+            injections
+                .map(|(place, one)| Effect {
+                    by_others: by_others(attack, exchanges, one),
+                    shown: exchanges.shown(place, one),
+                    counts: looks(one).any(|(_, look)| look.count.is_some()),
+                })
+                .collect(),
         )
     }
 
@@ -43,21 +46,25 @@ impl Met {
     /// reason to doubt the measurements.
     pub(crate) fn is_known(&self, attack: &AttackFacts<'_>, place: usize) -> bool {
         let Some(one) = self.0.get(place) else { return false };
-        let elsewhere =
-            |(other, met): (usize, &One)| one.counts && met.by_others && of_one_fault(attack, place, other);
+        let elsewhere = |(other, met): (usize, &Effect)| {
+            one.counts && met.by_others && of_one_fault(attack, place, other)
+        };
         one.by_others || one.shown || self.0.iter().enumerate().any(elsewhere)
     }
 }
 
 /// Whether two injections are the same fault of the scenario on different hosts: each host has all of its attack's
 /// faults, in the same order.
-fn of_one_fault(attack: &AttackFacts<'_>, one: usize, other: usize) -> bool {
-    let all = &attack.injections;
-    let number =
-        |place: usize| all[..place].iter().filter(|it| it.planned.host == all[place].planned.host).count();
-    let (this, that) = (all[one].planned, all[other].planned);
-    let together = this.together.is_some() && this.together == that.together;
-    together || (this.fault.kind() == that.fault.kind() && number(one) == number(other))
+fn of_one_fault(attack: &AttackFacts<'_>, first: usize, second: usize) -> bool {
+    let injections = &attack.injections;
+    // The number of injections on the same host before this one.
+    let number = |index: usize| {
+        let host = &injections[index].planned.host;
+        injections[..index].iter().filter(|earlier| earlier.planned.host == *host).count()
+    };
+    let (one, other) = (injections[first].planned, injections[second].planned);
+    let together = one.together.is_some() && one.together == other.together;
+    together || (one.fault.kind() == other.fault.kind() && number(first) == number(second))
 }
 
 /// Returns the checks that were made while the fault should be in force.
@@ -66,14 +73,17 @@ pub(crate) fn looks<'f>(one: &'f InjectionFacts<'_>) -> impl Iterator<Item = (i6
     one.looks.iter().filter(move |(at, _)| *at < until).map(|(at, look)| (*at, *look))
 }
 
+/// Whether something other than the packets of the run's own trials was affected.
 fn by_others(attack: &AttackFacts<'_>, exchanges: &Exchanges, one: &InjectionFacts<'_>) -> bool {
-    let mut all: Vec<_> = looks(one).collect();
-    all.sort_by_key(|(at, _)| *at);
+    let mut checks: Vec<_> = looks(one).collect();
+    checks.sort_by_key(|(at, _)| *at);
     let own = exchanges.own(attack, &one.planned.host);
     let unsure = one.uncertainty_us;
+    // The time and the count of the check before.
     let mut last = (one.in_force_us().unwrap_or(i64::MIN), 0);
+    // Packets that were counted while no trial was being sent.
     let mut beside = 0_u64;
-    for (at, look) in all {
+    for (at, look) in checks {
         let met = look.exercised == Seen::Yes;
         let Some(count) = look.count else {
             // Only kinds with a packet counter have affected packets.

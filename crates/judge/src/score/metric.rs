@@ -1,7 +1,8 @@
 //! Judges an objective that a source measures, from the samples in the log.
 //!
-//! A sample counts where all that it describes is in the judged phases, by every clock that takes part. `held` needs samples over the
-//! whole of them; a single one decides `violated` where the goal bounds every sample. What a source did not say is `unknown`.
+//! A sample counts if the whole time that it describes is certainly in the judged phases, with the uncertainties of all clocks. `held`
+//! needs samples over all judged time. A single sample decides `violated` if the goal bounds every sample. What a source did not say is
+//! `unknown`.
 
 mod gaps;
 mod goals;
@@ -29,8 +30,8 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     let nothing = SampledFacts::default();
     let facts = bench.facts.sampled.get(metric.name.as_str()).unwrap_or(&nothing);
     let Around { unsure_us, all, before_us } = Around::of(bench, metric, facts);
-    let around = bench.phases.all.first().zip(bench.phases.all.last());
-    let (from_us, until_us) = around.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
+    let ends = bench.phases.all.first().zip(bench.phases.all.last());
+    let (from_us, until_us) = ends.map_or((0, 0), |(first, last)| (first.from_us, last.until_us));
     let reach_us = facts.reach_us();
     let last_us = until_us.saturating_add(reach_us);
     // An increase ends with the first sample after the phases, which may be about a moment only.
@@ -40,10 +41,10 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     };
     let near_us = last_us.saturating_add(next_us);
     let first_us = before_us.map_or(from_us, |before_us| before_us.min(from_us));
-    let around = facts.samples(first_us, near_us.saturating_add(reach_us)).iter().copied();
-    let near: Vec<&Sample> = around.filter(|one| one.from_us() <= near_us).collect();
+    let nearby = facts.samples(first_us, near_us.saturating_add(reach_us)).iter().copied();
+    let near: Vec<&Sample> = nearby.filter(|one| one.from_us() <= near_us).collect();
     let seen = Seen::of(metric, Showing::new(bench.plan, metric), &near, &all);
-    let holes = gaps(metric, facts, &seen, &all);
+    let gaps = gaps(metric, facts, &seen, &all);
     let mut card = MetricCard {
         source: metric.source.clone(),
         asks: metric.asks.words(),
@@ -57,7 +58,7 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
             MetricGoal::IncreaseBelow(_) => None,
         },
         points: near.iter().filter(|one| one.at_us >= from_us).map(|one| seen.point(metric, one)).collect(),
-        gaps: holes,
+        gaps,
         ..MetricCard::default()
     };
     (card.asked, card.unanswered) = facts.asked(from_us, last_us);
@@ -94,16 +95,17 @@ pub(super) fn objective(bench: &Bench<'_, '_>, metric: &Metric) -> ObjectiveCard
     }
 }
 
+/// Returns a time in microseconds as a signed number.
 fn signed(us: u64) -> i64 {
     i64::try_from(us).unwrap_or(i64::MAX)
 }
 
-/// The judged time, as it is known by the source's clock.
+/// The judged time, with the uncertainty of the source's clock.
 struct Around {
     /// The largest uncertainty of that clock, of all samples that take part.
     unsure_us: i64,
     all: Vec<Stretch>,
-    /// The sample from which an increase is counted: the last one that shows something before all judged time.
+    /// The time of the sample from which an increase is counted: the last one that shows something before all judged time.
     before_us: Option<i64>,
 }
 
@@ -121,7 +123,7 @@ impl Around {
                 Some(earlier.iter().rfind(|one| shows(metric.goal, one))?.at_us)
             });
             match before_us {
-                // It was known when the clock was known less well, so it may not be before all judged time.
+                // At that sample the clock may have been less certain, so the sample is not certainly before all judged time: search again.
                 Some(before_us) if before_us < from_us => from_us = before_us,
                 _ => return Self { unsure_us, all, before_us },
             }
@@ -129,7 +131,7 @@ impl Around {
     }
 }
 
-/// Samples of the time around a short fault are not about it.
+/// Returns the reason why no sample is about the fault, if it is judged: samples also describe the time around a short fault.
 fn not_about_the_fault(
     bench: &Bench<'_, '_>,
     metric: &Metric,
@@ -145,8 +147,8 @@ fn not_about_the_fault(
         .then(|| "no sample is about the fault alone: it was too short, or its edges are not sure".to_owned())
 }
 
-/// Returns the reason why nothing tells whether the system was healthy before the fault, where the plan has a baseline. A sample stands for
-/// the time since the one before it.
+/// Returns the reason why it is not known whether the system was healthy before the fault; `None` if it is known, or if the plan has no
+/// baseline. A sample is about the time since the sample before it.
 fn unknown_before(bench: &Bench<'_, '_>, metric: &Metric, facts: &SampledFacts<'_>) -> Option<String> {
     let baseline = bench.phases.get(Phase::Baseline).filter(|_| !bench.attack.baseline.is_zero())?;
     let from_us = baseline.from_us.saturating_sub(signed(metric.every.as_micros()));

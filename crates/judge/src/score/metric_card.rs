@@ -22,13 +22,13 @@ pub struct MetricCard {
     /// Judged time that no sample is about.
     #[serde(default)]
     pub gaps: Vec<GapCard>,
-    /// Uncertainty of the source's clock.
+    /// Uncertainty of the source's clock, in microseconds.
     pub unsure_us: i64,
-    /// Questions, and those without an answer.
+    /// Number of questions.
     pub asked: u64,
-    /// Questions without an answer.
+    /// Number of questions without an answer.
     pub unanswered: u64,
-    /// The median time that a question took.
+    /// The median time that a question took, in microseconds.
     pub took_us: i64,
     /// The bound that samples are drawn with, where the goal has one.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Finds the part of a second that belongs to some phases. Seconds begin with the clock, phases do not.
 //!
-//! If the bin has its single requests, each is on one side of an edge, or so near to it that the clocks cannot tell.
-//! Otherwise good requests are divided by time, and bad ones by the first and the last of them.
+//! If the bin has its single requests, each is on one side of an edge, or so near to the edge that the clocks cannot tell.
+//! Otherwise good requests are divided by time, and bad requests by the due times of the first and the last of them.
 
 use firedrill_plan::plan::model::Phase;
 
@@ -49,13 +49,15 @@ pub(crate) struct Cut {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stretch {
     from_us: i64,
+    /// Uncertainty of its start.
     from_zone_us: i64,
     until_us: i64,
+    /// Uncertainty of its end.
     until_zone_us: i64,
 }
 
 impl Stretch {
-    /// Returns the range in which a second certainly lies in it.
+    /// Returns the range of time that certainly belongs to it; empty, with its end before its start, if it is too short.
     pub(crate) fn sure(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_add(self.from_zone_us)..self.until_us.saturating_sub(self.until_zone_us)
     }
@@ -70,7 +72,7 @@ impl Stretch {
         self.perhaps().start < until && from < self.perhaps().end
     }
 
-    /// Returns the range outside of which a second certainly does not lie in it.
+    /// Returns the range of time that may belong to it.
     pub(crate) fn perhaps(&self) -> std::ops::Range<i64> {
         self.from_us.saturating_sub(self.from_zone_us)..self.until_us.saturating_add(self.until_zone_us)
     }
@@ -125,19 +127,20 @@ impl<'b> Cutter<'b> {
 
 /// Finds the phases that a second is in.
 pub(crate) struct Sides {
+    /// The index of a phase in [`PHASES`], and a stretch of it.
     each: Vec<(usize, Stretch)>,
 }
 
 impl Sides {
-    /// `unsure_us` is the uncertainty of the vantage's clock.
+    /// Returns the sides of these phases. `unsure_us` is the uncertainty of the vantage's clock.
     pub(crate) fn of(phases: &Phases, unsure_us: i64) -> Self {
-        let of = |(place, phase): (usize, &Phase)| {
+        let sides = |(place, phase): (usize, &Phase)| {
             stretches(phases, &[*phase], unsure_us)
                 .into_iter()
                 .map(move |one| (place, one))
                 .collect::<Vec<_>>()
         };
-        Self { each: PHASES.iter().enumerate().flat_map(of).collect() }
+        Self { each: PHASES.iter().enumerate().flat_map(sides).collect() }
     }
 
     /// Returns the index in [`PHASES`] of the phase that a second is certainly completely in.
@@ -151,6 +154,7 @@ impl Sides {
     }
 }
 
+/// Returns the part of a bin that belongs to some stretches.
 fn part<'s>(stretches: &[Stretch], pace: Option<Pace>, sample: &'s Sample) -> Part<'s> {
     let (from, until) = (sample.from_us, sample.until_us);
     if stretches.iter().any(|one| one.holds(from, until)) {
@@ -160,6 +164,7 @@ fn part<'s>(stretches: &[Stretch], pace: Option<Pace>, sample: &'s Sample) -> Pa
         return Part::None;
     }
     let inside = |one: &Stretch| until.min(one.sure().end).saturating_sub(from.max(one.sure().start)).max(0);
+    // The share of the bin's time that is certainly inside.
     let time = stretches.iter().map(inside).sum::<i64>() as f64 / until.saturating_sub(from).max(1) as f64;
     if let Some(all) = exact(sample, pace) {
         let (mut sure, mut near) = (Ends::default(), Ends::default());
@@ -196,6 +201,7 @@ fn part<'s>(stretches: &[Stretch], pace: Option<Pace>, sample: &'s Sample) -> Pa
 }
 
 impl Ends {
+    /// Counts one request.
     fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Good => self.good += 1,

@@ -31,6 +31,7 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
+    /// Returns the phases of the attack with this index, as far as the log goes.
     pub(crate) fn of(facts: &Facts<'_>, index: usize, attack: &AttackFacts<'_>) -> Self {
         let end = facts.attack_end_us(index);
         let logged =
@@ -46,7 +47,7 @@ impl Phases {
         } else {
             None
         };
-        // An irreversible fault is over in an instant, but its harm is measured for the planned time.
+        // An irreversible fault is done at once, but its effects are measured for the planned time.
         let watched = injections.iter().any(|one| !one.fault().reversible());
         let until = match (healed_us, logged(Phase::Recovery)) {
             (Some(healed), Some(planned)) if watched => Some(healed.max(planned)),
@@ -93,7 +94,7 @@ pub(crate) fn healed(facts: &Facts<'_>, one: &super::facts::InjectionFacts<'_>) 
     back(&facts.starts).or_else(|| back(&facts.rebooted))
 }
 
-/// Returns the planned duration of a phase, in microseconds.
+/// Returns the planned duration of a phase, in microseconds, limited so that sums do not overflow.
 pub(crate) fn planned_us(attack: &Attack, phase: Phase) -> i64 {
     let span = match phase {
         Phase::Baseline => attack.baseline,

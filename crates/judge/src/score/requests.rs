@@ -8,6 +8,9 @@ use super::{
     single::{Outcome, Pace, dues, ends, exact, spread_out},
 };
 
+/// Maximum number of requests with which gaps are filled.
+const FILLED_MOST: u64 = 10_000_000;
+
 /// The requests of a vantage that were due in a stretch of time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests<'s> {
@@ -32,12 +35,10 @@ struct Piece {
 enum Source<'s> {
     /// Due times are computed from a second and the pace when they are needed.
     Second(&'s Sample, Pace),
+    /// Due times in their order.
     Listed(Vec<i64>),
     /// Requests at equal distances.
-    Even {
-        from_us: i64,
-        step_us: f64,
-    },
+    Even { from_us: i64, step_us: f64 },
 }
 
 impl Source<'_> {
@@ -50,6 +51,7 @@ impl Source<'_> {
         }
     }
 
+    /// Returns the due time of a request, by its number in this source.
     fn due(&self, number: u64) -> i64 {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         match self {
@@ -75,6 +77,7 @@ impl<'s> Requests<'s> {
         let mut requests = Self::default();
         // The seconds at the ends count completely here.
         let planned = view.probe.rate * (until.saturating_sub(from) as f64 / 1e6 + 2.0);
+        // Twice the planned number, and far more than chance adds.
         let most = firedrill_statistics::whole(2.0 * planned + 10.0 * planned.sqrt() + 100.0);
         let mut claimed = 0_u64;
         let mut all = view.samples.iter().filter(|bin| bin.until_us > from && bin.from_us < until).peekable();
@@ -97,7 +100,7 @@ impl<'s> Requests<'s> {
         Some(requests)
     }
 
-    /// Adds seconds that do not overlap others.
+    /// Adds one second, or seconds that overlap each other but no others.
     fn put(&mut self, together: &[&'s Sample], pace: Option<Pace>, from: i64, until: i64) {
         if let ([sample], Some(pace)) = (together, pace)
             && sample.single().is_some()
@@ -133,7 +136,7 @@ impl<'s> Requests<'s> {
 
     /// Fills gaps with good requests at that rate, because everything unmeasured may have been good.
     pub(crate) fn with_gaps_good(&mut self, gaps: &[(i64, i64)], rate: f64) {
-        let mut left = 10_000_000;
+        let mut left = FILLED_MOST;
         for (from, until) in gaps {
             let length = until.saturating_sub(*from).max(0);
             let count = firedrill_statistics::whole(length as f64 / 1e6 * rate).min(left);

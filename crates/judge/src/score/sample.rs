@@ -30,8 +30,9 @@ pub(crate) struct Sample {
     pub(super) slipped: u32,
     /// [`NOT_KNOWN`] if the clock was never measured.
     pub(super) uncertainty_us: i64,
-    /// The number of the first request, and its due time, or [`NOT_SINGLE`].
+    /// The number of the first request in the schedule of its vantage.
     pub(super) first: u64,
+    /// The due time of the first request after the start, in microseconds; [`NOT_SINGLE`] without single requests.
     pub(super) first_us: u32,
     pub(super) start_boot_us: u64,
     pub(super) boot: u16,
@@ -62,14 +63,17 @@ impl Sample {
         self.detail.as_deref().map(get)
     }
 
+    /// Returns the number of requests that were due.
     pub(crate) fn due(&self) -> u64 {
         u64::from(self.due)
     }
 
+    /// Returns the number of good requests.
     pub(crate) fn good(&self) -> u64 {
         u64::from(self.good)
     }
 
+    /// Returns the number of bad requests.
     pub(crate) fn bad(&self) -> u64 {
         u64::from(self.bad)
     }
@@ -92,6 +96,7 @@ impl Sample {
         self.detail(|detail| detail.last_bad_us).flatten()
     }
 
+    /// Returns the causes of bad requests, each with its count.
     pub(crate) fn causes(&self) -> impl Iterator<Item = (&String, &u64)> {
         self.detail.iter().flat_map(|detail| &detail.causes)
     }
@@ -106,6 +111,7 @@ impl Sample {
         self.detail.as_deref().map_or(&[], |detail| &detail.ends)
     }
 
+    /// Returns the lateness of the requests; on time if the sample has no details.
     pub(crate) fn lateness(&self) -> &Lateness {
         self.detail.as_deref().map_or(&Lateness::OnTime, |detail| &detail.lateness)
     }
@@ -115,7 +121,7 @@ impl Sample {
         self.detail.as_deref().map_or(&[], |detail| &detail.cells)
     }
 
-    /// The median and the 99th percentile of latency, as [`quantiles`] returns them.
+    /// Returns the median and the 99th percentile of latency, as [`quantiles`] returns them.
     pub(crate) const fn quantiles(&self) -> (u16, u16) {
         (self.p50, self.p99)
     }

@@ -1,4 +1,4 @@
-//! The answers of a source about one objective in the whole run, in the order of time, so that an attack looks at its own part only.
+//! The answers of a source about one objective in the whole run, in the order of time, so that an attack finds its own part quickly.
 
 use crate::log::Sample;
 
@@ -9,10 +9,11 @@ pub(crate) struct SampledFacts<'a> {
     samples: Vec<&'a Sample>,
     /// The longest time that any of them describes.
     reach_us: i64,
-    /// Each question: when its record was written, and the largest uncertainty of the source's clock from then on.
+    /// Each question: the time at which its record was written, and the largest uncertainty of the source's clock from then on.
     asked: Vec<(i64, i64)>,
     /// The median time that a question took.
     took_us: i64,
+    /// The time that each question took; empty once the median is known.
     took: Vec<i64>,
     /// The times at which the records of questions without an answer were written.
     failed_at: Vec<i64>,
@@ -21,7 +22,7 @@ pub(crate) struct SampledFacts<'a> {
 }
 
 impl<'a> SampledFacts<'a> {
-    /// Adds the record of a question. Of one without an answer, `failed` has the last moment that was asked for, and the reason.
+    /// Adds the record of a question. If it has no answer, `failed` has the last moment that was asked for, and the reason.
     pub(super) fn take(
         &mut self,
         at_us: i64,
@@ -36,7 +37,7 @@ impl<'a> SampledFacts<'a> {
         self.failed.extend(failed);
     }
 
-    /// Brings all into the order of time. It is called once, after the last record.
+    /// Sorts everything by time. It must be called once, after the last record.
     pub(super) fn sort(&mut self) {
         self.samples.sort_by_key(|one| one.at_us);
         self.reach_us =
@@ -71,13 +72,12 @@ impl<'a> SampledFacts<'a> {
         (asked as u64, failed as u64)
     }
 
-    /// Returns why a question had no answer whose last moment is in a range, both ends included.
+    /// Returns the reason of the first question without an answer whose last moment is in a range, both ends included.
     pub(crate) fn failure(&self, from_us: i64, until_us: i64) -> Option<&'a str> {
         within(&self.failed, |(asked_us, _)| *asked_us, from_us, until_us).first().map(|(_, why)| *why)
     }
 
-    /// Returns the largest uncertainty of the source's clock from a moment on, so that of the record of each sample since. It is told better
-    /// with each answer.
+    /// Returns the largest uncertainty of the source's clock in all records from a moment on. Later answers tell the clock more exactly.
     pub(crate) fn unsure_us(&self, from_us: i64) -> i64 {
         let later = self.asked.partition_point(|(at_us, _)| *at_us < from_us);
         self.asked.get(later).map_or(0, |(_, unsure_us)| *unsure_us)
@@ -89,7 +89,7 @@ impl<'a> SampledFacts<'a> {
     }
 }
 
-/// Returns what is in a range, both ends included, of what is in the order of time.
+/// Returns the items whose times are in a range, both ends included. Items must be in the order of time.
 pub(super) fn within<T>(all: &[T], time: impl Fn(&T) -> i64, from_us: i64, until_us: i64) -> &[T] {
     let from = all.partition_point(|one| time(one) < from_us);
     let until = all.partition_point(|one| time(one) <= until_us);
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attack_looks_at_its_own_part_of_what_is_in_any_order() {
-        let of = |at_us: i64| Sample {
+    fn answers_in_any_order_are_sorted_and_found_by_time() {
+        let sample_at = |at_us: i64| Sample {
             at_us,
             window_us: 0,
             own_us: 0,
@@ -115,7 +115,7 @@ mod tests {
             lacks: None,
             lost: 0,
         };
-        let samples: Vec<Sample> = [30, 10, 20, 40].map(of).into();
+        let samples: Vec<Sample> = [30, 10, 20, 40].map(sample_at).into();
         let mut all = SampledFacts::default();
         all.take(25, &samples[..1], (5, 9), None);
         all.take(15, &samples[1..], (1, 70), Some((12, "early")));

@@ -56,6 +56,7 @@ impl Sight {
         &self.whole[PHASES.iter().position(|one| *one == phase).unwrap_or(0)]
     }
 
+    /// Adds a second. `boot` is the index of its boot.
     fn take(&mut self, second: &Second, boot: u16, uncertainty_us: Option<i64>, sides: &Sides) {
         let signed = |us: u64| i64::try_from(us).unwrap_or(i64::MAX / 8);
         let until_us = second.start_us.saturating_add(signed(second.length_us));
@@ -111,11 +112,11 @@ impl Sight {
     /// Whether a second is new: a bin that was read twice counts once.
     fn is_new(&mut self, second: &Second, boot: u16) -> bool {
         let Some((_, newest)) = self.boots.get_mut(usize::from(boot)) else { return false };
-        // Seconds arrive in order, except for late ones.
-        let there = second.start_boot_us <= *newest
+        // Seconds arrive in order, except for late ones. Only a late one is searched.
+        let is_known = second.start_boot_us <= *newest
             && self.all.iter().any(|one| one.boot == boot && one.start_boot_us == second.start_boot_us);
         *newest = second.start_boot_us.max(*newest);
-        !there
+        !is_known
     }
 }
 

@@ -1,7 +1,7 @@
 //! Goals for a share of requests: good ones, or ones that were good and fast enough.
 //!
-//! A latency quantile is such a share too: "p99 at most 300 ms" means "99 % of all requests are good within 300 ms".
-//! So a request without an answer counts as infinitely slow, and both kinds share their intervals.
+//! A latency quantile is such a share, too: "p99 at most 300 ms" means "99 % of all requests are good within 300 ms".
+//! So a request without an answer counts as infinitely slow, and both kinds of goals use the same ranges.
 
 use std::sync::Arc;
 
@@ -29,15 +29,17 @@ pub(crate) struct Tally {
     limit: Option<(u64, f64)>,
     /// The requests of each bin that certainly belong to the phases; those that meet the goal count as good.
     blocks: Vec<Block>,
-    /// The same with everything uncertain counted as bad.
+    /// The requests that may belong to the phases, with everything uncertain counted as bad.
     worst: Vec<Block>,
-    /// The same with everything uncertain counted as good.
+    /// The requests that may belong to the phases, with everything uncertain counted as good.
     best: Vec<Block>,
-    /// The merged latencies of whole bins, and the number of requests without a good answer.
+    /// The merged latencies of whole bins.
     latencies: Counts,
+    /// Number of requests without a good answer, whose latency is infinite.
     endless: u64,
-    /// Number of bins with unreadable latencies, and the number of those that the goal needs.
+    /// Number of bins with unreadable latencies.
     without_latencies: usize,
+    /// Number of bins with unreadable latencies that the goal needs.
     unreadable: usize,
     /// Slipped requests: bad in `worst`, good in `best`.
     slipped: u64,
@@ -46,14 +48,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Estimates the share of requests that meet the goal; `None` without any request.
     pub(crate) fn estimate(&self) -> Option<Estimate> {
         estimate(&self.blocks)
     }
 
+    /// Returns the measured share; `None` without any request.
     pub(crate) fn share(&self) -> Option<f64> {
         self.estimate().map(|sure| sure.share)
     }
 
+    /// Returns the word for requests that meet the goal: `good`, or `good within 300 ms`.
     pub(crate) fn adjective(&self) -> String {
         match self.limit {
             Some((limit, _)) => format!("good within {}", format::time(signed(limit))),
@@ -72,6 +77,7 @@ impl Tally {
         if self.without_latencies > 0 { None } else { self.latencies.quantile(quantile, self.endless) }
     }
 
+    /// Returns the number of requests.
     pub(crate) fn samples(&self) -> u64 {
         self.blocks.iter().map(|block| firedrill_statistics::whole(block.all)).sum()
     }
@@ -91,6 +97,7 @@ impl Tally {
         self.unreadable > 0
     }
 
+    /// Returns the figure: the share, or the quantile of a goal on latency.
     fn measured(&self) -> Measured {
         let samples = self.samples();
         let Some(sure) = self.estimate() else { return Measured { samples, ..Measured::default() } };
@@ -165,12 +172,13 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
             }
             Part::Side(sample, side) => {
                 let (good, _) = counts(sample, side);
-                let of_good = if sample.good() == 0 {
+                // The share of the bin's good requests that meet the goal.
+                let fitting = if sample.good() == 0 {
                     0.0
                 } else {
                     fit(view, sample, limit) as f64 / sample.good() as f64
                 };
-                tally.count((good * of_good).round(), sample, side);
+                tally.count((good * fitting).round(), sample, side);
                 tally.endless += sample.bad();
             }
             Part::Unsure(sample) => {
@@ -195,14 +203,15 @@ pub(crate) fn tally(view: &View<'_, '_>, goal: Goal, during: &[Phase]) -> Tally 
     tally
 }
 
-/// Returns the good requests of a part of a bin, and all of its requests. Bad requests have times, so all of them are
-/// in that part; good ones are counted in proportion.
+/// Returns the numbers of good requests and of all requests in a part of a bin, `side` of its time. All bad requests are in that part,
+/// because their times are known; good ones are counted in proportion.
 pub(crate) fn counts(sample: &Sample, side: f64) -> (f64, f64) {
     let bad = sample.bad() as f64;
     let all = ((sample.good() as f64 + bad) * side).floor().max(bad);
     (all - bad, all)
 }
 
+/// Returns the length of a bin in microseconds.
 fn length_us(sample: &Sample) -> f64 {
     sample.until_us.saturating_sub(sample.from_us).max(1) as f64
 }
@@ -224,7 +233,7 @@ impl Tally {
         }
     }
 
-    /// Adds a part of a bin of which `good` requests meet the goal. All slipped ones may have been in it.
+    /// Adds a part of a bin, `side` of its time, of which `good` requests meet the goal. All slipped requests may have been in it.
     fn count(&mut self, good: f64, sample: &Sample, side: f64) {
         let (_, all) = counts(sample, side);
         let (slipped, length_us) = (sample.slipped() as f64, length_us(sample) * side);
@@ -233,14 +242,13 @@ impl Tally {
         self.worst.push(Block { good, all: all + slipped, length_us });
         self.best.push(Block { good: good + slipped, all: all + slipped, length_us });
     }
-}
 
-impl Tally {
-    /// Adds the requests of a bin that are inside. It is not known which of the good ones were slow, so `worst` gets
-    /// the maximum and `best` the minimum of them.
+    /// Adds the requests of a bin across an edge; `fit` of its good requests meet the goal. It is not known which good requests were
+    /// slow, so `worst` counts as many slow ones inside as possible, and `best` as few.
     fn cut(&mut self, sample: &Sample, cut: Cut, fit: u64) {
         let Cut { sure, near, time } = cut;
         let length_us = (length_us(sample) * time).max(1.0);
+        // Good requests of the whole bin that were too slow.
         let slow = sample.good() - fit.min(sample.good());
         let block = |good: u64, all: u64| Block { good: good as f64, all: all as f64, length_us };
         if sure.good + sure.bad > 0 {
@@ -248,11 +256,13 @@ impl Tally {
             let good = (sure.good as f64 - slow).round().max(0.0);
             self.blocks.push(Block { good, ..block(0, sure.good + sure.bad) });
         }
+        // At worst the slow ones are inside, and requests near the edge are inside only if they are bad or slow.
         let most_slow = slow.min(sure.good + near.good);
         let quick = (sure.good + near.good - most_slow).min(sure.good);
         let lost = sure.bad + sure.slipped + near.bad + near.slipped;
         let late = most_slow.min(sure.good + near.good - quick);
         self.worst.push(block(quick, quick + late + lost));
+        // At best the slow ones are outside as far as there is room for them, and slipped requests were good.
         let least_slow = slow.saturating_sub(sample.good() - sure.good);
         let fine = sure.good - least_slow + sure.slipped + near.slipped;
         self.best.push(block(fine, fine + least_slow + sure.bad));

@@ -33,17 +33,17 @@ pub(super) fn ends(sample: &Sample) -> impl Iterator<Item = (Outcome, u64)> {
     sample.ends().iter().map(|(outcome, count)| (*outcome, u64::from(*count))).chain(all_good)
 }
 
-/// Spreads the requests of a second without single ones: the bad ones from the first to the last of them, the others over all of
-/// it.
+/// Spreads the requests of a second that does not have its single requests: the bad ones from the first to the last of them, the others
+/// over the whole second.
 pub(super) fn spread_out(sample: &Sample) -> Vec<Request> {
-    let mut all = Vec::new();
+    let mut requests = Vec::new();
     let mut put = |count: u64, from: i64, until: i64, outcome: Outcome| {
         // A bin that claims more requests than a prober can send is damaged, and must not use up the memory.
         let count = i64::try_from(count.min(100_000)).unwrap_or(0);
         let step = until.saturating_sub(from) as f64 / (count - 1).max(1) as f64;
         for k in 0..count {
             let after = i64::try_from(firedrill_statistics::whole(k as f64 * step)).unwrap_or(0);
-            all.push((from.saturating_add(after), outcome));
+            requests.push((from.saturating_add(after), outcome));
         }
     };
     let last = sample.until_us.saturating_sub(1);
@@ -51,6 +51,6 @@ pub(super) fn spread_out(sample: &Sample) -> Vec<Request> {
     put(sample.slipped(), sample.from_us, last, Outcome::Slipped);
     let first_bad = sample.first_bad_us().unwrap_or(sample.from_us);
     put(sample.bad(), first_bad, sample.last_bad_us().unwrap_or(last), Outcome::Bad);
-    all.sort_by_key(|(due, _)| *due);
-    all
+    requests.sort_by_key(|(due, _)| *due);
+    requests
 }

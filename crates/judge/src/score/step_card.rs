@@ -10,11 +10,11 @@ use crate::{
 /// The result of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepCard {
-    /// Its place in the plan, from 0.
+    /// Its index in the plan, from 0.
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// The place of the attack before which it stands.
+    /// The index of the attack before which it is done; the number of attacks for a step after the last attack.
     pub before: usize,
     /// Its kind: `manual`, `check` or `command`.
     pub kind: String,
@@ -22,7 +22,7 @@ pub struct StepCard {
     pub says: String,
     /// The outcome; `None` if it did not begin, or if the log ends before.
     pub outcome: Option<StepOutcome>,
-    /// The verdict of a check; also that of another step that was not done. `None` if it says nothing about the system.
+    /// The verdict of a check, or of another step that failed or is unknown. `None` if the step decides nothing.
     pub verdict: Option<Verdict>,
     /// Its course, a sentence.
     pub why: String,
@@ -33,7 +33,7 @@ pub struct StepCard {
     /// The end of its program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramEnd>,
-    /// For a step by hand that has to be put back.
+    /// Whether it was put back; `None` unless it is a step by hand that has to be put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<BackCard>,
 }
@@ -47,6 +47,6 @@ pub struct BackCard {
     pub is_back: bool,
     /// Its course, a sentence.
     pub why: String,
-    /// The time at which somebody said that it was put back, or at which the run waited no more.
+    /// The time at which a person said that it was put back, or at which the run stopped waiting.
     pub at_us: Option<i64>,
 }

@@ -1,6 +1,6 @@
-//! The steps between attacks: what they came to, and whether what was done by hand was put back.
+//! Judges the steps between attacks: their outcomes, and whether steps by hand were put back.
 //!
-//! Nobody sees a person's hand, so the word of a person is all there is. Without that word a step is unknown, and it may be in force.
+//! Firedrill cannot see what a person does, so only the person's word counts. Without it a step is unknown, and it may be in force.
 
 use firedrill_plan::plan::model::{Does, Step};
 
@@ -20,6 +20,7 @@ pub(super) fn cards(facts: &Facts<'_>) -> Vec<StepCard> {
     facts.steps.iter().enumerate().map(|(index, step)| card(facts.ended, index, step)).collect()
 }
 
+/// Returns the result of a step; `ended` is the outcome of the run.
 fn card(ended: Option<&RunOutcome>, index: usize, step: &StepFacts<'_>) -> StepCard {
     let Step { name, before, does, .. } = step.planned;
     let outcome = step.ended.map(|end| end.outcome);
@@ -52,6 +53,7 @@ fn card(ended: Option<&RunOutcome>, index: usize, step: &StepFacts<'_>) -> StepC
     }
 }
 
+/// Returns whether a step was put back; `undo` is the task of the person.
 fn back(undo: &str, step: &StepFacts<'_>) -> BackCard {
     let why = match (&step.back, step.back_asked_us) {
         (Some(end), _) if end.outcome == StepOutcome::Done => {

@@ -1,5 +1,5 @@
-//! Tells the run in a few sentences, for readers who were not there. Uses the figures of judged probes only. Says what
-//! is not known, and names the probes that are not judged.
+//! Describes the run in a few sentences, for readers who were not there. Uses the figures of judged probes only. States
+//! what is not known, and names the probes that are not judged. Judges nothing.
 
 mod during;
 
@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 use during::during;
 use firedrill_plan::plan::{Plan, model::Phase};
 
-/// Returns the sentences.
+/// Returns the story of a run.
 pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
     let Some(plan) = plan else {
         return "The log does not say what was to be done, so nothing is known.".to_owned();
@@ -49,22 +49,25 @@ pub(crate) fn tell(card: &Scorecard, plan: Option<&Plan>) -> String {
         parts.join(", ")
     };
     let worst = card.attacks.iter().filter(|one| one.verdict.is_some()).max_by(|a, b| {
-        let bad =
-            |one: &AttackCard| telling(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0));
+        let bad = |one: &AttackCard| {
+            main_figure(one).map_or(0.0, |figure| 1.0 - fault_share(figure).unwrap_or(1.0))
+        };
         // The story is about the largest harm to users; but if an attack was violated, it is about that attack.
         let broke = |one: &AttackCard| one.verdict == Some(Verdict::Violated);
-        let measured = |one: &AttackCard| telling(one).is_some_and(|figure| fault_share(figure).is_some());
+        let measured =
+            |one: &AttackCard| main_figure(one).is_some_and(|figure| fault_share(figure).is_some());
         broke(a)
             .cmp(&broke(b))
             .then(measured(a).cmp(&measured(b)))
             .then(bad(a).total_cmp(&bad(b)))
             .then(a.verdict.cmp(&b.verdict))
     });
+    // The index of the attack that the story is about, and its sentence.
     let (told, detail) =
         worst.map_or_else(|| (None, String::new()), |attack| (Some(attack.index), sentence(attack, plan)));
     let mut story = format!("{failures}, {tally}: {detail}.");
     let open = card.attacks.iter().find(|one| one.verdict == Some(Verdict::Unknown));
-    // If an attack has nothing to tell but the reason, its sentence has the reason already.
+    // The sentence of an attack without figures is only its reason, so that the reason is not repeated.
     if violated == 0
         && let Some(open) = open.filter(|open| told != Some(open.index) || figure(open).is_some())
     {
@@ -111,11 +114,12 @@ fn unjudged(card: &Scorecard, plan: &Plan) -> String {
     }
 }
 
+/// Describes an attack by its most important figure, or by the reason of its verdict if it has none.
 fn sentence(attack: &AttackCard, plan: &Plan) -> String {
     let Some(figure) = figure(attack) else {
-        let told = told(attack);
-        if attack.verdict == Some(Verdict::Held) && !told.is_empty() {
-            return format!("while {}, {told}", during(attack, plan));
+        let alert = alert(attack);
+        if attack.verdict == Some(Verdict::Held) && !alert.is_empty() {
+            return format!("while {}, {alert}", during(attack, plan));
         }
         let why = attack.why.first().map_or("no probe is judged", String::as_str);
         return format!("in “{}” {why}", attack.name);
@@ -144,19 +148,19 @@ fn sentence(attack: &AttackCard, plan: &Plan) -> String {
         }
         None => text.push_str(", and nothing shows that it was healed"),
     }
-    let told = told(attack);
-    if !told.is_empty() {
-        text.push_str(&format!("; {told}"));
+    let alert = alert(attack);
+    if !alert.is_empty() {
+        text.push_str(&format!("; {alert}"));
     }
     text
 }
 
-/// Describes the time until the attack's alert fired: of the slowest of those that were judged. Empty if the time of one is unknown.
-fn told(attack: &AttackCard) -> String {
+/// Describes the time until the attack's alert fired; of several judged alerts the slowest. Empty if the time of one is unknown.
+fn alert(attack: &AttackCard) -> String {
     let alerts = || attack.objectives.iter().filter_map(|one| one.alert.as_deref());
     let known = |card: &AlertCard| Some((card.detected?.high_us?, card.alert.clone()));
-    let Some(all) = alerts().map(known).collect::<Option<Vec<_>>>() else { return String::new() };
-    match all.into_iter().max() {
+    let Some(times) = alerts().map(known).collect::<Option<Vec<_>>>() else { return String::new() };
+    match times.into_iter().max() {
         Some((us, alert)) => format!("the alert {alert} fired {} after the start", format::time(us)),
         None => String::new(),
     }
@@ -164,15 +168,16 @@ fn told(attack: &AttackCard) -> String {
 
 /// Returns the most important figure of an attack whose fault was in force.
 fn figure(attack: &AttackCard) -> Option<&FigureCard> {
-    attack.fault_from_us.and_then(|_| telling(attack))
+    attack.fault_from_us.and_then(|_| main_figure(attack))
 }
 
 /// Returns the most important figure: of the judged probes at vantages that count, the one with the lowest share of
 /// good requests.
-fn telling(attack: &AttackCard) -> Option<&FigureCard> {
+fn main_figure(attack: &AttackCard) -> Option<&FigureCard> {
     attack.judged().min_by(|a, b| fault_share(a).unwrap_or(2.0).total_cmp(&fault_share(b).unwrap_or(2.0)))
 }
 
+/// Returns the share of good requests in the fault; `None` if nothing was measured.
 fn fault_share(figure: &FigureCard) -> Option<f64> {
     figure.phases.iter().find(|one| one.phase == Phase::Fault).and_then(|one| one.good)
 }

@@ -48,23 +48,23 @@ pub(crate) struct Judged {
 }
 
 /// Judges the listed attacks of a log.
-pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn Eye) -> Judged {
+pub(crate) fn judge(facts: &Facts<'_>, log: &Log, indexes: &[usize], eye: &mut dyn Eye) -> Judged {
     let Some(plan) = facts.plan else { return Judged::default() };
     let phases: Vec<Phases> =
-        which.iter().map(|index| Phases::of(facts, *index, &facts.attacks[*index])).collect();
+        indexes.iter().map(|index| Phases::of(facts, *index, &facts.attacks[*index])).collect();
     let unsure_us = log.worst_uncertainty_us();
     let samples = phases.iter().map(|phases| Samples::new(phases, unsure_us));
-    let open: Vec<Open<'_>> = which
+    let open: Vec<Open<'_>> = indexes
         .iter()
         .zip(&phases)
         .zip(samples)
         .map(|((index, phases), samples)| Open { index: *index, phases, samples, card: None })
         .collect();
-    let all = eye.wants_all();
+    let wants_all = eye.wants_all();
     let mut chunks: Vec<usize> = (0..log.chunks.len())
         .filter(|place| {
             let chunk = &log.chunks[*place];
-            all || open.iter().any(|one| one.samples.overlaps(chunk.from_us, chunk.until_us))
+            wants_all || open.iter().any(|one| one.samples.overlaps(chunk.from_us, chunk.until_us))
         })
         .collect();
     chunks.sort_by_key(|place| log.chunks[*place].from_us);
@@ -78,7 +78,7 @@ pub(crate) fn judge(facts: &Facts<'_>, log: &Log, which: &[usize], eye: &mut dyn
     Judged { attacks, damaged: reading.damaged }
 }
 
-/// Reads blocks one after another; in a thread if there are many.
+/// Reads blocks one after another, and calls `with` for each; if there are many, a second thread reads ahead.
 fn each(log: &Log, chunks: &[usize], mut with: impl FnMut(usize, Result<Vec<Stream>, Damaged>)) {
     /// Below this number of blocks, reading takes less time than starting a thread.
     const FEW: usize = 8;
@@ -111,6 +111,7 @@ struct Open<'a> {
     card: Option<AttackCard>,
 }
 
+/// The state while a log is read.
 struct Reading<'r, 'a> {
     facts: &'r Facts<'a>,
     plan: &'a Plan,
@@ -121,7 +122,7 @@ struct Reading<'r, 'a> {
 }
 
 impl Reading<'_, '_> {
-    /// Adds the measurements of a block.
+    /// Adds the measurements of the block with this index, or the reason why they cannot be read.
     fn take(&mut self, place: usize, read: Result<Vec<Stream>, Damaged>) {
         let streams = match read {
             Ok(streams) => streams,

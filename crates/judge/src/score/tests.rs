@@ -26,6 +26,7 @@ fn judged(drill: &Drill) -> Scorecard {
     fold(&drill.records())
 }
 
+/// Judges a drill, and asserts that its first attack is unknown for this reason.
 #[track_caller]
 fn unknown(drill: &Drill, why: &str) -> Scorecard {
     let card = judged(drill);
@@ -34,8 +35,8 @@ fn unknown(drill: &Drill, why: &str) -> Scorecard {
     assert_eq!(attack.verdict, Some(Verdict::Unknown), "{attack:#?}");
     assert_eq!(attack.score, None);
     assert_eq!(card.exit, Exit::Unknown as u8);
-    let said = attack.why.join("\n");
-    assert!(said.contains(why), "wanted `{why}` in:\n{said}");
+    let reasons = attack.why.join("\n");
+    assert!(reasons.contains(why), "wanted `{why}` in:\n{reasons}");
     card
 }
 
@@ -55,7 +56,7 @@ fn all_is_measured_and_holds() {
 }
 
 #[test]
-fn errors_that_never_end_violate() {
+fn errors_beyond_the_heal_violate() {
     let mut drill = Drill::good();
     drill.acts[1].bad = vec![(0..HOLD + 12, 60)];
     let card = judged(&drill);
@@ -87,7 +88,7 @@ fn a_fault_lifted_early_is_unknown_with_who_did_it() {
 }
 
 #[test]
-fn a_violation_stands_though_the_fault_was_lifted_early() {
+fn a_violation_remains_although_the_fault_was_lifted_early() {
     let mut drill = Drill::one();
     drill.acts[0].lifted = 30;
     drill.acts[0].reason = HealReason::Asked { by: "guard".to_owned() };
@@ -120,14 +121,14 @@ fn a_gap_of_the_coordinator_is_unknown() {
 }
 
 #[test]
-fn a_record_that_is_not_known_is_unknown() {
+fn a_run_with_a_record_of_unknown_kind_is_unknown() {
     let mut drill = Drill::good();
     let text = "record 9 (`page-sent`, format 1) is not known".to_owned();
     drill.extra = vec![(60, Event::Unknown { name: "page-sent".to_owned(), text })];
     let card = judged(&drill);
     assert_eq!((card.verdict, card.exit), (Verdict::Unknown, Exit::Unknown as u8));
     assert!(card.why.iter().any(|why| why.contains("does not know: `page-sent`")), "{:?}", card.why);
-    // An abort does not change a violation that was measured.
+    // An unknown record does not change a violation that was measured.
     drill.acts[1].bad = vec![(0..HOLD, 90)];
     assert_eq!(judged(&drill).verdict, Verdict::Violated);
 }
@@ -146,7 +147,7 @@ fn a_coordinator_that_was_stopped_ends_with_its_own_code() {
 }
 
 #[test]
-fn a_system_that_was_ill_before_says_nothing() {
+fn an_attack_on_an_unhealthy_system_is_unknown() {
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(-BASELINE..0, 10), (0..HOLD, 80)];
     unknown(&drill, "the system was not healthy before");
@@ -196,7 +197,7 @@ fn a_guard_that_tripped_is_a_violation() {
 }
 
 #[test]
-fn so_few_requests_cannot_show_it() {
+fn too_few_requests_are_unknown() {
     let mut drill = Drill::one();
     drill.acts[0].bad.clear();
     drill.goals = vec![("users", Goal::Good(Share::from_fraction(0.9999).unwrap()), vec![])];
@@ -291,7 +292,7 @@ fn reboot(back: bool) -> Vec<Record> {
 }
 
 #[test]
-fn a_host_where_nothing_began_keeps_no_attack_from_being_healed() {
+fn an_attack_is_healed_although_nothing_began_on_one_host() {
     let mut records = Drill::good().records();
     records.retain_mut(|record| match &mut record.event {
         Event::Agent { host, what: AgentEvent { what: What::Changed { to, .. }, .. }, .. }
@@ -359,11 +360,11 @@ fn a_fault_of_several_hosts_is_met_where_one_of_them_meets_it() {
     assert!(hosts.len() > 1);
     let one = &hosts[..1];
     assert_eq!(card(None, one, &hosts).verdict, Some(Verdict::Held), "the other is idle");
-    let said = |card: AttackCard, wanted: &str| {
+    let assert_unknown = |card: AttackCard, wanted: &str| {
         assert_eq!(card.verdict, Some(Verdict::Unknown), "{:?}", card.why);
         assert!(card.why.join("\n").contains(wanted), "{:?}", card.why);
     };
-    said(card(None, &[], &hosts), "never exercised");
-    said(card(None, one, one), "host-isolate on db2 was not there");
-    said(card(Some(stop()), one, &hosts), "service-stop on db2 was never exercised");
+    assert_unknown(card(None, &[], &hosts), "never exercised");
+    assert_unknown(card(None, one, one), "host-isolate on db2 was not there");
+    assert_unknown(card(Some(stop()), one, &hosts), "service-stop on db2 was never exercised");
 }

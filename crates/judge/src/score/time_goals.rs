@@ -1,8 +1,8 @@
 //! Time goals: time to mitigate (good again while the fault holds) and time to recover (good again after the heal).
 //!
 //! Each goal has its own threshold and does not depend on other objectives. Two things are judged: the moment from
-//! which on the share of good requests stays at the threshold ([`firedrill_statistics::turning`]), and the longest
-//! outage meanwhile, which must not exceed the limit.
+//! which on the share of good requests never falls below the threshold ([`firedrill_statistics::turning`]), and the
+//! longest outage in the same time, which must not exceed the limit.
 
 use firedrill_plan::plan::model::Phase;
 use firedrill_statistics::turning::{self, Outage, Turning};
@@ -73,10 +73,11 @@ pub(crate) fn recovered(view: &View<'_, '_>, limit: Span, threshold: f64) -> Fin
 pub(crate) struct Went {
     /// Time at which it was good again; 0 where it never was bad enough.
     pub(crate) took_us: i64,
-    /// Whether nothing shows that it was good again.
+    /// Whether it was bad, and nothing shows that it was good again.
     pub(crate) still: bool,
+    /// The lower end of the range of `took_us`.
     pub(crate) low_us: i64,
-    /// `None` if it is not shown.
+    /// The upper end of that range; `None` if the requests do not show one.
     pub(crate) high_us: Option<i64>,
     pub(crate) outage: Outage,
     /// Number of requests that the result is based on.
@@ -92,6 +93,7 @@ pub(crate) fn went(view: &View<'_, '_>, course: Course, threshold: f64) -> Optio
     (!requests.is_empty()).then(|| went_if(view, course, threshold, &requests, Slips::Out))
 }
 
+/// Evaluates a course with an assumed outcome of slipped requests.
 fn went_if(
     view: &View<'_, '_>,
     course: Course,
@@ -134,6 +136,7 @@ impl Went {
         }
     }
 
+    /// Describes the result and the limit.
     fn text(&self, course: Course, limit: i64) -> String {
         let wanted = format!("{} wanted", format::time(limit));
         let outage = match self.outage.low_us {
@@ -158,6 +161,7 @@ impl Went {
     }
 }
 
+/// Judges whether the system was good again within the limit of a course.
 fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Finding {
     let limit = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
     let (from, until) = (course.from_us, course.until_us);
@@ -229,6 +233,7 @@ fn judge(view: &View<'_, '_>, course: Course, limit: Span, threshold: f64) -> Fi
     }
 }
 
+/// Returns the finding for a course of which nothing is known.
 fn nothing(why: &str) -> Finding {
     let measured = Measured { unit: Unit::Time, ..Measured::default() };
     Finding { verdict: Verdict::Unknown, why: why.to_owned(), measured }

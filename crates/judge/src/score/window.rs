@@ -1,6 +1,6 @@
 //! A rolling window over the newest bins of a run: for guards, for settling, and for the screen.
 //!
-//! Needs no log and judges nothing. Missing data is never guessed: `None` means blind.
+//! Needs no log and judges nothing. Missing data is never guessed: `None` means that there are no fresh bins.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,10 +13,13 @@ use super::latency::Latencies;
 pub struct Window {
     keep_us: i64,
     fresh_us: i64,
+    /// The vantages that do not count.
     ignored: BTreeSet<String>,
+    /// The kept bins by probe and vantage, in the order of time.
     bins: BTreeMap<String, BTreeMap<String, VecDeque<Slot>>>,
 }
 
+/// One bin.
 #[derive(Clone, Debug)]
 struct Slot {
     from_us: i64,
@@ -27,8 +30,8 @@ struct Slot {
 }
 
 impl Window {
-    /// Keeps bins for `keep`. A probe whose newest bin ended more than `fresh` ago is blind. A bin comes a time-out
-    /// after its end at the earliest, so `fresh` must be longer than the longest time-out.
+    /// Creates a window that keeps bins for `keep`. A vantage whose newest bin ended more than `fresh` ago does not count. A bin
+    /// comes a time-out after its end at the earliest, so `fresh` must be longer than the longest time-out.
     #[must_use]
     pub fn new(keep: Span, fresh: Span) -> Self {
         Self {
@@ -68,8 +71,7 @@ impl Window {
     }
 
     /// Returns the share of good requests of a probe over the last `over` before its newest bin, and the number of
-    /// these requests, from all vantages that count and still report. `None`: blind; there is nothing newer than
-    /// `fresh`.
+    /// these requests, from all vantages that count and still report. `None` if none of them has fresh bins.
     #[must_use]
     pub fn good_share(&self, probe: &str, over: Span, now_us: i64) -> Option<(f64, u64)> {
         let (mut good, mut all) = (0_u64, 0_u64);
@@ -80,8 +82,8 @@ impl Window {
         (all > 0).then(|| (good as f64 / all as f64, all))
     }
 
-    /// Returns a latency quantile in microseconds, in the same way; bad requests are infinitely slow. `None`: blind.
-    /// `Some(None)`: the quantile is infinite.
+    /// Returns a latency quantile in microseconds, in the same way; bad requests are infinitely slow. `None` if no vantage has
+    /// fresh bins; `Some(None)` if the quantile is infinite.
     #[must_use]
     pub fn latency(&self, probe: &str, quantile: f64, over: Span, now_us: i64) -> Option<Option<u64>> {
         let slots: Vec<&Slot> = self.recent(probe, over, now_us).collect();
@@ -90,7 +92,7 @@ impl Window {
         (all.total().saturating_add(bad) > 0).then(|| all.quantile(quantile, bad))
     }
 
-    /// Returns vantages that count, have reported before, and have no fresh bins.
+    /// Returns the vantages that count, have reported before, and have no fresh bins.
     #[must_use]
     pub fn silent(&self, probe: &str, now_us: i64) -> Vec<&str> {
         let vantages = self.bins.get(probe).into_iter().flatten();
@@ -100,10 +102,12 @@ impl Window {
             .collect()
     }
 
+    /// Whether the newest bin ended no longer than `fresh_us` before `now_us`.
     fn is_fresh(&self, slots: &VecDeque<Slot>, now_us: i64) -> bool {
         slots.back().is_some_and(|slot| slot.until_us >= now_us.saturating_sub(self.fresh_us))
     }
 
+    /// Returns the bins of the last `over` before the newest one, from all vantages that count and have fresh bins.
     fn recent(&self, probe: &str, over: Span, now_us: i64) -> impl Iterator<Item = &Slot> {
         let fresh: Vec<&VecDeque<Slot>> = self
             .bins
@@ -133,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_is_over_the_newest_bins_of_those_that_count() {
+    fn the_share_is_over_the_newest_bins_of_vantages_that_count() {
         let mut window = Window::new(Span::secs(60), Span::secs(3));
         for (start, bin) in (0..20).map(|n| second(n, 90, 10)) {
             window.push("coordinator", start, &bin);
@@ -147,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn old_data_is_blindness_not_health() {
+    fn old_bins_give_no_share() {
         let mut window = Window::new(Span::secs(60), Span::secs(3));
         let (start, bin) = second(0, 100, 0);
         window.push("coordinator", start, &bin);

@@ -5,7 +5,7 @@ use firedrill_wire::api::HostState;
 
 use crate::verdict::Verdict;
 
-/// The word for how a host ended.
+/// Returns the word for the state of a host at the end.
 #[must_use]
 pub const fn state_word(state: HostState) -> &'static str {
     match state {
@@ -17,7 +17,7 @@ pub const fn state_word(state: HostState) -> &'static str {
     }
 }
 
-/// The word for a phase.
+/// Returns the word for a phase.
 #[must_use]
 pub const fn phase_word(phase: Phase) -> &'static str {
     match phase {
@@ -28,7 +28,7 @@ pub const fn phase_word(phase: Phase) -> &'static str {
     }
 }
 
-/// `held`, `violated`, `unknown`, or `not run`.
+/// Returns `held`, `violated`, `unknown`, or `not run` without a verdict.
 #[must_use]
 pub const fn verdict_word(verdict: Option<Verdict>) -> &'static str {
     match verdict {

@@ -75,6 +75,7 @@ impl Drill {
         1 + LENGTH * i64::try_from(index).unwrap() + BASELINE
     }
 
+    /// Returns the number of bad requests in a second of the run.
     fn bad_at(&self, second: i64) -> u64 {
         let mut bad = 0;
         for (index, act) in self.acts.iter().enumerate() {
@@ -84,9 +85,10 @@ impl Drill {
         bad
     }
 
+    /// Adds the events of an attack.
     fn act(&self, events: &mut Vec<(i64, Event)>, run: &RunId, index: usize, act: &Act) {
         let start = Self::start(index);
-        // No event is on a full second of the run's clock: edges are a little before those of the bins.
+        // Events are 20 ms before full seconds of the run's clock, so that edges of phases are not those of bins.
         let near = |second: i64| second * S - 20_000;
         let end = near(start + HOLD + RECOVERY + SETTLE);
         let ended = Event::AttackEnded { attack: index, outcome: act.outcome.clone(), verdict: None };

@@ -20,10 +20,11 @@ use crate::{
     testing::Drill,
 };
 
-/// Offset of the phases in microseconds, so that they do not begin on a full second.
+/// The start of the fault on the run's clock, in microseconds. It is not on a full second.
 pub const FAULT_US: i64 = 12_370_000;
+/// Duration of the baseline, in microseconds.
 const BASELINE_US: i64 = 12_000_000;
-/// Time for which probes continue after the recovery, until the last answers.
+/// Time for which probes continue after the recovery, until the last answers, in microseconds.
 const TAIL_US: i64 = 3_500_000;
 
 /// The parameters of one drill.
@@ -43,7 +44,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Returns the end of the fault.
+    /// Returns the end of the fault on the run's clock, in microseconds.
     #[must_use]
     pub fn heal_us(&self) -> i64 {
         FAULT_US + self.hold_us
@@ -158,7 +159,10 @@ impl Setup {
         for ((goal, phase), one) in self.goals.iter().zip(&attack.objectives) {
             let figure = attack.figures[0].phases.iter().find(|figure| figure.phase == *phase);
             if let (Goal::Good(_), Some(figure)) = (goal, figure) {
-                assert_eq!(one.measured.value, figure.good, "one report says one thing");
+                assert_eq!(
+                    one.measured.value, figure.good,
+                    "an objective and the figures show the same share"
+                );
             }
         }
         // Only a lack of requests may cause an undecided verdict here.
@@ -167,8 +171,8 @@ impl Setup {
     }
 }
 
-#[cfg(test)]
 /// Checks that the log in blocks gives the same result as one with a record for each bin.
+#[cfg(test)]
 fn as_written(records: &[Record]) {
     use crate::{
         log::{self, Writer},
@@ -200,7 +204,7 @@ fn agent(at: i64, what: What) -> Event {
     Event::Agent { host: "app1".to_owned(), happened_us: at, what: happened }
 }
 
-/// A share, as goals have it.
+/// Returns a share for a goal; the fraction is limited to 0 to 1.
 pub fn share(fraction: f64) -> Share {
     Share::from_fraction(fraction.clamp(0.0, 1.0)).unwrap_or(Share::ALL)
 }

@@ -15,6 +15,7 @@ use crate::{
     verdict::Verdict,
 };
 
+/// A good answer after five milliseconds.
 const GOOD: Answer = Answer::Good(5000);
 
 /// One cell.
@@ -50,7 +51,7 @@ pub(super) fn shares() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (rate, seconds) in [(10.0, 60), (50.0, 60), (50.0, 8), (1.0, 60)] {
         for bad in [0.15, 0.05, 0.01] {
-            // A phase in which hardly one request is bad shows nothing to be wrong about.
+            // A phase in which hardly any request is bad cannot be judged wrongly.
             let enough = rate * f64::from(seconds) * bad >= 3.0;
             cells.extend(
                 shapes.map(|shape| Cell::Share { shape, bad, rate, seconds }).into_iter().filter(|_| enough),
@@ -201,6 +202,7 @@ fn width(course: &Course, rate: f64) -> Option<f64> {
     Some(1.2 * if sharp { at_ten * 10.0 / rate } else { at_ten })
 }
 
+/// Returns a drill with a fault of that many seconds, without goals.
 fn setup(seed: u64, rate: f64, seconds: u32) -> Setup {
     let hold_us = i64::from(seconds) * 1_000_000;
     Setup { rate, arrivals: Arrivals::Poisson, hold_us, recovery_us: 60_000_000, goals: Vec::new(), seed }
@@ -210,7 +212,8 @@ fn seconds_after(at_us: i64, zero_us: i64) -> f64 {
     (at_us - zero_us) as f64 / 1e6
 }
 
-/// `good` returns whether a request is good, by the second of the fault.
+/// Judges a drill by goals on the share of good requests: at the truth, below it, and above it. `good` returns whether a request is good,
+/// by the second of the fault; `far` is whether the other goals have to be decided.
 fn share_cell(tally: &mut Tally, mut setup: Setup, truth: f64, far: bool, mut good: impl FnMut(f64) -> bool) {
     setup.recovery_us = 5_000_000;
     let bad = 1.0 - truth;
@@ -233,6 +236,7 @@ fn share_cell(tally: &mut Tally, mut setup: Setup, truth: f64, far: bool, mut go
     }
 }
 
+/// Judges a drill by goals on a time: just below the truth, just above it, and far on both sides. Time is counted from `zero_us`.
 fn time_cell(
     tally: &mut Tally,
     mut setup: Setup,

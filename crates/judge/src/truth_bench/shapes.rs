@@ -67,16 +67,17 @@ impl Shape {
     }
 }
 
+/// Returns the length and the random beginning of an outage, in seconds.
 fn outage(bad: f64, length: f64, chance: &mut Chance) -> (f64, f64) {
     let outage = bad * length;
     (outage, chance.draw() * (length - outage))
 }
 
-/// The mean of a function over a phase.
-pub(super) fn mean(of: &dyn Fn(f64) -> f64, length: f64) -> f64 {
+/// Returns the mean of a function over a phase of `length` seconds.
+pub(super) fn mean(function: &dyn Fn(f64) -> f64, length: f64) -> f64 {
     const STEPS: u32 = 20_000;
     let at = |step: u32| (f64::from(step) + 0.5) / f64::from(STEPS) * length;
-    (0..STEPS).map(|step| of(at(step))).sum::<f64>() / f64::from(STEPS)
+    (0..STEPS).map(|step| function(at(step))).sum::<f64>() / f64::from(STEPS)
 }
 
 /// The recovery of a system after a fault or a heal: the probability of a good request by the second after it, and
@@ -94,6 +95,7 @@ pub(super) enum Course {
 }
 
 impl Course {
+    /// Returns the probability of a good request in a second.
     pub(super) fn at(self, second: f64) -> f64 {
         match self {
             Self::Step { first, until, noise } => {
@@ -140,8 +142,10 @@ pub(super) struct Latency {
 }
 
 impl Latency {
+    /// The exponent of the log-logistic distribution.
     const SHAPE: f64 = 0.25;
 
+    /// Returns a latency in microseconds; `even` is a uniform random number from 0 to 1.
     pub(super) fn draw(self, slow: bool, even: f64) -> u64 {
         let factor = if slow { 5.0 } else { 1.0 };
         let odds = (even / (1.0 - even).max(1e-12)).max(1e-12);

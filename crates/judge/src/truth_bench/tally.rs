@@ -97,7 +97,7 @@ impl Tally {
         const CHANCE: f64 = 0.00135;
         let per_cent = |count: u64, of: u64| count as f64 / of.max(1) as f64 * 100.0;
         let above = |what: &str, count: u64, of: u64, limit: f64| {
-            // The probability that chance gives so many, or more, if the true share is the limit.
+            // The probability of this count or a higher one by chance, if the true share is the limit.
             let as_many = count.checked_sub(1).map_or(1.0, |fewer| 1.0 - at_most(fewer, of, limit));
             (as_many < CHANCE)
                 .then(|| format!("{what} {:.1} %, the limit is {:.1} %", per_cent(count, of), limit * 100.0))

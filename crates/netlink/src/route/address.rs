@@ -41,7 +41,7 @@ impl Address {
         [family(self.address), self.prefix, 0, 0, a, b, c, d]
     }
 
-    /// Without a peer both attributes are the same.
+    /// Returns the attributes. The local address and that of the peer are the same, because the link has no peer.
     fn attrs(&self) -> Attrs {
         let bytes = octets(self.address);
         Attrs::new().bytes(IFA_LOCAL, &bytes).bytes(IFA_ADDRESS, &bytes)

@@ -10,7 +10,7 @@ use libc::{
 use super::{NEW, ask};
 use crate::{Attrs, NetlinkError, Reason, Request, Socket};
 
-/// The attribute of a veth pair with its other end; libc lacks it.
+/// The attribute of a `veth` link that describes the other end of the pair; libc lacks it.
 const VETH_INFO_PEER: u16 = 1;
 const UP: u32 = libc::IFF_UP.cast_unsigned();
 /// The length of `struct ifinfomsg`, in bytes.
@@ -79,11 +79,11 @@ impl Link {
 
     /// Sets its kind (`bridge`, `ifb`), with the attributes of that kind, which may be empty.
     #[must_use]
-    pub fn of_kind(self, kind: &str, own: &Attrs) -> Self {
+    pub fn of_kind(self, kind: &str, settings: &Attrs) -> Self {
         let mut info = Attrs::new().text(IFLA_INFO_KIND, kind);
         // Not `is_empty`, because an attribute that was too long has to cause an error.
-        if *own != Attrs::new() {
-            info = info.nest(IFLA_INFO_DATA, own);
+        if *settings != Attrs::new() {
+            info = info.nest(IFLA_INFO_DATA, settings);
         }
         Self { attrs: self.attrs.nest(IFLA_LINKINFO, &info), ..self }
     }
@@ -91,8 +91,8 @@ impl Link {
     /// Makes it one end of a `veth` pair. The other end is made with it.
     #[must_use]
     pub fn joined_to(self, peer: &Self) -> Self {
-        let own = Attrs::new().message(VETH_INFO_PEER, &peer.header(), &peer.attrs);
-        self.of_kind("veth", &own)
+        let settings = Attrs::new().message(VETH_INFO_PEER, &peer.header(), &peer.attrs);
+        self.of_kind("veth", &settings)
     }
 
     /// Adds attributes (`IFLA_…`) that have no method here.
@@ -161,7 +161,7 @@ mod tests {
     use crate::{attr, find};
 
     #[test]
-    fn a_cable_has_its_other_end_inside() {
+    fn a_veth_pair_is_one_request_with_both_ends() {
         let namespace = std::fs::File::open("/proc/self/ns/net").unwrap();
         let far = Link::named("eth0").hardware_address([2, 0, 0, 0, 0, 7]).within(namespace.as_fd());
         let near = Link::named("host7").port_of(3).up(true).joined_to(&far);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_is_not_made_is_not_sent() {
+    fn only_settings_that_were_made_are_sent() {
         let down = Link::numbered(7).up(true).up(false);
         let (index, up) = (7_u32.to_ne_bytes(), libc::IFF_UP.to_ne_bytes());
         assert_eq!(down.header()[..], [&[0; 4][..], &index, &[0; 4], &up].concat());

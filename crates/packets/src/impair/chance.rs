@@ -23,13 +23,13 @@ impl Dice {
         high(mixed ^ (mixed >> 31))
     }
 
-    /// Returns a uniform number below one.
-    pub(super) fn below(&mut self, most: u32) -> u32 {
-        high(u64::from(self.draw()) * u64::from(most))
+    /// Returns a uniform number below `bound`.
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        high(u64::from(self.draw()) * u64::from(bound))
     }
 }
 
-/// Returns the upper half.
+/// Returns the upper 32 bits.
 pub(super) fn high(number: u64) -> u32 {
     let [a, b, c, d, ..] = number.to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
@@ -46,7 +46,7 @@ pub(super) fn part(share: f64) -> u32 {
     part
 }
 
-/// Correlated draws.
+/// Draws of which each is correlated with the one before.
 #[derive(Clone, Debug)]
 pub(super) struct Correlated {
     rho: u32,
@@ -58,6 +58,7 @@ impl Correlated {
         Self { rho: part(correlation), last: dice.draw() }
     }
 
+    /// Returns the next draw. It correlates with the draw before it if the impairment says so.
     pub(super) fn draw(&mut self, dice: &mut Dice) -> u32 {
         let value = dice.draw();
         if self.rho == 0 {
@@ -82,12 +83,15 @@ impl Event {
         Self { share: part(chance.share), draws: Correlated::new(chance.correlation, dice) }
     }
 
+    /// Draws whether the event happens to the next packet.
     pub(super) fn happens(&mut self, dice: &mut Dice) -> bool {
         self.share != 0 && self.share >= self.draws.draw(dice)
     }
 }
 
 /// Decides which packets are lost.
+///
+/// The numbers of `Bursts` are parts of all 32-bit numbers, as of [`part`]; `bad` is the state.
 #[derive(Clone, Debug)]
 pub(super) enum Losing {
     Never,
@@ -110,6 +114,7 @@ impl Losing {
         }
     }
 
+    /// Draws whether the event happens to the next packet.
     pub(super) fn happens(&mut self, dice: &mut Dice) -> bool {
         let hit = |dice: &mut Dice, part: u32| part != 0 && part >= dice.draw();
         match self {
@@ -143,12 +148,12 @@ mod tests {
         (0..DRAWS).map(|_| losing.happens(&mut dice)).collect()
     }
 
-    fn share(of: &[bool]) -> f64 {
-        f64::from(u32::try_from(of.iter().filter(|lost| **lost).count()).unwrap()) / f64::from(DRAWS)
+    fn share(losses: &[bool]) -> f64 {
+        f64::from(u32::try_from(losses.iter().filter(|lost| **lost).count()).unwrap()) / f64::from(DRAWS)
     }
 
     #[test]
-    fn a_share_happens_as_often_as_it_says() {
+    fn an_event_happens_with_its_share() {
         for (seed, wanted) in [(1, 0.0), (2, 0.001), (3, 0.05), (4, 0.5), (5, 0.97), (6, 1.0)] {
             let seen = share(&losses(Loss::Random(Chance { share: wanted, correlation: 0.0 }), seed));
             assert!((seen - wanted).abs() <= margin(wanted), "{wanted}: {seen}");
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_outside_are_their_nearer_end() {
+    fn shares_below_0_and_above_1_are_clamped() {
         assert_eq!((part(-1.0), part(7.0), part(f64::NAN)), (0, u32::MAX, 0));
     }
 
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_has_a_loss_of_its_own() {
+    fn each_state_loses_its_own_share() {
         let half = Loss::GilbertElliott { to_bad: 0.5, to_good: 0.5, in_bad: 0.4, in_good: 0.1 };
         let seen = share(&losses(half, 31));
         assert!((seen - 0.25).abs() < margin(0.25), "{seen}");
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_repeats_itself_and_another_does_not() {
+    fn one_seed_repeats_its_losses_and_another_seed_differs() {
         let loss = Loss::Random(Chance { share: 0.3, correlation: 0.2 });
         assert_eq!(losses(loss, 1), losses(loss, 1));
         assert_ne!(losses(loss, 1), losses(loss, 2));

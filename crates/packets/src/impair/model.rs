@@ -18,9 +18,9 @@ use super::{
 pub struct Fate {
     /// The time at which it is sent; `None` if never.
     pub first: Option<u64>,
-    /// The time at which its duplicate is sent.
+    /// The time at which its duplicate is sent; `None` if it has none.
     pub second: Option<u64>,
-    /// It was to be lost. If it was to be duplicated as well, one remains.
+    /// It was to be lost. If it was to be duplicated as well, one copy is sent.
     pub lost: bool,
     /// It was to be duplicated.
     pub duplicated: bool,
@@ -34,16 +34,20 @@ pub struct Fate {
 #[derive(Clone, Debug)]
 pub struct Model {
     dice: Dice,
+    /// The mean delay, in nanoseconds.
     mean: i64,
+    /// The jitter, in nanoseconds.
     sigma: i64,
     delays: Correlated,
+    /// The distribution of delays; `None` if it is uniform.
     table: Option<&'static [i16]>,
     losing: Losing,
     doubling: Event,
     damage: Event,
-    /// Used only if packets are reordered at all.
+    /// `None` if no packets are reordered.
     overtaking: Option<Event>,
     gap: u32,
+    /// Number of packets since the last one that overtook.
     since: u32,
     rate: Option<Pacer>,
 }
@@ -94,6 +98,7 @@ impl Model {
         (byte, 1 << self.dice.below(8))
     }
 
+    /// Returns the time at which a packet is sent, and whether it overtakes those before it.
     fn when(&mut self, now: u64, bytes: usize) -> (Option<u64>, bool) {
         let early = self.since + 1 >= self.gap
             && self.overtaking.as_mut().is_some_and(|event| event.happens(&mut self.dice));
@@ -106,6 +111,7 @@ impl Model {
         (Some(self.rate.as_mut().map_or(due, |rate| rate.passed(due, bytes))), false)
     }
 
+    /// Returns the delay of the next packet, in nanoseconds, without the limit of a rate.
     fn delay(&mut self) -> u64 {
         let delay = if self.sigma == 0 {
             self.mean
@@ -132,6 +138,8 @@ fn within(draw: u64, sigma: i64) -> i64 {
     i64::try_from(share).unwrap_or(i64::MAX) - sigma
 }
 
+/// Returns a deviation by a table: sigma times an entry, rounded. Whole multiples of the scale and the rest are
+/// multiplied separately, as in netem's `tabledist`, so that no product overflows.
 fn scattered(draw: u64, sigma: i64, table: &[i16]) -> i64 {
     let entries = u64::try_from(table.len()).unwrap_or(0);
     let position = usize::try_from(high(draw * entries)).unwrap_or(0);
@@ -144,10 +152,13 @@ fn scattered(draw: u64, sigma: i64, table: &[i16]) -> i64 {
 /// A link that carries this many bits per second, one packet after the other.
 #[derive(Clone, Debug)]
 struct Pacer {
+    /// Bits per second.
     bits: u64,
-    /// The maximum lag: the time that a burst takes.
+    /// The time that the link needs for a burst, in nanoseconds: as much of a pause counts as already used.
     credit: u64,
+    /// The time at which the link has carried all packets before.
     free: u64,
+    /// The time at which the last packet has passed.
     last: u64,
 }
 
@@ -158,7 +169,7 @@ impl Pacer {
         Self { bits, credit: carried(burst, bits), free: 0, last: 0 }
     }
 
-    /// Returns when a packet has passed that reaches the link at this time.
+    /// Returns the time at which a packet has passed, if it reaches the link at `reached`.
     fn passed(&mut self, reached: u64, bytes: usize) -> u64 {
         let from = self.free.max(reached.saturating_sub(self.credit));
         self.free = from.saturating_add(carried(bytes, self.bits));

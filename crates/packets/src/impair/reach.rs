@@ -1,5 +1,5 @@
-//! The packets that an impairment changes by chance: their share, and whether each is picked independently of the others. Both together tell
-//! after how many packets at least one has surely been changed.
+//! The packets that an impairment changes by chance: their share, and whether each is picked independently of the others.
+//! From both follows after how many packets at least one has almost certainly been changed. Never draws for a real packet.
 
 use super::{
     Chance, Impair, Loss,
@@ -14,9 +14,10 @@ const SEED: u64 = 1;
 /// The way in which chance picks packets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Picked {
-    /// The share of packets, 0 to 1. With a correlation it is the share in the scenario, which is not that in the long run.
+    /// The share of packets, 0 to 1, or less than it where reordering has a gap. With a correlation it is the share in the
+    /// scenario, which differs from the share in the long run.
     pub share: f64,
-    /// Whether each packet is picked independently of the others. Otherwise long rows of packets may go unpicked.
+    /// Whether each packet is picked independently of the others. Otherwise many packets in a row may not be picked.
     pub is_independent: bool,
 }
 
@@ -36,7 +37,8 @@ impl Chance {
 }
 
 impl Impair {
-    /// Returns how chance picks the packets that are changed; `None` if each packet is changed.
+    /// Returns how chance picks the packets that are changed; `None` if each packet is changed. Of several impairments the
+    /// first counts: loss, reordering, duplication, corruption.
     #[must_use]
     pub fn by_chance(&self) -> Option<Picked> {
         let draw = |chance: Chance, gap: u32| Picked {
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hits_each_packet_is_no_matter_of_chance() {
+    fn only_impairments_of_a_part_of_the_packets_are_by_chance() {
         let late = Impair { delay: std::time::Duration::from_millis(1), ..Impair::default() };
         assert_eq!(late.by_chance(), None);
         let all = Impair { corrupt: chance(1.0, 0.0), ..Impair::default() };

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The protocol number of TCP. TCP and UDP have ports, and a checksum over both.
+/// The protocol number of TCP.
 pub const TCP: u8 = 6;
 /// The protocol number of UDP.
 pub const UDP: u8 = 17;
@@ -19,7 +19,7 @@ fn octets<const N: usize>(packet: &[u8], at: usize) -> Option<[u8; N]> {
     packet.get(at..)?.first_chunk().copied()
 }
 
-/// Returns the addresses; `None` if it is not a complete IP packet.
+/// Returns the addresses; `None` if the header is not that of an IP packet, or incomplete.
 pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
     let address4 = |at| octets::<4>(packet, at).map(Ipv4Addr::from);
     let address6 = |at| octets::<16>(packet, at).map(Ipv6Addr::from);
@@ -30,7 +30,8 @@ pub(super) fn ends(packet: &[u8]) -> Option<Ends> {
     }
 }
 
-/// Returns the offset and protocol of the transport header; a later fragment has no protocol with a checksum.
+/// Returns the offset and protocol of the transport header; `None` if the packet ends before it. A later fragment has the
+/// protocol of the whole packet, though other bytes than the header are at that offset.
 #[must_use]
 pub fn transport(packet: &[u8]) -> Option<(usize, u8)> {
     match packet.first()? >> 4 {
@@ -58,12 +59,14 @@ pub fn checksum(bytes: &[u8]) -> [u8; 2] {
     folded(add(0, bytes))
 }
 
+/// Adds bytes to a checksum as 16-bit numbers; a single last byte is the high one.
 fn add(sum: u64, bytes: &[u8]) -> u64 {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let sum = pairs.iter().fold(sum, |sum, pair| sum + u64::from(u16::from_be_bytes(*pair)));
     rest.first().map_or(sum, |last| sum + u64::from(u16::from_be_bytes([*last, 0])))
 }
 
+/// Returns the checksum of a sum: its complement, folded to 16 bits.
 fn folded(mut sum: u64) -> [u8; 2] {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -72,12 +75,13 @@ fn folded(mut sum: u64) -> [u8; 2] {
     [high, low]
 }
 
-/// Sets the length in the IP header; `None` if it has none, or is a fragment.
+/// Sets the length in the IP header to that of the packet, and IPv4's checksum of the header. `None` if the packet has no
+/// IP header, is a fragment of IPv4, or is too long.
 pub fn fit(packet: &mut [u8]) -> Option<()> {
     let length = u16::try_from(packet.len()).ok()?;
     match packet.first()? >> 4 {
         4 => {
-            // More fragments, or not the first.
+            // The flag "more fragments", and the fragment's offset: one of them is set in every fragment.
             if octets::<2>(packet, 6).map(u16::from_be_bytes)? & 0x3fff != 0 {
                 return None;
             }
@@ -93,7 +97,7 @@ pub fn fit(packet: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Computes the checksum of TCP or UDP; `false` if the packet has neither, and is unchanged.
+/// Sets the checksum of TCP or UDP, for a packet that is no fragment; `false` if it has neither.
 pub fn sum(packet: &mut [u8]) -> bool {
     let (Some(ends), Some((at, protocol))) = (ends(packet), transport(packet)) else {
         return false;
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_between_are_passed_over() {
+    fn extension_headers_are_skipped() {
         let mut bytes = packet(true, 0, vec![0; 80]);
         (bytes[40], bytes[41]) = (44, 0);
         bytes[48] = UDP;

@@ -2,24 +2,45 @@
 
 use firedrill_netlink::{Attrs, Request, attributes, flag};
 
+// Numbers of linux/netfilter/nfnetlink_queue.h. First the subsystem of queues, and the messages in it.
 const SUBSYSTEM: u8 = 3;
 const PACKET: u8 = 0;
 const VERDICT: u8 = 1;
 const CONFIG: u8 = 2;
 const VERDICT_BATCH: u8 = 3;
 
+// Attributes of a configuration (`NFQA_CFG_…`).
+const COMMAND: u16 = 1;
+const COPYING: u16 = 2;
+const MAX_LENGTH: u16 = 3;
+const FLAG_MASK: u16 = 4;
+const FLAGS: u16 = 5;
+
+// Commands of a configuration.
 const BIND: u8 = 1;
 const UNBIND: u8 = 2;
 /// Maximum length of a packet. Packets are copied completely, and their attribute cannot be longer.
 const WHOLE: u32 = 65_531;
 const COPY_PACKET: u8 = 2;
-/// The flag by which packets pass that meet a full queue.
+/// The flag with which packets pass if the queue is full (`NFQA_CFG_F_FAIL_OPEN`).
 const PASS_WHEN_FULL: u32 = 1;
-/// The flag by which frames come unsegmented that are to be segmented later.
+/// The flag with which frames arrive whole that would otherwise be segmented first (`NFQA_CFG_F_GSO`).
 const UNSEGMENTED: u32 = 4;
 
+// Attributes of packets and verdicts (`NFQA_…`).
+const PACKET_HEADER: u16 = 1;
 const VERDICT_HEADER: u16 = 2;
+const MARK: u16 = 3;
+const OUT_INTERFACE: u16 = 6;
 const PAYLOAD: u16 = 10;
+const INFO: u16 = 14;
+/// The flag of `INFO`: the transport checksum has yet to be computed.
+const INFO_UNSUMMED: u32 = 1;
+/// The flag of `INFO`: the frame has yet to be segmented.
+const INFO_UNSEGMENTED: u32 = 2;
+
+/// The length of a verdict without payload, in bytes: netlink's header, the queue's header, and the attribute.
+const VERDICT_LENGTH: usize = 16 + 4 + 12;
 
 /// The hook of packets that this host sends.
 pub(super) const LOCAL_OUT: u8 = 3;
@@ -51,6 +72,7 @@ pub(super) struct Packet<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// Returns the netlink type of a message of this subsystem.
 const fn kind(message: u8) -> u16 {
     u16::from_be_bytes([SUBSYSTEM, message])
 }
@@ -61,40 +83,44 @@ fn header(number: u16) -> [u8; 4] {
     [0, 0, high, low]
 }
 
+/// Encodes a request that configures a queue.
 fn config(number: u16, attrs: &Attrs) -> Request {
     // All of these attributes are short.
     let body = attrs.after(&header(number)).unwrap_or_default();
     Request { kind: kind(CONFIG), flags: flag(libc::NLM_F_ACK), body }
 }
 
+/// Encodes whether frames arrive unsegmented.
 fn segmentation(unsegmented: bool) -> Attrs {
-    Attrs::new().be32(4, UNSEGMENTED).be32(5, if unsegmented { UNSEGMENTED } else { 0 })
+    Attrs::new().be32(FLAG_MASK, UNSEGMENTED).be32(FLAGS, if unsegmented { UNSEGMENTED } else { 0 })
 }
 
 /// Encodes the creation of a queue for this many packets in one message, so that no packet meets a half-made queue.
 pub(super) fn bind(number: u16, most: u32, unsegmented: bool) -> Request {
     let [a, b, c, d] = WHOLE.to_be_bytes();
-    let mut attrs =
-        Attrs::new().bytes(1, &[BIND, 0, 0, 0]).bytes(2, &[a, b, c, d, COPY_PACKET]).be32(3, most);
+    let mut attrs = Attrs::new()
+        .bytes(COMMAND, &[BIND, 0, 0, 0])
+        .bytes(COPYING, &[a, b, c, d, COPY_PACKET])
+        .be32(MAX_LENGTH, most);
     attrs.extend(&segmentation(unsegmented));
     config(number, &attrs)
 }
 
-/// Encodes that frames come segmented from now on.
+/// Encodes the request after which frames arrive segmented.
 pub(super) fn segment(number: u16) -> Request {
     config(number, &segmentation(false))
 }
 
-/// Encodes that packets pass from now on as if there were no queue; those that are held stay so. Two messages: with
-/// one, the kernel would make the queue full before it lets packets pass a full one, and drop packets in between.
+/// Encodes the requests after which new packets pass as if there were no queue; packets that are held stay held. These are two
+/// messages: with a single one the kernel would set the maximum length before the flag, and drop packets in between.
 pub(super) fn pass_by(number: u16) -> [Request; 2] {
-    let when_full = Attrs::new().be32(4, PASS_WHEN_FULL).be32(5, PASS_WHEN_FULL);
-    [when_full, Attrs::new().be32(3, 0)].map(|attrs| config(number, &attrs))
+    let when_full = Attrs::new().be32(FLAG_MASK, PASS_WHEN_FULL).be32(FLAGS, PASS_WHEN_FULL);
+    [when_full, Attrs::new().be32(MAX_LENGTH, 0)].map(|attrs| config(number, &attrs))
 }
 
 /// Encodes the end of a queue; packets that it holds are dropped.
 pub(super) fn unbind(number: u16) -> Request {
-    config(number, &Attrs::new().bytes(1, &[UNBIND, 0, 0, 0]))
+    config(number, &Attrs::new().bytes(COMMAND, &[UNBIND, 0, 0, 0]))
 }
 
 /// Parses a message; `None` if it is not a packet.
@@ -105,27 +131,28 @@ pub(super) fn packet(message: u16, body: &[u8]) -> Option<Packet<'_>> {
     let mut packet =
         Packet { id: 0, hook: 0, mark: 0, out: 0, unsummed: false, unsegmented: false, bytes: &[] };
     let number = |value: &[u8]| value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-    let mut seen = false;
+    let mut has_id = false;
     for (kind, value) in attributes(body.get(4..)?) {
         match kind {
-            1 => {
+            PACKET_HEADER => {
                 (packet.id, packet.hook) = (number(value), *value.get(6)?);
-                seen = true;
+                has_id = true;
             }
-            3 => packet.mark = number(value),
-            6 => packet.out = number(value),
+            MARK => packet.mark = number(value),
+            OUT_INTERFACE => packet.out = number(value),
             PAYLOAD => packet.bytes = value,
-            14 => {
+            INFO => {
                 let info = number(value);
-                (packet.unsummed, packet.unsegmented) = (info & 1 != 0, info & 2 != 0);
+                packet.unsummed = info & INFO_UNSUMMED != 0;
+                packet.unsegmented = info & INFO_UNSEGMENTED != 0;
             }
             _ => {}
         }
     }
-    seen.then_some(packet)
+    has_id.then_some(packet)
 }
 
-/// Parses the kernel's answer to a message of ours: its number, and 0 or an errno.
+/// Parses the kernel's answer to a request: 0 or an errno. `None` if the message is not an answer.
 pub(super) fn answer(message: u16, body: &[u8]) -> Option<i32> {
     (libc::c_int::from(message) == libc::NLMSG_ERROR)
         .then(|| body.first_chunk().map_or(libc::EIO, |code| i32::from_ne_bytes(*code).saturating_neg()))
@@ -143,10 +170,11 @@ impl Verdicts {
         Self { number, bytes: Vec::new() }
     }
 
-    fn say(&mut self, message: u8, verdict: Verdict, id: u32, payload: &[u8]) {
+    /// Adds a message; the packet continues with `payload` instead of its own bytes, unless that is empty.
+    fn add(&mut self, message: u8, verdict: Verdict, id: u32, payload: &[u8]) {
         let begin = self.bytes.len();
         let padded = if payload.is_empty() { 0 } else { 4 + payload.len().next_multiple_of(4) };
-        let length = u32::try_from(32 + padded).unwrap_or(u32::MAX);
+        let length = u32::try_from(VERDICT_LENGTH + padded).unwrap_or(u32::MAX);
         self.bytes.extend(length.to_ne_bytes());
         self.bytes.extend(kind(message).to_ne_bytes());
         self.bytes.extend(flag(libc::NLM_F_REQUEST).to_ne_bytes());
@@ -161,23 +189,23 @@ impl Verdicts {
             self.bytes.extend(u16::try_from(4 + payload.len()).unwrap_or(u16::MAX).to_ne_bytes());
             self.bytes.extend(PAYLOAD.to_ne_bytes());
             self.bytes.extend(payload);
-            self.bytes.resize(begin + 32 + padded, 0);
+            self.bytes.resize(begin + VERDICT_LENGTH + padded, 0);
         }
     }
 
     /// Adds a verdict on one packet.
     pub(super) fn one(&mut self, verdict: Verdict, id: u32) {
-        self.say(VERDICT, verdict, id, &[]);
+        self.add(VERDICT, verdict, id, &[]);
     }
 
     /// Adds a verdict on one packet that continues with other bytes.
     pub(super) fn changed(&mut self, id: u32, bytes: &[u8]) {
-        self.say(VERDICT, Verdict::Accept, id, bytes);
+        self.add(VERDICT, Verdict::Accept, id, bytes);
     }
 
-    /// Adds a verdict by which all held packets up to this one, inclusively, continue.
+    /// Adds a verdict by which all held packets up to and including this one continue.
     pub(super) fn up_to(&mut self, id: u32) {
-        self.say(VERDICT_BATCH, Verdict::Accept, id, &[]);
+        self.add(VERDICT_BATCH, Verdict::Accept, id, &[]);
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -192,8 +220,10 @@ impl Verdicts {
 /// Returns the number of packets that a queue could not take, because it was full or they were not received in time.
 /// Parses `/proc/net/netfilter/nfnetlink_queue`.
 pub(super) fn dropped(text: &str, number: u16) -> u64 {
-    let line = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-    line.filter(|fields| fields.first().and_then(|field| field.parse().ok()) == Some(number))
+    let lines = text.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    lines
+        .filter(|fields| fields.first().and_then(|field| field.parse().ok()) == Some(number))
+        // The columns of packets that met a full queue, and of those that no receiver took in time.
         .flat_map(|fields| [5, 6].map(|column| fields.get(column).and_then(|field| field.parse().ok())))
         .flatten()
         .fold(0, u64::saturating_add)
@@ -205,12 +235,12 @@ mod tests {
     use firedrill_netlink::{find, messages};
     use proptest::prelude::*;
 
-    fn handed_over(payload: &[u8]) -> Vec<u8> {
+    fn queued(payload: &[u8]) -> Vec<u8> {
         Attrs::new()
-            .bytes(1, &[0, 0, 1, 2, 8, 0, LOCAL_OUT])
-            .be32(3, 9)
-            .be32(6, 4)
-            .be32(14, 3)
+            .bytes(PACKET_HEADER, &[0, 0, 1, 2, 8, 0, LOCAL_OUT])
+            .be32(MARK, 9)
+            .be32(OUT_INTERFACE, 4)
+            .be32(INFO, INFO_UNSUMMED | INFO_UNSEGMENTED)
             .bytes(PAYLOAD, payload)
             .after(&header(5))
             .unwrap()
@@ -218,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_packet_is_read_whole() {
-        let body = handed_over(b"hello");
+        let body = queued(b"hello");
         let wanted = Packet {
             id: 258,
             hook: LOCAL_OUT,
@@ -230,7 +260,7 @@ mod tests {
         };
         assert_eq!(packet(kind(PACKET), &body), Some(wanted));
         assert_eq!(packet(kind(VERDICT), &body), None);
-        // Without a name nothing could be said about it.
+        // Without an id no verdict can be given on a packet.
         assert_eq!(packet(kind(PACKET), &[0, 0, 0, 5]), None);
     }
 
@@ -258,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_dropped_is_read_for_one_queue() {
+    fn packets_that_the_kernel_dropped_are_counted_for_one_queue() {
         let text = "    3   4711     0 2 65531     0     0      100  1\n64769   4712     5 2 65531     7    11  2000  1\n";
         assert_eq!((dropped(text, 64769), dropped(text, 3), dropped(text, 9)), (18, 0, 0));
         assert_eq!(dropped("64769 x", 64769), 0);

@@ -1,5 +1,5 @@
-//! Reinjects packets that this host sent and that were held here, by raw sockets. They change no byte but an IPv4
-//! header's own checksum.
+//! Reinjects packets that this host sent and that were held here, by raw sockets. The bytes stay as they are, except the
+//! checksum of an IPv4 header.
 //!
 //! The mark, the interface and the addresses decide the route as they did before. A raw socket cannot set the user and
 //! the cgroup of the sender, so these are lost. Never fragments: a packet beyond the interface's MTU is held in the
@@ -28,6 +28,8 @@ const ROOM: usize = 8 << 20;
 const LOOPBACK: u32 = 1;
 /// The time for which an interface's MTU is cached, in nanoseconds.
 const BELIEVED: u64 = 1_000_000_000;
+/// Maximum number of MTUs in the cache, which otherwise would grow where interfaces come and go.
+const CACHED: usize = 1_000;
 
 /// A packet to be reinjected.
 #[derive(Debug)]
@@ -54,9 +56,11 @@ pub(super) struct Reinjector {
     v4: OwnedFd,
     /// `None` on a host without IPv6, which has no such packets.
     v6: Option<OwnedFd>,
+    /// By an interface's index: the time at which its MTU was asked for, in nanoseconds, and the MTU in bytes.
     mtus: HashMap<u32, (u64, usize)>,
 }
 
+/// Opens a raw socket whose packets carry the mark `tag`.
 fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     // The protocol IPPROTO_RAW: packets are sent with their own IP headers, and none is received.
     // SAFETY: makes a descriptor that nothing else owns.
@@ -71,20 +75,21 @@ fn raw(family: AddressFamily, tag: i32) -> io::Result<OwnedFd> {
     setsockopt(&made, sockopt::Priority, &tag)?;
     setsockopt(&made, sockopt::Broadcast, &true)?;
     if setsockopt(&made, sockopt::SndBufForce, &ROOM).is_err() {
-        // Without privilege in the first namespace, up to the machine's limit.
+        // A process without CAP_NET_ADMIN in the first user namespace gets no more than the machine's limit.
         setsockopt(&made, sockopt::SndBuf, &ROOM)?;
     }
     Ok(made)
 }
 
 /// Runs a closure with this thread's files and sockets owned by another user.
-fn as_user<T>(user: u32, what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+fn as_user<T>(user: u32, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let wanted = Uid::from_raw(user);
     let before = setfsuid(wanted);
-    // setfsuid returns the old value and not whether it succeeded; an invalid value changes nothing.
+    // setfsuid returns the previous user, not whether it succeeded. A second call with an invalid user changes nothing, and
+    // returns the user that is set now.
     let now = setfsuid(Uid::from_raw(u32::MAX));
     let done = if now == wanted {
-        what()
+        act()
     } else {
         Err(io::Error::other(format!(
             "this user namespace has no user {user}, by which its packets are known"
@@ -140,7 +145,7 @@ impl Reinjector {
             _ => {
                 // An interface that is gone carries no packets.
                 let mtu = mtu(&self.v4, out).unwrap_or(0);
-                if self.mtus.len() > 1_000 {
+                if self.mtus.len() > CACHED {
                     self.mtus.clear();
                 }
                 self.mtus.insert(out, (now, mtu));
@@ -153,9 +158,9 @@ impl Reinjector {
     /// Sends packets, as many as possible.
     pub(super) fn send(&self, copies: &[Copy]) -> Sent {
         let mut sent = Sent::default();
-        for some in copies.chunk_by(|a, b| a.bytes.first().map(|b| b >> 4) == b.bytes.first().map(|b| b >> 4))
-        {
-            for some in some.chunks(MANY) {
+        let version = |copy: &Copy| copy.bytes.first().map(|byte| byte >> 4);
+        for of_one_family in copies.chunk_by(|a, b| version(a) == version(b)) {
+            for some in of_one_family.chunks(MANY) {
                 self.send_some(some, &mut sent);
             }
         }
@@ -167,8 +172,8 @@ impl Reinjector {
         let addressed: Vec<_> = copies.iter().filter_map(|copy| Some((copy, address(copy)?))).collect();
         let v6 = addressed.first().is_some_and(|(_, (to, _))| to.family() == Some(AddressFamily::Inet6));
         let socket = if v6 { self.v6.as_ref() } else { Some(&self.v4) };
-        let lost = copies.len() - if socket.is_some() { addressed.len() } else { 0 };
-        sent.failed += u64::try_from(lost).unwrap_or(0);
+        let sendable = if socket.is_some() { addressed.len() } else { 0 };
+        sent.failed += u64::try_from(copies.len() - sendable).unwrap_or(0);
         let Some(socket) = socket else { return };
         let mut parts: Vec<_> = addressed
             .iter()
@@ -206,6 +211,7 @@ impl Reinjector {
                     sent.passed += u64::try_from(done).unwrap_or(0);
                     done
                 }
+                // The first packet could not be sent: it is skipped, except after an interruption.
                 _ => match io::Error::last_os_error() {
                     error if error.kind() == io::ErrorKind::Interrupted => 0,
                     error if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
@@ -228,22 +234,22 @@ impl Reinjector {
 fn address(copy: &Copy) -> Option<(SockaddrStorage, Vec<u8>)> {
     let mut control = Vec::new();
     if copy.mark != 0 {
-        say(&mut control, libc::SOL_SOCKET, libc::SO_MARK, &copy.mark.to_ne_bytes());
+        add_control(&mut control, libc::SOL_SOCKET, libc::SO_MARK, &copy.mark.to_ne_bytes());
     }
-    let tell = copy.out > LOOPBACK;
+    let names_interface = copy.out > LOOPBACK;
     let index = copy.out.to_ne_bytes();
     let to = match ip::ends(&copy.bytes)? {
         Ends::V4(from, to) => {
-            if tell {
+            if names_interface {
                 let info = [index, from.octets(), [0; 4]].concat();
-                say(&mut control, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+                add_control(&mut control, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
             }
             SocketAddr::new(IpAddr::V4(to), 0)
         }
         Ends::V6(from, to) => {
-            if tell {
+            if names_interface {
                 let info = [&from.octets()[..], &index].concat();
-                say(&mut control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+                add_control(&mut control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
             }
             SocketAddr::new(IpAddr::V6(to), 0)
         }
@@ -252,7 +258,7 @@ fn address(copy: &Copy) -> Option<(SockaddrStorage, Vec<u8>)> {
 }
 
 /// Appends a control message.
-fn say(control: &mut Vec<u8>, level: libc::c_int, kind: libc::c_int, value: &[u8]) {
+fn add_control(control: &mut Vec<u8>, level: libc::c_int, kind: libc::c_int, value: &[u8]) {
     let length = mem::size_of::<libc::cmsghdr>() + value.len();
     let end = control.len() + length.next_multiple_of(mem::size_of::<usize>());
     control.extend(length.to_ne_bytes());

@@ -27,12 +27,12 @@ use crate::impair::Model;
 
 /// The cost of a held packet beyond its bytes, here or in the kernel, in bytes.
 pub(super) const OVERHEAD: usize = 1024;
-/// Maximum size of one datagram to the kernel, in bytes.
+/// Size of collected verdicts from which on they are sent, in bytes.
 const VERDICTS: usize = 32 << 10;
-/// Packets with an interval below this, in nanoseconds (some 20,000 per second), are many: waking up for each would
-/// cost more than treating it.
+/// Interval between packets below which traffic is dense, in nanoseconds (some 20,000 packets per second). Waking up for
+/// each packet would then cost more than treating it.
 const CLOSE: u64 = 50_000;
-/// Maximum time between two wakings then, in nanoseconds; on average a packet is late by half of that.
+/// Time between two wakings in dense traffic, in nanoseconds; on average a packet is late by half of that.
 const NAP: u64 = 25_000;
 /// The loop's niceness.
 const URGENT: i32 = -15;
@@ -43,17 +43,20 @@ const ENDING: Duration = Duration::from_millis(200);
 
 /// A held packet.
 struct Held {
+    /// The time at which it came, in nanoseconds.
     came: u64,
+    /// Its length in bytes.
     length: usize,
     way: Way,
 }
 
+/// The way in which a held packet is released.
 enum Way {
-    /// By a verdict on the packet of this id.
+    /// By a verdict on the packet with this id.
     Accept(u32),
-    /// By a verdict, with other bytes.
+    /// By a verdict on the packet with this id, which replaces its bytes.
     Changed(u32, Vec<u8>),
-    /// By reinjection.
+    /// By reinjection of this copy.
     Reinject(Copy),
 }
 
@@ -74,14 +77,19 @@ pub(super) struct Serve {
 
 /// The state of the loop.
 pub(super) struct State {
+    /// The beginning of the loop's clock: all its times are nanoseconds since then.
     began: Instant,
     waiting: Waiting<Held>,
+    /// The size of all held packets, in bytes, with [`OVERHEAD`] for each.
     used: usize,
     counts: Counts,
     delay_ns: u64,
+    /// The verdicts that are not sent yet.
     verdicts: Verdicts,
+    /// The packets to be reinjected that are not sent yet.
     copies: Vec<Copy>,
-    told: bool,
+    /// Whether an error was logged.
+    logged: bool,
 }
 
 impl State {
@@ -94,10 +102,11 @@ impl State {
             delay_ns: 0,
             verdicts: Verdicts::new(number),
             copies: Vec::new(),
-            told: false,
+            logged: false,
         }
     }
 
+    /// Returns the time since the loop began, in nanoseconds.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -115,8 +124,10 @@ impl Serve {
         let now = self.state.now();
         early.iter().for_each(|datagram| self.datagram(now, datagram, true));
         let every = u64::try_from(self.every.as_nanos()).unwrap_or(u64::MAX).max(1);
+        // The time at which `alive` is due, and the time at which packets last came.
         let (mut beat, mut last) = (now, 0);
-        let (mut more, mut many) = (false, false);
+        // Whether more packets wait to be received, and whether traffic is dense.
+        let (mut more, mut dense) = (false, false);
         while !self.shared.stop.load(Ordering::Acquire) {
             let now = self.state.now();
             self.release(now);
@@ -127,12 +138,12 @@ impl Serve {
             self.flush();
             if !more {
                 let next = self.state.waiting.due().map_or(beat, |due| due.min(beat));
-                self.wait(next, many);
+                self.wait(next, dense);
             }
             let received = self.receive(&mut inbox, true);
             more = received == MANY;
             let now = self.state.now();
-            many = received > 0 && now.saturating_sub(last) < CLOSE;
+            dense = received > 0 && now.saturating_sub(last) < CLOSE;
             if received > 0 {
                 last = now;
             }
@@ -140,10 +151,10 @@ impl Serve {
         self.finish(&mut inbox);
     }
 
-    /// Waits for a datagram or until a time; if packets are many, sleeps for a moment without polling.
-    fn wait(&mut self, until: u64, many: bool) {
+    /// Waits for a datagram or until a time. In dense traffic sleeps for [`NAP`], whatever comes.
+    fn wait(&mut self, until: u64, dense: bool) {
         let now = self.state.now();
-        let until = if many { now.saturating_add(NAP) } else { until };
+        let until = if dense { now.saturating_add(NAP) } else { until };
         if until <= now {
             return;
         }
@@ -151,7 +162,7 @@ impl Serve {
         let left = left.unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let (socket, wake) = (self.socket.fd(), &self.shared.wake);
         let mut both = [PollFd::new(wake, PollFlags::IN), PollFd::from_borrowed_fd(socket, PollFlags::IN)];
-        let watched = if many { &mut both[..1] } else { &mut both[..] };
+        let watched = if dense { &mut both[..1] } else { &mut both[..] };
         match poll(watched, Some(&left)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
@@ -161,14 +172,15 @@ impl Serve {
         }
     }
 
-    /// Receives the waiting datagrams, and decides about the packets; returns the number of datagrams.
+    /// Receives the waiting datagrams, and decides about their packets, which pass at once unless `impaired`. Returns the
+    /// number of datagrams.
     fn receive(&mut self, inbox: &mut Inbox, impaired: bool) -> usize {
         match self.socket.receive(inbox) {
             Ok(0) => 0,
-            Ok(many) => {
+            Ok(received) => {
                 let now = self.state.now();
                 inbox.datagrams().for_each(|datagram| self.datagram(now, datagram, impaired));
-                many
+                received
             }
             Err(error) => {
                 self.failed("receive packets", &error, 1);
@@ -178,6 +190,7 @@ impl Serve {
         }
     }
 
+    /// Handles the packets in one datagram of the kernel.
     fn datagram(&mut self, now: u64, datagram: &[u8], impaired: bool) {
         for part in messages(datagram) {
             if let Some(packet) = message::packet(part.kind, part.body) {
@@ -193,11 +206,11 @@ impl Serve {
                 }
                 self.state.counts.seen += 1;
             } else if let Some(errno @ 1..) = message::answer(part.kind, part.body) {
-                self.failed("say what becomes of packets", &io::Error::from_raw_os_error(errno), 1);
+                self.failed("give verdicts on packets", &io::Error::from_raw_os_error(errno), 1);
             }
         }
         if self.state.verdicts.bytes().len() > VERDICTS {
-            self.say();
+            self.send_verdicts();
         }
     }
 
@@ -261,6 +274,7 @@ impl Serve {
         Some(bytes)
     }
 
+    /// Holds a duplicate of a packet until it is due.
     fn double(&mut self, now: u64, due: u64, packet: &Packet<'_>, bytes: &[u8]) {
         let length = bytes.len();
         if !self.room(length) {
@@ -314,19 +328,23 @@ impl Serve {
                 }
                 Way::Changed(id, bytes) => {
                     state.counts.passed += 1;
-                    // The ones before it go first and not with it, because they would go unchanged.
-                    last.take().into_iter().for_each(|id| state.verdicts.up_to(id));
+                    // A verdict up to a packet lets it pass unchanged, so the packets before this one get their own first.
+                    if let Some(id) = last.take() {
+                        state.verdicts.up_to(id);
+                    }
                     state.verdicts.changed(id, &bytes);
                 }
                 Way::Reinject(copy) => state.copies.push(copy),
             }
         }
-        last.into_iter().for_each(|id| state.verdicts.up_to(id));
+        if let Some(id) = last {
+            state.verdicts.up_to(id);
+        }
     }
 
     /// Sends the verdicts and packets, and publishes the counts.
     fn flush(&mut self) {
-        self.say();
+        self.send_verdicts();
         if !self.state.copies.is_empty() {
             let sent = self.reinject.send(&self.state.copies);
             self.state.copies.clear();
@@ -342,12 +360,13 @@ impl Serve {
         *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.state.counts;
     }
 
-    fn say(&mut self) {
+    /// Sends the collected verdicts to the kernel, if there are any.
+    fn send_verdicts(&mut self) {
         if self.state.verdicts.bytes().is_empty() {
             return;
         }
         if let Err(error) = self.socket.send(self.state.verdicts.bytes()) {
-            self.failed("say what becomes of packets", &error, 1);
+            self.failed("give verdicts on packets", &error, 1);
         }
         self.state.verdicts.clear();
     }
@@ -355,8 +374,8 @@ impl Serve {
     /// Counts errors; the first one is logged.
     fn failed(&mut self, what: &str, error: &io::Error, packets: u64) {
         self.state.counts.failed += packets;
-        if !self.state.told {
-            self.state.told = true;
+        if !self.state.logged {
+            self.state.logged = true;
             tracing::warn!(
                 "queue {}: could not {what}: {error}; further errors are only counted",
                 self.number
@@ -364,8 +383,8 @@ impl Serve {
         }
     }
 
-    /// Releases all held packets, and those that still come, and ends the queue. No new packet may come in between,
-    /// because ending drops it.
+    /// Releases all held packets, and those that still come, and ends the queue. Before the end new packets are made to pass
+    /// by the queue, because its end drops the packets in it.
     fn finish(&mut self, inbox: &mut Inbox) {
         for request in message::pass_by(self.number) {
             if let Err(error) = self.socket.tell(&request) {

@@ -13,9 +13,9 @@ pub type Look = Box<dyn FnMut(&[u8]) -> Looked + Send>;
 pub enum Looked {
     /// It is not chosen, and passes at once.
     Other,
-    /// It is treated.
+    /// It is chosen, and impaired.
     Meant,
-    /// It is treated, and continues with these bytes instead of its own.
+    /// It is chosen and impaired, and continues with these bytes instead of its own.
     Falsified(Vec<u8>),
 }
 
@@ -32,7 +32,7 @@ pub struct Counts {
     pub duplicated: u64,
     /// Corrupted on purpose.
     pub corrupted: u64,
-    /// Falsified on purpose: given other contents.
+    /// Falsified on purpose: [`Look`] gave them other contents.
     pub falsified: u64,
     /// Inspected and not chosen; they are counted nowhere else.
     pub others: u64,
@@ -56,6 +56,7 @@ pub(super) struct Shared {
     pub(super) wake: OwnedFd,
 }
 
+/// Converts a number to 64 bits.
 pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -15,9 +15,9 @@ use super::message;
 
 /// Maximum number of messages that one call receives.
 pub(super) const MANY: usize = 64;
-/// The size of a packet of 64 KiB with its attributes.
+/// The size of a message with a packet of 64 KiB and its attributes, in bytes.
 const LONGEST: usize = 66_560;
-/// The receive buffer: for bursts, or while this thread is kept from running.
+/// The size of the receive buffer, in bytes: for bursts, and while this thread is kept from running.
 const ROOM: usize = 16 << 20;
 
 /// A queue's socket. Closing it ends the queue.
@@ -57,13 +57,13 @@ impl Socket {
         raw.bind_auto()?;
         raw.set_no_enobufs(true)?;
         if setsockopt(&raw.as_fd(), sockopt::RcvBufForce, &ROOM).is_err() {
-            // Without privilege in the first namespace, up to the machine's limit.
+            // A process without CAP_NET_ADMIN in the first user namespace gets no more than the machine's limit.
             setsockopt(&raw.as_fd(), sockopt::RcvBuf, &ROOM)?;
         }
         let mut socket = Self { raw, seq: 0 };
         socket.tell(&message::bind(number, most, unsegmented))?;
         let mut inbox = Inbox::new();
-        // The kernel has answered when a send returns.
+        // The kernel answers before a send returns, so an empty socket means that it did not answer.
         while socket.receive(&mut inbox)? > 0 {
             for datagram in inbox.datagrams() {
                 for part in messages(datagram) {

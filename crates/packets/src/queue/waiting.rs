@@ -13,6 +13,7 @@ use std::{
 pub(super) struct Waiting<T> {
     fifo: VecDeque<Item<T>>,
     sorted: BinaryHeap<Reverse<Item<T>>>,
+    /// The number of the item that arrives next.
     next: u64,
 }
 
@@ -24,6 +25,7 @@ struct Item<T> {
 }
 
 impl<T> Item<T> {
+    /// Returns the key of the order: the due time, then the order of arrival.
     fn key(&self) -> (u64, u64) {
         (self.due, self.order)
     }
@@ -58,7 +60,7 @@ impl<T> Waiting<T> {
         self.fifo.len() + self.sorted.len()
     }
 
-    /// Whether everything became due in the order of arrival, so that the due items are all those up to the last one.
+    /// Whether all items that wait are due in the order of arrival.
     pub(super) fn in_order(&self) -> bool {
         self.sorted.is_empty()
     }
@@ -73,14 +75,14 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// Returns when the next one is due.
+    /// Returns the time at which the next item is due; `None` if there is none.
     pub(super) fn due(&self) -> Option<u64> {
         let fifo = self.fifo.front().map(|item| item.due);
         let sorted = self.sorted.peek().map(|item| item.0.due);
         fifo.into_iter().chain(sorted).min()
     }
 
-    /// Takes the next one, if it is due.
+    /// Takes the next item, if it is due.
     pub(super) fn pop(&mut self, now: u64) -> Option<T> {
         let sorted = self.sorted.peek().map(|item| item.0.key());
         let fifo = self.fifo.front().map(Item::key);
@@ -106,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_due_comes_soonest_first_and_otherwise_as_it_came(dues in proptest::collection::vec(0_u64..20, 0..200), now in 0_u64..25) {
+        fn due_items_leave_by_time_and_then_by_arrival(dues in proptest::collection::vec(0_u64..20, 0..200), now in 0_u64..25) {
             let mut waiting = Waiting::new();
             for (number, due) in dues.iter().enumerate() {
                 waiting.push(*due, (*due, number));

@@ -7,15 +7,18 @@ use super::{names, together};
 /// A text for several hosts, and their names in few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
+    /// The names of the hosts, as [`names`] lists them.
     pub hosts: String,
+    /// The number of the hosts.
     pub count: usize,
     /// The text of the first of these hosts.
     pub text: String,
 }
 
-/// Groups hosts by their texts. Texts that differ only by the host's own name and addresses are one group.
-pub fn said(all: &[(String, String)]) -> Vec<Said> {
-    let groups = together(all, |(host, text)| sameness(text, &[host]));
+/// Groups hosts by their texts; each pair has a host's name and its text. Texts that differ only by the host's own name,
+/// addresses, and names of our objects in the kernel are one group.
+pub fn said(texts: &[(String, String)]) -> Vec<Said> {
+    let groups = together(texts, |(host, text)| sameness(text, &[host]));
     groups
         .into_iter()
         .filter_map(|group| {
@@ -26,9 +29,10 @@ pub fn said(all: &[(String, String)]) -> Vec<Said> {
         .collect()
 }
 
-/// Shows texts that name their host in one line: `app1 is not there; likewise app2, app3`.
-pub fn likewise(all: &[(String, String)]) -> String {
-    let groups = together(all, |(host, text)| sameness(text, &[host]));
+/// Joins the texts of hosts, each of which names its host, into one line: `app1 is not there; likewise app2, app3`. Each
+/// pair has a host's name and its text.
+pub fn likewise(texts: &[(String, String)]) -> String {
+    let groups = together(texts, |(host, text)| sameness(text, &[host]));
     let lines = groups.into_iter().filter_map(|group| {
         let ((_, text), others) = group.split_first()?;
         let others: Vec<&str> = others.iter().map(|(host, _)| host.as_str()).collect();
@@ -37,19 +41,19 @@ pub fn likewise(all: &[(String, String)]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// Returns a text without `own` words, addresses, and names of our objects in the kernel. For comparing only.
+/// Returns a text with `…` in place of `own` words, addresses, and names of our objects in the kernel. For comparing only.
 pub(super) fn sameness(text: &str, own: &[&str]) -> String {
     let address = |word: &str| word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok();
     masked(text, &|word| own.contains(&word) || address(word))
 }
 
-/// Returns a text without `own` words and names of our objects, but with addresses, for texts in which an address is
-/// the target.
+/// Returns a text with `…` in place of `own` words and names of our objects in the kernel. Addresses stay, for texts in
+/// which an address is the target.
 pub fn without(text: &str, own: &[&str]) -> String {
     masked(text, &|word| own.contains(&word))
 }
 
-/// Returns a text without the words for which `is_own` holds, and without names of our objects in the kernel.
+/// Returns a text with `…` in place of words for which `is_own` holds, and of names of our objects in the kernel.
 pub fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
     let within = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let mut same = String::new();
@@ -70,7 +74,7 @@ pub fn masked(text: &str, is_own: &dyn Fn(&str) -> bool) -> String {
     same + rest
 }
 
-/// Returns the position of the name of one of our objects in a word such as `nft-table:fd_run_1_1`.
+/// Returns the position in a word such as `nft-table:fd_run_1_1` at which the name of one of our objects begins.
 fn ours(word: &str) -> Option<usize> {
     word.match_indices("fd_")
         .map(|(at, _)| at)
@@ -86,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_by_the_host_only_is_the_same() {
+    fn texts_that_differ_only_by_their_host_are_the_same() {
         let one = sameness("app1 (10.0.0.1:7790): no route to [fd00::1]. fd_ab12", &["app1"]);
         assert_eq!(one, sameness("app2 (10.0.0.2:7790): no route to [fd00::2]. fd_cd", &["app2"]));
         assert_eq!(one, "… (…): no route to […]. …");
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_say_the_same_are_told_together() {
+    fn hosts_with_the_same_text_are_one_group() {
         let all = of(&[
             ("app1", "app1 is off"),
             ("db1", "db1 refuses"),
@@ -108,8 +112,8 @@ mod tests {
             ("app3", "app3 is off"),
         ]);
         assert_eq!(likewise(&all), "app1 is off; likewise app2, app3; db1 refuses");
-        let said = said(&all);
-        assert_eq!((said.len(), said[0].hosts.as_str(), said[0].count), (2, "app1, app2, app3", 3));
-        assert_eq!(said[1].text, "db1 refuses");
+        let groups = said(&all);
+        assert_eq!((groups.len(), groups[0].hosts.as_str(), groups[0].count), (2, "app1, app2, app3", 3));
+        assert_eq!(groups[1].text, "db1 refuses");
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use firedrill_wire::hide::HIDDEN;
 
-/// Returns a text in which every byte of these places is covered. All positions and lines stay the same.
+/// Returns a text in which the bytes of these places, and the secrets anywhere, are covered by `*`. Quotes and line breaks
+/// stay, and so does the position of each byte.
 pub(crate) fn covered(text: &str, places: &[Range<usize>], secrets: &[String]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let found = secrets

@@ -1,4 +1,4 @@
-//! Problems for machines.
+//! Problems as data for machines. Only converts them.
 
 use serde::Serialize;
 

@@ -27,7 +27,7 @@ pub struct Source {
     pub name: String,
     /// Its text.
     pub text: Arc<str>,
-    /// The offsets of its lines; computed when first needed.
+    /// The offsets at which its second and later lines begin; computed when first needed.
     pub(super) lines: OnceLock<Vec<usize>>,
 }
 
@@ -58,8 +58,10 @@ pub struct Problem {
     pub(crate) severity: Severity,
     pub(crate) message: String,
     pub(crate) place: Option<Place>,
+    /// The text at the caret.
     pub(crate) label: String,
     pub(crate) help: Option<String>,
+    /// Related places, each with the text at its mark.
     pub(crate) also: Vec<(Place, String)>,
 }
 

@@ -14,7 +14,7 @@ use super::{
 const ALIKE: usize = 5;
 /// Number of equal problems that are shown in full where there are more than `ALIKE`.
 const ALIKE_SHOWN: usize = 3;
-/// Maximum number of lines that are listed of the others.
+/// Maximum number of lines that are listed for the other ones.
 const LINES: usize = 10;
 
 /// All problems of some files.
@@ -53,23 +53,24 @@ impl Report {
     /// their lines.
     #[must_use]
     pub fn render(&self, colour: bool, width: usize) -> String {
-        let kind = |one: &Problem| {
-            let file = one.place.as_ref().map(|place| place.file);
-            (one.severity, one.message.clone(), one.label.clone(), file)
+        let kind = |problem: &Problem| {
+            let file = problem.place.as_ref().map(|place| place.file);
+            (problem.severity, problem.message.clone(), problem.label.clone(), file)
         };
         let mut kinds: HashMap<_, Vec<&Problem>> = HashMap::new();
-        self.problems.iter().for_each(|one| kinds.entry(kind(one)).or_default().push(one));
+        self.problems.iter().for_each(|problem| kinds.entry(kind(problem)).or_default().push(problem));
         let mut shown = String::new();
-        for one in &self.problems {
-            let same = kinds.get(&kind(one)).map_or(&[][..], Vec::as_slice);
+        for problem in &self.problems {
+            let same = kinds.get(&kind(problem)).map_or(&[][..], Vec::as_slice);
             let many = same.len() > ALIKE;
-            let place = same.iter().take(ALIKE_SHOWN).position(|other| std::ptr::eq(*other, one));
-            if many && place.is_none() {
+            // Its index among those that are shown in full.
+            let index = same.iter().take(ALIKE_SHOWN).position(|other| std::ptr::eq(*other, problem));
+            if many && index.is_none() {
                 continue;
             }
-            shown.push_str(&text::render(one, &self.sources, colour, width));
+            shown.push_str(&text::render(problem, &self.sources, colour, width));
             shown.push_str("\n\n");
-            if many && place == Some(ALIKE_SHOWN - 1) {
+            if many && index == Some(ALIKE_SHOWN - 1) {
                 shown.push_str(&self.same_again(&same[ALIKE_SHOWN..]));
             }
         }

@@ -95,6 +95,7 @@ pub(crate) struct Word {
     /// The key, or the value if it is a text.
     pub(crate) text: Option<String>,
     pub(crate) at: Range<usize>,
+    /// Whether it is a key.
     pub(crate) key: bool,
 }
 
@@ -146,13 +147,13 @@ impl<T> Item<T> {
         self.place_of(self.word_at(path, key).map_or(&self.at, |word| &word.at))
     }
 
-    /// Whether something stands at that path.
+    /// Whether the table has a key at that path.
     #[must_use]
     pub fn has(&self, path: &[&str]) -> bool {
         self.word_at(path, true).is_some()
     }
 
-    /// Returns a value that stands at that path, with its places, as an item that is named after the path's last key.
+    /// Returns the value at that path as an item, with its places. The item has the name of the path's last key.
     #[must_use]
     pub fn part<U>(&self, path: &[&str], value: U) -> Item<U> {
         let below = |word: &&Word| {
@@ -176,10 +177,12 @@ impl<T> Item<T> {
         self.word_at(path, false)?.text.as_deref()
     }
 
+    /// Returns the key or the value at a path.
     fn word_at(&self, path: &[&str], key: bool) -> Option<&Word> {
         self.words.iter().find(|word| word.key == key && word.path == path)
     }
 
+    /// Returns the place of the first key or value with this text; the place of the item if there is none.
     fn find(&self, text: &str, key: bool) -> Place {
         let word = self.words.iter().find(|word| word.key == key && word.text.as_deref() == Some(text));
         self.place_of(word.map_or(&self.at, |word| &word.at))

@@ -7,13 +7,19 @@ use firedrill_wire::near::distance;
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = |word: &str| word.chars().count();
     let limit = (length(word) / 3).clamp(1, 3);
-    // Most words differ too much in length to be near, so their distance is not computed.
-    let known = known.into_iter().filter(|candidate| length(candidate).abs_diff(length(word)) <= 3);
+    // The distance is at least the difference in length, so that of most words need not be computed.
+    let known = known.into_iter().filter(|candidate| length(candidate).abs_diff(length(word)) <= limit);
     let scored = known.map(|candidate| (distance(word, candidate), candidate));
     scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
 }
 
-/// Suggests a correction of an unknown word: the word that was probably intended, or all known words.
+/// Maximum number of known words that are all listed.
+const LISTED: usize = 40;
+/// Number of known words that are listed where there are more than `LISTED`.
+const LISTED_OF_MANY: usize = 30;
+
+/// Suggests a correction of an unknown word: the word that was probably intended, or the known words. `what` is their kind,
+/// in the plural.
 #[must_use]
 pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &str) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
@@ -24,8 +30,8 @@ pub fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, what: &
     known.dedup();
     match known.len() {
         0 => format!("there are no {what}"),
-        1..=40 => format!("known {what}: {}", known.join(", ")),
-        more => format!("known {what}: {}, … ({more} in all)", known[..30].join(", ")),
+        1..=LISTED => format!("known {what}: {}", known.join(", ")),
+        more => format!("known {what}: {}, … ({more} in all)", known[..LISTED_OF_MANY].join(", ")),
     }
 }
 

@@ -45,7 +45,8 @@ struct Mark<'p> {
     kind: AnnotationKind,
 }
 
-/// Returns the excerpts: the problem's own place with the other places near it; then each of the others.
+/// Returns the excerpts: first that of the problem's own place and the related places near it, then one for each other
+/// related place.
 fn excerpts<'p>(problem: &'p Problem, sources: &'p [Source]) -> Vec<Excerpt<'p>> {
     let own = problem.place.iter().map(|place| (place, problem.label.as_str(), AnnotationKind::Primary));
     let also = problem.also.iter().map(|(place, label)| (place, label.as_str(), AnnotationKind::Context));
@@ -72,6 +73,7 @@ impl<'p> Excerpt<'p> {
         self.source.line(own).abs_diff(self.source.line(at.start)) <= NEAR
     }
 
+    /// Returns the number of the first line that is shown.
     fn first_line(&self) -> usize {
         self.source.line(self.lines.start)
     }
@@ -81,6 +83,7 @@ impl<'p> Excerpt<'p> {
         self.source.line(self.lines.end).to_string().len()
     }
 
+    /// Returns the lines for the renderer.
     fn snippet(self) -> Snippet<'p, Annotation<'p>> {
         let shown = &self.source.text[self.lines.clone()];
         // The renderer replaces other control characters itself.

@@ -20,8 +20,7 @@ const OF_THE_LAB: [&str; 4] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"
 /// The directory of the agent's files.
 const OF_THE_AGENT: &str = "/etc/firedrill";
 
-/// Reports all problems of a host's services. `broken` says that parts of the host could not be read, so that keys may be missing
-/// only for that reason.
+/// Reports all problems of a host's services. `broken` says that parts of the host could not be read.
 pub(super) fn check(host: &HostFile, item: Option<&Item<HostFile>>, broken: bool, sink: &mut Sink) {
     let mut names: BTreeMap<&str, Option<Place>> = BTreeMap::new();
     let mut paths: BTreeMap<&str, Option<Place>> = BTreeMap::new();
@@ -48,14 +47,16 @@ struct Here<'a, 's> {
     item: Option<&'a Item<HostFile>>,
     /// Its index among the services of the host.
     number: String,
+    /// Whether parts of the host could not be read, so that keys may be missing only for that reason.
     broken: bool,
     sink: &'s mut Sink,
 }
 
 /// Whether the file has as many entries at a path as were read. With fewer, indexes of entries are not those of the file.
 fn all_read(item: &Item<HostFile>, list: &[&str], read: usize) -> bool {
-    let entry =
-        |path: &[String]| path.len() == list.len() + 1 && path.iter().zip(list).all(|(one, key)| one == key);
+    let entry = |path: &[String]| {
+        path.len() == list.len() + 1 && path.iter().zip(list).all(|(step, key)| step == key)
+    };
     item.words.iter().filter(|word| !word.key && entry(&word.path)).count() == read
 }
 
@@ -76,6 +77,7 @@ impl<'a> Here<'a, '_> {
         Some(item.place_at(&whole, false))
     }
 
+    /// Reports an error at a path of the service.
     fn wrong(&mut self, path: &[&str], message: &str, label: &str, help: &str) {
         let message = format!("service `{}` of host `{}`: {message}", self.service.name, self.host.name);
         let problem = Problem::error(message).help(help);
@@ -86,7 +88,7 @@ impl<'a> Here<'a, '_> {
         });
     }
 
-    /// Reports a value that is there twice on the host.
+    /// Reports a value that the host has twice. `what` is its kind, for the message.
     fn once(
         &mut self,
         seen: &mut BTreeMap<&'a str, Option<Place>>,
@@ -106,11 +108,12 @@ impl<'a> Here<'a, '_> {
         self.sink.push(problem);
     }
 
+    /// Checks the name of the service.
     fn name(&mut self, names: &mut BTreeMap<&'a str, Option<Place>>) {
         let name = self.service.name.as_str();
-        let well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            || !name.chars().all(well)
+            || !name.chars().all(is_allowed)
             || name.len() > 64
         {
             let help = "at most 64 letters, digits, `-`, `_` and `.`, starting with a letter or digit";
@@ -122,6 +125,7 @@ impl<'a> Here<'a, '_> {
         self.once(names, name, &["name"], "the service");
     }
 
+    /// Checks that a command has a program.
     fn argv(&mut self, path: &[&str], argv: &[String]) {
         if argv.first().is_none_or(String::is_empty) {
             let help = "name the program and its arguments: argv = [\"python3\", \"-m\", \"http.server\"]";
@@ -129,6 +133,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the names of variables.
     fn env(&mut self) {
         for name in self.service.env.keys().filter(|name| name.is_empty() || name.contains('=')) {
             let message = format!("`{name}` cannot be the name of a variable");
@@ -141,6 +146,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the user.
     fn user(&mut self) {
         let Some(user) = &self.service.user else { return };
         if ServiceUser::parse(user).is_none() {
@@ -149,6 +155,7 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks all files of the service.
     fn files(&mut self, paths: &mut BTreeMap<&'a str, Option<Place>>) {
         let service = self.service;
         for (number, file) in service.file.iter().enumerate() {
@@ -189,10 +196,11 @@ impl<'a> Here<'a, '_> {
         }
     }
 
+    /// Checks the condition under which the service is ready.
     fn ready(&mut self, ready: &ReadyFile) {
         let ways = [ready.tcp.is_some(), ready.http.is_some(), ready.argv.is_some()];
         let given = ways.iter().filter(|given| **given).count();
-        if given > 1 || given == 0 && !self.broken {
+        if given > 1 || (given == 0 && !self.broken) {
             let message = match given {
                 0 => "`ready` says no check",
                 _ => "`ready` says more than one check",

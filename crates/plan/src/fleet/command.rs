@@ -12,6 +12,10 @@ use firedrill_wire::{hide, text::clean_lines};
 
 /// Maximum duration of a fleet's command.
 pub(super) const TIME_OUT: Duration = Duration::from_secs(30);
+/// Maximum wait for the end of the standard error after the program has ended; a process that it started may keep it open.
+const AFTER_END: Duration = Duration::from_millis(200);
+/// Maximum length of standard error that is shown, in bytes.
+const SAID_MOST: usize = 4096;
 
 /// Maximum size of a fleet's file, and of what its command prints, in bytes; ten thousand hosts take some two megabytes.
 pub(super) const MAX_BYTES: u64 = 64 << 20;
@@ -43,9 +47,9 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, Str
         return Err(format!("`{shown}` had not ended after {time_out:?}{after}"));
     };
     let text = text.unwrap_or_default();
-    let said = err.recv_timeout(Duration::from_millis(200)).unwrap_or_default();
+    let said = err.recv_timeout(AFTER_END).unwrap_or_default();
     if !status.success() {
-        let said = clean_lines(String::from_utf8_lossy(&said[..said.len().min(4096)]).trim());
+        let said = clean_lines(String::from_utf8_lossy(&said[..said.len().min(SAID_MOST)]).trim());
         let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
         return Err(format!("`{shown}` ended with {status}; {said}"));
     }
@@ -55,7 +59,7 @@ pub(super) fn output(command: &[String], time_out: Duration) -> Result<Text, Str
     text::decode(text).map_err(|error| format!("what `{shown}` printed cannot be read: {error}"))
 }
 
-/// Reads a pipe to its end in the background, so that neither pipe can block the program.
+/// Reads a pipe to its end in a thread. Both pipes are read at once, so that neither can block the program.
 fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
@@ -63,13 +67,14 @@ fn reader(pipe: Option<impl std::io::Read + Send + 'static>) -> mpsc::Receiver<V
         if let Some(pipe) = pipe
             && pipe.take(MAX_BYTES + 1).read_to_end(&mut bytes).is_ok()
         {
-            // After a time-out nobody receives it.
+            // Fails after a time-out: the receiver is gone.
             let _ = send.send(bytes);
         }
     });
     receive
 }
 
+/// Waits for the program's end; `None` after the deadline, or if the program cannot be waited for.
 fn wait(child: &mut std::process::Child, deadline: Instant) -> Option<std::process::ExitStatus> {
     loop {
         match child.try_wait() {
@@ -124,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_printed_or_why_not() {
+    fn the_output_is_returned_or_the_reason_of_a_failure() {
         assert_eq!(output(&argv(&["echo", "{}"]), TIME_OUT).expect("runs").text, "{}\n");
         let error = output(&argv(&["cat", "/does/not/exist"]), TIME_OUT).expect_err("fails");
         assert!(error.contains("/does/not/exist") && error.contains("exit status"), "{error}");

@@ -1,4 +1,4 @@
-//! The hosts of a fleet, and what its names stand for.
+//! The hosts of a fleet, and the addresses of its names. Never reads a file.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -49,11 +49,12 @@ impl Fleet {
             return Some(host.addresses.clone());
         }
         let role = self.hosts.iter().filter(|host| host.roles.iter().any(|role| role == name));
-        let all: Vec<IpAddr> = role.flat_map(|host| host.addresses.iter().copied()).collect();
-        (!all.is_empty()).then_some(all)
+        let addresses: Vec<IpAddr> = role.flat_map(|host| host.addresses.iter().copied()).collect();
+        (!addresses.is_empty()).then_some(addresses)
     }
 
-    /// Returns all names that stand for addresses here, together with these: for a resolver.
+    /// Returns all names that stand for addresses, with the addresses, for a resolver. As in [`Self::addresses`], one of
+    /// `[names]` counts before a host, and a host before a role.
     #[must_use]
     pub fn all_names(&self) -> BTreeMap<String, Vec<IpAddr>> {
         let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
@@ -71,9 +72,9 @@ impl Fleet {
     /// Returns all keys that a selector may use and for which some host has a value.
     pub(crate) fn label_keys(&self) -> Vec<&str> {
         let labels = self.hosts.iter().flat_map(|host| host.labels.keys().map(String::as_str));
-        let own = ["name", "role", "tag"].into_iter();
-        let own = own.filter(|key| self.hosts.iter().any(|host| !values_of(host, key).is_empty()));
-        let mut keys: Vec<&str> = own.chain(labels).collect();
+        let has_values = |key: &&str| self.hosts.iter().any(|host| !values_of(host, key).is_empty());
+        let mut keys: Vec<&str> =
+            ["name", "role", "tag"].into_iter().filter(has_values).chain(labels).collect();
         keys.sort_unstable();
         keys.dedup();
         keys

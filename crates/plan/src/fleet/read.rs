@@ -26,13 +26,13 @@ use crate::{
 /// The keys at the top of a fleet's file.
 pub const KEYS: [&str; 5] = ["schema", "approval", "defaults", "names", "host"];
 
-/// Reads a file. A valid file is parsed in one step; errors of another one are found table by table, with their
+/// Reads a file. A valid file is parsed in one step. A file with errors is read again table by table, so that they have
 /// places.
 pub(super) fn from_toml(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     good(text).unwrap_or_else(|| with_places(name, text, care, sink))
 }
 
-/// Parses a fleet without any error. Texts that may be unsafe to show are left to the slower way.
+/// Parses a fleet that has no error; `None` if it has one, or a text that may be unsafe to show.
 fn good(text: &str) -> Option<Fleet> {
     // ASCII of moderate length is unsafe only with an escape, a line break in a text, or a tab.
     let marks = ["\\", "\"\"\"", "'''", "\t"];
@@ -41,17 +41,17 @@ fn good(text: &str) -> Option<Fleet> {
     }
     let read: FleetFile = toml::from_str(text).ok()?;
     let mut sink = Sink::default();
-    let well = read.schema == 1;
+    let is_known = read.schema == 1;
     let fleet = built(read, Vec::new(), &mut sink);
-    (well && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
+    (is_known && sink.problems.is_empty() && !fleet.hosts.is_empty()).then_some(fleet)
 }
 
-/// Whether a text in it may be too long to be shown: a text is no longer than its line.
+/// Whether a text in a file may be too long to be shown: one of the lines is, and a text is no longer than its line.
 fn is_long(file: &str) -> bool {
     file.lines().any(|line| line.len() > NAME_MOST)
 }
 
-/// Parses a fleet without places in the file.
+/// Makes a fleet from a parsed file, and reports problems without places. `wrong` are entries that could not be parsed.
 fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     let mut building = Building { defaults: read.defaults, ..Building::default() };
     building.fleet.wrong = wrong;
@@ -63,22 +63,24 @@ fn built(read: FleetFile, wrong: Vec<Wrong>, sink: &mut Sink) -> Fleet {
     building.fleet
 }
 
+/// Reads a file table by table, and reports problems with their places.
 fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     let file = sink.add_source(name, text);
     let (table, whole) = reading::table(text, file, sink);
     hidden::note(file, text, &table, whole, sink);
     let mut building = Building::default();
-    let mut nobody = Sink::default();
+    // Problems of a file that is not valid TOML: it was reported already, and is read only to find hosts.
+    let mut discarded = Sink::default();
     let sink = match (whole, care) {
         (true, _) => sink,
         (false, Care::All) => return building.fleet,
         (false, Care::Salvage) => {
-            nobody.add_source(name, text);
+            discarded.add_source(name, text);
             building
                 .fleet
                 .wrong
                 .push(Wrong::new("the fleet", "it is not valid TOML, so some of its hosts may be missing"));
-            &mut nobody
+            &mut discarded
         }
     };
     let table = table.into_inner();
@@ -103,10 +105,10 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
             }
             "host" => match node.get_ref() {
                 DeValue::Array(hosts) => {
-                    for (place, host) in hosts.iter().enumerate() {
+                    for (index, host) in hosts.iter().enumerate() {
                         match reading::item::<HostFile>(host, "", host.span(), file, "host", sink) {
                             Some(item) => building.host(&item.value, Some(&item), item.broken, sink),
-                            None => building.no_host(place, host),
+                            None => building.unreadable(index, host),
                         }
                     }
                 }
@@ -128,6 +130,7 @@ fn with_places(name: &str, text: &str, care: Care, sink: &mut Sink) -> Fleet {
     building.fleet
 }
 
+/// Reports a version of the format that is not known.
 fn version(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
     let Some(schema) = table.get("schema") else { return };
     if schema.get_ref().as_integer().is_none_or(|number| number.to_string() != "1") {
@@ -136,6 +139,7 @@ fn version(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
     }
 }
 
+/// Reads the output of a command, which `name` shows. Problems have no places, except that of invalid JSON.
 pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> Option<Fleet> {
     let file = sink.add_source(format!("output of {name}"), text);
     let mut wrong = Vec::new();
@@ -177,6 +181,7 @@ pub(super) fn from_json(name: &str, text: &str, care: Care, sink: &mut Sink) -> 
     Some(fleet)
 }
 
+/// A fleet whose entries are added one by one.
 #[derive(Default)]
 struct Building {
     defaults: Defaults,
@@ -187,13 +192,13 @@ struct Building {
 
 impl Building {
     /// Adds an entry of which nothing could be read.
-    fn no_host(&mut self, place: usize, node: &Spanned<DeValue<'_>>) {
+    fn unreadable(&mut self, index: usize, node: &Spanned<DeValue<'_>>) {
         let name = node.get_ref().as_table().and_then(|table| table.get("name")?.get_ref().as_str());
-        let name = name.map_or_else(|| format!("host {}", place + 1), str::to_owned);
+        let name = name.map_or_else(|| format!("host {}", index + 1), str::to_owned);
         self.fleet.wrong.push(Wrong::new(name, "it cannot be read"));
     }
 
-    /// Takes the origins of control rooms; `place` is that of their table in the file, if there is a file.
+    /// Adds the origins of control rooms; `place` is that of their table in the file, if there is a file.
     fn approval(&mut self, read: ApprovalFile, place: Option<&Place>, sink: &mut Sink) {
         for why in read.origins.iter().filter_map(|origin| check_origin(origin).err()) {
             let problem = Problem::error(format!("approval.origins: {why}"));
@@ -295,6 +300,7 @@ impl Building {
         self.fleet.add(self.made(host, addresses, agent));
     }
 
+    /// Returns the host with the defaults filled in.
     fn made(&self, host: &HostFile, addresses: Vec<IpAddr>, agent: Reach) -> Host {
         let defaults = &self.defaults;
         let mut labels = defaults.labels.clone();
@@ -313,7 +319,7 @@ impl Building {
         Host { name: host.name.clone(), addresses, labels, roles, tags, agent, via }
     }
 
-    /// Returns the way that all hosts with the same program share.
+    /// Returns the way to the host's agent, which all hosts with the same program share; `None` for a direct connection.
     fn via(&self, host: &HostFile, addresses: &[IpAddr]) -> Option<Way> {
         let connect = host.connect.as_ref().unwrap_or(&self.defaults.connect);
         if connect.is_empty() {
@@ -358,7 +364,11 @@ impl Building {
     }
 }
 
+/// Whether a text can be a host's name: at most as long as a name in DNS.
 fn is_name(name: &str) -> bool {
-    let well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(well) && name.len() <= 253
+    const LONGEST: usize = 253;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(is_allowed)
+        && name.len() <= LONGEST
 }

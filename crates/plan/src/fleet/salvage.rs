@@ -10,16 +10,16 @@ use crate::plan::model::Host;
 /// The handling of errors in a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Care {
-    /// Errors are final.
+    /// The fleet has to be valid as a whole.
     All,
-    /// Valid entries are used.
+    /// Valid entries are used, whatever errors there are.
     Salvage,
 }
 
 /// An entry that is no valid host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The host's name, if it is known; otherwise the index of the entry.
+    /// The host's name if it is known; otherwise the entry's number, as `host 3`.
     pub name: String,
     /// The error.
     pub why: String,
@@ -33,16 +33,17 @@ impl Wrong {
     }
 }
 
-/// Reads the valid hosts from a command's output that is JSON but no valid fleet; returns the invalid entries too.
+/// Reads the valid hosts from a command's output that is JSON but no valid fleet; returns the invalid entries, too. `None` if
+/// the output has no list of hosts.
 pub(super) fn from_json(text: &str) -> Option<(FleetFile, Vec<Wrong>)> {
     let Ok(Value::Object(root)) = serde_json::from_str(text) else { return None };
     let mut wrong = Vec::new();
     let defaults = root.get("defaults").and_then(|value| piecewise::<Defaults>(value, &[]));
     let mut host = Vec::new();
-    for (place, value) in root.get("host").and_then(Value::as_array)?.iter().enumerate() {
+    for (index, value) in root.get("host").and_then(Value::as_array)?.iter().enumerate() {
         match piecewise::<HostFile>(value, &["name"]) {
             Some(read) => host.push(read),
-            None => wrong.push(Wrong::new(format!("host {}", place + 1), "it names no host")),
+            None => wrong.push(Wrong::new(format!("host {}", index + 1), "it names no host")),
         }
     }
     Some((
@@ -51,16 +52,17 @@ pub(super) fn from_json(text: &str) -> Option<(FleetFile, Vec<Wrong>)> {
     ))
 }
 
-/// Reads the valid keys of an object; `first` are those without which it is useless.
-fn piecewise<T: DeserializeOwned>(value: &Value, first: &[&str]) -> Option<T> {
+/// Reads the valid keys of an object: adds one after the other, and leaves out each with which it cannot be read. `None` if
+/// it cannot be read by the `required` keys alone.
+fn piecewise<T: DeserializeOwned>(value: &Value, required: &[&str]) -> Option<T> {
     let object = value.as_object()?;
     let mut kept = Map::new();
-    for key in first {
+    for key in required {
         kept.insert((*key).to_owned(), object.get(*key)?.clone());
     }
     let read = |object: &Map<String, Value>| serde_json::from_value::<T>(Value::Object(object.clone()));
     let mut best = read(&kept).ok()?;
-    for (key, value) in object.iter().filter(|(key, _)| !first.contains(&key.as_str())) {
+    for (key, value) in object.iter().filter(|(key, _)| !required.contains(&key.as_str())) {
         kept.insert(key.clone(), value.clone());
         match read(&kept) {
             Ok(better) => best = better,

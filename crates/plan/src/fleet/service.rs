@@ -1,5 +1,5 @@
-//! Services in a fleet: the programs that a lab runs on its hosts. Real hosts have programs of their own, so nothing but a lab
-//! uses them.
+//! Services in a fleet: the programs that a lab runs on its hosts. Only a lab uses them, because the programs of real hosts are
+//! there already.
 
 use std::{collections::BTreeMap, num::NonZeroU16};
 
@@ -167,9 +167,9 @@ impl<'t> ServiceUser<'t> {
             let id = |text: &str| text.parse::<u32>().ok().filter(|id| *id < u32::MAX);
             return Some(Self::Ids { uid: id(uid)?, gid: id(gid)? });
         }
-        let well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        (begins && text.chars().all(well)).then_some(Self::Name(text))
+        (begins && text.chars().all(is_allowed)).then_some(Self::Name(text))
     }
 }
 

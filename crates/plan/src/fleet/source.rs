@@ -23,7 +23,7 @@ pub enum FleetSource {
 }
 
 impl Fleet {
-    /// Reads a fleet. Errors go to `sink`; a fleet with errors may be returned, too. Returns `None` if there is none at all.
+    /// Reads a fleet. Errors go to `sink`; a fleet with errors may be returned, too. Returns `None` if nothing could be read.
     #[must_use]
     pub fn load(source: &FleetSource, sink: &mut Sink) -> Option<Self> {
         Self::read(source, Care::All, sink)

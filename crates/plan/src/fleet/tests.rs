@@ -1,7 +1,9 @@
+//! Fleets with problems: where each is reported, and that secrets of commands are not shown.
+
 use super::{salvage::Care, *};
 use crate::diagnostic::Sink;
 
-/// Two hosts with the same address, each behind the way of that token.
+/// Reads two hosts with the same address, each reached by a command with that token. Returns the number of errors, too.
 fn behind(tokens: [&str; 2]) -> (Fleet, usize) {
     let hosts = tokens.iter().enumerate().map(|(number, token)| {
         format!(
@@ -22,7 +24,7 @@ fn ways_that_differ_in_a_secret_are_two_ways() {
     assert_ne!(ways[0], ways[1]);
     assert_eq!(behind(["s3same", "s3same"]).1, 1, "the same address of the same network");
 
-    // A plan has one text without the secret, as it always had.
+    // A plan has a text without the secret.
     let json = serde_json::to_string(&ways[0]).expect("prints");
     assert_eq!(json, r#"{"connect":"relay --token *** %h:%p","at_once":8}"#);
     let read: crate::plan::model::Way = serde_json::from_str(&json).expect("reads");
@@ -30,24 +32,24 @@ fn ways_that_differ_in_a_secret_are_two_ways() {
 }
 
 #[test]
-fn a_failed_command_is_told_without_its_secrets() {
+fn the_error_of_a_failed_command_has_no_secrets() {
     let command = ["cat", "--token", "s3same", "/does/not/exist"].map(str::to_owned).to_vec();
     let mut sink = Sink::default();
     assert!(Fleet::load(&FleetSource::Command(command), &mut sink).is_none());
-    // What the program said is its own.
-    let told = sink.into_report().render(false, 200);
-    assert!(told.contains("`cat --token *** /does/not/exist`"), "{told}");
+    // The program's own message is not hidden, only the command.
+    let rendered = sink.into_report().render(false, 200);
+    assert!(rendered.contains("`cat --token *** /does/not/exist`"), "{rendered}");
     for output in ["{}", "{\"schema\": 2}", "no JSON"] {
         let command = ["sh", "-c", "echo \"$2\"", "--token", "s3same", output].map(str::to_owned).to_vec();
         let mut sink = Sink::default();
         drop(Fleet::load(&FleetSource::Command(command), &mut sink));
-        let told = sink.into_report().render(false, 200);
-        assert!(!told.contains("s3same"), "{told}");
+        let rendered = sink.into_report().render(false, 200);
+        assert!(!rendered.contains("s3same"), "{rendered}");
     }
 }
 
-/// Reads a fleet; returns it with what is said about it.
-fn told(text: &str) -> (Fleet, String) {
+/// Reads a fleet; returns it with its problems as text.
+fn rendered(text: &str) -> (Fleet, String) {
     let mut sink = Sink::default();
     let fleet = read::from_toml("fleet.toml", text, Care::All, &mut sink);
     (fleet, sink.into_report().render(false, 140))
@@ -61,7 +63,7 @@ fn problems_of_a_fleet_have_no_secrets_of_its_commands() {
         format!("host = [{{ {host}, connect = [\"sshpass\", \"-p\", \"hunter2\", \"ssh\", \"%h\"] }}]\n"),
         "[defaults]\nconnect = [\"sshpass\", \"-p\", \"hunter2\"\n".to_owned(),
     ] {
-        let (_, said) = told(&format!("schema = 1\n{text}"));
+        let (_, said) = rendered(&format!("schema = 1\n{text}"));
         assert!(said.contains("connect") && !said.contains("hunter2"), "{said}");
     }
 }
@@ -93,7 +95,7 @@ argv = ["sleep", "1h"]
 
 #[test]
 fn services_are_read_and_are_no_part_of_hosts() {
-    let (fleet, said) = told(WEB);
+    let (fleet, said) = rendered(WEB);
     assert_eq!((fleet.hosts.len(), said.as_str()), (1, ""));
     let services = &fleet.services["web1"];
     assert_eq!(services[0].file[0].content.as_deref(), Some("two\nlines\n"));
@@ -111,7 +113,7 @@ fn services_are_read_and_are_no_part_of_hosts() {
 }
 
 #[test]
-fn each_problem_of_a_service_is_told_at_its_place() {
+fn each_problem_of_a_service_is_reported_at_its_place() {
     for (right, wrong, at, said) in [
         (r#"argv = ["sleep", "1h"]"#, "argv = []", "[]", "nothing to run"),
         (r#"name = "plain""#, r#"name = "web""#, r#""web""#, "has the service `web` twice"),
@@ -148,7 +150,7 @@ fn each_problem_of_a_service_is_told_at_its_place() {
     ] {
         assert!(WEB.contains(right), "{right}");
         let text = WEB.replacen(right, wrong, 1);
-        let (_, all) = told(&text);
+        let (_, all) = rendered(&text);
         // Errors are found at the line that was changed.
         let line = text.lines().zip(WEB.lines()).position(|(new, old)| new != old).expect("changed") + 1;
         let column = text.lines().nth(line - 1).and_then(|line| line.find(at)).expect("is in the line") + 1;
@@ -164,9 +166,9 @@ fn each_problem_of_a_service_is_told_at_its_place() {
 #[test]
 fn an_entry_that_cannot_be_read_moves_no_other_problem() {
     let text = WEB.replace("argv = [\"python3\", \"-m\", \"http.server\", \"8000\"]\n", "");
-    let (_, all) = told(&text.replace(r#"name = "plain""#, r#"name = "a b""#));
+    let (_, all) = rendered(&text.replace(r#"name = "plain""#, r#"name = "a b""#));
     assert!(all.contains("`argv` is missing in `service` of host"), "{all}");
-    // Which of the entries in the file it was is unknown, so the host's services are shown as a whole.
+    // The entry in the file is unknown, because another one could not be read: all services of the host are marked.
     assert!(all.contains("service `a b` of host `web1`: this cannot be a service's name"), "{all}");
 }
 
@@ -177,8 +179,8 @@ fn texts_that_cannot_be_shown_are_refused_in_fleets_without_other_errors() {
     };
     let long = format!("\"{}\"", "a".repeat(8_001));
     for label in ["\"a\\u202eb\"", "\"a\\nb\"", "\"\"\"a\nb\"\"\"", "\"a\u{202e}b\"", "\"a\tb\"", &long] {
-        let (_, said) = told(&host(label));
+        let (_, said) = rendered(&host(label));
         assert!(said.contains("cannot be shown safely"), "{label}: {said}");
     }
-    assert_eq!(told(&host("\"payments\"")).1, "");
+    assert_eq!(rendered(&host("\"payments\"")).1, "");
 }

@@ -5,8 +5,8 @@
 //! 3688 for 99.9 %. 400 samples can never show 99.5 %. The same number shows that a quantile of latency is below a
 //! limit. The score uses the same bound ([`firedrill_statistics`]).
 //!
-//! With failures it takes more: the objective allows `n · (1 − p)` of them, and a system with a quarter of those can
-//! be told from one at the limit only if they are thirteen or more ([`SURE`]).
+//! With failures it takes more. The objective allows `n · (1 − p)` failures. A system with a quarter of these failures can be
+//! distinguished from a system at the limit only if thirteen or more are allowed ([`SURE`]).
 
 pub use firedrill_statistics::best_shown as best_share;
 use firedrill_statistics::{all_good_show, turning::good_to_show};
@@ -14,12 +14,12 @@ use firedrill_wire::{Share, Span, probe::Arrivals};
 
 use super::model::Goal;
 
-/// Minimum number of allowed failures with which a system that has a quarter of them is judged good in 90 of 100
+/// Minimum number of allowed failures: with it, a system that has a quarter of that number is judged good in 90 of 100
 /// drills.
 pub const SURE: f64 = 12.5;
 
-/// Part of the time of `mitigate_within` and `recover_within` within which the samples must be able to show that the
-/// system is good again.
+/// Divisor of the time of `mitigate_within` and `recover_within`: within this part of it, the samples must be able to show
+/// that the system is good again.
 pub const PART: u32 = 4;
 
 /// Returns the minimum number of samples at one vantage that can show the goal; `u64::MAX` if no number can. For
@@ -86,12 +86,13 @@ const fn as_float(samples: u64) -> f64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the cast saturates, which is meant"
+    reason = "the cast saturates, which is wanted"
 )]
 fn floor(number: f64) -> u64 {
     number.floor() as u64
 }
 
+/// Rounds up. The margin covers rounding errors of a whole number.
 fn ceil(number: f64) -> u64 {
     floor((number - 1e-9).ceil())
 }
@@ -121,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn good_ones_in_a_row_show_that_it_is_good_again() {
+    fn good_requests_in_a_row_show_that_a_system_is_good_again() {
         let needed =
             |good_at: u8| samples_to_decide(&Goal::MitigateWithin(Span::secs(1)), Share::per_cent(good_at));
         assert_eq!([needed(50), needed(90), needed(95)], [8, 47, 96]);
     }
 
     #[test]
-    fn what_would_do_does() {
+    fn a_suggested_rate_or_time_is_enough() {
         for arrivals in [Arrivals::Even, Arrivals::Poisson] {
             for needed in [1, 72, 736, 3688] {
                 let rate = as_float(rate_for(needed, Span::secs(8), arrivals));

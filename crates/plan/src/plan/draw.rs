@@ -1,4 +1,4 @@
-//! Draws some of a plan's attacks by its seed, for drills whose attacks nobody chose.
+//! Draws some of a plan's attacks by its seed, for drills whose attacks no person chose.
 
 use firedrill_files::text::hex;
 use ring::digest::{Context, SHA256};
@@ -8,17 +8,16 @@ use super::{
     select::lowest,
 };
 
-/// The salt of the draw. Another one would draw other attacks by the same seeds.
+/// The salt of the draw. With another salt the same seeds would draw other attacks.
 const SALT: &str = "firedrill draw v1";
 
 impl Plan {
-    /// Returns the plan with `count` of its attacks, in their order: those with the lowest hash of the seed and their name. All else stays,
-    /// the guards and the steps between attacks too. `gameday` is the file of the game day that draws, for the report.
+    /// Returns the plan with `count` of its attacks, in their order: those with the lowest hash of the seed and their name. Guards, steps
+    /// between attacks and everything else stay. `gameday` is the file of the game day that draws, for the report.
     #[must_use]
     pub fn draw(mut self, count: usize, gameday: String) -> Self {
-        // Attacks of which only one runs are drawn together.
+        // Attacks on a target that moves have one turn, because only one of them runs: they are drawn together.
         let turns: Vec<usize> = self.turns().map(|(index, _)| index).collect();
-        let of = turns.len();
         let names = self.turns().map(|(_, attack)| match attack.leader {
             Some(_) => attack.base.as_str(),
             None => attack.name.as_str(),
@@ -40,7 +39,7 @@ impl Plan {
             attack.leader.as_ref().is_some_and(|leader| leader.target == target)
         };
         self.moving.retain(|moving| attacks.iter().any(|attack| is_on(attack, &moving.target)));
-        // What is warned of in an attack that does not run is no warning of this plan. A warning about a probe names an attack as an example.
+        // Warnings about attacks that do not run are removed. A warning about a probe stays: it names an attack only as an example.
         for (_, attack) in &gone {
             let is_left = self.attacks.iter().any(|left| left.base == attack.base);
             let base = Some(&attack.base).filter(|_| !is_left);
@@ -49,12 +48,12 @@ impl Plan {
                 self.warnings.retain(|warning| warning.starts_with("probe ") || !warning.contains(&named));
             }
         }
-        // A run of some attacks is no run of the files, by which a promotion goes.
+        // A promotion counts runs by the digest of the files. A run of some attacks gets another digest, because it is no run of all.
         if !gone.is_empty() {
             let names: Vec<&str> = self.attacks.iter().map(|attack| attack.name.as_str()).collect();
             self.files = self.files.as_deref().map(|files| part_of(files, &names));
         }
-        self.drawn = Some(Drawn { of, gameday });
+        self.drawn = Some(Drawn { of: turns.len(), gameday });
         self.share_peers();
         self
     }
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
     use crate::{fleet::FleetSource, plan::inspect};
 
-    /// The plan of a scenario with five attacks, of which one has a group for each zone: six in all.
+    /// Returns the plan of a scenario with five attacks, of which one has a group for each of two zones: six attacks.
     fn plan(seed: u64) -> Plan {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -113,7 +112,7 @@ mod tests {
         plan.attacks.iter().map(|attack| attack.name.clone()).collect()
     }
 
-    /// A base of `plan` with another seed.
+    /// Draws attacks of a plan with another seed.
     fn drawn(base: &Plan, seed: u64, count: usize) -> Plan {
         Plan { seed, ..base.clone() }.draw(count, "day.toml".to_owned())
     }
@@ -142,7 +141,7 @@ mod tests {
             let mut other = names(&drawn(&turned, seed, 2));
             other.reverse();
             assert_eq!(names(&one), other);
-            // An attack that was not drawn may go.
+            // The draw stays the same without an attack that was not drawn.
             let mut fewer = base.clone();
             let gone = base.attacks.iter().position(|attack| !names(&one).contains(&attack.name));
             fewer.attacks.remove(gone.unwrap());
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_the_attacks_stays_and_a_part_is_told_from_the_whole() {
+    fn only_attacks_change_and_a_part_has_another_digest_than_the_whole() {
         let base = plan(3);
         let one = base.clone().draw(1, "day.toml".to_owned());
         assert_eq!(one.guard, base.guard);
@@ -207,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_many_are_drawn_as_are_wanted_and_there_are(seed: u64, count in 0_usize..9) {
+        fn the_wanted_number_is_drawn_or_all_there_are(seed: u64, count in 0_usize..9) {
             let base = plan(1);
             let all = names(&base);
             let some = names(&drawn(&base, seed, count));

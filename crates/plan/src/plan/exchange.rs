@@ -3,7 +3,7 @@
 //!
 //! Exchanges follow from the plan alone, so that the run and the judgement use the same ones. They use only packets
 //! that hosts answer anyway: an ICMP echo, or a handshake with a TCP port that the fault chooses. Traffic that cannot
-//! be tried in this way is reported, not guessed: traffic of one user, UDP, names that only the agent looks up.
+//! be tried in this way is reported: traffic of one user, UDP, names that only the agent looks up.
 
 mod networks;
 
@@ -66,7 +66,7 @@ pub struct Finder<'p> {
     by_name: HashMap<&'p str, &'p Host>,
     /// Hosts with whose agents the run has a link: targets and vantages.
     linked: Vec<&'p Host>,
-    /// Lists of peers, by their key. A list lives as long as the plan.
+    /// Lists of peers, by [`PeerSet::key`] or the address in memory of an excluded list. Neither changes as long as the plan lives.
     lists: HashMap<usize, Rc<Networks>>,
     /// Hosts that may be peers, by the key that [`Finder::peers`] makes.
     peers: HashMap<[usize; 4], Rc<[&'p Host]>>,
@@ -102,11 +102,11 @@ impl<'p> Finder<'p> {
                 let Some(host) = self.by_name.get(injection.host.as_str()).copied() else {
                     return Ok(Vec::new());
                 };
-                let way = way(&wanted.traffic)?;
+                let (way, turned) = way(&wanted.traffic)?;
                 if left == 0 {
                     return Err(enough());
                 }
-                let pairs = self.of(injection, &wanted, way, host)?;
+                let pairs = self.pairs(injection, &wanted, (way, turned), host)?;
                 if pairs.len() > left {
                     return Err(enough());
                 }
@@ -116,22 +116,24 @@ impl<'p> Finder<'p> {
             .collect()
     }
 
-    fn of(
+    /// Returns the exchanges for one injection, with the first [`PEERS`] other hosts that it can be tried out with. With
+    /// `turned` the other hosts ask.
+    fn pairs(
         &mut self,
         injection: &Injection,
         wanted: &Wanted<'p>,
-        way: (Way, bool),
+        (way, turned): (Way, bool),
         host: &'p Host,
     ) -> Result<Vec<Pair>, String> {
         let traffic = &wanted.traffic;
         let meant = Meant { to: self.selection(traffic.to), except: self.selection(traffic.except) };
         let mut pairs = Vec::new();
-        for other in self.peers(traffic, way.1, &meant).iter().filter(|other| other.name != host.name) {
+        for other in self.peers(traffic, turned, &meant).iter().filter(|other| other.name != host.name) {
             let addresses = addresses(other, host, &meant);
-            pairs.extend(addresses.filter_map(|address| pair(wanted, way, host, other, address)));
-            if pairs.iter().map(|pair: &Pair| (&pair.asker, &pair.other)).collect::<BTreeSet<_>>().len()
-                == PEERS
-            {
+            pairs.extend(addresses.filter_map(|address| pair(wanted, (way, turned), host, other, address)));
+            // A host with addresses of two families has two exchanges.
+            let hosts: BTreeSet<_> = pairs.iter().map(|pair: &Pair| (&pair.asker, &pair.other)).collect();
+            if hosts.len() == PEERS {
                 break;
             }
         }
@@ -145,17 +147,17 @@ impl<'p> Finder<'p> {
         Ok(pairs)
     }
 
-    /// Returns the hosts with an address that the fault may choose, in the fleet's order. All injections with the same
-    /// lists share the result. [`Meant`] handles exclusions of only a few texts.
+    /// Returns the hosts with an address that the fault may choose, in the fleet's order; with `linked` only those with whose
+    /// agents the run has a link. All injections with the same lists share the result, which ignores exclusions of only a few
+    /// texts ([`Meant::may`]).
     fn peers(&mut self, traffic: &Traffic<'p>, linked: bool, meant: &Meant) -> Rc<[&'p Host]> {
         let out = if meant.to.without.is_some() { traffic.to.but().as_ptr().addr() } else { 0 };
         let key = [traffic.to.key(), out, traffic.except.key(), usize::from(linked)];
-        let (plan, all) = (self.plan, &self.linked);
+        let (plan, with_links) = (self.plan, &self.linked);
         let found = self.peers.entry(key).or_insert_with(|| {
-            // Only the host that asks needs an agent.
             let may = |host: &&Host| host.addresses.iter().any(|address| meant.may(*address));
             if linked {
-                all.iter().copied().filter(may).collect()
+                with_links.iter().copied().filter(may).collect()
             } else {
                 plan.hosts.iter().filter(may).collect()
             }
@@ -163,6 +165,7 @@ impl<'p> Finder<'p> {
         Rc::clone(found)
     }
 
+    /// Returns the addresses of a set; its lists are parsed once.
     fn selection(&mut self, set: &PeerSet) -> Selection {
         let all = self.lists.entry(set.key()).or_insert_with(|| Rc::new(Networks::of(set.all()))).clone();
         let but = set.but();
@@ -194,8 +197,9 @@ impl Meant {
         (self.to.all.is_empty() || self.to.holds(address)) && !self.except.holds(address)
     }
 
-    /// Whether the fault may be about an address, if exclusions of only a few texts are ignored. Such exclusions from
-    /// `except` are the host's own addresses, and no host is its own peer.
+    /// Whether the fault may be about an address. Exclusions of only a few texts are ignored, because they differ from host to
+    /// host: those of `to` are checked by [`Self::holds`] later; those of `except` are the host's own addresses, and no host is
+    /// its own peer.
     fn may(&self, address: IpAddr) -> bool {
         (self.to.all.is_empty() || self.to.lists_hold(address)) && !self.except.lists_hold(address)
     }
@@ -204,7 +208,9 @@ impl Meant {
 /// The addresses of a [`PeerSet`].
 struct Selection {
     all: Rc<Networks>,
+    /// The excluded addresses, if they are more than [`FEW`] texts.
     without: Option<Rc<Networks>>,
+    /// The excluded texts, if they are no more than [`FEW`].
     few: Vec<String>,
 }
 
@@ -252,6 +258,8 @@ fn addresses<'a>(other: &'a Host, host: &'a Host, meant: &'a Meant) -> impl Iter
     })
 }
 
+/// Returns the exchange between a host with the fault and an address of another host. With `turned` the other host asks;
+/// `None` if the host then has no address of that family.
 fn pair(
     wanted: &Wanted<'_>,
     (way, turned): (Way, bool),
@@ -261,7 +269,7 @@ fn pair(
 ) -> Option<Pair> {
     let Wanted { traffic, expect, count, adds } = *wanted;
     // If the fault chooses only a share of flows, or packets of some connections only, a handshake may or may not be
-    // among them.
+    // among them: five exchanges are made, and any result is right.
     let whole = traffic.flows.is_none() && traffic.connections.is_none();
     let (expect, count, adds) = if whole { (expect, count, adds) } else { (Expect::Anything, 5, Span::ZERO) };
     let to = if turned {
@@ -273,10 +281,10 @@ fn pair(
     let within = (PATIENCE + adds).min(Exchange::LONGEST);
     let (every, packets) = match way {
         Way::Echo => (Span::millis(25), traffic.ways()),
-        // SYN, SYN-ACK, ACK, two FINs with their ACKs, and retransmissions of packets that were not answered at first.
+        // Seven packets (SYN, SYN-ACK, ACK, two FINs with their ACKs), and up to three retransmissions.
         Way::Connect(_) => (Span::millis(50), 10),
     };
-    // A dropped packet is seen once. But an answer that is dropped on its way is sent again, up to five times.
+    // A dropped packet is seen once. But a SYN-ACK that is dropped on its way is sent again, up to five times.
     let packets = match (expect, way, traffic.direction) {
         (Expect::Silence, Way::Connect(_), Direction::In) if !turned => 6,
         (Expect::Silence, Way::Connect(_), Direction::Out) if turned => 6,
@@ -284,7 +292,7 @@ fn pair(
         _ => packets,
     };
     let counted = u64::from(count) * packets;
-    // A packet that does not leave the asker is seen nowhere else.
+    // A packet that does not leave the asker is not seen on the other host.
     let stays = !turned && expect == Expect::Silence && traffic.direction != Direction::In;
     let counted_there = if stays { 0 } else { counted };
     let ask = Exchange { to, way, count, every, within };

@@ -10,7 +10,7 @@ use crate::fleet::FleetSource;
 
 const HOSTS: usize = 1_000;
 
-/// A fleet and a scenario with one attack, in files of their own.
+/// The files of a fleet and of a scenario with one attack, in a temporary directory.
 struct Files {
     dir: tempfile::TempDir,
 }
@@ -64,7 +64,7 @@ const ATTACKS: [&str; 7] = [
     "on = \"all\"\nfault.net-partition = { groups = [\"r0\", \"r1\", \"rest\"] }",
 ];
 
-/// Number of texts in all distinct lists of peers, and of texts that are excluded from them.
+/// Returns the number of texts in all distinct lists of peers and of exclusions.
 fn held(plan: &Plan) -> usize {
     let mut lists = HashMap::new();
     let faults = plan.attacks.iter().flat_map(|attack| &attack.injections).map(|one| &one.fault);
@@ -90,7 +90,7 @@ fn peers_are_held_and_written_once() {
 }
 
 #[test]
-fn what_people_read_does_not_grow_with_the_fleet() {
+fn the_text_for_people_does_not_grow_with_the_fleet() {
     for attack in ATTACKS {
         let plan = Files::new(HOSTS, attack).plan();
         let text = print::text(&plan, &[], 110);
@@ -101,7 +101,7 @@ fn what_people_read_does_not_grow_with_the_fleet() {
 
 /// Compares the peers of each host with the definition of each fault.
 #[test]
-fn shared_peers_are_those_that_were_meant() {
+fn shared_lists_give_each_host_its_own_peers() {
     let addresses = |plan: &Plan, meant: &dyn Fn(usize) -> bool| -> Vec<String> {
         let all = plan.hosts.iter().enumerate().filter(|(n, _)| meant(*n));
         all.map(|(_, host)| host.addresses[0].to_string()).collect()
@@ -141,7 +141,7 @@ fn exchanges_of_large_fleets_are_those_of_the_first_peers() {
 }
 
 #[test]
-fn one_mistake_in_each_host_is_told_in_few_lines() {
+fn one_mistake_in_each_host_is_reported_in_few_lines() {
     let files = Files::new(HOSTS, ATTACKS[0]);
     let path = files.dir.path().join("fleet.toml");
     let fleet = std::fs::read_to_string(&path).expect("reads").replace("roles =", "rolls =");
@@ -155,7 +155,7 @@ fn one_mistake_in_each_host_is_told_in_few_lines() {
 }
 
 #[test]
-fn more_than_an_agent_takes_is_told_with_its_place() {
+fn more_faults_or_peers_than_an_agent_takes_are_refused_with_their_place() {
     let stop = "fault.service-stop = { service = \"checkout\" }";
     let one = |n: usize| format!("on = \"app1\"\n{stop}\nhold = \"60s\"\n[[attack]]\nname = \"act {n}\"\n");
     let attacks = |count: usize| (1..count).map(one).collect::<String>() + "on = \"app1\"\n" + stop;
@@ -169,11 +169,11 @@ fn more_than_an_agent_takes_is_told_with_its_place() {
         assert!(!report.failed(), "{}", report.render(false, 110));
     }
     let text = inspected(4_098, "iptables").render(false, 110);
-    let told = "a fault of attack `act` has 4097 peers; iptables needs a rule for each, 4096 at most";
-    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
+    let wanted = "a fault of attack `act` has 4097 peers; iptables needs a rule for each, 4096 at most";
+    assert!(text.contains(wanted) && text.contains("large.toml:"), "{text}");
     let text = Files::new(10, &attacks(1_001)).inspected().report.render(false, 110);
-    let told = "up to attack `act 1000`, host `app1` has more than 1000 faults in this scenario";
-    assert!(text.contains(told) && text.contains("large.toml:"), "{text}");
+    let wanted = "up to attack `act 1000`, host `app1` has more than 1000 faults in this scenario";
+    assert!(text.contains(wanted) && text.contains("large.toml:"), "{text}");
 }
 
 #[test]

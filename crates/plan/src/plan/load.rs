@@ -36,7 +36,7 @@ pub struct Options {
     pub fleet: FleetSource,
     /// Values of parameters, by name; if a name occurs several times, the last value counts.
     pub params: Vec<(String, String)>,
-    /// The seed of random picks; a new one if there is none.
+    /// The seed of random picks; `None` for a new one.
     pub seed: Option<u64>,
 }
 
@@ -68,15 +68,15 @@ pub fn load(options: &Options) -> Result<Plan, Report> {
 /// Makes the plan, to be run on this machine by this person, in a program with these clients of stores.
 ///
 /// # Errors
-/// As for [`load`]; also if the certificate is not valid for the hosts' environments.
+/// The errors of [`load`]; and the certificate is not valid for the hosts' environments.
 pub fn load_as(options: &Options, person: Option<&Person>, stores: &dyn Stores) -> Result<Plan, Report> {
     let Options { scenario, fleet, params, seed } = options;
     let inspection = inspect_for((Machine::This, person, stores), scenario, Some(fleet), params, *seed);
     inspection.plan.ok_or(inspection.report)
 }
 
-/// Checks everything that can be checked; without a fleet that is less. The drill may be run on another machine.
-/// This program has no clients of stores.
+/// Checks a scenario as far as possible; without a fleet some checks are not made ([`Inspection::unchecked`]). The drill may be
+/// run on another machine. This program has no clients of stores.
 #[must_use]
 pub fn inspect(
     file: &std::path::Path,
@@ -100,6 +100,7 @@ pub fn inspect_as(
     inspect_for((Machine::Any, person, stores), file, fleet, params, seed)
 }
 
+/// Checks a scenario for a machine, a person and clients of stores, and makes the plan if there are no errors.
 fn inspect_for(
     (machine, person, stores): (Machine, Option<&Person>, &dyn Stores),
     file: &std::path::Path,
@@ -109,7 +110,7 @@ fn inspect_for(
 ) -> Inspection {
     let mut sink = Sink::default();
     let scenario = scenario::read(file, params, &mut sink);
-    let wanted = fleet.is_some();
+    let has_fleet = fleet.is_some();
     // Errors of the fleet would cause misleading errors in the scenario.
     let before = sink.errors();
     let fleet = fleet.and_then(|fleet| Fleet::load(fleet, &mut sink)).filter(|_| sink.errors() == before);
@@ -129,7 +130,7 @@ fn inspect_for(
             plan = Some(made(&scenario, fleet, draft, seed, file.display().to_string(), &sink));
         }
     }
-    let unchecked = if wanted { Vec::new() } else { unchecked(&scenario) };
+    let unchecked = if has_fleet { Vec::new() } else { unchecked(&scenario) };
     let outline = outline.unwrap_or_else(|| Outline::of(&scenario, [], &sink));
     let attacks = scenario.attacks.len();
     Inspection { plan, report: sink.into_report(), unchecked, attacks, may_touch, outline }
@@ -138,11 +139,11 @@ fn inspect_for(
 /// Returns all hosts that attacks may touch, whatever the seed picks.
 fn all_hosts(scenario: &Scenario, fleet: &Fleet) -> BTreeSet<String> {
     let names: BTreeSet<&str> = scenario.attacks.iter().map(|attack| attack.value.on.as_str()).collect();
-    let of = |name: &str| match scenario.target(name) {
+    let hosts = |name: &str| match scenario.target(name) {
         Some(target) => select::may_pick(&target.value, fleet),
         None => fleet.host(name).into_iter().collect(),
     };
-    names.into_iter().flat_map(of).map(|host| host.name.clone()).collect()
+    names.into_iter().flat_map(hosts).map(|host| host.name.clone()).collect()
 }
 
 /// Returns a random seed that is short enough to be typed again, and exact in any reader of JSON.
@@ -150,6 +151,7 @@ fn new_seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() & 0xffff_ffff
 }
 
+/// Makes the plan of a scenario without errors.
 fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String, sink: &Sink) -> Plan {
     let guard = scenario.guard.as_ref().map(|guard| &guard.value);
     let abort = guard.iter().flat_map(|guard| &guard.abort).filter_map(|abort| {
@@ -218,7 +220,8 @@ fn made(scenario: &Scenario, fleet: Fleet, draft: Draft, seed: u64, file: String
     plan
 }
 
-/// Returns the steps, each before the first attack that follows it in the file. An attack with groups is several of the plan.
+/// Returns the steps, each before the first attack that follows it in the file. An attack with groups is several attacks of the
+/// plan.
 fn steps(scenario: &Scenario, attacks: &[Placed]) -> Vec<model::Step> {
     let step = |item: &Item<Step>| {
         let own = &item.value;

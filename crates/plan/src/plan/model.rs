@@ -246,7 +246,7 @@ pub struct Attack {
     pub name: String,
     /// Its name in the scenario file, the same for all groups.
     pub base: String,
-    /// The host of a moving target that it is on: it runs only if that is the leader then.
+    /// Its candidate, if it is on a moving target: it runs only if that host is the leader when the attack begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<Leader>,
     /// Time before the fault in which objectives must hold.
@@ -257,7 +257,7 @@ pub struct Attack {
     pub recovery: Span,
     /// Time in which the system must be healthy before the next attack.
     pub settle: Span,
-    /// Maximum time until it has been healthy for that long; otherwise the run stops.
+    /// Maximum time until the system has been healthy for that long; otherwise the run stops.
     pub settle_within: Span,
     /// The objectives that it is judged by.
     pub judge: Vec<String>,
@@ -343,7 +343,8 @@ impl Plan {
         self.source_of(metric).map_or(Span::ZERO, |source| source.timeout)
     }
 
-    /// Returns the steps before an attack, with their places; for the number of attacks, those after the last one.
+    /// Returns the steps before the attack with this index, each with its own index. For the number of attacks, returns the
+    /// steps after the last attack.
     pub fn steps_before(&self, attack: usize) -> impl Iterator<Item = (usize, &Step)> {
         self.steps.iter().enumerate().filter(move |(_, step)| step.before == attack)
     }

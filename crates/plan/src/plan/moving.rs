@@ -1,4 +1,4 @@
-//! Makes the plan's targets that move: the question, and the hosts that may be the leader. Asks nobody.
+//! Makes the plan's targets that move: the question, and the hosts that may be the leader. Sends no request.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub(super) fn all(
     selected: &BTreeMap<String, Selected>,
 ) -> Vec<model::Moving> {
     let used = |name: &str| scenario.attacks.iter().any(|attack| attack.value.on.value == name);
-    let one = |target: &crate::diagnostic::Item<crate::scenario::target::Target>| {
+    let moving = |target: &crate::diagnostic::Item<crate::scenario::target::Target>| {
         let by = &target.value.pick_by.as_ref()?.value;
         let hosts = selected.get(&target.name)?.hosts().into_iter().filter_map(|name| fleet.host(name));
         let candidate = |host: &model::Host| model::Candidate {
@@ -26,7 +26,7 @@ pub(super) fn all(
             candidates: hosts.map(candidate).collect(),
         })
     };
-    scenario.targets.iter().filter(|target| used(&target.name)).filter_map(one).collect()
+    scenario.targets.iter().filter(|target| used(&target.name)).filter_map(moving).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ pub struct Parameter {
 }
 
 impl Outline {
-    /// Returns the facts of a scenario. `probes` are those of its requests that are known.
+    /// Returns the facts of a scenario. `probes` are its requests as far as they are known; parameters that they use as secrets are
+    /// hidden.
     pub(super) fn of<'p>(
         scenario: &Scenario,
         probes: impl IntoIterator<Item = &'p ProbeKind>,

@@ -26,7 +26,7 @@ pub(crate) struct Parted {
     pub(crate) blocks: Vec<(usize, Fault)>,
     /// Sentences that tell which hosts cannot reach each other.
     pub(crate) means: Vec<String>,
-    /// Hosts that are on no side although the file names the sides, by their place.
+    /// Hosts that are on no side although the file names the sides, by their index.
     pub(crate) free: Vec<usize>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn part(
     Ok(Parted { blocks, means, free })
 }
 
-/// The hosts that a host cannot reach, and the direction.
+/// The peers that a host blocks, by direction.
 type Cut = Vec<(Direction, PeerSet)>;
 
 impl Layout {
@@ -100,16 +100,17 @@ impl Layout {
                 let all =
                     PeerSet::from(texts(&mut (0..hosts.len()).filter(|&place| side_of[place].is_some())));
                 for (number, side) in sides.iter().enumerate() {
-                    let of = |wanted: &dyn Fn(usize) -> bool| {
+                    // Returns the peers on those sides for whose numbers `wanted` holds.
+                    let on_sides = |wanted: &dyn Fn(usize) -> bool| {
                         let places = 0..hosts.len();
                         PeerSet::from(texts(&mut places.filter(|&place| side_of[place].is_some_and(wanted))))
                     };
                     let cut = match (one_way, sides.len()) {
                         (true, _) => vec![
-                            (Direction::Out, of(&|other| other > number)),
-                            (Direction::In, of(&|other| other < number)),
+                            (Direction::Out, on_sides(&|other| other > number)),
+                            (Direction::In, on_sides(&|other| other < number)),
                         ],
-                        (false, 2) => vec![(Direction::Both, of(&|other| other != number))],
+                        (false, 2) => vec![(Direction::Both, on_sides(&|other| other != number))],
                         (false, _) => {
                             let own = texts(&mut side.iter().copied());
                             vec![(Direction::Both, all.without(&own))]
@@ -131,6 +132,7 @@ impl Layout {
         cuts
     }
 
+    /// Returns sentences that tell which hosts cannot reach each other; `free` are the hosts on no side.
     fn sentences(&self, hosts: &[&Host], one_way: bool, free: &[usize]) -> Vec<String> {
         let list = |places: &[usize]| {
             alike::names(&places.iter().map(|&place| hosts[place].name.as_str()).collect::<Vec<_>>())
@@ -162,6 +164,7 @@ impl Layout {
     }
 }
 
+/// Divides hosts into the sides that the file names, by their indexes.
 fn grouped(
     partition: &NetPartition,
     hosts: &[&Host],
@@ -221,7 +224,7 @@ fn grouped(
     Ok(sides)
 }
 
-/// Divides hosts into sides by the seed, each in the fleet's order.
+/// Divides hosts into sides, or orders them into a ring, by the seed. Each side is in the fleet's order.
 fn shaped(shape: PartitionShape, hosts: &[&Host], seed: u64, salt: &str) -> Result<Layout, Unparted> {
     if hosts.len() < shape.least() {
         let message = format!(

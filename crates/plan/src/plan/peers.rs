@@ -18,6 +18,7 @@ use crate::{
 /// Resolves names of peers.
 pub(crate) struct Peers<'a> {
     pub(crate) fleet: &'a Fleet,
+    /// The hosts that targets have selected, by the target's name.
     pub(crate) targets: &'a BTreeMap<String, Selected>,
 }
 
@@ -25,14 +26,14 @@ pub(crate) struct Peers<'a> {
 #[derive(Clone)]
 pub(crate) struct Resolved {
     set: PeerSet,
-    /// Addresses of hosts and roles; on a host that has one of them, it is left out.
+    /// The addresses in `set` that names of targets, hosts and roles stand for. A host that has one of them leaves it out.
     of_hosts: Arc<HashSet<IpAddr>>,
     /// Whether some name stands for addresses of the fleet.
     known: bool,
 }
 
 impl Resolved {
-    /// Returns the peers of a fault on `host`, without the host itself; `None` if there are none.
+    /// Returns the peers of a fault on `host`, without the host itself; `None` if it is the only peer.
     pub(crate) fn on(&self, host: &Host) -> Option<PeerSet> {
         let own: Vec<String> = host
             .addresses
@@ -72,7 +73,7 @@ impl Peers<'_> {
         }
         let mut resolved = Texts::default();
         let (mut of_hosts, mut literals) = (HashSet::new(), HashSet::new());
-        let mut any = false;
+        let mut any_known = false;
         for name in names {
             let Some(addresses) = self.addresses(name) else {
                 match literal(name) {
@@ -84,7 +85,7 @@ impl Peers<'_> {
                 }
                 continue;
             };
-            any = true;
+            any_known = true;
             addresses.iter().for_each(|address| resolved.push(address.to_string()));
             of_hosts.extend(addresses);
         }
@@ -93,11 +94,12 @@ impl Peers<'_> {
         let texts = resolved.list;
         let list = known.lists.entry(texts).or_insert_with_key(|texts| texts.as_slice().into());
         let set = PeerSet::from(Arc::clone(list));
-        let resolved = Resolved { set, of_hosts: Arc::new(of_hosts), known: any };
+        let resolved = Resolved { set, of_hosts: Arc::new(of_hosts), known: any_known };
         known.resolved.insert(key, resolved.clone());
         resolved
     }
 
+    /// Returns the addresses of a target, a name of the fleet, a host or a role; `None` if it is none of them.
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         match self.targets.get(name) {
             Some(selected) => {
@@ -108,6 +110,7 @@ impl Peers<'_> {
         }
     }
 
+    /// Refuses a name that is not in the scenario or fleet, or leaves it to the agents as a DNS name.
     fn unknown(&self, name: &str, place: Place, resolved: &mut Texts, sink: &mut Sink) {
         let names = self.fleet.all_names();
         let known = self.targets.keys().map(String::as_str).chain(names.keys().map(String::as_str));
@@ -141,18 +144,19 @@ impl Peers<'_> {
 #[derive(Default)]
 struct Texts {
     list: Vec<String>,
-    there: HashSet<String>,
+    seen: HashSet<String>,
 }
 
 impl Texts {
+    /// Adds a text that is not yet in the list.
     fn push(&mut self, text: String) {
-        if self.there.insert(text.clone()) {
+        if self.seen.insert(text.clone()) {
             self.list.push(text);
         }
     }
 }
 
-/// An address or CIDR, as agents get it.
+/// Returns an address or CIDR as agents get it; `None` if the text is neither.
 fn literal(name: &str) -> Option<String> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Some(address.to_string());
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_addresses_and_neither() {
+    fn dns_names_and_addresses_are_recognised() {
         assert!(is_dns_name("db.example.com.") && is_dns_name("edge1"));
         for wrong in ["", "10.0.0.300", "a b", "-a", "a..b", "10.0.0.1/33", "x;y"] {
             assert!(!is_dns_name(wrong), "{wrong}");

@@ -90,6 +90,7 @@ pub fn longest(plan: &Plan) -> Span {
     Span(once.0.saturating_mul(tries))
 }
 
+/// Writes the whole text of a plan.
 fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std::fmt::Result {
     writeln!(out, "{}: {}", plan.name, plan.hypothesis)?;
     writeln!(out, "{}", summary(plan))?;
@@ -98,8 +99,11 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
         writeln!(out, "approvals by passkey count if they are given on {}", plan.origins.join(", "))?;
     }
     let mut exchanges = exchange::Finder::new(plan);
-    let mut of_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
-    answers.iter().for_each(|answer| of_attack.entry(answer.1).or_default().push(answer));
+    let mut by_attack: BTreeMap<usize, Vec<&Answer>> = BTreeMap::new();
+    for answer in answers {
+        let (_, attack, _) = answer;
+        by_attack.entry(*attack).or_default().push(answer);
+    }
     for (index, attack) in plan.attacks.iter().enumerate() {
         step::write(out, plan, index)?;
         writeln!(out)?;
@@ -115,7 +119,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             writeln!(out, "   tried out before, during and after: {first}{more}")?;
         }
-        said::write(out, of_attack.get(&index).map_or(&[], Vec::as_slice))?;
+        said::write(out, by_attack.get(&index).map_or(&[], Vec::as_slice))?;
     }
     step::write(out, plan, plan.attacks.len())?;
     let by_probes_only = plan.metrics.is_empty() && plan.alerts.is_empty() && plan.log_objectives.is_empty();
@@ -137,6 +141,7 @@ fn write(out: &mut String, plan: &Plan, answers: &[Answer], width: usize) -> std
     Ok(())
 }
 
+/// Returns the conditions of an attack, such as the attacks that it needs.
 fn conditions(attack: &Attack) -> String {
     let mut all = Vec::new();
     if !attack.needs.is_empty() {
@@ -187,6 +192,7 @@ fn timeline(plan: &Plan, attack: &Attack, width: usize) -> String {
     finish(table, width)
 }
 
+/// Returns one line for each fault of an attack.
 fn faults(attack: &Attack) -> String {
     effects(attack).iter().map(Effect::words).collect::<Vec<_>>().join("\n")
 }
@@ -210,6 +216,7 @@ pub fn describe(fault: &Fault) -> String {
     text
 }
 
+/// Formats a parameter of a fault.
 fn plain(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::String(text) => text.clone(),

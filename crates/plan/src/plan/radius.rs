@@ -56,7 +56,7 @@ pub fn fraction(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { float(part) / float(whole) }
 }
 
-/// Whether a part of a whole is within a share. A share in per cent is not exact, so a little more is within it.
+/// Whether a part of a whole is within a share. The margin covers rounding errors of a share in per cent.
 pub fn within(part: usize, whole: usize, share: Share) -> bool {
     fraction(part, whole) <= share.fraction() + 1e-9
 }

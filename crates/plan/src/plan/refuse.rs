@@ -32,8 +32,8 @@ pub use source::{refuse_lacking, refuse_source};
 use super::{machine::Machine, resolve::Draft};
 use crate::{diagnostic::Sink, fleet::Fleet, scenario::Scenario};
 
-/// Makes all refusals that need only the scenario; a fleet only adds known names. `machine` decides whether a missing
-/// token, or a missing client of stores, is an error.
+/// Makes all refusals that need only the scenario. From a fleet, if there is one, only its names are used. `machine` decides
+/// whether a missing token, or a missing client of stores, is an error.
 pub(crate) fn without_hosts(
     scenario: &Scenario,
     fleet: Option<&Fleet>,
@@ -60,8 +60,8 @@ pub(crate) fn without_hosts(
         meant::refuse(attack, scenario, sink);
     }
     scenario.steps.iter().for_each(|step| step::refuse(step, scenario, sink));
-    meant::ask(scenario, sink);
-    opens_only::ask(scenario, sink);
+    meant::warn(scenario, sink);
+    opens_only::warn(scenario, sink);
     secret::warn(scenario, sink);
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink
     way::warn(scenario, fleet, draft, sink);
 }
 
-/// Refusals that depend on the person who runs the drill, and on the machine.
+/// Makes the refusals that depend on the person who runs the drill, and on the machine.
 pub(crate) fn of_person(
     scenario: &Scenario,
     fleet: &Fleet,

@@ -30,13 +30,13 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Returns the attacks that can run; the first one for those of which only one runs.
+    /// Returns the attacks that have a turn: of the attacks on a moving target only the first, because one of them runs.
     pub(crate) fn turns(&self) -> impl Iterator<Item = &Placed> {
         let mut before: Option<&model::Attack> = None;
         self.attacks.iter().filter(move |placed| {
-            let again = before.is_some_and(|before| placed.attack.is_alternative_of(before));
+            let is_alternative = before.is_some_and(|before| placed.attack.is_alternative_of(before));
             before = Some(&placed.attack);
-            !again
+            !is_alternative
         })
     }
 }
@@ -83,6 +83,7 @@ pub(crate) fn resolve(scenario: &Scenario, fleet: &Fleet, seed: u64, sink: &mut 
     Draft { probes, sources, logs, moving, attacks }
 }
 
+/// Resolves the items of one scenario.
 struct Resolver<'a> {
     scenario: &'a Scenario,
     fleet: &'a Fleet,
@@ -93,11 +94,13 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// Returns the hosts of a target; `None` if there is no target with this name.
     fn selected(&self, name: &str) -> Option<&Selected> {
         self.targets.get(name)
     }
 
-    /// Returns the names of attacks and their hosts: one, or one for each group, or one for each candidate of a target that moves.
+    /// Returns the attacks that an item becomes, each with its name and hosts: one, or one for each group, or one for each candidate
+    /// of a moving target, with that candidate.
     fn groups(&self, item: &Item<Attack>) -> Vec<(String, Vec<String>, Option<model::Leader>)> {
         let on = item.value.on.as_str();
         match self.selected(on) {
@@ -109,11 +112,11 @@ impl Resolver<'_> {
             Some(selected)
                 if self.scenario.target(on).is_some_and(|target| target.value.pick_by.is_some()) =>
             {
-                let one = |host: &str| {
+                let candidate = |host: &str| {
                     let leader = model::Leader { target: on.to_owned(), host: host.to_owned() };
                     (format!("{} ({host})", item.name), vec![host.to_owned()], Some(leader))
                 };
-                selected.hosts().into_iter().map(one).collect()
+                selected.hosts().into_iter().map(candidate).collect()
             }
             Some(selected) => {
                 let hosts = selected.hosts().into_iter().map(str::to_owned).collect();
@@ -124,6 +127,7 @@ impl Resolver<'_> {
         }
     }
 
+    /// Returns an attack of that name on these hosts; `None` without a hold. `index` is that of its item in the scenario.
     fn attack(
         &mut self,
         item: &Item<Attack>,
@@ -221,7 +225,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the hosts that a name stands for, if it is a target's, a host's or a role's.
+    /// Returns the hosts that a name of a target, host or role stands for; `None` for other names.
     fn members(&self, name: &str) -> Option<Vec<String>> {
         if let Some(selected) = self.selected(name) {
             return Some(selected.hosts().into_iter().map(str::to_owned).collect());
@@ -230,8 +234,8 @@ impl Resolver<'_> {
             return Some(vec![name.to_owned()]);
         }
         let role = self.fleet.hosts.iter().filter(|host| host.roles.iter().any(|role| role == name));
-        let all: Vec<String> = role.map(|host| host.name.clone()).collect();
-        (!all.is_empty()).then_some(all)
+        let members: Vec<String> = role.map(|host| host.name.clone()).collect();
+        (!members.is_empty()).then_some(members)
     }
 
     /// Reports hosts that the file seems to include but does not: hosts of a group that are not in the attack, and
@@ -276,6 +280,7 @@ impl Resolver<'_> {
         lists.map(|list| peers.resolve(list, index, &mut self.known, &place, self.sink)).collect()
     }
 
+    /// Returns a fault on a host: its lists of names are replaced by `peers`, without the host itself.
     fn fault_on(
         &mut self,
         mut fault: Fault,
@@ -297,6 +302,7 @@ impl Resolver<'_> {
         fault
     }
 
+    /// Returns a probe with its vantages; `None` without a request.
     fn probe(&mut self, item: &Item<Probe>) -> Option<model::Probe> {
         let kind = item.value.kind()?;
         let mut from: Vec<String> = Vec::new();
@@ -350,7 +356,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// Returns the fleet's addresses of the names in a request.
+    /// Returns the fleet's addresses of the names in a request. Warns of other names without a dot.
     fn names<T>(&mut self, item: &Item<T>, kind: &ProbeKind) -> BTreeMap<String, Vec<std::net::IpAddr>> {
         let known = fleet_addresses(kind, self.fleet);
         for host in names_in(kind).filter(|host| !known.contains_key(host) && !host.contains('.')) {

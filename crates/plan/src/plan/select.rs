@@ -1,4 +1,4 @@
-//! Resolves selectors to hosts. The same seed picks the same hosts, also when others join or leave the fleet.
+//! Resolves selectors to hosts. The same seed picks the same hosts, also when hosts that were not picked leave the fleet.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -83,8 +83,9 @@ pub(crate) fn may_pick<'f>(target: &Target, fleet: &'f Fleet) -> Vec<&'f Host> {
     fleet.hosts.iter().filter(|host| matches(host, &clauses)).collect()
 }
 
+/// Whether each clause of a target matches some host by each of its values; reports those that match none.
 fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> bool {
-    let mut well = true;
+    let mut can_match = true;
     for (key, values) in &target.value.clauses {
         let known: HashSet<&str> = fleet.hosts.iter().flat_map(|host| values_of(host, key)).collect();
         if known.is_empty() {
@@ -93,7 +94,7 @@ fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> b
                     .at(target.place_of_key(key), "not a label in this fleet")
                     .help(suggest(key, fleet.label_keys(), "labels")),
             );
-            well = false;
+            can_match = false;
             continue;
         }
         let unknown: Vec<&str> =
@@ -111,15 +112,17 @@ fn clauses_can_match(target: &Item<Target>, fleet: &Fleet, sink: &mut Sink) -> b
                 format!("no host has any of {} more values of {key}: {}", rest.len(), alike::names(rest));
             sink.push(Problem::error(message).at(target.place_of_key(key), "match no host"));
         }
-        well &= unknown.is_empty();
+        can_match &= unknown.is_empty();
     }
-    well
+    can_match
 }
 
+/// Whether a host has a wanted value for each key.
 fn matches(host: &Host, clauses: &[(&str, HashSet<&str>)]) -> bool {
     clauses.iter().all(|(key, values)| values_of(host, key).iter().any(|own| values.contains(own)))
 }
 
+/// Returns the number of hosts that a target picks from `there` hosts; reports a number that is too large.
 fn wanted(target: &Item<Target>, there: usize, sink: &mut Sink) -> usize {
     match target.value.pick() {
         Pick::All => there,
@@ -152,7 +155,7 @@ fn pick(seed: u64, target: &str, hosts: &[&Host], count: usize) -> Vec<String> {
     picked.into_iter().map(|index| hosts[index].name.clone()).collect()
 }
 
-/// Returns the places of the `count` names with the lowest hash of the seed, `salt` and the name, in ascending order.
+/// Returns the indexes of the `count` names with the lowest hash of the seed, `salt` and the name, in ascending order.
 pub(super) fn lowest<'n>(
     seed: u64,
     salt: &str,

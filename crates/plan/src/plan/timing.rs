@@ -1,4 +1,4 @@
-//! The durations of an attack's phases: its own values, the scenario's defaults, or ours.
+//! The durations of an attack's phases: its own values, the scenario's defaults, or the defaults of the format.
 
 use std::ops::Range;
 
@@ -27,34 +27,35 @@ pub(crate) struct Timing {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) fault: Fault,
+    /// Offset of its start from the start of the fault phase.
     pub(crate) at: Span,
-    /// `None` if it is not set.
+    /// Its duration; `None` if it is not set.
     pub(crate) hold: Option<Span>,
     /// Its place in the file.
     pub(crate) span: Range<usize>,
 }
 
 /// Returns the hold that the scenario sets: the attack's own, or the default's.
-pub(crate) fn said_hold(attack: &Attack, scenario: &Scenario) -> Option<Span> {
+pub(crate) fn attack_hold(attack: &Attack, scenario: &Scenario) -> Option<Span> {
     value(&attack.hold).or_else(|| default(scenario, |defaults| &defaults.hold))
 }
 
 /// Returns the faults of an attack, each with its offset and hold.
 pub(crate) fn parts(item: &Item<Attack>, scenario: &Scenario) -> Vec<Part> {
     let attack = &item.value;
-    let said = said_hold(attack, scenario);
-    let one = attack.fault.iter().map(|fault| Part {
+    let attack_hold = attack_hold(attack, scenario);
+    let single = attack.fault.iter().map(|fault| Part {
         fault: fault.value.clone(),
         at: Span::ZERO,
-        hold: fault.own_hold().or(said),
+        hold: fault.own_hold().or(attack_hold),
         span: item.place_of_key(fault.kind()).at,
     });
     let several = attack.faults.iter().map(|entry| {
-        let rest = said.map(|hold| Span(hold.0.saturating_sub(entry.at_offset().0)));
+        let rest = attack_hold.map(|hold| Span(hold.0.saturating_sub(entry.at_offset().0)));
         let hold = entry.fault.own_hold().or(entry.hold).or(rest);
         Part { fault: entry.fault.clone(), at: entry.at_offset(), hold, span: entry.at.clone() }
     });
-    one.chain(several).collect()
+    single.chain(several).collect()
 }
 
 impl Spot<crate::scenario::attack::FaultAt> {
@@ -68,12 +69,12 @@ impl Spot<crate::scenario::attack::FaultAt> {
 pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
     let own = &attack.value;
     let parts = parts(attack, scenario);
-    let said = said_hold(own, scenario);
+    let attack_hold = attack_hold(own, scenario);
     let ends: Option<Vec<Span>> = parts.iter().map(|part| Some(part.at + part.hold?)).collect();
     let longest = ends.and_then(|ends| ends.into_iter().max());
-    // A fault's own hold replaces the attack's, unless another fault needs the latter.
+    // If all faults have their own holds, they replace the attack's hold.
     let all_own = !parts.is_empty() && parts.iter().all(|part| part.fault.own_hold().is_some());
-    let hold = if all_own { longest } else { longest.max(said) };
+    let hold = if all_own { longest } else { longest.max(attack_hold) };
     let settle = value(&own.settle).or_else(|| default(scenario, |d| &d.settle)).unwrap_or(defaults::SETTLE);
     Timing {
         baseline: value(&own.baseline)
@@ -90,6 +91,7 @@ pub(crate) fn timing(attack: &Item<Attack>, scenario: &Scenario) -> Timing {
     }
 }
 
+/// Returns the value of a key; `None` if the file does not have the key.
 fn value(spot: &Option<Spot<Span>>) -> Option<Span> {
     spot.as_ref().map(|spot| spot.value)
 }

@@ -1,4 +1,4 @@
-//! The section on kinds of faults. The kinds are the same wherever a fault may stand.
+//! The section on kinds of faults. The kinds are the same at each place of a file that may have a fault.
 
 use std::fmt::Write as _;
 
@@ -17,6 +17,7 @@ const SHARED: &str = "Which packets";
 const MANY: usize = 5;
 
 impl<'s> Page<'s> {
+    /// Writes the section. `nested` are the sections of tables inside the parameters of kinds.
     pub(super) fn faults(&self, out: &mut String, nested: &[&Section<'_>]) {
         let _ = write!(
             out,
@@ -36,7 +37,7 @@ impl<'s> Page<'s> {
             self.rows(out, shared.iter().copied());
         }
         for (name, table, _) in &self.kinds {
-            let _ = write!(out, "\n### `{name}`\n{}\n", said(name, table));
+            let _ = write!(out, "\n### `{name}`\n{}\n", without_name(name, table));
             let common: Vec<String> = keys(table)
                 .filter(|(key, value)| is_shared(&shared, key, value))
                 .map(|(key, _)| format!("`{key}`"))
@@ -57,28 +58,29 @@ impl<'s> Page<'s> {
 
     /// Returns the keys that at least [`MANY`] kinds have, each with the first table that has it.
     fn shared(&self) -> Vec<(&'s Value, &'s str)> {
-        let mut all: Vec<(&'s Value, &'s str)> = Vec::new();
+        let mut shared: Vec<(&'s Value, &'s str)> = Vec::new();
         for (_, table, _) in &self.kinds {
             for (key, value) in keys(table) {
                 let same = |other: &&(&str, &Value, String)| other.1["properties"].get(key) == Some(value);
                 let count = self.kinds.iter().filter(same).count();
-                if count >= MANY && !is_shared(&all, key, value) {
-                    all.push((table, key));
+                if count >= MANY && !is_shared(&shared, key, value) {
+                    shared.push((table, key));
                 }
             }
         }
-        all
+        shared
     }
 }
 
 /// Returns the description of a kind without the name at its beginning.
-fn said(name: &str, table: &Value) -> String {
+fn without_name(name: &str, table: &Value) -> String {
     let text = description(table);
     let rest = text.strip_prefix(&format!("`{name}`: ")).unwrap_or(&text);
     let mut letters = rest.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// Whether a key with this schema is one of the shared keys.
 fn is_shared(shared: &[(&Value, &str)], key: &str, value: &Value) -> bool {
     shared.iter().any(|(table, name)| *name == key && table["properties"].get(key) == Some(value))
 }

@@ -38,6 +38,7 @@ impl Page<'_> {
         }
     }
 
+    /// Writes the words that a value may be, each with its meaning; nothing for other values.
     fn words(&self, out: &mut String, key: &str, value: &Value) {
         let value = match self.schema.shape(value) {
             Shape::List(items) => items,
@@ -98,6 +99,7 @@ impl Page<'_> {
         Some(link(&format!("`{heading}`"), heading))
     }
 
+    /// Whether these are the kinds of faults.
     fn is_fault(&self, variants: &[Value]) -> bool {
         let first = variants.first().and_then(kind).map(|(name, _)| name);
         first.is_some_and(|first| self.kinds.iter().any(|(name, ..)| *name == first))
@@ -121,12 +123,12 @@ fn plain(schema: &Value) -> String {
     });
     let words = words.collect::<Vec<_>>().join(", ");
     let format = schema["format"].as_str().unwrap_or_default();
-    let of_type = match format {
+    let has_bound_of_type = match format {
         "uint8" => schema["maximum"] == u8::MAX,
         "uint16" => schema["maximum"] == u16::MAX,
         _ => schema["maximum"].is_null(),
     };
-    if format.starts_with("uint") && schema["minimum"] == 0 && of_type {
+    if format.starts_with("uint") && schema["minimum"] == 0 && has_bound_of_type {
         return words;
     }
     match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
@@ -155,7 +157,7 @@ mod tests {
     use super::plain;
 
     #[test]
-    fn bounds_are_told_unless_they_are_those_of_the_type() {
+    fn bounds_are_shown_unless_they_are_those_of_the_type() {
         for (schema, wanted) in [
             (
                 json!({ "type": "integer", "format": "uint8", "minimum": 0, "maximum": 100 }),

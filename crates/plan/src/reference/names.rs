@@ -13,7 +13,7 @@ const CALLED: [(&str, &str); 7] = [
 
 /// Returns the name of a type for people.
 pub(super) fn called(name: &str) -> &str {
-    CALLED.iter().find(|(of, _)| *of == name).map_or(name, |(_, word)| word)
+    CALLED.iter().find(|(of_type, _)| *of_type == name).map_or(name, |(_, word)| word)
 }
 
 /// Escapes a text so that it may stand in a cell of a table.

@@ -18,7 +18,7 @@ pub(super) const OWN: &str = "Values";
 /// A table that a file may have.
 pub(super) struct Section<'s> {
     pub(super) heading: String,
-    /// The other places at which the same table may stand.
+    /// The headings of other places that may have the same table.
     also: Vec<String>,
     /// Level of the heading in Markdown.
     level: usize,
@@ -63,6 +63,7 @@ impl<'s> Page<'s> {
         out
     }
 
+    /// Adds the sections of all keys of a table. `path` is that of the table; empty for the file.
     fn visit(&mut self, table: &'s Value, path: &str) {
         for (key, value) in keys(table) {
             let place = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
@@ -70,7 +71,7 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Enters a value's sections. `in_list`: it is an item of a list, so that its heading is `[[…]]`.
+    /// Adds the sections of a value. With `in_list` it is an item of a list, so that its heading is `[[…]]`.
     fn enter(&mut self, value: &'s Value, place: &str, in_list: bool) {
         match self.schema.shape(value) {
             Shape::Table(table) => {
@@ -83,7 +84,7 @@ impl<'s> Page<'s> {
                         self.sections[at].also.push(heading);
                         return;
                     }
-                    // Its section stands at the place that is least deep.
+                    // A table has its section at the place that is least deep.
                     let known = self.sections.remove(at);
                     also = known.also;
                     also.push(known.heading);
@@ -107,8 +108,8 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// Visits the kinds of a value. Kinds of faults get sections of their own, which are the same wherever a fault may
-    /// stand. Other values with kinds (a secret) are described where they stand.
+    /// Adds the kinds of a value. Kinds of faults get their own sections, which are the same at each place that may have a fault.
+    /// Other values with kinds, such as a secret, are described beside their key.
     fn variants(&mut self, schema: &'s Value, variants: &'s [Value], place: &str, in_list: bool) {
         let tables = variants.iter().filter_map(|one| {
             let (name, value) = kind(one)?;
@@ -140,6 +141,7 @@ impl<'s> Page<'s> {
         self.kinds.iter().map(|(name, ..)| *name).find(|name| path.split('.').next() == Some(name))
     }
 
+    /// Writes a section.
     fn section(&self, out: &mut String, one: &Section<'_>) {
         let _ = write!(out, "\n{} `{}`\n{}\n", "#".repeat(one.level), one.heading, description(one.table));
         if !one.also.is_empty() {
@@ -159,6 +161,7 @@ impl<'s> Page<'s> {
         }
     }
 
+    /// Writes the section on values with their own notation.
     fn values(&self, out: &mut String) {
         if self.own.is_empty() {
             return;
@@ -169,6 +172,7 @@ impl<'s> Page<'s> {
         }
     }
 
+    /// Writes the examples of a heading.
     pub(super) fn example(&self, out: &mut String, heading: &str) {
         for one in self.examples.iter().filter(|one| one.heading == heading) {
             let _ = write!(out, "\n```toml\n{}\n```\n", one.text.trim());

@@ -30,7 +30,7 @@ pub(super) enum Shape<'s> {
 pub(super) struct Schema<'s>(pub(super) &'s Value);
 
 impl<'s> Schema<'s> {
-    /// Returns the form of a value; `null` and parameters, which may stand for any value, are left out.
+    /// Returns the form of a value; `null` and parameters, which may replace any value, are left out.
     pub(super) fn shape(self, schema: &'s Value) -> Shape<'s> {
         let (schema, name) = self.resolve(schema, None);
         if let Some(all) = alternatives(schema, "oneOf") {
@@ -46,7 +46,7 @@ impl<'s> Schema<'s> {
             if let (2, Some(items)) = (all.len(), many) {
                 return Shape::OneOrMany(items);
             }
-            // `null` and a parameter were left out, so forms are left.
+            // `resolve` has followed a single form, so these are several.
             if name.is_none() && all.len() > 1 {
                 return Shape::Either(all);
             }
@@ -62,16 +62,17 @@ impl<'s> Schema<'s> {
         }
     }
 
+    /// Follows references, and an alternative that is the only one beside `null` and a parameter. Returns the schema, and the name of
+    /// its type if it has one.
     fn resolve(self, schema: &'s Value, name: Option<&'s str>) -> (&'s Value, Option<&'s str>) {
         if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/")) {
             return self.0["$defs"].get(name).map_or((schema, None), |found| self.resolve(found, Some(name)));
         }
-        let nothing =
-            |one: &&Value| one["type"] == "null" || one["$ref"].as_str() == Some("#/$defs/ParamRef");
-        let all = alternatives(schema, "anyOf").unwrap_or_default();
-        let mut left = all.iter().filter(|one| !nothing(one));
-        match (left.next(), left.next()) {
-            (Some(one), None) => self.resolve(one, name),
+        let is_form =
+            |one: &&Value| one["type"] != "null" && one["$ref"].as_str() != Some("#/$defs/ParamRef");
+        let mut forms = alternatives(schema, "anyOf").unwrap_or_default().iter().filter(is_form);
+        match (forms.next(), forms.next()) {
+            (Some(form), None) => self.resolve(form, name),
             _ => (schema, name),
         }
     }
@@ -98,6 +99,7 @@ pub(super) fn kind(variant: &Value) -> Option<(&str, &Value)> {
     keys(variant).find(|(key, _)| is_needed(variant, key))
 }
 
+/// Returns the alternatives in a schema under a keyword such as `oneOf`; `None` if it has none.
 fn alternatives<'s>(schema: &'s Value, keyword: &str) -> Option<&'s [Value]> {
     schema[keyword].as_array().map(Vec::as_slice)
 }

@@ -1,4 +1,4 @@
-//! `[objectives.X]` with `alert`: whether people are told of a fault, and that it is over.
+//! `[objectives.X]` with `alert`: goals for the time until an alert fires, and until it is over.
 
 use std::collections::BTreeMap;
 

@@ -196,6 +196,7 @@ impl<'de> de::DeserializeSeed<'de> for Tagged<'_> {
     }
 }
 
+/// Lets serde read a kind and its value as a variant of an enum and its content.
 struct TaggedValue<'k, D> {
     kind: &'k str,
     value: D,
@@ -224,6 +225,7 @@ impl<'de, D: Deserializer<'de>> de::EnumAccess<'de> for TaggedValue<'_, D> {
     }
 }
 
+/// The content of such a variant.
 struct TaggedVariant<D>(D);
 
 impl<'de, D: Deserializer<'de>> de::VariantAccess<'de> for TaggedVariant<D> {

@@ -42,9 +42,9 @@ pub(crate) fn decode<T: DeserializeOwned>(
         broken = true;
         let found = error.span().map_or(Found { path: vec![], key: false }, |at| tree::locate(&tree, &at));
         let at = error.span().unwrap_or_else(|| root.span());
-        let told = Told::from(error.message());
-        report(&told, &found, Place { file, at }, &tree, what, &excused, sink);
-        excused.extend(excuses(&told, &found));
+        let cause = SerdeError::from(error.message());
+        report(&cause, &found, Place { file, at }, &tree, what, &excused, sink);
+        excused.extend(excuses(&cause, &found));
         if !tree::prune(&mut tree, &found.path) {
             return Decoded { value: None, broken };
         }
@@ -52,14 +52,14 @@ pub(crate) fn decode<T: DeserializeOwned>(
 }
 
 /// Returns the keys that will be missing only because of an error found before.
-fn excuses(told: &Told, found: &Found) -> Vec<(Vec<Step>, String)> {
+fn excuses(cause: &SerdeError, found: &Found) -> Vec<(Vec<Step>, String)> {
     let Some((last, table)) = found.path.split_last() else { return Vec::new() };
     let mut keys = Vec::new();
-    match told {
-        Told::UnknownKey { name, known } => {
+    match cause {
+        SerdeError::UnknownKey { name, known } => {
             keys.extend(nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
         }
-        Told::UnknownKind { .. } => keys.push(A_KIND.to_owned()),
+        SerdeError::UnknownKind { .. } => keys.push(A_KIND.to_owned()),
         _ => {}
     }
     if let Step::Key(key) = last {
@@ -68,8 +68,9 @@ fn excuses(told: &Told, found: &Found) -> Vec<(Vec<Step>, String)> {
     keys.into_iter().map(|key| (table.to_vec(), key)).collect()
 }
 
+/// Reports an error, unless it is a missing key that is excused.
 fn report(
-    told: &Told,
+    cause: &SerdeError,
     found: &Found,
     place: Place,
     tree: &Spanned<DeValue<'_>>,
@@ -77,21 +78,21 @@ fn report(
     excused: &[(Vec<Step>, String)],
     sink: &mut Sink,
 ) {
-    sink.push(match told {
-        Told::UnknownKey { name, known } => {
+    sink.push(match cause {
+        SerdeError::UnknownKey { name, known } => {
             let table = &found.path[..found.path.len().saturating_sub(1)];
             let help = suggest(name, known.iter().map(String::as_str), "keys here");
             Problem::error(format!("unknown key `{name}` in {}", within(what, table)))
                 .at(place, "unknown key")
                 .help(help)
         }
-        // What stands in the place of a secret's table may be the secret itself.
-        Told::UnknownKind { known, .. } if known == &SECRET && !found.key => {
-            Problem::error("a secret does not stand in a file like this one: its place does")
+        // A text in place of a secret's table may be the secret itself, so the message does not repeat it.
+        SerdeError::UnknownKind { known, .. } if known == &SECRET && !found.key => {
+            Problem::error("this file must not contain a secret, only the place of the secret")
                 .at(place, "not a place")
                 .help("{ secret_file = \"/etc/firedrill/secrets/token\" } or { secret_env = \"TOKEN\" }")
         }
-        Told::UnknownKind { name, known } => {
+        SerdeError::UnknownKind { name, known } => {
             // A kind in a list of faults is reported at its parameters, but the error is its key.
             let at = match found.path.last() {
                 Some(Step::Key(key)) if !found.key && key == name => tree::key_span(tree, &found.path),
@@ -106,14 +107,14 @@ fn report(
                 .at(place, "not one of those known")
                 .help(format!("{near}known: {all}"))
         }
-        Told::Missing { key } => {
+        SerdeError::Missing { key } => {
             if excused.iter().any(|(table, name)| *table == found.path && name == key) {
                 return;
             }
             Problem::error(format!("`{key}` is missing in {}", within(what, &found.path)))
                 .at(place, "in this table")
         }
-        Told::Other(message) => Problem::error(message.clone()).at(place, "here"),
+        SerdeError::Other(message) => Problem::error(message.clone()).at(place, "here"),
     });
 }
 
@@ -126,15 +127,15 @@ fn within(what: &str, table: &[Step]) -> String {
     key.map_or_else(|| what.to_owned(), |key| format!("`{key}` of {what}"))
 }
 
-/// Serde's message, as data.
-enum Told {
+/// An error of serde, by its message.
+enum SerdeError {
     UnknownKey { name: String, known: Vec<String> },
     UnknownKind { name: String, known: Vec<String> },
     Missing { key: String },
     Other(String),
 }
 
-impl From<&str> for Told {
+impl From<&str> for SerdeError {
     fn from(message: &str) -> Self {
         let mut quoted = message.split('`').skip(1).step_by(2).map(str::to_owned);
         let mut first = || quoted.next().unwrap_or_default();
@@ -154,7 +155,7 @@ impl From<&str> for Told {
     }
 }
 
-/// Removes the names of Rust types.
+/// Returns a message with words in place of the names of Rust types.
 fn plain(message: &str) -> String {
     let Some((before, after)) = message.split_once("expected ") else { return message.to_owned() };
     let wanted = match after.split_whitespace().next() {

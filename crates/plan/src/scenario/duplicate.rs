@@ -3,10 +3,10 @@
 use crate::diagnostic::{Item, Problem, Sink};
 
 /// Adds an item, unless one of that name exists already.
-pub(crate) fn add<T>(all: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
-    match all.iter().find(|other| other.name == item.name) {
+pub(crate) fn add<T>(items: &mut Vec<Item<T>>, item: Item<T>, what: &str, sink: &mut Sink) {
+    match items.iter().find(|other| other.name == item.name) {
         Some(other) => refuse(other, &item, what, sink),
-        None => all.push(item),
+        None => items.push(item),
     }
 }
 
@@ -18,6 +18,7 @@ pub(crate) fn set<T>(single: &mut Option<Item<T>>, item: Item<T>, what: &str, si
     }
 }
 
+/// Reports that an item has the name of an earlier one. `what` is the kind of both.
 fn refuse<T>(first: &Item<T>, second: &Item<T>, what: &str, sink: &mut Sink) {
     let name = if second.name == what { format!("[{what}]") } else { format!("{what} `{}`", second.name) };
     sink.push(

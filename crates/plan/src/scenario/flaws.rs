@@ -13,9 +13,12 @@ use toml::{
 
 use crate::diagnostic::{FileId, Place, Problem, Sink};
 
-/// The key of a fleet's files for labs, and the key in it of a text that is written to a host byte by byte, and never shown.
+/// The key of the files that a fleet gives to hosts of a lab.
 const FILE: &str = "file";
+/// The key of the content of such a file. It is written to a host byte by byte, and never shown.
 const CONTENT: &str = "content";
+/// Maximum length of an unsafe text in a message, in characters.
+const SHOWN: usize = 40;
 
 /// Keys whose texts may have several lines, which are joined.
 const PROSE: [&str; 4] = ["about", "hypothesis", "manual", "undo"];
@@ -37,6 +40,7 @@ pub(crate) fn refuse(table: &DeTable<'_>, file: FileId, sink: &mut Sink) {
     }
 }
 
+/// Refuses unsafe texts of a value, and of the values in it.
 fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut Sink) {
     match node.get_ref() {
         DeValue::String(text) if PROSE.contains(&under.key) || under.top == "meta" => {
@@ -46,9 +50,9 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
             let most = if under.key == "name" { NAME_MOST } else { TEXT_MOST };
             check(text, most, node.span(), file, sink);
         }
-        DeValue::Array(all) => all.iter().for_each(|one| value(under, one, file, sink)),
-        DeValue::Table(all) => {
-            for (key, one) in all {
+        DeValue::Array(items) => items.iter().for_each(|item| value(under, item, file, sink)),
+        DeValue::Table(table) => {
+            for (key, inner) in table {
                 check(key.get_ref(), NAME_MOST, key.span(), file, sink);
                 // A probe may have the name of such a key.
                 let as_it_is = match under.top {
@@ -57,9 +61,9 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
                     _ => &[],
                 };
                 let exact = as_it_is.contains(&key.get_ref().as_ref());
-                let given = under.top == "host" && under.key == FILE && key.get_ref() == CONTENT;
-                if !(exact || given) {
-                    value(Under { key: key.get_ref(), ..under }, one, file, sink);
+                let is_content = under.top == "host" && under.key == FILE && key.get_ref() == CONTENT;
+                if !(exact || is_content) {
+                    value(Under { key: key.get_ref(), ..under }, inner, file, sink);
                 }
             }
         }
@@ -67,9 +71,10 @@ fn value(under: Under<'_>, node: &Spanned<DeValue<'_>>, file: FileId, sink: &mut
     }
 }
 
+/// Refuses a text that is unsafe, or longer than `most`.
 fn check(text: &str, most: usize, at: std::ops::Range<usize>, file: FileId, sink: &mut Sink) {
     let Some(flaw) = flaw(text, most) else { return };
-    let start = clean(text, 40);
+    let start = clean(text, SHOWN);
     let message = format!("`{start}` cannot be shown safely: it has {flaw}");
     let help = if flaw.starts_with("a line break") {
         "write it in one line; in a text within \"\"\", a `\\` at the end of a line joins it with the next"
@@ -86,13 +91,13 @@ pub(crate) fn of_json(json: &serde_json::Value) -> Option<(String, String)> {
 
 /// As [`of_json`], for the value of a key.
 fn json_under(under: &str, json: &serde_json::Value) -> Option<(String, String)> {
-    let wrong = |text: &str| flaw(text, TEXT_MOST).map(|flaw| (clean(text, 40).into_owned(), flaw));
+    let wrong = |text: &str| flaw(text, TEXT_MOST).map(|flaw| (clean(text, SHOWN).into_owned(), flaw));
     match json {
         serde_json::Value::String(text) => wrong(text),
-        serde_json::Value::Array(all) => all.iter().find_map(|one| json_under(under, one)),
-        serde_json::Value::Object(all) => all.iter().find_map(|(key, one)| {
-            let given = under == FILE && key == CONTENT;
-            wrong(key).or_else(|| if given { None } else { json_under(key, one) })
+        serde_json::Value::Array(items) => items.iter().find_map(|item| json_under(under, item)),
+        serde_json::Value::Object(table) => table.iter().find_map(|(key, inner)| {
+            let is_content = under == FILE && key == CONTENT;
+            wrong(key).or_else(|| if is_content { None } else { json_under(key, inner) })
         }),
         _ => None,
     }

@@ -23,8 +23,9 @@ const PLACES: [&str; 4] = ["secret_file", "secret_env", "secrets", "bearer"];
 /// Keys of commands, whose words may be secrets.
 const COMMANDS: [&str; 3] = ["check", "command", "connect"];
 
-/// Marks the parts of a file that must not be shown.
-pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound: bool, sink: &mut Sink) {
+/// Marks the parts of a file that must not be shown. `is_valid` tells whether the file is valid TOML; otherwise its lines are
+/// searched, too.
+pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, is_valid: bool, sink: &mut Sink) {
     let root = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
     let mut cover = |at: Range<usize>, secret: Option<&str>| {
         sink.hide(Place { file, at });
@@ -45,12 +46,12 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
         _ => None,
     });
     let names: Vec<&String> = names.collect();
-    // Only the texts are asked for.
+    // Only the texts of the secrets are used here, so any field will do.
     let field = Field::probe("");
     for word in words.iter().filter(|word| !word.key) {
         let Some(value) = &word.text else { continue };
         let raw = text.get(word.at.clone()).unwrap_or_default();
-        match place(word) {
+        match kind(word) {
             Kind::Url => {
                 let mut hiding = Hiding::new(names.iter().copied());
                 hiding.url(&field, value);
@@ -75,7 +76,7 @@ pub(crate) fn note(file: FileId, text: &str, table: &Spanned<DeTable<'_>>, sound
     for (at, whole) in of_commands(&words) {
         cover(at, whole);
     }
-    if !sound {
+    if !is_valid {
         for at in lines(text) {
             cover(at, None);
         }
@@ -118,17 +119,22 @@ fn hides(top: &str, kind: &str) -> &'static [(&'static str, Hides)] {
     }
 }
 
+/// The kind of a value, as far as secrets are concerned.
 enum Kind<'w> {
+    /// A URL, which may have secrets in it.
     Url,
+    /// The value of the header of this name.
     Header(&'w str),
-    /// The whole value, always.
+    /// The whole value is a secret. It is covered wherever it occurs.
     Secret,
-    /// Only at this place, because the same word may mean something else in other places.
+    /// The key is named like a secret. The value is covered only here, because it may be a usual word that occurs elsewhere.
     Named,
+    /// No secret.
     Other,
 }
 
-fn place(word: &Word) -> Kind<'_> {
+/// Returns the kind of a value, by its path.
+fn kind(word: &Word) -> Kind<'_> {
     let mut path: Vec<&str> = word.path.iter().map(String::as_str).collect();
     // A question about the leader of a target is a request like a probe's.
     if let ["targets", name, "pick_by", rest @ ..] = path.as_slice() {
@@ -168,9 +174,10 @@ fn within(raw: &str, text: &str, start: usize) -> Vec<Range<usize>> {
     found
 }
 
-/// In a file that is not valid TOML: the text after a secret's name or the key of a command, and the query of anything that looks like a URL.
+/// Returns places of possible secrets in a file that is not valid TOML: the text after a secret's name or the key of a command, and the
+/// user or the query of anything that looks like a URL.
 fn lines(text: &str) -> Vec<Range<usize>> {
-    let mut all = Vec::new();
+    let mut places = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.trim_end().len();
@@ -178,10 +185,10 @@ fn lines(text: &str) -> Vec<Range<usize>> {
         while let Some(at) = line[from..].find(['=', ':']).map(|at| from + at) {
             let name = line[..at].trim_end().trim_matches(['"', '\'']);
             let name = name.rsplit(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).next();
-            if name
-                .is_some_and(|name| COMMANDS.contains(&name) || names_secret(name) && !PLACES.contains(&name))
-            {
-                all.push(start + at + 1..end);
+            if name.is_some_and(|name| {
+                COMMANDS.contains(&name) || (names_secret(name) && !PLACES.contains(&name))
+            }) {
+                places.push(start + at + 1..end);
                 break;
             }
             from = at + 1;
@@ -191,11 +198,11 @@ fn lines(text: &str) -> Vec<Range<usize>> {
         {
             let from = if line.as_bytes()[at + query] == b'@' { at + 3 } else { at + query + 1 };
             let rest = line[from..].find(['"', '\'', ' ', '\n']).unwrap_or(line.len() - from);
-            all.push(start + from..start + from + rest);
+            places.push(start + from..start + from + rest);
         }
         start += line.len();
     }
-    all
+    places
 }
 
 #[cfg(test)]
@@ -204,7 +211,7 @@ mod tests {
     use crate::diagnostic::covered;
 
     #[test]
-    fn broken_lines_hide_what_follows_a_secrets_name() {
+    fn broken_lines_hide_the_text_after_a_secrets_name() {
         let shown = |text: &str| covered(text, &lines(text), &[]);
         let text = "headers = { Authorization = \"Basic HDR1, X-Api-Key: K2\nurl = \"http://e/?key=Q3\" x\nrate = 10\n";
         let covered = shown(text);

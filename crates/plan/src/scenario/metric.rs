@@ -1,4 +1,4 @@
-//! `[objectives.X]` with `metric`: goals for what a source says.
+//! `[objectives.X]` with `metric`: goals for the values of a source.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use crate::{
     plan::model::{Asks, MetricGoal, Phase},
 };
 
-/// The distance of two samples, unless the objective sets another.
+/// The time between two samples, unless the objective sets another.
 const EVERY: Span = Span::secs(5);
-/// The time after which a source knows a moment, unless the objective sets another.
+/// The time after which a source has the value of a moment, unless the objective sets another.
 const LAG: Span = Span::secs(5);
 /// The age from which data are stale, unless the objective sets another.
 const STALE_AFTER: Span = Span::secs(30);
@@ -80,21 +80,22 @@ pub struct Metric {
     /// kind `statsd`.
     #[serde(default)]
     pub alive_by: Option<Spot<String>>,
-    /// The distance of two samples, and the interval at which the source is asked.
+    /// The interval between two samples. The source is asked at the same interval.
     #[serde(default = "Metric::every")]
     #[schemars(extend("default" = EVERY))]
     pub every: Spot<Span>,
-    /// The time after which the source surely knows a moment: the interval between two scrapes, and what collecting takes. It is asked
-    /// for a moment that much later.
+    /// The time after which the source certainly has the data of a moment: the interval between two scrapes, and the duration of
+    /// collecting. The source is asked about a moment only after this time.
     #[serde(default = "Metric::lag")]
     #[schemars(extend("default" = LAG))]
     pub lag: Spot<Span>,
-    /// A sample whose data are older than this is stale and shows nothing. It is longer than the interval between two scrapes.
+    /// A sample whose data are older than this is stale and shows nothing. It should be longer than the interval between two
+    /// scrapes.
     #[serde(default = "Metric::stale_after")]
     #[schemars(extend("default" = STALE_AFTER))]
     pub stale_after: Spot<Span>,
-    /// The length of time that values of its series describe already, as those of a recording rule of Prometheus do: `1m` of a rule
-    /// that records `rate(x[1m])`. It adds to the ranges in the query. For a source of kind `statsd`, the time for which clients gather before
+    /// The length of time over which the values of its series are already computed, for example by a recording rule of Prometheus: `1m`
+    /// for a rule that records `rate(x[1m])`. It adds to the ranges in the query. For a source of kind `statsd`, the time for which clients gather before
     /// they send. Only for sources of these two kinds.
     #[serde(default)]
     pub window: Option<Spot<Span>>,
@@ -117,7 +118,7 @@ impl Metric {
         Spot { value: STALE_AFTER, at: 0..0 }
     }
 
-    /// Returns what is asked, as it stands in the file; `None` unless it is given completely, and once.
+    /// Returns the queries as the file has them; `None` unless they are given completely, and once.
     #[must_use]
     pub fn asks(&self) -> Option<Asks> {
         let text = |one: &Spot<String>| one.value.clone();
@@ -134,7 +135,8 @@ impl Metric {
 }
 
 impl MetricObjective {
-    /// Calls `with` for each name or query, with what the objective says of it besides.
+    /// Calls `with` for each name or query, with the other values of the objective that are about it. Returns the results; of a ratio the
+    /// good events come first.
     pub fn written<T>(&self, mut with: impl FnMut(&Spot<String>, &Written<'_>) -> T) -> Vec<T> {
         let own = &self.metric.value;
         let none = BTreeMap::new();
@@ -159,7 +161,7 @@ impl MetricObjective {
         vec![with(one.unwrap_or(&none), &written)]
     }
 
-    /// Returns what a source is asked; `None` unless it is given completely, and once.
+    /// Returns the queries as the source gets them; `None` unless they are given completely, and once.
     #[must_use]
     pub fn asks(&self, metrics: &dyn Metrics) -> Option<Asks> {
         let raw = self.metric.value.asks()?;

@@ -82,7 +82,7 @@ pub enum Loose {
 }
 
 impl Loose {
-    /// Returns it as it stands in the file, without quotes.
+    /// Returns it as the file has it, without quotes.
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -91,7 +91,8 @@ impl Loose {
         }
     }
 
-    fn fits(&self, kind: Kind) -> Option<String> {
+    /// Returns the text for plans; `None` if it is not a valid value of this type.
+    fn as_kind(&self, kind: Kind) -> Option<String> {
         match (self, kind) {
             (Self::Text(text), Kind::Duration | Kind::String | Kind::Share) => kind.read(text),
             (Self::Integer(number), Kind::Integer) => Some(number.to_string()),
@@ -163,7 +164,8 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    /// Determines the value of every parameter: the given one, otherwise its default.
+    /// Determines the value of every parameter: the given one, otherwise its default. `wrong` are the names of those that could not be
+    /// read.
     pub(crate) fn settle(
         items: &[Item<Param>],
         wrong: &[String],
@@ -184,7 +186,7 @@ impl Params {
                     value
                 }
                 (None, Some(default)) => {
-                    let value = default.fits(kind);
+                    let value = default.as_kind(kind);
                     if value.is_none() {
                         let message =
                             format!("the default of parameter `{}` is not {}", item.name, kind.word());
@@ -232,8 +234,7 @@ impl Params {
         settled.collect()
     }
 
-    /// Replaces every `{ param = "x" }` below by its value. Those without a value are removed; then it returns
-    /// `true`.
+    /// Replaces every `{ param = "x" }` below by its value. Parameters without a value are removed. Returns whether any was removed.
     pub(crate) fn fill<'v>(&'v self, node: &mut Spanned<DeValue<'v>>, file: FileId, sink: &mut Sink) -> bool {
         let at = node.span();
         match node.get_mut() {
@@ -299,6 +300,7 @@ fn reference(node: &Spanned<DeValue<'_>>) -> Option<(String, Range<usize>)> {
     Some((name.get_ref().as_str()?.to_owned(), name.span()))
 }
 
+/// Returns the TOML value of a parameter, of which `text` is the text.
 fn value_of(kind: Kind, text: &str) -> DeValue<'_> {
     match kind {
         Kind::Duration | Kind::String | Kind::Share => DeValue::String(Cow::Borrowed(text)),

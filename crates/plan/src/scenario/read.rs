@@ -77,6 +77,7 @@ fn needed(file: FileId, table: &DeTable<'_>, sink: &mut Sink) {
     }
 }
 
+/// Whether a file is in the known version of the language; reports if not. A file without a version is reported, and read all the same.
 fn version_is_known(id: FileId, table: &DeTable<'_>, sink: &mut Sink) -> bool {
     let Some(schema) = table.get("schema") else {
         let help = format!("begin the file with `schema = {SCHEMA}`");
@@ -101,24 +102,26 @@ fn version_is_known(id: FileId, table: &DeTable<'_>, sink: &mut Sink) -> bool {
     false
 }
 
+/// Returns the values of all parameters, and the parameters as the files declare them.
 fn read_params(
     trees: &[(FileId, DeTable<'_>)],
     given: &[(String, String)],
     sink: &mut Sink,
 ) -> (Params, BTreeMap<String, Declared>) {
-    let nothing = Params::default();
-    let mut all: Vec<Item<Param>> = Vec::new();
+    // Declarations have no parameters in them.
+    let none = Params::default();
+    let mut items: Vec<Item<Param>> = Vec::new();
     let mut wrong = Vec::new();
     for (id, table) in trees {
         let Some(params) = table.get("params") else { continue };
-        let mut reader = Reader { params: &nothing, sink, scenario: Scenario::default() };
+        let mut reader = Reader { params: &none, sink, scenario: Scenario::default() };
         for (name, at, node) in reader.table(*id, "params", params) {
             match reading::item::<Param>(node, &name, at, *id, "param", reader.sink) {
-                Some(item) => duplicate::add(&mut all, item, "parameter", reader.sink),
+                Some(item) => duplicate::add(&mut items, item, "parameter", reader.sink),
                 None => wrong.push(name),
             }
         }
     }
-    let declared = all.iter().map(|item| (item.name.clone(), Declared::of(&item.value))).collect();
-    (Params::settle(&all, &wrong, given, sink), declared)
+    let declared = items.iter().map(|item| (item.name.clone(), Declared::of(&item.value))).collect();
+    (Params::settle(&items, &wrong, given, sink), declared)
 }

@@ -50,6 +50,7 @@ fn or_parameter(value: &mut Value) {
     *value = Value::Object(outside);
 }
 
+/// Lets a parameter replace any value inside a schema, but not the value of the schema itself.
 fn below(value: &mut Value) {
     let Some(object) = value.as_object_mut() else { return };
     for (key, inner) in object.iter_mut() {

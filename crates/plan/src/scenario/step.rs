@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::diagnostic::Spot;
 use crate::plan::model::{Does, Then};
 
-/// The keys of which a step has one; they tell it from an attack.
+/// The keys of which a step has exactly one, and an attack none.
 pub(crate) const KINDS: [&str; 3] = ["manual", "check", "command"];
 
 /// Limits of steps, unless the scenario sets others.
@@ -45,7 +45,7 @@ pub struct Step {
     #[serde(default)]
     #[schemars(extend("default" = Then::Stop))]
     pub on_failure: Option<Then>,
-    /// The place of the attack before which it stands, in the scenario's list of attacks.
+    /// The index of the attack before which it is done, in the scenario's list of attacks.
     #[serde(skip)]
     pub before: usize,
 }

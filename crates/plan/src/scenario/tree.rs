@@ -25,6 +25,7 @@ pub(crate) struct Found {
 
 /// Returns the node with exactly these bytes, a key before a value; otherwise the smallest value around them.
 pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
+    // The rank of the best node, its size in bytes, and the node. The higher rank counts, then the smaller size.
     let mut best: (u8, usize, Found) = (0, usize::MAX, Found { path: Vec::new(), key: false });
     walk(root, &mut Vec::new(), &mut |path, key, span| {
         let rank = match (span == at, key, span.start <= at.start && at.end <= span.end) {
@@ -34,7 +35,8 @@ pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
             _ => return,
         };
         let size = span.len();
-        if (rank, usize::MAX - size) > (best.0, usize::MAX - best.1) || rank == best.0 && size == best.1 {
+        // Among equal nodes the last one is taken, because it is the inner one.
+        if rank > best.0 || (rank == best.0 && size <= best.1) {
             best = (rank, size, Found { path: path.to_vec(), key });
         }
     });
@@ -44,6 +46,7 @@ pub(crate) fn locate(root: &Spanned<DeValue<'_>>, at: &Range<usize>) -> Found {
 /// A callback for each key and value: its path, whether it is the key, and its bytes.
 type See<'a> = dyn FnMut(&[Step], bool, &Range<usize>) + 'a;
 
+/// Calls `see` for each key and value below, outer ones first.
 fn walk(node: &Spanned<DeValue<'_>>, path: &mut Vec<Step>, see: &mut See<'_>) {
     see(path, false, &node.span());
     match node.get_ref() {
@@ -94,6 +97,7 @@ pub(crate) fn prune(root: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     true
 }
 
+/// Whether the node at that path is a table without keys.
 fn is_empty_table(node: &Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     match (path, node.get_ref()) {
         ([], DeValue::Table(table)) => table.is_empty(),
@@ -107,6 +111,7 @@ fn is_empty_table(node: &Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     }
 }
 
+/// Removes the node at that path. Returns `false` if there is no such node.
 fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
     let at = node.span();
     match (path, node.get_mut()) {
@@ -133,6 +138,7 @@ fn take_out(node: &mut Spanned<DeValue<'_>>, path: &[Step]) -> bool {
 
 /// Returns all keys and values below, with the path and position of each.
 pub(crate) fn words(root: &Spanned<DeValue<'_>>) -> Vec<Word> {
+    /// Adds a value and all keys and values below it; `path` is the path of the value.
     fn gather(node: &Spanned<DeValue<'_>>, path: &mut Vec<String>, words: &mut Vec<Word>) {
         let text = node.get_ref().as_str().map(str::to_owned);
         words.push(Word { path: path.clone(), text, at: node.span(), key: false });

@@ -19,7 +19,7 @@ struct Listed {
     begins: Vec<u64>,
 }
 
-/// Runs of at most `most`.
+/// Puts requests into runs of at most `most` requests.
 fn listed(all: Vec<Request>, most: u64) -> Listed {
     let mut runs: Vec<(bool, u64)> = Vec::new();
     for (_, good) in &all {
@@ -119,7 +119,7 @@ fn the_longest_outage_has_two_ends() {
 }
 
 #[test]
-fn as_many_good_ones_show_it_as_are_promised() {
+fn the_promised_number_of_good_requests_shows_the_moment() {
     for threshold in [0.3, 0.5, 0.9, 0.95, 0.99] {
         let needed = good_to_show(threshold).ceil();
         let all = |count: f64| -> Vec<Request> {
@@ -146,8 +146,8 @@ const SHAPES: [Shape; 7] = [
     ("never bad enough", 0, |_| 0.97),
 ];
 
-/// Simulates one cell. Returns the coverage of the range, and how often a goal on either side of the truth is judged
-/// wrongly.
+/// Simulates a shape at a rate, once for each seed. Returns the share of ranges that contain the truth, and the median width
+/// of the ranges in seconds.
 fn cell(shape: &Shape, rate: f64, seeds: u64) -> (f64, f64) {
     let (_, truth, good_at) = shape;
     let truth = truth * S;
@@ -194,7 +194,7 @@ proptest! {
         prop_assert!(outage.low_us <= outage.high_us);
     }
     #[test]
-    fn runs_say_what_single_requests_say(
+    fn runs_give_the_same_results_as_single_requests(
         outcomes in proptest::collection::vec((any::<bool>(), 1_u64..120), 0..60),
         threshold in 0.05_f64..0.999,
         most in 1_u64..50,

@@ -1,4 +1,4 @@
-//! Draws a [`Heat`] as SVG: time from left to right, latency upwards, darker where more of the requests are.
+//! Draws a [`Heat`] as SVG: time from left to right, latency upwards. A cell has a stronger colour if a larger part of its column's requests is in it.
 
 use std::fmt::Write as _;
 
@@ -8,15 +8,18 @@ use super::{
 };
 use crate::report::heat::{Heat, power};
 
-/// Height of a band.
+/// Height of a band of latency.
 const BAND: f64 = 6.0;
-/// Height above the bands; the row of requests without a good answer is there.
+/// Height above the bands, with the row of requests without a good answer.
 const TOP: f64 = 22.0;
+
+/// The bands of a map without any good answer: 1 ms to 10 ms.
+const NO_ANSWERS: (usize, usize) = (12, 18);
 
 /// Renders a map as an `<svg>` element; `None` if nothing was measured.
 pub(crate) fn svg(id: &str, probe: &str, span: Span, heat: &Heat) -> Option<String> {
-    let (first, last) = heat.range().or_else(|| heat.any_bad().then_some((12, 18)))?;
-    // Room for a label at each end.
+    let (first, last) = heat.range().or_else(|| heat.any_bad().then_some(NO_ANSWERS))?;
+    // One band more below, and at least ten bands above it, so that the labels of the axis have room.
     let (first, last) = (first.saturating_sub(1), last.max(first + 10));
     let bands = last - first;
     let height = BAND * bands as f64;
@@ -29,15 +32,17 @@ pub(crate) fn svg(id: &str, probe: &str, span: Span, heat: &Heat) -> Option<Stri
         escape(probe),
     );
     for band in first..=last {
-        let tenth = power(band);
-        if (tenth - tenth.round()).abs() < 1e-6 {
+        // Only whole powers of ten have a rule.
+        let exponent = power(band);
+        if (exponent - exponent.round()).abs() < 1e-6 {
             let y = TOP + BAND * (last - band) as f64;
-            let us = firedrill_statistics::whole(10_f64.powf(tenth));
+            let us = firedrill_statistics::whole(10_f64.powf(exponent));
             super::frame::rule(&mut svg, y, &latency(us), "grid");
         }
     }
     let _ = write!(svg, "<text class=\"scale\" x=\"{}\" y=\"12\">failed</text>", LEFT - 6.0);
-    // A picture of its own in units of columns and bands: a page zooms by its `viewBox`, and it cuts off what is outside.
+    // The cells are in a nested `<svg>` whose units are columns and bands. The page's script zooms by changing its `viewBox`, which also
+    // cuts off the columns outside.
     let width = WIDTH - LEFT - RIGHT;
     let columns_wide = span.until_us.saturating_sub(span.from_us) as f64 / heat.step_us().max(1) as f64;
     let mut picture = |y: f64, height: f64, rows: usize, class: &str, levels: &dyn Fn(usize) -> Vec<u8>| {
@@ -46,10 +51,10 @@ pub(crate) fn svg(id: &str, probe: &str, span: Span, heat: &Heat) -> Option<Stri
             "<svg class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {columns_wide:.3} \
              {rows}\" data-columns=\"{columns_wide:.3}\" data-rows=\"{rows}\" preserveAspectRatio=\"none\">"
         );
-        let all: Vec<Vec<u8>> = (0..rows).map(levels).collect();
+        let cells: Vec<Vec<u8>> = (0..rows).map(levels).collect();
         for level in 1..=5_u8 {
             let mut d = String::new();
-            for (row, levels) in all.iter().enumerate() {
+            for (row, levels) in cells.iter().enumerate() {
                 runs(&mut d, row, levels, level);
             }
             if !d.is_empty() {
@@ -65,10 +70,10 @@ pub(crate) fn svg(id: &str, probe: &str, span: Span, heat: &Heat) -> Option<Stri
     Some(svg)
 }
 
-/// Draws the neighbouring columns of a row that have a level, each as one line.
+/// Draws the columns of a row that have the level, with one line for each run of neighbours.
 fn runs(d: &mut String, row: usize, levels: &[u8], level: u8) {
     let mut at = 0;
-    for run in levels.chunk_by(|one, other| one == other) {
+    for run in levels.chunk_by(|left, right| left == right) {
         if run.first() == Some(&level) {
             let _ = write!(d, "M{at} {row}.5h{}", run.len());
         }

@@ -23,13 +23,13 @@ pub(crate) struct Item {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
     pub(crate) label: String,
-    /// The whole text, shown where somebody points at it.
+    /// The whole text, shown as a tooltip.
     pub(crate) title: String,
     /// `fault`, `alert`, `doubt` or `plain`.
     pub(crate) class: &'static str,
-    /// Its attack, by number from 1.
+    /// The number of its attack, from 1; `None` if it belongs to no attack.
     pub(crate) attack: Option<usize>,
-    /// The hosts that it is about, as places of [`crate::report::names::Names`]; empty if it is about no host.
+    /// The hosts that it is about, as indexes into [`crate::report::names::Names`]; empty if it is about no host.
     pub(crate) hosts: String,
 }
 
@@ -43,6 +43,7 @@ pub(crate) struct Lane {
 /// Renders the lanes as an `<svg>` element. Lanes without items are left out.
 pub(crate) fn svg(id: &str, title: &str, span: Span, lanes: &[Lane]) -> String {
     let mut body = String::new();
+    // The description for readers who do not see the lanes.
     let mut words = String::new();
     let mut y = TOP;
     for lane in lanes.iter().filter(|lane| !lane.items.is_empty()) {
@@ -57,8 +58,8 @@ pub(crate) fn svg(id: &str, title: &str, span: Span, lanes: &[Lane]) -> String {
             y += ROW;
         }
         let _ = write!(words, " {}: ", lane.name);
-        let told: Vec<&str> = lane.items.iter().take(MOST_ROWS).map(|item| item.title.as_str()).collect();
-        words.push_str(&told.join("; "));
+        let titles: Vec<&str> = lane.items.iter().take(MOST_ROWS).map(|item| item.title.as_str()).collect();
+        words.push_str(&titles.join("; "));
         words.push('.');
         y += 4.0;
     }
@@ -73,7 +74,7 @@ pub(crate) fn svg(id: &str, title: &str, span: Span, lanes: &[Lane]) -> String {
     )
 }
 
-/// Puts items into rows in which they do not overlap; returns also the number of items that find no place.
+/// Puts items into rows in which they do not overlap. Returns the rows, and the number of items for which no row was left.
 fn packed(span: Span, items: &[Item]) -> (Vec<Vec<&Item>>, usize) {
     let mut rows: Vec<(f64, Vec<&Item>)> = Vec::new();
     let mut left_out = 0;
@@ -92,23 +93,24 @@ fn packed(span: Span, items: &[Item]) -> (Vec<Vec<&Item>>, usize) {
     (rows.into_iter().map(|(_, row)| row).collect(), left_out)
 }
 
-/// Returns the left and the right end of a bar and its label.
+/// Returns the left and the right end of the space that a bar and its label take together.
 fn extent(span: Span, item: &Item) -> (f64, f64) {
     let (left, right) = (span.x(item.from_us), span.x(item.until_us));
     let width = LETTER * cut(&item.label, LABEL).chars().count() as f64;
-    let label = place(left, width);
+    let label = label_x(left, width);
     (left.min(label), right.max(label + width))
 }
 
-/// Returns the place of a label: at the beginning of its bar, or so far left that it fits.
-fn place(left: f64, width: f64) -> f64 {
+/// Returns the left end of a label: at the beginning of its bar, or so far left that the label fits into the chart.
+fn label_x(left: f64, width: f64) -> f64 {
     left.min(WIDTH - RIGHT - width).max(LEFT)
 }
 
+/// Draws an item with its label in the row whose top is at `y`.
 fn draw(svg: &mut String, span: Span, item: &Item, y: f64) {
     let (left, right) = (span.x(item.from_us), span.x(item.until_us));
     let label = cut(&item.label, LABEL);
-    let x = place(left, LETTER * label.chars().count() as f64);
+    let x = label_x(left, LETTER * label.chars().count() as f64);
     let attack = item.attack.map_or_else(String::new, |attack| format!(" data-a=\"{attack}\""));
     let hosts = if item.hosts.is_empty() { String::new() } else { format!(" data-h=\"{}\"", item.hosts) };
     let _ = write!(
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_that_overlap_have_rows_of_their_own_and_what_does_not_fit_is_counted() {
+    fn items_that_overlap_are_in_different_rows_and_items_without_a_row_are_counted() {
         let span = Span { from_us: 0, until_us: 100_000_000, zero_us: 0 };
         let item = |from: i64, until: i64| Item {
             from_us: from * 1_000_000,

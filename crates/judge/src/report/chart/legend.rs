@@ -1,4 +1,4 @@
-//! The words of a chart: its legend, and its description for those who do not see it.
+//! The words of a chart: its legend, and its description for screen readers.
 
 use std::fmt::Write as _;
 
@@ -16,27 +16,29 @@ pub(super) enum Sign {
     Dot,
 }
 
-/// A legend: keys side by side, in as many rows as they need.
+/// A legend: keys (a symbol and its meaning) side by side, in as many rows as they need.
 pub(super) struct Legend<'s> {
     svg: &'s mut String,
+    /// The left end of the next key.
     x: f64,
+    /// The middle of the current row.
     y: f64,
 }
 
 impl<'s> Legend<'s> {
-    /// Begins at the top of a chart, right of `x`.
+    /// Begins a legend at the top of a chart, at `x`.
     pub(super) const fn new(svg: &'s mut String, x: f64) -> Self {
         Self { svg, x, y: 10.0 }
     }
 
-    /// Adds a key; `of` is what a page filters it by.
-    pub(super) fn key(&mut self, sign: Sign, class: &str, text: &str, of: &str) {
+    /// Adds a key. `class` is the style of its symbol; `attributes` are those by which the page's script filters it, or empty.
+    pub(super) fn key(&mut self, sign: Sign, class: &str, text: &str, attributes: &str) {
         let width = 23.0 + 6.3 * text.chars().count() as f64;
         if self.x + width > WIDTH {
             (self.x, self.y) = (LEFT, self.y + 14.0);
         }
         let (x, y) = (self.x, self.y);
-        let _ = write!(self.svg, "<g{of}>");
+        let _ = write!(self.svg, "<g{attributes}>");
         let _ = match sign {
             Sign::Bar => write!(
                 self.svg,
@@ -60,14 +62,15 @@ impl<'s> Legend<'s> {
 }
 
 impl Chart {
+    /// Draws the keys of all lines, and those of the styles that the chart uses.
     pub(super) fn legend(&self, svg: &mut String, lines: &[(&Line, Vec<Dot>)]) {
         let mut legend = Legend::new(svg, LEFT);
         for (place, (line, _)) in lines.iter().enumerate() {
-            let of = format!(" data-v=\"{}\"", line.vantages);
+            let attributes = format!(" data-v=\"{}\"", line.vantages);
             if line.counts {
-                legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &of);
+                legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &attributes);
             } else {
-                legend.key(Sign::Line, "line vx", &format!("{} (on a target)", line.name), &of);
+                legend.key(Sign::Line, "line vx", &format!("{} (on a target)", line.name), &attributes);
             }
         }
         legend.key(Sign::Line, "thin vk", "median", "");
@@ -80,6 +83,7 @@ impl Chart {
         }
     }
 
+    /// Describes the chart in sentences: for each line its lowest share and its highest latency, then the faults.
     pub(super) fn describe(&self, lines: &[(&Line, Vec<Dot>)]) -> String {
         let mut text = String::from(
             "Share of good requests, and below it median and 99th percentile of latency, over time.",

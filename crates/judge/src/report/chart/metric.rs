@@ -1,4 +1,4 @@
-//! Draws the samples of a source over time: each sample a dot, the bound a dashed line, gaps a strip.
+//! Draws the samples of a source over time: each sample as a dot, the bound as a dashed line, each gap as a strip.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ pub(crate) struct Panel {
     /// `below`, `above` or `at least`, for the label of the bound.
     pub(crate) side: &'static str,
     pub(crate) span: Span,
-    /// Its place among the metrics of the run, whose values the page has; none for the chart of an attack.
+    /// The index of the metric whose values the page's script has; `None` for the chart of an attack, which the script does not redraw.
     pub(crate) panel: Option<usize>,
     pub(crate) bands: Vec<Band>,
     pub(crate) points: Vec<PointCard>,
@@ -45,16 +45,17 @@ impl Panel {
             format!(" data-m=\"{panel}\" data-low=\"{low}\" data-high=\"{high}\"")
         });
         let mut svg = begin(&self.id, self.span, &data, (&self.title, &self.describe()));
-        // Over the whole run, the lanes above have the words of the bands.
+        // A chart of the whole run has no labels of bands: the lanes above it have them.
         bands(&mut svg, self.span, &self.bands, self.panel.is_none());
         let y = |value: f64| TOP + METRIC * (1.0 - ((value - low) / (high - low)).clamp(0.0, 1.0));
+        // A share has no rule above 100 %.
         let most = if self.unit == Unit::Share { 1.0 } else { f64::INFINITY };
         for value in ticks(low, high).into_iter().filter(|value| *value <= most) {
             rule(&mut svg, y(value), &self.tick(value), "grid");
         }
         axis_name(&mut svg, 14.0, self.axis());
         for (counts, class) in [(false, "line vx"), (true, "line v0")] {
-            // A dot is a line of no length with round ends, so that the page's colours of lines apply.
+            // A dot is a line of no length with round ends, so that the style sheet's colours of lines apply to it.
             let dots = self.shown().filter(|(point, _)| point.counts == counts);
             let d: String = dots
                 .map(|(point, value)| format!("M{} {}h.01", short(self.span.x(point.at_us)), short(y(value))))
@@ -79,10 +80,10 @@ impl Panel {
         svg
     }
 
+    /// Draws the legend right of the axis' name.
     fn legend(&self, svg: &mut String) {
-        // Right of the axis' name.
-        let name = 12.0 + LETTER * self.axis().chars().count() as f64;
-        let mut legend = Legend::new(svg, LEFT.max(name));
+        let name_end = 12.0 + LETTER * self.axis().chars().count() as f64;
+        let mut legend = Legend::new(svg, LEFT.max(name_end));
         legend.key(Sign::Dot, "v0", "sample that counts", "");
         if self.shown().any(|(point, _)| !point.counts) {
             legend.key(Sign::Dot, "vx", "does not count: not wholly in a judged phase", "");
@@ -92,21 +93,23 @@ impl Panel {
         }
     }
 
+    /// Returns the samples on the time axis that have a value, each with its value.
     fn shown(&self) -> impl Iterator<Item = (&PointCard, f64)> {
         let inside = |point: &&PointCard| (self.span.from_us..=self.span.until_us).contains(&point.at_us);
         self.points.iter().filter(inside).filter_map(|point| Some((point, point.value?)))
     }
 
-    /// Returns the lowest and the highest value of the axis: those of the samples and the bound, with zero where it is near.
+    /// Returns the lowest and the highest value of the axis. It includes all samples and the bound, and zero if zero is near.
     fn scale(&self) -> (f64, f64) {
         let finite = |value: &f64| value.abs() < f64::MAX / 4.0;
-        let all = self.shown().map(|(_, value)| value).chain(self.bound).filter(finite);
+        let values = self.shown().map(|(_, value)| value).chain(self.bound).filter(finite);
         let (low, high) =
-            all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), one| (low.min(one), high.max(one)));
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), one| (low.min(one), high.max(one)));
         if low > high {
             return (0.0, 1.0);
         }
         let low = if low > 0.0 && low < high / 2.0 { 0.0 } else { low };
+        // Free space at the ends, so that no dot lies on the frame.
         let room = if high > low { (high - low) * 0.08 } else { high.abs().max(1.0) * 0.5 };
         (if low == 0.0 { low } else { low - room }, high + room)
     }
@@ -120,10 +123,12 @@ impl Panel {
         }
     }
 
+    /// Formats a value for the axis, whose name has the unit.
     fn tick(&self, value: f64) -> String {
         if self.unit == Unit::Share { format::percent(value) } else { format::value(value) }
     }
 
+    /// Formats a value with its unit.
     fn text(&self, value: f64) -> String {
         match self.unit {
             Unit::Share => format::percent(value),
@@ -131,6 +136,7 @@ impl Panel {
         }
     }
 
+    /// Describes the panel in a sentence, for screen readers.
     fn describe(&self) -> String {
         let count = self.points.iter().filter(|point| point.counts).count();
         let (low, high) = self
@@ -154,7 +160,7 @@ impl Panel {
     }
 }
 
-/// Returns a value with its unit, if it has one.
+/// Returns a value with its unit; the value alone if `unit` is empty.
 pub(crate) fn with_unit(value: String, unit: &str) -> String {
     if unit.is_empty() { value } else { format!("{value} {unit}") }
 }

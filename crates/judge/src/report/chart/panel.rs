@@ -20,7 +20,7 @@ pub(super) fn begin(id: &str, span: Span, data: &str, (title, text): (&str, &str
     )
 }
 
-/// Draws shaded stretches, with their labels where nothing else has them.
+/// Draws the faults and phases behind a panel; with their labels if `labelled`.
 pub(super) fn bands(svg: &mut String, span: Span, bands: &[Band], labelled: bool) {
     for band in bands {
         let (left, right) = (span.x(band.from_us), span.x(band.until_us));
@@ -40,7 +40,7 @@ pub(super) fn bands(svg: &mut String, span: Span, bands: &[Band], labelled: bool
     }
 }
 
-/// Draws a strip over a stretch of which something is not known.
+/// Draws a strip with its top at `y` over a stretch of time of which something is not known.
 pub(super) fn strip(
     svg: &mut String,
     span: Span,

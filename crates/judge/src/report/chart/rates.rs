@@ -12,32 +12,32 @@ use super::{
 };
 use crate::{report::rates::Rates, score::format};
 
-/// The rates of one host, or of hosts that are alike.
+/// The rates of one host, or of several hosts whose rates are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLine {
     pub(crate) name: String,
-    /// The hosts, as places of [`crate::report::names::Names`].
+    /// The hosts, as indexes into [`crate::report::names::Names`].
     pub(crate) hosts: String,
     pub(crate) rates: Rates,
 }
 
-/// The lane of one log.
+/// The panel of one log.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     /// An id that is unique on the page.
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) span: Span,
-    /// Its place among the logs of the run, whose values the page has.
+    /// The index of the log whose values the page's script has.
     pub(crate) place: usize,
     pub(crate) lines: Vec<RateLine>,
     pub(crate) bands: Vec<Band>,
-    /// The strictest rate that is wanted, with its label.
+    /// The strictest wanted rate, in lines a second, with the label of its line.
     pub(crate) bound: Option<(f64, String)>,
 }
 
 impl Lane {
-    /// Renders the lane as an `<svg>` element.
+    /// Renders the panel as an `<svg>` element.
     pub(crate) fn svg(&self) -> String {
         let high = self.scale();
         let data = format!(" data-r=\"{}\" data-low=\"0\" data-high=\"{high}\"", self.place);
@@ -83,11 +83,12 @@ impl Lane {
         svg
     }
 
+    /// Draws the keys of all lines, and those of the styles that the panel uses.
     fn legend(&self, svg: &mut String) {
         let mut legend = Legend::new(svg, LEFT);
         for (place, line) in self.lines.iter().enumerate() {
-            let of = format!(" data-h=\"{}\"", line.hosts);
-            legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &of);
+            let attributes = format!(" data-h=\"{}\"", line.hosts);
+            legend.key(Sign::Line, &format!("line v{}", place % 6), &line.name, &attributes);
         }
         if self.lines.iter().any(|line| line.rates.is_wide()) {
             legend.key(Sign::Line, "line vk", "highest in a step", "");
@@ -101,7 +102,8 @@ impl Lane {
         }
     }
 
-    /// Draws steps, and nothing where nothing was read. The lowest rates are drawn only where a step has several.
+    /// Returns the path of a line's lowest (`low`) or highest rates, broken where nothing was read. The path of the lowest rates is
+    /// empty unless some step has several rates.
     fn path(&self, line: &RateLine, low: bool, y: impl Fn(f64) -> f64) -> String {
         let steps = line.rates.steps;
         let (mut d, mut last, mut end) = (String::new(), None::<String>, String::new());
@@ -130,12 +132,14 @@ impl Lane {
         d + &end
     }
 
+    /// Returns the upper end of the axis: a little above the highest rate and the bound, or 1 if both are 0.
     fn scale(&self) -> f64 {
         let highest = self.lines.iter().map(|line| line.rates.highest()).fold(0.0, f64::max);
-        let all = highest.max(self.bound.as_ref().map_or(0.0, |(bound, _)| *bound));
-        if all > 0.0 { all * 1.12 } else { 1.0 }
+        let most = highest.max(self.bound.as_ref().map_or(0.0, |(bound, _)| *bound));
+        if most > 0.0 { most * 1.12 } else { 1.0 }
     }
 
+    /// Describes the panel in sentences, for screen readers.
     fn describe(&self) -> String {
         let mut text = "Matching lines a second, over time.".to_owned();
         for line in &self.lines {

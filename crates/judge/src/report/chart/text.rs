@@ -1,11 +1,12 @@
 //! Texts of charts: escaped words, attributes and coordinates.
 
-/// Marks what is drawn from one moment to another, so that a page can move it: milliseconds on the run's clock.
+/// Returns the attributes of an element that is drawn from one moment to another, in milliseconds on the run's clock. The page's
+/// script moves the element by them.
 pub(super) fn stretch(from_us: i64, until_us: i64) -> String {
     format!(" data-f=\"{}\" data-u=\"{}\"", from_us / 1000, until_us / 1000)
 }
 
-/// Formats a coordinate with at most one decimal.
+/// Formats a coordinate with at most one digit after the point.
 pub(super) fn short(place: f64) -> String {
     let text = format!("{place:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
@@ -27,7 +28,7 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-/// Returns a text with at most so many letters; `…` stands for the rest.
+/// Returns a text with at most `most` letters; `…` replaces the rest.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

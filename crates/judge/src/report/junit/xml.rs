@@ -1,21 +1,21 @@
 //! The XML that CI systems read as JUnit results: `testsuites`, `testsuite`, `testcase`.
 //!
-//! Elements and attributes as Jenkins' schema has them, and properties of cases, which come first in a case, as pytest writes them
+//! Elements and attributes follow Jenkins' schema. Properties of cases, which are the first child of a case, follow pytest
 //! (<https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>).
 //! Never writes a character that XML 1.0 forbids.
 
 use std::fmt::Write as _;
 
-/// The result of a case, with its reason.
+/// The result of a case. A result other than success has its reason.
 #[derive(Debug)]
 pub enum Status {
-    /// It passed.
+    /// The objective held.
     Success,
-    /// It was violated.
+    /// The objective was violated.
     Failure(String),
-    /// It is unknown.
+    /// The verdict is unknown.
     Error(String),
-    /// It was not run.
+    /// The attack or step did not run.
     Skipped(String),
 }
 
@@ -30,7 +30,7 @@ pub struct Case {
     pub properties: Vec<(&'static str, String)>,
 }
 
-/// A list of cases.
+/// A test suite: a list of cases with a name.
 #[derive(Debug)]
 pub struct Suite {
     name: String,
@@ -42,7 +42,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Creates a list without cases.
+    /// Creates a suite without cases.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), took_us: None, properties: Vec::new(), cases: Vec::new() }
@@ -61,27 +61,31 @@ impl Suite {
         &self.name
     }
 
-    fn count(&self, which: fn(&Status) -> bool) -> usize {
-        self.cases.iter().filter(|case| which(&case.status)).count()
+    /// Counts the cases whose result fulfils the condition.
+    fn count(&self, condition: fn(&Status) -> bool) -> usize {
+        self.cases.iter().filter(|case| condition(&case.status)).count()
     }
 }
 
+/// Whether a result is a failure.
 const fn failed(status: &Status) -> bool {
     matches!(status, Status::Failure(_))
 }
 
+/// Whether a result is an error.
 const fn erred(status: &Status) -> bool {
     matches!(status, Status::Error(_))
 }
 
+/// Whether a case was skipped.
 const fn skipped(status: &Status) -> bool {
     matches!(status, Status::Skipped(_))
 }
 
-/// Returns the whole document; `took_us` is the duration of all of it in microseconds.
+/// Returns the whole document; `took_us` is the duration of the run in microseconds.
 #[must_use]
 pub fn document(name: &str, took_us: i64, suites: &[Suite]) -> String {
-    let count = |which| suites.iter().map(|suite| suite.count(which)).sum::<usize>();
+    let count = |condition| suites.iter().map(|suite| suite.count(condition)).sum::<usize>();
     let tests: usize = suites.iter().map(|suite| suite.cases.len()).sum();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
@@ -100,6 +104,7 @@ pub fn document(name: &str, took_us: i64, suites: &[Suite]) -> String {
     text
 }
 
+/// Appends a suite with its cases.
 fn write_suite(text: &mut String, suite: &Suite) {
     let time = suite.took_us.map_or_else(String::new, |took| format!(" time=\"{}\"", seconds(took)));
     let _ = writeln!(
@@ -118,6 +123,7 @@ fn write_suite(text: &mut String, suite: &Suite) {
     text.push_str("    </testsuite>\n");
 }
 
+/// Appends a case; `class` is the name of its suite.
 fn write_case(text: &mut String, class: &str, case: &Case) {
     let status = match &case.status {
         Status::Success => String::new(),
@@ -139,7 +145,7 @@ fn write_case(text: &mut String, class: &str, case: &Case) {
     text.push_str("        </testcase>\n");
 }
 
-/// Empty values are left out.
+/// Appends properties. Those with an empty value are left out; if none is left, nothing is appended.
 fn write_properties(text: &mut String, indent: &str, properties: &[(&'static str, String)]) {
     let mut properties = properties.iter().filter(|(_, value)| !value.is_empty()).peekable();
     if properties.peek().is_none() {
@@ -177,10 +183,10 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            // Readers turn it into a line feed.
+            // XML readers turn an unescaped carriage return into a line feed.
             '\r' => escaped.push_str("&#13;"),
             '\t' | '\n' => escaped.push(c),
-            // XML 1.0, section 2.2: not even a character reference may name these.
+            // XML 1.0, section 2.2, forbids these characters, also as character references.
             '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
@@ -193,14 +199,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_forbids_is_replaced_and_what_it_reads_otherwise_is_escaped() {
+    fn forbidden_characters_are_replaced_and_special_ones_are_escaped() {
         assert_eq!(escape("a<b & \"c\">\nd"), "a&lt;b &amp; &quot;c&quot;&gt;\nd");
         assert_eq!(attribute("a\nb\tc\r"), "a&#10;b&#9;c&#13;");
         assert_eq!(escape("\u{1b}[31m\0\u{ffff}ü☕"), "\u{fffd}[31m\u{fffd}\u{fffd}ü☕");
     }
 
     #[test]
-    fn counts_and_durations_are_those_of_the_cases() {
+    fn attributes_have_the_counts_of_results_and_the_duration() {
         let mut suite = Suite::new("s");
         suite.took_us = Some(1_234_567);
         suite.add("a", Status::Success);

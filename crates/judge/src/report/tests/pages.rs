@@ -1,4 +1,4 @@
-//! The page as a file: the examples that people can open, the page's size after an hour, and the data for its script.
+//! The page as a file: the committed examples, the page's size for a run of an hour, and the data for its script.
 
 mod axis;
 mod made;
@@ -14,39 +14,40 @@ use crate::{
     testing::{Drill, S, bin, bin_with},
 };
 
-/// Compares the committed examples with reports that are made now. `INSTA_UPDATE=always` writes them, like other golden
-/// files.
+/// Compares the committed examples with newly rendered reports. With `INSTA_UPDATE=always` the examples are written, like
+/// other golden files.
 #[test]
-fn the_examples_are_what_reports_are_today() {
-    const MOST: usize = 300_000;
-    let all = [
+fn the_examples_equal_newly_rendered_reports() {
+    const MAX_BYTES: usize = 300_000;
+    let examples = [
         ("held", log(&held())),
         ("violated", with_source(&violated())),
         ("unknown", met_nothing(&unknown())),
     ];
-    for (name, log) in all {
+    for (name, log) in examples {
         let page = text(Format::Html, &log);
         assert!(page.contains(&format!("<title>friday: {name}</title>")), "{name}: {:.400}", page);
-        assert!(page.len() < MOST, "{name}: {} bytes", page.len());
+        assert!(page.len() < MAX_BYTES, "{name}: {} bytes", page.len());
         is_example(&format!("{name}.html"), &page);
     }
-    // tests/ci_files.sh reads it by the classes that OpenTelemetry makes of its definition.
+    // tests/ci_files.sh checks this file with the classes that are generated from OpenTelemetry's definition of the format.
     is_example("trace.json", &text(Format::Otlp, &with_source(&violated())));
 }
 
+/// Compares a text with a file in docs/examples.
 fn is_example(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(file);
     if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
         std::fs::write(&path, text).unwrap();
     }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        there == text,
+        committed == text,
         "docs/examples/{file} is stale: INSTA_UPDATE=always cargo test -p firedrill-judge examples writes it anew"
     );
 }
 
-/// A drill of an hour: a hundred requests a second from each of three vantages, five metrics and five logs of three hosts.
+/// The run lasts an hour and has a hundred requests a second from each of three vantages, five metrics, and five logs of three hosts.
 #[test]
 fn the_page_of_an_hour_is_below_two_mebibytes() {
     const HOUR: i64 = 3600;
@@ -59,13 +60,13 @@ fn the_page_of_an_hour_is_below_two_mebibytes() {
     if let Event::RunStarted { plan, .. } = &mut records[0].event {
         plan.metrics = metrics.iter().map(|name| metric(name, "ms")).collect();
         plan.logs = logs.iter().map(|name| logged(name, &hosts)).collect();
-        // One attack around the hour, so that all samples are around it.
+        // Both attacks judge all metrics, so that their samples are on the page.
         for name in metrics {
             plan.attacks[0].judge.push(name.to_owned());
             plan.attacks[1].judge.push(name.to_owned());
         }
     }
-    // The drill's own measurements end after its attacks: those of the rest of the hour follow, with noise.
+    // The simulated measurements end with the attacks. The rest of the hour is filled with noisy measurements.
     let last = records.iter().map(|record| record.at_us).max().unwrap() / S;
     let end = records.pop().unwrap();
     for second in last..HOUR {
@@ -108,25 +109,25 @@ fn the_page_of_an_hour_is_below_two_mebibytes() {
         let all = rates[key].as_array().unwrap().iter().filter_map(serde_json::Value::as_f64);
         all.fold(0.0, f64::max)
     };
-    assert!((highest("high") - 12.0).abs() < 1e-9, "a peak is there, however wide a step is");
+    assert!((highest("high") - 12.0).abs() < 1e-9, "the peak is kept, however wide a step is");
 }
 
-/// The data of a page.
+/// Returns the data of a page for its script.
 fn data(page: &str) -> serde_json::Value {
     let from = page.split_once("id=\"data\">").expect("data").1;
     serde_json::from_str(from.split_once("</script>").unwrap().0).unwrap()
 }
 
 #[test]
-fn the_promise_is_answered_before_all_else() {
-    let said = |log: &Log| {
+fn the_answer_to_the_promise_comes_first_on_the_page() {
+    let promise_of = |log: &Log| {
         let page = text(Format::Html, log);
         let promise =
             page.split_once("class=\"promise\">").unwrap().1.split_once("</p>").unwrap().0.to_owned();
         assert!(page.find("class=\"promise\"").unwrap() < page.find("class=\"story\"").unwrap());
         promise
     };
-    let broken = said(&with_source(&violated()));
+    let broken = promise_of(&with_source(&violated()));
     for wanted in [
         "The promise: “Two failures,",
         ">It did not hold</b>, because under “lose fremont”",
@@ -134,15 +135,15 @@ fn the_promise_is_answered_before_all_else() {
     ] {
         assert!(broken.contains(wanted), "{wanted}: {broken}");
     }
-    assert!(said(&log(&held())).contains(">It held</b>, because every objective held."));
-    let open = said(&met_nothing(&unknown()));
+    assert!(promise_of(&log(&held())).contains(">It held</b>, because every objective held."));
+    let open = promise_of(&met_nothing(&unknown()));
     assert!(open.contains(">It is not decided</b>, because in “stop checkout” "), "{open}");
     let markdown = text(Format::Markdown, &log(&held()));
     assert!(markdown.contains("It held, because every objective held."), "{markdown}");
 }
 
 #[test]
-fn an_outage_is_told_with_the_partial_failure_beside_it() {
+fn a_total_outage_is_shown_beside_the_partial_failure() {
     let page = text(Format::Html, &log(&violated()));
     for wanted in [
         "<b>390 ms</b><span>longest total outage</span>",
@@ -155,12 +156,12 @@ fn an_outage_is_told_with_the_partial_failure_beside_it() {
     let page = text(Format::Html, &log(&total));
     assert!(
         page.contains("<b>none</b><span>partial failure</span>"),
-        "all requests failed, and none in part"
+        "all requests failed, so there was no partial failure"
     );
 }
 
 #[test]
-fn vantages_that_saw_the_same_are_one_row_and_the_others_stand_alone() {
+fn vantages_with_equal_measurements_share_a_row_and_the_others_have_separate_rows() {
     let mut drill = Drill::one();
     drill.vantages = vec!["coordinator", "canary", "app2", "db2"];
     drill.bins = Box::new(|vantage, second, own| match (vantage, second) {
@@ -180,7 +181,7 @@ fn vantages_that_saw_the_same_are_one_row_and_the_others_stand_alone() {
 }
 
 #[test]
-fn each_term_has_its_meaning_where_it_stands() {
+fn each_term_is_explained_next_to_it() {
     let page = text(Format::Html, &with_source(&violated()));
     for (term, _) in page.match_indices("<dt>") {
         let rest = &page[term..];
@@ -201,8 +202,8 @@ fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
         page.split_once("Content-Security-Policy\" content=\"").unwrap().1.split_once('"').unwrap().0;
     for (start, end, kind) in [("<style>", "</style>", "style-src"), ("<script>", "</script>", "script-src")]
     {
-        let own = page.split_once(start).unwrap().1.split_once(end).unwrap().0;
-        let hash = ring::digest::digest(&ring::digest::SHA256, own.as_bytes());
+        let inline = page.split_once(start).unwrap().1.split_once(end).unwrap().0;
+        let hash = ring::digest::digest(&ring::digest::SHA256, inline.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(hash);
         assert!(policy.contains(&format!("{kind} 'sha256-{hash}'")), "{kind}: {policy}");
     }
@@ -211,7 +212,7 @@ fn the_policy_of_the_page_allows_its_own_script_and_no_other() {
 }
 
 #[test]
-fn a_run_without_measurements_is_not_told_as_one_without_failures() {
+fn a_run_without_measurements_is_not_called_a_run_without_failures() {
     let blind = Drill { bins: Box::new(|_, _, _| None), ..Drill::one() };
     let page = text(Format::Html, &log(&blind));
     assert!(page.contains("No judged request was measured while a fault was in force."), "{page}");
@@ -219,7 +220,7 @@ fn a_run_without_measurements_is_not_told_as_one_without_failures() {
 }
 
 #[test]
-fn the_four_answers_say_who_was_hurt_and_what_to_do() {
+fn the_four_answers_name_the_failing_vantages_and_the_next_steps() {
     let page = text(Format::Html, &log(&violated()));
     let answers =
         page.split_once("class=\"answers\"").unwrap().1.split_once("<dl class=\"meta\">").unwrap().0;

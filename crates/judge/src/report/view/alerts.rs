@@ -1,4 +1,4 @@
-//! The answers of sources about alerts, for people.
+//! Formats the answers of sources about alerts.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::score::{
     format,
 };
 
-/// An alert in an attack.
+/// An alert in an attack. Times to detect and to resolve are ranges.
 #[derive(Debug, Serialize)]
 pub(crate) struct AlertView {
     pub(crate) alert: String,
@@ -18,7 +18,7 @@ pub(crate) struct AlertView {
     pub(crate) resolved: String,
     /// The times at which answers found it firing.
     pub(crate) firing: String,
-    /// The number of questions to its source, for people.
+    /// The number of questions to its source, in words.
     pub(crate) asked: String,
 }
 
@@ -31,6 +31,7 @@ pub(super) fn detected(attack: &AttackCard) -> String {
 }
 
 impl AlertView {
+    /// Returns one row for each alert of an attack.
     pub(super) fn all(attack: &AttackCard) -> Vec<Self> {
         let view = |card: &AlertCard| Self {
             alert: card.alert.clone(),
@@ -47,20 +48,21 @@ impl AlertView {
     }
 }
 
-/// Formats the range of a time.
+/// Formats the range of a time; a dash if it is not known or has no upper end.
 fn took(took: Option<TookCard>) -> String {
     let Some(TookCard { low_us, high_us: Some(high_us) }) = took else { return NONE.to_owned() };
     let (low, high) = (format::time(low_us), format::time(high_us));
     if low == high { low } else { format!("{low} – {high}") }
 }
 
+/// Lists the times at which an alert was found firing.
 fn firing(all: &[FiringCard]) -> String {
     if all.is_empty() {
         return "never".to_owned();
     }
-    let one = |one: &FiringCard| {
-        let hushed = one.hushed.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        format!("{} – {}{hushed}", format::clock(one.from_us), format::clock(one.until_us))
+    let text = |firing: &FiringCard| {
+        let hushed = firing.hushed.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{} – {}{hushed}", format::clock(firing.from_us), format::clock(firing.until_us))
     };
-    format::list(&all.iter().map(one).collect::<Vec<_>>())
+    format::list(&all.iter().map(text).collect::<Vec<_>>())
 }

@@ -1,4 +1,4 @@
-//! Rows of reports of many hosts: similar hosts share a row. A report of a few hosts has a row for each.
+//! Rows of reports of many hosts: similar hosts share a row. A report of a few hosts has a row for each host.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -12,26 +12,30 @@ use crate::score::{
     format,
 };
 
-/// The final state of hosts that are alike.
+/// The final state of one host, or of several with the same state and the same remains.
 #[derive(Debug, Serialize)]
 pub struct HostView {
-    /// The hosts' names, in few words.
+    /// The hosts' names, shortened: `app1…app6 (6)`.
     pub host: String,
-    /// Each name.
+    /// The hosts' names in full.
     pub(crate) hosts: Vec<String>,
     /// Their state, in words.
     pub state: &'static str,
     pub(crate) glyph: &'static str,
+    /// Number of settings that were compared, or a range.
     pub(crate) compared: String,
     /// The effects that the run left behind.
     pub ours: Vec<String>,
+    /// Changes of the host that the run did not make.
     pub(crate) foreign: Vec<String>,
 }
 
-/// A fault on hosts that are alike.
+/// A fault on one host, or on several hosts on which it had the same result.
 #[derive(Debug, Serialize)]
 pub(crate) struct InjectionView {
+    /// The kind of the fault, and the hosts' names, shortened.
     pub(crate) what: String,
+    /// The hosts' names in full.
     pub(crate) hosts: Vec<String>,
     pub(crate) id: String,
     pub(crate) from: String,
@@ -39,14 +43,16 @@ pub(crate) struct InjectionView {
     pub(crate) in_force: &'static str,
     pub(crate) exercised: &'static str,
     pub(crate) count: String,
+    /// The smallest number of checks on a host.
     pub(crate) looks: usize,
     pub(crate) detail: String,
     pub(crate) effects: Vec<String>,
     pub(crate) undo: Vec<String>,
+    /// The reason why no packets were exchanged over its path; empty if they were.
     pub(crate) not_exchanged: String,
 }
 
-/// Maximum number of rows that are not grouped.
+/// Up to this number of rows, hosts do not share rows.
 pub(super) const FEW: usize = 8;
 
 /// Returns the final states of hosts, as rows.
@@ -56,9 +62,10 @@ pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     let mut groups: Vec<Vec<&HostCard>> = if cards.len() <= FEW {
         cards.iter().map(|host| vec![host]).collect()
     } else {
-        let own = |host: &HostCard, texts: &[String]| alike::without(&texts.join("\n"), &[&host.host]);
+        // Texts are compared without the host's name.
+        let masked = |host: &HostCard, texts: &[String]| alike::without(&texts.join("\n"), &[&host.host]);
         alike::together(cards, |host| {
-            (state_word(host.state), own(host, &host.ours), own(host, &host.foreign))
+            (state_word(host.state), masked(host, &host.ours), masked(host, &host.foreign))
         })
     };
     groups.sort_by_key(|group| Reverse(group.len()));
@@ -79,26 +86,28 @@ pub fn hosts(cards: &[HostCard]) -> Vec<HostView> {
     views.collect()
 }
 
-/// Returns the faults and their efficacy, as rows.
+/// Returns the faults and whether they took effect, as rows.
 pub(super) fn injections(cards: &[InjectionCard]) -> Vec<InjectionView> {
     let mut groups: Vec<Vec<&InjectionCard>> = if cards.len() <= FEW {
         cards.iter().map(|one| vec![one]).collect()
     } else {
         alike::together(cards, |one| {
             let id = one.id.as_ref().map_or("", |id| id.as_str());
-            let own = |text: &str| alike::without(text, &[&one.host, id]);
-            // If everything is well, the last checks differ only by numbers.
+            // Texts are compared without the host's name and the injection's id.
+            let masked = |text: &str| alike::without(text, &[&one.host, id]);
+            // If the fault took effect, the details of the last checks differ only by numbers, and are not compared.
             let well = one.in_force == Seen::Yes && one.exercised == Seen::Yes;
-            let detail = if well { String::new() } else { own(&one.detail) };
-            let said = own(&one.effects.iter().chain(&one.undo).cloned().collect::<Vec<_>>().join("\n"));
+            let detail = if well { String::new() } else { masked(&one.detail) };
+            let texts = masked(&one.effects.iter().chain(&one.undo).cloned().collect::<Vec<_>>().join("\n"));
             let seen = (seen(one.in_force), seen(one.exercised), one.in_force_us.is_some(), one.id.is_some());
-            (one.kind.clone(), seen, detail, said, one.not_exchanged.clone())
+            (one.kind.clone(), seen, detail, texts, one.not_exchanged.clone())
         })
     };
     groups.sort_by_key(|group| Reverse(group.len()));
     groups.into_iter().filter_map(|group| injection(&group)).collect()
 }
 
+/// Returns the row of a group of similar injections; `None` if the group is empty.
 fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
     let (first, others) = group.split_first()?;
     let names: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
@@ -133,8 +142,8 @@ fn injection(group: &[&InjectionCard]) -> Option<InjectionView> {
     })
 }
 
-/// Returns reasons; of many that differ only by host and figures, the first is shown with the names of the other
-/// hosts.
+/// Returns reasons. If there are more than [`FEW`], those that differ only by host and figures are merged: the first is shown, with the
+/// names of the other hosts.
 #[must_use]
 pub fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
     if why.len() <= FEW {
@@ -147,7 +156,7 @@ pub fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
         alike::together(why, |text| alike::masked(text, &|word| hosts.contains(word) || figure(word)));
     let lines = groups.into_iter().filter_map(|group| {
         let (first, others) = group.split_first()?;
-        // A reason is about the first host that it names.
+        // A reason is about the first host named in it.
         let host = |text: &&String| {
             text.split(|c: char| !(c.is_alphanumeric() || ".-_".contains(c)))
                 .find(|word| hosts.contains(word))
@@ -164,7 +173,7 @@ pub fn reasons(why: &[String], attacks: &[AttackCard]) -> Vec<String> {
     lines.collect()
 }
 
-/// Returns the faults of an attack: each kind with its hosts, if there are many.
+/// Describes the faults of an attack. If there are more than [`FEW`], those of one kind are one text with all hosts.
 pub(super) fn faults(attack: &Attack) -> Vec<String> {
     if attack.injections.len() <= FEW {
         return attack.injections.iter().map(|one| format!("{} on {}", one.fault.kind(), one.host)).collect();
@@ -177,7 +186,7 @@ pub(super) fn faults(attack: &Attack) -> Vec<String> {
     lines.collect()
 }
 
-/// Formats the minimum and the maximum, or the single value that all have.
+/// Formats the minimum and the maximum of values; one value if both have the same text, and a dash if there are no values.
 fn range<T: Ord + Copy>(values: impl Iterator<Item = T> + Clone, text: impl Fn(&T) -> String) -> String {
     let (Some(least), Some(most)) = (values.clone().min(), values.max()) else { return NONE.to_owned() };
     let (least, most) = (text(&least), text(&most));
@@ -194,16 +203,17 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_ended_alike_are_one_row_and_the_others_their_own() {
+    fn hosts_with_the_same_end_share_a_row_and_the_others_have_separate_rows() {
         let mut cards: Vec<HostCard> = (1..=40).map(|n| host(n, HostState::Clean, "")).collect();
         cards[6] = host(7, HostState::Dirty, "table inet fd_r_1_7 is still there");
         let rows = hosts(&cards);
         let names: Vec<&str> = rows.iter().map(|row| row.host.as_str()).collect();
         assert_eq!(names, ["app1…app6, app8…app40 (39)", "app7"]);
         assert_eq!((rows[0].compared.as_str(), rows[1].compared.as_str()), ("40 – 41", "41"));
-        assert_eq!(hosts(&cards[..8]).len(), 8, "a few hosts have a row each");
+        assert_eq!(hosts(&cards[..8]).len(), 8, "with a few hosts each has a row");
     }
 
+    /// Returns a fault on `app{n}` that was put back after a minute.
     fn done(n: i64, exercised: Seen) -> InjectionCard {
         InjectionCard {
             id: format!("r-1-{n}").parse().ok(),
@@ -226,15 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn reasons_that_differ_by_host_and_figures_are_told_once() {
+    fn reasons_that_differ_only_by_host_and_figures_are_merged() {
         let attack = AttackCard { injections: (1..=40).map(|n| done(n, Seen::No)).collect(), ..card() };
         let why = |n: i64| {
             format!("net-block on app{n} was never exercised: table fd_r_1_{n}: {n} rules, lease 9s {n}ms")
         };
         let mut all: Vec<String> = (1..=40).map(why).collect();
         all.insert(1, "the log ends early".to_owned());
-        let told = reasons(&all, std::slice::from_ref(&attack));
-        assert_eq!(told, [why(1) + " (likewise app2…app40 (39))", "the log ends early".to_owned()]);
+        let merged = reasons(&all, std::slice::from_ref(&attack));
+        assert_eq!(merged, [why(1) + " (likewise app2…app40 (39))", "the log ends early".to_owned()]);
         assert_eq!(reasons(&all[..8], &[attack]), all[..8]);
     }
 
@@ -243,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_that_landed_alike_are_one_row_and_what_did_not_land_has_its_own() {
+    fn faults_with_the_same_result_share_a_row_and_one_that_did_not_take_effect_has_its_own() {
         let mut cards: Vec<InjectionCard> = (1..=40).map(|n| done(n, Seen::Yes)).collect();
         cards[3] = done(4, Seen::No);
         let rows = injections(&cards);

@@ -1,5 +1,5 @@
-//! Draws the charts of a report: one for each probe over the whole run, and one for each judged probe of each attack. Never judges and
-//! never reads the log: it draws the scorecard and the samples that it is given.
+//! Draws the charts of a report: one for each probe over the whole run, and one for each judged probe of each attack. Never judges, and
+//! never reads the log: it draws a scorecard and samples.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -25,16 +25,17 @@ use crate::{
     },
 };
 
-/// Maximum number of lines of a chart that can be told apart. If there are more, the worst (one fewer than this) have lines of their own. The
-/// others share two: one for those that count, and one for those that do not.
+/// Maximum number of lines of a chart that can be distinguished. If there are more, each of the worst (one fewer than this number) has its own
+/// line. The others share two lines: one for the vantages that count, and one for those that do not.
 pub(super) const MOST_LINES: usize = 6;
 
 /// A vantage, whether it counts for the verdict, and its columns.
 type VantageColumns<'v> = (&'v str, bool, Columns);
 
-/// Returns the lines of a chart. Vantages whose lines would be the same share one.
+/// Returns the lines of a chart. Vantages with equal measurements share a line.
 pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = VantageColumns<'v>>) -> Vec<Line> {
     let all: Vec<VantageColumns<'v>> = all.collect();
+    // One line for a group of vantages with equal columns.
     let line = |group: Vec<&VantageColumns<'v>>| {
         let (_, counts, columns) = group.first()?;
         let members: Vec<String> = group.iter().map(|(name, ..)| (*name).to_owned()).collect();
@@ -49,8 +50,8 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = VantageColumns<
     if lines.len() <= MOST_LINES {
         return lines;
     }
-    // Order: lines that count first, then by the lowest share, the longest time without measurements, and the highest p99. A missing p99
-    // counts as the highest.
+    // The worst lines come first: those that count, then by the lowest share, the longest time without measurements, and the highest p99. A
+    // missing p99 is higher than any time.
     lines.sort_by_cached_key(|line| {
         let unmeasured: i64 =
             line.columns.missing().iter().map(|(from, until)| until.saturating_sub(*from)).sum();
@@ -67,7 +68,7 @@ pub(super) fn lines<'v>(names: &Names, all: impl Iterator<Item = VantageColumns<
             continue;
         }
         let columns: Vec<&Columns> = group.iter().map(|line| &line.columns).collect();
-        // Without a line in the group there are no columns.
+        // An empty group has no columns, and gets no line.
         let Some(columns) = Columns::worst(&columns) else { continue };
         let members: Vec<String> = group.iter().flat_map(|line| line.members.clone()).collect();
         let name =
@@ -86,8 +87,8 @@ fn line_key<'s>(one: &&'s VantageColumns<'_>) -> (bool, &'s Columns) {
 /// A limit with its label.
 type Limit<T> = (T, String);
 
-/// Returns the limits of a probe's objectives: the highest share of good requests, and the smallest latency, in microseconds, of whatever
-/// quantile.
+/// Returns the strictest limits of a probe's objectives: the highest wanted share of good requests, and the lowest limit of latency, in
+/// microseconds, of any quantile.
 fn limits(plan: &Plan, probe: &str) -> (Option<Limit<f64>>, Option<Limit<u64>>) {
     let goals = || plan.objectives.iter().filter(|one| one.probe == probe).map(|one| one.goal);
     let good = goals().filter_map(|goal| match goal {
@@ -103,6 +104,7 @@ fn limits(plan: &Plan, probe: &str) -> (Option<Limit<f64>>, Option<Limit<u64>>) 
     (good, lowest.map(|(us, quantile)| (us, format!("goal: {quantile} within {}", format::micros(us)))))
 }
 
+/// Returns the band of the time in which an attack's faults were in force; `None` if they never were.
 fn fault_band(attack: &AttackCard, label: String) -> Option<Band> {
     let from_us = attack.fault_from_us?;
     let phase = attack.phases.iter().find(|phase| phase.phase == Phase::Fault)?;
@@ -145,20 +147,21 @@ fn marks(attack: &AttackCard) -> Vec<Mark> {
 pub(crate) struct ChartView {
     probe: String,
     pub(crate) caption: String,
-    /// Its accessible name, unique on the page.
+    /// The accessible name, unique on the page.
     pub(crate) label: String,
-    /// Time that one column of its lines covers.
+    /// A sentence about the time that one column of a line covers.
     resolution: String,
     pub(crate) svg: String,
     /// The heat map of its requests as SVG; empty for the chart of an attack, and where nothing was measured.
     heat: String,
 }
 
+/// Returns the name of a probe, and what it measures.
 fn caption(probe: &Probe) -> String {
     format!("{}: {}", probe.name, probe.kind.about().measures)
 }
 
-/// Maximum number of attacks whose bands have names beside their numbers.
+/// Up to this number of attacks, the labels of their bands have names beside the numbers.
 const NAMED_BANDS: usize = 6;
 
 /// Returns a band for each attack that was in force.
@@ -273,14 +276,14 @@ pub(super) fn attack_charts(
                 span: Span {
                     from_us: first.from_us,
                     until_us: last.until_us,
-                    // If no fault began, time counts from the beginning of the run.
+                    // If no fault was in force, the axis has the times of the run's clock.
                     zero_us: attack.fault_from_us.unwrap_or(0),
                 },
                 panel: None,
                 lines: lines(
                     names,
                     probe.from.iter().map(|vantage| {
-                        // A vantage on a target does not see what users see.
+                        // A vantage on a target does not count, because its measurements differ from those of users.
                         let counts = !targets.contains(vantage.as_str());
                         (vantage.as_str(), counts, columns_of(samples.get(&probe.name, vantage)))
                     }),

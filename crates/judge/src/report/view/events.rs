@@ -1,4 +1,4 @@
-//! The log's records as rows for people.
+//! Describes the log's records as rows of a table.
 
 use firedrill_wire::journal::What;
 use serde::Serialize;
@@ -13,17 +13,19 @@ use crate::{
     },
 };
 
-/// An event.
+/// A row: an event or a note.
 #[derive(Debug, Serialize)]
 pub(crate) struct EventView {
+    /// The time on the run's clock, formatted.
     pub(crate) at: String,
-    /// The same in milliseconds.
+    /// The same time in milliseconds.
     pub(crate) at_ms: i64,
+    /// The host, the person or the part of Firedrill that it is from.
     pub(crate) who: String,
     pub(crate) what: String,
 }
 
-/// Returns the rows of all events and notes. Those of the log are in its order.
+/// Returns the rows of all events and notes. Events keep the order of the log. A note comes after the last event that is not later.
 pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
     let mut all: Vec<EventView> = input.log.records.iter().filter_map(event_view).collect();
     for mut note in notes(input) {
@@ -34,7 +36,7 @@ pub(super) fn events(input: &Input<'_>) -> Vec<EventView> {
     all
 }
 
-/// Returns the notes of people as rows. A note whose time cannot be read stands at the end.
+/// Returns the notes of people as rows. A note whose time cannot be read gets the time of the end of the run.
 pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
     let row = |note: &Note| {
         let at = note.at_us(input.started()).unwrap_or(input.facts.last_us);
@@ -43,7 +45,7 @@ pub(super) fn notes(input: &Input<'_>) -> Vec<EventView> {
     input.notes.iter().map(row).collect()
 }
 
-/// Returns the row of an event; measurements and checks are shown elsewhere.
+/// Returns the row of an event; `None` for measurements and checks, which are shown elsewhere.
 fn event_view(record: &crate::log::Record) -> Option<EventView> {
     let row = |at: i64, who: &str, what: String| {
         Some(EventView { at: format::clock(at), at_ms: at / 1000, who: who.to_owned(), what })
@@ -153,13 +155,14 @@ fn event_view(record: &crate::log::Record) -> Option<EventView> {
     }
 }
 
-/// Returns the end of something that a person or a program does, in words.
+/// Describes the end of an action of a person or a program, with its reason if there is one.
 fn ended(what: &str, outcome: StepOutcome, why: &str) -> String {
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     format!("{what}: {}{why}", outcome.word())
 }
 
-/// Returns a value's name in the log: `hold-over`, `asked by bob`.
+/// Returns the words for a value that the log has as JSON: `hold-over` for a plain word, `asked by bob` or `guard: users` for a word with
+/// fields.
 fn json_word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

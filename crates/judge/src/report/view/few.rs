@@ -1,9 +1,8 @@
-//! Selects the worst of many rows, in their order, and counts the others, so that the report of a long run stays
-//! readable.
+//! Selects the worst of many rows and counts the others, so that the report of a long run stays readable.
 
 /// Maximum number of rows of one kind for all attacks together.
 const ROWS: usize = 400;
-/// Minimum of that for each attack.
+/// Maximum number of rows of one kind per attack, if [`ROWS`] divided by the number of attacks is less.
 const LEAST: usize = 8;
 
 /// Returns the maximum number of rows of one kind per attack, by the number of attacks.
@@ -11,20 +10,22 @@ pub(super) fn rows(attacks: usize) -> usize {
     (ROWS / attacks.max(1)).max(LEAST)
 }
 
-/// Returns the worst rows, in their order, and a sentence if some are left out.
+/// Returns at most `most` rows, those with the highest badness, in the order of `all`; and a sentence if some are left out, otherwise an
+/// empty text.
 pub(super) fn worst<T>(all: &[T], most: usize, badness: impl Fn(&T) -> f64) -> (Vec<&T>, String) {
     if all.len() <= most {
         return (all.iter().collect(), String::new());
     }
     let mut places: Vec<usize> = (0..all.len()).collect();
-    places.sort_by(|one, other| badness(&all[*other]).total_cmp(&badness(&all[*one])));
+    places.sort_by(|left, right| badness(&all[*right]).total_cmp(&badness(&all[*left])));
     places.truncate(most);
     places.sort_unstable();
-    let said = format!("The {most} worst of {} are shown; report.json has all of them.", all.len());
-    (places.into_iter().map(|place| &all[place]).collect(), said)
+    let sentence = format!("The {most} worst of {} are shown; report.json has all of them.", all.len());
+    (places.into_iter().map(|place| &all[place]).collect(), sentence)
 }
 
-/// Puts rows together that differ by nothing but their vantage or host; the others stand alone.
+/// Merges rows that differ only by their vantage or host. `key` returns all other parts of a row. `names` returns the fields of a row for the
+/// name and for the list of all names.
 pub(super) fn folded<T: Clone>(
     rows: Vec<T>,
     key: impl Fn(&T) -> String,
@@ -35,15 +36,15 @@ pub(super) fn folded<T: Clone>(
         let all: Vec<String> = group.iter_mut().flat_map(|row| names(row).1.clone()).collect();
         let mut first = group.into_iter().next()?;
         if all.len() > 1 {
-            let (name, every) = names(&mut first);
-            (*name, *every) = (alike(&all), all);
+            let (name, list) = names(&mut first);
+            (*name, *list) = (alike(&all), all);
         }
         Some(first)
     };
     groups.into_iter().filter_map(fold).collect()
 }
 
-/// Names vantages or hosts of which the same is shown, with their number.
+/// Names the vantages or hosts of a merged row, with their number.
 pub(super) fn alike<S: AsRef<str>>(members: &[S]) -> String {
     format!("{} alike: {}", members.len(), firedrill_plan::alike::uncounted(members))
 }
@@ -53,10 +54,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_are_kept_in_their_order_and_the_others_are_told() {
-        let (kept, said) = worst(&[3.0, 9.0, 1.0, 9.5, 0.0], 3, |row| *row);
+    fn the_worst_rows_keep_their_order_and_the_others_are_counted() {
+        let (kept, sentence) = worst(&[3.0, 9.0, 1.0, 9.5, 0.0], 3, |row| *row);
         assert_eq!(kept, [&3.0, &9.0, &9.5]);
-        assert_eq!(said, "The 3 worst of 5 are shown; report.json has all of them.");
+        assert_eq!(sentence, "The 3 worst of 5 are shown; report.json has all of them.");
         assert_eq!(worst(&[1.0], 3, |row| *row), (vec![&1.0], String::new()));
         assert_eq!((rows(1), rows(16), rows(1000)), (400, 25, 8));
     }

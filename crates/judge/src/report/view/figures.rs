@@ -12,13 +12,15 @@ use crate::score::{
     causes as words_of, format,
 };
 
+/// The figures of one probe at one vantage, or at several vantages with the same figures.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct FigureView {
     pub(crate) probe: String,
-    /// The vantage, or the vantages whose figures are the same.
+    /// The vantage, or the names of several as one text.
     pub(crate) vantage: String,
-    /// Each name.
+    /// The vantages' names in full.
     pub(crate) vantages: Vec<String>,
+    /// Whether the vantages count for verdicts.
     pub(crate) counts: bool,
     /// Whether an objective judges the probe in this attack.
     pub(crate) judged: bool,
@@ -26,28 +28,33 @@ pub(crate) struct FigureView {
     pub(crate) recovered: String,
     pub(crate) outage: String,
     pub(crate) partial: String,
+    /// The share of the allowed failures that was spent.
     pub(crate) budget: String,
-    /// The 99th percentile of how late requests were sent, if any were late.
+    /// The 99th percentile of the lateness with which requests were sent; `None` if it is less than [`LATE_US`].
     pub(crate) late: Option<String>,
-    /// For baseline, fault and recovery: share, median, 99th percentile.
+    /// For baseline, fault and recovery: name of the phase, share of good requests, median and 99th percentile of latency.
     pub(crate) phases: Vec<(&'static str, String, String, String)>,
 }
 
-/// Causes of failed requests of one probe in one phase at one vantage.
+/// Causes of failed requests of one probe in one phase at one vantage, or at several vantages with the same counts.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CauseView {
     pub(crate) phase: &'static str,
     pub(crate) probe: String,
+    /// The vantage, or the names of several as one text.
     pub(crate) vantage: String,
-    /// Each name.
+    /// The vantages' names in full.
     pub(crate) vantages: Vec<String>,
+    /// Whether the vantages count for verdicts.
     pub(crate) counts: bool,
+    /// Number of failed requests.
     pub(crate) bad: String,
     pub(crate) causes: String,
-    /// Requests that the vantage itself lost.
+    /// Number of requests that the vantage could not send in time.
     pub(crate) slipped: String,
 }
 
+/// Formats the causes of one vantage.
 fn cause_view(card: &CauseCard) -> CauseView {
     CauseView {
         phase: phase_word(card.phase),
@@ -67,35 +74,37 @@ fn cause_view(card: &CauseCard) -> CauseView {
 /// Minimum lateness that is shown, in microseconds; less is normal on a busy machine.
 const LATE_US: u64 = 5000;
 
-/// Returns the longest of some outages; unknown if any of them is.
+/// Formats the longest of outages; a dash if there are none or one of them is not known.
 pub(super) fn longest_outage(all: impl Iterator<Item = Option<OutageCard>>) -> String {
+    // A single `None` makes the collected list `None`.
     match all.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max_by_key(|one| one.high_us)) {
         None => NONE.to_owned(),
         Some(OutageCard { after_us: None, .. }) => "none".to_owned(),
         Some(OutageCard { low_us: 0, .. }) => "one request".to_owned(),
-        Some(one) => format::time(one.low_us),
+        Some(outage) => format::time(outage.low_us),
     }
 }
 
-/// Returns the partial failure of the judged vantage that saw most of it: for how long, and the share of its requests that failed.
+/// Formats the worst partial failure of the vantages: the share of requests that failed, and the time for which it lasted. A dash if it is
+/// not known.
 pub(super) fn partial<'f>(all: impl Iterator<Item = &'f FigureCard>) -> String {
     let all: Vec<&FigureCard> = all.collect();
     let worst = all.iter().filter_map(|one| one.partial).max_by_key(|one| (one.bad, one.for_us));
-    // In a part that was not measured there may be more.
+    // A vantage without a known outage has times without measurements, in which there may have been more failures.
     let unsure = all.iter().any(|one| one.outage.is_none());
     match worst {
         _ if all.is_empty() => NONE.to_owned(),
         None if unsure => NONE.to_owned(),
         None => "none".to_owned(),
-        Some(one) => {
+        Some(partial) => {
             let at_least = if unsure { "at least " } else { "" };
-            let share = format::percent(one.bad as f64 / one.all.max(1) as f64);
-            format!("{share} for {at_least}{}", format::time(one.for_us))
+            let share = format::percent(partial.bad as f64 / partial.all.max(1) as f64);
+            format!("{share} for {at_least}{}", format::time(partial.for_us))
         }
     }
 }
 
-/// Returns figures by vantage, as rows.
+/// Returns the figures of vantages as rows; vantages with the same figures share a row.
 pub(super) fn figures(attack: &AttackCard, cards: &[&FigureCard]) -> Vec<FigureView> {
     let rows = cards.iter().map(|card| figure_view(attack, card)).collect();
     let key = |one: &FigureView| {
@@ -104,7 +113,7 @@ pub(super) fn figures(attack: &AttackCard, cards: &[&FigureCard]) -> Vec<FigureV
     folded(rows, key, |one| (&mut one.vantage, &mut one.vantages))
 }
 
-/// Returns the causes of failed requests, as rows.
+/// Returns the causes of failed requests as rows; vantages with the same counts share a row.
 pub(super) fn causes(cards: &[&CauseCard]) -> Vec<CauseView> {
     let rows = cards.iter().map(|card| cause_view(card)).collect();
     let key = |one: &CauseView| {
@@ -113,6 +122,7 @@ pub(super) fn causes(cards: &[&CauseCard]) -> Vec<CauseView> {
     folded(rows, key, |one| (&mut one.vantage, &mut one.vantages))
 }
 
+/// Formats the figures of one vantage.
 fn figure_view(attack: &AttackCard, card: &FigureCard) -> FigureView {
     let time = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), took);
     let latency = |us: Option<u64>, samples: u64| match us {

@@ -1,8 +1,9 @@
-//! The lanes of a run: its faults by attack, alerts that fired, the conditions that guard it, and what else happened at a moment.
+//! The lanes of a run: its faults by attack, steps, alerts that fired, times to detect and recover, guards, and other events.
 
-use std::cmp::Reverse;
-
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use firedrill_plan::{alike, plan::model::Plan};
 use firedrill_wire::{evidence::Seen, journal::What};
@@ -23,13 +24,13 @@ use crate::{
     },
 };
 
-/// Renders the lanes of a run; empty if nothing was in force and nothing happened.
+/// Renders the lanes of a run as SVG; empty if the log has no plan or no lane has an item.
 pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
     let Some(plan) = input.facts.plan else { return String::new() };
     let end_us = input.facts.last_us.max(1);
     let span = Span { from_us: 0, until_us: end_us, zero_us: 0 };
     let names = &input.drawn.names;
-    let all = [
+    let all_lanes = [
         Lane { name: "faults", items: faults(names, &input.card.attacks) },
         Lane { name: "steps", items: steps(&input.card.steps, end_us) },
         Lane { name: "alerts", items: alerts(&input.card.attacks) },
@@ -37,22 +38,23 @@ pub(in crate::report) fn lanes(input: &Input<'_>) -> String {
         Lane { name: "guards", items: guards(plan, input.log, end_us) },
         Lane { name: "events", items: events(names, input.log, end_us) },
     ];
-    if all.iter().all(|lane| lane.items.is_empty()) {
+    if all_lanes.iter().all(|lane| lane.items.is_empty()) {
         return String::new();
     }
-    svg("lanes", "Faults, alerts, times, guards and events of the whole run", span, &all)
+    svg("lanes", "Faults, alerts, times, guards and events of the whole run", span, &all_lanes)
 }
 
-/// Returns a bar for each group of hosts on which a fault came out alike, by attack.
+/// Returns the bars of the faults of all attacks.
 fn faults(names: &Names, attacks: &[AttackCard]) -> Vec<Item> {
     attacks.iter().flat_map(|attack| of_attack(names, attack)).collect()
 }
 
+/// Returns the bars of an attack's faults: one for each group of hosts on which a kind of fault had the same result.
 fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
     let mut groups = alike::together(&attack.injections, |one| {
         (one.kind.as_str(), one.in_force_us.is_some(), landed(one))
     });
-    // Groups first, then the hosts that differ.
+    // The largest groups come first, then the hosts that differ from them.
     groups.sort_by_key(|group| Reverse(group.len()));
     let item = |group: Vec<&InjectionCard>| {
         let first = *group.first()?;
@@ -93,11 +95,13 @@ fn of_attack(names: &Names, attack: &AttackCard) -> Vec<Item> {
     groups.into_iter().filter_map(item).collect()
 }
 
+/// Returns whether a fault was seen in force, and whether traffic or a process met it.
 const fn landed(one: &InjectionCard) -> (Seen, Seen) {
     (one.in_force, one.exercised)
 }
 
-/// Returns a bar for each step between attacks that began, and one for the time in which what was done by hand was in force.
+/// Returns a bar for each step that began. A step whose effect must be put back by hand has one more bar: the time in which the effect was in
+/// force.
 fn steps(steps: &[StepCard], end_us: i64) -> Vec<Item> {
     let item = |step: &StepCard| {
         let from_us = step.from_us?;
@@ -122,9 +126,9 @@ fn steps(steps: &[StepCard], end_us: i64) -> Vec<Item> {
     steps.iter().flat_map(|step| item(step).into_iter().chain(by_hand(step))).collect()
 }
 
-/// Returns a bar for each stretch in which all answers found an alert firing.
+/// Returns a bar for each stretch of time in which an alert was found firing in all answers.
 fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
-    let (mut all, mut told) = (Vec::new(), HashSet::new());
+    let (mut items, mut titles) = (Vec::new(), HashSet::new());
     for attack in attacks {
         for card in attack.alerts() {
             for one in &card.firing {
@@ -145,17 +149,17 @@ fn alerts(attacks: &[AttackCard]) -> Vec<Item> {
                     attack: Some(attack.index + 1),
                     ..Item::default()
                 };
-                // An alert that goes on into the next attack is one.
-                if told.insert(item.title.clone()) {
-                    all.push(item);
+                // An alert that fires across two attacks is in the cards of both, but gets one bar.
+                if titles.insert(item.title.clone()) {
+                    items.push(item);
                 }
             }
         }
     }
-    all
+    items
 }
 
-/// Returns a bar for each time to detect, to mitigate and to recover.
+/// Returns a bar for each known time to detect, to mitigate and to recover.
 fn times(attacks: &[AttackCard]) -> Vec<Item> {
     let item = |attack: &AttackCard, time: super::times::Time| Item {
         from_us: time.from_us,
@@ -166,11 +170,11 @@ fn times(attacks: &[AttackCard]) -> Vec<Item> {
         attack: Some(attack.index + 1),
         ..Item::default()
     };
-    let of = |attack| super::times::of(attack).into_iter().map(move |time| item(attack, time));
-    attacks.iter().flat_map(of).collect()
+    let items = |attack| super::times::of(attack).into_iter().map(move |time| item(attack, time));
+    attacks.iter().flat_map(items).collect()
 }
 
-/// Returns the conditions that guarded the run, and the moments when one was met.
+/// Returns a bar for each condition that guarded the run, until the first guard tripped, and the moments at which a guard tripped.
 fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
     let tripped = log.records.iter().filter_map(|record| match &record.event {
         Event::GuardTripped { why, .. } => Some(moment(record.at_us, format!("tripped: {why}"), "fault")),
@@ -186,17 +190,17 @@ fn guards(plan: &Plan, log: &Log, end_us: i64) -> Vec<Item> {
         .iter()
         .map(|guard| format!("{} is violated by itself over {}", guard.objective, guard.over));
     let watched = by_probe.chain(by_source).map(|condition| {
-        let met = if tripped.is_empty() { ": never met" } else { "" };
-        let text = format!("abort when {condition}{met}");
+        let never = if tripped.is_empty() { ": never met" } else { "" };
+        let text = format!("abort when {condition}{never}");
         let until_us = tripped.first().map_or(end_us, |item| item.from_us);
         Item { until_us, title: text.clone(), label: text, class: "plain", ..Item::default() }
     });
     watched.chain(tripped.iter().cloned()).collect()
 }
 
-/// Returns moments at which somebody intervened, or at which something was not seen.
+/// Returns the times at which a person intervened, or at which the coordinator could not observe.
 fn events(names: &Names, log: &Log, end_us: i64) -> Vec<Item> {
-    // From the end on: each lost link finds the time at which it was back, and each pause its end.
+    // The records are read from the last to the first. So the end of a lost link or of a pause is known when its beginning is found.
     let mut back: HashMap<&str, i64> = HashMap::new();
     let mut goes_on_us = end_us;
     let mut all: Vec<Item> = Vec::new();
@@ -220,6 +224,7 @@ fn events(names: &Names, log: &Log, end_us: i64) -> Vec<Item> {
     all
 }
 
+/// Returns the item of a record; `None` if it has none. `back` has the next time at which the link to each host was back.
 fn event(names: &Names, back: &HashMap<&str, i64>, record: &Record) -> Option<Item> {
     let about = |host: &str, item: Item| Some(Item { hosts: names.refer([host]), ..item });
     match &record.event {
@@ -246,6 +251,7 @@ fn event(names: &Names, back: &HashMap<&str, i64>, record: &Record) -> Option<It
     }
 }
 
+/// Returns an item without a length.
 fn moment(at_us: i64, text: String, class: &'static str) -> Item {
     Item {
         from_us: at_us,

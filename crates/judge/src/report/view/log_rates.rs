@@ -1,4 +1,4 @@
-//! The lanes of logs on the run's axis of time, a lane for each log: the rates of matching lines.
+//! The panels of logs on the run's time axis: one for each log, with the rates of matching lines.
 
 use std::collections::BTreeMap;
 
@@ -26,14 +26,16 @@ use crate::{
     score::format,
 };
 
-/// Typical size of a value in the page, and the maximum size of all of them, in bytes.
+/// Typical size of a value in the data of the page, in bytes.
 const VALUE_BYTES: usize = 5;
+/// Approximate maximum size of all values in the data of the page, in bytes.
 const VALUES: usize = 200_000;
-/// Typical size of a step that is drawn, and the maximum size of all of them, in bytes.
+/// Typical size of a drawn step, in bytes.
 const STEP_BYTES: usize = 12;
+/// Approximate maximum size of all drawn steps, in bytes.
 const DRAWN: usize = 150_000;
 
-/// The lane of one log.
+/// The panel of one log.
 #[derive(Debug, Serialize)]
 pub(crate) struct LogRun {
     caption: String,
@@ -51,17 +53,19 @@ pub(super) fn of_run(input: &Input<'_>) -> Vec<LogRun> {
     plan.logs.iter().enumerate().map(lane).collect()
 }
 
+/// Draws the panel of the log with the index `place`. `lines` is the number of lines of all panels, which share the bytes of the page.
 fn of_log(input: &Input<'_>, plan: &Plan, log: &Log, place: usize, lines: usize) -> LogRun {
     let end_us = input.facts.last_us.max(1);
-    let most = |bytes: usize, each: usize, most: usize| (bytes / each / lines).clamp(20, most);
+    // The number of steps of a line: at least 20, and at most `max`.
+    let steps = |bytes: usize, each: usize, max: usize| (bytes / each / lines).clamp(20, max);
     let read = |host: &str, most: usize| {
         let all = input.facts.logs.get(&(log.spec.name.as_str(), host));
         Rates::of(Steps::new(0, end_us, most), all.into_iter().flatten().map(|(_, one)| *one))
     };
-    let values = groups(input, &log.on, |host| read(host, most(VALUES, VALUE_BYTES, usize::MAX)));
+    let values = groups(input, &log.on, |host| read(host, steps(VALUES, VALUE_BYTES, usize::MAX)));
     let drawn: BTreeMap<&str, Rates> =
-        log.on.iter().map(|host| (host.as_str(), read(host, most(DRAWN, STEP_BYTES, COLUMNS)))).collect();
-    // Hosts are grouped as in the values, which have more steps and so tell more hosts apart.
+        log.on.iter().map(|host| (host.as_str(), read(host, steps(DRAWN, STEP_BYTES, COLUMNS)))).collect();
+    // The groups of hosts are those of the values: the values have more steps, so more hosts can differ.
     let lane = Lane {
         id: format!("log-run-{place}"),
         title: format!("log {}: the whole run", log.spec.name),
@@ -84,7 +88,8 @@ fn of_log(input: &Input<'_>, plan: &Plan, log: &Log, place: usize, lines: usize)
     }
 }
 
-/// Returns a line for each group of hosts of which the same was read; of many, those with the highest rates have lines of their own.
+/// Returns a line for each group of hosts with the same rates, and the hosts of the group. If there are more groups than [`MOST_LINES`], those
+/// with the highest rates keep a line each, and all others share the last line.
 fn groups<'h>(
     input: &Input<'_>,
     hosts: &'h [String],
@@ -101,14 +106,15 @@ fn groups<'h>(
         let others = groups.split_off(MOST_LINES - 1);
         groups.push(others.into_iter().flatten().collect());
     }
+    // The last line may then be the shared one.
     let many = groups.len() == MOST_LINES;
     let line = |(place, group): (usize, Vec<&(&'h str, Rates)>)| {
         let hosts: Vec<&str> = group.iter().map(|(host, _)| *host).collect();
         let all: Vec<&Rates> = group.iter().map(|(_, rates)| rates).collect();
-        let same = all.windows(2).all(|pair| pair[0] == pair[1]);
+        let are_equal = all.windows(2).all(|pair| pair[0] == pair[1]);
         let name = match hosts.len() {
             1 => hosts[0].to_owned(),
-            more if many && place + 1 == MOST_LINES && !same => format!("all of {more} others"),
+            more if many && place + 1 == MOST_LINES && !are_equal => format!("all of {more} others"),
             _ => alike(&hosts),
         };
         let rates = Rates::widest(&all)?;
@@ -118,22 +124,25 @@ fn groups<'h>(
     groups.into_iter().enumerate().filter_map(line).collect()
 }
 
-fn rates_of<'r>(one: &&'r (&str, Rates)) -> &'r Rates {
-    &one.1
+/// Returns the rates of a pair of host and rates.
+fn rates_of<'r>(pair: &&'r (&str, Rates)) -> &'r Rates {
+    &pair.1
 }
 
+/// Returns the strictest wanted rate of a log, in lines a second, with its label; `None` if no objective limits the rate.
 fn bound(plan: &Plan, log: &Log) -> Option<(f64, String)> {
-    let own = plan.log_objectives.iter().filter(|one| one.log == log.spec.name);
-    let rates = own.filter_map(|one| match one.goal {
+    let of_log = plan.log_objectives.iter().filter(|one| one.log == log.spec.name);
+    let rates = of_log.filter_map(|one| match one.goal {
         LogGoal::RateBelow(rate) => Some((rate.a_second(), format!("goal: below {rate} on each host"))),
         LogGoal::CountBelow(_) => None,
     });
-    rates.min_by(|one, other| one.0.total_cmp(&other.0))
+    rates.min_by(|(left, _), (right, _)| left.total_cmp(right))
 }
 
+/// Describes a log with its hosts and the goals of its objectives.
 fn caption(plan: &Plan, log: &Log) -> String {
-    let own = plan.log_objectives.iter().filter(|one| one.log == log.spec.name);
-    let goals: Vec<String> = own.map(|one| format!("“{}” wants {}", one.name, one.goal.words())).collect();
+    let of_log = plan.log_objectives.iter().filter(|one| one.log == log.spec.name);
+    let goals: Vec<String> = of_log.map(|one| format!("“{}” wants {}", one.name, one.goal.words())).collect();
     let goals = if goals.is_empty() { String::new() } else { format!("; {}", format::list(&goals)) };
     format!("log {}: lines with “{}” on {}{goals}", log.spec.name, log.spec.matches, names(&log.on))
 }

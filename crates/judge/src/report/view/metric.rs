@@ -1,4 +1,4 @@
-//! The measurements of a source in words, and their panel.
+//! The measurements of a source: in words, and as panels for an attack and for the whole run.
 
 use serde::Serialize;
 
@@ -24,20 +24,23 @@ use crate::{
 /// An objective that a source measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricView {
+    /// The query to the source.
     pub(crate) asks: String,
-    /// The source, its answers and its gaps, a sentence each.
+    /// Sentences about the source and its answers.
     pub(crate) says: Vec<String>,
-    /// The reasons of its gaps.
+    /// The gaps, each with its reason.
     pub(crate) gaps: Vec<String>,
-    /// An accessible name, unique on the page.
+    /// The accessible name, unique on the page.
     label: String,
+    /// The panel; `None` if the attack has no phases.
     svg: Option<String>,
 }
 
-/// Most gaps that are listed.
+/// Maximum number of gaps that are listed.
 const LISTED: usize = 8;
 
 impl MetricView {
+    /// Describes an objective in an attack; `None` if no source measures it.
     pub(super) fn of(plan: Option<&Plan>, attack: &AttackCard, card: &ObjectiveCard) -> Option<Self> {
         let metric = card.metric.as_deref()?;
         let place = attack.objectives.iter().position(|one| one.name == card.name).unwrap_or(0);
@@ -70,7 +73,7 @@ impl MetricView {
     }
 }
 
-/// Returns on which side of its bound a metric is wanted.
+/// Returns the word for the wanted side of a metric's bound; empty if the plan does not have the metric.
 fn side(plan: Option<&Plan>, objective: &str) -> &'static str {
     let metric = plan.and_then(|plan| plan.metrics.iter().find(|one| one.name == objective));
     match metric.map(|metric| metric.goal) {
@@ -81,7 +84,7 @@ fn side(plan: Option<&Plan>, objective: &str) -> &'static str {
     }
 }
 
-/// Draws the samples over the phases of an attack.
+/// Draws the samples over the phases of an attack. `place` is the index of the objective in the attack.
 fn of_attack(
     (plan, attack): (Option<&Plan>, &AttackCard),
     card: &ObjectiveCard,
@@ -128,13 +131,13 @@ pub(super) fn of_run(plan: Option<&Plan>, card: &Scorecard, end_us: i64) -> Vec<
             names.push(&one.name);
         }
     }
-    let of = |(place, name): (usize, &str)| {
+    let panel_of = |(place, name): (usize, &str)| {
         let cards: Vec<(&ObjectiveCard, &MetricCard)> = all()
             .filter(|one| one.name == name)
             .filter_map(|one| Some((one, one.metric.as_deref()?)))
             .collect();
         let (objective, metric) = *cards.first()?;
-        // Attacks are near each other: a sample can be around two of them, and counts if it counts for one.
+        // Attacks can be so close that a sample is in the cards of two. It is drawn once, and counts if it counts for one of them.
         let mut points: Vec<_> = cards.iter().flat_map(|(_, metric)| metric.points.iter().copied()).collect();
         points.sort_by_key(|point| (point.at_us, !point.counts));
         points.dedup_by_key(|point| point.at_us);
@@ -159,5 +162,5 @@ pub(super) fn of_run(plan: Option<&Plan>, card: &Scorecard, end_us: i64) -> Vec<
             values: Metric::of(name, (panel.unit, &panel.unit_name), &panel.points, gaps),
         })
     };
-    names.into_iter().enumerate().filter_map(of).collect()
+    names.into_iter().enumerate().filter_map(panel_of).collect()
 }

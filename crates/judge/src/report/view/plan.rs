@@ -1,4 +1,4 @@
-//! The plan on the page: what was to be done and measured.
+//! Describes the plan on the page: its settings, probes, objectives and attacks.
 
 use firedrill_plan::plan::model::Plan;
 use serde::Serialize;
@@ -100,10 +100,10 @@ impl PlanView {
                         "baseline {}, hold {}, recovery {}, settle {}",
                         attack.baseline, attack.hold, attack.recovery, attack.settle
                     );
-                    let said: Vec<String> = attack.means.iter().cloned().chain(faults).collect();
+                    let texts: Vec<String> = attack.means.iter().cloned().chain(faults).collect();
                     (
                         attack.name.clone(),
-                        format!("{}; {times}; judged by {}", said.join(", "), attack.judge.join(", ")),
+                        format!("{}; {times}; judged by {}", texts.join(", "), attack.judge.join(", ")),
                     )
                 })
                 .collect(),

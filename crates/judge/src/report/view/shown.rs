@@ -9,14 +9,14 @@ use crate::score::{
     format,
 };
 
-/// Describes the hosts that may still have effects of our faults, and what a person may not have put back.
+/// Describes the hosts that may still have effects of faults, and the steps that a person may not have put back. Empty if there are none.
 #[must_use]
 pub fn alarm(card: &Scorecard) -> String {
     let texts = [hosts(&card.hosts), by_hand(&card.steps)];
     texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Describes the steps by hand that may still be in force.
+/// Describes the steps by hand that may still be in force; empty if there are none.
 fn by_hand(steps: &[StepCard]) -> String {
     let left = steps.iter().filter_map(|step| Some((step, step.back.as_ref().filter(|back| !back.is_back)?)));
     let left: Vec<String> = left.map(|(step, back)| format!("\"{}\" ({})", step.name, back.says)).collect();
@@ -29,6 +29,7 @@ fn by_hand(steps: &[StepCard]) -> String {
     )
 }
 
+/// Describes the hosts that may still have effects of faults; empty if there are none.
 fn hosts(hosts: &[HostCard]) -> String {
     let bad = hosts
         .iter()
@@ -54,7 +55,7 @@ fn hosts(hosts: &[HostCard]) -> String {
     )
 }
 
-/// Formats a figure.
+/// Formats a figure without the unit of a metric.
 #[must_use]
 pub fn measured(measured: &Measured) -> String {
     match (measured.value, measured.unit) {
@@ -70,7 +71,7 @@ pub fn measured(measured: &Measured) -> String {
     }
 }
 
-/// Formats the range of a figure; empty where there is none.
+/// Formats the range of a figure; empty if it has none, or if both ends have the same text.
 pub(in crate::report) fn range(measured: &Measured) -> String {
     let text = |value: f64| match measured.unit {
         Unit::Share => format::percent(value),
@@ -84,12 +85,12 @@ pub(in crate::report) fn range(measured: &Measured) -> String {
     }
 }
 
-/// Adds the unit of a metric or of a log to its figure; nothing to what is no figure.
+/// Adds the unit of a metric or of a log to its formatted figure. Other texts, such as a dash, stay as they are.
 pub(super) fn with_unit(card: &ObjectiveCard, figure: String) -> String {
     let is_log = card.probe.is_empty() && card.metric.is_none() && card.alert.is_none();
     let unit = match &card.metric {
         Some(metric) => metric.unit.as_str(),
-        // The goal for a log is a rate or a count.
+        // The goal for a log is a rate (`5/s`) or a count.
         None if is_log && card.goal.contains('/') => "lines/s",
         None if is_log => "lines",
         None => "",
@@ -98,6 +99,7 @@ pub(super) fn with_unit(card: &ObjectiveCard, figure: String) -> String {
     if is_figure && !unit.is_empty() { format!("{figure} {unit}") } else { figure }
 }
 
+/// Formats microseconds.
 fn us(value: f64) -> String {
     format::micros(firedrill_statistics::whole(value))
 }
@@ -107,7 +109,7 @@ pub(super) fn fault_measured(figure: &FigureCard) -> bool {
     figure.phases.iter().any(|one| one.phase == Phase::Fault && one.good.is_some())
 }
 
-/// Returns the share of bad requests while the fault was in force; 0 where none was measured.
+/// Returns the share of bad requests while the fault was in force, from 0 to 1; 0 if none was measured.
 pub(super) fn errors(figure: &FigureCard) -> f64 {
     figure
         .phases

@@ -1,5 +1,4 @@
-//! Draws measurements while a log is judged: the charts of an attack as soon as it is judged, those of the whole run
-//! at the end.
+//! Draws measurements while a log is judged. The charts of an attack are drawn as soon as it is judged, those of the whole run at the end.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,42 +26,50 @@ use crate::{
     },
 };
 
-/// Typical size of a column of a line that is drawn, and of one in the values of the page, in bytes.
+/// Typical size of a column of a drawn line, in bytes.
 const DOT_BYTES: usize = 30;
+/// Typical size of a column in the values of the page, in bytes.
 const VALUE_BYTES: usize = 18;
-/// Typical size of a column of a map of requests.
+/// Typical size of a column of a heat map, in bytes.
 const HEAT_BYTES: usize = 60;
-/// Approximate maximum sizes in bytes: of the lines of whole runs, and of those of attacks; of all values; of the maps.
+/// Approximate maximum size of the drawn lines over the whole run, and likewise of the drawn lines of all attacks, in bytes.
 const LINES: usize = 400_000;
+/// Approximate maximum size of all values, in bytes.
 const VALUES: usize = 700_000;
+/// Approximate maximum size of all heat maps, in bytes.
 const HEATS: usize = 300_000;
 
-/// Returns the number of columns of each of some lines that share a number of bytes.
+/// Returns the number of columns of a line if `lines` lines share `bytes` bytes and a column takes `each` bytes: at least 20 and at most `most`.
 fn columns(lines: usize, bytes: usize, each: usize, most: usize) -> usize {
     (bytes / each / lines.max(1)).clamp(20, most)
 }
 
-/// Numbers of columns.
+/// Maximum numbers of columns of a line or heat map.
 #[derive(Clone, Copy)]
 struct Most {
+    /// Of a line over the whole run.
     run: usize,
+    /// Of a line over an attack.
     attack: usize,
+    /// Of a line in the values of the page.
     values: usize,
+    /// Of a heat map.
     heat: usize,
 }
 
 /// The measurements of one probe at one vantage over the whole run.
 struct Whole {
-    /// As it is drawn.
+    /// The columns that are drawn.
     drawn: Columns,
-    /// As the page has it for the cursor, and for who zooms.
+    /// The columns that the page's script has for the cursor and for zooming. There can be more of them.
     values: Columns,
 }
 
 /// The parts of a run that a page draws.
 pub(crate) struct Drawn {
+    /// The charts of the whole run, one for each probe.
     pub(crate) timelines: Vec<ChartView>,
-    /// The charts of each attack.
+    /// The charts of each attack, by the attack's index.
     pub(crate) zooms: Vec<Vec<ChartView>>,
     /// The values of the timelines.
     pub(crate) panels: Vec<Panel>,
@@ -74,11 +81,11 @@ pub(crate) struct Sketch<'a> {
     plan: Option<&'a Plan>,
     end_us: i64,
     names: Names,
-    /// By probe and vantage, over the whole run.
+    /// The measurements over the whole run, by probe and vantage.
     whole: BTreeMap<(String, String), Whole>,
-    /// By probe.
+    /// The heat maps over the whole run, by probe.
     heats: BTreeMap<String, Heat>,
-    /// The hosts that attacks are on.
+    /// The hosts with faults of any attack.
     targets: BTreeSet<String>,
     most: Most,
     /// The charts of each judged attack.
@@ -112,7 +119,7 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// Returns the charts of the whole run, and those of each attack, with the values of the former.
+    /// Draws the charts of the whole run, and returns all charts with the values of those of the whole run.
     pub(crate) fn drawn(mut self, card: &Scorecard) -> Drawn {
         let zooms = std::mem::take(&mut self.zooms);
         let names = std::mem::take(&mut self.names);
@@ -130,12 +137,12 @@ impl<'a> Sketch<'a> {
             });
             (lines(&names, all), self.heats.get(&probe.name))
         };
-        let all: Vec<(Vec<Line>, Option<&Heat>)> = plan.probes.iter().map(drawn).collect();
-        let timelines = run_charts(card, plan, self.end_us, &all);
+        let panels_drawn: Vec<(Vec<Line>, Option<&Heat>)> = plan.probes.iter().map(drawn).collect();
+        let timelines = run_charts(card, plan, self.end_us, &panels_drawn);
         let panel = |(probe, (lines, _)): (&Probe, &(Vec<Line>, Option<&Heat>))| {
             Panel::of(&probe.name, lines, |from| whole(probe, from).map(|whole| &whole.values))
         };
-        let panels = plan.probes.iter().zip(&all).map(panel).collect();
+        let panels = plan.probes.iter().zip(&panels_drawn).map(panel).collect();
         Drawn { timelines, zooms, panels, names }
     }
 }
@@ -150,7 +157,7 @@ impl Eye for Sketch<'_> {
         let whole = self.whole.entry((stream.probe.clone(), stream.vantage.clone())).or_insert_with(|| {
             Whole { drawn: Columns::new(0, end_us, most.run), values: Columns::new(0, end_us, most.values) }
         });
-        // A vantage on a target does not see what users see.
+        // A vantage on a target does not count, because its measurements differ from those of users.
         let counts = !self.targets.contains(&stream.vantage);
         let heat = self.heats.entry(stream.probe.clone()).or_insert_with(|| Heat::new(0, end_us, most.heat));
         for second in &stream.seconds {

@@ -1,4 +1,4 @@
-//! The steps between attacks, as tables show them.
+//! Describes the steps between attacks as rows of a table.
 
 use serde::Serialize;
 
@@ -20,25 +20,29 @@ pub(crate) struct StepView {
     pub(crate) kind: String,
     /// The task of a person, or the program with its arguments.
     pub(crate) says: String,
+    /// Start and end.
     pub(crate) when: String,
-    /// Its outcome in a word, and its symbol.
+    /// Its verdict or outcome in a word.
     pub(crate) word: &'static str,
+    /// The symbol of its verdict or outcome.
     pub(crate) glyph: &'static str,
-    /// Its course; the outcome alone says no more than [`Self::word`].
+    /// The reason of its outcome; empty if it would only repeat [`Self::word`].
     pub(crate) why: String,
     /// The last lines of its program.
     pub(crate) lines: Vec<String>,
-    /// Whether it was put back: a sentence each about what is to be done, and what was; empty if there is nothing to put back.
+    /// A sentence that says how to put it back; empty if there is nothing to put back.
     pub(crate) undo: String,
+    /// A sentence that says whether it was put back; empty if there is nothing to put back.
     pub(crate) back: String,
 }
 
-/// Returns all steps.
+/// Returns one row for each step.
 pub(super) fn all(cards: &[StepCard]) -> Vec<StepView> {
-    cards.iter().map(one).collect()
+    cards.iter().map(view).collect()
 }
 
-fn one(card: &StepCard) -> StepView {
+/// Formats a step.
+fn view(card: &StepCard) -> StepView {
     let when = |us: Option<i64>| us.map_or_else(|| NONE.to_owned(), format::clock);
     let word = match (card.verdict, card.outcome) {
         (Some(verdict), _) => verdict_word(Some(verdict)),

@@ -1,5 +1,5 @@
-//! The four answers at the top of the page, for a reader who was not there: what was tried, what users saw, whether it
-//! held, and what to do.
+//! The four answers at the top of the page, for a reader who did not see the run: what was tried, what users saw, whether it held, and what
+//! to do.
 
 use firedrill_plan::alike::{names, together};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::{
 /// Maximum number of lines of an answer.
 const MOST: usize = 4;
 
-/// An answer.
+/// An answer with its question.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     question: &'static str,
@@ -32,11 +32,12 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug, Default, Serialize)]
 struct Line {
     text: String,
-    /// The attack that tells more, by number; 0 for none.
+    /// The number of the attack to which the line links; 0 for none.
     attack: usize,
 }
 
 impl Line {
+    /// Returns a line that links to an attack.
     fn about(attack: &AttackCard, text: String) -> Self {
         Self { text, attack: attack.index + 1 }
     }
@@ -52,9 +53,9 @@ impl From<&str> for Line {
 #[derive(Debug, Serialize)]
 pub(crate) struct Promise {
     pub(crate) text: String,
-    /// `It held`, and the like.
+    /// `It held`, `It did not hold` or `It is not decided`.
     pub(crate) said: &'static str,
-    /// The reason, a sentence without its first words: `because …`.
+    /// The reason, to be read after the word “because”.
     pub(crate) because: String,
 }
 
@@ -79,11 +80,11 @@ pub(super) fn promise(card: &Scorecard) -> Option<Promise> {
     Some(Promise { text: card.hypothesis.clone(), said, because: because.trim_end_matches('.').to_owned() })
 }
 
-/// Says which objectives an attack violated, with the figure of the first of them.
+/// Names the objectives that an attack violated, with the figure of the first.
 fn missed(attack: &AttackCard) -> String {
-    let of = attack.objectives.iter().filter(|one| one.verdict == Verdict::Violated);
-    let all: Vec<&ObjectiveCard> = of.collect();
-    let Some((first, others)) = all.split_first() else {
+    let violated: Vec<&ObjectiveCard> =
+        attack.objectives.iter().filter(|one| one.verdict == Verdict::Violated).collect();
+    let Some((first, others)) = violated.split_first() else {
         return format!("in “{}” {}", attack.name, reason(attack, Verdict::Violated));
     };
     let figure = figure(first);
@@ -95,16 +96,19 @@ fn missed(attack: &AttackCard) -> String {
 /// Returns the figure of a violated objective, and its goal.
 fn figure(one: &ObjectiveCard) -> String {
     match one.measured.endless {
-        // A quantile among requests without an answer is no figure: how many were fast enough is.
+        // An infinite quantile is no figure. The reason says instead how many requests were fast enough.
         true => one.why.clone(),
         false => format!("{}, wanted {}", with_unit(one, measured(&one.measured)), one.goal),
     }
 }
 
-/// Says why an attack has a verdict that is not `held`: the figures that it misses, or the first reason.
+/// Gives the reason of an attack's verdict, which is not `held`: the figures of violated objectives if there are several, otherwise the
+/// attack's first reason, otherwise the names of the objectives with this verdict.
 fn reason(attack: &AttackCard, verdict: Verdict) -> String {
-    let of = attack.objectives.iter().filter(|one| one.verdict == verdict);
-    let missed: Vec<String> = of
+    let missed: Vec<String> = attack
+        .objectives
+        .iter()
+        .filter(|one| one.verdict == verdict)
         .map(|one| match verdict {
             Verdict::Violated => format!("{}: {}", one.name, figure(one)),
             _ => one.name.clone(),
@@ -117,7 +121,7 @@ fn reason(attack: &AttackCard, verdict: Verdict) -> String {
     }
 }
 
-/// Returns the answers; none if the log does not say what was planned.
+/// Returns the answers; none if the log has no plan.
 pub(super) fn answers(input: &Input<'_>) -> Vec<Answer> {
     if input.facts.plan.is_none() {
         return Vec::new();
@@ -132,6 +136,7 @@ pub(super) fn answers(input: &Input<'_>) -> Vec<Answer> {
     ]
 }
 
+/// Shortens an answer to at most [`MOST`] lines. The last line then says how many are left out.
 fn few(mut lines: Vec<Line>) -> Vec<Line> {
     if lines.len() > MOST {
         let more = lines.len() - (MOST - 1);
@@ -141,6 +146,7 @@ fn few(mut lines: Vec<Line>) -> Vec<Line> {
     lines
 }
 
+/// Describes each attack that was not spared: its faults, hosts, duration and course.
 fn tried(input: &Input<'_>) -> Vec<Line> {
     let plan = input.facts.plan;
     let line = |attack: &AttackCard| {
@@ -165,15 +171,15 @@ fn tried(input: &Input<'_>) -> Vec<Line> {
     input.card.attacks.iter().filter_map(line).collect()
 }
 
-/// Tells the shares of error budgets that the run burnt.
+/// Returns a line for each error budget, with the share that the run burnt.
 fn burnt(card: &Scorecard) -> Vec<Line> {
     card.budgets.iter().map(|sum| Line { text: sum.sentence(), attack: 0 }).collect()
 }
 
-/// Tells the harm of each attack that did any, the worst first.
+/// Returns a line for each attack during which requests failed, the worst first.
 fn seen(card: &Scorecard) -> Vec<Line> {
     let mut harmed: Vec<(f64, Line)> = card.attacks.iter().filter_map(harm).collect();
-    harmed.sort_by(|one, other| other.0.total_cmp(&one.0));
+    harmed.sort_by(|(left, _), (right, _)| right.total_cmp(left));
     if !harmed.is_empty() {
         return harmed.into_iter().map(|(_, line)| line).collect();
     }
@@ -184,6 +190,8 @@ fn seen(card: &Scorecard) -> Vec<Line> {
     vec!["No judged request was measured while a fault was in force.".into()]
 }
 
+/// Describes the failures of an attack at its worst judged vantage, and returns the share of requests that failed. `None` if it has no verdict
+/// or no request failed.
 fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
     attack.verdict?;
     let worst = attack.judged().max_by(|one, other| errors(one).total_cmp(&errors(other)))?;
@@ -196,11 +204,11 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
         Some(0) => "all was well from the heal on".to_owned(),
         Some(us) => format!("all was well again {} after the heal", took(us)),
     };
-    let sights: Vec<&FigureCard> = attack.judged().filter(|figure| figure.probe == worst.probe).collect();
-    let hurt = sights.iter().filter(|figure| figure.bad > 0).count();
-    let sights = match sights.len() {
+    let vantages: Vec<&FigureCard> = attack.judged().filter(|figure| figure.probe == worst.probe).collect();
+    let affected = vantages.iter().filter(|figure| figure.bad > 0).count();
+    let vantages = match vantages.len() {
         0 | 1 => String::new(),
-        all => format!(" ({hurt} of {all} vantages saw failures)"),
+        all => format!(" ({affected} of {all} vantages saw failures)"),
     };
     let outage = match longest_outage(std::iter::once(worst.outage)).as_str() {
         "none" | NONE => String::new(),
@@ -213,12 +221,13 @@ fn harm(attack: &AttackCard) -> Option<(f64, Line)> {
     };
     let failed = if fault_measured(worst) { format::percent(share) } else { "an unknown share".to_owned() };
     let text = format!(
-        "“{}”: {failed} of the requests to “{}” from {} failed while the fault was in force{sights}{outage}{part}; {back}",
+        "“{}”: {failed} of the requests to “{}” from {} failed while the fault was in force{vantages}{outage}{part}; {back}",
         attack.name, worst.probe, worst.vantage
     );
     Some((share, Line::about(attack, text)))
 }
 
+/// Answers whether the attacks held: those that did not come first, then the number of those that held and of those that did not run.
 fn held(card: &Scorecard) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for verdict in [Verdict::Violated, Verdict::Unknown] {
@@ -232,17 +241,17 @@ fn held(card: &Scorecard) -> Vec<Line> {
         let why = card.why.first().map_or("the log does not say why", String::as_str);
         lines.push(Line { text: format!("{}: {why}", format::capital(card.verdict.word())), attack: 0 });
     }
-    let of = |verdict: Verdict| card.attacks.iter().filter(|one| one.verdict == Some(verdict)).count();
+    let held: Vec<&AttackCard> =
+        card.attacks.iter().filter(|one| one.verdict == Some(Verdict::Held)).collect();
     let not_run = card.counted().filter(|one| one.verdict.is_none()).count();
-    if of(Verdict::Held) > 0 {
-        let all: Vec<&AttackCard> =
-            card.attacks.iter().filter(|one| one.verdict == Some(Verdict::Held)).collect();
-        let name = match all.as_slice() {
+    if !held.is_empty() {
+        let name = match held.as_slice() {
             [one] if card.planned > 1 => format!(" (“{}”)", one.name),
             _ => String::new(),
         };
-        let text = format!("In {} of {} attacks{name} every objective held.", all.len(), card.planned);
-        lines.insert(if lines.is_empty() { 0 } else { lines.len().min(MOST - 1) }, text.as_str().into());
+        let text = format!("In {} of {} attacks{name} every objective held.", held.len(), card.planned);
+        // Among the first lines, so that [`few`] does not cut it off.
+        lines.insert(lines.len().min(MOST - 1), text.as_str().into());
     }
     if not_run > 0 {
         lines.push(format!("{not_run} of {} attacks did not run.", card.planned).as_str().into());
@@ -250,16 +259,17 @@ fn held(card: &Scorecard) -> Vec<Line> {
     lines
 }
 
-/// Names the objectives of a violated attack that are not decided; empty if there are none.
+/// Names the undecided objectives of a violated attack; empty if there are none or the attack is not violated.
 fn undecided(attack: &AttackCard) -> String {
-    let is_open = attack.objectives.iter().filter(|one| one.verdict == Verdict::Unknown);
-    let open: Vec<String> = is_open.map(|one| format!("“{}”", one.name)).collect();
+    let unknown = attack.objectives.iter().filter(|one| one.verdict == Verdict::Unknown);
+    let open: Vec<String> = unknown.map(|one| format!("“{}”", one.name)).collect();
     if open.is_empty() || attack.verdict != Some(Verdict::Violated) {
         return String::new();
     }
     format!("; not decided: {}", format::list(&open))
 }
 
+/// Says what to do next. Effects that may not have been put back come first.
 fn next(card: &Scorecard) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let left = alarm(card);
@@ -301,7 +311,7 @@ fn next(card: &Scorecard) -> Vec<Line> {
     lines
 }
 
-/// Returns the most frequent cause of failed requests of an attack, in words.
+/// Describes the most frequent cause of failed requests of an attack; `None` if no request failed.
 fn cause(attack: &AttackCard) -> Option<String> {
     let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
     for figure in attack.judged() {
@@ -310,7 +320,7 @@ fn cause(attack: &AttackCard) -> Option<String> {
             *sum = sum.saturating_add(*count);
         }
     }
-    let all = counts.values().fold(0_u64, |sum, one| sum.saturating_add(*one));
+    let all = counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
     let (cause, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     Some(if count == all {
         format!("All failed requests failed by {cause}")

@@ -1,8 +1,8 @@
-//! The terms of reports, each with a short meaning that stands where the term is used.
+//! The terms of reports, each with a short explanation that is shown where the term is used.
 
 use std::collections::BTreeMap;
 
-/// The terms. Templates refer to them by name; a name that is not here fails a test.
+/// The terms with their meanings. The template refers to them by name; a test fails if it refers to a name that is not here.
 const ALL: [(&str, &str); 17] = [
     (
         "errors in the fault",

@@ -1,11 +1,11 @@
 //! The verdicts on an alert: pure functions of polls.
 //!
-//! Whatever a poll that failed would have said: it would not turn `held` into `violated`, nor the other way round.
+//! No answer that is missing could turn `held` into `violated`, or the other way round: where it could, the verdict is `unknown`.
 
 use super::watch::{Between, Poll, Watch};
 use crate::{score::format, verdict::Verdict};
 
-/// A moment from which time is counted, and a limit. Times are microseconds on the run's clock.
+/// The times of an attack, and the limit of an objective. Times are microseconds on the run's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Course {
     /// The start of the attack: nothing before it is looked at.
@@ -32,11 +32,12 @@ pub(crate) struct Found {
 }
 
 impl Course {
+    /// Returns the earliest and the latest moment at which the fault may have started.
     fn fault(&self) -> (i64, i64) {
         (self.fault_us.saturating_sub(self.unsure_us), self.fault_us.saturating_add(self.unsure_us))
     }
 
-    /// Returns shortest and longest time from a moment to what lies in a range.
+    /// Returns the shortest and the longest time from `from_us`, which is uncertain, to a moment in a range.
     fn took(&self, from_us: i64, range: Between) -> (i64, i64) {
         let low = range.low_us.saturating_sub(from_us.saturating_add(self.unsure_us)).max(0);
         let high = range.high_us.saturating_sub(from_us.saturating_sub(self.unsure_us)).max(low);
@@ -44,17 +45,18 @@ impl Course {
     }
 }
 
+/// Returns the finding `unknown`, with its reason.
 pub(super) fn unknown(why: String, polls: u64) -> Found {
     Found { verdict: Verdict::Unknown, why, took_us: None, polls }
 }
 
-/// Words for a range of time.
+/// Returns a range of time in words.
 fn range((low, high): (i64, i64)) -> String {
     let (low, high) = (format::time(low), format::time(high));
     if low == high { low } else { format!("{low} to {high}") }
 }
 
-/// Judges `detect_within`: the time from the fault's start until people are told.
+/// Judges `detect_within`: the time from the fault's start until people are notified.
 pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
     let (earliest, latest) = course.fault();
     let deadline = latest.saturating_add(course.limit_us);
@@ -94,17 +96,17 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
         }
     }
     let took_us = told.map(|told| course.took(course.fault_us, told)).map(|(low, high)| (low, Some(high)));
-    let open = |why: String| Found { took_us, ..unknown(why) };
+    let undecided = |why: String| Found { took_us, ..unknown(why) };
     if let Some(why) = after.find_map(|poll| poll.hushed().filter(|_| poll.asked_us <= deadline)) {
-        return open(format!("it fired, but nobody was told: {why}"));
+        return undecided(format!("it fired, but nobody was told: {why}"));
     }
     if let Some(hole) = watch.hole(earliest, deadline) {
-        return open(hole_text(&hole, course, "whether it fired in time"));
+        return undecided(hole_text(&hole, course, "whether it fired in time"));
     }
     if let Some((low, high)) = took_us.map(|(low, high)| (low, high.unwrap_or(low)))
         && low <= course.limit_us
     {
-        return open(format!(
+        return undecided(format!(
             "fired {} from the fault's start, {wanted}: too close to decide; ask more often (`every`)",
             range((low, high))
         ));
@@ -112,7 +114,7 @@ pub(crate) fn detected(watch: &Watch, course: &Course) -> Found {
     if let Some(healed) = course.healed_us.filter(|healed| *healed < earliest.saturating_add(course.limit_us))
     {
         let held = format::time(healed.saturating_sub(course.fault_us));
-        return open(format!(
+        return undecided(format!(
             "the fault held for {held} only, which is shorter than the limit; a longer `hold` would decide it"
         ));
     }
@@ -231,7 +233,7 @@ pub(crate) fn resolved(watch: &Watch, course: &Course) -> Found {
     Found { took_us, ..unknown(format!("{figure}: too close to decide; ask more often (`every`)")) }
 }
 
-/// Words for a stretch without answers.
+/// Describes a stretch without answers; `what` is the fact that the answers would show.
 fn hole_text(hole: &super::watch::Hole, course: &Course, what: &str) -> String {
     let after = |us: i64| {
         let after = us.saturating_sub(course.fault_us);

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 pub(crate) struct Poll {
     /// Time at which the question was sent.
     pub(crate) asked_us: i64,
-    /// Time at which the answer was there. What it says was so at some moment between the two.
+    /// Time at which the answer was there. It describes some moment between the two times.
     pub(crate) answered_us: i64,
-    /// The alerts that were firing, or the reason why nobody knows.
+    /// The alerts that were firing, or the reason why there is no answer.
     pub(crate) answer: Result<Vec<Firing>, String>,
 }
 
@@ -20,33 +20,34 @@ pub(crate) struct Firing {
     pub(crate) id: String,
     /// Earliest and latest time at which it began to fire, where the source says so by a clock that is known.
     pub(crate) since_us: Option<(i64, i64)>,
-    /// Earliest time from which the source forgets it, unless it is told again.
+    /// Earliest time at which the source forgets it, unless it receives it again.
     pub(crate) forgotten_us: Option<i64>,
-    /// The reason why nobody is told of it: a silence, another alert.
+    /// The reason why nobody is notified of it: a silence, or another alert. `None` if people are notified.
     pub(crate) hushed: Option<String>,
 }
 
 impl Poll {
+    /// Returns the alerts that the poll found firing; empty for a poll without an answer.
     fn firing(&self) -> &[Firing] {
         self.answer.as_deref().unwrap_or_default()
     }
 
-    /// Whether it found an alert of which people are told.
+    /// Whether it found an alert of which people are notified.
     pub(crate) fn loud(&self) -> bool {
         self.firing().iter().any(|one| one.hushed.is_none())
     }
 
-    /// Whether it found an alert, of which people are told or not.
+    /// Whether it found an alert, no matter whether people are notified of it.
     pub(crate) fn active(&self) -> bool {
         !self.firing().is_empty()
     }
 
-    /// Returns the reason why nobody is told, if there are alerts and that is so for all of them.
+    /// Returns the reason why nobody is notified; `None` if there is no alert, or if people are notified of any.
     pub(crate) fn hushed(&self) -> Option<&str> {
         if self.loud() { None } else { self.firing().iter().find_map(|one| one.hushed.as_deref()) }
     }
 
-    /// Returns the time of the first of its loud alerts, where the source knows it of all of them.
+    /// Returns the time at which the first of its loud alerts began to fire; `None` unless the source knows it of all of them.
     fn since_us(&self) -> Option<(i64, i64)> {
         let mut loud = self.firing().iter().filter(|one| one.hushed.is_none());
         let first = loud.next()?.since_us?;
@@ -66,6 +67,7 @@ pub(crate) struct Watch {
 pub(crate) struct Hole {
     pub(crate) from_us: i64,
     pub(crate) until_us: i64,
+    /// The reason for which the last question in it got no answer; `None` if the source was not asked.
     pub(crate) why: Option<String>,
 }
 
@@ -82,16 +84,17 @@ impl Watch {
         Self { polls, every_us: every_us.max(1) }
     }
 
+    /// Returns the polls that got an answer, in the order of time.
     pub(crate) fn answers(&self) -> impl DoubleEndedIterator<Item = &Poll> + Clone {
         self.polls.iter().filter(|poll| poll.answer.is_ok())
     }
 
-    /// Number of answers that touch a stretch of time.
+    /// Returns the number of answers in a stretch of time.
     pub(crate) fn count(&self, from_us: i64, until_us: i64) -> u64 {
         self.answers().filter(|poll| poll.answered_us >= from_us && poll.asked_us <= until_us).count() as u64
     }
 
-    /// Whether a question between two answers that follow each other got none, or was not asked.
+    /// Whether answers are missing between two answers that follow each other: a question between them failed, or was not asked.
     fn apart(&self, one: &Poll, next: &Poll) -> bool {
         let from = self.polls.partition_point(|poll| poll.asked_us <= one.asked_us);
         let until = self.polls.partition_point(|poll| poll.asked_us < next.asked_us);
@@ -153,9 +156,11 @@ impl Watch {
         Between { low_us: last.asked_us, high_us: next.answered_us }
     }
 
-    /// Whether the source may only have forgotten an alert that was found after `from_us`, and up to the poll `last`: the answer after the
-    /// last one that found it came after the time at which it is forgotten unless it is told again. Each alert is followed by its identity.
+    /// Whether the source may have forgotten an alert, rather than seen its end. Looks at the alerts that polls from `from_us` up to `last`
+    /// found, each by its identity. An alert may have been forgotten if the first answer without it came when its time to be forgotten was
+    /// reached.
     pub(crate) fn forgot(&self, from_us: i64, last: &Poll) -> bool {
+        // Of the last poll that found an alert: the time at which it is forgotten, and the time of the next answer.
         let mut ends: BTreeMap<&str, (Option<i64>, i64)> = BTreeMap::new();
         let found = self.answers().zip(self.answers().skip(1));
         for (poll, next) in

@@ -21,7 +21,7 @@ fn met(back: u32, took_us: u64) -> Exchanged {
     Exchanged { sent: 20, answered: back, times_us: vec![took_us; back_of], ..Exchanged::default() }
 }
 
-/// An attack on app1 by a fault about the canary, with the results of exchanges before, during and after.
+/// Judges an attack on app1 by a fault about the canary, with the results of exchanges before, during and after.
 fn judged(fault: Fault, all: [Option<Exchanged>; 3]) -> AttackCard {
     judged_with(Act::new("path", &["app1"], fault), all)
 }
@@ -51,7 +51,7 @@ fn a_block_that_lets_packets_through_did_not_land() {
 }
 
 #[test]
-fn what_is_as_it_must_be_and_what_was_not_measured_say_nothing_against_it() {
+fn expected_results_and_missing_ones_do_not_contradict_a_fault() {
     for all in [
         [Some(met(20, 300)), Some(met(0, 0)), Some(met(20, 300))],
         [Some(met(20, 300)), None, None],
@@ -86,7 +86,7 @@ fn a_delay_must_be_felt_and_a_loss_seen() {
 }
 
 #[test]
-fn who_stays_away_after_the_end_is_told() {
+fn a_host_that_does_not_answer_after_the_undo_is_reported() {
     let card = judged(blocked(), [Some(met(20, 300)), Some(met(0, 0)), Some(met(0, 0))]);
     assert!(card.why.iter().any(|why| why.contains("after it was put back")), "{:?}", card.why);
     assert_eq!(card.verdict, Some(Verdict::Unknown));
@@ -101,7 +101,11 @@ fn a_trial_alone_decides_where_it_shows_the_fault() {
     let well = || Some(met(20, 300));
     let card = quiet([well(), Some(met(0, 0)), well()]);
     assert_eq!(card.verdict, Some(Verdict::Held), "{:?}", card.why);
-    assert_eq!(card.injections[0].exercised, Seen::No, "nobody else met it, and that is shown");
+    assert_eq!(
+        card.injections[0].exercised,
+        Seen::No,
+        "no other traffic met the fault, and the card says so"
+    );
     // An exchange that failed, or without an answer after the fault, is no evidence.
     for all in [[well(), None, well()], [well(), Some(met(0, 0)), None], [None, Some(met(0, 0)), well()]] {
         let card = quiet(all);
@@ -145,8 +149,8 @@ fn a_trial_shows_a_delay_and_a_loss_by_its_figures() {
     assert_eq!(quiet(lose(5.0), met(19, 300)), Some(Verdict::Unknown), "any path may lose one of twenty");
 }
 
-/// A block that rejects packets, whose trial by a handshake was not measured. Each check counts `at_most` packets
-/// from `from_second` on.
+/// Judges a block that rejects packets, whose trial by a handshake was not measured. Each check counts `at_most` packets from
+/// `from_second` on.
 fn counted(at_most: u64, from_second: i64) -> AttackCard {
     let block = NetBlock {
         to: to(),
@@ -169,7 +173,7 @@ fn counted(at_most: u64, from_second: i64) -> AttackCard {
 }
 
 #[test]
-fn what_is_counted_while_no_trial_was_on_its_way_is_not_its_own() {
+fn packets_count_unless_a_trial_may_have_sent_them() {
     // The trial is logged ten seconds after the start; checks are after 1, 6, 11, 16 s and so on.
     for (second, seen) in [(6, Seen::Yes), (11, Seen::No), (21, Seen::Yes)] {
         let card = counted(20, second);

@@ -1,11 +1,11 @@
-//! Counts matching lines in stretches of time, with what is not known.
+//! Counts matching lines in stretches of time: at least, at most, and why the count is not exact. Never decides.
 
 use crate::{
     log::HostLog,
     score::{format, part::Stretch},
 };
 
-/// Time between two records of a log that is no gap: times are rounded, and clocks measured again.
+/// Maximum time between two records of a log that is no gap, in microseconds: times are rounded, and clocks are measured again.
 const ROUNDING_US: i64 = 20_000;
 
 /// Matching lines in some stretches of time.
@@ -15,12 +15,13 @@ pub(super) struct Count {
     pub(super) least: u64,
     /// Maximum number of lines; `None` if lines may have been missed.
     pub(super) most: Option<u64>,
-    /// The reason for that.
+    /// The reason why lines may have been missed.
     pub(super) why: Option<String>,
     /// Number of lines that were not searched completely.
     pub(super) cut: u64,
-    /// Minimum and maximum length of the stretches.
+    /// Minimum length of the stretches.
     pub(super) sure_us: i64,
+    /// Maximum length of the stretches.
     pub(super) perhaps_us: i64,
     /// Time that was read, of `perhaps_us`.
     pub(super) read_us: i64,
@@ -35,13 +36,13 @@ impl Count {
     }
 }
 
-/// Counts. Records are in the order of time.
-pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
+/// Counts the matching lines of some records, which are in the order of time, in some stretches.
+pub(super) fn count(read: &[&HostLog], stretches: &[Stretch]) -> Count {
     let mut found = Count::default();
     let (mut most, mut why) = (0_u64, None::<String>);
     for one in read {
         let touches = |from: i64, until: i64| {
-            all.iter().any(|stretch| from < stretch.perhaps().end && until > stretch.perhaps().start)
+            stretches.iter().any(|stretch| from < stretch.perhaps().end && until > stretch.perhaps().start)
         };
         if touches(one.from_us, one.until_us) {
             found.cut += one.cut;
@@ -61,18 +62,18 @@ pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
             continue;
         }
         let (first, last) = (one.first_us.unwrap_or(one.from_us), one.last_us.unwrap_or(one.until_us));
-        if all.iter().any(|stretch| stretch.sure().start <= first && last <= stretch.sure().end) {
+        if stretches.iter().any(|stretch| stretch.sure().start <= first && last <= stretch.sure().end) {
             found.least += one.matched;
             most += one.matched;
         } else if touches(first, last.max(first + 1)) {
             most += one.matched;
         }
     }
-    for stretch in all {
+    for stretch in stretches {
         let (sure, perhaps) = (stretch.sure(), stretch.perhaps());
         found.sure_us += (sure.end - sure.start).max(0);
         found.perhaps_us += (perhaps.end - perhaps.start).max(0);
-        // A line that nobody read near an edge may be in the phase, so gaps count wherever the phase may be.
+        // A line near an edge that was not read may be in the phase, so gaps count wherever the phase may be.
         let mut known = perhaps.start;
         let mut absent = None;
         let mut read_us = 0;
@@ -88,7 +89,7 @@ pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
             known = known.max(one.until_us);
             absent = None;
         }
-        if known + ROUNDING_US < perhaps.end || read_us == 0 && perhaps.end > perhaps.start {
+        if known + ROUNDING_US < perhaps.end || (read_us == 0 && perhaps.end > perhaps.start) {
             why.get_or_insert_with(|| gap(known, perhaps.end, absent));
         }
         found.read_us += read_us;
@@ -98,6 +99,7 @@ pub(super) fn count(read: &[&HostLog], all: &[Stretch]) -> Count {
     found
 }
 
+/// Describes a gap; `absent` is the reason why the log could not be read in it.
 fn gap(from_us: i64, until_us: i64, absent: Option<&str>) -> String {
     let why = absent.unwrap_or("nobody read the log");
     format!("from {} to {} {why}", format::clock(from_us), format::clock(until_us))

@@ -1,3 +1,5 @@
+//! Verdicts on logs whose lines are known: with gaps, missed lines, and lines near an edge of a phase.
+
 use firedrill_plan::plan::model::{Log, LogGoal, LogObjective, Phase};
 use firedrill_wire::logs::LogSpec;
 
@@ -32,11 +34,11 @@ fn read(host: &str, second: i64, matched: u64) -> HostLog {
     }
 }
 
-/// The records of a drill with a log of two hosts.
+/// Returns the records of a drill with a log of two hosts.
 fn records(goal: LogGoal, read: impl Fn(&str, i64) -> Option<HostLog>) -> Vec<Record> {
-    let of =
+    let records_of =
         |second| ["app1", "app2"].map(|host| read(host, second).map(|one| (second + 1, Event::HostLog(one))));
-    let drill = Drill { extra: (0..130).flat_map(of).flatten().collect(), ..Drill::one() };
+    let drill = Drill { extra: (0..130).flat_map(records_of).flatten().collect(), ..Drill::one() };
     let mut all = drill.records();
     if let Event::RunStarted { plan, .. } = &mut all[0].event {
         let spec = LogSpec {
@@ -62,7 +64,7 @@ fn judged(goal: LogGoal, read: impl Fn(&str, i64) -> Option<HostLog>) -> (Object
     (attack.objectives.remove(0), attack.logs)
 }
 
-/// Lines on `app2` in the second 50, and none elsewhere.
+/// Returns lines on `app2` in second 50, and none elsewhere.
 fn at_50(count: u64) -> impl Fn(&str, i64) -> Option<HostLog> {
     move |host, second| Some(read(host, second, if host == "app2" && second == 50 { count } else { 0 }))
 }
@@ -88,7 +90,7 @@ fn the_worst_host_judges() {
 }
 
 #[test]
-fn a_gap_is_unknown_unless_what_was_read_decides() {
+fn a_gap_is_unknown_unless_the_lines_read_decide() {
     let gap = |count| {
         move |host: &str, second: i64| at_50(count)(host, second).filter(|_| !(60..70).contains(&second))
     };
@@ -105,7 +107,7 @@ fn a_gap_is_unknown_unless_what_was_read_decides() {
 }
 
 #[test]
-fn what_was_missed_counts_from_below_only() {
+fn a_count_with_missed_lines_is_only_a_lower_bound() {
     let missed = |count| {
         move |host: &str, second: i64| {
             let mut one = at_50(count)(host, second)?;
@@ -131,7 +133,7 @@ fn what_was_missed_counts_from_below_only() {
 }
 
 #[test]
-fn lines_across_an_edge_decide_only_where_it_does_not_matter_on_which_side_they_are() {
+fn lines_across_an_edge_are_unknown_unless_both_sides_give_the_same_verdict() {
     let across = |host: &str, second: i64| {
         let mut one = read(host, second, if second == 20 { 5 } else { 0 });
         if second == 20 {
@@ -153,7 +155,7 @@ fn an_attack_on_a_system_that_logged_errors_before_shows_nothing() {
 }
 
 #[test]
-fn every_format_shows_what_was_written() {
+fn every_format_shows_the_log_lines() {
     let log = crate::log::Log::of(&records(LogGoal::CountBelow(2), at_50(2)));
     let input = Input::new(&log);
     for (format, all) in [
@@ -186,7 +188,7 @@ fn a_fault_that_was_lifted_early_shows_no_log_that_held() {
 }
 
 #[test]
-fn what_nobody_read_near_an_edge_is_unknown() {
+fn a_gap_near_an_edge_is_unknown() {
     // The clock of the hosts is known to 200 ms, and the reader was away for 150 ms on both sides of the fault's start.
     let away = |host: &str, second: i64| {
         let mut one = read(host, second, 0);

@@ -1,4 +1,4 @@
-//! Judged time that no sample is about, and why.
+//! Finds the judged time that no sample is about, and the reasons.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn gaps(
     seen: &Seen<'_>,
     all: &[Stretch],
 ) -> Vec<GapCard> {
-    // An increase needs samples around the phases only; it says itself what it lacks.
+    // An increase needs only samples around the phases, and its judgement reports those that are missing.
     if matches!(metric.goal, MetricGoal::IncreaseBelow(_)) {
         return Vec::new();
     }
@@ -30,8 +30,8 @@ pub(super) fn gaps(
     for stretch in all {
         let (start, end) = (stretch.sure().start, stretch.sure().end);
         let mut known = start;
-        // A sample is about its window, and stands for the time since the sample before it. The first that counts may be as late as
-        // the data are old of which the samples across the edge are.
+        // A sample describes its window and the time since the sample before it. The first sample that counts may be late by
+        // the age of the data of the samples across the edge.
         let across =
             seen.shown.iter().filter(|one| one.from_us() < start && (start..end).contains(&one.at_us));
         let age = across.map(|one| one.age_us).max().unwrap_or(0);
@@ -57,7 +57,7 @@ pub(super) fn gaps(
         .collect()
 }
 
-/// Says why there is nothing between two moments.
+/// Returns the reasons why no sample counts between two moments.
 fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, (from_us, until_us): (i64, i64), every: i64) -> String {
     let after_us = from_us.saturating_add(1);
     let mut lacks: BTreeMap<Lack, (usize, u64)> = BTreeMap::new();
@@ -70,18 +70,19 @@ fn why(facts: &SampledFacts<'_>, seen: &Seen<'_>, (from_us, until_us): (i64, i64
         0 => samples(*count, lack.word()),
         lost => format!("{} ({lost} {})", samples(*count, lack.word()), lack.of_what()),
     };
-    let mut all: Vec<String> = lacks.iter().map(lacking).collect();
+    let mut reasons: Vec<String> = lacks.iter().map(lacking).collect();
     let fewer = within(&seen.fewer, |one| one.at_us, after_us, until_us).len();
     if fewer > 0 {
-        all.push(samples(fewer, "of fewer series than before, so what left cannot be seen"));
+        reasons.push(samples(fewer, "of fewer series than before, so what left cannot be seen"));
     }
-    // A question about the next moment may be the one that would have told.
+    // A question about the next moment might have had the missing sample.
     if let Some(text) = facts.failure(after_us, until_us.saturating_add(every)) {
-        all.push(format!("the source did not answer ({text})"));
+        reasons.push(format!("the source did not answer ({text})"));
     }
-    if all.is_empty() { "the source had no samples of that time".to_owned() } else { all.join(", ") }
+    if reasons.is_empty() { "the source had no samples of that time".to_owned() } else { reasons.join(", ") }
 }
 
+/// Describes some samples: `2 samples stale`.
 fn samples(count: usize, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} sample{s} {what}")

@@ -16,13 +16,13 @@ use crate::{
 
 /// The samples of an attack.
 pub(super) struct Seen<'s> {
-    /// Those that count, in the order of time.
+    /// The samples that count, in the order of time.
     pub(super) counted: Vec<&'s Sample>,
-    /// Those that show something, wherever they are.
+    /// The samples that show something, also outside the judged time.
     pub(super) shown: Vec<&'s Sample>,
-    /// Those that show nothing, wherever they are.
+    /// The samples that show nothing, also outside the judged time.
     lacking: Vec<&'s Sample>,
-    /// Samples with fewer series than an earlier one: what left cannot be seen, and what is left does not violate.
+    /// Samples with fewer series than an earlier one: the series that left cannot be judged, and the others do not violate the goal.
     pub(super) fewer: Vec<&'s Sample>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Found {
 }
 
 impl<'s> Seen<'s> {
-    /// `near` is in the order of time.
+    /// Sorts samples, which are in the order of time, by what they show in some stretches.
     pub(super) fn of(metric: &Metric, mut showing: Showing, near: &[&'s Sample], all: &[Stretch]) -> Self {
         let (mut shown, mut lacking) = (Vec::new(), Vec::new());
         let (mut counted, mut fewer) = (Vec::new(), Vec::new());
@@ -56,6 +56,7 @@ impl<'s> Seen<'s> {
         Self { counted, shown, lacking, fewer }
     }
 
+    /// Returns a sample as it is drawn.
     pub(super) fn point(&self, metric: &Metric, one: &Sample) -> PointCard {
         let same = within(&self.counted, |one| one.at_us, one.at_us, one.at_us);
         let counts = same.iter().any(|other| std::ptr::eq(*other, one));
@@ -63,6 +64,7 @@ impl<'s> Seen<'s> {
         PointCard { at_us: one.at_us, value, counts }
     }
 
+    /// Judges the goal; `gaps` are those in the judged stretches.
     pub(super) fn judge(&self, metric: &Metric, gaps: &[GapCard], all: &[Stretch]) -> Found {
         let mut found = match metric.goal {
             MetricGoal::Below(_) | MetricGoal::Above(_) => self.bound(metric.goal),
@@ -88,6 +90,7 @@ impl<'s> Seen<'s> {
         found
     }
 
+    /// Judges a goal that bounds every sample.
     fn bound(&self, goal: MetricGoal) -> Found {
         let badness = |one: &&&Sample| match goal {
             MetricGoal::Above(_) => -one.low.unwrap_or(f64::INFINITY),
@@ -115,7 +118,7 @@ impl<'s> Seen<'s> {
         Found { verdict, why, value, at_us, low: None, high: None }
     }
 
-    /// The events of all users were counted, so the share has no interval.
+    /// Judges a share of good events. The events of all users were counted, so the share has no interval.
     fn share(&self, wanted: f64) -> Found {
         let (good, total) = sums(&self.counted);
         let unknown = |why: &str| Found {
@@ -144,9 +147,9 @@ impl<'s> Seen<'s> {
         Found { verdict, why, value: Some(share), at_us: None, low: None, high: None }
     }
 
-    /// A counter increased at least by what it did between samples that are certainly in the phases, and at most by what it did
-    /// between those around them. A counter that fell was reset: nobody knows how much it had counted until then. The same is so where
-    /// series came or went, and where a sample shows nothing.
+    /// Judges the increase of a counter. It is at least the increase between samples that are certainly in the phases, and at most that
+    /// between the samples around them. There is no upper end if the counter fell (it was reset, and its count until then is lost), if series
+    /// came or went, or if a sample shows nothing.
     fn increase(&self, metric: &Metric, bound: f64, all: &[Stretch]) -> Found {
         let (mut low, mut high) = (0.0, Some(0.0));
         let mut open: Option<String> = None;
@@ -226,37 +229,38 @@ impl<'s> Seen<'s> {
 /// The rise of a counter between samples.
 #[derive(Default)]
 struct Rises {
-    /// By how much, without the steps at which it fell or is not the same.
+    /// The sum of the rises, without the steps at which it fell or its series changed.
     sum: f64,
     /// Whether it fell.
     reset: bool,
-    /// Whether it is made of other series at the end of a step than at its start.
+    /// Whether its series changed in a step.
     changed: bool,
 }
 
 impl Rises {
     fn of(samples: &[&Sample]) -> Self {
-        let mut all = Self::default();
+        let mut rises = Self::default();
         for pair in samples.windows(2) {
             let (Some(from), Some(to)) = (pair[0].high, pair[1].high) else { continue };
             if pair[0].series != pair[1].series || !same(&pair[0].behind, &pair[1].behind) {
-                all.changed = true;
+                rises.changed = true;
             } else if to < from {
-                all.reset = true;
+                rises.reset = true;
             } else {
-                all.sum += to - from;
+                rises.sum += to - from;
             }
         }
-        all
+        rises
     }
 }
 
-/// Whether two samples have the same number of series behind them. A source that tells none has none at the end.
+/// Whether two samples have the same numbers of series behind them. A number that is missing at the end counts as 0.
 fn same(one: &[u32], other: &[u32]) -> bool {
     let at = |all: &[u32], place: usize| all.get(place).copied().unwrap_or(0);
     (0..one.len().max(other.len())).all(|place| at(one, place) == at(other, place))
 }
 
+/// Returns the sums of good and of all events.
 fn sums(samples: &[&Sample]) -> (f64, f64) {
     let both = samples.iter().filter_map(|one| Some((one.low?, one.total?)));
     both.fold((0.0, 0.0), |(good, total), (one, all)| (good + one, total + all))
@@ -273,7 +277,7 @@ fn worst(goal: MetricGoal, one: &Sample) -> Option<f64> {
     }
 }
 
-/// Returns how the samples of a moving window violate a goal by themselves, if they do. Guards ask.
+/// Returns how the samples of a moving window violate a goal by themselves, for guards; `None` if they do not.
 #[must_use]
 pub fn violated_by(metric: &Metric, window: &[&Sample]) -> Option<String> {
     match metric.goal {

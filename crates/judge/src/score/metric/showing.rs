@@ -1,4 +1,4 @@
-//! Decides which samples show something, also where series leave: then a value may be beyond a bound because they are missing.
+//! Decides which samples show something. If series leave, a value may be beyond a bound only because they are missing.
 
 use firedrill_plan::plan::{
     Plan,
@@ -14,6 +14,7 @@ pub struct Showing {
     goal: MetricGoal,
     /// The direction in which a value is wrong when series behind it are missing.
     missing: Missing,
+    /// The most series of the samples so far.
     most: Most,
 }
 
@@ -28,13 +29,13 @@ impl Showing {
         Self { goal: metric.goal, missing: missing.unwrap_or(Missing::Open), most: Most::default() }
     }
 
-    /// Begins again: series of an earlier attack are not missed.
+    /// Begins again with another attack: series that only an earlier attack had do not count as missing.
     pub fn forget(&mut self) {
         self.most = Most::default();
     }
 
-    /// Takes the next sample. Returns whether it shows something: it is no number made without a selector's series, and not beyond a
-    /// bound only because series are missing.
+    /// Takes the next sample. Returns whether it shows something. A number for which a selector found no series shows nothing, and neither
+    /// does a value that may be beyond a bound only because series are missing.
     pub fn shows(&mut self, one: &Sample) -> bool {
         let left = self.most.see(one);
         shows(self.goal, one)
@@ -42,11 +43,11 @@ impl Showing {
             && (self.is_violation(one, left) || !breaks(self.goal, one))
     }
 
-    /// Takes the next sample. Returns whether it cannot count, because series are missing: what left cannot be seen in it, and what is
-    /// left does not violate the goal.
+    /// Takes the next sample. Returns whether it cannot count because series are missing: those that left cannot be judged, and the others do
+    /// not violate the goal.
     pub(super) fn is_cut(&mut self, one: &Sample) -> bool {
         let left = self.most.see(one);
-        // An increase is counted step by step; it is where the series change that it is not known.
+        // An increase is summed step by step, and only a step at which series change is unknown.
         let steps = matches!(self.goal, MetricGoal::IncreaseBelow(_));
         !steps && (left.own || left.behind) && !(breaks(self.goal, one) && self.is_violation(one, left))
     }
@@ -59,11 +60,11 @@ impl Showing {
             (Missing::AtMost, goal) => matches!(goal, MetricGoal::Above(_)),
             (Missing::Open, _) => false,
         };
-        is_bound(one) || !left.gone && (!left.behind || safe)
+        is_bound(one) || (!left.gone && (!left.behind || safe))
     }
 }
 
-/// Whether the source itself says that its value is a bound of the truth, so that it is one whoever is missing.
+/// Whether the source itself says that its value is a bound of the truth. Missing series do not change that.
 fn is_bound(one: &Sample) -> bool {
     one.lacks.is_some_and(|lack| lack.has_bounds() && lack != Lack::NotANumber)
 }
@@ -87,6 +88,7 @@ struct Left {
 }
 
 impl Most {
+    /// Takes a sample; returns the series that it lacks.
     fn see(&mut self, one: &Sample) -> Left {
         let mut left = Left { own: one.series < self.series, behind: false, gone: false };
         self.series = self.series.max(one.series);
@@ -101,8 +103,8 @@ impl Most {
     }
 }
 
-/// Whether a sample shows something by itself. One series that is no number hides no other that violates the goal, and what is known only
-/// in part may violate it by that.
+/// Whether a sample shows something by itself. A sample that lacks something shows a violation if the values that it has are bounds that
+/// violate the goal: a series that is no number does not hide the violation of another.
 #[must_use]
 pub fn shows(goal: MetricGoal, one: &Sample) -> bool {
     match one.lacks {

@@ -1,3 +1,5 @@
+//! Verdicts on metrics whose samples are known: with gaps, old data, unsure clocks and lost packets.
+
 mod increase;
 mod series;
 
@@ -50,7 +52,7 @@ fn lacking(second: i64, lack: Lack) -> Sample {
     Sample { low: None, high: None, series: 0, lacks: Some(lack), ..sample(second, 0.0) }
 }
 
-/// That value from second 30 on; before it, and in the baseline, all is well.
+/// Returns `value` from second 30 on, and a good value before it.
 fn from_30(second: i64, value: f64) -> f64 {
     if second < 30 { 0.1 } else { value }
 }
@@ -127,7 +129,7 @@ fn samples_over_all_phases_hold_and_one_bad_one_violates() {
 }
 
 #[test]
-fn a_source_that_stopped_is_unknown_unless_what_it_said_violates() {
+fn a_source_that_stopped_is_unknown_unless_its_samples_violate_the_goal() {
     let stopped =
         |value: f64| move |second: i64| (second <= 50).then(|| sample(second, from_30(second, value)));
     let unknown = judged(MetricGoal::Below(0.5), stopped(0.1));
@@ -150,7 +152,7 @@ fn a_failure_of_another_time_is_no_reason() {
 }
 
 #[test]
-fn empty_and_stale_and_nothing_are_unknown() {
+fn empty_stale_and_missing_samples_are_unknown() {
     for (lack, word) in [
         (Lack::Empty, "empty"),
         (Lack::Stale, "stale"),
@@ -185,7 +187,7 @@ fn a_value_of_old_data_is_about_the_time_of_the_data() {
 }
 
 #[test]
-fn samples_within_the_unsure_edge_do_not_decide() {
+fn samples_near_an_uncertain_edge_do_not_decide() {
     let at_edge = |unsure_us| {
         judged_with(MetricGoal::Below(0.5), unsure_us, |second| {
             // The fault begins in second 21.
@@ -228,7 +230,7 @@ fn a_share_of_infinitely_many_events_is_unknown() {
 }
 
 #[test]
-fn what_was_lost_is_unknown_with_its_number_unless_what_is_left_violates() {
+fn lost_data_are_unknown_unless_the_rest_violates() {
     let lossy = |lack: Lack, value: f64| {
         move |second: i64| {
             let lost = if lack == Lack::Dropped { 7 } else { 0 };
@@ -274,12 +276,17 @@ fn a_recording_rule_describes_the_time_that_it_looks_back_before_its_age() {
         })
     };
     assert_ne!(rule(10 * S).verdict, Verdict::Violated);
-    assert_eq!(rule(0).verdict, Verdict::Violated, "of a range the data are at most as old as it is long");
-    let of = |window: i64, own: i64, age: i64| {
+    assert_eq!(
+        rule(0).verdict,
+        Verdict::Violated,
+        "the data of a range are at most as old as the range is long"
+    );
+    let first_second = |window: i64, own: i64, age: i64| {
         let one = Sample { window_us: window * S, own_us: own * S, age_us: age * S, ..sample(100, 0.0) };
         one.from_us() / S
     };
-    assert_eq!([of(30, 10, 5), of(30, 10, 25), of(10, 10, 5), of(10, 0, 5)], [70, 65, 85, 90]);
+    let seconds = [(30, 10, 5), (30, 10, 25), (10, 10, 5), (10, 0, 5)];
+    assert_eq!(seconds.map(|(window, own, age)| first_second(window, own, age)), [70, 65, 85, 90]);
     let old: Sample =
         serde_json::from_str(r#"{"at_us":9000000,"window_us":4000000,"age_us":1}"#).expect("an old log");
     assert_eq!(old.from_us(), 5 * S);

@@ -33,15 +33,15 @@ fn ended(outcome: StepOutcome) -> Event {
     Event::StepEnded { step: 0, outcome, by: Some("bob".to_owned()), why: String::new(), program }
 }
 
-fn back_asked() -> Event {
+fn put_back_asked() -> Event {
     Event::PutBackAsked { step: 0, until_us: 0, until: String::new() }
 }
 
-fn back(outcome: StepOutcome) -> Event {
+fn put_back(outcome: StepOutcome) -> Event {
     Event::PutBackEnded { step: 0, outcome, by: Some("ann".to_owned()), why: String::new() }
 }
 
-/// A drill that holds but for its step, with these records about that.
+/// Judges a drill whose attack holds, with one step and these records about it.
 fn judged(does: Does, events: &[Event]) -> Scorecard {
     let mut drill = Drill::one();
     drill.steps = vec![step(does)];
@@ -91,33 +91,33 @@ fn a_step_that_did_not_begin_or_end_is_never_held() {
 }
 
 #[test]
-fn what_nobody_says_was_put_back_may_be_in_force() {
+fn a_step_that_no_person_says_was_put_back_may_be_in_force() {
     use StepOutcome::{Done, Failed, Skipped, Unknown};
     for (events, is_back) in [
         (vec![], true),
         (vec![began(), ended(Skipped)], true),
-        (vec![began(), ended(Done), back_asked(), back(Done)], true),
-        (vec![began(), ended(Failed), back_asked(), back(Done)], true),
+        (vec![began(), ended(Done), put_back_asked(), put_back(Done)], true),
+        (vec![began(), ended(Failed), put_back_asked(), put_back(Done)], true),
         (vec![began()], false),
         (vec![began(), ended(Done)], false),
         (vec![began(), ended(Failed)], false),
-        (vec![began(), ended(Unknown), back_asked()], false),
-        (vec![began(), ended(Done), back_asked(), back(Failed)], false),
-        (vec![began(), ended(Done), back_asked(), back(Unknown)], false),
+        (vec![began(), ended(Unknown), put_back_asked()], false),
+        (vec![began(), ended(Done), put_back_asked(), put_back(Failed)], false),
+        (vec![began(), ended(Done), put_back_asked(), put_back(Unknown)], false),
     ] {
         let card = judged(by_hand(true), &events);
         assert_eq!(card.steps[0].back.as_ref().unwrap().is_back, is_back, "{events:?}");
         assert_eq!(card.exit == Exit::Unclean as u8, !is_back, "{events:?}: {}", card.exit);
         assert!(is_back || card.verdict == Verdict::Unknown, "{events:?}: {:?}", card.verdict);
-        let said = card.why.iter().any(|why| why.contains("may still be in force"));
-        assert_eq!(said, !is_back, "{:?}", card.why);
+        let is_warned = card.why.iter().any(|why| why.contains("may still be in force"));
+        assert_eq!(is_warned, !is_back, "{:?}", card.why);
     }
     // Nothing has to be put back of a step without `undo`, but the plan says that Firedrill cannot do it.
     assert!(judged(by_hand(false), &[began(), ended(Done)]).steps[0].back.is_none());
 }
 
 #[test]
-fn a_refusal_after_a_step_by_hand_is_not_one_in_which_nothing_was_touched() {
+fn a_refusal_after_a_step_by_hand_is_unclean() {
     let mut drill = Drill::one();
     drill.steps = vec![step(by_hand(true))];
     drill.extra = vec![(1, began()), (1, ended(StepOutcome::Done))];

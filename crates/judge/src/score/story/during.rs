@@ -1,5 +1,5 @@
-//! Writes the effects of an attack as a clause of the story: `app1 was cut off`. Tells only those faults as done that
-//! are shown to have landed.
+//! Writes the effects of an attack as a clause of the story: `app1 was cut off`. A fault is described as done only if it is
+//! shown to have landed.
 
 use firedrill_plan::plan::{
     Plan,
@@ -46,13 +46,13 @@ pub(super) fn during(attack: &AttackCard, plan: &Plan) -> String {
 fn landed(card: &InjectionCard, planned: &Injection, all: &[(&InjectionCard, &Injection)]) -> bool {
     let there = match card.in_force {
         Seen::Yes => true,
-        // An effect that is over in an instant is not there any more at a look.
+        // An effect that is over at once cannot be seen by a check.
         Seen::No | Seen::Unknown => !planned.fault.reversible(),
     };
     let contradicted = card.exchanges.iter().any(|trial| trial.contradiction.is_some());
     let met = met(card)
-        || planned.together.is_some()
-            && all.iter().any(|(other, plan)| plan.together == planned.together && met(other));
+        || (planned.together.is_some()
+            && all.iter().any(|(other, plan)| plan.together == planned.together && met(other)));
     card.in_force_us.is_some() && there && met && !contradicted
 }
 
@@ -89,6 +89,7 @@ fn clauses(landed: &[&(&InjectionCard, &Injection)], plan: &Plan) -> Vec<String>
     merged.into_iter().map(|(on, hosts, done)| clause(on, &hosts, &format::list(&done), plan)).collect()
 }
 
+/// Returns a clause: the hosts, or their region, and the effects on this part of them.
 fn clause(on: On, hosts: &[&str], done: &str, plan: &Plan) -> String {
     let region = whole_region(hosts, plan);
     let place = region.map_or_else(|| format::list(hosts), str::to_owned);
@@ -113,7 +114,8 @@ fn whole_region<'a>(hosts: &[&str], plan: &'a Plan) -> Option<&'a str> {
     (hosts.len() > 1 && all && members.all(|host| hosts.contains(&host.name.as_str()))).then_some(name)
 }
 
+/// Returns the effect of an injection in words.
 fn effect(planned: &Injection) -> Effect {
-    // Blocks that form a partition together are told as a partition.
+    // Blocks that form a partition together are described as a partition.
     if planned.together.is_some() { NetPartition::EFFECT } else { planned.fault.about().effect }
 }

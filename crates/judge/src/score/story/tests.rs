@@ -74,7 +74,7 @@ fn every_kind_has_its_words() {
 }
 
 #[test]
-fn several_faults_are_told_together() {
+fn several_faults_on_a_host_become_one_clause() {
     let slow = || Fault::NetSlow(NetSlow { delay: Span::millis(50), ..NetSlow::default() });
     let lose = || Fault::NetLose(NetLose::default());
     assert_eq!(clause(&[slow(), lose(), slow()]), "some traffic of app1 was delayed and lost");
@@ -83,7 +83,7 @@ fn several_faults_are_told_together() {
 }
 
 #[test]
-fn what_did_not_land_is_not_told_as_done() {
+fn a_fault_that_did_not_land_is_not_described_as_done() {
     let met = |answered: u32| Exchanged {
         sent: 20,
         answered,
@@ -133,7 +133,7 @@ fn hosts_where_it_did_not_land_are_named() {
 }
 
 #[test]
-fn a_fault_that_never_was_in_force_is_told_once() {
+fn a_fault_that_never_was_in_force_is_mentioned_once() {
     let mut records = Drill::one().records();
     let kept = [State::Armed, State::Disarmed];
     records.retain(|record| match &record.event {
@@ -176,7 +176,7 @@ fn with_probes(drill: &Drill, names: &[&str]) -> Vec<Record> {
 }
 
 #[test]
-fn probes_that_nothing_judges_are_named_and_tell_nothing() {
+fn probes_that_no_objective_judges_are_named_and_change_nothing() {
     let mut drill = Drill::one();
     let plain = fold(&drill.records()).story;
     assert_eq!(

@@ -24,7 +24,7 @@ fn a_refused_run_touched_nothing() {
 }
 
 #[test]
-fn a_baseline_that_a_pause_ended_counts_no_more() {
+fn a_baseline_that_a_pause_ended_no_longer_counts() {
     let mut drill = Drill::one();
     let start = Drill::start(0);
     let card = judged(&drill);

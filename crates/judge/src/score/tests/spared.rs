@@ -1,11 +1,11 @@
-//! Attacks on a target that moves: those on other hosts than the leader count for nothing.
+//! Attacks on a moving target: those on other hosts than the leader do not count.
 
 use firedrill_plan::plan::model::Leader;
 
 use super::*;
 use crate::log::{Outcome, Record};
 
-/// The records of a drill whose attacks are alternatives of one base.
+/// Returns the records of a drill whose attacks are on the candidates of one target.
 fn alternatives(drill: &Drill) -> Vec<Record> {
     let mut records = drill.records();
     for record in &mut records {
@@ -21,7 +21,7 @@ fn alternatives(drill: &Drill) -> Vec<Record> {
 }
 
 #[test]
-fn what_was_spared_counts_for_nothing() {
+fn a_spared_attack_does_not_count() {
     let mut drill = Drill::good();
     drill.acts[1].outcome = Outcome::Spared("the leader was app1".to_owned());
     drill.ends.truncate(1);

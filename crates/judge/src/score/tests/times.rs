@@ -27,7 +27,7 @@ fn a_late_outage_that_is_longer_than_the_goal_violates_it() {
 
 #[test]
 fn an_outage_beyond_the_goal_is_never_held_whatever_the_threshold() {
-    // Good for long, then 60 % bad for 30 s: the good time outweighs the outage on the mean, but users still waited.
+    // Good for long, then 60 % bad for 25 s: on the mean the good time outweighs the outage, but users still waited.
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(30..55, 60)];
     drill.goals = vec![("failover", Goal::MitigateWithin(Span::secs(10)), vec![])];
@@ -50,7 +50,7 @@ fn an_outage_over_the_heal_is_one() {
 }
 
 #[test]
-fn a_time_goal_stands_by_itself() {
+fn a_time_goal_does_not_depend_on_other_objectives() {
     // A total outage of 2.2 s exceeds the limit, whatever share another objective needs.
     let mut drill = Drill::one();
     drill.acts[0].bad = vec![(0..2, 100), (2..3, 20)];

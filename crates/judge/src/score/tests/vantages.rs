@@ -56,7 +56,7 @@ fn vantages_on_targeted_hosts_are_shown_and_do_not_count() {
 }
 
 #[test]
-fn vantages_that_saw_different_systems_are_told() {
+fn vantages_that_saw_different_systems_are_reported() {
     let mut drill = Drill::one();
     assert!(judged(&drill).attacks[0].disagreements.is_empty());
     drill.bins = Box::new(|vantage, second, bin| {
@@ -77,7 +77,7 @@ fn vantages_that_saw_different_systems_are_told() {
 }
 
 #[test]
-fn many_vantages_are_told_apart_by_the_best_and_the_worst() {
+fn of_many_vantages_only_the_best_and_the_worst_are_compared() {
     let names: Vec<&'static str> =
         (0..40).map(|number| -> &'static str { format!("canary{number}").leak() }).collect();
     let mut drill = Drill::one();
@@ -117,7 +117,7 @@ fn latencies_that_cannot_be_read_violate_nothing() {
 }
 
 #[test]
-fn a_log_that_claims_more_than_can_be_sent_is_not_counted_out() {
+fn a_log_that_claims_more_requests_than_can_be_sent_is_unknown() {
     let mut drill = Drill::one();
     drill.bins = Box::new(|_, _, mut bin| {
         (bin.due, bin.good, bin.slipped, bin.requests) = (u64::MAX, u64::MAX, u64::MAX, None);

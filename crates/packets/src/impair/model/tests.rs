@@ -124,7 +124,7 @@ fn a_delay_is_never_negative() {
     let impair = Impair { delay, jitter, distribution: Distribution::Normal, ..Impair::default() };
     let seen = delays(&impair, 4);
     let none = seen.iter().filter(|delay| **delay == 0.0).count();
-    assert!((9_000..11_000).contains(&none), "half of them would be: {none}");
+    assert!((9_000..11_000).contains(&none), "half of the draws are negative, and become 0: {none}");
 }
 
 /// Returns the share of the fates with a property.
@@ -134,24 +134,24 @@ fn share(impair: &Impair, has: impl Fn(&Fate) -> bool) -> f64 {
     f64::from(u32::try_from(count).unwrap()) / f64::from(PACKETS)
 }
 
-fn near(seen: f64, wanted: f64) {
+fn assert_near(seen: f64, wanted: f64) {
     let margin = 5.0 * (wanted * (1.0 - wanted) / f64::from(PACKETS)).sqrt();
     assert!((seen - wanted).abs() <= margin, "{seen}, {wanted} ± {margin}");
 }
 
 #[test]
-fn shares_are_what_they_say_and_do_not_depend_on_each_other() {
+fn each_kind_of_change_happens_with_its_share_and_independently() {
     let impair = Impair {
         loss: Loss::Random(chance(0.1)),
         duplicate: chance(0.2),
         corrupt: chance(0.3),
         ..Impair::default()
     };
-    near(share(&impair, |fate| fate.lost), 0.1);
-    near(share(&impair, |fate| fate.duplicated), 0.2);
-    near(share(&impair, |fate| fate.second.is_some()), 0.2 * 0.9);
-    near(share(&impair, |fate| fate.first.is_none()), 0.1 * 0.8);
-    near(share(&impair, |fate| fate.corrupt), 0.3 * (1.0 - 0.1 * 0.8));
+    assert_near(share(&impair, |fate| fate.lost), 0.1);
+    assert_near(share(&impair, |fate| fate.duplicated), 0.2);
+    assert_near(share(&impair, |fate| fate.second.is_some()), 0.2 * 0.9);
+    assert_near(share(&impair, |fate| fate.first.is_none()), 0.1 * 0.8);
+    assert_near(share(&impair, |fate| fate.corrupt), 0.3 * (1.0 - 0.1 * 0.8));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn some_overtake_and_at_most_one_in_a_gap() {
     let reorder = |share, gap| Reorder { chance: chance(share), gap };
     for gap in [0, 1] {
         let impair = Impair { delay, reorder: reorder(0.25, gap), ..Impair::default() };
-        near(share(&impair, |fate| fate.reordered), 0.25);
+        assert_near(share(&impair, |fate| fate.reordered), 0.25);
         let mut model = Model::new(&impair, 9);
         assert!((0..1_000).map(|_| model.fate(5, 9)).all(|fate| fate.reordered == (fate.first == Some(5))));
     }
@@ -172,7 +172,7 @@ fn some_overtake_and_at_most_one_in_a_gap() {
 }
 
 #[test]
-fn a_rate_carries_so_much_and_no_more() {
+fn a_rate_limits_packets_that_come_at_once_and_after_a_pause() {
     let rate = Some(Rate { bits: 8_000_000, burst: 0 });
     let mut model = Model::new(&Impair { rate, ..Impair::default() }, 1);
     // 1,000 bytes take a millisecond; all arrive at once.
@@ -209,7 +209,7 @@ proptest! {
         }
         prop_assert!(gone.is_sorted_by_key(|(passed, _)| *passed), "in order");
         for (first, (begun, _)) in gone.iter().enumerate() {
-            // The first may have been under way already; of the others no more than the time allows.
+            // The first packet may have been under way when the time began, so it does not count.
             let bytes: usize = gone[first + 1..].iter().map(|(_, bytes)| bytes).sum();
             let ended = gone.last().unwrap().0;
             let allowed = u128::from(ended - begun) * u128::from(bits) / 8_000_000_000 + u128::from(burst);

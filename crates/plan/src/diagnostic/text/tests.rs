@@ -1,13 +1,16 @@
+//! Compares whole texts: lines, carets, and what a terminal must not get.
+
 use crate::diagnostic::{Place, Problem, Sink};
 
 use super::*;
 
-/// A problem at the first `wanted` of a file, as text without colours.
+/// Renders a problem at the first `wanted` in a file.
 fn at(text: &str, wanted: &str, width: usize) -> String {
     let start = text.find(wanted).unwrap();
     one(text, start..start + wanted.len(), width)
 }
 
+/// Renders one problem without colours.
 fn one(text: &str, at: Range<usize>, width: usize) -> String {
     let mut sink = Sink::default();
     let file = sink.add_source("a.toml", text);

@@ -1,4 +1,4 @@
-//! A list of addresses and networks that is asked about many addresses.
+//! A list of addresses and networks that is asked about many addresses. Never looks up names.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -7,32 +7,32 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Addresses and CIDRs. Whether one holds an address takes no longer for a long list than for a short one.
+/// Addresses and CIDRs. The question whether they hold an address takes no longer for a long list than for a short one.
 #[derive(Debug, Default)]
 pub(super) struct Networks {
     empty: bool,
     addresses: HashSet<IpAddr>,
     networks: HashSet<IpNet>,
-    /// The prefix lengths that there are.
+    /// The prefix lengths of `networks`.
     lengths: BTreeSet<u8>,
 }
 
 impl Networks {
-    /// Of texts; names, which only an agent can look up, hold no address.
+    /// Parses texts. Names hold no address, because only an agent can look them up.
     pub(super) fn of(texts: &[String]) -> Self {
-        let mut all = Self { empty: texts.is_empty(), ..Self::default() };
+        let mut parsed = Self { empty: texts.is_empty(), ..Self::default() };
         for text in texts {
             if let Ok(address) = text.parse() {
-                all.addresses.insert(address);
+                parsed.addresses.insert(address);
             } else if let Ok(network) = text.parse::<IpNet>() {
-                all.lengths.insert(network.prefix_len());
-                all.networks.insert(network.trunc());
+                parsed.lengths.insert(network.prefix_len());
+                parsed.networks.insert(network.trunc());
             }
         }
-        all
+        parsed
     }
 
-    /// Whether nothing was said at all.
+    /// Whether the list had no texts at all; one with only names is not empty.
     pub(super) const fn is_empty(&self) -> bool {
         self.empty
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_networks_hold_what_is_in_them() {
+    fn a_network_holds_exactly_the_addresses_in_it() {
         let texts = ["10.0.0.1", "10.1.0.0/16", "fd00::/8", "db.example"].map(str::to_owned);
         let all = Networks::of(&texts);
         for (address, held) in [

@@ -1,3 +1,5 @@
+//! The exchanges of faults on one host of a small fleet, and the reasons for which there are none.
+
 use firedrill_wire::{
     Fault,
     fault::{HostIsolate, NetBlock, NetSlow, PortRange, Refuse},
@@ -6,7 +8,7 @@ use firedrill_wire::{
 use super::*;
 use crate::{fleet::FleetSource, plan::inspect};
 
-/// A plan with one attack on app1, measured by the coordinator and the canary.
+/// Returns a plan with one attack on app1, measured by the coordinator and the canary.
 fn plan() -> Plan {
     let dir = tempfile::tempdir().unwrap();
     let (fleet, scenario) = (dir.path().join("fleet.toml"), dir.path().join("one.toml"));
@@ -29,7 +31,7 @@ fn exchanges(plan: &Plan) -> Result<Vec<Pair>, String> {
     all(plan, &plan.attacks[0]).remove(0)
 }
 
-/// Returns the exchanges for a fault on app1. All hosts have addresses of their own.
+/// Returns the exchanges for a fault on app1. All hosts have their own addresses.
 fn pairs(fault: Fault) -> Result<Vec<Pair>, String> {
     let mut plan = plan();
     plan.attacks[0].injections[0].fault = fault;
@@ -47,20 +49,20 @@ fn port(port: u16) -> Vec<PortRange> {
 }
 
 #[test]
-fn what_is_asked_is_what_the_fault_chooses() {
+fn exchanges_make_traffic_that_the_fault_chooses() {
     let one = |fault| {
         let all = pairs(fault).unwrap();
         assert_eq!(all.len(), 1, "{all:?}");
         let pair = all.into_iter().next().unwrap();
         (pair.asker, pair.other, pair.ask.to.to_string(), pair.ask.way, pair.expect, pair.counted)
     };
-    let own = |asker: &str, other: &str, to: &str, way, expect, counted| {
+    let expected = |asker: &str, other: &str, to: &str, way, expect, counted| {
         (asker.to_owned(), other.to_owned(), to.to_owned(), way, expect, counted)
     };
-    assert_eq!(one(block(|_| {})), own("app1", "db2", "10.9.0.3", Way::Echo, Expect::Silence, 5));
+    assert_eq!(one(block(|_| {})), expected("app1", "db2", "10.9.0.3", Way::Echo, Expect::Silence, 5));
     assert_eq!(
         one(block(|block| block.remote_ports = port(5432))),
-        own("app1", "db2", "10.9.0.3", Way::Connect(5432), Expect::Silence, 5)
+        expected("app1", "db2", "10.9.0.3", Way::Connect(5432), Expect::Silence, 5)
     );
     // For a port of this host the peer has to ask, so the run needs a link with it. It has one with the canary, which
     // measures.
@@ -70,7 +72,7 @@ fn what_is_asked_is_what_the_fault_chooses() {
             block.local_ports = port(8080);
             block.how = Refuse::Reject;
         })),
-        own("canary", "app1", "10.9.0.1", Way::Connect(8080), Expect::NoAnswer, 50)
+        expected("canary", "app1", "10.9.0.1", Way::Connect(8080), Expect::NoAnswer, 50)
     );
     let slow = NetSlow {
         to: vec!["10.9.0.0/24".to_owned()].into(),
@@ -88,7 +90,7 @@ fn what_is_asked_is_what_the_fault_chooses() {
 }
 
 #[test]
-fn what_cannot_be_tried_says_why() {
+fn a_fault_that_cannot_be_tried_out_has_a_reason() {
     let why = |fault| pairs(fault).unwrap_err();
     assert!(why(block(|block| block.user = Some("www".to_owned()))).contains("user www"));
     assert!(why(block(|block| block.service = Some("checkout".to_owned()))).contains("service checkout"));

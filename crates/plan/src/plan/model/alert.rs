@@ -43,11 +43,12 @@ impl AlertGoal {
 }
 
 impl Plan {
-    /// Returns the alerts that are watched, each once: the first objective about it, and the shortest interval of all of them.
+    /// Returns the alerts that are watched, each once: the first objective about the alert, and the shortest interval of all
+    /// objectives about it.
     #[must_use]
     pub fn watched(&self) -> Vec<(&Alert, Span)> {
-        let first = |(place, alert): &(usize, &Alert)| {
-            !self.alerts.iter().take(*place).any(|other| other.same(alert))
+        let first = |(index, alert): &(usize, &Alert)| {
+            !self.alerts.iter().take(*index).any(|other| other.same(alert))
         };
         let every = |alert: &Alert| {
             let same = self.alerts.iter().filter(|other| other.same(alert)).map(|other| other.every);
@@ -58,7 +59,7 @@ impl Plan {
 }
 
 impl Alert {
-    /// Whether two objectives are about the same alert, so that one row of polls serves both.
+    /// Whether two objectives are about the same alert, so that the same polls serve both.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
         (&self.source, &self.query) == (&other.source, &other.query)

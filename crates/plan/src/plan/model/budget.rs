@@ -1,4 +1,4 @@
-//! The error budget of an objective: what a drill burns of it.
+//! The error budget of an objective, and the share of it that a drill burns.
 
 use firedrill_wire::{Share, Span};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Budget {
     pub target: Share,
     /// The window.
     pub window: Span,
-    /// Share of all users that the drill reaches, and the probe stands for.
+    /// Share of all users that the drill affects, and whose requests the probe imitates.
     #[serde(default = "Budget::everybody", skip_serializing_if = "Budget::is_everybody")]
     pub affected: Share,
     /// The objective is violated if the drill burns this share of the budget, or more.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burn_rate_of_the_workbook_burns_what_its_table_says() {
+    fn burn_rates_burn_the_shares_of_the_workbooks_table() {
         let budget = Budget {
             target: "99.9%".parse().expect("a share"),
             window: Span::secs(30 * 86_400),

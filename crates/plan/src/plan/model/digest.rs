@@ -1,17 +1,21 @@
-//! Digests of a plan: what agents get, what people approve, and the secrets that a plan shows as `***`.
+//! Digests of a plan: for agents, for approvals, and over the secrets that a plan shows as `***`. Never shows a secret.
 
 use firedrill_files::text::hex;
-use firedrill_wire::hide::{self, HIDDEN};
+use firedrill_wire::{
+    hide::{self, HIDDEN},
+    probe::ProbeKind,
+};
 use ring::digest::{Context, SHA256};
+use serde::Serialize;
 
-use super::{Ask, Host, Moving, Plan, Probe, Reach, Source};
+use super::{Ask, Host, Moving, Plan, Reach, Source, Step};
 use crate::alike;
 
 impl Plan {
     /// Returns a digest over the whole plan, which agents get. Equal plans have equal digests.
     #[must_use]
     pub fn digest(&self) -> String {
-        // Another comment in a file is no other plan.
+        // `files` does not count: a change of a comment does not change the plan.
         if self.files.is_some() {
             return Self { files: None, ..self.clone() }.digest();
         }
@@ -21,9 +25,9 @@ impl Plan {
         hex(hash.finish().as_ref().get(..16).unwrap_or_default())
     }
 
-    /// Returns a digest over everything that probes and questions about leaders send, over the commands that lead to agents and those of
-    /// steps, in clear text;
-    /// salted, because it is shown. Meaningless for a plan that was read, because that has no secrets.
+    /// Returns a digest over the requests of probes, sources and questions about leaders, and over the commands that lead to agents and
+    /// those of steps: all of them with their secrets. It is salted, because it is shown. It is meaningless for a plan that was read,
+    /// because that has no secrets.
     #[must_use]
     pub fn requests(&self, salt: &str) -> String {
         let mut hash = Context::new(&SHA256);
@@ -51,48 +55,45 @@ impl Plan {
         hex(hash.finish().as_ref())
     }
 
-    /// Returns the places that the plan does not show completely, in words: the probes, and the hosts whose `connect`
-    /// has a secret. `None` if it shows everything.
+    /// Returns the places that the plan does not show completely, in words that complete "not all that … is shown": probes,
+    /// sources, the `connect` of hosts, steps, and questions about leaders that have a secret. `None` if it shows everything.
     #[must_use]
     pub fn hiding(&self) -> Option<String> {
-        let hides = |probe: &&Probe| {
-            !probe.kind.about().clear.is_empty()
-                || serde_json::to_string(&probe.kind).is_ok_and(|text| text.contains(HIDDEN))
+        let probes: Vec<&str> = self
+            .probes
+            .iter()
+            .filter(|probe| hides_request(&probe.kind))
+            .map(|probe| probe.name.as_str())
+            .collect();
+        let hides_source = |source: &&Source| {
+            source.kind.probe().is_some_and(|probe| !probe.about().clear.is_empty()) || hides(&source.kind)
         };
-        let probes: Vec<_> = self.probes.iter().filter(hides).map(|probe| probe.name.as_str()).collect();
-        let told = |source: &&Source| {
-            source.kind.probe().is_some_and(|probe| !probe.about().clear.is_empty())
-                || serde_json::to_string(&source.kind).is_ok_and(|text| text.contains(HIDDEN))
-        };
-        let sources: Vec<_> = self.sources.iter().filter(told).map(|source| source.name.as_str()).collect();
-        let secret = |words: &[String]| {
-            let shown = hide::argv(words);
-            shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
-        };
-        let leads = |host: &&Host| match &host.agent {
+        let sources: Vec<&str> =
+            self.sources.iter().filter(hides_source).map(|source| source.name.as_str()).collect();
+        let hides_way = |host: &&Host| match &host.agent {
             Reach::Tcp(_) => false,
-            Reach::Command(words) => secret(words),
+            Reach::Command(words) => hides_words(words),
         };
-        let runs: Vec<_> = self.steps.iter().filter(|step| step.does.argv().is_some_and(secret)).collect();
-        let runs: Vec<_> = runs.into_iter().map(|step| step.name.as_str()).collect();
-        let asks = |moving: &&Moving| match &moving.ask {
-            Ask::Request(kind) => {
-                !kind.about().clear.is_empty()
-                    || serde_json::to_string(kind).is_ok_and(|text| text.contains(HIDDEN))
-            }
-            Ask::Command(argv) => secret(argv),
+        let hosts: Vec<&str> = self.hosts.iter().filter(hides_way).map(|host| host.name.as_str()).collect();
+        let hides_step = |step: &&Step| step.does.argv().is_some_and(hides_words);
+        let steps: Vec<&str> = self.steps.iter().filter(hides_step).map(|step| step.name.as_str()).collect();
+        let hides_question = |moving: &&Moving| match &moving.ask {
+            Ask::Request(kind) => hides_request(kind),
+            Ask::Command(argv) => hides_words(argv),
         };
-        let leaders: Vec<_> = self.moving.iter().filter(asks).map(|one| one.target.as_str()).collect();
-        let leaders = (!leaders.is_empty())
-            .then(|| format!("the questions about the leaders of {} send", leaders.join(", ")));
-        let hosts: Vec<_> = self.hosts.iter().filter(leads).map(|host| host.name.as_str()).collect();
-        let probes = (!probes.is_empty()).then(|| format!("the probes {} send", probes.join(", ")));
-        let hosts = (!hosts.is_empty()).then(|| format!("`connect` of {} has", alike::names(&hosts)));
-        let sources = (!sources.is_empty()).then(|| format!("the sources {} are sent", sources.join(", ")));
-        let runs = (!runs.is_empty()).then(|| format!("the steps {} run", runs.join(", ")));
-        let all: Vec<String> =
-            probes.into_iter().chain(sources).chain(hosts).chain(runs).chain(leaders).collect();
-        (!all.is_empty()).then(|| all.join(" and "))
+        let leaders: Vec<&str> =
+            self.moving.iter().filter(hides_question).map(|moving| moving.target.as_str()).collect();
+        let parts = [
+            ("the probes", probes.join(", "), "send"),
+            ("the sources", sources.join(", "), "are sent"),
+            ("`connect` of", alike::names(&hosts), "has"),
+            ("the steps", steps.join(", "), "run"),
+            ("the questions about the leaders of", leaders.join(", "), "send"),
+        ];
+        let parts = parts.into_iter().filter(|(_, names, _)| !names.is_empty());
+        let words: Vec<String> =
+            parts.map(|(subject, names, verb)| format!("{subject} {names} {verb}")).collect();
+        (!words.is_empty()).then(|| words.join(" and "))
     }
 
     /// Returns a digest over everything that people approve. It does not depend on the paths of files and on warnings.
@@ -110,6 +111,22 @@ impl Plan {
             drawn.gameday.clear();
         }
     }
+}
+
+/// Whether a request has parts that a plan does not show.
+fn hides_request(kind: &ProbeKind) -> bool {
+    !kind.about().clear.is_empty() || hides(kind)
+}
+
+/// Whether the serialized form of a value has a hidden part.
+fn hides(value: &impl Serialize) -> bool {
+    serde_json::to_string(value).is_ok_and(|text| text.contains(HIDDEN))
+}
+
+/// Whether a command has words that a plan does not show.
+fn hides_words(words: &[String]) -> bool {
+    let shown = hide::argv(words);
+    shown != *words || shown.iter().any(|word| word.contains(HIDDEN))
 }
 
 /// A writer that computes a digest.

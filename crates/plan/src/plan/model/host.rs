@@ -41,8 +41,8 @@ pub struct Way {
 }
 
 impl Way {
-    /// The default. By default sshd drops new connections at random from 10 on (`MaxStartups`); two are left for
-    /// others.
+    /// The default of [`Self::at_once`]. By default sshd drops new connections at random from the tenth on (`MaxStartups`); two
+    /// are left for other clients.
     pub const AT_ONCE: usize = 8;
 }
 
@@ -72,6 +72,7 @@ fn as_text<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::E
     hide::argv(words).join(" ").serialize(serializer)
 }
 
+/// Parses such a text as one word.
 fn of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     String::deserialize(deserializer).map(|text| vec![text])
 }

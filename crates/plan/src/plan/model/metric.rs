@@ -48,13 +48,13 @@ pub struct Metric {
     pub asks: Asks,
     /// Its goal.
     pub goal: MetricGoal,
-    /// The distance of two samples.
+    /// The time between two samples.
     pub every: Span,
-    /// The time after which the source knows a moment.
+    /// The time after which the source has the value of a moment.
     pub lag: Span,
     /// The age from which data are stale.
     pub stale_after: Span,
-    /// The length of time that values of its series describe already, as those of a recording rule do.
+    /// The length of time that each value in the source describes by itself, as values of a recording rule do.
     #[serde(default, skip_serializing_if = "is_default")]
     pub window: Span,
     /// The unit of its values, for people; empty where the scenario names none.
@@ -70,10 +70,10 @@ pub struct Metric {
 pub enum Asks {
     /// One value.
     One {
-        /// The query; empty if the source has but one.
+        /// The query; empty if the source has only one value.
         query: String,
     },
-    /// Good events and all events, a second.
+    /// Good events and all events, each as a rate per second.
     Ratio {
         /// The query of good events.
         good: String,
@@ -106,7 +106,7 @@ impl Asks {
         }
     }
 
-    /// Returns them in words.
+    /// Returns the queries in words.
     #[must_use]
     pub fn words(&self) -> String {
         match self {
@@ -130,7 +130,8 @@ impl MetricGoal {
     }
 }
 
-/// Returns the length of time that a value describes, where values of its series describe `own` already.
+/// Returns the length of time that a value describes: `own`, which each value in the source describes by itself, and the longest
+/// window of a query.
 #[must_use]
 pub fn window(asks: &Asks, own: Span, metrics: &dyn Metrics) -> Span {
     let longest = asks.queries().into_iter().map(|query| metrics.window_us(query)).max().unwrap_or(0);
@@ -145,14 +146,14 @@ impl Metric {
         if self.unit.is_empty() { words } else { format!("{words} {}", self.unit) }
     }
 
-    /// Returns the length of time that a value describes: by its queries, and by what its series describe already.
+    /// Returns the length of time that a value describes, by [`window`].
     #[must_use]
     pub fn window(&self, metrics: &dyn Metrics) -> Span {
         window(&self.asks, self.window, metrics)
     }
 
-    /// Returns the time after which the newest sample that can be expected is overdue: it is taken each `every`, known after
-    /// `lag`, and its answer takes up to the source's time-out.
+    /// Returns the age of the newest sample from which on the next one is overdue. A sample is taken each `every` and known after
+    /// `lag`, its answer takes up to the source's time-out, and one `every` is left for delays.
     #[must_use]
     pub fn overdue_after(&self, timeout: Span) -> Span {
         self.lag + self.every + self.every + timeout
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_has_no_secret_of_a_source_wherever_it_stands() {
+    fn no_part_of_a_plan_has_a_secret_of_a_source() {
         let kinds = [
             r#"{"prometheus":{"url":"http://p/?k=SECRET1","headers":{"X-Api-Key":"SECRET2"},"bearer":{"secret_env":"TOKEN"}}}"#,
             r#"{"json":{"url":"http://m/?key=SECRET1","headers":{"DD-API-KEY":"SECRET2"},"body":"password=SECRET3","points":"",

@@ -1,4 +1,4 @@
-//! Targets that move: of some candidates an answer tells the leader when the attack begins. Pure data; asks nobody.
+//! Targets that move: when an attack begins, the coordinator asks which of some candidates is the leader. Pure data; sends no request.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ pub const HOST: &str = "{host}";
 pub struct Moving {
     /// The target.
     pub target: String,
-    /// The question that tells the leader.
+    /// The question about the leader.
     pub ask: Ask,
     /// Time for each answer.
     pub timeout: Span,
@@ -28,11 +28,11 @@ pub struct Moving {
 pub struct Candidate {
     /// The host.
     pub host: String,
-    /// All of its addresses. The first one stands in the request.
+    /// All of its addresses. The first one replaces [`HOST`] in the request.
     pub addresses: Vec<IpAddr>,
 }
 
-/// The question that tells the leader.
+/// A question whose answer names the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(clippy::large_enum_variant, reason = "a plan has one for each moving target")]
@@ -43,7 +43,7 @@ pub enum Ask {
     Command(#[serde(serialize_with = "shown")] Vec<String>),
 }
 
-/// The place of an attack among those of which one runs: the one on the leader.
+/// The candidate that an attack is on. Of the attacks on the candidates of a target one runs: the attack on the leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
     /// The target.
@@ -68,8 +68,8 @@ impl Ask {
 }
 
 impl Candidate {
-    /// Returns the request to this candidate: its first address stands in each place of [`HOST`], in brackets where an IPv6 address
-    /// needs them. `None` if the host has no address.
+    /// Returns the request to this candidate: its first address replaces each [`HOST`], in brackets where an IPv6 address needs
+    /// them. `None` if the host has no address.
     #[must_use]
     pub fn request(&self, kind: &ProbeKind) -> Option<ProbeKind> {
         let address = self.addresses.first()?;
@@ -91,22 +91,24 @@ pub fn names_candidate(kind: &ProbeKind) -> bool {
     serde_json::to_string(kind).is_ok_and(|text| text.contains(HOST))
 }
 
+/// Fills the address into all texts of a value.
 fn fill(json: &mut serde_json::Value, address: IpAddr) {
     match json {
         serde_json::Value::String(text) => *text = filled(text, address),
-        serde_json::Value::Array(all) => all.iter_mut().for_each(|one| fill(one, address)),
-        serde_json::Value::Object(all) => all.values_mut().for_each(|one| fill(one, address)),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|value| fill(value, address)),
+        serde_json::Value::Object(table) => table.values_mut().for_each(|value| fill(value, address)),
         _ => {}
     }
 }
 
+/// Returns a text with the address in place of each [`HOST`]. An IPv6 address gets brackets in a URL or before a port.
 fn filled(text: &str, address: IpAddr) -> String {
     let mut parts = text.split(HOST);
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let in_url = out.ends_with("://") || part.starts_with(':') && !out.ends_with('[');
+        let needs_brackets = out.ends_with("://") || (part.starts_with(':') && !out.ends_with('['));
         match address {
-            IpAddr::V6(address) if in_url => out += &format!("[{address}]"),
+            IpAddr::V6(address) if needs_brackets => out += &format!("[{address}]"),
             address => out += &address.to_string(),
         }
         out += part;
@@ -129,14 +131,14 @@ impl Plan {
         self.moving.iter().find(|moving| moving.target == name)
     }
 
-    /// Returns the places of the attacks of which only one runs, together with the attack at `index`: those on the other candidates.
-    /// They follow each other. An attack whose hosts are known is alone.
+    /// Returns the indexes of the attack at `index` and of the attacks on the other candidates of its target, of which only one runs.
+    /// These attacks follow each other in the plan. For an attack that is not on a moving target, it is `index` alone.
     #[must_use]
     pub fn alternatives(&self, index: usize) -> std::ops::Range<usize> {
-        let Some(one) = self.attacks.get(index).filter(|one| one.leader.is_some()) else {
+        let Some(attack) = self.attacks.get(index).filter(|attack| attack.leader.is_some()) else {
             return index..index.saturating_add(1);
         };
-        let same = |other: &&Attack| other.is_alternative_of(one);
+        let same = |other: &&Attack| other.is_alternative_of(attack);
         let before = self.attacks.iter().take(index).rev().take_while(same).count();
         let after = self.attacks.iter().skip(index).take_while(same).count();
         index - before..index + after
@@ -146,10 +148,11 @@ impl Plan {
     #[must_use]
     pub fn is_first_alternative(&self, index: usize) -> bool {
         let before = index.checked_sub(1).and_then(|before| self.attacks.get(before));
-        before.zip(self.attacks.get(index)).is_none_or(|(before, one)| !one.is_alternative_of(before))
+        before.zip(self.attacks.get(index)).is_none_or(|(before, attack)| !attack.is_alternative_of(before))
     }
 
-    /// Returns the attacks that can run, with their places: the first one for those of which only one runs.
+    /// Returns the attacks that have a turn, with their indexes. Of the attacks on a moving target only the first has a turn, on
+    /// behalf of all.
     pub fn turns(&self) -> impl Iterator<Item = (usize, &Attack)> {
         self.attacks.iter().enumerate().filter(|(index, _)| self.is_first_alternative(*index))
     }
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_address_stands_for_the_candidate() {
+    fn the_first_address_of_the_candidate_is_put_into_the_request() {
         let tcp =
             request(serde_json::json!({ "tcp": { "address": "{host}:6379", "expect": "master {host}" } }));
         assert!(names_candidate(&tcp));

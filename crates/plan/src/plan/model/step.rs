@@ -12,13 +12,13 @@ use super::Then;
 pub struct Step {
     /// Its name.
     pub name: String,
-    /// The place of the attack before which it stands; the number of attacks for a step after the last one.
+    /// The index of the attack before which it is done; the number of attacks for a step after the last attack.
     pub before: usize,
     /// Its content.
     pub does: Does,
     /// The maximum time that it takes.
     pub timeout: Span,
-    /// The next move if it fails, or if nobody knows whether it is done.
+    /// Whether the run goes on if it fails, or if its outcome is not known.
     pub on_failure: Then,
 }
 
@@ -34,7 +34,7 @@ pub enum Does {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<String>,
     },
-    /// The coordinator runs a program that tells whether something is as it should be.
+    /// The coordinator runs a program that checks a condition.
     Check {
         /// The program and its arguments.
         #[serde(serialize_with = "shown")]
@@ -48,12 +48,12 @@ pub enum Does {
     },
 }
 
-/// Serializes words without what may be a secret. A plan that was read is shown, and never run.
+/// Serializes the words of a command without those that may be secrets. A plan that was read is shown, and never run.
 pub(super) fn shown<S: Serializer>(argv: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     hide::argv(argv).serialize(serializer)
 }
 
-/// Quotes a word that would not be read as one word.
+/// Returns a word in quotes if it would not be read as one word without them.
 fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "'\"".contains(c));
     if is_plain { Cow::Borrowed(word) } else { Cow::Owned(format!("'{}'", word.replace('\'', r"'\''"))) }
@@ -88,8 +88,8 @@ impl Does {
         }
     }
 
-    /// Returns it for people: the text for a person, or the program with its arguments, quoted where a shell needs it, without what may be a
-    /// secret.
+    /// Returns it for people: the text for a person, or the program with its arguments, quoted where a shell needs it, and without what
+    /// may be a secret.
     #[must_use]
     pub fn said(&self) -> String {
         match self {
@@ -108,7 +108,7 @@ impl Step {
         self.timeout + self.back()
     }
 
-    /// Returns the longest time in which a person puts it back; zero if nobody is asked.
+    /// Returns the longest time in which a person puts it back; zero if no person is asked to.
     #[must_use]
     pub fn back(&self) -> Span {
         if self.does.undo().is_some() { self.timeout } else { Span::ZERO }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_said_with_the_borders_of_its_words() {
+    fn a_program_is_shown_with_quotes_around_words_that_need_them() {
         let argv = ["sh", "-c", "echo it's on", "", "--all"].map(str::to_owned).to_vec();
         assert_eq!(Does::Check { argv }.said(), r"sh -c 'echo it'\''s on' '' --all");
     }

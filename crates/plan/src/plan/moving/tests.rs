@@ -1,3 +1,5 @@
+//! Plans with an attack on the leader of a database: its alternatives, its question, and the secrets in that.
+
 use firedrill_wire::Span;
 
 use crate::{
@@ -9,7 +11,7 @@ use crate::{
     },
 };
 
-/// The plan of a drill with an attack on the leader of three databases, and one after it that needs it.
+/// Returns the plan of a drill with an attack on the leader of three databases, and a second attack that needs the first.
 fn plan(pick_by: &str, limit: &str) -> Result<Plan, String> {
     plan_with(FAULT, pick_by, limit)
 }
@@ -48,7 +50,7 @@ const BY_PROBE: &str =
     "{ http = { url = \"http://{host}:80/role?key=S3CRET\", contains = \"master\" }, timeout = \"3s\" }";
 
 #[test]
-fn an_attack_on_a_target_that_moves_is_one_for_each_candidate_of_which_one_counts() {
+fn an_attack_on_a_moving_target_becomes_one_for_each_candidate_of_which_one_counts() {
     // Two of three databases are kept, although each of the three may be hit.
     let plan = plan(BY_PROBE, "ci = { time_limit = \"8m\" }").unwrap();
     let names: Vec<&str> = plan.attacks.iter().map(|attack| attack.name.as_str()).collect();
@@ -74,7 +76,7 @@ fn an_attack_on_a_target_that_moves_is_one_for_each_candidate_of_which_one_count
 }
 
 #[test]
-fn the_question_is_part_of_what_people_approve_and_its_secrets_are_not_shown() {
+fn the_question_is_part_of_the_approved_plan_and_its_secrets_are_not_shown() {
     let plan_of = |by: &str| plan(by, "").unwrap();
     let one = plan_of(BY_PROBE);
     let written = serde_json::to_string(&one).unwrap();

@@ -1,3 +1,5 @@
+//! Tests of partitions: the hosts that reach each other under their blocks, for named groups and for shapes.
+
 use super::*;
 use crate::plan::model::Reach;
 use firedrill_wire::fault::{Engine, Refuse};
@@ -57,7 +59,7 @@ fn passes(parted: &Parted, from: usize, to: usize) -> bool {
 }
 
 #[test]
-fn groups_cannot_reach_each_other_and_whoever_is_in_none_reaches_all() {
+fn groups_cannot_reach_each_other_and_hosts_in_no_group_reach_all() {
     let both = parted(r#"{"groups":["left","right"]}"#, 5).unwrap();
     for (a, b) in (0..5).flat_map(|a| (0..5).map(move |b| (a, b))) {
         let across = a.max(b) < 4 && (a < 2) != (b < 2);
@@ -93,12 +95,12 @@ fn every_host_blocks_in_the_way_that_was_asked() {
 }
 
 #[test]
-fn what_cannot_be_parted_is_told_by_name() {
-    let told = |json, count| {
+fn a_name_that_prevents_a_partition_is_reported() {
+    let error_of = |json, count| {
         let wrong = parted(json, count).unwrap_err();
         (wrong.name.unwrap_or_default(), wrong.message)
     };
-    for (json, count, name, said) in [
+    for (json, count, name, wanted) in [
         (r#"{"groups":["left","nobody"]}"#, 4, "nobody", "there is no target"),
         (r#"{"groups":["left","abroad"]}"#, 4, "abroad", "is a target of the attack"),
         (r#"{"groups":["left","also-h1"]}"#, 4, "also-h1", "both in `left` and in `also-h1`"),
@@ -106,18 +108,18 @@ fn what_cannot_be_parted_is_told_by_name() {
         (r#"{"shape":"ring"}"#, 3, "", "needs at least 4 hosts"),
         (r#"{"shape":"one"}"#, 1, "", "needs at least 2 hosts"),
     ] {
-        let (about, message) = told(json, count);
+        let (about, message) = error_of(json, count);
         assert_eq!(about, name, "{message}");
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(wanted), "{message}");
     }
 }
 
 proptest! {
     #[test]
-    fn shapes_are_what_they_are_called(seed: u64, count in 4_usize..12) {
+    fn each_shape_has_the_connections_of_its_name(seed: u64, count in 4_usize..12) {
         let hosts = hosts(count);
         let hosts: Vec<&Host> = hosts.iter().collect();
-        let of = |shape| {
+        let parted_as = |shape| {
             let partition = NetPartition { shape: Some(shape), ..NetPartition::default() };
             let parted = part(&partition, &hosts, &members, seed, "a").unwrap();
             assert_eq!(parted, part(&partition, &hosts, &members, seed, "a").unwrap(), "the seed decides");
@@ -131,15 +133,15 @@ proptest! {
             all.sort_unstable();
             all
         };
-        let halves = of(PartitionShape::Halves);
+        let halves = parted_as(PartitionShape::Halves);
         let (small, big) = (count / 2, count - count / 2);
         let mut wanted = vec![small - 1; small];
         wanted.extend(vec![big - 1; big]);
         prop_assert_eq!(degrees(&halves), wanted);
         let mut wanted = vec![0];
         wanted.extend(vec![count - 2; count - 1]);
-        prop_assert_eq!(degrees(&of(PartitionShape::One)), wanted);
-        let ring = of(PartitionShape::Ring);
+        prop_assert_eq!(degrees(&parted_as(PartitionShape::One)), wanted);
+        let ring = parted_as(PartitionShape::Ring);
         prop_assert_eq!(degrees(&ring), vec![2; count]);
         // There is a single ring.
         let (mut before, mut at, mut steps) = (0, reaches(&ring, 0)[0], 1);
@@ -148,7 +150,7 @@ proptest! {
             (before, at, steps) = (at, next, steps + 1);
         }
         prop_assert_eq!(steps, count);
-        let bridge = of(PartitionShape::Bridge);
+        let bridge = parted_as(PartitionShape::Bridge);
         prop_assert_eq!(bridge.free.len(), 1);
         prop_assert_eq!(reaches(&bridge, bridge.free[0]).len(), count - 1);
         let sides: Vec<usize> = (0..count).filter(|host| !bridge.free.contains(host)).map(|host| reaches(&bridge, host).len()).collect();

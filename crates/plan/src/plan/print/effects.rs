@@ -26,7 +26,7 @@ pub struct Effect {
     pub hold: Span,
     /// Whether it ends before the fault phase of the attack does.
     pub is_short: bool,
-    /// The reason why nobody puts it back, and who is expected to; `None` if the agent puts it back.
+    /// The reason why the agent does not put it back, and who must do so; `None` if the agent puts it back.
     pub irreversible: Option<&'static str>,
 }
 
@@ -49,16 +49,16 @@ pub fn effects(attack: &Attack) -> Vec<Effect> {
 }
 
 fn effect(attack: &Attack, group: &[&Injection]) -> Option<Effect> {
-    let one = *group.first()?;
-    let hosts: Vec<&str> = group.iter().map(|one| one.host.as_str()).collect();
+    let first = *group.first()?;
+    let hosts: Vec<&str> = group.iter().map(|injection| injection.host.as_str()).collect();
     Some(Effect {
         hosts: alike::names(&hosts),
         count: hosts.len(),
-        fault: describe(&one.fault),
-        at: one.at,
-        hold: one.hold,
-        is_short: one.at + one.hold != attack.hold,
-        irreversible: match one.fault.about().end {
+        fault: describe(&first.fault),
+        at: first.at,
+        hold: first.hold,
+        is_short: first.at + first.hold != attack.hold,
+        irreversible: match first.fault.about().end {
             End::PutBack => None,
             End::Irreversible(why) => Some(why),
         },

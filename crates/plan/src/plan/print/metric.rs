@@ -1,4 +1,4 @@
-//! Prints the questions to sources: whom they go to, and how often.
+//! Prints the objectives of metrics and alerts, and the sources: where each is asked, and how often.
 
 use std::fmt::Write as _;
 
@@ -93,7 +93,8 @@ fn a_minute(plan: &Plan, source: &Source) -> String {
     format!("{:.0}", all + alerts)
 }
 
-/// Returns who is asked, and how often, and what is listened for, for a summary; empty without sources.
+/// Returns the sources that are asked, with the number of questions, and those that are listened for, as a part of the summary.
+/// Empty without sources.
 pub(super) fn summary(plan: &Plan) -> String {
     let (mut asks, mut listens) = (Vec::new(), Vec::new());
     for source in &plan.sources {
@@ -105,9 +106,9 @@ pub(super) fn summary(plan: &Plan) -> String {
         let host = to.map_or_else(String::new, |(host, port)| format!(" at {host}:{port}"));
         asks.push(format!("{}{host} {} times a minute", source.name, a_minute(plan, source)));
     }
-    let told = |verb: &str, all: &[String]| match all {
+    let part = |verb: &str, sources: &[String]| match sources {
         [] => String::new(),
-        all => format!("; {verb} {}", all.join(", ")),
+        sources => format!("; {verb} {}", sources.join(", ")),
     };
-    format!("{}{}", told("asks", &asks), told("listens for", &listens))
+    format!("{}{}", part("asks", &asks), part("listens for", &listens))
 }

@@ -1,4 +1,4 @@
-//! Prints, for an attack on a target that moves, who may be hit and who is asked.
+//! Prints, for an attack on a moving target, the hosts that may be hit and the question about the leader.
 
 use std::fmt::Write as _;
 

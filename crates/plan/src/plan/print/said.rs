@@ -60,8 +60,8 @@ fn common_notes(answers: &[&Answer]) -> Vec<String> {
     if several { common } else { Vec::new() }
 }
 
-/// Prints an answer without its head, and without the notes that are printed elsewhere.
-fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::Result {
+/// Prints an answer without its first line, and without the notes in `elsewhere`, which are printed for all hosts together.
+fn body(out: &mut String, prepared: &PreparedOne, elsewhere: &[String]) -> std::fmt::Result {
     match &prepared.answer {
         Prepared::Ready { claims, effects, undo, switches, notes, lacks, .. } => {
             let claims: Vec<String> = claims
@@ -82,7 +82,7 @@ fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::
             if !switches.is_empty() {
                 writeln!(out, "    {:<9} {}", "held by", switches.join(", "))?;
             }
-            let notes: Vec<String> = notes.iter().filter(|note| !told.contains(note)).cloned().collect();
+            let notes: Vec<String> = notes.iter().filter(|note| !elsewhere.contains(note)).cloned().collect();
             lines(out, "note", &notes)?;
             lacks.iter().try_for_each(|lacks| writeln!(out, "    {:<9} {lacks}", "lacks"))
         }
@@ -91,8 +91,9 @@ fn body(out: &mut String, prepared: &PreparedOne, told: &[String]) -> std::fmt::
     }
 }
 
-fn lines(out: &mut String, head: &str, all: &[String]) -> std::fmt::Result {
-    all.iter().enumerate().try_for_each(|(index, line)| {
+/// Prints lines; the first one has `head` before it.
+fn lines(out: &mut String, head: &str, lines: &[String]) -> std::fmt::Result {
+    lines.iter().enumerate().try_for_each(|(index, line)| {
         let head = if index == 0 { head } else { "" };
         writeln!(out, "    {head:<9} {line}")
     })
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_that_say_the_same_are_told_once_and_so_is_what_all_note() {
+    fn equal_answers_and_common_notes_are_shown_once() {
         let all: Vec<Answer> = (1..=40).map(|n| ready(n, &["SSH is spared"])).collect();
         let one = text(&all);
         assert_eq!(one.lines().count(), 5, "{one}");
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn who_refuses_for_another_reason_is_told_apart() {
+    fn refusals_for_different_reasons_are_shown_separately() {
         let refused = |n: usize, code: &str, title: &str| -> Answer {
             let code = serde_json::from_value(code.into()).expect("a code");
             let problem = Problem { code, title: title.to_owned(), hint: String::new() };

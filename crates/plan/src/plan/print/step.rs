@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use super::super::model::{Does, Plan, Step, Then};
 
-/// Writes the steps before an attack; for the number of attacks, those after the last one.
+/// Writes the steps before the attack with this index; for the number of attacks, those after the last attack.
 pub(super) fn write(out: &mut String, plan: &Plan, attack: usize) -> std::fmt::Result {
-    plan.steps_before(attack).try_for_each(|(place, step)| one(out, place, step))
+    plan.steps_before(attack).try_for_each(|(index, step)| write_step(out, index, step))
 }
 
-fn one(out: &mut String, place: usize, step: &Step) -> std::fmt::Result {
-    writeln!(out, "\nStep {}. {}  [{}]", place + 1, step.name, step.does.word())?;
+fn write_step(out: &mut String, index: usize, step: &Step) -> std::fmt::Result {
+    writeln!(out, "\nStep {}. {}  [{}]", index + 1, step.name, step.does.word())?;
     let what = step.does.said();
     match &step.does {
         Does::Manual { undo, .. } => {
@@ -57,7 +57,8 @@ mod tests {
         plan::{Plan, inspect, print},
     };
 
-    /// The plan of a scenario with an attack on each of two zones, one attack more, and these steps: before them, between them, after them.
+    /// Returns the plan of a scenario with an attack on each of two zones, one attack more, and these steps: before, between and after
+    /// the attacks.
     fn plan(steps: [&str; 3]) -> Plan {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_stand_before_the_attack_that_follows_them_also_if_attacks_are_drawn() {
+    fn steps_stay_before_the_attack_that_follows_them_also_if_attacks_are_drawn() {
         let (one, two, three) = (check("one"), check("two"), check("three"));
         let plan = plan([&one, &two, &three]);
         let places = |plan: &Plan| plan.steps.iter().map(|step| step.before).collect::<Vec<_>>();
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_shows_what_is_done_and_that_a_hand_is_not_undone() {
+    fn the_plan_shows_each_step_and_that_it_is_not_undone() {
         let (hand, check) = (by_hand("undo = \"Plug it in.\""), check("rows"));
         let plan = plan([&hand, &check, ""]);
         let text = print::text(&plan, &[], 200);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn people_agree_to_steps_and_a_plan_without_them_is_as_before() {
+    fn approvals_cover_steps_and_a_plan_without_steps_does_not_mention_them() {
         let plain = plan(["", "", ""]);
         assert!(!serde_json::to_string(&plain).unwrap().contains("\"steps\""));
         let agreed = |steps: [&str; 3]| plan(steps).agreement();

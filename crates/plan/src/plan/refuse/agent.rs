@@ -19,10 +19,12 @@ use crate::{
 /// Maximum size of a question without its peers, in bytes.
 const REST_OF_QUESTION: usize = 1 << 20;
 
+/// Refuses attacks that are too much for one of their agents.
 pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
-    let mut of_run: HashMap<&str, usize> = HashMap::new();
+    // The number of faults of each host up to this attack.
+    let mut in_run: HashMap<&str, usize> = HashMap::new();
     let mut sizes: HashMap<usize, usize> = HashMap::new();
-    let mut told = false;
+    let mut reported = false;
     for placed in &draft.attacks {
         let item = &scenario.attacks[placed.item];
         let mut at_once: BTreeMap<&str, usize> = BTreeMap::new();
@@ -47,14 +49,14 @@ pub(super) fn refuse(scenario: &Scenario, draft: &Draft, sink: &mut Sink) {
         }
         let mut over = None;
         for (host, count) in at_once {
-            let all = of_run.entry(host).or_default();
-            *all += count;
-            if *all > Prepare::MOST_OF_RUN {
+            let sum = in_run.entry(host).or_default();
+            *sum += count;
+            if *sum > Prepare::MOST_OF_RUN {
                 over.get_or_insert(host);
             }
         }
-        if let Some(host) = over.filter(|_| !told) {
-            told = true;
+        if let Some(host) = over.filter(|_| !reported) {
+            reported = true;
             let message = format!(
                 "up to attack `{}`, host `{host}` has more than {} faults in this scenario, the maximum of an agent in a run",
                 placed.attack.name,
@@ -89,6 +91,7 @@ fn long_lists(item: &Item<Attack>, placed: &Placed, sizes: &mut HashMap<usize, u
         );
         return;
     }
+    // In JSON a name has two quotes and a comma.
     let longest = faults().flat_map(Fault::selectors).map(|peers| {
         *sizes.entry(peers.key()).or_insert_with(|| peers.all().iter().map(|name| name.len() + 3).sum())
     });
@@ -116,7 +119,7 @@ fn many_rules(item: &Item<Attack>, placed: &Placed, sink: &mut Sink) {
         let traffic = kind.traffic();
         [traffic.to, traffic.except]
     });
-    // Counting a list takes time; its recorded weight is available at once.
+    // The weight of a list is at least its length and known at once, so that few lists have to be counted.
     let too_many = |count: &usize| *count > Engine::IPTABLES_PEERS;
     let most =
         lists.find_map(|peers| Some(peers.weight()).filter(too_many).map(|_| peers.len()).filter(too_many));

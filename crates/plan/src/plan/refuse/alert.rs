@@ -37,7 +37,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
 pub struct AskedAlert<'a> {
     /// The objective or the condition that asks for it, for messages.
     pub of: &'a str,
-    /// The file that it stands in.
+    /// The file that has it.
     pub file: FileId,
     /// The source, by name.
     pub source: &'a Spot<String>,
@@ -47,6 +47,7 @@ pub struct AskedAlert<'a> {
     pub labels: &'a BTreeMap<String, Spot<String>>,
 }
 
+/// Checks the goal of an objective on an alert.
 fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
     let own = &item.value;
     if own.goal().is_none() && !item.broken {
@@ -59,6 +60,7 @@ fn goal(item: &Item<AlertObjective>, sink: &mut Sink) {
         );
     }
     let every = &own.alert.value.every;
+    // A default is not in the file: the whole alert is its place.
     let at = |at: &std::ops::Range<usize>| item.place_of(if at.is_empty() { &own.alert.at } else { at });
     let usual = (Span::secs(1)..=Span::secs(300)).contains(&every.value);
     if !usual {

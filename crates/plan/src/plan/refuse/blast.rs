@@ -11,6 +11,7 @@ use crate::{
     scenario::{Scenario, guard::Guard},
 };
 
+/// Refuses attacks that exceed the guard's limits.
 pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     let Some(guard) = &scenario.guard else { return };
     if !labels_exist(guard, fleet, sink) {
@@ -19,18 +20,19 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
     let bounds = Bounds::new(guard, fleet);
     // A powered-off host stays off for the rest of the run.
     let mut off = Hit::default();
-    // Of the alternatives of an attack on a moving target one runs: what one of them powers off is on for the others.
-    let mut later: (Option<usize>, Vec<&str>) = (None, Vec::new());
+    // The hosts that the current attack of the file powers off. They are added to `off` only after it: of its alternatives on a moving
+    // target one runs, so that hosts of the others stay on.
+    let (mut current, mut off_later) = (None, Vec::new());
     for placed in &draft.attacks {
-        if later.0 != Some(placed.item) || placed.attack.leader.is_none() {
-            later.1.drain(..).for_each(|host| bounds.add(&mut off, host));
-            later.0 = Some(placed.item);
+        if current != Some(placed.item) || placed.attack.leader.is_none() {
+            off_later.drain(..).for_each(|host| bounds.add(&mut off, host));
+            current = Some(placed.item);
         }
         let item = &scenario.attacks[placed.item];
-        let mut said = BTreeSet::new();
+        let mut reported = BTreeSet::new();
         for hosts in radius::instants(&placed.attack) {
             for (message, place) in bounds.exceeded(&hosts, &off) {
-                if said.insert(message.clone()) {
+                if reported.insert(message.clone()) {
                     sink.push(
                         Problem::error(format!("attack `{}` {message}", placed.attack.name))
                             .at(item.place_of(&item.value.on.at), "too many at once")
@@ -39,12 +41,13 @@ pub(super) fn refuse(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &m
                 }
             }
         }
-        later.1.extend(radius::powered_off(&placed.attack));
+        off_later.extend(radius::powered_off(&placed.attack));
     }
 }
 
+/// Whether the fleet has the guard's labels and enough hosts of its roles; reports those that it lacks.
 fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
-    let mut well = true;
+    let mut exist = true;
     if let Some(max) = &guard.value.max_share
         && max.of.value != radius::FLEET
         && radius::groups(&fleet.hosts, &max.of).is_empty()
@@ -54,7 +57,7 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
         sink.push(
             Problem::error(message).at(guard.place_of(&max.of.at), "not a label in this fleet").help(help),
         );
-        well = false;
+        exist = false;
     }
     let roles = radius::groups(&fleet.hosts, "role");
     for (role, count) in &guard.value.keep {
@@ -65,15 +68,15 @@ fn labels_exist(guard: &Item<Guard>, fleet: &Fleet, sink: &mut Sink) -> bool {
             let problem =
                 Problem::error(format!("no host has the role `{role}`, so the guard would have no effect"));
             sink.push(problem.at(guard.place_of_key(role), "not a role in this fleet").help(help));
-            well = false;
+            exist = false;
         } else if there < keep {
             let message =
                 format!("the guard keeps {keep} hosts of role `{role}`, and there are only {there}");
             sink.push(Problem::error(message).at(guard.place_of(&count.at), "more than there are"));
-            well = false;
+            exist = false;
         }
     }
-    well
+    exist
 }
 
 /// The guard's limits, with the hosts that each of them counts.
@@ -99,11 +102,11 @@ impl<'f> Bounds<'f> {
         let count = |groups: BTreeMap<&'f str, BTreeSet<&'f str>>| {
             groups.into_iter().map(|(value, hosts)| (value, hosts.len())).collect()
         };
-        let of = guard.value.max_share.as_ref().map(|max| max.of.value.as_str());
+        let label = guard.value.max_share.as_ref().map(|max| max.of.value.as_str());
         Self {
             guard,
             fleet,
-            groups: of.map(|of| count(radius::groups(&fleet.hosts, of))).unwrap_or_default(),
+            groups: label.map(|label| count(radius::groups(&fleet.hosts, label))).unwrap_or_default(),
             roles: count(radius::groups(&fleet.hosts, "role")),
         }
     }
@@ -126,7 +129,7 @@ impl<'f> Bounds<'f> {
     fn exceeded(&self, hosts: &BTreeSet<&str>, off: &Hit<'f>) -> Vec<(String, Place)> {
         let mut hit = Hit::default();
         hosts.iter().filter(|host| !off.hosts.contains(**host)).for_each(|host| self.add(&mut hit, host));
-        let mut all = Vec::new();
+        let mut exceeded = Vec::new();
         if let Some(max) = &self.guard.value.max_share {
             let values: BTreeSet<&str> = hit.groups.keys().chain(off.groups.keys()).copied().collect();
             for value in values {
@@ -141,7 +144,7 @@ impl<'f> Bounds<'f> {
                         "takes {there} of {whole} hosts of {group}{per_cent} at once; the guard allows {}",
                         max.share.value
                     );
-                    all.push((message, self.guard.place_of(&max.at)));
+                    exceeded.push((message, self.guard.place_of(&max.at)));
                 }
             }
         }
@@ -151,9 +154,9 @@ impl<'f> Bounds<'f> {
             let left = whole.saturating_sub(count(&hit) + count(off));
             if left < usize::try_from(keep.value).unwrap_or(usize::MAX) {
                 let message = format!("leaves {left} hosts of role `{role}`; the guard keeps {}", keep.value);
-                all.push((message, self.guard.place_of(&keep.at)));
+                exceeded.push((message, self.guard.place_of(&keep.at)));
             }
         }
-        all
+        exceeded
     }
 }

@@ -36,12 +36,14 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Reports a budget of an objective whose goal is not a share.
 fn no_share(objective: &str, place: Place, help: &str, sink: &mut Sink) {
     let message =
         format!("an error budget is a share of requests, and objective `{objective}` is about none");
     sink.push(Problem::error(message).at(place, "no share to count").help(help));
 }
 
+/// Reports values of a budget that make no sense.
 fn values(
     objective: &str,
     budget: &Spot<Budget>,
@@ -78,7 +80,7 @@ fn values(
 pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let timing = timing::timing(attack, scenario);
     let Some(hold) = timing.hold else { return };
-    // Settling may end at once.
+    // The settle phase may end at once, so it is not counted.
     let time: Span = [hold, timing.recovery].into_iter().sum();
     for name in timing::judged(attack, scenario) {
         if let Some(item) = scenario.objective(name) {
@@ -89,11 +91,13 @@ pub(super) fn refuse_attack(attack: &Item<Attack>, scenario: &Scenario, sink: &m
     }
 }
 
+/// Whether the formula of a budget can be calculated.
 fn sound(budget: &Budget) -> bool {
     let target = budget.target.fraction();
     target > 0.0 && target < 1.0 && !budget.window.is_zero() && !budget.affected.is_none()
 }
 
+/// Checks the limit of an objective that a probe measures.
 fn probed(attack: &Item<Attack>, item: &Item<Objective>, scenario: &Scenario, time: Span, sink: &mut Sink) {
     let own = &item.value;
     let Some((budget, limit)) = limit(own.budget.as_ref()) else { return };
@@ -113,7 +117,7 @@ fn probed(attack: &Item<Attack>, item: &Item<Objective>, scenario: &Scenario, ti
             attack.name,
             limit.value,
             item.name,
-            // Rounded up: what is shown is no less.
+            // Rounded up, so that the requests do show less than this.
             (shown * 100_000.0).ceil() / 1000.0
         );
         let help = format!("a higher `burn_below`, or a higher rate of probe `{}`", probe.name);
@@ -126,11 +130,13 @@ fn probed(attack: &Item<Attack>, item: &Item<Objective>, scenario: &Scenario, ti
     }
 }
 
+/// Checks the limit of an objective that a source measures.
 fn metric(attack: &Item<Attack>, item: &Item<MetricObjective>, time: Span, sink: &mut Sink) {
     let Some((budget, limit)) = limit(item.value.budget.as_ref()) else { return };
     out_of_reach(attack, &item.name, budget, limit, (time, item.place_of(&limit.at)), sink);
 }
 
+/// Returns a budget and its limit; `None` if it has none, or if one of them makes no sense.
 fn limit(budget: Option<&Spot<Budget>>) -> Option<(&Budget, &Spot<firedrill_wire::Share>)> {
     let budget = &budget.filter(|budget| sound(&budget.value))?.value;
     Some((budget, budget.burn_below.as_ref().filter(|limit| !limit.is_none())?))

@@ -1,5 +1,5 @@
-//! Compares environments: that of the scenario, those of the hosts by the fleet, and those of the certificate. In the
-//! end the hosts decide; these checks come before any host is asked.
+//! Compares environments: that of the scenario, those of the hosts by the fleet, and those of the certificate. These checks
+//! come before any host is asked; the hosts decide in the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -67,8 +67,8 @@ pub(super) fn refuse_person(
 }
 
 /// Returns the environments of a plan that a person's certificate does not cover, each with its hosts, as a sentence.
-/// An environment that neither scenario nor fleet says is not covered: the hosts, which decide in the end, are not
-/// asked who approved.
+/// Hosts whose environment neither the scenario nor the fleet says are not covered either: hosts decide in the end, but they do
+/// not decide about people who approve.
 pub fn left_out(person: &Person, plan: &Plan) -> Vec<String> {
     let environments = environments_of(&plan.hosts, plan.attacks.iter(), &plan.probes);
     let mut reasons = beyond(person, plan.environment.as_deref(), &environments);
@@ -109,11 +109,12 @@ fn beyond(person: &Person, claimed: Option<&str>, environments: &Environments<'_
     foreign.collect()
 }
 
+/// Returns the hosts of a draft by their environment.
 fn by_environment<'a>(fleet: &'a Fleet, draft: &'a Draft) -> Environments<'a> {
     environments_of(&fleet.hosts, draft.attacks.iter().map(|placed| &placed.attack), &draft.probes)
 }
 
-/// Hosts that faults touch or probes run on.
+/// Returns the hosts that faults touch or probes run on, by their environment.
 fn environments_of<'a>(
     hosts: &'a [Host],
     attacks: impl Iterator<Item = &'a Attack>,
@@ -132,12 +133,12 @@ fn environments_of<'a>(
     all
 }
 
-/// `app1, app2 belong to`.
+/// Returns hosts with a verb: `app1, app2 belong to`.
 fn belong(hosts: &BTreeSet<&str>) -> String {
     format!("{} belong{} to", some(hosts), if hosts.len() == 1 { "s" } else { "" })
 }
 
-/// `app1, app2 and 3 more`.
+/// Returns some of the hosts: `app1, app2 and 3 more`.
 fn some(hosts: &BTreeSet<&str>) -> String {
     let shown: Vec<&str> = hosts.iter().copied().take(NAMED).collect();
     let more = hosts.len() - shown.len();

@@ -1,4 +1,4 @@
-//! Faults whose parameters cannot be, or that do not fit their target.
+//! Refuses faults with impossible parameters, and faults that do not fit their hosts. Warns of irreversible faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,10 @@ use crate::{
     scenario::{LEASE, Scenario, attack::Attack, target::Pick},
 };
 
-/// A lease was renewed at most so long before a host is cut off.
+/// Maximum age of a lease's last renewal when a host is cut off.
 const RENEWED: Span = Span::secs(2);
 
+/// Checks the faults of an attack without its hosts.
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let own = &attack.value;
     match (&own.fault, own.faults.is_empty()) {
@@ -37,8 +38,9 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     for part in timing::parts(attack, scenario) {
         let place = attack.place_of(&part.span);
         let about = part.fault.about();
-        // What could not be read has been reported, and is not missing as well.
-        let invalid = part.fault.invalid().filter(|one| !(attack.broken && one.code == RefusalCode::NoLoss));
+        // A loss that could not be read has been reported, so it is not reported as missing.
+        let invalid =
+            part.fault.invalid().filter(|invalid| !(attack.broken && invalid.code == RefusalCode::NoLoss));
         let wrong = match (invalid, &about.scope) {
             (Some(invalid), _) => Some((invalid.what.into_owned(), invalid.help)),
             (None, Scope::Region(_)) => region(attack, scenario),
@@ -72,8 +74,10 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     }
 }
 
+/// An error and its correction; `None` if there is no error.
 type Wrong = Option<(String, &'static str)>;
 
+/// Checks that the target of a fault on a region selects whole regions.
 fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {
     let Some(target) = scenario.target(&attack.value.on) else {
         let message = format!("`{}` is not a target that selects a region", attack.value.on.value);
@@ -89,7 +93,9 @@ fn region(attack: &Item<Attack>, scenario: &Scenario) -> Wrong {
     })
 }
 
+/// Checks the faults of all attacks with their hosts.
 pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
+    // The attack that powered a host off, by the host.
     let mut gone: BTreeMap<&str, &str> = BTreeMap::new();
     let mut regions = None;
     for placed in &draft.attacks {
@@ -122,16 +128,16 @@ pub(super) fn refuse_with_hosts(scenario: &Scenario, fleet: &Fleet, draft: &Draf
     }
 }
 
-/// Two faults on one host of which one takes the host down while the other holds.
+/// Refuses two faults on one host of which one takes the host down while the other holds.
 fn together(item: &Item<Attack>, placed: &crate::plan::resolve::Placed, sink: &mut Sink) {
-    let all = &placed.attack.injections;
-    if !all.iter().any(|one| one.fault.takes_host_down()) {
+    let injections = &placed.attack.injections;
+    if !injections.iter().any(|one| one.fault.takes_host_down()) {
         return;
     }
-    let mut of_host: BTreeMap<&str, Vec<&Injection>> = BTreeMap::new();
-    all.iter().for_each(|one| of_host.entry(&one.host).or_default().push(one));
-    for down in all.iter().filter(|one| one.fault.takes_host_down()) {
-        let others = of_host.get(down.host.as_str()).into_iter().flatten();
+    let mut by_host: BTreeMap<&str, Vec<&Injection>> = BTreeMap::new();
+    injections.iter().for_each(|one| by_host.entry(&one.host).or_default().push(one));
+    for down in injections.iter().filter(|one| one.fault.takes_host_down()) {
+        let others = by_host.get(down.host.as_str()).into_iter().flatten();
         let other =
             others.copied().find(|other| !std::ptr::eq(*other, down) && other.at + other.hold > down.at);
         if let Some(other) = other {
@@ -151,7 +157,7 @@ fn together(item: &Item<Attack>, placed: &crate::plan::resolve::Placed, sink: &m
 /// Hosts by their region.
 type Regions<'f> = BTreeMap<&'f str, Vec<&'f str>>;
 
-/// Hosts of the region that the target leaves out.
+/// Warns of hosts that the target leaves out of the regions that it hits. `regions` is filled when it is first needed.
 fn spared<'f>(
     item: &Item<Attack>,
     scenario: &Scenario,

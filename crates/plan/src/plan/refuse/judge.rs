@@ -13,6 +13,7 @@ use crate::{
     scenario::{Scenario, attack::Attack, objective::Objective},
 };
 
+/// Checks the objectives of an attack.
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let judged = timing::judged(attack, scenario);
     let nothing_to_judge_by = scenario.all_objectives().next().is_none() && scenario.lost.is_empty();
@@ -31,6 +32,7 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
     }
 }
 
+/// Refuses an objective for which there are too few samples.
 fn decidable(
     attack: &Item<Attack>,
     objective: &Item<Objective>,
@@ -63,7 +65,7 @@ fn decidable(
         return;
     }
     let (time, key) = time_of(&goal, &own.during(), hold, timing);
-    // The time varies a little between drills, so the mean number counts there.
+    // The time of these goals varies a little between drills, so the mean number of samples counts.
     let arrivals = match goal {
         Goal::MitigateWithin(_) | Goal::RecoverWithin(_) => Arrivals::Even,
         Goal::Good(_) | Goal::Latency { .. } => probe.value.arrivals,

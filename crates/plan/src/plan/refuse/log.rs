@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use firedrill_wire::logs::{LINES_MOST, StartLogs, UNIT, pattern, unit};
 
+use super::values::phases;
 use crate::{
     alike,
     diagnostic::{Item, Problem, Sink, Spot},
-    plan::{model::Phase, resolve::Draft},
+    plan::resolve::Draft,
     scenario::{
         Scenario,
         log::{Log, LogObjective},
@@ -22,6 +23,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Checks a log.
 fn log(item: &Item<Log>, sink: &mut Sink) {
     let Log { file, unit, on: _, matches, lines } = &item.value;
     if item.value.place().is_none() && !item.broken {
@@ -32,13 +34,13 @@ fn log(item: &Item<Log>, sink: &mut Sink) {
         sink.push(Problem::error(message).at(place, label).help("one of: file; unit"));
     }
     if let Some(file) = file {
-        is_file(item, file, sink);
+        check_file(item, file, sink);
     }
     if let Some(unit) = unit {
-        is_unit(item, unit, sink);
+        check_unit(item, unit, sink);
     }
     if let Err(why) = pattern(&matches.value) {
-        // The first line is a heading, and those that follow draw the place.
+        // The crate's error has a heading, lines that draw the place, and the reason in its last line.
         let message = format!("the pattern of log `{}` is invalid", item.name);
         let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         sink.push(
@@ -57,7 +59,8 @@ fn log(item: &Item<Log>, sink: &mut Sink) {
     }
 }
 
-fn is_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
+/// Checks the path of a file.
+fn check_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
     let parts = || file.value.split('/').skip(1);
     let plain = file.value.starts_with('/') && parts().all(|part| !["", ".", ".."].contains(&part));
     if !plain || file.value.contains('*') {
@@ -71,7 +74,8 @@ fn is_file(item: &Item<Log>, file: &Spot<String>, sink: &mut Sink) {
     }
 }
 
-fn is_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
+/// Checks the name of a unit of systemd.
+fn check_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
     if let Err(why) = unit(name.value.as_str()) {
         let message = format!("log `{}` is not one service of systemd", item.name);
         let help = "the whole name of a service, as `systemctl` shows it, such as \"nginx.service\"";
@@ -79,6 +83,7 @@ fn is_unit(item: &Item<Log>, name: &Spot<String>, sink: &mut Sink) {
     }
 }
 
+/// Checks an objective on a log.
 fn objective(item: &Item<LogObjective>, sink: &mut Sink) {
     const GOALS: &str = "one of: rate_below; count_below";
     let own = &item.value;
@@ -91,15 +96,7 @@ fn objective(item: &Item<LogObjective>, sink: &mut Sink) {
         sink.push(problem.at(item.place_of(&count.at), "never met").help("1 means: none"));
     }
     if let Some(during) = &own.during {
-        let wrong = if during.is_empty() {
-            Some(("is judged in no phase", "empty"))
-        } else {
-            during.contains(&Phase::Settle).then_some(("is judged while the system settles", "not judged"))
-        };
-        if let Some((what, label)) = wrong {
-            let problem = Problem::error(format!("objective `{}` {what}", item.name));
-            sink.push(problem.at(item.place_of(&during.at), label).help("baseline, fault, recovery"));
-        }
+        phases(item, during, sink);
     }
 }
 

@@ -7,7 +7,7 @@ mod unit;
 
 use firedrill_wire::{Span, fault::Late};
 
-pub(super) use self::measured::ask;
+pub(super) use self::measured::warn;
 use self::unit::alike;
 use crate::{
     diagnostic::{Item, Place, Problem, Sink},
@@ -28,13 +28,15 @@ pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink
         delay(attack, part, index, scenario, sink);
     }
     short_hold(attack, &timing, scenario, sink);
-    blinks(attack, &timing, scenario, sink);
+    too_short(attack, &timing, scenario, sink);
 }
 
-/// Checks a delay: it is an error from the hold on, a warning from a time-out on.
+/// Checks a delay: one as long as the hold is an error, one as long as a time-out a warning. `index` is that of the fault in the
+/// attack.
 fn delay(attack: &Item<Attack>, part: &Part, index: usize, scenario: &Scenario, sink: &mut Sink) {
     let Some(Late { delay, jitter }) = part.fault.about().late else { return };
     let kind = part.fault.kind();
+    // The single `fault` comes before the list of `faults`.
     let number = index.saturating_sub(usize::from(attack.value.fault.is_some())).to_string();
     let path = |key| match index {
         0 if attack.value.fault.is_some() => vec!["fault", kind, key],
@@ -83,7 +85,7 @@ fn delay(attack: &Item<Attack>, part: &Part, index: usize, scenario: &Scenario, 
 /// Checks that the hold is not shorter than a time-out. Otherwise a request can wait until the fault is over, and an
 /// outage looks like slowness.
 fn short_hold(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mut Sink) {
-    // `blinks` warns of a shorter hold.
+    // `too_short` warns of a hold below a second.
     let Some(hold) = timing.hold.filter(|hold| *hold >= SECOND) else { return };
     let patient = judging(attack, scenario).into_iter().max_by_key(|probe| probe.value.timeout.value);
     let Some(probe) = patient.filter(|probe| hold < probe.value.timeout.value) else { return };
@@ -106,8 +108,8 @@ fn short_hold(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink:
 }
 
 /// Checks for phases and approvals that are too short to be intended.
-fn blinks(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mut Sink) {
-    let mut ask = |key: &str, what: &str, span: Span, least: Span, place: Place, text: Option<&str>| {
+fn too_short(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mut Sink) {
+    let mut check = |key: &str, what: &str, span: Span, least: Span, place: Place, text: Option<&str>| {
         if span.is_zero() || span >= least {
             return;
         }
@@ -124,21 +126,21 @@ fn blinks(attack: &Item<Attack>, timing: &Timing, scenario: &Scenario, sink: &mu
     ];
     for (key, what, span) in phases {
         let place = super::time::place_of(attack, scenario, key);
-        ask(key, what, span.unwrap_or_default(), SECOND, place, text_of(attack, scenario, key));
+        check(key, what, span.unwrap_or_default(), SECOND, place, text_of(attack, scenario, key));
     }
     if let Some((kind, back)) = own_hold {
         let path = ["fault", kind, "back_within"];
         let place = attack.place_at(&path, false);
-        ask("back_within", "the time to be back", back, SECOND, place, attack.text_at(&path));
+        check("back_within", "the time to be back", back, SECOND, place, attack.text_at(&path));
     }
     if let Some(approve) = &attack.value.approve {
         let path = ["approve", "expires"];
         let place = attack.place_at(&path, false);
-        ask("expires", "the time to approve", approve.expires, TO_AGREE, place, attack.text_at(&path));
+        check("expires", "the time to approve", approve.expires, TO_AGREE, place, attack.text_at(&path));
     }
 }
 
-/// The probes of the objectives that an attack is judged by.
+/// Returns the probes of the objectives that an attack is judged by.
 fn judging<'s>(attack: &'s Item<Attack>, scenario: &'s Scenario) -> Vec<&'s Item<Probe>> {
     let objectives = timing::judged(attack, scenario).into_iter().filter_map(|name| scenario.objective(name));
     objectives.filter_map(|objective| scenario.probe(&objective.value.probe)).collect()

@@ -3,7 +3,7 @@
 use firedrill_sources::{SourceKind, selectors};
 use firedrill_wire::Span;
 
-use super::time;
+use super::{time, values::phases};
 use crate::{
     diagnostic::{Item, Place, Problem, Sink},
     plan::{
@@ -30,6 +30,7 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
 
 const GOALS: &str = "one of: below; above; good with a metric of good and total; increase_below";
 
+/// Checks the goal and the phases of an objective.
 fn goal(item: &Item<MetricObjective>, sink: &mut Sink) {
     let own = &item.value;
     let Some(goal) = own.goal() else {
@@ -70,18 +71,11 @@ fn goal(item: &Item<MetricObjective>, sink: &mut Sink) {
         sink.push(problem.at(item.place_of(&increase.at), "never met").help("1 means: not at all"));
     }
     if let Some(during) = &own.during {
-        let wrong = if during.is_empty() {
-            Some(("is judged in no phase", "empty"))
-        } else {
-            during.contains(&Phase::Settle).then_some(("is judged while the system settles", "not judged"))
-        };
-        if let Some((what, label)) = wrong {
-            let problem = Problem::error(format!("objective `{}` {what}", item.name));
-            sink.push(problem.at(item.place_of(&during.at), label).help("baseline, fault, recovery"));
-        }
+        phases(item, during, sink);
     }
 }
 
+/// Checks the question of an objective, by the kind of its source.
 fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
     let metric = &item.value.metric;
     if metric.value.asks().is_none() {
@@ -129,15 +123,15 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
             return sink.push(Problem::error(message).at(item.place_of(at), "of another kind").help(help));
         }
     }
-    let mut sound = true;
+    let mut is_valid = true;
     item.value.written(|text, written| {
         for (key, what, help) in metrics.wrong(&text.value, written) {
-            sound = false;
+            is_valid = false;
             let problem = Problem::error(format!("objective `{}`: {what}", item.name));
             sink.push(problem.at(place(key, &text.at), "cannot be judged").help(help));
         }
     });
-    let Some(asks) = item.value.asks(metrics).filter(|_| sound) else { return };
+    let Some(asks) = item.value.asks(metrics).filter(|_| is_valid) else { return };
     let least = asks.queries().into_iter().map(|query| metrics.least_lag(query)).max().unwrap_or_default();
     if own.lag.value < least {
         let at = if own.lag.at.is_empty() { &metric.at } else { &own.lag.at };
@@ -193,6 +187,7 @@ fn asks(item: &Item<MetricObjective>, scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Returns the place of a query, or of the whole metric if it is not written as such.
 fn query_place(item: &Item<MetricObjective>, query: &str) -> Place {
     let metric = &item.value.metric.value;
     let all = [&metric.promql, &metric.query, &metric.good, &metric.total];
@@ -200,7 +195,7 @@ fn query_place(item: &Item<MetricObjective>, query: &str) -> Place {
     item.place_of(found.map_or(&item.value.metric.at, |one| &one.at))
 }
 
-/// A unit stands beside each value: it is short, and a share has none.
+/// Refuses a long unit, because reports show it beside each value, and a unit of a share.
 fn unit(item: &Item<MetricObjective>, sink: &mut Sink) {
     let metric = &item.value.metric.value;
     let Some(unit) = &metric.unit else { return };
@@ -217,6 +212,7 @@ fn unit(item: &Item<MetricObjective>, sink: &mut Sink) {
     sink.push(Problem::error(message).at(item.place_of(&unit.at), label).help(help));
 }
 
+/// Checks the interval, the lag and the age of an objective.
 fn times(item: &Item<MetricObjective>, sink: &mut Sink) {
     let metric = &item.value.metric.value;
     let mut wrong = |at: &std::ops::Range<usize>, message: String, label: &str, help: &str| {

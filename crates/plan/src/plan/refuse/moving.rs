@@ -1,4 +1,4 @@
-//! Targets with `pick_by`: questions that cannot be asked, and uses of such a target that make no sense.
+//! Refuses questions in `pick_by` that cannot be asked, and uses of a target with `pick_by` that make no sense.
 
 use firedrill_probe::{Stores, refusals, unreadable};
 use firedrill_wire::{
@@ -22,15 +22,18 @@ use crate::{
     },
 };
 
-/// Limits of the time for a program.
+/// Minimum time for an answer.
 const LEAST: Span = Span::millis(100);
+/// Maximum time for an answer.
 const MOST: Span = Span::secs(60);
 
+/// Checks every target with `pick_by`, without its hosts.
 pub(super) fn refuse(scenario: &Scenario, machine: Machine, stores: &dyn Stores, sink: &mut Sink) {
     for item in &scenario.targets {
         if let Some(by) = &item.value.pick_by {
             questions(item, &by.value, sink);
             command(item, &by.value, sink);
+            // An address of documentation (RFC 5737) in place of a candidate's.
             let sample = Candidate { host: String::new(), addresses: vec![[192, 0, 2, 1].into()] };
             requests(item, &by.value, &[sample], (machine, stores), sink);
             others(item, sink);
@@ -53,7 +56,7 @@ pub(super) fn refuse_hosts(scenario: &Scenario, draft: &Draft, sink: &mut Sink) 
                     wrong.into_iter().next().map(|refusal| refusal.what)
                 }
             };
-            // A request that nobody can be sent has been reported.
+            // A request that cannot be sent to any host has been reported.
             let Some(wrong) = wrong.filter(|_| !sink.failed()) else { continue };
             let message = format!("`{}` cannot be asked whether it is the leader: {wrong}", candidate.host);
             let place = item.place_at(&["pick_by", kind.name()], true);
@@ -83,6 +86,7 @@ fn questions(item: &Item<Target>, by: &PickBy, sink: &mut Sink) {
     }
 }
 
+/// Checks the program and the time-out of a question.
 fn command(item: &Item<Target>, by: &PickBy, sink: &mut Sink) {
     let Some(argv) = &by.command else { return };
     if argv.value.first().is_none_or(String::is_empty) {
@@ -133,6 +137,7 @@ fn requests(
     }
 }
 
+/// Returns the problem of a request, at its place in `pick_by`.
 fn problem(item: &Item<Target>, kind: &ProbeKind, refusal: &Refusal, severity: Severity) -> Problem {
     let inner = refusal.field.path(kind.name());
     let path: Vec<&str> = std::iter::once("pick_by").chain(inner.iter().copied()).collect();
@@ -151,10 +156,10 @@ fn others(item: &Item<Target>, sink: &mut Sink) {
     }
 }
 
-/// Refuses uses of the target by which more than the leader would be meant.
+/// Refuses each use of the target other than `on` of an attack: it would be about all candidates, not about the leader.
 fn uses(target: &Item<Target>, scenario: &Scenario, sink: &mut Sink) {
     let name = target.name.as_str();
-    let mut no = |place, what: &str| {
+    let mut refuse = |place, what: &str| {
         let message =
             format!("target `{name}` moves, so it can only be the `on` of an attack, and not {what}");
         let help = "make another target with the same `where`, without `pick_by`";
@@ -164,22 +169,22 @@ fn uses(target: &Item<Target>, scenario: &Scenario, sink: &mut Sink) {
     };
     for probe in &scenario.probes {
         for from in probe.value.from.iter().filter(|from| from.value == name) {
-            no(probe.place_of(&from.at), "a vantage");
+            refuse(probe.place_of(&from.at), "a vantage");
         }
     }
     for log in scenario.logs.iter().filter(|log| log.value.on.value == name) {
-        no(log.place_of(&log.value.on.at), "the hosts of a log");
+        refuse(log.place_of(&log.value.on.at), "the hosts of a log");
     }
     for attack in &scenario.attacks {
         if let Some(for_each) = attack.value.for_each.as_ref().filter(|_| attack.value.on.value == name) {
-            no(attack.place_of(&for_each.at), "gone through by `for_each`");
+            refuse(attack.place_of(&for_each.at), "gone through by `for_each`");
         }
         for part in timing::parts(attack, scenario) {
             let mut fault = part.fault.clone();
             let named = has_group(&fault, name)
                 || fault.selectors_mut().into_iter().any(|list| list.iter().any(|peer| peer == name));
             if named {
-                no(attack.place_of_value(name), "a peer of a fault");
+                refuse(attack.place_of_value(name), "a peer of a fault");
             }
         }
     }

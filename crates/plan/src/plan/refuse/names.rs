@@ -1,4 +1,4 @@
-//! Names that refer to nothing, and names that two objectives have.
+//! Refuses names that refer to nothing, and names that two objectives have.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,7 @@ fn twice(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Checks every name that a scenario refers to; without a fleet, names of hosts are not checked.
 pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink) {
     twice(scenario, sink);
     let lost = scenario.lost.iter().map(String::as_str);
@@ -86,7 +87,7 @@ pub(super) fn refuse(scenario: &Scenario, fleet: Option<&Fleet>, sink: &mut Sink
     }
 }
 
-/// Refuses a name that refers to nothing; `what` says what it should be a name of.
+/// Refuses a name that is not among `all` names; `what` is the kind of thing that it should name, in the singular.
 pub fn known(name: &str, all: &[&str], what: &str, place: Place, sink: &mut Sink) {
     if !all.contains(&name) {
         let help = suggest(name, all.iter().copied(), &format!("{what}s"));
@@ -96,6 +97,7 @@ pub fn known(name: &str, all: &[&str], what: &str, place: Place, sink: &mut Sink
     }
 }
 
+/// Refuses a name that is neither a target's nor a host's.
 fn host_or_target(
     scenario: &Scenario,
     fleet: Option<&Fleet>,
@@ -125,6 +127,7 @@ fn host_or_target(
     }
 }
 
+/// Refuses `needs` of an attack that do not name earlier attacks.
 fn needs(scenario: &Scenario, index: usize, attack: &Item<Attack>, sink: &mut Sink) {
     for name in &attack.value.needs {
         let place = attack.place_of(&name.at);
@@ -151,6 +154,7 @@ fn needs(scenario: &Scenario, index: usize, attack: &Item<Attack>, sink: &mut Si
     }
 }
 
+/// Refuses `for_each` of an attack if its target has no groups, or if it names something else.
 fn for_each(scenario: &Scenario, attack: &Item<Attack>, sink: &mut Sink) {
     let Some(for_each) = &attack.value.for_each else { return };
     let place = attack.place_of(&for_each.at);

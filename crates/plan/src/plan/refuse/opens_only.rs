@@ -1,5 +1,5 @@
-//! Warns of objectives whose only evidence is that connections open, or that hosts reply, because a service can accept connections
-//! and answer nothing.
+//! Warns of objectives whose only evidence is that connections open, or that hosts reply. A service can accept connections and
+//! answer nothing.
 
 use firedrill_wire::probe::Shows;
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// Warns once of each such objective, unless every attack that it judges is also judged by answers of the same
 /// service.
-pub(super) fn ask(scenario: &Scenario, sink: &mut Sink) {
+pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
     for objective in &scenario.objectives {
         let Some(probe) = scenario.probe(&objective.value.probe) else { continue };
         let Some(kind) = probe.value.kind() else { continue };

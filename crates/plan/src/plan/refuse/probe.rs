@@ -14,18 +14,21 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.probes {
         kinds(item, sink);
         let specs = specs(item);
-        let of = |spec: &ProbeSpec| refusals(spec).into_iter().map(|one| (spec.kind.name(), one)).collect();
-        let mut wrong: Vec<(&str, Refusal)> = specs.iter().flat_map(|spec| -> Vec<_> { of(spec) }).collect();
+        // The refusals, each with the name of its request's kind.
+        let mut wrong: Vec<(&str, Refusal)> = specs
+            .iter()
+            .flat_map(|spec| refusals(spec).into_iter().map(|refusal| (spec.kind.name(), refusal)))
+            .collect();
         if specs.is_empty() {
             let pace = pace(item.value.rate.value, item.value.timeout.value);
-            wrong = pace.into_iter().map(|one| ("", one)).collect();
+            wrong = pace.into_iter().map(|refusal| ("", refusal)).collect();
         }
-        let mut said: Vec<Refusal> = Vec::new();
+        let mut reported: Vec<Refusal> = Vec::new();
         for (kind, refusal) in wrong {
-            // A probe with two requests has one rate, so the refusal is reported once.
-            if !said.contains(&refusal) {
+            // A probe with two requests has one rate, so that a refusal of the rate comes twice.
+            if !reported.contains(&refusal) {
                 sink.push(problem(item, kind, &refusal, Severity::Error));
-                said.push(refusal);
+                reported.push(refusal);
             }
         }
         if item.value.from.is_empty() {
@@ -44,22 +47,23 @@ pub(super) fn refuse_here(scenario: &Scenario, machine: Machine, stores: &dyn St
         Machine::Any => Severity::Warning,
     };
     let here = |item: &&Item<Probe>| item.value.from.iter().any(|from| from.value == COORDINATOR);
-    let mut all: Vec<(&Item<Probe>, ProbeSpec)> = Vec::new();
+    let mut runnable: Vec<(&Item<Probe>, ProbeSpec)> = Vec::new();
     for item in scenario.probes.iter().filter(here) {
         for spec in specs(item).into_iter().filter(|spec| refusals(spec).is_empty()) {
             for refusal in unreadable(&spec, stores) {
-                // What is not secret, such as authorities, can be beside the scenario.
+                // A file that is not secret, such as one with authorities, can be kept beside the scenario, so it must exist.
                 let about = spec.kind.about();
                 let open = about.reads.iter().any(|read| read.field == refusal.field && !read.secret);
                 let severity = if open { Severity::Error } else { elsewhere };
                 sink.push(problem(item, spec.kind.name(), &refusal, severity));
             }
-            all.push((item, spec));
+            runnable.push((item, spec));
         }
     }
+    // The number of connections that a probe can need at once.
     let weight = |spec: &ProbeSpec| spec.rate * spec.timeout.as_secs_f64();
-    let heaviest = all.iter().max_by(|(_, one), (_, other)| weight(one).total_cmp(&weight(other)));
-    if let (Some((item, _)), Err(error)) = (heaviest, fits_here(all.iter().map(|(_, spec)| spec))) {
+    let heaviest = runnable.iter().max_by(|(_, one), (_, other)| weight(one).total_cmp(&weight(other)));
+    if let (Some((item, _)), Err(error)) = (heaviest, fits_here(runnable.iter().map(|(_, spec)| spec))) {
         let problem = Problem { severity: elsewhere, ..Problem::error(error.to_string()) };
         sink.push(problem.at(item.place_at(&["rate"], false), "this probe needs most of them"));
     }
@@ -70,6 +74,7 @@ fn specs(item: &Item<Probe>) -> Vec<ProbeSpec> {
     item.value.requests().into_iter().map(|one| item.value.spec(&item.name, one.value)).collect()
 }
 
+/// Returns the problem of a request, at its place in the probe.
 fn problem(item: &Item<Probe>, kind: &str, refusal: &Refusal, severity: Severity) -> Problem {
     let place = item.place_at(&refusal.field.path(kind), refusal.field.is_key());
     let problem = Problem::error(refusal.what.clone()).at(place, refusal.label).help(refusal.help.clone());

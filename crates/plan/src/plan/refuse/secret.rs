@@ -10,6 +10,7 @@ use crate::{
     scenario::{Scenario, probe::Probe},
 };
 
+/// Checks the requests of every probe.
 pub(super) fn warn(scenario: &Scenario, sink: &mut Sink) {
     for item in &scenario.probes {
         for request in item.value.requests() {
@@ -58,9 +59,10 @@ fn unnamed(item: &Item<Probe>, kind: &ProbeKind, sink: &mut Sink) {
             if word && !secrets.contains(&name) {
                 let message =
                     format!("`{{{name}}}` is no secret of probe `{}`, so it is sent literally", item.name);
-                let of = kind.name();
-                let help = format!("secrets.{name} = {{ secret_env = \"NAME\" }}, in the probe's `{of}`");
-                let place = item.place_at(&field.path(of), false);
+                let request = kind.name();
+                let help =
+                    format!("secrets.{name} = {{ secret_env = \"NAME\" }}, in the probe's `{request}`");
+                let place = item.place_at(&field.path(request), false);
                 sink.push(Problem::warning(message).at(place, "no such secret").help(help));
             }
         }

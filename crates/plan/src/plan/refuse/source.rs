@@ -65,7 +65,7 @@ pub fn refuse_lacking(item: &Item<Source>, severity: Severity, sink: &mut Sink) 
     }
 }
 
-/// Refuses a source that listens where an earlier one does.
+/// Refuses a source that listens on the address of an earlier source.
 fn same_address(scenario: &Scenario, sink: &mut Sink) {
     let mut taken: Vec<(String, &Item<Source>)> = Vec::new();
     for item in &scenario.sources {
@@ -106,6 +106,7 @@ fn kinds(item: &Item<Source>, sink: &mut Sink) {
     }
 }
 
+/// Returns the problem of a kind of source, at its place in the source.
 fn problem(item: &Item<Source>, kind: &SourceKind, refusal: &Refusal, severity: Severity) -> Problem {
     let place = item.place_at(&refusal.field.path(kind.name()), refusal.field.is_key());
     let problem = Problem::error(format!("source `{}`: {}", item.name, refusal.what));

@@ -1,4 +1,4 @@
-//! Steps that say nothing, or several things, or that have limits which make no sense.
+//! Refuses steps that say nothing or several things, and steps whose limits make no sense.
 
 use firedrill_wire::Span;
 
@@ -14,13 +14,14 @@ use crate::{
 /// Minimum of a step's time limit.
 const LEAST: Span = Span::secs(1);
 
+/// Checks a step.
 pub(super) fn refuse(step: &Item<Step>, scenario: &Scenario, sink: &mut Sink) {
     let (name, own) = (&step.name, &step.value);
     let mut push = |message: String, key: &str, label: &str, help: String| {
         sink.push(Problem::error(message).at(step.place_of_key(key), label).help(help));
     };
-    let has: Vec<&str> = KINDS.into_iter().filter(|key| step.has(&[key])).collect();
-    if let [first, second, ..] = has[..] {
+    let kinds: Vec<&str> = KINDS.into_iter().filter(|key| step.has(&[key])).collect();
+    if let [first, second, ..] = kinds[..] {
         let message = format!("step `{name}` has both `{first}` and `{second}`");
         push(message, second, "a second thing", "make it two steps, one after the other".to_owned());
     }
@@ -54,8 +55,9 @@ pub(super) fn refuse(step: &Item<Step>, scenario: &Scenario, sink: &mut Sink) {
                 .help("rename one of them: people name both when they speak about a run"),
         );
     }
-    let first = scenario.steps.first().is_some_and(|first| first.name == *name);
-    if first && scenario.attacks.is_empty() {
+    // The scenario's lack of attacks is reported once, at its first step.
+    let is_first = scenario.steps.first().is_some_and(|first| first.name == *name);
+    if is_first && scenario.attacks.is_empty() {
         let problem = Problem::error("the scenario has steps, but no attack");
         sink.push(
             problem

@@ -1,4 +1,4 @@
-//! Invalid times: holds too short to show anything, or too long.
+//! Refuses invalid times of attacks, and warns of unusual ones: holds that are too short to show anything, or too long.
 
 use firedrill_wire::{Span, probe::Arrivals};
 
@@ -19,6 +19,7 @@ pub(super) const LONGEST_HOLD: Span = Span::secs(24 * 3600);
 /// A longer hold is unusual, and worth a warning.
 const LONG_HOLD: Span = Span::secs(3600);
 
+/// Checks the times of an attack.
 pub(super) fn refuse(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     let timing = timing::timing(attack, scenario);
     parts(attack, scenario, sink);
@@ -71,8 +72,9 @@ pub(super) fn refuse_limit(scenario: &Scenario, draft: &Draft, sink: &mut Sink) 
     }
 }
 
+/// Checks the times of the faults of an attack.
 fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
-    let said = timing::said_hold(&attack.value, scenario);
+    let attack_hold = timing::attack_hold(&attack.value, scenario);
     let parts = timing::parts(attack, scenario);
     if parts.iter().any(|part| part.hold.is_none()) && !attack.broken {
         sink.push(
@@ -91,14 +93,16 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     }
     for part in parts {
         let (Some(hold), place) = (part.hold, attack.place_of(&part.span)) else { continue };
-        if let Some(said) = said.filter(|said| part.at >= *said && part.fault.own_hold().is_none()) {
-            let message = format!("{} starts {} into a hold of {said}", part.fault.kind(), part.at);
+        if let Some(attack_hold) =
+            attack_hold.filter(|attack_hold| part.at >= *attack_hold && part.fault.own_hold().is_none())
+        {
+            let message = format!("{} starts {} into a hold of {attack_hold}", part.fault.kind(), part.at);
             sink.push(Problem::error(message).at(place, "after its end"));
-        } else if let Some(said) =
-            said.filter(|said| part.at + hold > *said && part.fault.own_hold().is_none())
+        } else if let Some(attack_hold) =
+            attack_hold.filter(|attack_hold| part.at + hold > *attack_hold && part.fault.own_hold().is_none())
         {
             let message = format!(
-                "{} holds until {}, after the attack's hold of {said}",
+                "{} holds until {}, after the attack's hold of {attack_hold}",
                 part.fault.kind(),
                 part.at + hold
             );
@@ -116,6 +120,7 @@ fn parts(attack: &Item<Attack>, scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Refuses phases that are too short to show goals about times.
 fn goals(attack: &Item<Attack>, scenario: &Scenario, timing: &Timing, sink: &mut Sink) {
     for name in timing::judged(attack, scenario) {
         let Some(objective) = scenario.objective(name) else { continue };
@@ -189,6 +194,7 @@ pub(super) fn place_of(attack: &Item<Attack>, scenario: &Scenario, key: &str) ->
     default.unwrap_or_else(|| attack.place())
 }
 
+/// Returns the place of `settle_within`, or of the attack's `settle` if only that is given.
 fn settle_place(attack: &Item<Attack>, scenario: &Scenario) -> Place {
     match (&attack.value.settle_within, &attack.value.settle) {
         (None, Some(settle)) => attack.place_of(&settle.at),

@@ -12,6 +12,7 @@ use crate::{
     },
 };
 
+/// Checks the values that have bounds of their own, whatever the attacks are.
 pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     scenario.objectives.iter().for_each(|item| objective(item, sink));
     guard(scenario, sink);
@@ -35,6 +36,20 @@ pub(super) fn refuse(scenario: &Scenario, sink: &mut Sink) {
     }
 }
 
+/// Refuses phases of an objective for a metric or a log in which it is not judged.
+pub(super) fn phases<T>(item: &Item<T>, during: &Spot<Vec<Phase>>, sink: &mut Sink) {
+    let wrong = if during.is_empty() {
+        Some(("is judged in no phase", "empty"))
+    } else {
+        during.contains(&Phase::Settle).then_some(("is judged while the system settles", "not judged"))
+    };
+    if let Some((what, label)) = wrong {
+        let problem = Problem::error(format!("objective `{}` {what}", item.name));
+        sink.push(problem.at(item.place_of(&during.at), label).help("baseline, fault, recovery"));
+    }
+}
+
+/// Checks the goal and the phases of an objective for a probe.
 fn objective(item: &Item<Objective>, sink: &mut Sink) {
     let objective = &item.value;
     if objective.goal().is_none() && !item.broken {
@@ -97,7 +112,7 @@ fn objective(item: &Item<Objective>, sink: &mut Sink) {
     }
 }
 
-/// Checks that a condition is about a probe or an objective, and that a window can violate the objective.
+/// Checks that a condition is about a probe or an objective, and that a moving window can violate the objective.
 fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink: &mut Sink) {
     const FORMS: &str = "{ probe = \"buy\", good_below = \"50%\", over = \"5s\" }, or { objective = \"errors\", over = \"10s\" }";
     let place = item.place_of(&abort.at);
@@ -172,6 +187,7 @@ fn condition(item: &Item<Guard>, abort: &Spot<Abort>, scenario: &Scenario, sink:
     }
 }
 
+/// Checks the values of the guard.
 fn guard(scenario: &Scenario, sink: &mut Sink) {
     let Some(item) = &scenario.guard else { return };
     for abort in &item.value.abort {

@@ -17,6 +17,7 @@ use crate::{
     scenario::Scenario,
 };
 
+/// Checks the hosts of every attack.
 pub(super) fn warn(scenario: &Scenario, fleet: &Fleet, draft: &Draft, sink: &mut Sink) {
     let behind = behind(fleet);
     if behind.is_empty() {
@@ -47,7 +48,7 @@ fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
         .iter()
         .flat_map(|host| host.addresses.iter().map(move |address| (*address, host)))
         .collect();
-    let mut all: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut behind: HashMap<&str, Vec<&str>> = HashMap::new();
     // Most hosts have the same words; each word is looked up once.
     let mut known: HashMap<&str, Option<&Host>> = HashMap::new();
     for host in &fleet.hosts {
@@ -65,10 +66,10 @@ fn behind(fleet: &Fleet) -> HashMap<&str, Vec<&str>> {
             .filter(|way| *way != host.name)
             .collect();
         for way in ways {
-            all.entry(way).or_default().push(&host.name);
+            behind.entry(way).or_default().push(&host.name);
         }
     }
-    all
+    behind
 }
 
 /// Returns the possible names and addresses in a word of a command: `-Jroot@bastion:22` has `bastion:22` and
@@ -83,6 +84,7 @@ fn names_in(word: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Parses an address, with or without a port.
 fn address(part: &str) -> Option<IpAddr> {
     part.parse().ok().or_else(|| part.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }

@@ -1,4 +1,4 @@
-//! The files of a scenario: which may be included, in which order their tables count, and which cannot be read.
+//! Finds the files of a scenario and the order of their tables. Refuses files that may not be included or cannot be read.
 
 use std::{
     ops::Range,
@@ -23,7 +23,9 @@ pub(super) struct Files {
     /// Every included file must lie below one of these folders.
     roots: Vec<PathBuf>,
     pub(super) order: Vec<FileId>,
+    /// The real paths of files that were read completely.
     done: Vec<PathBuf>,
+    /// The files that are being read, each included by the one before it: the real path, and the path as it was given.
     stack: Vec<(PathBuf, String)>,
 }
 

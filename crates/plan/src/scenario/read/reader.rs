@@ -43,6 +43,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
+    /// Reads the value of a key at the top of a file.
     fn key(&mut self, id: FileId, name: &str, at: Range<usize>, node: &Spanned<DeValue<'v>>) {
         match name {
             "schema" | "params" => {}
@@ -130,6 +131,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
+    /// Reads the table `evidence`.
     fn evidence(&mut self, id: FileId, name: &str, node: &Spanned<DeValue<'v>>) {
         for (key, at, value) in self.table(id, name, node) {
             if key == "logs" {
@@ -142,6 +144,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
+    /// Reads the list of attacks and steps.
     fn attacks(&mut self, id: FileId, at: Range<usize>, node: &Spanned<DeValue<'v>>) {
         let Some(list) = node.get_ref().as_array() else {
             let problem =
@@ -176,9 +179,10 @@ impl<'v> Reader<'v, '_> {
         add(&mut self.scenario.steps, named, "step", self.sink);
     }
 
+    /// Refuses a name that cannot be part of a run's id.
     fn check_name(&mut self, name: &str, place: Place) {
-        let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.starts_with('-') || !name.chars().all(well) || name.len() > 24 {
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(is_allowed) || name.len() > 24 {
             self.sink.push(
                 Problem::error(format!("`{name}` cannot be a scenario's name")).at(place, "not a name").help(
                     "lower-case letters, digits and `-`, 1 to 24 of them: it becomes part of the run's id",
@@ -206,7 +210,7 @@ impl<'v> Reader<'v, '_> {
         }
     }
 
-    /// Reads one table, and remembers its name if it could not be read.
+    /// Reads one table into the list that `list` returns, and remembers its name if it could not be read.
     fn one<T: DeserializeOwned>(
         &mut self,
         id: FileId,
@@ -214,13 +218,13 @@ impl<'v> Reader<'v, '_> {
         at: Range<usize>,
         value: &Spanned<DeValue<'v>>,
         what: &str,
-        all: fn(&mut Scenario) -> &mut Vec<Item<T>>,
+        list: fn(&mut Scenario) -> &mut Vec<Item<T>>,
     ) {
         let item = self.item(id, &key, at, value, what);
         if item.is_none() {
             self.scenario.lost.insert(key);
         }
-        add(all(&mut self.scenario), item, what, self.sink);
+        add(list(&mut self.scenario), item, what, self.sink);
     }
 
     /// Reads a table of tables, and remembers the names of those that could not be read.
@@ -230,10 +234,10 @@ impl<'v> Reader<'v, '_> {
         name: &str,
         node: &Spanned<DeValue<'v>>,
         what: &str,
-        all: fn(&mut Scenario) -> &mut Vec<Item<T>>,
+        list: fn(&mut Scenario) -> &mut Vec<Item<T>>,
     ) {
         for (key, at, value) in self.table(id, name, node) {
-            self.one(id, key, at, value, what, all);
+            self.one(id, key, at, value, what, list);
         }
     }
 
@@ -262,12 +266,14 @@ impl<'v> Reader<'v, '_> {
     }
 }
 
-fn add<T>(all: &mut Vec<Item<T>>, item: Option<Item<T>>, what: &str, sink: &mut Sink) {
+/// Adds an item, if it could be read.
+fn add<T>(items: &mut Vec<Item<T>>, item: Option<Item<T>>, what: &str, sink: &mut Sink) {
     if let Some(item) = item {
-        duplicate::add(all, item, what, sink);
+        duplicate::add(items, item, what, sink);
     }
 }
 
+/// Sets an item, if it could be read.
 fn set<T>(single: &mut Option<Item<T>>, item: Option<Item<T>>, what: &str, sink: &mut Sink) {
     if let Some(item) = item {
         duplicate::set(single, item, what, sink);

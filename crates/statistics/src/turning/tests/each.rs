@@ -1,4 +1,4 @@
-//! A direct implementation of the definition, request by request, as a reference for the one by runs.
+//! A direct implementation of the definition, request by request, as a reference for the implementation by runs.
 
 use super::{super::*, Request};
 
@@ -7,7 +7,7 @@ pub(super) fn turning(requests: &[Request], from: i64, threshold: f64) -> Turnin
     let (mut sum, mut highest, mut place) = (0.0, 0.0, 0);
     for (at, (_, good)) in requests.iter().enumerate() {
         sum += if *good { threshold - 1.0 } else { threshold };
-        // A little above, because sums of decimals are not exact.
+        // The margin covers rounding errors of sums.
         if sum > highest + 1e-9 {
             (highest, place) = (sum, at + 1);
         }
@@ -24,7 +24,7 @@ pub(super) fn turning(requests: &[Request], from: i64, threshold: f64) -> Turnin
             first.checked_sub(1).map_or(from, |before| requests[before].0),
             requests.get(last).map(|(due, _)| *due),
         ),
-        // Nothing is left: the requests are like no system at all, so nothing is shown.
+        // No moment is left: no system fits the requests, so nothing is shown.
         None => (from, None),
     };
     Turning {
@@ -48,7 +48,7 @@ fn refuted(requests: &[Request], threshold: f64) -> Vec<bool> {
         }
     }
     for step in worse(threshold) {
-        // From the end: how much a walk that begins here grows at most.
+        // Maximum growth of a walk that begins here, computed from the end.
         let mut most = 0.0_f64;
         for (place, (_, good)) in requests.iter().enumerate().rev() {
             most = (most + step.of(*good)).max(0.0);

@@ -1,9 +1,9 @@
-//! The values on the time axis of a page, and in its data.
+//! Tests of the values on the time axis of a page, and of those in its data.
 
 use super::*;
 
 #[test]
-fn each_second_has_its_values_and_what_was_not_measured_has_none() {
+fn each_second_has_its_values_and_a_second_without_measurements_has_null() {
     let mut drill = Drill::one();
     drill.vantages = vec!["coordinator", "canary"];
     drill.bins = Box::new(|vantage, second, own| match (vantage, second) {
@@ -24,7 +24,7 @@ fn each_second_has_its_values_and_what_was_not_measured_has_none() {
 }
 
 #[test]
-fn samples_of_a_source_stand_on_the_time_axis_of_the_run() {
+fn samples_of_a_source_are_on_the_time_axis_of_the_run() {
     let page = text(Format::Html, &with_source(&violated()));
     let data = data(&page);
     let metric = &data["metrics"][0];
@@ -40,20 +40,17 @@ fn samples_of_a_source_stand_on_the_time_axis_of_the_run() {
 }
 
 #[test]
-fn rates_of_logs_stand_on_the_time_axis_of_the_run() {
+fn rates_of_logs_are_on_the_time_axis_of_the_run() {
     let page = text(Format::Html, &with_source(&violated()));
     let log = &data(&page)["logs"][0];
-    assert_eq!(
-        log["lines"][0]["name"], "2 alike: app1, db2",
-        "hosts of which the same was read are one line"
-    );
-    let hurt = &log["lines"][1];
-    assert_eq!((&hurt["name"], &hurt["step"]), (&"app2".into(), &1000.into()));
-    let at = |second: usize| hurt["high"][second].clone();
+    assert_eq!(log["lines"][0]["name"], "2 alike: app1, db2", "hosts with the same rates share a line");
+    let faulty = &log["lines"][1];
+    assert_eq!((&faulty["name"], &faulty["step"]), (&"app2".into(), &1000.into()));
+    let at = |second: usize| faulty["high"][second].clone();
     let fault = usize::try_from(Drill::start(1)).unwrap();
     assert_eq!((at(fault - 2), at(200)), (0.0.into(), serde_json::Value::Null));
-    assert!(at(fault + 3).as_f64().unwrap() >= 12.0, "{hurt}");
-    assert_eq!(hurt["gaps"][0], serde_json::json!([195_000, 211_000]));
+    assert!(at(fault + 3).as_f64().unwrap() >= 12.0, "{faulty}");
+    assert_eq!(faulty["gaps"][0], serde_json::json!([195_000, 211_000]));
     let lane = page.split_once("data-r=\"0\"").unwrap().1.split_once("</svg>").unwrap().0;
     for wanted in [
         "goal: below 5/s on each host",
@@ -69,16 +66,16 @@ fn rates_of_logs_stand_on_the_time_axis_of_the_run() {
 }
 
 #[test]
-fn times_to_detect_to_mitigate_and_to_recover_stand_on_the_axis() {
+fn times_to_detect_to_mitigate_and_to_recover_are_on_the_axis() {
     let page = text(Format::Html, &with_source(&violated()));
     let lanes = page.split_once("chart lanes").unwrap().1.split_once("</svg>").unwrap().0;
     for wanted in ["2 detected after 9.0 s", "2 mitigated after 13.4 s", "2 recovered after 5.1 s"] {
         assert!(lanes.contains(&format!(">{wanted}</text>")), "{wanted}: {lanes}");
     }
-    let own = page.rsplit_once("during “lose fremont”").unwrap().1;
+    let attack_chart = page.rsplit_once("during “lose fremont”").unwrap().1;
     for wanted in
         ["detected after 9.0 s", "mitigated after 13.4 s", "recovered after 5.1 s", "CheckoutErrors fires"]
     {
-        assert!(own.contains(&format!(">{wanted}</text>")), "{wanted}");
+        assert!(attack_chart.contains(&format!(">{wanted}</text>")), "{wanted}");
     }
 }

@@ -1,4 +1,4 @@
-//! The drills that pages are made of.
+//! The simulated drills from which the tests render pages.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     testing::{Drill, HOLD, S},
 };
 
-/// An attack that held after a short burst of errors.
+/// Returns a drill with one attack that held, and with a vantage on a target.
 pub(super) fn held() -> Drill {
     let mut drill = Drill::one();
     drill.vantages = vec!["coordinator", "canary", "app1"];
@@ -23,7 +23,7 @@ pub(super) fn held() -> Drill {
     drill
 }
 
-/// One attack that held, and one in which users were hurt until the heal and after.
+/// Returns a drill with one attack that held, and one in which requests failed until the heal and shortly after it.
 pub(super) fn violated() -> Drill {
     let mut drill = Drill::good();
     drill.acts[1].bad = vec![(0..14, 40), (14..HOLD, 6), (HOLD..HOLD + 6, 12)];
@@ -35,7 +35,7 @@ pub(super) fn violated() -> Drill {
     drill
 }
 
-/// Returns what an agent read in one second.
+/// Returns the record of an agent about one second of a log, with `matched` matching lines.
 pub(super) fn read(log: &str, host: &str, second: i64, matched: u64) -> HostLog {
     HostLog {
         log: log.to_owned(),
@@ -50,7 +50,7 @@ pub(super) fn read(log: &str, host: &str, second: i64, matched: u64) -> HostLog 
     }
 }
 
-/// Returns a log that agents read on some hosts.
+/// Returns the definition of a log that agents read on some hosts.
 pub(super) fn logged(name: &str, on: &[&str]) -> firedrill_plan::plan::model::Log {
     firedrill_plan::plan::model::Log {
         spec: LogSpec {
@@ -63,6 +63,7 @@ pub(super) fn logged(name: &str, on: &[&str]) -> firedrill_plan::plan::model::Lo
     }
 }
 
+/// Returns the definition of a metric that is judged in the fault and the recovery.
 pub(super) fn metric(name: &str, unit: &str) -> Metric {
     Metric {
         name: name.to_owned(),
@@ -78,6 +79,7 @@ pub(super) fn metric(name: &str, unit: &str) -> Metric {
     }
 }
 
+/// Returns the answer of a source with one sample, whose upper value is `high`.
 pub(super) fn sampled(objective: &str, second: i64, high: f64) -> Event {
     let sample = Sample {
         at_us: second * S,
@@ -103,14 +105,15 @@ pub(super) fn sampled(objective: &str, second: i64, high: f64) -> Event {
     }
 }
 
-/// The log of a drill whose second attack is judged by a source, an alert and a log as well.
+/// Returns the log of a drill whose second attack is also judged by a source, an alert and a log.
 pub(super) fn with_source(drill: &Drill) -> Log {
+    // Seconds in which neither the source nor the log of app2 is read.
     const SILENT: std::ops::Range<i64> = 195..211;
     let mut records = drill.records();
     if let Event::RunStarted { plan, .. } = &mut records[0].event {
         plan.metrics = vec![metric("error rate", "errors/s")];
         plan.alerts = vec![Alert {
-            name: "told".to_owned(),
+            name: "alerted".to_owned(),
             source: "alertmanager".to_owned(),
             query: AlertQuery { name: "CheckoutErrors".to_owned(), labels: BTreeMap::new() },
             goal: AlertGoal::DetectWithin(Span::secs(20)),
@@ -123,7 +126,7 @@ pub(super) fn with_source(drill: &Drill) -> Log {
             goal: LogGoal::RateBelow("5/s".parse().unwrap()),
             during: vec![Phase::Fault, Phase::Recovery],
         }];
-        plan.attacks[1].judge.extend(["error rate", "told", "quiet"].map(str::to_owned));
+        plan.attacks[1].judge.extend(["error rate", "alerted", "quiet"].map(str::to_owned));
     }
     let end = records.pop().unwrap();
     let mut add = |at: i64, event| records.push(Record { at_us: at * S, event, ..end.clone() });
@@ -134,7 +137,7 @@ pub(super) fn with_source(drill: &Drill) -> Log {
     }
     for second in 130..260 {
         let firing = (fault + 9..fault + 75).contains(&second);
-        let one = AlertSeen {
+        let alert = AlertSeen {
             id: "CheckoutErrors".to_owned(),
             what: "CheckoutErrors".to_owned(),
             since_us: None,
@@ -145,20 +148,20 @@ pub(super) fn with_source(drill: &Drill) -> Log {
         add(
             second,
             Event::AlertSeen {
-                objective: "told".to_owned(),
+                objective: "alerted".to_owned(),
                 asked_us: second * S,
                 answered_us: second * S + 9_000,
                 clock: None,
-                firing: if firing { vec![one] } else { Vec::new() },
+                firing: if firing { vec![alert] } else { Vec::new() },
                 failed: None,
             },
         );
     }
     for second in 1..260 {
         for host in ["app1", "app2", "db2"] {
-            let hurt = host == "app2" && (fault..fault + HOLD + 6).contains(&second);
-            let matched = if hurt { 12 + u64::try_from(second * 7 % 5).unwrap() } else { 0 };
-            // The file of a host cannot be read for a time.
+            let faulty = host == "app2" && (fault..fault + HOLD + 6).contains(&second);
+            let matched = if faulty { 12 + u64::try_from(second * 7 % 5).unwrap() } else { 0 };
+            // The log of app2 cannot be read for a time.
             if host == "app2" && SILENT.contains(&second) {
                 continue;
             }
@@ -169,7 +172,7 @@ pub(super) fn with_source(drill: &Drill) -> Log {
     numbered(records)
 }
 
-/// Numbers records in the order of time.
+/// Sorts records by time, numbers them, and returns their log.
 pub(super) fn numbered(mut records: Vec<Record>) -> Log {
     records.sort_by_key(|record| record.at_us);
     for (place, record) in records.iter_mut().enumerate() {
@@ -178,7 +181,7 @@ pub(super) fn numbered(mut records: Vec<Record>) -> Log {
     Log::of(&records)
 }
 
-/// The log of a drill whose fault met nothing, with what an agent would say then.
+/// Returns the log of a drill whose fault affected nothing, with the text that an agent would report.
 pub(super) fn met_nothing(drill: &Drill) -> Log {
     let mut records = drill.records();
     for record in &mut records {
@@ -191,7 +194,7 @@ pub(super) fn met_nothing(drill: &Drill) -> Log {
     Log::of(&records)
 }
 
-/// A fault that met nothing, and a vantage that was silent for a time.
+/// Returns a drill whose fault affected nothing, and with a vantage that did not measure for ten seconds.
 pub(super) fn unknown() -> Drill {
     let mut drill = Drill::one();
     drill.acts[0].bad = Vec::new();

@@ -4,24 +4,26 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A system whose truth is known: stretches in which the alert fires, and whether people are told.
+/// A system whose truth is known.
 #[derive(Clone, Debug)]
 struct Truth {
+    /// Stretches in which the alert fires: start, end, and whether people are notified.
     fires: Vec<(i64, i64, bool)>,
     polls: Vec<Poll>,
     limit: i64,
 }
 
-/// The longest time that a poll may miss: the distance of two polls, and how long an answer takes.
+/// The longest time for which an alert may fire unseen: the time between two polls, and the time that an answer takes.
 const MISSED_US: i64 = 2 * S;
 
 impl Truth {
+    /// Returns whether people are notified at a moment; `None` if the alert does not fire then.
     fn at(&self, us: i64) -> Option<bool> {
         self.fires.iter().find(|(from, until, _)| (*from..*until).contains(&us)).map(|(.., loud)| *loud)
     }
 
-    /// Whether people were told within the limit after `from_us`, for long enough that every row of polls sees it.
-    fn told(&self, from_us: i64, least_us: i64) -> bool {
+    /// Whether people were notified within the limit after `from_us`, for more than `least_us`.
+    fn notified(&self, from_us: i64, least_us: i64) -> bool {
         let until = from_us + self.limit * S;
         self.fires.iter().any(|(from, to, loud)| *loud && (*to).min(until) - (*from).max(from_us) > least_us)
     }
@@ -68,14 +70,14 @@ proptest! {
         let found = detected(&watch, &course);
         match found.verdict {
             Verdict::Held => {
-                prop_assert!(truth.told(course.fault_us, 0), "{found:?}");
+                prop_assert!(truth.notified(course.fault_us, 0), "{found:?}");
                 // What fires between two polls only is not seen.
                 let seen = |(from, to, loud): &(i64, i64, bool)| {
                     *loud && (*from..*to).contains(&course.fault_us) && to - from > MISSED_US
                 };
                 prop_assert!(!truth.fires.iter().any(seen), "{found:?}");
             }
-            Verdict::Violated => prop_assert!(!truth.told(course.fault_us, MISSED_US), "{found:?}"),
+            Verdict::Violated => prop_assert!(!truth.notified(course.fault_us, MISSED_US), "{found:?}"),
             Verdict::Unknown => {}
         }
         let found = resolved(&watch, &course);

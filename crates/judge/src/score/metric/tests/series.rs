@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_series_that_left_is_not_held_but_what_is_left_can_violate() {
+fn a_missing_series_is_never_held_but_the_other_series_can_violate() {
     let left = |value: f64| {
         move |second: i64| {
             Some(Sample { series: if second < 50 { 3 } else { 2 }, ..sample(second, from_30(second, value)) })
@@ -16,7 +16,7 @@ fn a_series_that_left_is_not_held_but_what_is_left_can_violate() {
 }
 
 #[test]
-fn a_target_that_left_behind_an_aggregate_is_seen_and_what_is_left_can_violate() {
+fn a_target_missing_from_an_aggregate_is_noticed_and_the_others_can_violate() {
     let cut_off = |value: f64| {
         move |second: i64| {
             let behind = vec![1, if (50..70).contains(&second) { 3 } else { 4 }];
@@ -54,7 +54,7 @@ fn a_series_that_is_no_number_hides_no_violation_of_another() {
     );
 }
 
-/// Four series are behind the query's value; from second 50 to 70 there are fewer, and the value is another.
+/// Judges a query with four series behind its value; from second 50 to 70 there are `left` series, and the value is another.
 fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64) -> Verdict {
     let asks = Asks::One { query: query.to_owned() };
     let card = judged_as(
@@ -74,7 +74,7 @@ fn cut_off(query: &str, goal: MetricGoal, (left, value): (u32, f64), usual: f64)
 }
 
 #[test]
-fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_together_are_beyond_it_too() {
+fn a_value_beyond_a_bound_counts_only_if_the_missing_series_could_not_change_that() {
     let (above, below) = (MetricGoal::Above(100.0), MetricGoal::Below(100.0));
     for (query, low, high) in [
         ("sum(rate(orders_total[10s]))", Verdict::Unknown, Verdict::Violated),
@@ -92,16 +92,17 @@ fn a_value_beyond_a_bound_for_want_of_a_series_is_open_unless_all_series_togethe
 }
 
 #[test]
-fn a_guard_does_not_take_what_is_missing_for_a_violation_until_the_next_attack() {
+fn a_guard_ignores_values_that_are_bad_only_for_lack_of_series() {
     let mut plan = Drill::one().plan();
     plan.sources = vec![prometheus()];
     let asks = Asks::One { query: "sum(rate(orders_total[10s]))".to_owned() };
     let mut showing = Showing::new(&plan, &Metric { asks, ..metric(MetricGoal::Above(100.0)) });
-    let of = |second: i64, behind: u32, value: f64| Sample { behind: vec![behind], ..sample(second, value) };
-    assert!(showing.shows(&of(5, 4, 120.0)));
-    assert!(!showing.shows(&of(10, 3, 90.0)), "the fourth has 30");
-    assert!(showing.shows(&of(15, 3, 110.0)) && showing.shows(&of(20, 4, 90.0)));
-    assert!(!showing.shows(&of(25, 0, 110.0)), "made from nothing");
+    let made_from =
+        |second: i64, behind: u32, value: f64| Sample { behind: vec![behind], ..sample(second, value) };
+    assert!(showing.shows(&made_from(5, 4, 120.0)));
+    assert!(!showing.shows(&made_from(10, 3, 90.0)), "the fourth has 30");
+    assert!(showing.shows(&made_from(15, 3, 110.0)) && showing.shows(&made_from(20, 4, 90.0)));
+    assert!(!showing.shows(&made_from(25, 0, 110.0)), "made from nothing");
     showing.forget();
-    assert!(showing.shows(&of(30, 3, 90.0)) && showing.shows(&of(35, 3, 110.0)));
+    assert!(showing.shows(&made_from(30, 3, 90.0)) && showing.shows(&made_from(35, 3, 110.0)));
 }

@@ -1,4 +1,4 @@
-//! Limits, guards and rates that another value of the scenario makes useless.
+//! Warns of limits, guards and rates that another value of the scenario makes useless.
 
 use firedrill_wire::{Span, probe::Arrivals};
 
@@ -14,7 +14,7 @@ const HANDFUL: u64 = 10;
 
 /// Checks objectives, the guard and the rates of probes. Rates are checked only if there are no errors, because too
 /// few samples for an objective are an error already.
-pub(in crate::plan::refuse) fn ask(scenario: &Scenario, sink: &mut Sink) {
+pub(in crate::plan::refuse) fn warn(scenario: &Scenario, sink: &mut Sink) {
     for objective in &scenario.objectives {
         late_answers(objective, scenario, sink);
     }
@@ -71,6 +71,7 @@ fn guard(scenario: &Scenario, sink: &mut Sink) {
 /// Checks that each judged phase has more than a handful of requests at the given rate.
 fn seldom(probe: &Item<Probe>, scenario: &Scenario, sink: &mut Sink) {
     let rate = probe.value.rate.value;
+    // The phase with the fewest requests: their number, its key, its length, its attack.
     let mut least: Option<(u64, &str, Span, &Item<Attack>)> = None;
     for attack in &scenario.attacks {
         let timing = timing::timing(attack, scenario);
@@ -85,7 +86,7 @@ fn seldom(probe: &Item<Probe>, scenario: &Scenario, sink: &mut Sink) {
                 Phase::Recovery => ("recovery", timing.recovery),
                 Phase::Settle => continue,
             };
-            // The mean number is the one that people expect.
+            // The mean number, because that is what people expect.
             let there = samples(rate, length, Arrivals::Even);
             if !length.is_zero() && there < HANDFUL && least.is_none_or(|(fewest, ..)| there < fewest) {
                 least = Some((there, key, length, attack));

@@ -25,13 +25,13 @@ mod tests {
     const SECOND: Span = Span::secs(1);
 
     #[test]
-    fn units_that_look_alike() {
+    fn a_similar_unit_is_suggested_if_it_fits() {
         let below = |text, most| alike(Some(text), |span| span < Span::secs(most));
         assert_eq!(below("100m", 8).as_deref(), Some("did you mean \"100ms\"?"));
         assert_eq!(below("5M", 400).as_deref(), Some("did you mean \"5m\"?"));
         assert_eq!(below("2h", 8), None);
         assert_eq!(below("1m 30s", 8), None);
-        assert_eq!(below("9s", 8), None, "seconds are rarely a slip");
+        assert_eq!(below("9s", 8), None, "seconds are rarely a mistake");
         assert_eq!(alike(Some("30ms"), |span| span >= SECOND).as_deref(), Some("did you mean \"30s\"?"));
     }
 }
