@@ -61,7 +61,8 @@ impl Promotion {
         if let Some(run) = same.iter().copied().find(in_time) {
             return Self::DidNotHold((*run).clone());
         }
-        let held_by_name = || there.iter().copied().filter(|run| run.held && run.scenario.as_deref() == Some(name));
+        let held_by_name =
+            || there.iter().copied().filter(|run| run.held && run.scenario.as_deref() == Some(name));
         if let Some(run) = held_by_name().filter(in_time).find(|run| run.files.is_none()) {
             return Self::Unknown(run.clone());
         }

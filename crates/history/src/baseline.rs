@@ -249,8 +249,12 @@ impl Results {
     /// # Errors
     /// No objective has one of the names.
     pub fn only(mut self, names: &[String]) -> Result<Self, HistoryError> {
-        let known: BTreeSet<&str> =
-            self.attacks.iter().flat_map(|attack| &attack.objectives).map(|objective| objective.name.as_str()).collect();
+        let known: BTreeSet<&str> = self
+            .attacks
+            .iter()
+            .flat_map(|attack| &attack.objectives)
+            .map(|objective| objective.name.as_str())
+            .collect();
         if let Some(name) = names.iter().find(|name| !known.contains(name.as_str())) {
             let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
             return Err(HistoryError::NoObjective { name: name.clone(), known: format::list(&known) });
@@ -358,7 +362,8 @@ mod tests {
         ];
         let path = Path::new("main.json");
         let read = |keep: usize| Results::all_of_json(&kept(&runs, keep).unwrap(), path).unwrap();
-        let names = |runs: Vec<Results>| runs.into_iter().filter_map(|results| results.run).collect::<Vec<_>>();
+        let names =
+            |runs: Vec<Results>| runs.into_iter().filter_map(|results| results.run).collect::<Vec<_>>();
         assert_eq!(
             (names(read(5)), names(read(1))),
             (vec!["a".to_owned(), "b".to_owned()], vec!["b".to_owned()])

@@ -261,7 +261,10 @@ fn plans(before: &Results, after: &Results) -> Plans {
 
 /// Returns all objectives of a run, each with its attack.
 fn objectives(results: &Results) -> impl Iterator<Item = (&AttackResult, &ObjectiveResult)> {
-    results.attacks.iter().flat_map(|attack| attack.objectives.iter().map(move |objective| (attack, objective)))
+    results
+        .attacks
+        .iter()
+        .flat_map(|attack| attack.objectives.iter().map(move |objective| (attack, objective)))
 }
 
 /// Returns the objectives by the names of attack and objective. Of several with the same names, the first counts.

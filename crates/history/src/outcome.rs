@@ -114,7 +114,7 @@ mod tests {
     }
 
     /// Returns the objectives and verdicts that findings get.
-fn told(card: &Scorecard, ended: bool) -> Vec<(String, Verdict)> {
+    fn told(card: &Scorecard, ended: bool) -> Vec<(String, Verdict)> {
         let outcomes = Told::of(card, None, ended).outcomes;
         outcomes.into_iter().map(|outcome| (outcome.objective, outcome.verdict)).collect()
     }

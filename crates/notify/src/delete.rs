@@ -79,7 +79,7 @@ mod tests {
     use crate::message::{Message, What};
 
     /// Returns a spool with messages: the channel and the id of each.
-fn spool(messages: &[(&str, &str)]) -> (tempfile::TempDir, Spool) {
+    fn spool(messages: &[(&str, &str)]) -> (tempfile::TempDir, Spool) {
         let home = tempfile::tempdir().expect("a folder");
         let spool = Spool::of(home.path());
         for (channel, id) in messages {

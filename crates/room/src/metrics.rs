@@ -63,17 +63,21 @@ fn runs(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
         }
     }
     metrics.add("runs_going_on", "Runs that go on", None).set(&[], going_on.len() as f64);
-    metrics.add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
+    metrics
+        .add("faults_in_force", "Faults in force, by the logs of the runs that go on", None)
         .set(&[], in_force as f64);
     let by_kind = metrics.add("faults_in_force_of_kind", "Faults in force of a kind in an environment", None);
     for ((kind, environment), count) in &kinds {
         by_kind.set(&[("kind", kind), ("environment", environment)], f64::from(*count));
     }
-    metrics.add("hosts_not_answering", "Hosts to which runs that go on have lost the link", None)
+    metrics
+        .add("hosts_not_answering", "Hosts to which runs that go on have lost the link", None)
         .set(&[], lost_hosts as f64);
     let findings = app.runs.with(|history| history.findings())?;
     let open = findings.all.iter().filter(|finding| finding.state == Standing::Open).count();
-    metrics.add("findings_open", "Findings that no later run has shown to be right", None).set(&[], open as f64);
+    metrics
+        .add("findings_open", "Findings that no later run has shown to be right", None)
+        .set(&[], open as f64);
     Ok(())
 }
 
@@ -127,7 +131,8 @@ fn messages(app: &App, metrics: &mut Exposition) -> Result<(), Answer> {
         "Failed tries of the message of a channel that was tried most often of those that wait",
         None,
     );
-    let lost = metrics.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
+    let lost =
+        metrics.add("messages_given_up", "Messages of the last 30 days that a channel never took", None);
     for channel in messages.channels {
         let labels = [("channel", channel.name.as_str())];
         waiting.set(&labels, f64::from(channel.waiting));

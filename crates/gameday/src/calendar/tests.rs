@@ -5,7 +5,10 @@ use crate::times::{date, moment, zones};
 
 /// Reads a calendar with these lines in it; returns its closed times, and the messages.
 fn read(lines: &str) -> (Vec<Closed>, String) {
-    read_file(&format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nEND:VCALENDAR\r\n", lines.replace('\n', "\r\n")))
+    read_file(&format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nEND:VCALENDAR\r\n",
+        lines.replace('\n', "\r\n")
+    ))
 }
 
 fn read_file(text: &str) -> (Vec<Closed>, String) {
@@ -102,7 +105,9 @@ fn properties_that_would_change_the_times_are_refused() {
     }
     assert!(read_file("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261204\n").1.contains("has no end"));
     assert!(read_file("BEGIN:VCALENDAR\nEND:VEVENT\n").1.contains("does not end the part"));
-    assert!(read_file("").1.contains("no iCalendar file") && read_file("hello").1.contains("no iCalendar file"));
+    assert!(
+        read_file("").1.contains("no iCalendar file") && read_file("hello").1.contains("no iCalendar file")
+    );
 }
 
 proptest! {

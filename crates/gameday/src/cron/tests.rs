@@ -5,10 +5,11 @@ fn first(pattern: &str, from: &str, count: usize) -> Vec<String> {
     let cron = Cron::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error:?}"));
     let from = crate::times::moment(from).unwrap();
     let times = cron.starting_at(from).take(count);
-    times.map(|time| {
-        format!("{} {}", time.strftime("%a").to_string().to_uppercase(), crate::times::written(time))
-    })
-    .collect()
+    times
+        .map(|time| {
+            format!("{} {}", time.strftime("%a").to_string().to_uppercase(), crate::times::written(time))
+        })
+        .collect()
 }
 
 #[test]

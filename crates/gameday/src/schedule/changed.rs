@@ -15,7 +15,8 @@ impl Schedule {
     pub fn changed(&self, now: Timestamp, until: Timestamp) -> Vec<Slot> {
         let mut found: Vec<Slot> = Vec::new();
         let first = earlier(self.still_to_start(now), LONGEST);
-        let changes = self.zone.following(first).take_while(|change| earlier(change.timestamp(), LONGEST) < until);
+        let changes =
+            self.zone.following(first).take_while(|change| earlier(change.timestamp(), LONGEST) < until);
         for change in changes {
             let at = change.timestamp();
             let before = self.zone.to_offset(earlier(at, SECOND));

@@ -103,8 +103,8 @@ pub fn summary(run: &Results, decided: &Gate) -> String {
                 .flat_map(|attack| attack.objectives.iter().map(move |objective| (attack, objective)));
             for (attack, objective) in rows.clone().take(ROWS) {
                 let side = Side { verdict: objective.verdict, measured: objective.measured };
-                let cells = [&attack.name, &objective.name, &objective.goal, &side.figure()]
-                    .map(|cell| plain(cell));
+                let cells =
+                    [&attack.name, &objective.name, &objective.goal, &side.figure()].map(|cell| plain(cell));
                 let _ = writeln!(text, "| {} | {} |", cells.join(" | "), objective.verdict);
             }
             note_if_cut(&mut text, rows.count());

@@ -20,7 +20,9 @@ pub fn junit(run: &Results, decided: &Gate) -> String {
     // The objectives of the run come first, then those that only the baseline has.
     let mut cases: Vec<(&str, &str)> = Vec::new();
     for attack in &run.attacks {
-        cases.extend(attack.objectives.iter().map(|objective| (attack.name.as_str(), objective.name.as_str())));
+        cases.extend(
+            attack.objectives.iter().map(|objective| (attack.name.as_str(), objective.name.as_str())),
+        );
     }
     let mut known: HashSet<(&str, &str)> = cases.iter().copied().collect();
     for row in decided.comparison.iter().flat_map(|comparison| &comparison.rows) {

@@ -39,7 +39,11 @@ fn states(findings: &[Finding]) -> Vec<(State, &str, usize)> {
 fn a_violation_opens_a_finding_more_are_counted_and_a_run_that_holds_closes_it() {
     let mut runs = vec![seen(1, &[("users", Held)]), seen(2, &[("users", Violated)]), seen(3, &[])];
     let open = derive(Vec::new(), runs.clone());
-    assert_eq!(states(&open), [(State::Open, "run-2", 1)], "the third run, in which it is unknown, closes nothing");
+    assert_eq!(
+        states(&open),
+        [(State::Open, "run-2", 1)],
+        "the third run, in which it is unknown, closes nothing"
+    );
     runs.push(seen(4, &[("users", Violated)]));
     let still = derive(open.clone(), runs.clone());
     assert_eq!(states(&still), [(State::Open, "run-2", 2)]);
@@ -82,7 +86,11 @@ fn texts_of_people_are_kept_if_runs_come_go_or_are_judged_differently() {
     assert_eq!(withdrawn[0].owner, "payments");
     first[0].owner.clear();
     first[0].more.clear();
-    assert_eq!(derive(first, vec![seen(5, &[("users", Held)])]), [], "without texts of people the finding is removed");
+    assert_eq!(
+        derive(first, vec![seen(5, &[("users", Held)])]),
+        [],
+        "without texts of people the finding is removed"
+    );
 }
 
 #[test]

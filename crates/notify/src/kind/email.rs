@@ -97,7 +97,12 @@ impl Kind for Email {
         }
         if let Err(why) = Mailbox::parse(&self.from) {
             let what = format!("`from` is no mailbox: {why}");
-            refusals.push(refused("from", what, "not a mailbox", "from = \"Firedrill <firedrill@example.com>\""));
+            refusals.push(refused(
+                "from",
+                what,
+                "not a mailbox",
+                "from = \"Firedrill <firedrill@example.com>\"",
+            ));
         }
         if self.to.is_empty() || self.to.len() > TO_MOST {
             let what = format!("`to` has {} recipients", self.to.len());

@@ -123,7 +123,11 @@ mod tests {
         let started = body(true, &about(What::Started));
         assert_eq!(started["blocks"][1]["elements"][0]["value"], "r");
         assert_eq!(started["blocks"][0]["text"]["text"].as_str().map(str::len), Some(SECTION_MOST));
-        assert_eq!(started["text"], body(false, &about(What::Started))["text"], "the text does not depend on buttons");
+        assert_eq!(
+            started["text"],
+            body(false, &about(What::Started))["text"],
+            "the text does not depend on buttons"
+        );
         assert_eq!(body(false, &about(What::Started))["blocks"], Value::Null);
         for what in [What::Ended, What::Halted, What::Announced, What::Test] {
             assert_eq!(body(true, &about(what))["blocks"], Value::Null, "{what:?}");

@@ -128,7 +128,10 @@ async fn look(app: &Arc<App>, role: Role) -> Result<Said, Answer> {
             let Slot { gameday, slot, local, told, .. } = slot;
             let told = if told.is_empty() { String::new() } else { format!(": {}", part(told)) };
             let action = Action::Refuse { gameday: gameday.clone(), slot: slot.clone() };
-            (format!("next: {} of {slot}, {}{told}", part(gameday), part(local)), has_buttons.then_some(action))
+            (
+                format!("next: {} of {slot}, {}{told}", part(gameday), part(local)),
+                has_buttons.then_some(action),
+            )
         });
         let text = match going_on.len() {
             0 => format!("No run goes on. {WORDS}"),

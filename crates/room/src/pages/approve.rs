@@ -55,7 +55,8 @@ pub(crate) async fn ask(
     who.may(&app, Role::Operator, "approve", &name).await?;
     slow(&app, move |app| {
         let proposal = app.outside.proposal(&folder(app, &name)?).map_err(|why| refused(&why))?;
-        let known: Vec<String> = enrolled(app, &who.0)?.into_iter().map(|passkey| passkey.credential).collect();
+        let known: Vec<String> =
+            enrolled(app, &who.0)?.into_iter().map(|passkey| passkey.credential).collect();
         let (origin, wrong) = match &app.passkey_origin {
             Ok(origin) => (Some(origin.as_str()), None),
             Err(why) => (None, Some(why.as_str())),

@@ -221,7 +221,8 @@ pub(crate) async fn add(
 /// Returns the passkey with a number, if the person of the session may manage it.
 fn of_number(app: &App, session: &Session, number: &str) -> Result<Passkey, Answer> {
     let id: i64 = number.parse().unwrap_or_default();
-    let found = app.store.passkeys()?.into_iter().find(|passkey| passkey.id == id && may_manage(session, passkey));
+    let found =
+        app.store.passkeys()?.into_iter().find(|passkey| passkey.id == id && may_manage(session, passkey));
     found.ok_or_else(|| {
         Answer::new(StatusCode::NOT_FOUND, "There is no such passkey.", "The page Passkeys shows all.")
     })

@@ -113,9 +113,10 @@ pub(crate) async fn end(
     Path(id): Path<String>,
 ) -> Result<Response, Answer> {
     let id: i64 = id.parse().unwrap_or(0);
-    let found =
-        blocking(&app, move |app| Ok(app.store.sessions(now_s())?.into_iter().find(|session| session.id == id)))
-            .await?;
+    let found = blocking(&app, move |app| {
+        Ok(app.store.sessions(now_s())?.into_iter().find(|session| session.id == id))
+    })
+    .await?;
     let Some(other) = found else { return Ok(see("/people")) };
     let on = format!("session {id} of {}", other.name);
     if !may_manage(&who.0, &other) {

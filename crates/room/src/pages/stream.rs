@@ -106,8 +106,10 @@ impl Viewer {
 /// Returns the number of the record that the viewer's browser already has, from the header `Last-Event-ID`; 0 if there is none for this run.
 fn seen(headers: &HeaderMap, run: &str) -> u64 {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or("");
-    let number =
-        last.rsplit_once('/').filter(|(seen_run, _)| *seen_run == run).and_then(|(_, number)| number.parse().ok());
+    let number = last
+        .rsplit_once('/')
+        .filter(|(seen_run, _)| *seen_run == run)
+        .and_then(|(_, number)| number.parse().ok());
     number.unwrap_or(0)
 }
 

@@ -137,7 +137,10 @@ mod tests {
         drop(store);
         let store = Store::open(folder.path()).unwrap();
         let sessions = store.sessions(NOW).unwrap();
-        assert_eq!(sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>(), ["bob", "alice"]);
+        assert_eq!(
+            sessions.iter().map(|session| session.name.as_str()).collect::<Vec<_>>(),
+            ["bob", "alice"]
+        );
         assert!(!sessions[0].agent.contains('\u{1b}'));
         assert!(store.goes_on(sessions[1].id, NOW).unwrap());
         assert!(store.end(sessions[1].id).unwrap());

@@ -13,8 +13,9 @@ use crate::{message::Message, spool::short_digest};
 pub(super) fn text(message: &Message, from: Mailbox<'_>, to: &[Mailbox<'_>]) -> Vec<u8> {
     let seconds = i64::try_from(message.at_ms() / 1000).unwrap_or(i64::MAX);
     let id = |event: &str| MessageId::new(id(event, from.domain()));
-    let address =
-        |mailbox: &Mailbox<'_>| Address::new_address(mailbox.name.map(str::to_owned), mailbox.address.to_owned());
+    let address = |mailbox: &Mailbox<'_>| {
+        Address::new_address(mailbox.name.map(str::to_owned), mailbox.address.to_owned())
+    };
     let mut mail = MessageBuilder::new()
         .from(address(&from))
         .to(Address::new_list(to.iter().map(address).collect()))
