@@ -105,7 +105,9 @@ impl Kind for NetPartition {
             (None, [rest]) if rest == Self::REST => {
                 wrong(RefusalCode::NoGroups, "the rest of nobody is no side", "name the other side too")
             }
-            (None, groups) if groups.iter().enumerate().any(|(index, group)| groups[..index].contains(group)) => {
+            (None, groups)
+                if groups.iter().enumerate().any(|(index, group)| groups[..index].contains(group)) =>
+            {
                 wrong(RefusalCode::SameGroup, "names a group twice", "each side once")
             }
             (Some(PartitionShape::Ring | PartitionShape::Bridge), []) if self.one_way => wrong(
