@@ -203,7 +203,8 @@ fn clean_value(value: &mut serde_json::Value, breaks: Breaks) {
             }
             if members.keys().any(|key| !key.chars().all(is_plain)) {
                 let old = std::mem::take(members);
-                members.extend(old.into_iter().map(|(key, value)| (clean(&key, NAME_MOST).into_owned(), value)));
+                members
+                    .extend(old.into_iter().map(|(key, value)| (clean(&key, NAME_MOST).into_owned(), value)));
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -76,6 +76,8 @@ mod tests {
         assert!(touches(r#"{"net-down":{"to":"10.0.0.1"}}"#).everything);
         assert_eq!(touches(r#"{"net-down":{"interface":"eth1"}}"#).interfaces, ["eth1"]);
         assert!(touches(r#"{"process-kill":{"match":{"command":"java"}}}"#).everything);
-        assert!(touches(r#"{"host-poweroff":{}}"#).everything && touches(r#"{"host-isolate":{}}"#).everything);
+        assert!(
+            touches(r#"{"host-poweroff":{}}"#).everything && touches(r#"{"host-isolate":{}}"#).everything
+        );
     }
 }

@@ -150,7 +150,8 @@ fn outside(bytes: &[u8], start: usize, hide: &mut Ranges) {
         let label = String::from_utf8_lossy(&word[begin..begin + user]).to_ascii_lowercase();
         let local = &word[begin + user + 1..until];
         let rest = local.contains(&b':');
-        if !(rest && user_length(begin + user + 1).is_some() || email || !likely) || !LABELS.contains(&label.as_str())
+        if !(rest && user_length(begin + user + 1).is_some() || email || !likely)
+            || !LABELS.contains(&label.as_str())
         {
             break;
         }
